@@ -20,6 +20,7 @@ from ..core.records import (
     ShownRecord,
     TextForm,
     Unread,
+    Values,
     fault_of,
     kind_of,
     read_by,
@@ -95,7 +96,7 @@ _NAME = TextForm(
     "(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name"
 )
 # facts of a machine, by the names of its fields
-FactValues = dict[str, Any]
+FactValues = Values
 _DISK = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 # bytes, or bytes a second, of which a machine has some
@@ -150,7 +151,7 @@ class Accelerator(Record):
         return "MIG" in self.name.split()
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, values: FactValues) -> FactValues:
         if values["unified"] is None and values["vendor"].lower() == "apple":
             values["unified"] = True
         return values
@@ -242,7 +243,7 @@ class Machine(ShownRecord):
     unread: tuple[Unread, ...] = ()
 
     @classmethod
-    def _completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, values: FactValues) -> FactValues:
         _refuse_beyond_limits(values)
         architecture = values["architecture"]
         if architecture:
@@ -291,10 +292,11 @@ class Machine(ShownRecord):
         >>> can_run("llama-3.3-70b", machine=Machine.from_json(record))
         False
         """
-        document = Document(file, without_null(data) if isinstance(data, dict) else {})
         if isinstance(data, dict):
+            document = Document(file, without_null(data))
             _check_schema(document, data)
         else:
+            document = Document(file, {})
             document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
         values = _values(document.root, cls)
         if not document.ok:
@@ -327,7 +329,7 @@ class Machine(ShownRecord):
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
-        out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
+        out: FactValues = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)
             if name in _NOT_IN_JSON:
@@ -347,13 +349,15 @@ class Machine(ShownRecord):
         return self._of_checked({**self.__getstate__(), **values})
 
     def stated(self, facts: FactValues, source: str) -> Machine:
-        """A copy with those facts and their source, without what was said of them before."""
+        """A copy with those facts and their source, without what was said of them and of their
+        parts (`disks.ollama.writable`) before. A None among them is a fact that no longer holds.
+        """
         parts = tuple([f"{fact}." for fact in facts])
+        # an entry for each None, which takes the place of one that was there
         lost: list[Unread] = []
-        sources = {
-            fact: text for fact, text in self.sources.items() if fact not in facts
-        }
+        sources = dict(self.sources)
         for fact, value in facts.items():
+            sources.pop(fact, None)
             if fact not in FACTS:
                 continue
             if value is None:
@@ -525,7 +529,7 @@ def _missing_facts(values: FactValues) -> dict[str, bool]:
     return is_missing
 
 
-def _check_schema(document: Document, data: Mapping[str, Any]) -> None:
+def _check_schema(document: Document, data: Mapping[str, object]) -> None:
     """Note where an object is no machine record that this version reads."""
     schema = document.values.get("schema")
     if schema == SCHEMA:
@@ -542,7 +546,7 @@ def _check_schema(document: Document, data: Mapping[str, Any]) -> None:
     document.root.problem("schema", message, remedy)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value of a fact as JSON has it: records as objects. No record in a list holds another."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -554,15 +558,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def without_null(value: Any) -> Any:
-    """A value of JSON without null, which says as much as a missing key; 16.0 is 16."""
+def without_null(values: Values) -> Values:
+    """A JSON object without null, which says as much as a missing key; 16.0 is 16."""
+    return {key: _filled(value) for key, value in values.items() if value is not None}
+
+
+def _filled(value: object) -> object:
     if isinstance(value, dict):
-        return {
-            key: without_null(part) for key, part in value.items() if part is not None
-        }
+        return without_null(value)
     if isinstance(value, list):
-        return [without_null(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        return list(map(_filled, value))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 class _Field(Record):
@@ -575,7 +583,7 @@ class _Field(Record):
     name: str
     annotation: str
     part: type[Record] | None
-    limits: Mapping[str, Any]
+    limits: Values
     choices: tuple[str, ...]
 
 
@@ -592,11 +600,12 @@ class _Form(Record):
 # an audit reads the records of a hundred thousand machines
 @cache
 def _form_of(record: type[Record]) -> _Form:
+    """The form of a kind of record, by the annotations and `read_by` of its fields."""
     fields: list[_Field] = []
     for name, annotation in record._kinds.items():
-        limits: dict[str, Any] = {}
+        limits: Values = {}
         if name in record._keys:
-            limits = dict(record._keys[name].limits)
+            limits.update(record._keys[name].limits)
         choices = tuple(limits.pop("choices", ()))
         field = _Field(
             name=name,
@@ -628,11 +637,11 @@ def _values(table: TomlTable, record: type[Record]) -> FactValues:
     return values
 
 
-def _value(table: TomlTable, field: _Field) -> Any:
+def _value(table: TomlTable, field: _Field) -> object:
+    """The value of one field; None for a word that only another version knows, and for a fault."""
     if field.part is not None:
         return _records(table, field.name, field.part)
     value = table.get(field.name, field.annotation, **field.limits)
-    # a word of another version is not known
     if field.choices and value not in field.choices:
         return None
     return value
