@@ -13,6 +13,7 @@ from ..core.records import Record, fault_of, shortened, shown
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
 from .cards import MOST_CARDS, NamedCards, joined
+from .cpus import Cores
 from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
@@ -46,6 +47,15 @@ class Bandwidth(Record):
 
     bytes_per_second: int
     is_measured: bool
+
+    @property
+    def facts(self) -> FactValues:
+        """What a machine with that bandwidth is known to have, and how."""
+        return {
+            BANDWIDTH: self.bytes_per_second,
+            "memory_bandwidth_how": record.MEASURED if self.is_measured else None,
+            "memory_bandwidth_bound": None,
+        }
 
 
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
@@ -96,6 +106,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
         is_size = ":" in text or counted is not None
+        # what is spelled like a known name is a slip; else it is read as a size
         if error.nearest and not is_size:
             raise ValueError(str(error), error.remedy) from None
     if counted is None:
@@ -216,12 +227,12 @@ def apply(
         if "disk" not in read.texts:
             cards["disks"] = None
         notes: list[str] = []
-        for one in named:
-            notes += [*one.notes, one.source]
+        for card in named:
+            notes += [*card.notes, card.source]
         changed = changed.stated(cards, "; ".join(notes))
     if named or "gpu" in read.texts:
         _refuse_cards_on_apple(changed, named)
-    labels = [one.label for one in named]
+    labels = [card.label for card in named]
     what = ", ".join([*labels, *map(str.strip, settings)])
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
 
@@ -242,8 +253,9 @@ def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Prob
 
 def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
     """Raise `SettingError` for a card beside the GPU of an Apple chip."""
-    is_apple = "apple" in words_of(machine.cpu_model or "")
-    is_apple = is_apple or machine.platform == "macos-aarch64"
+    is_apple = machine.platform == "macos-aarch64"
+    if "apple" in words_of(machine.cpu_model or ""):
+        is_apple = True
     others: list[Accelerator] = []
     for card in machine.accelerators or ():
         if card.vendor.lower() == "apple":
@@ -255,10 +267,9 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
     example = named[0].label if named else "Ryzen 5 7600 32GB"
     remedy = f"leave it out, or name a computer that takes cards: --machine '{example}'"
-    problem = _fault("gpu", message, remedy)
     if named:
-        problem = Problem(file="--gpu", message=message, remedy=remedy)
-    raise SettingError([problem])
+        raise SettingError([Problem(file="--gpu", message=message, remedy=remedy)])
+    raise SettingError([_fault("gpu", message, remedy)])
 
 
 class _Settings:
@@ -273,16 +284,18 @@ class _Settings:
 
     def source_of(self, key: str) -> str:
         """Where the facts of that key are from."""
+        source = f"--set {shown(self.texts[key])}"
         value = self.values[key]
-        is_measured = isinstance(value, Bandwidth) and value.is_measured
-        how = "measured, by " if is_measured else ""
-        return f"{how}--set {shown(self.texts[key])}"
+        if isinstance(value, Bandwidth) and value.is_measured:
+            return f"measured, by {source}"
+        return source
 
     def add(self, key: str, setting: str, text: str) -> None:
-        """Read the text of a setting, which is a known key's; GPUs come beside those before."""
-        before = self.values.get(key)
-        is_one_more = key == "gpu" and before and text.lower() != "none"
-        if key in self.values and not is_one_more:
+        """Read the text of a setting, whose key is known. A further GPU is added to those before;
+        any other key may be set once.
+        """
+        is_first = key not in self.values
+        if not is_first and not self._takes_one_more(key, text):
             self.problems.append(_fault(key, "is set several times", "set it once"))
             return
         try:
@@ -290,11 +303,18 @@ class _Settings:
         except SettingError as error:
             self.problems += error.problems
             return
-        if is_one_more:
-            value = before + value
-            setting = f"{self.texts[key]}, {setting}"
-        self.values[key] = value
-        self.texts[key] = setting
+        if is_first:
+            self.values[key] = value
+            self.texts[key] = setting
+        else:
+            self.values[key] += value
+            self.texts[key] += f", {setting}"
+
+    def _takes_one_more(self, key: str, text: str) -> bool:
+        """Whether a key that is set may be set again: by a GPU beside other GPUs."""
+        if key != "gpu" or text.lower() == "none":
+            return False
+        return bool(self.values[key])
 
 
 def _read_settings(settings: Sequence[str]) -> _Settings:
@@ -332,21 +352,19 @@ def _key_meant(key: str) -> str | None:
 
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
-    """What it states, and None for each fact that is lost by it."""
+    """The facts that a setting states, and None for each fact that no longer holds with it."""
+    if key == "architecture" and value == before.architecture:
+        return {"architecture": value}
+    if isinstance(value, Bandwidth):
+        return value.facts
+    if key == "disk":
+        return {"disks": filled_disks(before.disks, value)}
     setting = _setting(key)
     facts: FactValues = dict.fromkeys(setting.lost)
-    if key == "architecture" and value == before.architecture:
-        facts = {}
-    # other cores read memory at another pace
+    # other cores read memory at another pace than was measured
     are_others = key == "cores" and value != before.cpu_cores_usable
     if are_others and before.is_bandwidth_measured:
         facts[BANDWIDTH] = None
-    if key == "disk":
-        value = filled_disks(before.disks, value)
-    if key == "bandwidth":
-        facts["memory_bandwidth_how"] = record.MEASURED if value.is_measured else None
-        facts["memory_bandwidth_bound"] = None
-        value = value.bytes_per_second
     return facts | dict.fromkeys(setting.facts, value)
 
 
@@ -418,24 +436,29 @@ class _Cores(Record):
 
 def _cores_of(machine: Machine) -> _Cores | None:
     """Those that the processor's name tells, else one for so much memory; None without both."""
-    cores = gpus.cores_in(machine) if machine.scope == "host" else None
-    if cores is not None:
-        least, usual, most = cores.physical
-        facts: FactValues = {
-            "cpu_cores_physical": usual,
-            "cpu_cores_usable": float(cores.usable),
-        }
-        if cores.performance != cores.physical:
-            facts["cpu_cores_performance"] = cores.performance[1]
-        if cores.are_known:
-            return _Cores(
-                facts=facts, why="as its maker lists that model", are_known=True
-            )
-        guess = f"assumed: {least} to {most}, as processors of that kind have"
-        return _Cores(facts=facts, why=guess, are_known=False)
+    # a guest and a container have a part of the processor's
+    if machine.scope == "host":
+        listed = gpus.cores_in(machine)
+        if listed is not None:
+            return _cores_listed(listed)
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if memory is None:
         return None
     count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
     why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
     return _Cores(facts={"cpu_cores_usable": float(count)}, why=why, are_known=False)
+
+
+def _cores_listed(listed: Cores) -> _Cores:
+    """The usual cores of the processors of that name."""
+    least, usual, most = listed.physical
+    facts: FactValues = {
+        "cpu_cores_physical": usual,
+        "cpu_cores_usable": float(listed.usable),
+    }
+    if listed.performance != listed.physical:
+        facts["cpu_cores_performance"] = listed.performance[1]
+    why = f"assumed: {least} to {most}, as processors of that kind have"
+    if listed.are_known:
+        why = "as its maker lists that model"
+    return _Cores(facts=facts, why=why, are_known=listed.are_known)
