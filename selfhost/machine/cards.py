@@ -181,7 +181,7 @@ def _inside_processor(several: Sequence[Card]) -> NamedCards:
 
 class _SizedCard(NamedTuple):
     """A GPU with one of the memories that it is sold with; `gb_per_s` is the memory's peak, of the
-    source of that key. The usual, smallest and slowest comes first.
+    source of that key. `is_unusual`: the GPU has another usual memory.
     """
 
     is_unusual: bool
@@ -197,7 +197,9 @@ class _SizedCard(NamedTuple):
 
 
 def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard]:
-    """Each GPU with each of its memories, or those with that memory, on all devices or on one."""
+    """Each GPU with each of its memories, or those with that memory, on all devices or on one: the
+    usual ones first, then by memory and by its peak.
+    """
     sized: list[_SizedCard] = []
     for card in several:
         for size in card.memory_gib:
@@ -208,7 +210,8 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
                 is_unusual = card.usual_gib not in (None, size)
                 option = _SizedCard(is_unusual, size, peak.gb_per_s, peak.source, card)
                 sized.append(option)
-    return sized
+    # without the key of the source and the card
+    return sorted(sized, key=lambda option: option[:3])
 
 
 def _choose_size(
@@ -218,7 +221,7 @@ def _choose_size(
     options = _sized(several, memory_gib)
     if not options:
         raise not_sold_so(several, memory_gib or 0)
-    chosen = min(options, key=lambda option: option[:3])
+    chosen = options[0]
     card = chosen.card
     label = card.label if len(card.memory_gib) == 1 else chosen.label
     accelerator = Accelerator(
@@ -241,7 +244,7 @@ def _other_readings(
 ) -> tuple[str, ...]:
     """A note of what else the name can mean, in the order of size; none where it means one."""
     others: dict[str, None] = {}
-    for option in sorted(options, key=lambda option: option[:3]):
+    for option in options:
         is_alike = option.memory_gib == chosen.memory_gib
         if not is_alike or option.gb_per_s != chosen.gb_per_s:
             others[f'"{option.label}"'] = None

@@ -158,7 +158,7 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
     """Names of instruction sets with commas between them; `none` for no set."""
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
     for name in names:
-        if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII):
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
             example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
             raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
     return () if names == ("none",) else names

@@ -434,8 +434,8 @@ def series_in(machine: Machine) -> cpus.Processor | None:
     if series is not None:
         return series
     for card in machine.cards:
-        series = _series_around(card.name) if card.unified else None
-        if series is not None:
+        series = _series_around(card.name)
+        if card.unified and series is not None:
             return series
     return None
 
