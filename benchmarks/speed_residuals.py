@@ -522,7 +522,7 @@ def _split_paces(
             offloaded={0: share},
             in_ram_bytes=int(size * (1 - share)),
             experts_apart=row["cpu_moe"] is not None,
-            batch_tokens=batch,
+            tokens_per_crossing=batch,
             micro_batch=batch,
         )
         asked = Workload(format="gguf", quantization=row["quantization"])

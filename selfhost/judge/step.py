@@ -40,7 +40,7 @@ def step_of(
     step = step.replace(
         read_bytes=FrozenDict(read_bytes),
         replays=runtime.pace.replays_graphs,
-        foreign=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+        other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )
     if not runtime.pace.launches_layers:
         return step

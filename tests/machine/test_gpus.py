@@ -98,7 +98,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
 ) -> None:
     """Of two GPUs of one maker and generation, for the same model, weights and program."""
     step = Step(
-        architecture=None, read_bytes={quantization: 8 * 10**9}, foreign=program
+        architecture=None, read_bytes={quantization: 8 * 10**9}, other_program=program
     )
     by_generation: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
     for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:

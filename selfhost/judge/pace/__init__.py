@@ -150,12 +150,15 @@ class ReadContext(Record):
 class Step(Record):
     """One step of decoding: what it reads and how much it launches.
 
-    `read_bytes`: the weights read, by stored type; `parameters` those that a token meets.
-    `foreign`: the id of another program than those measured; `replays`: it replays a graph of its
-    own kernels. `launched_layers`: where Python launches the operations, the layers of a dense
-    model in 16 bits that take as long to launch. `depth_tokens` are in the context before it,
-    `prompt_tokens` of them the prompt. `has_experts`: tokens choose among them. Without an
-    `architecture` neither layers nor context count.
+    - `read_bytes`: the weights read, by stored type; `parameters`: how many numbers they are.
+    - `other_program`: the id of a program that does not compute with llama.cpp's code; None for one
+      that does. `replays`: it replays a graph of its own kernels.
+    - `launched_layers`: where Python launches the operations, the layers of a dense model in 16
+      bits that take as long to launch; None elsewhere.
+    - `depth_tokens`: tokens in the context before the step, `prompt_tokens` of them the prompt.
+    - `has_experts`: each token chooses some of the experts.
+
+    Without an `architecture` neither layers nor context count.
     """
 
     architecture: Architecture | None
@@ -169,7 +172,7 @@ class Step(Record):
     depth_tokens: float = 0
     prompt_tokens: int = 0
     cached_number_bytes: int = 2
-    foreign: str | None = None
+    other_program: str | None = None
 
     @property
     def program(self) -> str:
@@ -178,7 +181,7 @@ class Step(Record):
             return "python"
         if self.replays and self.layers:
             return "graph"
-        return self.foreign or ""
+        return self.other_program or ""
 
     @cached_property
     def weights_bytes(self) -> int:
@@ -249,6 +252,7 @@ class Step(Record):
             values, block_bytes = _block_of(name)
             if not block_bytes:
                 return {}
+            # norms, biases and routers stay in F32: too few to count
             if name != "F32":
                 met[name] = values * size / block_bytes
         if met and architecture.output_matrix:
@@ -257,8 +261,8 @@ class Step(Record):
         return met
 
     def _multiplied_bytes(self, looked_up: int) -> Mapping[str, int]:
-        """Bytes of weights by the type that they are multiplied in; `looked_up`: parameters of a
-        table of words of which one row is read.
+        """Bytes of weights by the type that they are multiplied in. `looked_up`: parameters of a
+        table of words that only gives a row for each token, and multiplies nothing.
         """
         read = {}
         for name, size in self.read_bytes.items():

@@ -40,7 +40,7 @@ def _why_unknown(step: Step, way: LaidOut) -> str | None:
         return _TOO_SMALL
     if way.offloaded and not way.gpus:
         return f"the memory bandwidth of {_unknown_gpu(way)} is not known"
-    if way.gpus and not way.is_whole and way.cores is None:
+    if way.gpus and way.is_split and way.cores is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
     return None
 
@@ -83,9 +83,7 @@ def _at_full_context(step: Step, way: LaidOut) -> Step:
 
 def _by_rules(step: Step) -> str:
     """That the program was not measured, as a clause."""
-    return (
-        f"; by the rules of {MEASURED_PROGRAM}, because {step.foreign} was not measured"
-    )
+    return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"
 
 
 def _on_gpus(step: Step, way: LaidOut) -> Speed:
@@ -94,10 +92,10 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
     full = way.seconds(_at_full_context(step, way))
     prompt = way.prompt(step)
     how = way.how(step) + _context_words(step)
-    if step.foreign and not _is_measured(step, way):
+    if step.other_program and not _is_measured(step, way):
         how += _by_rules(step)
     if prompt.crossing.likely:
-        batch = units.tokens(way.batch_tokens)
+        batch = units.tokens(way.tokens_per_crossing)
         size = units.decimal(way.in_ram_bytes)
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
     return Speed(
@@ -111,7 +109,7 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
 
 def _is_measured(step: Step, way: LaidOut) -> bool:
     """Whether runs of the program were measured on each of these GPUs alone."""
-    if not way.is_whole:
+    if way.is_split:
         return False
     return all(used.gpu.row(step).program is not None for used in way.gpus)
 
@@ -122,9 +120,9 @@ def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
     full = cores.seconds(_at_full_context(step, way))
     how = cores.memory.how + _context_words(step)
     slow, likely, fast = taken
-    if step.foreign:
+    if step.other_program:
         how += _by_rules(step)
-    if step.architecture is None or step.foreign is not None:
+    if step.architecture is None or step.other_program is not None:
         # known less well than the pace of the programs measured
         slow /= pace_tables().general.unseen.least
     prompt = None

@@ -51,7 +51,7 @@ def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
         experts=Step(
             architecture=None,
             read_bytes=read_in_ram,
-            foreign=step.foreign,
+            other_program=step.other_program,
         ),
         rest=step.replace(read_bytes=rest),
         layers=share * experts.layers,

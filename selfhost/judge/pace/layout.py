@@ -57,9 +57,9 @@ class LaidOut(Record):
 
     - `offloaded`: number of an accelerator -> share of the weights that lie on it. The rest is in
       RAM, of a split model `in_ram_bytes`.
-    - `batch_tokens`: for so many tokens of a prompt the weights in RAM cross to a GPU once; 0: they
-      do not cross, and the processor computes them.
-    - `micro_batch`: tokens that are computed at once.
+    - `tokens_per_crossing`: for so many tokens of a prompt the weights in RAM cross to a GPU once;
+      0: they do not cross, and the processor computes them.
+    - `micro_batch`: tokens of a prompt that are computed at once.
     - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
     - `experts_apart`: of a mixture, experts are left to the RAM instead of whole layers.
     - `on_shared`: share of the layers that a GPU which shares the RAM computes.
@@ -70,7 +70,7 @@ class LaidOut(Record):
     context_tokens: int | None = None
     offloaded: Mapping[int, float] | None = None
     in_ram_bytes: int = 0
-    batch_tokens: int = MICRO_BATCH_TOKENS
+    tokens_per_crossing: int = MICRO_BATCH_TOKENS
     micro_batch: int = MICRO_BATCH_TOKENS
     at_once: bool = False
     experts_apart: bool = False
@@ -114,7 +114,9 @@ class LaidOut(Record):
 
     @cached_property
     def in_ram(self) -> Amount:
-        """The share of the layers, or of experts, that the processor computes."""
+        """The share of the weights that the processor computes: the rest of what GPUs hold, or of
+        the layers that a GPU which shares the RAM computes. 0 where that is no more than rounding.
+        """
         on_gpus = self.on_shared
         if self.offloaded:
             share = sum(self.offloaded.values())
@@ -128,9 +130,9 @@ class LaidOut(Record):
         )
 
     @property
-    def is_whole(self) -> bool:
-        """Whether GPUs compute all layers, if any are used."""
-        return max(self.in_ram) == 0
+    def is_split(self) -> bool:
+        """Whether the processor computes a part beside GPUs."""
+        return max(self.in_ram) > 0
 
     @property
     def is_divided(self) -> bool:
@@ -161,7 +163,7 @@ class LaidOut(Record):
         """Of one token on its GPUs and in RAM."""
         if self.is_divided:
             return self._seconds_divided(step)
-        if self.is_whole:
+        if not self.is_split:
             return self._seconds_on_gpus(step)
         shares = self.in_ram
         slow = self._seconds_with_ram(step, shares.slow)
@@ -184,7 +186,7 @@ class LaidOut(Record):
         """Of a step, or of its part on GPUs, which compute one after the other."""
         taken = NO_SECONDS
         for share, gpu in self.gpus:
-            taken += gpu.seconds(step, is_whole=self.is_whole) * share
+            taken += gpu.seconds(step, is_split=self.is_split) * share
         return taken
 
     def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
@@ -213,19 +215,19 @@ class LaidOut(Record):
         on_gpus = self._prompt_on_gpus(step)
         if on_gpus is None:
             return PromptPace(None)
-        if self.is_whole:
+        if not self.is_split:
             return PromptPace(1 / on_gpus)
-        if step.foreign is not None:
+        if step.other_program is not None:
             # what another program than the one measured does with weights in RAM was not seen
             return PromptPace(None)
-        if self.shares_ram or not self.batch_tokens:
+        if self.shares_ram or not self.tokens_per_crossing:
             on_cores = self._known_cores.prompt(step)
             assert on_cores is not None, "the GPUs compute the same operations"
             in_ram = self.in_ram.likely
             taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
             return PromptPace(1 / taken)
         crossing = self.in_ram_bytes / self._copied_per_second(step)
-        taken = on_gpus.plus_independent(crossing / self.batch_tokens)
+        taken = on_gpus.plus_independent(crossing / self.tokens_per_crossing)
         return PromptPace(1 / taken, crossing)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
@@ -260,11 +262,16 @@ class LaidOut(Record):
     def _copied_per_second(self, step: Step) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
         links = [_link_of(used.gpu) for used in self.gpus]
-        low, likely, high = lowest(*links)
+        slowest = lowest(*links)
         shares = pace_tables().prompt.share_of_link
-        # not every expert is chosen in a batch, and so copied
-        most = shares.high if step.has_experts else 1.0
-        return Range(low * shares.low, likely * shares.likely, high * most)
+        if not step.has_experts:
+            # all weights are copied: only of experts are some not chosen in a batch
+            shares = shares._replace(high=1.0)
+        return Range(
+            low=slowest.low * shares.low,
+            likely=slowest.likely * shares.likely,
+            high=slowest.high * shares.high,
+        )
 
     # -------------------------------------------------------------- in words
 
@@ -279,7 +286,7 @@ class LaidOut(Record):
             return (
                 f"{how}, each of which reads its part of every layer at the same time"
             )
-        if self.is_whole or self.cores is None:
+        if not self.is_split or self.cores is None:
             return how
         memory = self.cores.memory
         apart = self.apart(step, self.in_ram.likely)
@@ -317,7 +324,7 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         context_tokens=question.workload.context_tokens,
         offloaded=_shares_by_gpu(weights_bytes),
         in_ram_bytes=weights_bytes["host"] if placed.placement == "split" else 0,
-        batch_tokens=cells.batch if cells.copies_weights else 0,
+        tokens_per_crossing=cells.batch if cells.copies_weights else 0,
         # as set: a step is bounded by its prompt
         micro_batch=cells.batch,
         at_once=at_once,

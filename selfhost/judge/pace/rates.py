@@ -82,8 +82,7 @@ def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
     All GPUs have a row for prompts and pictures; for other work ask `is_timed` first.
     """
     row = _first_share_row(device, work, program)
-    if row is None:
-        raise LookupError(f"share has no row for {work} on all other GPUs")
+    assert row is not None, "of such work the caller asks is_timed first"
     return row
 
 
@@ -121,7 +120,11 @@ def layer_from_python(device: Accelerator) -> Seconds:
 
 
 class Gpu(Record):
-    """Bytes per second of its memory, and where a guess is from; `host`: the processor's kind."""
+    """A GPU of known memory bandwidth.
+
+    `peak_bandwidth`: bytes per second, with ends where it is a guess, and `guessed` then says from
+    what; `host`: the architecture of the processor beside it.
+    """
 
     device: Accelerator
     peak_bandwidth: Range
@@ -148,33 +151,34 @@ class Gpu(Record):
     # -------------------------------------------------------------- a token
 
     def seconds(
-        self, step: Step, share: float = 1.0, *, is_whole: bool = True
+        self, step: Step, share: float = 1.0, *, is_split: bool = False
     ) -> Seconds:
-        """Of one step, or of a share of every layer: bytes over the rate that they are read at, or
-        the time to unpack them where that is longer, and launching.
+        """Of one step: bytes over the rate that they are read at, or the time to unpack them where
+        that is longer, and launching.
 
-        Not `is_whole`: a part lies in RAM, and the ends of that step hold how launches differ.
+        `share`: of every layer, where several GPUs compute parts of it; each launches every layer.
+        `is_split`: a part lies in RAM; the ends of such a step hold how launches differ.
         """
         row = self.row(step)
         token = self._token(step, row)
         most_per_second = pace_tables().general.most_of_peak * self.peak_bandwidth.high
         least = share * step.weights_bytes / most_per_second
-        taken = []
-        for end, peak, launched, few_bits in zip(
-            _ends_of(row, step),
+        ends = []
+        for pace, peak, launching, few_bits in zip(
+            _ends_of_pace(row, step),
             self.peak_bandwidth,
-            self._launching(step, row, is_whole=is_whole),
+            self._launching(step, row, is_split=is_split),
             row.few_bits,
             strict=True,
         ):
-            computed = share * token.seconds(peak * row.share, few_bits) / end
+            taken = share * token.seconds(peak * row.share, few_bits) / pace
             if step.launched_layers is None:
-                computed += launched / end
+                taken += launching / pace
             else:
                 # Python launches while the GPU computes
-                computed = max(computed, launched)
-            taken.append(max(computed, least))
-        return Seconds(*taken)
+                taken = max(taken, launching)
+            ends.append(max(taken, least))
+        return Seconds(*ends)
 
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         packed_bytes = sum(step.packed_bytes.values())
@@ -190,7 +194,7 @@ class Gpu(Record):
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
         """How long llama.cpp's kernels unpack the weights of a step; 0 where that is no limit."""
         cycles = gpus.cycles_per_second(self.device.name)
-        if cycles is None or step.foreign:
+        if cycles is None or step.other_program:
             return 0.0
         tables = pace_tables()
         counted = 0.0
@@ -198,7 +202,7 @@ class Gpu(Record):
             counted += size * tables.type_called(name).unpack
         return counted / (row.unpacked_per_cycle * cycles)
 
-    def _launching(self, step: Step, row: DecodingRow, *, is_whole: bool) -> Seconds:
+    def _launching(self, step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
         """How long launching the layers of a step takes."""
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
@@ -206,7 +210,7 @@ class Gpu(Record):
         launching = Seconds.of(layers * row.layer_us.likely * 1e-6)
         if step.program == "graph" or not _has_large_layers(step):
             return launching
-        if row.large_layer is not None and is_whole:
+        if row.large_layer is not None and not is_split:
             return launching * row.large_layer
         return launching * pace_tables().general.large_layer
 
@@ -269,11 +273,11 @@ def _has_large_layers(step: Step) -> bool:
     return step.architecture is not None and step.architecture.audio is not None
 
 
-def _ends_of(row: DecodingRow, step: Step) -> Range:
+def _ends_of_pace(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
     low = row.slow
     high = row.fast
-    is_measured = not step.foreign or row.program is not None
+    is_measured = not step.other_program or row.program is not None
     if not is_measured or step.architecture is None:
         unseen = pace_tables().general.unseen
         low = min(low, unseen.least)
@@ -283,7 +287,7 @@ def _ends_of(row: DecodingRow, step: Step) -> Range:
 
 def _bytes_in_few_bits(step: Step) -> int:
     """Weights in types of one to three bits, which kernels of llama.cpp unpack with more work."""
-    if step.foreign:
+    if step.other_program:
         return 0
     tables = pace_tables()
     few_bits_bytes = 0

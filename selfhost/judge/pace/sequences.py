@@ -102,7 +102,7 @@ class Sequence(Record):
         serving, and the experts that more tokens read.
         """
         # a few tokens at once are no prompt where weights lie in RAM: none cross for them
-        in_place = self.way.replace(batch_tokens=0)
+        in_place = self.way.replace(tokens_per_crossing=0)
         empty = predict(self._alone, in_place)
         if empty.prompt is None or empty.decode is None:
             how = (

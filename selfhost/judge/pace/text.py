@@ -67,9 +67,9 @@ def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> 
         )
         return pace.replace(how=pace.how + why)
     reading = 1 / pace.prompt * tokens
-    if way.batch_tokens:
-        # a part of a batch crosses to a GPU as slowly as a whole one
-        batches = tokens / way.batch_tokens
+    if way.tokens_per_crossing:
+        # the last batch takes as long to cross to a GPU as a full one
+        batches = tokens / way.tokens_per_crossing
         reading += Seconds.of(pace.crossing_seconds * (ceil(batches) - batches))
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
     first = (reading + 1 / single).lowest_first()
