@@ -15,8 +15,8 @@ from . import Step
 from .ranges import Amount
 from .tables import pace_tables
 
-# how far a type may be off to count as the experts' own: MXFP4 in gpt-oss
-_EXPERTS_OWN = 0.02
+# how far the parameters of a type may be from those of the experts to be theirs: MXFP4 in gpt-oss
+_SAME_COUNT = 0.02
 
 
 class ApartExperts(NamedTuple):
@@ -30,32 +30,40 @@ class ApartExperts(NamedTuple):
 
 
 def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
-    """The step in two parts, where GPUs hold that share of the model; None where they do not even
-    hold all that is no expert.
+    """The step in two parts, where GPUs hold the share `on_gpus` of the model; None where they do
+    not even hold all that is no expert.
     """
-    experts = step.experts
-    parameters = _parameters_read(step)
-    besides_experts = sum(parameters.values()) - experts.used
-    if not experts.all or besides_experts <= 0:
+    in_ram = _share_of_experts_in_ram(step, on_gpus)
+    if in_ram is None:
         return None
-    # GPUs hold all that is no expert first
-    experts_on_gpus = on_gpus * (besides_experts + experts.all) - besides_experts
-    if experts_on_gpus < 0:
-        return None
-    share = 1 - min(1.0, experts_on_gpus / experts.all)
-    read_in_ram = _bytes_of_experts(step, parameters, share)
+    read_in_ram = _bytes_of_experts(step, in_ram)
     rest = dict(step.read_bytes)
     for name, size in read_in_ram.items():
         rest[name] -= size
-    return ApartExperts(
-        experts=Step(
-            architecture=None,
-            read_bytes=read_in_ram,
-            other_program=step.other_program,
-        ),
-        rest=step.replace(read_bytes=rest),
-        layers=share * experts.layers,
+    experts = Step(
+        architecture=None,
+        read_bytes=read_in_ram,
+        other_program=step.other_program,
     )
+    return ApartExperts(
+        experts=experts,
+        rest=step.replace(read_bytes=rest),
+        layers=in_ram * step.experts.layers,
+    )
+
+
+def _share_of_experts_in_ram(step: Step, on_gpus: float) -> float | None:
+    """The share of all experts' parameters that GPUs do not hold, which hold all others first; None
+    where these do not fit, or there are no experts.
+    """
+    experts = step.experts
+    others = sum(_parameters_read(step).values()) - experts.used
+    if not experts.all or others <= 0:
+        return None
+    experts_on_gpus = on_gpus * (others + experts.all) - others
+    if experts_on_gpus < 0:
+        return None
+    return 1 - min(1.0, experts_on_gpus / experts.all)
 
 
 def _parameters_read(step: Step) -> dict[str, float]:
@@ -67,24 +75,27 @@ def _parameters_read(step: Step) -> dict[str, float]:
     return parameters
 
 
-def _bytes_of_experts(
-    step: Step, parameters: Mapping[str, float], share: float
-) -> dict[str, int]:
+def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     """The bytes that a step reads of a share of the experts, by type.
 
     A type with as many parameters as the experts is theirs; else they are of every type like all
     that is read.
     """
     used = step.experts.used
+    parameters = _parameters_read(step)
     for name, count in parameters.items():
-        if abs(count - used) <= _EXPERTS_OWN * used:
+        if abs(count - used) <= _SAME_COUNT * used:
             return {name: int(share * step.read_bytes[name])}
     part = share * used / sum(parameters.values())
     return {name: int(part * size) for name, size in step.read_bytes.items()}
 
 
 class ReadExperts(NamedTuple):
-    """The share of what a token reads that is experts', and how many times as much several read."""
+    """The experts that several tokens read together.
+
+    `share`: of the parameters that one token reads, those of experts; `growth`: as many times as
+    many parameters of experts are read by all tokens as by one.
+    """
 
     share: float
     growth: Amount
@@ -94,7 +105,7 @@ def read_experts(step: Step, tokens: int) -> ReadExperts:
     """What so many tokens read, of which each chooses experts.
 
     Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
-    by chance.
+    by chance. Texts prefer some experts, as if they chose by chance among `preferred` of them.
     """
     experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:

@@ -14,7 +14,7 @@ from . import Speed, Step
 from .decoding import predict
 from .experts import read_experts
 from .layout import LaidOut
-from .ranges import Amount, Range, Seconds
+from .ranges import NO_SECONDS, Amount, Range, Seconds
 from .tables import pace_tables
 
 
@@ -26,23 +26,24 @@ class _Gain(NamedTuple):
 
 
 class Sequence(Record):
-    """One sequence where the model lies; `single`: its tokens a second without a draft."""
+    """One sequence where the model lies; `single`: its tokens a second alone, without a draft."""
 
     step: Step
     way: LaidOut
     single: Range
 
     @property
-    def _alone(self) -> Step:
+    def _empty(self) -> Step:
         """The step with nothing in the context."""
         return self.step.replace(prompt_tokens=0, depth_tokens=0)
 
     def _reading_seconds(self, way: LaidOut) -> float:
-        """What of a step reading its weights takes: what twice as many take more."""
-        alone = self._alone
-        doubled_bytes = {name: 2 * size for name, size in alone.read_bytes.items()}
-        doubled = alone.replace(read_bytes=doubled_bytes)
-        seconds = _likely_seconds(doubled, way) - _likely_seconds(alone, way)
+        """The part of a step in which it reads its weights, not launches or computes: how much
+        longer a step takes that reads twice the bytes.
+        """
+        doubled_bytes = {name: 2 * size for name, size in self.step.read_bytes.items()}
+        doubled = self._empty.replace(read_bytes=doubled_bytes)
+        seconds = _likely_seconds(doubled, way) - _likely_seconds(self._empty, way)
         return max(0.0, seconds)
 
     # -------------------------------------------------------------- with a draft
@@ -103,28 +104,24 @@ class Sequence(Record):
         """
         # a few tokens at once are no prompt where weights lie in RAM: none cross for them
         in_place = self.way.replace(tokens_per_crossing=0)
-        empty = predict(self._alone, in_place)
+        empty = predict(self._empty, in_place)
         if empty.prompt is None or empty.decode is None:
             how = (
                 f"{pace.how}; the total of {users:,} sequences at once is not known, because its"
                 " speed of reading prompts is not known"
             )
             return pace.replace(how=how)
+        computing = 1 / empty.prompt * self._batch_factor(pace)
         single = 1 / self.single
-        # what memory gives and what computing takes have nothing to do with each other
-        next_one = 1 / empty.prompt * self._batch_factor(pace)
-        if self.step.replays:
-            # what the program takes for each beside the model
-            next_one += pace_tables().batch.sequence_seconds
-        context = max(0.0, single.likely - 1 / empty.decode.likely)
-        next_one += Seconds.of(context)
+        context_seconds = max(0.0, single.likely - 1 / empty.decode.likely)
+        next_one = computing + self._serving_seconds() + Seconds.of(context_seconds)
         experts = read_experts(self.step, users)
         reading_experts = experts.share * self._reading_seconds(in_place)
-        # a sequence more never costs more than a step of its own: it can be decoded after others
-        most = single.likely - reading_experts
+        # a further sequence costs no more than a step of its own: it can be decoded after others
+        most_of_next = single.likely - reading_experts
         rates = []
-        for end, growth in zip(next_one, experts.growth, strict=True):
-            another = max(0.0, min(end, most))
+        for next_seconds, growth in zip(next_one, experts.growth, strict=True):
+            another = max(0.0, min(next_seconds, most_of_next))
             taken = single.likely + (users - 1) * another
             taken += reading_experts * (growth - 1)
             rates.append(users / taken)
@@ -132,8 +129,16 @@ class Sequence(Record):
             f"{pace.how}; of {users:,} sequences at once an estimate: the weights are read once,"
             " and each sequence is computed, reads its context and is served"
         )
-        total = _with_ends_of_one(Range(*rates), single)
+        total = _with_ends_of_one(Range(*rates), self.single)
         return pace.replace(parallel_total=total, how=how)
+
+    def _serving_seconds(self) -> Seconds:
+        """What a program takes for each sequence of a step beside the model; counted of those alone
+        that replay a graph.
+        """
+        if self.step.replays:
+            return pace_tables().batch.sequence_seconds
+        return NO_SECONDS
 
     def _batch_factor(self, pace: Speed) -> Amount:
         """How many times as long a token takes as one of a prompt, where several are computed."""
@@ -156,11 +161,12 @@ def _likely_seconds(step: Step, way: LaidOut) -> float:
     return 1 / decode.likely
 
 
-def _with_ends_of_one(rates: Range, single: Seconds) -> Range:
-    """A total whose ends are as far apart as those of one sequence, too, and not below its pace."""
-    slow, likely, fast = rates
-    total = Range(min(slow, likely), likely, max(fast, likely))
-    of_one = 1 / single
-    ends = total * of_one.around()
-    low = max(1 / single.slow, ends.low)
+def _with_ends_of_one(rates: Range, single: Range) -> Range:
+    """A total of sequences whose ends lie as far apart as the parts of a step tell, and those of
+    one sequence too. No total is below the pace of one.
+    """
+    likely = rates.likely
+    total = Range(min(rates.low, likely), likely, max(rates.high, likely))
+    ends = total * single.around()
+    low = max(single.low, ends.low)
     return Range(min(likely, low), likely, ends.high)
