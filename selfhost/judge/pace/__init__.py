@@ -189,13 +189,18 @@ class Step(Record):
         return sum(self.read_bytes.values())
 
     @cached_property
-    def packed_bytes(self) -> dict[str, int]:
+    def packed_bytes_by_type(self) -> dict[str, int]:
         """Of the weights read those that are unpacked before they are computed with, by type."""
         return {
             name: size
             for name, size in self.read_bytes.items()
             if name not in PLAIN_TYPES
         }
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of all weights read that are unpacked before they are computed with."""
+        return sum(self.packed_bytes_by_type.values())
 
     @cached_property
     def experts(self) -> ExpertParameters:

@@ -53,14 +53,13 @@ def _token_on_cores(step: Step) -> _TokenOnCores:
     for name, size in step.read_bytes.items():
         computing_seconds += size / (tables.type_called(name).gb_per_s * _GB)
     unpacking_seconds = 0.0
-    for name, size in step.packed_bytes.items():
+    for name, size in step.packed_bytes_by_type.items():
         unpack_gb_per_s = tables.type_called(name).unpack_gb_per_s
         if unpack_gb_per_s is not None:
             unpacking_seconds += size / (unpack_gb_per_s * _GB)
-    packed_bytes = sum(step.packed_bytes.values())
     return _TokenOnCores(
-        packed_bytes=packed_bytes,
-        plain_bytes=step.weights_bytes - packed_bytes,
+        packed_bytes=step.packed_bytes,
+        plain_bytes=step.weights_bytes - step.packed_bytes,
         computing_seconds=computing_seconds,
         unpacking_seconds=unpacking_seconds,
         context=step.context(),

@@ -262,16 +262,11 @@ class LaidOut(Record):
     def _copied_per_second(self, step: Step) -> Range:
         """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
         links = [_link_of(used.gpu) for used in self.gpus]
-        slowest = lowest(*links)
         shares = pace_tables().prompt.share_of_link
         if not step.has_experts:
             # all weights are copied: only of experts are some not chosen in a batch
             shares = shares._replace(high=1.0)
-        return Range(
-            low=slowest.low * shares.low,
-            likely=slowest.likely * shares.likely,
-            high=slowest.high * shares.high,
-        )
+        return lowest(*links).end_by_end(shares)
 
     # -------------------------------------------------------------- in words
 
@@ -315,9 +310,6 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     program = question.runtime
     weights_bytes = _weights_by_place(placed)
     cells = _cells(question, placed)
-    at_once = False
-    if program is not None:
-        at_once = "tensor_parallel" in program.command_lines.options
     return LaidOut(
         machine=machine,
         runtime=program,
@@ -327,10 +319,15 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         tokens_per_crossing=cells.batch if cells.copies_weights else 0,
         # as set: a step is bounded by its prompt
         micro_batch=cells.batch,
-        at_once=at_once,
+        at_once=_computes_at_once(program),
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),
     )
+
+
+def _computes_at_once(program: RuntimeSpec | None) -> bool:
+    """Whether a program gives each of several GPUs a part of every layer."""
+    return program is not None and "tensor_parallel" in program.command_lines.options
 
 
 def _weights_by_place(placed: Needs) -> Counter[str]:
@@ -362,14 +359,12 @@ def _settings(question: Question) -> Mapping[str, str]:
 
 def _leaves_experts(question: Question) -> bool:
     """Whether the program leaves experts to the RAM instead of whole layers."""
-    program = question.runtime
-    if program is None:
-        return False
     settings = _settings(question)
     if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
         # it is told how many layers a GPU has, experts and all
         return False
-    return program.layers.leaves_experts
+    program = question.runtime
+    return program is not None and program.layers.leaves_experts
 
 
 def _share_on_shared(question: Question, placed: Needs, machine: Machine) -> Range:

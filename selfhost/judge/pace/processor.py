@@ -554,8 +554,7 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
         # its neighbours have the rest
         ends = ends._replace(low=ends.low * figures.guest_share)
     elif _modules_are_unknown(processor):
-        unknown = figures.unknown_modules
-        ends = Range(ends.low * unknown.low, ends.likely * unknown.likely, ends.high)
+        ends = ends.end_by_end(figures.unknown_modules)
     return Bandwidth(ends=ends, how=how)
 
 

@@ -53,6 +53,11 @@ class Range(NamedTuple):
         up = _joint_factor(ends.high, factor_ends.high)
         return Range(likely / down, likely, likely * up)
 
+    def end_by_end(self, factor: Range) -> Range:
+        """Each end times that end of a factor which is low where this is low, and high likewise."""
+        ends = [end * share for end, share in zip(self, factor, strict=True)]
+        return Range(*ends)
+
     def __truediv__(self, other: float | Amount) -> Range:
         return self * (1 / other)
 

@@ -181,13 +181,12 @@ class Gpu(Record):
         return Seconds(*ends)
 
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
-        packed_bytes = sum(step.packed_bytes.values())
         # as many bytes of weights as take as long as the context
         context_bytes = step.context().cached_bytes * row.context_times
         return _TokenOnGpu(
-            packed_bytes=packed_bytes,
+            packed_bytes=step.packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),
-            plain_bytes=step.weights_bytes - packed_bytes + context_bytes,
+            plain_bytes=step.weights_bytes - step.packed_bytes + context_bytes,
             unpacking_seconds=self._unpacking_seconds(step, row),
         )
 
@@ -198,7 +197,7 @@ class Gpu(Record):
             return 0.0
         tables = pace_tables()
         counted = 0.0
-        for name, size in step.packed_bytes.items():
+        for name, size in step.packed_bytes_by_type.items():
             counted += size * tables.type_called(name).unpack
         return counted / (row.unpacked_per_cycle * cycles)
 

@@ -61,11 +61,11 @@ def _has_ram_alone(machine: Machine) -> bool:
 def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> Speed:
     """With the time that reading so many tokens and one step take."""
     if pace.prompt is None:
-        why = (
-            "; its speed of reading prompts is not known, so neither is "
-            "the time to the first token"
+        how = (
+            f"{pace.how}; its speed of reading prompts is not known, so neither is the time to the"
+            " first token"
         )
-        return pace.replace(how=pace.how + why)
+        return pace.replace(how=how)
     reading = 1 / pace.prompt * tokens
     if way.tokens_per_crossing:
         # the last batch takes as long to cross to a GPU as a full one
