@@ -15,7 +15,6 @@ from functools import cached_property
 from ...catalogue.architecture import Architecture, Attention
 from ...core import units
 from ...core.records import Record
-from ...core.templates import fill
 from ...needs.quantization import BLOCKS
 from .ranges import Amount, Range
 from .tables import pace_tables
@@ -50,12 +49,11 @@ VIDEO = "seconds_per_video"
 AUDIO = "seconds_per_audio_minute"
 MUSIC = "seconds_per_music_minute"
 TRAINED = "trained_tokens_per_second"
-# behind such a pace
+# what such a pace is of, behind its figure; of audio the words say how much is heard
 _WORK = {
     IMAGE: " a picture",
     VIDEO: " a clip",
     MUSIC: " for a minute of music",
-    AUDIO: " for {heard} of audio",
     DOCUMENTS: " documents/s",
     PICTURES_READ: " pictures/s",
     TRAINED: " tokens/s",
@@ -112,21 +110,19 @@ class Speed(Record):
         or for as much audio as is stated, `6 to 40 minutes`.
         """
         pace = self.work or Range.of(0)
-        what = _WORK[self.unit]
+        what = _WORK.get(self.unit, "")
         if self.unit == TRAINED:
             what += f" in training, {units.duration(1e6 / pace.likely)} for a million"
         if not self.unit.startswith("seconds"):
             return f"{units.pace(pace.likely)}{what}", units.pace(pace.low, pace.high)
-        heard = "an hour"
-        if self.audio_seconds:
-            heard = units.duration(self.audio_seconds)
-        minutes = 1.0
-        if "audio" in self.unit:
-            minutes = (self.audio_seconds or 3600) / 60
-        taken = pace * minutes
-        ends = units.between(units.duration, taken.low, taken.high)
-        what = fill(what, {"heard": heard})
-        return f"{units.duration(taken.likely)}{what}", ends
+        if self.unit == AUDIO:
+            heard = "an hour"
+            if self.audio_seconds:
+                heard = units.duration(self.audio_seconds)
+            what = f" for {heard} of audio"
+            pace *= (self.audio_seconds or 3600) / 60
+        ends = units.between(units.duration, pace.low, pace.high)
+        return f"{units.duration(pace.likely)}{what}", ends
 
 
 class Wait(Record):

@@ -123,11 +123,9 @@ class LaidOut(Record):
             on_gpus = Range.of(min(1.0, share))
         if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
             return Amount.of(0)
-        return Amount(
-            slow=1 - on_gpus.low,
-            likely=1 - on_gpus.likely,
-            fast=1 - on_gpus.high,
-        )
+        # the lowest share on GPUs is the slow end
+        rest = [1 - share for share in on_gpus]
+        return Amount(*rest)
 
     @property
     def is_split(self) -> bool:
@@ -165,10 +163,9 @@ class LaidOut(Record):
             return self._seconds_divided(step)
         if not self.is_split:
             return self._seconds_on_gpus(step)
-        shares = self.in_ram
-        slow = self._seconds_with_ram(step, shares.slow)
-        likely = self._seconds_with_ram(step, shares.likely)
-        fast = self._seconds_with_ram(step, shares.fast)
+        slow, likely, fast = [
+            self._seconds_with_ram(step, share) for share in self.in_ram
+        ]
         # the processor may be the faster one: less in RAM is then no faster end
         fastest = min(likely.fast, fast.fast)
         return Seconds(slow.slow, likely.likely, fastest)
@@ -319,15 +316,11 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
         tokens_per_crossing=cells.batch if cells.copies_weights else 0,
         # as set: a step is bounded by its prompt
         micro_batch=cells.batch,
-        at_once=_computes_at_once(program),
+        at_once=program is not None
+        and "tensor_parallel" in program.command_lines.options,
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),
     )
-
-
-def _computes_at_once(program: RuntimeSpec | None) -> bool:
-    """Whether a program gives each of several GPUs a part of every layer."""
-    return program is not None and "tensor_parallel" in program.command_lines.options
 
 
 def _weights_by_place(placed: Needs) -> Counter[str]:

@@ -12,6 +12,7 @@ A sum is of parts that come one after the other, a product of independent factor
 from __future__ import annotations
 
 from math import exp, hypot, log, sqrt
+from operator import mul
 from typing import NamedTuple, Self
 
 # the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
@@ -39,11 +40,7 @@ class Range(NamedTuple):
     def __mul__(self, other: float | Range) -> Range:  # type: ignore[override]
         if isinstance(other, Range):
             return self._times(other)
-        return Range(
-            low=self.low * other,
-            likely=self.likely * other,
-            high=self.high * other,
-        )
+        return Range(self.low * other, self.likely * other, self.high * other)
 
     def _times(self, factor: Range) -> Range:
         ends = self.around()
@@ -55,8 +52,7 @@ class Range(NamedTuple):
 
     def end_by_end(self, factor: Range) -> Range:
         """Each end times that end of a factor which is low where this is low, and high likewise."""
-        ends = [end * share for end, share in zip(self, factor, strict=True)]
-        return Range(*ends)
+        return Range(*map(mul, self, factor))
 
     def __truediv__(self, other: float | Amount) -> Range:
         return self * (1 / other)
@@ -96,20 +92,13 @@ class _SlowFirst(NamedTuple):
         return cls(figure, figure, figure)
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
-        return type(self)(
-            slow=self.slow + other.slow,
-            likely=self.likely + other.likely,
-            fast=self.fast + other.fast,
-        )
+        likely = self.likely + other.likely
+        return type(self)(self.slow + other.slow, likely, self.fast + other.fast)
 
     def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
         if isinstance(other, Amount):
             return self._times(other)
-        return type(self)(
-            slow=self.slow * other,
-            likely=self.likely * other,
-            fast=self.fast * other,
-        )
+        return type(self)(self.slow * other, self.likely * other, self.fast * other)
 
     def _times(self, factor: Amount) -> Self:
         ends = self.around()
