@@ -119,11 +119,11 @@ def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
     taken = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, way))
     how = cores.memory.how + _context_words(step)
-    slow, likely, fast = taken
     if step.other_program:
         how += _by_rules(step)
-    if step.architecture is None or step.other_program is not None:
-        # known less well than the pace of the programs measured
+    slow, likely, fast = taken
+    if step.architecture is None or step.other_program:
+        # nobody measured such a model or program: the slow end is slower
         slow /= pace_tables().general.unseen.least
     prompt = None
     if not processor_of(way.machine).is_mac:
@@ -149,7 +149,9 @@ def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
 
 
 def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range | None:
-    """How fast a prompt is read where a GPU that shares the RAM may compute it."""
+    """How fast a prompt is read where a GPU that shares the RAM may compute it: likely and at the
+    slow end as the cores do.
+    """
     on_shared = shared.prompt_seconds(step)
     if on_cores is None or on_shared is None:
         return None

@@ -56,9 +56,10 @@ def work_figures() -> WorkFigures:
 class Job(Record):
     """What is asked of a model that does no text: where, by which program, in which type.
 
-    `peak_flops`: operations per second of what computes it: of `number` GPUs, of which one is
-    `device`, in 16 bits; of a processor (None) what its cores compute on prompts. `called` names
-    it.
+    - `device`: one of the `number` GPUs that compute it; None: the processor does.
+    - `peak_flops`: operations per second, of all these GPUs in 16 bits at most, of a processor what
+      its cores compute on prompts.
+    - `called`: the names of what computes it.
     """
 
     machine: Machine
@@ -87,8 +88,10 @@ class Job(Record):
         return self.runtime is not None and self.runtime.library == MEASURED_PROGRAM
 
     @property
-    def adapted_layers(self) -> int | None:
-        """The layers that a trainer of its own trains; None of a program in Python."""
+    def trainer_layers(self) -> int | None:
+        """How many layers the program's own trainer trains unless told; None for all, as programs
+        in Python do.
+        """
         return None if self.runtime is None else self.runtime.finetuning.trainer_layers
 
     def seconds(self, operations: float, share: Range) -> Seconds:
@@ -122,7 +125,9 @@ class Job(Record):
         return None if token is None else token * longer
 
     def share(self, work: str) -> Range:
-        """Of the peak, what work of that kind reaches: of a processor's on prompts, with a type."""
+        """The share of `peak_flops` that work of that kind reaches: on a GPU by its row, on a
+        processor by the program and the type of the weights.
+        """
         if self.device is not None:
             return share_row(self.device, work).share
         figures = work_figures()

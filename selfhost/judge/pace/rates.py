@@ -223,8 +223,8 @@ class Gpu(Record):
 
         A batch takes the longer of computing its matrices and of reading all weights, then
         attention, and a fixed time for each layer; from Python no less than launching its
-        operations. A mixture with a rate of its own (`of_experts`) takes its operations at that
-        rate, and attention.
+        operations. A mixture takes its operations at the rate `of_experts`, where that was
+        measured, and attention.
         """
         rates = _prompt_rates(self.device, step)
         active = sum(step.parameters_met().values())
@@ -249,8 +249,11 @@ class Gpu(Record):
 
 
 class _TokenOnGpu(NamedTuple):
-    """What a token asks of a GPU: bytes that are unpacked, those of them in types of few bits,
-    others, and how long the kernels unpack.
+    """What a token asks of a GPU.
+
+    - `packed_bytes`: weights that are unpacked, `few_bits_bytes` of them in types of few bits.
+    - `plain_bytes`: other weights, and as many as take as long to read as the context.
+    - `unpacking_seconds`: for so long the kernels unpack; 0 where that is no limit.
     """
 
     packed_bytes: int
@@ -478,7 +481,9 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
 
 
 def _guessed_peak_of_ram(machine: Machine) -> Range | None:
-    """Bytes per second of a machine whose names do not tell it; None without a known core."""
+    """Bytes per second of a machine whose names do not tell it; None where the number of cores is
+    not known either.
+    """
     figures = pace_tables().reading
     if processor_of(machine).chip is not None:
         return figures.any_apple * _GB

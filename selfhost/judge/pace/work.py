@@ -206,7 +206,7 @@ def training_figures() -> TrainingFigures:
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
     """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
-    if job.placed.memory is None and job.adapted_layers is None:
+    if job.placed.memory is None and job.trainer_layers is None:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
     parameters = job.spec.parameters.active
@@ -238,7 +238,7 @@ def _seconds_of_training_step(
     share = job.share("training") / job.longer_by_type("bfloat16")
     computing = job.seconds(operations, share)
     computing += _unpacking_seconds(job, workload, job.device)
-    if job.adapted_layers is not None:
+    if job.trainer_layers is not None:
         return computing
     launching = layer_from_python(job.device) * (job.layers * _passes(workload))
     if workload.finetune_method != "full":
@@ -266,11 +266,11 @@ def _trained_operations(job: Job, workload: Workload) -> float:
     """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
     weights; activations that are computed again take 2 more (arXiv:2205.05198, section 5).
     """
-    adapted = job.adapted_layers
-    again = 2 if workload.checkpointing and adapted is None else 0
+    trained = job.trainer_layers
+    again = 2 if workload.checkpointing and trained is None else 0
     if workload.finetune_method == "full":
         return 6 + again
     share = 1.0
-    if adapted and job.layers:
-        share = min(1.0, adapted / job.layers)
+    if trained and job.layers:
+        share = min(1.0, trained / job.layers)
     return 2 + 2 * share + again
