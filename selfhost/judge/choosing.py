@@ -176,8 +176,10 @@ def _faster_pace(usual: Judged, judged: Judged) -> str | None:
 # ------------------------------------------------------------------ the place
 
 
-class Place(IntEnum):
-    """Where a candidate runs, the best place first."""
+class RunPlace(IntEnum):
+    """Where a candidate runs, the best place first; `BY_PARTS` and `BY_LAYERS`: on an accelerator,
+    to which they come in turn.
+    """
 
     ACCELERATORS = 0
     ACCELERATORS_TIGHT = 1
@@ -188,13 +190,13 @@ class Place(IntEnum):
 
 
 _PLACES_OF_PARTS = {
-    None: Place.RAM,
-    "model": Place.BY_PARTS,
-    "sequential": Place.BY_LAYERS,
+    None: RunPlace.RAM,
+    "model": RunPlace.BY_PARTS,
+    "sequential": RunPlace.BY_LAYERS,
 }
 
 
-def place_of(judged: Judged, *, with_disk_room: bool = False) -> Place:
+def place_of(judged: Judged, *, with_disk_room: bool = False) -> RunPlace:
     """Where it runs. The checks of the model itself play no part: all candidates share them.
 
     `with_disk_room`: as if the disk had room.
@@ -203,11 +205,11 @@ def place_of(judged: Judged, *, with_disk_room: bool = False) -> Place:
         if not finding.decides or finding.check in MODEL_CHECKS:
             continue
         if not (with_disk_room and finding.check == "disk"):
-            return Place.NOWHERE
+            return RunPlace.NOWHERE
     if judged.has("accelerator-tight"):
-        return Place.ACCELERATORS_TIGHT
+        return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
-        return Place.ACCELERATORS
+        return RunPlace.ACCELERATORS
     return _PLACES_OF_PARTS[judged.offload]
 
 
@@ -221,8 +223,8 @@ class PlacedCandidate(Candidate):
     def is_good(self, judged: Judged) -> bool:
         """Whether it runs in the best place that the machine has."""
         if self.search.machine.accelerators:
-            return place_of(judged) is Place.ACCELERATORS
-        return place_of(judged) <= Place.RAM
+            return place_of(judged) is RunPlace.ACCELERATORS
+        return place_of(judged) <= RunPlace.RAM
 
     def rank(self, judged: Judged) -> Rank:
         """Where it runs, where it would if the disk had room, and the memory that it lacks."""

@@ -22,7 +22,8 @@ not run either, so its rank prefers the usual one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from math import inf
 
 from .. import needs as need
@@ -41,9 +42,9 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from .choosing import (
     Candidate,
     Change,
-    Place,
     PlacedCandidate,
     Rank,
+    RunPlace,
     Search,
     asked_with,
     choose,
@@ -124,15 +125,20 @@ def _ways_for_text(search: Search) -> Iterator[Candidate]:
             if smaller is not None:
                 yield _SmallerType(search=search, question=smaller)
     if search.machine.accelerators and _is_type_free(search.question):
-        if search.runtime.gpus.preferred_from > 0:
+        if _may_suit_many(search):
             yield from _programs_for_many(search)
-        elif search.usual.fits:
-            yield from _programs_for_many(search)
+        if search.runtime.gpus.preferred_from <= 0 and search.usual.fits:
             yield from _larger_types(search)
-        elif _is_only_too_slow(search.usual):
-            # a program that serves many requests at once may be fast enough
-            yield from _programs_for_many(search)
     yield from _by_tag(search)
+
+
+def _may_suit_many(search: Search) -> bool:
+    """Whether a program that serves many requests at once is worth judging: it may be fast enough
+    where the usual one is only too slow.
+    """
+    if search.runtime.gpus.preferred_from > 0:
+        return True
+    return search.usual.fits or _is_only_too_slow(search.usual)
 
 
 def _is_only_too_slow(usual: Judged) -> bool:
@@ -271,14 +277,14 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
 class _LargerType(Candidate):
     """A larger type, which accelerators hold at reading speed with room for more context.
 
-    `most` is the largest share of their memory that it may take.
+    `most_share` is the largest share of their memory that it may take.
     """
 
-    most: float
+    most_share: float
 
     def is_good(self, judged: Judged) -> bool:
         share = _share_held(judged)
-        if share is None or share > self.most:
+        if share is None or share > self.most_share:
             return False
         return _is_as_good(judged, self.search.usual) and self._has_room_to_grow(judged)
 
@@ -314,14 +320,14 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
             continue
         question = search.asked_with(Change(quantization=name))
         if question is not None:
-            most = search.runtime.gpus.quantizations[name]
-            yield _LargerType(search=search, question=question, most=most)
+            share = search.runtime.gpus.quantizations[name]
+            yield _LargerType(search=search, question=question, most_share=share)
 
 
 def _is_worth_trying(quantization: str, usual: Judged) -> bool:
     """Whether the file is as well known as the usual one, and its bits keep more of the weights."""
     spec = usual.question.spec
-    if not _has_fewer_bits(quantization, spec):
+    if not _has_no_spare_bits(quantization, spec):
         return False
     format = usual.workload.format
     if spec.repository_of(format, usual.quantization) is None:
@@ -329,8 +335,10 @@ def _is_worth_trying(quantization: str, usual: Judged) -> bool:
     return spec.repository_of(format, quantization) is not None
 
 
-def _has_fewer_bits(quantization: str, spec: ModelSpec) -> bool:
-    """Whether the published weights have as many bits: more would keep nothing more of them."""
+def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
+    """Whether the type has at most the bits of the published weights: more would keep nothing
+    more of them.
+    """
     bits = BITS_PER_WEIGHT.get(quantization)
     if bits is None:
         return need.from_sixteen_bits(spec.architecture)
@@ -429,7 +437,7 @@ class _Method(PlacedCandidate):
             before=before,
             after=after,
             options=options,
-            lacks=place_of(judged) is Place.NOWHERE,
+            lacks=place_of(judged) is RunPlace.NOWHERE,
         )
 
 
@@ -491,66 +499,86 @@ class _PictureType(PlacedCandidate):
             program=runtime.name,
             runtime=self.search.runtime.id,
             fits="fits" if judged.offload is None else "fits a part at a time, on",
-            lacks=place_of(judged) is Place.NOWHERE,
+            lacks=place_of(judged) is RunPlace.NOWHERE,
         )
 
 
-class _PictureWay(Record):
-    """A type of pictures or video before it is asked for; `change` is None for the usual one.
+class _Turn(IntEnum):
+    """When accelerators are tried with a type of pictures or video, the first turn first.
 
-    `order`: when accelerators are tried with it, the least first. 0 is the usual type that is the
-    best, 1 a type of this program, 2 a file of 8 bits of another one, 3 what this program makes in
-    4 bits, 4 any other file of another one, 5 a usual type that is not the best.
+    `LISTED`: a type of the usual program. `MADE_IN_FOUR_BITS`: what that program makes of the
+    published weights. `ELSEWHERE`: a file for another program.
     """
 
+    BEST_USUAL = 0
+    LISTED = 1
+    EIGHT_BITS_ELSEWHERE = 2
+    MADE_IN_FOUR_BITS = 3
+    ELSEWHERE = 4
+    OTHER_USUAL = 5
+
+
+class _PictureWay(Record):
+    """A type of pictures or video before it is asked for; `change` is None for the usual one."""
+
     change: Change | None
-    order: int
+    turn: _Turn
 
 
 def _types_of_picture(search: Search) -> Iterator[Candidate]:
     """The types in the order in which they are tried.
 
-    Without accelerators the order is that of the preference. Accelerators are tried with the best
-    type first; files of 8 bits for another program come before 4 bits that this one makes.
+    Without accelerators the order is that of the preference, else that of the turns.
     """
-    ways = _picture_ways(search)
-    numbered = list(enumerate(ways))
+    preferred = _picture_ways(search)
+    tried = preferred
     if search.machine.accelerators:
-        numbered.sort(key=lambda numbered_way: numbered_way[1].order)
-    for preference, way in numbered:
+        tried = sorted(preferred, key=lambda way: way.turn)
+    for way in tried:
         question: Question | None = search.question
         if way.change is not None:
             question = search.asked_with(way.change)
         if question is not None:
-            yield _PictureType(search=search, question=question, preference=preference)
+            place = preferred.index(way)
+            yield _PictureType(search=search, question=question, preference=place)
 
 
 def _picture_ways(search: Search) -> list[_PictureWay]:
     """The types in the order of preference: other programs' before the usual program's.
 
-    The usual type comes first where it would run in RAM, or where it is the best and there is no
-    other program; else it comes last.
+    The usual type is the first or the last of all.
     """
-    usual = search.usual
     runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
-    is_first = usual.quantization in listed[:1]
-    elsewhere = list[_PictureWay]()
+    usual = _PictureWay(change=None, turn=_Turn.OTHER_USUAL)
+    others = listed
+    if search.usual.quantization in listed[:1]:
+        usual = _PictureWay(change=None, turn=_Turn.BEST_USUAL)
+        others = listed[1:]
+    ways = list[_PictureWay]()
     for change in _changes_elsewhere(search.question, search.catalogue, runtime):
-        order = 2 if _has_eight_bits(change.quantization) else 4
-        elsewhere.append(_PictureWay(change=change, order=order))
-    here = list[_PictureWay]()
-    for name in listed[1:] if is_first else listed:
-        order = 3 if _is_made_in_four_bits(name, runtime) else 1
-        here.append(_PictureWay(change=Change(quantization=name), order=order))
-    usual_way = _PictureWay(change=None, order=0 if is_first else 5)
-    is_usual_before = is_first and not elsewhere
-    if usual.quantization not in listed[1:]:
-        is_in_ram = place_of(usual, with_disk_room=True) is Place.RAM
-        is_usual_before = is_usual_before or is_in_ram
-    if is_usual_before:
-        return [usual_way, *elsewhere, *here]
-    return [*elsewhere, *here, usual_way]
+        turn = _Turn.ELSEWHERE
+        if _has_eight_bits(change.quantization):
+            turn = _Turn.EIGHT_BITS_ELSEWHERE
+        ways.append(_PictureWay(change=change, turn=turn))
+    is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(ways))
+    for name in others:
+        turn = _Turn.LISTED
+        if _is_made_in_four_bits(name, runtime):
+            turn = _Turn.MADE_IN_FOUR_BITS
+        ways.append(_PictureWay(change=Change(quantization=name), turn=turn))
+    return [usual, *ways] if is_usual_first else [*ways, usual]
+
+
+def _is_usual_first(usual: Judged, listed: Sequence[str], *, has_others: bool) -> bool:
+    """Whether the usual type is preferred: where it is the best and there is no other program, or
+    where it would run in RAM.
+    """
+    if usual.quantization in listed[:1] and not has_others:
+        return True
+    if usual.quantization in listed[1:]:
+        return False
+    return place_of(usual, with_disk_room=True) is RunPlace.RAM
 
 
 def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:

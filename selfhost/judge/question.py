@@ -478,6 +478,7 @@ def _counted(
     if not keeps_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
+        # the default type is counted as none is
         if is_cache_asked:
             case = counting.case(workload)
             needs = need.count(case)

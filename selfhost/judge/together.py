@@ -90,8 +90,8 @@ class _Member(Record):
         return self.judged.question
 
     @property
-    def needs(self) -> Needs:
-        """What it takes, with all of the download."""
+    def undownloaded(self) -> Needs:
+        """What it takes as placed, as if nothing of it were downloaded yet."""
         return self.judged.placed.replace(missing_bytes=None)
 
     @property
@@ -108,8 +108,10 @@ class _Member(Record):
         return runtime is not None and runtime.memory.maps_files
 
     def left_of(self, machine: Machine) -> Machine:
-        """The machine without the least RAM that the model takes, and the most of all other
-        memory.
+        """The machine as the next model finds it, which is placed by what is left.
+
+        Of the RAM in all the least that the model takes is gone, of what is free now the most, and
+        the most of the memory of accelerators.
         """
         memory = self.judged.memory
         if memory is None:
@@ -134,7 +136,7 @@ class _Member(Record):
         """The accelerators without what the model takes of them."""
         percent = 100.0
         if self.question.wants_gpu:
-            # the program takes a share of its device: so much that the share of the rest is right
+            # the program takes a share of each device, which must lose what lies there
             percent = percent_of(self.question.case)
         most_bytes = {place.where: place.high_bytes for place in memory.places}
         for index, card in enumerate(cards):
@@ -171,12 +173,12 @@ class _Together(Record):
         return list(first_with.values())
 
     @cached_property
-    def counted(self) -> Sequence[Needs]:
+    def needs_of_members(self) -> Sequence[Needs]:
         """What each model takes; files that several processes map count for the first."""
         counted = []
         mapped = set[Hashable]()
         for member in self.members:
-            needs = member.needs
+            needs = member.undownloaded
             if member.maps_files and member.files in mapped:
                 needs = _without_mapped(needs)
             mapped.add(member.files)
@@ -198,18 +200,18 @@ class _Together(Record):
         terms = list[Term]()
         placements = set()
         evictable_bytes = 0
-        for needs in self.counted:
+        for needs in self.needs_of_members:
             terms += needs.terms
             placements.add(needs.placement)
             evictable_bytes += needs.evictable_bytes
         checkpoint_bytes = 0
         for member in self.storing:
-            checkpoint_bytes += member.needs.checkpoint_bytes or 0
-        downloads = [member.needs.download_bytes for member in self.storing]
+            checkpoint_bytes += member.undownloaded.checkpoint_bytes or 0
+        downloads = [member.undownloaded.download_bytes for member in self.storing]
         return Needs(
             files=_all_files(downloads),
             checkpoint_bytes=checkpoint_bytes,
-            cpu=self.counted[0].cpu,
+            cpu=self.needs_of_members[0].cpu,
             placement=placements.pop() if len(placements) == 1 else "split",
             terms=tuple(terms),
             evictable_bytes=evictable_bytes,
@@ -219,7 +221,7 @@ class _Together(Record):
     def _unknown(self) -> Iterator[Unread]:
         """What is not known of each model."""
         for member in self.members:
-            for why in member.needs.unknown:
+            for why in member.undownloaded.unknown:
                 yield why.replace(reason=f"of {member.name}, {why.reason}")
 
     def _memory_check(self) -> Finding:
@@ -227,13 +229,13 @@ class _Together(Record):
         files_bytes = 0
         for member in self.storing:
             question = member.question
-            files_bytes += stored_in_memory(member.needs, self.machine, question)
+            files_bytes += stored_in_memory(member.undownloaded, self.machine, question)
         workload = self.members[0].question.workload
         found = memory_check(self.needs, self.machine, workload, files_bytes)
         if self.needs.memory is None:
             return found
         parts = []
-        for member, needs in zip(self.members, self.counted, strict=True):
+        for member, needs in zip(self.members, self.needs_of_members, strict=True):
             taken_bytes = needs.ram_bytes() or 0
             parts.append(f"{member.name} up to {binary(taken_bytes)}")
         listed = ", ".join(parts)
@@ -254,11 +256,11 @@ class _Together(Record):
         """Whether a volume has room for the files of these models."""
         first = members[0]
         if len(members) == 1:
-            return disk_check(first.needs, self.machine, first.question)
+            return disk_check(first.undownloaded, self.machine, first.question)
         sizes = []
         largest_bytes = 0
         for member in members:
-            needs = member.needs
+            needs = member.undownloaded
             size = bytes_to_store(needs, member.question.missing_bytes)
             sizes.append(None if size is None else size.likely)
             largest_bytes = max(largest_bytes, needs.largest_file_bytes or 0)
