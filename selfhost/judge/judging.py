@@ -9,7 +9,7 @@ for the first token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from ..core.purposes import purposes_table
@@ -239,20 +239,23 @@ class _OnMachine(Record):
         question = asked_under(self.question, workload, self.machine)
         return best_layout(question, self.machine, at_any_pace=True)
 
-    def _most_users(self, has_room: Callable[[Judged], bool]) -> int:
-        """How many users at once have room, of all but one; 0 for none."""
-        numbers = range(1, self.question.workload.parallel)
-        return count_while(
-            lambda users: has_room(self._layout_of_users(users)), numbers
-        )
+    def _most_users(self, *, may_be_lean: bool) -> int:
+        """How many users at once have room, of all but one; 0 for none.
+
+        `may_be_lean`: with an option that makes it slower, too.
+        """
+
+        def has_room(users: int) -> bool:
+            layout = self._layout_of_users(users)
+            return layout.fits and (may_be_lean or not layout.placed.is_lean)
+
+        return count_while(has_room, range(1, self.question.workload.parallel))
 
     def served_in_turn(self) -> Judged | None:
         """The layout of as many users as memory holds at once; None where it does not hold one."""
-        # as many as have room without an option that makes it slower, else as many as have room
-        # with it
-        at_once = self._most_users(_fits_as_it_is)
+        at_once = self._most_users(may_be_lean=False)
         if not at_once:
-            at_once = self._most_users(_fits)
+            at_once = self._most_users(may_be_lean=True)
         if not at_once:
             return None
         users = self.question.workload.parallel
@@ -265,16 +268,6 @@ class _OnMachine(Record):
             waiting=users - at_once,
         )
         return self._paced(layout, pace)
-
-
-def _fits(layout: Judged) -> bool:
-    """Whether it has room."""
-    return layout.fits
-
-
-def _fits_as_it_is(layout: Judged) -> bool:
-    """Whether it has room without an option that makes it slower."""
-    return layout.fits and not layout.placed.is_lean
 
 
 # ------------------------------------------------------------------ the wait for the first token

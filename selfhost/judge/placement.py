@@ -287,7 +287,9 @@ class _OnRamAndCards(Record):
 
         A program that has to be told to take one accelerator takes all.
         """
-        by_room = sorted(known, key=self._room_and_rate, reverse=True)
+        by_room = sorted(
+            known, key=lambda place: (-place.known_bytes, -self._rate(place))
+        )
         fewest = 2
         runtime = self.question.runtime
         if runtime is not None and "one_device" in runtime.command_lines.options:
@@ -309,19 +311,18 @@ class _OnRamAndCards(Record):
         for place in candidates:
             if place.room_bytes is not None and size <= place.room_bytes:
                 holding.append(place)
-        return max(holding, key=self._rate_and_room, default=None)
+        return max(
+            holding,
+            key=lambda place: (self._rate(place), place.known_bytes),
+            default=None,
+        )
 
-    def _rate_and_room(self, place: Place) -> tuple[float, int]:
-        """Bytes per second of its memory, and its room; 0 where they are not known."""
+    def _rate(self, place: Place) -> float:
+        """Bytes per second of its memory; 0 where that is not known."""
         # the rates are a large module, which a machine without accelerators does not need
         from .pace.rates import device_bandwidth
 
-        rate = device_bandwidth(self.cards[place.index])
-        return rate or 0, place.known_bytes
-
-    def _room_and_rate(self, place: Place) -> tuple[int, float]:
-        rate, room_bytes = self._rate_and_room(place)
-        return room_bytes, rate
+        return device_bandwidth(self.cards[place.index]) or 0
 
     # -------------------------------------------------------------- larger batches
 

@@ -228,13 +228,6 @@ class _Division(Record):
         """The place with the lowest number."""
         return min((share.where for share in self.shares), key=index_of)
 
-    @property
-    def with_ram(self) -> Sequence[Share]:
-        """The shares, with that of the RAM last."""
-        if not self.left:
-            return self.shares
-        return [*self.shares, Share("host", self.left)]
-
     def terms(self) -> list[Term]:
         """The terms of all places."""
         terms = list[Term]()
@@ -285,9 +278,10 @@ class _Division(Record):
         """The part of the term in each place; the output matrix goes with the last layers."""
         output_bytes = term.output_bytes
         stop = self.layers
-        for share in self.with_ram:
+        # the RAM has the first layers; none where accelerators have all
+        for share in [*self.shares, Share("host", self.left)]:
             start = stop - share.layers
-            if share.layers or term.output_bytes:
+            if share.layers or output_bytes:
                 part = _Layers(start=start, stop=stop, of=self.layers)
                 yield self._part_of(term, share, part, output_bytes)
             stop = start

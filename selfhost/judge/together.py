@@ -17,7 +17,13 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import How, MemoryNeed, Needs, Term
 from ..needs.records import term as term_of
 from .checks import CHECKS, Finding
-from .checks.space import bytes_to_store, disk_check, memory_check, stored_in_memory
+from .checks.space import (
+    bytes_to_store,
+    disk_check,
+    less,
+    memory_check,
+    stored_in_memory,
+)
 from .devices import percent_of
 from .judging import judge
 from .record import Judged, Question
@@ -124,9 +130,9 @@ class _Member(Record):
             cards = tuple(self._cards_left(memory, cards, least_bytes))
         return machine.replace(
             # a machine has some memory
-            memory_total_bytes=_minus(machine.memory_total_bytes, least_bytes, 1),
-            memory_limit_bytes=_minus(machine.memory_limit_bytes, least_bytes, 1),
-            memory_available_bytes=_minus(machine.memory_available_bytes, most_bytes),
+            memory_total_bytes=less(machine.memory_total_bytes, least_bytes, 1),
+            memory_limit_bytes=less(machine.memory_limit_bytes, least_bytes, 1),
+            memory_available_bytes=less(machine.memory_available_bytes, most_bytes),
             accelerators=cards,
         )
 
@@ -145,14 +151,9 @@ class _Member(Record):
                 on_card = most_bytes.get(f"accelerator:{index}", 0)
                 taken = ceil(100 * on_card / percent)
             yield card.replace(
-                memory_total_bytes=_minus(card.memory_total_bytes, taken),
-                memory_free_bytes=_minus(card.memory_free_bytes, taken),
+                memory_total_bytes=less(card.memory_total_bytes, taken),
+                memory_free_bytes=less(card.memory_free_bytes, taken),
             )
-
-
-def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
-    """What is left of a size, `least` at least; None where the size is not known."""
-    return None if size is None else max(least, size - taken)
 
 
 # ------------------------------------------------------------------ the sums

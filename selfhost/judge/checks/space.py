@@ -121,7 +121,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     """What the machine gives of its RAM under that workload."""
     basis = basis_on(machine, workload)
     reserve = _reserve_of(machine, workload)
-    idle = _less(machine.memory_limit_bytes, reserve.size_bytes)
+    idle = less(machine.memory_limit_bytes, reserve.size_bytes)
     now = machine.memory_available_bytes
     margin = reserve.size_bytes
     if machine.memory_total_bytes:
@@ -146,8 +146,9 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     )
 
 
-def _less(size: int | None, taken: int) -> int | None:
-    return None if size is None else max(0, size - taken)
+def less(size: int | None, taken: int, least: int = 0) -> int | None:
+    """What is left of a size, `least` at least; None where the size is not known."""
+    return None if size is None else max(least, size - taken)
 
 
 def _lacking(need_bytes: int, has: int | None) -> int | None:
@@ -530,15 +531,16 @@ def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None
     stored = needs.disk_bytes
     download = needs.download_bytes
     if missing_bytes is not None:
-        beside = max(0, (stored or 0) - (download or 0))
-        return StoredSize.exactly(missing_bytes + beside)
+        # what the work itself writes
+        written = max(0, (stored or 0) - (download or 0))
+        return StoredSize.exactly(missing_bytes + written)
     if stored is None:
         return None
     if download is None or needs.download_range is None:
         return StoredSize.exactly(stored)
     low, high = needs.download_range
-    beside = stored - download
-    return StoredSize(likely=stored, low=beside + low, high=beside + high)
+    written = stored - download
+    return StoredSize(likely=stored, low=written + low, high=written + high)
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
