@@ -7,9 +7,10 @@ in which sentence the user is told why it was taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from math import inf
+from typing import Any
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
@@ -64,6 +65,18 @@ class Search(Record):
     def asked_with(self, change: Change) -> Question | None:
         """The question with that change; None where the program does not take it."""
         return asked_with(self.question, change, self.catalogue, self.machine)
+
+    def candidate(
+        self, kind: type[Candidate], change: Change | None, **facts: Any
+    ) -> Iterator[Candidate]:
+        """The one candidate of that kind with that change, None: the usual defaults; without any
+        where the program does not take the change.
+        """
+        question: Question | None = self.question
+        if change is not None:
+            question = self.asked_with(change)
+        if question is not None:
+            yield kind(search=self, question=question, **facts)
 
 
 def asked_with(

@@ -118,12 +118,11 @@ def cases(search: Search) -> Iterator[Candidate]:
 
 def _ways_for_text(search: Search) -> Iterator[Candidate]:
     """The usual type, which is taken where no other is good; then those that may be better."""
-    yield _UsualText(search=search, question=search.question)
+    yield from search.candidate(_UsualText, None)
     if _may_run_in_smaller_type(search.usual):
         for quantization in search.question.in_turn:
-            smaller = search.asked_with(Change(quantization=quantization))
-            if smaller is not None:
-                yield _SmallerType(search=search, question=smaller)
+            change = Change(quantization=quantization)
+            yield from search.candidate(_SmallerType, change)
     if search.machine.accelerators and _is_type_free(search.question):
         if _may_suit_many(search):
             yield from _programs_for_many(search)
@@ -266,12 +265,10 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
         if not 0 < runtime.gpus.preferred_from <= number:
             continue
         for quantization in (None, *runtime.gpus.quantizations):
-            question: Question | None = search.question
+            change: Change | None = None
             if quantization is not None or runtime.id != search.runtime.id:
                 change = Change(runtime=runtime.id, quantization=quantization)
-                question = search.asked_with(change)
-            if question is not None:
-                yield _ProgramForMany(search=search, question=question, number=number)
+            yield from search.candidate(_ProgramForMany, change, number=number)
 
 
 class _LargerType(Candidate):
@@ -318,10 +315,9 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
             return
         if not _is_worth_trying(name, search.usual):
             continue
-        question = search.asked_with(Change(quantization=name))
-        if question is not None:
-            share = search.runtime.gpus.quantizations[name]
-            yield _LargerType(search=search, question=question, most_share=share)
+        share = search.runtime.gpus.quantizations[name]
+        change = Change(quantization=name)
+        yield from search.candidate(_LargerType, change, most_share=share)
 
 
 def _is_worth_trying(quantization: str, usual: Judged) -> bool:
@@ -374,9 +370,7 @@ def _by_tag(search: Search) -> Iterator[Candidate]:
     if not loads_by_tag(spec, library, search.usual.workload):
         return
     change = Change(runtime=library.id, quantization=quantization)
-    question = search.asked_with(change)
-    if question is not None:
-        yield _ByTag(search=search, question=question)
+    yield from search.candidate(_ByTag, change)
 
 
 def _share_held(judged: Judged) -> float | None:
@@ -443,11 +437,9 @@ class _Method(PlacedCandidate):
 
 def _methods_of_training(search: Search) -> Iterator[Candidate]:
     """The usual method, the others, and the last with shorter examples where none were stated."""
-    yield _Method(search=search, question=search.question)
+    yield from search.candidate(_Method, None)
     for change in _changes_of_method(search):
-        question = search.asked_with(change)
-        if question is not None:
-            yield _Method(search=search, question=question)
+        yield from search.candidate(_Method, change)
 
 
 def _changes_of_method(search: Search) -> Iterator[Change]:
@@ -535,12 +527,8 @@ def _types_of_picture(search: Search) -> Iterator[Candidate]:
     if search.machine.accelerators:
         tried = sorted(preferred, key=lambda way: way.turn)
     for way in tried:
-        question: Question | None = search.question
-        if way.change is not None:
-            question = search.asked_with(way.change)
-        if question is not None:
-            place = preferred.index(way)
-            yield _PictureType(search=search, question=question, preference=place)
+        preference = preferred.index(way)
+        yield from search.candidate(_PictureType, way.change, preference=preference)
 
 
 def _picture_ways(search: Search) -> list[_PictureWay]:

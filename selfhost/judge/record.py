@@ -622,7 +622,7 @@ class Verdict(Judged, Report):
 
     @property
     def judged_tokens_per_second(self) -> Range | None:
-        return self.speed.judged if self.speed is not None else None
+        return self.users_pace
 
     @property
     def exit_code(self) -> int:
