@@ -62,6 +62,10 @@ class Outline(Record):
             values["uses"] = tuple(values["uses"])
         return cls(**values)
 
+    def has_use(self, use: str) -> bool:
+        """Whether a source states the use; False where no source states any."""
+        return self.uses is not None and use in self.uses
+
 
 class _Programs(Stated):
     """`specs/common/programs.toml`: what each program states over the `default` of all."""

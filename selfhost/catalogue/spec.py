@@ -396,6 +396,15 @@ class ModelSpec(ShownRecord):
         """Those that one token takes; None where not known."""
         return self.parameters.active
 
+    @property
+    def main_use(self) -> str:
+        """The use that is stated first; "" where no source states any."""
+        return self.uses[0] if self.uses else ""
+
+    def has_use(self, use: str) -> bool:
+        """Whether a source states the use; False where no source states any."""
+        return self.uses is not None and use in self.uses
+
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
         """Where files of that quantization lie; None where this catalogue knows of none."""
         files = self.files_of(format, quantization)
