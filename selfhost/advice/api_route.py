@@ -265,11 +265,11 @@ class _Order(Record):
 
     def _differences(self, outline: Outline) -> tuple[bool, ...]:
         """In what a model differs, the weightiest first."""
-        is_base = BASE in (outline.uses or ())
+        is_base = outline.has_use(BASE)
         return (
             outline.superseded_by is not None,
             outline.purpose != self.purpose,
-            is_base != (BASE in (self.spec.uses or ())),
+            is_base != self.spec.has_use(BASE),
             outline.family != self.spec.family,
         )
 

@@ -485,8 +485,7 @@ def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
     workload = launch.workload
     if spec.modality == "embedding":
         # a server of text has to be told that it embeds or ranks
-        main_use = spec.uses[0] if spec.uses else ""
-        yield "reranking" if main_use == "reranking" else "embedding"
+        yield "reranking" if spec.main_use == "reranking" else "embedding"
     if workload.kv_cache_type not in (None, "f16"):
         yield "kv_cache_type"
     yield from _options_of_sequences(launch)

@@ -138,7 +138,7 @@ def chosen(
             continue
         if modality not in (None, outline.modality):
             continue
-        if use is None or use in (outline.uses or ()):
+        if use is None or outline.has_use(use):
             ids.append(id)
     if openness is None and not words:
         return ids

@@ -129,7 +129,7 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
     if use is None:
         return
     spec = question.spec
-    if use in (spec.uses or ()):
+    if spec.has_use(use):
         return
     yield from _said(
         "no-use",

@@ -287,7 +287,7 @@ class Proposals(Record):
         wanted_use = asked.stated.wanted_use
         if wanted_use is None:
             return True
-        return wanted_use in (outline.uses or ())
+        return outline.has_use(wanted_use)
 
     def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
         """The model as a candidate; none where it is not named and is larger, surely has no room,

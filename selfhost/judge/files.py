@@ -213,9 +213,7 @@ def _is_compared_by_vectors(spec: ModelSpec) -> bool:
     """Whether its vectors are compared with those that others made, in the usual type."""
     if spec.modality in GENERATING:
         return False
-    if not spec.uses:
-        return True
-    return spec.uses[0] != "reranking"
+    return spec.main_use != "reranking"
 
 
 def _has_four_bits(spec: ModelSpec, runtime: RuntimeSpec) -> bool:

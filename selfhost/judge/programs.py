@@ -203,7 +203,7 @@ def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     """The programs of the modality, for an embedding of texts the one of its users first."""
     usual = RUNTIMES_BY_MODALITY[spec.modality]
-    if spec.uses is None or "embedding" not in spec.uses:
+    if not spec.has_use("embedding"):
         return usual
     if spec.library_tag:
         return usual

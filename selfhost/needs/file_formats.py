@@ -484,8 +484,7 @@ def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     format in common with it; None where nothing says so.
     """
     architecture = spec.architecture
-    use = spec.uses[0] if spec.uses else ""
-    unserved = runtime.unserved.get(use)
+    unserved = runtime.unserved.get(spec.main_use)
     if architecture is None or unserved is not None:
         return unserved
     row = architecture.row

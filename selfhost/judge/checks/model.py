@@ -352,14 +352,13 @@ def gate_remedy(spec: ModelSpec) -> str:
 
 def reads_context(spec: ModelSpec) -> bool:
     """Whether a context is asked of such a model: of texts, and of a text on a recording."""
-    first_use = spec.uses[0] if spec.uses else ""
     if spec.modality == "speech":
         # beside a recording a text is a prompt; what speaks only reads it aloud
-        if first_use == "speech-synthesis":
+        if spec.main_use == "speech-synthesis":
             return False
         return {"audio", "text"}.issubset(spec.inputs or ())
     if spec.modality == "embedding":
-        return first_use not in _PICTURE_USES
+        return spec.main_use not in _PICTURE_USES
     return spec.modality in GENERATING
 
 
