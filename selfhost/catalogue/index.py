@@ -14,7 +14,7 @@ from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, folders_in_environment, shipped_store
-from ..core.tables import Document, TomlRow
+from ..core.tables import AnyRecord, Document, TomlRow
 from ..core.units import canonical
 from .name_table import NAME_TABLE
 from .runtime import RuntimeSpec
@@ -184,6 +184,14 @@ class Catalogue:
     def common(self, name: str) -> TomlRow:
         """As `shipped_table`, of its own folder."""
         return tables.shipped_table(name, self.folder)
+
+    @cache  # noqa: B019
+    def rows(
+        self, kind: type[AnyRecord], file: str, table: str
+    ) -> Mapping[str, AnyRecord]:
+        """Each `[table.NAME]` of `common/<file>.toml` as a record, by its name."""
+        rows: Mapping[str, TomlRow] = self.common(file).get(table, {})
+        return {name: tables.unchecked_record(kind, row) for name, row in rows.items()}
 
     @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, NamedRow]:

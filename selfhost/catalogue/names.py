@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
 from ..core.tables import TomlRow, expression, sentences, unchecked_record
-from ..core.templates import fill
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
 from .index import Catalogue, NamedRow
@@ -390,32 +389,29 @@ def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
     spec = catalogue.spec(resolution.spec_id)
     if not serves(form, spec, catalogue):
         return None
-    quantization = _published_type(form.quantization, name, catalogue)
-    said = form.notes
+    quantization = _as_publisher_names(form.quantization, name, catalogue)
+    note_keys = form.notes
     if _is_wide_qat(form, spec, name, catalogue):
         quantization = f"{TRAINED_FOR}Q4_0"
-        said = ("qat_as_published",)
+        note_keys = ("qat_as_published",)
         if name.endswith(".gguf"):
             repository = f"{spec.repository}-qat-q4_0-gguf"
     if form.runtime and form.quantization:
         is_repository = expression("names", "repository").fullmatch(name)
         repository = name if is_repository else None
-    notes = list(resolution.notes)
-    for key in said:
-        notes.append(_form_note(key, form, catalogue))
+    notes = sentences(
+        "quantizations",
+        "form",
+        dict.fromkeys(note_keys, True),
+        written=form.written,
+        quantization=form.quantization,
+    )
     return resolution.replace(
         quantization=quantization,
         runtime=form.runtime,
-        notes=tuple(notes),
+        notes=resolution.notes + notes,
         repository=repository,
     )
-
-
-def _form_note(key: str, form: Form, catalogue: Catalogue) -> str:
-    """The sentence of that key about a form of files."""
-    sentence: str = catalogue.common("quantizations")["form"][key]
-    figures = {"written": form.written, "quantization": form.quantization}
-    return fill(sentence, figures)
 
 
 def _gguf_repository(name: str) -> str | None:
@@ -436,16 +432,13 @@ class Publisher(Stated):
     source: str
 
 
-def _published_type(
+def _as_publisher_names(
     quantization: str | None, name: str, catalogue: Catalogue
 ) -> str | None:
-    """The quantization with what a publisher's own is called by."""
-    publishers: TomlRow = catalogue.common("quantizations")["publisher"]
-    account = _account(name).lower()
-    if account not in publishers:
-        return quantization
-    publisher = unchecked_record(Publisher, publishers[account])
-    if quantization not in publisher.types:
+    """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
+    publishers = catalogue.rows(Publisher, "quantizations", "publisher")
+    publisher = publishers.get(_account(name).lower())
+    if publisher is None or quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
 
@@ -474,7 +467,7 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     rows: TomlRow = catalogue.common("architectures")["architecture"]
     row: TomlRow = rows.get(spec.architecture.row, {})
     wide_until: str = row.get("wide_qat_table", "")
-    return (spec.released or "9") < wide_until
+    return spec.released is not None and spec.released < wide_until
 
 
 def _account(repository: str | None) -> str:

@@ -16,7 +16,6 @@ from shlex import quote
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import Record, Stated, shortened
-from ..core.tables import TomlRow, unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from .forms import Form, splits
@@ -216,13 +215,13 @@ class _UnknownName:
             return None
         thing = things.by_name[name]
         figures = {**thing.__getstate__(), "typed": self.quoted, "name": name}
-        sentence, before_command = catalogue.common("things")["sentence"][table]
-        message = fill(sentence, figures)
+        sentence = catalogue.rows(_ThingSentence, "things", "sentence")[table]
+        message = fill(sentence.message, figures)
         instead = [id for id in thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
         if instead:
             command = f"selfhost check {quote(instead[0])}"
-            remedy = fill(before_command, figures) + command
+            remedy = fill(sentence.before_command, figures) + command
         if table == "thing":
             kind = thing.kind
             return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
@@ -313,11 +312,20 @@ class _Thing(Stated):
     source: str | None = None
 
 
+class _ThingSentence(Stated):
+    """What is said of the names in one table of things.toml. `before_command`: what stands in front
+    of the command for another model.
+    """
+
+    message: str
+    before_command: str = ""
+
+
 class _Beginning(Record):
-    """What the names of an entry begin with."""
+    """What the names of an entry begin with, and the name of that entry."""
 
     pattern: re.Pattern[str]
-    about: str
+    entry: str
 
 
 class _Things:
@@ -327,17 +335,15 @@ class _Things:
     that are compared as a `whole`, and `names` with which the names of models begin.
     """
 
-    def __init__(self, table: str, rows: Mapping[str, TomlRow]) -> None:
+    def __init__(self, table: str, things: Mapping[str, _Thing]) -> None:
         self._is_hosted = table == "hosted"
-        self.by_name: dict[str, _Thing] = {}
+        self.by_name = things
         # the entries of `thing`
         self._by_alias: dict[str, str] = {}
         # those of the other tables; the beginnings by their first letter
         self._by_whole_name: dict[str, str] = {}
         self._beginnings: dict[str, list[_Beginning]] = {}
-        for name, row in rows.items():
-            thing = unchecked_record(_Thing, row)
-            self.by_name[name] = thing
+        for name, thing in things.items():
             if table == "thing":
                 for alias in (name, *thing.aliases):
                     self._by_alias.setdefault(canonical(alias), name)
@@ -346,14 +352,14 @@ class _Things:
             for start in thing.names:
                 self._add_beginning(start, name)
 
-    def _add_beginning(self, start: str, about: str) -> None:
+    def _add_beginning(self, start: str, entry: str) -> None:
         """Let names that begin so be those of an entry; `*` stands for any letters."""
         parts = [re.escape(canonical(part)) for part in start.split("*")]
         letters = ".+".join(parts)
         pattern = re.compile(rf"{letters}(?![a-z])")
         first_letter = parts[0][:1]
         begun = self._beginnings.setdefault(first_letter, [])
-        begun.append(_Beginning(pattern=pattern, about=about))
+        begun.append(_Beginning(pattern=pattern, entry=entry))
 
     def name_of(self, keys: Sequence[str]) -> str | None:
         """The entry that stands first in the table, of those that a name means; None for none.
@@ -376,19 +382,19 @@ class _Things:
         return key.endswith("-distill") or bool(sizes_in(key))
 
     def _named_whole_or_begun(self, key: str) -> Iterator[str]:
-        about = self._by_whole_name.get(key)
-        if about is not None:
-            yield about
+        entry = self._by_whole_name.get(key)
+        if entry is not None:
+            yield entry
         # a beginning that is a wildcard has no first letter
         for first_letter in (key[:1], ""):
             for beginning in self._beginnings.get(first_letter, ()):
                 if beginning.pattern.match(key):
-                    yield beginning.about
+                    yield beginning.entry
 
 
 @cache
 def _things_of(catalogue: Catalogue, table: str) -> _Things:
-    return _Things(table, catalogue.common("things").get(table, {}))
+    return _Things(table, catalogue.rows(_Thing, "things", table))
 
 
 class _Repository(Record):
@@ -427,11 +433,10 @@ class _Alike:
 
     def id_of(self, keys: Iterable[str]) -> str | None:
         """The model of the last entry that goes by one of these names."""
-        places = [self._place_by_key.get(key, -1) for key in keys]
-        last = max(places)
-        if last < 0:
+        places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
+        if not places:
             return None
-        return self._entries[last].spec_id
+        return self._entries[max(places)].spec_id
 
     def same_line(self, words: Sequence[str]) -> Iterator[_Hint]:
         """The model whose layers all repositories have that are named with these words."""
