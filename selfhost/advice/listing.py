@@ -14,7 +14,8 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.names import latin_spelling, searched
+from ..catalogue.name_table import NAME_TABLE
+from ..catalogue.names import latin_spelling
 from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import MODALITIES, USES
@@ -237,7 +238,7 @@ def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     """Whether a name holds the word; a size (`7b`) has to stand there whole."""
-    rules = searched()
+    rules = NAME_TABLE.searched
     if re.fullmatch(rules.size, word) is None:
         letters = canonical(word)
         return any(letters in canonical(name) for name in names)
@@ -257,7 +258,7 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
     names: list[str] = []
     for outline in catalogue.outlines.values():
         names += [outline.id, outline.family or ""]
-    tried = dict.fromkeys(words[: searched().most_searched])
+    tried = dict.fromkeys(words[: NAME_TABLE.searched.most_searched])
     parts = [word for word in tried if _is_part_of_names(word, names)]
     if parts:
         return tuple(parts)

@@ -32,8 +32,6 @@ _MLX_MIXED = frozenset({"ud", "dq", "optiq", "mxfp4-q4"})
 _BITS = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
 # words that say nothing of how weights are packed
 _NO_PACKING = frozenset({"unsloth", "quantized"}) | QUANTIZATION_NAMES.containers
-
-
 _AUTOROUND = frozenset({"autoround", "auto-round"})
 
 
@@ -131,9 +129,8 @@ class _Ending:
         types = _gguf_types(words)
         others = set(words) - types.keys() - QUANTIZATION_NAMES.containers
         narrow = [type for type in types.values() if type not in _WIDE]
-        # other files have MXFP4, too
-        is_gguf = narrow[:1] != ["MXFP4"] or not others
-        if narrow and is_gguf:
+        # MXFP4 beside other words may be that of safetensors files
+        if narrow and (narrow[0] != "MXFP4" or not others):
             return Form(quantization=narrow[0])
         is_cloud = "cloud" in words
         if others - {"qat", "unquantized"} and not is_cloud:
@@ -176,12 +173,10 @@ class _Ending:
         """What the words say of files for MLX."""
         quantization = self._mlx_quantization()
         if quantization is None and self.is_tag:
-            notes: tuple[str, ...] = ("mlx_of_ollama",)
-            return Form(quantization="nvfp4", runtime="mlx", notes=notes)
-        notes = ()
-        for word in self.words:
-            if word in _MLX_MIXED or word.startswith("oq"):
-                notes = ("mixed",)
+            of_ollama = ("mlx_of_ollama",)
+            return Form(quantization="nvfp4", runtime="mlx", notes=of_ollama)
+        is_mixed = any(map(_is_mlx_mix, self.words))
+        notes: tuple[str, ...] = ("mixed",) if is_mixed else ()
         if quantization is None:
             return Form(notes=notes, is_sized=False)
         return Form(quantization=quantization, runtime="mlx", notes=notes)
@@ -193,6 +188,10 @@ class _Ending:
                 return QUANTIZATION_NAMES.mlx_words[word]
         stated = re.search(_BITS, " ".join(self.words))
         return None if stated is None else f"{stated[1]}bit"
+
+
+def _is_mlx_mix(word: str) -> bool:
+    return word in _MLX_MIXED or word.startswith("oq")
 
 
 def _gguf_types(words: Sequence[str]) -> dict[str, str]:

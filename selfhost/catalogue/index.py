@@ -185,7 +185,6 @@ class Catalogue:
         """As `shipped_table`, of its own folder."""
         return tables.shipped_table(name, self.folder)
 
-    @cache  # noqa: B019
     def rows(
         self, kind: type[AnyRecord], file: str, table: str
     ) -> Mapping[str, AnyRecord]:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
-from ..core.tables import TomlRow, expression, sentences, unchecked_record
+from ..core.tables import AnyRecord, TomlRow, expression, sentences, unchecked_record
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
-from .index import Catalogue, NamedRow
-from .name_table import NAME_TABLE, Searched
+from .index import Catalogue
+from .name_table import NAME_TABLE
 from .spec_values import PICTURES, TRAINED_FOR
 
 if TYPE_CHECKING:
@@ -42,11 +42,6 @@ _QUOTES = " \t\n\"'`,;"
 # accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(NAME_TABLE.converters)
 SEE_NAMES = NAME_TABLE.see_names
-
-
-def searched() -> Searched:
-    """How a search and an unknown name are read."""
-    return NAME_TABLE.searched
 
 
 class Resolution(Record):
@@ -134,24 +129,16 @@ class LibraryTag(Stated):
     others: tuple[str, ...] = ()
 
 
-# no row of the table `[family]`, or of `[tag]`, has the name
-_NO_ROW: NamedRow = ("", {})
-
-
-def _family_called(key: str, catalogue: Catalogue) -> tuple[str, Family]:
-    """The name and the row of a family, by a name as `canonical` writes it; an empty row where
-    there is none.
+def _row_called(
+    kind: type[AnyRecord], table: str, key: str, catalogue: Catalogue
+) -> tuple[str, AnyRecord]:
+    """The name and the row of a "family", or of a "tag" of Ollama's library, by a name as
+    `canonical` writes it. Where there is none the name is empty and the row has its defaults, which
+    name no model.
     """
-    families = catalogue.common_tables("families", "family")
-    name, row = families.get(key, _NO_ROW)
-    return name, unchecked_record(Family, row)
-
-
-def _tag_called(key: str, catalogue: Catalogue) -> tuple[str, LibraryTag]:
-    """The same of a tag of Ollama's library."""
-    tags = catalogue.common_tables("families", "tag")
-    name, row = tags.get(key, _NO_ROW)
-    return name, unchecked_record(LibraryTag, row)
+    rows = catalogue.common_tables("families", table)
+    name, row = rows.get(key, ("", {}))
+    return name, unchecked_record(kind, row)
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -183,7 +170,7 @@ def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str 
         return None
     key = canonical(bare_name(typed))
     names = list(spec.aliases)
-    name, tag = _tag_called(key, catalogue)
+    name, tag = _row_called(LibraryTag, "tag", key, catalogue)
     if tag.loads == spec.id:
         names.append(name)
     for name in names:
@@ -496,7 +483,7 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
     users_id = _users_id(key, catalogue)
     if users_id is not None:
         return Resolution(spec_id=users_id)
-    family_name, family = _family_called(key, catalogue)
+    family_name, family = _row_called(Family, "family", key, catalogue)
     match = family.resolution(family_name, key, catalogue)
     # of an id as it is written nothing else is read
     if match is None and plain in catalogue:
@@ -505,7 +492,7 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
         match = _named(key, catalogue, "aliases", "whole")
     loaded: str | None = None
     if ":" in plain:
-        _, tag = _tag_called(key, catalogue)
+        _, tag = _row_called(LibraryTag, "tag", key, catalogue)
         loaded = tag.loads
     elif plain != name and "/" not in plain:
         loaded = family.ollama
@@ -544,7 +531,7 @@ def _named(key: str, catalogue: Catalogue, *kinds: str) -> Found:
 
 def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that Ollama loads by the name of a family; None where no entry says."""
-    _, family = _family_called(canonical(name), catalogue)
+    _, family = _row_called(Family, "family", canonical(name), catalogue)
     return family.ollama
 
 

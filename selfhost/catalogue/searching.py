@@ -116,7 +116,7 @@ class _Hint(Record):
 
 
 class _UnknownName:
-    """A name that no model goes by, in parts. `whole`: what was typed, unwrapped; `base`: its last
+    """A name that no model goes by, in parts. `name`: what was typed, unwrapped; `base`: its last
     part without the words for the form of the files, which `form` tells.
     """
 
@@ -124,8 +124,8 @@ class _UnknownName:
         self.catalogue = catalogue
         # as a message has it
         self.quoted = f'"{shortened(typed)}"'
-        self.whole = name.removesuffix(":latest")
-        self.owner, _, self.last_part = self.whole.rpartition("/")
+        self.name = name.removesuffix(":latest")
+        self.owner, _, self.last_part = self.name.rpartition("/")
         self.base = self.last_part
         self.form = Form()
         for split in splits(self.last_part, self.owner):
@@ -160,7 +160,7 @@ class _UnknownName:
     def _not_in_catalogue(self) -> str:
         """The sentence that the name is not known, with the faulty files of the user's own."""
         missing = ""
-        if is_bare_weights(self.whole):
+        if is_bare_weights(self.name):
             missing = "does not exist here and "
         message = f"{self.quoted} {missing}is not in the catalogue"
         faults = self.catalogue.own_faults
@@ -209,7 +209,7 @@ class _UnknownName:
         """The error for a name of an entry in a table of `things.toml`; None for any other."""
         catalogue = self.catalogue
         things = _things_of(catalogue, table)
-        names = (self.last_part, self.whole, self.base)
+        names = (self.last_part, self.name, self.base)
         name = things.name_of([canonical(name) for name in names])
         if name is None:
             return None
@@ -261,7 +261,7 @@ class _UnknownName:
                 why = f"{quantization} is not a known quantization"
                 remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
                 yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
-        match = self._first_match(self.whole)
+        match = self._first_match(self.name)
         if match is not None and match.form is not None:
             spec_id = match.resolution.spec_id
             holds = f"its name says that it holds {spec_id} in another format"

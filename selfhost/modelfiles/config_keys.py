@@ -49,8 +49,9 @@ class Keys(Sizes):
     `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
     model with the defaults of its class; `written` are those that stand in the file, `understood`
     those that something reads. `nested`: the top has none of the text model's keys. `type` is the
-    row of its model type. `has_class`: it is known what its class does. `in_gguf`: the converter of
-    llama.cpp knows the model type. `sees`: it has an encoder of pictures. `is_headless`: a
+    row of its model type. `has_class`: it is known what its class does; `matter` are the keys with
+    which this class changes weights or cache. `in_gguf`: the converter of llama.cpp knows the model type.
+    `sees`: it has an encoder of pictures. `is_headless`: a
     published class without an output matrix.
     """
 
@@ -93,9 +94,8 @@ class Keys(Sizes):
         self.defaults = {**self._class.defaults, **self.type.defaults}
         self.names = {**self._class.names, **self.type.names}
         self.matter = frozenset(self._class.matter)
-        self.in_gguf = bool(self.type.row)
-        if not self.type.in_gguf or not self.outer_type.in_gguf:
-            self.in_gguf = False
+        has_row = self.type.row != ""
+        self.in_gguf = has_row and self.type.in_gguf and self.outer_type.in_gguf
 
     def _written_values(self) -> dict[str, object]:
         """The values of the text model as they stand in the file."""
@@ -243,17 +243,17 @@ class Keys(Sizes):
                 unusual.add(key)
         return unusual
 
-    def _odd_by_name(self, bearing: Iterable[str]) -> set[str]:
+    def _odd_by_name(self, patterns: Iterable[str]) -> set[str]:
         """The keys whose names say by these patterns that they may matter, with a value that is
         something.
         """
-        may_matter = _any_of(bearing)
+        may_matter = _any_of(patterns)
         harmless = _harmless()
-        # what the class reads counts by its own table
-        idle = self.matter.union(self._class.idle)
+        # `_odd_by_class` judges the keys that matter to the class
+        passed_over = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
-            if key in idle or self._other_name(key) in idle:
+            if key in passed_over or self._other_name(key) in passed_over:
                 continue
             if isinstance(value, dict) or value in _NOTHING:
                 continue

@@ -244,8 +244,9 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
 def _kinds_by_window(keys: Keys) -> list[str]:
     """Which layers have the window. Raises `Unclear` where the file does not say."""
     window = _window(keys)
+    # these are read without a window, too: a key that is read counts as understood
     # a layer without rope attends to everything (Llama 4, SmallThinker)
-    turned = keys.per_layer("no_rope_layers")
+    slide = keys.per_layer("no_rope_layers")
     first = keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
     if window is None:
@@ -253,8 +254,8 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     kinds = ["sliding"] * keys.layers
     if keys.type.all_slide:
         return kinds
-    if turned:
-        return ["sliding" if flag else "full" for flag in turned]
+    if slide:
+        return ["sliding" if flag else "full" for flag in slide]
     if first:
         for number in range(0, keys.layers, first):
             kinds[number] = "full"
