@@ -382,11 +382,8 @@ class ShippedSpecs(SpecFolder):
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        rows = self.store.value("outlines", self._make_outlines)
+        rows = self.store.value("outlines", lambda: outlines_in(self._rows))
         return list(map(Outline.of_row, rows))
-
-    def _make_outlines(self) -> list[TomlRow]:
-        return outlines_in(self._rows)
 
     def keep_all(self) -> None:
         """Make every value of the stored form that follows from models and runtimes."""
@@ -409,9 +406,7 @@ class OwnSpecs(SpecFolder):
     """The files `<id>.toml` in one of the user's folders."""
 
     def __init__(self, path: str) -> None:
-        files = {}
-        for id in _names_in(path):
-            files[id] = _file_of(path, id)
+        files = {id: _file_of(path, id) for id in _names_in(path)}
         super().__init__(path, files)
 
     def _read(self, document: Document, origin: str) -> ModelSpec | None:
@@ -505,10 +500,7 @@ def names_in(rows: TomlRow, wanted: str) -> Mapping[str, str]:
 
 def outlines_in(rows: TomlRow) -> list[TomlRow]:
     """Return the fields of each spec's `Outline`."""
-    outlines = []
-    for id, values in rows.items():
-        outlines.append(_StatedModel(id, values).outline())
-    return outlines
+    return [_StatedModel(id, values).outline() for id, values in rows.items()]
 
 
 class _StatedModel:

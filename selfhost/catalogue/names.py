@@ -157,11 +157,8 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     start = canonical(prefix)
     if prefix and not start:
         return ()
-    names = []
-    for name in catalogue.spellings():
-        if canonical(name).startswith(start):
-            names.append(name)
-    return tuple(names)
+    names = catalogue.spellings()
+    return tuple([name for name in names if canonical(name).startswith(start)])
 
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:

@@ -576,10 +576,8 @@ class _KnownNames:
         """Names from which the typed one differs by a slip with its numbers right, else other
         sizes.
         """
-        meant = []
-        for name in self._slips_of(typed):
-            if _numbers_in(name) == typed.numbers:
-                meant.append(name)
+        slips = self._slips_of(typed)
+        meant = [name for name in slips if _numbers_in(name) == typed.numbers]
         return sorted(meant) or self._other_sizes(typed)
 
     def _slips_of(self, typed: _SearchedName) -> Iterator[str]:

@@ -67,7 +67,7 @@ def read_config(path: str) -> LocalModel:
 def _values_of(path: str) -> object:
     """The values of the file, with what NVIDIA's exporter wrote beside it."""
     values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
-    exported = source.beside(path, _QUANTIZATION)
+    exported = source.sibling(path, _QUANTIZATION)
     if exported is None or not isinstance(values, dict):
         return values
     if values.get("quantization_config"):

@@ -50,9 +50,9 @@ class Keys(Sizes):
     model with the defaults of its class; `written` are those that stand in the file, `understood`
     those that something reads. `nested`: the top has none of the text model's keys. `type` is the
     row of its model type. `has_class`: it is known what its class does; `matter` are the keys with
-    which this class changes weights or cache. `in_gguf`: the converter of llama.cpp knows the model type.
-    `sees`: it has an encoder of pictures. `is_headless`: a
-    published class without an output matrix.
+    which this class changes weights or cache. `in_gguf`: the converter of llama.cpp knows the
+    model type. `sees`: it has an encoder of pictures. `is_headless`: a published class without an
+    output matrix.
     """
 
     def __init__(self, path: str, values: object) -> None:
@@ -94,8 +94,8 @@ class Keys(Sizes):
         self.defaults = {**self._class.defaults, **self.type.defaults}
         self.names = {**self._class.names, **self.type.names}
         self.matter = frozenset(self._class.matter)
-        has_row = self.type.row != ""
-        self.in_gguf = has_row and self.type.in_gguf and self.outer_type.in_gguf
+        may_have_row = self.type.in_gguf and self.outer_type.in_gguf
+        self.in_gguf = may_have_row and bool(self.type.row)
 
     def _written_values(self) -> dict[str, object]:
         """The values of the text model as they stand in the file."""

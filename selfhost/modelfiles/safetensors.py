@@ -101,7 +101,7 @@ def read_weights(
     """The model in these files, and in the config.json beside them where there is one. `path` is
     what the user gave, `total_bytes` what the index of the files says.
     """
-    config = source.beside(files[0], CONFIG)
+    config = source.sibling(files[0], CONFIG)
     if config is not None:
         missing = source.missing_names(files)
         if missing:
@@ -150,7 +150,7 @@ def _with_files_here(spec: ModelSpec, path: str, file: str) -> ModelSpec:
     remote_code = spec.safety.remote_code
     return spec.replace(
         unknown=unknown,
-        tokenizer=any(source.beside(file, name) for name in tokenizers),
+        tokenizer=any(source.sibling(file, name) for name in tokenizers),
         safety=Safety(formats=("safetensors",), remote_code=remote_code),
         sources=sources,
         origin=path,

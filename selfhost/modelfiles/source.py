@@ -231,7 +231,7 @@ def folder_of(path: str) -> str:
     return path.removesuffix(os.path.basename(path))
 
 
-def beside(path: str, name: str) -> str | None:
+def sibling(path: str, name: str) -> str | None:
     """The file of that name in the same folder, None where there is none."""
     file = folder_of(path) + name
     return file if os.path.lexists(file) else None
@@ -306,8 +306,7 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
         return None
     typed = text.lower()
     for id in model_files().licenses:
-        name = id.removesuffix("-only")
-        if name.lower() == typed:
+        if id.removesuffix("-only").lower() == typed:
             return License(id=id)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
     id = f"LicenseRef-{words or 'unnamed'}"

@@ -333,9 +333,9 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             most = computed.high_bytes * _widening(spec, name) * (1 + _FILES_SHARE)
             if least <= size <= most + _ENCODER_BYTES * encoders:
                 continue
-            own = f"{computed.bytes:,} ({computed.arithmetic})"
+            counted = f"{computed.bytes:,} ({computed.arithmetic})"
             place = ("files", index, "bytes", name)
-            _note(document, place, "size", size=size, name=name, own=own)
+            _note(document, place, "size", size=size, name=name, own=counted)
 
 
 def _widening(spec: ModelSpec, quantization: str) -> float:
