@@ -120,7 +120,7 @@ def roomiest(candidates: Sequence[Place]) -> Place | None:
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     """The same accelerators with nothing else running on them."""
-    return tuple(_idle(device) for device in devices)
+    return tuple(idle(device) for device in devices)
 
 
 def basis_on(machine: Machine, workload: Workload) -> str:
@@ -132,13 +132,13 @@ def basis_on(machine: Machine, workload: Workload) -> str:
     return workload.memory_basis
 
 
-def _idle(device: Accelerator) -> Accelerator:
+def idle(device: Accelerator) -> Accelerator:
     """The device without what other programs take; as it is where they take nothing."""
-    idle = idle_bytes(device)
+    size = idle_bytes(device)
     free = device.memory_free_bytes
-    if idle is None or free is None:
+    if size is None or free is None or free >= size:
         return device
-    return device if free >= idle else device.replace(memory_free_bytes=None)
+    return device.replace(memory_free_bytes=None)
 
 
 def idle_bytes(device: Accelerator) -> int | None:

@@ -46,9 +46,7 @@ def ask(
     Raises `WorkloadError` with everything that makes no sense.
     """
     question = _question(spec, workload, catalogue, machine, files)
-    if question.here is not None:
-        return question
-    if not machine.models_present:
+    if question.here is not None or not machine.models_present:
         return question
     for name in question.in_turn:
         try:

@@ -330,10 +330,8 @@ class Judged(Record):
     @property
     def failed(self) -> tuple[str, ...]:
         """The checks that rule a local run out."""
-        failures = [
-            finding for finding in self.findings if finding.outcome is Outcome.FAIL
-        ]
-        return tuple(finding.check for finding in failures)
+        findings = self.findings
+        return tuple(found.check for found in findings if found.outcome is Outcome.FAIL)
 
     @property
     def is_on_accelerators(self) -> bool:

@@ -99,7 +99,8 @@ class DivisibleModel(Record):
         ram_terms = {}
         placement = "accelerator"
         # weights, such as experts, may stay in RAM wherever the layers lie
-        if left or any(_is_weights_in_ram(term) for term in terms):
+        weights = [term for term in terms if term.name == "weights"]
+        if left or any(term.split is Split.HOST for term in weights):
             ram_terms = {term.name: term for term in self.ram_needs.terms}
             placement = "split"
         division = _Division(
@@ -115,10 +116,6 @@ class DivisibleModel(Record):
 def layers_in(shares: Sequence[Share]) -> int:
     """The layers of all shares."""
     return sum(share.layers for share in shares)
-
-
-def _is_weights_in_ram(term: Term) -> bool:
-    return term.name == "weights" and term.split is Split.HOST
 
 
 # ------------------------------------------------------------------ how many layers have room

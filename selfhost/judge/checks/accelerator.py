@@ -26,7 +26,7 @@ from ..devices import (
     Lent,
     amd_gpus,
     computes_on_shared,
-    emptied,
+    idle,
     index_of,
     is_built_for,
     least_capability,
@@ -311,7 +311,7 @@ class _Share(Record):
         """What it may take now, or once nothing else runs there; 0 where that was not read."""
         device = self.device
         if is_idle:
-            (device,) = emptied([device])
+            device = idle(device)
         return room_of(device, self.percent) or 0
 
     @property

@@ -189,17 +189,18 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     if workload.reserve_bytes is not None:
         return Reserve(size_bytes=workload.reserve_bytes, source="set by --reserve")
     total = machine.memory_total_bytes
-    inside = "assumed for other processes inside the limit"
-    if total is None and machine.memory_limit_bytes is not None:
-        # a budget such as Dask's and Ray's is what was left when the system had its share
-        return Reserve(size_bytes=_CONTAINER_RESERVE_BYTES, source=inside)
     amount = _system_of(machine).reserve_of(total)
     outside = _outside_limit(machine)
-    if outside:
+    if total is None and machine.memory_limit_bytes is not None:
+        # a budget such as Dask's and Ray's is what was left when the system had its share
+        amount = _CONTAINER_RESERVE_BYTES
+    elif outside:
         # what lies outside the limit serves the system already
         amount = max(_CONTAINER_RESERVE_BYTES, amount - outside)
-        return Reserve(size_bytes=amount, source=inside)
-    return Reserve(size_bytes=amount, source="assumed for the system itself")
+    else:
+        return Reserve(size_bytes=amount, source="assumed for the system itself")
+    inside = "assumed for other processes inside the limit"
+    return Reserve(size_bytes=amount, source=inside)
 
 
 def _system_of(machine: Machine) -> _SystemMemory:
