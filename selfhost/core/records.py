@@ -156,7 +156,7 @@ class _RecordType(type):
         return super().__new__(cls, name, bases, body)
 
     @property
-    def __signature__(cls) -> Any:
+    def __signature__(cls) -> object:
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
@@ -210,7 +210,7 @@ class Record(metaclass=_RecordType):
     # what an unknown field raises
     _unknown_field: ClassVar[type[TypeError]] = TypeError
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         kind = type(self)
         if len(values) < len(kind._fields):
             values = {**kind._defaults, **values}
@@ -295,7 +295,7 @@ class Record(metaclass=_RecordType):
         values = self.__dict__
         return {name: values[name] for name in type(self)._fields}
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed; the record itself where each is as it was."""
         kind = type(self)
         if not changes.keys() <= kind._kinds.keys():

@@ -237,7 +237,7 @@ def _parsed(text: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
         if re.search(_DATE_OR_TIME, text):
-            values = _with_text_dates(values)
+            values = {key: _with_text_dates(part) for key, part in values.items()}
     except tomllib.TOMLDecodeError as error:
         # only where there is a fault
         from .toml_lines import syntax_fault
@@ -250,7 +250,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return values
 
 
-def _with_text_dates(value: Any) -> Any:
+def _with_text_dates(value: object) -> object:
     if isinstance(value, dict):
         return {key: _with_text_dates(part) for key, part in value.items()}
     if isinstance(value, list):

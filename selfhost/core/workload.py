@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from itertools import permutations
-from typing import Any, Self
+from typing import Self
 
 from .errors import (
     InputError,
@@ -226,7 +226,7 @@ class Workload(Record):
     load: Load | None = _option(name="--tokens-per-day")
     _unknown_field = WrongTypeError
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed. Another purpose brings its own context, prompt
         and longest wait, in place of those that the purpose before it brought.
         """
