@@ -41,8 +41,7 @@ def run(words: Sequence[str]) -> int:
     for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
-        remedy = help_texts().missing["compare"]
-        raise UsageError(f"{names[0]} is one model", remedy=remedy)
+        raise _one_model_error(names, answers.verdicts)
     compared = comparison(list(different.values()), workload)
     if options.format == "json":
         write_json(options, json.record(compared))
@@ -51,3 +50,12 @@ def run(words: Sequence[str]) -> int:
         document = compare_document(compared, verbose=options.verbose, carry=carry)
         present(options, document)
     return 0
+
+
+def _one_model_error(names: Sequence[str], verdicts: Sequence[Verdict]) -> UsageError:
+    """The error for names that all mean one model, which may have been typed in several ways."""
+    message = f"{names[0]} is one model"
+    typed = list(dict.fromkeys(names))
+    if len(typed) > 1:
+        message = f"{' and '.join(typed)} are one model, {verdicts[0].model.id}"
+    return UsageError(message, remedy=help_texts().missing["compare"])

@@ -414,6 +414,9 @@ def test_compare_is_informative_and_wants_two_models(
         run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
     )
     assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
+    code, out, err = run(capsys, "compare", "gpt2", "openai-community/gpt2", *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "gpt2 and openai-community/gpt2 are one model, gpt2" in err
     code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
     assert (code, out) == (2, "")
     assert "did you mean: gpt2" in err
