@@ -397,6 +397,9 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Unreadable:
     if is_cut_off or reason.startswith("Unterminated string"):
         remedy = "it may have been cut off while it was written: write it again"
         return Unreadable("is not JSON: it ends too early", remedy, line=error.lineno)
+    if reason == "Extra data":
+        remedy = "give each value a file of its own, or for `selfhost audit` a line: jq -c . FILE"
+        return Unreadable(f"is not JSON: {reason}", remedy, line=error.lineno)
     return Unreadable(f"is not JSON: {reason}", line=error.lineno)
 
 

@@ -316,6 +316,13 @@ def test_records_from_standard_input(text: str, names: list[str]) -> None:
     ] == names
 
 
+def test_records_of_several_lines_in_one_stream_are_refused_with_what_to_type() -> None:
+    """`cat records/*.json | selfhost audit --machines -` said to look at the output of cat."""
+    text = json.dumps(json.loads(record()), indent=2)
+    (problem,) = load_machines("-", stdin=f"{text}\n{text}\n".encode()).problems
+    assert "jq -c . FILE" in (problem.remedy or "")
+
+
 OUTCOMES = st.sampled_from([PASS, PASS, PASS, WARN, UNKNOWN, FAIL])
 SITUATIONS = st.dictionaries(
     st.tuples(
