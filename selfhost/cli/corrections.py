@@ -78,7 +78,19 @@ def unknown_choice(flag: str, typed: str, choices: Sequence[str]) -> UsageError:
     if flag:
         message = f"{flag}: {message}"
     remedy = f"did you mean {guess}?" if guess else None
+    if flag == "--format":
+        remedy = _format_with_file(typed, choices) or remedy
     return UsageError(message, remedy=remedy)
+
+
+def _format_with_file(typed: str, choices: Sequence[str]) -> str | None:
+    """What to type for `json=report.json`, which only `audit` takes; None for any other value."""
+    name, equals, path = typed.partition("=")
+    if not equals or not path or name not in choices:
+        return None
+    from ..core.quoting import shell_word
+
+    return f"write --format {name} --output {shell_word(path)}"
 
 
 def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:

@@ -207,7 +207,10 @@ class CommandParser(argparse.ArgumentParser):
             )
 
     def error(self, message: str) -> NoReturn:
-        """Raise argparse's complaint."""
+        """Raise argparse's complaint, in the words of all other errors."""
+        # of "argument --quant: expected one argument", which a user reads as a second option
+        message = message.removeprefix("argument ")
+        message = message.replace("expected one argument", "expected a value")
         raise UsageError(message, remedy=see_help(self.command))
 
 
