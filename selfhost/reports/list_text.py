@@ -23,6 +23,10 @@ from .words import RANGES, age_blocks, pace_title, place_words, planned_words
 TOP = 20
 # the columns that the table `listed` has of those of `listed wide`
 _NARROW_COLUMNS = 9
+# the place of the column of names, and how long a name may be before it wraps: 19 of 20 models of
+# the catalogue have a shorter one
+_NAMES = 1
+_LONG_NAME = 32
 # before a model that runs, but not well or not as was asked
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
@@ -154,10 +158,21 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
         shown = of_model.replace(place="") if is_one_place else of_model
         cells = row_cells(row, shown)
         table_rows.append(cells if wide else cells[:_NARROW_COLUMNS])
-    if not wide:
-        return table_of_paces("listed", table_rows, title)
+    name = "listed wide" if wide else "listed"
+    table = _with_long_names_wrapped(table_of_paces(name, table_rows, title))
     # who asks for more columns is told which of them the terminal has no room for
-    return table_of_paces("listed wide", table_rows, title).replace(tells_left_out=True)
+    return table.replace(tells_left_out=wide)
+
+
+def _with_long_names_wrapped(table: Table) -> Table:
+    """The table, in which names may wrap if the longest is longer than those of most models: it
+    would take the room of the memory and the pace of all.
+    """
+    if max(len(row[_NAMES].strip()) for row in table.rows) <= _LONG_NAME:
+        return table
+    columns = list(table.columns)
+    columns[_NAMES] = columns[_NAMES].replace(wrap=True)
+    return table.replace(columns=tuple(columns))
 
 
 def row_cells(row: Verdict, figures: ModelFigures) -> Cells:

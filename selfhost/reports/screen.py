@@ -323,7 +323,8 @@ def _of_two_columns(table: Table, at: int) -> Table:
 
 def kept_columns(table: Table, needed_widths: dict[int, int], room: int) -> list[int]:
     """The places of the columns to show. Those with a `drop`, the highest first, are left out one
-    by one until the others have room; if they never do, all without a `drop` stay.
+    by one until the others have room; if they never do, all without a `drop` stay. If none with
+    a `drop` would stay, the first that has room alone does.
     """
     kept = dict(needed_widths)
     droppable = [at for at in kept if table.columns[at].drop]
@@ -331,4 +332,10 @@ def kept_columns(table: Table, needed_widths: dict[int, int], room: int) -> list
     for at in droppable:
         if _total(kept.values()) > room:
             del kept[at]
-    return list(kept)
+    if droppable and droppable[-1] not in kept:
+        # the last to go may be wide, and have taken a narrow one with it
+        for at in reversed(droppable):
+            if _total([*kept.values(), needed_widths[at]]) <= room:
+                kept[at] = needed_widths[at]
+                break
+    return sorted(kept)

@@ -126,3 +126,15 @@ def test_a_speech_model_leaves_the_column_of_paces_narrow() -> None:
     assert "tokens/s" in titles
     assert re.search(r"~[\d.]+ +[\d.]+ GB", text)
     assert re.search(r"~[\d.]+ \w+ an hour ", speech)
+
+
+def test_one_long_name_leaves_room_for_the_figures_of_all() -> None:
+    """At 80 columns `list --all` had names and paces alone, at 50 only names."""
+    # the longest name, and the usual widest pace
+    long_name = "distilbert-base-uncased-finetuned-sst-2-english"
+    names = (long_name, "qwen3.5-4b", "qwen3-embedding-0.6b")
+    rows = [check(name, machine=LAPTOP) for name in names]
+    shown = drawn(list_document(samples.listed(rows)), 80)
+    titles = next(text for text in shown.splitlines() if text.startswith("   model"))
+    assert titles.split()[:4] == ["model", "memory", "quant", "tokens/s"]
+    assert re.search(r"qwen3\.5-4b +[\d.]+ GiB", shown)

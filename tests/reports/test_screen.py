@@ -197,6 +197,18 @@ def test_columns_go_by_their_order(width: int, titles: list[str]) -> None:
     assert "…" not in shown
 
 
+def test_a_wide_column_takes_no_narrow_one_with_it() -> None:
+    """The paces of `list --all` had no room at 50 columns, and the memory was left out for them."""
+    columns = (
+        Column(title="model"),
+        Column(title="memory", drop=2),
+        Column(title="tokens/s", drop=1),
+    )
+    row = ("qwen3-coder-30b", "17.9 GiB", "~12 minutes an hour of audio")
+    shown = drawn([Table(columns=columns, rows=(row,), indent=0)], 36)
+    assert shown.splitlines()[0].split() == ["model", "memory"]
+
+
 @pytest.mark.parametrize(
     ("width", "told"),
     [
