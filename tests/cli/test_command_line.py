@@ -216,6 +216,9 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
             "size a --format k8s", "'k8s' is not one", "kubernetes?", id="a value"
         ),
         pytest.param(
+            "check a --for coding", "'coding' is not", "mean --for agent?", id="purpose"
+        ),
+        pytest.param(
             "check a --format json=b.json",
             "'json=b.json' is not one of",
             "write --format json --output b.json",
