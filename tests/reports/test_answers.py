@@ -194,6 +194,8 @@ def test_known_machine_is_written_alike_wherever_it_stands() -> None:
         pytest.param(
             {"ram": "32G"}, 'write machine="RTX 3060, 32 GB of RAM"', id="ram"
         ),
+        # `--users` of the command
+        pytest.param({"users": 4}, "write parallel=4", id="users"),
     ],
 )
 def test_a_word_of_the_command_leads_to_the_argument(
