@@ -86,7 +86,7 @@ def _behind_name(verdict: Verdict) -> str:
     """What follows the name in the first line; empty for a model that runs here."""
     place = place_words(verdict.machine)
     if verdict.shutdown is not None:
-        return f": {shutdown_words(verdict.shutdown)}"
+        return f" is closed, and {shutdown_words(verdict.shutdown)}"
     if verdict.can_run:
         where = "" if place == HERE else f" {place}"
         return where + _long_wait(verdict)
