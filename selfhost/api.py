@@ -303,6 +303,8 @@ def _refuse_misplaced(fields: Mapping[str, object]) -> None:
             )
         elif name in ("ram", "memory"):
             remedy = 'write machine="RTX 3060, 32 GB of RAM"'
+        elif name == "machine":
+            remedy = "check(model, machine=...) judges one machine"
         elif name in ("users", "concurrency"):
             remedy = "write parallel=4 for four users at once"
         else:

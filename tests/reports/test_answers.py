@@ -229,6 +229,14 @@ def test_only_rank_takes_these(argument: dict[str, Any]) -> None:
         selfhost.check("phi-4", machine=MAC, **argument)
 
 
+def test_a_plan_leads_from_one_machine_to_check() -> None:
+    """The refusal was `Workload has no machine`."""
+    with pytest.raises(
+        selfhost.SelfhostError, match=r"check\(model, machine=...\) judges"
+    ):
+        selfhost.plan("phi-4", machine="RTX 3060")
+
+
 def test_the_first_of_a_ranking_are_those_of_the_whole() -> None:
     """Asked for few, few are judged; of a use, so that the whole is small."""
     whole = selfhost.rank(machine=MAC, use="reranking")
