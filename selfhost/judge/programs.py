@@ -14,7 +14,7 @@ from contextlib import suppress
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ONE_STREAM, RuntimeOption
+from ..catalogue.runtime_parts import ON_ONE_CARD, ONE_STREAM, RuntimeOption
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import GENERATING, PACKED
 from ..core.errors import Problem, WorkloadError
@@ -524,6 +524,9 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
             return ""
         kinds = {part.kind for part in case.model.attention}
         return "compressed" if "compressed" in kinds else ""
+    if rule.changes == "gpu_shares":
+        is_on_one = case.settings.get("split_mode") == ON_ONE_CARD
+        return "one_gpu" if is_on_one else ""
     if rule.changes == "projector":
         if case.encoders or why_no_encoders(case.spec):
             return ""

@@ -65,6 +65,15 @@ def test_one_gpu_alone_is_named_once_in_the_command() -> None:
     assert "-sm none -mg 0" in command
 
 
+def test_shares_of_gpus_are_refused_where_one_gpu_holds_the_model() -> None:
+    """docs/multi-gpu.md of llama.cpp: with -sm none no other GPU is used."""
+    with pytest.raises(
+        WorkloadError, match="ts changes nothing: in the split mode none one GPU"
+    ):
+        judged(ts="3,1", sm="none")
+    assert judged(ts="3,1", sm="layer").route == "local"
+
+
 def test_a_model_that_one_gpu_holds_lies_on_both_where_that_is_asked() -> None:
     usual = check("qwen3-8b", machine=TWO_GPUS)
     assert layers_on(usual, "accelerator:1") == "none"
