@@ -113,17 +113,24 @@ def _wrapped(text: str) -> str:
         return text
     from textwrap import TextWrapper
 
+    wrapper = TextWrapper(
+        width=max(_columns_of_errors(), _FEWEST_COLUMNS),
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "".join(f"{wrapper.fill(line)}\n" for line in text.splitlines())
+
+
+def _columns_of_errors() -> int:
+    """As `terminal_size`; where standard output is no terminal, those of standard error."""
+    from shutil import get_terminal_size
+
+    columns = 0
     with suppress(OSError, ValueError):
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
-        # a terminal that does not know its width says 0
-        wrapper = TextWrapper(
-            width=max(columns, _FEWEST_COLUMNS),
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        return "".join(f"{wrapper.fill(line)}\n" for line in text.splitlines())
-    return text
+    # a terminal that does not know its width says 0
+    return get_terminal_size((columns or 80, 0)).columns
 
 
 def bug(error: BaseException) -> SelfhostError:

@@ -491,12 +491,20 @@ def in_terminal(
     return seen.decode()
 
 
+@pytest.mark.parametrize(
+    ("stated", "columns"),
+    [
+        pytest.param(60, 60, id="as the environment states"),
+        # as for reports, and as Python's shutil.get_terminal_size
+        pytest.param(0, 80, id="80 where nothing states a width"),
+    ],
+)
 def test_a_terminal_gets_errors_broken_between_words(
-    source_environment: dict[str, str],
+    source_environment: dict[str, str], stated: int, columns: int
 ) -> None:
     """A terminal itself would break the words. This one does not know its width."""
     words = ["check", "nosuchmodel-7b", "--no-measure"]
-    text = in_terminal(words, 80, source_environment)
+    text = in_terminal(words, stated, source_environment)
     in_a_pipe = subprocess.run(
         [sys.executable, "-m", "selfhost", *words],
         capture_output=True,
@@ -507,7 +515,7 @@ def test_a_terminal_gets_errors_broken_between_words(
     assert text.split() == in_a_pipe.stderr.split()
     first, *others = text.splitlines()
     assert first.startswith('error: "nosuchmodel-7b" is')
-    assert max(map(len, [first, *others])) < len(in_a_pipe.stderr.splitlines()[0])
+    assert columns - 20 < max(map(len, [first, *others])) <= columns
     assert others[0].startswith("    ")
 
 
