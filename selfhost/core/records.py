@@ -267,6 +267,10 @@ class Record(metaclass=_RecordType):
         kind = type(self).__name__
         raise AttributeError(f"{kind} is frozen; use replace({name}=...)")
 
+    def __delattr__(self, name: str) -> None:
+        kind = type(self).__name__
+        raise AttributeError(f"{kind} is frozen; it keeps {name}")
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True

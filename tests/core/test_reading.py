@@ -489,6 +489,16 @@ def test_what_is_inside_is_frozen_too() -> None:
     assert Pair(left=1).names == {}
 
 
+def test_a_field_is_neither_set_nor_deleted() -> None:
+    """A record without one of its fields could be compared and copied no more."""
+    made = Pair(left=1)
+    with pytest.raises(AttributeError, match="Pair is frozen"):
+        made.left = 3  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="Pair is frozen"):
+        del made.left
+    assert made == Pair(left=1)
+
+
 @given(st.integers(), st.dictionaries(st.text(max_size=3), st.integers(), max_size=3))
 def test_equal_records_hash_alike_and_travel(left: int, names: dict[str, int]) -> None:
     """Equality, hash, pickle and replace agree, whatever the order of a mapping's keys."""
