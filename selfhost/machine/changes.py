@@ -71,7 +71,7 @@ def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
 def _disk_size(text: str) -> int:
     """Bytes that are free on a disk; none of a full one."""
     # a full disk is something to ask about
-    return 0 if text.strip() == "0" else _size(text, record.MAX_DISK_BYTES)
+    return 0 if parse_size(text) == 0 else _size(text, record.MAX_DISK_BYTES)
 
 
 def _bandwidth(text: str) -> Bandwidth:

@@ -158,6 +158,12 @@ def test_disk_is_the_free_space_of_every_place() -> None:
     assert (grown.free_bytes, grown.total_bytes) == (500 * GB, 500 * GB)
 
 
+@pytest.mark.parametrize("size", ["0", "0GB", "0.0 GiB"])
+def test_a_disk_may_be_full(size: str) -> None:
+    full = apply(HERE, [f"disk={size}"])
+    assert {disk.free_bytes for disk in full.disks or ()} == {0}
+
+
 def test_the_disk_of_this_computer_decides_nothing_of_one_with_other_gpus() -> None:
     small = apply(HERE, ["disk=3GB"])
     found = finding(
