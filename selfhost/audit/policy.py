@@ -8,6 +8,7 @@ from keys of their names; the functions beside them read those that need more th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -41,6 +42,8 @@ SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 SEVERITIES = ("error", "warning")
 FAIL_ON = (*SEVERITIES, "never")
 ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
+# a comma between digits is one of a number: `1,024MiB`
+_BETWEEN_BOUNDS = r"(?<![0-9]),|,(?![0-9])"
 # signs of bounds on the memory, the longer first
 _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": ge,
@@ -185,7 +188,7 @@ def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
     if text is None:
         return ()
     bounds = []
-    for part in text.split(","):
+    for part in re.split(_BETWEEN_BOUNDS, text):
         try:
             bounds.append(Bound.parse(part.strip()))
         except ValueError as error:

@@ -183,6 +183,13 @@ EDGE = (
             Machine(memory_total_bytes=32 * GIB),
             True,
         ),
+        # as every other size may be written
+        ('memory_total = ">=15,360MiB"', Machine(memory_total_bytes=15 * GIB), True),
+        (
+            'memory_total = "<64GiB,>=15,360MiB"',
+            Machine(memory_total_bytes=15 * GIB - 1),
+            False,
+        ),
         ('memory_total = ">=15GiB"', Machine(), None),
         ('architecture = "x86_64"', Machine(architecture="aarch64"), False),
         ('architecture = "x86_64"', Machine(), None),
