@@ -479,7 +479,13 @@ def as_typed(
         if problem.file != "workload":
             typed.append(problem)
             continue
-        flag = flags.get(problem.key or "", problem.key)
+        flag = None
+        if problem.key is not None:
+            # `runtime_options.ts` is one of several values
+            field, _, name = problem.key.partition(".")
+            flag = flags.get(field, field)
+            if flag and name:
+                flag = f"{flag} {name}"
         typed.append(problem.replace(file="command line", key=flag))
     if typed == list(problems):
         return error

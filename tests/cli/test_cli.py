@@ -166,6 +166,12 @@ def test_golden(
             id="check mistral-7b --runtime-option ub=0",
         ),
         pytest.param(
+            "check mistral-7b --runtime-option ub=",
+            "--runtime-option ub: is empty",
+            "",
+            id="check mistral-7b --runtime-option ub=",
+        ),
+        pytest.param(
             "check mistral-7b --runtime-option n-cpu-moe=3",
             "has no experts",
             "leave it out",
