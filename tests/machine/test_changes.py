@@ -83,9 +83,15 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     assert finding("accelerator", machine).code == "accelerator-fits"
 
 
+def test_no_gpu_may_be_named() -> None:
+    machine = apply(HERE, [], [cards_named("RTX 4090")])
+    assert apply(machine, [], [cards_named("none")]).accelerators == ()
+
+
 @pytest.mark.parametrize(
     ("settings_given", "names", "message"),
     [
+        (["gpu=24GiB", "gpu=None"], [], "set several times"),
         (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"),
         ([], ["none", "RTX 4090"], "none means no GPU"),
         ([], ["40x L4", "40x L4"], "80 GPUs"),

@@ -38,6 +38,11 @@ from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.model import reads_context
+from selfhost.judge.checks.space import (
+    StoredSize,
+    bytes_to_store,
+    what_is_smaller,
+)
 from selfhost.judge.checks.speed import speed_check
 from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Question
@@ -514,3 +519,31 @@ def test_what_ollamas_library_has_is_not_made(quantization: str, is_made: bool) 
     asked = Workload(runtime="llama.cpp", quantization=quantization)
     verdict = check("aya-23-8b", asked, machine="laptop-ddr4-16gb")
     assert (verdict.question.making_bytes > 0) is is_made
+
+
+@pytest.mark.parametrize(
+    ("room_gib", "words"),
+    [
+        pytest.param(12, "a shorter context", id="the weights fit"),
+        pytest.param(None, "a shorter context", id="room not known"),
+        pytest.param(8, "even without any context", id="not even the weights"),
+    ],
+)
+def test_a_shorter_context_is_advised_where_it_helps(
+    room_gib: int | None, words: str
+) -> None:
+    """Of 10 GiB of weights and 4 GiB of cache the context changes the cache alone."""
+    terms = (
+        term(10 * GIB, 10 * GIB),
+        term(4 * GIB, 4 * GIB, name="kv_cache"),
+    )
+    room_bytes = None if room_gib is None else room_gib * GIB
+    assert words in what_is_smaller(terms, room_bytes)
+
+
+def test_a_training_writes_its_checkpoints_beside_the_files_that_are_missing() -> None:
+    """1 GB of the files is missing, and 3 GB of checkpoints are written."""
+    needs = needs_of(disk=4 * GB).replace(checkpoint_bytes=3 * GB)
+    assert bytes_to_store(needs, None) == StoredSize.exactly(7 * GB)
+    assert bytes_to_store(needs, 1 * GB) == StoredSize.exactly(4 * GB)
+    assert bytes_to_store(needs, 0) == StoredSize.exactly(3 * GB)
