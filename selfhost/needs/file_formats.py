@@ -142,12 +142,15 @@ def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec
     tags = runtime.library_tags
     if spec.architecture is not None and tag in tags.unpacked:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
-    stated_bytes = tags.bytes.get(tag)
-    sources = runtime.sources
-    if stated_bytes is None and "{tag}" in runtime.command_lines.default:
-        stated_bytes = spec.tag_bytes.get(tag)
+    if tag in tags.bytes:
+        stated_bytes = tags.bytes[tag]
+        sources = runtime.sources
+    elif "{tag}" not in runtime.command_lines.default:
+        return spec
+    elif tag in spec.tag_bytes:
+        stated_bytes = spec.tag_bytes[tag]
         sources = spec.sources
-    if stated_bytes is None:
+    else:
         return spec
     quantization = tags.quantizations.get(tag)
     if quantization is None:
@@ -166,15 +169,22 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
         return True
     model = spec.architecture
     if format == "gguf":
-        return not spec.components if model is None else model.runs_in_gguf
+        if model is None:
+            return not spec.components
+        return model.runs_in_gguf
     if format == "ggml":
-        return model is not None and model.audio is not None
+        if model is None:
+            return False
+        return model.audio is not None
     if format == "ctranslate2":
         # nobody but a publisher converts to it
         return False
     if format == "mlx":
         return not spec.components
-    return format in (spec.safety.formats or ("safetensors",))
+    published = spec.safety.formats
+    if not published:
+        return format == "safetensors"
+    return format in published
 
 
 def default_format_and_quantization(
@@ -213,11 +223,14 @@ def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) ->
         return _default_in_mlx(spec, stored)
     if spec.components:
         return components_type(spec)
-    if not is_embedding and "{cast}" in runtime.command_of(spec.family, spec.uses):
-        # half the memory at the same quality: of files in float32 that write text the first type
-        # that the command casts them to. Vectors are compared with those that others made.
-        return next(iter(_casts_of(spec, runtime)), stored)
-    return stored
+    if is_embedding:
+        # vectors are compared with those that others made
+        return stored
+    if "{cast}" not in runtime.command_of(spec.family, spec.uses):
+        return stored
+    # half the memory at the same quality: of files in float32 the first type that the command
+    # casts them to
+    return next(iter(_casts_of(spec, runtime)), stored)
 
 
 def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
@@ -242,8 +255,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     format, default = default_format_and_quantization(spec, runtime)
     case = case_of(spec, None, Workload(format=format))
     names = _possible_quantizations(spec, runtime, format, default)
-    if format == "gguf" and (case.has_all_tensors or spec.parameters.total is not None):
-        # every recipe can be followed
+    if format == "gguf" and _can_follow_recipes(case):
         return names
     sized = []
     for name in dict.fromkeys(names):
@@ -255,6 +267,13 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
         if isinstance(size, Term):
             sized.append(name)
     return tuple(sized)
+
+
+def _can_follow_recipes(case: Case) -> bool:
+    """Whether the size of a GGUF file follows from any recipe: by tensors, else by parameters."""
+    if case.has_all_tensors:
+        return True
+    return case.spec.parameters.total is not None
 
 
 def _possible_quantizations(
@@ -291,14 +310,11 @@ def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
             for name, size in files.bytes.items():
                 written = canonical_gguf(name) or name
                 sizes[written] = size
-    useless = _useless_quantizations(spec, default)
-    usual = []
-    for name in GGUF_QUANTIZATIONS:
-        listed_size = sizes.pop(name, None)
-        if listed_size is not None or name not in useless:
-            usual.append(name)
-    others = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return *usual, *others
+    # what somebody published is of use
+    useless = _useless_quantizations(spec, default).difference(sizes)
+    usual = [name for name in GGUF_QUANTIZATIONS if name not in useless]
+    others = sizes.keys() - usual
+    return *usual, *sorted(others, key=lambda name: (-sizes[name], name))
 
 
 def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
@@ -424,8 +440,10 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
         families = runtime.text_part.get("*")
     if families is None:
         return False
-    # () are all families
-    return not families or spec.family in families
+    if not families:
+        # () are all families
+        return True
+    return spec.family in families
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
@@ -444,12 +462,18 @@ def _why_refused(
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
-    is_served = spec.modality in runtime.modalities
-    if not is_served and not takes_text_alone(spec, runtime):
+    if not _serves_modality(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if runtime.parts or untold is not None:
         return None
     return _why_not_served(spec, runtime)
+
+
+def _serves_modality(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """Whether the runtime serves models of that modality, or the text part of this one."""
+    if spec.modality in runtime.modalities:
+        return True
+    return takes_text_alone(spec, runtime)
 
 
 def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
