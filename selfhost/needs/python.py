@@ -238,14 +238,18 @@ def _as_mapped(case: Case, weights: Term) -> _Mapped:
         # the mapped files and the weights made of them are resident together while it loads
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]
         return _Mapped(weights=weights, evictable_bytes=int(mapped_bytes))
-    if case.device is None and _is_read_in_place(case):
+    if _is_read_in_place(case):
         return _read_by_rows(case, weights)
     return _Mapped(weights=weights)
 
 
 def _is_read_in_place(case: Case) -> bool:
-    """Whether weights are computed with as they lie in the files."""
-    return case.is_as_published or case.quantization in PLAIN_DTYPES
+    """Whether a CPU computes with the weights as they lie in the files."""
+    if case.device is not None:
+        return False
+    if case.is_as_published:
+        return True
+    return case.quantization in PLAIN_DTYPES
 
 
 def _has_no_kernel(case: Case) -> bool:
@@ -253,26 +257,33 @@ def _has_no_kernel(case: Case) -> bool:
     types = set(case.model.narrow_types)
     if not types or not case.is_as_published:
         return False
+    if not case.spec.parameters.total:
+        return False
     account = case.account
-    may_be_widened = {*account.widened, *account.widened_always}
-    return types <= may_be_widened and bool(case.spec.parameters.total)
+    return types.issubset((*account.widened, *account.widened_always))
+
+
+def _may_have_kernel(case: Case) -> bool:
+    """Whether a device may compute with weights that other hardware has to widen."""
+    if not case.is_on_device:
+        return False
+    types = set(case.model.narrow_types)
+    return not types.issubset(case.account.widened_always)
 
 
 def _widened(case: Case, weights: Term) -> _Mapped:
     """Weights without a kernel: two bytes for each parameter. A GPU may have a kernel after all."""
-    account = case.account
     parameters = case.spec.parameters.total or 0
     size = 2 * parameters
     most = int(size * 1.01)
     line = f"{parameters:,} parameters × 2 bytes, because it has no kernel for {case.quantization}"
-    is_always = set(case.model.narrow_types) <= set(account.widened_always)
-    if case.is_on_device and not is_always:
+    if _may_have_kernel(case):
         both = weights.replace(
             high_bytes=max(weights.high_bytes, most),
             arithmetic=f"{weights.arithmetic}; up to {line}",
         )
         return _Mapped(weights=both)
-    source = f"{case.runtime.name}: made bfloat16 when it loads; {account.source}"
+    source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
     ends = Size(int(size * 0.99), size, most)
     wide = computed_term("weights", ends, source, line)
     mapped_bytes = min(weights.bytes, size)
@@ -361,8 +372,7 @@ class _Pass:
         scan_bytes = self._scan_bytes()
         most_scores = self._score_bytes()
         scores = most_scores
-        if self.case.is_on_device and not account.fused_heads:
-            # kernels of GPUs store no scores of any heads, or may do so
+        if self._may_store_no_scores():
             scores = 0
         fixed = self._other_bytes()
         logits = self._logit_bytes()
@@ -484,6 +494,12 @@ class _Pass:
             of_score *= self.case.width / 2
         return int(most * of_score)
 
+    def _may_store_no_scores(self) -> bool:
+        """Whether kernels of GPUs may do without scores, whatever the heads are."""
+        if self.account.fused_heads:
+            return False
+        return self.case.is_on_device
+
     def _stores_scores(self, group: Attention) -> bool:
         """Whether these layers store the scores of all pairs of tokens."""
         if group.kind == "latent":
@@ -491,12 +507,15 @@ class _Pass:
         if group.kind == "cross":
             return False
         if self.account.fused_heads:
-            is_fused = group.key_length in self.account.fused_heads
-            return not is_fused or group.key_length != group.value_length
+            if group.key_length not in self.account.fused_heads:
+                return True
+            return group.key_length != group.value_length
         row = self.case.row
         if row.torch_scores == "one_head":
             return group.kv_heads == 1 < group.heads
-        return bool(row.torch_scores or row.relative_positions)
+        if row.torch_scores:
+            return True
+        return row.relative_positions > 0
 
     def _reach(self, group: Attention) -> int:
         """How many tokens each token attends to at the most."""
@@ -513,16 +532,20 @@ class _Pass:
 
 def _program(case: Case) -> Term:
     """The program with its libraries and a tokenizer."""
+    return _with_tokenizer(case, _program_alone(case))
+
+
+def _program_alone(case: Case) -> Term:
+    """The program with its libraries: on a CPU as its account was measured."""
     account = case.account
-    program = case.program
-    if account.program_bytes and case.is_on_device:
-        program = overhead(case.runtime)
-    elif account.program_bytes:
-        size = Size(*account.program_bytes)
-        source = f"measured: {account.source}"
-        line = f"{size.likely:,} bytes"
-        program = term("runtime", size, How.MEASURED, source, line)
-    return _with_tokenizer(case, program)
+    if not account.program_bytes:
+        return case.program
+    if case.is_on_device:
+        return overhead(case.runtime)
+    size = Size(*account.program_bytes)
+    source = f"measured: {account.source}"
+    line = f"{size.likely:,} bytes"
+    return term("runtime", size, How.MEASURED, source, line)
 
 
 def _with_tokenizer(case: Case, program: Term) -> Term:

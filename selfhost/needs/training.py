@@ -42,10 +42,10 @@ class _ActivationEnds(Stated):
 
 
 class _RefusalWords(Stated):
-    """Why it is not known what training takes, and what to do instead; None for nothing."""
+    """Why it is not known what training takes, and what to do instead, "" for nothing."""
 
     why: str
-    remedy: str | None = None
+    remedy: str = ""
 
 
 class _TrainingTable(Stated):
@@ -112,15 +112,10 @@ def finetune_needs(case: Case) -> Needs:
     adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
     refusal = _why_not_computed(case)
-    needs = Needs()
-    if refusal is None or refusal.knows_files:
-        needs = _download(case)
     if refusal is not None:
-        first = "disk_bytes" if needs.download_bytes else "download_bytes"
-        disk = unread(refusal.why, refusal.remedy or None, first)
-        unknown = (*needs.unknown, disk, disk.replace(fact="memory"))
-        return needs.replace(checkpoint_bytes=None, unknown=unknown)
+        return _needs_without_memory(case, refusal)
     training = training_of(case)
+    needs = _download(case)
     stored = needs.files
     download = stored.bytes if stored is not None else None
     states = _model_states(training, download)
@@ -141,6 +136,17 @@ def finetune_needs(case: Case) -> Needs:
         terms=(*states, _activations(training), case.program),
         largest_file_bytes=max(state, shard),
     )
+
+
+def _needs_without_memory(case: Case, refusal: _Refusal) -> Needs:
+    """The files, where they are known all the same, and why the rest is not."""
+    needs = Needs()
+    if refusal.knows_files:
+        needs = _download(case)
+    first = "disk_bytes" if needs.download_bytes else "download_bytes"
+    disk = unread(refusal.why, refusal.remedy or None, first)
+    unknown = (*needs.unknown, disk, disk.replace(fact="memory"))
+    return needs.replace(checkpoint_bytes=None, unknown=unknown)
 
 
 def _download(case: Case) -> Needs:
@@ -228,7 +234,7 @@ def _refused(key: str, *, knows_files: bool = True, **figures: str) -> _Refusal:
     words = _RULES.refused[key]
     return _Refusal(
         why=fill(words.why, figures),
-        remedy=fill(words.remedy or "", figures),
+        remedy=fill(words.remedy, figures),
         knows_files=knows_files,
     )
 
@@ -291,17 +297,26 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     """Why transformers does not train these weights by that method, and what to do instead; None
     where it does, or may: of a publisher's own narrow weights others publish 16-bit copies.
     """
-    refusal = None
-    stored = ""
-    if spec.architecture is not None and spec.architecture.narrow_types:
-        stored = spec.architecture.narrow_types[0]
-    if _is_of_mlx(spec) or stored.startswith(_RULES.packed):
-        refusal = _refused("quantized")
-    elif method == "qlora" and _is_here(spec) and stored not in ("", "nvfp4"):
-        refusal = _refused("narrow", stored=stored)
+    refusal = _why_not_these_weights(spec, method)
     if refusal is None:
         return None
     return refusal.why, refusal.remedy
+
+
+def _why_not_these_weights(spec: ModelSpec, method: str) -> _Refusal | None:
+    """The refusal of these weights by that method; None where nothing speaks against it."""
+    if _is_of_mlx(spec):
+        return _refused("quantized")
+    if spec.architecture is None or not spec.architecture.narrow_types:
+        return None
+    stored = spec.architecture.narrow_types[0]
+    if stored.startswith(_RULES.packed):
+        return _refused("quantized")
+    if method != "qlora" or stored == "nvfp4":
+        return None
+    if not _is_here(spec):
+        return None
+    return _refused("narrow", stored=stored)
 
 
 def _is_of_mlx(spec: ModelSpec) -> bool:
