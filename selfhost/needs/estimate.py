@@ -240,25 +240,33 @@ def _files_and_memory(case: Case) -> Needs:
 
 def _is_described(spec: ModelSpec) -> bool:
     """Whether there is something to compute from, or a published size to start from."""
-    if spec.architecture is not None or spec.components:
+    if spec.architecture is not None:
         return True
-    return bool(spec.parameters.total or spec.files)
+    if spec.parameters.total:
+        return True
+    return bool(spec.components or spec.files)
 
 
 def _with_companions(case: Case, needs: Needs) -> Needs:
     """The needs of a model with those of what drafts for it."""
     if case.companions.own_block and case.format != "gguf":
-        block = block_of_checkpoint(case)
-        needs = needs.replace(terms=(*needs.terms, *block))
-        published = case.spec.draft
-        if published is not None and needs.files is not None:
-            draft = draft_file(case, published)
-            files = with_files(needs.files, draft, published.name)
-            needs = needs.replace(files=files)
+        needs = _with_own_block(case, needs)
     if case.draft is None:
         return needs
     draft_needs = parts(case.draft.replace(device=case.device))
     return with_draft(needs, draft_needs, case)
+
+
+def _with_own_block(case: Case, needs: Needs) -> Needs:
+    """The needs with the block of a checkpoint that drafts, which may be a file of its own."""
+    block = block_of_checkpoint(case)
+    needs = needs.replace(terms=(*needs.terms, *block))
+    published = case.spec.draft
+    if published is None or needs.files is None:
+        return needs
+    draft = draft_file(case, published)
+    files = with_files(needs.files, draft, published.name)
+    return needs.replace(files=files)
 
 
 def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
@@ -394,9 +402,7 @@ def decode_bytes_by_type(
         if recipe is not None:
             return _read_of_gguf(case, recipe)
     model = case.model
-    if not model.expert_dtype:
-        return _read_of_files(case)
-    if not case.has_row or not case.is_as_published:
+    if not _has_typed_experts(case):
         return _read_of_files(case)
     if model.expert_dtype in case.account.widened:
         # widened on a CPU and not on a GPU: what is read is not known before it is placed
@@ -405,6 +411,13 @@ def decode_bytes_by_type(
     for tensor in typed_tensors(model):
         read.add(tensor.group.name, tensor.type, tensor.bytes)
     return read.bytes_by_type
+
+
+def _has_typed_experts(case: Case) -> bool:
+    """Whether the files hold experts in a type of their own, tensor by tensor as they are known."""
+    if not case.model.expert_dtype:
+        return False
+    return case.has_row and case.is_as_published
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
@@ -450,9 +463,10 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
 def _tensors_like(case: Case, recipe: str) -> Sequence[FileTensors]:
     """The tensors of a published file of that recipe where they are known, else the usual ones."""
     spec = case.spec
-    is_listed = any(recipe in files.bytes for files in spec.files)
-    if case.quantization == recipe and is_listed and spec.tensors:
-        return spec.tensors
+    if case.quantization == recipe and spec.tensors:
+        for files in spec.files:
+            if recipe in files.bytes:
+                return spec.tensors
     return gguf_files.usual_tensors(case.model, recipe, spec.released).tensors
 
 
@@ -474,9 +488,7 @@ class _ReadByToken:
 
     def add(self, name: str, type: str, size: float) -> None:
         """Count tensors of that name, type and size."""
-        # of tables one row is read, of a tied one all of it again as the output matrix
-        is_output = self.model.tied_embeddings and name == "token_embd.weight"
-        if name in TABLES and not is_output:
+        if self._is_read_by_row(name):
             return
         read_bytes = int(size)
         if "_exps." in name:
@@ -486,3 +498,11 @@ class _ReadByToken:
             read_bytes = read_bytes * self.model.layers // stored_layers
         counted = self.bytes_by_type.get(type, 0)
         self.bytes_by_type[type] = counted + read_bytes
+
+    def _is_read_by_row(self, name: str) -> bool:
+        """Whether a token reads one row: of tables, unless a tied one is the output matrix too."""
+        if name not in TABLES:
+            return False
+        if name != "token_embd.weight":
+            return True
+        return not self.model.tied_embeddings

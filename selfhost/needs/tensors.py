@@ -260,8 +260,10 @@ def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
         return False
     if architecture.feed_forward:
         return True
+    if row.rewrites:
+        return False
     kinds = [group.kind for group in architecture.attention]
-    return not row.rewrites and "compressed" not in kinds
+    return "compressed" not in kinds
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
@@ -557,11 +559,16 @@ class _TensorList:
         rows = model.positions
         if rows is None:
             rows = (model.context_tokens or 0) + self.row.position_offset
-        has_one_type = self.row.token_types and model.token_types == 1
-        if self.gguf and has_one_type:
+        if self.gguf and self._has_one_token_type():
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
             rows -= 2
         return rows
+
+    def _has_one_token_type(self) -> bool:
+        """Whether a model of a row that tells types of tokens apart has a single one."""
+        if not self.row.token_types:
+            return False
+        return self.model.token_types == 1
 
     def add_every_layer(self, layers: Places) -> None:
         """Add the norms, and tensors of every layer whatever its attention and feed-forward."""
@@ -792,8 +799,9 @@ def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
     """Whether models of the row keep anything of the tokens that they read."""
     if row.recomputes:
         return False
-    has_idle_cache = with_room and row.idle_cache
-    return has_idle_cache or not row.encoder
+    if row.encoder:
+        return with_room and row.idle_cache
+    return True
 
 
 def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
@@ -857,7 +865,7 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
     rows = tokens.replace(
         window_tokens=None,
         tokens_per_row=attention.compression,
-        key_length=attention.key_length + (attention.indexer_length or 0),
+        key_length=_length_with_indexer(attention),
     )
     return [tokens, rows]
 
@@ -920,6 +928,11 @@ def _in_figures(expression: str, sizes: Sizes) -> str:
     )
 
 
+def _length_with_indexer(attention: Attention) -> int:
+    """Elements of a row of compressed attention, with the key of its indexer."""
+    return attention.key_length + (attention.indexer_length or 0)
+
+
 def _state_of_compressed(attention: Attention, compression: int) -> State:
     """The last tokens of compressed attention, of which the next row is made, each as a
     key and as the scores that weigh it. Of rows that an indexer chooses, twice as many tokens are
@@ -927,7 +940,7 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     """
     twice = 2 if attention.indexer_heads else 1
     tokens = twice * compression
-    numbers = twice * (attention.key_length + (attention.indexer_length or 0))
+    numbers = twice * _length_with_indexer(attention)
     return State(
         layers=len(attention.layers),
         convolution=0,
