@@ -72,6 +72,11 @@ class Processor(Record):
         """Whether others may share it."""
         return self.machine.scope in ("vm", "container")
 
+    @property
+    def is_x86_vm(self) -> bool:
+        """Whether it is that of an x86-64 virtual machine."""
+        return self.machine.scope == "vm" and self.machine.architecture == "x86_64"
+
     @cached_property
     def is_server(self) -> bool:
         """By a word of its name."""
@@ -118,7 +123,9 @@ class Processor(Record):
         usable = self.machine.cpu_cores_usable
         if cores is None or usable is None:
             return True
-        return not cores.are_known or usable < cores.usable
+        if not cores.are_known:
+            return True
+        return usable < cores.usable
 
     @cached_property
     def sockets(self) -> int:
@@ -147,13 +154,13 @@ class Processor(Record):
             ends = _ChipEnds(figures.any_apple_low, figures.any_apple.high, ANY_APPLE)
         else:
             ends = self._ends_of_chip(chip)
+            if chip.mac is not None:
+                called = f"{ends.called}, by its cores or its GPU"
+                ends = ends._replace(called=called)
         low = ends.low_gb_per_s
         if self.is_guest:
             low *= figures.guest_share
-        called = ends.called
-        if chip is not None and chip.mac is not None:
-            called += ", by its cores or its GPU"
-        return Memory.of_gb(low, ends.high_gb_per_s, called)
+        return Memory.of_gb(low, ends.high_gb_per_s, ends.called)
 
     def _ends_of_chip(self, chip: cpus.Chip) -> _ChipEnds:
         """Those of the chip of that name that has so many cores, or of any of that name."""
@@ -184,12 +191,22 @@ class Processor(Record):
         """
         shares = decoding_shares()
         kind = self._core_kind.kind
-        found = None
+        narrower = []
         if self.has_some_threads:
-            found = shares.get(f"{kind}_shared")
-        if found is None and self.series is not None and self.series.kind == "mobile":
-            found = shares.get(f"{kind}_mobile")
-        return found or shares[kind]
+            narrower.append(f"{kind}_shared")
+        if self._is_mobile:
+            narrower.append(f"{kind}_mobile")
+        for name in narrower:
+            if name in shares:
+                return shares[name]
+        return shares[kind]
+
+    @property
+    def _is_mobile(self) -> bool:
+        """Whether its series is made for laptops alone."""
+        if self.series is None:
+            return False
+        return self.series.kind == "mobile"
 
     @cached_property
     def _core_kind(self) -> _CoreKind:
@@ -254,7 +271,7 @@ class Processor(Record):
             return self.series.kind == "server"
         if self.is_server:
             return True
-        if self.machine.scope != "vm" or self.machine.architecture != "x86_64":
+        if not self.is_x86_vm:
             return False
         # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
         return not any(map(str.isdecimal, self.name))
@@ -266,11 +283,17 @@ class Processor(Record):
             return "server"
         if self.is_guest:
             return self.machine.scope
-        sets = self.machine.instruction_sets
-        architecture = self.machine.architecture
-        if architecture == "x86_64" and sets is not None and "avx2" not in sets:
+        if self._lacks_avx2:
             return "old"
-        return architecture
+        return self.machine.architecture
+
+    @property
+    def _lacks_avx2(self) -> bool:
+        """Whether it is an x86-64 processor that was seen to lack AVX2."""
+        sets = self.machine.instruction_sets
+        if self.machine.architecture != "x86_64" or sets is None:
+            return False
+        return "avx2" not in sets
 
 
 class _CoreKind(NamedTuple):
@@ -291,7 +314,9 @@ def is_client_by_class(machine: Machine) -> bool:
     if machine.architecture not in (None, "x86_64"):
         return False
     processor = processor_of(machine)
-    return not (processor.is_server or processor.is_guest)
+    if processor.is_guest:
+        return False
+    return not processor.is_server
 
 
 # ------------------------------------------------------------------ its threads
@@ -328,7 +353,7 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     # each of many cores computes less than one of few
     least_of_core = figures.cores_fall.share(processor.cores or 1)
     rate *= Range(least_of_core / processor.sockets, 1.0, 1.0)
-    if machine.scope == "vm" and machine.architecture == "x86_64":
+    if processor.is_x86_vm:
         # clouds rent threads, two of a core
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
     threads = threads_range(machine, runtime)

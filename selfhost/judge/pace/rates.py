@@ -279,12 +279,20 @@ def _ends_of_pace(row: DecodingRow, step: Step) -> Range:
     """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
     low = row.slow
     high = row.fast
-    is_measured = not step.other_program or row.program is not None
-    if not is_measured or step.architecture is None:
+    if not _is_measured(row, step):
         unseen = pace_tables().general.unseen
         low = min(low, unseen.least)
         high = max(high, unseen.most)
     return Range(low, 1.0, high)
+
+
+def _is_measured(row: DecodingRow, step: Step) -> bool:
+    """Whether somebody measured the step's program, with models whose layers are known."""
+    if step.architecture is None:
+        return False
+    if not step.other_program:
+        return True
+    return row.program is not None
 
 
 def _bytes_in_few_bits(step: Step) -> int:
