@@ -44,43 +44,17 @@ class Around(Record):
     has_chip: bool = False
     is_laptop: bool = False
 
+    @property
+    def lacks_processor(self) -> bool:
+        """Whether nothing names a processor, and no chip of Apple's is in place of one."""
+        return not (self.has_processor or self.has_chip)
+
     def meant_by(self, words: Sequence[str]) -> Sequence[Card]:
         """The GPUs that these words can mean in such a machine."""
         return matches(tuple(words), laptop=self.is_laptop)
 
-    def cards_called(
-        self, name: _CardName, gib: float | None = None, count: int = 1
-    ) -> NamedCards:
-        """So many of the GPUs of that name with that memory (None: the usual one)."""
-        return named_card(name.words, gib, count, laptop=self.is_laptop)
-
 
 _UNKNOWN_MACHINE = Around()
-
-
-class _CardName(Record):
-    """A run that names a GPU: the words without fillers and sizes, the size among them in GiB, and
-    the GPUs that it can mean.
-    """
-
-    run: Run
-    words: Sequence[str]
-    size_gib: float | None
-    meant: Sequence[Card]
-
-    def is_sold_with(self, gib: float | None) -> bool:
-        """Whether one of the GPUs has that memory."""
-        return any(gib in card.memory_gib for card in self.meant)
-
-    def has_size(self, gib: float) -> bool:
-        """Whether one of the GPUs is sold with that memory, or has it in its name."""
-        word = f"{gib:g}gb"
-        return self.is_sold_with(gib) or any(word in card.named for card in self.meant)
-
-    @property
-    def is_unified(self) -> bool:
-        """Whether all of them share the RAM of their machine."""
-        return all(card.unified for card in self.meant)
 
 
 class _CardSize(Record):
@@ -88,6 +62,138 @@ class _CardSize(Record):
 
     memory_gib: float | None = None
     places: Sequence[int] = ()
+
+
+class _Mention(Record):
+    """The name of a GPU in a text. `phrase` is the text with the words of the name claimed, `words`
+    are those without fillers and sizes, `size_gib` is the size among them, and `meant` are the GPUs
+    that it can mean.
+    """
+
+    phrase: Phrase
+    around: Around
+    run: Run
+    words: Sequence[str]
+    size_gib: float | None
+    meant: Sequence[Card]
+
+    @property
+    def first(self) -> Card:
+        """The first of the GPUs that it can mean."""
+        return self.meant[0]
+
+    @property
+    def is_unified(self) -> bool:
+        """Whether all of them share the RAM of their machine."""
+        return all(card.unified for card in self.meant)
+
+    def is_sold_with(self, gib: float | None) -> bool:
+        """Whether one of the GPUs has that memory."""
+        return any(gib in card.memory_gib for card in self.meant)
+
+    def has_size(self, gib: float) -> bool:
+        """Whether one of the GPUs is sold with that memory, or has it in its name."""
+        if self.is_sold_with(gib):
+            return True
+        word = f"{gib:g}gb"
+        return any(word in card.named for card in self.meant)
+
+    def with_line(self) -> _Mention:
+        """The name with the words that are left unsaid in such a machine, where it is one with
+        them.
+        """
+        words = (*self.around.line.split(), *self.words)
+        if not matches(words):
+            return self
+        return self.replace(words=words, meant=self.around.meant_by(words))
+
+    def is_processor(self, *, has_cards: bool) -> bool:
+        """Whether it is a processor's bare number, as behind a GPU (`has_cards`: one was named
+        already). Raises `UnknownMachineError` where it can be either.
+        """
+        number = self.run.name
+        if not number.isdecimal() or self.phrase.is_of_gpus:
+            return False
+        if not self.around.lacks_processor:
+            return False
+        processors = cpus.names_of_number(number, beside_gpu=True)
+        if not processors:
+            return False
+        if has_cards and len(processors) == 1:
+            return True
+        readings = [*processors, self.first.label.lower()]
+        raise two_readings(self.phrase, number, readings)
+
+    def found(self) -> FoundCards:
+        """The GPUs with the size and count beside the name, and the places of all these words; no
+        GPU where it is the one in the processor that was named.
+        """
+        places = frozenset(self.run.places)
+        if self.is_unified:
+            if self.around.has_processor and not self.first.integrated:
+                return FoundCards(cards=(), places=places)
+            return FoundCards(cards=(self._cards(None, 1),), places=places)
+        # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
+        run = self.phrase.with_fillers(self.run)
+        size = self._size(run.end)
+        count = self.phrase.after(size).count_beside(run)
+        cards = self._cards(size.memory_gib, count.number)
+        return FoundCards(
+            cards=(cards,), places=places.union(size.places, count.places)
+        )
+
+    def _cards(self, gib: float | None, count: int) -> NamedCards:
+        """So many of the GPUs with that memory (None: the usual one)."""
+        return named_card(self.words, gib, count, laptop=self.around.is_laptop)
+
+    def _size(self, end: int) -> _CardSize:
+        """The size in the name, else the one behind the place `end`, else the one before the name.
+        Raises `UnknownGpuError` where it can only be the card's, which is not sold with it.
+        """
+        if self.is_sold_with(self.size_gib):
+            return _CardSize(memory_gib=self.size_gib)
+        at = end
+        if self.phrase.word(at) in (BREAK, "vram", "with"):
+            at += 1
+        gib = self.phrase.memory_gib(at)
+        if not gib:
+            return self._size_before()
+        kind = self.phrase.word(at).partition("b")[2]
+        if kind == "ram" and not is_size(self.phrase.word(at + 1)):
+            return _CardSize()
+        if kind == "vram" or self.is_sold_with(gib):
+            return _CardSize(memory_gib=gib, places=(at,))
+        if f"{gib:g}gb" in self.first.named - self.first.words:
+            return _CardSize(places=(at,))
+        if self.phrase.is_of_gpus:
+            raise not_sold_so(self.meant, gib)
+        is_bare = at == end and not kind
+        if is_bare and _is_no_ram(self.phrase, gib):
+            raise not_sold_so(self.meant, gib)
+        return _CardSize()
+
+    def _size_before(self) -> _CardSize:
+        """The card's size before its name, where another is the RAM's. Raises
+        `UnknownMachineError` for `2x16gb v100`, which can be modules of RAM.
+        """
+        at = self.run.start - 1
+        if not self.around.has_processor:
+            self._refuse_modules(self.phrase.free_word(at))
+        elif not self.phrase.without((at,)).has_memory:
+            return _CardSize()
+        gib = self.phrase.memory_gib(at)
+        if self.is_sold_with(gib):
+            return _CardSize(memory_gib=gib, places=(at,))
+        return _CardSize()
+
+    def _refuse_modules(self, word: str) -> None:
+        """Refuse modules of RAM of a size that the card behind them is sold with."""
+        modules = _MODULES.fullmatch(word)
+        if modules is None:
+            return
+        if self.is_sold_with(float(modules[1])):
+            text = self.phrase.text
+            raise bad_name("modules", text, word=word, card=self.first.label)
 
 
 def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
@@ -98,25 +204,26 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     for run in phrase.runs():
         if not phrase.is_free(run):
             continue
-        name = _card_name(phrase, run, around)
-        if name is None:
+        mention = _mention(phrase, run, around)
+        if mention is None:
             continue
-        if _is_processors(phrase, name, around, has_cards=bool(cards_at)):
+        if mention.is_processor(has_cards=bool(cards_at)):
             continue
-        name = _with_line(name, around)
-        cards, places = _cards_of(phrase, name, around)
-        # the GPU in a processor counts once
-        if cards is not None and cards.label not in inside:
+        found = mention.with_line().found()
+        claimed = claimed.union(found.places)
+        phrase = phrase.after(found)
+        for cards in found.cards:
+            # the GPU in a processor counts once
+            if cards.label in inside:
+                continue
             cards_at[run.start] = cards
             if cards.is_unified:
                 inside.add(cards.label)
-        claimed = claimed.union(places)
-        phrase = phrase.without(places)
     in_order = [cards_at[place] for place in sorted(cards_at)]
     return FoundCards(cards=in_order, places=claimed)
 
 
-def _card_name(phrase: Phrase, run: Run, around: Around) -> _CardName | None:
+def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
     """What GPU a run names; None where it names none."""
     if "and" in run.words:
         return None
@@ -130,21 +237,18 @@ def _card_name(phrase: Phrase, run: Run, around: Around) -> _CardName | None:
             sizes.append(float(size[1]))
         elif word not in fillers:
             words.append(word)
-    name = _CardName(
+    meant = around.meant_by(words)
+    if not meant:
+        return None
+    mention = _Mention(
+        phrase=phrase.without(run.places),
+        around=around,
         run=run,
         words=words,
         size_gib=sizes[0] if sizes else None,
-        meant=around.meant_by(words),
+        meant=meant,
     )
-    return name if name.meant and all(map(name.has_size, sizes)) else None
-
-
-def _with_line(name: _CardName, around: Around) -> _CardName:
-    """The name with the words that are left unsaid in such a machine, where it is one with them."""
-    words = (*around.line.split(), *name.words)
-    if not around.line or not matches(words):
-        return name
-    return name.replace(words=words, meant=around.meant_by(words))
+    return mention if all(map(mention.has_size, sizes)) else None
 
 
 def _has_form_of_name(run: Sequence[str]) -> bool:
@@ -154,86 +258,19 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
         return True
     # the form of a GPU is no filler
     idle = (words.idle - words.forms) | words.gpu_idle
-    for end in (run[0], run[-1]):
-        if end in idle or is_size(end):
-            return False
+    ends = {run[0], run[-1]}
+    if not idle.isdisjoint(ends):
+        return False
+    if any(map(is_size, ends)):
+        return False
     if re.fullmatch(r"\d\d?", run[0]):
         return False
-    silent = idle | words.left_out
-    for word in run:
-        if has_digit(word) and word not in silent and not is_size(word):
+    for word in set(run) - idle - words.left_out:
+        if has_digit(word) and not is_size(word):
             return True
-    return len(run) > 1 and not words.numberless.isdisjoint(run)
-
-
-def _is_processors(
-    phrase: Phrase, name: _CardName, around: Around, *, has_cards: bool
-) -> bool:
-    """Whether a word is a processor's bare number, as it is behind a GPU (`has_cards`: one was
-    named already). Raises `UnknownMachineError` where it can be either.
-    """
-    if phrase.is_of_gpus or around.has_processor or around.has_chip:
+    if len(run) == 1:
         return False
-    word = name.run.name
-    if not word.isdecimal():
-        return False
-    processors = cpus.names_of_number(word, beside_gpu=True)
-    if not processors:
-        return False
-    if len(processors) > 1 or not has_cards:
-        readings = [*processors, name.meant[0].label.lower()]
-        raise two_readings(phrase, word, readings)
-    return True
-
-
-def _cards_of(
-    phrase: Phrase, name: _CardName, around: Around
-) -> tuple[NamedCards | None, frozenset[int]]:
-    """The GPUs of a name with the size and count beside it, and the places of all these words.
-    None for a GPU that is in the processor that was named.
-    """
-    places = frozenset(name.run.places)
-    phrase = phrase.without(places)
-    if name.is_unified:
-        if around.has_processor and not name.meant[0].integrated:
-            return None, places
-        return around.cards_called(name), places
-    # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
-    end = phrase.with_fillers(name.run).end
-    size = _CardSize(memory_gib=name.size_gib)
-    if not name.is_sold_with(name.size_gib):
-        size = _size_beside(phrase, end, name, around)
-        places = places.union(size.places)
-        phrase = phrase.after(size)
-    count = phrase.count_beside(Run(name.run.start, end, name.run.words))
-    cards = around.cards_called(name, size.memory_gib, count.number)
-    return cards, places.union(count.places)
-
-
-def _size_beside(
-    phrase: Phrase, end: int, name: _CardName, around: Around
-) -> _CardSize:
-    """The size behind a card's name, which ends there, else the one before it. Raises
-    `UnknownGpuError` where it can only be the card's, which is not sold with it.
-    """
-    at = end
-    if phrase.word(at) in (BREAK, "vram", "with"):
-        at += 1
-    gib = phrase.memory_gib(at)
-    if not gib:
-        return _size_before(phrase, name, around)
-    kind = phrase.word(at).partition("b")[2]
-    if kind == "ram" and not is_size(phrase.word(at + 1)):
-        return _CardSize()
-    if kind == "vram" or name.is_sold_with(gib):
-        return _CardSize(memory_gib=gib, places=(at,))
-    first = name.meant[0]
-    if f"{gib:g}gb" in first.named - first.words:
-        return _CardSize(places=(at,))
-    is_beside = at == end and not kind
-    if phrase.is_of_gpus or (is_beside and _is_no_ram(phrase, gib)):
-        raise not_sold_so(name.meant, gib)
-    return _CardSize()
+    return not words.numberless.isdisjoint(run)
 
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
@@ -243,31 +280,6 @@ def _is_no_ram(phrase: Phrase, gib: float) -> bool:
     if any(word.endswith("bram") for word in phrase.words):
         return True
     return phrase.says(vocabulary().changed)
-
-
-def _size_before(phrase: Phrase, name: _CardName, around: Around) -> _CardSize:
-    """The card's size before its name, where another is the RAM's. Raises `UnknownMachineError` for
-    `2x16gb v100`, which can be modules of RAM.
-    """
-    at = name.run.start - 1
-    if not around.has_processor:
-        _refuse_modules(phrase, phrase.free_word(at), name)
-    gib = phrase.memory_gib(at)
-    if not name.is_sold_with(gib):
-        return _CardSize()
-    if around.has_processor and not phrase.is_of_gpus:
-        others = phrase.without((at,))
-        if not any(map(others.memory_gib, others.free)):
-            return _CardSize()
-    return _CardSize(memory_gib=gib, places=(at,))
-
-
-def _refuse_modules(phrase: Phrase, word: str, name: _CardName) -> None:
-    """Refuse modules of RAM of a size that the card behind them is sold with."""
-    modules = _MODULES.fullmatch(word)
-    if modules is not None and name.is_sold_with(float(modules[1])):
-        label = name.meant[0].label
-        raise bad_name("modules", phrase.text, word=word, card=label)
 
 
 def choose_cards(
@@ -294,7 +306,9 @@ def _refuse_unknown_card(phrase: Phrase) -> None:
     """Raise `UnknownGpuError` where a line of cards and a number are left: `rtx 4123`."""
     words = vocabulary()
     for at, word in phrase.free.items():
-        line = spelled(word).split()[:1]
         number = phrase.free_word(at + 1)
-        if fits(words.shape.card, number) and not words.cards.isdisjoint(line):
+        if not fits(words.shape.card, number):
+            continue
+        line = spelled(word).split()[:1]
+        if not words.cards.isdisjoint(line):
             named_card([word, number])

@@ -110,15 +110,22 @@ class Phrase(NamedTuple):
         for length in range(min(longest, count), 0, -1):
             for start in range(count - length + 1):
                 run = self.run(start, start + length)
-                if BREAK not in run.words and self.is_free(run):
+                if BREAK in run.words:
+                    continue
+                if self.is_free(run):
                     yield run
 
     def memory_gib(self, at: int) -> float:
         """The size in GB that stands free at that place; 0 where there is none."""
-        match = SIZE.fullmatch(self.free_word(at))
-        if match is None or match[2] != "gb":
+        size = SIZE.fullmatch(self.free_word(at))
+        if size is None:
             return 0.0
-        return float(match[1])
+        return float(size[1]) if size[2] == "gb" else 0.0
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether a size in GB stands free anywhere."""
+        return any(map(self.memory_gib, self.free))
 
     def with_fillers(self, run: Run) -> Run:
         """The run with what may stand between it and its size or count."""
@@ -139,12 +146,15 @@ class Phrase(NamedTuple):
         around = self.with_fillers(self.run(run.start, end))
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
-            if number is not None and self._is_count_of(around, at):
+            if number is None:
+                continue
+            if self._is_count_of(around, at):
                 return Count(number=number, places=(at,))
         return Count()
 
     def _is_count_of(self, run: Run, at: int) -> bool:
         """Whether a count at that place is the run's: `epyc 7742 2x 3090` are two cards."""
+        is_before = at < run.start
         if self.word(at).startswith("x"):
-            return at >= run.end
-        return at < run.start or self.word(at + 1) in ("", BREAK)
+            return not is_before
+        return is_before or self.word(at + 1) in ("", BREAK)
