@@ -18,6 +18,8 @@ from .words import NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 _MODULES = re.compile(r"\d{1,2}x\d+gb", re.ASCII)
 # a count before a name
 _TIMES = re.compile(r"\d{1,2}x", re.ASCII)
+# `8gen` of the 8th
+_GENERATION = re.compile(r"(\d+)gen", re.ASCII)
 _LONGEST_NUMBER = 3
 _ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
 
@@ -39,7 +41,9 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
     """
     found: FoundProcessor | None = None
     for run in phrase.runs():
-        if not phrase.is_free(run) or not _is_processor(run):
+        if not phrase.is_free(run):
+            continue
+        if not _is_processor(run):
             continue
         if found is None:
             found = _found(phrase, run, run.name)
@@ -58,7 +62,9 @@ def _named_again(phrase: Phrase, found: FoundProcessor, run: Run) -> FoundProces
 
 def _is_processor(run: Run) -> bool:
     """Whether the words name a series, and each of them is needed."""
-    if not _is_of_class(run.words[0]) or not _may_be_a_name(run):
+    if not _is_of_class(run.words[0]):
+        return False
+    if not _may_be_a_name(run):
         return False
     series = cpus.processor_of(run.name)
     if series is None:
@@ -92,16 +98,21 @@ def _may_be_of_name(word: str) -> bool:
         if shape.fullmatch(word):
             return False
     words = vocabulary()
-    return word not in words.cards and word not in words.graphics
+    if word in words.cards:
+        return False
+    return word not in words.graphics
 
 
 def _found(phrase: Phrase, run: Run, name: str) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
     places = frozenset(run.places)
     series = cpus.processor_of(name)
-    if series is not None and series.kind != "server":
+    if series is None:
+        is_laptop = _is_mobile(phrase, name)
+    elif series.kind == "server":
+        is_laptop = False
+    else:
         return FoundProcessor(name, _is_mobile(phrase, name), places)
-    is_laptop = series is None and _is_mobile(phrase, name)
     count = phrase.without(places).count_beside(run)
     if count.number > 1:
         name = f"{count.number}x {name}"
@@ -155,14 +166,16 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
     `i5 8th gen`, `amd a10x9600p`.
     """
     for at, word in phrase.free.items():
-        if word in vocabulary().no_kind or not _is_of_class(word):
+        if word in vocabulary().no_kind:
+            continue
+        if not _is_of_class(word):
             continue
         run = _kind_from(phrase, at)
         if set(run.words) <= {"core", *cpus.MAKERS}:
             continue
         for place in (run.end, at - 1):
-            generation = NUMBERED.fullmatch(phrase.free_word(place))
-            if generation is not None and generation[2] == "gen":
+            generation = _GENERATION.fullmatch(phrase.free_word(place))
+            if generation is not None:
                 name = f"{run.name} {_ordinal(generation[1])} gen"
                 found = _found(phrase.without((place,)), run, name)
                 return found._replace(places=found.places | {place})
@@ -185,7 +198,7 @@ def _kind_from(phrase: Phrase, start: int) -> Run:
 
 def _may_go_on(word: str) -> bool:
     """Whether a word behind a kind of processor tells more of it; an empty one does not."""
-    if not word or not _may_be_of_name(word):
+    if not _may_be_of_name(word):
         return False
     if has_digit(word) and not matches((word,)):
         return True
