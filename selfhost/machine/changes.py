@@ -77,7 +77,8 @@ def _disk_size(text: str) -> int:
 def _bandwidth(text: str) -> Bandwidth:
     """The rate of memory: `80GB/s`, or with `:measured` behind it what was measured."""
     rate, colon, how = text.partition(":")
-    if colon and how.strip().lower() != "measured":
+    is_measured = how.strip().lower() == "measured"
+    if colon and not is_measured:
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
         raise ValueError(f"{shortened(how.strip())!r} is not `measured`", example)
     size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
@@ -85,7 +86,7 @@ def _bandwidth(text: str) -> Bandwidth:
         raise ValueError(
             f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"
         )
-    return Bandwidth(bytes_per_second=_size(size), is_measured=bool(colon))
+    return Bandwidth(bytes_per_second=_size(size), is_measured=is_measured)
 
 
 def _cores(text: str) -> float:
@@ -105,9 +106,9 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
     except GpuCountError as error:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
-        is_size = ":" in text or counted is not None
         # what is spelled like a known name is a slip; else it is read as a size
-        if error.nearest and not is_size:
+        is_name = ":" not in text and counted is None
+        if is_name and error.nearest:
             raise ValueError(str(error), error.remedy) from None
     if counted is None:
         return (_gpu_of_size(text),)
@@ -126,9 +127,10 @@ def _gpu_of_size(text: str) -> Accelerator:
     if match is None:
         what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
         raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")
-    memory = _size(match[1])
-    rate = _bandwidth(match[3]).bytes_per_second if match[3] else None
-    name = (match[2] or "").strip() or f"GPU with {units.binary(memory)}"
+    size, name, rate = match.groups(default="")
+    memory = _size(size)
+    bandwidth = _bandwidth(rate).bytes_per_second if rate else None
+    name = name.strip() or f"GPU with {units.binary(memory)}"
     fault = fault_of(name, str)
     if fault is not None:
         raise ValueError(fault.message, "give it plain text, without line breaks")
@@ -138,7 +140,7 @@ def _gpu_of_size(text: str) -> Accelerator:
         name=name,
         memory_total_bytes=memory,
         unified=False,
-        memory_bandwidth_bytes_per_second=rate,
+        memory_bandwidth_bytes_per_second=bandwidth,
     )
 
 
@@ -222,14 +224,7 @@ def apply(
             facts = _facts_of_setting(changed, key, read.values[key])
             changed = changed.stated(facts, read.source_of(key))
     if named:
-        cards: FactValues = {"accelerators": joined(named).accelerators}
-        # the disk of the computer that was read says nothing about the one that has these GPUs
-        if "disk" not in read.texts:
-            cards["disks"] = None
-        notes: list[str] = []
-        for card in named:
-            notes += [*card.notes, card.source]
-        changed = changed.stated(cards, "; ".join(notes))
+        changed = _with_cards(changed, named, are_disks_set="disk" in read.texts)
     if named or "gpu" in read.texts:
         _refuse_cards_on_apple(changed, named)
     labels = [card.label for card in named]
@@ -237,12 +232,28 @@ def apply(
     return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
 
 
+def _with_cards(
+    machine: Machine, named: Sequence[NamedCards], *, are_disks_set: bool
+) -> Machine:
+    """The machine with the GPUs of `--gpu` in place of its own."""
+    facts: FactValues = {"accelerators": joined(named).accelerators}
+    # the disk of the computer that was read says nothing about the one that has these GPUs
+    if not are_disks_set:
+        facts["disks"] = None
+    sources: list[str] = []
+    for cards in named:
+        sources += [*cards.notes, cards.source]
+    return machine.stated(facts, "; ".join(sources))
+
+
 def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Problem]:
     """What is wrong with the GPUs of `--gpu`; `are_set`: `--set gpu=…` is given, too."""
+    if not named:
+        return []
     counts = [len(cards.accelerators) for cards in named]
-    if named and are_set:
+    if are_set:
         message = "is given, and --set gpu=… as well: both say which GPUs there are"
-    elif len(counts) > 1 and not all(counts):
+    elif 0 in counts and len(counts) > 1:
         message = "none means no GPU: write it on its own"
     elif sum(counts) > MOST_CARDS:
         message = f"{sum(counts)} GPUs are more than the {MOST_CARDS} judged"
@@ -262,7 +273,9 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
             is_apple = True
         else:
             others.append(card)
-    if not others or not is_apple:
+    if not is_apple:
+        return
+    if not others:
         return
     message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
     example = named[0].label if named else "Ryzen 5 7600 32GB"
@@ -294,8 +307,7 @@ class _Settings:
         """Read the text of a setting, whose key is known. A further GPU is added to those before;
         any other key may be set once.
         """
-        is_first = key not in self.values
-        if not is_first and not self._takes_one_more(key, text):
+        if not self._may_set(key, text):
             self.problems.append(_fault(key, "is set several times", "set it once"))
             return
         try:
@@ -303,15 +315,17 @@ class _Settings:
         except SettingError as error:
             self.problems += error.problems
             return
-        if is_first:
-            self.values[key] = value
-            self.texts[key] = setting
-        else:
+        if key in self.values:
             self.values[key] += value
             self.texts[key] += f", {setting}"
+        else:
+            self.values[key] = value
+            self.texts[key] = setting
 
-    def _takes_one_more(self, key: str, text: str) -> bool:
-        """Whether a key that is set may be set again: by a GPU beside other GPUs."""
+    def _may_set(self, key: str, text: str) -> bool:
+        """Whether a key may be set: for the first time, or to a GPU beside other GPUs."""
+        if key not in self.values:
+            return True
         if key != "gpu" or text.lower() == "none":
             return False
         return bool(self.values[key])
@@ -338,7 +352,8 @@ def _unknown_key(key: str, value: str | None) -> Problem:
         return _fault(key, "is not KEY=VALUE", _how_to_write(guess or "memory"))
     if guess is None:
         return _fault(key, "cannot be set", f"one of {', '.join(SETTINGS)}")
-    if guess in _KEYS_OF_SIZES and value.isdecimal():
+    is_bare = value.isdecimal()
+    if is_bare and guess in _KEYS_OF_SIZES:
         value = f"{value}GB"
     return _fault(key, "cannot be set", f"did you mean {guess}={shortened(value)}?")
 
@@ -353,19 +368,20 @@ def _key_meant(key: str) -> str | None:
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
     """The facts that a setting states, and None for each fact that no longer holds with it."""
-    if key == "architecture" and value == before.architecture:
-        return {"architecture": value}
     if isinstance(value, Bandwidth):
         return value.facts
     if key == "disk":
         return {"disks": filled_disks(before.disks, value)}
     setting = _setting(key)
+    stated: FactValues = dict.fromkeys(setting.facts, value)
+    if key == "architecture" and value == before.architecture:
+        return stated
     facts: FactValues = dict.fromkeys(setting.lost)
     # other cores read memory at another pace than was measured
     are_others = key == "cores" and value != before.cpu_cores_usable
     if are_others and before.is_bandwidth_measured:
         facts[BANDWIDTH] = None
-    return facts | dict.fromkeys(setting.facts, value)
+    return facts | stated
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
