@@ -23,15 +23,17 @@ def read(
 ) -> Machine:
     """See `Machine.read`."""
     expect_type("root", root, (str, os.PathLike, type(None)))
-    if root is not None and os.path.abspath(root) != os.path.abspath("/"):
-        return _read_tree(os.fsdecode(root))
-    machine = read_machine().replace(is_this_one=True)
-    # no tree is measured, not even `/`, which is this machine
-    if not measure or root is not None or _is_hidden():
-        return machine
-    from .probes.bandwidth import with_measured
+    if root is None:
+        machine = _this_machine()
+        return _measured(machine, brief=False) if measure else machine
+    if os.path.abspath(root) == os.path.abspath("/"):
+        # it is this machine, and no tree is measured
+        return _this_machine()
+    return _read_tree(os.fsdecode(root))
 
-    return with_measured(machine)
+
+def _this_machine() -> Machine:
+    return read_machine().replace(is_this_one=True)
 
 
 def _read_tree(folder: str) -> Machine:
@@ -47,11 +49,18 @@ def measured_at_present(machine: Machine) -> Machine:
     """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms; as
     it is where the system hides the computer.
     """
-    if _is_hidden():
+    return _measured(machine, brief=True)
+
+
+def _measured(machine: Machine, *, brief: bool) -> Machine:
+    """The machine with its bandwidth measured, unless programs see nothing of the computer that
+    they run on, as in a browser.
+    """
+    if normal_system(sys.platform) in platforms().hidden:
         return machine
     from .probes.bandwidth import with_measured
 
-    return with_measured(machine, brief=True)
+    return with_measured(machine, brief=brief)
 
 
 def process(number: str) -> Process | None:
@@ -124,8 +133,9 @@ def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
     """
     from .probes.masks import masked, masks
 
+    told = {*facts.values, *facts.unread}
     for fact in FACTS:
-        if fact not in facts.values and fact not in facts.unread:
+        if fact not in told:
             facts.put(fact, None, why=why_missing)
     values = dict(facts.values)
     values["sources"] = facts.sources
@@ -135,17 +145,14 @@ def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
     return Machine(**shown_values)
 
 
-def _is_hidden() -> bool:
-    """Whether programs see nothing of the computer that they run on, as in a browser."""
-    return normal_system(sys.platform) in platforms().hidden
-
-
 def _hidden_machine(why: str, read_at: str | None) -> Machine:
     """A machine of which the system shows nothing: every fact is unread, for the reason `why`."""
+    hidden = list(FACTS)
+    if read_at is not None:
+        hidden.remove("read_at")
     unread: list[Unread] = []
-    for fact in FACTS:
-        if fact != "read_at" or read_at is None:
-            unread.append(Unread(fact=fact, reason=why, remedy="name it by --machine"))
+    for fact in hidden:
+        unread.append(Unread(fact=fact, reason=why, remedy="name it by --machine"))
     return Machine(
         read_at=read_at,
         sources={"read_at": "the system's clock"},
