@@ -167,6 +167,7 @@ class MachineRow(Stated):
 
 
 def _bytes_of(gb: float | None) -> int | None:
+    """Bytes of so many GB; None for None."""
     return None if gb is None else round(gb * units.GB)
 
 
@@ -234,7 +235,8 @@ def unknown_machine(typed: str) -> SelfhostError:
     if len(wanted) > 2:
         keys += all_near(wanted, list(names_of_key))
         keys += [key for key in sorted(names_of_key) if wanted in key]
-    nearest = list(dict.fromkeys(names_of_key[key][-1] for key in keys))[:3]
+    near = dict.fromkeys(names_of_key[key][-1] for key in keys)
+    nearest = list(near)[:3]
     meant = f"did you mean {', '.join(nearest)}? Otherwise " if nearest else ""
     return bad_name("machine", typed, nearest, meant=meant)
 
@@ -266,10 +268,12 @@ def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profil
 
     No other is made: to make all of them takes a sixth of a check. Raises `MachineFileError`.
     """
+    wanted = set(cards)
     found: list[str] = []
     for name, row in _rows().items():
-        its_cards = {card.name for card in row.accelerators}
-        if name.startswith(first_word) and its_cards == set(cards):
+        if not name.startswith(first_word):
+            continue
+        if wanted == {card.name for card in row.accelerators}:
             found.append(name)
     return _ordered(found)
 
