@@ -22,12 +22,12 @@ def read_processor(host: Host, facts: Facts) -> None:
     kind = host.architecture
     if host.system == "windows":
         source = "registry, PROCESSOR_ARCHITECTURE"
-        where = "registry, ProcessorNameString"
-        name = str(host.ask("registry", _PROCESSOR_NAME) or "")
+        name_source = "registry, ProcessorNameString"
+        name = _registry_text(host, _PROCESSOR_NAME)
         _read_windows_sets(host, facts)
     else:
         source = "uname"
-        where = "sysctl machdep.cpu.brand_string"
+        name_source = "sysctl machdep.cpu.brand_string"
         name = host.sysctl("machdep.cpu.brand_string")
         _read_mac_sets(host, facts)
     if _is_apple_silicon(host):
@@ -39,7 +39,19 @@ def read_processor(host: Host, facts: Facts) -> None:
             )
     silent = "the system did not say what processor it has"
     facts.put("architecture", kind, source, silent)
-    facts.put("cpu_model", name.strip() or None, where, f"{where} is empty")
+    name = name.strip()
+    if name:
+        facts.put("cpu_model", name, name_source)
+    else:
+        facts.lack("cpu_model", f"{name_source} is empty")
+
+
+def _registry_text(host: Host, path: str) -> str:
+    """A value of Windows' registry; empty where there is none."""
+    value = host.ask("registry", path)
+    if not value:
+        return ""
+    return str(value)
 
 
 def _is_apple_silicon(host: Host) -> bool:
@@ -54,16 +66,20 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
     if host.architecture == "aarch64":
         table = firmware_names().windows_arm
         unasked = _UNASKED_OF_ARM
-    numbers = host.ask("processor_features") or ()
-    names = [name for number, name in table.items() if int(number) in numbers]
-    why = "Windows did not say what the processor can do"
-    value = tuple(sorted(names)) or None
-    facts.put("instruction_sets", value, "IsProcessorFeaturePresent", why)
-    if names:
-        # that the list lacks them does not say that the processor does
+    names: list[str] = []
+    numbers = host.ask("processor_features")
+    if numbers:
+        names = [name for number, name in table.items() if int(number) in numbers]
+    if not names:
+        why = "Windows did not say what the processor can do"
+        facts.lack("instruction_sets", why)
+        return
+    value = tuple(sorted(names))
+    facts.put("instruction_sets", value, "IsProcessorFeaturePresent")
+    # that the list lacks them does not say that the processor does
+    for name in unasked:
         why = "Windows does not report it to programs"
-        for name in unasked:
-            facts.lack(f"instruction_sets.{name}", why)
+        facts.lack(f"instruction_sets.{name}", why)
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
@@ -75,10 +91,12 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
     source = "sysctl hw.optional"
     if not names:
         names = _mac_x86_sets(host)
-        if names:
-            source = "sysctl machdep.cpu.features, leaf7_features"
-    why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
-    facts.put("instruction_sets", tuple(sorted(names)) or None, source, why)
+        source = "sysctl machdep.cpu.features, leaf7_features"
+    if names:
+        facts.put("instruction_sets", tuple(sorted(names)), source)
+    else:
+        why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
+        facts.lack("instruction_sets", why)
 
 
 def _mac_x86_sets(host: Host) -> set[str]:
@@ -97,8 +115,10 @@ def _mac_x86_sets(host: Host) -> set[str]:
 
 def read_memory(host: Host, facts: Facts) -> None:
     """By psutil, and macOS' size by its sysctl where that fails."""
-    memory: Mapping[str, int] = host.ask("memory") or {}
-    total = memory.get("total") or parse_digits(host.sysctl("hw.memsize")) or None
+    memory = _counts(host, "memory")
+    total = memory.get("total")
+    if not total:
+        total = _stated_number(host, "hw.memsize")
     available = memory.get("available")
     if available is not None and total is not None:
         available = min(available, total)
@@ -120,21 +140,41 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 def read_cores(host: Host, facts: Facts) -> None:
     """By psutil, or by macOS' sysctl, which alone tells of their kinds."""
-    counts: Mapping[str, int | None] = host.ask("cores") or {}
+    counts = _counts(host, "cores")
     tool = "psutil" if counts else "sysctl"
-    physical = counts.get("physical") or _count(host, "hw.physicalcpu")
-    usable = counts.get("usable") or _count(host, "hw.logicalcpu")
-    fast = parse_digits(host.sysctl("hw.perflevel0.physicalcpu")) or None
+    physical = counts.get("physical")
+    if not physical:
+        physical = _stated_number(host, "hw.physicalcpu", 9)
+    usable = counts.get("usable")
+    if not usable:
+        usable = _stated_number(host, "hw.logicalcpu", 9)
+    fast = _stated_number(host, "hw.perflevel0.physicalcpu")
     source = "sysctl hw.perflevel0"
-    if fast is None and host.system == "macos" and not _is_apple_silicon(host):
+    if fast is None and _is_intel_mac(host):
         fast = physical
         source = "an Intel Mac's cores are alike"
     facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
-    value = float(usable) if usable else None
+    value = None if usable is None else float(usable)
     facts.put("cpu_cores_usable", value, f"{tool}, logical CPUs")
     facts.put("cpu_cores_performance", fast, source)
 
 
-def _count(host: Host, name: str) -> int | None:
-    """A number of CPUs that macOS' kernel states; None where it states none."""
-    return parse_digits(host.sysctl(name), 9) or None
+def _is_intel_mac(host: Host) -> bool:
+    """Whether this is a Mac with one of Intel's processors."""
+    return host.system == "macos" and not _is_apple_silicon(host)
+
+
+def _counts(host: Host, question: str) -> Mapping[str, int | None]:
+    """What psutil counts, by name; empty where it does not answer."""
+    counts: Mapping[str, int | None] | None = host.ask(question)
+    if not counts:
+        return {}
+    return counts
+
+
+def _stated_number(host: Host, name: str, digits: int = 20) -> int | None:
+    """A number above 0 that macOS' kernel states; None where it states none."""
+    number = parse_digits(host.sysctl(name), digits)
+    if number == 0:
+        return None
+    return number

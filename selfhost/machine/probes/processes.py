@@ -30,14 +30,19 @@ def read_process(number: str) -> Process | None:
         return None
     if not maps or not command:
         return None
-    words = command.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
     model = _largest_model(maps)
     return Process(
-        words=tuple(words[:_MOST_WORDS]),
+        words=_words_of(command),
         memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),
         model_file=model.file,
         model_bytes=model.resident_bytes,
     )
+
+
+def _words_of(command: bytes) -> tuple[str, ...]:
+    """The words of a command line, each of which the kernel ends with a zero byte."""
+    text = command.decode("utf-8", "surrogateescape").rstrip("\0")
+    return tuple(text.split("\0")[:_MOST_WORDS])
 
 
 class _MappedModel(Record):
@@ -55,5 +60,7 @@ def _largest_model(maps: str) -> _MappedModel:
         size_bytes = int(end, 16) - int(start, 16)
         mapped[path] = mapped.get(path, 0) + size_bytes
         resident[path] = resident.get(path, 0) + int(resident_kib) * 1024
-    file = max(mapped, key=mapped.__getitem__, default=None)
-    return _MappedModel(file=file, resident_bytes=resident.get(file or "", 0))
+    if not mapped:
+        return _MappedModel(file=None, resident_bytes=0)
+    file = max(mapped, key=mapped.__getitem__)
+    return _MappedModel(file=file, resident_bytes=resident[file])
