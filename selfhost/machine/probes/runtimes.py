@@ -24,12 +24,17 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     folders = _program_folders(host)
     found = host.within(lambda: _search(host, folders))
-    # a tree that holds none of these places says nothing of its machine
-    has_packages = host.ask("python_path") is not None
-    if found or has_packages or any(map(host.exists, folders)):
+    if found or _was_searched(host, folders):
         facts.put(_FACT, tuple(found), _SOURCE)
     else:
         facts.lack(_FACT, _UNSEARCHED)
+
+
+def _was_searched(host: Host, folders: Sequence[str]) -> bool:
+    """Whether any place was there to search: a tree without one says nothing of its machine."""
+    if host.ask("python_path") is not None:
+        return True
+    return any(map(host.exists, folders))
 
 
 def _program_folders(host: Host) -> Sequence[str]:
@@ -51,26 +56,32 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     """
     programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
-    for path, runtime in programs.items():
-        runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
+    for path, name in programs.items():
+        if name not in runtimes:
+            runtimes[name] = PresentRuntime(id=name, path=path)
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
-            first = runtimes.setdefault(package.id, package)
-            if not first.version:
+            first = runtimes.get(package.id)
+            if first is None:
+                runtimes[package.id] = package
+            elif not first.version:
                 runtimes[package.id] = first.replace(version=package.version)
     return [runtimes[name] for name in sorted(runtimes)]
 
 
 def _programs(host: Host, folders: Sequence[str]) -> Mapping[str, str]:
     """By the paths of the programs that are there, the runtimes that they belong to."""
-    runtimes: dict[str, str] = {}
+    table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
+    paths: dict[str, str] = {}
     for folder in folders:
-        for command, runtime in present_table().commands.items():
-            runtimes[host.join(folder, command + suffix)] = runtime
-    for path in present_table().lm_studio.get(host.system, ()):
-        runtimes[_in_home(host, path)] = LM_STUDIO
-    return {path: name for path, name in runtimes.items() if host.is_program(path)}
+        for command, runtime in table.commands.items():
+            path = host.join(folder, command + suffix)
+            paths[path] = runtime
+    for program in table.lm_studio.get(host.system, ()):
+        path = _in_home(host, program)
+        paths[path] = LM_STUDIO
+    return {path: runtime for path, runtime in paths.items() if host.is_program(path)}
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
@@ -85,11 +96,15 @@ def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
         environment = host.env.get(variable, "")
         if host.is_absolute(environment):
             environments.append(environment)
-    environments.append(host.join(host.ask("cwd") or "/", ".venv"))
+    work = host.ask("cwd") or "/"
+    environments.append(host.join(work, ".venv"))
     folders: list[str] = []
     for environment in environments:
         folders += _packages_of(host, environment)
-    return [*folders, *(host.ask("python_path") or ())]
+    python_path = host.ask("python_path")
+    if python_path:
+        folders += python_path
+    return folders
 
 
 def _packages_of(host: Host, environment: str) -> Iterator[str]:
@@ -109,8 +124,12 @@ def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
         if not entry.endswith(".dist-info"):
             continue
         name, _, version = entry.removesuffix(".dist-info").partition("-")
-        name = name.lower().replace("_", "-").replace(".", "-")
-        runtime = distributions.get(name)
+        runtime = distributions.get(_normal_name(name))
         if runtime and version:
             path = host.join(folder, entry)
             yield PresentRuntime(id=runtime, path=path, version=version)
+
+
+def _normal_name(name: str) -> str:
+    """A package's name in small letters, with `-` for `_` and `.`."""
+    return name.lower().replace("_", "-").replace(".", "-")
