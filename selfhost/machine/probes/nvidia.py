@@ -119,7 +119,9 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
         return [Cards(cards=(card,), source=_BOARD, unread=why_unread("bufferless"))]
     nodes = _count_nodes(host)
     if nodes or any(map(host.exists, platforms().nvidia_drivers)):
-        return [_cards_by_driver(host, nodes or devices or 1)]
+        # a driver without files of GPUs, on a bus that shows none, has one all the same
+        count = nodes or max(devices, 1)
+        return [_cards_by_driver(host, count)]
     if not devices:
         return []
     if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
@@ -153,7 +155,9 @@ def _count_nodes(host: Host) -> int:
 
 def _cards_by_driver(host: Host, count: int) -> Cards:
     """What the driver's library says; where it says nothing, as many cards as `count`."""
-    answer = host.ask("nvml") or {"error": "unrecorded"}
+    answer = host.ask("nvml")
+    if not answer:
+        return _cards_in_files(host, count, why_unread("unrecorded", "unusable"))
     gpus = answer.get("gpus")
     if not isinstance(gpus, list):
         return _cards_in_files(host, count, _why_silent(answer))
@@ -241,18 +245,23 @@ def _numbers_in(mask: str, count: int) -> list[int] | None:
 
 def _are_unlike(gpus: Gpus) -> bool:
     """Whether these are GPUs of several kinds."""
+    if len(gpus) < 2:
+        return False
     kinds: set[tuple[str | None, int | None]] = set()
     for gpu in gpus:
         for part in gpu:
             kinds.add((part.name, part.memory_total_bytes))
-    return len(gpus) > 1 and len(kinds) > 1
+    return len(kinds) > 1
 
 
 def _card_of(part: NvmlPart, driver: str | None, *, is_arm: bool) -> Accelerator:
     """The accelerator that a GPU is, or an instance of one."""
     name = part.called
-    # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
-    unified = (is_arm and part.is_bufferless) or firmware_names().is_unified(name)
+    # the name identifies most chips that share the RAM
+    unified = firmware_names().is_unified(name)
+    if is_arm and part.is_bufferless:
+        # an Arm chip that says it has no frame buffer shares it too
+        unified = True
     total = None
     free = None
     if part.memory_total_bytes and not unified:
@@ -277,6 +286,8 @@ def _why_of_parts(parts: Sequence[NvmlPart], cards: Sequence[Accelerator]) -> Wh
     than one that has none.
     """
     for part, card in zip(parts, cards, strict=True):
-        if not card.memory_total_bytes and not card.unified:
+        if card.unified:
+            continue
+        if not card.memory_total_bytes:
             return why_unread(part.error, "untold")
     return why_unread("bufferless")
