@@ -68,12 +68,15 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
         facts.lack(f"{fact}.free_bytes", why)
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder)
+    filesystem = None
+    if mount is not None and mount.filesystem:
+        filesystem = mount.filesystem
     disk = Disk(
         purpose=purpose,
         path=place.path,
         free_bytes=free_bytes,
         total_bytes=total_bytes,
-        filesystem=None if mount is None else mount.filesystem or None,
+        filesystem=filesystem,
         writable=volume.writable,
     )
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
