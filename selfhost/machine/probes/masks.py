@@ -89,7 +89,10 @@ def _home_mask() -> Mask:
 def _masks_of_names(names: Sequence[str], word: str, case: str) -> list[Mask]:
     """The mask of names that tell who or which it is; none where all are common ones."""
     common = platforms().common_names
-    telling = [name for name in names if len(name) > 2 and name.lower() not in common]
+    telling: list[str] = []
+    for name in names:
+        if len(name) > 2 and name.lower() not in common:
+            telling.append(name)
     if not telling:
         return []
     telling.sort(key=len, reverse=True)
@@ -124,4 +127,6 @@ def _masked_text(text: str, every_mask: Sequence[Mask]) -> str:
         text = mask.hide_in(text)
     text = shown(text)[:_MOST_LETTERS]
     # a folder may be called so, and a record holds no blank text
-    return f'"{text}"' if text and not text.strip() else text
+    if text.isspace():
+        return f'"{text}"'
+    return text
