@@ -33,7 +33,9 @@ def parse_limit(text: str) -> int | None:
     if not text.endswith("\n"):
         return None
     word = text.rstrip()
-    return NO_LIMIT if word in ("max", "-1") else parse_digits(word)
+    if word in ("max", "-1"):
+        return NO_LIMIT
+    return parse_digits(word)
 
 
 def parse_cpus(text: str) -> frozenset[int]:
@@ -57,11 +59,12 @@ def parse_sizes(text: str) -> dict[str, int]:
     # a last line without its end was cut off
     for line in text.split("\n")[:-1]:
         words = line.replace(":", " ", 1).split()
-        number = parse_digits(words[1]) if len(words) > 1 else None
+        if len(words) < 2:
+            continue
+        name, value, *unit = words
+        number = parse_digits(value)
         if number is None:
             continue
-        name = words[0]
-        unit = words[2:]
         if unit == ["kB"]:
             sizes[name] = number * 1024
         elif not unit:
@@ -166,13 +169,11 @@ def _arm_parts(values: Values) -> Iterator[str]:
 
 def _common_sets(values: Values) -> tuple[str, ...] | None:
     """The instruction sets that all lists have in common, sorted; None without a right list."""
-    common: set[str] | None = None
     for key in _SETS:
-        for line in values.get(key, ()):
-            sets = set(line.lower().split())
-            common = sets if common is None else common & sets
-        if common is not None:
-            break
-    if common is None or not "".join(common).isprintable():
-        return None
-    return tuple(sorted(common))
+        if key in values:
+            lists = [set(line.lower().split()) for line in values[key]]
+            common = set.intersection(*lists)
+            if not "".join(common).isprintable():
+                return None
+            return tuple(sorted(common))
+    return None
