@@ -71,9 +71,9 @@ def _display_adapters() -> list[dict[str, object]] | None:
             keys.setdefault(adapter_key, key)
     adapters: list[dict[str, object]] = []
     for key in keys.values():
-        adapter = {
-            name: _registry_value(key, value) for name, value in _ADAPTER_VALUES.items()
-        }
+        adapter: dict[str, object] = {}
+        for name, value in _ADAPTER_VALUES.items():
+            adapter[name] = _registry_value(key, value)
         if any(adapter.values()):
             adapters.append(adapter)
     return adapters or None
@@ -109,7 +109,9 @@ def _writable(folder: str) -> bool | None:
     if not os.access(folder, os.W_OK | os.X_OK):
         return False
     # on Windows only the read-only mark is looked at, not who may do what
-    return None if os.name == "nt" else True
+    if os.name == "nt":
+        return None
+    return True
 
 
 def _affinity() -> list[int] | None:
