@@ -208,7 +208,9 @@ def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
             unread = why_unread("uuid", mask=_MASK)
             return Cards(cards=(card,) * count, source=source, unread=unread)
         gpus = selected
-    parts = [part for gpu in gpus for part in gpu]
+    parts: list[NvmlPart] = []
+    for gpu in gpus:
+        parts += gpu
     if not parts:
         return Cards(source=source)
     is_arm = host.architecture == "aarch64"
