@@ -163,14 +163,14 @@ def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     source = RECIPE
     if files.how is How.STATED:
         source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    least = usual.least_bytes
+    least_bytes = usual.least_bytes
     if not case.row.mtp_in_gguf:
         # the file may lack multi-token prediction
-        least -= sum_bytes(tensor for tensor in loaded if tensor.extra)
-    size = sum_bytes(usual.tensors)
-    less = size - least
-    more = usual.most_bytes - size
-    weights = _stored("weights", loaded, How.COMPUTED, source, less, more)
+        least_bytes -= sum_bytes(tensor for tensor in loaded if tensor.extra)
+    size_bytes = sum_bytes(usual.tensors)
+    less_bytes = size_bytes - least_bytes
+    more_bytes = usual.most_bytes - size_bytes
+    weights = _stored("weights", loaded, How.COMPUTED, source, less_bytes, more_bytes)
     return _InFile(term=weights, loaded=loaded)
 
 
