@@ -377,7 +377,7 @@ class Search(Record):
         findings = list(self.judged.findings)
         for index, finding in enumerate(findings):
             if finding.check == "accelerator":
-                findings[index] = finding.replace(remedy=remedy)
+                findings[index] = finding.in_words(finding.reason, remedy)
         return self.judged.replace(findings=tuple(findings))
 
 

@@ -117,8 +117,9 @@ class _RecordType(type):
     _mappings: tuple[str, ...]
     # takes the values of all fields from a dict by name, in the order of the fields
     _in_order: Callable[[Values], object]
-    # whether the class overrides `_completed` or `_check`
-    _has_rules: bool
+    # whether values are taken as they are: no mapping is frozen, and neither `_completed` nor
+    # `_check` is overridden
+    _is_plain: bool
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: Values) -> _RecordType:
         base = bases[0] if bases else None
@@ -152,7 +153,7 @@ class _RecordType(type):
         body["_keys"] = keys
         body["_mappings"] = tuple(mappings)
         body["_in_order"] = itemgetter(*kinds) if kinds else tuple
-        body["_has_rules"] = _overrides_rules(base, body)
+        body["_is_plain"] = not mappings and not _has_rules(base, body)
         return super().__new__(cls, name, bases, body)
 
     @property
@@ -170,13 +171,13 @@ class _RecordType(type):
         return Signature(parameters)
 
 
-def _overrides_rules(base: type | None, body: Values) -> bool:
+def _has_rules(base: type | None, body: Values) -> bool:
     """Whether a class with that body completes or checks its values; `Record` itself does not."""
     if base is None:
         return False
     if "_completed" in body or "_check" in body:
         return True
-    return getattr(base, "_has_rules", False)
+    return not getattr(base, "_is_plain", True)
 
 
 def _default_of(assigned: object) -> object:
@@ -216,20 +217,21 @@ class Record(metaclass=_RecordType):
             values = {**kind._defaults, **values}
         if values.keys() != kind._kinds.keys():
             raise kind._fault_of_names(values)
-        self._freeze(values)
+        if kind._is_plain:
+            # all fields at once: thousands of records are made in one run
+            object.__setattr__(self, "__dict__", values)
+        else:
+            self._freeze(values)
 
     def _freeze(self, values: Values) -> None:
-        """Take the values of all fields, complete and check them."""
+        """Take the values of all fields, freeze mappings, complete and check the values."""
         kind = type(self)
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
-        if kind._has_rules:
-            values = kind._completed(values)
-        # all fields at once: thousands of records are made in one run
+        values = kind._completed(values)
         object.__setattr__(self, "__dict__", values)
-        if kind._has_rules:
-            self._check()
+        self._check()
 
     @classmethod
     def _of_checked(cls, values: Values) -> Self:
@@ -311,7 +313,11 @@ class Record(metaclass=_RecordType):
             # without what was computed once
             values = self.__getstate__()
         copy = kind.__new__(kind)
-        copy._freeze({**values, **changes})
+        values = {**values, **changes}
+        if kind._is_plain:
+            object.__setattr__(copy, "__dict__", values)
+        else:
+            copy._freeze(values)
         return copy
 
 

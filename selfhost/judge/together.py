@@ -240,7 +240,8 @@ class _Together(Record):
             taken_bytes = needs.ram_bytes() or 0
             parts.append(f"{member.name} up to {binary(taken_bytes)}")
         listed = ", ".join(parts)
-        return found.replace(reason=f"{found.reason} Of this: {listed}.")
+        reason = f"{found.reason} Of this: {listed}."
+        return found.in_words(reason, found.remedy)
 
     def _disk_check(self) -> Finding:
         """The worst of the volumes; two folders with the same sizes and file system are one."""
@@ -310,7 +311,7 @@ def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
             found = member.judged.finding(check)
             if found is not None:
                 reason = f"{member.name}: {found.reason}"
-                findings.append(found.replace(reason=reason))
+                findings.append(found.in_words(reason, found.remedy))
         if findings:
             yield _worst(findings)
 

@@ -19,7 +19,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import Problem
 from selfhost.core.tables import Document
 from selfhost.core.workload import Workload
-from selfhost.judge.checks import CHECKS, Finding, Outcome
+from selfhost.judge.checks import CHECKS, Finding, Outcome, StatedWords
 from selfhost.judge.record import Question, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports.audit_formats import FORMATS
@@ -43,8 +43,10 @@ def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Fi
         outcome=outcome,
         code=samples.PLAIN_CODES[check],
         unit="bytes" if figures else None,
-        reason=said or f"the {check} is {outcome}",
-        remedy=f"mend the {check}" if is_bad else None,
+        words=StatedWords(
+            reason=said or f"the {check} is {outcome}",
+            remedy=f"mend the {check}" if is_bad else None,
+        ),
         needs=figures.get("needs"),
         has=figures.get("has"),
         short=figures.get("short"),

@@ -11,6 +11,7 @@ from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
 from selfhost.advice.several import Shown, Size
 from selfhost.core.tables import shipped_table
+from selfhost.judge.checks import StatedWords
 from selfhost.judge.quality import Quality
 from selfhost.judge.record import Finding, Outcome, Verdict
 from selfhost.machine.record import Accelerator, Machine
@@ -51,8 +52,7 @@ def finding(
         check=check,
         outcome=outcome,
         code=PLAIN_CODES[check],
-        reason=reason,
-        remedy=remedy,
+        words=StatedWords(reason=reason, remedy=remedy),
         **more,
     )
 

@@ -327,9 +327,7 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     model = sample.model.replace(
         name=name, id=name, aliases=(name,), sources={name: name}
     )
-    findings = tuple(
-        finding.replace(reason=name, remedy=name) for finding in sample.findings
-    )
+    findings = tuple(finding.in_words(name, name) for finding in sample.findings)
     machine = sample.machine.replace(
         name=name, cpu_model=name, unread=(Unread(fact=name, reason=name, remedy=name),)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfhost import Workload
+from selfhost.judge.checks import StatedWords
 from selfhost.judge.pace import Range
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
@@ -51,8 +52,9 @@ def test_what_is_open_is_not_all_unknown() -> None:
         "disk": "disk-not-read",
         "accelerator": "accelerator-unread",
     }
+    unworded = StatedWords(reason="")
     findings = [
-        Finding(check=check, code=code, outcome=Outcome.UNKNOWN, reason="")
+        Finding(check=check, code=code, outcome=Outcome.UNKNOWN, words=unworded)
         for check, code in codes.items()
     ]
     assert open_words(findings) == ["disk, GPU not known", "likely too slow"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from ...core.errors import WorkloadError
@@ -31,12 +31,20 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
+class StatedWords(Record):
+    """The reason and the remedy of a finding, in full."""
+
+    reason: str
+    remedy: str | None = None
+
+
 class Finding(Record):
     """The result of one check.
 
     `needs` and `has` are numbers in `unit` or, where `unit` is None, text. `short` is how much is
     missing: 0 where nothing is, None where there is no amount. `code` is one of those in
-    docs/answers.md. Only the check of memory sets `reserve_bytes`.
+    docs/answers.md. Only the check of memory sets `reserve_bytes`. `words` have the `reason`, a
+    sentence, and the `remedy`, None where there is none.
     """
 
     check: str
@@ -47,17 +55,28 @@ class Finding(Record):
     short: int | float | None = None
     unit: str | None = None
     reserve_bytes: int | None = None
-    reason: str
-    remedy: str | None = None
+    words: StatedWords | Words
+
+    @property
+    def reason(self) -> str:
+        """Why the outcome is what it is, as a sentence."""
+        return self.words.reason
+
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it; None where nothing is to be done."""
+        return self.words.remedy
 
     def __str__(self) -> str:
         """The finding as a sentence, with what to do."""
         text = f"{self.check}: {self.reason}"
-        return (
-            text
-            if self.remedy is None
-            else f"{text} \N{RIGHTWARDS ARROW} {self.remedy}"
-        )
+        if self.remedy is None:
+            return text
+        return f"{text} \N{RIGHTWARDS ARROW} {self.remedy}"
+
+    def in_words(self, reason: str, remedy: str | None) -> Finding:
+        """The same finding with that reason and that remedy."""
+        return self.replace(words=StatedWords(reason=reason, remedy=remedy))
 
     @property
     def severity(self) -> int:
@@ -211,33 +230,67 @@ def words_of_work(unit: str) -> WorkWords:
     return WorkWords(**WORDS.work[unit])
 
 
+class Words(Record):
+    """The reason and the remedy of a finding, from templates and figures.
+
+    They are filled in when they are read for the first time: a list and an audit read few of them.
+    """
+
+    code: str
+    variant: str
+    figures: Figures
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the outcome is what it is, as a sentence."""
+        return _sentence(self._wording.reason, self._values)
+
+    @cached_property
+    def remedy(self) -> str | None:
+        """The remedy that the check found, else that of the fact it lacks, else the table's."""
+        why = self.figures["why"]
+        remedy: str | None = self.figures["remedy"]
+        if not remedy and isinstance(why, Unread):
+            remedy = why.remedy
+        return remedy or _sentence(self._wording.remedy, self._values) or None
+
+    @property
+    def _wording(self) -> Wording:
+        return _wording(self.code, self.variant)
+
+    @property
+    def _values(self) -> Figures:
+        """The figures as the templates take them."""
+        values = dict(self.figures)
+        why = values["why"]
+        if isinstance(why, Unread):
+            values["why"] = why.reason
+        if values.get("confidence") == "high":
+            # a reason names a confidence only where it is lower
+            values["confidence"] = None
+        return values
+
+    def __hash__(self) -> int:
+        # figures may be lists
+        return hash((self.reason, self.remedy))
+
+
 def finding(ruling: Ruling, /, **common: object) -> Finding:
     """The finding of that ruling.
 
     `common` are figures that all branches of the check share. Those of the ruling come before them.
     """
-    values: Figures = {**_NOT_GIVEN, **common, **ruling.figures}
-    remedy = values["remedy"]
-    why = values["why"]
-    if isinstance(why, Unread):
-        values["why"] = why.reason
-        if not remedy:
-            remedy = why.remedy
-    if values.get("confidence") == "high":
-        # a reason names a confidence only where it is lower
-        values["confidence"] = None
-    wording = _wording(ruling.code, ruling.variant)
+    figures: Figures = {**_NOT_GIVEN, **common, **ruling.figures}
     return Finding(
         check=check_of(ruling.code),
         outcome=ruling.outcome,
         code=ruling.code,
-        needs=values["needs"],
-        has=values["has"],
-        short=values["short"],
-        unit=values["unit"],
-        reserve_bytes=values["reserve_bytes"],
-        reason=_sentence(wording.reason, values),
-        remedy=remedy or _sentence(wording.remedy, values) or None,
+        needs=figures["needs"],
+        has=figures["has"],
+        short=figures["short"],
+        unit=figures["unit"],
+        reserve_bytes=figures["reserve_bytes"],
+        words=Words(code=ruling.code, variant=ruling.variant, figures=figures),
     )
 
 

@@ -202,10 +202,10 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
         row = openness.auditable(spec)
         findings.append(_openness_finding(row, "audit", "openness", "--auditable"))
     worst = max(findings, key=lambda found: found.severity)
-    return worst.replace(
+    reasons = " ".join(found.reason for found in findings)
+    return worst.in_words(reasons, worst.remedy).replace(
         needs=", ".join(str(found.needs) for found in findings),
         has="; ".join(str(found.has) for found in findings),
-        reason=" ".join(found.reason for found in findings),
     )
 
 
