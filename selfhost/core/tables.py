@@ -285,6 +285,8 @@ class _Annotation(Record):
     - `inner`: `int`, the annotation of each value in a tuple, frozenset or Mapping; else empty.
     - `type_in_file`: `dict`, the type that the value has in a file.
     - `is_plain`: whether the value is neither a list nor a table.
+    - `is_as_in_file`: whether a right value is in the file as the record has it. A float may be a
+      whole number there.
     - `may_be_none`: whether ` | None` ends the annotation.
     """
 
@@ -292,6 +294,7 @@ class _Annotation(Record):
     inner: str
     type_in_file: type
     is_plain: bool
+    is_as_in_file: bool
     may_be_none: bool
 
 
@@ -321,6 +324,7 @@ def _parts_of(annotation: str) -> _Annotation:
         inner=inner.removesuffix(", ...").removeprefix("str, "),
         type_in_file=type_in_file,
         is_plain=type_in_file not in (list, dict),
+        is_as_in_file=outer in ("str", "int", "bool"),
         may_be_none=without_none != annotation,
     )
 
@@ -372,6 +376,8 @@ class TomlTable:
         parts = _parts_of(annotation)
         if key in self.values:
             value = self.values[key]
+            if self._stands_as_read(parts, limits):
+                return value
             if value is not None or not parts.may_be_none:
                 return self._read((*self.path, key), value, parts, limits)
         elif required:
@@ -421,24 +427,23 @@ class TomlTable:
         self.document.add(path, fault.message, remedy)
         return None
 
-    def _stand_as_read(self, annotation: str, limits: Limits) -> bool:
-        """Whether values of that annotation are right, and as a record has them. A float may be a
-        whole number in the file.
-        """
-        is_same = annotation in ("str", "int", "bool") and "lines" not in limits
-        return is_same and self.document.is_checked
+    def _stands_as_read(self, parts: _Annotation, limits: Limits) -> bool:
+        """Whether a value with that annotation is right, and as the record has it."""
+        if not self.document.is_checked:
+            return False
+        return parts.is_as_in_file and "lines" not in limits
 
     def _read_list(
         self, path: KeyPath, values: Sequence[object], annotation: str, limits: Limits
     ) -> tuple[object, ...]:
         """The right values of a list, each with that annotation; none of one that is too long."""
-        if len(values) > MAX_LISTED and _parts_of(annotation).is_plain:
+        parts = _parts_of(annotation)
+        if len(values) > MAX_LISTED and parts.is_plain:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
-        if self._stand_as_read(annotation, limits):
+        if self._stands_as_read(parts, limits):
             return tuple(values)
-        parts = _parts_of(annotation)
         right: list[object] = []
         for index, value in enumerate(values):
             part = self._read((*path, index), value, parts, limits)
@@ -450,9 +455,9 @@ class TomlTable:
         self, path: KeyPath, values: TomlRow, annotation: str, limits: Limits
     ) -> dict[str, object]:
         """The right values of a table, by their keys, each with that annotation."""
-        if self._stand_as_read(annotation, limits):
-            return dict(values)
         parts = _parts_of(annotation)
+        if self._stands_as_read(parts, limits):
+            return dict(values)
         right: dict[str, object] = {}
         for key, value in values.items():
             part = self._read((*path, key), value, parts, limits)

@@ -439,7 +439,7 @@ def _stated_values(record: Workload | Load) -> Document:
     values: dict[str, object] = {}
     defaults = kind._defaults
     for field, value in record.__getstate__().items():
-        if field in defaults and _is_same(value, defaults[field]):
+        if field in defaults and _is_default(value, defaults[field]):
             continue
         values[field] = dict(value) if isinstance(value, Mapping) else value
     document = Document("workload", values)
@@ -464,8 +464,10 @@ def _note_wrong_names(
             document.root.problem(field, f"each name {fault.message}", fault.remedy)
 
 
-def _is_same(value: object, default: object) -> bool:
+def _is_default(value: object, default: object) -> bool:
     """Whether a value is the default: True is not 1, though it equals 1."""
+    if value is default:
+        return True
     return type(value) is type(default) and value == default
 
 
