@@ -8,7 +8,8 @@ A file of `specs/common/` is read in one of these ways:
 
 - `shipped_table` returns its values as they stand, unchecked.
 - `shipped_record` returns it, or one section of it, as a record, with each value checked.
-- `shipped_rows` returns a record of each table in a section of it, with each value checked.
+- `shipped_rows` returns a record of each table in a section of it, with each value checked, and
+  `shipped_texts` each text in a section of it.
 - `large_record` returns it as a record without a check, which a test makes; each value is checked
   where another catalogue answers.
 - `unchecked_record` makes a record of such values without a check.
@@ -598,7 +599,7 @@ def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
     """The table `specs/common/<name>.toml` as a record, with the values as they stand."""
-    return unchecked_record(kind, shipped_table(name))
+    return unchecked_record(kind, _new_document(name).values)
 
 
 def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
@@ -686,9 +687,23 @@ def unchecked_row(
 
 
 @cache
+def shipped_texts(name: str, section: str) -> Mapping[str, str]:
+    """The texts in a section of `specs/common/<name>.toml`, by their keys, each on one line. Raises
+    `SpecError` with each fault of the section.
+    """
+    document = _new_document(name)
+    texts: Mapping[str, str] = document.root.get(
+        section, "Mapping[str, str]", lines=True
+    )
+    if not document.ok:
+        raise SpecError(document.problems)
+    return texts
+
+
+@cache
 def expression(name: str, key: str) -> re.Pattern[str]:
     """The regular expression of that key of a table."""
-    return re.compile(shipped_table(name)["expressions"][key])
+    return re.compile(shipped_texts(name, "expressions")[key])
 
 
 def sentences(
@@ -697,7 +712,7 @@ def sentences(
     """The sentences of a section of a table whose condition in `holds` is true, filled with the
     figures.
     """
-    templates = shipped_table(name)[section]
+    templates = shipped_texts(name, section)
     filled: list[str] = []
     for key, is_true in holds.items():
         if is_true:
