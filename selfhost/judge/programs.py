@@ -160,14 +160,19 @@ def _named_runtime(spec: ModelSpec, typed: str, catalogue: Catalogue) -> Runtime
     thing, facts = things.get(canonical(wanted), ("", {}))
     # llama-server is llama.cpp, too
     guess = thing if thing in ids else nearest(wanted, ids)
+    runtimes = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
     if not facts or guess == thing:
         raise fault(
-            "runtime", "runtime-unknown", typed=typed, runtimes=ids, guess=guess
+            "runtime",
+            "runtime-unknown",
+            typed=typed,
+            guess=guess,
+            modality=spec.modality,
+            runtimes=runtimes,
         )
     # what to type in place of a model stands behind
     what = facts["answer"].partition(";")[0]
-    others = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
-    runtimes = facts.get("runs_with") or others
+    runtimes = facts.get("runs_with") or runtimes
     raise fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
 
 

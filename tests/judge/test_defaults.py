@@ -8,7 +8,7 @@ import pytest
 
 from helpers.machines import IDS, VM
 from judge.small import route_of
-from selfhost import Route, Workload, check, rank
+from selfhost import Route, Workload, WorkloadError, check, rank
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
 from selfhost.audit.policy_judge import PolicyJudge
@@ -360,3 +360,23 @@ def test_a_type_with_no_more_bits_than_the_published_is_taken(
     verdict = check(model, machine="RTX 4090, 64GB RAM")
     assert verdict.workload.quantization == type
     assert verdict.placement == "accelerator"
+
+
+@pytest.mark.parametrize(
+    ("model", "typed", "named"),
+    [
+        pytest.param("mistral-7b", "ollma", ["ollama"], id="slip"),
+        pytest.param("mistral-7b", "llama-server", ["llama.cpp"], id="its server"),
+        pytest.param("mistral-7b", "foo", ["llama.cpp", "vllm"], id="text"),
+        pytest.param("flux.1-schnell", "foo", ["diffusers"], id="pictures"),
+    ],
+)
+def test_an_unknown_program_names_those_that_run_the_model(
+    model: str, typed: str, named: list[str]
+) -> None:
+    """A program of another modality, such as whisper.cpp, is no help."""
+    with pytest.raises(WorkloadError, match=typed) as refused:
+        check(model, Workload(runtime=typed), machine="macbook-air-m2-16gb")
+    said = str(refused.value)
+    assert all(name in said for name in named)
+    assert "whisper.cpp" not in said
