@@ -7,7 +7,7 @@ that makes no sense raises `WorkloadError` with every fault.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import permutations
 from typing import Self
 
@@ -404,6 +404,7 @@ class CacheTypes(Record):
     values: str
 
     @classmethod
+    @cache
     def of(cls, kv_cache_type: str) -> CacheTypes:
         """The types of `q8_0`, which are equal, or those of `q8_0:q4_0`."""
         keys, _, values = kv_cache_type.partition(":")
