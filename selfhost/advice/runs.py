@@ -19,6 +19,7 @@ from typing import Any
 from ..core.files import read_ends, text_of
 from ..core.records import Record, Stated, read_by
 from ..core.tables import expression, refusal, sentences, shipped_record
+from ..core.units import GB, GIB, KB, KIB, MB, MIB, TB, TIB
 from ..machine.reader import process
 from ..machine.record import Process
 from .run_record import (
@@ -32,10 +33,17 @@ from .run_record import (
     Run,
 )
 
-_MIB = 1 << 20
-_GIB = 1 << 30
-_SCALES = {"KiB": 1 << 10, "MiB": _MIB, "GiB": _GIB, "TiB": 1 << 40}
-_SCALES |= {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+# what a unit of an amount stands for
+_SCALES = {
+    "KiB": KIB,
+    "MiB": MIB,
+    "GiB": GIB,
+    "TiB": TIB,
+    "K": KB,
+    "M": MB,
+    "B": GB,
+    "T": TB,
+}
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
 # of a longer log the start, where a model is loaded, and the end, where it answered last
@@ -45,6 +53,9 @@ _END_BYTES = 4 << 20
 MAX_LOG_BYTES = 8 << 30
 # a log may have millions of lines; a row of a table is no longer
 _LONGEST_ROW = 2000
+Figures = list[Figure]
+# a term of the needs, and where it lies
+_Place = tuple[str, str]
 # hears how many bytes were read, and of how many
 Tell = Callable[[int, int | None], None]
 # a cache of llama.cpp has this type unless told
@@ -121,14 +132,21 @@ class _Facts(dict[str, str]):
 
     def amount(self, name: str) -> int | None:
         """`494.03 M` and `373 MiB` as numbers; None where the fact is no such number."""
-        match = _AMOUNT.fullmatch(self.get(name, "").strip())
+        text = self.get(name, "")
+        match = _AMOUNT.fullmatch(text.strip())
         if match is None:
             return None
-        return round(float(match[1]) * _SCALES.get(match[2], 1))
+        scale = _SCALES.get(match[2], 1)
+        return round(float(match[1]) * scale)
 
     def count(self, name: str) -> int | None:
         """The amount; None for 0 as well, by which programs mean their default."""
         return self.amount(name) or None
+
+    @property
+    def is_context_shared(self) -> bool:
+        """Whether all sequences share one context."""
+        return self.get("kv_unified") == "true"
 
     @property
     def quantization(self) -> str | None:
@@ -160,17 +178,13 @@ def _facts(kind: str, text: str) -> _Facts:
     facts = _Facts()
     for pattern in _table().facts[kind]:
         for match in re.finditer(pattern, text, re.MULTILINE):
-            facts.update(_named_groups(match))
+            found = match.groupdict()
+            if "key" in found:
+                # a fact that the line itself names
+                facts[found["key"]] = found["value"].strip()
+            else:
+                facts.update(found)
     return facts
-
-
-def _named_groups(match: re.Match[str]) -> dict[str, str]:
-    """The text of each group by its name; of a `key` and a `value` the value by its key."""
-    found = match.groupdict()
-    groups = {name: text for name, text in found.items() if text is not None}
-    if "key" in groups:
-        return {groups["key"]: groups["value"].strip()}
-    return groups
 
 
 def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
@@ -196,28 +210,31 @@ def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
 # ---------------------------------------------------------------- paces
 
 
-def _averages(paces: Sequence[Figure]) -> list[Figure]:
+def _averages(paces: Figures) -> Figures:
     """Of each kind one pace: all tokens over all their time."""
-    averages: list[Figure] = []
+    averages: Figures = []
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
         if timed:
-            averages.append(_average(_most_telling(kind, timed)))
+            telling = _most_telling(kind, timed)
+            averages.append(_average(telling))
     return averages
 
 
-def _most_telling(kind: str, paces: list[Figure]) -> list[Figure]:
+def _most_telling(kind: str, paces: Figures) -> Figures:
     """The paces of LEAST_TOKENS and more, of prompts those without a longer context before them. A
     condition that no pace meets is dropped.
     """
     least = LEAST_TOKENS[kind]
-    long = [pace for pace in paces if pace.timed_tokens >= least] or paces
+    long = [pace for pace in paces if pace.timed_tokens >= least]
+    telling = long or paces
     if kind == "decode":
-        return long
-    return [pace for pace in long if not pace.follows_longer_context] or long
+        return telling
+    first = [pace for pace in telling if not pace.follows_longer_context]
+    return first or telling
 
 
-def _average(paces: Sequence[Figure]) -> Figure:
+def _average(paces: Figures) -> Figure:
     """One pace for several of one kind; times and depths are weighted by the tokens."""
     first = paces[0]
     tokens = [pace.timed_tokens for pace in paces]
@@ -231,7 +248,7 @@ def _average(paces: Sequence[Figure]) -> Figure:
     )
 
 
-def _average_depth(paces: Sequence[Figure]) -> int | None:
+def _average_depth(paces: Figures) -> int | None:
     """Tokens of context, weighted by those that were timed; None where no pace tells its depth."""
     depths: list[int] = []
     weights: list[int] = []
@@ -257,16 +274,27 @@ def _read_log(text: str) -> Run:
     buffers = _buffers(text)
     memory = _memory_of_buffers(buffers)
     accelerators = {buffer.device for buffer in buffers if buffer.where != HOST}
-    counted = _counted(_paces_of_requests(text))
-    figures = memory + _averages(counted.paces)
+    paces = _paces_of_requests(text)
+    answers_left_out = 0
+    alone = [pace for pace in paces if not pace.shared]
+    if alone:
+        # others were slowed by each other
+        answers_left_out = _answers_in(paces) - _answers_in(alone)
+        paces = alone
+    figures = memory + _averages(paces)
     if not figures:
         figures = _rates_behind_answers(facts)
     holds = {
         "no-buffers": not memory,
         "drafter": drafters,
-        "beside": counted.left_out,
+        "beside": answers_left_out,
     }
-    context = _context(facts)
+    sequences = facts.amount("n_seq_max")
+    states = 1
+    if facts.is_context_shared:
+        # they are one sequence, which has the states of all
+        states = sequences or 1
+        sequences = 1
     return _run_with(
         facts,
         f"{runtime} log",
@@ -275,31 +303,17 @@ def _read_log(text: str) -> Run:
         cards=len(accelerators),
         drafts=drafters > 0 or _has_sign(text, "drafts"),
         figures=tuple(figures),
-        notes=sentences("runs", "note", holds, number=counted.left_out),
+        notes=sentences("runs", "note", holds, number=answers_left_out),
         output_tokens=_output_tokens(facts),
-        context_tokens=context.tokens,
-        parallel=context.sequences,
-        states=context.states,
+        context_tokens=_context_tokens(facts),
+        parallel=sequences,
+        states=states,
     )
 
 
-class _Counted(Record):
-    """The paces that count, and the number of answers whose paces are left out."""
-
-    paces: list[Figure]
-    left_out: int = 0
-
-
-def _counted(paces: list[Figure]) -> _Counted:
-    """The paces of requests that ran alone; all paces where no request did."""
-    alone = [pace for pace in paces if not pace.shared]
-    if not alone:
-        return _Counted(paces=paces)
-    left_out = 0
-    for pace in paces:
-        if pace.shared and pace.term == "decode":
-            left_out += 1
-    return _Counted(paces=alone, left_out=left_out)
+def _answers_in(paces: Figures) -> int:
+    """How many of the paces are of answers."""
+    return sum(pace.term == "decode" for pace in paces)
 
 
 def _output_tokens(facts: _Facts) -> int | None:
@@ -313,12 +327,13 @@ def _output_tokens(facts: _Facts) -> int | None:
 
 def _has_sign(text: str, fact: str) -> bool:
     """Whether the text has words that tell the fact, by `_RunsTable.signs`."""
-    return any(sign in text for sign in _table().signs[fact])
+    words = _table().signs[fact]
+    return any(sign in text for sign in words)
 
 
-def _rates_behind_answers(facts: _Facts) -> list[Figure]:
+def _rates_behind_answers(facts: _Facts) -> Figures:
     """The rates that llama-cli shows behind its last answer."""
-    figures: list[Figure] = []
+    figures: Figures = []
     for kind in LEAST_TOKENS:
         rate = float(facts.get(kind, 0))
         if rate:
@@ -326,35 +341,37 @@ def _rates_behind_answers(facts: _Facts) -> list[Figure]:
     return figures
 
 
-class _Context(Record):
-    """The context of a run, by the fields of a `Run`; None where the log does not tell.
-
-    `tokens` are of one sequence. `sequences` have a context each; where they share one context,
-    that is one sequence, with the `states` of all.
+def _context_tokens(facts: _Facts) -> int | None:
+    """Tokens of the context of one sequence, of all where they share it; None where the log does
+    not tell.
     """
-
-    tokens: int | None
-    sequences: int | None
-    states: int
-
-
-def _context(facts: _Facts) -> _Context:
     total_tokens = facts.amount("n_ctx")
-    sequences = facts.amount("n_seq_max")
-    if facts.get("kv_unified") == "true":
-        return _Context(tokens=total_tokens, sequences=1, states=sequences or 1)
+    if facts.is_context_shared:
+        return total_tokens
     tokens = facts.count("n_ctx_seq")
     if tokens is None and total_tokens is not None:
-        tokens = total_tokens // (sequences or 1)
-    return _Context(tokens=tokens, sequences=sequences, states=1)
+        sequences = facts.count("n_seq_max") or 1
+        return total_tokens // sequences
+    return tokens
 
 
 class _Buffer(Record):
-    """The memory that a device holds for one term of the needs."""
+    """The memory that a device holds for one term of the needs; `kind` is the log's word for it,
+    None in old logs.
+    """
 
-    term: str
     device: str
+    kind: str | None
     mib: float
+
+    @property
+    def term(self) -> str:
+        term = _TERMS.get(self.kind or "")
+        if term is not None:
+            return term
+        if _pattern("repacked").search(self.device):
+            return "repacked_weights"
+        return "weights"
 
     @property
     def where(self) -> str:
@@ -370,41 +387,32 @@ def _buffers(text: str) -> list[_Buffer]:
     """The buffers of a model and its context. Of caches on one device all count, of anything else
     the last: a context that is made again prints its buffers again.
     """
-    sizes: dict[tuple[str, str], float] = {}
-    for loaded_on, used_by, kind, size in _pattern("buffer").findall(text):
-        device = loaded_on or used_by
-        term = _term_of(kind, device)
-        mib = float(size)
-        if term == "kv_cache":
-            mib += sizes.get((term, device), 0)
-        sizes[term, device] = mib
-    buffers: list[_Buffer] = []
-    for (term, device), mib in sizes.items():
-        buffers.append(_Buffer(term=term, device=device, mib=mib))
-    return buffers
+    buffers: dict[_Place, _Buffer] = {}
+    for match in _pattern("buffer").finditer(text):
+        device = match["loaded_on"] or match["used_by"]
+        buffer = _Buffer(device=device, kind=match["kind"], mib=float(match["mib"]))
+        place = buffer.term, device
+        earlier = buffers.get(place)
+        if earlier is not None and buffer.term == "kv_cache":
+            both = earlier.mib + buffer.mib
+            buffer = buffer.replace(mib=both)
+        buffers[place] = buffer
+    return list(buffers.values())
 
 
-def _term_of(kind: str, device: str) -> str:
-    """The term of the needs that a buffer of that kind is."""
-    if kind in _TERMS:
-        return _TERMS[kind]
-    if _pattern("repacked").search(device):
-        return "repacked_weights"
-    return "weights"
-
-
-def _memory_of_buffers(buffers: Sequence[_Buffer]) -> list[Figure]:
+def _memory_of_buffers(buffers: Sequence[_Buffer]) -> Figures:
     """The bytes of each term on the host, and on all accelerators together."""
-    sizes_by_place: dict[tuple[str, str], list[float]] = {}
+    sizes_by_place: dict[_Place, list[float]] = {}
     for buffer in buffers:
         place = buffer.term, buffer.where
-        sizes_by_place.setdefault(place, []).append(buffer.mib)
-    figures: list[Figure] = []
+        sizes = sizes_by_place.setdefault(place, [])
+        sizes.append(buffer.mib)
+    figures: Figures = []
     for (term, where), sizes in sizes_by_place.items():
         if any(sizes):
             # a log prints hundredths of a MiB
-            rounding = len(sizes) * _MIB // 100
-            size = round(sum(sizes) * _MIB)
+            rounding = len(sizes) * MIB // 100
+            size = round(sum(sizes) * MIB)
             figures.append(_memory(term, where, size, rounding))
     return figures
 
@@ -417,22 +425,34 @@ def _memory(term: str, where: str, size: float, rounding: float = 0) -> Figure:
 
 
 class _Timing(Record):
-    """One line of a log: so many tokens in so many milliseconds, and the rate that it prints."""
+    """One line of times in a log: so many tokens, at that rate."""
 
     tokens: int = 0
-    printed_rate: float = 0
-    ms: float = 0
+    tokens_per_second: float = 0
 
-    @property
-    def tokens_per_second(self) -> float:
-        """The printed rate where it has digits enough: builds of 2026 count the first token of an
-        answer among its tokens, and not in its rate.
+    @classmethod
+    def of_line(cls, match: re.Match[str]) -> _Timing:
+        """The rate is the printed one where that has digits enough: builds of 2026 count the first
+        token of an answer among its tokens, and not in its rate.
         """
-        if self.printed_rate >= 1:
-            return self.printed_rate
-        if not self.ms:
-            return self.printed_rate
-        return 1000 * self.tokens / self.ms
+        tokens = int(match["tokens"])
+        ms = float(match["ms"])
+        rate = float(match["rate"] or 0)
+        if rate < 1 and ms > 0:
+            rate = 1000 * tokens / ms
+        return cls(tokens=tokens, tokens_per_second=rate)
+
+    def paces(self, kind: str, depth: int | None) -> Figures:
+        """The pace of such a line, with so many tokens in the context."""
+        return _paces(kind, self.tokens_per_second, self.tokens, depth)
+
+
+def _paces(kind: str, rate: float, tokens: int, depth: int | None) -> Figures:
+    """The pace of so many tokens, `depth` of them in the context; none where it is not told."""
+    if rate == 0 or tokens == 0:
+        return []
+    pace = Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
+    return [pace]
 
 
 class _Request:
@@ -446,7 +466,7 @@ class _Request:
         self.tokens_at_end: int | None = None
         self.is_shared = False
 
-    def paces(self) -> Iterator[Figure]:
+    def paces(self) -> Figures:
         """The pace of the prompt and of the answer, as far as the log has them."""
         nothing = _Timing()
         prompt = self.timings.get("prompt", nothing)
@@ -455,25 +475,14 @@ class _Request:
         before = prompt.tokens
         if self.tokens_at_end is not None:
             before = self.tokens_at_end - decode.tokens
-        cached = max(0, before - prompt.tokens)
-        yield from self._pace("prompt", prompt, cached)
         depth = None
         if before > 0:
             depth = before + decode.tokens // 2
-        yield from self._pace("decode", decode, depth)
-
-    def _pace(self, kind: str, timing: _Timing, depth: int | None) -> Iterator[Figure]:
-        rate = timing.tokens_per_second
-        if not rate:
-            return
-        if timing.tokens:
-            yield Figure(
-                term=kind,
-                seen=rate,
-                tokens=timing.tokens,
-                depth_tokens=depth,
-                shared=self.is_shared,
-            )
+        cached = max(0, before - prompt.tokens)
+        paces = prompt.paces("prompt", cached) + decode.paces("decode", depth)
+        if self.is_shared:
+            return [pace.replace(shared=True) for pace in paces]
+        return paces
 
 
 class _Requests:
@@ -508,7 +517,8 @@ class _Requests:
         """Note that the task ended, with so many tokens in its context."""
         self._running.discard(task)
         if tokens_at_end:
-            self._by_task[task].tokens_at_end = int(tokens_at_end)
+            request = self._by_task[task]
+            request.tokens_at_end = int(tokens_at_end)
 
     def time(self, task: str, kind: str, timing: _Timing) -> None:
         """Note a figure of the task. One that its request has already begins the next request."""
@@ -518,13 +528,12 @@ class _Requests:
         request.timings[kind] = timing
 
 
-def _paces_of_requests(text: str) -> list[Figure]:
+def _paces_of_requests(text: str) -> Figures:
     """The paces of each request that a log of llama.cpp tells of."""
     requests = _Requests()
     task = ""
     for match in _pattern("event").finditer(text):
-        if match["task"]:
-            task = match["task"]
+        task = match["task"] or task
         requests.meet(task)
         event = match["event"]
         if event == "launch_slot_":
@@ -534,19 +543,11 @@ def _paces_of_requests(text: str) -> list[Figure]:
         elif event is None:
             # a line of times, which follow the task that `print_timing` names
             kind = "prompt" if match["kind"] == "prompt eval" else "decode"
-            requests.time(task, kind, _timing_of(match))
-    paces: list[Figure] = []
+            requests.time(task, kind, _Timing.of_line(match))
+    paces: Figures = []
     for request in requests.begun:
         paces += request.paces()
     return paces
-
-
-def _timing_of(match: re.Match[str]) -> _Timing:
-    rate = 0.0
-    if match["rate"]:
-        rate = float(match["rate"])
-    tokens = int(match["tokens"])
-    return _Timing(tokens=tokens, printed_rate=rate, ms=float(match["ms"]))
 
 
 # ---------------------------------------------------------------- the table of llama-bench
@@ -568,9 +569,10 @@ class _BenchRow(Record):
         return [self.cells.get(name) for name in _SETUP]
 
     @property
-    def test(self) -> tuple[str, int | None, int | None]:
+    def test(self) -> tuple[object, ...]:
         """What was timed."""
-        return self.pace.term, self.pace.tokens, self.pace.depth_tokens
+        pace = self.pace
+        return pace.term, pace.tokens, pace.depth_tokens
 
 
 def _read_bench(text: str) -> Run | None:
@@ -581,7 +583,7 @@ def _read_bench(text: str) -> Run | None:
     if not rows:
         return None
     first = _first_with_flash_attention(rows)
-    paces: dict[tuple[str, int | None, int | None], Figure] = {}
+    paces: dict[object, Figure] = {}
     for row in rows:
         if row.setup == first.setup:
             paces.setdefault(row.test, row.pace)
@@ -611,36 +613,30 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
             by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
-            pace = _tested_pace(by_name["test"], by_name["t/s"])
-            if pace is not None:
+            for pace in _tested_pace(by_name["test"], by_name["t/s"]):
                 yield _BenchRow(cells=by_name, pace=pace)
 
 
 def _cells(line: str) -> list[str]:
     """The cells of a row of a table."""
     row = line[:_LONGEST_ROW].strip()
-    cells = row.strip("|").split("|")
-    return [cell.strip() for cell in cells]
+    row = row.strip("|")
+    return [cell.strip() for cell in row.split("|")]
 
 
-def _tested_pace(test: str, cell: str) -> Figure | None:
-    """The pace of a test such as `tg128 @ d4096`; None where the test is another, or has none."""
+def _tested_pace(test: str, cell: str) -> Figures:
+    """The pace of a test such as `tg128 @ d4096`; none where the test is another, or has none."""
     match = _pattern("test").fullmatch(test)
-    if match is None:
-        return None
     # `5.04 ± 0.26`, however the sign was decoded
     number = cell.split(" ")[0]
-    if _NUMBER.fullmatch(number) is None:
-        return None
+    if match is None or not _NUMBER.fullmatch(number):
+        return []
     rate = float(number)
-    if not rate:
-        return None
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
     if match["kind"] == "pp":
-        return Figure(term="prompt", seen=rate, tokens=tokens, depth_tokens=depth)
-    depth += tokens // 2
-    return Figure(term="decode", seen=rate, tokens=tokens, depth_tokens=depth)
+        return _paces("prompt", rate, tokens, depth)
+    return _paces("decode", rate, tokens, depth + tokens // 2)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -653,8 +649,8 @@ def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
 
 def _ran_on_processor(row: _BenchRow) -> bool | None:
     """Whether no backend of the row used an accelerator; None where the row names no backend."""
-    backends = set(re.split(r"[, ]+", row.cells.get("backend", "")))
-    backends.discard("")
+    names = row.cells.get("backend", "")
+    backends = set(re.findall("[^, ]+", names))
     if not backends:
         return None
     if row.cells.get("gpu_layers") == "0":
@@ -671,7 +667,7 @@ def _read_answers(text: str) -> Run | None:
         answers = _answers(program, text)
         # Ollama counts later prompts with the tokens that its cache had already
         # (ollama/ollama#10860)
-        paces = list(answers[0].prompt_paces())
+        paces = answers[0].prompt_paces()
         for answer in answers:
             paces += answer.decode_paces()
         if paces:
@@ -689,14 +685,15 @@ def _answers(program: _AnswerRules, text: str) -> list[_Answer]:
     """The answers in a text, one without figures where it has none. A figure that an answer has
     already begins the next.
     """
-    answers = [_Answer(program=program, figures={})]
-    for match in re.finditer("|".join(program.figures), text, re.MULTILINE):
+    figures: dict[str, float] = {}
+    answers = [_Answer(program=program, figures=figures)]
+    expression = "|".join(program.figures)
+    for match in re.finditer(expression, text, re.MULTILINE):
         name = str(match.lastgroup)
-        if name in answers[-1].figures:
-            answers.append(_Answer(program=program, figures={}))
-        number = match[name]
-        if _NUMBER.fullmatch(number):
-            answers[-1].figures[name] = float(number)
+        if name in figures:
+            figures = {}
+            answers.append(_Answer(program=program, figures=figures))
+        figures[name] = float(match[name])
     return answers
 
 
@@ -709,11 +706,12 @@ class _Answer(Record):
     def _tokens(self, name: str) -> int:
         return int(self.figures.get(name, 0))
 
-    def prompt_paces(self) -> Iterator[Figure]:
+    def prompt_paces(self) -> Figures:
         """The pace of its prompt, behind the cached tokens; none where no time is told."""
-        return self._paces("prompt", self._tokens("prompt"), self._tokens("cached"))
+        cached = self._tokens("cached")
+        return self._paces("prompt", self._tokens("prompt"), cached)
 
-    def decode_paces(self) -> Iterator[Figure]:
+    def decode_paces(self) -> Figures:
         """The pace of the tokens that it wrote, half of which are in the context on average."""
         prompt = self._tokens("prompt")
         written = self._tokens("tokens")
@@ -722,20 +720,12 @@ class _Answer(Record):
             depth = self._tokens("cached") + prompt + written // 2
         return self._paces("decode", written, depth)
 
-    def _paces(self, kind: str, tokens: int, depth: int | None) -> Iterator[Figure]:
-        if not tokens:
-            return
-        seconds = self._seconds(kind, tokens)
-        if seconds:
-            pace = tokens / seconds
-            yield Figure(term=kind, seen=pace, tokens=tokens, depth_tokens=depth)
-
-    def _seconds(self, kind: str, tokens: int) -> float:
-        """How long so many tokens took; 0 where the answer does not tell."""
-        rate = self.figures.get(f"{kind}_rate")
-        if rate:
-            return tokens / rate
-        return self.figures.get(f"{kind}_time", 0) / self.program.per_second
+    def _paces(self, kind: str, tokens: int, depth: int | None) -> Figures:
+        rate = self.figures.get(f"{kind}_rate", 0.0)
+        time = self.figures.get(f"{kind}_time", 0.0)
+        if time:
+            rate = tokens * self.program.per_second / time
+        return _paces(kind, rate, tokens, depth)
 
 
 # ---------------------------------------------------------------- vLLM
@@ -748,7 +738,7 @@ def _read_vllm(text: str) -> Run:
     if "repository" in facts:
         name = facts["repository"].replace("--", "/")
     where = HOST if "device_config=cpu" in text else ACCELERATORS
-    figures: list[Figure] = []
+    figures: Figures = []
     # of a model on several devices the log tells the part of one
     if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, where)
@@ -772,11 +762,14 @@ def _read_vllm(text: str) -> Run:
 
 def _weights_of_vllm(facts: _Facts, where: str) -> Iterator[Figure]:
     """The bytes of the weights; none where the log does not tell."""
-    gib = facts.get("gib", "0")
-    if float(gib):
-        places = len(gib.partition(".")[2])
-        rounding = _GIB * 10**-places / 2
-        yield _memory("weights", where, _GIB * float(gib), rounding)
+    gib = facts.get("gib")
+    if gib is None:
+        return
+    _, _, places = gib.partition(".")
+    rounding = GIB * 10 ** -len(places) / 2
+    size = GIB * float(gib)
+    if size:
+        yield _memory("weights", where, size, rounding)
 
 
 def _steadiest_pace(text: str) -> Figure | None:
@@ -858,16 +851,16 @@ def _context_of_one(facts: _Facts, parallel: int) -> int | None:
     return total // parallel or None
 
 
-def _memory_of_process(seen: Process) -> list[Figure]:
+def _memory_of_process(seen: Process) -> Iterator[Figure]:
     """All of its memory; where it maps the file of a model, first the pages of that file and the
     rest.
     """
-    total = _memory(ALL_MEMORY, HOST, seen.memory_bytes)
-    if seen.model_file is None:
-        return [total]
-    mapped = _memory(MODEL_FILE, HOST, seen.model_bytes)
-    rest_bytes = seen.memory_bytes - seen.model_bytes
-    return [mapped, _memory(EVERYTHING_ELSE, HOST, rest_bytes), total]
+    total_bytes = seen.memory_bytes
+    if seen.model_file is not None:
+        mapped_bytes = seen.model_bytes
+        yield _memory(MODEL_FILE, HOST, mapped_bytes)
+        yield _memory(EVERYTHING_ELSE, HOST, total_bytes - mapped_bytes)
+    yield _memory(ALL_MEMORY, HOST, total_bytes)
 
 
 def _options(seen: Process) -> _Facts:
