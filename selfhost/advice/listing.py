@@ -60,6 +60,13 @@ from .understood import remarks
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
+# of a day as YYYY-MM-DD
+_LETTERS_OF_DAY = 10
+# the verdict on a model, or why it cannot be judged as asked; None: its spec is faulty
+Answer = Verdict | WorkloadError | None
+# by its id why a model cannot be judged as asked
+Refused = Mapping[str, WorkloadError]
+Ids = Collection[str]
 # hears how many models were judged, and of how many
 Tell = Callable[[int, int], None]
 
@@ -156,9 +163,11 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """The words as they are compared, each once: in lower case and Latin letters, and the name of a
     use for a phrase that means it (`text to speech`).
     """
-    latin = [latin_spelling(word, catalogue) or word for word in words]
-    text = " ".join(latin).lower()
-    text = " ".join(text.split())
+    latin: list[str] = []
+    for word in words:
+        spelled = latin_spelling(word, catalogue) or word
+        latin += spelled.lower().split()
+    text = " ".join(latin)
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
             text = _with_use(text, phrase, use)
@@ -180,19 +189,20 @@ class KindsMeant(NamedTuple):
 
 def kinds_in(words: Sequence[str]) -> KindsMeant:
     """The kinds that the words name; several words may name one use, as `function calling`."""
-    kinds: set[str] = set()
+    kinds = {kind_meant(word) for word in words}
     parts: set[str] = set()
-    for word in words:
-        kind = kind_meant(word)
-        kinds.add(kind)
+    for kind in kinds:
         parts.update(kind.split("-"))
-    uses = [use for use in USES if parts.issuperset(use.split("-"))]
-    modalities = [modality for modality in MODALITIES if modality in kinds]
+    uses: list[str] = []
+    for use in USES:
+        if parts.issuperset(use.split("-")):
+            uses.append(use)
+    modalities = kinds.intersection(MODALITIES)
     return KindsMeant(_only(uses), _only(modalities))
 
 
-def _only(names: Sequence[str]) -> str | None:
-    return names[0] if len(names) == 1 else None
+def _only(names: Collection[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None
 
 
 def kind_meant(word: str) -> str:
@@ -228,12 +238,14 @@ def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]
     """The ids that hold all of the words, where one of these is another word for a kind of work:
     `coder` stands in the ids of some models, and means `code`, which more models do.
     """
-    if uses_table().kinds.keys().isdisjoint(words):
+    synonyms = uses_table().kinds
+    if not any(word in synonyms for word in words):
         return frozenset()
-    ids: Collection[str] = catalogue.outlines
-    for word in words:
-        ids = {id for id in ids if _is_part_of_names(word, [id])}
-    return frozenset(ids)
+    named: set[str] = set()
+    for id in catalogue.outlines:
+        if all(_is_part_of_names(word, [id]) for word in words):
+            named.add(id)
+    return frozenset(named)
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
@@ -242,11 +254,11 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
     if re.fullmatch(rules.size, word) is None:
         letters = canonical(word)
         return any(letters in canonical(name) for name in names)
-    expression = fill(rules.whole_size, {"size": re.escape(word)})
-    size = re.compile(expression)
+    size = {"size": re.escape(word)}
+    expression = fill(rules.whole_size, size)
     for name in names:
         spelled = name.lower().replace(" ", "-")
-        if size.search(spelled):
+        if re.search(expression, spelled):
             return True
     return False
 
@@ -258,10 +270,13 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
     names: list[str] = []
     for outline in catalogue.outlines.values():
         names += [outline.id, outline.family or ""]
-    tried = dict.fromkeys(words[: NAME_TABLE.searched.most_searched])
-    parts = [word for word in tried if _is_part_of_names(word, names)]
-    if parts:
-        return tuple(parts)
+    most = NAME_TABLE.searched.most_searched
+    found: list[str] = []
+    for word in dict.fromkeys(words[:most]):
+        if _is_part_of_names(word, names):
+            found.append(word)
+    if found:
+        return tuple(found)
     from ..catalogue.searching import resolve
 
     try:
@@ -303,7 +318,7 @@ class Lister:
     def first(
         self,
         most: int,
-        ids: Collection[str] | None = None,
+        ids: Ids | None = None,
         *,
         only_running: bool = True,
         tell: Tell | None = None,
@@ -345,20 +360,22 @@ class Lister:
         )
         return self._ranking(rows, refused, counts)
 
-    def _outlines(self, ids: Collection[str] | None) -> list[Outline]:
+    def _outlines(self, ids: Ids | None) -> list[Outline]:
         """The outlines of these models, except of those ruled out."""
-        wanted = set(self._catalogue.ids() if ids is None else ids)
-        wanted -= self.ruled_out
-        outlines = self._catalogue.outlines.values()
-        return [outline for outline in outlines if outline.id in wanted]
+        outlines = self._catalogue.outlines
+        wanted: list[Outline] = []
+        for id, outline in outlines.items():
+            is_asked = ids is None or id in ids
+            if is_asked and id not in self.ruled_out:
+                wanted.append(outline)
+        return wanted
 
-    def one_by_one(
-        self, ids: Collection[str] | None = None
-    ) -> Iterator[tuple[str, Verdict | WorkloadError | None]]:
+    def one_by_one(self, ids: Ids) -> Iterator[tuple[str, Answer]]:
         """Judge these models, those first that may get the best places. Yield each id with the
-        verdict, or with why the model cannot be judged as asked; None where its spec is faulty.
+        answer.
         """
-        for outline in sorted(self._outlines(ids), key=self.best_key):
+        outlines = self._outlines(ids)
+        for outline in sorted(outlines, key=self.best_key):
             yield outline.id, self._judged(outline.id)
 
     def _likely_running(
@@ -368,12 +385,11 @@ class Lister:
         if not self._estimates_running:
             return None
         likely = sum(map(self._bounds.has_likely_room, outlines))
+        running = sum(row.can_run for row in rows)
         # more of those judged may run
-        return max(likely, sum(row.can_run for row in rows))
+        return max(likely, running)
 
-    def all(
-        self, ids: Collection[str] | None = None, *, tell: Tell | None = None
-    ) -> Ranking:
+    def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
         """Each of these models. `tell` hears how many were judged, and how many there are."""
         outlines = self._outlines(ids)
         rows: list[Verdict] = []
@@ -389,44 +405,50 @@ class Lister:
         rows.sort(key=self.key)
         return self._ranking(rows, refused, count_rows(rows))
 
+    def _standing(self, id: str) -> Standing:
+        return self._standings.by_id[id]
+
     def best_key(self, outline: Outline) -> Place:
         """The best place that `key` can give a model, whatever the judge finds."""
-        worth = self._standings.by_id[outline.id].worth
+        route = Route.LOCAL
+        worth = self._standing(outline.id).worth
         if outline.closed:
-            return self._key(Route.API, outline, worth)
-        if not self._catalogue.is_shipped(outline.id):
+            route = Route.API
+        elif self._catalogue.is_shipped(outline.id):
             # the bounds are tested with shipped models alone
-            return self._key(Route.LOCAL, outline, worth)
-        # at best it is not known whether a model that is too large runs
-        if not self._bounds.has_room(outline):
-            return self._key(Route.UNKNOWN, outline, worth)
-        return self._key(Route.LOCAL, outline, worth * self._best_share(outline))
+            if self._bounds.has_room(outline):
+                worth *= self._best_share(outline)
+            else:
+                # at best it is not known whether a model that is too large runs
+                route = Route.UNKNOWN
+        return self._key(route, outline, worth)
 
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
-        return share_of_pace(self._bounds.tokens_per_second(outline))
+        pace = self._bounds.tokens_per_second(outline)
+        return share_of_pace(pace)
 
     def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        worths: dict[str, float] = {}
+        for row in rows:
+            worths[row.model.id] = self._worth_on(row) if row.can_run else 0
         most = max(worths.values(), default=0)
         least = ranking_factors().sorted.least_worth * most
 
         def is_useless(row: Verdict) -> bool:
             id = row.model.id
-            if self._standings.by_id[id].section == LAST:
-                return True
-            return worths.get(id, 0) < least
+            return self._standing(id).section == LAST or worths[id] < least
 
         return sorted(rows, key=is_useless)
 
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""
-        outline = self._catalogue.outlines[answer.model.id]
-        share = share_on(answer, self._best_share(outline))
-        return self._standings.by_id[outline.id].worth * share
+        id = answer.model.id
+        best_share = self._best_share(self._catalogue.outlines[id])
+        return self._standing(id).worth * share_on(answer, best_share)
 
     def key(self, answer: Verdict) -> Place:
         """The place of a judged model in the list.
@@ -435,22 +457,19 @@ class Lister:
         known is taken to be as fast as the memory allows, and counts at most half.
         """
         outline = self._catalogue.outlines[answer.model.id]
-        worth = self._standings.by_id[outline.id].worth
+        worth = self._standing(outline.id).worth
         is_slow_here = False
         if answer.can_run:
             # text whose pace for several users is not known stands with the slow
             is_slow_here = is_slow(answer) or lacks_pace_of_users(answer)
             worth = self._worth_on(answer)
-        is_less_open = False
         openness = answer.finding("openness")
-        if openness is not None:
-            is_less_open = is_partly_open(openness)
         return self._key(
             answer.route,
             outline,
             worth,
             is_slow=is_slow_here,
-            is_less_open=is_less_open,
+            is_less_open=openness is not None and is_partly_open(openness),
         )
 
     def _key(
@@ -462,7 +481,7 @@ class Lister:
         is_slow: bool = False,
         is_less_open: bool = False,
     ) -> Place:
-        standing = self._standings.by_id[outline.id]
+        standing = self._standing(outline.id)
         is_of_kind = outline.modality == self._modality
         return Place(
             route=_ROUTES.index(route),
@@ -488,22 +507,21 @@ class Lister:
         is_first = uses_table().use[uses[0]].special_first
         return MADE_FOR_IT if is_first else GENERAL
 
-    def _judged(self, id: str) -> Verdict | WorkloadError | None:
-        """The verdict on a model, or why it cannot be judged as asked; None: its spec is faulty."""
+    def _judged(self, id: str) -> Answer:
         catalogue = self._catalogue
+        machine = self._machine
         try:
             spec = catalogue.spec(id)
-            question = ask(spec, self._workload, catalogue, self._machine)
+            question = ask(spec, self._workload, catalogue, machine)
         except SpecError:
             return None
         except WorkloadError as error:
             return error
-        judged = judge(question, self._machine)
-        judged = suited(judged, catalogue, self._machine)
+        judged = suited(judge(question, machine), catalogue, machine)
         is_offered = False
         if judged.failed:
             is_offered = bool(offers_for(catalogue, judged, self._today))
-        return Verdict.conclude(judged, self._machine, asked=id, offered=is_offered)
+        return Verdict.conclude(judged, machine, asked=id, offered=is_offered)
 
     @cached_property
     def ruled_out(self) -> set[str]:
@@ -523,10 +541,7 @@ class Lister:
         return ruled_out
 
     def _ranking(
-        self,
-        rows: Sequence[Verdict],
-        refused: Mapping[str, WorkloadError],
-        counts: Counts,
+        self, rows: Sequence[Verdict], refused: Refused, counts: Counts
     ) -> Ranking:
         """The rows as a ranking. Raises `WorkloadError` where no model of the catalogue can be
         judged as asked: then an option is at fault.
@@ -537,7 +552,7 @@ class Lister:
         for row in rows:
             why = None
             if row.can_run:
-                why = reasons(row, self._standings.by_id[row.model.id])
+                why = reasons(row, self._standing(row.model.id))
             models.append(row.replace(why=why))
         return Ranking(
             machine=self._machine,
@@ -548,7 +563,7 @@ class Lister:
             catalogue_as_of=self._catalogue_as_of(),
         )
 
-    def _raise_if_all_are_refused(self, refused: Mapping[str, WorkloadError]) -> None:
+    def _raise_if_all_are_refused(self, refused: Refused) -> None:
         """Raises the first refusal where no model of the catalogue can be judged as asked."""
         if not refused:
             return
@@ -562,12 +577,13 @@ class Lister:
     def _catalogue_as_of(self) -> str | None:
         """The day of the newest shipped model, or of the prices where that is later."""
         catalogue = self._catalogue
-        days = [snapshot_day(catalogue.offers_path)]
+        newest = snapshot_day(catalogue.offers_path) or ""
         for outline in catalogue.outlines.values():
-            if catalogue.is_shipped(outline.id):
-                days.append(outline.released)
-        # a month or a year alone says no day
-        return max((day for day in days if day and len(day) == 10), default=None)
+            day = outline.released or ""
+            # a month or a year alone says no day
+            if len(day) == _LETTERS_OF_DAY and catalogue.is_shipped(outline.id):
+                newest = max(newest, day)
+        return newest or None
 
 
 def _can_estimate(workload: Workload) -> bool:
@@ -584,20 +600,20 @@ def _can_estimate(workload: Workload) -> bool:
 
 def _asks_for_terms(workload: Workload) -> bool:
     """Whether a license or openness was asked for."""
-    asked = (workload.license, workload.auditable, workload.commercial, workload.modify)
-    return any(asked)
+    if workload.license is not None:
+        return True
+    return workload.auditable or workload.commercial or workload.modify
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:
     """The counts of a list of judged models."""
     running = [answer for answer in answers if answer.can_run]
-    slow = [answer for answer in running if is_too_slow(answer)]
-    unknown = [answer for answer in answers if answer.route is Route.UNKNOWN]
+    routes = [answer.route for answer in answers]
     return Counts(
         models=len(answers),
         running=len(running),
-        slow=len(slow),
-        unknown=len(unknown),
+        slow=sum(map(is_too_slow, running)),
+        unknown=routes.count(Route.UNKNOWN),
     )
 
 
@@ -606,26 +622,27 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
     (`named`), which of them cannot be judged so.
     """
     if workload.states("context_tokens"):
-        models = [row.model for row in ranking.models]
-        kinds = {model.modality for model in models if not reads_context(model)}
+        kinds: set[str] = set()
+        for row in ranking.models:
+            if not reads_context(row.model):
+                kinds.add(row.model.modality)
         yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
-    if named:
+    if named and ranking.refused:
         yield from _note_on_refused(ranking.refused)
 
 
-def _note_on_refused(refused: Mapping[str, WorkloadError]) -> Iterator[str]:
+def _note_on_refused(refused: Refused) -> Iterator[str]:
     """Which models cannot be judged as asked, and why the first cannot."""
-    if not refused:
-        return
     ids = sorted(refused)
-    shown = as_typed(refused[ids[0]])
+    first = ids[0]
+    shown = as_typed(refused[first])
     assert isinstance(shown, InputError)
     problem = shown.problems[0]
     yield from remarks(
         {"refused": True},
         ids=ids[:_MOST_NAMED],
         more=max(0, len(ids) - _MOST_NAMED),
-        model=ids[0] if len(ids) > 1 else None,
+        model=first if len(ids) > 1 else None,
         key=problem.key,
         message=problem.message,
         remedy=one_line(problem.remedy) if problem.remedy else None,
