@@ -79,10 +79,10 @@ class Verification(Record):
         """`inside` where all figures that can be compared are, else `outside`; `nothing` where no
         figure can be compared.
         """
-        compared = [row.inside for row in self.differences if row.inside is not None]
-        if not compared:
-            return "nothing"
-        return "inside" if all(compared) else "outside"
+        compared = {row.inside for row in self.differences}
+        if False in compared:
+            return "outside"
+        return "inside" if True in compared else "nothing"
 
     @property
     def exit_code(self) -> int:
@@ -177,19 +177,19 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
     if machine.accelerators == () and _used_gpu(run):
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
-    holds: dict[str, object] = {}
+    notes: tuple[str, ...] = ()
     if run.on_processor:
-        holds["no-gpu"] = machine.accelerators
+        notes = _notes({"no-gpu": machine.accelerators})
         machine = machine.replace(accelerators=())
     threads = run.threads
     if threads is not None and threads < threads_range(machine).likely:
-        holds["threads"] = True
+        notes += _notes({"threads": True}, threads=threads)
         machine = machine.replace(
             cpu_cores_usable=float(threads),
             cpu_cores_physical=threads,
             cpu_cores_performance=None,
         )
-    return _PartUsed(machine=machine, notes=_notes(holds, threads=threads))
+    return _PartUsed(machine=machine, notes=notes)
 
 
 def _used_gpu(run: Run) -> bool:
@@ -226,10 +226,11 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
     if not isinstance(found.model, str):
         return found
     spec_id = id_of(found.model, catalogue)
-    if spec_id is not None and not _may_be_run_of(catalogue.spec(spec_id), run):
-        raise refusal(
-            "runs", "other-model", model=spec_id, parameters=run.parameters or 0
-        )
+    if spec_id is None:
+        return found
+    if not _may_be_run_of(catalogue.spec(spec_id), run):
+        parameters = run.parameters or 0
+        raise refusal("runs", "other-model", model=spec_id, parameters=parameters)
     return found
 
 
@@ -238,13 +239,15 @@ def _by_files(run: Run, catalogue: Catalogue) -> Identified:
     from pathlib import Path
 
     file = run.file or ""
-    if file.lower().endswith(".gguf") and os.path.isfile(file):
+    is_gguf = file.lower().endswith(".gguf")
+    if is_gguf and os.path.isfile(file):
         return Identified(Path(file), "file", states_quantization=True)
-    name = _NUMBERED.sub("", file.replace("\\", "/").rpartition("/")[2])
-    if id_of(name, catalogue) is not None:
-        return _named(name, "file-name", catalogue)
+    _, _, file_name = file.replace("\\", "/").rpartition("/")
+    file_name = _NUMBERED.sub("", file_name)
+    if id_of(file_name, catalogue) is not None:
+        return _named(file_name, "file-name", catalogue)
     # a server may be started with the folder of a download
-    name = re.sub(r"^/(?:.*/)?", "", run.name or "")
+    name = re.sub("^/(?:.*/)?", "", run.name or "")
     if id_of(name, catalogue) is not None:
         return _named(name, "name", catalogue)
     raise UnknownModelError(
@@ -276,7 +279,8 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
         return True
     extra = spec.parameters.extra_in_files or 0
     for uncounted in (0, extra, _shared_table_parameters(spec)):
-        if abs(run.parameters / (stated + uncounted) - 1) < _OTHER_COUNT:
+        ratio = run.parameters / (stated + uncounted)
+        if abs(ratio - 1) < _OTHER_COUNT:
             return True
     return False
 
@@ -310,20 +314,13 @@ def _compared_figures(
     return tuple(rows)
 
 
-class _Bytes(NamedTuple):
-    """The bytes that are predicted for a figure."""
-
-    low: int
-    likely: int
-    high: int
-
-
-def _compared(seen: Figure, predicted: Range | _Bytes, why: str | None) -> Figure:
+def _compared(seen: Figure, predicted: Range, why: str | None) -> Figure:
     """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
     low, likely, high = predicted
     inside = None
     if why is None:
-        inside = low - seen.rounding <= seen.seen <= high + seen.rounding
+        off = seen.rounding
+        inside = low - off <= seen.seen <= high + off
     return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
 
 
@@ -344,9 +341,10 @@ class _Prediction(Record):
     @cached_property
     def gpu_terms(self) -> list[Term]:
         """The terms of the need that are predicted on accelerators."""
-        if self.verdict.memory is None:
+        memory = self.verdict.memory
+        if memory is None:
             return []
-        return [term for term in self.verdict.memory.terms if term.where != HOST]
+        return [term for term in memory.terms if term.where != HOST]
 
     @cached_property
     def _was_part_in_ram(self) -> bool:
@@ -421,9 +419,11 @@ class _PacePrediction(_Prediction):
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
         if predicted is not None:
-            row = _compared(seen, predicted, self._why_not_compared(seen))
+            why = self._why_not_compared(seen)
+            row = _compared(seen, predicted, why)
         else:
-            row = seen.replace(why=_why("no-pace", how=_how_unknown(speed)))
+            why = _why("no-pace", how=_how_unknown(speed))
+            row = seen.replace(why=why)
         if seen.sequences > 1:
             return row.replace(term=f"{seen.term}_at_once")
         return row
@@ -432,10 +432,9 @@ class _PacePrediction(_Prediction):
         """The predicted pace: of sequences at once their total; of one, down to its share of that
         total, since others may decode meanwhile.
         """
-        parallel = self.verdict.workload.parallel
-        total: Range | None = None
-        if self.verdict.speed is not None:
-            total = self.verdict.speed.parallel_total
+        verdict = self.verdict
+        parallel = verdict.workload.parallel
+        total = None if verdict.speed is None else verdict.speed.parallel_total
         if seen.sequences > 1:
             return total if seen.sequences == parallel else None
         if speed is None:
@@ -445,7 +444,8 @@ class _PacePrediction(_Prediction):
         alone = speed.decode
         if alone is None or total is None:
             return alone
-        return alone._replace(low=min(alone.low, total.low / parallel))
+        shared = total.low / parallel
+        return alone._replace(low=min(alone.low, shared))
 
     def _why_not_compared(self, seen: Figure) -> str | None:
         """Why the pace cannot be compared; None where it can."""
@@ -476,9 +476,8 @@ class _PacePrediction(_Prediction):
 
     @property
     def _reads_on_gpu(self) -> bool:
-        for card in self.verdict.machine.cards:
-            if card.unified:
-                return True
+        if any(card.unified for card in self.verdict.machine.cards):
+            return True
         return self.verdict.placement in ("accelerator", "split")
 
 
@@ -510,18 +509,15 @@ class _MemoryPrediction(_Prediction):
         if seen.term != ALL_MEMORY and _is_stated_whole(memory):
             return seen.replace(why=_why("no-parts"))
         predicted = self._bytes(seen, memory)
-        if not predicted.high and self._is_beside_gpu(seen):
+        is_beside_gpu = seen.where == HOST and self.gpu_terms
+        if is_beside_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
         why = self._why_not_compared(seen.term)
         if why is None and _is_not_filled(seen, predicted):
             why = _why("not-filled")
         return _compared(seen, predicted, why)
 
-    def _is_beside_gpu(self, seen: Figure) -> bool:
-        """Whether the figure is of RAM, and the model is predicted on accelerators."""
-        return seen.where == HOST and bool(self.gpu_terms)
-
-    def _bytes(self, seen: Figure, memory: MemoryNeed) -> _Bytes:
+    def _bytes(self, seen: Figure, memory: MemoryNeed) -> Range:
         """The bytes of the terms that the figure sums up, with the mapped file where the figure
         holds it. On a GPU that shares the RAM all terms lie on the host.
         """
@@ -532,10 +528,12 @@ class _MemoryPrediction(_Prediction):
             if lies_there and _is_part(term, seen.term):
                 terms.append(term)
         need = MemoryNeed(terms=tuple(terms))
-        states = self.run.states if seen.term == "recurrent_state" else 1
-        low = states * need.low_bytes
-        likely = states * need.total_bytes
-        high = states * need.high_bytes
+        low = need.low_bytes
+        likely = need.total_bytes
+        high = need.high_bytes
+        if seen.term == "recurrent_state":
+            states = self.run.states
+            return Range(states * low, states * likely, states * high)
         if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
             # a mapped file is one buffer from its first tensor to its last, those included that
             # are laid out anew elsewhere
@@ -543,15 +541,16 @@ class _MemoryPrediction(_Prediction):
             high += memory.evictable_bytes
             if seen.term != "weights":
                 high += self._unlisted_bytes(need, memory)
-        return _Bytes(low, likely, high)
+        return Range(low, likely, high)
 
     def _unlisted_bytes(self, need: MemoryNeed, memory: MemoryNeed) -> int:
         """What a process may hold of the file in addition to the tensors, such as its header."""
+        file_bytes = self.run.file_bytes or 0
         mapped_bytes = memory.evictable_bytes
         for term in need.terms:
             if term.name == "weights":
                 mapped_bytes += term.high_bytes
-        return max(0, (self.run.file_bytes or 0) - mapped_bytes)
+        return max(0, file_bytes - mapped_bytes)
 
     def _why_not_compared(self, term: str) -> str | None:
         """Why figures of that term cannot be compared; None where they can."""
@@ -607,7 +606,7 @@ class _MemoryPrediction(_Prediction):
         return 0 < len(cards) < run.cards
 
 
-def _is_not_filled(seen: Figure, predicted: _Bytes) -> bool:
+def _is_not_filled(seen: Figure, predicted: Range) -> bool:
     """Whether a process held less than is predicted, as it does before its context is full."""
     if seen.term not in PROCESS_TERMS:
         return False
@@ -635,22 +634,21 @@ def _is_part(term: Term, seen: str) -> bool:
 
 def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
     """Sentences on what most often explains such differences."""
-    compared = [row for row in rows if row.inside is not None]
-    paces = [row for row in compared if row.subject == "pace"]
-    # seen against likely
-    ratios = [1.0]
-    for row in paces:
-        if row.likely:
-            ratios.append(row.seen / row.likely)
-    slowest = min(ratios)
-    farthest = max(*ratios, 1 / slowest)
-    holds = {
-        "busy": slowest < _SLOW,
-        "prompt-cache": any(_may_hold_prompts(row) for row in compared),
+    holds = {"busy": False, "prompt-cache": False, "foreign": False, "basis": False}
+    for row in rows:
+        if row.inside is None:
+            continue
+        if _may_hold_prompts(row):
+            holds["prompt-cache"] = True
+        if row.subject == "memory" or not row.likely:
+            continue
+        if row.seen < _SLOW * row.likely:
+            holds["busy"] = True
         # farther off than any machine is from what is predicted for its like
-        "foreign": farthest > _FOREIGN_FACTOR,
-        "basis": any(is_wide(row) for row in paces),
-    }
+        if not 1 / _FOREIGN_FACTOR <= row.seen / row.likely <= _FOREIGN_FACTOR:
+            holds["foreign"] = True
+        if is_wide(row):
+            holds["basis"] = True
     how = None if verdict.speed is None else verdict.speed.how
     return _notes(holds, how=how, remedy=how_to_measure(verdict.machine))
 
@@ -666,6 +664,6 @@ def is_wide(row: Figure) -> bool:
     """Whether the figure is inside a range so wide that it confirms little."""
     if not row.inside:
         return False
-    if not row.high:
-        return False
-    return row.low is None or row.high > _NARROW_FACTOR * row.low
+    low = row.low or 0
+    high = row.high or 0
+    return high > _NARROW_FACTOR * low
