@@ -16,11 +16,10 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
-from ..judge.checks import Finding
 from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import MEMORY_CHECKS, Judged, Question
+from ..judge.record import Question
 from ..machine.record import Machine
 from .launch import (
     Launch,
@@ -66,9 +65,7 @@ def _file_to_name(question: Question) -> str | None:
     find it by itself; else None.
     """
     here = question.here
-    if here is None:
-        return None
-    if here.missing_bytes != 0:
+    if here is None or here.missing_bytes != 0:
         return None
     return here.path if here.by_path else None
 
@@ -109,13 +106,10 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the program fetches what was judged, and runs it on the machine."""
-    if launch.question.local_files:
+    question = launch.question
+    if question.local_files or question.missing_bytes == 0:
         return False
-    if launch.question.missing_bytes == 0:
-        return False
-    if launch.may_crash:
-        return False
-    if not _may_have_build(launch):
+    if launch.may_crash or not _may_have_build(launch):
         return False
     if launch.spec.modality not in launch.runtime.modalities:
         return False
@@ -147,10 +141,11 @@ def _takes(launch: Launch) -> bool:
     """Whether the program whose lines are typed runs what was judged, maybe with another one."""
     runtime = launch.runtime
     workload = launch.workload
+    reads_format = workload.format in runtime.formats
     if runtime.id == workload.runtime:
-        return workload.format in runtime.formats
+        return reads_format
     is_tagged = _has_tag_of(launch, workload.runtime)
-    if workload.format not in runtime.formats and not is_tagged:
+    if not reads_format and not is_tagged:
         return False
     stated = launch.question.stated.replace(
         format=None, runtime=runtime.id, quantization=workload.quantization
@@ -159,8 +154,6 @@ def _takes(launch: Launch) -> bool:
         other = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
-    if _has_room_for_other(launch.judged, other):
-        return True
     return judge(other, launch.machine).fits
 
 
@@ -169,28 +162,6 @@ def _has_tag_of(launch: Launch, runtime: str | None) -> bool:
     if launch.tag is None:
         return False
     return runtime in launch.runtime.library_tags.shared_with
-
-
-def _has_room_for_other(judged: Judged, other: Question) -> bool:
-    """Whether what the other program takes in addition has room, wherever it lies."""
-    memory = judged.memory
-    if memory is None or other.needs is None or other.needs.memory is None:
-        return False
-    extra_bytes = max(0, other.needs.memory.high_bytes - memory.high_bytes)
-    for check in MEMORY_CHECKS:
-        finding = judged.finding(check)
-        if finding is not None and not _has_room_for(extra_bytes, finding):
-            return False
-    return True
-
-
-def _has_room_for(extra_bytes: int, finding: Finding) -> bool:
-    """Whether the memory that a finding is about has so many bytes left."""
-    if finding.unit != "bytes":
-        return True
-    needs_bytes = float(finding.needs or 0)
-    has_bytes = float(finding.has or 0)
-    return needs_bytes + extra_bytes <= has_bytes
 
 
 def _run_lines(
@@ -248,9 +219,11 @@ def _with_server(
             variables.append(fill_partly(settings[key], values))
     if not variables:
         return (line,)
-    address = [settings["address"]] if "address" in settings else []
-    server = _with_variables([*address, *variables], launch.lines.serve, machine)
-    return server, _with_variables(address, line, machine)
+    if "address" in settings:
+        address = settings["address"]
+        variables.insert(0, address)
+        line = _with_variables([address], line, machine)
+    return _with_variables(variables, launch.lines.serve, machine), line
 
 
 def _first_filled(templates: Sequence[str], values: Values) -> str:
@@ -275,10 +248,13 @@ def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> lis
             # the option for one device sets the split mode, too
             continue
         else:
-            options.append(fill_partly(named.line, {"value": value}))
+            option = fill_partly(named.line, {"value": value})
+            options.append(option)
+    templates = launch.lines.options
     for key in needed:
-        if key in launch.lines.options:
-            options.append(fill_partly(launch.lines.options[key], values))
+        if key in templates:
+            option = fill_partly(templates[key], values)
+            options.append(option)
     return options
 
 
@@ -286,9 +262,12 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether the lines set all that is needed: by an option, a variable or the usual command."""
     lines = launch.lines
     command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
-    set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
-    others = [key for key in needed if key not in set_apart]
-    return all(f"{{{key}}}" in command for key in others)
+    for key in needed:
+        if key in lines.options or key in lines.settings or key in _IF_IT_CAN:
+            continue
+        if f"{{{key}}}" not in command:
+            return False
+    return True
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:
@@ -346,15 +325,11 @@ def _lines_of_named_files(launch: Launch) -> Lines:
     if "{repository}" not in template:
         return ()
     typed = _shell_path(folder, launch.machine)
-    if "'{repository}'" in template and not _is_plain(folder, typed):
+    is_plain = typed == folder and not folder.startswith("~")
+    if "'{repository}'" in template and not is_plain:
         # within a program of Python a quoted path would end the text
         return ()
     return _run_lines(launch, template, {"repository": typed})[:1]
-
-
-def _is_plain(path: str, typed: str) -> bool:
-    """Whether a path is typed as it is, and means the same within quotes."""
-    return typed == path and not path.startswith("~")
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> Lines:
@@ -383,9 +358,7 @@ def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes none."""
     template = launch.template("file")
     paths = {"file": _shell_path(path, launch.machine)}
-    if not launch.has_projector:
-        projector = None
-    if projector is not None:
+    if projector is not None and launch.has_projector:
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
         paths["projector_file"] = _shell_path(projector, launch.machine)
     return _run_lines(launch, template, paths)
@@ -409,13 +382,10 @@ def _shell_path(path: str, machine: Machine) -> str:
 
 def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:
     """The command with variables of its environment; a setting is one or several `NAME=value`."""
-    if machine.system != "windows":
-        return " ".join((*settings, command))
-    words: list[str] = []
-    for setting in " ".join(settings).split():
-        name, _, value = setting.partition("=")
-        words.append(f"$env:{name}='{value}';")
-    return " ".join((*words, command))
+    set_first = " ".join(settings)
+    if machine.system == "windows":
+        set_first = re.sub(r"(\S+?)=(\S*)", r"$env:\1='\2';", set_first)
+    return f"{set_first} {command}"
 
 
 # ------------------------------------------------------------------ lines that make a file
@@ -445,31 +415,29 @@ def recipe(launch: Launch) -> Recipe | None:
     if not can_be_made(spec, launch.runtime, launch.workload):
         return None
     values = _values_of_recipe(launch, conversion)
-    lines = [*_where_to_look(launch, conversion.look_first), *conversion.tools]
+    templates: list[str] = []
     if not spec.lone_config:
         # of a lone config.json nobody says where its weights are
-        lines.append(fill_partly(conversion.download, values))
+        templates.append(conversion.download)
     if launch.quantization in conversion.types:
-        lines.append(fill_partly(conversion.convert, values))
+        templates.append(conversion.convert)
     else:
-        through = {**values, "file": values["source"]}
-        lines.append(fill_partly(conversion.convert, through))
-        lines.append(fill_partly(conversion.quantize, values))
+        to_source = fill_partly(conversion.convert, {"file": values["source"]})
+        templates += [to_source, conversion.quantize]
     projector: str | None = None
-    template = _projector_template(launch, conversion)
-    if template:
-        lines.append(fill_partly(template, values))
+    if spec.modality == "vision" and launch.has_projector and conversion.projector:
+        templates.append(conversion.projector)
         projector = values["projector"]
+    lines = [fill_partly(template, values) for template in templates]
     return Recipe(
-        lines=tuple(filter(None, lines)), file=values["file"], projector=projector
+        lines=(
+            *_where_to_look(launch, conversion.look_first),
+            *conversion.tools,
+            *filter(None, lines),
+        ),
+        file=values["file"],
+        projector=projector,
     )
-
-
-def _projector_template(launch: Launch, conversion: Conversion) -> str:
-    """The line that makes the file that lets a model see; "" where none is loaded."""
-    if launch.spec.modality != "vision":
-        return ""
-    return conversion.projector if launch.has_projector else ""
 
 
 def _values_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
@@ -531,29 +499,31 @@ class Training(Record):
 def training_lines(launch: Launch) -> Training:
     """Nothing where it would not run here, or where no command is known for the method."""
     workload = launch.workload
+    spec = launch.spec
     finetuning = launch.runtime.finetuning
     method = workload.finetune_method or "lora"
     command = finetuning.commands.get(method, "")
-    if not command or launch.spec.repository is None:
+    if not command or spec.repository is None:
         return Training()
-    elsewhere = finetuning.elsewhere.get(launch.spec.modality)
+    elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
         return Training(install=(f"# {elsewhere}",))
+    lora_rank = workload.lora_rank or DEFAULT_LORA_RANK
     values = {
-        "repository": launch.spec.repository,
-        "lora_rank": str(workload.lora_rank or DEFAULT_LORA_RANK),
+        "repository": spec.repository,
+        "lora_rank": str(lora_rank),
         "context_tokens": str(workload.context_tokens),
         "parallel": str(workload.parallel),
+        "devices": "1",
     }
-    words = [fill_partly(command, values)]
+    words = [command]
     for key in _training_options(launch):
-        option = finetuning.options.get(key)
-        if option is not None:
-            words.append(fill_partly(option, {"devices": 1}))
+        words.append(finetuning.options.get(key, ""))
+    line = fill_partly(" ".join(filter(None, words)), values)
     packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return Training(install=install, line=" ".join(words))
+    return Training(install=install, line=line)
 
 
 def _training_options(launch: Launch) -> list[str]:
