@@ -54,7 +54,7 @@ from .ranking import (
     share_of_pace,
     share_on,
 )
-from .understood import remarks
+from .understood import Sentences, remarks
 
 # names of models that a note lists
 _MOST_NAMED = 3
@@ -116,7 +116,7 @@ class Ranking(Report):
     ruled_out: int = 0
     catalogue_as_of: str | None = None
     refused: Mapping[str, WorkloadError] = {}
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.list/1`, as a dict for `json.dumps`."""

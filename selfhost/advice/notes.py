@@ -30,10 +30,8 @@ from ..needs.records import Needs
 from .launch import CONVERTED, bytes_worth_bounding
 from .room import Reach
 from .steps import Steps
-from .understood import Understood, remarks
+from .understood import Sentences, Understood, remarks
 
-# sentences for the reader; () where there is nothing to say
-Sentences = tuple[str, ...]
 # what is asked of weights, and says nothing where there are none
 _WEIGHT_OPTIONS = (
     "runtime",

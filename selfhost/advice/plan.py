@@ -7,7 +7,6 @@ pace is wanted its cores and bandwidth are searched for, by judging machines.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
-from ..judge.question import ask
 from ..judge.record import (
     MACHINELESS_CHECKS,
     PACE_CHECKS,
@@ -43,7 +41,7 @@ from ..needs import MAKERS_IN_RAM, needs_on
 from ..needs.records import Device, Needs
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import Understood, judged_for, remarks, understand
+from .understood import Model, Sentences, Understood, judged_for, remarks, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -154,7 +152,7 @@ class Plan(Report):
     least: Least | None
     reasons: tuple[Finding, ...]
     machines: tuple[Known, ...]
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
     options: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -184,7 +182,7 @@ class Plan(Report):
 
 def plan_with(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload,
     profiles: Iterable[Profile] | None = None,
 ) -> Plan:
@@ -318,7 +316,7 @@ class _Found(Record):
 
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     """The least machine, in the type and program of least memory."""
-    question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
+    question = meant.question(catalogue, _VAST)
     smallest = smallest_of_list(question, catalogue)
     platform = _least_platform(meant.replace(workload=smallest), catalogue)
     found = _least_on(platform, smallest)
@@ -369,7 +367,7 @@ class _Platform(Record):
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     """The first platform of the runtime's that the model allows, else the first of all."""
-    question = ask(meant.spec, meant.workload, catalogue, _VAST, meant.files)
+    question = meant.question(catalogue, _VAST)
     needs = question.needs
     if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
@@ -388,7 +386,7 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
         architecture=architecture,
         instruction_sets=tuple(dict.fromkeys((*needed, *recommended))),
     )
-    question = ask(meant.spec, meant.workload, catalogue, machine, meant.files)
+    question = meant.question(catalogue, machine)
     return _Platform(question=question, machine=machine)
 
 

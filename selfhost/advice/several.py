@@ -6,7 +6,6 @@ quantization. `verdict_together` is the verdict on models that run together on o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +27,7 @@ from ..judge.record import (
 )
 from ..judge.together import judge_together
 from ..machine.record import Machine
-from .understood import Understood, understand
+from .understood import Model, Understood, understand
 from .verdicts import check_with
 
 # between the names of models that run side by side
@@ -208,7 +207,7 @@ def comparison(
 
 def in_one_type(
     catalogue: Catalogue,
-    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    models: Sequence[Model],
     verdicts: Sequence[Verdict],
     workload: Workload,
 ) -> list[Verdict]:

@@ -8,7 +8,6 @@ What goes in: a model, a workload and the machine that the container is for. Wha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
@@ -28,7 +27,6 @@ from ..judge.checks import Finding
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
-from ..judge.question import ask
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.instruction_sets import instruction_sets
 from ..machine.record import (
@@ -41,13 +39,15 @@ from ..machine.record import (
 )
 from ..needs.records import How, MemoryNeed, Needs, Term
 from .launch import bytes_worth_bounding, fill_partly
-from .understood import Understood, judged_for, understand
+from .understood import Model, Sentences, Understood, judged_for, understand
 from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
 _PAGE_BYTES = 4096
 _PAGE_ENTRY_BYTES = 8
+# words of a command line
+Words = tuple[str, ...]
 # where a container has a file of one's own, and where on its host it is put
 MODELS_FOLDER = "/models"
 OWN_FOLDER = "./models"
@@ -121,14 +121,14 @@ class ContainerSize(Report):
     accelerators: tuple[CardMemory, ...]
     shared_memory_bytes: int
     image: str | None
-    arguments: tuple[str, ...]
+    arguments: Words
     environment: Mapping[str, str] = {}
     fetch: str | None = None
     needs_login: bool = False
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
 
     @property
-    def image_arguments(self) -> tuple[str, ...]:
+    def image_arguments(self) -> Words:
         """The arguments that the image takes, so that the server is reached from outside."""
         if not self.arguments:
             return ()
@@ -139,7 +139,7 @@ class ContainerSize(Report):
         return arguments
 
     @property
-    def program(self) -> tuple[str, ...]:
+    def program(self) -> Words:
         """The server and its arguments where no image is used."""
         if not self.arguments:
             return tuple(self.runtime.command_lines.serve.split())
@@ -269,7 +269,7 @@ def _expect_room_on_disk(size: ContainerSize, given: int) -> None:
 
 def size_with(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec,
+    model: Model,
     workload: Workload,
     machine: Machine,
     *,
@@ -295,8 +295,8 @@ def size_with(
     # any pace will do: `check` says how fast it is
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, vast)
-    question = ask(meant.spec, meant.workload, catalogue, vast, meant.files)
-    notes: tuple[str, ...] = ()
+    question = meant.question(catalogue, vast)
+    notes: Sentences = ()
     chosen = _chosen_workload(catalogue, meant, question, machine, vast)
     if chosen is not None:
         if not _states_memory(machine) and chosen.quantization != workload.quantization:
@@ -305,7 +305,7 @@ def size_with(
             runtime=chosen.runtime, quantization=chosen.quantization
         )
         meant = meant.replace(workload=changed)
-        question = ask(meant.spec, meant.workload, catalogue, vast, meant.files)
+        question = meant.question(catalogue, vast)
     card = None if vast.accelerators else _card_wanted(question)
     if card is not None:
         vast = vast.replace(accelerators=(card,))
@@ -646,7 +646,7 @@ class _Start(Record):
     downloads the model once it runs, as `ContainerSize` has them.
     """
 
-    arguments: tuple[str, ...] = ()
+    arguments: Words = ()
     environment: Mapping[str, str] = {}
     fetch: str | None = None
 

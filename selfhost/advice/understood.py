@@ -23,12 +23,16 @@ from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import NO_FILES, Here, Judged, NamedFiles
+from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
 from ..machine.record import Machine
 
 if TYPE_CHECKING:
     from ..modelfiles.source import LocalModel
 
+# what a caller names
+Model = str | os.PathLike[str] | ModelSpec
+# sentences for the reader; () where there is nothing to say
+Sentences = tuple[str, ...]
 # the sentences of `common/remarks.toml` that hold, filled with the figures
 remarks = partial(sentences, "remarks", "remark")
 # files that no program loads on the machine
@@ -52,15 +56,19 @@ class Understood(Record):
     spec: ModelSpec
     asked: str
     workload: Workload
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
     files: NamedFiles = NO_FILES
     tag: str | None = None
     otherwise: Understood | None = None
 
+    def question(self, catalogue: Catalogue, machine: Machine) -> Question:
+        """What is asked of that machine, with every default. Raises `WorkloadError`."""
+        return ask(self.spec, self.workload, catalogue, machine, self.files)
+
 
 def understand(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec | Understood,
+    model: Model | Understood,
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
@@ -88,13 +96,13 @@ def understand(
 
 def _why_other_files(
     understood: Understood, catalogue: Catalogue, machine: Machine
-) -> tuple[str, ...]:
+) -> Sentences:
     """Why the model is judged in other files than the name implies; () where a program loads those
     on the machine.
     """
     workload = understood.workload
     try:
-        question = ask(understood.spec, workload, catalogue, machine, understood.files)
+        question = understood.question(catalogue, machine)
     except WorkloadError as error:
         is_of_type = all(problem.key == "quantization" for problem in error.problems)
         why = f"{error.problems[0].message}." if is_of_type else ""
@@ -123,10 +131,7 @@ def judged_for(
     follows_machine: bool = True,
 ) -> Judged:
     """The question judged, with the defaults that suit the machine or the model's own."""
-    question = ask(
-        understood.spec, understood.workload, catalogue, machine, understood.files
-    )
-    judged = judge(question, machine)
+    judged = judge(understood.question(catalogue, machine), machine)
     if understood.files.is_tag or not follows_machine:
         return judged
     return suited(judged, catalogue, machine)

@@ -7,13 +7,11 @@ worked out when somebody reads them.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer
-from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
 from ..judge.judging import waits_of
@@ -30,6 +28,7 @@ from ..machine.record import Machine
 from .alternatives import Search
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .faster import FasterSetting, faster_settings
+from .launch import Lines
 from .notes import (
     fine_print,
     note_on_clock,
@@ -41,12 +40,12 @@ from .notes import (
     notes_on_question,
 )
 from .steps import Steps, steps
-from .understood import Understood, judged_for, understand
+from .understood import Model, Sentences, Understood, judged_for, understand
 
 
 def check_with(
     catalogue: Catalogue,
-    model: str | os.PathLike[str] | ModelSpec | Understood,
+    model: Model | Understood,
     workload: Workload,
     machine: Machine,
     *,
@@ -116,11 +115,11 @@ class _Advice(Further):
             by_tag_first=by_tag_first,
         )
 
-    def setup(self) -> tuple[str, ...]:
+    def setup(self) -> Lines:
         """The lines to type first."""
         return self.to_type.setup
 
-    def commands(self) -> tuple[str, ...]:
+    def commands(self) -> Lines:
         """The lines that download and run the model."""
         return self.to_type.commands
 
@@ -128,7 +127,7 @@ class _Advice(Further):
         """Whether a listing shows the file that the commands download."""
         return self.to_type.commands_class
 
-    def fine_print(self) -> tuple[str, ...]:
+    def fine_print(self) -> Sentences:
         """What few need to know of the program, its files and the lines to type."""
         return tuple(fine_print(self.understood, self.judged, self.to_type))
 
@@ -191,7 +190,7 @@ class _Advice(Further):
             return None
         return month(load, self.api_offers(), self.told, self.machine)
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> Sentences:
         """What to know beside the answer, in the order in which it is shown."""
         judged = self.judged
         machine = self.machine

@@ -37,6 +37,7 @@ from .run_record import (
     Figure,
     Run,
 )
+from .understood import Sentences
 from .verdicts import check_with
 
 # a run whose parameters differ by more is of another text model (assumed): a converter may leave
@@ -72,7 +73,7 @@ class Verification(Record):
     by: str = "typed"
     is_public: bool = True
     differences: tuple[Figure, ...]
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
 
     @property
     def outcome(self) -> str:
@@ -124,7 +125,7 @@ def verify(
     )
 
 
-def _notes(holds: Mapping[str, object], **figures: object) -> tuple[str, ...]:
+def _notes(holds: Mapping[str, object], **figures: object) -> Sentences:
     """The sentences for the reader whose condition holds."""
     return sentences("runs", "note", holds, **figures)
 
@@ -167,7 +168,7 @@ class _PartUsed(Record):
     """A machine with only what a run used of it, and sentences on what the run left alone."""
 
     machine: Machine
-    notes: tuple[str, ...]
+    notes: Sentences
 
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
@@ -177,7 +178,7 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
     if machine.accelerators == () and _used_gpu(run):
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
-    notes: tuple[str, ...] = ()
+    notes: Sentences = ()
     if run.on_processor:
         notes = _notes({"no-gpu": machine.accelerators})
         machine = machine.replace(accelerators=())
@@ -632,7 +633,7 @@ def _is_part(term: Term, seen: str) -> bool:
 # ---------------------------------------------------------------- what explains the differences
 
 
-def _causes(rows: Sequence[Figure], verdict: Verdict) -> tuple[str, ...]:
+def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
     """Sentences on what most often explains such differences."""
     holds = {"busy": False, "prompt-cache": False, "foreign": False, "basis": False}
     for row in rows:
