@@ -7,7 +7,7 @@ pace is wanted its cores and bandwidth are searched for, by judging machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..catalogue.index import Catalogue
@@ -165,8 +165,9 @@ class Plan(Report):
     @property
     def download_seconds(self) -> float | None:
         """None where no speed of the download was stated, or the size is not known."""
-        size = self.needs.download_bytes if self.needs is not None else None
-        return self.workload.seconds_to_download(size)
+        if self.needs is None:
+            return None
+        return self.workload.seconds_to_download(self.needs.download_bytes)
 
     @property
     def fitting(self) -> tuple[Known, ...]:
@@ -176,8 +177,11 @@ class Plan(Report):
     @property
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
-        routes = (machine.route for machine in self.machines)
-        return exit_code([min(routes, key=_ROUTES.index, default=Route.NEITHER)])
+        routes = {machine.route for machine in self.machines}
+        for route in _ROUTES:
+            if route in routes:
+                return exit_code([route])
+        return exit_code([Route.NEITHER])
 
 
 def plan_with(
@@ -238,8 +242,9 @@ def _known_machines(
         best = judged_for(catalogue, there, profile.machine)
         if best.failed and is_offered is None:
             # what is offered depends on the model and on what is asked of it, on no machine
-            is_offered = bool(offers_for(catalogue, best, units.utc_today()))
-        machines.append(_known(profile, best, is_offered=bool(is_offered)))
+            offers = offers_for(catalogue, best, units.utc_today())
+            is_offered = bool(offers)
+        machines.append(_known(profile, best, is_offered=is_offered is True))
     machines.sort(key=_order_of)
     return tuple(machines)
 
@@ -256,7 +261,10 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
     for card in machine.cards:
         if not card.unified:
             card_bytes += card.memory_total_bytes or 0
-    unmet = [found for found in best.findings if found.outcome is not Outcome.PASS]
+    codes: list[str] = []
+    for finding in best.findings:
+        if finding.outcome is not Outcome.PASS:
+            codes.append(finding.code)
     is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
     is_fast = _is_fast_enough(best)
     return Known.conclude(
@@ -271,7 +279,7 @@ def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
         confidence=machine.confidence,
         memory_limit_bytes=machine.memory_limit_bytes,
         accelerator_memory_bytes=card_bytes,
-        codes=tuple([found.code for found in unmet]),
+        codes=tuple(codes),
         by_shared_gpu=best.placement == "host" and shared is not None,
         is_tight=is_tight,
         is_slow=is_slow(best),
@@ -318,18 +326,17 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     """The least machine, in the type and program of least memory."""
     question = meant.question(catalogue, _VAST)
     smallest = smallest_of_list(question, catalogue)
-    platform = _least_platform(meant.replace(workload=smallest), catalogue)
+    meant = meant.replace(workload=smallest)
+    platform = _least_platform(meant, catalogue)
     found = _least_on(platform, smallest)
-    if platform.runs_in_ram and not platform.is_mac and _waits_too_long(found.judged):
-        # no RAM is fast enough for the prompt
-        return _least_on(platform.replace(is_for_gpus=True), smallest)
-    return found
-
-
-def _waits_too_long(judged: Judged) -> bool:
-    """Whether the wait for the first word keeps it from running in RAM for certain."""
-    wait = judged.finding("wait")
-    return wait is not None and wait.decides
+    if platform.is_mac or not platform.runs_in_ram:
+        return found
+    wait = found.judged.finding("wait")
+    if wait is None or not wait.decides:
+        return found
+    # no RAM is fast enough for the prompt
+    on_gpu = platform.replace(is_for_gpus=True)
+    return _least_on(on_gpu, smallest)
 
 
 class _Platform(Record):
@@ -371,23 +378,25 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     needs = question.needs
     if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
-    platforms = question.runtime.platforms.systems
-    platform = platforms[0]
-    for entry in platforms:
-        allowed = needs.cpu.architectures
-        if not allowed or entry.partition("-")[2] in allowed:
-            platform = entry
-            break
+    platform = _platform_for(question.runtime.platforms.systems, needs)
     system, _, architecture = platform.partition("-")
     needed = needs.cpu.instruction_sets.get(architecture, ())
     recommended = needs.cpu.recommended.get(architecture, ())
+    sets = dict.fromkeys(needed + recommended)
     machine = _VAST.replace(
-        system=system,
-        architecture=architecture,
-        instruction_sets=tuple(dict.fromkeys((*needed, *recommended))),
+        system=system, architecture=architecture, instruction_sets=tuple(sets)
     )
     question = meant.question(catalogue, machine)
     return _Platform(question=question, machine=machine)
+
+
+def _platform_for(platforms: Sequence[str], needs: Needs) -> str:
+    allowed = needs.cpu.architectures
+    for platform in platforms:
+        _, _, architecture = platform.partition("-")
+        if not allowed or architecture in allowed:
+            return platform
+    return platforms[0]
 
 
 def _least_on(platform: _Platform, smallest: Workload) -> _Found:
@@ -422,12 +431,19 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
     has_pace = bool(question.workload.min_tokens_per_second)
+    cpu = needs.cpu
+    architecture = vast.architecture or ""
     least = Least(
         machine=paced.machine,
         memory_bytes=ram.total_bytes,
         reserve_bytes=ram.reserve_bytes,
         disk_bytes=sizes.disk_bytes,
-        cpu=_least_cpu(needs, vast.architecture or "", paced.cores),
+        cpu=LeastCpu(
+            architectures=cpu.architectures,
+            instruction_sets=cpu.instruction_sets.get(architecture, ()),
+            recommended_instruction_sets=cpu.recommended.get(architecture, ()),
+            cores=paced.cores,
+        ),
         bandwidth_bytes_per_second=paced.bytes_per_second,
         accelerator=LeastAccelerator(
             required=platform.wants_gpu,
@@ -454,19 +470,28 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
 
     The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
     """
+    case = question.case
     if question.wants_gpu:
-        card_bytes = smallest_device_bytes(needs, question.case)
+        card_bytes = smallest_device_bytes(needs, case)
     else:
         # a program that also runs in RAM leaves a part of the accelerator free
-        on_card = needs_on(needs, question.case, Device())
-        sizes = [term.high_bytes for term in on_card.terms if term.where != "host"]
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, sum(sizes))
+        on_card = needs_on(needs, case, Device())
+        taken_bytes = _high_bytes(on_card, in_ram=False)
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken_bytes)
     ram_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):
-        on_card = needs_on(needs, question.case, Device(maker=maker))
-        in_ram = [term.high_bytes for term in on_card.terms if term.where == "host"]
-        ram_bytes = max(ram_bytes, sum(in_ram))
+        on_card = needs_on(needs, case, Device(maker=maker))
+        ram_bytes = max(ram_bytes, _high_bytes(on_card, in_ram=True))
     return _Sizes(card_bytes, ram_bytes, _disk_bytes(question, needs))
+
+
+def _high_bytes(needs: Needs, *, in_ram: bool) -> int:
+    """The most that the terms take in RAM, or elsewhere."""
+    size = 0
+    for term in needs.terms:
+        if (term.where == "host") is in_ram:
+            size += term.high_bytes
+    return size
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:
@@ -498,15 +523,6 @@ class _Ram(NamedTuple):
         return cls(reserve_bytes + taken_bytes, reserve_bytes)
 
 
-def _least_cpu(needs: Needs, architecture: str, cores: float | None) -> LeastCpu:
-    return LeastCpu(
-        architectures=needs.cpu.architectures,
-        instruction_sets=needs.cpu.instruction_sets.get(architecture, ()),
-        recommended_instruction_sets=needs.cpu.recommended.get(architecture, ()),
-        cores=cores,
-    )
-
-
 # ------------------------------------------------------------------ the least pace
 
 
@@ -525,11 +541,13 @@ def _paced(platform: _Platform, machine: Machine) -> _Paced:
     it is where none is, or where a GPU computes.
     """
     question = platform.question
-    wanted = question.workload.min_tokens_per_second or 0.0
-    is_wanted = wanted > 0 or question.workload.max_wait_seconds is not None
+    workload = question.workload
+    wanted = workload.min_tokens_per_second or 0.0
+    is_wanted = wanted > 0 or workload.max_wait_seconds is not None
     if not is_wanted or not platform.runs_in_ram:
         return _Paced(machine=machine)
-    return _PaceSearch(question=question, machine=machine, wanted=wanted).paced()
+    search = _PaceSearch(question=question, machine=machine, wanted=wanted)
+    return search.paced()
 
 
 class _PaceSearch(Record):
@@ -547,30 +565,32 @@ class _PaceSearch(Record):
         if cores is None:
             return _Paced(machine=self.machine)
         most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
-        too_slow = units.count_while(
-            lambda steps: not self._reaches(self.wanted, cores, steps),
-            range(1, most + 1),
-        )
+
+        def is_too_slow(steps: int) -> bool:
+            return not self._reaches(self.wanted, cores, steps)
+
+        too_slow = units.count_while(is_too_slow, range(1, most + 1))
+        paced = _Paced(machine=self.machine, cores=float(cores))
         if too_slow == most:
-            return _Paced(machine=self.machine, cores=float(cores))
+            return paced
         fast = self._with_bandwidth(cores, too_slow + 1)
-        return _Paced(
-            machine=fast,
-            cores=float(cores),
-            bytes_per_second=fast.memory_bandwidth_bytes_per_second,
+        return paced.replace(
+            machine=fast, bytes_per_second=fast.memory_bandwidth_bytes_per_second
         )
 
     def _fewest_cores(self) -> int | None:
         """The fewest that are `_HEADROOM` times as fast with memory of any speed; None for none."""
         unbounded = 2**50 // _STEP_BYTES_PER_SECOND
+        wanted = _HEADROOM * self.wanted
         for cores in _CORES:
-            if self._reaches(_HEADROOM * self.wanted, cores, unbounded):
+            if self._reaches(wanted, cores, unbounded):
                 return cores
         return None
 
     def _reaches(self, pace: float, cores: int, steps: int) -> bool:
         """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
-        judged = judge(self.question, self._with_bandwidth(cores, steps))
+        machine = self._with_bandwidth(cores, steps)
+        judged = judge(self.question, machine)
         found = judged.users_pace
         if found is None or _may_wait_too_long(judged):
             return False
