@@ -7,10 +7,10 @@ the offers, and in hours and energy on the machine.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import inf
+from typing import NamedTuple
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot
@@ -35,6 +35,7 @@ _SAME_LINE = "the newest model of the same line"
 _NAMED = "the closest open-weight model that its spec names"
 _LARGEST = "the largest open-weight model"
 _AS_LARGE = "an open-weight model as large or larger"
+_AS_LARGE_IN_FAMILY = f"{_AS_LARGE} of its family"
 
 
 # ------------------------------------------------------------------ offers
@@ -73,17 +74,20 @@ class _Market(Record):
     question: Question
     today: str
 
-    def offers_of(self, id: str, *, ended_too: bool = False) -> Offers:
+    def offers_of(self, id: str) -> Offers:
         """The offers of that model, whatever was asked of it."""
-        today = "" if ended_too else self.today
-        return offers_of(self.catalogue.offers_path, id, today=today)
+        return offers_of(self.catalogue.offers_path, id, today=self.today)
+
+    def _was_ever_priced(self, id: str) -> bool:
+        """Whether the model has or had an offer with a price."""
+        return bool(offers_of(self.catalogue.offers_path, id, today=""))
 
     def offers_that_meet(self, spec: ModelSpec) -> Offers:
         """Offers of the model, or of its provider without a price, that serve the context asked
         for; none where its license or openness is not what was asked for.
         """
         offers = self.offers_of(spec.id)
-        if spec.closed and not self.offers_of(spec.id, ended_too=True):
+        if spec.closed and not self._was_ever_priced(spec.id):
             offers = self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
@@ -94,7 +98,8 @@ class _Market(Record):
             return ()
         serving: list[Offer] = []
         for offer in offers:
-            if (offer.context_tokens or 0) >= wanted_tokens:
+            served_tokens = offer.context_tokens or 0
+            if served_tokens >= wanted_tokens:
                 serving.append(offer)
         return tuple(serving)
 
@@ -107,7 +112,8 @@ class _Market(Record):
         served = spec.availability
         if served is None or not served.api:
             return ()
-        if served.retired is not None and served.retired <= self.today:
+        retired = served.retired
+        if retired is not None and retired <= self.today:
             return ()
         source = spec.sources.get("availability", "its spec")
         offer = Offer(
@@ -124,9 +130,8 @@ class _Market(Record):
         whole where openness was asked for, else of the first that is open in part.
         """
         partly_open: Offers = ()
-        for stand_in in stand_ins(spec, self.catalogue):
+        for outline, why in stand_ins(spec, self.catalogue):
             # most models are served by nobody
-            outline = stand_in.outline
             if not outline.closed and not self.offers_of(outline.id):
                 continue
             for other in self.catalogue.specs([outline.id]):
@@ -134,23 +139,25 @@ class _Market(Record):
                 if not offers:
                     continue
                 if not any(map(is_partly_open, self._terms_of(other))):
-                    return self._standing_in(offers, stand_in)
+                    return self._standing_in(offers, other, why)
                 if not partly_open:
-                    partly_open = self._standing_in(offers, stand_in)
+                    partly_open = self._standing_in(offers, other, why)
         return partly_open
 
-    def _standing_in(self, offers: Iterable[Offer], stand_in: StandIn) -> Offers:
-        """The offers with the reason why they stand in for what was asked."""
+    def _standing_in(self, offers: Offers, other: ModelSpec, why: str) -> Offers:
+        """The offers of another model, with the reason why they stand in for what was asked."""
         own_id = self.question.spec.id
         (reason,) = remarks(
             {"stands-in": True},
             model=own_id,
             # by the context, the license or the openness; else nobody offers it at all
             ruled_out=bool(self.offers_of(own_id)),
-            other=stand_in.outline.id,
-            why=stand_in.why,
+            other=other.id,
+            why=why,
         )
-        told = [offer.replace(stands_in=True, why_instead=reason) for offer in offers]
+        told: list[Offer] = []
+        for offer in offers:
+            told.append(offer.replace(stands_in=True, why_instead=reason))
         return tuple(told)
 
 
@@ -169,13 +176,14 @@ def _longest_context(spec: ModelSpec) -> float:
     if architecture is None:
         return inf
     trained = architecture.context_tokens or 0
-    return max(trained, architecture.scaled_context_tokens or 0) or inf
+    scaled = architecture.scaled_context_tokens or 0
+    return max(trained, scaled) or inf
 
 
 # ------------------------------------------------------------------ stand-ins
 
 
-class StandIn(Record):
+class StandIn(NamedTuple):
     """A model that may be offered in place of another one, and why."""
 
     outline: Outline
@@ -192,22 +200,20 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
     newest first, then the open-weight ones that its spec names, then any, the largest first; of
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
-    outline = catalogue.outlines.get(spec.id)
-    purpose = "general" if outline is None else outline.purpose
+    own = catalogue.outlines.get(spec.id)
+    purpose = "general" if own is None else own.purpose
     seen = {spec.id}
-    for stand_in in _successors(outline, catalogue):
-        if stand_in.outline.id not in seen:
-            yield stand_in
-        seen.add(stand_in.outline.id)
-    for stand_in in _others(spec, purpose, catalogue):
-        outline = stand_in.outline
-        why = stand_in.why
+    for outline, why in _successors(own, catalogue):
+        seen.add(outline.id)
+        yield StandIn(outline, why)
+    for outline, why in _others(spec, purpose, catalogue):
         if outline.id in seen:
             continue
         seen.add(outline.id)
-        if outline.purpose != purpose:
-            why = f"{why}, but not made for {purpose}"
-        yield StandIn(outline=outline, why=why)
+        if outline.purpose == purpose:
+            yield StandIn(outline, why)
+        else:
+            yield StandIn(outline, f"{why}, but not made for {purpose}")
 
 
 def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
@@ -227,9 +233,13 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
         if followers and followers[0].outline.next is not None:
             # the one that is named first may be retired itself
             said = f"which follows {followers[0].outline.id}, {why}"
-        followers.append(StandIn(outline=last, why=said))
-    followers.sort(key=lambda follower: follower.outline.next is not None)
+        followers.append(StandIn(last, said))
+    followers.sort(key=_is_followed)
     return followers
+
+
+def _is_followed(stand_in: StandIn) -> bool:
+    return stand_in.outline.next is not None
 
 
 def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
@@ -238,19 +248,17 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
     sold = _sold_by_size(catalogue, spec.modality)
     if spec.closed:
         for outline in order.sorted(_line_of(spec, catalogue)):
-            yield StandIn(outline=outline, why=_SAME_LINE)
+            yield StandIn(outline, _SAME_LINE)
         for outline in _named_by(spec, catalogue):
-            yield StandIn(outline=outline, why=_NAMED)
-        for outline in order.sorted(sold[::-1]):
-            yield StandIn(outline=outline, why=_LARGEST)
+            yield StandIn(outline, _NAMED)
+        for outline in order.sorted(reversed(sold)):
+            yield StandIn(outline, _LARGEST)
         return
     size = spec.parameters.total or inf
-    first = bisect_left(sold, size, key=_size)
-    for outline in order.sorted(sold[first:]):
-        why = _AS_LARGE
-        if outline.family == spec.family:
-            why = f"{_AS_LARGE} of its family"
-        yield StandIn(outline=outline, why=why)
+    as_large = [outline for outline in sold if _size(outline) >= size]
+    for outline in order.sorted(as_large):
+        is_of_family = outline.family == spec.family
+        yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
 
 
 class _Order(Record):
@@ -290,8 +298,12 @@ def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
     for outline in _of_modality(catalogue, spec.modality):
         if outline.family == spec.family and outline.closed:
             line.append(outline)
-    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
+    line.sort(key=_day_and_id, reverse=True)
     return line
+
+
+def _day_and_id(outline: Outline) -> tuple[str, str]:
+    return outline.released or "", outline.id
 
 
 def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
@@ -350,8 +362,8 @@ def shutdown_of(
     # loaded for an announced end, which few models have
     from datetime import date
 
-    days_left = (date.fromisoformat(last_day) - date.fromisoformat(today)).days
-    if days_left > _DAYS_OF_NOTICE:
+    left = date.fromisoformat(last_day) - date.fromisoformat(today)
+    if left.days > _DAYS_OF_NOTICE:
         return None
     shutdown = Shutdown(provider=spec.availability.provider, day=last_day)
     outline = catalogue.outlines.get(spec.id)
@@ -441,7 +453,7 @@ def month(
         input_tokens_per_day=day.read,
         output_tokens_per_day=day.written,
         assumed_split=day.is_split_assumed,
-        offers=tuple([_offer_cost(offer, day) for offer in offers]),
+        offers=tuple(map(day.cost_of, offers)),
         here=here,
     )
 
@@ -460,6 +472,17 @@ class _Day(Record):
     written: int
     is_split_assumed: bool
 
+    def cost_of(self, offer: Offer) -> OfferCost:
+        """What a month of such days costs; the rates are for a million tokens."""
+        read = _price(self.read, offer.input_usd_per_million_tokens)
+        written = _price(self.written, offer.output_usd_per_million_tokens)
+        price: float | None = None
+        if read is not None and written is not None:
+            price = _DAYS_PER_MONTH * (read + written) / 1e6
+        return OfferCost(
+            provider=offer.provider, model=offer.model, usd_per_month=price
+        )
+
 
 def _day_of(load: Load, modality: str) -> _Day:
     """The tokens of a load: what embeds writes nothing, and reads all where a split is assumed."""
@@ -471,16 +494,6 @@ def _day_of(load: Load, modality: str) -> _Day:
     if is_assumed:
         read += written
     return _Day(read=read, written=0, is_split_assumed=False)
-
-
-def _offer_cost(offer: Offer, day: _Day) -> OfferCost:
-    """What a month of such days costs; the rates are for a million tokens."""
-    read = _price(day.read, offer.input_usd_per_million_tokens)
-    written = _price(day.written, offer.output_usd_per_million_tokens)
-    price: float | None = None
-    if read is not None and written is not None:
-        price = _DAYS_PER_MONTH * (read + written) / 1e6
-    return OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price)
 
 
 def _price(tokens: int, rate: float | None) -> float | None:
@@ -502,8 +515,8 @@ def _local_cost(load: Load, day: _Day, machine: Machine, judged: Judged) -> Loca
     local = LocalCost(hours_per_day=hours, keeps_up=keeps_up)
     if load.watts is None:
         return local
-    hours_at_work = Range(*[min(end, _HOURS_PER_DAY) for end in hours])
-    kwh = hours_at_work * (_DAYS_PER_MONTH * load.watts / 1000)
+    hours_at_work = [min(end, _HOURS_PER_DAY) for end in hours]
+    kwh = Range(*hours_at_work) * (_DAYS_PER_MONTH * load.watts / 1000)
     price = load.electricity_per_kwh
     return local.replace(
         watts=load.watts,
@@ -529,8 +542,9 @@ def _hours_of(day: _Day, judged: Judged) -> Range | None:
     reading_seconds = 1 / (prompt or decode)
     # of several sequences at once all together write so much
     writing_seconds = 1 / (speed.parallel_total or decode)
-    hours = reading_seconds * (day.read / 3600) + writing_seconds * (day.written / 3600)
-    slow, likely, fast = hours
+    reading = reading_seconds * (day.read / 3600)
+    writing = writing_seconds * (day.written / 3600)
+    slow, likely, fast = reading + writing
     return Range(low=fast, likely=likely, high=slow)
 
 
