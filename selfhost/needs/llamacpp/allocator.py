@@ -38,7 +38,8 @@ class Node:
 
     The methods and `+ - * /` give a tensor that is made of this one. What they compute does not
     matter here, only where the result lies: in memory of its own, over this tensor, or in its
-    memory.
+    memory. So graphs here have a row of a token wherever llama.cpp gives heads or sequences a
+    dimension, and no view of which only results in memory of their own are made.
     """
 
     __slots__ = (
@@ -72,14 +73,14 @@ class Node:
         """The lengths of the dimensions."""
         return self.layout[1:]
 
-    def product(self, length: int) -> Node:
-        """Each row times a matrix: rows of that length in memory of their own (GGML_OP_MUL_MAT)."""
-        return Node((FLOAT_BYTES, length, *self.layout[2:]), (self,))
+    def product(self, length: int, *others: Node) -> Node:
+        """Rows of that length, each made of a row of this tensor, in memory of their own
+        (GGML_OP_MUL_MAT and all others that ggml_op_can_inplace does not name).
+        """
+        return Node((FLOAT_BYTES, length, *self.layout[2:]), (self, *others))
 
     def copied(self, *others: Node) -> Node:
-        """A result of the same shape in memory of its own (GGML_OP_CONT, and all that
-        ggml_op_can_inplace does not name).
-        """
+        """A result of the same shape in memory of its own (GGML_OP_CONT and others)."""
         return Node(self.layout, (self, *others))
 
     # the activation of a gate times another tensor; the places of each row by its numbers;
@@ -112,15 +113,9 @@ class Node:
         layout = (self.layout[0], *sides) if sides else self.layout
         return Node(layout, (self,), self.owner or self)
 
-    def permuted(self) -> Node:
-        """The same memory with its dimensions in another order: ggml_reshape and ggml_permute."""
-        return self.view().view()
-
-    def part(self, *sides: int) -> Node:
-        """A view of a part of each row: rows of the view do not follow each other in memory. The
-        sides matter where something is computed over the view.
-        """
-        tensor_part = self.view(*sides)
+    def part(self, length: int) -> Node:
+        """A view of so many elements of each row: rows of the view do not follow each other."""
+        tensor_part = self.view(length, *self.layout[2:])
         tensor_part.strided = True
         return tensor_part
 

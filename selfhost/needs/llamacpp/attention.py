@@ -4,12 +4,12 @@ in the cache (build_qkv and build_attn in src/llama-graph.cpp of llama.cpp 0c1e5
     attended = softmax(queries × keysᵀ + mask) × values     (arXiv:1706.03762)
 
 Each method adds tensors to a graph in the order in which llama.cpp builds them, and returns the
-tensor that the next one reads. A length is a number of elements.
+tensor that the next one reads. A length is a number of elements of one row, which has all heads of
+a token.
 """
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...catalogue.architecture import Attention
@@ -46,45 +46,40 @@ class _Projected(NamedTuple):
     queries: Node
     keys: Node
     values: Node
-    product: Node
+    query_product: Node
 
 
 def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Node:
     """What the attention of one layer makes of the normed tokens."""
+    kind: type[_CachedAttention | _BatchAttention] = _CachedAttention
     if heads.kind == "latent":
-        return _LatentAttention(graph, layer, heads).computed(normed)
-    if graph.row.encoder:
-        return _BatchAttention(graph, layer, heads).computed(normed)
-    return _CachedAttention(graph, layer, heads).computed(normed)
+        kind = _LatentAttention
+    elif graph.row.encoder:
+        kind = _BatchAttention
+    return kind(graph, layer, heads).computed(normed)
 
 
-def _mask_bytes(graph: Graph) -> int:
-    """Bytes of an element of a mask."""
-    return HALF_BYTES if graph.flash else FLOAT_BYTES
+def _mask(graph: Graph, cells: int) -> Node:
+    """Which of so many cells each token of the batch sees: in flash attention 16 bits each."""
+    element_bytes = HALF_BYTES if graph.flash else FLOAT_BYTES
+    return given(cells, graph.tokens, element_bytes=element_bytes)
 
 
 # ---------------------------------------------------------------------- queries, keys and values
 
 
 class _Attention(Part):
-    """The attention of one layer while its graph is built. A row has all heads of a token; sides
-    end with the tokens.
-    """
+    """The attention of one layer while its graph is built."""
 
     def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
         super().__init__(graph)
-        tokens = self.tokens
         self.layer = layer
         self.heads = heads
         self.count = heads.heads
-        self.query_sides = heads.key_length, heads.heads, tokens
-        self.key_sides = heads.key_length, heads.kv_heads, tokens
-        self.value_sides = heads.value_length, heads.kv_heads, tokens
-        self.attended_sides = heads.value_length, heads.heads, tokens
-        self.output_sides = heads.value_length * heads.heads, tokens
-        self.query_row_length = heads.key_length * heads.heads
-        self.key_row_length = heads.key_length * heads.kv_heads
-        self.value_row_length = heads.value_length * heads.kv_heads
+        self.query_length = heads.key_length * heads.heads
+        self.key_length = heads.key_length * heads.kv_heads
+        self.value_length = heads.value_length * heads.kv_heads
+        self.output_length = heads.value_length * heads.heads
 
     def projected(self, normed: Node) -> _Projected:
         """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
@@ -109,49 +104,47 @@ class _Attention(Part):
 
     def _projected_at_once(self, normed: Node) -> _Projected:
         """Parts of the product with one matrix."""
-        row_length = self.query_row_length + self.key_row_length + self.value_row_length
-        product = normed.product(row_length)
+        product = normed.product(
+            self.query_length + self.key_length + self.value_length
+        )
         return _Projected(
-            queries=product.part(*self.query_sides),
-            keys=product.part(*self.key_sides),
-            values=product.part(*self.value_sides),
-            product=product,
+            queries=product.part(self.query_length),
+            keys=product.part(self.key_length),
+            values=product.part(self.value_length),
+            query_product=product,
         )
 
     def _projected_apart(self, normed: Node, *, norms_rows: bool) -> _Projected:
         """The products with three matrices; that of the queries may hold a gate beside each."""
-        length = self.query_row_length
+        length = self.query_length
         if self.row.gated_query:
             length *= 2
         product = normed.product(length)
         queries = product
-        keys = normed.product(self.key_row_length)
+        keys = normed.product(self.key_length)
         if norms_rows:
             queries = self.norm(queries)
             keys = self.norm(keys)
         values = keys
         if not self.heads.values_from_keys:
-            values = normed.product(self.value_row_length)
-        queries = queries.view(*self.query_sides)
+            values = normed.product(self.value_length)
+        queries = queries.view(self.query_length, self.tokens)
         queries.strided = self.row.gated_query
-        keys = keys.view(*self.key_sides)
-        values = values.view(*self.value_sides)
-        return _Projected(queries, keys, values, product)
+        return _Projected(queries, keys.view(), values.view(), product)
 
 
 # ---------------------------------------------------------------------- attention to a cache
 
 
 class _CachedAttention(_Attention):
-    """Attention to the rows of a cache, where those of the batch are written first. `stored_sides`:
-    of what is attended to, its values as they lie in the cache.
+    """Attention to the rows of a cache, where those of the batch are written first. A row of what
+    is attended to has `stored_length` elements as the cache stores its values.
     """
 
     def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
         super().__init__(graph, layer, heads)
-        self.stored_sides = self.attended_sides
+        self.stored_length = self.output_length
         self.room = graph.room
-        self.streams = graph.room.streams
         self.inputs = self._inputs_of_cache()
 
     # -------------------------------------------------- the inputs of the cache
@@ -163,56 +156,51 @@ class _CachedAttention(_Attention):
         made = self.graph.cache_inputs
         window = window_of(self.graph.model, self.heads)
         if window not in made:
-            made[window] = self._new_inputs(self.room.cells_of_layer(window))
+            made[window] = self._new_inputs(window)
         return made[window]
 
-    def _new_inputs(self, cells: int) -> CacheInputs:
-        """The inputs of a cache of so many cells. Without flash attention each value has a place of
-        its own.
+    def _new_inputs(self, window: int | None) -> CacheInputs:
+        """The inputs of the cache with that window. Without flash attention each value has a place
+        of its own.
         """
         graph = self.graph
+        cells = self.room.cells_of_layer(window)
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
-        mask_sides = cells, self.tokens // self.streams, self.streams
         return CacheInputs(
             cells=cells,
             key_places=given(self.tokens, element_bytes=INDEX_BYTES),
             value_places=given(value_places, element_bytes=INDEX_BYTES),
-            mask=given(*mask_sides, element_bytes=_mask_bytes(graph)),
-            key_rotation=self._key_rotation(),
-            value_rotation=self._value_rotation(),
+            mask=_mask(graph, cells),
+            key_rotation=self._key_rotation(window),
+            value_rotation=self._value_rotation(window),
         )
 
-    def _key_rotation(self) -> Node | None:
+    def _key_rotation(self, window: int | None) -> Node | None:
         """The matrix that rotates keys: as large as the largest power of two that divides them."""
-        lengths = {group.key_length for group in self._layers_in_cache()}
+        lengths = {group.key_length for group in self._layers_in_cache(window)}
         if not _rotates_heads(self.room.key_type, lengths):
             return None
         length = self.heads.key_length
         block = length & -length
         return given(block, block)
 
-    def _value_rotation(self) -> Node | None:
+    def _value_rotation(self, window: int | None) -> Node | None:
         """The matrix that rotates values."""
-        lengths = {group.value_length for group in self._layers_in_cache()}
+        lengths = {group.value_length for group in self._layers_in_cache(window)}
         if not _rotates_heads(self.room.value_type, lengths):
             return None
         return given(_ROTATED_VALUES, _ROTATED_VALUES)
 
-    def _layers_in_cache(self) -> list[Attention]:
-        """The layers in the same cache as these; none where the cache keeps latent rows, which are
+    def _layers_in_cache(self, window: int | None) -> list[Attention]:
+        """The layers in the cache with that window; none where it keeps latent rows, which are
         never rotated.
         """
-        layers = list[Attention]()
         if self.heads.kind == "latent":
-            return layers
+            return []
         model = self.graph.model
-        window = window_of(model, self.heads)
-        for group in model.attention:
-            if window_of(model, group) == window:
-                layers.append(group)
-        return layers
+        return [group for group in model.attention if window_of(model, group) == window]
 
     # -------------------------------------------------- what the layer makes of the tokens
 
@@ -221,8 +209,8 @@ class _CachedAttention(_Attention):
         projected = self.projected(normed)
         attended = self._attended_in_blocks(projected)
         if self.row.gated_query:
-            gate = projected.product.part(*attended.sides)
-            attended = attended * gate.copied()
+            gate = projected.query_product.product(self.output_length)
+            attended = attended * gate
         attended = self.gated(attended, normed)
         if "attn_sub_norm" in self.row.norms:
             attended = self.norm(attended)
@@ -255,7 +243,8 @@ class _CachedAttention(_Attention):
 
     def store_keys(self, keys: Node) -> None:
         """Write the keys into the cache (cpy_k in src/llama-kv-cache.cpp, GGML_OP_SET_ROWS)."""
-        self._write(keys, self.inputs.key_places)
+        written = self.graph.cache.written(keys, self.inputs.key_places)
+        self.expand(written)
 
     def _store_values(self, values: Node) -> None:
         """Write the values into the cache (cpy_v), without flash attention turned and padded."""
@@ -263,59 +252,48 @@ class _CachedAttention(_Attention):
             if values.strided:
                 values = values.copied()
             widest = self.graph.widest_values
-            if self.value_row_length < widest:
-                values = fresh((widest, self.tokens), values)
-        self._write(values, self.inputs.value_places)
-
-    def _write(self, rows: Node, places: Node) -> None:
-        """Write rows to their places in the cache."""
-        cache = self.graph.cache
-        written = cache.written(rows.view(), places)
+            if self.value_length < widest:
+                values = values.product(widest)
+        written = self.graph.cache.written(values, self.inputs.value_places)
         self.expand(written)
 
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
-        permuted = queries.permuted()
         if self.graph.flash:
-            attended = self._with_flash_attention(permuted)
+            attended = self._with_flash_attention(queries)
         else:
-            attended = self._with_stored_scores(permuted)
+            attended = self._with_stored_scores(queries)
         self.expand(attended)
         return attended
 
     def _with_flash_attention(self, queries: Node) -> Node:
         """The rows of GGML_OP_FLASH_ATTN_EXT."""
-        attended = self.flash_attention(queries)
-        return attended.view(*self.output_sides)
+        return self.flash_attention(queries).view()
 
     def _with_stored_scores(self, queries: Node) -> Node:
         """The rows of the product of scores and values (GGML_OP_MUL_MAT)."""
         scores = self.scores(queries)
-        length, heads, tokens = self.stored_sides
-        attended = fresh((length, tokens, heads), scores)
-        return fresh(self.output_sides, attended.view())
+        attended = scores.product(self.stored_length)
+        return attended.copied()
 
     def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
-        room = self.room
-        sources = [queries]
-        if room.key_type == "f32":
-            sources.append(self._in_16_bits(self.key_row_length))
-        if room.value_type == "f32":
-            sources.append(self._in_16_bits(self.value_row_length))
-        return fresh(self.stored_sides, *sources, self.inputs.mask)
+        others = list[Node]()
+        if self.room.key_type == "f32":
+            others.append(self.stored_rows(self.key_length, HALF_BYTES))
+        if self.room.value_type == "f32":
+            others.append(self.stored_rows(self.value_length, HALF_BYTES))
+        return queries.product(self.stored_length, *others, self.inputs.mask)
 
-    def _in_16_bits(self, row_length: int) -> Node:
+    def stored_rows(self, length: int, element_bytes: int) -> Node:
         """A copy of all keys or values of the cache."""
-        sides = row_length, self.inputs.cells, self.streams
-        return fresh(sides, element_bytes=HALF_BYTES)
+        cells = self.inputs.cells * self.room.streams
+        return fresh((length, cells), element_bytes=element_bytes)
 
     def scores(self, queries: Node) -> Node:
         """softmax(queries × keysᵀ + mask) of all cells (GGML_OP_MUL_MAT, GGML_OP_SOFT_MAX)."""
-        sequence_tokens = self.tokens // self.streams
-        sides = self.inputs.cells, sequence_tokens, self.count, self.streams
-        scores = fresh(sides, queries)
-        return scores.softmax(self.inputs.mask)
+        products = queries.product(self.inputs.cells * self.count)
+        return products.softmax(self.inputs.mask)
 
     def gated(self, attended: Node, normed: Node) -> Node:
         """Attention times a gate, where the model has one: a number for each element, or one for
@@ -324,12 +302,10 @@ class _CachedAttention(_Attention):
         if not self.row.attention_gate:
             return attended
         if self.row.attention_gate == "element":
-            gate = normed.product(attended.sides[0])
+            gate = normed.product(self.output_length)
             return attended * gate
         gate = normed.product(self.count)
-        by_head = attended.view(*self.attended_sides)
-        gated = by_head * gate.view()
-        return gated.view(*attended.sides)
+        return attended.copied(gate)
 
 
 def _rotates_heads(type: str, lengths: set[int]) -> bool:
@@ -348,14 +324,12 @@ def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
     """
     if rotation is None:
         return tensor
-    block = rotation.sides[0]
-    sides = block, prod(tensor.sides) // block
-    if tensor.strided and tensor.sides[-1] > 1:
-        rows = fresh(sides, tensor)
-    else:
-        rows = tensor.view(*sides)
-    rotated = fresh(sides, rotation, rows)
-    return rotated.view(*tensor.sides)
+    rows = tensor
+    tokens = tensor.sides[-1]
+    if tensor.strided and tokens > 1:
+        rows = tensor.copied()
+    rotated = fresh(tensor.sides, rotation, rows)
+    return rotated.view()
 
 
 # ---------------------------------------------------------------------- latent attention
@@ -371,35 +345,33 @@ class _LatentAttention(_CachedAttention):
         super().__init__(graph, layer, heads)
         self.latent_length = heads.latent_length or 0
         self.rope_length = heads.rope_length or 0
-        self.key_row_length = heads.latent_row_length
-        self.value_row_length = self.latent_length
-        self.query_sides = self.key_row_length, self.count, self.tokens
-        self.key_sides = self.key_row_length, 1, self.tokens
-        self.stored_sides = self.latent_length, self.count, self.tokens
+        self.key_length = heads.latent_row_length
+        self.value_length = self.latent_length
+        self.query_length = self.key_length * self.count
+        self.stored_length = self.latent_length * self.count
 
     def computed(self, normed: Node) -> Node:
         """W × gate × attended. A row of the cache is (norm(latent), rope(place)), two parts of one
         product.
         """
-        product = normed.product(self.key_row_length)
-        latent = product.part(self.latent_length, self.tokens)
-        place = product.part(self.rope_length, 1, self.tokens)
+        product = normed.product(self.key_length)
+        latent = product.part(self.latent_length)
+        place = product.part(self.rope_length)
         rotated = self._rotated(place)
         latent = self.norm(latent)
-        values = latent.view()
         queries = self._queries(normed)
-        keys = fresh(self.key_sides, values, rotated)
-        self.expand(queries, values, keys)
+        keys = latent.product(self.key_length, rotated)
+        self.expand(queries, keys)
         self.store_keys(keys)
         attended = self.attended(queries)
         attended = self.gated(attended, normed)
         return attended.product(self.width)
 
-    def _rotated(self, tensor: Node) -> Node:
+    def _rotated(self, place: Node) -> Node:
         """The part of a row that positions rotate, where the model rotates any."""
         if self.style.rope == "none":
-            return tensor
-        return tensor.rotated(self.graph.positions)
+            return place
+        return place.rotated(self.graph.positions)
 
     def _queries(self, normed: Node) -> Node:
         """Queries that meet a latent row: (W_keysᵀ × query, rope(place)) of each head, two parts of
@@ -410,40 +382,28 @@ class _LatentAttention(_CachedAttention):
             # through a narrow matrix in large models
             narrow = normed.product(narrow_length)
             normed = self.norm(narrow)
+        place_length = self.rope_length * self.count
         head_length = self.heads.key_length + self.rope_length
         product = normed.product(self.count * head_length)
-        heads = product.view()
-        place = heads.part(self.rope_length, self.count, self.tokens)
+        place = product.part(place_length)
         rotated = self._rotated(place)
-        query = heads.part()
-        absorbed_sides = self.latent_length, self.tokens, self.count
-        absorbed = fresh(absorbed_sides, query.view())
-        return fresh(self.query_sides, absorbed.view(), rotated)
+        absorbed = product.product(self.stored_length)
+        return absorbed.product(self.query_length, rotated)
 
     def _with_flash_attention(self, queries: Node) -> Node:
         """The latent values that are attended to, multiplied out, and turned to rows."""
         latent = self.flash_attention(queries)
-        length, heads, tokens = self.attended_sides
-        unpacked = fresh((length, tokens, heads), latent.view())
-        turned = fresh(self.attended_sides, unpacked.view())
-        return turned.view(*self.output_sides)
+        unpacked = latent.product(self.output_length)
+        return unpacked.copied().view()
 
     def _with_stored_scores(self, queries: Node) -> Node:
-        """The same of stored scores, for which the latent rows are turned first."""
-        turned = self._turned_latents()
+        """The same of stored scores, for which the latent rows of the cache are turned first."""
+        element_bytes = FLOAT_BYTES if self.room.key_type == "f32" else HALF_BYTES
+        turned = self.stored_rows(self.latent_length, element_bytes)
         scores = self.scores(queries)
-        length, heads, tokens = self.stored_sides
-        latent = fresh((length, tokens, heads), turned, scores)
-        unpacked = latent.product(self.heads.value_length)
-        return fresh(self.output_sides, unpacked.view())
-
-    def _turned_latents(self) -> Node:
-        """The latent values of the cache with their cells in a row."""
-        element_bytes = HALF_BYTES
-        if self.room.key_type == "f32":
-            element_bytes = FLOAT_BYTES
-        sides = self.inputs.cells, self.latent_length, self.streams
-        return fresh(sides, element_bytes=element_bytes)
+        latent = fresh((self.stored_length, self.tokens), turned, scores)
+        unpacked = latent.product(self.output_length)
+        return unpacked.copied()
 
 
 # ---------------------------------------------------------------------- attention without a cache
@@ -470,34 +430,25 @@ class _BatchAttention(_Attention):
         masks = self.graph.batch_masks
         window = self.heads.window_tokens
         if window not in masks:
-            sides = self.tokens, self.tokens
-            masks[window] = given(*sides, element_bytes=_mask_bytes(self.graph))
+            masks[window] = _mask(self.graph, self.tokens)
         return masks[window]
 
     def _with_flash_attention(self, projected: _Projected) -> Node:
         """GGML_OP_FLASH_ATTN_EXT, which reads 16 bits."""
-        queries = projected.queries.permuted()
-        keys = self._in_16_bits(projected.keys)
-        values = self._in_16_bits(projected.values)
-        mask = self._mask()
-        attended = fresh(self.attended_sides, queries, keys, values, mask)
-        return attended.view(*self.output_sides)
-
-    def _in_16_bits(self, tensor: Node) -> Node:
-        """A copy of keys or values, each head's tokens in a row."""
-        length, heads, tokens = self.key_sides
-        sides = length, tokens, heads
-        return fresh(sides, tensor.view(), element_bytes=HALF_BYTES)
+        keys = _in_16_bits(projected.keys)
+        values = _in_16_bits(projected.values)
+        queries = projected.queries
+        return queries.product(self.output_length, keys, values, self._mask())
 
     def _with_scores(self, projected: _Projected) -> Node:
         """softmax(queries × keysᵀ + mask) × values, which are turned."""
-        length, heads, tokens = self.attended_sides
-        keys = projected.keys.view()
-        queries = projected.queries.permuted()
-        products = fresh((tokens, tokens, heads), keys, queries)
+        products = projected.keys.product(self.tokens * self.count, projected.queries)
         scores = products.softmax(self._mask())
-        values = projected.values.permuted()
-        turned_sides = tokens, length, self.heads.kv_heads
-        turned = fresh(turned_sides, values)
-        attended = fresh((length, tokens, heads), turned, scores)
-        return fresh(self.output_sides, attended.view())
+        turned = projected.values.copied()
+        attended = turned.product(self.output_length, scores)
+        return attended.copied()
+
+
+def _in_16_bits(tensor: Node) -> Node:
+    """A copy of keys or values in 16 bits."""
+    return fresh(tensor.sides, tensor, element_bytes=HALF_BYTES)

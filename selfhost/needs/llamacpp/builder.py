@@ -62,7 +62,7 @@ class Builder(Part):
         early_layers = graph.model.deepstack_layers
         if early_layers:
             self.embedded = self.token_embeddings(1 + early_layers)
-            return self.embedded.part(*graph.hidden)
+            return self.embedded.part(self.width)
         embeddings = self.token_embeddings()
         if self.slice_length:
             self.look_up_slices()
@@ -228,19 +228,16 @@ class Builder(Part):
         if self.slice_length:
             return total + self.gated_slice(total, residual)
         if self.embedded is not None and layer.is_early:
-            return total + self.embedded.part()
+            return total + self.embedded.part(self.width)
         return total
 
     def look_up_slices(self) -> None:
         """The embeddings of each layer's own, of Gemma 3n and 4 (build_inp_per_layer)."""
         graph = self.graph
-        layers = graph.model.layers
-        sides = self.slice_length, layers, self.tokens
-        if graph.on_device:
-            found = given(*sides)
-        else:
-            row_sides = self.slice_length * layers, self.tokens
-            found = fresh(row_sides, given(self.tokens)).view(*sides)
+        length = self.slice_length * graph.model.layers
+        found = graph.looked_up((length, self.tokens), given(self.tokens))
+        if not graph.on_device:
+            found = found.view()
         self.embedded = found.scaled()
         self.expand(self.embedded)
 
@@ -259,13 +256,10 @@ class Builder(Part):
         """
         if self.slices is None:
             assert self.embedded is not None
-            length = self.slice_length
-            layers = self.graph.model.layers
-            product = embeddings.product(length * layers)
-            by_layer = product.view(length, layers, self.tokens)
-            slices = by_layer.normed() + self.embedded
-            self.slices = fresh((length, self.tokens, layers), slices.view())
-        return self.slices.part()
+            product = embeddings.product(self.slice_length * self.graph.model.layers)
+            slices = product.view().normed() + self.embedded
+            self.slices = slices.copied()
+        return self.slices
 
     # ------------------------------------------------------------------ after the layers
 
@@ -287,9 +281,8 @@ class Builder(Part):
         if self.row.pooling == "first":
             vectors = fresh(sides, hidden, given(graph.sequences))
         else:
-            turned = fresh((self.tokens, self.width), hidden.part())
             weights = given(self.tokens, graph.sequences)
-            vectors = fresh(sides, turned, weights)
+            vectors = fresh(sides, hidden.copied(), weights)
         vectors.kept = True
         return vectors
 

@@ -59,7 +59,7 @@ class FeedForwardGraph(Part):
         """
         if self.row.gate == "fused":
             up_and_gate = read.product(2 * length)
-            activated = fresh((length, *read.sides[1:]), up_and_gate)
+            activated = up_and_gate.product(length)
         elif self.row.gate == "split":
             up = read.product(length)
             gate = read.product(length)
@@ -85,19 +85,19 @@ class FeedForwardGraph(Part):
 
 
 class _Experts(Part):
-    """The experts of one layer (build_moe_ffn): `used` of `count` compute each row of `read`."""
+    """The experts of one layer (build_moe_ffn): `used` of `count` compute each row of `read`. A row
+    has what all of these give, one after the other.
+    """
 
     def __init__(self, graph: Graph, feed: FeedForward, read: Node) -> None:
         super().__init__(graph)
         self.feed = feed
         self.read = read
-        self.rows = read.sides[1]
         self.count = feed.experts or 1
         self.used = feed.chosen
         # some read and write a narrower row than the hidden state
         self.width = feed.latent_length or graph.width
-        self.weight_sides = 1, self.used, self.rows
-        self.output_sides = self.width, self.used, self.rows
+        self.output_length = self.width * self.used
 
     def computed(self, scores: Node | None = None) -> Node:
         """The sum of weight × expert(x), or of expert(weight × x), over the chosen experts."""
@@ -113,15 +113,18 @@ class _Experts(Part):
         read = self.read
         if self.feed.latent_length:
             read = read.product(self.width)
-        read = read.view()
         if weighs_input:
-            repeated = fresh(self.output_sides, read)
+            repeated = read.product(self.output_length)
             outputs = self._outputs(repeated * weights, chosen)
         else:
             outputs = self._outputs(read, chosen)
             outputs = outputs * weights
         self.expand(outputs)
-        return self._sum(outputs)
+        # several are added one after the other, each over the sum of those before
+        total = outputs.product(self.width)
+        if self.used > 1:
+            self.expand(total)
+        return total
 
     def _chosen(self, ranked: Node) -> Node:
         """The experts that rank highest (ggml_argsort_top_k)."""
@@ -129,65 +132,55 @@ class _Experts(Part):
             ranked = ranked.biased()
         if self.feed.groups:
             ranked = self._in_best_groups(ranked, self.feed.groups)
-        places = ranked.argsort()
-        return places.part()
+        return ranked.argsort()
 
     def _in_best_groups(self, ranked: Node, groups: int) -> Node:
         """The ranks, closed but for the groups whose two best experts rank highest together
         (DeepSeek-V3, arXiv:2412.19437).
         """
-        rows = self.rows
         members = self.count // groups
-        by_group = ranked.view(members, groups, rows)
-        places = by_group.argsort()
-        two_best = places.part()
-        two_ranks = fresh((2, groups, rows), by_group.view(), two_best)
-        group_ranks = fresh((groups, rows), two_ranks.view())
-        places = group_ranks.view().argsort()
-        best_groups = places.part()
         groups_used = self.feed.groups_used or 1
-        opened = fresh((members, groups_used, rows), by_group, best_groups)
-        closed = by_group.copied()
-        ranks = closed.written(opened, best_groups, closed)
-        return ranks.view(self.count, rows)
+        places_in_groups = ranked.argsort()
+        two_ranks = ranked.product(2 * groups, places_in_groups)
+        group_ranks = two_ranks.product(groups)
+        best_groups = group_ranks.argsort()
+        opened = ranked.product(members * groups_used, best_groups)
+        closed = ranked.copied()
+        return closed.written(opened, best_groups, closed)
 
     def _weights(self, chances: Node, chosen: Node) -> Node:
         """What each chosen expert counts (GGML_OP_GET_ROWS): its chance, or that divided by the sum
         of those of the chosen.
         """
-        sides = self.used, self.rows
-        weights = fresh(self.weight_sides, chances.view(), chosen)
+        weights = chances.product(self.used, chosen)
         if self.style.chosen_first:
-            flat = weights.view(*sides)
-            chances = flat.activated()
-            weights = chances.view(*self.weight_sides)
+            weights = weights.copied().view()
         if self.style.normalized:
-            flat = weights.view(*sides)
-            total = flat.product(1)
+            total = weights.product(1)
             # at least the smallest normal number of 16 bits
-            quotients = flat / total.clamped()
-            weights = quotients.view(*self.weight_sides)
+            quotients = weights.view() / total.clamped()
+            weights = quotients.view()
         if self.style.rescaled:
             weights = weights.scaled()
         return weights
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
         """What each chosen expert computes: W_down (activation(W_gate x) × W_up x)."""
-        length = self.feed.length
+        length = self.feed.length * self.used
         activated = self._multiplied(read, chosen, length)
         if self.row.gate != "none":
             gate = self._multiplied(read, chosen, length)
             activated = gate.gating(activated)
-        outputs = fresh(self.output_sides, activated, chosen)
+        outputs = activated.product(self.output_length, chosen)
         if self.row.expert_norms:
-            every_scale = fresh((1, self.count, self.rows))
-            scales = fresh(self.weight_sides, every_scale, chosen)
+            every_scale = fresh((self.count, *read.sides[1:]))
+            scales = every_scale.product(self.used, chosen)
             outputs = outputs * scales
         return self._with_bias(outputs, chosen)
 
     def _multiplied(self, read: Node, chosen: Node, length: int) -> Node:
         """The rows times a matrix of each chosen expert (GGML_OP_MUL_MAT_ID), with its bias."""
-        product = fresh((length, self.used, self.rows), read, chosen)
+        product = read.product(length, chosen)
         return self._with_bias(product, chosen)
 
     def _with_bias(self, tensor: Node, chosen: Node) -> Node:
@@ -195,15 +188,3 @@ class _Experts(Part):
         if self.row.expert_bias:
             return tensor.biased(chosen)
         return tensor
-
-    def _sum(self, outputs: Node) -> Node:
-        """The outputs of the experts, added one after the other."""
-        first, *others = [outputs.part(self.width, self.rows) for _ in range(self.used)]
-        self.expand(first, *others)
-        if not others:
-            return first.copied()
-        total = first
-        for output in others:
-            total = total + output
-            self.expand(total)
-        return total

@@ -70,14 +70,12 @@ class Gemma3n(Builder):
         """weights × versions + versions: each version is predicted as a mixture of all, with
         weights that follow from the active one (altup_predict).
         """
-        turned_sides = self.versions, *self.graph.hidden
         active = self.active(residual)
         router = self._router(active)
         weights = router.product(self.versions**2)
-        turned = fresh(turned_sides, residual.view())
-        mixed = fresh(turned_sides, turned, weights.view())
-        mixed = fresh(self.every, mixed.view())
-        return mixed + residual
+        turned = residual.copied()
+        mixed = turned.copied(weights)
+        return mixed.copied() + residual
 
     def _router(self, active: Node) -> Node:
         """W × norm(active): one number for each version, from which its weights follow
@@ -113,28 +111,24 @@ class Gemma3n(Builder):
         repeated = fresh(self.every, innovation)
         router = self._router(computed)
         weights = router.product(self.versions)
-        weights_sides = 1, self.tokens, self.versions
-        weights = fresh(weights_sides, weights.view())
-        corrections = repeated * weights
+        corrections = repeated * weights.copied()
         return corrections + predicted
 
     def _with_slice(self, corrected: Node) -> Node:
         """The layer's slice of the embeddings, gated and added to all versions but the first."""
         active = self.active(corrected)
         added = self.gated_slice(active.scaled(), self.first)
-        first = corrected.view()
-        others = corrected.view(*self.others)
-        others = others + added
-        return fresh(self.every, first, others)
+        others = corrected.view(*self.others) + added
+        return fresh(self.every, corrected, others)
 
     def after(self, hidden: Node) -> Node:
-        """The logits of the mean of all versions, each scaled to the magnitude of the first."""
+        """The logits of the mean of all versions, each scaled to the magnitude of the first. They
+        are added one after the other, each over the sum of those before.
+        """
         versions = hidden.view(*self.others)
         projected = versions.product(self.width)
         others = _scaled(projected, self.active(hidden))
-        total = self.active(hidden)
-        for _ in range(self.versions - 1):
-            total = total + others.view()
+        total = fresh(self.graph.hidden, hidden, others)
         rows = self.graph.last_rows(total)
         return super().after(rows)
 

@@ -353,8 +353,6 @@ class Graph:
         self.sequences = room.sequences
         self.sequence_tokens = -(-batch_tokens // room.sequences)
         self.tokens = self.sequence_tokens * room.sequences
-        # how the tokens lie where each sequence has a dimension
-        self.by_sequence: Sides = (self.sequence_tokens, room.sequences)
         # an encoder hands all its tokens to the pooling, less those that fill up the sequences
         self.logits_rows = (
             room.encoded if row.embeds else min(batch_tokens, logits_rows)

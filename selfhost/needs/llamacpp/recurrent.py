@@ -9,12 +9,11 @@ reads both, scans the tokens of the batch, and stores both anew. A length is a n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Recurrent
 from ..tensors import sizes_of
-from .allocator import Node, Sides, fresh
+from .allocator import Node, fresh
 from .part import Part
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 class Recurrence(Part):
     """One recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
-    the sizes that its graph has. Sides end with the tokens of a sequence and the sequences.
+    the sizes that its graph has.
     """
 
     needed: tuple[str, ...] = ()
@@ -32,7 +31,6 @@ class Recurrence(Part):
         super().__init__(graph)
         sizes = sizes_of(group)
         self.state = graph.state_of(group)
-        self.by_sequence = graph.by_sequence
         self.remembered: int = sizes["convolution"] - 1
         self.heads: int = sizes["heads"]
         self.inner_length: int = sizes["inner_length"]
@@ -48,19 +46,18 @@ class Recurrence(Part):
         """What the layer makes of the normed tokens."""
         raise NotImplementedError
 
-    def fetched(self, elements: int) -> Node:
+    def fetched(self, length: int) -> Node:
         """The states of all sequences, each of that length, copied from where they are kept
         (build_rs).
         """
         graph = self.graph
-        kept = graph.states.view()
-        states = fresh((elements, graph.sequences), kept)
+        states = fresh((length, graph.sequences), graph.states)
         self.expand(states)
-        return states.view()
+        return states
 
-    def stored(self, tensor: Node) -> None:
-        """Write a view of new states to where they are kept."""
-        written = self.graph.cache.written(tensor)
+    def store(self, states: Node) -> None:
+        """Write new states to where they are kept."""
+        written = self.graph.cache.written(states)
         self.expand(written)
 
     def convolved(self, read: Node, channels: int) -> Node:
@@ -71,21 +68,19 @@ class Recurrence(Part):
         past = self.fetched(self.state.convolution)
         inputs = self.remembered + graph.sequence_tokens
         joined = fresh((inputs, channels, graph.sequences), past, read)
-        last_inputs = joined.part()
-        self.stored(last_inputs)
-        return fresh((channels, *self.by_sequence), joined)
+        self.store(joined)
+        return fresh((channels, self.tokens), joined)
 
-    def scanned(self, sides: Sides, *sources: Node) -> Node:
-        """The outputs of a scan (GGML_OP_SSM_SCAN and others); the new memories, which lie behind
-        them, are stored.
+    def scanned(self, length: int, *sources: Node) -> Node:
+        """The outputs of a scan (GGML_OP_SSM_SCAN and others), rows of that length; the new
+        memories, which lie behind them, are stored.
         """
         memories = self.state.memory * self.graph.sequences
-        elements = prod(sides) + memories
+        elements = length * self.tokens + memories
         outputs_and_memories = fresh((elements,), *sources)
         self.expand(outputs_and_memories)
-        new_memories = outputs_and_memories.view()
-        self.stored(new_memories)
-        return outputs_and_memories.view(*sides)
+        self.store(outputs_and_memories)
+        return outputs_and_memories.view(length, self.tokens)
 
 
 class _Mamba(Recurrence):
@@ -101,28 +96,22 @@ class _Mamba(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         length = self.inner_length
-        inner = length, *self.by_sequence
-        tokens = normed.view()
-        halves = tokens.product(2 * length)
-        half = halves.part()
-        x = self.convolved(half.view(), length)
-        mixed_length = self.rank + 2 * self.state_length
-        mixed = fresh((mixed_length, self.tokens), x)
-        step = mixed.part(self.rank, self.tokens)
-        b = mixed.part(self.state_length, self.tokens)
-        c = mixed.part(self.state_length, self.tokens)
+        halves = normed.product(2 * length)
+        x = self.convolved(halves, length)
+        mixed = x.product(self.rank + 2 * self.state_length)
+        step = mixed.part(self.rank)
+        b = mixed.part(self.state_length)
+        c = mixed.part(self.state_length)
         if self.row.mamba_norms:
             step = step.normed()
             b = b.normed()
             c = c.normed()
         steps = step.product(length)
-        memory = self.graph.states.view()
-        outputs = self.scanned(inner, x.view(), steps, b, c, memory)
+        outputs = self.scanned(length, x, steps, b, c, self.graph.states)
         outputs = outputs + x.scaled()
-        z = halves.part(*inner)
-        gate = z.copied()
-        gated = gate.gating(outputs)
-        y = fresh(self.graph.hidden, gated)
+        z = halves.product(length)
+        gated = z.gating(outputs)
+        y = gated.product(self.width)
         return y.view()
 
 
@@ -139,27 +128,18 @@ class _Mamba2(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         length = self.inner_length
-        inner = length // self.heads, self.heads, *self.by_sequence
         channels = length + 2 * self.groups * self.state_length
-        product = normed.product(length + channels + self.heads)
-        parts = product.view()
-        unconvolved = parts.part()
-        convolved = self.convolved(unconvolved.view(), channels)
-        step = parts.part(self.heads, *self.by_sequence)
-        steps = step.copied()
-        x = convolved.part(*inner)
-        b = convolved.part()
-        c = convolved.part()
-        memory = self.graph.states.view()
-        outputs = self.scanned(inner, x, steps, b, c, memory)
+        parts = normed.product(length + channels + self.heads)
+        convolved = self.convolved(parts, channels)
+        steps = parts.product(self.heads)
+        x = convolved.part(length)
+        outputs = self.scanned(length, convolved, steps, self.graph.states)
         outputs = outputs + x.scaled()
-        z = parts.part(*inner)
-        gate = z.copied()
-        gated = gate.gating(outputs)
+        z = parts.product(length)
+        gated = z.gating(outputs)
         if self.has_norm:
-            gated = gated.view(length, self.tokens)
-            gated = gated.normed()
-        return fresh(self.graph.hidden, gated.view())
+            gated = gated.view().normed()
+        return gated.product(self.width)
 
 
 class _ShortConvolution(Recurrence):
@@ -171,17 +151,14 @@ class _ShortConvolution(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         width = self.width
-        sides = width, *self.by_sequence
-        tokens = normed.view(*sides)
-        product = tokens.product(3 * width)
-        b = product.part(*sides)
-        c = product.part(*sides)
-        x = product.part()
-        gated = b * x
-        convolved = self.convolved(gated.part(), width)
+        parts = normed.product(3 * width)
+        b = parts.part(width)
+        c = parts.part(width)
+        x = parts.part(width)
+        convolved = self.convolved(b * x, width)
         gated = c * convolved
         y = gated.product(width)
-        return y.view(*self.graph.hidden)
+        return y.view()
 
 
 class _DeltaNet(Recurrence):
@@ -197,47 +174,38 @@ class _DeltaNet(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         length = self.heads * self.value_length
-        inner = self.value_length, self.heads, *self.by_sequence
         channels = length + 2 * self.key_heads * self.key_length
-        mixed = normed.product(channels).view()
-        rate, decay = self._rate_and_decay(normed)
-        convolved = self.convolved(mixed.part(), channels)
+        mixed = normed.product(channels)
+        # how much each head forgets, and how much it learns of a token
+        decay_and_rate = self._decay_and_rate(normed)
+        convolved = self.convolved(mixed, channels)
         memory = self.fetched(self.state.memory)
         queries = self._keys(convolved)
         keys = self._keys(convolved)
-        values = convolved.part()
-        outputs = self.scanned(inner, queries, keys, values, decay, rate, memory)
-        gate = normed.product(length)
-        gate = gate.view(*inner)
+        sources = queries, keys, convolved, *decay_and_rate, memory
+        outputs = self.scanned(length, *sources)
+        gate = normed.product(length).view()
         gated = outputs.normed() * gate.activated()
-        y = fresh(self.graph.hidden, gated.view())
+        y = gated.product(self.width)
         return y.view()
 
-    def _rate_and_decay(self, normed: Node) -> tuple[Node, Node]:
-        """How much each head learns of a token, and how much it forgets: parts of one product, or
-        two products.
-        """
+    def _decay_and_rate(self, normed: Node) -> tuple[Node, Node]:
+        """Copies of two parts of one product, or what two products activate."""
         heads = self.heads
         if self.row.fused_alpha_beta:
-            product = normed.product(2 * heads)
-            parts = product.view(heads, self.tokens)
-            rate = parts.part().copied()
-            decay = parts.part().copied()
-        else:
-            rate = normed.product(heads).view().activated()
-            decay = normed.product(heads).view().activated()
-        return rate.view(), decay.view()
+            parts = normed.product(2 * heads)
+            return parts.product(heads), parts.product(heads)
+        decay = normed.product(heads)
+        rate = normed.product(heads)
+        return decay.copied(), rate.copied()
 
     def _keys(self, convolved: Node) -> Node:
         """The part that is keys, or queries, normed over each head (GGML_OP_L2_NORM), and in some
         models repeated for the heads that share them.
         """
-        part = convolved.part(self.key_length, self.key_heads, *self.by_sequence)
-        keys = part.copied()
+        keys = convolved.product(self.key_length * self.key_heads)
         if self.row.fused_alpha_beta and self.key_heads != self.heads:
-            sides = self.key_length, self.heads, self.tokens
-            repeated = fresh(sides, keys.view())
-            keys = repeated.view()
+            return keys.product(self.key_length * self.heads)
         return keys
 
 
