@@ -161,42 +161,30 @@ class _CachedAttention(_Attention):
 
     def _new_inputs(self, window: int | None) -> CacheInputs:
         """The inputs of the cache with that window. Without flash attention each value has a place
-        of its own.
+        of its own. Keys are rotated in blocks as large as the largest power of two that divides
+        them.
         """
         graph = self.graph
-        cells = self.room.cells_of_layer(window)
+        room = self.room
+        cells = room.cells_of_layer(window)
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
+        layers = self._rotated_layers(window)
+        key_lengths = {group.key_length for group in layers}
+        value_lengths = {group.value_length for group in layers}
+        key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,
             key_places=given(self.tokens, element_bytes=INDEX_BYTES),
             value_places=given(value_places, element_bytes=INDEX_BYTES),
             mask=_mask(graph, cells),
-            key_rotation=self._key_rotation(window),
-            value_rotation=self._value_rotation(window),
+            key_rotation=_rotation(room.key_type, key_lengths, key_block),
+            value_rotation=_rotation(room.value_type, value_lengths, _ROTATED_VALUES),
         )
 
-    def _key_rotation(self, window: int | None) -> Node | None:
-        """The matrix that rotates keys: as large as the largest power of two that divides them."""
-        lengths = {group.key_length for group in self._layers_in_cache(window)}
-        if not _rotates_heads(self.room.key_type, lengths):
-            return None
-        length = self.heads.key_length
-        block = length & -length
-        return given(block, block)
-
-    def _value_rotation(self, window: int | None) -> Node | None:
-        """The matrix that rotates values."""
-        lengths = {group.value_length for group in self._layers_in_cache(window)}
-        if not _rotates_heads(self.room.value_type, lengths):
-            return None
-        return given(_ROTATED_VALUES, _ROTATED_VALUES)
-
-    def _layers_in_cache(self, window: int | None) -> list[Attention]:
-        """The layers in the cache with that window; none where it keeps latent rows, which are
-        never rotated.
-        """
+    def _rotated_layers(self, window: int | None) -> list[Attention]:
+        """The layers in the cache with that window; none of latent rows, which are not rotated."""
         if self.heads.kind == "latent":
             return []
         model = self.graph.model
@@ -260,21 +248,12 @@ class _CachedAttention(_Attention):
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
         if self.graph.flash:
-            attended = self._with_flash_attention(queries)
+            attended = self.flash_attention(queries).view()
         else:
-            attended = self._with_stored_scores(queries)
+            scores = self.scores(queries)
+            attended = scores.product(self.output_length).copied()
         self.expand(attended)
         return attended
-
-    def _with_flash_attention(self, queries: Node) -> Node:
-        """The rows of GGML_OP_FLASH_ATTN_EXT."""
-        return self.flash_attention(queries).view()
-
-    def _with_stored_scores(self, queries: Node) -> Node:
-        """The rows of the product of scores and values (GGML_OP_MUL_MAT)."""
-        scores = self.scores(queries)
-        attended = scores.product(self.stored_length)
-        return attended.copied()
 
     def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
@@ -308,14 +287,16 @@ class _CachedAttention(_Attention):
         return attended.copied(gate)
 
 
-def _rotates_heads(type: str, lengths: set[int]) -> bool:
-    """Whether a cache of that type rotates heads of these lengths: only where it is quantized, and
-    the heads of all its layers have one length that blocks divide (`attn_rot_k` and
-    `n_embd_head_k_all` in src/llama-kv-cache.cpp).
+def _rotation(type: str, lengths: set[int], block: int) -> Node | None:
+    """The matrix that rotates heads of these lengths in a cache of that type; None where it rotates
+    none: only a quantized cache does, and only heads that have one length in all its layers, which
+    blocks divide (`attn_rot_k` and `n_embd_head_k_all` in src/llama-kv-cache.cpp).
     """
     if type in _UNQUANTIZED or len(lengths) != 1:
-        return False
-    return lengths.pop() % _ROTATED_VALUES == 0
+        return None
+    if lengths.pop() % _ROTATED_VALUES != 0:
+        return None
+    return given(block, block)
 
 
 def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
@@ -390,20 +371,23 @@ class _LatentAttention(_CachedAttention):
         absorbed = product.product(self.stored_length)
         return absorbed.product(self.query_length, rotated)
 
-    def _with_flash_attention(self, queries: Node) -> Node:
+    def attended(self, queries: Node) -> Node:
         """The latent values that are attended to, multiplied out, and turned to rows."""
-        latent = self.flash_attention(queries)
-        unpacked = latent.product(self.output_length)
-        return unpacked.copied().view()
+        if self.graph.flash:
+            latent = self.flash_attention(queries)
+            attended = latent.product(self.output_length).copied().view()
+        else:
+            latent = self._weighted_latents(queries)
+            attended = latent.product(self.output_length).copied()
+        self.expand(attended)
+        return attended
 
-    def _with_stored_scores(self, queries: Node) -> Node:
-        """The same of stored scores, for which the latent rows of the cache are turned first."""
+    def _weighted_latents(self, queries: Node) -> Node:
+        """Latent values times stored scores, for which the rows of the cache are turned first."""
         element_bytes = FLOAT_BYTES if self.room.key_type == "f32" else HALF_BYTES
         turned = self.stored_rows(self.latent_length, element_bytes)
         scores = self.scores(queries)
-        latent = fresh((self.stored_length, self.tokens), turned, scores)
-        unpacked = latent.product(self.output_length)
-        return unpacked.copied()
+        return fresh((self.stored_length, self.tokens), turned, scores)
 
 
 # ---------------------------------------------------------------------- attention without a cache
