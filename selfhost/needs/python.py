@@ -177,17 +177,12 @@ def _weights(case: Case, files: Term) -> Term:
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text part alone."""
     seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
-    low = weights.low_bytes - seeing_bytes
+    size = weights.size.plus(Size(-seeing_bytes, -seeing_bytes, -seeing_bytes))
     if case.format == "mlx" and weights.how is not How.STATED:
         # the least of files computed for MLX has no encoders in it
-        low = weights.low_bytes
+        size = size._replace(least=weights.low_bytes)
     line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
-    return weights.replace(
-        bytes=weights.bytes - seeing_bytes,
-        low_bytes=low,
-        high_bytes=weights.high_bytes - seeing_bytes,
-        arithmetic=f"{line}; it runs only the text part",
-    )
+    return weights.with_size(size, f"{line}; it runs only the text part")
 
 
 def _bytes_of_encoder_number(case: Case) -> int:
@@ -208,12 +203,7 @@ def _in_loaded_type(case: Case, weights: Term) -> Term:
     stored_bits = DTYPES[case.quantization]
     line = share_of(f"{bits:g}/{stored_bits:g}", weights.arithmetic)
     line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
-    return weights.replace(
-        bytes=int(weights.bytes * bits / stored_bits),
-        low_bytes=int(weights.low_bytes * bits / stored_bits),
-        high_bytes=int(weights.high_bytes * bits / stored_bits),
-        arithmetic=line,
-    )
+    return weights.with_size(weights.size.scaled(bits, stored_bits), line)
 
 
 def _loaded_type(case: Case) -> str:
@@ -303,16 +293,12 @@ def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     around_bytes = tokens * _PAGE_BYTES + TORCH.around_a_row_bytes
     evictable = max(0, unread_bytes - around_bytes)
     least = weights.low_bytes - unread_bytes - encoder_bytes
-    how = weights.how
-    if unread_bytes or encoder_bytes:
-        how = How.COMPUTED
-    mapped = weights.replace(
-        bytes=weights.bytes - unread_bytes,
-        high_bytes=weights.high_bytes - evictable,
-        low_bytes=max(0, least),
-        how=how,
-        arithmetic=line,
+    size = Size(
+        max(0, least), weights.bytes - unread_bytes, weights.high_bytes - evictable
     )
+    mapped = weights.with_size(size, line)
+    if unread_bytes or encoder_bytes:
+        mapped = mapped.replace(how=How.COMPUTED)
     return _Mapped(weights=mapped, evictable_bytes=evictable)
 
 
@@ -564,9 +550,4 @@ def _with_tokenizer(case: Case, program: Term) -> Term:
     line = program.arithmetic
     if size.likely:
         line = summed(line, f"{size.likely:,} bytes of a tokenizer")
-    return program.replace(
-        bytes=program.bytes + size.likely,
-        low_bytes=program.low_bytes + size.least,
-        high_bytes=program.high_bytes + size.most,
-        arithmetic=line,
-    )
+    return program.with_size(program.size.plus(size), line)

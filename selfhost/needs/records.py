@@ -7,6 +7,7 @@ least and a most, a source, and one line that a person can check with a calculat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -117,16 +118,21 @@ class Term(Record):
         """The least, the likely and the most bytes."""
         return Size(self.low_bytes, self.bytes, self.high_bytes)
 
-    def resized(self, size: int, arithmetic: str) -> Term:
-        """The term with another size; its range is as wide as before."""
-        change = size - self.bytes
+    def with_size(self, size: Size, arithmetic: str) -> Term:
+        """The term with another size."""
         return self.replace(
-            bytes=size,
-            low_bytes=max(0, self.low_bytes + change),
-            high_bytes=self.high_bytes + change,
-            output_bytes=0,
+            bytes=size.likely,
+            low_bytes=size.least,
+            high_bytes=size.most,
             arithmetic=arithmetic,
         )
+
+    def resized(self, likely: int, arithmetic: str) -> Term:
+        """The term with another size; its range is as wide as before."""
+        change = likely - self.bytes
+        least = max(0, self.low_bytes + change)
+        size = Size(least, likely, self.high_bytes + change)
+        return self.with_size(size, arithmetic).replace(output_bytes=0)
 
 
 class Size(NamedTuple):
@@ -142,11 +148,13 @@ class Size(NamedTuple):
 
     def plus(self, other: Size) -> Size:
         """The size with another, which has its least and most when this one has them."""
-        return Size(
-            self.least + other.least,
-            self.likely + other.likely,
-            self.most + other.most,
-        )
+        least = self.least + other.least
+        most = self.most + other.most
+        return Size(least, self.likely + other.likely, most)
+
+    def scaled(self, numerator: float, denominator: float = 1) -> Size:
+        """The size times a quotient, in whole bytes."""
+        return Size(*[int(size * numerator / denominator) for size in self])
 
 
 NO_BYTES = Size(0, 0, 0)
@@ -196,15 +204,14 @@ class MemoryNeed(Record):
         for where in dict.fromkeys(term.where for term in self.terms) or ("host",):
             terms = [term for term in self.terms if term.where == where]
             sums = MemoryNeed(terms=tuple(terms))
-            places.append(
-                PlaceNeed(
-                    where=where,
-                    total_bytes=sums.total_bytes,
-                    low_bytes=sums.low_bytes,
-                    high_bytes=sums.high_bytes,
-                    evictable_bytes=self.evictable_bytes if where == "host" else 0,
-                )
+            place = PlaceNeed(
+                where=where,
+                total_bytes=sums.total_bytes,
+                low_bytes=sums.low_bytes,
+                high_bytes=sums.high_bytes,
+                evictable_bytes=self.evictable_bytes if where == "host" else 0,
             )
+            places.append(place)
         return tuple(places)
 
 
@@ -319,9 +326,15 @@ class Needs(Record):
 
 def summed(*lines: str) -> str:
     """One line for the sum of several; their remarks, behind a semicolon, come last."""
-    parts = [line.partition("; ") for line in lines]
-    remarks = [remark for _, _, remark in parts if remark]
-    return "; ".join([" + ".join(counted for counted, _, _ in parts), *remarks])
+    addends = []
+    remarks = []
+    for line in lines:
+        counted, mark, remark = line.partition("; ")
+        addends.append(counted)
+        if mark:
+            remarks.append(remark)
+    total = " + ".join(addends)
+    return "; ".join((total, *remarks))
 
 
 def taken_off(line: str, size: int, what: str) -> str:
@@ -343,26 +356,27 @@ def share_by_device(
     devices: int,
     share: float = 1.0,
     most_share: float | None = None,
-    communication: Sequence[int] = (0, 0, 0),
+    communication: Size = NO_BYTES,
 ) -> Term:
-    """What each of several devices holds: a share of it, and what they take to communicate (least,
-    likely and most bytes). `most_share`: of the most, where that is another.
+    """What each of several devices holds: a share of it, and what they take to communicate.
+    `most_share`: of the most, where that is another.
     """
     if devices == 1:
         return part
     line = part.arithmetic
     if share != 1:
         line = share_of(f"{share:.12g}", line)
-    low, likely, high = communication
-    if likely:
-        line = summed(line, f"{likely:,} bytes to talk to the others")
-    most = share if most_share is None else most_share
-    return part.replace(
-        bytes=likely + _rounded_up(part.bytes * share),
-        low_bytes=low + _rounded_up(part.low_bytes * share),
-        high_bytes=high + _rounded_up(part.high_bytes * most),
-        arithmetic=f"{line}; on each of {devices} devices",
+    if communication.likely:
+        line = summed(line, f"{communication.likely:,} bytes to talk to the others")
+    if most_share is None:
+        most_share = share
+    size = Size(
+        _rounded_up(part.low_bytes * share),
+        _rounded_up(part.bytes * share),
+        _rounded_up(part.high_bytes * most_share),
     )
+    line += f"; on each of {devices} devices"
+    return part.with_size(size.plus(communication), line)
 
 
 def _rounded_up(size: float) -> int:
@@ -381,13 +395,13 @@ def of_sequences(count: int) -> str:
 
 def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
     """A sum over numbers of layers with what stands before and after each, once of equal words."""
-    layers_by_line: dict[tuple[str, str], int] = {}
+    layers_by_words = Counter[tuple[str, str]]()
     for before, layers, after in parts:
-        layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
-    return " + ".join(
-        f"{before}{plural(layers, 'layer')}{after}"
-        for (before, after), layers in layers_by_line.items()
-    )
+        layers_by_words[before, after] += layers
+    addends = []
+    for (before, after), layers in layers_by_words.items():
+        addends.append(f"{before}{plural(layers, 'layer')}{after}")
+    return " + ".join(addends)
 
 
 def by_type(sizes: Iterable[tuple[str, float]]) -> str:
@@ -395,8 +409,8 @@ def by_type(sizes: Iterable[tuple[str, float]]) -> str:
     bytes_by_type: dict[str, float] = {}
     for type, size in sizes:
         bytes_by_type[type] = bytes_by_type.get(type, 0) + size
-    parts = sorted(bytes_by_type.items(), key=lambda part: -part[1])
-    return " + ".join(f"{int(size):,} bytes of {type}" for type, size in parts)
+    types = sorted(bytes_by_type, key=bytes_by_type.__getitem__, reverse=True)
+    return " + ".join(f"{int(bytes_by_type[type]):,} bytes of {type}" for type in types)
 
 
 def term(name: str, size: Bytes, how: How, source: str, arithmetic: str) -> Term:

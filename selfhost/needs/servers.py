@@ -413,7 +413,7 @@ def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term
     if devices == 1:
         return weights, *others
     share = _share_of_weights(case, devices) if case.has_all_tensors else 1 / devices
-    encoders = (0, 0, 2 * case.encoders)
+    encoders = Size(0, 0, 2 * case.encoders)
     parts = [share_by_device(weights, devices, share, communication=encoders)]
     for part in others:
         if part.name == "kv_cache":
@@ -490,11 +490,10 @@ def _with_additions(case: Case, weights: Term) -> Term:
     if most:
         note = f"{likely:,} bytes of padded experts; as the Marlin kernels want them"
         line = summed(line, f"{note}, others none, or {most:,} bytes")
-    return weights.replace(
-        bytes=weights.bytes + table + likely,
-        high_bytes=most_weights + table + most,
-        arithmetic=line,
+    size = Size(
+        weights.low_bytes, weights.bytes + table + likely, most_weights + table + most
     )
+    return weights.with_size(size, line)
 
 
 def _padding_bytes(case: Case, step: int) -> int:
