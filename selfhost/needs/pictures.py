@@ -108,8 +108,7 @@ def size_of(case: Case) -> Term | Unread:
     quantization = case.quantization
     published = components_type(spec)
     if quantization != published and spec.needs is not None:
-        types = [way.quantization for way in spec.needs.ways]
-        if quantization in types:
+        if any(way.quantization == quantization for way in spec.needs.ways):
             # made of the published files while they load
             return size_of(case.replace(quantization=published))
         why = f"its needs are stated only for {published}"
@@ -129,10 +128,8 @@ def size_of(case: Case) -> Term | Unread:
 def _computed_size(case: Case) -> Term:
     """Parameters of the components times the bits in which they are published, as far as known."""
     published = case.spec.components_dtype
-    numbers = case.spec.components.values()
-    total = sum(numbers)
-    type = published or case.quantization
-    bits = DTYPES[type]
+    total = sum(case.spec.components.values())
+    bits = DTYPES[published or case.quantization]
     size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
     source = "parameters of the components"
@@ -154,20 +151,18 @@ def parts(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    pipeline = _Pipeline(case)
     offloaded = _Offloading(case).ways()
     if case.spec.needs is not None:
         # no rule says what it takes beside its weights: the spec states the whole
         why = "the memory beside its weights does not follow from them"
         unknown = unread(why, "read its needs", "memory.activations")
         return Needs(files=files, unknown=(unknown,), offloaded=offloaded)
+    pipeline = _Pipeline(case)
     decoder = pipeline.decoder()
-    program = case.program
-    evictable_bytes = pipeline.mapped_bytes - decoder.bytes
     return Needs(
         files=files,
-        terms=(pipeline.weights(), decoder, program),
-        evictable_bytes=max(0, evictable_bytes),
+        terms=(pipeline.weights(), decoder, case.program),
+        evictable_bytes=max(0, pipeline.mapped_bytes - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=offloaded,
     )
@@ -180,7 +175,8 @@ class _Pipeline:
         self.case = case
         self.components = case.spec.components
         self.quantization = case.quantization
-        self.is_on_device = case.is_on_device
+        # pixels of a side of the image, where the model tells
+        self.side = case.spec.native_pixels
         # 32 bits where the spec does not state the type of the files
         self.stored_type = case.spec.components_dtype or "float32"
         # the weights in memory are made of files in another type
@@ -204,19 +200,17 @@ class _Pipeline:
         if self.quantization in _QUANTIZED:
             return self._quantized_weights()
         bits = DTYPES.get(self.quantization, 16.0)
-        total = sum(self.components.values())
-        size = int(total * bits / 8)
-        numbers = [f"{number:,} {name}" for name, number in self.components.items()]
-        line = f"({' + '.join(numbers)}) × {bits:g} bits / 8"
-        ends = Size(size, size, size)
-        if not (self.is_on_device or self.is_converted):
-            # files of the requested type are mapped: a CPU never reads what no image needs
-            share, most = _DIFFUSERS.never_read
-            unread_bytes = min(share * size, most * bits / 8)
-            half = int(unread_bytes) // 2
-            line = taken_off(line, half, "that are mapped and not read")
-            likely = size - half
-            ends = Size(likely - half, likely, size)
+        size = int(sum(self.components.values()) * bits / 8)
+        line = f"({_addends(self.components)}) × {bits:g} bits / 8"
+        if self.case.is_on_device or self.is_converted:
+            return computed_term("weights", size, _DIFFUSERS.source, line)
+        # files of the requested type are mapped: a CPU never reads what no image needs
+        share, most = _DIFFUSERS.never_read
+        unread_bytes = min(share * size, most * bits / 8)
+        half = int(unread_bytes) // 2
+        line = taken_off(line, half, "that are mapped and not read")
+        likely = size - half
+        ends = Size(likely - half, likely, size)
         return computed_term("weights", ends, _DIFFUSERS.source, line)
 
     def _quantized_weights(self) -> Term:
@@ -244,7 +238,7 @@ class _Pipeline:
     def decoder(self) -> Term:
         """The moment in which the decoder holds most."""
         on_cpu = self._decoder_in_numbers()
-        if self.is_on_device and "transformer" in self.components:
+        if self.case.is_on_device and "transformer" in self.components:
             return self._reserved(on_cpu)
         return on_cpu
 
@@ -262,10 +256,10 @@ class _Pipeline:
     @property
     def pixels(self) -> Size:
         """Pixels of all images of a workload; where the model does not tell, of usual images."""
-        side = self.case.spec.native_pixels
-        image = Size(*[usual**2 for usual in _DIFFUSERS.sides])
-        if side is not None:
-            image = Size(side**2, side**2, side**2)
+        sides: Sequence[int] = _DIFFUSERS.sides
+        if self.side is not None:
+            sides = (self.side, self.side, self.side)
+        image = Size(*[side**2 for side in sides])
         return image.times(self.case.parallel)
 
     def _decoder_in_numbers(self) -> Term:
@@ -289,7 +283,7 @@ class _Pipeline:
         # small arrays beside those
         most = most * 101 // 100
         images = plural(self.case.parallel, "image")
-        side = self.case.spec.native_pixels or _DIFFUSERS.sides[1]
+        side = self.side or _DIFFUSERS.sides[1]
         line = f"{images} × {side:,} × {side:,} pixels × {numbers:,} numbers × {width} bytes"
         line += f" + {weights * width:,} bytes of weights"
         if self._has_known_decoder():
@@ -308,9 +302,14 @@ class _Pipeline:
 
     def _has_known_decoder(self) -> bool:
         """Whether its numbers were measured, for images of a known size."""
-        if self.case.spec.native_pixels is None:
+        if self.side is None:
             return False
         return self.components.get("vae", 0) in _DIFFUSERS.decoders
+
+
+def _addends(components: Numbers) -> str:
+    """The numbers of all components as a sum."""
+    return " + ".join(f"{number:,} {name}" for name, number in components.items())
 
 
 # ------------------------------------------------------------------ diffusers, less of it on a GPU
@@ -365,12 +364,11 @@ class _Offloading(_Pipeline):
 
     def _way(self, way: str, *on_device: Term) -> Offloaded:
         """A way of offloading with what the accelerator holds; the weights are in RAM."""
-        parts = [f"{size:,} {name}" for name, size in self.sizes.items()]
-        line = " + ".join(parts)
+        line = _addends(self.sizes)
         source = "parameters of the components"
         weights = computed_term("weights", self.total_bytes, source, line)
-        program = overhead(self.case.runtime, on_gpu=True)
-        return Offloaded(way=way, host=(weights, program), device=on_device)
+        host = weights, overhead(self.case.runtime, on_gpu=True)
+        return Offloaded(way=way, host=host, device=on_device)
 
     def _may_be_offloaded(self) -> bool:
         """Whether what a GPU holds is known of files in that type: 16 bits, or a denoiser that
@@ -385,8 +383,8 @@ class _Offloading(_Pipeline):
         ways = []
         for way in stated.ways:
             if way.quantization == self.quantization:
-                ends = way.low_bytes, way.high_bytes
-                weights = stated_range("weights", *ends, way.source)
+                low = way.low_bytes
+                weights = stated_range("weights", low, way.high_bytes, way.source)
                 ways.append(self._way(way.offload, weights))
         return tuple(ways)
 
@@ -397,10 +395,10 @@ class _Offloading(_Pipeline):
             most_by_name[name] = size + working[name].most
         name = max(most_by_name, key=most_by_name.__getitem__)
         size = self.sizes[name]
-        most = int(size * _DIFFUSERS.rounding)
+        ends = Size(size, size, int(size * _DIFFUSERS.rounding))
         source = _DIFFUSERS.offload_source
         line = f"{size:,} bytes; the {name}, which takes most"
-        weights = computed_term("weights", Size(size, size, most), source, line)
+        weights = computed_term("weights", ends, source, line)
         ends = working[name]
         line = f"{ends.likely:,} bytes beside the {name}"
         line += f"; {ends.least:,} to {ends.most:,}"
@@ -472,22 +470,27 @@ def usual_mix(parts: ModelParts) -> str:
 
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
-    by_component = _sizes_of_files(case, parts)
-    sizes = tuple(by_component.values())
-    largest = max(sizes, key=_likely_bytes)
-    files = _all_files(sizes)
+    sizes = dict[str, Term]()
+    components = case.spec.components
+    for file in parts.files:
+        size = file_size(file, components, case.quantization)
+        sizes[file.component] = size
+    largest = max(sizes.values(), key=_likely_bytes)
+    files = _all_files(tuple(sizes.values()))
     weights = whole_files(files)
     denoising = _buffer(case, parts, "denoiser")
     decoding = _buffer(case, parts, "decoder")
     program = case.program
-    decoder = _alone(by_component["vae"]), decoding
+    decoder = _alone(sizes["vae"]), decoding
+    denoisers = {
+        "model": (_alone(largest), denoising),
+        "sequential": (_segment(largest), denoising),
+    }
     offloaded = []
-    for way, denoiser in (
-        ("model", _alone(largest)),
-        ("sequential", _segment(largest)),
-    ):
-        device = max((denoiser, denoising), decoder, key=_bytes_of)
-        offloaded.append(Offloaded(way=way, host=(weights, program), device=device))
+    for way, denoiser in denoisers.items():
+        device = max(denoiser, decoder, key=_bytes_of)
+        host = weights, program
+        offloaded.append(Offloaded(way=way, host=host, device=device))
     buffer = max(denoising, decoding, key=_likely_bytes)
     return Needs(
         files=files,
@@ -495,15 +498,6 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
         largest_file_bytes=largest.bytes,
         offloaded=tuple(offloaded),
     )
-
-
-def _sizes_of_files(case: Case, parts: ModelParts) -> dict[str, Term]:
-    """The size of each file, by its component."""
-    sizes = {}
-    components = case.spec.components
-    for file in parts.files:
-        sizes[file.component] = file_size(file, components, case.quantization)
-    return sizes
 
 
 def _likely_bytes(part: Term) -> int:
@@ -535,8 +529,8 @@ def _buffer(case: Case, parts: ModelParts, component: str) -> Term:
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
-    most = int(size * _CPP.other_version)
-    return term("compute", Size(size, size, most), how, source, line)
+    ends = Size(size, size, int(size * _CPP.other_version))
+    return term("compute", ends, how, source, line)
 
 
 def _segment(largest: Term) -> Term:
