@@ -219,31 +219,22 @@ class _CachedAttention(_Attention):
         return _rotated_in_blocks(attended, inputs.value_rotation)
 
     def _store(self, keys: Node, values: Node) -> None:
-        """Write the rows of the layer into the cache. Layers without rows of their own read those
-        of an earlier layer.
+        """Write the rows of the layer into the cache (cpy_k and cpy_v in src/llama-kv-cache.cpp),
+        values without flash attention turned and padded. Layers without rows of their own read
+        those of an earlier layer.
         """
-        if self.graph.windowed:
+        graph = self.graph
+        if graph.windowed:
             self.expand(keys, values)
         else:
             self.expand(values, keys)
-        self.store_keys(keys)
-        self._store_values(values)
-
-    def store_keys(self, keys: Node) -> None:
-        """Write the keys into the cache (cpy_k in src/llama-kv-cache.cpp, GGML_OP_SET_ROWS)."""
-        written = self.graph.cache.written(keys, self.inputs.key_places)
-        self.expand(written)
-
-    def _store_values(self, values: Node) -> None:
-        """Write the values into the cache (cpy_v), without flash attention turned and padded."""
-        if not self.graph.flash:
+        graph.store(keys, self.inputs.key_places)
+        if not graph.flash:
             if values.strided:
                 values = values.copied()
-            widest = self.graph.widest_values
-            if self.value_length < widest:
-                values = values.product(widest)
-        written = self.graph.cache.written(values, self.inputs.value_places)
-        self.expand(written)
+            if self.value_length < graph.widest_values:
+                values = values.product(graph.widest_values)
+        graph.store(values, self.inputs.value_places)
 
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
@@ -343,7 +334,7 @@ class _LatentAttention(_CachedAttention):
         queries = self._queries(normed)
         keys = latent.product(self.key_length, rotated)
         self.expand(queries, keys)
-        self.store_keys(keys)
+        self.graph.store(keys, self.inputs.key_places)
         attended = self.attended(queries)
         attended = self.gated(attended, normed)
         return attended.product(self.width)
@@ -400,12 +391,25 @@ class _BatchAttention(_Attention):
         """W × attended."""
         projected = self.projected(normed)
         self.expand(projected.queries, projected.keys, projected.values)
-        if self.graph.flash:
-            attended = self._with_flash_attention(projected)
-        else:
-            attended = self._with_scores(projected)
+        attended = self._attended(projected)
         self.expand(attended)
         return attended.product(self.width)
+
+    def _attended(self, projected: _Projected) -> Node:
+        """softmax(queries × keysᵀ + mask) × values, which are turned; or GGML_OP_FLASH_ATTN_EXT,
+        which reads 16 bits.
+        """
+        queries, keys, values, _ = projected
+        length = self.output_length
+        mask = self._mask()
+        if self.graph.flash:
+            keys = _in_16_bits(keys)
+            values = _in_16_bits(values)
+            return queries.product(length, keys, values, mask)
+        products = keys.product(self.tokens * self.count, queries)
+        scores = products.softmax(mask)
+        turned = values.copied()
+        return turned.product(length, scores).copied()
 
     def _mask(self) -> Node:
         """Which tokens of a batch see each other, made once for all layers with a window, and for
@@ -416,21 +420,6 @@ class _BatchAttention(_Attention):
         if window not in masks:
             masks[window] = _mask(self.graph, self.tokens)
         return masks[window]
-
-    def _with_flash_attention(self, projected: _Projected) -> Node:
-        """GGML_OP_FLASH_ATTN_EXT, which reads 16 bits."""
-        keys = _in_16_bits(projected.keys)
-        values = _in_16_bits(projected.values)
-        queries = projected.queries
-        return queries.product(self.output_length, keys, values, self._mask())
-
-    def _with_scores(self, projected: _Projected) -> Node:
-        """softmax(queries × keysᵀ + mask) × values, which are turned."""
-        products = projected.keys.product(self.tokens * self.count, projected.queries)
-        scores = products.softmax(self._mask())
-        turned = projected.values.copied()
-        attended = turned.product(self.output_length, scores)
-        return attended.copied()
 
 
 def _in_16_bits(tensor: Node) -> Node:

@@ -190,7 +190,11 @@ class Builder(Part):
         elif self.style.beside:
             read = self._rows(layer, normed)
         else:
-            residual = self._summed(attended, residual)
+            # the term that comes first may be overwritten
+            if self.style.residual_first:
+                residual = residual + attended
+            else:
+                residual = attended + residual
             read = residual
             if self.norms_input_of_feed_forward:
                 read = norm(residual)
@@ -202,12 +206,6 @@ class Builder(Part):
         for name in others:
             total = total + parts[name]
         return total
-
-    def _summed(self, attended: Node, residual: Node) -> Node:
-        """Attention and what the layer read; the term that comes first may be overwritten."""
-        if self.style.residual_first:
-            return residual + attended
-        return attended + residual
 
     def _fed_forward(self, feed: FeedForward, read: Node, residual: Node) -> Node:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""

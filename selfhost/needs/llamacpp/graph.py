@@ -42,8 +42,6 @@ from .builder import Builder
 # what ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu returns
 _CPU_ALIGNMENT_BYTES = 32
 _DEVICE_ALIGNMENT_BYTES = 128
-# no model routes a token to more than 22 experts: bounds what a hostile file can ask for
-_MOST_EXPERTS = 64
 # Jamba's
 _LONGEST_PATTERN = 8
 # layers in which Gemma 3n keeps the largest activations alone (src/models/gemma3n.cpp:
@@ -142,8 +140,6 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
     for feed in model.feed_forward:
-        if feed.chosen > _MOST_EXPERTS:
-            return False
         if feed.beside_dense and not row.expert_norms:
             return False
         if not _has_equal_groups(feed):
@@ -397,6 +393,10 @@ class Graph:
             self.inputs.append(tensor)
         else:
             self.nodes.append(tensor)
+
+    def store(self, rows: Node, *places: Node) -> None:
+        """Write rows into the cache, or states to where they are kept (GGML_OP_SET_ROWS, CPY)."""
+        self.expand(self.cache.written(rows, *places))
 
     def unlink(self) -> None:
         """Take the nodes apart, which is the end of the graph.

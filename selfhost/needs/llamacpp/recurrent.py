@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...catalogue.architecture import Recurrent
-from ..tensors import sizes_of
 from .allocator import Node, fresh
 from .part import Part
 
@@ -29,17 +28,16 @@ class Recurrence(Part):
 
     def __init__(self, graph: Graph, group: Recurrent) -> None:
         super().__init__(graph)
-        sizes = sizes_of(group)
         self.state = graph.state_of(group)
-        self.remembered: int = sizes["convolution"] - 1
-        self.heads: int = sizes["heads"]
-        self.inner_length: int = sizes["inner_length"]
-        self.state_length: int = sizes["state_length"]
-        self.rank: int = sizes["time_step_rank"]
-        self.groups: int = sizes["groups"]
-        self.key_heads: int = sizes["key_heads"]
-        self.key_length: int = sizes["key_length"]
-        self.value_length: int = sizes["value_length"]
+        self.remembered = (group.convolution or 1) - 1
+        self.heads = group.heads or 0
+        self.inner_length = group.inner_length or 0
+        self.state_length = group.state_length or 0
+        self.rank = group.time_step_rank or 0
+        self.groups = group.groups or 0
+        self.key_heads = group.key_heads or 0
+        self.key_length = group.key_length or 0
+        self.value_length = group.value_length or 0
         self.has_norm = group.norm is not False
 
     def computed(self, normed: Node) -> Node:
@@ -55,11 +53,6 @@ class Recurrence(Part):
         self.expand(states)
         return states
 
-    def store(self, states: Node) -> None:
-        """Write new states to where they are kept."""
-        written = self.graph.cache.written(states)
-        self.expand(written)
-
     def convolved(self, read: Node, channels: int) -> Node:
         """convolution(past, inputs) of each channel (GGML_OP_SSM_CONV); the last inputs are stored
         for the next batch. The past is fetched before the inputs are joined to it.
@@ -68,18 +61,19 @@ class Recurrence(Part):
         past = self.fetched(self.state.convolution)
         inputs = self.remembered + graph.sequence_tokens
         joined = fresh((inputs, channels, graph.sequences), past, read)
-        self.store(joined)
+        graph.store(joined)
         return fresh((channels, self.tokens), joined)
 
     def scanned(self, length: int, *sources: Node) -> Node:
         """The outputs of a scan (GGML_OP_SSM_SCAN and others), rows of that length; the new
         memories, which lie behind them, are stored.
         """
-        memories = self.state.memory * self.graph.sequences
+        graph = self.graph
+        memories = self.state.memory * graph.sequences
         elements = length * self.tokens + memories
         outputs_and_memories = fresh((elements,), *sources)
         self.expand(outputs_and_memories)
-        self.store(outputs_and_memories)
+        graph.store(outputs_and_memories)
         return outputs_and_memories.view(length, self.tokens)
 
 
@@ -225,5 +219,4 @@ def is_buildable(group: Recurrent) -> bool:
     recurrence = RECURRENCES.get(group.kind)
     if recurrence is None or group.convolution in (None, 1):
         return False
-    sizes = sizes_of(group)
-    return all(sizes[name] for name in recurrence.needed)
+    return all(getattr(group, name) for name in recurrence.needed)
