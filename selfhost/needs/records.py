@@ -132,7 +132,12 @@ class Term(Record):
         change = likely - self.bytes
         least = max(0, self.low_bytes + change)
         size = Size(least, likely, self.high_bytes + change)
-        return self.with_size(size, arithmetic).replace(output_bytes=0)
+        return self.with_size(size, arithmetic)
+
+    def widened(self, less_bytes: int, more_bytes: int) -> Term:
+        """The term, which may take so many bytes less and more."""
+        low = self.low_bytes - less_bytes
+        return self.replace(low_bytes=low, high_bytes=self.high_bytes + more_bytes)
 
 
 class Size(NamedTuple):

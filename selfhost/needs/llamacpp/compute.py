@@ -32,58 +32,51 @@ _FLOAT_BYTES = 4
 
 def compute_buffer(case: Case) -> Term:
     """The buffer once the context is full: replayed on the architecture's graph, else a guess."""
+    rows = case.logits_rows
+    if case.runtime.memory.logits_rows == "batch":
+        # the program makes room for those of a whole batch
+        rows = case.room.micro_batch
+    reserved_bytes = _replayed_bytes(case, case.room, rows)
+    if reserved_bytes is None:
+        buffer = guessed_compute(case.model, case.row, case.room, rows)
+    elif case.device is None:
+        buffer = _buffer_in_ram(case, reserved_bytes)
+    else:
+        buffer = _buffer_on_device(case, reserved_bytes)
     if case.device is None:
-        return _buffer_in_ram(case)
-    return _with_copies(case, _buffer_on_device(case))
+        return buffer
+    return _with_copies(case, buffer)
 
 
-def _buffer_in_ram(case: Case) -> Term:
+def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
     """The pages of the buffer that are touched: by a full context most, at the least by one short
     prompt.
     """
-    size = _replayed_bytes(case, case.room, case.logits_rows)
-    if size is None:
-        return _guess(case)
-    after_one_batch = _replayed_bytes(case, case.room_of_first_batch, case.logits_rows)
-    low = min(size, after_one_batch or size)
+    rows = case.logits_rows
+    size = _replayed_bytes(case, case.room, rows) or 0
+    after_one_batch = _replayed_bytes(case, case.room_of_first_batch, rows) or size
+    low = min(size, after_one_batch)
     high = size + _rolled_back_bytes(case)
     line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
     # llama.cpp tells what it reserves: exact where all of that is touched
-    how = How.EXACT if high == _reserved_bytes(case) else How.COMPUTED
+    how = How.EXACT if high == reserved_bytes else How.COMPUTED
     ends = Size(low, size, high)
     return term("compute", ends, how, _replay_source(case), line)
 
 
-def _buffer_on_device(case: Case) -> Term:
+def _buffer_on_device(case: Case, size: int) -> Term:
     """The whole buffer, which a device reserves at load."""
-    size = _reserved_bytes(case)
-    if size is None:
-        return _guess(case)
     error = SIZES.device_error
-    low = int(size * (1 - error))
     most = size + _rolled_back_bytes(case)
-    high = int(most * (1 + error))
+    ends = Size(int(size * (1 - error)), size, int(most * (1 + error)))
     source = f"{_replay_source(case)}; {SIZES.on_a_device}"
-    line = f"{size:,} bytes"
-    return computed_term("compute", Size(low, size, high), source, line)
+    return computed_term("compute", ends, source, f"{size:,} bytes")
 
 
 def _replay_source(case: Case) -> str:
     return f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
-
-
-def _reserved_rows(case: Case) -> int:
-    """Rows of logits that the program makes room for."""
-    if case.runtime.memory.logits_rows == "batch":
-        return case.room.micro_batch
-    return case.logits_rows
-
-
-def _reserved_bytes(case: Case) -> int | None:
-    """The buffer as it is reserved; None where the architecture has no graph."""
-    return _replayed_bytes(case, case.room, _reserved_rows(case))
 
 
 def _replayed_bytes(case: Case, room: Cells, rows: int) -> int | None:
@@ -103,10 +96,6 @@ def _rolled_back_bytes(case: Case) -> int:
     memories = [state.memory for state in states(case.model)]
     count = case.room.states * case.parallel
     return _ROLLED_BACK_STATES * count * max(memories, default=0)
-
-
-def _guess(case: Case) -> Term:
-    return guessed_compute(case.model, case.row, case.room, _reserved_rows(case))
 
 
 class _Moment(Record):
@@ -134,9 +123,9 @@ def guessed_compute(
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
         most += _FLOAT_BYTES * logits_rows * tokens
     least = int(moment.bytes * GUESS_LEAST)
-    most = int(most * GUESS_MOST)
+    ends = Size(least, moment.bytes, int(most * GUESS_MOST))
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
-    return assumed_term("compute", Size(least, moment.bytes, most), source, line)
+    return assumed_term("compute", ends, source, line)
 
 
 class _Batch:

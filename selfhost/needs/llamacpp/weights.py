@@ -170,8 +170,8 @@ def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     size_bytes = sum_bytes(usual.tensors)
     less_bytes = size_bytes - least_bytes
     more_bytes = usual.most_bytes - size_bytes
-    weights = _stored("weights", loaded, How.COMPUTED, source, less_bytes, more_bytes)
-    return _InFile(term=weights, loaded=loaded)
+    weights = _stored("weights", loaded, How.COMPUTED, source)
+    return _InFile(term=weights.widened(less_bytes, more_bytes), loaded=loaded)
 
 
 def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
@@ -191,19 +191,10 @@ def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
     return tuple(f"blk.*.{name}" for name in row.mtp_loaded)
 
 
-def _stored(
-    name: str,
-    tensors: Sequence[FileTensors],
-    how: How,
-    source: str,
-    less_bytes: int = 0,
-    more_bytes: int = 0,
-) -> Term:
-    """Tensors as they lie in the file; their sum may be so many bytes less and more."""
-    size = sum_bytes(tensors)
+def _stored(name: str, tensors: Sequence[FileTensors], how: How, source: str) -> Term:
+    """Tensors as they lie in the file."""
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
-    ends = Size(size - less_bytes, size, size + more_bytes)
-    return term(name, ends, how, source, line)
+    return term(name, sum_bytes(tensors), how, source, line)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
@@ -303,7 +294,8 @@ def _share_of(
     """Some tensors of the mapped file, `size` bytes of it, with their share of its range."""
     less_bytes = (mapped.bytes - mapped.low_bytes) * size // mapped.bytes
     more_bytes = (mapped.high_bytes - mapped.bytes) * size // mapped.bytes
-    return _stored(name, tensors, mapped.how, source, less_bytes, more_bytes)
+    share = _stored(name, tensors, mapped.how, source)
+    return share.widened(less_bytes, more_bytes)
 
 
 def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
@@ -365,21 +357,18 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
     but experts, the experts of the other layers, and, in RAM, those of the first layers.
     """
     first = int(case.settings.get("cpu_expert_layers") or 0)
-    if not first:
-        return [weights]
-    layers_in_ram = 0
-    layers_on_device = 0
+    layers = list[int]()
     for feed in case.model.feed_forward:
         if feed.experts:
-            in_ram = len([layer for layer in feed.layers if layer < first])
-            layers_in_ram += in_ram
-            layers_on_device += len(feed.layers) - in_ram
+            layers.extend(feed.layers)
+    layers_in_ram = len([layer for layer in layers if layer < first])
+    if not layers_in_ram:
+        return [weights]
     tensors = _expert_tensors(case)
     experts_bytes = sum_bytes(tensors)
-    if not experts_bytes or not layers_in_ram:
+    if not experts_bytes:
         return [weights]
-    layers = layers_in_ram + layers_on_device
-    ram_bytes = experts_bytes * layers_in_ram // layers
+    ram_bytes = experts_bytes * layers_in_ram // len(layers)
     device_bytes = experts_bytes - ram_bytes
     error = 0
     names = {tensor.name for tensor in tensors}
@@ -387,22 +376,23 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
         # the matrices of one name have several types, by layer
         error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
     line = f"{weights.bytes:,} - {experts_bytes:,} bytes of experts"
-    rest = weights.resized(weights.bytes - experts_bytes, line)
-    parts = [rest.replace(output_bytes=weights.output_bytes)]
+    parts = [weights.resized(weights.bytes - experts_bytes, line)]
+    layers_on_device = len(layers) - layers_in_ram
     if layers_on_device:
-        on_device = _experts_of(weights, device_bytes, layers_on_device, error)
+        on_device = _experts_of(weights, device_bytes, layers_on_device)
         first_layer = min(first, case.model.layers)
-        parts.append(on_device.replace(first_layer=first_layer))
-    in_host = _experts_of(weights, ram_bytes, layers_in_ram, error)
-    parts.append(in_host.replace(split=Split.HOST))
+        on_device = on_device.replace(first_layer=first_layer)
+        parts.append(on_device.widened(error, error))
+    in_host = _experts_of(weights, ram_bytes, layers_in_ram)
+    in_host = in_host.replace(split=Split.HOST)
+    parts.append(in_host.widened(error, error))
     return parts
 
 
-def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
-    """The experts of so many layers, which may be so many bytes less and more."""
+def _experts_of(weights: Term, size: int, layers: int) -> Term:
+    """The experts of so many layers."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
-    ends = Size(size - error, size, size + error)
-    return computed_term("weights", ends, weights.source, line)
+    return computed_term("weights", size, weights.source, line)
 
 
 def own_block_weights(case: Case) -> Term:
@@ -416,7 +406,7 @@ def own_block_weights(case: Case) -> Term:
             if tensor.extra and not tensor.name.startswith(names):
                 tensors.append(tensor)
     error = int(sum_bytes(tensors) * SIZES.recipe_error)
-    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE, error, error)
+    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE).widened(error, error)
     if row.mtp_in_gguf:
         return block
     why = "published files may lack the block: use one that was converted with it"
