@@ -164,7 +164,7 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     if about.vram_gib is None:
         return ()
     memory_bytes = round(about.vram_gib * units.GIB)
-    vendor = about.gpu_maker or gpus.UNKNOWN
+    vendor = about.maker.name or gpus.UNKNOWN
     name = f"{_MAKERS.get(vendor, '')} GPU with {units.binary(memory_bytes)}"
     gpu = Accelerator(
         vendor=vendor,
@@ -241,7 +241,7 @@ def _judged_as(computer: _Computer, machine: Machine) -> str:
 def _computer_of(about: Description) -> _Computer:
     """The parts that are told. Raises `UnknownMachineError` where these are too few."""
     product = _product_of(about)
-    ram_gib = _usable_ram_gib(product, about.ram_gib)
+    ram_gib = _usable_ram_gib(product, about.memory.ram_gib)
     is_ram_stated = bool(ram_gib)
     cards = _cards_of(about, product)
     guest: _Guest | None = None
@@ -319,7 +319,7 @@ def _told_by_series(series: cpus.Processor) -> _Told:
 def _told_by_words(about: Description) -> _Told:
     """The system that computers of that kind usually have."""
     is_of_line = about.setting.is_line and about.is_laptop
-    if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.words):
+    if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.rest.words):
         return _Told(system="windows")
     return _Told()
 
@@ -338,7 +338,7 @@ def _product_of(about: Description) -> Product:
     """The product that is named, or the Mac that has the chip; `_NO_PRODUCT` where neither is."""
     chip = about.chip
     if chip is not None and chip.mac is not None:
-        return mac_with(chip, chip.mac, about.ram_gib)
+        return mac_with(chip, chip.mac, about.memory.ram_gib)
     return about.product or _NO_PRODUCT
 
 
@@ -388,7 +388,7 @@ def _guest(about: Description) -> _Guest:
     `UnknownMachineError` where neither is told.
     """
     cores = _stated_processors(about)
-    ram_gib = about.ram_gib
+    ram_gib = about.memory.ram_gib
     are_cores_stated = cores is not None
     if not ram_gib:
         if cores is None or about.processor is None:
@@ -402,8 +402,8 @@ def _guest(about: Description) -> _Guest:
 def _stated_processors(about: Description) -> int | None:
     """How many processors a guest has; None where that is not stated."""
     for name in _NUMBERS_OF_GUESTS:
-        if about.numbers.get(name):
-            return about.numbers[name]
+        if about.memory.numbers.get(name):
+            return about.memory.numbers[name]
     return None
 
 
@@ -525,7 +525,7 @@ def _names_gpus_alone(computer: _Computer) -> bool:
     about = computer.about
     if about.setting.system or about.setting.is_line:
         return False
-    return "cores" not in about.numbers
+    return "cores" not in about.memory.numbers
 
 
 def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
@@ -535,13 +535,13 @@ def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None
 
 def _stated_cores(machine: Machine, about: Description) -> FactValues:
     """The facts of cores that are stated, where its processor's name tells none."""
-    stated = about.numbers.get("cores", 0)
+    stated = about.memory.numbers.get("cores", 0)
     if not stated or about.chip is not None or machine.scope != "host":
         return {}
     listed = cpus.cores_of(machine.cpu_model or "")
     if listed is not None and listed.are_known:
         return {}
-    usable = max(about.numbers.get("threads", 0), stated)
+    usable = max(about.memory.numbers.get("threads", 0), stated)
     return {
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": stated,
@@ -619,11 +619,11 @@ def _doubts_of_product(computer: _Computer) -> list[str]:
     product = computer.product
     cards = computer.cards.label
     notes: list[str] = []
-    cores = about.numbers.get("cores")
+    cores = about.memory.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
         ignored = f"{product.cores} cores: the stated {cores} are"
         notes.append(_note("cores", cores=ignored))
-    if product.guest and cards and words_of(cards).isdisjoint(about.words):
+    if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
         notes.append(_note("gpu", gpu=cards))
     return notes
 
@@ -718,10 +718,10 @@ class _StatedRam(Record):
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
     ram = _StatedRam(
-        kind=about.ram_kind or "",
-        mts=about.numbers.get("mts"),
-        channels=about.numbers.get("channels"),
-        sticks=about.numbers.get("sticks"),
+        kind=about.memory.ram_kind or "",
+        mts=about.memory.numbers.get("mts"),
+        channels=about.memory.numbers.get("channels"),
+        sticks=about.memory.numbers.get("sticks"),
     )
     if ram.is_empty or machine.scope != "host":
         return machine, ""

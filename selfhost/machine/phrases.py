@@ -58,9 +58,10 @@ class Phrase(NamedTuple):
 
     @classmethod
     def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
-        """The words of a text, all of them free."""
+        """The words of a text, all of them free but the breaks between its parts."""
         words = tokens(text)
-        return cls(text, words, dict(enumerate(words)), is_of_gpus)
+        free = {at: word for at, word in enumerate(words) if word != BREAK}
+        return cls(text, words, free, is_of_gpus)
 
     def without(self, places: Iterable[int]) -> Phrase:
         """The phrase in which the words at these places are claimed, too."""
@@ -110,8 +111,6 @@ class Phrase(NamedTuple):
         for length in range(min(longest, count), 0, -1):
             for start in range(count - length + 1):
                 run = self.run(start, start + length)
-                if BREAK in run.words:
-                    continue
                 if self.is_free(run):
                     yield run
 

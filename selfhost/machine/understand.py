@@ -2,9 +2,9 @@
 
 What goes in: a text. What comes out: a `Description`, complete when it is made. The text becomes
 words once (`phrases.Phrase`). A matcher for each kind of thing finds it among the words that are
-free, and returns it with the places of its words: the longest name counts. `_found` calls them, the
-surest names first; `_combine` refuses contradictions, and keeps the words that nobody understood.
-Nothing is guessed here: `described` fills the gaps.
+free, and returns it with the places of its words: the longest name counts. `_described_by` calls
+them, the surest names first; `_refuse_contradictions` refuses what cannot be. Nothing is guessed
+here: `described` fills the gaps.
 """
 
 from __future__ import annotations
@@ -72,9 +72,8 @@ class Setting(NamedTuple):
     places: Sequence[int] = ()
 
     def of_mac(self) -> Setting:
-        """The same of a Mac: its GPU is in its chip, and no guest of another system has it."""
-        no_gpu = self.has_no_gpu or self.scope != "host"
-        return self._replace(has_no_card=no_gpu, has_no_gpu=no_gpu)
+        """The same of a Mac: no guest of another system has the GPU in its chip."""
+        return self._replace(has_no_gpu=self.has_no_gpu or self.scope != "host")
 
 
 class FoundMac(Record):
@@ -105,8 +104,12 @@ class FoundMaker(Record):
     places: Sequence[int]
 
 
-class _Facts(Record):
-    """What the matchers find; `rest` has the words that none of them claims."""
+class Description(Record):
+    """What a text tells of a machine; None and empty for what it does not.
+
+    `product`: of products.toml; `chip`: one of Apple's, which no other processor or GPU stands
+    beside. `rest` has the words that no matcher claims.
+    """
 
     product: Product | None
     setting: Setting
@@ -117,6 +120,23 @@ class _Facts(Record):
     memory: FoundMemory
     maker: FoundMaker
     rest: Phrase
+
+    @property
+    def text(self) -> str:
+        """The text as it was typed, and not only what is left of it."""
+        return self.rest.text
+
+    @property
+    def scope(self) -> str:
+        """What kind of machine it is: virtual processors are those of a virtual machine."""
+        if self.setting.scope == "host" and "vcpus" in self.memory.numbers:
+            return "vm"
+        return self.setting.scope
+
+    @property
+    def vram_gib(self) -> float | None:
+        """Memory of a GPU of which no more is stated, but perhaps its maker."""
+        return None if self.are_gpus_known else self.memory.vram_gib
 
     @property
     def is_processor_told(self) -> bool:
@@ -131,30 +151,16 @@ class _Facts(Record):
             return True
         return self.product is not None and self.product.shared is not None
 
-
-class Description(Record):
-    """What a text tells of a machine; None and empty for what it does not.
-
-    `product`: of products.toml; `chip`: one of Apple's, which no other processor or GPU stands
-    beside. `vram_gib`: of a GPU of which no more is stated, but perhaps `gpu_maker`. `numbers`: as
-    in `FoundMemory`. `ignored`: words that mean nothing here and are no fillers.
-    """
-
-    text: str
-    words: Sequence[str]
-    setting: Setting
-    scope: str
-    product: Product | None
-    chip: cpus.Chip | None
-    processor: str | None
-    is_laptop: bool
-    cards: Sequence[NamedCards]
-    vram_gib: float | None
-    gpu_maker: str | None
-    ram_gib: float | None
-    ram_kind: str | None
-    numbers: Mapping[str, int]
-    ignored: Sequence[str]
+    @property
+    def ignored(self) -> Sequence[str]:
+        """The words that mean nothing here and are no fillers."""
+        words = vocabulary()
+        fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS)
+        ignored: list[str] = []
+        for word in self.rest.left:
+            if word not in fillers and not fits(words.shape.nothing, word):
+                ignored.append(word)
+        return ignored
 
 
 def read_description(text: str) -> Description:
@@ -163,15 +169,18 @@ def read_description(text: str) -> Description:
     if zero is not None:
         raise bad_name("zero", text, size=repr(zero[0].strip()))
     try:
-        phrase = _phrase_of(text.strip())
+        _refuse_part_of_gpu(text)
+        phrase = Phrase.of(text.strip())
         if not 0 < len(phrase.words) <= _MOST_WORDS:
             raise bad_name("long", text)
-        return _combine(_found(phrase))
+        description = _described_by(phrase)
+        _refuse_contradictions(description)
     except UnknownGpuError as error:
         message = f"{shortened(text)!r}: {error}"
         raise UnknownMachineError(
             message, nearest=error.nearest, remedy=error.remedy
         ) from None
+    return description
 
 
 def cards_named(text: str) -> NamedCards:
@@ -182,17 +191,19 @@ def cards_named(text: str) -> NamedCards:
     """
     if text.strip().lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
-    plain = re.sub("[()]", " ", text[:_MOST_LETTERS])
-    phrase = _phrase_of(plain, is_of_gpus=True)
+    if len(text) > _MOST_LETTERS:
+        raise bad_name("no_gpu_name", text)
+    _refuse_part_of_gpu(text)
+    phrase = Phrase.of(re.sub("[()]", " ", text), is_of_gpus=True)
     found = find_cards(phrase)
     phrase = phrase.after(found)
     _refuse_many(found.cards, phrase)
-    ignored = vocabulary().gpu_idle | {BREAK, "and"}
+    ignored = vocabulary().gpu_idle | {"and"}
     left = [word for word in phrase.left if word not in ignored]
     for word in left:
         if not is_size(word) and count_in(word) is None:
             raise unknown_gpu(_part_with(phrase, word))
-    if left or not found.cards or len(text) > _MOST_LETTERS:
+    if left or not found.cards:
         raise bad_name("no_gpu_name", text)
     together = joined(found.cards)
     memory_source = gpus.source_called("memory")
@@ -209,11 +220,11 @@ def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
     return (word,)
 
 
-def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
-    """The words of a text. Raises `UnknownGpuError` for an instance of MIG and for a vGPU."""
+def _refuse_part_of_gpu(text: str) -> None:
+    """Raise `UnknownGpuError` for an instance of MIG and for a vGPU."""
     part = re.search(vocabulary().shape.gpu_part, text, re.ASCII)
     if part is None:
-        return Phrase.of(text, is_of_gpus=is_of_gpus)
+        return
     # the first group is of an instance, the second of a vGPU
     typed, mig_gib, vgpu_gib = part.group(0, 1, 2)
     name = f"MIG {typed}" if mig_gib else typed
@@ -221,7 +232,7 @@ def _phrase_of(text: str, *, is_of_gpus: bool = False) -> Phrase:
     raise bad_name("gpu_part", typed, gib=gib, name=shortened(name))
 
 
-def _found(phrase: Phrase) -> _Facts:
+def _described_by(phrase: Phrase) -> Description:
     """What each matcher finds, from the surest kind of name to the vaguest."""
     product = find_product(phrase.words, phrase.text)
     phrase = phrase.after(product)
@@ -253,7 +264,7 @@ def _found(phrase: Phrase) -> _Facts:
     memory = find_memory(phrase, name, has_chip=mac is not None)
     phrase = phrase.after(memory)
     maker = find_maker(phrase)
-    return _Facts(
+    return Description(
         product=None if product is None else product.product,
         setting=setting,
         chip=None if mac is None else mac.chip,
@@ -266,42 +277,6 @@ def _found(phrase: Phrase) -> _Facts:
     )
 
 
-def _combine(facts: _Facts) -> Description:
-    """The facts as one description. Raises `UnknownMachineError` and `UnknownGpuError` where they
-    contradict each other, or a word counts or means what was not found.
-    """
-    setting = facts.setting
-    rest = facts.rest
-    memory = facts.memory
-    vram_gib = memory.vram_gib
-    if facts.are_gpus_known:
-        vram_gib = None
-    elif vram_gib is None and facts.maker.says_gpu:
-        raise bad_name("unnamed_gpu", rest.text)
-    _refuse_many(facts.cards, rest)
-    _refuse_unclear(facts)
-    scope = setting.scope
-    if scope == "host" and "vcpus" in memory.numbers:
-        scope = "vm"
-    return Description(
-        text=rest.text,
-        words=rest.words,
-        setting=setting,
-        scope=scope,
-        product=facts.product,
-        chip=facts.chip,
-        processor=facts.processor,
-        is_laptop=facts.is_laptop,
-        cards=facts.cards,
-        vram_gib=vram_gib,
-        gpu_maker=facts.maker.name,
-        ram_gib=memory.ram_gib,
-        ram_kind=memory.ram_kind,
-        numbers=memory.numbers,
-        ignored=_ignored(rest),
-    )
-
-
 def _is_laptop(setting: Setting, processor: FoundProcessor | None) -> bool:
     """Whether a word says so, or only laptops have the processor."""
     if processor is not None and processor.is_laptop:
@@ -309,23 +284,18 @@ def _is_laptop(setting: Setting, processor: FoundProcessor | None) -> bool:
     return setting.is_laptop
 
 
-def _ignored(phrase: Phrase) -> list[str]:
-    """The words that are left and are no fillers."""
-    words = vocabulary()
-    fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS, (BREAK,))
-    ignored: list[str] = []
-    for word in phrase.left:
-        if word not in fillers and not fits(words.shape.nothing, word):
-            ignored.append(word)
-    return ignored
-
-
-def _refuse_unclear(facts: _Facts) -> None:
-    """Refuse an Arm processor without a name, and a count that is of nothing."""
-    rest = facts.rest
-    if "arm" in rest.words and not facts.is_processor_told:
+def _refuse_contradictions(about: Description) -> None:
+    """Refuse a GPU of which nothing is told, an Arm processor without a name, more cards than are
+    judged, and a count that is of nothing.
+    """
+    rest = about.rest
+    is_unnamed = about.maker.says_gpu and about.memory.vram_gib is None
+    if is_unnamed and not about.are_gpus_known:
+        raise bad_name("unnamed_gpu", rest.text)
+    _refuse_many(about.cards, rest)
+    if "arm" in rest.words and not about.is_processor_told:
         raise bad_name("arm", rest.text)
-    if not facts.cards and not facts.is_processor_told:
+    if not about.cards and not about.is_processor_told:
         return
     for word in rest.left:
         # `2x dgx spark`
@@ -356,7 +326,6 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     """
     words = vocabulary()
     lines = words.laptops | words.lines
-    numbered = words.numbered & lines
     telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
     system: str | None = None
     is_wsl = False
@@ -368,7 +337,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
             system = words.systems[word]
             is_wsl = is_wsl or word.startswith("wsl")
         # models of these have four digits, as GPUs have: `vostro 3070`
-        if word in numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
+        if word in words.numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
             places.append(at + 1)
     is_line = phrase.leaves(lines) and not is_product
     _refuse_unjudged(phrase.without(places), is_computer=is_line or is_product)
@@ -395,19 +364,14 @@ def _scope_of(phrase: Phrase) -> str:
 def _refuse_unjudged(phrase: Phrase, *, is_computer: bool) -> None:
     """Refuse accelerators and phones that no runtime serves, and several machines at once."""
     words = vocabulary()
-    refused: dict[str, str] = {}
-    for word in phrase.left:
-        if word in words.phones:
-            refused["phones"] = word
-        elif word in words.chips:
-            refused["chips"] = word
-        elif word in words.clusters:
-            refused["clusters"] = word
-    if is_computer:
-        # `galaxy book` is no phone
-        refused.pop("phones", None)
-    for kind in sorted(refused):
-        raise bad_name(kind, phrase.text, word=refused[kind])
+    kinds = {"chips": words.chips, "clusters": words.clusters}
+    # `galaxy book` is no phone
+    if not is_computer:
+        kinds["phones"] = words.phones
+    for kind, names in kinds.items():
+        for word in reversed(phrase.left):
+            if word in names:
+                raise bad_name(kind, phrase.text, word=word)
 
 
 def find_mac(phrase: Phrase) -> FoundMac | None:
@@ -416,7 +380,7 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     """
     words = vocabulary()
     is_mac = phrase.leaves(words.macs)
-    places = [*_chip_places(phrase)]
+    places = _chip_places(phrase)
     if places:
         chips = _chips_called([phrase.free[at] for at in places])
     elif is_mac:
@@ -424,7 +388,9 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     else:
         return None
     if len(chips) > 1:
-        raise _several_macs(phrase, chips)
+        near = [chip.words.removeprefix("apple ") for chip in chips]
+        names = ", ".join(near)
+        raise bad_name("macs", phrase.text, near, count=len(near), names=names)
     if not chips:
         if is_mac or phrase.leaves(_OF_APPLE):
             raise bad_name("mac", phrase.text)
@@ -435,11 +401,18 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     return FoundMac(chip=chips[0], places=places)
 
 
-def _several_macs(phrase: Phrase, chips: Sequence[cpus.Chip]) -> Exception:
-    """The error for a name of Macs with different chips."""
-    near = [chip.words.removeprefix("apple ") for chip in chips]
-    names = ", ".join(near)
-    return bad_name("macs", phrase.text, near, count=len(near), names=names)
+def _chip_places(phrase: Phrase) -> list[int]:
+    """The places of the first chip of Apple's, `m2` and perhaps `pro` behind it."""
+    words = vocabulary()
+    for at, word in phrase.free.items():
+        if not fits(words.shape.chip, word):
+            continue
+        if phrase.word(at - 1) in words.not_apple:
+            continue
+        if phrase.free_word(at + 1) in _FORMS_OF_CHIP:
+            return [at, at + 1]
+        return [at]
+    return []
 
 
 def _chips_called(words: Sequence[str]) -> list[cpus.Chip]:
@@ -457,20 +430,6 @@ def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
         if any(map(words.issuperset, names)):
             chips.append(chip)
     return chips
-
-
-def _chip_places(phrase: Phrase) -> Sequence[int]:
-    """The places of the first chip of Apple's, `m2` and perhaps `pro` behind it."""
-    words = vocabulary()
-    for at, word in phrase.free.items():
-        if not fits(words.shape.chip, word):
-            continue
-        if phrase.word(at - 1) in words.not_apple:
-            continue
-        if phrase.free_word(at + 1) in _FORMS_OF_CHIP:
-            return (at, at + 1)
-        return (at,)
-    return ()
 
 
 class _Sizes(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 
 from ..core.errors import SelfhostError
 from ..core.records import Stated, read_by, shortened
@@ -28,7 +28,7 @@ NUMBERED = re.compile(
     r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII
 )
 _BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@\n\t\r!?]+")
-_BETWEEN_WORDS = re.compile(r"[^\w.]+|_")
+_BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
 # letters of scripts without spaces, whose words stand alone wherever they are: `16기가`
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -97,6 +97,16 @@ class Replacement(Stated):
     find: str
     put: str = read_by(_as_written, default="")
     by: str | None = None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self.find)
+
+    def applied_to(self, text: str) -> str:
+        """The text with each match replaced."""
+        if self.by is None:
+            return self._pattern.sub(self.put, text)
+        return self._pattern.sub(_FUNCTIONS[self.by], text)
 
 
 class Refusal(Stated):
@@ -199,16 +209,12 @@ def tokens(text: str) -> list[str]:
     """
     lines = unicodedata.normalize("NFKC", text).lower().splitlines()
     plain = f" {BREAK} ".join(lines).replace("\u0307", "")
-    plain = _rewritten(_translated(plain), _rewrites())
+    plain = _rewritten(_translated(plain), vocabulary().rewrite)
     plain = _BETWEEN_PARTS.sub(f" {BREAK} ", plain)
     same = vocabulary().same
     words: list[str] = []
     for piece in plain.split():
-        if piece == BREAK or NUMBERED.fullmatch(piece):
-            parts = [piece]
-        else:
-            parts = _BETWEEN_WORDS.split(piece.strip(".'\""))
-        for word in parts:
+        for word in _BETWEEN_WORDS.split(piece.strip(".'\"")):
             if word.strip("."):
                 words += same.get(word, word).split()
     return words
@@ -238,46 +244,19 @@ def _spoken_words() -> re.Pattern[str]:
 
 def spelled(text: str) -> str:
     """A GPU's name with the spaces that drivers write: `RTX4070TiSUPER` is `RTX 4070 Ti SUPER`."""
-    return _rewritten(text, _spellings())
+    return _rewritten(text, vocabulary().spelling)
 
 
 def spelled_out(name: str) -> list[str]:
     """The name of a GPU, and what it can be short for: `3070s` also for `3070 super`."""
-    return [name, *(find.sub(put, name) for find, put in _short_forms())]
+    return [name, *[form.applied_to(name) for form in vocabulary().short]]
 
 
-_Put = str | Callable[[re.Match[str]], str]
-_Replacements = tuple[tuple[re.Pattern[str], _Put], ...]
-
-
-def _rewritten(text: str, replacements: _Replacements) -> str:
+def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
     """The text after each replacement, with one space between words."""
-    for find, put in replacements:
-        text = find.sub(put, " ".join(text.split()))
+    for replacement in replacements:
+        text = replacement.applied_to(" ".join(text.split()))
     return text.strip()
-
-
-@cache
-def _rewrites() -> _Replacements:
-    return _compiled(vocabulary().rewrite)
-
-
-@cache
-def _spellings() -> _Replacements:
-    return _compiled(vocabulary().spelling)
-
-
-@cache
-def _short_forms() -> _Replacements:
-    return _compiled(vocabulary().short)
-
-
-def _compiled(rows: Iterable[Replacement]) -> _Replacements:
-    compiled: list[tuple[re.Pattern[str], _Put]] = []
-    for row in rows:
-        put: _Put = _FUNCTIONS[row.by] if row.by is not None else row.put
-        compiled.append((re.compile(row.find), put))
-    return tuple(compiled)
 
 
 def _count(match: re.Match[str]) -> str:
