@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 from ..core import units
@@ -33,20 +33,22 @@ MOST_CARDS = 64
 _MOST_ASKED = 8
 
 
-class Card(Record):
-    """A GPU as it is sold: a row of `gpu`. `words` tell it from others; `named` are all words of
-    its driver's name, its maker and what people say beside them; `called` other names as a whole.
-    """
+class Card(GpuRow):
+    """A GPU as it is sold, and the words that name it."""
 
-    name: str
-    words: frozenset[str]
-    named: frozenset[str]
-    called: tuple[frozenset[str], ...]
-    memory_gib: tuple[float, ...] = ()
-    usual_gib: float | None = None
-    unified: bool = False
-    devices: int = 1
-    integrated: bool = False
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """All words of its driver's name, its maker and what people say beside them."""
+        vendor = vendor_of(self.name)
+        former_makers = vocabulary().former.get(vendor, ())
+        texts = [self.name, self.words, self.also, vendor, *former_makers]
+        return words_of(" ".join(texts))
+
+    @cached_property
+    def nicknames(self) -> Sequence[frozenset[str]]:
+        """The words of each other name, which count as a whole."""
+        idle = vocabulary().gpu_idle
+        return [words_of(name) - idle for name in self.called]
 
     @property
     def label(self) -> str:
@@ -65,11 +67,11 @@ class Card(Record):
     @property
     def telling(self) -> frozenset[str]:
         """The words that must be said to mean this GPU and no other form of it."""
-        return self.words - vocabulary().left_out
+        return self.word_set - vocabulary().left_out
 
     def can_be(self, typed: frozenset[str]) -> bool:
         """Whether these words name it, or several GPUs of which it is one."""
-        if typed in self.called:
+        if typed in self.nicknames:
             return True
         return typed <= self.named and self.telling - vocabulary().forms <= typed
 
@@ -93,28 +95,9 @@ class NamedCards(Record):
 
 
 @cache
-def every_card() -> tuple[Card, ...]:
+def every_card() -> Sequence[Card]:
     """All GPUs of the table."""
-    return tuple(map(_card, card_rows()))
-
-
-def _card(row: GpuRow) -> Card:
-    idle = vocabulary().gpu_idle
-    vendor = vendor_of(row.name)
-    former_makers = vocabulary().former.get(vendor, ())
-    texts = [row.name, row.words, row.also, vendor, *former_makers]
-    called = [words_of(name) - idle for name in row.called]
-    return Card(
-        name=row.name,
-        words=frozenset(row.words.split()),
-        named=words_of(" ".join(texts)),
-        called=tuple(called),
-        memory_gib=row.memory_gib,
-        usual_gib=row.usual_gib,
-        unified=row.unified,
-        devices=row.devices,
-        integrated=row.integrated is not None,
-    )
+    return [Card(**row.__getstate__()) for row in card_rows()]
 
 
 @cache
@@ -122,7 +105,7 @@ def _cards_by_word() -> Mapping[str, Sequence[Card]]:
     """By each word of a name the cards that have it."""
     cards: dict[str, list[Card]] = {}
     for card in every_card():
-        for word in card.named.union(*card.called):
+        for word in card.named.union(*card.nicknames):
             cards.setdefault(word, []).append(card)
     return cards
 
@@ -146,21 +129,16 @@ def joined(named: Iterable[NamedCards]) -> NamedCards:
     )
 
 
-def named_card(
-    name: Sequence[str],
-    memory_gib: float | None = None,
-    count: int = 1,
-    *,
-    laptop: bool = False,
+def cards_meant(
+    several: Sequence[Card], typed: str, memory_gib: float | None, count: int
 ) -> NamedCards:
-    """So many of the GPU of that name. Raises `UnknownGpuError` or `PartOfMachineError`."""
-    several = matches(tuple(name), laptop=laptop)
-    if not several:
-        raise unknown_gpu(name)
+    """So many of one of the GPUs that what was typed can mean, with that memory (None: the usual
+    one). Raises `UnknownGpuError` or `PartOfMachineError`.
+    """
     if all(card.unified for card in several):
         cards = _inside_processor(several)
     else:
-        cards = _choose_size(several, " ".join(name), memory_gib)
+        cards = _choose_size(several, typed, memory_gib)
     label = f"{count}x {cards.label}" if count > 1 else cards.label
     return cards.replace(accelerators=cards.accelerators * count, label=label)
 
@@ -168,14 +146,15 @@ def named_card(
 def _inside_processor(several: Sequence[Card]) -> NamedCards:
     """The first of them that processors have in them. Raises `PartOfMachineError` where none is."""
     for card in several:
-        if card.integrated:
-            accelerator = Accelerator(
-                vendor=vendor_of(card.name), name=card.name, unified=True
-            )
-            source = f"{card.label}: part of a processor, so its memory is the RAM"
-            return NamedCards(
-                accelerators=(accelerator,), label=card.label, source=source
-            )
+        if not card.integrated:
+            continue
+        vendor = vendor_of(card.name)
+        accelerator = Accelerator(vendor=vendor, name=card.name, unified=True)
+        return NamedCards(
+            accelerators=(accelerator,),
+            label=card.label,
+            source=f"{card.label}: part of a processor, so its memory is the RAM",
+        )
     raise bad_name("gpu_of_machine", several[0].label)
 
 

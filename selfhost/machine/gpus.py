@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
-from typing import NamedTuple
+from functools import cache, cached_property, lru_cache
 
 from ..core import units
 from ..core.records import Record, Stated, read_by
@@ -48,12 +47,17 @@ class IntegratedMemory(Stated):
         return cpus.rates_of(self.channels, self.mts, self.bits, self.kinds)
 
 
-class OtherMemory(Stated):
+class PeakRate(Stated):
+    """The peak of a GPU's memory in GB/s, and the key of its source."""
+
+    gb_per_s: float
+    source: str
+
+
+class OtherMemory(PeakRate):
     """The memory of a card with the same name and another size."""
 
     memory_gib: float
-    gb_per_s: float
-    source: str
 
 
 class DriverMemory(Stated):
@@ -89,6 +93,11 @@ class GpuRow(Stated):
     kernel_driver: str | None = None
     driver: tuple[DriverMemory, ...] = read_by(kind=DriverMemory, default=())
 
+    @cached_property
+    def word_set(self) -> frozenset[str]:
+        """The words that a name of it must have."""
+        return frozenset(self.words.split())
+
     def is_sold_with_about(self, gib: float) -> bool:
         """Whether it is sold with that memory, or a tenth more or less."""
         return any(abs(size - gib) < 0.1 * size for size in self.memory_gib)
@@ -99,15 +108,8 @@ class GpuRow(Stated):
             return None
         for other in self.other:
             if other.memory_gib == gib:
-                return PeakRate(gb_per_s=other.gb_per_s, source=other.source)
+                return other
         return PeakRate(gb_per_s=self.gb_per_s, source=self.source)
-
-
-class PeakRate(Record):
-    """The peak of a GPU's memory in GB/s, and the key of its source."""
-
-    gb_per_s: float
-    source: str
 
 
 class _Generation(Stated):
@@ -244,22 +246,6 @@ def small_devices() -> SmallDevices:
     return _table().small
 
 
-class _WordsOfRow(NamedTuple):
-    """A row with the words that a name must have."""
-
-    words: frozenset[str]
-    row: GpuRow
-
-
-@cache
-def _words_of_rows() -> Sequence[_WordsOfRow]:
-    words_of_rows: list[_WordsOfRow] = []
-    for row in card_rows():
-        words = frozenset(row.words.split())
-        words_of_rows.append(_WordsOfRow(words, row))
-    return words_of_rows
-
-
 @lru_cache(maxsize=256)
 def _rows_called(name: str) -> Sequence[GpuRow]:
     """The rows whose words the name has, those with the most words first."""
@@ -271,14 +257,14 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     words = frozenset(same.get(word, word) for word in typed)
     # words that make another GPU of one: `ti`, `laptop`
     variants = words.intersection(_table().variants)
-    matching: list[_WordsOfRow] = []
-    for entry in _words_of_rows():
-        if entry.row.numberless and has_number:
+    matching: list[GpuRow] = []
+    for row in card_rows():
+        if row.numberless and has_number:
             continue
-        if entry.words <= words and variants <= entry.words:
-            matching.append(entry)
-    matching.sort(key=lambda entry: -len(entry.words))
-    return [entry.row for entry in matching]
+        if variants <= row.word_set <= words:
+            matching.append(row)
+    matching.sort(key=lambda row: -len(row.word_set))
+    return matching
 
 
 @lru_cache(maxsize=256)

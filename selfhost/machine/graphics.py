@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.records import Record
 from . import cpus
-from .cards import Card, NamedCards, matches, named_card, not_sold_so
+from .cards import Card, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
 from .phrases import Phrase, Run
 from .processors import two_readings
 from .words import (
@@ -144,7 +144,7 @@ class _Mention(Record):
 
     def _cards(self, gib: float | None, count: int) -> NamedCards:
         """So many of the GPUs with that memory (None: the usual one)."""
-        return named_card(self.words, gib, count, laptop=self.around.is_laptop)
+        return cards_meant(self.meant, " ".join(self.words), gib, count)
 
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the one behind the place `end`, else the one before the name.
@@ -163,7 +163,7 @@ class _Mention(Record):
             return _CardSize()
         if kind == "vram" or self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
-        if f"{gib:g}gb" in self.first.named - self.first.words:
+        if f"{gib:g}gb" in self.first.named - self.first.word_set:
             return _CardSize(places=(at,))
         if self.phrase.is_of_gpus:
             raise not_sold_so(self.meant, gib)
@@ -310,5 +310,5 @@ def _refuse_unknown_card(phrase: Phrase) -> None:
         if not fits(words.shape.card, number):
             continue
         line = spelled(word).split()[:1]
-        if not words.cards.isdisjoint(line):
-            named_card([word, number])
+        if not words.cards.isdisjoint(line) and not matches((word, number)):
+            raise unknown_gpu((word, number))

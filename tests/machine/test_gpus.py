@@ -277,7 +277,11 @@ def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: Card) -> None:
 def test_a_variant_is_never_taken_for_the_plain_card(card: Card, variant: str) -> None:
     """4090 Laptop is no 4090, and 4070 Ti no 4070."""
     words = words_of(variant)
-    if words & card.named or not words or any(words & called for called in card.called):
+    if (
+        words & card.named
+        or not words
+        or any(words & called for called in card.nicknames)
+    ):
         return
     try:
         names = {
