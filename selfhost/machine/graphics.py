@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..core.records import Record
 from . import cpus
 from .cards import Card, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
-from .phrases import Phrase, Run
+from .phrases import Found, Phrase, Run
 from .processors import two_readings
 from .words import (
     BREAK,
@@ -27,11 +27,10 @@ _STEP_OF_RAM_GIB = 4
 _MOST_ODD_RAM_GIB = 6
 
 
-class FoundCards(Record):
-    """GPUs in the order of their names, and the places of the words that name them."""
+class FoundCards(Found):
+    """GPUs in the order of their names."""
 
     cards: Sequence[NamedCards]
-    places: frozenset[int]
 
 
 class Around(Record):
@@ -44,11 +43,6 @@ class Around(Record):
     has_chip: bool = False
     is_laptop: bool = False
 
-    @property
-    def lacks_processor(self) -> bool:
-        """Whether nothing names a processor, and no chip of Apple's is in place of one."""
-        return not (self.has_processor or self.has_chip)
-
     def meant_by(self, words: Sequence[str]) -> Sequence[Card]:
         """The GPUs that these words can mean in such a machine."""
         return matches(tuple(words), laptop=self.is_laptop)
@@ -57,11 +51,10 @@ class Around(Record):
 _UNKNOWN_MACHINE = Around()
 
 
-class _CardSize(Record):
+class _CardSize(Found):
     """A size beside the name of a card; None where it is none of the card's own."""
 
     memory_gib: float | None = None
-    places: Sequence[int] = ()
 
 
 class _Mention(Record):
@@ -114,7 +107,7 @@ class _Mention(Record):
         number = self.run.name
         if not number.isdecimal() or self.phrase.is_of_gpus:
             return False
-        if not self.around.lacks_processor:
+        if self.around.has_processor or self.around.has_chip:
             return False
         processors = cpus.names_of_number(number, beside_gpu=True)
         if not processors:
@@ -128,7 +121,7 @@ class _Mention(Record):
         """The GPUs with the size and count beside the name, and the places of all these words; no
         GPU where it is the one in the processor that was named.
         """
-        places = frozenset(self.run.places)
+        places = [*self.run.places]
         if self.is_unified:
             if self.around.has_processor and not self.first.integrated:
                 return FoundCards(cards=(), places=places)
@@ -138,9 +131,8 @@ class _Mention(Record):
         size = self._size(run.end)
         count = self.phrase.after(size).count_beside(run)
         cards = self._cards(size.memory_gib, count.number)
-        return FoundCards(
-            cards=(cards,), places=places.union(size.places, count.places)
-        )
+        places += [*size.places, *count.places]
+        return FoundCards(cards=(cards,), places=places)
 
     def _cards(self, gib: float | None, count: int) -> NamedCards:
         """So many of the GPUs with that memory (None: the usual one)."""
@@ -178,7 +170,11 @@ class _Mention(Record):
         """
         at = self.run.start - 1
         if not self.around.has_processor:
-            self._refuse_modules(self.phrase.free_word(at))
+            word = self.phrase.free_word(at)
+            modules = _MODULES.fullmatch(word)
+            if modules is not None and self.is_sold_with(float(modules[1])):
+                text = self.phrase.text
+                raise bad_name("modules", text, word=word, card=self.first.label)
         elif not self.phrase.without((at,)).has_memory:
             return _CardSize()
         gib = self.phrase.memory_gib(at)
@@ -186,21 +182,11 @@ class _Mention(Record):
             return _CardSize(memory_gib=gib, places=(at,))
         return _CardSize()
 
-    def _refuse_modules(self, word: str) -> None:
-        """Refuse modules of RAM of a size that the card behind them is sold with."""
-        modules = _MODULES.fullmatch(word)
-        if modules is None:
-            return
-        if self.is_sold_with(float(modules[1])):
-            text = self.phrase.text
-            raise bad_name("modules", text, word=word, card=self.first.label)
-
 
 def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     """All GPUs that the free words name, by the longest names. Raises `UnknownGpuError`."""
+    free_before = phrase.free
     cards_at: dict[int, NamedCards] = {}
-    inside: set[str] = set()
-    claimed: frozenset[int] = frozenset()
     for run in phrase.runs():
         if not phrase.is_free(run):
             continue
@@ -210,17 +196,13 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
         if mention.is_processor(has_cards=bool(cards_at)):
             continue
         found = mention.with_line().found()
-        claimed = claimed.union(found.places)
         phrase = phrase.after(found)
         for cards in found.cards:
             # the GPU in a processor counts once
-            if cards.label in inside:
-                continue
-            cards_at[run.start] = cards
-            if cards.is_unified:
-                inside.add(cards.label)
+            if not cards.is_unified or cards not in cards_at.values():
+                cards_at[run.start] = cards
     in_order = [cards_at[place] for place in sorted(cards_at)]
-    return FoundCards(cards=in_order, places=claimed)
+    return FoundCards(cards=in_order, places=free_before.keys() - phrase.free.keys())
 
 
 def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:

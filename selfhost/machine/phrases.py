@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..core.records import Record
 from .cpus import MAKERS
@@ -31,18 +30,16 @@ class Run(NamedTuple):
         return " ".join(self.words)
 
 
-class Found(Protocol):
+class Found(Record):
     """What a matcher found, with the places of its words."""
 
-    @property
-    def places(self) -> Collection[int]: ...
+    places: Collection[int] = ()
 
 
-class Count(Record):
+class Count(Found):
     """A number of things, and where `2x` or `x2` states it; one where no word does."""
 
     number: int = 1
-    places: Sequence[int] = ()
 
 
 class Phrase(NamedTuple):
@@ -79,11 +76,11 @@ class Phrase(NamedTuple):
         """The words that are free, in order."""
         return list(self.free.values())
 
-    def says(self, words: AbstractSet[str]) -> bool:
+    def says(self, words: frozenset[str]) -> bool:
         """Whether the text has one of these words, claimed or not."""
         return not words.isdisjoint(self.words)
 
-    def leaves(self, words: AbstractSet[str]) -> bool:
+    def leaves(self, words: frozenset[str]) -> bool:
         """Whether one of these words is free."""
         return not words.isdisjoint(self.free.values())
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from . import cpus
 from .cards import matches
-from .phrases import Phrase, Run
+from .phrases import Found, Phrase, Run
 from .words import NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 
 _MODULES = re.compile(r"\d{1,2}x\d+gb", re.ASCII)
@@ -24,14 +23,13 @@ _LONGEST_NUMBER = 3
 _ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
 
 
-class FoundProcessor(NamedTuple):
-    """A processor, `2x epyc 7742` for two, and the places of its words. `is_laptop`: only laptops
-    have it, as far as the description tells.
+class FoundProcessor(Found):
+    """A processor, `2x epyc 7742` for two. `is_laptop`: only laptops have it, as far as the
+    description tells.
     """
 
     name: str
     is_laptop: bool
-    places: frozenset[int]
 
 
 def find_processor(phrase: Phrase) -> FoundProcessor | None:
@@ -48,23 +46,21 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
         if found is None:
             found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
-            found = _named_again(phrase, found, run)
+            # the same again, or another
+            first = found.name
+            if run.words[-1] not in first:
+                text = phrase.text
+                raise bad_name("two_processors", text, first=first, second=run.name)
+            found = found.replace(places=[*found.places, *run.places])
         phrase = phrase.after(found)
     return found
-
-
-def _named_again(phrase: Phrase, found: FoundProcessor, run: Run) -> FoundProcessor:
-    """The same processor, with the places of these words, too; refused where they name another."""
-    if run.words[-1] not in found.name:
-        raise bad_name("two_processors", phrase.text, first=found.name, second=run.name)
-    return found._replace(places=found.places.union(run.places))
 
 
 def _is_processor(run: Run) -> bool:
     """Whether the words name a series, and each of them is needed."""
     if not _is_of_class(run.words[0]):
         return False
-    if not _may_be_a_name(run):
+    if not all(map(_may_be_of_name, run.words)):
         return False
     series = cpus.processor_of(run.name)
     if series is None:
@@ -85,11 +81,6 @@ def _is_of_class(word: str) -> bool:
     return cpus.class_of(word) is not cpus.UNKNOWN_CLASS
 
 
-def _may_be_a_name(run: Run) -> bool:
-    """Whether all words of the run can be in a processor's name."""
-    return all(map(_may_be_of_name, run.words))
-
-
 def _may_be_of_name(word: str) -> bool:
     """Whether a processor's name can have this word: no size, no rate, nothing of a GPU's name."""
     if is_size(word):
@@ -105,18 +96,16 @@ def _may_be_of_name(word: str) -> bool:
 
 def _found(phrase: Phrase, run: Run, name: str) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
-    places = frozenset(run.places)
     series = cpus.processor_of(name)
-    if series is None:
-        is_laptop = _is_mobile(phrase, name)
-    elif series.kind == "server":
-        is_laptop = False
-    else:
-        return FoundProcessor(name, _is_mobile(phrase, name), places)
-    count = phrase.without(places).count_beside(run)
-    if count.number > 1:
-        name = f"{count.number}x {name}"
-    return FoundProcessor(name, is_laptop, places.union(count.places))
+    is_server = series is not None and series.kind == "server"
+    is_laptop = _is_mobile(phrase, name) and not is_server
+    places = [*run.places]
+    if is_server or series is None:
+        count = phrase.without(places).count_beside(run)
+        places += count.places
+        if count.number > 1:
+            name = f"{count.number}x {name}"
+    return FoundProcessor(name=name, is_laptop=is_laptop, places=places)
 
 
 def _is_mobile(phrase: Phrase, name: str) -> bool:
@@ -134,7 +123,7 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
     for run in phrase.runs(_LONGEST_NUMBER):
         if not beside_gpu and matches(tuple(run.words)):
             continue
-        if not _may_be_a_name(run):
+        if not all(map(_may_be_of_name, run.words)):
             continue
         names = cpus.names_of_number(run.name, beside_gpu=beside_gpu)
         if len(names) > 1:
@@ -176,16 +165,13 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
         for place in (run.end, at - 1):
             generation = _GENERATION.fullmatch(phrase.free_word(place))
             if generation is not None:
-                name = f"{run.name} {_ordinal(generation[1])} gen"
+                number = generation[1]
+                ordinal = _ORDINALS.get(number, f"{number}th")
+                name = f"{run.name} {ordinal} gen"
                 found = _found(phrase.without((place,)), run, name)
-                return found._replace(places=found.places | {place})
+                return found.replace(places=[*found.places, place])
         return _found(phrase, run, run.name)
     return None
-
-
-def _ordinal(number: str) -> str:
-    """`8th` of 8."""
-    return _ORDINALS.get(number, f"{number}th")
 
 
 def _kind_from(phrase: Phrase, start: int) -> Run:

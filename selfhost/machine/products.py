@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from ..core.records import Record, Stated, read_by
+from ..core.records import Stated, read_by
 from ..core.tables import large_record
 from .cpus import Chip, SoldMac
+from .phrases import Found
 from .words import bad_name, vocabulary
 
 # words that may stand between those of a name
@@ -59,11 +60,10 @@ class _ProductTable(Stated):
     sources: Mapping[str, str]
 
 
-class FoundProduct(Record):
+class FoundProduct(Found):
     """A product, and the places of the words that name it."""
 
     product: Product
-    places: frozenset[int]
 
 
 @cache
@@ -94,7 +94,7 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         return None
     named = {*found.words.split(), *found.also.split()}
     places = [place for place, word in enumerate(texts) if word in named]
-    return FoundProduct(product=found, places=frozenset(places))
+    return FoundProduct(product=found, places=places)
 
 
 def _is_named(name: Sequence[str], beside: Sequence[str], texts: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from ..core.records import Record, shortened
 from . import cpus, gpus
 from .cards import MOST_CARDS, NamedCards, joined, unknown_gpu
 from .graphics import Around, choose_cards, find_cards
-from .phrases import Phrase
+from .phrases import Found, Phrase
 from .processors import FoundProcessor, find_kind, find_number, find_processor
 from .products import Product, find_product
 from .words import (
@@ -55,8 +55,8 @@ _MOST_GIB_OF_CLIENTS = 256
 _MOST_COMPUTERS = 16
 
 
-class Setting(NamedTuple):
-    """What words say of a machine as a whole; `places` are those of the words.
+class Setting(Found):
+    """What words say of a machine as a whole.
 
     `is_line`: a line of computers with several processors. `has_no_card`: there is no GPU beside
     the processor, `has_no_gpu`: none at all.
@@ -69,21 +69,19 @@ class Setting(NamedTuple):
     is_line: bool = False
     has_no_card: bool = False
     has_no_gpu: bool = False
-    places: Sequence[int] = ()
 
     def of_mac(self) -> Setting:
         """The same of a Mac: no guest of another system has the GPU in its chip."""
-        return self._replace(has_no_gpu=self.has_no_gpu or self.scope != "host")
+        return self.replace(has_no_gpu=self.has_no_gpu or self.scope != "host")
 
 
-class FoundMac(Record):
+class FoundMac(Found):
     """A Mac by its chip."""
 
     chip: cpus.Chip
-    places: Sequence[int]
 
 
-class FoundMemory(Record):
+class FoundMemory(Found):
     """The memory that is told, in GiB; None where none is.
 
     `numbers`: cores, threads, vcpus, mts, channels, sticks and gen, by these words.
@@ -93,15 +91,13 @@ class FoundMemory(Record):
     vram_gib: float | None
     ram_kind: str | None
     numbers: Mapping[str, int]
-    places: Sequence[int]
 
 
-class FoundMaker(Record):
+class FoundMaker(Found):
     """What is said of a GPU that has no name: its maker, and perhaps that it is one."""
 
     name: str | None
     says_gpu: bool
-    places: Sequence[int]
 
 
 class Description(Record):
