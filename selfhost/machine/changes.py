@@ -409,7 +409,7 @@ def planned(machine: Machine) -> Machine:
         stated = machine.instruction_sets
         facts["instruction_sets"] = with_implied(stated, machine.architecture)
     else:
-        guess = assumed_sets(machine.system, machine.architecture, machine.cpu_model)
+        guess = assumed_sets(machine)
         if guess is not None:
             facts["instruction_sets"] = guess.sets
             sources["instruction_sets"] = f"assumed: {guess.why}"

@@ -13,7 +13,7 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
-from .record import Accelerator, FactValues, Machine
+from .record import Accelerator, Machine
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
@@ -273,11 +273,13 @@ def facts_of(name: str) -> GpuRow:
     the row with more words counts; a row that leaves a key out takes nothing away. `name` is the
     whole name that the GPU's driver gives; empty where no row fits.
     """
-    facts: FactValues = {"name": "", "words": "", "source": ""}
+    nothing = {"name": "", "words": "", "source": "", **GpuRow._defaults}
+    facts = dict(nothing)
     # the row with the most words last, so that it overrides the others
     for row in reversed(_rows_called(name)):
-        for key, value in row.__getstate__().items():
-            if key not in GpuRow._defaults or value != GpuRow._defaults[key]:
+        for key, default in nothing.items():
+            value = getattr(row, key)
+            if value != default:
                 facts[key] = value
     return GpuRow(**facts)
 

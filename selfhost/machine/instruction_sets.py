@@ -4,12 +4,12 @@ a processor whose sets are not known. The table is `specs/common/instruction_set
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.records import Record, Stated, read_by
 from ..core.tables import shipped_record
 from . import cpus
+from .record import Machine
 
 
 class LeastSets(Stated):
@@ -42,11 +42,12 @@ def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ..
     architecture has.
     """
     table = instruction_sets()
+    baseline = table.baseline.get(architecture or "", ())
     # a dict stands for a set that keeps its order
-    found = dict.fromkeys([*sets, *table.baseline.get(architecture or "", ())])
-    waiting = deque(found)
+    found = dict.fromkeys([*sets, *baseline])
+    waiting = list(found)
     while waiting:
-        for implied in table.implied.get(waiting.popleft(), ()):
+        for implied in table.implied.get(waiting.pop(0), ()):
             if implied not in found:
                 found[implied] = None
                 waiting.append(implied)
@@ -84,12 +85,11 @@ class AssumedSets(Record):
     why: str
 
 
-def assumed_sets(
-    system: str | None, architecture: str | None, cpu_model: str | None
-) -> AssumedSets | None:
-    """What a processor of that class has; None where nothing tells."""
+def assumed_sets(machine: Machine) -> AssumedSets | None:
+    """What the processors of such machines have; None where nothing tells."""
     table = instruction_sets()
-    name = cpu_model or ""
+    architecture = machine.architecture
+    name = machine.cpu_model or ""
     is_series_known = cpus.processor_of(name) is not None
     least = cpus.class_of(name).least_vectors
     if least is not None and not is_series_known:
@@ -97,7 +97,7 @@ def assumed_sets(
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
     # some systems run on fewer processors of an architecture than others
-    for key in (f"{system}-{architecture}", architecture or ""):
+    for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)
         if sets is not None:
             why = f"what nearly every {architecture} processor has"

@@ -59,10 +59,11 @@ class Profile(Record):
 
     def holds(self, words: Iterable[str]) -> bool:
         """Whether its name, kind, title, processor or GPUs hold every word."""
-        texts = [self.name, self.kind, self.title, self.machine.cpu_model or ""]
-        texts += [card.name for card in self.machine.accelerators or ()]
+        machine = self.machine
+        texts = [self.name, self.kind, self.title, machine.cpu_model or ""]
+        texts += [card.name for card in machine.cards]
         all_texts = "  ".join(map(canonical, texts))
-        return all(canonical(word) in all_texts for word in words)
+        return all(word in all_texts for word in map(canonical, words))
 
 
 class RunnerLabel(Stated):
@@ -173,18 +174,20 @@ def _bytes_of(gb: float | None) -> int | None:
 
 @cache
 def _rows() -> Mapping[str, MachineRow]:
-    rows = rows_in(shipped_store())
-    if other_catalogue() is None:
-        # a test holds the values against their fields
-        return {name: unchecked_record(MachineRow, row) for name, row in rows.items()}
-    checked: dict[str, MachineRow] = {}
-    for name, row in rows.items():
-        path = os.path.join(shipped_store().folder, "machines", f"{name}.toml")
-        document = Document(path, row)
-        checked[name] = document.root.as_record(MachineRow)
+    store = shipped_store()
+    is_checked = other_catalogue() is None
+    rows: dict[str, MachineRow] = {}
+    for name, values in rows_in(store).items():
+        if is_checked:
+            # a test holds the values against their fields
+            rows[name] = unchecked_record(MachineRow, values)
+            continue
+        file = os.path.join(store.folder, "machines", f"{name}.toml")
+        document = Document(file, values)
+        rows[name] = document.root.as_record(MachineRow)
         if not document.ok:
             raise MachineFileError(document.problems)
-    return checked
+    return rows
 
 
 def rows_in(store: Store) -> TomlRow:
@@ -271,18 +274,16 @@ def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profil
     wanted = set(cards)
     found: list[str] = []
     for name, row in _rows().items():
-        if not name.startswith(first_word):
-            continue
-        if wanted == {card.name for card in row.accelerators}:
+        names_of_cards = {card.name for card in row.accelerators}
+        if name.startswith(first_word) and names_of_cards == wanted:
             found.append(name)
     return _ordered(found)
 
 
 def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
     """The profiles of these names, by kind and memory."""
-    profiles = [load(name) for name in profile_names]
-    profiles.sort(key=_place_in_lists)
-    return tuple(profiles)
+    profiles = map(load, profile_names)
+    return tuple(sorted(profiles, key=_place_in_lists))
 
 
 def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
@@ -293,7 +294,7 @@ def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
 def size_of(machine: Machine) -> tuple[int, float]:
     """What machines are ordered by: the bytes of RAM and of GPUs together, then cores."""
     total = machine.memory_limit_bytes or 0
-    for card in machine.accelerators or ():
+    for card in machine.cards:
         if not card.unified:
             total += card.memory_total_bytes or 0
     return total, machine.cpu_cores_usable or 0.0
@@ -311,16 +312,13 @@ def load(name: str) -> Profile:
     sources["memory_total_bytes"] = f"{origin}: {row.source}"
     if row.bandwidth_basis is not None:
         sources[BANDWIDTH] = f"{origin}: {row.bandwidth_basis}"
-    assumed: tuple[str, ...] = ()
-    if BANDWIDTH not in sources:
-        # without a figure the pace rests on what machines of this class have
-        assumed = (BANDWIDTH,)
     machine = Machine(
         **facts,
         name=name,
         scope="vm" if row.kind in _GUESTS else "host",
         confidence=row.confidence,
-        assumed=assumed,
+        # without a figure the pace rests on what machines of this class have
+        assumed=() if BANDWIDTH in sources else (BANDWIDTH,),
         sources=sources,
         unread=(_DISKS_TO_CHOOSE,) if row.kind in _WITHOUT_DISKS else (),
     )
@@ -346,11 +344,14 @@ def planned_machine(
 ) -> Machine:
     """A machine to plan for, of facts from one source; those that are `assumed` say so."""
     memory_bytes = round(memory_gib * units.GIB)
-    facts = {**facts, **dict.fromkeys(MEMORY_FACTS, memory_bytes)}
-    facts = {fact: value for fact, value in facts.items() if value is not None}
-    sources = dict.fromkeys(facts, source)
-    for fact in sources.keys() & {*assumed}:
-        sources[fact] = f"{source}: assumed, as most such machines have it"
+    facts = facts | dict.fromkeys(MEMORY_FACTS, memory_bytes)
+    sources: dict[str, str] = {}
+    for fact, value in facts.items():
+        if value is None:
+            continue
+        sources[fact] = source
+        if fact in assumed:
+            sources[fact] += ": assumed, as most such machines have it"
     machine = Machine(
         **facts,
         name=name,

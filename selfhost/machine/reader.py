@@ -23,17 +23,12 @@ def read(
 ) -> Machine:
     """See `Machine.read`."""
     expect_type("root", root, (str, os.PathLike, type(None)))
-    if root is None:
-        machine = _this_machine()
-        return _measured(machine, brief=False) if measure else machine
-    if os.path.abspath(root) == os.path.abspath("/"):
-        # it is this machine, and no tree is measured
-        return _this_machine()
-    return _read_tree(os.fsdecode(root))
-
-
-def _this_machine() -> Machine:
-    return read_machine().replace(is_this_one=True)
+    if root is not None and os.path.abspath(root) != os.path.abspath("/"):
+        return _read_tree(os.fsdecode(root))
+    machine = read_machine().replace(is_this_one=True)
+    if measure:
+        return _measured(machine, brief=False)
+    return machine
 
 
 def _read_tree(folder: str) -> Machine:
@@ -137,21 +132,18 @@ def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
     for fact in FACTS:
         if fact not in told:
             facts.put(fact, None, why=why_missing)
-    values = dict(facts.values)
-    values["sources"] = facts.sources
-    values["unread"] = tuple([facts.unread[fact] for fact in sorted(facts.unread)])
+    unread = [facts.unread[fact] for fact in sorted(facts.unread)]
+    values = {**facts.values, "sources": facts.sources, "unread": tuple(unread)}
     every_mask = masks(host)
-    shown_values = {name: masked(value, every_mask) for name, value in values.items()}
-    return Machine(**shown_values)
+    for name, value in values.items():
+        values[name] = masked(value, every_mask)
+    return Machine(**values)
 
 
 def _hidden_machine(why: str, read_at: str | None) -> Machine:
     """A machine of which the system shows nothing: every fact is unread, for the reason `why`."""
-    hidden = list(FACTS)
-    if read_at is not None:
-        hidden.remove("read_at")
     unread: list[Unread] = []
-    for fact in hidden:
+    for fact in FACTS:
         unread.append(Unread(fact=fact, reason=why, remedy="name it by --machine"))
     return Machine(
         read_at=read_at,
