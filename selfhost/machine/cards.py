@@ -26,7 +26,7 @@ from .gpus import (
     why_unserved,
 )
 from .record import Accelerator
-from .words import COUNT, SIZE, bad_name, spelled, spelled_out, vocabulary
+from .words import bad_name, count_in, is_size, spelled, spelled_out, vocabulary
 
 MOST_CARDS = 64
 # names of which one is asked for, at most
@@ -54,7 +54,10 @@ class Card(GpuRow):
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
         unsaid = vocabulary().unsaid
-        said = [word for word in self.name.split() if word.lower() not in unsaid]
+        said: list[str] = []
+        for word in self.name.split():
+            if word.lower() not in unsaid:
+                said.append(word)
         return " ".join(said) or self.name
 
     def label_with(self, memory_gib: float) -> str:
@@ -73,7 +76,8 @@ class Card(GpuRow):
         """Whether these words name it, or several GPUs of which it is one."""
         if typed in self.nicknames:
             return True
-        return typed <= self.named and self.telling - vocabulary().forms <= typed
+        needed = self.telling - vocabulary().forms
+        return needed <= typed <= self.named
 
 
 class NamedCards(Record):
@@ -170,6 +174,11 @@ class _SizedCard(NamedTuple):
     card: Card
 
     @property
+    def memory(self) -> tuple[float, float]:
+        """The size and the peak, by which two forms of one name differ."""
+        return self.memory_gib, self.gb_per_s
+
+    @property
     def label(self) -> str:
         """The name of the GPU with that memory."""
         return self.card.label_with(self.memory_gib)
@@ -185,10 +194,11 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
             if memory_gib not in (None, size, size * card.devices):
                 continue
             peak = peak_rate_of(card.name, size)
-            if peak is not None:
-                is_unusual = card.usual_gib not in (None, size)
-                option = _SizedCard(is_unusual, size, peak.gb_per_s, peak.source, card)
-                sized.append(option)
+            if peak is None:
+                continue
+            is_unusual = card.usual_gib not in (None, size)
+            option = _SizedCard(is_unusual, size, peak.gb_per_s, peak.source, card)
+            sized.append(option)
     # without the key of the source and the card
     return sorted(sized, key=lambda option: option[:3])
 
@@ -224,8 +234,7 @@ def _other_readings(
     """A note of what else the name can mean, in the order of size; none where it means one."""
     others: dict[str, None] = {}
     for option in options:
-        is_alike = option.memory_gib == chosen.memory_gib
-        if not is_alike or option.gb_per_s != chosen.gb_per_s:
+        if option.memory != chosen.memory:
             others[f'"{option.label}"'] = None
     if not others:
         return ()
@@ -245,14 +254,14 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
         if several:
             return several
     same = vocabulary().same
-    idle = vocabulary().gpu_idle
-    for spelling in spelled_out(spelled(" ".join(name)).lower()):
+    text = spelled(" ".join(name)).lower()
+    for spelling in spelled_out(text):
         words = frozenset(same.get(word, word) for word in words_of(spelling))
-        typed = words - idle
-        if not typed:
-            continue
-        with_a_word = min((_cards_by_word().get(word, ()) for word in typed), key=len)
-        meant = [card for card in with_a_word if card.can_be(typed)]
+        typed = words - vocabulary().gpu_idle
+        # the fewest cards with one of the words are the quickest to look through
+        with_a_word = [_cards_by_word().get(word, ()) for word in typed]
+        fewest = min(with_a_word, key=len, default=())
+        meant = [card for card in fewest if card.can_be(typed)]
         if meant:
             return tuple(_most_told(meant, typed))
     return ()
@@ -286,7 +295,7 @@ def _names_near(text: str) -> list[str]:
     """Labels of cards that have all these words, else of those that are spelled alike."""
     words: set[str] = set()
     for word in text.lower().split():
-        if not SIZE.fullmatch(word) and not COUNT.fullmatch(word):
+        if not is_size(word) and count_in(word) is None:
             words.add(word)
     labels: list[str] = []
     near: dict[str, None] = {}
@@ -303,8 +312,10 @@ def _names_near(text: str) -> list[str]:
 
 def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
     """The error for a size that none of the cards is sold with."""
-    card = several[0]
-    sizes = {size for other in several for size in other.memory_gib}
-    sold = " or ".join(f"{size:g}" for size in sorted(sizes))
-    near = [card.label_with(size) for size in card.memory_gib]
-    return bad_name("gpu_size", card.label, near, gib=f"{memory_gib:g}", sold=sold)
+    sizes: set[float] = set()
+    for card in several:
+        sizes.update(card.memory_gib)
+    sold = " or ".join([f"{size:g}" for size in sorted(sizes)])
+    first = several[0]
+    near = map(first.label_with, first.memory_gib)
+    return bad_name("gpu_size", first.label, near, gib=f"{memory_gib:g}", sold=sold)

@@ -65,8 +65,10 @@ class NamedRow(Stated):
             return None
         if not self.models:
             return len(wanted), 0
-        signs = [_signs_in(shape) for shape in self.models if _fits_any(shape, words)]
-        return (len(wanted), -min(signs)) if signs else None
+        fitting = [shape for shape in self.models if _fits_any(shape, words)]
+        if not fitting:
+            return None
+        return len(wanted), -min(map(_signs_in, fitting))
 
 
 class SeriesRow(NamedRow):
@@ -201,10 +203,6 @@ class _GuestRow(Stated):
             return False
         return core in self.core
 
-    def ends(self, column: int) -> Ends:
-        """What guests with the count of cores of a column read."""
-        return self.low[column], self.likely[column], self.high[column]
-
 
 class _NumberRow(Stated):
     """A row of `number`: the words before a number of that shape, and what must stand beside."""
@@ -265,16 +263,17 @@ def rates_of(
     rates nearest to the usual one, which stands where no kinds are named. `mts` are the slowest,
     the usual and the fastest rate in MT/s.
     """
-    bytes_per_mts = channels * bits / 8 * units.MB
-    least, usual, most = [bytes_per_mts * rate for rate in mts]
-    rates: list[float] = []
+    least, usual, most = mts
+    nearest: list[int] = []
     for kind in kinds:
         slow, fast = _table().ram[kind]
-        nearest = min(max(usual, slow * bytes_per_mts), fast * bytes_per_mts)
-        rates.append(max(least, min(nearest, most)))
-    if not rates:
-        rates.append(usual)
-    return Rates(least, min(rates), usual, max(rates), most)
+        of_kind = max(slow, min(usual, fast))
+        nearest.append(max(least, min(of_kind, most)))
+    if not nearest:
+        nearest.append(usual)
+    bytes_per_mts = channels * bits / 8 * units.MB
+    rates = (least, min(nearest), usual, max(nearest), most)
+    return Rates(*[rate * bytes_per_mts for rate in rates])
 
 
 def ram_rates(kind: str) -> Sequence[int] | None:
@@ -290,17 +289,6 @@ def share_of(kind: str, most_mts: float = inf) -> Share:
     raise KeyError(kind)
 
 
-def _columns_around(counts: Sequence[int], cores: float) -> tuple[int, int]:
-    """The places in `guest_cores` of the counts next to a number of cores: twice the same place for
-    a count of the table, and for a number outside of it.
-    """
-    last = len(counts) - 1
-    above = min(bisect_left(counts, cores), last)
-    if above == 0 or counts[above] <= cores:
-        return above, above
-    return above - 1, above
-
-
 @lru_cache(maxsize=256)
 def guests_with(
     core: str, *, is_amd: bool | None, cores: float
@@ -314,15 +302,29 @@ def guests_with(
     if not rows or cores > counts[-1] * 2**0.5:
         return None
     columns = _columns_around(counts, cores)
-    seen: list[Ends] = []
+    lows: list[float] = []
+    likely: list[float] = []
+    highs: list[float] = []
     types = 0
     for row in rows:
-        seen += map(row.ends, columns)
-        types += max(row.types[column] for column in columns)
-    lows, likely, highs = zip(*seen, strict=True)
+        lows += row.low[columns]
+        likely += row.likely[columns]
+        highs += row.high[columns]
+        types += max(row.types[columns])
     scale = units.GB * min(1.0, cores / counts[0])
-    usual = scale * prod(likely) ** (1 / len(likely))
-    return (scale * min(lows), usual, scale * max(highs)), types
+    usual = prod(likely) ** (1 / len(likely))
+    return (scale * min(lows), scale * usual, scale * max(highs)), types
+
+
+def _columns_around(counts: Sequence[int], cores: float) -> slice:
+    """The places in `guest_cores` of the counts next to a number of cores: one place for a count of
+    the table, and for a number outside of it.
+    """
+    last = len(counts) - 1
+    above = min(bisect_left(counts, cores), last)
+    is_between = above > 0 and cores < counts[above]
+    first = above - 1 if is_between else above
+    return slice(first, above + 1)
 
 
 class Processor(Record):
@@ -479,11 +481,16 @@ def names_a_kind_alone(words: Words) -> bool:
     """Whether words tell a kind of processor and nothing more: `core i9`, `dual xeon gold`. A maker
     alone, `intel`, is no kind.
     """
-    silent = {*_table().beside_kind, *MAKERS}
-    telling = {word for word in words - silent if count_of(word) == 1}
+    words = words - {*MAKERS}
+    telling: set[str] = set()
+    for word in words - {*_table().beside_kind}:
+        if count_of(word) == 1:
+            telling.add(word)
     # `xeon gold` has only words that stand beside others, of which `xeon` tells a class
-    kind = class_of(" ".join(telling or words - {*MAKERS}))
-    return kind is not UNKNOWN_CLASS and telling.issubset(kind.words)
+    kind = class_of(" ".join(telling or words))
+    if kind is UNKNOWN_CLASS:
+        return False
+    return telling.issubset(kind.words)
 
 
 def number_words() -> Mapping[str, int]:
@@ -562,17 +569,18 @@ def cores_of(name: str) -> Cores | None:
     """
     series = processor_of(name)
     count = count_of(name)
-    if series is not None:
-        row = _count_row(series, words_of(name))
-        if row is not None:
-            threads = row.threads or series.threads
-            return cores_from(row.cores, row.performance, threads=threads, count=count)
-        if series.cores:
-            fewest = max(1, round(_FEWEST_SHARE * series.cores))
-            usual = max(1, round(_USUAL_SHARE * series.cores))
-            cores = (fewest, usual, series.cores)
-            return cores_from(cores, threads=series.threads, count=count)
-    return cores_of_class(class_of(name), count)
+    if series is None:
+        return cores_of_class(class_of(name), count)
+    row = _count_row(series, words_of(name))
+    if row is not None:
+        threads = row.threads or series.threads
+        return cores_from(row.cores, row.performance, threads=threads, count=count)
+    if series.cores == 0:
+        return cores_of_class(class_of(name), count)
+    fewest = max(1, round(_FEWEST_SHARE * series.cores))
+    usual = max(1, round(_USUAL_SHARE * series.cores))
+    cores = (fewest, usual, series.cores)
+    return cores_from(cores, threads=series.threads, count=count)
 
 
 def cores_of_class(around: CpuClass, count: int = 1) -> Cores | None:

@@ -251,10 +251,9 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     """The rows whose words the name has, those with the most words first."""
     if re.fullmatch(_VGPU, name):
         return ()
-    typed = words_of(name)
-    has_number = any(map(str.isdecimal, "".join(typed)))
     same = _table().same
-    words = frozenset(same.get(word, word) for word in typed)
+    words = frozenset(same.get(word, word) for word in words_of(name))
+    has_number = re.search(r"\d", name) is not None
     # words that make another GPU of one: `ti`, `laptop`
     variants = words.intersection(_table().variants)
     matching: list[GpuRow] = []
@@ -314,11 +313,15 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     memory_gib = memory_bytes / units.GIB
     peaks: list[float] = []
     for row in card_rows():
-        if row.unified or not row.is_sold_with_about(memory_gib):
+        if row.unified or row.gb_per_s is None:
             continue
-        if row.gb_per_s is not None and vendor in (UNKNOWN, vendor_of(row.name)):
+        if not row.is_sold_with_about(memory_gib):
+            continue
+        if vendor in (UNKNOWN, vendor_of(row.name)):
             peaks.append(row.gb_per_s)
-    return (min(peaks), max(peaks)) if peaks else None
+    if not peaks:
+        return None
+    return min(peaks), max(peaks)
 
 
 def driver_memory_bytes(name: str, sold_gb: float) -> int:
@@ -453,14 +456,18 @@ def _series_around(gpu: str) -> cpus.Processor | None:
 
 def computer_of(machine: Machine) -> Computer | None:
     """The computer that its cards tell; None where these may be a server's."""
-    cards = [card for card in machine.cards if not card.unified]
-    names = [facts_of(card.name).name or card.name for card in cards]
+    names: list[str] = []
+    for card in machine.cards:
+        if not card.unified:
+            facts = facts_of(card.name)
+            names.append(facts.name or card.name)
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
-    if names:
-        for row in _table().computer:
-            if row.takes(names, memory_gib):
-                return row
-    return _table().unnamed if "cpu_model" in machine.assumed else None
+    for row in _table().computer:
+        if names and row.takes(names, memory_gib):
+            return row
+    if "cpu_model" in machine.assumed:
+        return _table().unnamed
+    return None
 
 
 def cores_in(machine: Machine) -> cpus.Cores | None:
@@ -526,7 +533,7 @@ def why_unserved(name: str) -> str | None:
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
-    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
+    words = words_of(name)
     for maker in _table().maker:
         if not words.isdisjoint(maker.words):
             return maker.id
