@@ -143,8 +143,10 @@ def cards_meant(
         cards = _inside_processor(several)
     else:
         cards = _choose_size(several, typed, memory_gib)
-    label = f"{count}x {cards.label}" if count > 1 else cards.label
-    return cards.replace(accelerators=cards.accelerators * count, label=label)
+    if count == 1:
+        return cards
+    accelerators = cards.accelerators * count
+    return cards.replace(accelerators=accelerators, label=f"{count}x {cards.label}")
 
 
 def _inside_processor(several: Sequence[Card]) -> NamedCards:
@@ -212,7 +214,9 @@ def _choose_size(
         raise not_sold_so(several, memory_gib or 0)
     chosen = options[0]
     card = chosen.card
-    label = card.label if len(card.memory_gib) == 1 else chosen.label
+    label = chosen.label
+    if len(card.memory_gib) == 1:
+        label = card.label
     accelerator = Accelerator(
         vendor=vendor_of(card.name),
         name=card.name,
@@ -238,7 +242,9 @@ def _other_readings(
             others[f'"{option.label}"'] = None
     if not others:
         return ()
-    which = "the usual one" if chosen.card.usual_gib else "the smallest"
+    which = "the smallest"
+    if chosen.card.usual_gib:
+        which = "the usual one"
     names = " or ".join(others)
     judged = f'"{typed}" is judged as {chosen.label}, {which}'
     return (f"{judged}; otherwise name {names}.",)
@@ -287,7 +293,9 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     if clause is not None:
         return bad_name("unserved_gpu", text, clause=clause)
     near = _names_near(spelled(text))
-    meant = f"did you mean {', '.join(near)}? Otherwise " if near else ""
+    meant = ""
+    if near:
+        meant = f"did you mean {', '.join(near)}? Otherwise "
     return bad_name("gpu", text, near, meant=meant)
 
 

@@ -71,7 +71,9 @@ def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
 def _disk_size(text: str) -> int:
     """Bytes that are free on a disk; none of a full one."""
     # a full disk is something to ask about
-    return 0 if parse_size(text) == 0 else _size(text, record.MAX_DISK_BYTES)
+    if parse_size(text) == 0:
+        return 0
+    return _size(text, record.MAX_DISK_BYTES)
 
 
 def _bandwidth(text: str) -> Bandwidth:
@@ -129,7 +131,9 @@ def _gpu_of_size(text: str) -> Accelerator:
         raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")
     size, name, rate = match.groups(default="")
     memory = _size(size)
-    bandwidth = _bandwidth(rate).bytes_per_second if rate else None
+    bandwidth: int | None = None
+    if rate:
+        bandwidth = _bandwidth(rate).bytes_per_second
     name = name.strip() or f"GPU with {units.binary(memory)}"
     fault = fault_of(name, str)
     if fault is not None:
@@ -152,18 +156,25 @@ def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
         return name
     listed = ", ".join(choices)
     near = nearest(name, choices)
-    hint = f"did you mean {near}?" if near else f"write one of {listed}"
+    hint = f"write one of {listed}"
+    if near:
+        hint = f"did you mean {near}?"
     raise ValueError(f"{shortened(typed)!r} is not one of {listed}", hint)
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
     """Names of instruction sets with commas between them; `none` for no set."""
-    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
-    for name in names:
+    names: list[str] = []
+    for typed in text.lower().split(","):
+        name = typed.strip()
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
             example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
             raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
-    return () if names == ("none",) else names
+        if name not in names:
+            names.append(name)
+    if names == ["none"]:
+        return ()
+    return tuple(names)
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
@@ -188,10 +199,10 @@ def value_of(key: str, text: str) -> Any:
         raise ValueError("has no value")
     except ValueError as error:
         message, *remedies = error.args
-        remedy = remedies[0] if remedies else _how_to_write(key)
+        remedies.append(_how_to_write(key))
         # the example of the setting says more than that of a size
         message = message.partition(": write for")[0]
-        raise SettingError([_fault(key, message, remedy)]) from None
+        raise SettingError([_fault(key, message, remedies[0])]) from None
 
 
 def _how_to_write(key: str) -> str:
@@ -215,21 +226,24 @@ def apply(
     if not settings and not named:
         return machine
     read = _read_settings(settings)
-    problems = [*read.problems, *_faults_of_cards(named, are_set="gpu" in read.texts)]
+    are_cards_set = "gpu" in read.texts
+    problems = read.problems + _faults_of_cards(named, are_set=are_cards_set)
     if problems:
         raise SettingError(problems)
     changed = machine
     for key in SETTINGS:
-        if key in read.values:
-            facts = _facts_of_setting(changed, key, read.values[key])
-            changed = changed.stated(facts, read.source_of(key))
+        if key not in read.values:
+            continue
+        facts = _facts_of_setting(changed, key, read.values[key])
+        changed = changed.stated(facts, read.source_of(key))
     if named:
         changed = _with_cards(changed, named, are_disks_set="disk" in read.texts)
-    if named or "gpu" in read.texts:
+    if named or are_cards_set:
         _refuse_cards_on_apple(changed, named)
-    labels = [card.label for card in named]
-    what = ", ".join([*labels, *map(str.strip, settings)])
-    return planned(changed.replace(name=shortened(f"{machine.name} with {what}", 120)))
+    changes = [card.label for card in named]
+    changes += map(str.strip, settings)
+    name = f"{machine.name} with {', '.join(changes)}"
+    return planned(changed.replace(name=shortened(name, 120)))
 
 
 def _with_cards(
@@ -268,21 +282,21 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     if "apple" in words_of(machine.cpu_model or ""):
         is_apple = True
     others: list[Accelerator] = []
-    for card in machine.accelerators or ():
+    for card in machine.cards:
         if card.vendor.lower() == "apple":
             is_apple = True
         else:
             others.append(card)
-    if not is_apple:
-        return
-    if not others:
+    if not is_apple or not others:
         return
     message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
-    example = named[0].label if named else "Ryzen 5 7600 32GB"
-    remedy = f"leave it out, or name a computer that takes cards: --machine '{example}'"
+    takes_cards = "leave it out, or name a computer that takes cards: --machine"
     if named:
-        raise SettingError([Problem(file="--gpu", message=message, remedy=remedy)])
-    raise SettingError([_fault("gpu", message, remedy)])
+        remedy = f"{takes_cards} '{named[0].label}'"
+        problem = Problem(file="--gpu", message=message, remedy=remedy)
+    else:
+        problem = _fault("gpu", message, f"{takes_cards} 'Ryzen 5 7600 32GB'")
+    raise SettingError([problem])
 
 
 class _Settings:
@@ -386,11 +400,13 @@ def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
-    by_purpose = {disk.purpose: disk for disk in disks or ()}
+    all_disks = list(disks or ())
+    purposes = [disk.purpose for disk in all_disks]
     for purpose in PURPOSES:
-        by_purpose.setdefault(purpose, Disk(purpose=purpose, path="the disk"))
+        if purpose not in purposes:
+            all_disks.append(Disk(purpose=purpose, path="the disk"))
     filled: list[Disk] = []
-    for disk in by_purpose.values():
+    for disk in all_disks:
         total = disk.total_bytes
         if total is not None:
             total = max(free, total)
@@ -414,7 +430,9 @@ def planned(machine: Machine) -> Machine:
             facts["instruction_sets"] = guess.sets
             sources["instruction_sets"] = f"assumed: {guess.why}"
             assumed.append("instruction_sets")
-    cores = _cores_of(machine) if machine.cpu_cores_usable is None else None
+    cores: _Cores | None = None
+    if machine.cpu_cores_usable is None:
+        cores = _cores_of(machine)
     if cores is not None:
         facts |= cores.facts
         sources |= dict.fromkeys(cores.facts, cores.why)
@@ -460,9 +478,13 @@ def _cores_of(machine: Machine) -> _Cores | None:
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if memory is None:
         return None
-    count = min(_MOST_ASSUMED_CORES, max(1, memory // _ASSUMED_BYTES_PER_CORE))
-    why = f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory"
-    return _Cores(facts={"cpu_cores_usable": float(count)}, why=why, are_known=False)
+    count = memory // _ASSUMED_BYTES_PER_CORE
+    count = max(1, min(count, _MOST_ASSUMED_CORES))
+    return _Cores(
+        facts={"cpu_cores_usable": float(count)},
+        why=f"assumed: one for each {units.binary(_ASSUMED_BYTES_PER_CORE)} of memory",
+        are_known=False,
+    )
 
 
 def _cores_listed(listed: Cores) -> _Cores:

@@ -98,7 +98,9 @@ class SeriesRow(NamedRow):
         """The row of `share` for a processor with such words in its name."""
         if self.kind is not None:
             return self.kind
-        return "mobile" if self._is_mobile(words) else "client"
+        if self._is_mobile(words):
+            return "mobile"
+        return "client"
 
     def _is_mobile(self, words: Words) -> bool:
         """Whether it is for laptops, by where its memory sits or the letters behind its number."""
@@ -109,8 +111,9 @@ class SeriesRow(NamedRow):
 
     def rates_of(self, words: Words) -> Rates:
         """What the memory of a processor with such words in its name gives."""
-        is_of_kinds = any(_fits_any(shape, words) for shape in self.kinds_of)
-        kinds = self.kinds if is_of_kinds else ()
+        kinds: Sequence[str] = ()
+        if any(_fits_any(shape, words) for shape in self.kinds_of):
+            kinds = self.kinds
         return rates_of(self.channels, self.mts, self.bits, kinds)
 
 
@@ -322,9 +325,9 @@ def _columns_around(counts: Sequence[int], cores: float) -> slice:
     """
     last = len(counts) - 1
     above = min(bisect_left(counts, cores), last)
-    is_between = above > 0 and cores < counts[above]
-    first = above - 1 if is_between else above
-    return slice(first, above + 1)
+    if above > 0 and cores < counts[above]:
+        return slice(above - 1, above + 1)
+    return slice(above, above + 1)
 
 
 class Processor(Record):

@@ -233,7 +233,9 @@ def _planned(computer: _Computer) -> Machine:
 def _judged_as(computer: _Computer, machine: Machine) -> str:
     """The sentence that says what a description means."""
     ram = _ram_words(computer.memory_gib)
-    guessed = ", assumed" if "memory_total_bytes" in machine.assumed else ""
+    guessed = ""
+    if "memory_total_bytes" in machine.assumed:
+        guessed = ", assumed"
     title = machine.name.removesuffix(f" with {ram}")
     return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
 
@@ -299,12 +301,12 @@ def _told_by_product(product: Product) -> _Told:
 
 def _told_by_gpus(about: Description, cards: NamedCards, processor: str) -> _Told:
     """The usual RAM beside GPUs: as much as they have together, and no less than is usual."""
-    accelerators = cards.accelerators or _unnamed_gpu(about)
-    gpu_bytes = sum(card.memory_total_bytes or 0 for card in accelerators)
+    gpu_bytes = 0
+    for card in cards.accelerators or _unnamed_gpu(about):
+        gpu_bytes += card.memory_total_bytes or 0
+    gpu_gib = round(gpu_bytes / units.GIB)
     usual_gib = cpus.class_of(processor).memory_gib
-    return _Told(
-        memory_gib=max(usual_gib, _USUAL_RAM_GIB, round(gpu_bytes / units.GIB))
-    )
+    return _Told(memory_gib=max(usual_gib, _USUAL_RAM_GIB, gpu_gib))
 
 
 def _told_by_series(series: cpus.Processor) -> _Told:
@@ -460,7 +462,9 @@ def _soldered_rate(series: cpus.Processor | None) -> int | None:
     if series is None or series.memory != "soldered":
         return None
     rates = series.bytes_per_second
-    return round(rates.usual) if rates.least == rates.most else None
+    if rates.least != rates.most:
+        return None
+    return round(rates.usual)
 
 
 def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
@@ -505,7 +509,9 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     about = computer.about
     wanted = _names_and_sizes(computer.cards.accelerators)
     card_names = [name for name, _ in wanted]
-    kinds = ("laptop",) if about.is_laptop else ("desktop", "server")
+    kinds = ["desktop", "server"]
+    if about.is_laptop:
+        kinds = ["laptop"]
     for kind in kinds:
         for profile in profiles_with_cards(kind, card_names):
             machine = profile.machine
@@ -541,7 +547,8 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     listed = cpus.cores_of(machine.cpu_model or "")
     if listed is not None and listed.are_known:
         return {}
-    usable = max(about.memory.numbers.get("threads", 0), stated)
+    threads = about.memory.numbers.get("threads", 0)
+    usable = max(threads, stated)
     return {
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": stated,
@@ -555,7 +562,8 @@ def _in_wsl(machine: Machine) -> tuple[Machine, int]:
     facts: FactValues = dict.fromkeys(MEMORY_FACTS, half_bytes)
     machine = machine.stated(facts, "half of the RAM, as WSL has it")
     assumed = (*machine.assumed, *MEMORY_FACTS)
-    return machine.replace(scope="vm", system="linux", assumed=assumed), half_bytes
+    machine = machine.replace(scope="vm", system="linux", assumed=assumed)
+    return machine, half_bytes
 
 
 def _title(computer: _Computer) -> str:
@@ -564,7 +572,9 @@ def _title(computer: _Computer) -> str:
     title = computer.product.title
     names: list[str] = []
     if computer.guest is not None:
-        title = "a container" if about.scope == "container" else "a virtual machine"
+        title = "a virtual machine"
+        if about.scope == "container":
+            title = "a container"
         names.append(units.plural(computer.guest.cores, "processor"))
     elif computer.named_processor is not None:
         names.append(computer.named_processor)
@@ -591,7 +601,8 @@ def _doubts(computer: _Computer) -> list[str]:
     notes = _doubts_of_product(computer)
     notes += _doubts_of_processor(computer)
     if _is_system_open(about):
-        notes.append(_note("system", system=_SYSTEM_NAMES[computer.system]))
+        system = _SYSTEM_NAMES[computer.system]
+        notes.append(_note("system", system=system))
     if about.vram_gib is not None:
         notes.append(_note("vram"))
     elif computer.series is not None and _may_have_gpu(computer):
@@ -599,7 +610,8 @@ def _doubts(computer: _Computer) -> list[str]:
         if graphics:
             notes.append(_note("graphics", graphics=graphics))
     if about.chip is not None and about.cards:
-        notes.append(_note("card", card=about.cards[0].label))
+        card = about.cards[0].label
+        notes.append(_note("card", card=card))
     if computer.ram_gib is None and len(sizes) > 1:
         others = [f"{gib:g} GB" for gib in sizes[1:]]
         notes.append(_note("sizes", sizes=others))
@@ -648,8 +660,9 @@ def _doubts_of_processor(computer: _Computer) -> list[str]:
 
 def _ram_words(gib: float) -> str:
     """`16 GB of RAM`, as it is sold; `15.5 GiB of RAM`, which a system tells that kept some."""
-    unit = "GB" if gib == int(gib) else "GiB"
-    return f"{gib:,g} {unit} of RAM"
+    if gib == int(gib):
+        return f"{gib:,g} GB of RAM"
+    return f"{gib:,g} GiB of RAM"
 
 
 class _StatedRam(Record):
@@ -677,7 +690,8 @@ class _StatedRam(Record):
         if self.channels is not None:
             channels = min(channels, self.channels)
         if self.sticks is not None and series.bits == 64:
-            channels = min(channels, max(1, self.sticks // processors))
+            sticks = max(1, self.sticks // processors)
+            channels = min(channels, sticks)
         return channels
 
     def rate_mts(self, series: cpus.Processor) -> int | None:
@@ -698,7 +712,9 @@ class _StatedRam(Record):
             rate = max(slowest, min(rate_of_kind, fastest))
         if not _LEAST_OF_SLOWEST * slowest <= rate <= _MOST_OF_FASTEST * fastest:
             return None
-        return min(rate, fastest) if series.kind == "server" else rate
+        if series.kind == "server":
+            return min(rate, fastest)
+        return rate
 
     def how_known(self, series: cpus.Processor, channels: int) -> str | None:
         """How the bandwidth is known: with its rate assumed, or its channels taken to be filled;
@@ -711,8 +727,9 @@ class _StatedRam(Record):
         # of two channels one may be empty
         if channels != 2 or self.kind.startswith("lp"):
             return None
-        is_count_stated = self.sticks is not None or self.channels is not None
-        return None if is_count_stated else FILLED_ASSUMED
+        if self.sticks is None and self.channels is None:
+            return FILLED_ASSUMED
+        return None
 
 
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
@@ -731,7 +748,8 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     rate = None if series is None else ram.rate_mts(series)
     if series is None or rate is None:
         return machine, f"Ignored {ram.name}: the processor does not support it."
-    channels = ram.channels_of(series, cpus.count_of(machine.cpu_model or ""))
+    processors = cpus.count_of(machine.cpu_model or "")
+    channels = ram.channels_of(series, processors)
     bandwidth = channels * series.bits // 8 * rate * units.MB
     what = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
     facts: FactValues = {

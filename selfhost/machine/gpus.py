@@ -297,7 +297,9 @@ def peak_rate_of(name: str, memory_gib: float | None = None) -> PeakRate | None:
 def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
     """As `peak_rate_of`, without the source."""
     peak = peak_rate_of(name, memory_gib)
-    return None if peak is None else peak.gb_per_s
+    if peak is None:
+        return None
+    return peak.gb_per_s
 
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
@@ -386,7 +388,9 @@ def cycles_per_second(name: str) -> float | None:
     """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
     chip = cpus.chip_of(words_of(name))
     if chip is not None and chip.tflops is not None:
-        flops = _FLOPS_OF_MATRIX_CORE if chip.neural else _FLOPS_OF_CORE
+        flops = _FLOPS_OF_CORE
+        if chip.neural:
+            flops = _FLOPS_OF_MATRIX_CORE
         return chip.tflops * 1e12 / flops
     part = _part_of(name)
     processors = part.facts.processors
@@ -408,7 +412,9 @@ def peak_flops(name: str, capability: str | None) -> float | None:
         chip = cpus.chip_of(words_of(name))
         if chip is not None:
             tflops = chip.tflops
-    return None if tflops is None else tflops * 1e12 * part.share
+    if tflops is None:
+        return None
+    return tflops * 1e12 * part.share
 
 
 def _flops_of_processor(name: str, capability: str | None) -> int | None:
@@ -512,8 +518,8 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
     # others write no numbers
     if not all(map(str.isdecimal, numbers)):
         return False
-    needed = least.split(".")
-    return [*map(int, numbers)] >= [*map(int, needed)]
+    needed = list(map(int, least.split(".")))
+    return list(map(int, numbers)) >= needed
 
 
 def has_hbm(name: str) -> bool:

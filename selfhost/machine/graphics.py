@@ -98,7 +98,8 @@ class _Mention(Record):
         words = (*self.around.line.split(), *self.words)
         if not matches(words):
             return self
-        return self.replace(words=words, meant=self.around.meant_by(words))
+        meant = self.around.meant_by(words)
+        return self.replace(words=words, meant=meant)
 
     def is_processor(self, *, has_cards: bool) -> bool:
         """Whether it is a processor's bare number, as behind a GPU (`has_cards`: one was named
@@ -125,7 +126,8 @@ class _Mention(Record):
         if self.is_unified:
             if self.around.has_processor and not self.first.integrated:
                 return FoundCards(cards=(), places=places)
-            return FoundCards(cards=(self._cards(None, 1),), places=places)
+            cards = self._cards(None, 1)
+            return FoundCards(cards=(cards,), places=places)
         # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
         run = self.phrase.with_fillers(self.run)
         size = self._size(run.end)
@@ -136,7 +138,8 @@ class _Mention(Record):
 
     def _cards(self, gib: float | None, count: int) -> NamedCards:
         """So many of the GPUs with that memory (None: the usual one)."""
-        return cards_meant(self.meant, " ".join(self.words), gib, count)
+        typed = " ".join(self.words)
+        return cards_meant(self.meant, typed, gib, count)
 
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the one behind the place `end`, else the one before the name.
@@ -144,23 +147,23 @@ class _Mention(Record):
         """
         if self.is_sold_with(self.size_gib):
             return _CardSize(memory_gib=self.size_gib)
+        phrase = self.phrase
         at = end
-        if self.phrase.word(at) in (BREAK, "vram", "with"):
+        if phrase.word(at) in (BREAK, "vram", "with"):
             at += 1
-        gib = self.phrase.memory_gib(at)
+        gib = phrase.memory_gib(at)
         if not gib:
             return self._size_before()
-        kind = self.phrase.word(at).partition("b")[2]
-        if kind == "ram" and not is_size(self.phrase.word(at + 1)):
+        word = phrase.word(at)
+        if word.endswith("bram") and not is_size(phrase.word(at + 1)):
             return _CardSize()
-        if kind == "vram" or self.is_sold_with(gib):
+        if word.endswith("vram") or self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
-        if f"{gib:g}gb" in self.first.named - self.first.word_set:
+        other_names = self.first.named - self.first.word_set
+        if f"{gib:g}gb" in other_names:
             return _CardSize(places=(at,))
-        if self.phrase.is_of_gpus:
-            raise not_sold_so(self.meant, gib)
-        is_bare = at == end and not kind
-        if is_bare and _is_no_ram(self.phrase, gib):
+        is_bare = at == end and word.endswith("b")
+        if phrase.is_of_gpus or (is_bare and _is_no_ram(phrase, gib)):
             raise not_sold_so(self.meant, gib)
         return _CardSize()
 
@@ -230,7 +233,9 @@ def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
         size_gib=sizes[0] if sizes else None,
         meant=meant,
     )
-    return mention if all(map(mention.has_size, sizes)) else None
+    if not all(map(mention.has_size, sizes)):
+        return None
+    return mention
 
 
 def _has_form_of_name(run: Sequence[str]) -> bool:
@@ -279,8 +284,9 @@ def choose_cards(
         names.append("no GPU")
         is_either = True
     if is_either and len(names) > 1:
+        first = names[0]
         listed = " or ".join(names)
-        raise bad_name("two_gpus", phrase.text, names, names=listed, first=names[0])
+        raise bad_name("two_gpus", phrase.text, names, names=listed, first=first)
     return chosen
 
 

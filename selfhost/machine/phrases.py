@@ -69,7 +69,9 @@ class Phrase(NamedTuple):
 
     def after(self, found: Found | None) -> Phrase:
         """The phrase in which the words of what was found are claimed; None: nothing was."""
-        return self if found is None else self.without(found.places)
+        if found is None:
+            return self
+        return self.without(found.places)
 
     @property
     def left(self) -> Sequence[str]:
@@ -114,9 +116,9 @@ class Phrase(NamedTuple):
     def memory_gib(self, at: int) -> float:
         """The size in GB that stands free at that place; 0 where there is none."""
         size = SIZE.fullmatch(self.free_word(at))
-        if size is None:
+        if size is None or size[2] != "gb":
             return 0.0
-        return float(size[1]) if size[2] == "gb" else 0.0
+        return float(size[1])
 
     @property
     def has_memory(self) -> bool:

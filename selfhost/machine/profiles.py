@@ -79,8 +79,10 @@ class RunnerLabel(Stated):
 
     def note_about(self, typed: str) -> str:
         """What is said where somebody typed one of the labels."""
-        other = "." if self.other is None else f" --machine {self.other}"
-        return f'"{typed}": {self.note}{other}'
+        note = f'"{typed}": {self.note}'
+        if self.other is None:
+            return f"{note}."
+        return f"{note} --machine {self.other}"
 
 
 class RunnerLabels(Stated):
@@ -169,7 +171,9 @@ class MachineRow(Stated):
 
 def _bytes_of(gb: float | None) -> int | None:
     """Bytes of so many GB; None for None."""
-    return None if gb is None else round(gb * units.GB)
+    if gb is None:
+        return None
+    return round(gb * units.GB)
 
 
 @cache
@@ -240,7 +244,9 @@ def unknown_machine(typed: str) -> SelfhostError:
         keys += [key for key in sorted(names_of_key) if wanted in key]
     near = dict.fromkeys(names_of_key[key][-1] for key in keys)
     nearest = list(near)[:3]
-    meant = f"did you mean {', '.join(nearest)}? Otherwise " if nearest else ""
+    meant = ""
+    if nearest:
+        meant = f"did you mean {', '.join(nearest)}? Otherwise "
     return bad_name("machine", typed, nearest, meant=meant)
 
 

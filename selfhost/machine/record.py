@@ -486,7 +486,9 @@ def _refuse_beyond_limits(values: FactValues) -> None:
     """Raise `MachineFileError` for a number beyond what a machine can have."""
     for name, limits in _LIMITS.items():
         value = values[name]
-        fault = None if value is None else fault_of(value, float, **limits)
+        if value is None:
+            continue
+        fault = fault_of(value, float, **limits)
         if fault is not None:
             problem = Problem(file="Machine", key=name, message=fault.message)
             raise MachineFileError([problem])
@@ -551,10 +553,9 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple):
-        return [
-            entry.__getstate__() if isinstance(entry, Record) else entry
-            for entry in value
-        ]
+        return list(map(_plain, value))
+    if isinstance(value, Record):
+        return value.__getstate__()
     return value
 
 

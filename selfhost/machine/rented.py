@@ -182,4 +182,6 @@ def _processors_of(series: _Series, size: str) -> int:
         return series.processors.get(size, 0)
     word = size.lstrip("0123456789")
     count = int(size.removesuffix(word) or 1)
-    return count * _table().sizes.get(word, 0) if word else count
+    if not word:
+        return count
+    return count * _table().sizes.get(word, 0)

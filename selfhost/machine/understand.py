@@ -132,7 +132,9 @@ class Description(Record):
     @property
     def vram_gib(self) -> float | None:
         """Memory of a GPU of which no more is stated, but perhaps its maker."""
-        return None if self.are_gpus_known else self.memory.vram_gib
+        if self.are_gpus_known:
+            return None
+        return self.memory.vram_gib
 
     @property
     def is_processor_told(self) -> bool:
@@ -234,7 +236,9 @@ def _described_by(phrase: Phrase) -> Description:
     phrase = phrase.after(product)
     setting = find_setting(phrase, is_product=product is not None)
     phrase = phrase.after(setting)
-    mac = find_mac(phrase) if product is None else None
+    mac: FoundMac | None = None
+    if product is None:
+        mac = find_mac(phrase)
     phrase = phrase.after(mac)
     if mac is not None:
         setting = setting.of_mac()
@@ -305,7 +309,9 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
         return
     count = len(joined(cards).accelerators)
     # in a description four digits are a processor's: `5800 x`
-    shape = _ANY_COUNT if phrase.is_of_gpus else _LARGE_COUNT
+    shape = _LARGE_COUNT
+    if phrase.is_of_gpus:
+        shape = _ANY_COUNT
     typed = shape.search(" ".join(phrase.left))
     if typed is not None:
         count = int(typed[0].strip("x "))
@@ -354,7 +360,9 @@ def _scope_of(phrase: Phrase) -> str:
     words = vocabulary()
     if phrase.leaves(words.containers):
         return "container"
-    return "vm" if phrase.leaves(words.guests) else "host"
+    if phrase.leaves(words.guests):
+        return "vm"
+    return "host"
 
 
 def _refuse_unjudged(phrase: Phrase, *, is_computer: bool) -> None:

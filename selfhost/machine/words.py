@@ -40,7 +40,9 @@ def is_size(word: str) -> bool:
 
 def count_in(word: str) -> int | None:
     """The number of `2x` or `x2`; None for any other word."""
-    return int(word.strip("x")) if COUNT.fullmatch(word) else None
+    if COUNT.fullmatch(word) is None:
+        return None
+    return int(word.strip("x"))
 
 
 def has_digit(text: str) -> bool:
@@ -280,7 +282,9 @@ def _mib(match: re.Match[str]) -> str:
 def _modules(match: re.Match[str]) -> str:
     """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
     total_gb, count, module_gb = map(int, match.group(1, 2, 3))
-    return f" {count}x{module_gb}gb " if total_gb == count * module_gb else match[0]
+    if total_gb != count * module_gb:
+        return match[0]
+    return f" {count}x{module_gb}gb "
 
 
 _FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
