@@ -127,7 +127,8 @@ class Phrase(NamedTuple):
 
     def with_fillers(self, run: Run) -> Run:
         """The run with what may stand between it and its size or count."""
-        fillers = vocabulary().gpu_idle.union(MAKERS) - {"with", "vram"}
+        fillers = vocabulary().gpu_idle.union(MAKERS)
+        fillers -= {"with", "vram"}
         start = run.start
         end = run.end
         while self.word(start - 1) in fillers:
@@ -141,12 +142,11 @@ class Phrase(NamedTuple):
         end = run.end
         while end not in self.free and is_size(self.word(end)):
             end += 1
-        around = self.with_fillers(self.run(run.start, end))
+        sized = self.run(run.start, end)
+        around = self.with_fillers(sized)
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
-            if number is None:
-                continue
-            if self._is_count_of(around, at):
+            if number is not None and self._is_count_of(around, at):
                 return Count(number=number, places=(at,))
         return Count()
 

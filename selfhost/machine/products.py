@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 
 from ..core.records import Stated, read_by
 from ..core.tables import large_record
@@ -45,6 +45,27 @@ class Product(Stated):
     line: str = ""
     guest: bool = False
 
+    @cached_property
+    def name(self) -> list[str]:
+        """The words of its name."""
+        return self.words.split()
+
+    def is_named_in(self, texts: Sequence[str]) -> bool:
+        """Whether these words hold those of its name: in that order with only fillers between
+        them, or in any order where one of them is a year.
+        """
+        name = self.name
+        if not set(name).issubset(texts):
+            return False
+        for word in name:
+            if re.fullmatch(r"20\d\d", word):
+                return True
+        between = _BETWEEN.union(self.also.split(), vocabulary().idle)
+        plain = " ".join(
+            [word for word in texts if word in name or word not in between]
+        )
+        return f" {' '.join(name)} " in f" {plain} "
+
     @property
     def source_text(self) -> str:
         """Where its figures are from."""
@@ -72,40 +93,26 @@ def _table() -> _ProductTable:
 
 
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
-    """The product whose name holds the most words, `9` also as `gen 9`.
-
-    They stand in that order with nothing but fillers between them, or in any order where one of
-    them is a year. Raises `UnknownMachineError` where the name can be several products.
+    """The product whose name holds the most words, `9` also as `gen 9`. Raises
+    `UnknownMachineError` where the name can be several products.
     """
     texts = [word.replace("gen", "") for word in words]
     found: Product | None = None
-    most = 0
     for product in _table().product:
-        name = product.words.split()
-        if len(name) > most and _is_named(name, product.also.split(), texts):
+        if not product.is_named_in(texts):
+            continue
+        if found is None or len(product.name) > len(found.name):
             found = product
-            most = len(name)
-    if most <= 1:
+    if found is None or len(found.name) == 1:
         # a word that is the name of several products alone
         for word, code in _table().refused.items():
             if word in texts:
                 raise bad_name(code, text)
     if found is None:
         return None
-    named = {*found.words.split(), *found.also.split()}
+    named = found.name + found.also.split()
     places = [place for place, word in enumerate(texts) if word in named]
     return FoundProduct(product=found, places=places)
-
-
-def _is_named(name: Sequence[str], beside: Sequence[str], texts: Sequence[str]) -> bool:
-    """Whether texts hold the words of a name; `beside` are words that say nothing beside it."""
-    if not all(word in texts for word in name):
-        return False
-    if any(re.fullmatch(r"20\d\d", word) for word in name):
-        return True
-    between = _BETWEEN.union(beside, vocabulary().idle)
-    plain = [word for word in texts if word in name or word not in between]
-    return f" {' '.join(name)} " in f" {' '.join(plain)} "
 
 
 def mac_with(chip: Chip, mac: SoldMac, ram_gib: float | None) -> Product:

@@ -224,11 +224,14 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
     names_of_key: dict[str, list[str]] = {}
     for name in names():
         rest = name.partition("-")[2]
+        kind = rest.partition("-")[0]
         # `desktop 8gb` describes a computer, not `docker-desktop-8gb`
-        if rest.partition("-")[0] not in KINDS:
-            names_of_key.setdefault(canonical(rest), []).append(name)
-    names_of_key.pop("", None)
-    return names_of_key | {canonical(name): [name] for name in names()}
+        if rest and kind not in KINDS:
+            several = names_of_key.setdefault(canonical(rest), [])
+            several.append(name)
+    for name in names():
+        names_of_key[canonical(name)] = [name]
+    return names_of_key
 
 
 def unknown_machine(typed: str) -> SelfhostError:
@@ -237,12 +240,15 @@ def unknown_machine(typed: str) -> SelfhostError:
     names_of_key = _names_by_spelling()
     several = names_of_key.get(wanted, ())
     if several:
-        return bad_name("several", typed, several, names=", ".join(several))
+        listed = ", ".join(several)
+        return bad_name("several", typed, several, names=listed)
     keys: list[str] = []
     if len(wanted) > 2:
         keys += all_near(wanted, list(names_of_key))
         keys += [key for key in sorted(names_of_key) if wanted in key]
-    near = dict.fromkeys(names_of_key[key][-1] for key in keys)
+    near: dict[str, None] = {}
+    for key in keys:
+        near[names_of_key[key][-1]] = None
     nearest = list(near)[:3]
     meant = ""
     if nearest:

@@ -251,8 +251,7 @@ class Machine(ShownRecord):
         if values["system"]:
             values["system"] = normal_system(values["system"])
         if values["instruction_sets"]:
-            sets = values["instruction_sets"]
-            values["instruction_sets"] = _linux_names(sets, values["architecture"])
+            values["instruction_sets"] = _linux_sets(values)
         if values[BANDWIDTH] is None:
             values.update(dict.fromkeys(_WHERE_KNOWN))
         values["unread"] = _explained(values)
@@ -313,7 +312,7 @@ class Machine(ShownRecord):
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
+        from ..core.files import Unreadable, parse_json, read_file, text_of
 
         expect_type("path", path, (str, os.PathLike))
         file = shown(os.fsdecode(path)) or "machine"
@@ -321,11 +320,7 @@ class Machine(ShownRecord):
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
             return cls.from_json(parse_json(text_of(content)), file)
         except Unreadable as error:
-            problem = error.problem(file, WRITE_ONE)
-            if error.kind == LARGE:
-                message = f"{problem.message}: a machine record takes a few kilobytes"
-                problem = problem.replace(message=message)
-            raise MachineFileError([problem]) from None
+            raise MachineFileError([error.problem(file, WRITE_ONE)]) from None
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
@@ -494,11 +489,14 @@ def _refuse_beyond_limits(values: FactValues) -> None:
             raise MachineFileError([problem])
 
 
-def _linux_names(sets: tuple[str, ...], architecture: str | None) -> tuple[str, ...]:
-    """Instruction sets as Linux calls them on that architecture, each once."""
-    names = platforms().instruction_sets.get(architecture or "", {})
-    linux_names = [names.get(name.lower(), name) for name in sets]
-    return tuple(dict.fromkeys(linux_names))
+def _linux_sets(values: FactValues) -> tuple[str, ...]:
+    """The instruction sets as Linux calls them on that architecture, each once."""
+    names = platforms().instruction_sets.get(values["architecture"], {})
+    sets: dict[str, None] = {}
+    for name in values["instruction_sets"]:
+        linux_name = names.get(name.lower(), name)
+        sets[linux_name] = None
+    return tuple(sets)
 
 
 def _explained(values: FactValues) -> tuple[Unread, ...]:
@@ -525,8 +523,9 @@ def _missing_facts(values: FactValues) -> dict[str, bool]:
         is_missing[f"{fact}.free_bytes"] = disk.free_bytes is None
         is_missing[f"{fact}.writable"] = disk.writable is None
     for name, part in _EXPLAINED_PARTS:
-        if values[name] is not None:
-            part_values = [getattr(entry, part) for entry in values[name]]
+        entries = values[name]
+        if entries is not None:
+            part_values = [getattr(entry, part) for entry in entries]
             is_missing[f"{name}.{part}"] = None in part_values
     return is_missing
 

@@ -96,8 +96,6 @@ def rented(text: str) -> tuple[Machine, str] | None:
 def has_unlisted_gpu(text: str) -> bool:
     """Whether this is a type with a GPU, or a part of one, that no row tells."""
     plain = without_provider(text).lower()
-    if len(plain) > _MOST_LETTERS:
-        return False
     return re.fullmatch(_table().unlisted, plain, re.ASCII) is not None
 
 

@@ -163,9 +163,11 @@ class Description(Record):
 
 def read_description(text: str) -> Description:
     """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
-    zero = re.search(vocabulary().shape.zero, text.lower(), re.ASCII)
+    shape = vocabulary().shape.zero
+    zero = re.search(shape, text.lower(), re.ASCII)
     if zero is not None:
-        raise bad_name("zero", text, size=repr(zero[0].strip()))
+        size = zero[0].strip()
+        raise bad_name("zero", text, size=repr(size))
     try:
         _refuse_part_of_gpu(text)
         phrase = Phrase.of(text.strip())
@@ -187,12 +189,14 @@ def cards_named(text: str) -> NamedCards:
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Of several cards that a
     name can mean the smallest and slowest is taken, of sizes the usual. Raises `UnknownGpuError`.
     """
-    if text.strip().lower() in ("none", "no gpu"):
+    typed = text.strip()
+    if typed.lower() in ("none", "no gpu"):
         return NamedCards(accelerators=(), label="no GPU", source="--gpu none")
     if len(text) > _MOST_LETTERS:
         raise bad_name("no_gpu_name", text)
     _refuse_part_of_gpu(text)
-    phrase = Phrase.of(re.sub("[()]", " ", text), is_of_gpus=True)
+    plain = re.sub("[()]", " ", text)
+    phrase = Phrase.of(plain, is_of_gpus=True)
     found = find_cards(phrase)
     phrase = phrase.after(found)
     _refuse_many(found.cards, phrase)
@@ -205,7 +209,7 @@ def cards_named(text: str) -> NamedCards:
         raise bad_name("no_gpu_name", text)
     together = joined(found.cards)
     memory_source = gpus.source_called("memory")
-    origin = f'--gpu "{text.strip()}"; memory from {memory_source}'
+    origin = f'--gpu "{typed}"; memory from {memory_source}'
     return together.replace(source=f"{origin}; {together.source}")
 
 
@@ -220,14 +224,16 @@ def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
 
 def _refuse_part_of_gpu(text: str) -> None:
     """Raise `UnknownGpuError` for an instance of MIG and for a vGPU."""
-    part = re.search(vocabulary().shape.gpu_part, text, re.ASCII)
+    shape = vocabulary().shape.gpu_part
+    part = re.search(shape, text, re.ASCII)
     if part is None:
         return
     # the first group is of an instance, the second of a vGPU
     typed, mig_gib, vgpu_gib = part.group(0, 1, 2)
-    name = f"MIG {typed}" if mig_gib else typed
-    gib = int(mig_gib or vgpu_gib)
-    raise bad_name("gpu_part", typed, gib=gib, name=shortened(name))
+    name = shortened(typed)
+    if mig_gib:
+        name = shortened(f"MIG {typed}")
+    raise bad_name("gpu_part", typed, gib=int(mig_gib or vgpu_gib), name=name)
 
 
 def _described_by(phrase: Phrase) -> Description:
@@ -312,7 +318,8 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     shape = _LARGE_COUNT
     if phrase.is_of_gpus:
         shape = _ANY_COUNT
-    typed = shape.search(" ".join(phrase.left))
+    left = " ".join(phrase.left)
+    typed = shape.search(left)
     if typed is not None:
         count = int(typed[0].strip("x "))
     if count > MOST_CARDS:
@@ -386,7 +393,8 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     is_mac = phrase.leaves(words.macs)
     places = _chip_places(phrase)
     if places:
-        chips = _chips_called([phrase.free[at] for at in places])
+        name = " ".join(["apple", *[phrase.free[at] for at in places]])
+        chips = [chip for chip in cpus.mac_chips() if chip.words == name]
     elif is_mac:
         chips = _chips_of_macs(phrase)
     else:
@@ -417,12 +425,6 @@ def _chip_places(phrase: Phrase) -> list[int]:
             return [at, at + 1]
         return [at]
     return []
-
-
-def _chips_called(words: Sequence[str]) -> list[cpus.Chip]:
-    """The chips of Macs with that name, without `apple`."""
-    name = " ".join(["apple", *words])
-    return [chip for chip in cpus.mac_chips() if chip.words == name]
 
 
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
@@ -516,9 +518,9 @@ def find_memory(
 
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
     """The error for sizes of which each can be the RAM's."""
-    texts = [f"{size:g}" for size in sorted(sizes)]
-    listed = " and ".join(f"{text} GB" for text in texts)
-    return bad_name("two_sizes", phrase.text, sizes=listed, largest=texts[-1])
+    listed = " and ".join([f"{size:g} GB" for size in sorted(sizes)])
+    largest = f"{max(sizes):g}"
+    return bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
 
 
 def find_maker(phrase: Phrase) -> FoundMaker:

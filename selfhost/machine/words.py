@@ -198,10 +198,12 @@ def bad_name(
     """The error for what was typed, by its code in `refused` of words.toml, with these values."""
     refusal = vocabulary().refused[code]
     plain = shortened(text)
-    values |= {"text": repr(plain), "plain": plain}
-    error = _ERRORS[refusal.error]
+    values["plain"] = plain
+    values["text"] = repr(plain)
     message = fill(refusal.message, values)
-    return error(message, nearest=list(nearest), remedy=fill(refusal.remedy, values))
+    remedy = fill(refusal.remedy, values)
+    error = _ERRORS[refusal.error]
+    return error(message, nearest=list(nearest), remedy=remedy)
 
 
 def tokens(text: str) -> list[str]:
@@ -209,14 +211,16 @@ def tokens(text: str) -> list[str]:
 
     `2x RTX 3090, 32 GB DDR4` has the words 2x, rtx, 3090, |, 32gbram and ddr4.
     """
-    lines = unicodedata.normalize("NFKC", text).lower().splitlines()
-    plain = f" {BREAK} ".join(lines).replace("\u0307", "")
+    between = f" {BREAK} "
+    plain = unicodedata.normalize("NFKC", text).lower().replace("\u0307", "")
+    plain = between.join(plain.splitlines())
     plain = _rewritten(_translated(plain), vocabulary().rewrite)
-    plain = _BETWEEN_PARTS.sub(f" {BREAK} ", plain)
+    plain = _BETWEEN_PARTS.sub(between, plain)
     same = vocabulary().same
     words: list[str] = []
     for piece in plain.split():
-        for word in _BETWEEN_WORDS.split(piece.strip(".'\"")):
+        piece_words = _BETWEEN_WORDS.split(piece.strip(".'\""))
+        for word in piece_words:
             if word.strip("."):
                 words += same.get(word, word).split()
     return words
@@ -230,7 +234,10 @@ def _translated(text: str) -> str:
 
 @cache
 def _meanings() -> Mapping[str, str]:
-    return {word: row.means for row in vocabulary().spoken for word in row.words}
+    means: dict[str, str] = {}
+    for row in vocabulary().spoken:
+        means |= dict.fromkeys(row.words, row.means)
+    return means
 
 
 @cache
@@ -239,9 +246,12 @@ def _spoken_words() -> re.Pattern[str]:
     inside: list[str] = []
     alone: list[str] = []
     for word in sorted(_meanings(), key=len, reverse=True):
-        kind = inside if _WITHOUT_SPACES.search(word) else alone
-        kind.append(re.escape(word))
-    return re.compile("|".join([*inside, rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)"]))
+        if _WITHOUT_SPACES.search(word):
+            inside.append(re.escape(word))
+        else:
+            alone.append(re.escape(word))
+    inside.append(rf"(?<![^\W\d])(?:{'|'.join(alone)})(?!\w)")
+    return re.compile("|".join(inside))
 
 
 def spelled(text: str) -> str:
