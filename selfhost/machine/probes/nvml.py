@@ -14,7 +14,6 @@ _CLOCK_MEMORY = 2
 _MIG_ENABLED = 1
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
-_MAX_DEVICES = 256
 _TEXT_BYTES = 96
 # what the library says of a GPU, or of an instance of one
 Facts = dict[str, object]
@@ -39,14 +38,15 @@ class Library(ctypes.CDLL):
     def numbers(self, name: str, *values: object, count: int) -> list[int]:
         """The numbers that a function writes, so many of them; none where it refuses."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
-        code = self.call(name, *values, *map(ctypes.byref, cells))
-        return [] if code else [cell.value for cell in cells]
+        places = map(ctypes.byref, cells)
+        if self.call(name, *values, *places):
+            return []
+        return [cell.value for cell in cells]
 
     def number(self, name: str, *values: object) -> int:
         """The one number that a function writes; 0 where it refuses."""
-        cell = ctypes.c_uint(0)
-        code = self.call(name, *values, ctypes.byref(cell))
-        return 0 if code else cell.value
+        numbers = self.numbers(name, *values, count=1)
+        return numbers[0] if numbers else 0
 
 
 def describe(nvml: Library) -> Facts:
@@ -58,54 +58,57 @@ def describe(nvml: Library) -> Facts:
         return {"error": code}
     gpus: list[list[Facts]] = []
     count = nvml.number("nvmlDeviceGetCount_v2")
-    name = "nvmlDeviceGetHandleByIndex_v2"
-    for index in range(min(count, _MAX_DEVICES)):
+    for index in range(count):
+        place = ctypes.c_uint(index)
         handle = ctypes.c_void_p()
-        code = nvml.call(name, ctypes.c_uint(index), ctypes.byref(handle))
+        pointer = ctypes.byref(handle)
+        code = nvml.call("nvmlDeviceGetHandleByIndex_v2", place, pointer)
         gpus.append([{"error": code}] if code else _parts_of(nvml, handle))
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
 def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
     """The GPU, or in MIG mode its instances."""
+    gpu = _device(nvml, handle)
     clock = ctypes.c_uint(_CLOCK_MEMORY)
     capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
-    gpu = {
-        **_device(nvml, handle),
+    chip: Facts = {
         "bus_width_bits": nvml.number("nvmlDeviceGetMemoryBusWidth", handle),
         "memory_clock_mhz": nvml.number("nvmlDeviceGetMaxClockInfo", handle, clock),
         "compute_capability": capability,
     }
     # the mode now, and the one after a restart
     modes = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)
-    if not modes or modes[0] != _MIG_ENABLED:
-        return [gpu]
+    if modes[:1] != [_MIG_ENABLED]:
+        return [gpu | chip]
     instances: list[Facts] = []
     most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle)
     name = "nvmlDeviceGetMigDeviceHandleByIndex"
-    for place in range(min(most, _MAX_DEVICES)):
+    for index in range(most):
+        place = ctypes.c_uint(index)
         instance = ctypes.c_void_p()
-        code = nvml.call(name, handle, ctypes.c_uint(place), ctypes.byref(instance))
+        pointer = ctypes.byref(instance)
         # the numbers of instances may have gaps
-        if code == 0:
-            facts = gpu | _device(nvml, instance)
+        if nvml.call(name, handle, place, pointer) == 0:
+            facts = _device(nvml, instance) | chip
             facts["name"] = facts["name"] or gpu["name"]
-            facts["part_of_bytes"] = gpu["memory_total_bytes"] or 0
+            facts["part_of_bytes"] = gpu.get("memory_total_bytes", 0)
             instances.append(facts)
     return instances
 
 
 def _device(nvml: Library, handle: ctypes.c_void_p) -> Facts:
-    """The name and the memory of a GPU or of an instance."""
+    """The name and the memory of a GPU or of an instance; `error` where the memory is not told."""
+    facts: Facts = {"name": nvml.text("nvmlDeviceGetName", handle)}
     # total, free, used: the first version of the structure, which every driver knows
     cells = (ctypes.c_ulonglong * 3)()
     code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
-    return {
-        "name": nvml.text("nvmlDeviceGetName", handle),
-        "memory_total_bytes": None if code else cells[0],
-        "memory_free_bytes": None if code else cells[1],
-        "error": code or None,
-    }
+    if code:
+        facts["error"] = code
+    else:
+        facts["memory_total_bytes"] = cells[0]
+        facts["memory_free_bytes"] = cells[1]
+    return facts
 
 
 def _prepare() -> list[str]:

@@ -4,7 +4,7 @@ is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
@@ -18,6 +18,7 @@ _UNSEARCHED = "the recorded tree has none of the folders where runtimes are inst
 # variables that name the environment which is in use
 _ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX")
 _PACKAGES = "site-packages"
+_PACKAGE_SUFFIX = ".dist-info"
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
@@ -30,19 +31,22 @@ def read_runtimes(host: Host, facts: Facts) -> None:
         facts.lack(_FACT, _UNSEARCHED)
 
 
-def _was_searched(host: Host, folders: Sequence[str]) -> bool:
+def _was_searched(host: Host, folders: Iterable[str]) -> bool:
     """Whether any place was there to search: a tree without one says nothing of its machine."""
     if host.ask("python_path") is not None:
         return True
     return any(map(host.exists, folders))
 
 
-def _program_folders(host: Host) -> Sequence[str]:
+def _program_folders(host: Host) -> list[str]:
     """The folders of PATH, then the usual ones of this system, each once."""
-    folders = host.env.get("PATH", "").split(host.paths.pathsep)
-    for folder in present_table().folders.get(host.system, ()):
+    path = host.env.get("PATH", "")
+    folders = path.split(host.paths.pathsep)
+    usual_folders = present_table().folders
+    for folder in usual_folders.get(host.system, ()):
         folders.append(_in_home(host, folder))
-    return list(filter(host.is_absolute, dict.fromkeys(folders)))
+    distinct = dict.fromkeys(folders)
+    return list(filter(host.is_absolute, distinct))
 
 
 def _in_home(host: Host, path: str) -> str:
@@ -57,31 +61,30 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
     for path, name in programs.items():
-        if name not in runtimes:
-            runtimes[name] = PresentRuntime(id=name, path=path)
+        runtimes.setdefault(name, PresentRuntime(id=name, path=path))
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
-            first = runtimes.get(package.id)
-            if first is None:
-                runtimes[package.id] = package
-            elif not first.version:
+            first = runtimes.setdefault(package.id, package)
+            if not first.version:
                 runtimes[package.id] = first.replace(version=package.version)
     return [runtimes[name] for name in sorted(runtimes)]
 
 
-def _programs(host: Host, folders: Sequence[str]) -> Mapping[str, str]:
+def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
     """By the paths of the programs that are there, the runtimes that they belong to."""
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    paths: dict[str, str] = {}
+    programs: dict[str, str] = {}
     for folder in folders:
         for command, runtime in table.commands.items():
             path = host.join(folder, command + suffix)
-            paths[path] = runtime
+            if host.is_program(path):
+                programs[path] = runtime
     for program in table.lm_studio.get(host.system, ()):
         path = _in_home(host, program)
-        paths[path] = LM_STUDIO
-    return {path: runtime for path, runtime in paths.items() if host.is_program(path)}
+        if host.is_program(path):
+            programs[path] = LM_STUDIO
+    return programs
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
@@ -93,17 +96,13 @@ def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
         folder = host.parent(host.resolve(program))
         environments.append(host.parent(folder))
     for variable in _ENVIRONMENTS:
-        environment = host.env.get(variable, "")
-        if host.is_absolute(environment):
-            environments.append(environment)
+        environments.append(host.env.get(variable, ""))
     work = host.ask("cwd") or "/"
     environments.append(host.join(work, ".venv"))
     folders: list[str] = []
-    for environment in environments:
+    for environment in filter(host.is_absolute, environments):
         folders += _packages_of(host, environment)
-    python_path = host.ask("python_path")
-    if python_path:
-        folders += python_path
+    folders += host.ask("python_path") or ()
     return folders
 
 
@@ -121,15 +120,12 @@ def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
     """The runtimes of a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
     distributions = present_table().distributions
     for entry in host.listdir(folder):
-        if not entry.endswith(".dist-info"):
+        if not entry.endswith(_PACKAGE_SUFFIX):
             continue
-        name, _, version = entry.removesuffix(".dist-info").partition("-")
-        runtime = distributions.get(_normal_name(name))
+        stem = entry.removesuffix(_PACKAGE_SUFFIX)
+        name, _, version = stem.partition("-")
+        plain_name = name.lower().replace("_", "-")
+        runtime = distributions.get(plain_name)
         if runtime and version:
             path = host.join(folder, entry)
             yield PresentRuntime(id=runtime, path=path, version=version)
-
-
-def _normal_name(name: str) -> str:
-    """A package's name in small letters, with `-` for `_` and `.`."""
-    return name.lower().replace("_", "-").replace(".", "-")
