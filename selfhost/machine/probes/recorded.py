@@ -7,9 +7,8 @@ reaches the record.
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...core.errors import MachineFileError
@@ -35,6 +34,8 @@ _SYSCTL = "sysctl.txt"
 _PARTS = ("proc", "sys", _FACTS, _SYSCTL)
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
+# the check of one key of a file, which notes what is wrong with its value
+Check = Callable[[TomlTable], None]
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 _TEXT = read_by(default=None)
@@ -56,18 +57,14 @@ class RecordedHost(Host):
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
-        fault = _fault_of_tree(self.folder)
-        if fault is not None:
-            raise MachineFileError([fault.problem(folder)])
+        _refuse_other_folders(folder)
         self.facts = self._values_in(folder, _FACTS, _check_facts)
         variables = self._values_in(folder, _VARIABLES, _check_texts)
-        system = normal_system(str(self.facts.get("system") or "linux"))
-        super().__init__(variables, system)
+        system = self.facts.get("system") or "linux"
+        super().__init__(variables, normal_system(system))
         self.facts["sysctl"] = self._sysctl_values()
 
-    def _values_in(
-        self, folder: str, name: str, check: Callable[[TomlTable], None]
-    ) -> dict[str, Any]:
+    def _values_in(self, folder: str, name: str, check: Check) -> dict[str, Any]:
         """The values in a JSON file of the tree, without null, which is no answer; none without
         that file. `MachineFileError` carries its faults, which `check` notes; they name the file as
         one of `folder`, as the person named it.
@@ -75,16 +72,21 @@ class RecordedHost(Host):
         file = os.path.join(folder, name)
         try:
             content = read_file(self.real(name), MAX_READ_BYTES)
+            values = parse_json(text_of(content))
         except (OSError, ValueError) as error:
             fault = fault_at(name, error)
             if fault.kind == MISSING:
                 return {}
-            raise MachineFileError([fault.problem(file)]) from None
-        document = _document(file, content)
-        check(document.root)
+            raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
+        if isinstance(values, dict):
+            document = Document(file, without_null(values))
+            check(document.root)
+        else:
+            document = Document(file, {})
+            document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
         if not document.ok:
             raise MachineFileError(document.problems)
-        return {**document.values}
+        return dict(document.values)
 
     def _sysctl_values(self) -> dict[str, str]:
         """The kernel values in `sysctl.txt`, by name."""
@@ -102,7 +104,7 @@ class RecordedHost(Host):
             plain = os.path.join(self.folder, inner.replace(":", "%3A"))
         place = os.path.realpath(plain)
         if place != self.folder and not place.startswith(self.folder + os.sep):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            raise FileNotFoundError(path)
         return place
 
     def _decoded(self, name: str) -> str:
@@ -117,7 +119,9 @@ class RecordedHost(Host):
 
     def resolve(self, path: str) -> str:
         """`path` made absolute; the links of the machine are not known."""
-        return str(self.paths.normpath(self.join(self.ask("cwd") or "/", path)))
+        folder = self.ask("cwd") or "/"
+        absolute = self.join(folder, path)
+        return str(self.paths.normpath(absolute))
 
     def ask(self, name: str, about: str | None = None) -> Any:
         """What the record says under that name, of the nearest folder upwards that it names."""
@@ -130,34 +134,22 @@ class RecordedHost(Host):
         return answers.get(about)
 
 
-def _fault_of_tree(folder: str) -> Unreadable | None:
-    """Why a folder is no recorded tree, or cannot be seen; None where it is one."""
+def _refuse_other_folders(folder: str) -> None:
+    """Raise `MachineFileError` for a folder that is no recorded tree, or cannot be seen."""
     try:
-        for name in _PARTS:
-            if _is_there(os.path.join(folder, name)):
-                return None
+        names = os.listdir(folder)
     except NotADirectoryError:
         remedy = "name the folder of a recorded tree"
-        return Unreadable("is a file, not a folder", remedy)
-    except PermissionError:
-        reason = "may not be read by this account: permission denied"
-        remedy = "change its permissions, or those of the folder that holds it"
-        return Unreadable(reason, remedy)
+        fault = Unreadable("is a file, not a folder", remedy)
     except (OSError, ValueError) as error:
-        return fault_at(folder, error)
-    if not os.path.exists(folder):
-        return Unreadable("does not exist", _NAME_A_TREE)
-    reason = "holds no recorded machine: neither proc nor sys nor facts.json"
-    return Unreadable(reason, _NAME_A_TREE)
-
-
-def _is_there(path: str) -> bool:
-    """Whether there is a file or folder. `OSError` where this cannot be seen."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
+        fault = fault_at(folder, error)
+    else:
+        if not set(_PARTS).isdisjoint(names):
+            return
+        fault = Unreadable(
+            "holds no recorded machine: neither proc nor sys nor facts.json"
+        )
+    raise MachineFileError([fault.problem(folder, _NAME_A_TREE)])
 
 
 class RecordedSpace(Record):
@@ -213,52 +205,33 @@ class RecordedFacts(Record):
     writable: Mapping[str, bool] = read_by(default={})
 
 
-def _document(file: str, content: bytes) -> Document:
-    """The JSON object of a file as a document. `MachineFileError` for what is no JSON."""
-    try:
-        values = parse_json(text_of(content))
-    except Unreadable as fault:
-        raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
-    if isinstance(values, dict):
-        return Document(file, without_null(values))
-    document = Document(file, {})
-    document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
-    return document
-
-
 def _check_facts(facts: TomlTable) -> None:
     """Note the faults of `facts.json`. Unknown keys are ignored, as those of a machine's record
     are, but for slips of known ones.
     """
     facts.fields(RecordedFacts)
-    _check_part(facts, "memory", RecordedMemory)
-    _check_part(facts, "cores", RecordedCores)
+    for memory in _tables_in(facts, "memory"):
+        memory.fields(RecordedMemory)
+    for cores in _tables_in(facts, "cores"):
+        cores.fields(RecordedCores)
     for adapter in facts.get("display_adapters", TABLES):
         adapter.fields(RecordedAdapter)
-    volumes: Mapping[str, TomlTable] = facts.get("space", "Mapping[str, TomlTable]")
-    for volume in volumes.values():
-        volume.fields(RecordedSpace)
-    for key in ("mounts", "registry"):
-        texts = _part(facts, key)
-        if texts is not None:
-            _check_texts(texts)
-    nvml = _part(facts, "nvml")
-    if nvml is not None:
+    for volumes in _tables_in(facts, "space"):
+        for volume in _tables_in(volumes, *volumes.values):
+            volume.fields(RecordedSpace)
+    for texts in _tables_in(facts, "mounts", "registry"):
+        _check_texts(texts)
+    for nvml in _tables_in(facts, "nvml"):
         _check_nvml(nvml)
     facts.note_slips()
 
 
-def _part(table: TomlTable, key: str) -> TomlTable | None:
-    """The table of that key; None without one. A value that is no table is noted."""
-    part: TomlTable | None = table.get(key, "TomlTable")
-    return part
-
-
-def _check_part(table: TomlTable, key: str, kind: type[Record]) -> None:
-    """Note the faults of the table of that key, if there is one."""
-    part = _part(table, key)
-    if part is not None:
-        part.fields(kind)
+def _tables_in(table: TomlTable, *keys: str) -> Iterator[TomlTable]:
+    """The tables of those keys that are there. A value that is no table is noted."""
+    for key in keys:
+        part = table.get(key, "TomlTable")
+        if part is not None:
+            yield part
 
 
 def _check_texts(table: TomlTable) -> None:

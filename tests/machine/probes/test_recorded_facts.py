@@ -239,15 +239,12 @@ def test_a_folder_that_may_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of another account's folder nobody knows what it holds."""
-    real_stat = os.stat
 
-    def refuse(path: Any, *arguments: Any, **keywords: Any) -> os.stat_result:
-        if str(path).startswith(str(tmp_path)):
-            raise PermissionError(13, "Permission denied")
-        return real_stat(path, *arguments, **keywords)
+    def refuse(path: Any) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(os, "stat", refuse)
-    with pytest.raises(MachineFileError, match="permission denied"):
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(MachineFileError, match="may not be read by this account"):
         Machine.read(root=tmp_path)
 
 
