@@ -11,7 +11,7 @@ from typing import Any
 
 from helpers.paths import MACHINES
 from helpers.written import validate
-from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.host import MAX_READ_BYTES, Host
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.texts import Mount
 from selfhost.machine.record import FACTS, Machine
@@ -94,7 +94,7 @@ class Altered(RecordedHost):
         self.contents = contents
         super().__init__(folder)
 
-    def read_bytes(self, path: str, limit: int) -> bytes:
+    def read_bytes(self, path: str, limit: int = MAX_READ_BYTES) -> bytes:
         content = self.contents.get(self.real(path), ...)
         if content is ...:
             return super().read_bytes(path, limit)

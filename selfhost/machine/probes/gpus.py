@@ -5,7 +5,7 @@ of Linux, Apple's by sysctl, those of Windows from its registry; NVIDIA's in `nv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...core import units
 from ...core.records import Record
@@ -25,10 +25,11 @@ _DRM = "/sys/class/drm"
 _WSL_DEVICE = "/dev/dxg"
 # classes of PCI: displays, and accelerators without one
 _DISPLAYS = ("0x03", "0x1200")
-_AMD_MASKS = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _CUDA_MASK = "CUDA_VISIBLE_DEVICES"
 _FACT = "accelerators"
-_MAX_BYTES = 2**50
+# no GPU has a petabyte: so many decimal digits, or hexadecimal ones
+_SIZE_DIGITS = 15
+_HEXADECIMAL_SIZE = "0x[0-9a-f]{1,12}"
 _REGISTRY = "the registry"
 # `gpu_metrics` begins with its size in two bytes and its revision in one: 2 or 3 of the graphics in
 # a processor, 1 of a card (struct metrics_table_header in kgd_pp_interface.h of Linux)
@@ -72,24 +73,146 @@ def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
     return cards
 
 
-class Displays(Record):
+class _Displays(Record):
     """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
 
     folders: Mapping[str, list[str]]
-    why: str | None = None
+    why: str | None
 
 
-class _Maker(Record):
-    """A maker of GPUs whose drivers tell of them in files."""
+class _Device(Record):
+    """A display device of a maker whose drivers tell of it in files."""
 
-    # as PCI has it
-    number: str
-    # with its article, for a sentence
-    name: str
+    host: Host
+    facts: Facts
+    # in sysfs
+    folder: str
+
+    # the maker, as PCI numbers it, and with its article, for a sentence
+    number = ""
+    maker = ""
     # variables that hide some of its cards from programs
-    masks: tuple[str, ...]
-    # of the folder of a display device
-    read_card: Callable[[Host, Facts, str], Accelerator]
+    masks = tuple[str, ...]()
+
+    def card(self) -> Accelerator:
+        """The GPU that it is."""
+        raise NotImplementedError
+
+    def value(self, file: str) -> str:
+        """The text of one of its files; empty where it has none of that name."""
+        return self.host.read_value(f"{self.folder}/{file}")
+
+    def size(self, file: str) -> int | None:
+        """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
+        word = self.value(file)
+        if re.fullmatch(_HEXADECIMAL_SIZE, word):
+            return int(word, 16) or None
+        return parse_digits(word, _SIZE_DIGITS) or None
+
+    def first_match(self, pattern: str, lists: Iterable[str]) -> re.Match[str] | None:
+        """Where the first of these lists that has it matches; None where none does."""
+        for path in lists:
+            match = re.search(pattern, self.host.read_text(path))
+            if match is not None:
+                return match
+        return None
+
+    def is_handed_over(self) -> bool:
+        """Whether this container was handed one of its files in /dev/dri."""
+        nodes = self.host.listdir(f"{self.folder}/drm")
+        return not set(nodes).isdisjoint(self.host.listdir("/dev/dri"))
+
+
+class _AmdDevice(_Device):
+    """A card of AMD's, or the GPU in a processor."""
+
+    number = _AMD
+    maker = "an AMD"
+    masks = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+
+    def card(self) -> Accelerator:
+        """By the files of its driver."""
+        total = self.size("mem_info_vram_total")
+        used = parse_digits(self.value("mem_info_vram_used"))
+        unified: bool | None = None if total is None else False
+        metrics = self.host.read_bytes(f"{self.folder}/gpu_metrics", 4)
+        if metrics[2:3] in _REVISIONS_INSIDE:
+            # runtimes take one of two pools: what the firmware took out of the RAM for it, or what
+            # it may borrow of the RAM
+            borrowed = self.borrowed_bytes()
+            unified = (total or 0) <= borrowed
+            if unified:
+                total = borrowed or None
+                used = None
+        free = None
+        if total is not None and used is not None:
+            free = max(0, total - used)
+        return Accelerator(
+            vendor="amd",
+            name=self.name(),
+            memory_total_bytes=total,
+            memory_free_bytes=free,
+            unified=unified,
+        )
+
+    def borrowed_bytes(self) -> int:
+        """How much of the RAM it may borrow; 0 where its driver does not say. That can be stated
+        larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66).
+        """
+        stated = self.size("mem_info_gtt_total") or 0
+        ram_bytes: int = self.facts.values.get("memory_total_bytes", stated)
+        return min(stated, ram_bytes)
+
+    def name(self) -> str:
+        """As the board calls itself, else as libdrm lists it by device and revision."""
+        given = self.value("product_name")
+        if given:
+            return given
+        device = self.value("device")
+        if not device:
+            return "AMD GPU"
+        revision = self.value("revision")
+        numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
+        line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
+        match = self.first_match(line, platforms().amd_names)
+        return f"AMD GPU {device}" if match is None else match[1]
+
+
+class _IntelDevice(_Device):
+    """A card of Intel's."""
+
+    number = _INTEL
+    maker = "an Intel"
+
+    def card(self) -> Accelerator:
+        """Its memory is the sum of its tiles, as the driver xe states them; it is unread where one
+        tile's is, and with the driver i915, which lists no tiles.
+        """
+        tiles: list[int | None] = []
+        for name in self.host.listdir(self.folder):
+            if re.fullmatch(r"tile\d+", name):
+                tiles.append(self.size(f"{name}/physical_vram_size_bytes"))
+        sizes = [size for size in tiles if size is not None]
+        total = sum(sizes) if sizes == tiles else 0
+        return Accelerator(
+            vendor="intel",
+            name=self.name(),
+            memory_total_bytes=total or None,
+            unified=False,
+        )
+
+    def name(self) -> str:
+        """As people call it: `Intel Arc B580` of `Battlemage G21 [Arc B580]`."""
+        device = self.value("device")
+        if not device:
+            return "Intel GPU"
+        # in brackets, else the whole title
+        title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
+        row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
+        match = self.first_match(row, platforms().pci_names)
+        if match is None:
+            return "Intel GPU"
+        return f"Intel {match[1] or match[2] or 'GPU'}"
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
@@ -98,9 +221,12 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     # where the bus does not show, the driver's own folders do
     folders = displays.folders or _displays_of_drivers(host)
     found = read_nvidia(host, len(folders.get(_NVIDIA, ())))
-    for maker in _makers():
-        if maker.number in folders:
-            found.append(_cards_of_maker(host, facts, maker, folders[maker.number]))
+    for kind in (_AmdDevice, _IntelDevice):
+        devices: list[_Device] = []
+        for folder in folders.get(kind.number, ()):
+            devices.append(kind(host=host, facts=facts, folder=folder))
+        if devices:
+            found.append(_cards_of_maker(host, facts, devices))
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
@@ -108,15 +234,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     return found
 
 
-def _makers() -> Sequence[_Maker]:
-    """The makers besides NVIDIA, in the order of the answer."""
-    return (
-        _Maker(number=_AMD, name="an AMD", masks=_AMD_MASKS, read_card=_amd_card),
-        _Maker(number=_INTEL, name="an Intel", masks=(), read_card=_intel_card),
-    )
-
-
-def _displays_on_bus(host: Host) -> Displays:
+def _displays_on_bus(host: Host) -> _Displays:
     """The displays and accelerators that the bus of PCI shows."""
     folders: dict[str, list[str]] = {}
     slots = host.listdir(_PCI)
@@ -134,7 +252,7 @@ def _displays_on_bus(host: Host) -> Displays:
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
         elif vendor != _INTEL or _bus_of(slot) != "00":
             folders.setdefault(vendor, []).append(folder)
-    return Displays(folders=folders, why=why)
+    return _Displays(folders=folders, why=why)
 
 
 def _why_unlisted(host: Host) -> str | None:
@@ -161,36 +279,30 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
     return folders
 
 
-def _cards_of_maker(
-    host: Host, facts: Facts, maker: _Maker, folders: Sequence[str]
-) -> Cards:
-    """The cards in these folders that a program may use: in a container the bus shows all of the
+def _cards_of_maker(host: Host, facts: Facts, devices: Sequence[_Device]) -> Cards:
+    """The cards of one maker that a program may use: in a container the bus shows all of the
     computer's, and files in /dev/dri those that it was handed.
     """
-    cards = [maker.read_card(host, facts, folder) for folder in folders]
-    handed = cards
+    handed = devices
     if facts.values.get("scope") == "container":
-        nodes = set(host.listdir("/dev/dri"))
-        handed = []
-        for folder, card in zip(folders, cards, strict=True):
-            if not nodes.isdisjoint(host.listdir(f"{folder}/drm")):
-                handed.append(card)
-    masks = [name for name in maker.masks if name in host.env]
+        handed = [device for device in devices if device.is_handed_over()]
+    cards = [device.card() for device in handed or devices]
+    first = devices[0]
+    masks = [name for name in first.masks if name in host.env]
     if not handed:
-        unread = why_unread("unhanded", maker=maker.name)
-        handed = [_without_memory(card) for card in cards]
+        unread = why_unread("unhanded", maker=first.maker)
     elif masks:
         unread = why_unread("masked", mask=" and ".join(masks))
-        handed = [_without_memory(card) for card in handed]
     else:
-        unread = _why_without_memory(handed, "silent", maker.name)
-    source = _PCI if folders[0].startswith(_PCI) else _DRM
-    return Cards(cards=tuple(handed), source=source, unread=unread)
-
-
-def _without_memory(card: Accelerator) -> Accelerator:
-    """The card with its memory unread: a program may not get all of it."""
-    return card.replace(memory_total_bytes=None, memory_free_bytes=None)
+        unread = _why_without_memory(cards, "silent", first.maker)
+    if masks or not handed:
+        # a program may not get all of it
+        cards = [
+            card.replace(memory_total_bytes=None, memory_free_bytes=None)
+            for card in cards
+        ]
+    source = _PCI if first.folder.startswith(_PCI) else _DRM
+    return Cards(cards=tuple(cards), source=source, unread=unread)
 
 
 def _why_without_memory(
@@ -203,108 +315,6 @@ def _why_without_memory(
     return why_unread("shares")
 
 
-def _read_size(host: Host, path: str) -> int | None:
-    """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
-    word = host.read_value(path)
-    number = parse_digits(word)
-    if re.fullmatch(r"0x[0-9a-f]{1,16}", word):
-        number = int(word, 16)
-    return number if number and number <= _MAX_BYTES else None
-
-
-def _amd_card(host: Host, facts: Facts, folder: str) -> Accelerator:
-    """A card of AMD's, or the GPU in a processor, by the files of its driver."""
-    total = _read_size(host, f"{folder}/mem_info_vram_total")
-    used = parse_digits(host.read_value(f"{folder}/mem_info_vram_used"))
-    unified: bool | None = None if total is None else False
-    metrics = host.read_bytes(f"{folder}/gpu_metrics", 4)
-    if metrics[2:3] in _REVISIONS_INSIDE:
-        # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
-        # may borrow of the RAM
-        borrowed = _borrowed_bytes(host, facts, folder)
-        unified = (total or 0) <= borrowed
-        if unified:
-            total = borrowed or None
-            used = None
-    free = None
-    if total is not None and used is not None:
-        free = max(0, total - used)
-    return Accelerator(
-        vendor="amd",
-        name=_amd_name(host, folder),
-        memory_total_bytes=total,
-        memory_free_bytes=free,
-        unified=unified,
-    )
-
-
-def _borrowed_bytes(host: Host, facts: Facts, folder: str) -> int:
-    """How much of the RAM a GPU may borrow; 0 where its driver does not say. It can be stated
-    larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66).
-    """
-    ram_bytes: int = facts.values.get("memory_total_bytes", _MAX_BYTES)
-    return min(_read_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes)
-
-
-def _amd_name(host: Host, folder: str) -> str:
-    """As the board calls itself, else as libdrm lists it by device and revision."""
-    given = host.read_value(f"{folder}/product_name", 256)
-    if given:
-        return given
-    device = host.read_value(f"{folder}/device")
-    revision = host.read_value(f"{folder}/revision")
-    if not device:
-        return "AMD GPU"
-    numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
-    line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
-    match = _first_match(host, line, platforms().amd_names)
-    return f"AMD GPU {device}" if match is None else match[1]
-
-
-def _first_match(
-    host: Host, pattern: str, lists: Iterable[str]
-) -> re.Match[str] | None:
-    """Where the first of these files that has it matches; None where none does."""
-    for path in lists:
-        match = re.search(pattern, host.read_text(path))
-        if match is not None:
-            return match
-    return None
-
-
-def _intel_card(host: Host, _: Facts, folder: str) -> Accelerator:
-    """A card of Intel's. Its memory is the sum of its tiles, as the driver xe states them; it is
-    unread where one tile's is, and with the driver i915, which lists no tiles.
-    """
-    total: int | None = 0
-    for name in host.listdir(folder):
-        if not re.fullmatch(r"tile\d+", name):
-            continue
-        size = _read_size(host, f"{folder}/{name}/physical_vram_size_bytes")
-        if size is None or total is None:
-            total = None
-        else:
-            total += size
-    return Accelerator(
-        vendor="intel",
-        name=f"Intel {_intel_name(host, folder) or 'GPU'}",
-        memory_total_bytes=total or None,
-        unified=False,
-    )
-
-
-def _intel_name(host: Host, folder: str) -> str | None:
-    """As people call it: `Arc B580` of `Battlemage G21 [Arc B580]`; None where no list has it."""
-    device = host.read_value(f"{folder}/device")
-    if not device:
-        return None
-    # in brackets, else the whole title
-    title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
-    row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
-    match = _first_match(host, row, platforms().pci_names)
-    return None if match is None else match[1] or match[2]
-
-
 def _read_apple(host: Host) -> Cards:
     """The GPU of a Mac with Apple's chip; those of an Intel one, and of another system, are not
     looked for.
@@ -314,9 +324,9 @@ def _read_apple(host: Host) -> Cards:
     name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
     source = "sysctl hw.optional.arm64"
     limit_bytes = None
-    limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"))
+    limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"), 9)
     # 0 is Apple's own limit
-    if limit_mib and limit_mib * units.MIB <= _MAX_BYTES:
+    if limit_mib:
         limit_bytes = limit_mib * units.MIB
         source += ", iogpu.wired_limit_mb"
     card = Accelerator(
@@ -363,8 +373,8 @@ def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
         return None
     memory_bytes = None
     size = adapter.get("memory")
-    if is_card and isinstance(size, int) and 0 < size <= _MAX_BYTES:
-        memory_bytes = size
+    if is_card and isinstance(size, int):
+        memory_bytes = size or None
     return Accelerator(
         vendor=maker.vendor,
         name=name or f"{maker.vendor} GPU",

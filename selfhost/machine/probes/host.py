@@ -158,9 +158,9 @@ class Host:
         if self.system == "linux":
             return parse_mountinfo(self.read_text(MOUNTINFO))
         mounts: list[Mount] = []
-        names: Mapping[str, object] = self.ask("mounts") or {}
+        names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mounts.append(Mount(point=point, filesystem=str(name).strip()))
+            mounts.append(Mount(point=point, filesystem=name.strip()))
         return tuple(mounts)
 
     def real(self, path: str) -> str:
@@ -171,19 +171,19 @@ class Host:
         """The name of a file, as it is written in a folder."""
         return name
 
-    def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str:
-        """At most `limit` bytes as text, read once; empty where it cannot be read: `why` says."""
+    def read_text(self, path: str) -> str:
+        """The text of a file, read once; empty where it cannot be read: `why` says."""
         if path not in self._texts:
-            self._texts[path] = self._text_of_file(path, limit)
+            self._texts[path] = self._text_of_file(path)
         return self._texts[path]
 
-    def read_value(self, path: str, limit: int = MAX_READ_BYTES) -> str:
+    def read_value(self, path: str) -> str:
         """As `read_text`, of a file that holds one value: without the blanks around it."""
-        return self.read_text(path, limit).strip()
+        return self.read_text(path).strip()
 
-    def _text_of_file(self, path: str, limit: int) -> str:
+    def _text_of_file(self, path: str) -> str:
         """As `read_text`, of a file that was not read before."""
-        content = self.read_bytes(path, limit)
+        content = self.read_bytes(path)
         # a device tree's ends in a zero
         text = content.decode("utf-8", "replace").rstrip("\0")
         if not text.strip():
@@ -194,7 +194,7 @@ class Host:
         self.why[path] = f"{path} does not say"
         return text
 
-    def read_bytes(self, path: str, limit: int) -> bytes:
+    def read_bytes(self, path: str, limit: int = MAX_READ_BYTES) -> bytes:
         """At most `limit` bytes of a file; none where it cannot be read: `why` says."""
         self.why[path] = f"{path} is empty"
         try:
@@ -209,7 +209,7 @@ class Host:
     def read_object(self, path: str) -> dict[str, object]:
         """The JSON object in a small file; empty where it is none."""
         try:
-            text = text_of(self.read_bytes(path, MAX_READ_BYTES))
+            text = text_of(self.read_bytes(path))
             value = parse_json(text, constant=float)
         except (OSError, ValueError):
             return {}
@@ -275,13 +275,11 @@ class Host:
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         folder = self._as_folder(path)
-        longest: Mount | None = None
-        for mount in self.mounts:
-            if not folder.startswith(self._as_folder(mount.point)):
-                continue
-            if longest is None or len(mount.point) >= len(longest.point):
-                longest = mount
-        return longest
+        around: list[Mount] = []
+        for mount in reversed(self.mounts):
+            if folder.startswith(self._as_folder(mount.point)):
+                around.append(mount)
+        return max(around, key=lambda mount: len(mount.point), default=None)
 
     def _as_folder(self, path: str) -> str:
         """A path that ends as a folder's, in small letters where the system tells none from large

@@ -6,7 +6,7 @@ import re
 
 from ...core.records import Record
 from ..record import Process
-from .host import MAX_READ_BYTES, Host
+from .host import Host
 from .texts import parse_sizes
 
 # a process with thousands of libraries and threads has a few MB of them
@@ -24,13 +24,13 @@ def read_process(number: str) -> Process | None:
     """The running process of that id; None where it cannot be read, as always but on Linux."""
     host = Host()
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
-    maps = host.read_text(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
-    command = host.read_bytes(f"/proc/{number}/cmdline", MAX_READ_BYTES)
+    maps = host.read_bytes(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
+    command = host.read_bytes(f"/proc/{number}/cmdline")
     if "RssAnon" not in status or "RssFile" not in status:
         return None
     if not maps or not command:
         return None
-    model = _largest_model(maps)
+    model = _largest_model(maps.decode("utf-8", "replace"))
     return Process(
         words=_words_of(command),
         memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),

@@ -212,7 +212,7 @@ def _snapshot_files(host: Host, folder: str) -> Files:
     """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
     snapshots = host.join(folder, "snapshots")
     commits = _folder_names(host, snapshots)
-    main = host.read_value(host.join(folder, "refs", "main"), 100)
+    main = host.read_value(host.join(folder, "refs", "main"))
     commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
     candidates: list[Files] = []
     for commit in commits:

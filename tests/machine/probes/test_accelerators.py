@@ -500,6 +500,14 @@ def test_a_container_has_the_gpus_that_it_was_handed(build: Build) -> None:
     assert [card.memory_total_bytes for card in cards(alone)] == [12 * GIB]
 
 
+def test_which_cards_of_amd_a_variable_selects_is_not_guessed(build: Build) -> None:
+    """ROCm numbers its GPUs in an order that no file tells: their memory is unread."""
+    card = amd("0000:03:00.0", **memory(24 * GIB, 0, GIB))
+    machine = read_machine(build(card, {"HIP_VISIBLE_DEVICES": "0"}))
+    assert [found.memory_total_bytes for found in cards(machine)] == [None]
+    assert "HIP_VISIBLE_DEVICES" in why(machine)[0]
+
+
 def test_windows_display_adapters(build: Build) -> None:
     """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics
     and virtual adapters are none.
