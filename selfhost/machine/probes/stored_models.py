@@ -5,8 +5,8 @@ Ollama's manifests say. No file of weights is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ...core.files import SHARD, numbered_files
 from ...core.records import Record
@@ -15,7 +15,6 @@ from .host import Facts, Host, reason_of
 from .store_folders import Place, places, present_table
 
 _FACT = "models_present"
-_MAX_SNAPSHOTS = 20
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 _HUB_REGISTRIES = ("hf.co", "huggingface.co")
 _OLLAMA_REGISTRY = "registry.ollama.ai/"
@@ -30,7 +29,7 @@ Files = Mapping[str, int]
 def read_models(host: Host, facts: Facts) -> None:
     """Every model in a store; `models_present.<store>` says why some of it was not read."""
     folders = host.within(lambda: places(host))
-    stores = [store for store in _SEARCHES if _is_searched(host, folders, store)]
+    stores = [name for name in _LAYOUTS if _is_searched(host, folders, name)]
     if not stores:
         why = "the recorded tree has none of the folders where models are stored"
         if host.live:
@@ -38,8 +37,8 @@ def read_models(host: Host, facts: Facts) -> None:
         facts.lack(_FACT, why)
         return
     models: list[PresentModel] = []
-    for store in stores:
-        models += _read_store(host, facts, store, folders[store])
+    for name in stores:
+        models += _read_store(host, facts, name, folders[name])
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
         facts.lack(f"{_FACT}.complete", why)
@@ -62,19 +61,15 @@ def _is_searched(host: Host, folders: Mapping[str, Place], store: str) -> bool:
 
 
 def _read_store(
-    host: Host, facts: Facts, store: str, place: Place
+    host: Host, facts: Facts, name: str, place: Place
 ) -> Sequence[PresentModel]:
     """The models in a store that can be read; why the others cannot be is put among the facts."""
-    fact = f"{_FACT}.{store}"
-    failure = place.why
-    found: list[PresentModel | None] | None = None
-    if place.path:
-        try:
-            found = host.within(partial(_found_in, host, store, place.path))
-        except (OSError, ValueError) as error:
-            failure = reason_of(error)
-    if found is None:
-        facts.lack(fact, f"its folder could not be read: {failure}", _REMEDY)
+    fact = f"{_FACT}.{name}"
+    try:
+        found = _found_in(host, name, place)
+    except (OSError, ValueError) as error:
+        why = f"its folder could not be read: {reason_of(error)}"
+        facts.lack(fact, why, _REMEDY)
         return []
     readable = [model for model in found if model is not None]
     unreadable = len(found) - len(readable)
@@ -84,27 +79,14 @@ def _read_store(
     return readable
 
 
-def _found_in(host: Host, store: str, folder: str) -> list[PresentModel | None]:
-    """All models of a store, read while there is a deadline."""
-    return list(_SEARCHES[store](host, folder, store))
-
-
-def _files_below(host: Host, folder: str, depth: int) -> dict[str, int]:
-    """The files of a folder, and of those so many levels below it."""
-    files: dict[str, int] = {}
-    for name, size in host.sizes(folder).items():
-        if size is not None:
-            files[name] = size
-        elif depth:
-            inner = _files_below(host, host.join(folder, name), depth - 1)
-            for file, inner_size in inner.items():
-                files[f"{name}/{file}"] = inner_size
-    return files
-
-
-def _folder_names(host: Host, *parts: str) -> list[str]:
-    """The names of the folders in a folder."""
-    return [name for name, size in host.sizes(*parts).items() if size is None]
+def _found_in(host: Host, name: str, place: Place) -> list[PresentModel | None]:
+    """All models of a store, read while there is a deadline. `OSError` where its folder cannot be
+    read, or is not known.
+    """
+    if not place.path:
+        raise OSError(place.why)
+    store = _LAYOUTS[name](host=host, name=name, folder=place.path)
+    return host.within(lambda: list(store.models()))
 
 
 class _Weights(Record):
@@ -192,45 +174,84 @@ def _is_complete(files: Files, first: str) -> bool | None:
     return True
 
 
-def _search_hub(host: Host, hub: str, store: str) -> Models:
-    """`models--ORG--NAME`, each with `refs` and `snapshots`."""
-    for name in _folder_names(host, hub):
-        if not name.startswith("models--"):
-            continue
-        folder = host.join(hub, name)
-        try:
-            files = _snapshot_files(host, folder)
-        except OSError:
-            yield None
-            continue
-        repository = name.removeprefix("models--").replace("--", "/")
-        for weights in _weights_in(files):
-            yield weights.model(store, folder, repository)
+class _Store(Record):
+    """A folder of models, which a subclass finds as one program lays them out."""
+
+    host: Host
+    name: str
+    folder: str
+
+    def models(self) -> Models:
+        """Its models."""
+        raise NotImplementedError
+
+    def path(self, *parts: str) -> str:
+        """Where something in it lies."""
+        return self.host.join(self.folder, *parts)
+
+    def folders(self, *parts: str) -> list[str]:
+        """The names of the folders in one of its folders."""
+        sizes = self.host.sizes(self.folder, *parts)
+        return [name for name, size in sizes.items() if size is None]
+
+    def files(self, *parts: str, depth: int) -> Files:
+        """The files of one of its folders, and of those so many levels below it."""
+        files: dict[str, int] = {}
+        for name, size in self.host.sizes(self.folder, *parts).items():
+            if size is not None:
+                files[name] = size
+            elif depth:
+                inner = self.files(*parts, name, depth=depth - 1)
+                for file, inner_size in inner.items():
+                    files[f"{name}/{file}"] = inner_size
+        return files
 
 
-def _snapshot_files(host: Host, folder: str) -> Files:
-    """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
-    snapshots = host.join(folder, "snapshots")
-    commits = _folder_names(host, snapshots)
-    main = host.read_value(host.join(folder, "refs", "main"))
-    commits = [main] if main in commits else commits[:_MAX_SNAPSHOTS]
-    candidates: list[Files] = []
-    for commit in commits:
-        # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
-        candidates.append(_files_below(host, host.join(snapshots, commit), 2))
-    return max(candidates, key=lambda files: sum(files.values()), default={})
+class _Hub(_Store):
+    """Hugging Face's cache: `models--ORG--NAME`, each with `refs` and `snapshots`."""
+
+    def models(self) -> Models:
+        """Those of the snapshot in use of each repository."""
+        for name in self.folders():
+            if not name.startswith("models--"):
+                continue
+            try:
+                files = self.snapshot(name)
+            except OSError:
+                yield None
+                continue
+            repository = name.removeprefix("models--").replace("--", "/")
+            for weights in _weights_in(files):
+                yield weights.model(self.name, self.path(name), repository)
+
+    def snapshot(self, name: str) -> Files:
+        """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
+        commits = self.folders(name, "snapshots")
+        main = self.host.read_value(self.path(name, "refs", "main"))
+        if main in commits:
+            commits = [main]
+        candidates: list[Files] = []
+        for commit in commits:
+            # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
+            files = self.files(name, "snapshots", commit, depth=2)
+            candidates.append(files)
+        return max(candidates, key=lambda files: sum(files.values()), default={})
 
 
-def _search_lm_studio(host: Host, folder: str, store: str) -> Models:
-    """`PUBLISHER/NAME/FILE`, where no file is known to be whole."""
-    for publisher in _folder_names(host, folder):
-        for name in _folder_names(host, folder, publisher):
-            place = host.join(folder, publisher, name)
-            for weights in _weights_in(_files_below(host, place, 1)):
-                # no record says that a file is whole
-                unsure = weights.replace(complete=None if weights.complete else False)
-                path = host.join(place, weights.file or "")
-                yield unsure.model(store, path, f"{publisher}/{name}")
+class _LmStudio(_Store):
+    """`PUBLISHER/NAME/FILE`."""
+
+    def models(self) -> Models:
+        """Those of each publisher, of which no record says that a file is whole."""
+        for publisher in self.folders():
+            for name in self.folders(publisher):
+                files = self.files(publisher, name, depth=1)
+                for weights in _weights_in(files):
+                    unsure = weights.replace(
+                        complete=None if weights.complete else False
+                    )
+                    path = self.path(publisher, name, weights.file or "")
+                    yield unsure.model(self.name, path, f"{publisher}/{name}")
 
 
 class _Layer(Record):
@@ -246,84 +267,75 @@ class _Layer(Record):
         return self.media_type.endswith(_WEIGHT_LAYERS)
 
 
-def _search_ollama(host: Host, folder: str, store: str) -> Models:
+class _Ollama(_Store):
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
-    manifests = _files_below(host, host.join(folder, "manifests"), 4)
-    blobs = host.sizes(folder, "blobs") if manifests else {}
-    for manifest, size in sorted(manifests.items()):
-        parts = manifest.split("/")
-        if not size or len(parts) < 3:
-            continue
-        path = host.join(folder, "manifests", *parts)
-        layers = _layers_of(host.read_object(path))
-        if not layers:
-            yield None
-            continue
-        # a model of Ollama's cloud has no weights here
-        if not any(layer.has_weights for layer in layers):
-            continue
-        stored_bytes = [
-            layer.size_bytes
-            for layer in layers
-            if blobs.get(layer.blob) == layer.size_bytes
-        ]
-        registry = parts[0]
-        repository = "/".join(parts[1:-1])
+
+    def models(self) -> Models:
+        """Those of each manifest that lists weights: one of Ollama's cloud lists none."""
+        manifests = self.files("manifests", depth=4)
+        blobs = self.host.sizes(self.folder, "blobs")
+        for manifest, size in sorted(manifests.items()):
+            parts = manifest.split("/")
+            if not size or len(parts) < 3:
+                continue
+            path = self.path("manifests", *parts)
+            layers = _layers_of(self.host.read_object(path))
+            if not layers:
+                yield None
+            elif any(layer.has_weights for layer in layers):
+                yield self.model(path, parts, layers, blobs)
+
+    def model(
+        self,
+        path: str,
+        parts: Sequence[str],
+        layers: Sequence[_Layer],
+        blobs: Mapping[str, int | None],
+    ) -> PresentModel:
+        """The model of a manifest at `path`, whose last layer is its config."""
+        registry, *names, tag = parts
+        repository = "/".join(names)
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
-        yield PresentModel(
+        stored = [
+            layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes
+        ]
+        quantization = None
+        config = layers[-1].blob
+        # a name that is no blob's could lead anywhere
+        if config in blobs:
+            stated = self.host.read_object(self.path("blobs", config)).get("file_type")
+            quantization = str(stated)[:40] if stated else None
+        return PresentModel(
             path=path,
-            size_bytes=sum(stored_bytes),
+            size_bytes=sum(layer.size_bytes for layer in stored),
             total_bytes=sum(layer.size_bytes for layer in layers),
             repository=repository if registry in _HUB_REGISTRIES else None,
-            tag=f"{name.removeprefix('library/')}:{parts[-1]}",
-            complete=len(stored_bytes) == len(layers),
-            store=store,
-            quantization=_stated_quantization(host, folder, layers[-1].blob, blobs),
+            tag=f"{name.removeprefix('library/')}:{tag}",
+            complete=len(stored) == len(layers),
+            store=self.name,
+            quantization=quantization,
         )
 
 
-def _stated_quantization(
-    host: Host, folder: str, config: str, blobs: Mapping[str, int | None]
-) -> str | None:
-    """What the config of a model of Ollama's says of its weights; None where it says nothing."""
-    # a name that is no blob's could lead anywhere
-    file = config if config in blobs else ""
-    stated = host.read_object(host.join(folder, "blobs", file)).get("file_type")
-    return str(stated)[:40] if stated else None
-
-
-def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
+def _layers_of(manifest: Mapping[str, Any]) -> list[_Layer]:
     """The layers of a manifest, the config last; none of a bad manifest."""
-    entries = manifest.get("layers") or []
-    if not isinstance(entries, list):
-        return []
     layers: list[_Layer] = []
-    for entry in [*entries, manifest.get("config")]:
-        layer = _layer_of(entry)
-        if layer is None:
-            return []
-        layers.append(layer)
+    try:
+        for entry in [*manifest["layers"], manifest["config"]]:
+            layer = _Layer(
+                blob=entry["digest"].replace(":", "-"),
+                size_bytes=int(entry["size"]),
+                media_type=entry["mediaType"],
+            )
+            layers.append(layer)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []
     return layers
 
 
-def _layer_of(entry: object) -> _Layer | None:
-    """A layer as its manifest states it; None of one that is stated wrongly."""
-    if not isinstance(entry, dict):
-        return None
-    digest = entry.get("digest")
-    size = entry.get("size")
-    if not isinstance(digest, str) or type(size) is not int or size < 0:
-        return None
-    return _Layer(
-        blob=digest.replace(":", "-"),
-        size_bytes=size,
-        media_type=str(entry.get("mediaType")),
-    )
-
-
-_SEARCHES: dict[str, Callable[[Host, str, str], Models]] = {
-    "huggingface": _search_hub,
-    "llama.cpp": _search_hub,
-    "ollama": _search_ollama,
-    LM_STUDIO: _search_lm_studio,
+_LAYOUTS: Mapping[str, type[_Store]] = {
+    "huggingface": _Hub,
+    "llama.cpp": _Hub,
+    "ollama": _Ollama,
+    LM_STUDIO: _LmStudio,
 }
