@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from ...core import units
 from ...core.records import Record
@@ -67,10 +68,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
     """All cards that were found in several places, in their order."""
-    cards: list[Accelerator] = []
-    for part in found:
-        cards += part.cards
-    return cards
+    return list(chain.from_iterable(part.cards for part in found))
 
 
 class _Displays(Record):
@@ -302,7 +300,7 @@ def _cards_of_maker(host: Host, facts: Facts, devices: Sequence[_Device]) -> Car
             for card in cards
         ]
     source = _PCI if first.folder.startswith(_PCI) else _DRM
-    return Cards(cards=tuple(cards), source=source, unread=unread)
+    return Cards(cards=cards, source=source, unread=unread)
 
 
 def _why_without_memory(
@@ -354,7 +352,7 @@ def _read_windows(host: Host) -> list[Cards]:
         return nvidia
     unread = _why_without_memory(cards, "registry")
     source = "the registry's display adapters"
-    return [*nvidia, Cards(cards=tuple(cards), source=source, unread=unread)]
+    return [*nvidia, Cards(cards=cards, source=source, unread=unread)]
 
 
 def _has_memory(found: Iterable[Cards]) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ...core.records import Record, read_by
@@ -33,7 +34,7 @@ _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 class Cards(Record):
     """What was read of some GPUs, where, and why there may be others, or their memory is None."""
 
-    cards: tuple[Accelerator, ...] = ()
+    cards: Sequence[Accelerator] = ()
     source: str = ""
     unread: Why | None = None
 
@@ -70,17 +71,12 @@ class NvmlPart(Record):
         return cls(**stated)
 
     @property
-    def is_instance(self) -> bool:
-        """Whether this is an instance of MIG."""
-        return self.part_of_bytes is not None
-
-    @property
     def called(self) -> str:
         """The name, with `MIG` in that of an instance."""
         name = self.name or _UNNAMED
-        if self.is_instance and "MIG" not in name.split():
-            return f"{name} MIG"
-        return name
+        if self.part_of_bytes is None or "MIG" in name.split():
+            return name
+        return f"{name} MIG"
 
     @property
     def is_bufferless(self) -> bool:
@@ -103,6 +99,31 @@ class NvmlPart(Record):
         # no part is larger than its GPU
         eighths = min(8, max(1, round(8 * share)))
         return rate * eighths // 8
+
+    def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
+        """The accelerator that it is."""
+        # the name identifies most chips that share the RAM
+        unified = firmware_names().is_unified(self.called)
+        if is_arm and self.is_bufferless:
+            # an Arm chip that says it has no frame buffer shares it too
+            unified = True
+        total = None
+        free = None
+        if self.memory_total_bytes and not unified:
+            total = self.memory_total_bytes
+            if self.memory_free_bytes is not None:
+                free = min(self.memory_free_bytes, total)
+        capability = ".".join(map(str, self.compute_capability))
+        return Accelerator(
+            vendor="nvidia",
+            name=self.called,
+            memory_total_bytes=total,
+            memory_free_bytes=free,
+            unified=unified,
+            driver=driver,
+            compute_capability=capability or None,
+            memory_bandwidth_bytes_per_second=self.peak_rate,
+        )
 
 
 # by GPU what programs can have of it: itself, or its instances
@@ -158,11 +179,11 @@ def _cards_by_driver(host: Host, count: int) -> Cards:
     answer = host.ask("nvml")
     if not answer:
         return _cards_in_files(host, count, why_unread("unrecorded", "unusable"))
-    gpus = answer.get("gpus")
-    if not isinstance(gpus, list):
+    stated = answer.get("gpus")
+    if not isinstance(stated, list):
         return _cards_in_files(host, count, _why_silent(answer))
-    parts = [[NvmlPart.of(part) for part in gpu] for gpu in gpus]
-    return _cards_of_answer(host, parts, answer.get("driver"))
+    gpus = [list(map(NvmlPart.of, parts)) for parts in stated]
+    return _cards_of_answer(host, gpus, answer.get("driver"))
 
 
 def _why_silent(answer: Mapping[str, Any]) -> Why:
@@ -191,7 +212,7 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
             unified = None
         cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
     source = "/dev/nvidia* and /sys/bus/pci/devices"
-    return Cards(cards=tuple(cards), source=source, unread=unread)
+    return Cards(cards=cards, source=source, unread=unread)
 
 
 def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
@@ -203,19 +224,26 @@ def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
         is_by_bus = host.env.get(_ORDER) == "PCI_BUS_ID"
         selected = _selected(mask, gpus, is_by_bus=is_by_bus)
         if selected is None:
-            count = len(set(mask.split(",")))
+            words = set(mask.split(","))
             card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
             unread = why_unread("uuid", mask=_MASK)
-            return Cards(cards=(card,) * count, source=source, unread=unread)
+            return Cards(cards=[card] * len(words), source=source, unread=unread)
         gpus = selected
-    parts: list[NvmlPart] = []
-    for gpu in gpus:
-        parts += gpu
-    if not parts:
-        return Cards(source=source)
     is_arm = host.architecture == "aarch64"
-    cards = [_card_of(part, driver, is_arm=is_arm) for part in parts]
-    return Cards(cards=tuple(cards), source=source, unread=_why_of_parts(parts, cards))
+    cards: list[Accelerator] = []
+    silent: list[NvmlPart] = []
+    for part in chain.from_iterable(gpus):
+        card = part.card(driver, is_arm=is_arm)
+        cards.append(card)
+        if not card.unified and not card.memory_total_bytes:
+            silent.append(part)
+    if not cards:
+        return Cards(source=source)
+    unread = why_unread("bufferless")
+    # one that may have memory of its own says more than one that has none
+    if silent:
+        unread = why_unread(silent[0].error, "untold")
+    return Cards(cards=cards, source=source, unread=unread)
 
 
 def _selected(mask: str, gpus: Gpus, *, is_by_bus: bool) -> Gpus | None:
@@ -254,42 +282,3 @@ def _are_unlike(gpus: Gpus) -> bool:
         for part in gpu:
             kinds.add((part.name, part.memory_total_bytes))
     return len(kinds) > 1
-
-
-def _card_of(part: NvmlPart, driver: str | None, *, is_arm: bool) -> Accelerator:
-    """The accelerator that a GPU is, or an instance of one."""
-    name = part.called
-    # the name identifies most chips that share the RAM
-    unified = firmware_names().is_unified(name)
-    if is_arm and part.is_bufferless:
-        # an Arm chip that says it has no frame buffer shares it too
-        unified = True
-    total = None
-    free = None
-    if part.memory_total_bytes and not unified:
-        total = part.memory_total_bytes
-        if part.memory_free_bytes is not None:
-            free = min(part.memory_free_bytes, total)
-    capability = ".".join(map(str, part.compute_capability))
-    return Accelerator(
-        vendor="nvidia",
-        name=name,
-        memory_total_bytes=total,
-        memory_free_bytes=free,
-        unified=unified,
-        driver=driver,
-        compute_capability=capability or None,
-        memory_bandwidth_bytes_per_second=part.peak_rate,
-    )
-
-
-def _why_of_parts(parts: Sequence[NvmlPart], cards: Sequence[Accelerator]) -> Why:
-    """Why memory is unread, if it is. Of those without memory one that may have its own says more
-    than one that has none.
-    """
-    for part, card in zip(parts, cards, strict=True):
-        if card.unified:
-            continue
-        if not card.memory_total_bytes:
-            return why_unread(part.error, "untold")
-    return why_unread("bufferless")
