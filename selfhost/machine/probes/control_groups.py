@@ -52,8 +52,6 @@ class _Hierarchy(Record):
     path: str
 
 
-# a kernel without control groups
-_NO_HIERARCHY = _Hierarchy(version=2, mounts=[], path="")
 _NSPAWN = "systemd-nspawn"
 # microseconds of all CPUs together that a group has in each period of so many
 _QUOTA = "cpu.cfs_quota_us"
@@ -66,17 +64,19 @@ def read_groups(host: Host, controller: str) -> Groups:
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    if hierarchy == _NO_HIERARCHY:
-        return Groups(version=hierarchy.version, levels=[])
-    marks = _MARKS[hierarchy.version, controller]
+    version = hierarchy.version
+    marks = _MARKS[version, controller]
     levels: list[Group] = []
+    # a kernel that has no such controller limits nothing by it
+    if not hierarchy.mounts and not hierarchy.path:
+        return Groups(version=version, levels=levels)
     for group in _groups_upwards(hierarchy):
         files = host.listdir(group.folder)
         if not files:
             raise ValueError(f"control group {group.name} cannot be seen from here")
         if not marks or not marks.isdisjoint(files):
             levels.append(group)
-    return Groups(version=hierarchy.version, levels=levels)
+    return Groups(version=version, levels=levels)
 
 
 def _groups_upwards(hierarchy: _Hierarchy) -> Iterator[Group]:
@@ -140,7 +140,7 @@ def _paths_by_controller(text: str) -> dict[str, str]:
 def _mount_that_shows(hierarchy: _Hierarchy) -> Mount:
     """The first mount that holds the group of this process. `ValueError` where none does."""
     path = hierarchy.path
-    leads_upwards = not {".", ".."}.isdisjoint(path.split("/"))
+    leads_upwards = ".." in path.split("/")
     shown: list[str] = []
     for mount in hierarchy.mounts:
         root = mount.root.rstrip("/") + "/"
@@ -159,19 +159,20 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
     file = _QUOTA if groups.version == 1 else _QUOTA_AND_PERIOD
     for group in groups.levels:
         path = f"{group.folder}/{file}"
+        quota = _limit_in(host, path)
         if groups.version == 1:
-            quota = _limits_in(host, path, 1)[0]
-            period = _limits_in(host, f"{group.folder}/{_PERIOD}", 1)[0]
+            period = _limit_in(host, f"{group.folder}/{_PERIOD}")
         else:
-            quota, period = _limits_in(host, path, 2)
+            period = _limit_in(host, path, 1)
         yield CpuQuota(cpus=quota / period, group=group.name, file=file)
 
 
-def _limits_in(host: Host, path: str, count: int) -> list[int]:
-    """So many limits that a file begins with. `ValueError` where it has fewer, or one is 0."""
-    text = host.read_text(path)
-    words = text.split() if text.endswith("\n") else []
-    limits = [parse_limit(f"{word}\n") or 0 for word in words[:count]]
-    if len(limits) < count or 0 in limits:
-        raise ValueError(host.why[path])
-    return limits
+def _limit_in(host: Host, path: str, place: int = 0) -> int:
+    """The limit at a place of a line of limits. `ValueError` where none is there, or 0."""
+    line = host.read_text(path)
+    words = line.split()
+    if line.endswith("\n") and place < len(words):
+        limit = parse_limit(f"{words[place]}\n")
+        if limit:
+            return limit
+    raise ValueError(host.why[path])

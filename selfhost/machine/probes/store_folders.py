@@ -95,8 +95,6 @@ def _expanded(host: Host, path: str) -> str:
     """A path with the home folder for `~` and with its variables, which huggingface_hub expands and
     llama.cpp does not.
     """
-    if "~" not in path and "$" not in path:
-        return path
     path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
 
     def value(match: re.Match[str]) -> str:

@@ -105,8 +105,6 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 def _without_octal(path: str) -> str:
     """A path whose spaces and the like the kernel wrote as octal numbers, such as `\\040`."""
-    if "\\" not in path:
-        return path
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
 
 
@@ -168,12 +166,10 @@ def _arm_parts(values: Values) -> Iterator[str]:
 
 
 def _common_sets(values: Values) -> tuple[str, ...] | None:
-    """The instruction sets that all lists have in common, sorted; None without a right list."""
+    """The instruction sets that all lists have in common, sorted; None without a list."""
     for key in _SETS:
         if key in values:
             lists = [set(line.lower().split()) for line in values[key]]
             common = set.intersection(*lists)
-            if not "".join(common).isprintable():
-                return None
             return tuple(sorted(common))
     return None
