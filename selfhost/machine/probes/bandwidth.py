@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from threading import Barrier, Thread
@@ -22,7 +23,6 @@ _LEAST_CHUNKS = 3
 _TIMES_CACHES = 4
 _USUAL_CACHE_BYTES = 64 * units.MIB
 _LEAST_BYTES = 64 * units.MIB
-_MOST_BYTES = 4 * units.GIB
 # of its processor, what an undisturbed thread gets; more threads than so many add nothing
 _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
@@ -91,14 +91,12 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     """The rate at which all threads read together. `ValueError` where it is no use to measure."""
     others = _count_other_programs(host)
     _refuse_vain(machine, host, others if brief else None)
-    count = min(
-        int(machine.cpu_cores_usable or 1),
-        machine.cpu_cores_physical or 1,
-        _MAX_THREADS,
-    )
+    usable = int(machine.cpu_cores_usable or 1)
+    cores = machine.cpu_cores_physical or 1
+    count = min(usable, cores, _MAX_THREADS)
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     free_bytes = machine.memory_available_bytes or 0
-    part_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES) // count
+    part_bytes = min(wanted_bytes, free_bytes // 8) // count
     traces = _read_in_threads(count, part_bytes, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
@@ -165,9 +163,10 @@ def cache_bytes(host: Host) -> int:
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
-            kib = parse_digits(host.read_value(f"{folder}/size").removesuffix("K"), 9)
+            size = host.read_value(f"{folder}/size")
+            kib = parse_digits(size.removesuffix("K"), 9)
             if kib:
-                sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
+                sharers = host.read_text(f"{folder}/shared_cpu_list")
                 sizes[sharers] = kib * 1024
                 break
     return sum(sizes.values()) or _USUAL_CACHE_BYTES
@@ -177,10 +176,11 @@ def _count_other_programs(host: Host) -> int | None:
     """Those that run now; None where Linux does not say. Elsewhere the threads' own shares tell."""
     if host.system != "linux":
         return 0
-    words = host.read_text("/proc/loadavg").split()
     # `2/1024`: those that run, of all
-    running = parse_digits(words[3].partition("/")[0], 9) if len(words) > 3 else None
-    return None if running is None else max(0, running - 1)
+    running = re.search("([0-9]+)/", host.read_text("/proc/loadavg"))
+    if running is None:
+        return None
+    return max(0, int(running[1]) - 1)
 
 
 def joint_rate(traces: Sequence[Trace]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...core.records import Record
-from ...core.templates import fill
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
 from .control_groups import Group, read_groups
@@ -16,8 +15,6 @@ from .texts import NO_LIMIT, parse_digits, parse_limit, parse_sizes
 
 _MEMINFO = "/proc/meminfo"
 _LIMITS = "/proc/self/limits"
-_LIMITED = "limited by control group {group}: {file} {limit:binary}"
-_UNREAD_USE = "what control group {group} uses could not be read"
 # version 1's line of memory.stat with the least limit of a group and all above it, also above what
 # is mounted here
 _INHERITED = "hierarchical_memory_limit"
@@ -185,31 +182,24 @@ def _kept_bytes(
 
 def _bound_of(group: str, limit: _GroupLimit, kept_bytes: int | None) -> _Bound:
     """The bound that a group's limit is. `kept_bytes`: what is in use; None where unread."""
-    values = {"group": group, "file": limit.file, "limit": limit.most}
-    why = fill(_LIMITED, values)
-    if kept_bytes is None:
-        unread = fill(_UNREAD_USE, values)
-        return _Bound(most=limit.most, why=why, left=None, source=unread)
-    room = f"room in control group {group}: {limit.file}"
-    return _Bound(
-        most=limit.most,
-        why=why,
-        left=max(0, limit.most - kept_bytes),
-        source=f"{room} less what is in use besides file cache",
-    )
+    most = limit.most
+    why = f"limited by control group {group}: {limit.file} {binary(most)}"
+    left = None
+    source = f"what control group {group} uses could not be read"
+    if kept_bytes is not None:
+        left = max(0, most - kept_bytes)
+        room = f"room in control group {group}: {limit.file}"
+        source = f"{room} less what is in use besides file cache"
+    return _Bound(most=most, why=why, left=left, source=source)
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
     """What `ulimit` leaves; that of the address space is a fact of its own."""
-    bounds: list[_Bound] = []
     address_space = _ulimit_bound(host, _ADDRESS_SPACE)
     if address_space is not None:
         facts.put("address_space_bytes", address_space.left, address_space.source)
-        bounds.append(address_space)
-    data = _ulimit_bound(host, _DATA)
-    if data is not None:
-        bounds.append(data)
-    return bounds
+    bounds = [address_space, _ulimit_bound(host, _DATA)]
+    return [bound for bound in bounds if bound is not None]
 
 
 def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
