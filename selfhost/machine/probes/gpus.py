@@ -248,7 +248,7 @@ def _displays_on_bus(host: Host) -> _Displays:
         elif not vendor:
             why = host.why[f"{folder}/vendor"]
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
-        elif vendor != _INTEL or _bus_of(slot) != "00":
+        elif vendor != _INTEL or ":00:" not in slot:
             folders.setdefault(vendor, []).append(folder)
     return _Displays(folders=folders, why=why)
 
@@ -259,11 +259,6 @@ def _why_unlisted(host: Host) -> str | None:
     if _PCI in host.why and (host.exists(_PCI) or not host.listdir("/sys/bus")):
         return f"{_PCI} cannot be listed"
     return None
-
-
-def _bus_of(slot: str) -> str:
-    """The number of the bus in `0000:03:00.0`, from which a recorded tree may leave colons out."""
-    return slot.replace(":", "")[4:6]
 
 
 def _displays_of_drivers(host: Host) -> dict[str, list[str]]:

@@ -71,14 +71,6 @@ class NvmlPart(Record):
         return cls(**stated)
 
     @property
-    def called(self) -> str:
-        """The name, with `MIG` in that of an instance."""
-        name = self.name or _UNNAMED
-        if self.part_of_bytes is None or "MIG" in name.split():
-            return name
-        return f"{name} MIG"
-
-    @property
     def is_bufferless(self) -> bool:
         """Whether the driver says that this has no memory of its own."""
         return self.error == _NOT_SUPPORTED and not self.memory_total_bytes
@@ -102,8 +94,9 @@ class NvmlPart(Record):
 
     def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
         """The accelerator that it is."""
+        name = self.name or _UNNAMED
         # the name identifies most chips that share the RAM
-        unified = firmware_names().is_unified(self.called)
+        unified = firmware_names().is_unified(name)
         if is_arm and self.is_bufferless:
             # an Arm chip that says it has no frame buffer shares it too
             unified = True
@@ -116,7 +109,7 @@ class NvmlPart(Record):
         capability = ".".join(map(str, self.compute_capability))
         return Accelerator(
             vendor="nvidia",
-            name=self.called,
+            name=name,
             memory_total_bytes=total,
             memory_free_bytes=free,
             unified=unified,

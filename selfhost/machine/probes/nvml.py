@@ -91,7 +91,7 @@ def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
         # the numbers of instances may have gaps
         if nvml.call(name, handle, place, pointer) == 0:
             facts = _device(nvml, instance) | chip
-            facts["name"] = facts["name"] or gpu["name"]
+            facts["name"] = facts["name"] or f"{gpu['name'] or 'NVIDIA GPU'} MIG"
             facts["part_of_bytes"] = gpu.get("memory_total_bytes", 0)
             instances.append(facts)
     return instances

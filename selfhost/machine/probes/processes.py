@@ -11,7 +11,6 @@ from .texts import parse_sizes
 
 # a process with thousands of libraries and threads has a few MB of them
 _MOST_MAPS_BYTES = 64 << 20
-_MOST_WORDS = 10_000
 # a mapping of a model file: Ollama's files are named by their content
 _MAPPED = (
     r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
@@ -26,9 +25,7 @@ def read_process(number: str) -> Process | None:
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_bytes(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)
     command = host.read_bytes(f"/proc/{number}/cmdline")
-    if "RssAnon" not in status or "RssFile" not in status:
-        return None
-    if not maps or not command:
+    if "RssAnon" not in status or not maps or not command:
         return None
     model = _largest_model(maps.decode("utf-8", "replace"))
     return Process(
@@ -42,7 +39,7 @@ def read_process(number: str) -> Process | None:
 def _words_of(command: bytes) -> tuple[str, ...]:
     """The words of a command line, each of which the kernel ends with a zero byte."""
     text = command.decode("utf-8", "surrogateescape").rstrip("\0")
-    return tuple(text.split("\0")[:_MOST_WORDS])
+    return tuple(text.split("\0"))
 
 
 class _MappedModel(Record):

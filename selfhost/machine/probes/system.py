@@ -147,12 +147,10 @@ def _mounts() -> dict[str, str]:
     """The names of file systems by mount point."""
     try:
         import psutil
-    # as in a browser, for which there is none
-    except ImportError:
-        return {}
-    try:
+
         parts = psutil.disk_partitions(all=sys.platform != "win32")
-    except (OSError, psutil.Error):
+    # for a browser there is no psutil
+    except (ImportError, OSError):
         return {}
     return {part.mountpoint: part.fstype for part in parts}
 
@@ -170,9 +168,7 @@ def ask_nvml() -> dict[str, object]:
     if is_frozen or not sys.executable or not os.path.isfile(program):
         return {"why": "this program runs without a Python interpreter of its own"}
     python = os.path.abspath(sys.executable)
-    options: dict[str, Any] = {}
-    if sys.platform == "win32":
-        options["creationflags"] = _CREATE_NO_WINDOW
+    flags = _CREATE_NO_WINDOW if sys.platform == "win32" else 0
     try:
         child = subprocess.Popen(
             [python, "-I", "-S", "-B", program],
@@ -180,7 +176,7 @@ def ask_nvml() -> dict[str, object]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=os.path.dirname(python),
-            **options,
+            creationflags=flags,
         )
     except (OSError, ValueError) as error:
         return {"why": f"no process could be started ({error})"}
