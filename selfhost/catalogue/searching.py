@@ -9,13 +9,14 @@ and always the nearest known names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from shlex import quote
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import Record, Stated, shortened
+from ..core.tables import unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
 from .forms import Form, splits
@@ -145,8 +146,8 @@ class _UnknownName:
             error = self._thing_error(table)
             if error is not None:
                 return error
-        for hint in self._hints():
-            # the first is the likeliest
+        hint = self._hint()
+        if hint is not None:
             return self._hinted_error(hint)
         error = self._thing_error("line")
         if error is not None:
@@ -163,11 +164,10 @@ class _UnknownName:
         if is_bare_weights(self.name):
             missing = "does not exist here and "
         message = f"{self.quoted} {missing}is not in the catalogue"
-        faults = self.catalogue.own_faults
-        faulty = list(dict.fromkeys(problem.file for problem in faults))
+        faulty = dict.fromkeys(fault.file for fault in self.catalogue.own_faults)
         if not faulty:
             return message
-        files = ", ".join(faulty[: _SEARCHED.most_files])
+        files = ", ".join(list(faulty)[: _SEARCHED.most_files])
         return f"{message}; faulty files of yours were ignored: {files}"
 
     def _size_by_name(self) -> str:
@@ -207,23 +207,24 @@ class _UnknownName:
 
     def _thing_error(self, table: str) -> UnknownModelError | None:
         """The error for a name of an entry in a table of `things.toml`; None for any other."""
-        catalogue = self.catalogue
-        things = _things_of(catalogue, table)
-        names = (self.last_part, self.name, self.base)
-        name = things.name_of([canonical(name) for name in names])
-        if name is None:
+        if table == "thing":
+            entry = self._thing()
+        else:
+            entry = self._line(table)
+        if entry is None:
             return None
-        thing = things.by_name[name]
-        figures = {**thing.__getstate__(), "typed": self.quoted, "name": name}
+        catalogue = self.catalogue
+        figures = {**entry.thing.__getstate__(), "typed": self.quoted}
+        figures["name"] = entry.name
         sentence = catalogue.rows(_ThingSentence, "things", "sentence")[table]
         message = fill(sentence.message, figures)
-        instead = [id for id in thing.try_instead if id in catalogue]
+        instead = [id for id in entry.thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
         if instead:
-            command = f"selfhost check {quote(instead[0])}"
-            remedy = fill(sentence.before_command, figures) + command
+            before = fill(sentence.before_command, figures)
+            remedy = f"{before}selfhost check {quote(instead[0])}"
         if table == "thing":
-            kind = thing.kind
+            kind = entry.thing.kind
             return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
         if instead:
             remedy += f"\n{SEE_NAMES}"
@@ -232,67 +233,117 @@ class _UnknownName:
         near = partial(near_names, self.last_part, catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
 
+    def _thing(self) -> _Entry | None:
+        """The tool, service or file that has the name as its title or alias."""
+        things = self.catalogue.common_tables("things", "thing")
+        for name in (self.last_part, self.name, self.base):
+            row = things.get(canonical(name))
+            if row is not None:
+                title, values = row
+                return _Entry(title, unchecked_record(_Thing, values))
+        return None
+
+    def _line(self, table: str) -> _Entry | None:
+        """The first entry of a table of which one name begins as the typed one."""
+        key = canonical(self.last_part)
+        is_tune = key.endswith("-distill") or bool(sizes_in(key))
+        if table == "hosted" and is_tune:
+            # a line that is only hosted has no tunes and tells no size
+            return None
+        for entry in _entries_of(self.catalogue, table):
+            if entry.begins(key):
+                return entry
+        return None
+
     # models whose weights the name may stand for
 
-    def _hints(self) -> Iterator[_Hint]:
-        """The models that the name may stand for, the likeliest first."""
-        yield from self._in_unknown_form()
-        yield from self._same_name()
-        yield from self._same_layers()
-        known = _known_names(self.catalogue)
-        name = _SearchedName(self.searched)
-        if known.meant_by(name) or known.longer_than(name):
-            # a slip or a shortened name explains the name better than a tune does
-            return
-        words = self.key.split("-")[: _SEARCHED.most_words]
-        inside = _named_inside(words, self.catalogue)
-        if inside is not None:
-            why = f"if it is made from {inside}, as its name says, it needs as much"
-            yield _Hint(spec_id=inside, why=why)
-        yield from _alike_of(self.catalogue).same_line(words)
+    def _hint(self) -> _Hint | None:
+        """The likeliest model that the name may stand for."""
+        return (
+            self._in_unknown_quantization()
+            or self._in_another_format()
+            or self._same_name()
+            or self._same_layers()
+            or self._made_from()
+        )
 
-    def _in_unknown_form(self) -> Iterator[_Hint]:
-        """A known model in files whose size is not known."""
+    def _in_unknown_quantization(self) -> _Hint | None:
+        """A known model in a type that nobody knows."""
         typed = re.fullmatch(_SEARCHED.quantized, self.last_part)
-        if typed is not None:
-            name, quantization = typed.groups()
-            spec_id = id_of(name, self.catalogue)
-            if spec_id is not None:
-                why = f"{quantization} is not a known quantization"
-                remedy = f"`selfhost show {quote(spec_id)} -v` lists what there is"
-                yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+        if typed is None:
+            return None
+        name, quantization = typed.groups()
+        spec_id = id_of(name, self.catalogue)
+        if spec_id is None:
+            return None
+        return _Hint(
+            spec_id=spec_id,
+            why=f"{quantization} is not a known quantization",
+            remedy=f"`selfhost show {quote(spec_id)} -v` lists what there is",
+        )
+
+    def _in_another_format(self) -> _Hint | None:
+        """A known model in files whose size is not known."""
         match = self._first_match(self.name)
-        if match is not None and match.form is not None:
-            spec_id = match.resolution.spec_id
-            holds = f"its name says that it holds {spec_id} in another format"
-            why = f"{holds} ({match.form.written}), whose size is not known"
-            remedy = "for the known formats: {plain}"
-            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+        if match is None or match.form is None:
+            return None
+        spec_id = match.resolution.spec_id
+        holds = f"its name says that it holds {spec_id} in another format"
+        return _Hint(
+            spec_id=spec_id,
+            why=f"{holds} ({match.form.written}), whose size is not known",
+            remedy="for the known formats: {plain}",
+        )
 
     def _first_match(self, name: str) -> Match | None:
         return next(matches(name, self.catalogue), None)
 
-    def _same_name(self) -> Iterator[_Hint]:
+    def _same_name(self) -> _Hint | None:
         """A known model in an account that may hold other weights."""
-        if not self.owner:
-            return
         match = self._first_match(self.last_part)
-        if match is not None:
-            spec_id = match.resolution.spec_id
-            repository = f'this repository of "{shortened(self.owner)}"'
-            why = f"{repository} may hold other weights than {spec_id}"
-            remedy = "if it holds the same weights: {check}"
-            yield _Hint(spec_id=spec_id, why=why, remedy=remedy)
+        if match is None or not self.owner:
+            return None
+        spec_id = match.resolution.spec_id
+        repository = f'this repository of "{shortened(self.owner)}"'
+        return _Hint(
+            spec_id=spec_id,
+            why=f"{repository} may hold other weights than {spec_id}",
+            remedy="if it holds the same weights: {check}",
+        )
 
-    def _same_layers(self) -> Iterator[_Hint]:
+    def _same_layers(self) -> _Hint | None:
         """The model whose layers the repository has, as `alike.toml` says."""
         behind_account = self.base.partition("_")[2]
         with_owner = f"{self.owner}/{self.key}"
         keys = (self.key, canonical(behind_account), canonical(with_owner))
-        spec_id = _alike_of(self.catalogue).id_of(keys)
+        repository = _alike_of(self.catalogue).called(keys)
+        if repository is None:
+            return None
+        spec_id = repository.spec_id
+        why = f"it has the layers of {spec_id}, so it needs as much"
+        return _Hint(spec_id=spec_id, why=why)
+
+    def _made_from(self) -> _Hint | None:
+        """The model that is named in the name of its tune, or whose layers the tunes of that line
+        have.
+        """
+        known = _known_names(self.catalogue)
+        name = _SearchedName(self.searched)
+        if known.meant_by(name) or known.longer_than(name):
+            # a slip or a shortened name explains the name better than a tune does
+            return None
+        words = self.key.split("-")[: _SEARCHED.most_words]
+        spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
-            why = f"it has the layers of {spec_id}, so it needs as much"
-            yield _Hint(spec_id=spec_id, why=why)
+            why = f"if it is made from {spec_id}, as its name says, it needs as much"
+            return _Hint(spec_id=spec_id, why=why)
+        repository = _alike_of(self.catalogue).of_line(words)
+        if repository is None:
+            return None
+        spec_id = repository.spec_id
+        return _Hint(
+            spec_id=spec_id, why=f"{repository.name} has the layers of {spec_id}"
+        )
 
 
 class _Thing(Stated):
@@ -321,148 +372,78 @@ class _ThingSentence(Stated):
     before_command: str = ""
 
 
-class _Beginning(Record):
-    """What the names of an entry begin with, and the name of that entry."""
+class _Entry:
+    """A row of things.toml with its title."""
 
-    pattern: re.Pattern[str]
-    entry: str
+    def __init__(self, name: str, thing: _Thing) -> None:
+        self.name = name
+        self.thing = thing
 
-
-class _Things:
-    """The entries of one table of `things.toml`, ready to be found by a name.
-
-    An entry of `thing` has its title and its `aliases` as names; one of another table has names
-    that are compared as a `whole`, and `names` with which the names of models begin.
-    """
-
-    def __init__(self, table: str, things: Mapping[str, _Thing]) -> None:
-        self._is_hosted = table == "hosted"
-        self.by_name = things
-        # the entries of `thing`
-        self._by_alias: dict[str, str] = {}
-        # those of the other tables; the beginnings by their first letter
-        self._by_whole_name: dict[str, str] = {}
-        self._beginnings: dict[str, list[_Beginning]] = {}
-        for name, thing in things.items():
-            if table == "thing":
-                for alias in (name, *thing.aliases):
-                    self._by_alias.setdefault(canonical(alias), name)
-            for whole_name in thing.whole:
-                self._by_whole_name.setdefault(canonical(whole_name), name)
-            for start in thing.names:
-                self._add_beginning(start, name)
-
-    def _add_beginning(self, start: str, entry: str) -> None:
-        """Let names that begin so be those of an entry; `*` stands for any letters."""
-        parts = [re.escape(canonical(part)) for part in start.split("*")]
-        letters = ".+".join(parts)
-        pattern = re.compile(rf"{letters}(?![a-z])")
-        first_letter = parts[0][:1]
-        begun = self._beginnings.setdefault(first_letter, [])
-        begun.append(_Beginning(pattern=pattern, entry=entry))
-
-    def name_of(self, keys: Sequence[str]) -> str | None:
-        """The entry that stands first in the table, of those that a name means; None for none.
-
-        `keys` are the ways to read what was typed, as `canonical` writes them. Any of them may be
-        an alias; whole names and beginnings are compared with the first alone.
+    def begins(self, key: str) -> bool:
+        """Whether a name, as `canonical` writes it, begins with one of `names` or is one of
+        `whole`.
         """
-        found: set[str | None] = set(map(self._by_alias.get, keys))
-        if not self._is_tune(keys[0]):
-            found.update(self._named_whole_or_begun(keys[0]))
-        for name in self.by_name:
-            if name in found:
-                return name
-        return None
+        return self._beginnings.match(key) is not None
 
-    def _is_tune(self, key: str) -> bool:
-        """Whether the name is that of a tune of a hosted model: it states a size, or ends so."""
-        if not self._is_hosted:
-            return False
-        return key.endswith("-distill") or bool(sizes_in(key))
-
-    def _named_whole_or_begun(self, key: str) -> Iterator[str]:
-        entry = self._by_whole_name.get(key)
-        if entry is not None:
-            yield entry
-        # a beginning that is a wildcard has no first letter
-        for first_letter in (key[:1], ""):
-            for beginning in self._beginnings.get(first_letter, ()):
-                if beginning.pattern.match(key):
-                    yield beginning.entry
+    @cached_property
+    def _beginnings(self) -> re.Pattern[str]:
+        forms = [f"{re.escape(canonical(name))}$" for name in self.thing.whole]
+        for name in self.thing.names:
+            # `*` stands for any letters
+            parts = [re.escape(canonical(part)) for part in name.split("*")]
+            forms.append(".+".join(parts))
+        return re.compile(f"(?:{'|'.join(forms)})(?![a-z])")
 
 
 @cache
-def _things_of(catalogue: Catalogue, table: str) -> _Things:
-    return _Things(table, catalogue.rows(_Thing, "things", table))
+def _entries_of(catalogue: Catalogue, table: str) -> Sequence[_Entry]:
+    things = catalogue.rows(_Thing, "things", table)
+    return [_Entry(name, thing) for name, thing in things.items()]
 
 
-class _Repository(Record):
-    """A repository, and the model whose layers it has."""
+class _Repository:
+    """A repository of `alike.toml`, and the model whose layers it has."""
 
-    spec_id: str
-    name: str
+    def __init__(self, spec_id: str, name: str) -> None:
+        self.spec_id = spec_id
+        self.name = name
+        self.key = canonical(name.rpartition("/")[2])
+        self.words = frozenset(self.key.split("-"))
+        if not re.search(r"\d", self.key):
+            # many accounts have a repository called by words alone: that of this account is meant
+            self.key = canonical(name)
 
 
 class _Alike:
     """The repositories of `alike.toml`, each with the model whose layers it has."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._entries: list[_Repository] = []
-        self._place_by_key: dict[str, int] = {}
-        self._places_by_word: dict[str, set[int]] = {}
+        self._repositories: list[_Repository] = []
         alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
-        for spec_id, repositories in alike.items():
-            for repository in repositories:
-                self._add(_Repository(spec_id=spec_id, name=repository))
+        for spec_id, names in alike.items():
+            for name in names:
+                self._repositories.append(_Repository(spec_id, name))
         # the name of a line of tunes stands in the names of listed models
         self._words_of_models: set[str] = set()
         for spec_id in catalogue.outlines:
             self._words_of_models.update(canonical(spec_id).split("-"))
 
-    def _add(self, repository: _Repository) -> None:
-        place = len(self._entries)
-        self._entries.append(repository)
-        key = canonical(repository.name.rpartition("/")[2])
-        for word in set(key.split("-")):
-            self._places_by_word.setdefault(word, set()).add(place)
-        if not re.search(r"\d", key):
-            # many accounts have a repository called by words alone: that of this account is meant
-            key = canonical(repository.name)
-        self._place_by_key[key] = place
+    def called(self, keys: Collection[str]) -> _Repository | None:
+        """The last that goes by one of these names."""
+        for repository in reversed(self._repositories):
+            if repository.key in keys:
+                return repository
+        return None
 
-    def id_of(self, keys: Iterable[str]) -> str | None:
-        """The model of the last entry that goes by one of these names."""
-        places = [self._place_by_key[key] for key in keys if key in self._place_by_key]
-        if not places:
-            return None
-        return self._entries[max(places)].spec_id
-
-    def same_line(self, words: Sequence[str]) -> Iterator[_Hint]:
-        """The model whose layers all repositories have that are named with these words."""
+    def of_line(self, words: Sequence[str]) -> _Repository | None:
+        """The last that is named with these words, where all such have the layers of one model."""
         lines = [word for word in words if word not in self._words_of_models]
         if max(map(len, lines), default=0) <= 3:
-            return
-        repositories = self._names_by_id(words)
-        if len(repositories) == 1:
-            spec_id, repository = repositories.popitem()
-            why = f"{repository} has the layers of {spec_id}"
-            yield _Hint(spec_id=spec_id, why=why)
-
-    def _names_by_id(self, words: Sequence[str]) -> dict[str, str]:
-        """By model the last repository whose name holds all of these words."""
-        places = self._places_with(words[0])
-        for word in words:
-            places &= self._places_with(word)
-        names: dict[str, str] = {}
-        for place in sorted(places):
-            repository = self._entries[place]
-            names[repository.spec_id] = repository.name
-        return names
-
-    def _places_with(self, word: str) -> frozenset[int]:
-        """The places of the entries whose names hold a word."""
-        return frozenset(self._places_by_word.get(word, ()))
+            return None
+        line = [found for found in self._repositories if found.words.issuperset(words)]
+        if len({repository.spec_id for repository in line}) != 1:
+            return None
+        return line[-1]
 
 
 @cache
@@ -525,7 +506,7 @@ class _Size(Record):
 
 class _SearchedName:
     """A name with which known ones are compared: its last part, that as `canonical` writes it, its
-    letters and its numbers, and the size of the whole.
+    numbers, and the size of the whole.
     """
 
     def __init__(self, typed: str) -> None:
@@ -537,10 +518,10 @@ class _SearchedName:
 
     def is_slip_of(self, letters: str) -> bool:
         """Whether the name has other letters by one, or by two that are swapped."""
+        if abs(len(letters) - len(self.letters)) > 1:
+            return False
         # one slip leaves the first or the last letter
-        first = self.letters[:1]
-        last = self.letters[-1:]
-        if first != letters[:1] and last != letters[-1:]:
+        if letters[:1] != self.letters[:1] and letters[-1:] != self.letters[-1:]:
             return False
         return is_slip(letters, self.letters)
 
@@ -554,58 +535,41 @@ class _KnownNames:
         names = (*catalogue.spellings(_MOST_ALIASES), *families)
         # of one model its tag of Ollama, which sorts after its id
         self.written = {canonical(name): name for name in names}
-        # the letters of each name, by their number
-        self._by_length: dict[int, list[tuple[str, str]]] = {}
-        # by the name without its number of billions: by the name the number
-        self._sizes: dict[str, dict[str, float]] = {}
+        self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
+        self._letters: dict[str, str] = {}
+        self._sizes: dict[str, _Size] = {}
         for key, name in self.written.items():
-            letters = key.replace("-", "")
-            alike = self._by_length.setdefault(len(letters), [])
-            alike.append((letters, name))
+            self._letters[name] = key.replace("-", "")
             size = _Size.in_name(name)
             if size is not None:
-                line = self._sizes.setdefault(size.line, {})
-                line[name] = size.billions
-
-    @cached_property
-    def _keys(self) -> Mapping[str, str]:
-        """Each id as `canonical` writes it."""
-        return {id: canonical(id) for id in self.catalogue.outlines}
+                self._sizes[name] = size
 
     def meant_by(self, typed: _SearchedName) -> list[str]:
         """Names from which the typed one differs by a slip with its numbers right, else other
         sizes.
         """
-        slips = self._slips_of(typed)
-        meant = [name for name in slips if _numbers_in(name) == typed.numbers]
+        if len(typed.letters) < _LEAST_LETTERS_OF_SLIP:
+            return self._other_sizes(typed)
+        meant: list[str] = []
+        for name, letters in self._letters.items():
+            if typed.is_slip_of(letters) and _numbers_in(name) == typed.numbers:
+                meant.append(name)
         return sorted(meant) or self._other_sizes(typed)
-
-    def _slips_of(self, typed: _SearchedName) -> Iterator[str]:
-        """The names from which the typed one differs in one letter, or in two swapped ones."""
-        count = len(typed.letters)
-        if count < _LEAST_LETTERS_OF_SLIP:
-            return
-        for length in (count - 1, count, count + 1):
-            for letters, name in self._by_length.get(length, ()):
-                if typed.is_slip_of(letters):
-                    yield name
 
     def _other_sizes(self, typed: _SearchedName) -> list[str]:
         """Those that differ from it in the number of parameters alone, the nearest first."""
-        size = typed.size
-        if size is None:
+        if typed.size is None:
             return []
-        billions_by_name = self._sizes.get(size.line, {})
-
-        def distance(name: str) -> float:
-            return abs(size.billions - billions_by_name[name])
-
-        return sorted(sorted(billions_by_name), key=distance)
+        distances: dict[str, float] = {}
+        for name, size in self._sizes.items():
+            if size.line == typed.size.line:
+                distances[name] = abs(size.billions - typed.size.billions)
+        return sorted(sorted(distances), key=distances.__getitem__)
 
     def longer_than(self, typed: _SearchedName) -> list[str]:
         """The ids that begin with the words of the typed name."""
         start = f"{typed.key}-"
-        return [id for id, key in self._keys.items() if key.startswith(start)]
+        return [id for id, key in self._keys_of_ids.items() if key.startswith(start)]
 
     def of_family(self, typed: _SearchedName) -> list[str]:
         """The ids that begin with the typed name, or are of a family of that name; newest first."""
@@ -614,11 +578,8 @@ class _KnownNames:
         for id, outline in outlines.items():
             if canonical(outline.family or "") == typed.key:
                 ids.append(id)
-
-        def day(id: str) -> str:
-            return outlines[id].released or ""
-
-        return sorted(ids, key=day, reverse=True)
+        ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
+        return ids
 
     def alike(self, typed: _SearchedName) -> list[str]:
         """The models whose names share most letters with the typed one, as difflib counts it."""
