@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
-from ..core.stored import Store, folders_in_environment, shipped_store
+from ..core.stored import Store, folders_in_environment, shipped_store, store_of
 from ..core.tables import AnyRecord, Document, TomlRow
 from ..core.units import canonical
 from .name_table import NAME_TABLE
@@ -40,7 +40,7 @@ class Outline(Record):
     id: str
     family: str | None
     modality: str
-    uses: tuple[str, ...] | None
+    uses: tuple[str, ...]
     closed: bool
     parameters_total: int | None
     parameters_active: int | None
@@ -57,14 +57,13 @@ class Outline(Record):
     def of_row(cls, row: TomlRow) -> Outline:
         """The outline of a row of `outlines_in`, which has lists in place of tuples."""
         values = dict(row)
-        values["aliases"] = tuple(values["aliases"])
-        if values["uses"] is not None:
-            values["uses"] = tuple(values["uses"])
+        for field in ("uses", "aliases"):
+            values[field] = tuple(values[field])
         return cls(**values)
 
     def has_use(self, use: str) -> bool:
-        """Whether a source states the use; False where no source states any."""
-        return self.uses is not None and use in self.uses
+        """Whether a source states the use."""
+        return use in self.uses
 
 
 class _Programs(Stated):
@@ -87,7 +86,7 @@ class _Programs(Stated):
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
-    def __init__(self, shipped: ShippedSpecs, users: Sequence[OwnSpecs] = ()) -> None:
+    def __init__(self, shipped: ShippedSpecs, users: Sequence[SpecFolder] = ()) -> None:
         self._shipped = shipped
         # the folder named last comes first: it overrides the earlier ones
         self._users = tuple(reversed(users))
@@ -98,21 +97,21 @@ class Catalogue:
 
     @classmethod
     def open(
-        cls, extra: Sequence[AnyPath] = (), *, shipped: str | None = None
+        cls, extra: Sequence[AnyPath] = (), shipped: str | None = None
     ) -> Catalogue:
         """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        users = [OwnSpecs(os.fspath(path)) for path in extra]
-        if shipped:
-            return cls(ShippedSpecs(Store(shipped)), users)
-        return cls(_shipped()._shipped, users)
+        users = [SpecFolder.at(os.fspath(path)) for path in extra]
+        if shipped is None:
+            return cls(_shipped_specs(), users)
+        return cls(ShippedSpecs(store_of(shipped)), users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens it anew
         paths = [folder.path for folder in reversed(self._users)]
-        return partial(Catalogue.open, shipped=self.folder), (paths,)
+        return Catalogue.open, (paths, self.folder)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
@@ -122,13 +121,17 @@ class Catalogue:
         return tuple(sorted(ids))
 
     def __contains__(self, id: str) -> bool:
-        return any(id in folder.files for folder in self._folders)
+        return bool(self._folders_with(id))
+
+    def _folders_with(self, id: str) -> list[SpecFolder]:
+        """The folders that have a spec with this id, that whose spec counts first."""
+        return [folder for folder in self._folders if id in folder.files]
 
     def spec(self, id: str) -> ModelSpec:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        folders = [folder for folder in self._folders if id in folder.files]
+        folders = self._folders_with(id)
         if not folders:
             message = f"no spec has the id {id!r}"
             raise UnknownModelError(message, remedy="`selfhost list` shows them all")
@@ -151,14 +154,13 @@ class Catalogue:
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
         document = self._runtime_document(id)
-        root = document.root
-        root.get("schema", "int")
-        values = root.fields(RuntimeSpec)
-        root.close()
+        document.root.get("schema", "int")
+        runtime = document.root.as_record(RuntimeSpec)
         if not document.ok:
             raise SpecError(document.problems)
-        values["library"] = values["library"] or id
-        return RuntimeSpec(**values)
+        if runtime.library:
+            return runtime
+        return runtime.replace(library=id)
 
     def _runtime_document(self, id: str) -> Document:
         """What states a runtime: a file of `runtimes/`, or a table of `common/programs.toml`."""
@@ -205,17 +207,15 @@ class Catalogue:
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
-        if any(id in folder.files for folder in self._users):
-            return False
-        return id in self._shipped.files
+        return self._folders_with(id) == [self._shipped]
 
     @property
     def own_faults(self) -> tuple[Problem, ...]:
         """Every fault of every file in the user's folders."""
         faults: list[Problem] = []
         for folder in self._users:
-            for faults_of_file in folder.faults.values():
-                faults += faults_of_file
+            for problems in folder.faults.values():
+                faults += problems
         return tuple(faults)
 
     def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
@@ -293,7 +293,12 @@ def _ambiguous(key: str, ids: Sequence[str]) -> UnknownModelError:
 
 
 class SpecFolder:
-    """Specs by their ids: of each the path of its file, the record, and the names it answers to."""
+    """A user's specs by their ids: of each the path of its file, the record, and the names that it
+    answers to.
+    """
+
+    # keeps what follows from all files; None keeps nothing
+    store: Store | None = None
 
     def __init__(self, path: str, files: Mapping[str, str]) -> None:
         self.path = path
@@ -301,18 +306,22 @@ class SpecFolder:
         self.files = files
         self._specs: dict[str, ModelSpec] = {}
 
+    @classmethod
+    def at(cls, path: str) -> SpecFolder:
+        """The files `<id>.toml` in one of the user's folders."""
+        files = {id: _file_of(path, id) for id in _names_in(path)}
+        return cls(path, files)
+
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
         if id in self._specs:
             return self._specs[id]
         document = self._document(id)
         spec = self._read(document, self.files[id])
-        if spec is None:
-            raise SpecError(document.problems)
-        if document.ok and id != spec.id:
+        if document.ok and spec is not None and id != spec.id:
             message, remedy = misnamed(spec.id, f"{id}.toml")
             document.add(("id",), message, remedy)
-        if not document.ok:
+        if spec is None or not document.ok:
             raise SpecError(document.problems)
         self._specs[id] = spec
         return spec
@@ -323,94 +332,7 @@ class SpecFolder:
 
     def _read(self, document: Document, origin: str) -> ModelSpec | None:
         """What is right in a file; None where that is nothing."""
-        return stated_spec(document, origin)
-
-    def names(self, wanted: str) -> Mapping[str, str]:
-        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
-        a repository, a title). Several ids are joined by `/`.
-        """
-        raise NotImplementedError
-
-    def ids_named(self, key: str, kind: str) -> Sequence[str]:
-        """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
-        wanted = "aliases" if kind == "aliases" else "whole"
-        meaning = self.names(wanted).get(key)
-        if meaning is None:
-            return ()
-        ids = meaning.split("/")
-        # a whole name that is an id means the models of that id alone
-        if kind == "ids" and canonical(ids[0]) != key:
-            return ()
-        return ids
-
-    @property
-    def outlines(self) -> Sequence[Outline]:
-        raise NotImplementedError
-
-
-class ShippedSpecs(SpecFolder):
-    """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form."""
-
-    def __init__(self, store: Store) -> None:
-        index = store.value("index", lambda: _index_of(store.folder))
-        place = os.path.join(store.folder, "")
-        if store.is_package:
-            # faults name a file as a checkout has it
-            place = "specs/"
-        files = {}
-        for id, path in index["models"].items():
-            files[id] = place + path
-        super().__init__(store.folder, files)
-        self.store = store
-        self.runtime_names: Sequence[str] = index["runtimes"]
-        self._rows = store.rows("models", self._make_rows)
-
-    def _document(self, id: str) -> Document:
-        values = self._rows[id]
-        if values is None:
-            # the file is no TOML: it says why
-            return super()._document(id)
-        is_checked = self.store.is_package
-        return Document(self.files[id], values, is_checked=is_checked)
-
-    @cache  # noqa: B019 - a catalogue lives as long as the program
-    def names(self, wanted: str) -> Mapping[str, str]:
-        names: Mapping[str, str] = self.store.value(
-            wanted, lambda: names_in(self._rows, wanted)
-        )
-        return names
-
-    @cached_property
-    def outlines(self) -> Sequence[Outline]:
-        rows = self.store.value("outlines", lambda: outlines_in(self._rows))
-        return list(map(Outline.of_row, rows))
-
-    def keep_all(self) -> None:
-        """Make every value of the stored form that follows from models and runtimes."""
-        for kind in NAME_KINDS:
-            self.names(kind)
-        _ = self.outlines
-        for name in self.runtime_names:
-            tables.stored_table(self.store, f"runtimes/{name}")
-
-    def _make_rows(self) -> TomlRow:
-        """What each file states, by id; None of a file that is no TOML."""
-        rows: dict[str, TomlRow | None] = {}
-        for id, path in self.files.items():
-            document = read_spec_file(path)
-            rows[id] = document.values if document.ok else None
-        return rows
-
-
-class OwnSpecs(SpecFolder):
-    """The files `<id>.toml` in one of the user's folders."""
-
-    def __init__(self, path: str) -> None:
-        files = {id: _file_of(path, id) for id in _names_in(path)}
-        super().__init__(path, files)
-
-    def _read(self, document: Document, origin: str) -> ModelSpec | None:
-        from .spec_rules import read_model_spec
+        from .spec_rules import read_model_spec  # a shipped spec goes without
 
         return read_model_spec(document, origin)
 
@@ -427,7 +349,7 @@ class OwnSpecs(SpecFolder):
 
     @cached_property
     def _rows(self) -> TomlRow:
-        """What each file states, by id; of a faulty file nothing."""
+        """What each file states, by id; None of a faulty one."""
         rows: dict[str, TomlRow | None] = {}
         for id in self.files:
             rows[id] = None
@@ -435,13 +357,86 @@ class OwnSpecs(SpecFolder):
                 rows[id] = self._document(id).values
         return rows
 
-    @cache  # noqa: B019
+    def _value(self, name: str, make: Callable[[], Any]) -> Any:
+        """The value of that name that follows from all files; `make` returns it."""
+        if self.store is None:
+            return make()
+        return self.store.value(name, make)
+
+    @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
-        return names_in(self._rows, wanted)
+        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
+        a repository, a title). Several ids are joined by `/`.
+        """
+        names: Mapping[str, str] = self._value(
+            wanted, lambda: names_in(self._rows, wanted)
+        )
+        return names
+
+    def ids_named(self, key: str, kind: str) -> Sequence[str]:
+        """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
+        wanted = "aliases" if kind == "aliases" else "whole"
+        meaning = self.names(wanted).get(key)
+        if meaning is None:
+            return ()
+        ids = meaning.split("/")
+        # a whole name that is an id means the models of that id alone
+        if kind == "ids" and canonical(ids[0]) != key:
+            return ()
+        return ids
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        return list(map(Outline.of_row, outlines_in(self._rows)))
+        """The outline of each model."""
+        rows = self._value("outlines", lambda: outlines_in(self._rows))
+        return list(map(Outline.of_row, rows))
+
+
+class ShippedSpecs(SpecFolder):
+    """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form."""
+
+    def __init__(self, store: Store) -> None:
+        index = store.value("index", lambda: _index_of(store.folder))
+        place = os.path.join(store.folder, "")
+        if store.is_package:
+            # faults name a file as a checkout has it
+            place = "specs/"
+        files = {}
+        for id, path in index["models"].items():
+            files[id] = place + path
+        super().__init__(store.folder, files)
+        self.store: Store = store
+        self.runtime_names: Sequence[str] = index["runtimes"]
+
+    def _document(self, id: str) -> Document:
+        values = self._rows[id]
+        if values is None:
+            # the file is no TOML: it says why
+            return super()._document(id)
+        is_checked = self.store.is_package
+        return Document(self.files[id], values, is_checked=is_checked)
+
+    def _read(self, document: Document, origin: str) -> ModelSpec | None:
+        return stated_spec(document, origin)
+
+    def keep_all(self) -> None:
+        """Make every value of the stored form that follows from models and runtimes."""
+        for kind in NAME_KINDS:
+            self.names(kind)
+        _ = self.outlines
+        for name in self.runtime_names:
+            tables.stored_table(self.store, f"runtimes/{name}")
+
+    @cached_property
+    def _rows(self) -> TomlRow:
+        return self.store.rows("models", self._make_rows)
+
+    def _make_rows(self) -> TomlRow:
+        rows: dict[str, TomlRow | None] = {}
+        for id, path in self.files.items():
+            document = read_spec_file(path)
+            rows[id] = document.values if document.ok else None
+        return rows
 
 
 def _index_of(folder: str) -> TomlRow:
@@ -561,7 +556,7 @@ class _StatedModel:
             "id": self.id,
             "family": values.get("family"),
             "modality": values.get("modality", "text"),
-            "uses": uses or None,
+            "uses": uses,
             "closed": openness.get("weights") == "closed",
             "parameters_total": counts.get("total"),
             "parameters_active": counts.get("active"),
@@ -616,8 +611,13 @@ def _purpose(uses: Sequence[str]) -> str:
 
 
 @cache
+def _shipped_specs() -> ShippedSpecs:
+    return ShippedSpecs(shipped_store())
+
+
+@cache
 def _shipped() -> Catalogue:
-    return Catalogue(ShippedSpecs(shipped_store()))
+    return Catalogue.open()
 
 
 def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
@@ -641,27 +641,24 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     try:
         files = os.listdir(path)
     except OSError as error:
-        raise _unlisted(path, error.strerror or str(error)) from None
+        why = error.strerror or str(error)
     except ValueError as error:
         # a null character in a path
-        raise _unlisted(path, str(error)) from None
-    names = []
+        why = str(error)
+    else:
+        return sorted(_without_ending(files, ending))
+    message = f"cannot be listed: {why}"
+    remedy = "name a folder that holds <id>.toml files"
+    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
+
+
+def _without_ending(files: Iterable[str], ending: str) -> Iterator[str]:
+    """The names of files that end so, without the ending; of hidden files and sources none."""
     for file in files:
         if file.startswith(".") or file.endswith(SOURCES_ENDING):
             continue
         if file.endswith(ending):
-            names.append(file.removesuffix(ending))
-    return sorted(names)
-
-
-def _unlisted(path: str, why: str) -> SpecError:
-    """The error for a folder that cannot be listed."""
-    problem = Problem(
-        file=shown(path),
-        message=f"cannot be listed: {why}",
-        remedy="name a folder that holds <id>.toml files",
-    )
-    return SpecError([problem])
+            yield file.removesuffix(ending)
 
 
 def _file_of(folder: str, id: str) -> str:
