@@ -11,7 +11,7 @@ What is said for each code stands in specs/common/openness.toml.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.errors import WorkloadError
 from ..core.records import Record, Stated
@@ -263,38 +263,16 @@ class _Openness:
 
     def _part(self, name: str) -> Row:
         """Whether one of _PARTS was published."""
-        spec = self.spec
-        state: str = getattr(spec.openness, name)
+        state: str = getattr(self.spec.openness, name)
         key = f"openness.{name}"
         source = None
         if state != "unknown":
-            source = spec.sources.get(key) or spec.sources.get("openness")
-        if state == "published" and unconfirmed(source):
-            for evidence in self._evidence(name):
-                if not unconfirmed(evidence):
-                    source = evidence
-                    break
-        title = name.replace("_", " ")
-        why = spec.unknown.get(key, "not known")
-        return self._row(title, f"part-{state}", source, why=why)
-
-    def _evidence(self, name: str) -> Iterator[str | None]:
-        """What shows better than a classification that a part is published."""
-        spec = self.spec
-        if name == "weights":
-            if spec.files:
-                yield spec.files[0].source
-            if spec.gated is False:
-                yield spec.sources.get("gated")
-            if spec.safety.formats:
-                yield spec.sources.get("safety")
-        elif name == "inference_code":
-            if spec.architecture is None:
-                yield spec.sources.get("components")
-                return
-            in_gguf = spec.architecture.runs_in_gguf
-            program = "llama.cpp" if in_gguf else "transformers"
-            yield f"{program} has its architecture, {spec.architecture.row}"
+            source = self._source_of(key)
+        if name == "weights" and self.spec.files and unconfirmed(source):
+            # where files lie shows better than a classification that they are published
+            source = self.spec.files[0].source
+        why = self.spec.unknown.get(key, "not known")
+        return self._row(name.replace("_", " "), f"part-{state}", source, why=why)
 
     def _safe_files(self) -> Row:
         """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads
@@ -319,13 +297,9 @@ class _Openness:
             return self._row(name, "files-safe", formats=listed, pickle=has_pickle)
         for files in self.spec.files:
             if files.format in kinds:
-                return self._row(
-                    name,
-                    "files-converted",
-                    files.source,
-                    formats=_listed([files.format]),
-                    of=files.repository,
-                )
+                listed = _listed([files.format])
+                figures = {"formats": listed, "of": files.repository}
+                return self._row(name, "files-converted", files.source, **figures)
         code = "files-code-unknown" if without_code else "files-unknown"
         return self._row(name, code, formats=_listed(without_code))
 
@@ -341,12 +315,12 @@ class _Openness:
         is_assumed = False
         stated_sources = list(stated)
         for key in keys:
-            other = self._row_called(key)
-            if other is None:
+            part = self._row_called(key)
+            if part is None:
                 stated_sources.append(self._source_of(key))
-                continue
-            sources += other.sources
-            is_assumed = is_assumed or other.assumed
+            else:
+                sources += part.sources
+                is_assumed = is_assumed or part.assumed
         for source in stated_sources:
             is_assumed = is_assumed or unconfirmed(source)
             if source:
