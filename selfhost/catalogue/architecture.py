@@ -310,12 +310,8 @@ def _read_layers(
     places = _places(lists.values(), layers)
     by_key: dict[str, tuple[LayerPart, ...]] = {}
     for key, lines in lists.items():
-        parts = []
-        for line in lines:
-            part = _part(line, places[line], LAYERS[key], model_heads)
-            if part is not None:
-                parts.append(part)
-        by_key[key] = tuple(parts)
+        parts = [_part(line, places[line], LAYERS[key], model_heads) for line in lines]
+        by_key[key] = tuple(part for part in parts if part is not None)
     return by_key
 
 
@@ -337,7 +333,7 @@ def _part(
 
 def _complete_attention(values: Values, model_heads: int | None) -> None:
     """Fill in the sizes that a line of attention does not repeat."""
-    values["heads"] = values["heads"] or model_heads or None
+    values["heads"] = values["heads"] or model_heads
     if values["kind"] == "latent":
         # every head of latent attention has its own key once it is unpacked
         values["kv_heads"] = values["kv_heads"] or values["heads"]
@@ -382,6 +378,7 @@ def _named_places(lines: Sequence[TomlTable], layers: int) -> PlacesByLine:
     """
     places: PlacesByLine = dict.fromkeys(lines, ())
     if len(lines) > layers:
+        # also bounds what a small file can ask for
         if layers:
             message = f"is line {len(lines):,} of a list for {layers:,} layers"
             lines[-1].problem(None, message, "write one line for each kind of layer")

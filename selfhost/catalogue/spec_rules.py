@@ -16,7 +16,6 @@ from ..core.errors import KeyPath
 from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import (
     Document,
-    Remedy,
     TomlRow,
     row_names,
     shipped_record,
@@ -36,7 +35,6 @@ from .spec_values import QUANTIZATIONS
 
 # a key, what is wrong with it as a clause that begins with a verb, and what to write instead
 Misfit = tuple[str, str, str]
-_Fault = tuple[KeyPath, str, Remedy]
 
 # what the ranks of RWKV are of; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
@@ -78,11 +76,8 @@ _RELATIONS: Mapping[str, _Relation] = {
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
     spec = stated_spec(document, origin)
-    if spec is None:
-        return None
-    # all at once: a fault that is added changes what the rules see
-    for path, message, remedy in list(_SpecFile(document, spec).faults()):
-        document.add(path, message, remedy)
+    if spec is not None:
+        _SpecFile(document, spec).check()
     return spec
 
 
@@ -116,7 +111,7 @@ class SpecRule(Stated):
         if not self.whole:
             return True
         # a key that was merely misspelt is not missing
-        return document.values.keys() <= _keys_of_a_spec()
+        return document.values.keys() <= document.root.known_keys
 
     def is_broken_at(self, values: TomlRow, place: str) -> bool:
         """Whether the keys that stand in a file break the rule there."""
@@ -128,14 +123,6 @@ class SpecRule(Stated):
             if _stands(values, key) or value_at(values, ("unknown", key)):
                 return False
         return True
-
-
-@cache
-def _keys_of_a_spec() -> frozenset[str]:
-    keys = {"schema"}
-    for field, key in ModelSpec._keys.items():
-        keys.add(key.name or field)
-    return frozenset(keys)
 
 
 @cache
@@ -171,6 +158,15 @@ def _holds(value: object, part: str | int) -> bool:
 # the names of facts
 
 
+# read by functions of their own, so that no record has these keys
+_READ_APART = (
+    "embedding.length",
+    "needs.memory_bytes",
+    "architecture.gguf",
+    "architecture.transformers",
+)
+
+
 def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     """What may have a source, or be unknown: the tables and keys of a spec, those inside dotted."""
     for field, key in kind._keys.items():
@@ -181,21 +177,14 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
             yield from _facts(inner, f"{name}.")
 
 
-def _layer_facts() -> Iterator[str]:
+@cache
+def _known_facts() -> Sequence[str]:
+    facts = [*_facts(ModelSpec), *_READ_APART]
     for name, part in LAYERS.items():
         key = f"architecture.{name}"
-        yield key
-        yield from _facts(part, f"{key}.")
-
-
-# read by functions of their own, so that no record has these keys
-_READ_APART = (
-    "embedding.length",
-    "needs.memory_bytes",
-    "architecture.gguf",
-    "architecture.transformers",
-    *_layer_facts(),
-)
+        facts.append(key)
+        facts += _facts(part, f"{key}.")
+    return facts
 
 
 # one file
@@ -247,62 +236,65 @@ class _SpecFile:
         self.values = document.values
         self.spec = spec
         self.model = spec.architecture
+        # before any rule was looked at
+        self.is_read_whole = document.ok
 
-    def faults(self) -> Iterator[_Fault]:
-        """Every rule that the file breaks."""
-        yield from self._key_faults()
-        yield from self._fact_faults("sources", self.spec.sources)
-        yield from self._fact_faults("unknown", self.spec.unknown)
+    def check(self) -> None:
+        """Add a fault for every rule that the file breaks."""
+        self._check_keys()
+        self._check_facts("sources", self.spec.sources)
+        self._check_facts("unknown", self.spec.unknown)
         for path, record in self.document.records:
-            yield from self._record_faults(path, record)
+            self._check_record(path, record)
 
-    def _key_faults(self) -> Iterator[_Fault]:
-        """Each rule that the keys of the file break."""
+    def _check_keys(self) -> None:
+        """Look for keys that miss another one, or exclude it."""
         for rule in _spec_rules():
             if not rule.is_for(self.document, self.spec):
                 continue
             for place in rule.at:
                 if rule.is_broken_at(self.values, place):
                     path = tuple(filter(None, place.split(".")))
-                    yield path, rule.message, rule.remedy
+                    self.document.add(path, rule.message, rule.remedy)
         for key in self.spec.unknown:
             if _stands(self.values, key):
                 message = "is also stated in this file"
-                yield ("unknown", key), message, "remove the one that is wrong"
+                remedy = "remove the one that is wrong"
+                self.document.add(("unknown", key), message, remedy)
 
-    def _fact_faults(self, table: str, facts: Iterable[str]) -> Iterator[_Fault]:
-        """The names in `sources` or `unknown`, which the file chooses, that are no fact's."""
-        known = (*_facts(ModelSpec), *_READ_APART)
+    def _check_facts(self, table: str, facts: Iterable[str]) -> None:
+        """Look for names in `sources` or `unknown`, which the file chooses, that are no fact's."""
+        known = _known_facts()
         for fact in facts:
             if fact in known or fact.startswith(("components.", "files.")):
                 continue
             otherwise = 'write as "architecture.dtype"'
             remedy = self.document.did_you_mean(fact, known, otherwise, '"{name}"')
-            yield (table, fact), "is not a table or key of a spec", remedy
+            message = "is not a table or key of a spec"
+            self.document.add((table, fact), message, remedy)
 
-    def _record_faults(self, path: KeyPath, record: Record) -> Iterator[_Fault]:
-        """The rules that one record of the file breaks."""
+    def _check_record(self, path: KeyPath, record: Record) -> None:
+        """Hold one record of the file against the rules for its kind."""
         if isinstance(record, PublishedFiles):
-            yield from self._file_faults(path, record)
+            self._check_files(path, record)
         elif isinstance(record, Quantized):
             name = record.quantization
-            place = (*path, "quantization")
-            yield from self._name_faults(place, name, record.format)
+            self._check_name((*path, "quantization"), name, record.format)
         elif isinstance(record, Architecture):
             # of a model whose weights are said not to follow the architecture it may well be
             # unknown
             if "parameters.total" not in self.spec.unknown:
-                yield from _row_faults(record)
+                self._check_row(record)
         elif isinstance(record, LayerPart) and self.model is not None:
-            yield from self._layer_faults(path, record, self.model)
+            self._check_layer(path, record, self.model)
         if isinstance(record, Sized):
-            yield from self._size_faults(path, record)
+            self._check_sizes(path, record)
 
-    def _size_faults(self, path: KeyPath, record: Sized) -> Iterator[_Fault]:
-        """The sizes that the file states and that cannot be beside the others of a record."""
+    def _check_sizes(self, path: KeyPath, record: Sized) -> None:
+        """Look for sizes that the file states and that cannot be beside the others of a record."""
         width = None
         if record is self.model:
-            if not self.document.ok:
+            if not self.is_read_whole:
                 # of a model that cannot be read whole the sizes say nothing
                 return
         elif self.model is not None:
@@ -311,32 +303,32 @@ class _SpecFile:
             place = (*path, key)
             # what was taken from another key is a fault of that
             if value_at(self.values, place) is not None:
-                yield place, message, remedy
+                self.document.add(place, message, remedy)
 
-    def _file_faults(self, path: KeyPath, files: PublishedFiles) -> Iterator[_Fault]:
-        """The sizes and the names of published files."""
+    def _check_files(self, path: KeyPath, files: PublishedFiles) -> None:
+        """Look at the sizes and the names of published files."""
         stated: TomlRow = value_at(self.values, path)
         sizes = stated.get("bytes")
-        if not files.unsized and sizes in (None, {}):
-            message = "is missing" if sizes is None else "is empty"
+        of_bytes = (*path, "bytes")
+        of_unsized = (*path, "unsized")
+        if not files.unsized:
             remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
-            yield (*path, "bytes"), message, remedy
-        if files.unsized and stated.get("repository") is None:
+            if sizes is None:
+                self.document.add(of_bytes, "is missing", remedy)
+            elif sizes == {}:
+                self.document.add(of_bytes, "is empty", remedy)
+        elif stated.get("repository") is None:
             message = "names files without a repository"
             remedy = "write repository, or bytes with their sizes"
-            yield (*path, "unsized"), message, remedy
+            self.document.add(of_unsized, message, remedy)
         if isinstance(sizes, dict):
             for name in sizes:
-                place = (*path, "bytes", name)
-                yield from self._name_faults(place, name, files.format)
+                self._check_name((*of_bytes, name), name, files.format)
         for number, name in enumerate(files.unsized):
-            of_unsized = (*path, "unsized", number)
-            yield from self._name_faults(of_unsized, name, files.format)
+            self._check_name((*of_unsized, number), name, files.format)
 
-    def _name_faults(
-        self, path: KeyPath, name: str | None, format: str | None
-    ) -> Iterator[_Fault]:
-        """The name of a quantization that the format does not have."""
+    def _check_name(self, path: KeyPath, name: str | None, format: str | None) -> None:
+        """Look for a quantization that the format does not have."""
         choices = QUANTIZATIONS.get(format or "", ())
         if not name or not choices or name in choices:
             return
@@ -345,13 +337,11 @@ class _SpecFile:
         known = ", ".join(plain or choices)
         remedy = self.document.did_you_mean(name, choices, f"known: {known}")
         message = f'"{shortened(name)}" is not a quantization of {format}'
-        yield path, message, remedy
+        self.document.add(path, message, remedy)
 
-    def _layer_faults(
-        self, path: KeyPath, part: LayerPart, model: Architecture
-    ) -> Iterator[_Fault]:
-        """What the kind of a layer must state and its line has not, and what says nothing with
-        it.
+    def _check_layer(self, path: KeyPath, part: LayerPart, model: Architecture) -> None:
+        """Look for what the kind of a layer must state and its line has not, and for what says
+        nothing with it.
         """
         rules = shipped_record(LayerKeys, "model_files", "layer_keys")
         line: TomlRow = value_at(self.values, path)
@@ -359,36 +349,38 @@ class _SpecFile:
         keys = type(part)._keys
         for key in rules.needed(line, rule):
             if key in keys and key not in line:
-                yield (*path, key), "is missing", None
+                self.document.add((*path, key), "is missing")
         if isinstance(part, Attention) and "heads" not in line and model.heads is None:
-            yield (*path, "heads"), "is missing, here and in [architecture]", None
+            message = "is missing, here and in [architecture]"
+            self.document.add((*path, "heads"), message)
         if rule is None:
             return
         of_kind = (*rule.required, *rule.allowed)
+        known = (*of_kind, *rules.of_all_kinds)
         for key in line:
-            if key in of_kind or key in rules.of_all_kinds:
+            if key in known or key not in keys:
                 continue
-            if key in keys:
-                kind = line.get("kind", keys["kind"].default)
-                message = f'means nothing with kind = "{kind}"'
-                yield (*path, key), message, f"{kind} has {', '.join(of_kind)}"
+            kind = line.get("kind", keys["kind"].default)
+            message = f'means nothing with kind = "{kind}"'
+            remedy = f"{kind} has {', '.join(of_kind)}"
+            self.document.add((*path, key), message, remedy)
 
-
-def _row_faults(model: Architecture) -> Iterator[_Fault]:
-    """A slip in the name of an architecture. A number more or less is another version, which may
-    be new.
-    """
-    known = row_names("architectures", "architecture")
-    if model.row in known:
-        return
-    key = "gguf" if model.runs_in_gguf else "transformers"
-    digits = _digits_of(model.row)
-    for name in known:
-        if is_slip(model.row, name) and _digits_of(name) == digits:
-            typed = shortened(model.row)
-            message = f'"{typed}" is not an architecture that selfhost knows'
-            yield ("architecture", key), message, f'did you mean "{name}"?'
+    def _check_row(self, model: Architecture) -> None:
+        """Look for a slip in the name of an architecture. A number more or less is another version,
+        which may be new.
+        """
+        known = row_names("architectures", "architecture")
+        if model.row in known:
             return
+        key = "gguf" if model.runs_in_gguf else "transformers"
+        digits = _digits_of(model.row)
+        for name in known:
+            if is_slip(model.row, name) and _digits_of(name) == digits:
+                typed = shortened(model.row)
+                message = f'"{typed}" is not an architecture that selfhost knows'
+                remedy = f'did you mean "{name}"?'
+                self.document.add(("architecture", key), message, remedy)
+                return
 
 
 def _digits_of(name: str) -> str:
