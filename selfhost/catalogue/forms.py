@@ -17,7 +17,6 @@ _WIDE = frozenset({"F16", "BF16", "F32"})
 _ANY_WORD = "|".join((QUANTIZATION_NAMES.gguf_type, *QUANTIZATION_NAMES.words))
 # one word of a form, with the sign in front of it; compiled where needed
 _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({_ANY_WORD})\)?$"
-_MOST_WORDS = 8
 # of the name of a file that has its quantization in it
 FILE_ENDINGS = (".gguf", ".llamafile")
 # words that have a note of `[form]` in specs/common/quantizations.toml
@@ -75,44 +74,43 @@ def splits(name: str, owner: str = "") -> Iterator[SplitName]:
     """Each way to read the end of a name as a form, the shortest end first. `owner` is the account
     of the repository, if any.
     """
+    is_tag = ":" in name
     is_file = name.lower().endswith(FILE_ENDINGS)
     base = name
-    ending = _Ending(owner, is_tag=":" in name)
-    for _ in range(_MOST_WORDS):
+    # in small letters
+    words: list[str] = []
+    while True:
         match = re.search(_WORD, base)
         if match is None or match.start() == 0:
             return
         base = base[: match.start()]
-        ending.add_in_front(match[1].lower())
+        word = match[1].lower()
+        # the number of a part says nothing
+        if "-of-" not in word:
+            words.insert(0, word)
+        form = _Ending(words, owner, is_tag=is_tag).form()
         written = name[len(base) :].strip("-_.:@ ()")
-        form = ending.form().replace(written=written, is_file=is_file)
+        form = form.replace(written=written, is_file=is_file)
         yield SplitName(owner=owner, base=base, form=form)
 
 
 class _Ending:
     """The words at the end of a name. `is_tag`: they stand in a tag of Ollama's library."""
 
-    def __init__(self, account: str, *, is_tag: bool) -> None:
+    def __init__(self, words: Sequence[str], account: str, *, is_tag: bool) -> None:
+        self.words = words
         self.account = account
         self.is_tag = is_tag
-        # in small letters
-        self.words: list[str] = []
-
-    def add_in_front(self, word: str) -> None:
-        """Take one more word of the name; the number of a part says nothing."""
-        if "-of-" not in word:
-            self.words.insert(0, word)
 
     def form(self) -> Form:
         """What the words say of the weights."""
         form = self._form_of_files()
         runtime = self._program_named() or form.runtime
-        noted = list(_NOTED)
+        noted: Sequence[str] = _NOTED
         if runtime is None:
-            noted += _NOTED_WITHOUT_PROGRAM
+            noted = (*_NOTED, *_NOTED_WITHOUT_PROGRAM)
         notes = [word for word in noted if word in self.words]
-        notes += form.notes
-        return form.replace(runtime=runtime, notes=tuple(notes))
+        return form.replace(runtime=runtime, notes=(*notes, *form.notes))
 
     def _program_named(self) -> str | None:
         """The program of the first word that names one."""
@@ -123,20 +121,20 @@ class _Ending:
 
     def _form_of_files(self) -> Form:
         """What the words say of the files themselves."""
-        words = self.words
         if self._is_mlx():
             return self._mlx_form()
-        types = _gguf_types(words)
-        others = set(words) - types.keys() - QUANTIZATION_NAMES.containers
+        types = _gguf_types(self.words)
+        others = set(self.words) - types.keys() - QUANTIZATION_NAMES.containers
         narrow = [type for type in types.values() if type not in _WIDE]
         # MXFP4 beside other words may be that of safetensors files
         if narrow and (narrow[0] != "MXFP4" or not others):
             return Form(quantization=narrow[0])
-        is_cloud = "cloud" in words
-        if others - {"qat", "unquantized"} and not is_cloud:
-            return _packed_form(words)
+        if "cloud" in self.words:
+            return Form(quantization=self._type_as_trained(types, others))
+        if others - {"qat", "unquantized"}:
+            return _packed_form(self.words)
         stated = self._type_as_trained(types, others)
-        is_container = not (stated or others or is_cloud)
+        is_container = stated is None and not others
         return Form(quantization=stated, is_container=is_container)
 
     def _type_as_trained(
@@ -175,8 +173,9 @@ class _Ending:
         if quantization is None and self.is_tag:
             of_ollama = ("mlx_of_ollama",)
             return Form(quantization="nvfp4", runtime="mlx", notes=of_ollama)
-        is_mixed = any(map(_is_mlx_mix, self.words))
-        notes: tuple[str, ...] = ("mixed",) if is_mixed else ()
+        notes: tuple[str, ...] = ()
+        if any(map(_is_mlx_mix, self.words)):
+            notes = ("mixed",)
         if quantization is None:
             return Form(notes=notes, is_sized=False)
         return Form(quantization=quantization, runtime="mlx", notes=notes)
@@ -211,8 +210,11 @@ def _packed_form(words: Sequence[str]) -> Form:
     stated = [word for word in words if word not in _NO_PACKING]
     if not _AUTOROUND.isdisjoint(stated):
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        widths = [word for word in stated if word.startswith("int")]
-        stated = ["gptq", *(widths or ["int4"])[:1]]
+        width = "int4"
+        for word in reversed(stated):
+            if word.startswith("int"):
+                width = word
+        stated = ["gptq", width]
     scheme = scheme_of("-".join(stated))
     if scheme is None:
         return Form(is_sized=False)
