@@ -100,7 +100,6 @@ class Family(Stated):
             return None
         others = [id for id in self.others if id in catalogue and id != self.model]
         is_full_name = key == canonical(self.model)
-        is_loaded_known = self.ollama is None or self.ollama in catalogue
         holds = {
             "note": self.note,
             # a full name needs no word on how it was taken, only on what else there is
@@ -108,16 +107,11 @@ class Family(Stated):
             "tag": self.ollama,
             "others": others,
         }
-        figures = {
-            "note": self.note,
-            "why": self.why,
-            "model": self.model,
-            "ollama": self.ollama,
-            "family": name,
-            "is_missing": not is_loaded_known,
-            "others": others[:_MOST_OTHERS],
-            "more": max(0, len(others) - _MOST_OTHERS),
-        }
+        figures = self.__getstate__()
+        figures["family"] = name
+        figures["is_missing"] = self.ollama is not None and self.ollama not in catalogue
+        figures["others"] = others[:_MOST_OTHERS]
+        figures["more"] = max(0, len(others) - _MOST_OTHERS)
         notes = sentences("families", "sentence", holds, **figures)
         return Resolution(spec_id=self.model, notes=notes)
 
@@ -249,7 +243,8 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
-    if _has_separator(typed) and _exists(typed):
+    has_folder = typed == "." or "/" in typed or os.sep in typed
+    if has_folder and _exists(typed):
         return True
     if not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -259,12 +254,6 @@ def is_path(typed: str) -> bool:
         return False
     host = expression("names", "host")
     return host.match(typed.strip()) is None
-
-
-def _has_separator(typed: str) -> bool:
-    if typed == "." or "/" in typed or os.sep in typed:
-        return True
-    return os.altsep is not None and os.altsep in typed
 
 
 def _exists(path: str) -> bool:
@@ -289,10 +278,6 @@ def read(typed: str, catalogue: Catalogue, *, indirectly: bool = False) -> Found
     """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
-    if not indirectly and _is_plain(typed):
-        named = model_named(typed, catalogue)
-        if named is not None:
-            return named
     name = unwrap(typed)
     # a tag of Ollama whose size lacks its unit
     if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name):
@@ -304,15 +289,6 @@ def read(typed: str, catalogue: Catalogue, *, indirectly: bool = False) -> Found
         if resolution is not None:
             return _as_typed(resolution, typed, indirectly=indirectly)
     return None
-
-
-def _is_plain(typed: str) -> bool:
-    """Whether a name has only letters, digits and what joins them, and no ending of a file: such a
-    name is no line to type, no address and no repository.
-    """
-    if typed.lower().endswith(FILE_ENDINGS):
-        return False
-    return re.sub("[-._]", "", typed).isalnum()
 
 
 def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolution:
