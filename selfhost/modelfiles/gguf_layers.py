@@ -23,7 +23,6 @@ from ..core.records import Values
 from ..needs.tensors import ArchitectureRow, architectures
 from .gguf_header import Header, Tensor
 from .sizes import (
-    MAX_NUMBER,
     Malformed,
     Sizes,
     Unclear,
@@ -40,20 +39,22 @@ _TABLE: GgufTable = model_files().gguf
 _DROPPED_POSITIONS = 2
 # llama.cpp, src/llama-model.cpp: rope_sections has four
 _ROPE_SECTIONS = 4
-# which of these a layer with a delta rule has, and no Mamba layer
-_DELTA_TENSORS = ("ssm_alpha.weight", "ssm_ba.weight")
+# states whose tensors other layers have, too: the row says that its layers keep them
+_STATES_OF_ROWS = ("lightning", "delta")
 # T5 has two stacks of blocks of the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
+
+_Shape = tuple[int, ...]
 
 
 class GgufModel(Sizes):
     """The header of one model, with the tensors of all its parts.
 
     `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
-    `row` its row, one with the defaults alone where it is not `known`. `shapes` has the tensors of
-    both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that do
-    not predict more tokens. `is_as_row`: the tensors are those that the row gives. `refused`: why
-    llama.cpp stops at the file, if it does.
+    `row` its row, one with the defaults alone where the name is not known. `shapes` has the tensors
+    of both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that
+    do not predict more tokens. `is_as_row`: the tensors are those that the row gives. `refused`:
+    why llama.cpp stops at the file, if it does.
     """
 
     def __init__(self, path: str, header: Header, tensors: Sequence[Tensor]) -> None:
@@ -61,18 +62,9 @@ class GgufModel(Sizes):
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
-        known = architectures()
-        self.is_image_model = self.name in known.image_models.architectures
-        row = known.architecture.get(self.name)
-        self.known = row is not None
-        self.row = ArchitectureRow.from_values(self.name, row or {})
-        shapes: dict[str, tuple[int, ...]] = {}
-        for tensor in tensors:
-            shapes[tensor.name] = tensor.shape
-        for tensor in tensors:
-            if tensor.name.startswith(_STACKS):
-                shapes[_name_in_one_stack(tensor.name)] = tensor.shape
-        self.shapes: Mapping[str, tuple[int, ...]] = shapes
+        row = architectures().architecture.get(self.name, {})
+        self.row = ArchitectureRow.from_values(self.name, row)
+        self.shapes = _shapes_by_name(tensors)
         self.blocks = self.layers
         self.is_as_row = False
         self.refused: str | None = None
@@ -91,6 +83,11 @@ class GgufModel(Sizes):
         return any(name.endswith(endings) for name in self.shapes)
 
     @property
+    def is_image_model(self) -> bool:
+        """Whether the architecture is one of those that draw."""
+        return self.name in architectures().image_models.architectures
+
+    @property
     def width(self) -> int:
         """The elements of a token between the layers."""
         return self.needed("embedding_length")
@@ -107,10 +104,17 @@ class GgufModel(Sizes):
         return _Layer(self, number)
 
 
-def _name_in_one_stack(name: str) -> str:
-    """The name of a tensor in one of T5's stacks, as a model of one stack has it."""
-    without_stack = name.partition(".")[2]
-    return without_stack.replace("attn_o.", "attn_output.")
+def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
+    """The shape of each tensor; of one in a stack of T5 under the name in one stack, too."""
+    shapes = {}
+    for tensor in tensors:
+        name = tensor.name
+        shapes[name] = tensor.shape
+        if name.startswith(_STACKS):
+            without_stack = name.partition(".")[2]
+            name = without_stack.replace("attn_o.", "attn_output.")
+            shapes[name] = tensor.shape
+    return shapes
 
 
 class _Layer:
@@ -123,9 +127,9 @@ class _Layer:
 
     def has(self, *names: str) -> bool:
         """The layer has at least one of these tensors."""
-        return any(self.shape(name) is not None for name in names)
+        return any(map(self.shape, names))
 
-    def shape(self, name: str) -> tuple[int, ...] | None:
+    def shape(self, name: str) -> _Shape | None:
         """That of a tensor of the layer, the row length first; None without it."""
         return self.model.shapes.get(f"blk.{self.number}.{name}")
 
@@ -167,97 +171,107 @@ class _Layer:
     def _state_kind(self) -> str | None:
         """The first kind of state all of whose tensors the layer has."""
         for kind, rule in _TABLE.states.items():
-            if not self._may_keep(kind):
+            if kind in _STATES_OF_ROWS and kind != self.row.state_kind:
                 continue
-            if all(map(self.has, rule.tensors)):
+            if all(map(self.shape, rule.tensors)):
                 return kind
         return None
-
-    def _may_keep(self, kind: str) -> bool:
-        """Whether the layer may keep a state of a kind whose tensors others have, too."""
-        if kind not in ("lightning", "delta"):
-            return True
-        if kind == self.row.state_kind:
-            return True
-        return kind == "delta" and self.has(*_DELTA_TENSORS)
 
     # attention
 
     def attends(self, state: Recurrent | None) -> bool:
         """Whether the layer has attention beside the state that it keeps."""
-        tensors = _TABLE.attending
-        kind = "other" if state is None else state.kind
-        if kind not in tensors:
-            kind = "other"
-        return self.has(*tensors[kind])
+        tensors = _TABLE.attending["other"]
+        if state is not None:
+            tensors = _TABLE.attending.get(state.kind, tensors)
+        return self.has(*tensors)
 
     def attention(self, heads: int, window: int | None) -> Attention:
         """The attention of the layer, by what its keys state; `window` in tokens, None without."""
-        attention = self._attention_of_kind(heads, slides=window is not None)
-        if window is not None:
-            attention = attention.replace(window_tokens=window)
-        if not self.has(*_TABLE.indexing):
-            # it shares an earlier layer's choice, or looks at everything
-            return attention
-        sizes = self.model.sizes(_TABLE.indexer)
-        if attention.kind == "compressed":
-            sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
-        return attention.replace(**sizes)
+        kind = self._attention_kind(window)
+        sizes: Values = {"kv_heads": heads, "window_tokens": window}
+        if kind == "latent":
+            sizes |= self._latent_sizes()
+        elif kind == "compressed":
+            sizes |= self._compressed_sizes()
+        else:
+            sizes |= self._usual_sizes(kind, heads)
+        # a layer without an index uses the choice of an earlier one, or looks at everything
+        if self.has(*_TABLE.indexing):
+            sizes |= self._indexer_sizes(kind)
+        return Attention(kind=kind, heads=heads, **sizes)
 
-    def _attention_of_kind(self, heads: int, *, slides: bool) -> Attention:
+    def _attention_kind(self, window: int | None) -> str:
         model = self.model
         has_latent = model.number("attention.kv_lora_rank")
         if has_latent and model.number("attention.key_length_mla"):
-            return self._latent_attention(heads)
+            return "latent"
         if model.get("attention.compress_ratios") is not None:
-            return self._compressed_attention(heads)
-        kv_heads = model.number("attention.head_count_kv", layer=self.number)
-        if kv_heads is None:
-            kv_heads = heads
+            return "compressed"
+        return "full" if window is None else "sliding"
+
+    def _usual_sizes(self, kind: str, heads: int) -> Values:
+        """Those of attention that keeps keys and values of so many heads, or of fewer."""
+        model = self.model
         sizes: Values = {}
-        if not slides and self.has("attn_kv_b.weight"):
+        kv_heads = model.number("attention.head_count_kv", layer=self.number)
+        if kv_heads is not None:
+            sizes["kv_heads"] = kv_heads
+        if kind == "full" and self.has("attn_kv_b.weight"):
             # files of before April 2025 unpack the latent, and keep keys and values of every head
-            sizes = model.sizes(_TABLE.latent)
-            sizes["query_latent_length"] = model.size("attention.q_lora_rank")
+            sizes |= self._latent_lengths()
         has_values = self.has("attn_v.weight")
         sizes["values_from_keys"] = self.row.values_from_keys and not has_values
         for name in ("key_length", "value_length"):
-            length = self._head_length(name, slides=slides)
+            length = self._head_length(kind, name)
             sizes[name] = length or model.width // heads
-        kind = "sliding" if slides else "full"
-        return Attention(kind=kind, heads=heads, kv_heads=kv_heads, **sizes)
+        return sizes
 
-    def _head_length(self, name: str, *, slides: bool) -> int | None:
+    def _head_length(self, kind: str, name: str) -> int | None:
         """Elements of a key or a value of one head; None where the header does not say."""
-        length = None
-        if slides:
-            length = self.model.number(f"attention.{name}_swa")
-        return length or self.model.number(f"attention.{name}")
+        key = f"attention.{name}"
+        if kind == "sliding":
+            return self.model.size(f"{key}_swa", key)
+        return self.model.size(key)
 
-    def _latent_attention(self, heads: int) -> Attention:
-        """Attention that keeps one row of elements for all heads."""
-        model = self.model
-        sizes = model.sizes(_TABLE.latent)
-        sizes |= model.sizes(_TABLE.latent_heads)
+    def _latent_lengths(self) -> Values:
+        """The row that attention makes of a token for all heads."""
+        lengths = self.model.sizes(_TABLE.latent)
+        lengths["query_latent_length"] = self.model.size("attention.q_lora_rank")
+        return lengths
+
+    def _latent_sizes(self) -> Values:
+        """Those of attention that keeps one row of elements for all heads."""
+        sizes = self._latent_lengths()
+        sizes |= self.model.sizes(_TABLE.latent_heads)
         sizes["key_length"] -= sizes["rope_length"]
-        sizes["query_latent_length"] = model.size("attention.q_lora_rank")
-        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
+        return sizes
 
-    def _compressed_attention(self, heads: int) -> Attention:
-        """Attention to a window, and to rows that stand for several tokens each (DeepSeek V4)."""
+    def _compressed_sizes(self) -> Values:
+        """Those of attention to a window, and to rows that stand for several tokens each (DeepSeek
+        V4).
+        """
         sizes = self.model.sizes(_TABLE.compressed)
+        sizes["kv_heads"] = 1
         sizes["compression"] = self.count("attention.compress_ratios") or None
-        return Attention(kind="compressed", heads=heads, kv_heads=1, **sizes)
+        return sizes
+
+    def _indexer_sizes(self, kind: str) -> Values:
+        """Those of the index by which attention chooses the tokens that it looks at."""
+        sizes = self.model.sizes(_TABLE.indexer)
+        if kind == "compressed":
+            sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
+        return sizes
 
     # the feed-forward
 
     def feed_forward(self) -> FeedForward | None:
         """The feed-forward of the layer, None where it has none."""
-        dense = self.shape("ffn_down.weight")
         experts = self.shape("ffn_down_exps.weight")
         length = self.count("feed_forward_length")
-        if experts and len(experts) == 3 and self.model.number("expert_used_count"):
+        if experts and len(experts) == 3:
             return self._mixture(experts)
+        dense = self.shape("ffn_down.weight")
         down = dense or self.shape("channel_mix_key.weight")
         if not down:
             return None
@@ -268,7 +282,7 @@ class _Layer:
             length = dense[0] if dense else down[-1]
         return FeedForward(length=length)
 
-    def _mixture(self, experts: Sequence[int]) -> FeedForward:
+    def _mixture(self, experts: _Shape) -> FeedForward:
         """A feed-forward of several experts, of whose matrices that is the shape."""
         model = self.model
         length, width, _ = experts
@@ -357,7 +371,7 @@ def _count_layers(model: GgufModel) -> None:
     name = model.name
     if model.is_image_model:
         raise unclear("image-model", name=name)
-    if not model.known:
+    if name not in architectures().architecture:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
@@ -371,7 +385,6 @@ def _count_layers(model: GgufModel) -> None:
     for tensor in model.tensors:
         if tensor.name.startswith(("a.", "v.")):
             raise unclear("encoder", name=name)
-    for tensor in model.tensors:
         if tensor.bytes is None:
             type = tensor.type
             raise unclear("tensor-type", name=clean(tensor.name), type=type)
@@ -408,14 +421,12 @@ def _windows(model: GgufModel) -> list[int | None]:
     if window is None:
         return [None] * layers
     key = "attention.sliding_window_pattern"
-    name = f"{model.name}.{key}"
-    stated = model.values.get(name)
-    entries = model.counts.get(name, layers)
+    stated = model.get(key)
     if isinstance(stated, list):
         entries = len(stated)
-    if not layers <= entries <= model.blocks:
-        raise unclear("pattern", name=name, entries=entries, layers=layers)
-    if isinstance(stated, list):
+        if not layers <= entries <= model.blocks:
+            name = model.stated(key)
+            raise unclear("pattern", name=name, entries=entries, layers=layers)
         return [window if slides else None for slides in stated[:layers]]
     every = model.row.full_every
     if stated is not None:
@@ -433,14 +444,13 @@ def _windows(model: GgufModel) -> list[int | None]:
 
 def _window(model: GgufModel) -> int | None:
     """The window in tokens, of the layers that have one; None where none has."""
+    row = model.row
     window = model.size("attention.sliding_window", "attention.chunk_size")
-    if window is None and model.row.window_cache_layers in (None, model.layers):
-        window = model.row.window_tokens
-    context = model.number("context_length")
-    if not window or (context and window >= context):
+    if window is None and row.window_cache_layers in (None, model.layers):
+        window = row.window_tokens
+    context = model.size("context_length")
+    if window and context and window >= context:
         # a window that no text can fill is none
-        return None
-    if window >= MAX_NUMBER:
         return None
     return window
 
@@ -479,18 +489,14 @@ def _vocabulary(model: GgufModel) -> int | None:
     if tokens and not model.row.embedding_rows_beyond:
         # llama.cpp makes the table of tokens as long as the tokenizer
         return tokens
-    table = model.shapes.get("token_embd.weight", (0, 0))
-    return table[-1] or None
+    return model.rows_of("token_embd")
 
 
 def _positions(model: GgufModel) -> int | None:
     """Rows of the published table of positions; None without one."""
-    table = model.shapes.get("position_embd.weight", ())
-    if len(table) < 2:
-        return None
-    rows = table[-1]
-    if model.rows_of("token_types") == 1:
-        rows += _DROPPED_POSITIONS
+    rows = model.rows_of("position_embd")
+    if rows is not None and model.rows_of("token_types") == 1:
+        return rows + _DROPPED_POSITIONS
     return rows
 
 

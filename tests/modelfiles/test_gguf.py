@@ -298,7 +298,7 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
                 "attention.sliding_window": 1024,
                 "attention.sliding_window_pattern": [True] * 5000,
             },
-            "pattern lists 5,000 layers, but the model has 32",
+            "pattern lists 5,000 entries, more than blocks",
         ),
         # the key matrices have eight heads
         ({"attention.head_count_kv": 4}, "attn_k"),
