@@ -7,7 +7,7 @@ its names. The tables of names are in `specs/common/model_types.toml` and `confi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -49,22 +49,19 @@ class Keys(Sizes):
     `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
     model with the defaults of its class; `written` are those that stand in the file, `understood`
     those that something reads. `nested`: the top has none of the text model's keys. `type` is the
-    row of its model type. `has_class`: it is known what its class does; `matter` are the keys with
-    which this class changes weights or cache. `in_gguf`: the converter of llama.cpp knows the
-    model type. `sees`: it has an encoder of pictures. `is_headless`: a published class without an
-    output matrix.
+    row of its model type, `published` what this type says of published models. `has_class`: it is
+    known what its class does; `matter` are the keys with which this class changes weights or cache.
+    `in_gguf`: the converter of llama.cpp knows the model type. `sees`: it has an encoder of
+    pictures. `is_headless`: a published class without an output matrix.
     """
 
     def __init__(self, path: str, values: object) -> None:
         super().__init__(path, {})
-        if isinstance(values, list):
-            refuse(path, "no-config", what="it is a list, not an object")
         if not isinstance(values, dict):
-            refuse(path, "no-config", what="it is a single value, not an object")
-        text_model = _text_model_in(values)
+            refuse(path, "no-config", what="it is not a JSON object")
         self.outer: JsonValues = values
-        self.inner: JsonValues = text_model or {}
-        if not _describes_a_model(values, text_model):
+        self.inner = _text_model_in(values)
+        if not _describes_a_model(values, self.inner):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
             refuse(path, "no-config", what=what)
@@ -72,6 +69,7 @@ class Keys(Sizes):
         repeats_keys = _has_any(values, TABLES.sizes["layers"])
         self.nested = bool(self.inner) and not repeats_keys
         self._find_type()
+        self._find_class()
         self.understood: set[str] = set()
         self.names_of(TABLES.keys.read)
         written = self._written_values()
@@ -80,56 +78,58 @@ class Keys(Sizes):
         self._read_class_name()
 
     def _find_type(self) -> None:
-        """Set the rows of the model type and of its class, and the names that they give."""
+        """Set the rows of the model type, of the text model and of the whole."""
         self.outer_kind = _kind_in(self.outer)
         self.kind = _kind_in(self.inner) or self.outer_kind
         self.outer_type = model_type_of(self.outer_kind)
-        self.type: ModelType = model_type_of(self.kind)
-        self._class = ConfigClass()
+        type = model_type_of(self.kind)
+        self.type: ModelType = type
+        # the value, or the list of values, that keys have in all published models
+        self.published = {**TABLES.published, **type.published}
+        may_have_row = type.in_gguf and self.outer_type.in_gguf
+        self.in_gguf = may_have_row and bool(type.row)
+
+    def _find_class(self) -> None:
+        """Set the row of the class, and the defaults and names that class and type give."""
         known = config_class_of(self.kind)
-        # a file with code of its own names other classes
-        self.has_class = known is not None and not self.type.own_code
-        if known is not None and self.has_class:
-            self._class = known
-        self.defaults = {**self._class.defaults, **self.type.defaults}
-        self.names = {**self._class.names, **self.type.names}
-        self.matter = frozenset(self._class.matter)
-        may_have_row = self.type.in_gguf and self.outer_type.in_gguf
-        self.in_gguf = may_have_row and bool(self.type.row)
+        if self.type.own_code:
+            # a file with code of its own names other classes
+            known = None
+        self.has_class = known is not None
+        row = known or ConfigClass()
+        self._class = row
+        self.defaults = {**row.defaults, **self.type.defaults}
+        self.names = {**row.names, **self.type.names}
+        self.matter = frozenset(row.matter)
 
     def _written_values(self) -> dict[str, object]:
         """The values of the text model as they stand in the file."""
-        values = dict(self.outer)
+        outer = self.outer
         if self.nested:
-            values = {}
-            for key in TABLES.keys.inherited:
-                if key in self.outer:
-                    values[key] = self.outer[key]
-        values.update(self.inner)
+            inherited = outer.keys() & TABLES.keys.inherited
+            outer = {key: outer[key] for key in sorted(inherited)}
+        values = {**outer, **self.inner}
         for key in TABLES.keys.parts:
-            part = values.get(key)
-            if isinstance(part, dict):
-                values = {**part, **values}
+            part = table_of(values.get(key))
+            values = {**part, **values}
         return values
 
-    def _with_defaults(self, written: Mapping[str, object]) -> dict[str, object]:
+    def _with_defaults(self, written: JsonValues) -> dict[str, object]:
         """The values as written, then by the class, each under both its names."""
-        values = dict(written)
-        named = {*values, *map(self._other_name, values)}
+        values = self._under_both_names(written)
         for key, default in self.defaults.items():
-            if key in named or self._other_name(key) in named:
-                continue
-            values[key] = default
+            values.setdefault(key, default)
+        return self._under_both_names(values)
+
+    def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
+        """The values by the names of the file and by those that the class has for them."""
+        values = dict(stated)
         for name, other in self.names.items():
             if name in values:
                 values.setdefault(other, values[name])
             if other in values:
                 values.setdefault(name, values[other])
         return values
-
-    def _other_name(self, key: str) -> str:
-        """What the class calls a key of the file; the key itself where that is its name."""
-        return self.names.get(key, key)
 
     def _read_class_name(self) -> None:
         """Set what the name of the class tells."""
@@ -171,10 +171,10 @@ class Keys(Sizes):
         entries = self.get(*keys)
         if not entries:
             return None
-        if isinstance(entries, list | str) and len(entries) >= self.layers:
-            return entries[: self.layers]
-        key = self.stated(*keys)
-        raise unclear("entries", key=key, layers=self.layers)
+        layers = self.layers
+        if isinstance(entries, list | str) and len(entries) >= layers:
+            return entries[:layers]
+        raise unclear("entries", key=self.stated(*keys), layers=layers)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names, None without it."""
@@ -206,7 +206,7 @@ class Keys(Sizes):
     def not_understood_of_cache(self) -> list[str]:
         """Those that may change what the model keeps of its context."""
         odd = self._odd_by_name(TABLES.keys.cache)
-        odd |= self._odd_by_class() & set(self._class.cache)
+        odd |= self._odd_by_class().intersection(self._class.cache)
         odd -= self._all_understood()
         return sorted(map(clean, odd))
 
@@ -218,25 +218,22 @@ class Keys(Sizes):
             if not small.search(key):
                 odd.add(key)
         odd -= self._all_understood()
-        return sorted(map(clean, odd)) + sorted(self._unusual() - odd)
+        odd |= self._unusual()
+        return sorted(map(clean, odd))
 
     def _all_understood(self) -> set[str]:
         """The keys that something reads, under both their names, and those with a usual value."""
-        usual = self._published().keys() - self._unusual()
+        usual = self.published.keys() - self._unusual()
         understood = self.understood | usual
         for pair in self.names.items():
             if not understood.isdisjoint(pair):
                 understood.update(pair)
         return understood
 
-    def _published(self) -> Mapping[str, object]:
-        """The value, or the list of values, that keys have in all published models."""
-        return {**TABLES.published, **self.type.published}
-
     def _unusual(self) -> set[str]:
         """The keys that have another value than published models have."""
         unusual = set()
-        for key, published in self._published().items():
+        for key, published in self.published.items():
             value = self.values.get(key)
             usual = published if isinstance(published, list) else [published]
             if value is not None and value not in usual:
@@ -250,10 +247,11 @@ class Keys(Sizes):
         may_matter = _any_of(patterns)
         harmless = _harmless()
         # `_odd_by_class` judges the keys that matter to the class
-        passed_over = self.matter.union(self._class.idle)
+        judged = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
-            if key in passed_over or self._other_name(key) in passed_over:
+            # of the two names the class has the other
+            if key in judged or self.names.get(key) in judged:
                 continue
             if isinstance(value, dict) or value in _NOTHING:
                 continue
@@ -295,23 +293,18 @@ def _has_any(values: JsonValues, keys: Iterable[str]) -> bool:
     return not values.keys().isdisjoint(keys)
 
 
-def _text_model_in(values: JsonValues) -> JsonValues | None:
-    """The configuration of the text model inside that of the whole; None: it stands at the top."""
+def _text_model_in(values: JsonValues) -> JsonValues:
+    """The configuration of the text model inside that of the whole; empty: it stands at the top."""
     for key in TABLES.keys.nests:
         nested = values.get(key)
         if isinstance(nested, dict):
             return nested
-    return None
+    return {}
 
 
-def _describes_a_model(values: JsonValues, text_model: JsonValues | None) -> bool:
-    """Whether a file has two of the keys of its type, its nested configuration and its class, or
-    those of its sizes.
-    """
-    signs = [values.get("model_type"), values.get("architectures")]
-    if text_model is not None:
-        signs.append("nested")
-    if len(list(filter(None, signs))) >= 2:
+def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
+    """Whether a file names the type of a model and its class or its text model, or states sizes."""
+    if values.get("model_type") and (text_model or values.get("architectures")):
         return True
     keys = text_model or values
     layers = (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS)

@@ -285,7 +285,7 @@ def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> No
         ({"peft_type": "LORA", "r": 8}, "peft_type"),
         ({"model_type": "siglip", "hidden_size": 8}, "keys model_type, hidden_size"),
         ({}, "empty"),
-        ([1, 2], "a list"),
+        ([1, 2], "not a JSON object"),
     ],
 )
 def test_json_that_is_no_model_is_named(
