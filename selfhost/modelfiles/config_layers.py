@@ -32,7 +32,9 @@ from .source import JsonValues, listed, reason, refuse, short, table_of
 # kinds of layers that attend; "hybrid" keeps a state, too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
 # what `per_layer_config` may state
-_OWN_SIZES = frozenset({"head_dim", "num_key_value_heads"})
+_OWN_SIZES = ("head_dim", "num_key_value_heads")
+# the sizes of an index by which latent attention chooses tokens
+_INDEXER = {"indexer_heads": "index_n_heads", "indexer_length": "index_head_dim"}
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
 
@@ -195,7 +197,6 @@ def _kinds(keys: Keys) -> list[str]:
 
 
 def _kinds_as_stated(keys: Keys) -> list[str]:
-    layers = range(keys.layers)
     names = keys.per_layer(*TABLES.keys.kinds)
     if names is not None:
         return _listed_kinds(keys, names)
@@ -203,40 +204,39 @@ def _kinds_as_stated(keys: Keys) -> list[str]:
     places = keys.places(key)
     if places is not None:
         kind, others = TABLES.places[key]
-        return [kind if number in places else others for number in layers]
+        return [kind if number in places else others for number in range(keys.layers)]
     every = keys.number("full_attention_interval")
     if every:
-        return _every(keys, every, "full", "delta")
+        return _full_every(keys, every, "delta")
     if keys.type.layers:
         return [keys.type.layers] * keys.layers
     return _kinds_by_window(keys)
 
 
-def _every(keys: Keys, step: int, kind: str, others: str) -> list[str]:
-    """The kinds of layers of which the last of every so many is of one kind."""
+def _full_every(keys: Keys, step: int, others: str) -> list[str]:
+    """The kinds of layers of which the last of every so many attends to everything."""
     kinds = [others] * keys.layers
     for number in range(step - 1, keys.layers, step):
-        kinds[number] = kind
+        kinds[number] = "full"
     return kinds
 
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
     """The kinds of layers by their names in the file."""
-    if isinstance(names, list):
-        # the keys of recurrent layers stand in the file whether or not the list has any
-        of_states = [key for key in keys.values if key.startswith("mamba_")]
-        keys.understood.update(of_states)
+    # the keys of recurrent layers stand in the file whether or not the list has any
+    for key in keys.values:
+        if key.startswith("mamba_"):
+            keys.understood.add(key)
     meanings = {**TABLES.kinds, **keys.type.kinds}
-    if _window(keys) is None:
-        for word, meaning in meanings.items():
-            if meaning == "sliding":
-                meanings[word] = "full"
+    window = _window(keys)
     kinds = []
     for name in names:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
             raise Unclear(f"{key}: {short(name)} is not understood")
+        if kind == "sliding" and window is None:
+            kind = "full"
         kinds.append(kind)
     return kinds
 
@@ -261,7 +261,7 @@ def _kinds_by_window(keys: Keys) -> list[str]:
             kinds[number] = "full"
         return kinds
     if type(pattern) is int and pattern > 0:
-        return _every(keys, pattern, "full", "sliding")
+        return _full_every(keys, pattern, "sliding")
     raise unclear("sliding_window", window=window, pattern=short(pattern))
 
 
@@ -288,13 +288,14 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
     if not by_layer and not full:
         return
     for key in _OWN_SIZES:
-        sizes = [keys.values.get(key)] * keys.layers
+        usual = keys.values.get(key)
+        sizes = []
         for number, kind in enumerate(kinds):
-            of_layer = by_layer.get(str(number), {})
-            if key in of_layer:
-                sizes[number] = of_layer[key]
-            if kind == "full" and full.get(key):
-                sizes[number] = full[key]
+            stated = by_layer.get(str(number), {})
+            size = stated.get(key, usual)
+            if kind == "full":
+                size = full.get(key) or size
+            sizes.append(size)
         keys.values[key] = sizes
 
 
@@ -305,7 +306,7 @@ def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     if not isinstance(stated, dict):
         raise Unclear(not_understood)
     for sizes in stated.values():
-        if not isinstance(sizes, dict) or not _OWN_SIZES.issuperset(sizes):
+        if not isinstance(sizes, dict) or sizes.keys() - _OWN_SIZES:
             raise Unclear(not_understood)
     return stated
 
@@ -368,10 +369,12 @@ class _Layer:
         """Elements of a key or a value of one head."""
         keys = self.keys
         stated = keys.number("head_length", least=1, layer=self.number)
+        if stated is not None:
+            return stated
         width = keys.needed("width")
-        if width % heads and not keys.get("head_length"):
+        if width % heads:
             raise unclear("head_dim", width=width, heads=heads)
-        return stated or width // heads
+        return width // heads
 
     def _kv_heads(self, heads: int) -> int:
         keys = self.keys
@@ -385,21 +388,12 @@ class _Layer:
     def _latent_attention(self, heads: int) -> Attention:
         """Attention that keeps one row of elements for all heads."""
         keys = self.keys
-        indexer: Values = {}
-        index_heads = keys.number("index_n_heads")
-        index_length = keys.number("index_head_dim")
+        sizes = keys.sizes(TABLES.latent)
+        sizes["query_latent_length"] = keys.size("q_lora_rank")
         # a layer may use the choice of an earlier one
-        if self._chooses_tokens() and index_heads and index_length:
-            indexer["indexer_heads"] = index_heads
-            indexer["indexer_length"] = index_length
-        return Attention(
-            kind="latent",
-            heads=heads,
-            kv_heads=heads,
-            query_latent_length=keys.size("q_lora_rank"),
-            **indexer,
-            **keys.sizes(TABLES.latent),
-        )
+        if self._chooses_tokens() and keys.number("index_n_heads"):
+            sizes |= keys.sizes(_INDEXER)
+        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
 
     def _chooses_tokens(self) -> bool:
         """Whether the layer has an indexer of its own, where the model has any."""
@@ -420,35 +414,36 @@ class _Layer:
         if kind not in TABLES.states:
             return None
         sizes = keys.sizes(TABLES.states[kind])
-        width = keys.needed("width")
         if kind == "mamba":
-            inner = keys.number("mamba_d_ssm", least=1)
-            sizes["inner_length"] = inner or keys.needed("expand") * width
-            sizes["time_step_rank"] = self._time_step_rank(width)
+            inner_length = keys.size("mamba_d_ssm")
+            sizes["inner_length"] = inner_length or self._expanded_width()
+            sizes["time_step_rank"] = self._time_step_rank()
         elif kind == "mamba2":
-            inner = self._inner_length(sizes["heads"])
-            sizes["inner_length"] = inner or keys.needed("expand") * width
-            has_norm = keys.values.get("mamba_rms_norm") is not False
-            sizes["norm"] = None if has_norm else False
+            sizes["inner_length"] = self._inner_length(sizes["heads"])
+            if keys.values.get("mamba_rms_norm") is False:
+                sizes["norm"] = False
         return Recurrent(kind=kind, **sizes)
 
-    def _time_step_rank(self, width: int) -> int:
-        """That of a Mamba layer, by default a sixteenth of the width, rounded up."""
-        if self.keys.get("time_step_rank") == "auto":
-            return -(-width // 16)
-        return self.keys.needed("time_step_rank")
+    def _expanded_width(self) -> int:
+        return self.keys.needed("expand") * self.keys.needed("width")
 
-    def _inner_length(self, heads: int) -> int | None:
-        """That of a Mamba2 layer, as the file states it, or by its heads; None where neither
-        does.
+    def _time_step_rank(self) -> int:
+        """That of a Mamba layer, by default a sixteenth of the width, rounded up."""
+        keys = self.keys
+        if keys.get("time_step_rank") == "auto":
+            return -(-keys.needed("width") // 16)
+        return keys.needed("time_step_rank")
+
+    def _inner_length(self, heads: int) -> int:
+        """That of a Mamba2 layer, as the file states it, or by its heads, by its class, or by its
+        width.
         """
         keys = self.keys
-        stated = keys.number("mamba_d_ssm")
-        if stated and "mamba_d_ssm" in keys.written:
-            return stated
-        if keys.get("state_head_length") == "auto":
-            return stated
-        return heads * keys.count("state_head_length") or stated
+        length = keys.number("mamba_d_ssm")
+        is_by_class = not length or "mamba_d_ssm" not in keys.written
+        if is_by_class and keys.get("state_head_length") != "auto":
+            length = heads * keys.count("state_head_length") or length
+        return length or self._expanded_width()
 
     # the feed-forward
 
@@ -665,16 +660,18 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     """Whether the output matrix is the token table; None where that is not known."""
     if is_encoder:
         is_untied = keys.values.get(_TIED) is False
-        # of a masked model no row counts the head that it then has
-        return None if is_untied and keys.class_name.endswith("ForMaskedLM") else False
-    inner = keys.inner.get(_TIED)
-    outer = keys.outer.get(_TIED)
-    are_stated = isinstance(inner, bool) and isinstance(outer, bool)
-    if are_stated and inner != outer:
-        keys.understood.add(_TIED)
+        if is_untied and keys.class_name.endswith("ForMaskedLM"):
+            # no row counts the head that it then has
+            return None
+        return False
+    keys.understood.add(_TIED)
+    stated = (keys.inner.get(_TIED), keys.outer.get(_TIED))
+    if stated == (False, True):
+        return None
+    if stated == (True, False):
         # where the outer class would tie, transformers leaves a matrix alone that the published
         # files have
-        return keys.outer_type.tied_by_text_config if inner else None
+        return keys.outer_type.tied_by_text_config
     for name in TABLES.keys.tying:
         value = keys.get(name)
         if isinstance(value, bool):
