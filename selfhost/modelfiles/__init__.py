@@ -30,8 +30,6 @@ from .toml_writer import spec_text
 
 __all__ = ["LocalModel", "name_by_place", "read_local", "spec_text", "stored_notes"]
 
-# more entries than any model's folder has
-_MAX_ENTRIES = 20_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -129,44 +127,32 @@ def _refuse_folder(
 
 def _read_ggufs(path: str, ggufs: Sequence[str], notes: tuple[str, ...]) -> LocalModel:
     """The model in the GGUF files of a folder, without its projector."""
-    models: list[str] = []
-    projectors: list[str] = []
-    for name in ggufs:
-        is_projector = "mmproj" in name.lower()
-        kind = projectors if is_projector else models
-        kind.append(name)
-    all_notes = list(notes)
+    projectors = [name for name in ggufs if "mmproj" in name.lower()]
+    models = [name for name in ggufs if name not in projectors]
     if models and projectors:
         projector = shown(projectors[0])
-        all_notes.append(reason("projector", name=projector))
+        notes = (*notes, reason("projector", name=projector))
     # a projector alone is refused for what it is; of a split file any part that is there
     file = _only(path, "GGUF models", models or projectors)
     model = read_gguf(file)
-    all_notes += model.notes
-    return model.replace(notes=tuple(all_notes))
+    return model.replace(notes=(*notes, *model.notes))
 
 
 def _names_in(path: str) -> list[str]:
-    """The names in a folder, sorted. Raises `SpecError` for none and for too many."""
+    """The names in a folder, sorted. Raises `SpecError` for none."""
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
         source.fail(path, f"cannot be read: {error.strerror}")
     if not names:
         source.refuse(path, "empty-folder")
-    if len(names) > _MAX_ENTRIES:
-        source.refuse(path, "entries", most=_MAX_ENTRIES)
     return names
 
 
 def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
-    first_parts = set()
-    for name in names:
-        first_part, *_ = numbered_files(name)
-        first_parts.add(shown(first_part))
-    count = len(first_parts)
-    if count > 1:
-        listing = listed(sorted(first_parts), 12)
-        source.refuse(path, "several", count=count, what=what, names=listing)
+    models = {shown(numbered_files(name)[0]) for name in names}
+    if len(models) > 1:
+        listing = listed(sorted(models), 12)
+        source.refuse(path, "several", count=len(models), what=what, names=listing)
     return os.path.join(path, names[0])

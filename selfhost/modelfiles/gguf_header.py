@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import prod
-from struct import Struct
+from struct import Struct, calcsize
 from typing import IO, NamedTuple, NoReturn, TypeGuard
 
 from ..catalogue.architecture import MAX_LAYERS
@@ -33,19 +33,19 @@ from ..core.files import read_some
 from ..core.records import Record
 from ..needs.quantization import BLOCKS
 from . import source
+from .source import clean
 from .tables import model_files
 
 # The vocabulary is most of a header: 0.7 to 10 MB in published files.
 MAX_HEADER_BYTES = 1 << 27
 # Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
 MAX_TENSORS = 100_000
-# Published files have fewer than 100 keys.
-_MAX_KEYS = 10_000
+# Published files have fewer than 100 keys. The lists of so many are no burden.
+_MAX_KEYS = 1_000
 # Longer texts, such as a chat template, are passed over; a longer name is a fault.
 _MAX_TEXT_BYTES = 1 << 12
 # Lists with an entry for each layer are kept; the entries of longer ones are only counted.
 _MAX_KEPT_ENTRIES = 2 * MAX_LAYERS
-_MAX_KEPT_ENTRIES_IN_ALL = 1 << 20
 # GGML_MAX_DIMS of ggml.h
 _MAX_DIMENSIONS = 4
 # a hundred times as many as the largest matrix of 2026 has
@@ -53,7 +53,6 @@ _MAX_ELEMENTS = 1 << 48
 _MAX_ALIGNMENT = 1 << 20
 _READ_BYTES = 1 << 20
 
-_UINT32 = Struct("<I")
 _UINT64 = Struct("<Q")
 # What `struct` calls the numbers of each type: 8-bit, 16-bit and 32-bit integers without and with a
 # sign, float32, bool; then 64-bit integers and float64.
@@ -154,7 +153,7 @@ def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> Header:
     for _ in range(key_count):
         key = reader.name("key")
         if key in values or key in counts:
-            reader.damaged(f'the key "{source.clean(key)}" occurs twice')
+            reader.damaged(f'the key "{clean(key)}" occurs twice')
         value = _read_value(reader, key)
         if isinstance(value, _TooLong):
             counts[key] = value.entries
@@ -183,8 +182,6 @@ class _Reader:
     ) -> None:
         self.path = path
         self.file_bytes = file_bytes
-        # entries of lists that were kept so far
-        self.kept_entries = 0
         # where the next value begins
         self.place = 0
         self._stream = stream
@@ -221,29 +218,26 @@ class _Reader:
 
     def uint32(self) -> int:
         """The next number of 32 bits."""
-        return self._integer(_UINT32)
+        return int.from_bytes(self._bytes(4), "little")
 
     def uint64(self) -> int:
         """The next number of 64 bits."""
-        return self._integer(_UINT64)
+        return int.from_bytes(self._bytes(8), "little")
 
-    def _integer(self, form: Struct) -> int:
+    def _bytes(self, count: int) -> bytes:
         begin = self.place
-        self.skip(form.size)
-        number: int = form.unpack_from(self._content, begin)[0]
-        return number
+        self.skip(count)
+        return self._content[begin : self.place]
 
     def numbers(self, type_id: int, count: int) -> list[int | float]:
         """So many numbers of a type of `_NUMBERS`."""
         form = Struct(f"<{count}{_NUMBERS[type_id]}")
-        begin = self.place
-        self.skip(form.size)
-        return list(form.unpack_from(self._content, begin))
+        return list(form.unpack(self._bytes(form.size)))
 
     def skip_numbers(self, type_id: int, count: int) -> None:
         """Go on behind so many numbers of a type of `_NUMBERS`."""
-        one = Struct(f"<{_NUMBERS[type_id]}")
-        self.skip(count * one.size)
+        form = "<" + _NUMBERS[type_id]
+        self.skip(count * calcsize(form))
 
     def text(self) -> str | None:
         """The next text; None for one that is too long to keep."""
@@ -263,9 +257,7 @@ class _Reader:
         return self._text_of(length)
 
     def _text_of(self, length: int) -> str:
-        begin = self.place
-        self.skip(length)
-        return self._content[begin : self.place].decode("utf-8", "replace")
+        return self._bytes(length).decode("utf-8", "replace")
 
     def skip_texts(self, count: int) -> None:
         """Go on behind so many texts. The vocabulary is such a list, and most of a header."""
@@ -305,7 +297,7 @@ def _read_value(reader: _Reader, key: str) -> object:
         return _TooLong(entries=1) if text is None else text
     if type_id != _LIST:
         fault = f"has a value of the unknown type {type_id}"
-        reader.damaged(f'"{source.clean(key)}" {fault}')
+        reader.damaged(f'"{clean(key)}" {fault}')
     return _read_list(reader, key)
 
 
@@ -318,13 +310,10 @@ def _read_list(reader: _Reader, key: str) -> object:
         return _TooLong(entries=length)
     if type_id not in _NUMBERS:
         fault = "is a list of lists, or of values of an unknown type"
-        reader.damaged(f'"{source.clean(key)}" {fault}')
+        reader.damaged(f'"{clean(key)}" {fault}')
     if length > _MAX_KEPT_ENTRIES:
         reader.skip_numbers(type_id, length)
         return _TooLong(entries=length)
-    reader.kept_entries += length
-    if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
-        reader.damaged("its lists are larger than those of any model")
     return reader.numbers(type_id, length)
 
 
@@ -368,7 +357,9 @@ def _read_tensor(reader: _Reader) -> Tensor:
     type_id = str(reader.uint32())
     offset = reader.uint64()
     if type_id in table.retired:
-        _refuse_retired(reader, name, table.retired[type_id])
+        old, instead = table.retired[type_id]
+        what = _called(name)
+        source.refuse(reader.path, "retired", what=what, old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
     bytes: int | None = None
     block = BLOCKS.get(type) or table.blocks.get(type)
@@ -394,19 +385,7 @@ def _read_shape(reader: _Reader, name: str) -> tuple[int, ...]:
 
 
 def _called(name: str) -> str:
-    return f'the tensor "{source.clean(name)}"'
-
-
-def _refuse_retired(reader: _Reader, name: str, types: tuple[str, ...]) -> NoReturn:
-    """Raise the `SpecError` of a tensor in a type that llama.cpp loads no more."""
-    retired, instead = types
-    why = ""
-    # Q4_0_4_4 is Q4_0 in another order of its blocks
-    if retired.count("_") > 1:
-        why = ": it is brought into that layout while loading"
-    source.refuse(
-        reader.path, "retired", what=_called(name), old=retired, left=instead, why=why
-    )
+    return f'the tensor "{clean(name)}"'
 
 
 def _unused_bytes(reader: _Reader, tensors: tuple[Tensor, ...], alignment: int) -> int:

@@ -7,10 +7,10 @@ Every fault is a `SpecError` with a sentence and a remedy of `specs/common/model
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os.path import abspath, basename, dirname, exists, islink, join, lexists
 from typing import IO, Any, NamedTuple, NoReturn
 
 from ..catalogue.spec import License, ModelSpec
@@ -87,23 +87,15 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = missing_names(files)
     if missing:
-        refuse(
-            path,
-            fault,
-            parts=len(files),
-            missing=len(missing),
-            names=listed(missing),
-        )
+        parts = len(files)
+        names = listed(missing)
+        refuse(path, fault, parts=parts, missing=len(missing), names=names)
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
     """The names of the files that are not there, as they may be printed."""
-    missing = []
-    for file in files:
-        if not os.path.exists(file):
-            name = os.path.basename(file)
-            missing.append(shown(name))
-    return tuple(missing)
+    missing = [file for file in files if not exists(file)]
+    return tuple([shown(basename(file)) for file in missing])
 
 
 def table_of(value: object) -> JsonValues:
@@ -181,10 +173,10 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
 
 def _remedy_of_missing(path: str) -> str | None:
     """What to do about a file that is not there; None where nothing is left of a download."""
-    names = [path + ending for ending in UNFINISHED]
-    if not os.path.islink(path) and not any(map(os.path.lexists, names)):
-        return None
-    return "the download was removed or did not finish: start it again"
+    unfinished = [path + ending for ending in UNFINISHED]
+    if islink(path) or any(map(lexists, unfinished)):
+        return "the download was removed or did not finish: start it again"
+    return None
 
 
 class JsonLimit(Record):
@@ -226,15 +218,10 @@ def _as_published(what: str) -> str:
     return f"give the {what} as it was published"
 
 
-def folder_of(path: str) -> str:
-    """The path up to the name of its file, with the separator, as it is written."""
-    return path.removesuffix(os.path.basename(path))
-
-
 def sibling(path: str, name: str) -> str | None:
     """The file of that name in the same folder, None where there is none."""
-    file = folder_of(path) + name
-    return file if os.path.lexists(file) else None
+    file = join(dirname(path), name)
+    return file if lexists(file) else None
 
 
 # texts of files, and names
@@ -270,18 +257,17 @@ def name_by_place(path: str) -> str:
     """What a model is called that has no name of its own: as its file without the ending and its
     part, or as its folder, as Hugging Face caches it.
     """
-    place = os.path.abspath(path)
-    if os.path.basename(place).lower() == "config.json":
-        place = os.path.dirname(place)
-    folder, file = os.path.split(place)
-    # models--owner--name/snapshots/revision
-    above, kind = os.path.split(folder)
-    cached = file
-    if kind == "snapshots":
-        cached = os.path.basename(above)
-    if cached.startswith("models--"):
-        file = cached.rpartition("--")[2]
-    name = re.sub(_PART_AND_ENDING, "", file, count=1)
+    place = abspath(path)
+    if basename(place).lower() == "config.json":
+        place = dirname(place)
+    folder = dirname(place)
+    if basename(folder) == "snapshots":
+        # models--owner--name/snapshots/revision
+        place = dirname(folder)
+    name = basename(place)
+    if name.startswith("models--"):
+        name = name.rpartition("--")[2]
+    name = re.sub(_PART_AND_ENDING, "", name, count=1)
     return clean(name) or "local model"
 
 
@@ -306,7 +292,7 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
         return None
     typed = text.lower()
     for id in model_files().licenses:
-        if id.removesuffix("-only").lower() == typed:
+        if typed == id.removesuffix("-only").lower():
             return License(id=id)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
     id = f"LicenseRef-{words or 'unnamed'}"

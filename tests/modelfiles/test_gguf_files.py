@@ -131,7 +131,7 @@ _BROKEN = {
     + bytes(99),
     "cannot be Q4_K": _TENSOR + struct.pack("<IQIQ", 1, 31, 12, 0) + bytes(99),
     "Q4_0_4_4": _TENSOR + struct.pack("<IQIQ", 1, 32, 31, 0) + bytes(99),
-    "download the model in Q4_0:": _TENSOR
+    "download the model in Q4_0": _TENSOR
     + struct.pack("<IQIQ", 1, 32, 33, 0)
     + bytes(99),
     "begins 64": _TENSOR + struct.pack("<IQIQ", 1, 32, 0, 64) + bytes(999),

@@ -213,7 +213,7 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
             # their product has 3.9 million digits, and takes minutes to work out
             [_entry("a", "F32", [2**64 - 1] * 200_000, 0, 8)],
             8,
-            "size of its shape",
+            "no usable dtype, shape",
             id="a shape of 200,000 sizes",
         ),
     ],
