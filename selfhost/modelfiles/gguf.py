@@ -40,10 +40,12 @@ _GUESSED = 1024
 # the type of most tensors by quantization, where the two have other names
 _BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
 
+_Shape = tuple[int, ...]
+
 
 def read_gguf(path: str) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
-    headers = _headers(path, numbered_files(path))
+    headers = _headers(path)
     tensors: list[Tensor] = []
     for header in headers:
         tensors += header.tensors
@@ -53,20 +55,23 @@ def read_gguf(path: str) -> LocalModel:
     if not model.name:
         source.refuse(path, "unusable", what="general.architecture is missing")
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        if kind in _TABLE.not_a_model:
-            other = _TABLE.not_a_model[kind]
+        other = _TABLE.not_a_model.get(kind)
+        if other is not None:
             source.fail(path, other.message, other.remedy)
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
-    unused_bytes = sum(header.unused_bytes for header in headers)
+    size_bytes = 0
+    unused_bytes = 0
+    for header in headers:
+        size_bytes += header.file_bytes - header.unused_bytes
+        unused_bytes += header.unused_bytes
     if unused_bytes:
         model.notes.append(reason("unused-bytes", unused=unused_bytes))
-    file_bytes = sum(header.file_bytes for header in headers)
     files = PublishedFiles(
         format="gguf",
-        source=_source_of_size(path, unused_bytes),
-        bytes={quantization: file_bytes - unused_bytes},
+        source=SIZE_OF + shown(path),
+        bytes={quantization: size_bytes},
     )
     try:
         spec = _spec(model, files, len(headers))
@@ -88,38 +93,28 @@ def _refuse_mixed_parts(
     """Raise `SpecError` where the parts are not those of one model."""
     count = len(tensors)
     promised = headers[0].values.get("split.tensors.count", count)
-    distinct = len({tensor.name for tensor in tensors})
-    if promised == count == distinct:
+    unlike = len({tensor.name for tensor in tensors})
+    if promised == count == unlike:
         return
-    source.refuse(
-        path,
-        "mixed",
-        unlike=distinct,
-        parts=len(headers),
-        promised=str(promised)[:20],
-    )
+    parts = len(headers)
+    stated = str(promised)[:20]
+    source.refuse(path, "mixed", unlike=unlike, parts=parts, promised=stated)
 
 
-def _source_of_size(path: str, unused_bytes: int) -> str:
-    size_source = SIZE_OF + shown(path)
-    if unused_bytes:
-        size_source += f", without the {unused_bytes:,} bytes after its tensors"
-    return size_source
-
-
-def _headers(path: str, paths: Sequence[str]) -> list[Header]:
+def _headers(path: str) -> list[Header]:
     """The header of each part. What was named is read first: its own faults come before those of
     its siblings.
     """
     given = read_header(path)
+    files = numbered_files(path)
     parts = given.values.get("split.count", 0)
-    if isinstance(parts, int) and parts > 1 and len(paths) != parts:
+    if isinstance(parts, int) and parts > 1 and parts != len(files):
         source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
-    source.refuse_missing(path, "parts", paths)
+    source.refuse_missing(path, "parts", files)
     headers: list[Header] = []
     tensors = 0
-    for part in paths:
-        header = given if part == path else read_header(part)
+    for file in files:
+        header = given if file == path else read_header(file)
         headers.append(header)
         tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
@@ -155,7 +150,7 @@ def _types_by_elements(tensors: Iterable[Tensor]) -> list[str]:
     for tensor in tensors:
         if len(tensor.shape) > 1:
             elements[tensor.type] += prod(tensor.shape)
-    types = [type for type, _ in elements.most_common()]
+    types = sorted(elements, key=elements.__getitem__, reverse=True)
     return types or ["F32"]
 
 
@@ -256,17 +251,15 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     """
     total = 0
     predicting = 0
-    has_experts = False
     for tensor in model.tensors:
-        _, layer = tensor.place
-        if layer >= model.layers:
-            predicting += prod(tensor.shape)
+        elements = prod(tensor.shape)
+        if tensor.place.layer >= model.layers:
+            predicting += elements
         elif not tensor.name.startswith(("rope_freqs.", "rope_factors_")):
-            total += prod(tensor.shape)
-        if "exps." in tensor.name:
-            has_experts = True
+            total += elements
+    has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
-    if architecture is not None and row_of(architecture) is not UNKNOWN_ROW:
+    if architecture is not None:
         total_of_row, active_of_row = all_and_active(architecture)
         if model.is_as_row:
             total = total_of_row
@@ -286,14 +279,18 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     expected = _expected_shapes(architecture)
     actual = _actual_shapes(model.tensors)
-    model.is_as_row = expected == actual
+    differing = [
+        place
+        for place in sorted({*expected, *actual})
+        if expected.get(place) != actual.get(place)
+    ]
+    model.is_as_row = not differing
     if model.is_as_row:
         return
-    differing = sorted({place for place, _ in expected.items() ^ actual.items()})
     # in these one tensor stands for several of the row's, so that none of the layer is compared
     merged_layers = set()
-    for place in actual.keys() - expected:
-        if place.name in _TABLE.instead:
+    for place in differing:
+        if place.name in _TABLE.instead and place not in expected:
             merged_layers.add(place.layer)
     optional = re.compile("|".join(_TABLE.optional))
     for place in differing:
@@ -308,10 +305,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
 
 
 def _refuse_tensor(
-    model: GgufModel,
-    place: Place,
-    stored: tuple[int, ...] | None,
-    wanted: tuple[int, ...] | None,
+    model: GgufModel, place: Place, stored: _Shape | None, wanted: _Shape | None
 ) -> NoReturn:
     """Raise `Unclear` for the shape of a tensor; None: it is not there, or should not be."""
     # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of it
@@ -322,23 +316,24 @@ def _refuse_tensor(
     raise Unclear(f"{what}, but {where}", refused=wanted is not None)
 
 
-def _expected_shapes(architecture: Architecture) -> dict[Place, tuple[int, ...]]:
+def _expected_shapes(architecture: Architecture) -> dict[Place, _Shape]:
     """The shapes of the tensors that the row of an architecture gives."""
     shapes = {}
     for group in gguf_tensors(architecture):
+        name = _usual_name(group.name)
+        shape = _plain_shape(name, group.shape)
         for layer in group.layers or (-1,):
-            name = _usual_name(group.name)
-            shapes[Place(name, layer)] = _plain_shape(name, group.shape)
+            shapes[Place(name, layer)] = shape
     return shapes
 
 
-def _actual_shapes(tensors: Iterable[Tensor]) -> dict[Place, tuple[int, ...]]:
+def _actual_shapes(tensors: Iterable[Tensor]) -> dict[Place, _Shape]:
     """The shapes of the tensors of the file."""
     shapes = {}
     for tensor in tensors:
-        place = tensor.place
-        name = _usual_name(place.name)
-        shapes[Place(name, place.layer)] = _plain_shape(name, tensor.shape)
+        name, layer = tensor.place
+        name = _usual_name(name)
+        shapes[Place(name, layer)] = _plain_shape(name, tensor.shape)
     return shapes
 
 
@@ -347,7 +342,7 @@ def _usual_name(name: str) -> str:
     return _TABLE.two_names.get(name, name)
 
 
-def _plain_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _plain_shape(name: str, shape: _Shape) -> _Shape:
     """The shape without dimensions of 1, and of a norm unfolded."""
     if name.endswith("norm"):
         return (prod(shape),)
@@ -358,7 +353,7 @@ def _name_at(place: Place) -> str:
     return clean(place.name.replace("*", str(place.layer)))
 
 
-def _shape_words(shape: tuple[int, ...] | None, absent: str) -> str:
+def _shape_words(shape: _Shape | None, absent: str) -> str:
     if shape is None:
         return absent
     return " × ".join(f"{length:,}" for length in shape)
