@@ -8,7 +8,7 @@ by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from ..core.files import Unreadable
 from .answers import (
     MAX_NAME,
     Answer,
-    FactRow,
     labels,
     machine_name,
     plain,
@@ -26,7 +25,7 @@ from .answers import (
     value_at,
     whole_number,
 )
-from .drafts import SOME_HOME, Card, MachineDraft, Volume, broken, card_of
+from .drafts import SOME_HOME, Card, MachineDraft, Volume, card_of
 from .record_text import Entry
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
@@ -47,7 +46,7 @@ class Sample(NamedTuple):
     second: object
     value: object
 
-    def label(self, key: str, length: int) -> str | None:
+    def label(self, key: str, length: int = 60) -> str | None:
         """The text of a label of the series, cut; None where it has none."""
         return plain(self.series.get(key), length)
 
@@ -67,30 +66,26 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     rows = value_at(document, "data", "result")
     if not isinstance(rows, list):
         return []
-    entries = []
+    machines = _machines(_samples_by_instance(rows))
+    return [Entry(machine.record()) for machine in machines]
+
+
+def _samples_by_instance(rows: Iterable[object]) -> dict[str, Samples]:
+    """The samples of metrics; what a query computes has no name, and is no fact."""
     instances: dict[str, Samples] = {}
-    for number, row in enumerate(rows):
+    for row in rows:
         series = value_at(row, "metric")
-        if isinstance(series, Mapping):
-            _add_sample(instances, series, row.get("value"))
-        else:
-            entries.append(broken(row, "prometheus", f"data.result[{number}]"))
-    for machine in _machines(instances):
-        entries.append(Entry(machine.record()))
-    return entries
-
-
-def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -> None:
-    """Add what a row says to its instance, where it is a sample of a metric."""
-    instance = plain(series.get("instance"), MAX_NAME)
-    # what a query computes has no name, and is no fact
-    metric = str(series.get("__name__"))
-    if instance is None or not _METRIC.fullmatch(metric):
-        return
-    if isinstance(stated, list) and len(stated) == 2:
+        stated = value_at(row, "value")
+        if not isinstance(series, Mapping) or not isinstance(stated, list):
+            continue
+        instance = plain(series.get("instance"), MAX_NAME)
+        metric = str(series.get("__name__"))
+        if instance is None or len(stated) != 2 or not _METRIC.fullmatch(metric):
+            continue
         second, value = stated
         samples = instances.setdefault(instance, {})
         samples.setdefault(metric, []).append(Sample(series, second, value))
+    return instances
 
 
 def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
@@ -120,26 +115,24 @@ def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
 
 
 class _MeasuredMachine:
-    """What exporters measured of one machine: its samples by their metrics."""
+    """What exporters measured of one machine: its samples by their metrics. `names` are its address
+    without the port, and what labels call it.
+    """
 
     def __init__(self, instance: str, samples: Samples) -> None:
         self.samples = samples
-        self.names = list(self._stated_names(instance))
+        address, _, port = instance.rpartition(":")
+        self.names = [address if address and port.isdecimal() else instance]
+        for metric, label in _NAMING_LABELS.items():
+            for sample in self._of(metric)[:1]:
+                name = sample.label(label, MAX_NAME)
+                if name is not None:
+                    self.names.append(name)
 
     def add(self, samples: Samples) -> None:
         """Add what another exporter measured of the machine."""
         for metric, others in samples.items():
             self.samples.setdefault(metric, []).extend(others)
-
-    def _stated_names(self, instance: str) -> Iterator[str]:
-        """The address of the machine without the port, and what labels call it."""
-        address, _, port = instance.rpartition(":")
-        yield address if port.isdecimal() and ":" in instance else instance
-        for metric, label in _NAMING_LABELS.items():
-            for sample in self._of(metric)[:1]:
-                name = sample.label(label, MAX_NAME)
-                if name is not None:
-                    yield name
 
     @property
     def sample_of_memory(self) -> Sample | None:
@@ -152,39 +145,41 @@ class _MeasuredMachine:
     def record(self) -> dict[str, Any]:
         """The record of the machine."""
         machine = MachineDraft("prometheus")
-        rows = machine.table.rows
-        machine.read_rows(self._stated_facts(rows))
+        machine.read_rows(self._stated_facts())
         source = (
             "node_filesystem_avail_bytes of {mount}: the home folder is taken to be "
         )
         machine.put_home(self._volumes(), SOME_HOME, source + SOME_HOME)
-        self._put_cards(machine)
+        cards = self._cards()
+        if cards:
+            machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
+            source = f"{_FREE}, MiB, when queried"
+            machine.sources["accelerators.memory_free_bytes"] = source
         kept_labels: dict[str, str] = {}
         sample = self.sample_of_memory
         if sample is not None:
             moment = _moment(sample.second)
             machine.put("read_at", moment, "the time of Prometheus' sample")
             kept_labels = _kept_labels(sample.series)
-        for row in rows:
+        for row in machine.table.rows:
             metric = row.path.partition("/")[0]
             metric = metric.replace("node_cpu_cores", "node_cpu_info")
             remedy = f"query {metric} too"
             machine.lacks(row.fact, f"{metric} is not in the answer", remedy)
         return machine.record(machine_name(*self.names), kept_labels)
 
-    def _stated_facts(self, rows: Iterable[FactRow]) -> dict[str, object]:
-        """What the rows of the system's table look for: values by metric, or the labels of one."""
+    def _stated_facts(self) -> dict[str, object]:
+        """What the rows of the system's table look for: values by metric, or the labels of one that
+        only informs.
+        """
+        stated: dict[str, object] = {}
+        for metric, samples in self.samples.items():
+            last = samples[-1]
+            stated[metric] = last.series if metric.endswith("_info") else last.value
         # each CPU and each core has a series
         cpus = self._count("node_cpu_seconds_total", "cpu")
-        stated: dict[str, object] = {
-            "node_cpu_seconds_total": cpus or self._count("node_cpu_info", "cpu"),
-            "node_cpu_cores": self._count("node_cpu_info", "package", "core"),
-        }
-        for row in rows:
-            metric, slash, _ = row.path.partition("/")
-            if metric in self.samples and metric not in stated:
-                last = self.samples[metric][-1]
-                stated[metric] = last.series if slash else last.value
+        stated["node_cpu_seconds_total"] = cpus or self._count("node_cpu_info", "cpu")
+        stated["node_cpu_cores"] = self._count("node_cpu_info", "package", "core")
         return stated
 
     def _of(self, metric: str) -> list[Sample]:
@@ -196,55 +191,42 @@ class _MeasuredMachine:
         """
         found = set()
         for sample in self._of(metric):
-            values = tuple([sample.label(key, 60) for key in keys])
+            values = tuple([sample.label(key) for key in keys])
             if None not in values:
                 found.add(values)
         return len(found) or None
 
     def _volumes(self) -> list[Volume]:
         """The mounted file systems of which it is known what is free."""
-        sizes = self._by_mount("node_filesystem_size_bytes")
+        sizes: dict[object, object] = {}
+        for sample in self._of("node_filesystem_size_bytes"):
+            sizes[sample.label("mountpoint", 1000)] = sample.value
         volumes = []
-        for mount, sample in self._by_mount("node_filesystem_avail_bytes").items():
-            total = sizes[mount].value if mount in sizes else None
+        for sample in self._of("node_filesystem_avail_bytes"):
+            mount = sample.label("mountpoint", 1000)
             kind = sample.series.get("fstype")
-            volumes.append(Volume(mount, sample.value, total, kind))
+            volumes.append(Volume(mount, sample.value, sizes.get(mount), kind))
         return volumes
 
-    def _by_mount(self, metric: str) -> dict[str, Sample]:
-        """The last sample of each mount point."""
-        found = {}
-        for sample in self._of(metric):
-            mount = sample.series.get("mountpoint")
-            if isinstance(mount, str):
-                found[mount] = sample
-        return found
-
-    def _put_cards(self, machine: MachineDraft) -> None:
-        """State each card, and each instance of a divided one, which itself is left out."""
-        measured = self._cards()
-        divided = {card.number for card in measured if card.part}
-        cards = []
-        for card in measured:
-            if card.part or card.number not in divided:
-                cards.append(card.fact())
-        if cards:
-            machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
-            source = f"{_FREE}, MiB, when queried"
-            machine.sources["accelerators.memory_free_bytes"] = source
-
-    def _cards(self) -> list[_MeasuredCard]:
-        """The cards and the instances, with all that was measured of each."""
-        cards: dict[tuple[str, str], _MeasuredCard] = {}
+    def _cards(self) -> list[Card]:
+        """Each card, and each instance of a divided one, which itself is left out."""
+        measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
+                number = sample.label("UUID", 80) or sample.label("gpu", 20)
                 size_bytes = whole_number(sample.value, units.MIB)
-                card = _MeasuredCard(sample)
-                if card.number and size_bytes is not None:
-                    # the samples of all sizes of a card make one card
-                    card = cards.setdefault((card.number, card.part), card)
-                    card.bytes_of[size] = size_bytes
-        return list(cards.values())
+                if number is None or size_bytes is None:
+                    continue
+                part = sample.label("GPU_I_ID", 20) or ""
+                # the samples of all sizes of a card make one card
+                card = measured.setdefault((number, part), _MeasuredCard(sample))
+                card.bytes_of[size] = size_bytes
+        divided = {number for number, part in measured if part}
+        cards = []
+        for (number, part), card in measured.items():
+            if part or number not in divided:
+                cards.append(card.fact(part))
+        return cards
 
 
 def _moment(second: object) -> str | None:
@@ -265,20 +247,18 @@ def _kept_labels(series: Answer) -> dict[str, str]:
 
 
 class _MeasuredCard:
-    """A card by its UUID or its number, empty where none is stated; `part` is the instance of a
-    divided one, empty for a whole card. `bytes_of` has its sizes by the last word of their metrics.
+    """A card, or an instance of a divided one. `bytes_of` has its sizes by the last word of their
+    metrics.
     """
 
     def __init__(self, sample: Sample) -> None:
         self._sample = sample
-        self.number = sample.label("UUID", 80) or sample.label("gpu", 20) or ""
-        self.part = sample.label("GPU_I_ID", 20) or ""
         self.bytes_of: dict[str, int] = {}
 
-    def fact(self) -> Card:
-        """The accelerator of a record."""
+    def fact(self, part: str) -> Card:
+        """The accelerator of a record; `part` is the instance of a divided card, else empty."""
         name = self._sample.label("modelName", 120) or "NVIDIA GPU"
-        profile = self._sample.label("GPU_I_PROFILE", 40) or self.part
+        profile = self._sample.label("GPU_I_PROFILE", 40) or part
         if profile:
             name = f"{name}-MIG-{profile}"
         free = self.bytes_of.get("FREE")
