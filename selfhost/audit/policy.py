@@ -53,8 +53,6 @@ _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 }
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
-# models side by side on one machine: each is one more program that runs at the same time
-_MOST_TOGETHER = 1_000
 # what a [[together]] states itself; all else is of its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
@@ -141,7 +139,7 @@ def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
     for index, text in enumerate(table.values[key]):
         if isinstance(text, str) and text in texts:
             path = (*table.path, key, index)
-            selector = _selector(table.document, path, text)
+            selector = _selector(table.document, path, text.strip())
             if selector is not None:
                 selectors.append(selector)
     return tuple(selectors)
@@ -149,7 +147,7 @@ def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
 
 def _selector(document: Document, path: KeyPath, text: str) -> Selector | None:
     """The selector of a text; None, which is noted, where it is none."""
-    selector = Selector.parse(text.strip())
+    selector = Selector.parse(text)
     if selector is None:
         message = f'"{shortened(text)}" selects no machines'
         document.add(path, message, SELECTORS)
@@ -161,12 +159,11 @@ def _selector(document: Document, path: KeyPath, text: str) -> Selector | None:
 def _check_class(document: Document, path: KeyPath, name: str) -> None:
     """Note a class of a selector that the file does not have."""
     names = _class_names(document)
-    if name in names:
-        return
-    near = list(islice(names, _MOST_COMPARED))
-    remedy = f'add [[class]] with name = "{name}"'
-    meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
-    document.add(path, f'no [[class]] has the name "{name}"', meant)
+    if name not in names:
+        remedy = f'add [[class]] with name = "{name}"'
+        near = list(islice(names, _MOST_COMPARED))
+        meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
+        document.add(path, f'no [[class]] has the name "{name}"', meant)
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +211,7 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     table = root.get(key, "TomlTable")
     if table is None:
         return {}
-    facts: dict[str, StatedFact] = {}
+    facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
             facts[fact_key] = StatedFact(text, value_of(fact_key, text))
@@ -289,8 +286,11 @@ def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
 
 
 class Selector(Record):
-    """`class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is KEY. Globs heed case."""
+    """A text such as `class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is KEY. Globs heed
+    case.
+    """
 
+    text: str
     kind: str
     pattern: str
     key: str | None = None
@@ -302,10 +302,10 @@ class Selector(Record):
         if not pattern:
             return None
         if kind in ("class", "host"):
-            return cls(kind=kind, pattern=pattern)
+            return cls(text=text, kind=kind, pattern=pattern)
         key, _, glob = pattern.partition("=")
         if kind == "label" and key and glob:
-            return cls(kind=kind, key=key, pattern=glob)
+            return cls(text=text, kind=kind, pattern=glob, key=key)
         return None
 
     def matches(self, machine: Machine) -> bool:
@@ -315,9 +315,7 @@ class Selector(Record):
         return _has_label(machine, self.key, self.pattern)
 
     def __str__(self) -> str:
-        if self.key is None:
-            return f"{self.kind}:{self.pattern}"
-        return f"{self.kind}:{self.key}={self.pattern}"
+        return self.text
 
 
 def _has_label(machine: Machine, key: str, glob: str) -> bool:
@@ -426,8 +424,7 @@ class Wanted(Record):
     @property
     def question(self) -> object:
         """What a verdict rests on: entries with equal ones have the same verdict everywhere."""
-        members = tuple([member.question for member in self.members])
-        return self.name, self.asked, self.require_runtime, members
+        return self.name, self.asked, self.require_runtime, self.members
 
 
 class Exemption(Record):
@@ -462,14 +459,10 @@ class Policy(Record):
         """Whether any selector takes the machine; None where only an unread fact could tell."""
         if not selectors:
             return True
-        is_unclear = False
-        for selector in selectors:
-            takes = self._takes(selector, machine)
-            if takes:
-                return True
-            if takes is None:
-                is_unclear = True
-        return None if is_unclear else False
+        answers = [self._takes(selector, machine) for selector in selectors]
+        if True in answers:
+            return True
+        return None if None in answers else False
 
     def _takes(self, selector: Selector, machine: Machine) -> bool | None:
         """Whether one selector takes the machine."""
@@ -480,10 +473,7 @@ class Policy(Record):
     @cached_property
     def classes_by_name(self) -> Mapping[str, MachineClass]:
         """The classes, whose names differ."""
-        by_name = {}
-        for machine_class in self.classes:
-            by_name[machine_class.name] = machine_class
-        return by_name
+        return {machine_class.name: machine_class for machine_class in self.classes}
 
     def memory_basis(self, machine: Machine) -> str:
         """That of the first class that states one and to which the machine belongs."""
@@ -517,24 +507,22 @@ def read_policy(document: Document) -> Policy:
         raise PolicyError(map(_with_remedy, document.problems))
     root = document.root
     _check_schema(root)
-    policy = Policy(file=document.file, text=document.text or "", **root.fields(Policy))
-    models = _Entries(root, policy.needs).read()
-    names = dict.fromkeys([wanted.name for wanted in models])
-    exceptions = _exceptions(root, names)
+    stated = root.fields(Policy)
+    models = _models(root, stated["needs"])
+    exceptions = _exceptions(root, models)
     root.close()
-    if all(root.values.get(key) in (None, []) for key in ("model", "together")):
+    if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
     if not document.ok:
         raise PolicyError(document.problems)
-    return policy.replace(models=_labelled(models), exceptions=exceptions)
-
-
-def _check_schema(root: TomlTable) -> None:
-    version = root.get("schema", "int", required=True, example=SCHEMA)
-    if version is not None and version != SCHEMA:
-        message = f"is {version}, but this selfhost reads schema {SCHEMA}"
-        root.problem("schema", message, f"write schema = {SCHEMA}")
+    return Policy(
+        file=document.file,
+        text=document.text or "",
+        models=models,
+        exceptions=exceptions,
+        **stated,
+    )
 
 
 def _with_remedy(problem: Problem) -> Problem:
@@ -544,72 +532,84 @@ def _with_remedy(problem: Problem) -> Problem:
     return problem
 
 
-class _Entries:
-    """Reads the entries of a policy, all of which ask what it `needs` of every model."""
+def _check_schema(root: TomlTable) -> None:
+    version = root.get("schema", "int", required=True, example=SCHEMA)
+    if version is not None and version != SCHEMA:
+        message = f"is {version}, but this selfhost reads schema {SCHEMA}"
+        root.problem("schema", message, f"write schema = {SCHEMA}")
 
-    def __init__(self, root: TomlTable, needs: Workload) -> None:
-        self._root = root
+
+def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
+    """Each `[[model]]`, then each `[[together]]`; all ask what the policy needs of every model."""
+    entries = [_model(table, needs) for table in root.get("model", TABLES)]
+    tables = root.get("together", TABLES)
+    if tables:
+        reader = _TogetherReader(needs, entries)
+        for table in tables:
+            entries.append(reader.read(table, len(entries)))
+    return _labelled(entries)
+
+
+def _model(table: TomlTable, needs: Workload) -> Wanted:
+    """A `[[model]]`."""
+    name = table.get("name", "str", required=True) or ""
+    asked = _asked(table, needs)
+    where = table.fields(Wanted)
+    require_runtime = bool(table.get("require_runtime", "bool"))
+    table.close(_OF_ALL)
+    return Wanted(
+        index=int(table.path[-1]),
+        path=table.path,
+        name=name,
+        label=name,
+        asked=asked,
+        require_runtime=require_runtime,
+        **where,
+    )
+
+
+def _asked(table: TomlTable, needs: Workload) -> Workload:
+    """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
+    stated = {}
+    for field in ASKED:
+        key = KEYS_OF_FIELDS.get(field, field)
+        value = table.get(key, Workload._kinds[field], **_LIMITS[field])
+        if value is not None:
+            stated[field] = value
+    try:
+        return needs.replace(**stated)
+    except WorkloadError as error:
+        for fault in error.problems:
+            remedy = _IN_A_POLICY.get(fault.key or "")
+            table.problem(fault.key, fault.message, remedy)
+        return needs
+
+
+class _TogetherReader:
+    """Reads each `[[together]]`, whose models may be entries of their own."""
+
+    def __init__(self, needs: Workload, entries: Sequence[Wanted]) -> None:
         self._needs = needs
-        # equal entries ask the same object
-        self._alike: dict[Workload, Workload] = {}
+        # the entries that are meant by a name or by a label
+        self._entries: dict[str, list[Wanted]] = {}
+        labelled = _labelled(entries)
+        for wanted in labelled:
+            self._entries.setdefault(wanted.name, []).append(wanted)
+        # a label goes before a name
+        for wanted in labelled:
+            self._entries[wanted.label] = [wanted]
 
-    def read(self) -> list[Wanted]:
-        """Each `[[model]]`, then each `[[together]]`."""
-        entries = [self._model(table) for table in self._root.get("model", TABLES)]
-        tables = self._root.get("together", TABLES)
-        if tables:
-            by_name = _by_name(_labelled(entries))
-            for table in tables:
-                entries.append(self._together(table, by_name, len(entries)))
-        return entries
-
-    def _model(self, table: TomlTable) -> Wanted:
-        name = table.get("name", "str", required=True) or ""
-        asked = self._asked(table)
-        where = table.fields(Wanted)
-        require_runtime = bool(table.get("require_runtime", "bool"))
-        table.close(_OF_ALL)
-        return Wanted(
-            index=int(table.path[-1]),
-            path=table.path,
-            name=name,
-            label=name,
-            asked=self._alike.setdefault(asked, asked),
-            require_runtime=require_runtime,
-            **where,
-        )
-
-    def _asked(self, table: TomlTable) -> Workload:
-        """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
-        stated = {}
-        for field in ASKED:
-            key = KEYS_OF_FIELDS.get(field, field)
-            value = table.get(key, Workload._kinds[field], **_LIMITS[field])
-            if value is not None:
-                stated[field] = value
-        try:
-            return self._needs.replace(**stated)
-        except WorkloadError as error:
-            for fault in error.problems:
-                remedy = _IN_A_POLICY.get(fault.key or "")
-                table.problem(fault.key, fault.message, remedy)
-            return self._needs
-
-    def _together(
-        self, table: TomlTable, by_name: Mapping[str, list[Wanted]], index: int
-    ) -> Wanted:
-        """A `[[together]]`, whose models may be entries of their own."""
+    def read(self, table: TomlTable, index: int) -> Wanted:
+        """The entry, which is that one of `Policy.models`."""
         members = []
-        for number, name in enumerate(_names_together(table)):
-            entries = by_name.get(name)
-            if entries is None:
-                member = Wanted(index=0, name=name, label=name, asked=self._needs)
-                members.append(member)
-                continue
-            if len(entries) > 1:
-                _note_several(table, number, entries)
-            members.append(entries[0])
-        _note_if_alone(table)
+        for name in table.get("models", "tuple[str, ...]", required=True):
+            members.append(self._member(table, name))
+        stated = table.values.get("models")
+        if isinstance(stated, list) and len(stated) < 2:
+            remedy = (
+                'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
+            )
+            table.problem("models", "names fewer than two models", remedy)
         where = table.fields(Wanted)
         table.close(_OF_ALL)
         return Wanted(
@@ -622,62 +622,29 @@ class _Entries:
             **where,
         )
 
-
-def _by_name(labelled: Sequence[Wanted]) -> dict[str, list[Wanted]]:
-    """The entries that a `[[together]]` means by a name or by a label."""
-    by_name: dict[str, list[Wanted]] = {}
-    for wanted in labelled:
-        by_name.setdefault(wanted.name, []).append(wanted)
-    # a label goes before a name
-    for wanted in labelled:
-        by_name[wanted.label] = [wanted]
-    return by_name
-
-
-def _names_together(table: TomlTable) -> Sequence[str]:
-    """The models of a `[[together]]`; none where they are too many."""
-    names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
-    if len(names) > _MOST_TOGETHER:
-        most = f"at most {_MOST_TOGETHER:,} can be judged together"
-        message = f"names {len(names):,} models; {most}"
-        table.problem("models", message, "list only models that share one machine")
-        return ()
-    return names
-
-
-def _note_if_alone(table: TomlTable) -> None:
-    stated = table.values.get("models")
-    if isinstance(stated, list) and len(stated) < 2:
-        remedy = (
-            'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
-        )
-        table.problem("models", "names fewer than two models", remedy)
-
-
-def _note_several(table: TomlTable, number: int, entries: Sequence[Wanted]) -> None:
-    """Note that the name at that place is of several entries."""
-    labels = " or ".join([f'"{entry.label}"' for entry in entries[:3]])
-    message = f'"{entries[0].name}" is the name of several [[model]] entries'
-    path = (*table.path, "models", number)
-    table.document.add(path, message, f"write which: {labels}")
+    def _member(self, table: TomlTable, name: str) -> Wanted:
+        """What is wanted of a model; it is noted where several entries are called so."""
+        entries = self._entries.get(name)
+        if entries is None:
+            return Wanted(index=0, name=name, label=name, asked=self._needs)
+        if len(entries) > 1:
+            labels = " or ".join([f'"{entry.label}"' for entry in entries[:3]])
+            path = (*table.path, "models", table.values["models"].index(name))
+            message = f'"{name}" is the name of several [[model]] entries'
+            table.document.add(path, message, f"write which: {labels}")
+        return entries[0]
 
 
 def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
     """The entries with labels that no two share: some readers keep the first of two equal names. A
     name that several have is told with all that the entry asks, then with its index, if need be.
     """
-    return _with_labels_apart(_with_labels_apart(models, _full_label), _numbered_label)
-
-
-def _with_labels_apart(
-    models: Iterable[Wanted], label_of: Callable[[Wanted], str]
-) -> tuple[Wanted, ...]:
-    """The entries, those with another label whose label several have."""
     labelled = list(models)
-    counts = Counter([wanted.label for wanted in labelled])
-    for place, wanted in enumerate(labelled):
-        if counts[wanted.label] > 1:
-            labelled[place] = wanted.replace(label=label_of(wanted))
+    for longer_label in (_full_label, _numbered_label):
+        counts = Counter([wanted.label for wanted in labelled])
+        for place, wanted in enumerate(labelled):
+            if counts[wanted.label] > 1:
+                labelled[place] = wanted.replace(label=longer_label(wanted))
     return tuple(labelled)
 
 
@@ -703,13 +670,14 @@ def _full_label(wanted: Wanted) -> str:
     return ", ".join(parts)
 
 
-def _exceptions(root: TomlTable, names: Mapping[str, None]) -> tuple[Exemption, ...]:
+def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, ...]:
     """Each `[[exception]]`, which must be for a model of the policy."""
-    exemptions: list[Exemption] = []
-    for table in root.get("exception", TABLES):
+    names = dict.fromkeys([wanted.name for wanted in models])
+    exemptions = []
+    for index, table in enumerate(root.get("exception", TABLES)):
         stated = table.fields(Exemption)
         table.close()
-        exemptions.append(Exemption(index=len(exemptions), **stated))
+        exemptions.append(Exemption(index=index, **stated))
         model = stated["model"]
         if model is not None and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
