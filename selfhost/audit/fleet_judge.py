@@ -9,8 +9,9 @@ of them. At last the machines that fare alike become the groups of the audit.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, cached_property, partial
+from itertools import chain
 from math import log2
 from time import monotonic
 from typing import NamedTuple
@@ -73,24 +74,27 @@ class SharedQuestion(NamedTuple):
 
 
 class Task(Record):
-    """Machines of one kind with their numbers, and what is asked of them. `work`: about how many
-    judgements it takes.
+    """Machines of one kind with their numbers, in parts that have the same free memory of every
+    accelerator, and what is asked of them.
     """
 
     kind: Kind
     basis: str
     numbers: NumbersByMachine
+    parts: tuple[list[int], ...]
     questions: tuple[SharedQuestion, ...]
-    work: float
+
+    @cached_property
+    def work(self) -> float:
+        """About how many judgements it takes."""
+        return sum(_work_of_part(part, self.questions) for part in self.parts)
 
     def results(self, judge: Judge | None = None) -> list[Outcomes]:
         """What each question comes to; a process of a pool has its own judge."""
         judge = judge or _judges[0]
-        # a task may have several small parts
-        parts = self.kind.by_free_memory_of_cards(self.numbers, self.numbers)
         results: list[Outcomes] = []
         for question in self.questions:
-            boxes = _boxes(parts, question.wanted)
+            boxes = _boxes(self.parts, question.wanted)
             decide = partial(self._decide, question.wanted, judge)
             search = AlikeSearch(self.kind.slots, self.numbers, decide)
             try:
@@ -120,7 +124,7 @@ class Task(Record):
         return Decision(key, lacks)
 
 
-def _boxes(parts: Sequence[list[int]], wanted: Wanted) -> list[list[int]]:
+def _boxes(parts: Iterable[list[int]], wanted: Wanted) -> list[list[int]]:
     """The machines that are judged together, in each list. A few are judged one by one, and so are
     all where models share the machine: what lies on which accelerator then follows no order of the
     machines' numbers.
@@ -134,6 +138,18 @@ def _boxes(parts: Sequence[list[int]], wanted: Wanted) -> list[list[int]]:
     return boxes
 
 
+def _work_of_part(part: Sequence[int], questions: Iterable[SharedQuestion]) -> float:
+    """About how many judgements these questions take on those machines of one kind."""
+    machines = len(part)
+    work = 0.0
+    for question in questions:
+        if question.wanted.members:
+            work += machines
+        else:
+            work += 1 + 3 * log2(machines)
+    return work
+
+
 class _Fate:
     """The machines that fare alike under one entry, by their `places`.
 
@@ -142,12 +158,10 @@ class _Fate:
     same for all.
     """
 
-    def __init__(
-        self, wanted: Wanted, exceptions: tuple[int, ...], row: Row | None
-    ) -> None:
+    def __init__(self, wanted: Wanted, exceptions: tuple[int, ...]) -> None:
         self.wanted = wanted
         self.exceptions = exceptions
-        self.row = row
+        self.row: Row | None = None
         self.places = array("l")
         self.hardest = -1
         # less than any machine lacks
@@ -189,8 +203,7 @@ class _BatchKey(NamedTuple):
 
 class FleetJudge:
     """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged. Entries
-    that ask the same are judged once. `is_cut_off`: so many were refused that others were not
-    looked at.
+    that ask the same are judged once.
     """
 
     def __init__(
@@ -207,7 +220,6 @@ class FleetJudge:
         self._exceptions = exceptions
         self._check_name = check_name
         self.refused: dict[int, SelfhostError] = {}
-        self.is_cut_off = False
         self.placed: set[int] = set()
         # by entry the first that asks the same
         self._first = _first_that_ask_the_same(policy)
@@ -216,10 +228,15 @@ class FleetJudge:
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._batches: dict[_BatchKey, list[int]] = {}
         for place, machine in enumerate(machines):
+            kind_number = machines.kept[place].kind_number
             askers = self._askers_on(place, machine)
-            basis = policy.memory_basis(machine)
-            key = _BatchKey(machines.kind_numbers[place], basis, askers)
+            key = _BatchKey(kind_number, policy.memory_basis(machine), askers)
             self._batches.setdefault(key, []).append(place)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether so many entries were refused that others were not looked at."""
+        return len(self.refused) > MOST_REFUSED
 
     def _askers_on(self, place: int, machine: Machine) -> tuple[Asker, ...]:
         """The entries that are for a machine. Of others that may be, that is kept at once."""
@@ -229,25 +246,23 @@ class FleetJudge:
             if selected is False:
                 continue
             self.placed.add(wanted.index)
-            if selected is None:
-                self._add_unplaced(wanted, place, machine)
-            else:
+            if selected:
                 concerning = self._exceptions.concerning(wanted.name, machine)
                 askers.append(Asker(wanted.index, concerning))
+                continue
+            row = unplaced_row(self._policy, wanted, machine)
+            fate = self._fate(_FateKey(wanted.index, row.reasons, ()))
+            fate.row = fate.row or row
+            fate.places.append(place)
         return tuple(askers)
 
-    def _add_unplaced(self, wanted: Wanted, place: int, machine: Machine) -> None:
-        """Keep a machine of which it is not known whether an entry is for it."""
-        row = unplaced_row(self._policy, wanted, machine)
-        key = _FateKey(wanted.index, row.reasons, ())
-        self._fate(key, row).places.append(place)
-
-    def _fate(self, key: _FateKey, row: Row | None = None) -> _Fate:
+    def _fate(self, key: _FateKey) -> _Fate:
         """The machines of that key; none yet where it is new."""
-        if key not in self._fates:
+        fate = self._fates.get(key)
+        if fate is None:
             wanted = self._policy.models[key.entry]
-            self._fates[key] = _Fate(wanted, key.exceptions, row)
-        return self._fates[key]
+            fate = self._fates[key] = _Fate(wanted, key.exceptions)
+        return fate
 
     def judge_all(self, tell: Tell) -> None:
         """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
@@ -259,30 +274,40 @@ class FleetJudge:
         if self.is_cut_off:
             # what was judged so far is no answer
             self._fates.clear()
-            return
         for key in list(self._fates):
             if key.entry in self.refused:
                 del self._fates[key]
         for fate in self._fates.values():
             self._exceptions.count(fate.exceptions, len(fate.places))
 
+    def _refuse_unknown_names(self) -> None:
+        """Refuse the entries whose names mean no model, in this process: others would each read the
+        catalogue for them.
+        """
+        if self._check_name is None:
+            return
+        check_name = cache(self._check_name)
+        for index in sorted(self.placed):
+            error = _fault_of_names(self._policy.models[index], check_name)
+            if error is not None:
+                self.refused[index] = error
+            if self.is_cut_off:
+                return
+
     def _do_tasks(self, tell: Tell) -> None:
         tasks = list(self._tasks())
         work = sum(task.work for task in tasks)
         done = 0.0
         verdicts = len(self._machines) * len(self._policy.models)
-        refused = set()
         for task, results in _task_results(tasks, self._judge):
             for question, result in zip(task.questions, results, strict=True):
                 if isinstance(result, SelfhostError):
-                    refused.add(question.wanted.index)
                     self._refuse(question, result)
                 else:
                     self._add(question, result)
             done += task.work
             tell(done / work * verdicts, verdicts)
-            if len(refused) > MOST_REFUSED and done < work:
-                self.is_cut_off = True
+            if self.is_cut_off:
                 return
 
     def _refuse(self, question: SharedQuestion, error: SelfhostError) -> None:
@@ -298,46 +323,26 @@ class FleetJudge:
                 key = _FateKey(asker.entry, alike.key, exceptions)
                 self._fate(key).add(alike)
 
-    def _refuse_unknown_names(self) -> None:
-        """Refuse the entries whose names mean no model, in this process: others would each read the
-        catalogue for them.
-        """
-        if self._check_name is None:
-            return
-        check_name = cache(self._check_name)
-        asked = set()
-        for batch in self._batches:
-            asked.update([asker.entry for asker in batch.askers])
-        refused_questions = set()
-        for index in sorted(asked):
-            wanted = self._policy.models[index]
-            error = _fault_of_names(wanted, check_name)
-            if error is None:
-                continue
-            self.refused[index] = error
-            refused_questions.add(self._first[index])
-            if len(refused_questions) > MOST_REFUSED:
-                self.is_cut_off = True
-                return
-
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""
         for batch, places in self._batches.items():
             kind = self._machines.kinds.known[batch.kind_number]
+            numbers = {place: self._machines.kept[place].numbers for place in places}
+            parts = kind.by_free_memory_of_cards(numbers)
             questions = self._questions(batch.askers)
-            parts = kind.by_free_memory_of_cards(self._machines.numbers, places)
             for start in range(0, len(questions), _MOST_QUESTIONS):
                 asked = questions[start : start + _MOST_QUESTIONS]
-                for share in self._shares(parts, asked):
+                for share in _shares(parts, asked):
+                    places_of_task = chain.from_iterable(share)
                     yield Task(
                         kind=kind,
                         basis=batch.basis,
-                        numbers=share.numbers,
+                        numbers={place: numbers[place] for place in places_of_task},
+                        parts=tuple(share),
                         questions=asked,
-                        work=share.work,
                     )
 
-    def _questions(self, askers: Sequence[Asker]) -> tuple[SharedQuestion, ...]:
+    def _questions(self, askers: Iterable[Asker]) -> tuple[SharedQuestion, ...]:
         """What these entries ask, each question once; none that was refused."""
         by_first: dict[int, list[Asker]] = {}
         for asker in askers:
@@ -350,23 +355,6 @@ class FleetJudge:
             questions.append(SharedQuestion(wanted, tuple(same)))
         return tuple(questions)
 
-    def _shares(
-        self, parts: Sequence[Sequence[int]], questions: Sequence[SharedQuestion]
-    ) -> Iterator[_Share]:
-        """The machines of these parts, as many at a time as make the work of a task."""
-        numbers = {}
-        work = 0.0
-        for part in parts:
-            for place in part:
-                numbers[place] = self._machines.numbers[place]
-            work += sum(_judgements(question, len(part)) for question in questions)
-            if work > _WORK_OF_TASK:
-                yield _Share(numbers, work)
-                numbers = {}
-                work = 0.0
-        if numbers:
-            yield _Share(numbers, work)
-
     def groups(self) -> Iterator[Group]:
         """The machines that fare alike, entry after entry."""
         for fate in self._fates_in_order():
@@ -375,15 +363,15 @@ class FleetJudge:
     def groups_that_changed(self, change_of: ChangeOf) -> Iterator[Group]:
         """The machines that fare alike and changed alike."""
         for fate in self._fates_in_order():
-            row = self._hardest_row(fate)
-            for change, places in self._changed(fate, row, change_of).items():
-                shown = row
+            hardest = self._hardest_row(fate)
+            for change, places in self._changed(fate, hardest, change_of).items():
+                row = hardest
                 if fate.row is None and fate.hardest not in places:
-                    shown = self._row(fate, places[0])
+                    row = self._row(fate, places[0])
                 # only what is newly wrong fails the audit
-                exit_code = shown.exit_code if change == "new" else 0
-                shown = shown.replace(change=change, exit_code=exit_code)
-                yield self._group(shown, places)
+                exit_code = row.exit_code if change == "new" else 0
+                row = row.replace(change=change, exit_code=exit_code)
+                yield self._group(row, places)
 
     def _fates_in_order(self) -> list[_Fate]:
         self._verdicts.clear()
@@ -395,15 +383,15 @@ class FleetJudge:
         """The machines that changed, by how."""
         changed: dict[str, list[int]] = {}
         for place in sorted(fate.places):
-            name = self._machines.names[place]
+            name = self._machines.kept[place].name
             change = change_of(row.replace(machine=name))
             if change is not None:
                 changed.setdefault(change, []).append(place)
         return changed
 
     def _group(self, row: Row, places: Sequence[int]) -> Group:
-        names = [self._machines.names[place] for place in places]
-        return Group(row=row, numbers=array("l", places), names=tuple(names))
+        names = tuple([self._machines.kept[place].name for place in places])
+        return Group(row=row, numbers=array("l", places), names=names)
 
     def _hardest_row(self, fate: _Fate) -> Row:
         """The row of the machine that lacks most."""
@@ -412,7 +400,7 @@ class FleetJudge:
     def _row(self, fate: _Fate, place: int) -> Row:
         """The row of an entry on one machine."""
         machine = self._machines[place]
-        question = self._first[fate.wanted.index], place
+        question = (self._first[fate.wanted.index], place)
         if question not in self._verdicts:
             basis = self._policy.memory_basis(machine)
             self._verdicts[question] = self._judge(fate.wanted, basis, machine)
@@ -430,18 +418,21 @@ def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | No
     return None
 
 
-class _Share(NamedTuple):
-    """The machines of a task with their numbers, and about how many judgements they take."""
-
-    numbers: Mapping[int, Numbers]
-    work: float
-
-
-def _judgements(question: SharedQuestion, machines: int) -> float:
-    """About how many judgements a question takes for so many machines of one kind."""
-    if question.wanted.members:
-        return machines
-    return 1 + 3 * log2(machines)
+def _shares(
+    parts: Iterable[list[int]], questions: Sequence[SharedQuestion]
+) -> Iterator[list[list[int]]]:
+    """The parts, as many at a time as make the work of a task."""
+    share = []
+    work = 0.0
+    for part in parts:
+        share.append(part)
+        work += _work_of_part(part, questions)
+        if work > _WORK_OF_TASK:
+            yield share
+            share = []
+            work = 0.0
+    if share:
+        yield share
 
 
 def _first_that_ask_the_same(policy: Policy) -> list[int]:

@@ -39,7 +39,6 @@ against each other.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -101,25 +100,29 @@ class Kind(NamedTuple):
         for slot, number in zip(self.slots, numbers, strict=True):
             if slot.entry is None:
                 facts[slot.fact] = number
-            else:
-                entry = slot.fact, slot.entry
-                parts.setdefault(entry, {})[slot.part] = number
+                continue
+            values = parts.setdefault((slot.fact, slot.entry), {})
+            values[slot.part] = number
         for (fact, index), values in parts.items():
             entries = list(facts.get(fact) or getattr(self.template, fact))
             entries[index] = entries[index].replace(**values)
             facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
 
-    def by_free_memory_of_cards(
-        self, numbers: NumbersByMachine | Sequence[Numbers], places: Iterable[int]
-    ) -> list[list[int]]:
+    def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[list[int]]:
         """Machines of this kind in parts that have the same free memory of every accelerator."""
-        cards = [at for at, slot in enumerate(self.slots) if slot.fact == _CARDS]
         parts: dict[Numbers, list[int]] = {}
-        for place in places:
-            free_bytes = tuple([numbers[place][at] for at in cards])
+        for place, numbers_there in numbers.items():
+            free_bytes = self._free_memory_of_cards(numbers_there)
             parts.setdefault(free_bytes, []).append(place)
         return [parts[free_bytes] for free_bytes in sorted(parts)]
+
+    def _free_memory_of_cards(self, numbers: Numbers) -> Numbers:
+        free_bytes = []
+        for slot, number in zip(self.slots, numbers, strict=True):
+            if slot.fact == _CARDS:
+                free_bytes.append(number)
+        return tuple(free_bytes)
 
 
 class MachineOfKind(NamedTuple):
@@ -163,41 +166,39 @@ class Kinds:
 
 
 class Machines:
-    """The machines of a fleet in the order in which they were added: each list has an item for
-    each, and a machine is made when it is asked for by its place.
+    """The machines of a fleet in the order in which they were added. `kept` has what is kept of
+    each; a machine is made when it is asked for by its place.
     """
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
         self.kinds = Kinds()
-        self.kind_numbers = array("l")
-        self.numbers: list[Numbers] = []
-        self.names: list[str] = []
-        self.labels: list[Labels] = []
-        self.times: list[str | None] = []
+        self.kept: list[MachineOfKind] = []
         # many machines have the same labels, which are kept once
-        self._kept_labels: dict[Labels, Labels] = {}
+        self._labels: dict[Labels, Labels] = {}
         for machine in machines:
             self.add(machine)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.kept)
 
     def __iter__(self) -> Iterator[Machine]:
         for place in range(len(self)):
             yield self[place]
 
     def __getitem__(self, place: int) -> Machine:
-        kind = self.kind_of(place)
+        machine = self.kept[place]
+        kind = self.kinds.known[machine.kind_number]
         return kind.machine(
-            self.numbers[place],
-            name=self.names[place],
-            labels=self.labels[place],
-            read_at=self.times[place],
+            machine.numbers,
+            name=machine.name,
+            labels=machine.labels,
+            read_at=machine.read_at,
         )
 
-    def kind_of(self, place: int) -> Kind:
-        """The kind of the machine at a place."""
-        return self.kinds.known[self.kind_numbers[place]]
+    @property
+    def names(self) -> list[str]:
+        """The names in the same order."""
+        return [machine.name for machine in self.kept]
 
     def add(self, machine: Machine) -> None:
         """Keep a machine."""
@@ -205,12 +206,8 @@ class Machines:
 
     def append(self, machine: MachineOfKind) -> None:
         """Keep a machine whose kind is one of `kinds`."""
-        labels = machine.labels
-        self.kind_numbers.append(machine.kind_number)
-        self.numbers.append(machine.numbers)
-        self.names.append(machine.name)
-        self.labels.append(self._kept_labels.setdefault(labels, labels))
-        self.times.append(machine.read_at)
+        labels = self._labels.setdefault(machine.labels, machine.labels)
+        self.kept.append(machine._replace(labels=labels))
 
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:

@@ -38,7 +38,7 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
     """The machines of a fleet that a policy judges: where it says so, all that take new work."""
     is_skipped = policy.out_of_service == "skip"
     machines = fleet.machines
-    reasons = [_why_resting(labels) for labels in machines.labels]
+    reasons = [_why_resting(machine.labels) for machine in machines.kept]
     resting = []
     for name, reason in zip(machines.names, reasons, strict=True):
         if reason:
@@ -119,12 +119,12 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
 def _moments(machines: Machines) -> list[_Moment]:
     """The moments of all records that have one that is a moment in UTC."""
     moments = []
-    for name, read_at in zip(machines.names, machines.times, strict=True):
+    for machine in machines.kept:
         try:
-            time = datetime.fromisoformat(read_at or "").astimezone(UTC)
+            time = datetime.fromisoformat(machine.read_at or "").astimezone(UTC)
         except (ValueError, OverflowError):
             continue
-        moments.append(_Moment(time, name))
+        moments.append(_Moment(time, machine.name))
     return moments
 
 
