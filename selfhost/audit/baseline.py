@@ -46,28 +46,28 @@ class Baseline(Record):
 class _Reader:
     """Reads the lines of an earlier audit. `line` is the last that was read, 0 for none."""
 
-    def __init__(self, tell: Tell | None) -> None:
-        self._tell = tell
+    def __init__(self) -> None:
         self.line = 0
         self.rows: dict[str, dict[str, Earlier]] = {}
         # of a million rows few say something else of their machines
         self._alike: dict[Earlier, Earlier] = {}
 
-    def read(self, stream: IO[bytes]) -> None:
+    def read(self, stream: IO[bytes], tell: Tell | None) -> None:
         """Read all lines. Raises `Unreadable`."""
         for self.line, text in text_lines(stream):
-            if self._tell is not None:
-                self._tell(self.line, None)
-            self._add(parse_json(text))
+            if tell is not None:
+                tell(self.line, None)
+            row = parse_json(text)
+            if not isinstance(row, dict) or "schema" in row:
+                raise _not_a_row("JSON Lines have one object on each line")
+            # a line of a problem says nothing of a machine
+            if row.get("problem") is None:
+                self._add(row)
         if not self.rows:
             raise Unreadable("holds no row of an audit" if self.line else "is empty")
 
-    def _add(self, row: object) -> None:
-        """Keep what a line says; nothing of one of a problem. Raises `Unreadable`."""
-        if not isinstance(row, dict) or "schema" in row:
-            raise _not_a_row("JSON Lines have one object on each line")
-        if row.get("problem") is not None:
-            return
+    def _add(self, row: Mapping[str, object]) -> None:
+        """Keep what a line says. Raises `Unreadable`."""
         machine = row.get("machine")
         label = row.get("label")
         if not isinstance(machine, str) or not isinstance(label, str):
@@ -89,13 +89,13 @@ def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
     """The earlier audit in a file; `tell` hears how many rows were read. `InputError` has file and
     line.
     """
-    reader = _Reader(tell)
+    reader = _Reader()
     try:
         stream, size = open_file(path, input_allowed=True)
         with stream:
             if size is not None and size > MAX_BASELINE_BYTES:
                 raise too_large(MAX_BASELINE_BYTES)
-            reader.read(stream)
+            reader.read(stream, tell)
     except Unreadable as error:
         problem = error.problem(path, _WRITE_IT)
         problem = problem.replace(line=reader.line or None)

@@ -30,7 +30,6 @@ from .answers import (
     value_in_unit,
     whole_number,
 )
-from .record_text import Entry
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
@@ -351,22 +350,3 @@ def _spelled(text: str) -> str:
 
 class OutOfService(Unreadable):
     """A machine that its system calls down: a policy may leave it out."""
-
-
-def broken(value: object, system: str, place: str) -> Entry:
-    """The fault of an item that describes no machine: none goes missing without a word."""
-    table = table_of(system)
-    reason = f"is {_kind_of(value)} and does not describe a machine of {table.title}"
-    remedy = f"run `{table.command}` again, or remove the entry"
-    return Entry(fault=Unreadable(reason, remedy), place=place)
-
-
-def _kind_of(value: object) -> str:
-    """What a value is; what a text says may be nobody's business."""
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return "a plain value"

@@ -13,6 +13,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from ..core import units
+from ..core.files import Unreadable
 from ..machine.cards import MOST_CARDS
 from ..machine.instruction_sets import with_implied
 from ..machine.record import MAX_MEMORY_BYTES
@@ -32,7 +33,6 @@ from .drafts import (
     Card,
     MachineDraft,
     OutOfService,
-    broken,
     card_of,
     number_of_cards,
 )
@@ -109,7 +109,11 @@ def _nodes(items: list[object]) -> list[Entry]:
             entry = _Node(item, with_slices).entry()
             entries.append(entry._replace(place=place))
         elif not isinstance(value_at(item, "kind"), str):
-            entries.append(broken(item, "kubernetes", place))
+            # none goes missing without a word
+            table = table_of("kubernetes")
+            reason = f"does not describe a machine of {table.title}"
+            remedy = f"run `{table.command}` again, or remove the entry"
+            entries.append(Entry(place=place, fault=Unreadable(reason, remedy)))
     return entries
 
 

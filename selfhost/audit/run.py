@@ -5,12 +5,12 @@ faults, and what changed since an earlier audit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
+from typing import NamedTuple
 
 from ..core.errors import (
-    MAX_PROBLEMS,
     PolicyError,
     Problem,
     SelfhostError,
@@ -56,20 +56,28 @@ def run_audit(
         check_name = judge_entry.fault_of_name
     judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
     judging.judge_all(tell or _tell_nobody)
+    unplaced = _unplaced(policy, judging, len(machines))
     notes = [
         *fleet.notes,
         *notes_of_days(machines, today),
         *serving.notes,
         *notes_of_facts,
-        *_notes_of_other_classes(policy, judging, len(machines)),
+        *_notes_of_other_classes(unplaced.of_other_classes),
     ]
+    problems = list(serving.problems)
+    if judging.is_cut_off:
+        problems.insert(0, _too_many_refused(policy))
+    if not machines and not problems:
+        message = "there is no machine to judge"
+        problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
+    problems += entry_problems(policy, judging.refused, unplaced.faulty, len(machines))
     audit = Audit(
         policy=policy,
         today=today,
         names=machines.names,
         groups=tuple(judging.groups()),
         exceptions=exceptions.uses(),
-        problems=tuple(_problems(policy, judging, serving.problems, len(machines))),
+        problems=tuple(problems),
         notes=tuple(notes),
     )
     audit = _with_fault_if_unjudged(audit)
@@ -82,47 +90,37 @@ def _tell_nobody(_done: float, _total: float) -> None:
     pass
 
 
-def _problems(
-    policy: Policy, judging: FleetJudge, of_machines: Sequence[Problem], machines: int
-) -> list[Problem]:
-    """What could not be judged of a policy on so many machines, and why."""
-    problems = list(of_machines)
-    if not machines and not problems:
-        message = "there is no machine to judge"
-        problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
-    unplaced = _nowhere(policy, judging) if machines else []
-    if _of_other_classes(policy, judging, machines):
-        unplaced = [wanted for wanted in unplaced if not wanted.is_for_classes]
-    problems += entry_problems(policy, judging.refused, unplaced, machines)
-    if judging.is_cut_off:
-        problems.insert(0, _too_many_refused(policy))
-    return problems
+class _Unplaced(NamedTuple):
+    """The entries that are for no machine: those of which that is a fault, and others."""
+
+    faulty: Sequence[Wanted]
+    of_other_classes: Sequence[Wanted]
 
 
-def _nowhere(policy: Policy, judging: FleetJudge) -> list[Wanted]:
-    """The entries that are for no machine."""
-    return [wanted for wanted in policy.models if wanted.index not in judging.placed]
-
-
-def _of_other_classes(
-    policy: Policy, judging: FleetJudge, machines: int
-) -> list[Wanted]:
-    """The entries for classes to which the only machine does not belong.
+def _unplaced(policy: Policy, judging: FleetJudge, machines: int) -> _Unplaced:
+    """The entries that are for none of so many machines.
 
     One machine may be held against the policy of its fleet: that entries for other classes select
     nothing is then no fault, but only where some other entry is judged on the machine.
     """
-    nowhere = _nowhere(policy, judging)
-    if machines != 1 or len(nowhere) == len(policy.models):
-        return []
-    return [wanted for wanted in nowhere if wanted.is_for_classes]
+    if not machines:
+        return _Unplaced((), ())
+    unplaced = []
+    of_other_classes = []
+    is_one_of_fleet = machines == 1 and bool(judging.placed)
+    for wanted in policy.models:
+        if wanted.index in judging.placed:
+            continue
+        if is_one_of_fleet and wanted.is_for_classes:
+            of_other_classes.append(wanted)
+        else:
+            unplaced.append(wanted)
+    return _Unplaced(unplaced, of_other_classes)
 
 
-def _notes_of_other_classes(
-    policy: Policy, judging: FleetJudge, machines: int
-) -> list[str]:
+def _notes_of_other_classes(entries: Iterable[Wanted]) -> list[str]:
     names = []
-    for wanted in _of_other_classes(policy, judging, machines):
+    for wanted in entries:
         names.append(f"{wanted.name} ({' '.join(map(str, wanted.machines))})")
     if not names:
         return []
@@ -156,18 +154,15 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     except PolicyError as error:
         return error.problems
     refused = {}
-    refusals = {}
-    faulty = 0
+    refusals: dict[object, SelfhostError | None] = {}
     for wanted in policy.models:
         question = wanted.question
         if question not in refusals:
             refusals[question] = judge_entry.refusal(wanted)
-            if refusals[question] is not None:
-                faulty += 1
         refusal = refusals[question]
         if refusal is not None:
             refused[wanted.index] = refusal
-        if faulty > MOST_REFUSED:
+        if len(refused) > MOST_REFUSED:
             return (_too_many_refused(policy), *entry_problems(policy, refused))
     return entry_problems(policy, refused)
 
@@ -247,24 +242,21 @@ def _changes_since(
     return audit.replace(groups=groups, since=since, problems=problems)
 
 
-def _missing_machines(audit: Audit, baseline: Baseline, fleet: Fleet) -> list[Problem]:
-    """The machines of the baseline that are not in the fleet, not even with a fault: the first few,
-    and how many others there are.
+def _missing_machines(
+    audit: Audit, baseline: Baseline, fleet: Fleet
+) -> Iterator[Problem]:
+    """The machines of the baseline that are not in the fleet, not even with a fault. It may hold a
+    million, so each is told only as it is asked for.
     """
     seen = set(fleet.machines.names)
     # a fault of a machine begins with its name, then NOT_JUDGED
     for problem in (*audit.problems, *fleet.down):
         seen.add(problem.message.partition(NOT_JUDGED)[0])
-    names = chain.from_iterable(baseline.rows.values())
-    gone = dict.fromkeys([name for name in names if name not in seen])
-    message = f"{NOT_JUDGED}it is in the baseline but no longer here"
-    remedy = "restore its record; if the machine is gone for good, write a new baseline"
-    missing = []
-    # a baseline may hold a million others
-    for name in islice(gone, MAX_PROBLEMS + 1):
-        text = f"{name}{message}"
-        missing.append(Problem(file=baseline.file, message=text, remedy=remedy))
-    # the last one is told as a count
-    if len(gone) > len(missing):
-        missing[-1] = missing[-1].replace(unlisted=len(gone) - MAX_PROBLEMS)
-    return missing
+    for name in chain.from_iterable(baseline.rows.values()):
+        if name not in seen:
+            seen.add(name)
+            yield Problem(
+                file=baseline.file,
+                message=f"{name}{NOT_JUDGED}it is in the baseline but no longer here",
+                remedy="restore its record; if the machine is gone for good, write a new baseline",
+            )
