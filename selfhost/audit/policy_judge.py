@@ -6,7 +6,7 @@ and video in the first type and program that run there, as `check` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -34,9 +34,29 @@ class _OfferKey(NamedTuple):
 
     model: str
     origin: str
-    wishes: tuple[object, ...]
+    private: bool
+    license: str | None
+    commercial: bool
+    modify: bool
+    auditable: bool
     task: str | None
     context_tokens: int | None
+
+    @classmethod
+    def of(cls, question: Question) -> _OfferKey:
+        """That of a question; a context counts only where it was asked for."""
+        workload = question.workload
+        return cls(
+            model=question.spec.id,
+            origin=question.spec.origin,
+            private=workload.private,
+            license=workload.license,
+            commercial=workload.commercial,
+            modify=workload.modify,
+            auditable=workload.auditable,
+            task=workload.task,
+            context_tokens=workload.context_tokens if question.context_asked else None,
+        )
 
 
 class PolicyJudge:
@@ -56,23 +76,23 @@ class PolicyJudge:
 
     def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
-        models = []
-        questions = []
-        all_judged = []
-        for member in wanted.members or (wanted,):
-            asked = member.asked.replace(memory_basis=basis)
-            model = member.replace(asked=asked)
-            judged = self._judged(self._question(model, machine), machine)
-            models.append(model)
-            all_judged.append(judged)
-            questions.append(judged.question)
-        are_offered = partial(self._are_offered, models, questions)
         if wanted.members:
-            names = [model.name for model in models]
-            return verdict_together(names, questions, machine, are_offered)
-        (judged,) = all_judged
-        is_offered = bool(judged.failed) and are_offered(judged)
+            return self._together(wanted.members, basis, machine)
+        judged = self._judged(wanted, basis, machine)
+        question = judged.question
+        is_offered = bool(judged.failed) and self._are_offered([question], judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
+
+    def _together(
+        self, members: Sequence[Wanted], basis: str, machine: Machine
+    ) -> Verdict:
+        names = []
+        questions = []
+        for member in members:
+            names.append(member.name)
+            questions.append(self._judged(member, basis, machine).question)
+        are_offered = partial(self._are_offered, questions)
+        return verdict_together(names, questions, machine, are_offered)
 
     def fault_of_name(self, name: str) -> SelfhostError | None:
         """Why a name means no model; None where it means one, or is the path of a file."""
@@ -95,8 +115,10 @@ class PolicyJudge:
             return error
         return None
 
-    def _judged(self, question: Question, machine: Machine) -> Judged:
+    def _judged(self, wanted: Wanted, basis: str, machine: Machine) -> Judged:
         """What is judged of a model in its own defaults."""
+        asked = wanted.asked.replace(memory_basis=basis)
+        question = self._question(wanted.replace(asked=asked), machine)
         judged = judge(question, machine)
         if takes_first_of_list(judged.question):
             return suited(judged, self._catalogue, machine)
@@ -122,12 +144,10 @@ class PolicyJudge:
         )
         return question.replace(requires_runtime=model.require_runtime)
 
-    def _are_offered(
-        self, models: Sequence[Wanted], questions: Sequence[Question], judged: Judged
-    ) -> bool:
+    def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:
         """Whether APIs offer all of these models, for what is asked of each."""
-        for model, question in zip(models, questions, strict=True):
-            key = _offer_key(model, question)
+        for question in questions:
+            key = _OfferKey.of(question)
             if key not in self._offered:
                 asked = judged.replace(question=question)
                 offers = offers_for(self._catalogue, asked, self._today)
@@ -148,21 +168,3 @@ def _deciding_sets(machine: Machine) -> _Sets:
             # the first decides
             return (name,)
     return ()
-
-
-def _offer_key(model: Wanted, question: Question) -> _OfferKey:
-    asked = model.asked
-    workload = question.workload
-    return _OfferKey(
-        model=question.spec.id,
-        origin=question.spec.origin,
-        wishes=(
-            asked.private,
-            asked.license,
-            asked.commercial,
-            asked.modify,
-            asked.auditable,
-        ),
-        task=workload.task,
-        context_tokens=workload.context_tokens if question.context_asked else None,
-    )
