@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from ..advice.api_route import offers_for
 from ..advice.several import verdict_together
@@ -29,36 +28,6 @@ from .policy import Wanted
 _Sets = tuple[str, ...] | None
 
 
-class _OfferKey(NamedTuple):
-    """What decides whether an API offers a model: all that its offers rest on."""
-
-    model: str
-    origin: str
-    private: bool
-    license: str | None
-    commercial: bool
-    modify: bool
-    auditable: bool
-    task: str | None
-    context_tokens: int | None
-
-    @classmethod
-    def of(cls, question: Question) -> _OfferKey:
-        """That of a question; a context counts only where it was asked for."""
-        workload = question.workload
-        return cls(
-            model=question.spec.id,
-            origin=question.spec.origin,
-            private=workload.private,
-            license=workload.license,
-            commercial=workload.commercial,
-            modify=workload.modify,
-            auditable=workload.auditable,
-            task=workload.task,
-            context_tokens=workload.context_tokens if question.context_asked else None,
-        )
-
-
 class PolicyJudge:
     """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
     Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
@@ -68,7 +37,8 @@ class PolicyJudge:
         self._catalogue = catalogue
         self._today = today
         self._questions: dict[tuple[Wanted, _Sets], Question] = {}
-        self._offered: dict[_OfferKey, bool] = {}
+        # by all that the offers of a model rest on
+        self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         # what was kept stays in this process
@@ -147,7 +117,7 @@ class PolicyJudge:
     def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:
         """Whether APIs offer all of these models, for what is asked of each."""
         for question in questions:
-            key = _OfferKey.of(question)
+            key = (question.spec, question.workload, question.context_asked)
             if key not in self._offered:
                 asked = judged.replace(question=question)
                 offers = offers_for(self._catalogue, asked, self._today)
