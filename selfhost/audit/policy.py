@@ -53,6 +53,8 @@ _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
 }
 # names among which the one that was meant is looked for
 _MOST_COMPARED = 500
+# models side by side on one machine: each is one more program that runs at the same time
+_MOST_TOGETHER = 1_000
 # what a [[together]] states itself; all else is of its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
@@ -602,7 +604,7 @@ class _TogetherReader:
     def read(self, table: TomlTable, index: int) -> Wanted:
         """The entry, which is that one of `Policy.models`."""
         members = []
-        for name in table.get("models", "tuple[str, ...]", required=True):
+        for name in _names_together(table):
             members.append(self._member(table, name))
         stated = table.values.get("models")
         if isinstance(stated, list) and len(stated) < 2:
@@ -696,3 +698,14 @@ def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
     text = shipped_record(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))
+
+
+def _names_together(table: TomlTable) -> Sequence[str]:
+    """The models of a `[[together]]`; none where they are too many."""
+    names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
+    if len(names) > _MOST_TOGETHER:
+        most = f"at most {_MOST_TOGETHER:,} can be judged together"
+        message = f"names {len(names):,} models; {most}"
+        table.problem("models", message, "list only models that share one machine")
+        return ()
+    return names
