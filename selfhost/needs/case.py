@@ -23,6 +23,7 @@ from .records import (
     Size,
     Term,
     assumed_term,
+    middle_of,
     stated_term,
     term,
     unread,
@@ -473,8 +474,7 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     source = runtime.memory.overhead_source or runtime.name
     if not on_gpu or how is not How.MEASURED:
         line = f"({low:,} + {high:,}) / 2 bytes"
-        size = Size(low, (low + high) // 2, high)
-        return term("runtime", size, how, source, line)
+        return term("runtime", middle_of(low, high), how, source, line)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"

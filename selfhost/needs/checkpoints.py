@@ -30,7 +30,17 @@ from .case import (
     unread_of,
     why_no_encoders,
 )
-from .records import How, Size, Term, assumed_term, by_type, computed_term, term, unread
+from .records import (
+    How,
+    Size,
+    Term,
+    as_size,
+    assumed_term,
+    by_type,
+    computed_term,
+    term,
+    unread,
+)
 from .tensors import attending_layers, checkpoint_tensors, row_of
 
 # what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
@@ -467,12 +477,9 @@ def _by_tensors(case: Case) -> Term:
     line = loaded.arithmetic
     if unloaded:
         line += f" + {unloaded:,} bytes of other blocks in the files"
-    return loaded.replace(
-        bytes=loaded.bytes + unloaded,
-        low_bytes=loaded.low_bytes + extra * 199 // 200,
-        high_bytes=loaded.high_bytes + unloaded * 101 // 100 + block_in_16_bits,
-        arithmetic=line,
-    )
+    most = unloaded * 101 // 100 + block_in_16_bits
+    others = Size(extra * 199 // 200, unloaded, most)
+    return loaded.with_size(loaded.size.plus(others), line)
 
 
 def _tensor_bytes(case: Case) -> Term:
@@ -646,7 +653,7 @@ def _mlx_weights_by_bits(case: Case) -> MlxWeights:
     bits = _bits(case.quantization)
     size = int(weights * bits / 8)
     line = f"{weights:,} weights × {bits:g} bits / 8"
-    return MlxWeights(size=Size(size, size, size), arithmetic=line)
+    return MlxWeights(size=as_size(size), arithmetic=line)
 
 
 def _why_no_mlx_size(case: Case) -> Unread | None:

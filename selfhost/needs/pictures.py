@@ -26,6 +26,7 @@ from .records import (
     Offloaded,
     Size,
     Term,
+    as_size,
     assumed_term,
     computed_term,
     files_of,
@@ -256,10 +257,9 @@ class _Pipeline:
     @property
     def pixels(self) -> Size:
         """Pixels of all images of a workload; where the model does not tell, of usual images."""
-        sides: Sequence[int] = _DIFFUSERS.sides
+        image = Size(*[side**2 for side in _DIFFUSERS.sides])
         if self.side is not None:
-            sides = (self.side, self.side, self.side)
-        image = Size(*[side**2 for side in sides])
+            image = as_size(self.side**2)
         return image.times(self.case.parallel)
 
     def _decoder_in_numbers(self) -> Term:

@@ -177,7 +177,7 @@ def _weights(case: Case, files: Term) -> Term:
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text part alone."""
     seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
-    size = weights.size.plus(Size(-seeing_bytes, -seeing_bytes, -seeing_bytes))
+    size = weights.size.plus(-seeing_bytes)
     if case.format == "mlx" and weights.how is not How.STATED:
         # the least of files computed for MLX has no encoders in it
         size = size._replace(least=weights.low_bytes)

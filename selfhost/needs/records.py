@@ -151,11 +151,12 @@ class Size(NamedTuple):
         """So many of it."""
         return Size(self.least * number, self.likely * number, self.most * number)
 
-    def plus(self, other: Size) -> Size:
+    def plus(self, other: Bytes) -> Size:
         """The size with another, which has its least and most when this one has them."""
-        least = self.least + other.least
-        most = self.most + other.most
-        return Size(least, self.likely + other.likely, most)
+        added = as_size(other)
+        least = self.least + added.least
+        most = self.most + added.most
+        return Size(least, self.likely + added.likely, most)
 
     def scaled(self, numerator: float, denominator: float = 1) -> Size:
         """The size times a quotient, in whole bytes."""
@@ -165,6 +166,16 @@ class Size(NamedTuple):
 NO_BYTES = Size(0, 0, 0)
 # a size that is known, or a range
 Bytes = int | Size
+
+
+def as_size(size: Bytes) -> Size:
+    """The size as a range, all ends of which are equal where it is known."""
+    return Size(size, size, size) if isinstance(size, int) else size
+
+
+def middle_of(low: int, high: int) -> Size:
+    """A size of which the two ends are known."""
+    return Size(low, (low + high) // 2, high)
 
 
 class PlaceNeed(Record):
@@ -420,8 +431,7 @@ def by_type(sizes: Iterable[tuple[str, float]]) -> str:
 
 def term(name: str, size: Bytes, how: How, source: str, arithmetic: str) -> Term:
     """A term of that many bytes; exact unless the size is a range."""
-    if isinstance(size, int):
-        size = Size(size, size, size)
+    size = as_size(size)
     return Term(
         name=name,
         split=SPLITS.get(name, Split.EACH),
@@ -454,8 +464,7 @@ def stated_range(name: str, low: int, high: int, source: str) -> Term:
     line = f"({low:,} + {high:,}) / 2 bytes as stated"
     if low == high:
         line = f"{high:,} bytes as stated"
-    ends = Size(low, (low + high) // 2, high)
-    return stated_term(name, ends, source, line)
+    return stated_term(name, middle_of(low, high), source, line)
 
 
 def whole_files(files: Term, source: str = "", remark: str = "") -> Term:

@@ -207,7 +207,7 @@ class _Pass:
         fixed = hidden + _VLLM.constant_bytes
         row_bytes = 4 * self.vocabulary
         rows = Size(*_VLLM.multiprocessors).times(row_bytes)
-        return rows.plus(Size(fixed, fixed, fixed))
+        return rows.plus(fixed)
 
     def _sampling(self) -> Size:
         """Logits in all their forms; at the least sampled in one kernel."""

@@ -20,6 +20,7 @@ from .records import (
     Size,
     Split,
     Term,
+    as_size,
     computed_term,
     of_sequences,
     stated_term,
@@ -191,7 +192,7 @@ def _whisper_cpp(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
     seconds = Size(*_CPP.seconds)
     stated = case.workload.audio_seconds
     if stated is not None:
-        seconds = Size(stated, stated, stated)
+        seconds = as_size(stated)
     return (
         whole_files(files),
         _cpp_caches(case, audio),

@@ -31,7 +31,15 @@ from ..quantization import (
     bytes_of,
     recipe_tensors,
 )
-from ..records import Size, Term, assumed_term, by_type, computed_term, unread
+from ..records import (
+    Size,
+    Term,
+    assumed_term,
+    by_type,
+    computed_term,
+    middle_of,
+    unread,
+)
 from ..tensors import gguf_tensors, row_of
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
@@ -133,9 +141,8 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
     if recipe == "MXFP4":
         share = Share(*SIZES.mixes_of_mxfp4)
     low = int(file.bytes * share.least)
-    high = int(file.bytes * share.most)
+    size = middle_of(low, int(file.bytes * share.most))
     line = f"{share.least:g} to {share.most:g} × {line}"
-    size = Size(low, (low + high) // 2, high)
     return assumed_term("files", size, SIZES.mixes_source, line)
 
 
@@ -153,8 +160,7 @@ def _with_tables(
         " publisher states on the model's card"
     )
     line = f"{line} {more_bytes:+,} for tables in {type}"
-    size = file.size.plus(Size(more_bytes, more_bytes, more_bytes))
-    return computed_term("files", size, source, line)
+    return computed_term("files", file.size.plus(more_bytes), source, line)
 
 
 def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:

@@ -22,8 +22,10 @@ from ..records import (
     Needs,
     Size,
     Term,
+    as_size,
     by_layers,
     computed_term,
+    middle_of,
     of_sequences,
     term,
     unread,
@@ -384,9 +386,7 @@ def _program(case: Case) -> Term:
 
 def _program_alone(memory: MemoryRules) -> _Addend:
     """The program with its libraries."""
-    low = memory.overhead_low_bytes
-    high = memory.overhead_high_bytes
-    size = Size(low, (low + high) // 2, high)
+    size = middle_of(memory.overhead_low_bytes, memory.overhead_high_bytes)
     return _Addend(size=size, line=f"{size.likely:,} bytes of program")
 
 
@@ -414,7 +414,7 @@ def _outputs(case: Case) -> _Addend:
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)
     line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
-    return _Addend(size=Size(size, size, size), line=line)
+    return _Addend(size=as_size(size), line=line)
 
 
 def _copies_of_context(case: Case) -> _Addend:
@@ -440,7 +440,7 @@ def _driver_in_ram(case: Case) -> _Addend:
     if any(feed.experts for feed in case.model.feed_forward):
         # kernels that choose experts are loaded when they are first used
         kernels = SIZES.experts_in_ram[case.gpu_maker]
-        size = size.plus(Size(kernels, kernels, kernels))
+        size = size.plus(kernels)
     return _Addend(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
