@@ -21,18 +21,25 @@ if TYPE_CHECKING:
 
 
 class FeedForwardGraph(Part):
-    """The feed-forward of one layer while its graph is built."""
+    """The feed-forward of one layer while its graph is built. Of its `experts` those that are
+    `used` compute each row; a row has what all of these give, one after the other.
+    """
 
     def __init__(self, graph: Graph, feed: FeedForward) -> None:
         super().__init__(graph)
         self.feed = feed
+        self.experts = feed.experts or 1
+        self.used = feed.chosen
+        # some experts read and write a narrower row than the hidden state
+        self.expert_width = feed.latent_length or self.width
+        self.output_length = self.expert_width * self.used
 
     def computed(self, read: Node) -> Node:
         """dense(x), or routed(x) + gate × shared(x) with an expert that all tokens share."""
         feed = self.feed
         if not feed.experts:
             return self._dense(feed.length, read)
-        routed = _Experts(self.graph, feed, read).computed()
+        routed = self._routed(read, scored=read)
         if feed.latent_length:
             if self.row.routed_norm:
                 routed = self.norm(routed)
@@ -43,6 +50,18 @@ class FeedForwardGraph(Part):
         if self.row.shared_expert_gate:
             shared = shared * self._gate_of_shared(read)
         return routed + shared
+
+    def beside_dense(self, dense_length: int, residual: Node) -> Node:
+        """norm(dense(norm(x))) + norm(routed(norm(x))), each norm with weights of its own (Gemma 4;
+        src/models/gemma4.cpp).
+        """
+        norm = self.norm
+        normed = norm(residual)
+        dense = self._dense(dense_length, normed)
+        dense = norm(dense)
+        read = norm(residual)
+        routed = self._routed(read, scored=norm(residual))
+        return dense + norm(routed)
 
     def _gate_of_shared(self, read: Node) -> Node:
         """How much the shared expert counts for each token: a sigmoid."""
@@ -68,51 +87,22 @@ class FeedForwardGraph(Part):
             activated = read.product(length)
         return activated.product(self.width)
 
-    def beside_dense(self, dense_length: int, residual: Node) -> Node:
-        """norm(dense(norm(x))) + norm(routed(norm(x))), each norm with weights of its own (Gemma 4;
-        src/models/gemma4.cpp).
+    # ------------------------------------------------------------------ experts
+
+    def _routed(self, read: Node, scored: Node) -> Node:
+        """The sum of weight × expert(x), or of expert(weight × x), over the chosen experts, by
+        scores that follow from a row of `scored` (build_moe_ffn).
         """
-        norm = self.norm
-        normed = norm(residual)
-        dense = self._dense(dense_length, normed)
-        dense = norm(dense)
-        read = norm(residual)
-        scored = norm(residual)
-        experts = _Experts(self.graph, self.feed, read)
-        scores = scored.product(experts.count)
-        routed = experts.computed(scores)
-        return dense + norm(routed)
-
-
-class _Experts(Part):
-    """The experts of one layer (build_moe_ffn): `used` of `count` compute each row of `read`. A row
-    has what all of these give, one after the other.
-    """
-
-    def __init__(self, graph: Graph, feed: FeedForward, read: Node) -> None:
-        super().__init__(graph)
-        self.feed = feed
-        self.read = read
-        self.count = feed.experts or 1
-        self.used = feed.chosen
-        # some read and write a narrower row than the hidden state
-        self.width = feed.latent_length or graph.width
-        self.output_length = self.width * self.used
-
-    def computed(self, scores: Node | None = None) -> Node:
-        """The sum of weight × expert(x), or of expert(weight × x), over the chosen experts."""
-        weighs_input = self.style.before_experts
-        if scores is None:
-            scores = self.read.product(self.count)
+        scores = scored.product(self.experts)
         chances = scores
         if not self.style.chosen_first:
             chances = scores.activated()
+        weighs_input = self.style.before_experts
         chosen = self._chosen(scores if weighs_input else chances)
         weights = self._weights(chances, chosen)
         self.expand(weights)
-        read = self.read
         if self.feed.latent_length:
-            read = read.product(self.width)
+            read = read.product(self.expert_width)
         if weighs_input:
             repeated = read.product(self.output_length)
             outputs = self._outputs(repeated * weights, chosen)
@@ -121,7 +111,7 @@ class _Experts(Part):
             outputs = outputs * weights
         self.expand(outputs)
         # several are added one after the other, each over the sum of those before
-        total = outputs.product(self.width)
+        total = outputs.product(self.expert_width)
         if self.used > 1:
             self.expand(total)
         return total
@@ -138,7 +128,7 @@ class _Experts(Part):
         """The ranks, closed but for the groups whose two best experts rank highest together
         (DeepSeek-V3, arXiv:2412.19437).
         """
-        members = self.count // groups
+        members = self.experts // groups
         groups_used = self.feed.groups_used or 1
         places_in_groups = ranked.argsort()
         two_ranks = ranked.product(2 * groups, places_in_groups)
@@ -166,21 +156,20 @@ class _Experts(Part):
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
         """What each chosen expert computes: W_down (activation(W_gate x) × W_up x)."""
-        length = self.feed.length * self.used
-        activated = self._multiplied(read, chosen, length)
+        activated = self._multiplied(read, chosen)
         if self.row.gate != "none":
-            gate = self._multiplied(read, chosen, length)
+            gate = self._multiplied(read, chosen)
             activated = gate.gating(activated)
         outputs = activated.product(self.output_length, chosen)
         if self.row.expert_norms:
-            every_scale = fresh((self.count, *read.sides[1:]))
+            every_scale = fresh((self.experts, *read.sides[1:]))
             scales = every_scale.product(self.used, chosen)
             outputs = outputs * scales
         return self._with_bias(outputs, chosen)
 
-    def _multiplied(self, read: Node, chosen: Node, length: int) -> Node:
+    def _multiplied(self, read: Node, chosen: Node) -> Node:
         """The rows times a matrix of each chosen expert (GGML_OP_MUL_MAT_ID), with its bias."""
-        product = read.product(length, chosen)
+        product = read.product(self.feed.length * self.used, chosen)
         return self._with_bias(product, chosen)
 
     def _with_bias(self, tensor: Node, chosen: Node) -> Node:
