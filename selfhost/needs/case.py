@@ -261,6 +261,10 @@ class Case(Record):
 
         return heads_without_flash(self.model)
 
+    def number_set(self, changes: str) -> int:
+        """What an option sets that number to; 0 where none does."""
+        return int(self.settings.get(changes) or 0)
+
     @property
     def parallel(self) -> int:
         """Users who are served at once, or sequences that are trained."""
@@ -294,8 +298,9 @@ class Case(Record):
     @cached_property
     def room(self) -> Cells:
         """The cells of llama.cpp's cache; no batch is smaller than its parts."""
-        tokens = int(self.settings.get("micro_batch_tokens") or MICRO_BATCH_TOKENS)
-        tokens = min(tokens, int(self.settings.get("batch_tokens") or BATCH_TOKENS))
+        micro_batch = self.number_set("micro_batch_tokens") or MICRO_BATCH_TOKENS
+        batch = self.number_set("batch_tokens") or BATCH_TOKENS
+        tokens = min(micro_batch, batch)
         streams = self.parallel
         if self.settings.get("cache_streams") == ONE_STREAM:
             streams = 1

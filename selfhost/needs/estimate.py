@@ -39,6 +39,7 @@ from .records import (
     Size,
     Split,
     Term,
+    Terms,
     computed_term,
     share_by_device,
     stated_range,
@@ -164,7 +165,7 @@ def _placed(part: Term) -> Term:
     return part.replace(where=ACCELERATOR)
 
 
-def _shared_out(terms: Iterable[Term], devices: int) -> tuple[Term, ...]:
+def _shared_out(terms: Iterable[Term], devices: int) -> Terms:
     """What each of several devices holds where nothing but the terms is known."""
     shared = []
     for part in terms:

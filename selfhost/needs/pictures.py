@@ -26,6 +26,7 @@ from .records import (
     Offloaded,
     Size,
     Term,
+    Terms,
     as_size,
     assumed_term,
     computed_term,
@@ -509,7 +510,7 @@ def _bytes_of(terms: Iterable[Term]) -> int:
     return sum(part.bytes for part in terms)
 
 
-def _all_files(sizes: tuple[Term, ...]) -> Term:
+def _all_files(sizes: Terms) -> Term:
     """The files of all components, with the sources of their sizes."""
     used = {size.source for size in sizes}
     sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]

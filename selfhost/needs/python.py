@@ -23,6 +23,7 @@ from .records import (
     Needs,
     Size,
     Term,
+    Terms,
     assumed_term,
     computed_term,
     share_of,
@@ -67,7 +68,7 @@ def parts(case: Case) -> Needs:
 def _with_memory(case: Case, needs: Needs, weights: Term) -> Needs:
     """The needs with the weights and all that is in memory beside them."""
     if not _has_layers(case):
-        terms: tuple[Term, ...] = (weights, case.program)
+        terms: Terms = (weights, case.program)
         why = unread_of(case.spec, "memory.kv_cache")
         return needs.replace(terms=terms, unknown=(*needs.unknown, why))
     others = _beside_weights(case)

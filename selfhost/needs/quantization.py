@@ -41,12 +41,16 @@ class Rule(Record):
     type: str
 
 
-def _read_rules(table: TomlTable, key: str) -> tuple[Rule, ...]:
+# of rules the first that fits counts
+Rules = tuple[Rule, ...]
+
+
+def _read_rules(table: TomlTable, key: str) -> Rules:
     """The lines of a table: facts with commas between them, "" for any tensor, and the type."""
-    rules = []
+    rules = list[Rule]()
     for facts, type in table.get(key, "Any"):
-        words = facts.split(", ") if facts else ()
-        rules.append(Rule(facts=frozenset(words), type=type))
+        words = frozenset(facts.split(", ")) - {""}
+        rules.append(Rule(facts=words, type=type))
     return tuple(rules)
 
 
@@ -65,9 +69,9 @@ class TypeRules(Stated):
     table: str | None = None
     queries: str | None = None
     earlier: str | None = None
-    values: tuple[Rule, ...] = read_by(_read_rules, default=())
-    downs: tuple[Rule, ...] = read_by(_read_rules, default=())
-    output: tuple[Rule, ...] = read_by(_read_rules, default=())
+    values: Rules = read_by(_read_rules, default=())
+    downs: Rules = read_by(_read_rules, default=())
+    output: Rules = read_by(_read_rules, default=())
 
 
 class LayoutBuffer(Stated):
@@ -387,7 +391,7 @@ class _Recipe:
             return "Q8_0"
         return self.rules.last
 
-    def by_rules(self, rules: Iterable[Rule], place: int, total: int) -> str:
+    def by_rules(self, rules: Rules, place: int, total: int) -> str:
         """The type of the tensor of that number among so many."""
         facts = self.facts | _facts_of_place(place, total, self.blocks)
         for rule in rules:

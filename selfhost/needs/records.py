@@ -140,6 +140,10 @@ class Term(Record):
         return self.replace(low_bytes=low, high_bytes=self.high_bytes + more_bytes)
 
 
+# the terms of a memory, or of a part of it
+Terms = tuple[Term, ...]
+
+
 class Size(NamedTuple):
     """Bytes, at least, likely and at most."""
 
@@ -193,7 +197,7 @@ class MemoryNeed(Record):
     `evictable_bytes` may be dropped by the system at no harm and is outside the total.
     """
 
-    terms: tuple[Term, ...]
+    terms: Terms
     evictable_bytes: int = 0
 
     @cached_property
@@ -249,8 +253,8 @@ class Offloaded(Record):
     """
 
     way: str
-    host: tuple[Term, ...]
-    device: tuple[Term, ...]
+    host: Terms
+    device: Terms
 
 
 class Needs(Record):
@@ -271,7 +275,7 @@ class Needs(Record):
     largest_file_bytes: int | None = None
     cpu: CpuNeed = CpuNeed()
     placement: str = "host"
-    terms: tuple[Term, ...] = ()
+    terms: Terms = ()
     evictable_bytes: int = 0
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
@@ -322,7 +326,7 @@ class Needs(Record):
         return MemoryNeed(terms=self.terms, evictable_bytes=self.evictable_bytes)
 
     @property
-    def known_terms(self) -> tuple[Term, ...]:
+    def known_terms(self) -> Terms:
         """Those of a memory that is not known in all its terms."""
         return self.terms if self.memory is None else ()
 

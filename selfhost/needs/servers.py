@@ -27,6 +27,7 @@ from .records import (
     Size,
     Split,
     Term,
+    Terms,
     assumed_term,
     share_by_device,
     stated_term,
@@ -150,7 +151,7 @@ def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:
     """Sequences of which vLLM samples a token in one pass: the option `lean` bounds them, too."""
     if case.embeds:
         return 0
-    asked = int(case.settings.get("sequences_sampled") or 0)
+    asked = case.number_set("sequences_sampled")
     if asked:
         return asked
     if device.is_lean:
@@ -403,7 +404,7 @@ def _is_shared_by(heads: int, devices: int) -> bool:
     return heads % devices == 0 or devices % heads == 0
 
 
-def terms_by_device(case: Case, weights: Term, others: list[Term]) -> tuple[Term, ...]:
+def terms_by_device(case: Case, weights: Term, others: list[Term]) -> Terms:
     """What each of the devices holds: activations, the program and a latent cache whole.
 
     Encoders are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).

@@ -20,6 +20,7 @@ from .records import (
     Size,
     Split,
     Term,
+    Terms,
     as_size,
     computed_term,
     of_sequences,
@@ -161,7 +162,7 @@ def parts(case: Case) -> Needs:
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
-def _terms(case: Case, files: Term) -> tuple[Term, ...] | None:
+def _terms(case: Case, files: Term) -> Terms | None:
     """The terms of the memory; None where they do not follow."""
     is_ggml = case.format == "ggml"
     audio = _heard(case)
@@ -187,7 +188,7 @@ def _heard(case: Case) -> Audio | None:
 # ------------------------------------------------------------------ whisper.cpp
 
 
-def _whisper_cpp(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
+def _whisper_cpp(case: Case, audio: Audio, files: Term) -> Terms:
     """The file, the caches, the buffers and the program."""
     seconds = Size(*_CPP.seconds)
     stated = case.workload.audio_seconds
@@ -288,7 +289,7 @@ def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
 # ------------------------------------------------------------------ faster-whisper
 
 
-def _ctranslate2(case: Case, audio: Audio, files: Term) -> tuple[Term, ...]:
+def _ctranslate2(case: Case, audio: Audio, files: Term) -> Terms:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
     weights = _ct2_weights(case)
     program = overhead(case.runtime)

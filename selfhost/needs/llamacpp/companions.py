@@ -31,6 +31,7 @@ from ..records import (
     Size,
     Split,
     Term,
+    Terms,
     assumed_term,
     computed_term,
     of_sequences,
@@ -67,7 +68,7 @@ class Projector(Record):
     """
 
     files: Term | None
-    terms: tuple[Term, ...] = ()
+    terms: Terms = ()
     unknown: tuple[Unread, ...] = ()
 
 
@@ -88,8 +89,9 @@ def with_projector(case: Case, files: Term) -> Projector:
     encoder = (file, _picture(case))
     if _stays_in_ram(case):
         encoder = (file.replace(split=Split.HOST), _picture_in_ram(case))
-    how = How.ASSUMED if files.how is How.ASSUMED else How.COMPUTED
-    together = with_files(files, file, "the projector").replace(how=how)
+    together = with_files(files, file, "the projector")
+    if files.how is not How.ASSUMED:
+        together = together.replace(how=How.COMPUTED)
     return Projector(files=together, terms=encoder)
 
 
@@ -139,7 +141,7 @@ def _picture(case: Case) -> Term:
     encoder = encoder_of(case.spec)
     if encoder is None:
         return _picture_of_unknown_encoder()
-    picture = _picture_of(encoder, int(case.settings.get("picture_tokens") or 0))
+    picture = _picture_of(encoder, case.number_set("picture_tokens"))
     on_device = case.is_on_device
     size = picture.bytes
     high = size * 6 // 5
@@ -249,9 +251,8 @@ def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> list[T
     size = int(compute.bytes * least)
     source = f"{_DRAFT_SOURCE}; not measured of {draft.name}, which is narrower than the model"
     line = f"{least:g} × {compute.bytes:,} bytes, as of other blocks"
-    buffer = assumed_term(
-        "mtp_compute", Size(size // 4, size, compute.bytes), source, line
-    )
+    ends = Size(size // 4, size, compute.bytes)
+    buffer = assumed_term("mtp_compute", ends, source, line)
     return [weights, buffer]
 
 
@@ -264,17 +265,16 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
     if case.format != "gguf":
         line = f"{draft.parameters:,} parameters × 2 bytes"
         high = in_16_bits * 101 // 100
-        return computed_term(
-            "files", Size(in_16_bits, in_16_bits, high), draft.source, line
-        )
+        ends = Size(in_16_bits, in_16_bits, high)
+        return computed_term("files", ends, draft.source, line)
     size = draft.gguf_bytes
     beside_matrices = size - bytes_of("Q8_0", draft.parameters)
     low = beside_matrices + bytes_of("Q4_0", draft.parameters)
     high = size
     if BITS_PER_WEIGHT.get(case.quantization, 0) >= 16:
         high = beside_matrices + in_16_bits
-    line = f"{size:,} bytes in Q8_0"
-    return stated_term("files", Size(low, size, high), draft.source, line)
+    ends = Size(low, size, high)
+    return stated_term("files", ends, draft.source, f"{size:,} bytes in Q8_0")
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:

@@ -437,7 +437,7 @@ def _driver_in_ram(case: Case) -> _Addend:
     if case.device is None or measured is None:
         return _NOTHING
     size = Size(*measured)
-    if any(feed.experts for feed in case.model.feed_forward):
+    if case.model.has_experts:
         # kernels that choose experts are loaded when they are first used
         kernels = SIZES.experts_in_ram[case.gpu_maker]
         size = size.plus(kernels)

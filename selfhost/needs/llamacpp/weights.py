@@ -20,6 +20,7 @@ from ..records import (
     Size,
     Split,
     Term,
+    Terms,
     by_type,
     computed_term,
     summed,
@@ -55,7 +56,7 @@ class LoadedWeights(Record):
     may drop.
     """
 
-    terms: tuple[Term, ...]
+    terms: Terms
     evictable_bytes: int = 0
 
 
@@ -197,7 +198,7 @@ def _stored(name: str, tensors: Sequence[FileTensors], how: How, source: str) ->
     return term(name, sum_bytes(tensors), how, source, line)
 
 
-def _on_devices(in_file: _InFile, row: ArchitectureRow) -> tuple[Term, ...]:
+def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Terms:
     """What devices hold of the weights, the output matrix with the last layer, and the tables that
     stay mapped in RAM (load_tensors in src/llama-model.cpp). Of a token table that is the output
     matrix too a device has a copy (TENSOR_DUPLICATED).
@@ -356,7 +357,7 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
     """What a device holds of the weights where the experts of the first layers are left in RAM: all
     but experts, the experts of the other layers, and, in RAM, those of the first layers.
     """
-    first = int(case.settings.get("cpu_expert_layers") or 0)
+    first = case.number_set("cpu_expert_layers")
     layers = list[int]()
     for feed in case.model.feed_forward:
         if feed.experts:
