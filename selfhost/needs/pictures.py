@@ -131,7 +131,8 @@ def _computed_size(case: Case) -> Term:
     """Parameters of the components times the bits in which they are published, as far as known."""
     published = case.spec.components_dtype
     total = sum(case.spec.components.values())
-    bits = DTYPES[published or case.quantization]
+    type = published or case.quantization
+    bits = DTYPES[type]
     size = int(total * bits / 8)
     line = f"{total:,} parameters × {bits:g} bits / 8"
     source = "parameters of the components"

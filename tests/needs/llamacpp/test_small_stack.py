@@ -12,7 +12,7 @@ from selfhost import check
 from selfhost.machine.named import named
 from selfhost.needs.llamacpp import graph
 
-# the model of the catalogue with the longest graph: 5,000 operations, 2,800 of them in one chain
+# the model of the catalogue with the longest graph: 1,800 operations, 1,200 of them in one chain
 MODEL, MACHINE = "nemotron-3-ultra-550b-a55b", "mac studio m3 ultra 512gb"
 CODE = f"""
 import threading
