@@ -288,19 +288,18 @@ class _Pipeline:
         side = self.side or _DIFFUSERS.sides[1]
         line = f"{images} × {side:,} × {side:,} pixels × {numbers:,} numbers × {width} bytes"
         line += f" + {weights * width:,} bytes of weights"
-        if self._has_known_decoder():
-            line += "; the image decoder holds more than the denoiser and the text encoders do"
-            # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own
-            # count
-            how = How.COMPUTED
-            least = size - size // 50
-        else:
+        source = _DIFFUSERS.source
+        if not self._has_known_decoder():
             line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-            how = How.ASSUMED
             least = pixels.least * _DIFFUSERS.uncopied * width // 2
-            most *= 2
-        ends = Size(least, size, most)
-        return term("activations", ends, how, _DIFFUSERS.source, line)
+            ends = Size(least, size, 2 * most)
+            return assumed_term("activations", ends, source, line)
+        line += (
+            "; the image decoder holds more than the denoiser and the text encoders do"
+        )
+        # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
+        ends = Size(size - size // 50, size, most)
+        return computed_term("activations", ends, source, line)
 
     def _has_known_decoder(self) -> bool:
         """Whether its numbers were measured, for images of a known size."""

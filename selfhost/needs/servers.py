@@ -326,14 +326,7 @@ def _left_free(case: Case, device: Device) -> Term:
     total = device.total_bytes
     room = device.room_bytes
     if not total or room is None:
-        smallest = _Kind(*_SGLANG.kinds[0])
-        smallest_bytes = smallest.likely_mib * MIB
-        low = int(smallest_bytes * _SGLANG.earlier)
-        line = (
-            f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
-        )
-        by_size = left._replace(least=low)
-        return assumed_term("activations", by_size, _SGLANG.source, line)
+        return _left_by_size(left, kind)
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
@@ -348,6 +341,15 @@ def _left_free(case: Case, device: Device) -> Term:
     if size.likely:
         line = f"{room:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
+    return assumed_term("activations", size, _SGLANG.source, line)
+
+
+def _left_by_size(left: Size, kind: _Kind) -> Term:
+    """The same on a device that is not known, which may be of the smallest kind."""
+    smallest = _Kind(*_SGLANG.kinds[0])
+    least = int(smallest.likely_mib * MIB * _SGLANG.earlier)
+    size = left._replace(least=least)
+    line = f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
     return assumed_term("activations", size, _SGLANG.source, line)
 
 
