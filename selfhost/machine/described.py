@@ -1,9 +1,9 @@
 """The machine that a description means.
 
 What goes in: a `Description`. What comes out: the machine and a note. Several sources tell the
-parts of a computer: the description first, then its product, then its processor. `_first_told`
-takes each part from the first source that tells it. What no source tells is assumed, marked so in
-the machine, and named in the note.
+parts of a computer: the description first, then its product, then its processor. `_Computer` takes
+each part from the first source that tells it. What no source tells is assumed, marked so in the
+machine, and named in the note.
 """
 
 from __future__ import annotations
@@ -66,33 +66,13 @@ class _Guest(Record):
     are_cores_stated: bool
 
 
-class _Told(Record):
-    """What one source tells of a computer; None of what it does not tell. `gpu_inside` is the name
-    of the GPU in the processor.
-    """
-
-    system: str | None = None
-    architecture: str | None = None
-    memory_gib: float | None = None
-    gpu_inside: str | None = None
-
-
-def _first_told(sources: Iterable[_Told]) -> FactValues:
-    """Each part from the first of the sources that tells it."""
-    parts: FactValues = {}
-    for source in sources:
-        for part, value in source.__getstate__().items():
-            if value is not None:
-                parts.setdefault(part, value)
-    return parts
-
-
 class _Computer(Record):
     """The parts of a described computer.
 
     `processor` is None where only GPUs are told. `ram_gib`: what is stated, or follows from a
     guest's cores; None where `memory_gib` is the usual size. `is_ram_stated`: somebody stated it.
-    `guest` is None of a computer that is none, or is a listed product.
+    `guest` is None of a computer that is none, or is a listed product. Each property takes its part
+    from the surest source that tells it.
     """
 
     about: Description
@@ -104,10 +84,68 @@ class _Computer(Record):
     ram_gib: float | None
     is_ram_stated: bool
     guest: _Guest | None
-    system: str
-    architecture: str
-    memory_gib: float
-    gpu_inside: str | None = None
+
+    @property
+    def system(self) -> str:
+        """Its system; phones are judged as Linux is."""
+        about = self.about
+        stated = about.setting.system or self.product.system
+        if stated is not None:
+            return stated
+        if self.guest is not None:
+            return "linux"
+        if self.series is not None and self.series.kind == "phone":
+            return "linux"
+        is_of_line = about.setting.is_line and about.is_laptop
+        if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.rest.words):
+            return "windows"
+        if self.is_product:
+            return "linux"
+        return self.cpu_class.system
+
+    @property
+    def architecture(self) -> str:
+        """Its architecture."""
+        architecture = self.product.architecture
+        if architecture is None and self.series is not None:
+            architecture = self.series.architecture
+        return architecture or self.cpu_class.architecture
+
+    @property
+    def memory_gib(self) -> float:
+        """Its RAM: the usual size, where none is stated."""
+        if self.ram_gib is not None:
+            return self.ram_gib
+        if self.product.gib:
+            return self.product.gib[0]
+        usual_gib = self.cpu_class.memory_gib
+        if self.cards.label or self.processor is None:
+            return max(usual_gib, _USUAL_RAM_GIB, self._gib_of_cards())
+        if self.chip is not None and self.chip.memory_gib is not None:
+            return self.chip.memory_gib
+        if self.series is None:
+            return usual_gib
+        return self.series.on_package_gib or self.series.memory_gib or usual_gib
+
+    def _gib_of_cards(self) -> int:
+        """The memory of its cards together."""
+        total_bytes = 0
+        for card in self.cards.accelerators or _unnamed_gpu(self.about):
+            total_bytes += card.memory_total_bytes or 0
+        return round(total_bytes / units.GIB)
+
+    @property
+    def cpu_class(self) -> cpus.CpuClass:
+        """What most computers with such a processor have."""
+        return cpus.class_of(self.processor or "")
+
+    @property
+    def gpu_inside(self) -> str | None:
+        """The name of the GPU in its processor; None where none is told."""
+        gpu = self.product.shared
+        if gpu is None and self.chip is not None:
+            return self.chip.gpu
+        return gpu
 
     @property
     def is_product(self) -> bool:
@@ -257,82 +295,16 @@ def _computer_of(about: Description) -> _Computer:
         _refuse_without_parts(about, product, ram_gib)
         processor = _UNNAMED_PROCESSOR
     name = processor or ""
-    chip = cpus.chip_of(words_of(name))
-    series = cpus.processor_of(name)
-    sources = [
-        _Told(system=about.setting.system, memory_gib=ram_gib),
-        _told_by_product(product),
-    ]
-    if guest is not None:
-        sources.append(_Told(system="linux"))
-    if cards.label or processor is None:
-        sources.append(_told_by_gpus(about, cards, name))
-    if chip is not None:
-        sources.append(_Told(memory_gib=chip.memory_gib, gpu_inside=chip.gpu))
-    if series is not None:
-        sources.append(_told_by_series(series))
-    sources.append(_told_by_words(about))
-    if product is not _NO_PRODUCT:
-        sources.append(_Told(system="linux"))
-    sources.append(_told_by_class(name))
     return _Computer(
         about=about,
         product=product,
         processor=processor,
-        series=series,
-        chip=chip,
+        series=cpus.processor_of(name),
+        chip=cpus.chip_of(words_of(name)),
         cards=cards,
         ram_gib=ram_gib,
         is_ram_stated=is_ram_stated,
         guest=guest,
-        **_first_told(sources),
-    )
-
-
-def _told_by_product(product: Product) -> _Told:
-    """What comes with a product; its RAM is of the usual size."""
-    return _Told(
-        system=product.system,
-        architecture=product.architecture,
-        memory_gib=product.gib[0] if product.gib else None,
-        gpu_inside=product.shared,
-    )
-
-
-def _told_by_gpus(about: Description, cards: NamedCards, processor: str) -> _Told:
-    """The usual RAM beside GPUs: as much as they have together, and no less than is usual."""
-    gpu_bytes = 0
-    for card in cards.accelerators or _unnamed_gpu(about):
-        gpu_bytes += card.memory_total_bytes or 0
-    gpu_gib = round(gpu_bytes / units.GIB)
-    usual_gib = cpus.class_of(processor).memory_gib
-    return _Told(memory_gib=max(usual_gib, _USUAL_RAM_GIB, gpu_gib))
-
-
-def _told_by_series(series: cpus.Processor) -> _Told:
-    """What a series of processors tells; phones are judged as Linux is."""
-    return _Told(
-        system="linux" if series.kind == "phone" else None,
-        architecture=series.architecture,
-        memory_gib=series.on_package_gib or series.memory_gib,
-    )
-
-
-def _told_by_words(about: Description) -> _Told:
-    """The system that computers of that kind usually have."""
-    is_of_line = about.setting.is_line and about.is_laptop
-    if is_of_line or not _PERSONAL_COMPUTERS.isdisjoint(about.rest.words):
-        return _Told(system="windows")
-    return _Told()
-
-
-def _told_by_class(processor: str) -> _Told:
-    """What most computers with such a processor have."""
-    cpu_class = cpus.class_of(processor)
-    return _Told(
-        system=cpu_class.system,
-        architecture=cpu_class.architecture,
-        memory_gib=cpu_class.memory_gib,
     )
 
 
