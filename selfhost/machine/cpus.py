@@ -260,7 +260,7 @@ class Rates(NamedTuple):
 
 
 def rates_of(
-    channels: int, mts: Sequence[int], bits: int = 64, kinds: Sequence[str] = ()
+    channels: int, mts: Sequence[int], bits: int, kinds: Sequence[str]
 ) -> Rates:
     """Of so many channels, all filled: `slowest` and `fastest` of the kinds of memory at their
     rates nearest to the usual one, which stands where no kinds are named. `mts` are the slowest,
@@ -277,6 +277,22 @@ def rates_of(
     bytes_per_mts = channels * bits / 8 * units.MB
     rates = (least, min(nearest), usual, max(nearest), most)
     return Rates(*[rate * bytes_per_mts for rate in rates])
+
+
+class RamRow(Stated):
+    """RAM by its channels of so many bits, all filled, its kinds, and its rates in MT/s: the
+    slowest, the usual and the fastest.
+    """
+
+    channels: int
+    mts: tuple[int, ...]
+    bits: int = 64
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def bytes_per_second(self) -> Rates:
+        """What that memory gives."""
+        return rates_of(self.channels, self.mts, self.bits, self.kinds)
 
 
 def ram_rates(kind: str) -> Sequence[int] | None:

@@ -177,7 +177,8 @@ class _Computer(Record):
         inside = self.gpu_inside
         if inside is not None:
             vendor = gpus.vendor_of(inside)
-            return (Accelerator(vendor=vendor, name=inside, unified=True),)
+            gpu = Accelerator(vendor=vendor, name=inside, unified=True)
+            return (gpu,)
         return _unnamed_gpu(self.about)
 
     @property
@@ -387,7 +388,7 @@ def _refuse_without_parts(
     """Refuse a description that names neither processor nor GPU, unless its RAM is all it tells."""
     if about.setting.is_line or product is not _NO_PRODUCT:
         raise bad_name("product", about.text)
-    if ram_gib is None or any(map(has_digit, about.ignored)):
+    if ram_gib is None or has_digit(" ".join(about.ignored)):
         raise unknown_machine(about.text)
 
 
@@ -514,7 +515,9 @@ def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None
 def _stated_cores(machine: Machine, about: Description) -> FactValues:
     """The facts of cores that are stated, where its processor's name tells none."""
     stated = about.memory.numbers.get("cores", 0)
-    if not stated or about.chip is not None or machine.scope != "host":
+    if not stated or about.chip is not None:
+        return {}
+    if machine.scope != "host":
         return {}
     listed = cpus.cores_of(machine.cpu_model or "")
     if listed is not None and listed.are_known:
@@ -547,7 +550,8 @@ def _title(computer: _Computer) -> str:
         title = "a virtual machine"
         if about.scope == "container":
             title = "a container"
-        names.append(units.plural(computer.guest.cores, "processor"))
+        cores = units.plural(computer.guest.cores, "processor")
+        names.append(cores)
     elif computer.named_processor is not None:
         names.append(computer.named_processor)
     if about.cards and computer.cards.label:
@@ -676,7 +680,9 @@ class _StatedRam(Record):
         usual = round(rates.usual / bytes_per_mts)
         fastest = round(rates.most / bytes_per_mts)
         low, high = cpus.ram_rates(self.kind) or (slowest, fastest)
-        if low > _LARGEST_GAP * fastest or slowest > _LARGEST_GAP * high:
+        if low > _LARGEST_GAP * fastest:
+            return None
+        if slowest > _LARGEST_GAP * high:
             return None
         rate = self.mts
         if not rate:

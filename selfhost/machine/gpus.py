@@ -31,20 +31,11 @@ _FLOPS_OF_MATRIX_CORE = 1024
 _THREADS_OF_COMPUTER = 2
 
 
-class IntegratedMemory(Stated):
-    """The RAM that a GPU in a processor reads: keys as of a row of `cpu` in cpus.toml."""
+class IntegratedMemory(cpus.RamRow):
+    """The RAM that a GPU in a processor reads; `kind` and `vectors` as of a row of `cpu`."""
 
-    channels: int
-    mts: tuple[int, ...]
-    bits: int = 64
-    kinds: tuple[str, ...] = ()
     kind: str = "unnamed"
     vectors: str = "avx2"
-
-    @property
-    def bytes_per_second(self) -> cpus.Rates:
-        """What that memory gives."""
-        return cpus.rates_of(self.channels, self.mts, self.bits, self.kinds)
 
 
 class PeakRate(Stated):
@@ -156,24 +147,17 @@ class _Maker(Stated):
     only_gpus: bool = False
 
 
-class Computer(Stated):
+class Computer(cpus.RamRow):
     """The computer around a card, or around nothing that is known; `kind` is a row of `share` in
     cpus.toml, `cores` the fewest, the usual count and the most.
     """
 
     name: str
-    channels: int
-    mts: tuple[int, ...]
     kind: str
     cores: tuple[int, ...]
     names: tuple[str, ...] = ()
     cards: int = 0
     memory_gib: int = 0
-
-    @property
-    def bytes_per_second(self) -> cpus.Rates:
-        """What its memory gives."""
-        return cpus.rates_of(self.channels, self.mts)
 
     def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
         """Whether such computers have cards of these names, and so much RAM."""
@@ -192,8 +176,9 @@ class KeptMemory(Stated):
 
     def likely_at(self, total_mib: float, smaller: KeptMemory) -> float:
         """MiB that are likely kept of a card between a smaller one and this."""
-        position = (total_mib - smaller.total) / (self.total - smaller.total)
-        return smaller.likely + position * (self.likely - smaller.likely)
+        above = total_mib - smaller.total
+        share = above / (self.total - smaller.total)
+        return smaller.likely + share * (self.likely - smaller.likely)
 
 
 # of which nothing can be kept
@@ -548,4 +533,7 @@ def vendor_of(name: str) -> str:
 
 def makes_only_gpus(vendor: str | None) -> bool:
     """Whether who names that maker means a GPU; False for an unknown maker and for None."""
-    return any(maker.only_gpus for maker in _table().maker if maker.id == vendor)
+    for maker in _table().maker:
+        if maker.id == vendor:
+            return maker.only_gpus
+    return False

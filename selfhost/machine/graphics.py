@@ -12,6 +12,7 @@ from .phrases import Found, Phrase, Run
 from .processors import two_readings
 from .words import (
     BREAK,
+    MODULES,
     SIZE,
     bad_name,
     fits,
@@ -21,7 +22,6 @@ from .words import (
     vocabulary,
 )
 
-_MODULES = re.compile(r"\d{1,2}x(\d+)gb", re.ASCII)
 # sizes of RAM are multiples of this, but for the smallest
 _STEP_OF_RAM_GIB = 4
 _MOST_ODD_RAM_GIB = 6
@@ -90,16 +90,6 @@ class _Mention(Record):
             return True
         word = f"{gib:g}gb"
         return any(word in card.named for card in self.meant)
-
-    def with_line(self) -> _Mention:
-        """The name with the words that are left unsaid in such a machine, where it is one with
-        them.
-        """
-        words = (*self.around.line.split(), *self.words)
-        if not matches(words):
-            return self
-        meant = self.around.meant_by(words)
-        return self.replace(words=words, meant=meant)
 
     def is_processor(self, *, has_cards: bool) -> bool:
         """Whether it is a processor's bare number, as behind a GPU (`has_cards`: one was named
@@ -174,10 +164,11 @@ class _Mention(Record):
         at = self.run.start - 1
         if not self.around.has_processor:
             word = self.phrase.free_word(at)
-            modules = _MODULES.fullmatch(word)
-            if modules is not None and self.is_sold_with(float(modules[1])):
+            modules = MODULES.fullmatch(word)
+            if modules is not None and self.is_sold_with(float(modules[2])):
                 text = self.phrase.text
-                raise bad_name("modules", text, word=word, card=self.first.label)
+                card = self.first.label
+                raise bad_name("modules", text, word=word, card=card)
         elif not self.phrase.without((at,)).has_memory:
             return _CardSize()
         gib = self.phrase.memory_gib(at)
@@ -198,14 +189,15 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
             continue
         if mention.is_processor(has_cards=bool(cards_at)):
             continue
-        found = mention.with_line().found()
+        found = mention.found()
         phrase = phrase.after(found)
         for cards in found.cards:
             # the GPU in a processor counts once
             if not cards.is_unified or cards not in cards_at.values():
                 cards_at[run.start] = cards
     in_order = [cards_at[place] for place in sorted(cards_at)]
-    return FoundCards(cards=in_order, places=free_before.keys() - phrase.free.keys())
+    places = free_before.keys() - phrase.free.keys()
+    return FoundCards(cards=in_order, places=places)
 
 
 def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
@@ -222,6 +214,9 @@ def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
             sizes.append(float(size[1]))
         elif word not in fillers:
             words.append(word)
+    with_line = around.line.split() + words
+    if matches(tuple(with_line)):
+        words = with_line
     meant = around.meant_by(words)
     if not meant:
         return None

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from . import cpus
 from .cards import matches
 from .phrases import Found, Phrase, Run
-from .words import NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
+from .words import MODULES, NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 
-_MODULES = re.compile(r"\d{1,2}x\d+gb", re.ASCII)
 # a count before a name
 _TIMES = re.compile(r"\d{1,2}x", re.ASCII)
 # `8gen` of the 8th
@@ -51,7 +50,8 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             if run.words[-1] not in first:
                 text = phrase.text
                 raise bad_name("two_processors", text, first=first, second=run.name)
-            found = found.replace(places=[*found.places, *run.places])
+            places = [*found.places, *run.places]
+            found = found.replace(places=places)
         phrase = phrase.after(found)
     return found
 
@@ -85,7 +85,7 @@ def _may_be_of_name(word: str) -> bool:
     """Whether a processor's name can have this word: no size, no rate, nothing of a GPU's name."""
     if is_size(word):
         return False
-    for shape in (_MODULES, NUMBERED, _TIMES):
+    for shape in (MODULES, NUMBERED, _TIMES):
         if shape.fullmatch(word):
             return False
     words = vocabulary()
@@ -113,7 +113,8 @@ def _is_mobile(phrase: Phrase, name: str) -> bool:
     words = vocabulary()
     if phrase.says(words.desktops):
         return False
-    return any(fits(words.shape.mobile, word) for word in name.split())
+    shape = words.shape.mobile
+    return any(fits(shape, word) for word in name.split())
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:

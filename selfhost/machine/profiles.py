@@ -266,9 +266,10 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
         return None
     if found:
         return load(found[0]).machine, None
-    typed = {key, key.removeprefix("github-").removeprefix("actions-")}
+    label = key.removeprefix("github-").removeprefix("actions-")
     for row in shipped_record(RunnerLabels, "runner_labels").label:
-        if not typed.isdisjoint(map(canonical, row.labels)):
+        labels = set(map(canonical, row.labels))
+        if key in labels or label in labels:
             return load(row.profile).machine, row.note_about(text)
     return None
 
@@ -299,8 +300,8 @@ def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
 
 
 def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
-    memory, cores = size_of(profile.machine)
-    return KINDS.index(profile.kind), memory, cores, profile.name
+    kind = KINDS.index(profile.kind)
+    return kind, *size_of(profile.machine), profile.name
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
@@ -320,7 +321,10 @@ def load(name: str) -> Profile:
     row = _rows()[name]
     facts = row.facts()
     origin = f"profile {name}, {row.confidence} confidence"
-    sources = {fact: origin for fact, value in facts.items() if value is not None}
+    sources: dict[str, str] = {}
+    for fact, value in facts.items():
+        if value is not None:
+            sources[fact] = origin
     sources["memory_total_bytes"] = f"{origin}: {row.source}"
     if row.bandwidth_basis is not None:
         sources[BANDWIDTH] = f"{origin}: {row.bandwidth_basis}"

@@ -36,8 +36,9 @@ def _read_tree(folder: str) -> Machine:
     from .probes.recorded import RecordedHost
 
     machine = read_machine(RecordedHost(folder))
-    name = os.path.basename(os.path.abspath(folder))
-    return machine.replace(name=shown(name).strip() or UNNAMED)
+    path = os.path.abspath(folder)
+    name = shown(os.path.basename(path)).strip()
+    return machine.replace(name=name or UNNAMED)
 
 
 def measured_at_present(machine: Machine) -> Machine:
@@ -75,13 +76,14 @@ def read_machine(host: Host | None = None) -> Machine:
     from .probes.host import Facts, Host, reason_of
 
     host = host or Host()
+    read_at = host.ask("read_at")
     why_hidden = platforms().hidden.get(host.system)
     if why_hidden is not None:
-        return _hidden_machine(why_hidden, host.ask("read_at"))
+        return _hidden_machine(why_hidden, read_at)
     facts = Facts(values={}, sources={}, unread={})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
-    facts.put("read_at", host.ask("read_at"), "the system's clock", silent)
+    facts.put("read_at", read_at, "the system's clock", silent)
     why = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
     facts.put(BANDWIDTH, None, why=why, remedy=remedy)
@@ -142,9 +144,8 @@ def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
 
 def _hidden_machine(why: str, read_at: str | None) -> Machine:
     """A machine of which the system shows nothing: every fact is unread, for the reason `why`."""
-    unread: list[Unread] = []
-    for fact in FACTS:
-        unread.append(Unread(fact=fact, reason=why, remedy="name it by --machine"))
+    lacking = Unread(fact="", reason=why, remedy="name it by --machine")
+    unread = [lacking.replace(fact=fact) for fact in FACTS]
     return Machine(
         read_at=read_at,
         sources={"read_at": "the system's clock"},

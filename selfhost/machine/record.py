@@ -318,7 +318,8 @@ class Machine(ShownRecord):
         file = shown(os.fsdecode(path)) or "machine"
         try:
             content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
-            return cls.from_json(parse_json(text_of(content)), file)
+            data = parse_json(text_of(content))
+            return cls.from_json(data, file)
         except Unreadable as error:
             raise MachineFileError([error.problem(file, WRITE_ONE)]) from None
 
@@ -359,7 +360,10 @@ class Machine(ShownRecord):
                 lost.insert(0, _NO_LONGER.replace(fact=fact))
             else:
                 sources[fact] = source
-        unread = [entry for entry in self.unread if not entry.fact.startswith(parts)]
+        unread = lost
+        for entry in self.unread:
+            if not entry.fact.startswith(parts):
+                unread.append(entry)
         assumed: list[str] = []
         for fact in self.assumed:
             if fact not in facts and not fact.startswith(parts):
@@ -368,7 +372,7 @@ class Machine(ShownRecord):
             **facts,
             sources=sources,
             assumed=tuple(assumed),
-            unread=(*lost, *unread),
+            unread=tuple(unread),
         )
 
     @property
@@ -560,7 +564,11 @@ def _plain(value: object) -> object:
 
 def without_null(values: Values) -> Values:
     """A JSON object without null, which says as much as a missing key; 16.0 is 16."""
-    return {key: _filled(value) for key, value in values.items() if value is not None}
+    filled: Values = {}
+    for key, value in values.items():
+        if value is not None:
+            filled[key] = _filled(value)
+    return filled
 
 
 def _filled(value: object) -> object:

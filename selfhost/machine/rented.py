@@ -87,16 +87,18 @@ def rented(text: str) -> tuple[Machine, str] | None:
     for end in range(len(words), 0, -1):
         name = " ".join(words[:end])
         size = _size_called(name.lower())
-        if size is not None:
-            behind = " ".join(words[end:])
-            return _rented_machine(name, size, behind)
+        if size is None:
+            continue
+        behind = " ".join(words[end:])
+        return _rented_machine(name, size, behind)
     return None
 
 
 def has_unlisted_gpu(text: str) -> bool:
     """Whether this is a type with a GPU, or a part of one, that no row tells."""
     plain = without_provider(text).lower()
-    return re.fullmatch(_table().unlisted, plain, re.ASCII) is not None
+    shape = _table().unlisted
+    return re.fullmatch(shape, plain, re.ASCII) is not None
 
 
 def without_provider(text: str) -> str:
@@ -104,10 +106,9 @@ def without_provider(text: str) -> str:
     providers = _table().providers
     # SageMaker's names have `ml.` before them
     words = text.strip().removeprefix("ml.").split()
-    while len(words) > 1 and words[0].lower() in providers:
-        words.pop(0)
-    while len(words) > 1 and words[-1].lower() in providers:
-        words.pop()
+    for end in (0, -1):
+        while len(words) > 1 and words[end].lower() in providers:
+            words.pop(end)
     return " ".join(words)
 
 
@@ -151,7 +152,8 @@ def _size_called(name: str) -> _Size | None:
     """The type of a name in lower case."""
     fewer = 0
     # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
-    constrained = re.fullmatch(_table().constrained, name, re.ASCII)
+    shape = _table().constrained
+    constrained = re.fullmatch(shape, name, re.ASCII)
     if constrained is not None:
         name = f"{constrained['before']}{constrained['behind']}"
         fewer = int(constrained["count"])
@@ -163,14 +165,14 @@ def _size_called(name: str) -> _Size | None:
         if match is None:
             continue
         processors = _processors_of(series, match["size"])
-        groups = match.groupdict()
-        gib = groups.get("gib")
-        if gib is None:
-            gib = series.gib.get(groups.get("kind") or "", 0) * processors
-        if float(gib) and processors > fewer:
-            return _Size(
-                series=series, memory_gib=float(gib), processors=fewer or processors
-            )
+        groups = match.groupdict(default="")
+        if "gib" in groups:
+            gib = float(groups["gib"])
+        else:
+            kind = groups.get("kind", "")
+            gib = series.gib.get(kind, 0.0) * processors
+        if gib and processors > fewer:
+            return _Size(series=series, memory_gib=gib, processors=fewer or processors)
     return None
 
 

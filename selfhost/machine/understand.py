@@ -22,6 +22,7 @@ from .processors import FoundProcessor, find_kind, find_number, find_processor
 from .products import Product, find_product
 from .words import (
     BREAK,
+    MODULES,
     NUMBERED,
     SIZE,
     UnknownGpuError,
@@ -33,7 +34,6 @@ from .words import (
     vocabulary,
 )
 
-_MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 # a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
@@ -72,7 +72,9 @@ class Setting(Found):
 
     def of_mac(self) -> Setting:
         """The same of a Mac: no guest of another system has the GPU in its chip."""
-        return self.replace(has_no_gpu=self.has_no_gpu or self.scope != "host")
+        if self.scope == "host":
+            return self
+        return self.replace(has_no_gpu=True)
 
 
 class FoundMac(Found):
@@ -125,9 +127,10 @@ class Description(Record):
     @property
     def scope(self) -> str:
         """What kind of machine it is: virtual processors are those of a virtual machine."""
-        if self.setting.scope == "host" and "vcpus" in self.memory.numbers:
+        scope = self.setting.scope
+        if scope == "host" and "vcpus" in self.memory.numbers:
             return "vm"
-        return self.setting.scope
+        return scope
 
     @property
     def vram_gib(self) -> float | None:
@@ -156,8 +159,9 @@ class Description(Record):
         fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS)
         ignored: list[str] = []
         for word in self.rest.left:
-            if word not in fillers and not fits(words.shape.nothing, word):
-                ignored.append(word)
+            if word in fillers or fits(words.shape.nothing, word):
+                continue
+            ignored.append(word)
         return ignored
 
 
@@ -215,7 +219,8 @@ def cards_named(text: str) -> NamedCards:
 
 def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
     """The words of the first part of a phrase that has this word."""
-    for part in " ".join(phrase.words).split(BREAK):
+    text = " ".join(phrase.words)
+    for part in text.split(BREAK):
         words = part.split()
         if word in words:
             return words
@@ -264,7 +269,9 @@ def _described_by(phrase: Phrase) -> Description:
     cards = choose_cards(phrase, found_cards.cards, has_no_gpu=setting.has_no_gpu)
     if is_open and processor is None:
         # what may be a number of either is a processor's behind a GPU
-        processor = find_number(phrase, beside_gpu=bool(cards)) or find_kind(phrase)
+        processor = find_number(phrase, beside_gpu=bool(cards))
+        if processor is None:
+            processor = find_kind(phrase)
         phrase = phrase.after(processor)
     name = None if processor is None else processor.name
     memory = find_memory(phrase, name, has_chip=mac is not None)
@@ -484,10 +491,11 @@ def find_memory(
     for at, word in phrase.free.items():
         if _KIND_OF_RAM.fullmatch(word):
             ram_kind = word
-        elif modules := _MODULES.fullmatch(word):
+        elif modules := MODULES.fullmatch(word):
             sticks = int(modules[1])
             numbers["sticks"] = sticks
-            sizes.ram.append(float(sticks * int(modules[2])))
+            gib = sticks * int(modules[2])
+            sizes.ram.append(float(gib))
         elif size := SIZE.fullmatch(word):
             sizes.add(size, is_server=is_server)
         elif number := NUMBERED.fullmatch(word):

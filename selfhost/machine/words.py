@@ -21,6 +21,8 @@ from .cpus import number_words
 # stands between the parts of a description
 BREAK = "|"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
+# `2x16gb`: modules of RAM, and GB of each
+MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 # `2x`, `x2`
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 # `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
@@ -267,7 +269,8 @@ def spelled_out(name: str) -> list[str]:
 def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
     """The text after each replacement, with one space between words."""
     for replacement in replacements:
-        text = replacement.applied_to(" ".join(text.split()))
+        text = " ".join(text.split())
+        text = replacement.applied_to(text)
     return text.strip()
 
 
@@ -291,7 +294,7 @@ def _mib(match: re.Match[str]) -> str:
 
 def _modules(match: re.Match[str]) -> str:
     """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
-    total_gb, count, module_gb = map(int, match.group(1, 2, 3))
+    total_gb, count, module_gb = map(int, match.groups())
     if total_gb != count * module_gb:
         return match[0]
     return f" {count}x{module_gb}gb "
