@@ -251,16 +251,16 @@ def _other_readings(
 
 
 @lru_cache(maxsize=4096)
-def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
-    """The cards of which the words say enough, `h200` is no `h200 nvl`; also by a short form,
+def matches(name: str, *, laptop: bool = False) -> Sequence[Card]:
+    """The cards of which a name says enough, `h200` is no `h200 nvl`; also by a short form,
     `3070s`, and in a laptop its form.
     """
     if laptop:
-        several = matches((*name, "laptop"))
+        several = matches(f"{name} laptop")
         if several:
             return several
     same = vocabulary().same
-    text = spelled(" ".join(name)).lower()
+    text = spelled(name).lower()
     for spelling in spelled_out(text):
         words = frozenset(same.get(word, word) for word in words_of(spelling))
         typed = words - vocabulary().gpu_idle
@@ -269,7 +269,7 @@ def matches(name: tuple[str, ...], *, laptop: bool = False) -> tuple[Card, ...]:
         fewest = min(with_a_word, key=len, default=())
         meant = [card for card in fewest if card.can_be(typed)]
         if meant:
-            return tuple(_most_told(meant, typed))
+            return _most_told(meant, typed)
     return ()
 
 

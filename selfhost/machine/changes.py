@@ -83,7 +83,7 @@ def _bandwidth(text: str) -> Bandwidth:
     if colon and not is_measured:
         example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
         raise ValueError(f"{shortened(how.strip())!r} is not `measured`", example)
-    size = re.sub(r"(?:/second|/sec|/s|ps)$", "", rate.strip(), flags=re.IGNORECASE)
+    size = re.sub(r"(?i)(?:/second|/sec|/s|ps)$", "", rate.strip())
     if re.search(r"[kmgtKMGT]b$", size):
         raise ValueError(
             f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"

@@ -523,19 +523,22 @@ def count_of(name: str) -> int:
     if series is not None and series.kind != "server":
         return 1
     counts = [1]
-    for word in name.lower().replace("×", "x").split():
+    plain = name.lower().replace("×", "x")
+    for word in plain.split():
         if re.fullmatch("x[0-9]{1,2}|[0-9]{1,2}x", word):
-            counts.append(int(word.strip("x")))
+            number = word.strip("x")
+            counts.append(int(number))
         counts.append(number_words().get(word, 0))
     return max(counts)
 
 
 def core_called(name: str, ghz: float | None) -> Core:
     """What the cores of that name compute, at the clock of a series where that is known."""
-    core = next(row for row in _table().core if row.name == name)
+    table = _table()
+    core = next(row for row in table.core if row.name == name)
     if ghz is None:
         return core
-    clocks = [share * ghz for share in _table().clock]
+    clocks = [share * ghz for share in table.clock]
     return core.replace(ghz=tuple(clocks))
 
 

@@ -43,10 +43,6 @@ class Around(Record):
     has_chip: bool = False
     is_laptop: bool = False
 
-    def meant_by(self, words: Sequence[str]) -> Sequence[Card]:
-        """The GPUs that these words can mean in such a machine."""
-        return matches(tuple(words), laptop=self.is_laptop)
-
 
 _UNKNOWN_MACHINE = Around()
 
@@ -58,15 +54,15 @@ class _CardSize(Found):
 
 
 class _Mention(Record):
-    """The name of a GPU in a text. `phrase` is the text with the words of the name claimed, `words`
-    are those without fillers and sizes, `size_gib` is the size among them, and `meant` are the GPUs
+    """The name of a GPU in a text. `phrase` is the text with the words of the name claimed, `typed`
+    is the name without fillers and sizes, `size_gib` is the size in it, and `meant` are the GPUs
     that it can mean.
     """
 
     phrase: Phrase
     around: Around
     run: Run
-    words: Sequence[str]
+    typed: str
     size_gib: float | None
     meant: Sequence[Card]
 
@@ -128,8 +124,7 @@ class _Mention(Record):
 
     def _cards(self, gib: float | None, count: int) -> NamedCards:
         """So many of the GPUs with that memory (None: the usual one)."""
-        typed = " ".join(self.words)
-        return cards_meant(self.meant, typed, gib, count)
+        return cards_meant(self.meant, self.typed, gib, count)
 
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the one behind the place `end`, else the one before the name.
@@ -214,17 +209,18 @@ def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
             sizes.append(float(size[1]))
         elif word not in fillers:
             words.append(word)
-    with_line = around.line.split() + words
-    if matches(tuple(with_line)):
-        words = with_line
-    meant = around.meant_by(words)
+    typed = " ".join(words)
+    with_line = f"{around.line} {typed}".strip()
+    if matches(with_line):
+        typed = with_line
+    meant = matches(typed, laptop=around.is_laptop)
     if not meant:
         return None
     mention = _Mention(
         phrase=phrase.without(run.places),
         around=around,
         run=run,
-        words=words,
+        typed=typed,
         size_gib=sizes[0] if sizes else None,
         meant=meant,
     )
@@ -293,5 +289,7 @@ def _refuse_unknown_card(phrase: Phrase) -> None:
         if not fits(words.shape.card, number):
             continue
         line = spelled(word).split()[:1]
-        if not words.cards.isdisjoint(line) and not matches((word, number)):
+        if words.cards.isdisjoint(line):
+            continue
+        if not matches(f"{word} {number}"):
             raise unknown_gpu((word, number))

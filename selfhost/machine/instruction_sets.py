@@ -90,9 +90,8 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     table = instruction_sets()
     architecture = machine.architecture
     name = machine.cpu_model or ""
-    is_series_known = cpus.processor_of(name) is not None
     least = cpus.class_of(name).least_vectors
-    if least is not None and not is_series_known:
+    if least is not None and cpus.processor_of(name) is None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)

@@ -140,10 +140,11 @@ class Phrase(NamedTuple):
     def count_beside(self, run: Run) -> Count:
         """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
         end = run.end
+        # a size behind the run is claimed with it
         while end not in self.free and is_size(self.word(end)):
             end += 1
-        sized = self.run(run.start, end)
-        around = self.with_fillers(sized)
+        with_size = self.run(run.start, end)
+        around = self.with_fillers(with_size)
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
             if number is not None and self._is_count_of(around, at):
@@ -155,4 +156,6 @@ class Phrase(NamedTuple):
         is_before = at < run.start
         if self.word(at).startswith("x"):
             return not is_before
-        return is_before or self.word(at + 1) in ("", BREAK)
+        if is_before:
+            return True
+        return self.word(at + 1) in ("", BREAK)

@@ -122,7 +122,7 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
     `5600 32gb 4060 ti`. Raises `UnknownMachineError` where it is that of several series.
     """
     for run in phrase.runs(_LONGEST_NUMBER):
-        if not beside_gpu and matches(tuple(run.words)):
+        if not beside_gpu and matches(run.name):
             continue
         if not all(map(_may_be_of_name, run.words)):
             continue
@@ -187,6 +187,6 @@ def _may_go_on(word: str) -> bool:
     """Whether a word behind a kind of processor tells more of it; an empty one does not."""
     if not _may_be_of_name(word):
         return False
-    if has_digit(word) and not matches((word,)):
+    if has_digit(word) and not matches(word):
         return True
     return cpus.names_a_kind_alone({word})

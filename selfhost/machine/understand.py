@@ -142,13 +142,14 @@ class Description(Record):
     @property
     def is_processor_told(self) -> bool:
         """Whether a processor is named, or comes with a product or a Mac."""
-        parts = (self.product, self.chip, self.processor)
-        return any(part is not None for part in parts)
+        return (self.product, self.chip, self.processor) != (None, None, None)
 
     @property
     def are_gpus_known(self) -> bool:
         """Whether all GPUs are named, or come with the product or the chip, or there are none."""
-        if self.cards or self.setting.has_no_card or self.chip is not None:
+        if self.cards or self.setting.has_no_card:
+            return True
+        if self.chip is not None:
             return True
         return self.product is not None and self.product.shared is not None
 
@@ -330,7 +331,8 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     if typed is not None:
         count = int(typed[0].strip("x "))
     if count > MOST_CARDS:
-        raise bad_name("many_gpus", phrase.text, count=f"{count:,}", most=MOST_CARDS)
+        many = f"{count:,}"
+        raise bad_name("many_gpus", phrase.text, count=many, most=MOST_CARDS)
     if not all(named.accelerators for named in cards):
         raise bad_name("zero_gpus", phrase.text)
 
@@ -353,7 +355,8 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
             system = words.systems[word]
             is_wsl = is_wsl or word.startswith("wsl")
         # models of these have four digits, as GPUs have: `vostro 3070`
-        if word in words.numbered and fits(r"\d{4}", phrase.free_word(at + 1)):
+        number = phrase.free_word(at + 1)
+        if word in words.numbered and fits(r"\d{4}", number):
             places.append(at + 1)
     is_line = phrase.leaves(lines) and not is_product
     _refuse_unjudged(phrase.without(places), is_computer=is_line or is_product)
@@ -400,8 +403,8 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     is_mac = phrase.leaves(words.macs)
     places = _chip_places(phrase)
     if places:
-        name = " ".join(["apple", *[phrase.free[at] for at in places]])
-        chips = [chip for chip in cpus.mac_chips() if chip.words == name]
+        name = " ".join([phrase.free[at] for at in places])
+        chips = [chip for chip in cpus.mac_chips() if chip.words == f"apple {name}"]
     elif is_mac:
         chips = _chips_of_macs(phrase)
     else:
