@@ -111,10 +111,10 @@ class SeriesRow(NamedRow):
 
     def rates_of(self, words: Words) -> Rates:
         """What the memory of a processor with such words in its name gives."""
-        kinds: Sequence[str] = ()
-        if any(_fits_any(shape, words) for shape in self.kinds_of):
-            kinds = self.kinds
-        return rates_of(self.channels, self.mts, self.bits, kinds)
+        for shape in self.kinds_of:
+            if _fits_any(shape, words):
+                return rates_of(self.channels, self.mts, self.bits, self.kinds)
+        return rates_of(self.channels, self.mts, self.bits, ())
 
 
 class CpuClass(Stated):
@@ -202,9 +202,9 @@ class _GuestRow(Stated):
 
     def fits(self, core: str, *, is_amd: bool | None) -> bool:
         """Whether it counts guests with such cores, of AMD's or of other makers (None: of any)."""
-        if is_amd is not None and self.amd not in (None, is_amd):
+        if core not in self.core:
             return False
-        return core in self.core
+        return is_amd is None or self.amd in (None, is_amd)
 
 
 class _NumberRow(Stated):
@@ -316,23 +316,28 @@ def guests_with(
     weights at, and how many instance types have about as many; None where none were counted. With
     `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
     """
-    counts = _table().guest_cores
-    rows = [row for row in _table().guest if row.fits(core, is_amd=is_amd)]
-    if not rows or cores > counts[-1] * 2**0.5:
+    table = _table()
+    counts = table.guest_cores
+    if cores > counts[-1] * 2**0.5:
         return None
     columns = _columns_around(counts, cores)
     lows: list[float] = []
     likely: list[float] = []
     highs: list[float] = []
     types = 0
-    for row in rows:
+    for row in table.guest:
+        if not row.fits(core, is_amd=is_amd):
+            continue
         lows += row.low[columns]
         likely += row.likely[columns]
         highs += row.high[columns]
         types += max(row.types[columns])
-    scale = units.GB * min(1.0, cores / counts[0])
+    if not likely:
+        return None
     usual = prod(likely) ** (1 / len(likely))
-    return (scale * min(lows), scale * usual, scale * max(highs)), types
+    scale = units.GB * min(1.0, cores / counts[0])
+    ends = (scale * min(lows), scale * usual, scale * max(highs))
+    return ends, types
 
 
 def _columns_around(counts: Sequence[int], cores: float) -> slice:
@@ -484,12 +489,15 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     }
     names: dict[str, str] = {}
     for row in _table().number:
-        if not is_there[row.beside] or maker not in (None, maker_of(row.words)):
+        if not is_there[row.beside]:
+            continue
+        if maker not in (None, maker_of(row.words)):
             continue
         match = re.fullmatch(row.shape, number, re.ASCII)
         if match is None:
             continue
-        name = f"{row.words} {match.groupdict().get('number', match[0])}"
+        groups = match.groupdict()
+        name = f"{row.words} {groups.get('number', number)}"
         series = processor_of(name)
         if series is not None:
             names.setdefault(series.name, name)

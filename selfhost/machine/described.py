@@ -121,11 +121,13 @@ class _Computer(Record):
         usual_gib = self.cpu_class.memory_gib
         if self.cards.label or self.processor is None:
             return max(usual_gib, _USUAL_RAM_GIB, self._gib_of_cards())
-        if self.chip is not None and self.chip.memory_gib is not None:
-            return self.chip.memory_gib
-        if self.series is None:
+        chip = self.chip
+        if chip is not None and chip.memory_gib is not None:
+            return chip.memory_gib
+        series = self.series
+        if series is None:
             return usual_gib
-        return self.series.on_package_gib or self.series.memory_gib or usual_gib
+        return series.on_package_gib or series.memory_gib or usual_gib
 
     def _gib_of_cards(self) -> int:
         """The memory of its cards together."""
@@ -186,7 +188,8 @@ class _Computer(Record):
         """Whether the RAM is stated, or comes in one size with the product or the processor."""
         if self.is_ram_stated:
             return True
-        if len(self.product.gib) == 1 and not self.product.guest:
+        product = self.product
+        if len(product.gib) == 1 and not product.guest:
             return True
         return self.series is not None and self.series.on_package_gib is not None
 

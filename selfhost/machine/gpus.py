@@ -236,11 +236,11 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     """The rows whose words the name has, those with the most words first."""
     if re.fullmatch(_VGPU, name):
         return ()
-    same = _table().same
-    words = frozenset(same.get(word, word) for word in words_of(name))
+    table = _table()
+    words = frozenset(table.same.get(word, word) for word in words_of(name))
     has_number = re.search(r"\d", name) is not None
     # words that make another GPU of one: `ti`, `laptop`
-    variants = words.intersection(_table().variants)
+    variants = words.intersection(table.variants)
     matching: list[GpuRow] = []
     for row in card_rows():
         if row.numberless and has_number:
@@ -355,8 +355,8 @@ def _part_of(name: str) -> _Part:
         return _Part(facts=facts_of(name), share=1.0)
     facts = facts_of(match["gpu"])
     slices = int(match["used"] or match["slices"])
-    of_slices = facts.mig_slices or _USUAL_SLICES
-    return _Part(facts=facts, share=min(1.0, slices / of_slices))
+    share = slices / (facts.mig_slices or _USUAL_SLICES)
+    return _Part(facts=facts, share=min(1.0, share))
 
 
 def link_bytes_per_second(name: str) -> float | None:
@@ -469,7 +469,8 @@ def cores_in(machine: Machine) -> cpus.Cores | None:
     if not cards:
         return None
     if all(card.unified for card in cards):
-        return cpus.cores_of_class(cpus.class_of(cards[0].vendor))
+        cpu_class = cpus.class_of(cards[0].vendor)
+        return cpus.cores_of_class(cpu_class)
     around = computer_of(machine)
     if around is None:
         return None

@@ -112,19 +112,16 @@ class _Mention(Record):
         if self.is_unified:
             if self.around.has_processor and not self.first.integrated:
                 return FoundCards(cards=(), places=places)
-            cards = self._cards(None, 1)
+            cards = cards_meant(self.meant, self.typed, None, 1)
             return FoundCards(cards=(cards,), places=places)
         # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
         run = self.phrase.with_fillers(self.run)
         size = self._size(run.end)
         count = self.phrase.after(size).count_beside(run)
-        cards = self._cards(size.memory_gib, count.number)
+        gib = size.memory_gib
+        cards = cards_meant(self.meant, self.typed, gib, count.number)
         places += [*size.places, *count.places]
         return FoundCards(cards=(cards,), places=places)
-
-    def _cards(self, gib: float | None, count: int) -> NamedCards:
-        """So many of the GPUs with that memory (None: the usual one)."""
-        return cards_meant(self.meant, self.typed, gib, count)
 
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the one behind the place `end`, else the one before the name.
@@ -140,7 +137,8 @@ class _Mention(Record):
         if not gib:
             return self._size_before()
         word = phrase.word(at)
-        if word.endswith("bram") and not is_size(phrase.word(at + 1)):
+        is_before_size = is_size(phrase.word(at + 1))
+        if word.endswith("bram") and not is_before_size:
             return _CardSize()
         if word.endswith("vram") or self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
@@ -253,10 +251,12 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
     """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
-    if gib > _MOST_ODD_RAM_GIB and gib % _STEP_OF_RAM_GIB != 0:
+    is_odd = gib % _STEP_OF_RAM_GIB != 0
+    if is_odd and gib > _MOST_ODD_RAM_GIB:
         return True
-    if any(word.endswith("bram") for word in phrase.words):
-        return True
+    for word in phrase.words:
+        if word.endswith("bram"):
+            return True
     return phrase.says(vocabulary().changed)
 
 

@@ -161,7 +161,8 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
         if not _is_of_class(word):
             continue
         run = _kind_from(phrase, at)
-        if set(run.words) <= {"core", *cpus.MAKERS}:
+        # a maker alone is no kind
+        if {"core", *cpus.MAKERS}.issuperset(run.words):
             continue
         for place in (run.end, at - 1):
             generation = _GENERATION.fullmatch(phrase.free_word(place))
@@ -169,7 +170,8 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
                 number = generation[1]
                 ordinal = _ORDINALS.get(number, f"{number}th")
                 name = f"{run.name} {ordinal} gen"
-                found = _found(phrase.without((place,)), run, name)
+                rest = phrase.without((place,))
+                found = _found(rest, run, name)
                 return found.replace(places=[*found.places, place])
         return _found(phrase, run, run.name)
     return None

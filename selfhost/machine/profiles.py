@@ -166,7 +166,8 @@ class MachineRow(Stated):
             free_bytes=_bytes_of(self.disk_free_gb),
             total_bytes=_bytes_of(self.disk_gb),
         )
-        return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
+        disks = [disk.replace(purpose=purpose) for purpose in PURPOSES]
+        return tuple(disks)
 
 
 def _bytes_of(gb: float | None) -> int | None:

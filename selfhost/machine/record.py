@@ -495,7 +495,8 @@ def _refuse_beyond_limits(values: FactValues) -> None:
 
 def _linux_sets(values: FactValues) -> tuple[str, ...]:
     """The instruction sets as Linux calls them on that architecture, each once."""
-    names = platforms().instruction_sets.get(values["architecture"], {})
+    names_by_architecture = platforms().instruction_sets
+    names = names_by_architecture.get(values["architecture"], {})
     sets: dict[str, None] = {}
     for name in values["instruction_sets"]:
         linux_name = names.get(name.lower(), name)

@@ -214,7 +214,9 @@ def tokens(text: str) -> list[str]:
     `2x RTX 3090, 32 GB DDR4` has the words 2x, rtx, 3090, |, 32gbram and ddr4.
     """
     between = f" {BREAK} "
-    plain = unicodedata.normalize("NFKC", text).lower().replace("\u0307", "")
+    plain = unicodedata.normalize("NFKC", text).lower()
+    # what is left of the capital of Turkish
+    plain = plain.replace("\u0307", "")
     plain = between.join(plain.splitlines())
     plain = _rewritten(_translated(plain), vocabulary().rewrite)
     plain = _BETWEEN_PARTS.sub(between, plain)
@@ -276,7 +278,10 @@ def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
 
 def _count(match: re.Match[str]) -> str:
     """`2` for `dual` before channels, sticks and cores."""
-    return str(number_words().get(match[1], match[0]))
+    number = number_words().get(match[1])
+    if number is None:
+        return match[0]
+    return str(number)
 
 
 def _times(match: re.Match[str]) -> str:
