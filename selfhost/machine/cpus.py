@@ -599,13 +599,12 @@ def cores_of(name: str) -> Cores | None:
     """
     series = processor_of(name)
     count = count_of(name)
-    if series is None:
-        return cores_of_class(class_of(name), count)
-    row = _count_row(series, words_of(name))
-    if row is not None:
-        threads = row.threads or series.threads
-        return cores_from(row.cores, row.performance, threads=threads, count=count)
-    if series.cores == 0:
+    if series is not None:
+        row = _count_row(series, words_of(name))
+        if row is not None:
+            threads = row.threads or series.threads
+            return cores_from(row.cores, row.performance, threads=threads, count=count)
+    if series is None or series.cores == 0:
         return cores_of_class(class_of(name), count)
     fewest = max(1, round(_FEWEST_SHARE * series.cores))
     usual = max(1, round(_USUAL_SHARE * series.cores))

@@ -576,9 +576,7 @@ def _note(key: str, **figures: object) -> str:
 def _doubts(computer: _Computer) -> list[str]:
     """What else the description can mean, and what was assumed."""
     about = computer.about
-    sizes = computer.product.gib
-    notes = _doubts_of_product(computer)
-    notes += _doubts_of_processor(computer)
+    notes = _doubts_of_product(computer) + _doubts_of_processor(computer)
     if _is_system_open(about):
         system = _SYSTEM_NAMES[computer.system]
         notes.append(_note("system", system=system))
@@ -591,8 +589,8 @@ def _doubts(computer: _Computer) -> list[str]:
     if about.chip is not None and about.cards:
         card = about.cards[0].label
         notes.append(_note("card", card=card))
-    if computer.ram_gib is None and len(sizes) > 1:
-        others = [f"{gib:g} GB" for gib in sizes[1:]]
+    others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
+    if others and computer.ram_gib is None:
         notes.append(_note("sizes", sizes=others))
     return notes
 

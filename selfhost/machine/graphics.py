@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..core.records import Record
 from . import cpus
 from .cards import Card, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
-from .phrases import Found, Phrase, Run
+from .phrases import Count, Found, Phrase, Run
 from .processors import two_readings
 from .words import (
     BREAK,
@@ -108,19 +108,18 @@ class _Mention(Record):
         """The GPUs with the size and count beside the name, and the places of all these words; no
         GPU where it is the one in the processor that was named.
         """
-        places = [*self.run.places]
-        if self.is_unified:
-            if self.around.has_processor and not self.first.integrated:
-                return FoundCards(cards=(), places=places)
-            cards = cards_meant(self.meant, self.typed, None, 1)
-            return FoundCards(cards=(cards,), places=places)
-        # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
-        run = self.phrase.with_fillers(self.run)
-        size = self._size(run.end)
-        count = self.phrase.after(size).count_beside(run)
+        size = _CardSize()
+        count = Count()
+        if not self.is_unified:
+            # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
+            run = self.phrase.with_fillers(self.run)
+            size = self._size(run.end)
+            count = self.phrase.after(size).count_beside(run)
+        elif self.around.has_processor and not self.first.integrated:
+            return FoundCards(cards=(), places=self.run.places)
         gib = size.memory_gib
         cards = cards_meant(self.meant, self.typed, gib, count.number)
-        places += [*size.places, *count.places]
+        places = [*self.run.places, *size.places, *count.places]
         return FoundCards(cards=(cards,), places=places)
 
     def _size(self, end: int) -> _CardSize:

@@ -315,13 +315,15 @@ class Machine(ShownRecord):
         from ..core.files import Unreadable, parse_json, read_file, text_of
 
         expect_type("path", path, (str, os.PathLike))
-        file = shown(os.fsdecode(path)) or "machine"
+        file_path = os.fsdecode(path)
+        file = shown(file_path) or "machine"
         try:
-            content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
+            content = read_file(file_path, MAX_FILE_BYTES, input_allowed=True)
             data = parse_json(text_of(content))
             return cls.from_json(data, file)
         except Unreadable as error:
-            raise MachineFileError([error.problem(file, WRITE_ONE)]) from None
+            problem = error.problem(file, WRITE_ONE)
+            raise MachineFileError([problem]) from None
 
     def to_json(self) -> dict[str, Any]:
         """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
