@@ -4,6 +4,7 @@ let this process have, and what of this is free.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ...core.records import Record
@@ -11,7 +12,7 @@ from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
 from .control_groups import Group, read_groups
 from .host import STATUS, Facts, Host
-from .texts import NO_LIMIT, parse_digits, parse_limit, parse_sizes
+from .texts import NO_LIMIT, parse_limit, parse_sizes
 
 _MEMINFO = "/proc/meminfo"
 _LIMITS = "/proc/self/limits"
@@ -204,23 +205,22 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
 
 def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
     """The bound of a limit; None where there is none. `ValueError` where it cannot be read."""
-    text = f"\n{host.read_text(_LIMITS)}"
-    line = text.partition(f"\n{ulimit.limit_line} ")[2].partition("\n")[0]
     # the soft limit, the hard one, the unit
-    words = line.split()
-    if len(words) < 3:
+    line = rf"(?m)^{ulimit.limit_line} +(unlimited|[0-9]{{1,20}}) +(\S+) +\S"
+    limits = re.search(line, host.read_text(_LIMITS))
+    if limits is None:
         raise ValueError(host.why[_LIMITS])
-    most = NO_LIMIT if words[0] == "unlimited" else parse_digits(words[0])
-    if most is None:
-        raise ValueError(host.why[_LIMITS])
-    if most > MAX_MEMORY_BYTES:
+    soft, hard = limits.groups()
+    if soft == "unlimited" or int(soft) > MAX_MEMORY_BYTES:
         return None
+    most = int(soft)
     option = ulimit.option
     used = parse_sizes(host.read_text(STATUS)).get(ulimit.use_line)
     if used is None:
         raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
-    can_be_lifted = words[1] != words[0]
-    lift = f"; `ulimit -{option} unlimited` lifts it" if can_be_lifted else ""
+    lift = ""
+    if hard != soft:
+        lift = f"; `ulimit -{option} unlimited` lifts it"
     why = f"limited by ulimit -{option}: {binary(most)}{lift}"
     source = f"ulimit -{option} less what is in use{lift}"
     return _Bound(most=most, why=why, left=max(0, most - used), source=source)

@@ -5,7 +5,7 @@ says of a processor. Nothing here touches the machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record
 from .firmware import firmware_names
@@ -18,7 +18,9 @@ _NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
 # and that list what it can do
 _SETS = ("flags", "Features")
 # by key its distinct values, in the order of the text
-Values = Mapping[str, Iterable[str]]
+Values = Mapping[str, Sequence[str]]
+# a whole line: a last one without its end was cut off
+_SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?\n"
 
 
 def parse_digits(word: str, digits: int = 20) -> int | None:
@@ -56,19 +58,8 @@ def parse_cpus(text: str) -> frozenset[int]:
 def parse_sizes(text: str) -> dict[str, int]:
     """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
     sizes: dict[str, int] = {}
-    # a last line without its end was cut off
-    for line in text.split("\n")[:-1]:
-        words = line.replace(":", " ", 1).split()
-        if len(words) < 2:
-            continue
-        name, value, *unit = words
-        number = parse_digits(value)
-        if number is None:
-            continue
-        if unit == ["kB"]:
-            sizes[name] = number * 1024
-        elif not unit:
-            sizes[name] = number
+    for name, number, unit in re.findall(_SIZE, text):
+        sizes[name] = int(number) * (1024 if unit else 1)
     return sizes
 
 
@@ -126,13 +117,12 @@ def parse_cpuinfo(text: str) -> CpuInfo:
 
 def _values_by_key(text: str) -> Values:
     """The values of each key, without repeats: of 1,024 CPUs most lines are alike."""
-    # inner dicts stand for sets that keep their order
-    values: dict[str, dict[str, None]] = {}
+    values: dict[str, list[str]] = {}
     for line in dict.fromkeys(text.splitlines()):
         key, _, value = line.partition(":")
         value = value.strip()
         if value:
-            values.setdefault(key.strip(), {})[value] = None
+            values.setdefault(key.strip(), []).append(value)
     return values
 
 
