@@ -63,12 +63,10 @@ class Measurement(Record):
     is_busy: bool
 
 
-def with_measured(
-    machine: Machine, *, brief: bool = False, host: Host | None = None
-) -> Machine:
+def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
     """`machine`, which must be this computer, with its bandwidth, or with why it has none."""
     try:
-        measured = measure(machine, host or Host(), brief=brief)
+        measured = _measure(machine, Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         why = Unread(
             fact=BANDWIDTH,
@@ -87,10 +85,10 @@ def with_measured(
     return machine.stated(facts, measured.source).replace(measured_in_vain=False)
 
 
-def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
+def _measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     """The rate at which all threads read together. `ValueError` where it is no use to measure."""
     others = _count_other_programs(host)
-    _refuse_vain(machine, host, others if brief else None)
+    _refuse_vain(machine, others if brief else None)
     usable = int(machine.cpu_cores_usable or 1)
     cores = machine.cpu_cores_physical or 1
     count = min(usable, cores, _MAX_THREADS)
@@ -114,13 +112,11 @@ def measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     )
 
 
-def _refuse_vain(machine: Machine, host: Host, others: int | None) -> None:
+def _refuse_vain(machine: Machine, others: int | None) -> None:
     """Raise `ValueError` where no figure can come of it. `others`: how many other programs run,
     where a brief measurement needs a processor that is free; None of a long one.
     """
     usable = machine.cpu_cores_usable
-    if not host.live:
-        raise ValueError("the machine is a recorded one")
     if not usable or not machine.memory_available_bytes:
         raise ValueError("processors or free memory were not read")
     if usable < 1:

@@ -133,7 +133,7 @@ class _AmdDevice(_Device):
         total = self.size("mem_info_vram_total")
         used = parse_digits(self.value("mem_info_vram_used"))
         unified: bool | None = None if total is None else False
-        metrics = self.host.read_bytes(f"{self.folder}/gpu_metrics", 4)
+        metrics = self.host.read_bytes(f"{self.folder}/gpu_metrics")
         if metrics[2:3] in _REVISIONS_INSIDE:
             # runtimes take one of two pools: what the firmware took out of the RAM for it, or what
             # it may borrow of the RAM

@@ -149,8 +149,8 @@ def _jetson_board(host: Host) -> str:
         return ""
     board = host.read_text(_BOARD).strip(" \n\0")
     # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
-    is_jetson = b"nvidia,tegra" in host.read_bytes("/proc/device-tree/compatible", 4096)
-    if not is_jetson and "jetson" not in board.lower():
+    chips = host.read_bytes("/proc/device-tree/compatible")
+    if b"nvidia,tegra" not in chips and "jetson" not in board.lower():
         return ""
     if firmware_names().is_unified(board):
         return board

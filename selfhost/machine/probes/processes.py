@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from ...core.records import Record
 from ..record import Process
@@ -51,12 +52,11 @@ class _MappedModel(Record):
 
 def _largest_model(maps: str) -> _MappedModel:
     """The model in the mappings of a process, each with its addresses, its file and its memory."""
-    mapped: dict[str, int] = {}
-    resident: dict[str, int] = {}
+    mapped = Counter[str]()
+    resident = Counter[str]()
     for start, end, path, resident_kib in re.findall(_MAPPED, maps):
-        size_bytes = int(end, 16) - int(start, 16)
-        mapped[path] = mapped.get(path, 0) + size_bytes
-        resident[path] = resident.get(path, 0) + int(resident_kib) * 1024
+        mapped[path] += int(end, 16) - int(start, 16)
+        resident[path] += int(resident_kib) * 1024
     if not mapped:
         return _MappedModel(file=None, resident_bytes=0)
     file = max(mapped, key=mapped.__getitem__)

@@ -39,14 +39,13 @@ def _was_searched(host: Host, folders: Iterable[str]) -> bool:
 
 
 def _program_folders(host: Host) -> list[str]:
-    """The folders of PATH, then the usual ones of this system, each once."""
+    """The folders of PATH, then the usual ones of this system."""
     path = host.env.get("PATH", "")
     folders = path.split(host.paths.pathsep)
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
         folders.append(_in_home(host, folder))
-    distinct = dict.fromkeys(folders)
-    return list(filter(host.is_absolute, distinct))
+    return list(filter(host.is_absolute, folders))
 
 
 def _in_home(host: Host, path: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ...core.files import SHARD, numbered_files
@@ -126,9 +127,7 @@ def _weights_in(files: Files) -> Iterator[_Weights]:
             )
     names = _plain_weights(files)
     if names:
-        all_parts: set[str] = set()
-        for name in names:
-            all_parts.update(numbered_files(name))
+        all_parts = set(chain.from_iterable(map(numbered_files, names)))
         sizes = _sizes_of(files, all_parts)
         complete = all(sizes) and _is_complete(files, names[0])
         yield _Weights(size_bytes=sum(sizes), complete=complete)

@@ -178,7 +178,7 @@ def ask_nvml() -> dict[str, object]:
             cwd=os.path.dirname(python),
             creationflags=flags,
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return {"why": f"no process could be started ({error})"}
     try:
         text = child.communicate(timeout=NVML_SECONDS)[0]

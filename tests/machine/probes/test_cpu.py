@@ -133,11 +133,9 @@ def test_threads_that_run_together_add_up(one: float, other: float) -> None:
     ],
 )
 def test_where_it_could_only_mislead_it_does_not_measure(
-    changes: dict[str, object], reason: str, build: Build
+    changes: dict[str, object], reason: str
 ) -> None:
-    """Less than a processor, too little memory, another computer: a reason, not a figure."""
-    machine = bandwidth.with_measured(HERE, host=build({}))
-    assert "recorded one" in machine.why_unread(BANDWIDTH).reason
+    """Less than a processor, too little memory: a reason, not a figure."""
     machine = bandwidth.with_measured(HERE.replace(**changes))
     assert machine.memory_bandwidth_bytes_per_second is None
     assert reason in machine.why_unread(BANDWIDTH).reason
