@@ -268,10 +268,7 @@ def _numbers_in(mask: str, count: int) -> list[int] | None:
 
 def _are_unlike(gpus: Gpus) -> bool:
     """Whether these are GPUs of several kinds."""
-    if len(gpus) < 2:
-        return False
     kinds: set[tuple[str | None, int | None]] = set()
-    for gpu in gpus:
-        for part in gpu:
-            kinds.add((part.name, part.memory_total_bytes))
-    return len(kinds) > 1
+    for part in chain.from_iterable(gpus):
+        kinds.add((part.name, part.memory_total_bytes))
+    return len(gpus) > 1 and len(kinds) > 1

@@ -34,7 +34,7 @@ _SYSCTL = "sysctl.txt"
 _PARTS = ("proc", "sys", _FACTS, _SYSCTL)
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
-# the check of one key of a file, which notes what is wrong with its value
+# notes what is wrong with the values of a table
 Check = Callable[[TomlTable], None]
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)

@@ -86,33 +86,29 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
     return programs
 
 
-def _package_folders(host: Host, programs: Iterable[str]) -> list[str]:
-    """The folders of packages: of the environments that hold these programs, of the active one, of
-    the one beside the work, and of this Python.
-    """
-    environments: list[str] = []
+def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
+    """The folders of packages of every environment, and of this Python."""
+    for environment in _environments(host, programs):
+        library = host.join(environment, "lib")
+        # Windows has no folder of a version between the two
+        yield host.join(library, _PACKAGES)
+        for name in host.listdir(library):
+            if name.startswith("python3"):
+                yield host.join(library, name, _PACKAGES)
+    yield from host.ask("python_path") or ()
+
+
+def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
+    """The Python environments of these programs, the active one, and the one beside the work."""
     for program in programs:
         folder = host.parent(host.resolve(program))
-        environments.append(host.parent(folder))
+        yield host.parent(folder)
     for variable in _ENVIRONMENTS:
-        environments.append(host.env.get(variable, ""))
+        environment = host.env.get(variable, "")
+        if host.is_absolute(environment):
+            yield environment
     work = host.ask("cwd") or "/"
-    environments.append(host.join(work, ".venv"))
-    folders: list[str] = []
-    for environment in filter(host.is_absolute, environments):
-        folders += _packages_of(host, environment)
-    folders += host.ask("python_path") or ()
-    return folders
-
-
-def _packages_of(host: Host, environment: str) -> Iterator[str]:
-    """The folders of packages that an environment may have."""
-    library = host.join(environment, "lib")
-    # Windows has no folder of a version between the two
-    yield host.join(library, _PACKAGES)
-    for name in host.listdir(library):
-        if name.startswith("python3"):
-            yield host.join(library, name, _PACKAGES)
+    yield host.join(work, ".venv")
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:

@@ -79,10 +79,8 @@ def _display_adapters() -> list[dict[str, object]] | None:
     return adapters or None
 
 
-def _processor_features() -> list[int] | None:
-    """The numbers of those of Windows' winnt.h (PF_…_AVAILABLE) that are there."""
-    if os.name != "nt":
-        return None
+def _processor_features() -> list[int]:
+    """On Windows: the numbers of those of winnt.h (PF_…_AVAILABLE) that are there."""
     import ctypes
 
     is_there = ctypes.__dict__["windll"].kernel32.IsProcessorFeaturePresent
