@@ -64,7 +64,7 @@ class Why(Record):
     """Why something is unread, and what a person can do about it; an empty remedy: nothing."""
 
     reason: str
-    remedy: str
+    remedy: str = FILL_IN
 
 
 def why_unread(*codes: object, **values: object) -> Why:

@@ -11,7 +11,7 @@ from itertools import chain
 from ...core import units
 from ...core.records import Record
 from ..platforms import platforms
-from ..record import FILL_IN, Accelerator
+from ..record import Accelerator
 from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, read_nvidia
@@ -228,7 +228,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        found.append(Cards(unread=Why(reason=displays.why, remedy=FILL_IN)))
+        found.append(Cards(unread=Why(reason=displays.why)))
     return found
 
 
@@ -334,8 +334,7 @@ def _read_windows(host: Host) -> list[Cards]:
     adapters = host.ask("display_adapters")
     if adapters is None:
         reason = "the registry's list of display adapters could not be read"
-        why = Why(reason=reason, remedy=FILL_IN)
-        return [*nvidia, Cards(unread=why)]
+        return [*nvidia, Cards(unread=Why(reason=reason))]
     cards = list(filter(None, map(parse_adapter, adapters)))
     others = [card for card in cards if card.vendor != "nvidia"]
     if _CUDA_MASK in host.env or _has_memory(nvidia):

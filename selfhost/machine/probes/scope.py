@@ -102,7 +102,7 @@ def _put_by_firmware(facts: Facts, names: Mapping[str, str]) -> None:
     """Whether this is a virtual machine, by what firmware calls the computer in some places."""
     places = [place for place, name in names.items() if name]
     text = " ".join(names.values()).lower()
-    if not text.strip():
+    if not places:
         why = "the system does not say whether this is a virtual machine"
         facts.lack("scope", why)
         return

@@ -19,15 +19,17 @@ _NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
 _SETS = ("flags", "Features")
 # by key its distinct values, in the order of the text
 Values = Mapping[str, Sequence[str]]
+_SOME_CPUS = "[0-9]{1,5}(?:-[0-9]{1,5})?"
+_CPUS = rf"{_SOME_CPUS}(?:,{_SOME_CPUS})*\n"
 # a whole line: a last one without its end was cut off
 _SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?\n"
 
 
 def parse_digits(word: str, digits: int = 20) -> int | None:
     """A whole number of at most so many plain digits; None for another word."""
-    if len(word) > digits or not word.isascii() or not word.isdecimal():
-        return None
-    return int(word)
+    if re.fullmatch(f"[0-9]{{1,{digits}}}", word):
+        return int(word)
+    return None
 
 
 def parse_limit(text: str) -> int | None:
@@ -42,16 +44,11 @@ def parse_limit(text: str) -> int | None:
 
 def parse_cpus(text: str) -> frozenset[int]:
     """`0-3,8` -> the numbers; none of another shape, or of a line that was cut off."""
-    if not text.endswith("\n"):
+    if not re.fullmatch(_CPUS, text):
         return frozenset()
     numbers: set[int] = set()
-    for part in text[:-1].split(","):
-        low, dash, high = part.partition("-")
-        first = parse_digits(low, 5)
-        last = parse_digits(high, 5) if dash else first
-        if first is None or last is None:
-            return frozenset()
-        numbers.update(range(first, last + 1))
+    for first, last in re.findall("([0-9]+)-?([0-9]*)", text):
+        numbers.update(range(int(first), int(last or first) + 1))
     return frozenset(numbers)
 
 
