@@ -23,6 +23,13 @@ _SOME_CPUS = "[0-9]{1,5}(?:-[0-9]{1,5})?"
 _CPUS = rf"{_SOME_CPUS}(?:,{_SOME_CPUS})*\n"
 # a whole line: a last one without its end was cut off
 _SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?\n"
+# three numbers, the part that is mounted, the mount point and its flags; any number of other words;
+# then the file system, its source and its options (proc_pid_mountinfo(5))
+_WORD = r"[^ \n]*"
+_MOUNT = (
+    rf"(?m)^{_WORD} {_WORD} {_WORD} ({_WORD}) ({_WORD}) ({_WORD})(?: {_WORD})*?"
+    rf" - ([^ \n]+)(?: {_WORD}(?: ({_WORD}))?)?"
+)
 
 
 def parse_digits(word: str, digits: int = 20) -> int | None:
@@ -73,19 +80,13 @@ class Mount(Record):
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
     mounts: list[Mount] = []
-    for line in text.splitlines():
-        head, _, tail = line.partition(" - ")
-        fields = head.split(" ")
-        filesystem, _, source_and_options = tail.partition(" ")
-        if len(fields) < 6 or not filesystem:
-            continue
-        options = source_and_options.split(" ")[1:2]
+    for root, point, flags, filesystem, options in re.findall(_MOUNT, text):
         mount = Mount(
-            point=_without_octal(fields[4]),
+            point=_without_octal(point),
             filesystem=filesystem,
-            root=_without_octal(fields[3]),
-            options="".join(options),
-            read_only="ro" in fields[5].split(","),
+            root=_without_octal(root),
+            options=options,
+            read_only="ro" in flags.split(","),
         )
         mounts.append(mount)
     return tuple(mounts)
