@@ -4,6 +4,7 @@ this process is in, and their quotas of processors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ...core.records import Record
@@ -11,6 +12,8 @@ from .host import MOUNTINFO, Host
 from .texts import Mount, parse_limit
 
 CGROUP = "/proc/self/cgroup"
+# one of its lines: a number, controllers, and the path of this process
+_PATH = "(?m)^[^:\n]*:([^:\n]*):(.*)$"
 # by version and controller: a group that can limit has at least one of these files, the top of the
 # hierarchy has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c). No file is named where every group can
 # limit, the top included: version 1 limits memory there, too
@@ -129,9 +132,7 @@ def _paths_by_controller(text: str) -> dict[str, str]:
     paths: dict[str, str] = {}
     if not text.endswith("\n"):
         return paths
-    for line in text.splitlines():
-        _, _, controllers_and_path = line.partition(":")
-        controllers, _, path = controllers_and_path.partition(":")
+    for controllers, path in re.findall(_PATH, text):
         for controller in controllers.split(","):
             paths[controller] = path
     return paths

@@ -228,14 +228,14 @@ class Host:
         """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
         that leads nowhere. `OSError` where the folder is there and cannot be listed.
         """
-        sizes: dict[str, int | None] = {}
         try:
             entries = os.scandir(self.real(self.join(*parts)))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         with entries:
-            for entry in entries:
-                sizes[self._decoded(entry.name)] = self._size_of(entry)
+            sizes = {
+                self._decoded(entry.name): self._size_of(entry) for entry in entries
+            }
         return dict(sorted(sizes.items()))
 
     def _size_of(self, entry: os.DirEntry[str]) -> int | None:

@@ -23,8 +23,6 @@ _MASK = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
-# the number of an error is a C enumeration's
-NVML_ERROR = read_by(default=None, minimum=-(2**31), maximum=2**32)
 # A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
 # stays one that a record may hold
 _MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
@@ -51,7 +49,7 @@ class NvmlPart(Record):
     memory_total_bytes: int | None = _MEMORY
     memory_free_bytes: int | None = _MEMORY
     part_of_bytes: int | None = _MEMORY
-    error: int | None = NVML_ERROR
+    error: int | None = read_by(default=None)
     bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
     memory_clock_mhz: int | None = read_by(
         default=None, minimum=0, maximum=_MAX_CLOCK_MHZ

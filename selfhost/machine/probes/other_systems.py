@@ -23,7 +23,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     if host.system == "windows":
         source = "registry, PROCESSOR_ARCHITECTURE"
         name_source = "registry, ProcessorNameString"
-        name = _registry_text(host, _PROCESSOR_NAME)
+        name: str = host.ask("registry", _PROCESSOR_NAME) or ""
         _read_windows_sets(host, facts)
     else:
         source = "uname"
@@ -44,14 +44,6 @@ def read_processor(host: Host, facts: Facts) -> None:
         facts.put("cpu_model", name, name_source)
     else:
         facts.lack("cpu_model", f"{name_source} is empty")
-
-
-def _registry_text(host: Host, path: str) -> str:
-    """A value of Windows' registry; empty where there is none."""
-    value = host.ask("registry", path)
-    if not value:
-        return ""
-    return str(value)
 
 
 def _is_apple_silicon(host: Host) -> bool:

@@ -25,7 +25,7 @@ from ...core.tables import TABLES, Document, TomlTable
 from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
 from .host import MAX_READ_BYTES, Host
-from .nvidia import NVML_ERROR, NvmlPart
+from .nvidia import NvmlPart
 
 _FACTS = "facts.json"
 _VARIABLES = "env.json"
@@ -186,7 +186,7 @@ class RecordedNvml(Record):
     """What the child that asks NVIDIA's library printed, `gpus` aside."""
 
     driver: str | None = _TEXT
-    error: int | None = NVML_ERROR
+    error: int | None = read_by(default=None)
     why: str | None = _TEXT
 
 

@@ -303,7 +303,7 @@ class _Ollama(_Store):
         # a name that is no blob's could lead anywhere
         if config in blobs:
             stated = self.host.read_object(self.path("blobs", config)).get("file_type")
-            quantization = str(stated)[:40] if stated else None
+            quantization = str(stated) if stated else None
         return PresentModel(
             path=path,
             size_bytes=sum(layer.size_bytes for layer in stored),
