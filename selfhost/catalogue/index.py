@@ -55,15 +55,67 @@ class Outline(Record):
 
     @classmethod
     def of_row(cls, row: TomlRow) -> Outline:
-        """The outline of a row of `outlines_in`, which has lists in place of tuples."""
+        """The outline of a stored row, which has lists in place of tuples."""
         values = dict(row)
         for field in ("uses", "aliases"):
             values[field] = tuple(values[field])
         return cls(**values)
 
+    @classmethod
+    def of_spec(cls, id: str, spec: ModelSpec) -> Outline:
+        """The outline of what the file of that id states."""
+        superseded_by = spec.upkeep.superseded_by
+        successor = None
+        # where the successor stands, there is its source
+        source = spec.sources.get("upkeep", "")
+        if spec.availability is not None and spec.availability.successor:
+            successor = spec.availability.successor
+            source = spec.sources.get("availability", "")
+        is_judged = any(words in source for words in _JUDGED)
+        return cls(
+            id=id,
+            family=spec.family,
+            modality=spec.modality,
+            uses=spec.uses or (),
+            closed=spec.closed,
+            parameters_total=spec.parameters.total,
+            parameters_active=spec.parameters.active,
+            parameters_read=_parameters_read(spec),
+            released=spec.released,
+            superseded_by=superseded_by,
+            aliases=spec.aliases,
+            next=successor or superseded_by,
+            next_is_judged=is_judged or not source,
+            purpose=_purpose(spec.main_use),
+            tuned_from=spec.tuned_from,
+        )
+
     def has_use(self, use: str) -> bool:
         """Whether a source states the use."""
         return use in self.uses
+
+
+def _parameters_read(spec: ModelSpec) -> int | None:
+    """The `parameters_read` of an outline."""
+    counts = spec.parameters
+    model = spec.architecture
+    used = counts.active or counts.total
+    if used is None or model is None:
+        return None
+    # of a token the elements of its rows in the tables, but for a tied one: as the output
+    # matrix, too, each token reads it whole
+    width = model.layers * (model.per_layer_embedding_length or 0)
+    if not model.tied_embeddings:
+        width += model.embedding_length
+    return used - (counts.encoders or 0) - model.published_tokens * width
+
+
+def _purpose(main_use: str) -> str:
+    """What a model was made for, by its main use."""
+    use = uses_table().use.get(main_use)
+    if use is None:
+        return "general"
+    return use.purpose or "general"
 
 
 class _Programs(Stated):
@@ -347,15 +399,15 @@ class SpecFolder:
                 faults[id] = error.problems
         return faults
 
+    def _stated(self, id: str) -> ModelSpec | None:
+        """What the file of that id states, without a fault or None."""
+        return None if id in self.faults else self.spec(id)
+
     @cached_property
-    def _rows(self) -> TomlRow:
-        """What each file states, by id; None of a faulty one."""
-        rows: dict[str, TomlRow | None] = {}
-        for id in self.files:
-            rows[id] = None
-            if id not in self.faults:
-                rows[id] = self._document(id).values
-        return rows
+    def _stated_specs(self) -> Mapping[str, ModelSpec]:
+        """What each file states, by id; of a faulty one its id alone."""
+        unknown = {id: ModelSpec(id=id, name=id) for id in self.files}
+        return {id: self._stated(id) or spec for id, spec in unknown.items()}
 
     def _value(self, name: str, make: Callable[[], Any]) -> Any:
         """The value of that name that follows from all files; `make` returns it."""
@@ -369,7 +421,7 @@ class SpecFolder:
         a repository, a title). Several ids are joined by `/`.
         """
         names: Mapping[str, str] = self._value(
-            wanted, lambda: names_in(self._rows, wanted)
+            wanted, lambda: names_in(self._stated_specs, wanted)
         )
         return names
 
@@ -388,8 +440,13 @@ class SpecFolder:
     @cached_property
     def outlines(self) -> Sequence[Outline]:
         """The outline of each model."""
-        rows = self._value("outlines", lambda: outlines_in(self._rows))
-        return list(map(Outline.of_row, rows))
+        return list(map(Outline.of_row, self._value("outlines", self._outline_rows)))
+
+    def _outline_rows(self) -> list[TomlRow]:
+        rows: list[TomlRow] = []
+        for id, spec in self._stated_specs.items():
+            rows.append(Outline.of_spec(id, spec).__getstate__())
+        return rows
 
 
 class ShippedSpecs(SpecFolder):
@@ -418,6 +475,10 @@ class ShippedSpecs(SpecFolder):
 
     def _read(self, document: Document, origin: str) -> ModelSpec | None:
         return stated_spec(document, origin)
+
+    def _stated(self, id: str) -> ModelSpec | None:
+        """As far as it could be read."""
+        return self._read(self._document(id), self.files[id])
 
     def keep_all(self) -> None:
         """Make every value of the stored form that follows from models and runtimes."""
@@ -474,137 +535,48 @@ class _Meanings(dict[str, str]):
                 self[key] = f"{known}/{id}"
 
 
-def names_in(rows: TomlRow, wanted: str) -> Mapping[str, str]:
-    """Return what the specs' names mean, by a name as `canonical` writes it (see `names`)."""
+def names_in(specs: Mapping[str, ModelSpec], wanted: str) -> Mapping[str, str]:
+    """What the names of the specs mean, by a name as `canonical` writes it (see `names`)."""
     titles = _Meanings()
     repositories = _Meanings()
     ids = _Meanings()
     aliases = _Meanings()
-    for id, values in rows.items():
-        stated = _StatedModel(id, values)
-        titles.add(stated.titles(), id)
-        repositories.add(stated.repositories, id)
-        repositories.add(stated.hosted_names(), id)
+    for id, spec in specs.items():
+        homes = _repositories_of(spec)
+        # without the account
+        names = [home.partition("/")[2] for home in homes]
+        titles.add([spec.name, *names], id)
+        repositories.add([*homes, *_hosted_names(id, spec)], id)
         ids.add([id], id)
-        aliases.add(stated.aliases, id)
+        aliases.add(spec.aliases, id)
     if wanted == "aliases":
         return aliases
     # a name that is an id means that model, whatever repository or title is called so, too
     return {**titles, **repositories, **ids}
 
 
-def outlines_in(rows: TomlRow) -> list[TomlRow]:
-    """Return the fields of each spec's `Outline`."""
-    return [_StatedModel(id, values).outline() for id, values in rows.items()]
+def _repositories_of(spec: ModelSpec) -> Sequence[str]:
+    """The model's repository, under all names that lead there."""
+    if spec.repository is None:
+        return ()
+    repositories = [spec.repository]
+    for form, other in NAME_TABLE.other_repository.items():
+        # those added meanwhile are written otherwise in the next form
+        for repository in tuple(repositories):
+            written = re.sub(form, other, repository)
+            if written not in repositories:
+                repositories.append(written)
+    return repositories
 
 
-class _StatedModel:
-    """What a spec file states. Of one that is no TOML (None) only the id is known."""
-
-    def __init__(self, id: str, values: TomlRow | None) -> None:
-        self.id = id
-        self.values = values or {}
-        self.aliases: Sequence[str] = self.values.get("aliases", ())
-        self.availability = self._table("availability")
-        self.upkeep = self._table("upkeep")
-
-    def _table(self, key: str) -> TomlRow:
-        table: TomlRow = self.values.get(key, {})
-        return table
-
-    @cached_property
-    def repositories(self) -> Sequence[str]:
-        """The model's repository, under all names that lead there."""
-        if "repository" not in self.values:
-            return ()
-        repositories = [self.values["repository"]]
-        for form, other in NAME_TABLE.other_repository.items():
-            # those added meanwhile are written otherwise in the next form
-            for repository in tuple(repositories):
-                written = re.sub(form, other, repository)
-                if written not in repositories:
-                    repositories.append(written)
-        return repositories
-
-    def titles(self) -> Iterator[str]:
-        """The model's name, and the names of its repositories without the account."""
-        yield self.values.get("name", self.id)
-        for repository in self.repositories:
-            title = repository.partition("/")[2]
-            if title:
-                yield title
-
-    def hosted_names(self) -> Iterator[str]:
-        """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
-        for files in self.values.get("files", ()):
-            if files["format"] == "gguf" and "repository" in files:
-                yield files["repository"]
-        if self.availability:
-            # openai/gpt-4o
-            provider = self.availability["provider"]
-            yield f"{provider}/{self.id}"
-
-    def outline(self) -> TomlRow:
-        """The fields of its `Outline`."""
-        values = self.values
-        counts = self._table("parameters")
-        openness = self._table("openness")
-        successor = self.availability.get("successor")
-        superseded_by = self.upkeep.get("superseded_by")
-        uses = list(values.get("uses", ()))
-        return {
-            "id": self.id,
-            "family": values.get("family"),
-            "modality": values.get("modality", "text"),
-            "uses": uses,
-            "closed": openness.get("weights") == "closed",
-            "parameters_total": counts.get("total"),
-            "parameters_active": counts.get("active"),
-            "parameters_read": self._parameters_read(),
-            "released": values.get("released"),
-            "superseded_by": superseded_by,
-            "aliases": list(self.aliases),
-            "next": successor or superseded_by,
-            "next_is_judged": self._is_next_judged(),
-            "purpose": _purpose(uses),
-            "tuned_from": values.get("tuned_from"),
-        }
-
-    def _is_next_judged(self) -> bool:
-        """Whether the spec says what comes after the model, and its publisher does not."""
-        # where the successor stands, there is its source
-        place = "upkeep"
-        if "successor" in self.availability:
-            place = "availability"
-        source = self._table("sources").get(place)
-        if not source:
-            return True
-        return any(words in source for words in _JUDGED)
-
-    def _parameters_read(self) -> int | None:
-        """The `parameters_read` of the outline, by the tables of the spec."""
-        counts = self._table("parameters")
-        architecture = self._table("architecture")
-        used: int | None = counts.get("active") or counts.get("total")
-        if used is None or not architecture:
-            return None
-        # of a token the elements of its rows in the tables, but for a tied one: as the output
-        # matrix, too, each token reads it whole
-        width: int = architecture.get("per_layer_embedding_length", 0)
-        width *= architecture["layers"]
-        if not architecture.get("tied_embeddings"):
-            width += architecture["embedding_length"]
-        vocabulary: int = architecture.get("vocabulary", 0)
-        encoders: int = counts.get("encoders", 0)
-        return used - encoders - vocabulary * width
-
-
-def _purpose(uses: Sequence[str]) -> str:
-    """What a model was made for, by its main use."""
-    known = uses_table().use
-    if not uses or uses[0] not in known:
-        return "general"
-    return known[uses[0]].purpose or "general"
+def _hosted_names(id: str, spec: ModelSpec) -> Iterator[str]:
+    """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
+    for files in spec.files:
+        if files.format == "gguf" and files.repository:
+            yield files.repository
+    if spec.availability is not None:
+        # openai/gpt-4o
+        yield f"{spec.availability.provider}/{id}"
 
 
 # opening a catalogue, and the files of a folder
