@@ -543,9 +543,10 @@ def names_in(specs: Mapping[str, ModelSpec], wanted: str) -> Mapping[str, str]:
     aliases = _Meanings()
     for id, spec in specs.items():
         homes = _repositories_of(spec)
-        # without the account
-        names = [home.partition("/")[2] for home in homes]
-        titles.add([spec.name, *names], id)
+        # without the account, which some go without
+        names = [home.partition("/")[2] for home in homes if "/" in home]
+        # a faulty file may state no name
+        titles.add([spec.name or id, *names], id)
         repositories.add([*homes, *_hosted_names(id, spec)], id)
         ids.add([id], id)
         aliases.add(spec.aliases, id)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import packed_specs
-from helpers.cases import case_id
 from helpers.paths import SPEC_FILES
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
@@ -122,12 +121,18 @@ def test_a_damaged_package_is_an_error(folder: Path) -> None:
 
 
 NO_KEY = spec("broken").replace("memory_bytes", "memory_byte")
+NO_NAME = "schema = 1\nrepository = 7\nfiles = [{}]\n"
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
-    [("id = [\n", None), (NO_KEY, 6), ("", None), ("\0\0\0", None)],
-    ids=case_id,
+    [
+        pytest.param("id = [\n", None, id="no TOML"),
+        pytest.param(NO_KEY, 6, id="a misspelt key"),
+        pytest.param(NO_NAME, 2, id="no name"),
+        pytest.param("", None, id="an empty file"),
+        pytest.param("\0\0\0", None, id="null bytes"),
+    ],
 )
 def test_a_broken_shipped_spec_spoils_no_other(
     folder: Path, content: str, line: int | None
