@@ -1,8 +1,7 @@
 """What the end of a model's name says of its files: `-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`, `:8b-mlx`.
 
-What goes in: a name, and the account of its repository if it has one. What comes out: each way to
-split it into a base and a `Form`, which tells the quantization and the program that the files are
-for.
+What goes in: a name, perhaps with the account of its repository. What comes out: each way to split
+it into a base and a `Form`, which tells the quantization and the program that the files are for.
 """
 
 from __future__ import annotations
@@ -70,13 +69,16 @@ class SplitName(Record):
         return f"{self.owner}/{self.base}" if self.owner else self.base
 
 
-def splits(name: str, owner: str = "") -> Iterator[SplitName]:
-    """Each way to read the end of a name as a form, the shortest end first. `owner` is the account
-    of the repository, if any.
+def splits(name: str) -> Iterator[SplitName]:
+    """Each way to take the words for a form off a name, which may have an owner in front: none of
+    them, unless it is a file's, then one, two, and so on.
     """
-    is_tag = ":" in name
-    is_file = name.lower().endswith(FILE_ENDINGS)
-    base = name
+    owner, _, last_part = name.rpartition("/")
+    is_tag = ":" in last_part
+    is_file = last_part.lower().endswith(FILE_ENDINGS)
+    base = last_part
+    if not is_file:
+        yield SplitName(owner=owner, base=base, form=None)
     # in small letters
     words: list[str] = []
     while True:
@@ -89,7 +91,7 @@ def splits(name: str, owner: str = "") -> Iterator[SplitName]:
         if "-of-" not in word:
             words.insert(0, word)
         form = _Ending(words, owner, is_tag=is_tag).form()
-        written = name[len(base) :].strip("-_.:@ ()")
+        written = last_part[len(base) :].strip("-_.:@ ()")
         form = form.replace(written=written, is_file=is_file)
         yield SplitName(owner=owner, base=base, form=form)
 

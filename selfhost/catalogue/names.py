@@ -21,7 +21,7 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
 from ..core.tables import AnyRecord, TomlRow, expression, sentences, unchecked_record
 from ..core.units import canonical
-from .forms import FILE_ENDINGS, Form, SplitName, splits
+from .forms import Form, SplitName, splits
 from .index import Catalogue
 from .name_table import NAME_TABLE
 from .spec_values import PICTURES, TRAINED_FOR
@@ -316,7 +316,7 @@ def matches(
     if indirectly:
         name = name.removesuffix(_LATEST)
         readings = (_from_base, _by_maker)
-    for split in _split_names(name):
+    for split in splits(name):
         for reading in readings:
             resolution = reading(split, catalogue)
             if resolution is None:
@@ -325,16 +325,6 @@ def matches(
             # a closed model has no files
             if split.form is None or not outline.closed:
                 yield Match(resolution=resolution, form=split.form)
-
-
-def _split_names(name: str) -> Iterator[SplitName]:
-    """Each way to take the words for a form off a name: none of them, unless it is a file's, then
-    one, two, and so on.
-    """
-    owner, _, rest = name.rpartition("/")
-    if not rest.lower().endswith(FILE_ENDINGS):
-        yield SplitName(owner=owner, base=rest, form=None)
-    yield from splits(rest, owner)
 
 
 def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
@@ -640,13 +630,9 @@ def _makers(name: SplitName, plain: str) -> Sequence[tuple[str, str]]:
     """
     if name.owner or plain != name.base:
         return [(_last_part(name.owner), plain)]
-    words = canonical(name.base).split("-")
-    makers = []
-    for count in (1, 2):
-        maker = "".join(words[:count])
-        rest = "-".join(words[count:])
-        makers.append((maker, rest))
-    return makers
+    first, _, rest = canonical(name.base).partition("-")
+    second, _, rest_of_two = rest.partition("-")
+    return [(first, rest), (first + second, rest_of_two)]
 
 
 def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:

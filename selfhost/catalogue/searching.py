@@ -129,7 +129,7 @@ class _UnknownName:
         self.owner, _, self.last_part = self.name.rpartition("/")
         self.base = self.last_part
         self.form = Form()
-        for split in splits(self.last_part, self.owner):
+        for split in splits(self.name):
             self.base = split.base
             self.form = split.form or self.form
         # the base without what converters write behind it

@@ -509,6 +509,5 @@ def _has_tokenizer(values: Values) -> bool | None:
     """Whoever publishes a model publishes a tokenizer with it, unless the file says otherwise."""
     if "tokenizer" in values["unknown"]:
         return None
-    if values["tokenizer"] is None:
-        return True
-    return bool(values["tokenizer"])
+    stated: bool | None = values["tokenizer"]
+    return stated is not False
