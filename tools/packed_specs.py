@@ -24,7 +24,11 @@ def pack(source: str, target: str) -> None:
     """Write every value of the specs in `source` as a file of `target`."""
     store = Store(source, target)
     specs = ShippedSpecs(store)
-    specs.keep_all()
+    for kind in ("aliases", "whole"):
+        specs.names(kind)
+    _ = specs.outlines
+    for name in specs.runtime_names:
+        stored_table(store, f"runtimes/{name}")
     rows_in(store)
     common = os.path.join(source, "common")
     snapshot_in(store, os.path.join(common, "offers.jsonl"))

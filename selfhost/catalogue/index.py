@@ -480,14 +480,6 @@ class ShippedSpecs(SpecFolder):
         """As far as it could be read."""
         return self._read(self._document(id), self.files[id])
 
-    def keep_all(self) -> None:
-        """Make every value of the stored form that follows from models and runtimes."""
-        for kind in NAME_KINDS:
-            self.names(kind)
-        _ = self.outlines
-        for name in self.runtime_names:
-            tables.stored_table(self.store, f"runtimes/{name}")
-
     @cached_property
     def _rows(self) -> TomlRow:
         return self.store.rows("models", self._make_rows)
@@ -507,18 +499,11 @@ def _index_of(folder: str) -> TomlRow:
     for owner in _names_in(models, ""):
         for id in _names_in(os.path.join(models, owner)):
             paths[id] = f"models/{owner}/{id}.toml"
-    runtimes = os.path.join(folder, "runtimes")
-    names: list[str] = []
-    if os.path.isdir(runtimes):
-        names = _names_in(runtimes)
-    return {"models": dict(sorted(paths.items())), "runtimes": names}
+    runtimes = _names_in(os.path.join(folder, "runtimes"))
+    return {"models": dict(sorted(paths.items())), "runtimes": runtimes}
 
 
 # what the files state: names and outlines
-
-
-# kinds of names that a folder of specs tells apart
-NAME_KINDS = ("aliases", "whole")
 
 
 class _Meanings(dict[str, str]):
