@@ -104,7 +104,9 @@ def _parameters_read(spec: ModelSpec) -> int | None:
         return None
     # of a token the elements of its rows in the tables, but for a tied one: as the output
     # matrix, too, each token reads it whole
-    width = model.layers * (model.per_layer_embedding_length or 0)
+    width = 0
+    if model.per_layer_embedding_length is not None:
+        width = model.layers * model.per_layer_embedding_length
     if not model.tied_embeddings:
         width += model.embedding_length
     return used - (counts.encoders or 0) - model.published_tokens * width

@@ -141,9 +141,7 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
         resolution = read(name, catalogue)
     except SelfhostError:
         return None
-    if resolution is None:
-        return None
-    return resolution.spec_id
+    return None if resolution is None else resolution.spec_id
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -151,8 +149,11 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     start = canonical(prefix)
     if prefix and not start:
         return ()
-    names = catalogue.spellings()
-    return tuple([name for name in names if canonical(name).startswith(start)])
+    fitting = []
+    for name in catalogue.spellings():
+        if canonical(name).startswith(start):
+            fitting.append(name)
+    return tuple(fitting)
 
 
 def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -244,7 +245,7 @@ def is_path(typed: str) -> bool:
     The bare name of a file of weights is a model's where no such file lies here.
     """
     has_folder = typed == "." or "/" in typed or os.sep in typed
-    if has_folder and _exists(typed):
+    if has_folder and len(typed) < _LONGEST_PATH and os.path.exists(typed):
         return True
     if not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -254,10 +255,6 @@ def is_path(typed: str) -> bool:
         return False
     host = expression("names", "host")
     return host.match(typed.strip()) is None
-
-
-def _exists(path: str) -> bool:
-    return len(path) < _LONGEST_PATH and os.path.exists(path)
 
 
 def is_bare_weights(name: str) -> bool:

@@ -81,8 +81,6 @@ def _refuse_no_name(typed: str) -> None:
 def _refuse_several(typed: str, catalogue: Catalogue) -> None:
     """Raise `UnknownModelError` for names of models with commas between them."""
     parts = typed.split(",")
-    if len(parts) == 1:
-        return
     for part in parts:
         if id_of(part, catalogue) is None:
             return
@@ -387,12 +385,16 @@ class _Entry:
 
     @cached_property
     def _beginnings(self) -> re.Pattern[str]:
-        forms = [f"{re.escape(canonical(name))}$" for name in self.thing.whole]
-        for name in self.thing.names:
-            # `*` stands for any letters
-            parts = [re.escape(canonical(part)) for part in name.split("*")]
-            forms.append(".+".join(parts))
-        return re.compile(f"(?:{'|'.join(forms)})(?![a-z])")
+        forms = [f"{_form_of(name)}$" for name in self.thing.whole]
+        forms += map(_form_of, self.thing.names)
+        any_of_them = "|".join(forms)
+        return re.compile(f"(?:{any_of_them})(?![a-z])")
+
+
+def _form_of(name: str) -> str:
+    """The expression of a name of an entry, in which `*` stands for any letters."""
+    parts = [canonical(part) for part in name.split("*")]
+    return ".+".join(map(re.escape, parts))
 
 
 @cache
@@ -478,10 +480,13 @@ def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
-            yield words[start:end], words[:start] + words[end:]
-    if words[-1:] == ["b"]:
-        for end in range(count - 3, 0, -1):
-            yield words[:end] + words[-2:], []
+            around = words[:start] + words[end:]
+            yield words[start:end], around
+    if words[-1:] != ["b"]:
+        return
+    size = words[-2:]
+    for end in range(count - 3, 0, -1):
+        yield words[:end] + size, []
 
 
 # the nearest known names
