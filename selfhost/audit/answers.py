@@ -249,10 +249,16 @@ def _moment(value: object) -> str | None:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _normal_name(normal: Callable[[str], str | None], value: object) -> str | None:
-    """A name as `normal` writes it in records; None for what is no text."""
+def _architecture(value: object) -> str | None:
+    """An architecture as records call it; None for what is no text."""
     name = plain(value)
-    return None if name is None else normal(name)
+    return None if name is None else normal_architecture(name)
+
+
+def _system(value: object) -> str | None:
+    """An operating system as records call it; None for one that none may have."""
+    name = plain(value)
+    return None if name is None else normal_system(name)
 
 
 class _Unit(NamedTuple):
@@ -271,8 +277,8 @@ _UNITS: Mapping[str, _Unit] = {
     "cores": _Unit(_cores, "number of cores"),
     "count": _Unit(count_of),
     "moment": _Unit(_moment),
-    "architecture": _Unit(partial(_normal_name, normal_architecture)),
-    "system": _Unit(partial(_normal_name, normal_system)),
+    "architecture": _Unit(_architecture),
+    "system": _Unit(_system),
     "text": _Unit(plain),
 }
 

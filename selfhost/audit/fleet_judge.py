@@ -31,10 +31,11 @@ from .kinds import (
     Numbers,
     NumbersByMachine,
     Outcomes,
+    Places,
 )
 from .policy import Policy, Wanted
 from .processes import in_order, usable_processors
-from .rows import Exemptions, Group, Row, row_of, unplaced_row
+from .rows import ExceptionNumbers, Exemptions, Group, Row, row_of, unplaced_row
 
 # hears how much is done, and of how much
 Tell = Callable[[float, float], None]
@@ -61,7 +62,7 @@ class Asker(NamedTuple):
     """
 
     entry: int
-    exceptions: tuple[int, ...]
+    exceptions: ExceptionNumbers
 
 
 class SharedQuestion(NamedTuple):
@@ -73,6 +74,9 @@ class SharedQuestion(NamedTuple):
     askers: tuple[Asker, ...]
 
 
+Questions = tuple[SharedQuestion, ...]
+
+
 class Task(Record):
     """Machines of one kind with their numbers, in parts that have the same free memory of every
     accelerator, and what is asked of them.
@@ -81,8 +85,8 @@ class Task(Record):
     kind: Kind
     basis: str
     numbers: NumbersByMachine
-    parts: tuple[list[int], ...]
-    questions: tuple[SharedQuestion, ...]
+    parts: tuple[Places, ...]
+    questions: Questions
 
     @cached_property
     def work(self) -> float:
@@ -124,7 +128,7 @@ class Task(Record):
         return Decision(key, lacks)
 
 
-def _boxes(parts: Iterable[list[int]], wanted: Wanted) -> list[list[int]]:
+def _boxes(parts: Iterable[Places], wanted: Wanted) -> list[Places]:
     """The machines that are judged together, in each list. A few are judged one by one, and so are
     all where models share the machine: what lies on which accelerator then follows no order of the
     machines' numbers.
@@ -138,7 +142,7 @@ def _boxes(parts: Iterable[list[int]], wanted: Wanted) -> list[list[int]]:
     return boxes
 
 
-def _work_of_part(part: Sequence[int], questions: Iterable[SharedQuestion]) -> float:
+def _work_of_part(part: Places, questions: Questions) -> float:
     """About how many judgements these questions take on those machines of one kind."""
     machines = len(part)
     work = 0.0
@@ -158,7 +162,7 @@ class _Fate:
     same for all.
     """
 
-    def __init__(self, wanted: Wanted, exceptions: tuple[int, ...]) -> None:
+    def __init__(self, wanted: Wanted, exceptions: ExceptionNumbers) -> None:
         self.wanted = wanted
         self.exceptions = exceptions
         self.row: Row | None = None
@@ -190,7 +194,7 @@ class _FateKey(NamedTuple):
 
     entry: int
     decides: object
-    exceptions: tuple[int, ...]
+    exceptions: ExceptionNumbers
 
 
 class _BatchKey(NamedTuple):
@@ -226,7 +230,7 @@ class FleetJudge:
         self._fates: dict[_FateKey, _Fate] = {}
         # by question and machine, for entries that ask the same
         self._verdicts: dict[tuple[int, int], Verdict] = {}
-        self._batches: dict[_BatchKey, list[int]] = {}
+        self._batches: dict[_BatchKey, Places] = {}
         for place, machine in enumerate(machines):
             kind_number = machines.kept[place].kind_number
             askers = self._askers_on(place, machine)
@@ -342,7 +346,7 @@ class FleetJudge:
                         questions=asked,
                     )
 
-    def _questions(self, askers: Iterable[Asker]) -> tuple[SharedQuestion, ...]:
+    def _questions(self, askers: Iterable[Asker]) -> Questions:
         """What these entries ask, each question once; none that was refused."""
         by_first: dict[int, list[Asker]] = {}
         for asker in askers:
@@ -377,11 +381,9 @@ class FleetJudge:
         self._verdicts.clear()
         return sorted(self._fates.values(), key=_Fate.order)
 
-    def _changed(
-        self, fate: _Fate, row: Row, change_of: ChangeOf
-    ) -> dict[str, list[int]]:
+    def _changed(self, fate: _Fate, row: Row, change_of: ChangeOf) -> dict[str, Places]:
         """The machines that changed, by how."""
-        changed: dict[str, list[int]] = {}
+        changed: dict[str, Places] = {}
         for place in sorted(fate.places):
             name = self._machines.kept[place].name
             change = change_of(row.replace(machine=name))
@@ -389,7 +391,7 @@ class FleetJudge:
                 changed.setdefault(change, []).append(place)
         return changed
 
-    def _group(self, row: Row, places: Sequence[int]) -> Group:
+    def _group(self, row: Row, places: Places) -> Group:
         names = tuple([self._machines.kept[place].name for place in places])
         return Group(row=row, numbers=array("l", places), names=names)
 
@@ -418,9 +420,7 @@ def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | No
     return None
 
 
-def _shares(
-    parts: Iterable[list[int]], questions: Sequence[SharedQuestion]
-) -> Iterator[list[list[int]]]:
+def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Places]]:
     """The parts, as many at a time as make the work of a task."""
     share = []
     work = 0.0

@@ -51,7 +51,8 @@ from ..machine.record import BANDWIDTH, Machine
 Labels = Mapping[str, str]
 # the numbers of a machine of a kind, in the order of the kind's slots
 Numbers = tuple[int, ...]
-# the numbers of machines by their places in the fleet
+# machines by their places in the fleet
+Places = list[int]
 NumbersByMachine = Mapping[int, Numbers]
 
 
@@ -109,9 +110,9 @@ class Kind(NamedTuple):
             facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
 
-    def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[list[int]]:
+    def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[Places]:
         """Machines of this kind in parts that have the same free memory of every accelerator."""
-        parts: dict[Numbers, list[int]] = {}
+        parts: dict[Numbers, Places] = {}
         for place, numbers_there in numbers.items():
             free_bytes = self._free_memory_of_cards(numbers_there)
             parts.setdefault(free_bytes, []).append(place)
@@ -287,7 +288,7 @@ class AlikeMachines(NamedTuple):
     """
 
     key: DecisionKey
-    places: list[int]
+    places: Places
     hardest: int
     lacks: float
 
@@ -327,14 +328,16 @@ class _Column(NamedTuple):
         # most have the least number: the others are apart
         return next(value for value in values if value > middle)
 
-    def halves(self, box: Sequence[int]) -> list[list[int]]:
+    def halves(self, box: Places) -> list[Places]:
         """The machines of a box with the smaller numbers, and those with the larger ones."""
         middle = self.middle()
-        smaller: list[int] = []
-        larger: list[int] = []
+        smaller = []
+        larger = []
         for place, number in zip(box, self.numbers, strict=True):
-            half = larger if number >= middle else smaller
-            half.append(place)
+            if number < middle:
+                smaller.append(place)
+            else:
+                larger.append(place)
         return [smaller, larger]
 
 
@@ -348,9 +351,7 @@ class AlikeSearch:
         self._numbers = numbers
         self._decide = cache(decide)
 
-    def machines_that_fare_alike(
-        self, boxes: Iterable[list[int]]
-    ) -> list[AlikeMachines]:
+    def machines_that_fare_alike(self, boxes: Iterable[Places]) -> list[AlikeMachines]:
         """The machines in these boxes, sorted by what decides there. A box is a list of machines by
         their places; one whose worst and best machine differ is halved.
         """
@@ -359,33 +360,42 @@ class AlikeSearch:
         while waiting:
             box = waiting.pop()
             columns = self._columns(box)
-            worst = self._decide(tuple([column.least() for column in columns]))
-            best = self._decide(tuple([column.most() for column in columns]))
+            least = [column.least() for column in columns]
+            most = [column.most() for column in columns]
+            worst = self._decide(tuple(least))
+            best = self._decide(tuple(most))
             if worst.key == best.key:
-                found.setdefault(worst.key, _Found()).add(box, worst.lacks)
+                alike = found.setdefault(worst.key, _Found())
+                alike.add(box, worst.lacks)
             else:
                 column = _column_that_decides(columns, worst.key, best.key)
                 waiting += column.halves(box)
         return [self._alike(key, machines) for key, machines in found.items()]
 
-    def _columns(self, places: Iterable[int]) -> list[_Column]:
+    def _columns(self, places: Places) -> list[_Column]:
         """For each slot the numbers of these machines."""
         rows = [self._numbers[place] for place in places]
-        return list(map(_Column, self._facts, zip(*rows, strict=True)))
+        columns = []
+        for fact, numbers in zip(self._facts, zip(*rows, strict=True), strict=True):
+            columns.append(_Column(fact, numbers))
+        return columns
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The machines that were found, with the one that lacks most, the first of several."""
-        alike = AlikeMachines(key, found.places, hardest=min(found.places), lacks=0.0)
-        for place in self._candidates(found.places):
-            if alike.lacks == found.lacks:
+        places = found.places
+        hardest = min(places)
+        most = 0.0
+        for place in self._candidates(places):
+            if most == found.lacks:
                 # none lacks more
                 break
             lacks = self._decide(self._numbers[place]).lacks
-            if lacks > alike.lacks:
-                alike = alike._replace(hardest=place, lacks=lacks)
-        return alike
+            if lacks > most:
+                hardest = place
+                most = lacks
+        return AlikeMachines(key, places, hardest, most)
 
-    def _candidates(self, places: Sequence[int]) -> list[int]:
+    def _candidates(self, places: Places) -> list[int]:
         """The first machine, and those with the least of some number: one of these lacks most."""
         candidates = {min(places)}
         for column in self._columns(places):
@@ -398,11 +408,11 @@ class _Found:
     """Machines that fare alike, by their places. None of them lacks more than `lacks`."""
 
     def __init__(self) -> None:
-        self.places: list[int] = []
+        self.places: Places = []
         self.lacks = 0.0
 
-    def add(self, places: Iterable[int], lacks: float) -> None:
-        self.places.extend(places)
+    def add(self, places: Places, lacks: float) -> None:
+        self.places += places
         self.lacks = max(self.lacks, lacks)
 
 

@@ -143,5 +143,12 @@ def _are_sizes_in_order(record: JsonObject) -> bool:
 
 
 def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:
-    sizes = [values[name] for name in names if values.get(name) is not None]
-    return sizes == sorted(sizes)
+    largest = 0
+    for name in names:
+        size = values.get(name)
+        if size is None:
+            continue
+        if size < largest:
+            return False
+        largest = size
+    return True

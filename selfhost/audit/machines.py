@@ -13,6 +13,7 @@ across all of them, and every fault of every file is told, in that order.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import IO, NamedTuple
@@ -237,7 +238,7 @@ def _may_hold_records(path: str) -> bool:
     except Unreadable:
         return os.path.isfile(path) or not os.path.exists(path)
     # a brace and a key, or the end: templates begin with other braces
-    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
+    return re.match(r'\{\s*(?:["}]|$)', text) is not None
 
 
 def _records_of(stream: IO[bytes]) -> Iterator[RecordText]:
@@ -324,10 +325,10 @@ class BatchReader:
         result = ReadRecord(file, entry.line, entry.place)
         if entry.fault is not None:
             problem = entry.fault.problem(file.name, RECORD_IT)
-            problem = problem.replace(line=entry.line, key=entry.place)
-            is_down = isinstance(entry.fault, OutOfService)
             return result._replace(
-                problems=(problem,), is_object=False, is_down=is_down
+                problems=(_of_record(problem, result),),
+                is_object=False,
+                is_down=isinstance(entry.fault, OutOfService),
             )
         try:
             machine = self._records.read(entry.value, file.name)
@@ -371,7 +372,7 @@ def _of_record(problem: Problem, result: ReadRecord) -> Problem:
 
 def _below(*keys: str | None) -> str | None:
     """The keys one below the other, `items[1].name`; None where there are none."""
-    return ".".join([key for key in keys if key]) or None
+    return ".".join(filter(None, keys)) or None
 
 
 def _entries_of(entry: Entry, file: InputFile) -> Iterator[Entry]:

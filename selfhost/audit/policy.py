@@ -128,7 +128,7 @@ class StatedFact(NamedTuple):
 # ----------------------------------------------------------------------- reading a key of a table
 
 
-def _selectors(table: TomlTable, key: str) -> tuple[Selector, ...]:
+def _selectors(table: TomlTable, key: str) -> Selectors:
     """The selectors that are right; what is wrong with others is noted."""
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
@@ -320,6 +320,10 @@ class Selector(Record):
         return self.text
 
 
+# () selects every machine
+Selectors = tuple[Selector, ...]
+
+
 def _has_label(machine: Machine, key: str, glob: str) -> bool:
     """Whether a machine has that label, with a value that matches the glob."""
     text = machine.labels.get(key)
@@ -413,7 +417,7 @@ class Wanted(Record):
     label: str
     asked: Workload
     path: KeyPath = ()
-    machines: tuple[Selector, ...] = read_by(_selectors, default=())
+    machines: Selectors = read_by(_selectors, default=())
     severity: str = read_by(default="error", choices=SEVERITIES)
     require_runtime: bool = False
     members: tuple[Wanted, ...] = ()
@@ -438,7 +442,7 @@ class Exemption(Record):
     reason: str = read_by(example="16 GiB kits arrive in the spring")
     owner: str = read_by(example="infra@example.com")
     expires: str = read_by(form=DAY, example="YYYY-MM-DD")
-    machines: tuple[Selector, ...] = read_by(_selectors, default=())
+    machines: Selectors = read_by(_selectors, default=())
 
 
 class Policy(Record):
@@ -457,7 +461,7 @@ class Policy(Record):
     models: tuple[Wanted, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
 
-    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
+    def selects(self, selectors: Selectors, machine: Machine) -> bool | None:
         """Whether any selector takes the machine; None where only an unread fact could tell."""
         if not selectors:
             return True

@@ -24,6 +24,10 @@ NAMES_SHOWN = 5
 _ROUTE_OF_EXIT_CODE = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
 
 
+# exceptions by their numbers in the policy
+ExceptionNumbers = tuple[int, ...]
+
+
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     text = ", ".join(names[:NAMES_SHOWN])
@@ -306,7 +310,7 @@ class Exemptions:
     def _is_expired(self, exemption: Exemption) -> bool:
         return self._today >= exemption.expires
 
-    def concerning(self, model: str, machine: Machine) -> tuple[int, ...]:
+    def concerning(self, model: str, machine: Machine) -> ExceptionNumbers:
         """The exceptions for a model that is judged on the machine, in the policy's order."""
         numbers = []
         for exemption in self._by_model.get(model, ()):
@@ -315,7 +319,9 @@ class Exemptions:
         self._concerned.update(numbers)
         return tuple(numbers)
 
-    def of_checks(self, numbers: Sequence[int], checks: set[str]) -> tuple[int, ...]:
+    def of_checks(
+        self, numbers: ExceptionNumbers, checks: set[str]
+    ) -> ExceptionNumbers:
         """Those of these exceptions that are for one of the checks."""
         kept = []
         for number in numbers:
@@ -323,7 +329,7 @@ class Exemptions:
                 kept.append(number)
         return tuple(kept)
 
-    def covers(self, numbers: Sequence[int]) -> dict[str, Exemption]:
+    def covers(self, numbers: ExceptionNumbers) -> dict[str, Exemption]:
         """Of these exceptions the first in force for each check."""
         covering: dict[str, Exemption] = {}
         for number in numbers:
@@ -332,7 +338,7 @@ class Exemptions:
                 covering.setdefault(exemption.rule, exemption)
         return covering
 
-    def count(self, numbers: Sequence[int], rows: int) -> None:
+    def count(self, numbers: ExceptionNumbers, rows: int) -> None:
         """Count rows that need these exceptions; the first in force covers them."""
         covering = self.covers(numbers)
         for number in numbers:

@@ -12,7 +12,8 @@ from .kubernetes import read_kubernetes
 from .prometheus import read_prometheus
 from .record_text import Entry
 
-READERS: Mapping[str, Callable[[Answer, str], list[Entry] | None]] = {
+Reader = Callable[[Answer, str], list[Entry] | None]
+READERS: Mapping[str, Reader] = {
     "ansible": read_ansible,
     "kubernetes": read_kubernetes,
     "prometheus": read_prometheus,
