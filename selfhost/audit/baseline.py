@@ -40,7 +40,8 @@ class Baseline(Record):
 
     def earlier(self, row: Row) -> Earlier | None:
         """What the earlier audit said of a row; None where it lacks it."""
-        return self.rows.get(row.wanted.label, {}).get(row.machine)
+        by_machine = self.rows.get(row.wanted.label, {})
+        return by_machine.get(row.machine)
 
 
 class _Reader:
@@ -73,10 +74,11 @@ class _Reader:
         if not isinstance(machine, str) or not isinstance(label, str):
             raise _not_a_row("machine and label must be names")
         result = row.get("result")
-        failed = row.get("failed")
-        if result not in _RESULTS or not isinstance(failed, list):
+        checks = row.get("failed")
+        if result not in _RESULTS or not isinstance(checks, list):
             raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
-        earlier = Earlier(Result(result), frozenset(map(str, failed)))
+        failed = frozenset(map(str, checks))
+        earlier = Earlier(Result(result), failed)
         by_machine = self.rows.setdefault(label, {})
         by_machine[machine] = self._alike.setdefault(earlier, earlier)
 

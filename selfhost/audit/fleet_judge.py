@@ -362,38 +362,38 @@ class FleetJudge:
     def groups(self) -> Iterator[Group]:
         """The machines that fare alike, entry after entry."""
         for fate in self._fates_in_order():
-            yield self._group(self._hardest_row(fate), sorted(fate.places))
+            row = self._hardest_row(fate)
+            yield self._group(row, sorted(fate.places))
 
     def groups_that_changed(self, change_of: ChangeOf) -> Iterator[Group]:
         """The machines that fare alike and changed alike."""
         for fate in self._fates_in_order():
             hardest = self._hardest_row(fate)
-            for change, places in self._changed(fate, hardest, change_of).items():
+            changed: dict[str, Places] = {}
+            for place in sorted(fate.places):
+                name = self._machines.kept[place].name
+                change = change_of(hardest.replace(machine=name))
+                if change is not None:
+                    changed.setdefault(change, []).append(place)
+            for change, places in changed.items():
                 row = hardest
                 if fate.row is None and fate.hardest not in places:
                     row = self._row(fate, places[0])
-                # only what is newly wrong fails the audit
-                exit_code = row.exit_code if change == "new" else 0
-                row = row.replace(change=change, exit_code=exit_code)
+                row = row.replace(change=change)
+                if change != "new":
+                    # only what is newly wrong fails the audit
+                    row = row.replace(exit_code=0)
                 yield self._group(row, places)
 
     def _fates_in_order(self) -> list[_Fate]:
         self._verdicts.clear()
         return sorted(self._fates.values(), key=_Fate.order)
 
-    def _changed(self, fate: _Fate, row: Row, change_of: ChangeOf) -> dict[str, Places]:
-        """The machines that changed, by how."""
-        changed: dict[str, Places] = {}
-        for place in sorted(fate.places):
-            name = self._machines.kept[place].name
-            change = change_of(row.replace(machine=name))
-            if change is not None:
-                changed.setdefault(change, []).append(place)
-        return changed
-
     def _group(self, row: Row, places: Places) -> Group:
-        names = tuple([self._machines.kept[place].name for place in places])
-        return Group(row=row, numbers=array("l", places), names=names)
+        names = []
+        for place in places:
+            names.append(self._machines.kept[place].name)
+        return Group(row=row, numbers=array("l", places), names=tuple(names))
 
     def _hardest_row(self, fate: _Fate) -> Row:
         """The row of the machine that lacks most."""
@@ -401,14 +401,16 @@ class FleetJudge:
 
     def _row(self, fate: _Fate, place: int) -> Row:
         """The row of an entry on one machine."""
+        wanted = fate.wanted
         machine = self._machines[place]
-        question = (self._first[fate.wanted.index], place)
-        if question not in self._verdicts:
+        question = (self._first[wanted.index], place)
+        verdict = self._verdicts.get(question)
+        if verdict is None:
             basis = self._policy.memory_basis(machine)
-            self._verdicts[question] = self._judge(fate.wanted, basis, machine)
-        verdict = self._verdicts[question]
+            verdict = self._judge(wanted, basis, machine)
+            self._verdicts[question] = verdict
         covers = self._exceptions.covers(fate.exceptions)
-        return row_of(self._policy, fate.wanted, machine.name, verdict, covers)
+        return row_of(self._policy, wanted, machine.name, verdict, covers)
 
 
 def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | None:

@@ -8,7 +8,7 @@ Of a node `status.capacity` is the machine's, `status.allocatable` what all pods
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import repeat
 from typing import NamedTuple
 
@@ -73,10 +73,11 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
         return _nodes(items)
     if _is_node(document):
         return [_Node(document).entry()]
-    if any(isinstance(document.get(key), str) for key in (_HOST, _ARCHITECTURE)):
-        metadata = {"labels": document, "name": document.get(_HOST)}
-        return [_Node({"metadata": metadata}).entry()]
-    return None
+    host = plain(document.get(_HOST), MAX_NAME)
+    if host is None and plain(document.get(_ARCHITECTURE)) is None:
+        return None
+    node = {"metadata": {"labels": document, "name": host}}
+    return [_Node(node).entry()]
 
 
 def _are_nodes(items: list[object], kind: object) -> bool:
@@ -120,12 +121,14 @@ def _nodes(items: list[object]) -> list[Entry]:
 class _Node:
     """A node of a cluster. `with_slices` are the names of those whose devices are in slices."""
 
-    def __init__(self, node: Answer, with_slices: set[str] | None = None) -> None:
+    def __init__(self, node: Answer, with_slices: Container[str] = ()) -> None:
         self.node = node
+        self.labels: Answer = {}
         all_labels = value_at(node, "metadata", "labels")
-        self.labels = all_labels if isinstance(all_labels, Mapping) else {}
+        if isinstance(all_labels, Mapping):
+            self.labels = all_labels
         name = plain(value_at(node, "metadata", "name"), MAX_NAME)
-        self.has_slices = name in (with_slices or ())
+        self.has_slices = name in with_slices
         self.ready = self._ready_condition()
 
     def entry(self) -> Entry:
@@ -216,16 +219,31 @@ class _Node:
             kept[key] = self.labels.get(label)
         kept["pool"] = self._first_label(table.pool_labels)
         kept["role"] = self._roles()
-        taints = self._taints()
-        kept["state"] = self._states(taints)
-        kept["taints"] = [str(taint) for taint in taints if taint.condition is None]
+        # why the node takes no new work
+        states = []
+        others = []
+        if value_at(self.node, "spec", "unschedulable") is True:
+            states.append("cordoned")
+        for taint in self._taints():
+            condition = taint.condition
+            if condition is None:
+                others.append(str(taint))
+            # the taint of a cordoned node
+            elif condition != "unschedulable":
+                states.append(condition)
+        if not states and self._readiness() is not None:
+            states.append("ready")
+        kept["state"] = states
+        kept["taints"] = others
         return labels("kubernetes", kept)
 
     def _roles(self) -> list[str]:
-        names = [
-            key.removeprefix(_ROLE) for key in self.labels if key.startswith(_ROLE)
-        ]
-        return sorted([name for name in names if name])
+        names = []
+        for key in self.labels:
+            name = key.removeprefix(_ROLE)
+            if name not in ("", key):
+                names.append(name)
+        return sorted(names)
 
     def _taints(self) -> list[_Taint]:
         """What keeps pods away."""
@@ -236,19 +254,6 @@ class _Node:
             if key is not None and effect in _EFFECTS:
                 taints.append(_Taint(key, str(effect)))
         return taints
-
-    def _states(self, taints: list[_Taint]) -> list[str]:
-        """Why the node takes no new work; that it is ready where it does and says so."""
-        states = []
-        if value_at(self.node, "spec", "unschedulable") is True:
-            states.append("cordoned")
-        for taint in taints:
-            # the taint of a cordoned node
-            if taint.condition is not None and taint.condition != "unschedulable":
-                states.append(taint.condition)
-        if not states and self._readiness() is not None:
-            states.append("ready")
-        return states
 
 
 class _Taint(NamedTuple):

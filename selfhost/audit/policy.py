@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -139,11 +139,12 @@ def _selectors(table: TomlTable, key: str) -> Selectors:
         return ()
     selectors = []
     for index, text in enumerate(table.values[key]):
-        if isinstance(text, str) and text in texts:
-            path = (*table.path, key, index)
-            selector = _selector(table.document, path, text.strip())
-            if selector is not None:
-                selectors.append(selector)
+        if not isinstance(text, str) or text not in texts:
+            continue
+        path = (*table.path, key, index)
+        selector = _selector(table.document, path, text.strip())
+        if selector is not None:
+            selectors.append(selector)
     return tuple(selectors)
 
 
@@ -500,7 +501,8 @@ class Policy(Record):
             key = fault.key
             if wanted.members and key not in _KEYS_OF_TOGETHER:
                 key = "models"
-            document.add((*wanted.path, key), fault.message, fault.remedy)
+            path = (*wanted.path, key)
+            document.add(path, fault.message, fault.remedy)
         return document.problems
 
 
@@ -547,12 +549,12 @@ def _check_schema(root: TomlTable) -> None:
 
 def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
     """Each `[[model]]`, then each `[[together]]`; all ask what the policy needs of every model."""
-    entries = [_model(table, needs) for table in root.get("model", TABLES)]
-    tables = root.get("together", TABLES)
-    if tables:
-        reader = _TogetherReader(needs, entries)
-        for table in tables:
-            entries.append(reader.read(table, len(entries)))
+    entries = []
+    for table in root.get("model", TABLES):
+        entries.append(_model(table, needs))
+    reader = _TogetherReader(needs, entries)
+    for table in root.get("together", TABLES):
+        entries.append(reader.read(table, len(entries)))
     return _labelled(entries)
 
 
@@ -594,13 +596,14 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
 class _TogetherReader:
     """Reads each `[[together]]`, whose models may be entries of their own."""
 
-    def __init__(self, needs: Workload, entries: Sequence[Wanted]) -> None:
+    def __init__(self, needs: Workload, entries: Iterable[Wanted]) -> None:
         self._needs = needs
         # the entries that are meant by a name or by a label
         self._entries: dict[str, list[Wanted]] = {}
         labelled = _labelled(entries)
         for wanted in labelled:
-            self._entries.setdefault(wanted.name, []).append(wanted)
+            entries_of_name = self._entries.setdefault(wanted.name, [])
+            entries_of_name.append(wanted)
         # a label goes before a name
         for wanted in labelled:
             self._entries[wanted.label] = [wanted]
@@ -634,10 +637,11 @@ class _TogetherReader:
         if entries is None:
             return Wanted(index=0, name=name, label=name, asked=self._needs)
         if len(entries) > 1:
-            labels = " or ".join([f'"{entry.label}"' for entry in entries[:3]])
-            path = (*table.path, "models", table.values["models"].index(name))
+            labels = [f'"{entry.label}"' for entry in entries[:3]]
+            remedy = f"write which: {' or '.join(labels)}"
             message = f'"{name}" is the name of several [[model]] entries'
-            table.document.add(path, message, f"write which: {labels}")
+            place = table.values["models"].index(name)
+            table.document.add((*table.path, "models", place), message, remedy)
         return entries[0]
 
 
@@ -681,11 +685,12 @@ def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, .
     names = dict.fromkeys([wanted.name for wanted in models])
     exemptions = []
     for index, table in enumerate(root.get("exception", TABLES)):
-        stated = table.fields(Exemption)
+        exemption = Exemption(index=index, **table.fields(Exemption))
         table.close()
-        exemptions.append(Exemption(index=index, **stated))
-        model = stated["model"]
-        if model is not None and model not in names:
+        exemptions.append(exemption)
+        model = exemption.model
+        # None where it is missing
+        if model and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
             near = list(islice(names, _MOST_COMPARED))
             meant = table.document.did_you_mean(model, near, remedy, '"{name}"')

@@ -49,8 +49,9 @@ class PolicyJudge:
         if wanted.members:
             return self._together(wanted.members, basis, machine)
         judged = self._judged(wanted, basis, machine)
-        question = judged.question
-        is_offered = bool(judged.failed) and self._are_offered([question], judged)
+        is_offered = False
+        if judged.failed:
+            is_offered = self._are_offered([judged.question], judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def _together(

@@ -50,6 +50,16 @@ class Sample(NamedTuple):
         """The text of a label of the series, cut; None where it has none."""
         return plain(self.series.get(key), length)
 
+    @property
+    def mount(self) -> str | None:
+        """The mount point of a file system."""
+        return self.label("mountpoint", 1000)
+
+    @property
+    def card(self) -> str | None:
+        """The UUID of a card, else its number."""
+        return self.label("UUID", 80) or self.label("gpu", 20)
+
 
 # of one instance: by metric its samples
 Samples = dict[str, list[Sample]]
@@ -80,11 +90,12 @@ def _samples_by_instance(rows: Iterable[object]) -> dict[str, Samples]:
             continue
         instance = plain(series.get("instance"), MAX_NAME)
         metric = str(series.get("__name__"))
-        if instance is None or len(stated) != 2 or not _METRIC.fullmatch(metric):
-            continue
-        second, value = stated
-        samples = instances.setdefault(instance, {})
-        samples.setdefault(metric, []).append(Sample(series, second, value))
+        is_metric = _METRIC.fullmatch(metric) is not None
+        if instance is not None and is_metric and len(stated) == 2:
+            second, value = stated
+            sample = Sample(series, second, value)
+            samples = instances.setdefault(instance, {})
+            samples.setdefault(metric, []).append(sample)
     return instances
 
 
@@ -175,10 +186,15 @@ class _MeasuredMachine:
         stated: dict[str, object] = {}
         for metric, samples in self.samples.items():
             last = samples[-1]
-            stated[metric] = last.series if metric.endswith("_info") else last.value
+            if metric.endswith("_info"):
+                stated[metric] = last.series
+            else:
+                stated[metric] = last.value
         # each CPU and each core has a series
         cpus = self._count("node_cpu_seconds_total", "cpu")
-        stated["node_cpu_seconds_total"] = cpus or self._count("node_cpu_info", "cpu")
+        if cpus is None:
+            cpus = self._count("node_cpu_info", "cpu")
+        stated["node_cpu_seconds_total"] = cpus
         stated["node_cpu_cores"] = self._count("node_cpu_info", "package", "core")
         return stated
 
@@ -200,12 +216,12 @@ class _MeasuredMachine:
         """The mounted file systems of which it is known what is free."""
         sizes: dict[object, object] = {}
         for sample in self._of("node_filesystem_size_bytes"):
-            sizes[sample.label("mountpoint", 1000)] = sample.value
+            sizes[sample.mount] = sample.value
         volumes = []
         for sample in self._of("node_filesystem_avail_bytes"):
-            mount = sample.label("mountpoint", 1000)
+            size = sizes.get(sample.mount)
             kind = sample.series.get("fstype")
-            volumes.append(Volume(mount, sample.value, sizes.get(mount), kind))
+            volumes.append(Volume(sample.mount, sample.value, size, kind))
         return volumes
 
     def _cards(self) -> list[Card]:
@@ -213,13 +229,14 @@ class _MeasuredMachine:
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
-                number = sample.label("UUID", 80) or sample.label("gpu", 20)
+                number = sample.card
                 size_bytes = whole_number(sample.value, units.MIB)
                 if number is None or size_bytes is None:
                     continue
                 part = sample.label("GPU_I_ID", 20) or ""
+                card = _MeasuredCard(sample)
                 # the samples of all sizes of a card make one card
-                card = measured.setdefault((number, part), _MeasuredCard(sample))
+                card = measured.setdefault((number, part), card)
                 card.bytes_of[size] = size_bytes
         divided = {number for number, part in measured if part}
         cards = []

@@ -180,7 +180,9 @@ class Audit(Record):
     @property
     def exit_code(self) -> int:
         """0 the policy holds, 1 it is broken, 2 not all could be judged, 3 something is unknown."""
-        routes = [_ROUTE_OF_EXIT_CODE[group.row.exit_code] for group in self.groups]
+        routes = []
+        for group in self.groups:
+            routes.append(_ROUTE_OF_EXIT_CODE[group.row.exit_code])
         if self.since is not None and self.since.unchanged:
             routes.append(Route.LOCAL)
         return exit_code(routes, no_answer=bool(self.problems))
@@ -194,7 +196,11 @@ class Audit(Record):
 
     def count(self, result: Result) -> int:
         """How many verdicts have that result."""
-        return sum(group.count for group in self.groups if group.row.result is result)
+        count = 0
+        for group in self.groups:
+            if group.row.result is result:
+                count += group.count
+        return count
 
 
 def row_of(

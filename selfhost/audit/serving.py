@@ -221,11 +221,20 @@ def _missing_sets(
     """The instruction sets of a machine with those that its class states."""
     # a class may hold machines of several architectures: each gets those of its own
     names = possible_sets(stated, machine.architecture)
-    if not is_read:
-        sets = with_implied(names, machine.architecture)
-        return {"instruction_sets": sets} if names else {}
-    # beside sets that were read those that are not known to be absent
+    if is_read:
+        return _sets_not_known_absent(machine, names)
+    sets = with_implied(names, machine.architecture)
+    return {"instruction_sets": sets} if names else {}
+
+
+def _sets_not_known_absent(machine: Machine, names: Iterable[str]) -> FactValues:
+    """The sets that were read, and those of these names that are not known to be absent."""
     unread = {entry.fact for entry in machine.unread}
-    names = tuple([name for name in names if f"instruction_sets.{name}" in unread])
+    added = []
+    for name in names:
+        if f"instruction_sets.{name}" in unread:
+            added.append(name)
+    if not added:
+        return {}
     sets = machine.instruction_sets or ()
-    return {"instruction_sets": (*sets, *names)} if names else {}
+    return {"instruction_sets": (*sets, *added)}
