@@ -64,7 +64,9 @@ def _not_judged(tree_name: str | None, why: str, module: str) -> Entry:
 
 def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     """The record of a host. The inventory's name goes before the host's own."""
-    facts = {key.removeprefix("ansible_"): value for key, value in answer.items()}
+    facts = {}
+    for key, value in answer.items():
+        facts[key.removeprefix("ansible_")] = value
     names = [facts.get(key) for key in ("nodename", "fqdn", "hostname")]
     name = machine_name(tree_name, *names)
     own_record = value_at(facts, "local", "selfhost")

@@ -122,8 +122,9 @@ def machine_name(*candidates: object) -> str | None:
     """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
-        if name is not None and not is_address(name) and not _is_private(name):
-            return name
+        if name is None or is_address(name) or _is_private(name):
+            continue
+        return name
     return None
 
 
@@ -141,7 +142,9 @@ def labels(prefix: str, pairs: Answer) -> dict[str, str]:
             break
         name = plain(key)
         text = _label_text(value)
-        if name and text and not private.search(f"{name} {text}"):
+        if name is None or text is None:
+            continue
+        if not private.search(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
     return kept
 

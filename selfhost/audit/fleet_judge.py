@@ -113,10 +113,12 @@ class Task(Record):
         findings = []
         lacks = 0.0
         for finding in verdict.findings:
-            if finding.decides:
-                outcome = finding.outcome.value
-                findings.append(DecidingFinding(finding.check, outcome, finding.code))
-                lacks = max(lacks, finding.short or 0.0)
+            if not finding.decides:
+                continue
+            outcome = finding.outcome.value
+            deciding = DecidingFinding(finding.check, outcome, finding.code)
+            findings.append(deciding)
+            lacks = max(lacks, finding.short or 0.0)
         loaded = verdict.workload
         key = DecisionKey(
             route=verdict.route,
@@ -331,17 +333,21 @@ class FleetJudge:
         """The work of all batches, in tasks of about the same size."""
         for batch, places in self._batches.items():
             kind = self._machines.kinds.known[batch.kind_number]
-            numbers = {place: self._machines.kept[place].numbers for place in places}
+            numbers = {}
+            for place in places:
+                numbers[place] = self._machines.kept[place].numbers
             parts = kind.by_free_memory_of_cards(numbers)
             questions = self._questions(batch.askers)
             for start in range(0, len(questions), _MOST_QUESTIONS):
                 asked = questions[start : start + _MOST_QUESTIONS]
                 for share in _shares(parts, asked):
-                    places_of_task = chain.from_iterable(share)
+                    numbers_of_task = {}
+                    for place in chain.from_iterable(share):
+                        numbers_of_task[place] = numbers[place]
                     yield Task(
                         kind=kind,
                         basis=batch.basis,
-                        numbers={place: numbers[place] for place in places_of_task},
+                        numbers=numbers_of_task,
                         parts=tuple(share),
                         questions=asked,
                     )

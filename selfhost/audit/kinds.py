@@ -303,21 +303,16 @@ class _Column(NamedTuple):
     fact: str
     numbers: Numbers
 
+    @property
+    def basis(self) -> str:
+        """On what a check rests that these numbers decide: this fact, or any size of memory."""
+        return self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
+
     def least(self) -> int:
         return min(self.numbers)
 
     def most(self) -> int:
         return max(self.numbers)
-
-    def rank(self, facts: set[str]) -> tuple[bool, bool, bool]:
-        """How well a box is halved along these numbers: best where its difference, which rests on
-        the `facts`, may be theirs, else where they differ at all.
-        """
-        fact = self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
-        differs = self.least() < self.most()
-        # of the sizes of memory the limit decides most often
-        decides_often = fact != _MEMORY or self.fact == _LIMIT
-        return differs and fact in facts, differs, decides_often
 
     def middle(self) -> int:
         """The number from which on machines are in the larger half."""
@@ -417,9 +412,18 @@ class _Found:
 
 
 def _column_that_decides(
-    columns: Sequence[_Column], worst: DecisionKey, best: DecisionKey
+    columns: Iterable[_Column], worst: DecisionKey, best: DecisionKey
 ) -> _Column:
-    """The numbers along which a box is halved: the difference rests on them."""
+    """The numbers along which a box is halved: those on which the difference rests, else the first
+    that differ.
+    """
     different = set(worst.findings) ^ set(best.findings)
-    facts = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
-    return max(columns, key=lambda column: column.rank(facts))
+    bases = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
+    differing = [column for column in columns if column.least() < column.most()]
+    deciding = [column for column in differing if column.basis in bases]
+    candidates = deciding or differing
+    for column in candidates:
+        # of the sizes of memory the limit decides most often
+        if column.basis != _MEMORY or column.fact == _LIMIT:
+            return column
+    return candidates[0]

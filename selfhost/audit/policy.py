@@ -171,14 +171,12 @@ def _check_class(document: Document, path: KeyPath, name: str) -> None:
 
 @lru_cache(maxsize=1)
 def _class_names(document: Document) -> Mapping[str, None]:
-    """The names of the file's classes, whatever else is wrong with them."""
-    tables = document.values.get("class")
-    if not isinstance(tables, list):
-        return {}
+    """The names of the file's classes, which were read before, whatever else is wrong with them."""
     names: dict[str, None] = {}
-    for table in tables:
-        if isinstance(table, dict):
-            names[str(table.get("name"))] = None
+    for _, record in document.records:
+        if isinstance(record, MachineClass):
+            # None where it is missing
+            names[str(record.name)] = None
     return names
 
 

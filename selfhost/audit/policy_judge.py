@@ -89,8 +89,8 @@ class PolicyJudge:
     def _judged(self, wanted: Wanted, basis: str, machine: Machine) -> Judged:
         """What is judged of a model in its own defaults."""
         asked = wanted.asked.replace(memory_basis=basis)
-        question = self._question(wanted.replace(asked=asked), machine)
-        judged = judge(question, machine)
+        model = wanted.replace(asked=asked)
+        judged = judge(self._question(model, machine), machine)
         if takes_first_of_list(judged.question):
             return suited(judged, self._catalogue, machine)
         return judged
@@ -103,15 +103,21 @@ class PolicyJudge:
             return self._ask(model, machine)
         sets = _deciding_sets(machine)
         key = (model, sets)
-        if key not in self._questions:
+        question = self._questions.get(key)
+        if question is None:
             bare = Machine(instruction_sets=sets, accelerators=(), models_present=())
-            self._questions[key] = self._ask(model, bare)
-        return self._questions[key]
+            question = self._ask(model, bare)
+            self._questions[key] = question
+        return question
 
     def _ask(self, model: Wanted, machine: Machine) -> Question:
         meaning = understand(self._catalogue, model.name, model.asked)
         question = ask(
-            meaning.spec, meaning.workload, self._catalogue, machine, meaning.files
+            meaning.spec,
+            meaning.workload,
+            self._catalogue,
+            machine,
+            meaning.files,
         )
         return question.replace(requires_runtime=model.require_runtime)
 
@@ -119,11 +125,13 @@ class PolicyJudge:
         """Whether APIs offer all of these models, for what is asked of each."""
         for question in questions:
             key = (question.spec, question.workload, question.context_asked)
-            if key not in self._offered:
+            is_offered = self._offered.get(key)
+            if is_offered is None:
                 asked = judged.replace(question=question)
                 offers = offers_for(self._catalogue, asked, self._today)
-                self._offered[key] = bool(offers)
-            if not self._offered[key]:
+                is_offered = bool(offers)
+                self._offered[key] = is_offered
+            if not is_offered:
                 return False
         return True
 

@@ -170,7 +170,9 @@ class Audit(Record):
     def _groups_by_machine(self) -> list[array[int]]:
         """For each entry by machine the place of its group; -1 where it is not judged there."""
         nowhere = array("l", [-1]) * len(self.names)
-        columns = [nowhere[:] for _ in self.policy.models]
+        columns = []
+        for _ in self.policy.models:
+            columns.append(nowhere[:])
         for place, group in enumerate(self.groups):
             column = columns[group.row.wanted.index]
             for number in group.numbers:
