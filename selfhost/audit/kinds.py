@@ -105,7 +105,9 @@ class Kind(NamedTuple):
             values = parts.setdefault((slot.fact, slot.entry), {})
             values[slot.part] = number
         for (fact, index), values in parts.items():
-            entries = list(facts.get(fact) or getattr(self.template, fact))
+            if fact not in facts:
+                facts[fact] = getattr(self.template, fact)
+            entries = list(facts[fact])
             entries[index] = entries[index].replace(**values)
             facts[fact] = tuple(entries)
         return self.template.replace_unchecked(**facts)
@@ -208,7 +210,8 @@ class Machines:
     def append(self, machine: MachineOfKind) -> None:
         """Keep a machine whose kind is one of `kinds`."""
         labels = self._labels.setdefault(machine.labels, machine.labels)
-        self.kept.append(machine._replace(labels=labels))
+        machine = machine._replace(labels=labels)
+        self.kept.append(machine)
 
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:

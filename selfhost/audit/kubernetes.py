@@ -69,7 +69,8 @@ _EFFECTS = ("NoSchedule", "NoExecute")
 def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
     items = document.get("items")
-    if isinstance(items, list) and _are_nodes(items, document.get("kind")):
+    kind = document.get("kind")
+    if isinstance(items, list) and _are_nodes(items, kind):
         return _nodes(items)
     if _is_node(document):
         return [_Node(document).entry()]

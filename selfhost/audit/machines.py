@@ -313,13 +313,16 @@ class BatchReader:
 
     def _read(self, found: FoundRecord) -> list[ReadRecord]:
         """What comes of a record."""
+        file = found.file
         try:
             record = found.record.entry()
         except Unreadable as error:
-            problem = _problem_of_file(found.file, error)
-            return [ReadRecord(found.file, problems=(problem,), is_whole=True)]
-        entries = _entries_of(record, found.file)
-        return [self._read_entry(entry, found.file) for entry in entries]
+            problem = _problem_of_file(file, error)
+            return [ReadRecord(file, problems=(problem,), is_whole=True)]
+        results = []
+        for entry in _entries_of(record, file):
+            results.append(self._read_entry(entry, file))
+        return results
 
     def _read_entry(self, entry: Entry, file: InputFile) -> ReadRecord:
         result = ReadRecord(file, entry.line, entry.place)
@@ -410,11 +413,10 @@ def _checked(entry: Entry, value: Mapping[str, object]) -> Entry:
 class _FileState:
     """The file whose results are taken: its faults, and how many records it had so far."""
 
-    def __init__(self, down_before: int) -> None:
+    def __init__(self) -> None:
         self.faults: list[Problem] = []
         self.records = 0
-        # how many machines of earlier files are down
-        self.down_before = down_before
+        self.has_machine_down = False
         self.is_abandoned = False
 
 
@@ -440,14 +442,13 @@ class _Loader:
         self._origins: dict[str, _Origin] = {}
         # by process: for each kind by its number there, its number in `machines.kinds`
         self._kind_numbers: dict[int, list[int]] = {}
-        self._state = _FileState(0)
+        self._state = _FileState()
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
         kind_numbers = self._kind_numbers.setdefault(batch.process, [])
-        kind_numbers += [
-            self.machines.kinds.number_of(kind) for kind in batch.new_kinds
-        ]
+        for kind in batch.new_kinds:
+            kind_numbers.append(self.machines.kinds.number_of(kind))
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
@@ -470,6 +471,7 @@ class _Loader:
             self._abandon_file(result.file, *result.problems)
             return
         if result.is_down:
+            state.has_machine_down = True
             self.down += result.problems
             return
         if result.is_object:
@@ -534,12 +536,12 @@ class _Loader:
             if problem is not None:
                 state.faults.insert(0, problem)
         self.problems += first_problems(end.file.name, state.faults)
-        self._state = _FileState(len(self.down))
+        self._state = _FileState()
 
     def _problem_if_empty(self, file: InputFile) -> Problem | None:
         """That a file holds no machine, not even a faulty one or one that is down."""
         state = self._state
-        if state.records or state.faults or len(self.down) > state.down_before:
+        if state.records or state.faults or state.has_machine_down:
             return None
         return _problem_of_file(file, Unreadable("holds no machine"))
 

@@ -278,9 +278,13 @@ class _MeasuredCard:
         profile = self._sample.label("GPU_I_PROFILE", 40) or part
         if profile:
             name = f"{name}-MIG-{profile}"
-        free = self.bytes_of.get("FREE")
-        driver = self._sample.series.get("DCGM_FI_DRIVER_VERSION")
-        return card_of(name, self._total(), free, driver, is_part=bool(profile))
+        return card_of(
+            name,
+            self._total(),
+            self.bytes_of.get("FREE"),
+            self._sample.series.get("DCGM_FI_DRIVER_VERSION"),
+            is_part=bool(profile),
+        )
 
     def _total(self) -> int | None:
         """The size of the card, which is also the sum of its parts."""

@@ -313,7 +313,8 @@ class Exemptions:
         self._concerned: set[int] = set()
         self._by_model: dict[str, list[Exemption]] = {}
         for exemption in self._exemptions:
-            self._by_model.setdefault(exemption.model, []).append(exemption)
+            of_model = self._by_model.setdefault(exemption.model, [])
+            of_model.append(exemption)
 
     def _is_expired(self, exemption: Exemption) -> bool:
         return self._today >= exemption.expires

@@ -227,18 +227,21 @@ def _changes_since(
     """The rows that changed; a machine of the baseline that was not read is a problem."""
     change = partial(change_of, baseline=baseline)
     groups = tuple(judging.groups_that_changed(change))
+    unchanged = sum(group.count for group in audit.groups)
     counts: Counter[str | None] = Counter()
     for group in groups:
         counts[group.row.change] += group.count
+        unchanged -= group.count
     since = Since(
         file=baseline.file,
         new=counts["new"],
         fixed=counts["fixed"],
         changed=counts["changed"],
-        unchanged=sum(group.count for group in audit.groups) - counts.total(),
+        unchanged=unchanged,
     )
     missing = _missing_machines(audit, baseline, fleet)
-    problems = (*audit.problems, *first_problems(baseline.file, missing))
+    missing_first = first_problems(baseline.file, missing)
+    problems = (*audit.problems, *missing_first)
     return audit.replace(groups=groups, since=since, problems=problems)
 
 

@@ -142,6 +142,14 @@ class _StatingClass(NamedTuple):
     source: str
 
 
+class _CountedFact(NamedTuple):
+    """A stated fact that counts for some machines."""
+
+    key: str
+    text: str
+    source: str
+
+
 class _FactOfClass(NamedTuple):
     """A fact that a class states: how it is written, its value and its source."""
 
@@ -155,27 +163,27 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     classes = _stating_classes(policy)
     if not classes:
         return machines, []
-    counts: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[_CountedFact] = Counter()
     completed = Machines()
     for machine in machines:
         changed = machine
-        for key, fact in _stated_for(machine, classes).items():
-            values = _missing_facts(changed, key, fact.value)
+        for key, stated in _stated_for(machine, classes).items():
+            values = _missing_facts(changed, key, stated.value)
             if values:
-                changed = changed.stated(values, fact.source)
-                counts[key, fact.text, fact.source] += 1
+                changed = changed.stated(values, stated.source)
+                counted = _CountedFact(key, stated.text, stated.source)
+                counts[counted] += 1
         completed.add(changed)
     notes = []
-    for (key, text, source), count in counts.items():
-        notes.append(f"{key} of {units.plural(count, 'machine')}: {text}, {source}")
+    for fact, count in counts.items():
+        number = units.plural(count, "machine")
+        notes.append(f"{fact.key} of {number}: {fact.text}, {fact.source}")
     return completed, notes
 
 
 def _stating_classes(policy: Policy) -> list[_StatingClass]:
     """The classes that state facts, in the policy's order."""
-    classes: list[_StatingClass] = []
-    if not any(machine_class.facts for machine_class in policy.classes):
-        return classes
+    classes = []
     document = policy.document()
     for index, machine_class in enumerate(policy.classes):
         if machine_class.facts:
