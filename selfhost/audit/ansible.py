@@ -67,8 +67,12 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     facts = {}
     for key, value in answer.items():
         facts[key.removeprefix("ansible_")] = value
-    names = [facts.get(key) for key in ("nodename", "fqdn", "hostname")]
-    name = machine_name(tree_name, *names)
+    name = machine_name(
+        tree_name,
+        facts.get("nodename"),
+        facts.get("fqdn"),
+        facts.get("hostname"),
+    )
     own_record = value_at(facts, "local", "selfhost")
     if isinstance(own_record, Mapping) and "schema" in own_record:
         return {**own_record, "name": name or own_record.get("name")}
@@ -117,7 +121,8 @@ def _put_processor(machine: MachineDraft, facts: Answer) -> None:
     if packages is not None and cores is not None:
         source = "ansible_processor_count times ansible_processor_cores"
         machine.put("cpu_cores_physical", packages * cores, source)
-    machine.put("cpu_model", _cpu_model(facts.get("processor")), "ansible_processor")
+    model = _cpu_model(facts.get("processor"))
+    machine.put("cpu_model", model, "ansible_processor")
 
 
 def _cpu_model(stated: object) -> str | None:

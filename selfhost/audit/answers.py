@@ -153,8 +153,8 @@ def _label_text(value: object) -> str | None:
     """The value of a label as one line; items of a list with commas between them."""
     if not isinstance(value, list | tuple):
         return plain(value)
-    texts = map(plain, value[:MAX_LABELS])
-    return plain(",".join(filter(None, texts)))
+    texts = filter(None, map(plain, value[:MAX_LABELS]))
+    return plain(",".join(texts))
 
 
 # --------------------------------------------------------------------------------- what lies below
@@ -206,15 +206,17 @@ def _number(value: object) -> int | float | None:
         return value
     if not isinstance(value, str):
         return None
-    match = expression("systems", "number").fullmatch(value.strip()[:_LONGEST_NUMBER])
+    text = value.strip()[:_LONGEST_NUMBER]
+    match = expression("systems", "number").fullmatch(text)
     if match is None:
         return None
     digits, unit = match.groups()
     if unit not in _QUANTITY:
         return None
+    factor = _QUANTITY[unit]
     if digits.lstrip("+-").isdecimal():
-        return int(digits) * _QUANTITY[unit]
-    return float(digits) * _QUANTITY[unit]
+        return int(digits) * factor
+    return float(digits) * factor
 
 
 def whole_number(

@@ -65,7 +65,8 @@ class _Reader:
             if row.get("problem") is None:
                 self._add(row)
         if not self.rows:
-            raise Unreadable("holds no row of an audit" if self.line else "is empty")
+            reason = "holds no row of an audit" if self.line else "is empty"
+            raise Unreadable(reason)
 
     def _add(self, row: Mapping[str, object]) -> None:
         """Keep what a line says. Raises `Unreadable`."""
@@ -119,6 +120,9 @@ def change_of(row: Row, baseline: Baseline) -> str | None:
         return "fixed" if was_bad else "changed"
     if not was_bad:
         return "new"
+    if row.result is not Result.FAIL:
+        return "changed"
+    if earlier.result is Result.FAIL and failed <= earlier.failed:
+        return "changed"
     # it fails now, or fails more checks
-    is_worse = earlier.result is not Result.FAIL or not failed <= earlier.failed
-    return "new" if row.result is Result.FAIL and is_worse else "changed"
+    return "new"

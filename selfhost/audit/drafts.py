@@ -317,7 +317,8 @@ def _known_card(name: str) -> _KnownCard:
     """What is known of a card by its name in a label, which has no spaces: `NVIDIA-H100-80GB-HBM3`,
     `NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`.
     """
-    text, mark, part = (plain(name, 120) or "a GPU").partition("-MIG-")
+    full_name = plain(name, 120) or "a GPU"
+    text, mark, part = full_name.partition("-MIG-")
     spelled = _spelled(text)
     if mark:
         spelled = f"{spelled} MIG {part}"

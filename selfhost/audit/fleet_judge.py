@@ -236,8 +236,10 @@ class FleetJudge:
         for place, machine in enumerate(machines):
             kind_number = machines.kept[place].kind_number
             askers = self._askers_on(place, machine)
-            key = _BatchKey(kind_number, policy.memory_basis(machine), askers)
-            self._batches.setdefault(key, []).append(place)
+            basis = policy.memory_basis(machine)
+            key = _BatchKey(kind_number, basis, askers)
+            batch = self._batches.setdefault(key, [])
+            batch.append(place)
 
     @property
     def is_cut_off(self) -> bool:
@@ -257,7 +259,8 @@ class FleetJudge:
                 askers.append(Asker(wanted.index, concerning))
                 continue
             row = unplaced_row(self._policy, wanted, machine)
-            fate = self._fate(_FateKey(wanted.index, row.reasons, ()))
+            key = _FateKey(wanted.index, row.reasons, ())
+            fate = self._fate(key)
             fate.row = fate.row or row
             fate.places.append(place)
         return tuple(askers)
@@ -327,7 +330,8 @@ class FleetJudge:
             for asker in question.askers:
                 exceptions = self._exceptions.of_checks(asker.exceptions, checks)
                 key = _FateKey(asker.entry, alike.key, exceptions)
-                self._fate(key).add(alike)
+                fate = self._fate(key)
+                fate.add(alike)
 
     def _tasks(self) -> Iterator[Task]:
         """The work of all batches, in tasks of about the same size."""
@@ -358,7 +362,8 @@ class FleetJudge:
         for asker in askers:
             if asker.entry not in self.refused:
                 first = self._first[asker.entry]
-                by_first.setdefault(first, []).append(asker)
+                same = by_first.setdefault(first, [])
+                same.append(asker)
         questions = []
         for first, same in by_first.items():
             wanted = self._policy.models[first]
@@ -380,7 +385,8 @@ class FleetJudge:
                 name = self._machines.kept[place].name
                 change = change_of(hardest.replace(machine=name))
                 if change is not None:
-                    changed.setdefault(change, []).append(place)
+                    changed_alike = changed.setdefault(change, [])
+                    changed_alike.append(place)
             for change, places in changed.items():
                 row = hardest
                 if fate.row is None and fate.hardest not in places:

@@ -117,7 +117,8 @@ class Kind(NamedTuple):
         parts: dict[Numbers, Places] = {}
         for place, numbers_there in numbers.items():
             free_bytes = self._free_memory_of_cards(numbers_there)
-            parts.setdefault(free_bytes, []).append(place)
+            part = parts.setdefault(free_bytes, [])
+            part.append(place)
         return [parts[free_bytes] for free_bytes in sorted(parts)]
 
     def _free_memory_of_cards(self, numbers: Numbers) -> Numbers:

@@ -636,10 +636,11 @@ class _TogetherReader:
             return Wanted(index=0, name=name, label=name, asked=self._needs)
         if len(entries) > 1:
             labels = [f'"{entry.label}"' for entry in entries[:3]]
-            remedy = f"write which: {' or '.join(labels)}"
+            either = " or ".join(labels)
             message = f'"{name}" is the name of several [[model]] entries'
             place = table.values["models"].index(name)
-            table.document.add((*table.path, "models", place), message, remedy)
+            path = (*table.path, "models", place)
+            table.document.add(path, message, f"write which: {either}")
         return entries[0]
 
 
@@ -683,7 +684,8 @@ def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, .
     names = dict.fromkeys([wanted.name for wanted in models])
     exemptions = []
     for index, table in enumerate(root.get("exception", TABLES)):
-        exemption = Exemption(index=index, **table.fields(Exemption))
+        stated = table.fields(Exemption)
+        exemption = Exemption(index=index, **stated)
         table.close()
         exemptions.append(exemption)
         model = exemption.model

@@ -60,8 +60,9 @@ class PolicyJudge:
         names = []
         questions = []
         for member in members:
+            judged = self._judged(member, basis, machine)
             names.append(member.name)
-            questions.append(self._judged(member, basis, machine).question)
+            questions.append(judged.question)
         are_offered = partial(self._are_offered, questions)
         return verdict_together(names, questions, machine, are_offered)
 
