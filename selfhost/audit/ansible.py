@@ -129,8 +129,8 @@ def _cpu_model(stated: object) -> str | None:
     """The model of the last thread: number, maker and model of each are stated one after the other,
     on some systems the model alone.
     """
-    values = stated[::-1] if isinstance(stated, list) else [stated]
-    for value in values:
+    values = stated if isinstance(stated, list) else [stated]
+    for value in reversed(values):
         word = plain(value)
         if word is not None and not word.isdecimal():
             return word

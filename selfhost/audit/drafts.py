@@ -157,7 +157,8 @@ class MachineDraft:
             "writable": None,
         }
         disks = [{"purpose": purpose, **place} for purpose in PURPOSES]
-        self.put("disks", disks, fill(source, {"mount": _mount_of(volume)}))
+        mount = _mount_of(volume)
+        self.put("disks", disks, fill(source, {"mount": mount}))
         reason = "the system does not say which account would store the model"
         for purpose in PURPOSES:
             self.lacks(f"disks.{purpose}.writable", reason)

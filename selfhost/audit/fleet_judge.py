@@ -109,7 +109,8 @@ class Task(Record):
 
     def _decide(self, wanted: Wanted, judge: Judge, numbers: Numbers) -> Decision:
         """What decides on a machine of the kind with these numbers."""
-        verdict = judge(wanted, self.basis, self.kind.machine(numbers))
+        machine = self.kind.machine(numbers)
+        verdict = judge(wanted, self.basis, machine)
         findings = []
         lacks = 0.0
         for finding in verdict.findings:
@@ -405,7 +406,8 @@ class FleetJudge:
         names = []
         for place in places:
             names.append(self._machines.kept[place].name)
-        return Group(row=row, numbers=array("l", places), names=tuple(names))
+        numbers = array("l", places)
+        return Group(row=row, numbers=numbers, names=tuple(names))
 
     def _hardest_row(self, fate: _Fate) -> Row:
         """The row of the machine that lacks most."""

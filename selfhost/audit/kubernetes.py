@@ -115,7 +115,8 @@ def _nodes(items: list[object]) -> list[Entry]:
             table = table_of("kubernetes")
             reason = f"does not describe a machine of {table.title}"
             remedy = f"run `{table.command}` again, or remove the entry"
-            entries.append(Entry(place=place, fault=Unreadable(reason, remedy)))
+            fault = Unreadable(reason, remedy)
+            entries.append(Entry(place=place, fault=fault))
     return entries
 
 
@@ -344,7 +345,8 @@ class _Devices:
             name = f"NVIDIA-GPU-MIG-{part.removeprefix('mig-')}"
             card = self._card(part, name, is_part=True)
             number = number_of_cards(self._stated.get(f"{part}.count"))
-            found.append(_LabelledCards(card, number, self._offered(number, part)))
+            offered = self._offered(number, part)
+            found.append(_LabelledCards(card, number, offered))
         return found
 
     def _number_of_undivided(self, *, beside_parts: bool) -> int:

@@ -225,7 +225,8 @@ def _stream_of(path: str, content: bytes | None) -> IO[bytes]:
 
 
 def _problem_of_file(file: InputFile, error: Unreadable) -> Problem:
-    return error.problem(file.name, _REMEDIES.get(file.name, RECORD_IT))
+    remedy = _REMEDIES.get(file.name, RECORD_IT)
+    return error.problem(file.name, remedy)
 
 
 def _may_hold_records(path: str) -> bool:
@@ -487,7 +488,8 @@ class _Loader:
         if earlier is not None:
             state.faults.append(_same_name(machine.name, result, earlier))
             return
-        self._keep(machine, _Origin(result.file.name, result.line))
+        origin = _Origin(result.file.name, result.line)
+        self._keep(machine, origin)
 
     def _keep(self, machine: MachineOfKind, origin: _Origin) -> None:
         """Keep a machine whose name is new. Raises `Unreadable` where there are too many."""

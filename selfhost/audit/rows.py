@@ -216,13 +216,18 @@ def row_of(
     failed = []
     undecided = []
     excepted = []
+    reasons_of_failed = []
+    reasons_of_undecided = []
     for finding in _deciding(verdict):
-        if finding.check in covers:
-            excepted.append((finding.check, covers[finding.check]))
+        check = finding.check
+        if check in covers:
+            excepted.append((check, covers[check]))
         elif finding.outcome is Outcome.FAIL:
-            failed.append(finding)
+            failed.append(check)
+            reasons_of_failed.append(_reason(finding))
         else:
-            undecided.append(finding)
+            undecided.append(check)
+            reasons_of_undecided.append(_reason(finding))
     result = Result.PASS
     if failed:
         result = Result.FAIL
@@ -236,10 +241,10 @@ def row_of(
         verdict=verdict,
         result=result,
         exit_code=_exit_code_of(policy, wanted, result),
-        failed=tuple([finding.check for finding in failed]),
-        undecided=tuple([finding.check for finding in undecided]),
+        failed=tuple(failed),
+        undecided=tuple(undecided),
         excepted=tuple(excepted),
-        reasons=tuple([_reason(finding) for finding in (*failed, *undecided)]),
+        reasons=(*reasons_of_failed, *reasons_of_undecided),
     )
 
 

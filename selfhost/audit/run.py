@@ -69,7 +69,8 @@ def run_audit(
         problems.insert(0, _too_many_refused(policy))
     if not machines and not problems:
         message = "there is no machine to judge"
-        problems.append(Problem(file=policy.file, message=message, remedy=RECORD_IT))
+        problem = Problem(file=policy.file, message=message, remedy=RECORD_IT)
+        problems.append(problem)
     problems += entry_problems(policy, judging.refused, unplaced.faulty, len(machines))
     audit = Audit(
         policy=policy,

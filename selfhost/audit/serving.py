@@ -220,7 +220,9 @@ def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
             "memory_bandwidth_how": None,
             "memory_bandwidth_bound": None,
         }
-    return {fact: filled_disks(machine.disks, value) if key == "disk" else value}
+    if key == "disk":
+        value = filled_disks(machine.disks, value)
+    return {fact: value}
 
 
 def _missing_sets(
