@@ -30,6 +30,7 @@ from .answers import (
     value_in_unit,
     whole_number,
 )
+from .record_text import Entry
 
 # behind the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
@@ -352,3 +353,11 @@ def _spelled(text: str) -> str:
 
 class OutOfService(Unreadable):
     """A machine that its system calls down: a policy may leave it out."""
+
+
+def broken(system: str, place: str) -> Entry:
+    """The fault of an item that describes no machine: none goes missing without a word."""
+    table = table_of(system)
+    reason = f"does not describe a machine of {table.title}"
+    remedy = f"run `{table.command}` again, or remove the entry"
+    return Entry(fault=Unreadable(reason, remedy), place=place)

@@ -13,7 +13,6 @@ from itertools import repeat
 from typing import NamedTuple
 
 from ..core import units
-from ..core.files import Unreadable
 from ..machine.cards import MOST_CARDS
 from ..machine.instruction_sets import with_implied
 from ..machine.record import MAX_MEMORY_BYTES
@@ -33,6 +32,7 @@ from .drafts import (
     Card,
     MachineDraft,
     OutOfService,
+    broken,
     card_of,
     number_of_cards,
 )
@@ -111,12 +111,7 @@ def _nodes(items: list[object]) -> list[Entry]:
             entry = _Node(item, with_slices).entry()
             entries.append(entry._replace(place=place))
         elif not isinstance(value_at(item, "kind"), str):
-            # none goes missing without a word
-            table = table_of("kubernetes")
-            reason = f"does not describe a machine of {table.title}"
-            remedy = f"run `{table.command}` again, or remove the entry"
-            fault = Unreadable(reason, remedy)
-            entries.append(Entry(place=place, fault=fault))
+            entries.append(broken("kubernetes", place))
     return entries
 
 

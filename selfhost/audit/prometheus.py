@@ -8,7 +8,7 @@ by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from .answers import (
     value_at,
     whole_number,
 )
-from .drafts import SOME_HOME, Card, MachineDraft, Volume, card_of
+from .drafts import SOME_HOME, Card, MachineDraft, Volume, broken, card_of
 from .record_text import Entry
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
@@ -76,27 +76,30 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     rows = value_at(document, "data", "result")
     if not isinstance(rows, list):
         return []
-    machines = _machines(_samples_by_instance(rows))
-    return [Entry(machine.record()) for machine in machines]
-
-
-def _samples_by_instance(rows: Iterable[object]) -> dict[str, Samples]:
-    """The samples of metrics; what a query computes has no name, and is no fact."""
+    entries = []
     instances: dict[str, Samples] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
         series = value_at(row, "metric")
-        stated = value_at(row, "value")
-        if not isinstance(series, Mapping) or not isinstance(stated, list):
-            continue
-        instance = plain(series.get("instance"), MAX_NAME)
-        metric = str(series.get("__name__"))
-        is_metric = _METRIC.fullmatch(metric) is not None
-        if instance is not None and is_metric and len(stated) == 2:
-            second, value = stated
-            sample = Sample(series, second, value)
-            samples = instances.setdefault(instance, {})
-            samples.setdefault(metric, []).append(sample)
-    return instances
+        if isinstance(series, Mapping):
+            _add_sample(instances, series, value_at(row, "value"))
+        else:
+            entries.append(broken("prometheus", f"data.result[{number}]"))
+    for machine in _machines(instances):
+        entries.append(Entry(machine.record()))
+    return entries
+
+
+def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -> None:
+    """Add a sample of a metric to those of its instance."""
+    instance = plain(series.get("instance"), MAX_NAME)
+    # what a query computes has no name, and is no fact
+    metric = str(series.get("__name__"))
+    if instance is None or not _METRIC.fullmatch(metric):
+        return
+    if isinstance(stated, list) and len(stated) == 2:
+        second, value = stated
+        samples = instances.setdefault(instance, {})
+        samples.setdefault(metric, []).append(Sample(series, second, value))
 
 
 def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:

@@ -166,26 +166,44 @@ def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
 
 
 class _Parts:
-    """Pieces of one text. Raises `Unreadable` where they are more than `most` characters."""
+    """Pieces of one text. Raises `Unreadable` where they are more than `most` characters, or would
+    take more memory than a text may.
+    """
 
-    def __init__(self, most: int = MAX_TEXT_BYTES) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
         self._pieces: list[str] = []
         self._characters = 0
+        # one character outside of ASCII makes Python keep the whole text in 2 or 4 bytes each
+        self._bytes_per_character = 1
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)
         self._characters += len(piece)
         if self._characters > self._most:
             raise too_large(self._most, _ONE_A_LINE)
+        if not piece.isascii():
+            width = _width_bytes(piece)
+            self._bytes_per_character = max(self._bytes_per_character, width)
+        if self._characters * self._bytes_per_character > MAX_TEXT_BYTES:
+            reason = f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text"
+            raise Unreadable(reason, _ONE_A_LINE, kind=LARGE)
 
     def text(self) -> str:
         return "".join(self._pieces)
 
 
+def _width_bytes(text: str) -> int:
+    """The bytes that Python keeps of each character of a text, by the highest one."""
+    highest = max(text, default="")
+    if highest <= "\xff":
+        return 1
+    return 2 if highest <= "\uffff" else 4
+
+
 def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:
     """A text and the pieces behind it up to the end of its first line that is not blank."""
-    parts = _Parts()
+    parts = _Parts(MAX_TEXT_BYTES)
     parts.add(text)
     # the end of that line is looked for behind its first character
     begin = len(text) - len(text.lstrip(_BLANKS))
@@ -210,7 +228,7 @@ def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> st
 def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
     """Each line that is not blank with its number; `number` is that of the first."""
     # what was read of a line that has not ended yet
-    begun = _Parts()
+    begun = _Parts(MAX_TEXT_BYTES)
     for piece in pieces:
         begun.add(piece)
         if "\n" not in piece:
@@ -223,7 +241,7 @@ def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str
             number += text.count("\n", position, line_start)
             end = text.find("\n", filled)
             if end < 0:
-                begun = _Parts()
+                begun = _Parts(MAX_TEXT_BYTES)
                 begun.add(text[line_start:])
                 break
             yield number, text[line_start:end]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from selfhost.audit import machines, record_text
 from selfhost.audit.record_text import split_records
 from selfhost.core import files
-from selfhost.core.files import Unreadable
+from selfhost.core.files import MAX_TEXT_BYTES, Unreadable
 
 LINES = st.lists(
     st.sampled_from(
@@ -106,6 +106,40 @@ def test_a_fault_has_its_line_behind_blank_ones() -> None:
     with pytest.raises(Unreadable) as caught:
         read(b"\n" * 2_000_000 + b'{\n"a": oops\n}')
     assert caught.value.line == 2_000_002
+
+
+@pytest.mark.parametrize(
+    ("piece", "count"),
+    [
+        pytest.param("é" * (1 << 20), 100, id="one byte each"),
+        pytest.param("x" * (1 << 20), 100, id="ascii"),
+    ],
+)
+def test_a_text_of_narrow_characters_is_kept(piece: str, count: int) -> None:
+    parts = record_text._Parts(MAX_TEXT_BYTES)
+    for _ in range(count):
+        parts.add(piece)
+    assert len(parts.text()) == count << 20
+
+
+@pytest.mark.parametrize(
+    ("wide", "most_characters"),
+    [
+        # Python keeps a text in as many bytes a character as its widest one needs
+        pytest.param("東", 64 << 20, id="two bytes each"),
+        pytest.param("😀", 32 << 20, id="four bytes each"),
+    ],
+)
+def test_one_wide_character_makes_a_long_text_too_large(
+    wide: str, most_characters: int
+) -> None:
+    piece = "x" * (1 << 20)
+    parts = record_text._Parts(MAX_TEXT_BYTES)
+    parts.add(wide)
+    for _ in range((most_characters >> 20) - 1):
+        parts.add(piece)
+    with pytest.raises(Unreadable, match="takes more than 128 MiB as text"):
+        parts.add(piece)
 
 
 def test_more_machines_than_fit_into_memory_are_refused(
