@@ -189,29 +189,29 @@ def node() -> Machine:
 
 def disks_of(free: int | None) -> tuple[Disk, ...]:
     """So many bytes for whatever a runtime stores."""
-    disks: list[Disk] = []
-    for purpose in PURPOSES:
-        disk = Disk(
-            purpose=purpose,
-            path="its disk",
-            free_bytes=free,
-            total_bytes=free,
-            writable=True,
-        )
-        disks.append(disk)
-    return tuple(disks)
+    disk = Disk(
+        purpose="",
+        path="its disk",
+        free_bytes=free,
+        total_bytes=free,
+        writable=True,
+    )
+    return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
 
 
 def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
     """The least accelerator of that size on which the runtime has kernels of the quantization."""
     runtime = question.runtime
-    vendors = [rule.vendors[0] for rule in question.kernel_rules if rule.vendors]
+    vendor = ""
     capability = None
     if runtime is not None:
-        vendors.append(_service(runtime).vendor)
+        vendor = _service(runtime).vendor
         capability = runtime.capability_under(question.kernel_rules)
+    for rule in reversed(question.kernel_rules):
+        if rule.vendors:
+            vendor = rule.vendors[0]
     return Accelerator(
-        vendor=next(filter(None, vendors), "unknown"),
+        vendor=vendor or "unknown",
         name=name,
         memory_total_bytes=memory_bytes,
         unified=False,
@@ -230,41 +230,30 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     what was not stated bounds nothing.
     """
     memory = stated.memory_total_bytes
-    if memory is not None:
-        _expect_room_in_memory(size, memory)
-    if stated.disks:
-        free = [disk.free_bytes or 0 for disk in stated.disks]
-        _expect_room_on_disk(size, max(free))
+    if memory is not None and memory < size.request_bytes:
+        raise _too_small("node-memory", size, memory, size.request_bytes)
+    stored = bytes_to_store(size.needs, None)
+    if stated.disks and stored is not None:
+        free = max(disk.free_bytes or 0 for disk in stated.disks)
+        if free < stored.low:
+            raise _too_small("node-disk", size, free, stored.low)
     if memory is None or size.limit_bytes <= memory:
         return size
     figures = {"limit": size.limit_bytes, "given": memory}
     note = sentences("sizes", "note", {"killed": True}, **figures)
-    return size.replace(notes=(*size.notes, *note))
+    return size.replace(notes=size.notes + note)
 
 
-def _expect_room_in_memory(size: ContainerSize, given: int) -> None:
-    """Raises `SelfhostError` where so many bytes do not hold the request."""
-    takes = size.request_bytes
-    if takes > given:
-        name = size.model.name
-        several = size.workload.parallel > 1
-        raise refusal(
-            "sizes",
-            "node-memory",
-            model=name,
-            given=given,
-            takes=takes,
-            several=several,
-        )
-
-
-def _expect_room_on_disk(size: ContainerSize, given: int) -> None:
-    """Raises `SelfhostError` where so many bytes surely do not hold the files."""
-    stored = bytes_to_store(size.needs, None)
-    takes = 0 if stored is None else stored.low
-    if takes > given:
-        name = size.model.name
-        raise refusal("sizes", "node-disk", model=name, given=given, takes=takes)
+def _too_small(key: str, size: ContainerSize, given: int, takes: int) -> SelfhostError:
+    """The error that the node gives fewer bytes than the container takes."""
+    return refusal(
+        "sizes",
+        key,
+        model=size.model.name,
+        given=given,
+        takes=takes,
+        several=size.workload.parallel > 1,
+    )
 
 
 def size_with(
@@ -299,19 +288,19 @@ def size_with(
     notes: Sentences = ()
     chosen = _chosen_workload(catalogue, meant, question, machine, vast)
     if chosen is not None:
-        if not _states_memory(machine) and chosen.quantization != workload.quantization:
+        type_name = chosen.quantization
+        if type_name != workload.quantization and not _states_memory(machine):
             notes = (_SMALLEST,)
-        changed = workload.replace(
-            runtime=chosen.runtime, quantization=chosen.quantization
-        )
+        changed = workload.replace(runtime=chosen.runtime, quantization=type_name)
         meant = meant.replace(workload=changed)
         question = meant.question(catalogue, vast)
     card = None if vast.accelerators else _card_wanted(question)
     if card is not None:
         vast = vast.replace(accelerators=(card,))
     verdict = check_with(catalogue, meant, workload, vast)
-    size = _size_of(_sizable(verdict), prompt_cache_bytes)
-    return size.replace(notes=(*size.notes, *notes))
+    sizable = _sizable(verdict)
+    size = _size_of(sizable, prompt_cache_bytes)
+    return size.replace(notes=size.notes + notes)
 
 
 def _card_wanted(question: Question) -> Accelerator | None:
@@ -381,7 +370,8 @@ class _Sizable(Record):
 
     def bound(self, key: str, **values: object) -> str:
         """The option that bounds a growth, with these values; "" where the service has none."""
-        return fill_partly(self.service.bounds.get(key, ""), values)
+        template = self.service.bounds.get(key, "")
+        return fill_partly(template, values)
 
     @property
     def state_bytes(self) -> int:
@@ -419,20 +409,27 @@ def _sizable(verdict: Verdict) -> _Sizable:
     """
     if verdict.model.closed:
         raise _refused(verdict, "closed")
+    needs = verdict.needs
     memory = verdict.memory
-    if memory is None:
-        _raise_for_unknown_memory(verdict)
+    if needs is not None and memory is None:
+        for unread in needs.unknown:
+            if unread.fact.startswith("memory"):
+                raise _refused(verdict, "unknown", unread.reason, unread.remedy)
     for finding in verdict.findings:
         if _keeps_out_of_container(finding):
             raise _refused(verdict, "fails", finding.reason, finding.remedy)
-    needs = verdict.needs
     if needs is None or memory is None:
         raise _refused(verdict, "unknown", "its spec states no needs", "")
     runtime = verdict.question.runtime
     if runtime is None or _is_stated_whole(memory):
-        model = verdict.model.name
-        bounds = {"low": memory.low_bytes, "high": memory.high_bytes}
-        raise refusal("sizes", "whole", model=model, asked=verdict.asked, **bounds)
+        raise refusal(
+            "sizes",
+            "whole",
+            model=verdict.model.name,
+            asked=verdict.asked,
+            low=memory.low_bytes,
+            high=memory.high_bytes,
+        )
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
 
 
@@ -445,14 +442,6 @@ def _keeps_out_of_container(finding: Finding) -> bool:
 
 def _is_stated_whole(memory: MemoryNeed) -> bool:
     return all(term.how is How.STATED for term in memory.terms)
-
-
-def _raise_for_unknown_memory(verdict: Verdict) -> None:
-    """Raises `SelfhostError` with the reason why the memory is not known, where one is told."""
-    needs = verdict.needs
-    for unread in () if needs is None else needs.unknown:
-        if unread.fact.startswith("memory"):
-            raise _refused(verdict, "unknown", unread.reason, unread.remedy)
 
 
 def _refused(
@@ -571,18 +560,18 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
     own example leaves above the program; nothing where all are exact.
     """
     terms = [term for term in sizable.host_terms if not sizable.is_mapped(term)]
-    spread = sum(term.high_bytes - term.bytes for term in terms)
+    spread = sum(map(_spread, terms))
     if not spread:
         return
-    widest = max(terms, key=_by_spread)
+    widest = max(terms, key=_spread)
     overhead = sizable.runtime.memory.overhead_high_bytes
     spread += max(0, sizable.service.host_limit_bytes - overhead)
     name = widest.name.replace("_", " ")
     yield _growth("uncertainty", spread, name=name, how=widest.how)
 
 
-def _by_spread(term: Term) -> tuple[int, str, str]:
-    return term.high_bytes - term.bytes, term.name, term.how
+def _spread(term: Term) -> int:
+    return term.high_bytes - term.bytes
 
 
 def _conversations(
@@ -664,8 +653,10 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
             # options without a model would serve another one
             return _Start(environment=environment)
         arguments += words
-    bounds = [growth.bound for growth in growths if growth.bound is not None]
-    for option in (*_options(sizable), *bounds):
+    options = _options(sizable)
+    for growth in growths:
+        options.append(growth.bound or "")
+    for option in options:
         if "=" in option:
             for variable in option.split():
                 name, _, value = variable.partition("=")
@@ -674,17 +665,17 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
             arguments += option.split()
     fetch = None
     if words and service.fetch:
-        fetch = fill_partly(service.fetch, {"name": shell_word(words[0])})
+        name = shell_word(words[0])
+        fetch = fill_partly(service.fetch, {"name": name})
     return _Start(arguments=tuple(arguments), environment=environment, fetch=fetch)
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:
     """Whether the text is an option with its value, and the arguments do not have that option."""
-    if not option.startswith("--"):
+    name, _, value = option.partition(" ")
+    if not name.startswith("--") or value == "N":
         return False
-    if option.endswith(" N"):
-        return False
-    return option.partition(" ")[0] not in arguments
+    return name not in arguments
 
 
 def _values(workload: Workload) -> dict[str, str | None]:
@@ -704,7 +695,10 @@ def _options(sizable: _Sizable) -> list[str]:
     """The settings of a server that is told by its environment, and the bounds of its service."""
     values = _values(sizable.workload)
     settings = sizable.runtime.command_lines.settings
-    options = [fill_partly(settings.get(key, ""), values) for key in values]
+    options: list[str] = []
+    for key in values:
+        option = fill_partly(settings.get(key, ""), values)
+        options.append(option)
     if sizable.workload.parallel > 1:
         options.append(sizable.bound("users", **values))
     options.append(sizable.bound("share", **values))
@@ -713,21 +707,21 @@ def _options(sizable: _Sizable) -> list[str]:
 
 def _words(sizable: _Sizable) -> list[str]:
     """The arguments of the program by which it loads the model."""
-    program = sizable.service.program
+    program = f" {sizable.service.program} "
     for line in sizable.verdict.commands:
-        _, found, rest = f" {line} ".partition(f" {program} ")
+        _, found, rest = f" {line} ".partition(program)
         if found:
             return _with_own_files(shell_words(rest), sizable.runtime)
     # no command loads it: one that loads a file of the user's
     workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
-    context_tokens = workload.context_tokens or 0
-    total_tokens = context_tokens * workload.parallel
+    total_tokens = workload.parallel * (workload.context_tokens or 0)
     values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)
-    command = fill_partly(sizable.runtime.command_lines.by_use.get("file", ""), values)
-    return command.split()[len(program.split()) :]
+    template = sizable.runtime.command_lines.by_use.get("file", "")
+    words = fill_partly(template, values).split()
+    return words[len(program.split()) :]
 
 
 def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
@@ -735,12 +729,15 @@ def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
     it is there.
     """
     named = runtime.command_lines.by_use.get("named", "")
-    option = named.partition(" {file_name}")[0].rpartition(" ")[2]
+    before_file, _, _ = named.partition(" {file_name}")
+    option = before_file.split(" ")[-1]
     placed: list[str] = []
     previous = ""
     for word in words:
-        is_file = word.lower().endswith(".gguf") and previous != option
-        name = word.rpartition("/")[2]
-        placed.append(f"{MODELS_FOLDER}/{name}" if is_file else word)
+        if word.lower().endswith(".gguf") and previous != option:
+            _, _, name = word.rpartition("/")
+            placed.append(f"{MODELS_FOLDER}/{name}")
+        else:
+            placed.append(word)
         previous = word
     return placed
