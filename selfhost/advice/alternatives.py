@@ -8,7 +8,7 @@ which accelerators hold all, where they hold only a part of what was judged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import phrase
+from ..judge.checks import Finding, phrase
 from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
@@ -169,20 +169,26 @@ class Search(Record):
 
     def _if_local(self, workload: Workload, why: str) -> Iterator[Way]:
         """The same model under that workload, where it runs here."""
-        judged = self.proposals.fit(self.judged.question.spec, workload)
+        judged = self._fitted(workload)
         if judged is not None:
             yield Way(judged=judged, why=why)
+
+    def _fitted(self, workload: Workload) -> Judged | None:
+        """The same model judged under that workload; None where it does not run here."""
+        return self.proposals.fit(self.judged.question.spec, workload)
 
     def _loaded_by_tag(self) -> Iterator[Way]:
         """The other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
         if id is None or id not in self.catalogue:
             return
+        stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):
-            judged = self.proposals.fit(spec, self.judged.question.stated)
-            if judged is not None:
-                why = f"the file that Ollama loads as {self.asked}"
-                yield Way(judged=self.proposals.as_checked(judged), why=why)
+            judged = self.proposals.fit(spec, stated)
+            if judged is None:
+                continue
+            why = f"the file that Ollama loads as {self.asked}"
+            yield Way(judged=self.proposals.as_checked(judged), why=why)
 
     def _trained_with_qlora(self) -> Iterator[Way]:
         """With the method that takes least memory, where another one was asked for or is usual."""
@@ -215,7 +221,7 @@ class Search(Record):
             workload = question.stated.replace(
                 runtime=question.workload.runtime, quantization=name
             )
-            judged = self.proposals.fit(spec, workload)
+            judged = self._fitted(workload)
             if judged is None:
                 continue
             way = Way(judged=judged, why=f"same model, smaller: {quality.text}")
@@ -230,23 +236,27 @@ class Search(Record):
         question = self.judged.question
         spec = question.spec
         workload = question.workload
+        format = workload.format
         published: list[str] = []
         made: list[str] = []
         for name in self._types_below(runtime):
-            other = workload.replace(quantization=name)
-            is_to_load = need.loads_sixteen_bits(spec, runtime, workload.format, name)
-            if is_to_load or spec.repository_of(workload.format, name) is not None:
+            is_to_load = need.loads_sixteen_bits(spec, runtime, format, name)
+            if is_to_load or spec.repository_of(format, name) is not None:
                 published.append(name)
-            elif question.local_files or can_be_made(spec, runtime, other):
+                continue
+            other = workload.replace(quantization=name)
+            if question.local_files or can_be_made(spec, runtime, other):
                 made.append(name)
         return published + made
 
-    def _types_below(self, runtime: RuntimeSpec) -> tuple[str, ...]:
+    def _types_below(self, runtime: RuntimeSpec) -> Sequence[str]:
         """The program's types that lose more than the judged one, best first."""
-        order = tuple(need.quantizations_of(self.judged.question.spec, runtime))
-        if self.judged.quantization not in order:
+        judged = self.judged
+        order = need.quantizations_of(judged.question.spec, runtime)
+        if judged.quantization not in order:
             return ()
-        return order[order.index(self.judged.quantization) + 1 :]
+        place = order.index(judged.quantization)
+        return order[place + 1 :]
 
     def _with_plain_cache(self) -> Iterator[Way]:
         """Without the type of KV cache that was asked for."""
@@ -259,15 +269,17 @@ class Search(Record):
     def _in_other_programs(self) -> Iterator[Way]:
         """With the usual program where another was asked for, else with the others of its kind."""
         question = self.judged.question
-        names: list[str | None] = [None]
+        spec = question.spec
+        names: Iterable[str | None] = [None]
         if question.stated.runtime is None:
-            usual = RUNTIMES_BY_MODALITY[question.spec.modality]
-            names = [name for name in usual if name != question.workload.runtime]
+            names = RUNTIMES_BY_MODALITY[spec.modality]
         for name in names:
+            if name == question.workload.runtime:
+                continue
             workload = question.stated.replace(
                 runtime=name, format=None, quantization=None
             )
-            judged = self.proposals.fit(question.spec, workload)
+            judged = self._fitted(workload)
             if judged is None:
                 continue
             judged = self.proposals.as_checked(judged)
@@ -309,7 +321,7 @@ class Search(Record):
                 workload = question.stated.replace(
                     runtime=runtime.id, quantization=name
                 )
-                judged = self.proposals.fit(question.spec, workload)
+                judged = self._fitted(workload)
                 if judged is not None and judged.placement == "accelerator":
                     return judged
         return None
@@ -367,17 +379,18 @@ class Search(Record):
     def with_remedy(self, smaller: Judged) -> Judged:
         """What was judged, with the type of which accelerators hold all named in their finding."""
         quantization = smaller.quantization or ""
-        pace: str | None = None
-        if smaller.users_pace is not None:
-            pace = units.speed(smaller.users_pace.likely)
+        users_pace = smaller.users_pace
+        pace = None if users_pace is None else units.speed(users_pace.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
             loss = quality_of(quantization, smaller.question.spec).text
-        remedy = phrase("whole", type=smaller.quantization, pace=pace, loss=loss)
-        findings = list(self.judged.findings)
-        for index, finding in enumerate(findings):
+        remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
+        findings: list[Finding] = []
+        for finding in self.judged.findings:
             if finding.check == "accelerator":
-                findings[index] = finding.in_words(finding.reason, remedy)
+                findings.append(finding.in_words(finding.reason, remedy))
+            else:
+                findings.append(finding)
         return self.judged.replace(findings=tuple(findings))
 
 

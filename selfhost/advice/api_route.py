@@ -246,19 +246,20 @@ def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[Sta
     """The models that are no successors, in the order that `stand_ins` tells."""
     order = _Order(spec=spec, purpose=purpose)
     sold = _sold_by_size(catalogue, spec.modality)
-    if spec.closed:
-        for outline in order.sorted(_line_of(spec, catalogue)):
-            yield StandIn(outline, _SAME_LINE)
-        for outline in _named_by(spec, catalogue):
-            yield StandIn(outline, _NAMED)
-        for outline in order.sorted(reversed(sold)):
-            yield StandIn(outline, _LARGEST)
+    if not spec.closed:
+        size = spec.parameters.total or inf
+        as_large = [outline for outline in sold if _size(outline) >= size]
+        for outline in order.sorted(as_large):
+            is_of_family = outline.family == spec.family
+            yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
         return
-    size = spec.parameters.total or inf
-    as_large = [outline for outline in sold if _size(outline) >= size]
-    for outline in order.sorted(as_large):
-        is_of_family = outline.family == spec.family
-        yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
+    line = _line_of(spec, catalogue)
+    for outline in order.sorted(line):
+        yield StandIn(outline, _SAME_LINE)
+    for outline in _named_by(spec, catalogue):
+        yield StandIn(outline, _NAMED)
+    for outline in order.sorted(reversed(sold)):
+        yield StandIn(outline, _LARGEST)
 
 
 class _Order(Record):
@@ -313,7 +314,7 @@ def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
 
 # each model of a list that does not run asks for them
 @lru_cache(maxsize=16)
-def _sold_by_size(catalogue: Catalogue, modality: str) -> tuple[Outline, ...]:
+def _sold_by_size(catalogue: Catalogue, modality: str) -> Sequence[Outline]:
     """The open models of a modality that a provider has in its list, the smallest first. Most
     models are in no list.
     """
@@ -322,7 +323,8 @@ def _sold_by_size(catalogue: Catalogue, modality: str) -> tuple[Outline, ...]:
     for outline in _of_modality(catalogue, modality):
         if not outline.closed and outline.id in listed:
             sold.append(outline)
-    return tuple(sorted(sold, key=_size))
+    sold.sort(key=_size)
+    return sold
 
 
 def _size(outline: Outline) -> int:

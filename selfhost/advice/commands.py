@@ -72,11 +72,12 @@ def _file_to_name(question: Question) -> str | None:
 
 def _other_line(launch: Launch) -> Lines:
     """The line of the program that is shown with this one; () for none, or for several lines."""
-    if not launch.lines.shown_with:
+    id = launch.lines.shown_with
+    if not id:
         return ()
-    other = launch.catalogue.runtime(launch.lines.shown_with)
-    by_tag = lines_by_tag(launch.replace(runtime=other), with_server=True)
-    return by_tag if len(by_tag) == 1 else ()
+    other = launch.replace(runtime=launch.catalogue.runtime(id))
+    lines = lines_by_tag(other, with_server=True)
+    return lines if len(lines) == 1 else ()
 
 
 def server_lines(launch: Launch) -> Lines:
@@ -356,11 +357,12 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
 
 def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes none."""
+    machine = launch.machine
     template = launch.template("file")
-    paths = {"file": _shell_path(path, launch.machine)}
+    paths = {"file": _shell_path(path, machine)}
     if projector is not None and launch.has_projector:
+        paths["projector_file"] = _shell_path(projector, machine)
         template = template.replace(" -c ", " --mmproj {projector_file} -c ", 1)
-        paths["projector_file"] = _shell_path(projector, launch.machine)
     return _run_lines(launch, template, paths)
 
 

@@ -1,8 +1,8 @@
 """Settings of the same program that answer clearly faster than its usual ones.
 
-`faster_settings` takes what was judged. It judges the same question under each setting that the
-program has, and returns those that still run and gain enough: a draft, a smaller KV cache, or a
-larger batch.
+`faster_settings` takes what was judged, as a `Search`. It judges the same question under each
+setting that the program has, and returns those that still run and gain enough: a draft, a smaller
+KV cache, or a larger batch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs as need
-from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import WorkloadError
@@ -22,6 +21,7 @@ from ..judge.pace import Range, Wait
 from ..judge.question import ask
 from ..judge.record import Judged
 from ..machine.record import Machine
+from .alternatives import Search
 
 # who gets less than this many times the pace does not notice it
 _LEAST_GAIN = 1.3
@@ -49,19 +49,15 @@ class FasterSetting(Record):
     faster: Range
 
 
-def faster_settings(
-    judged: Judged, catalogue: Catalogue, machine: Machine, asked: str
-) -> tuple[FasterSetting, ...]:
-    """The settings that gain enough, in the pace or else in the wait; none of what does not run.
-    `asked` is the name that was typed.
-    """
+def faster_settings(search: Search) -> tuple[FasterSetting, ...]:
+    """The settings that gain enough, in the pace or else in the wait; none of what does not run."""
+    judged = search.judged
     runtime = judged.question.runtime
     if not judged.fits or judged.question.step is None or runtime is None:
         return ()
-    trial = _Trial(judged=judged, catalogue=catalogue, machine=machine, asked=asked)
     found: list[FasterSetting] = []
     for candidate in _candidates(judged, runtime):
-        setting = trial.gain_of(candidate)
+        setting = _gain_of(candidate, search)
         if setting is not None:
             found.append(setting)
     return tuple(found)
@@ -85,10 +81,11 @@ def _candidates(judged: Judged, runtime: RuntimeSpec) -> Iterator[_Candidate]:
     same = stated.replace(quantization=question.workload.quantization)
     if stated.draft is None and "mtp" in runtime.companions:
         yield from _with_draft(question.spec, same)
-    if stated.kv_cache_type is None and runtime.keeps_cache_in(_SMALLER_CACHE):
+    can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
+    if can_shrink_cache and stated.kv_cache_type is None:
         yield from _with_smaller_cache(judged, same)
-    if judged.speed is not None and judged.speed.crossing_seconds:
-        # a larger batch gains where weights in RAM cross to a GPU for each
+    speed = judged.speed
+    if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, same)
 
 
@@ -115,83 +112,76 @@ def _with_smaller_cache(judged: Judged, same: Workload) -> Iterator[_Candidate]:
 
 def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
     """With large batches, where the program has an option for them that nobody stated."""
-    names = {option.changes: name for name, option in runtime.named_options.items()}
-    options = same.runtime_options
-    if _MICRO_BATCH not in names or names[_MICRO_BATCH] in options:
-        return
-    larger: dict[str, str] = {}
-    for changed in (_MICRO_BATCH, _BATCH):
-        if changed in names:
-            larger[names[changed]] = str(_LARGE_BATCH_TOKENS)
-    yield _Candidate(
-        what=f"batches of {_LARGE_BATCH_TOKENS:,} tokens",
-        # a batch that was stated stays
-        workload=same.replace(runtime_options={**options, **larger, **options}),
-    )
+    options = dict(same.runtime_options)
+    for name, option in runtime.named_options.items():
+        if option.changes == _MICRO_BATCH and name in options:
+            return
+        if option.changes in (_MICRO_BATCH, _BATCH):
+            # a batch that was stated stays
+            options.setdefault(name, str(_LARGE_BATCH_TOKENS))
+    if options != same.runtime_options:
+        yield _Candidate(
+            what=f"batches of {_LARGE_BATCH_TOKENS:,} tokens",
+            workload=same.replace(runtime_options=options),
+        )
 
 
 # ------------------------------------------------------------------ what a setting gains
 
 
-class _Trial(Record):
-    """What was judged, under the usual settings; `asked` is the name that was typed."""
-
-    judged: Judged
-    catalogue: Catalogue
-    machine: Machine
-    asked: str
-
-    def gain_of(self, candidate: _Candidate) -> FasterSetting | None:
-        """What the setting gains in the pace, else in the longest wait; None for too little, and
-        where the model does not run so.
-        """
-        other = self._judged_under(candidate.workload)
-        if other is None or not other.fits:
-            return None
-        name = shell_word(self.asked)
-        command = f"selfhost check {name}{candidate.workload.options()}"
-        pace = _pace(self.judged)
-        faster_pace = _pace(other)
-        if pace is None or faster_pace is None:
-            return None
-        if faster_pace.likely >= _LEAST_GAIN * pace.likely:
-            return FasterSetting(
-                what=candidate.what, command=command, usual=pace, faster=faster_pace
-            )
-        wait = self._longest_wait(self.judged)
-        faster_wait = self._longest_wait(other)
-        seconds = None if wait is None else wait.seconds
-        faster_seconds = None if faster_wait is None else faster_wait.seconds
-        if wait is None or seconds is None or faster_seconds is None:
-            return None
-        if seconds.likely < _LEAST_GAIN * faster_seconds.likely:
-            return None
+def _gain_of(candidate: _Candidate, search: Search) -> FasterSetting | None:
+    """What the setting gains in the pace, else in the longest wait; None for too little, and where
+    the model does not run so.
+    """
+    judged = search.judged
+    other = _judged_under(candidate.workload, search)
+    if other is None or not other.fits:
+        return None
+    name = shell_word(search.asked)
+    command = f"selfhost check {name}{candidate.workload.options()}"
+    pace = _pace(judged)
+    faster_pace = _pace(other)
+    if pace is None or faster_pace is None:
+        return None
+    if faster_pace.likely >= _LEAST_GAIN * pace.likely:
         return FasterSetting(
-            what=candidate.what,
-            command=command,
-            prompt_tokens=wait.prompt_tokens,
-            usual=seconds,
-            faster=faster_seconds,
+            what=candidate.what, command=command, usual=pace, faster=faster_pace
         )
+    wait = _longest_wait(judged, search.machine)
+    faster_wait = _longest_wait(other, search.machine)
+    seconds = None if wait is None else wait.seconds
+    faster_seconds = None if faster_wait is None else faster_wait.seconds
+    if wait is None or seconds is None or faster_seconds is None:
+        return None
+    if seconds.likely < _LEAST_GAIN * faster_seconds.likely:
+        return None
+    return FasterSetting(
+        what=candidate.what,
+        command=command,
+        prompt_tokens=wait.prompt_tokens,
+        usual=seconds,
+        faster=faster_seconds,
+    )
 
-    def _judged_under(self, workload: Workload) -> Judged | None:
-        """The same model and files, by the same program, under that workload; None where the
-        setting does not suit them.
-        """
-        question = self.judged.question
-        workload = workload.replace(runtime=question.workload.runtime)
-        try:
-            asked = ask(
-                question.spec, workload, self.catalogue, self.machine, question.files
-            )
-        except WorkloadError:
-            return None
-        return judge(asked, self.machine)
 
-    def _longest_wait(self, judged: Judged) -> Wait | None:
-        """The wait behind the longest of the prompts that are told; None where none is known."""
-        waits = waits_of(judged, self.machine)
-        return waits[-1] if waits else None
+def _judged_under(workload: Workload, search: Search) -> Judged | None:
+    """The same model and files, by the same program, under that workload; None where the setting
+    does not suit them.
+    """
+    question = search.judged.question
+    machine = search.machine
+    workload = workload.replace(runtime=question.workload.runtime)
+    try:
+        other = ask(question.spec, workload, search.catalogue, machine, question.files)
+    except WorkloadError:
+        return None
+    return judge(other, machine)
+
+
+def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
+    """The wait behind the longest of the prompts that are told; None where none is known."""
+    waits = waits_of(judged, machine)
+    return waits[-1] if waits else None
 
 
 def _pace(judged: Judged) -> Range | None:

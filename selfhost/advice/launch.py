@@ -243,10 +243,12 @@ def _memory_share(launch: Launch) -> float | None:
         return None
     if shared_gpu_of(machine, launch.runtime, is_used=True) is None:
         return None
+    percent = LEFT_PERCENT
     free = machine.memory_available_bytes
-    left_percent = LEFT_PERCENT if free is None else int(free / total * 100)
-    needed_percent = min(99, ceil(memory.total_bytes / total * 100))
-    return max(left_percent, needed_percent) / 100
+    if free is not None:
+        percent = int(free / total * 100)
+    needed_percent = ceil(memory.total_bytes / total * 100)
+    return max(percent, min(99, needed_percent)) / 100
 
 
 def device_word(launch: Launch) -> str | None:
@@ -357,7 +359,8 @@ def _batch_tokens(launch: Launch) -> int:
     """
     case = launch.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
-        return case.room.batch if case.room.batch > MICRO_BATCH_TOKENS else 0
+        batch = case.room.batch
+        return batch if batch > MICRO_BATCH_TOKENS else 0
     needs = launch.judged.needs
     if needs is None or not launch.runtime.batches.beside_ram:
         return 0
@@ -443,8 +446,9 @@ def _tag(launch: Launch) -> str | None:
 
 def _type_of_tag(launch: Launch, tag: str) -> str:
     """The type that the program's library has under a tag, most often the usual one."""
-    _, usual = need.default_format_and_quantization(launch.spec, launch.runtime)
-    return launch.runtime.library_tags.quantizations.get(tag, usual)
+    runtime = launch.runtime
+    _, usual = need.default_format_and_quantization(launch.spec, runtime)
+    return runtime.library_tags.quantizations.get(tag, usual)
 
 
 def _draft(question: Question) -> str | None:

@@ -171,7 +171,8 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
             text = _with_use(text, phrase, use)
-    return tuple(dict.fromkeys(text.split()))
+    compared = dict.fromkeys(text.split())
+    return tuple(compared)
 
 
 def _with_use(text: str, phrase: str, use: str) -> str:
@@ -239,13 +240,12 @@ def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]
     `coder` stands in the ids of some models, and means `code`, which more models do.
     """
     synonyms = uses_table().kinds
-    if not any(word in synonyms for word in words):
+    if synonyms.keys().isdisjoint(words):
         return frozenset()
-    named: set[str] = set()
-    for id in catalogue.outlines:
-        if all(_is_part_of_names(word, [id]) for word in words):
-            named.add(id)
-    return frozenset(named)
+    ids = set(catalogue.outlines)
+    for word in words:
+        ids = {id for id in ids if _is_part_of_names(word, [id])}
+    return frozenset(ids)
 
 
 def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
@@ -397,13 +397,15 @@ class Lister:
         for number, outline in enumerate(outlines):
             if tell is not None:
                 tell(number, len(outlines))
-            judged = self._judged(outline.id)
+            id = outline.id
+            judged = self._judged(id)
             if isinstance(judged, WorkloadError):
-                refused[outline.id] = judged
+                refused[id] = judged
             elif judged is not None:
                 rows.append(judged)
         rows.sort(key=self.key)
-        return self._ranking(rows, refused, count_rows(rows))
+        counts = count_rows(rows)
+        return self._ranking(rows, refused, counts)
 
     def _standing(self, id: str) -> Standing:
         return self._standings.by_id[id]
@@ -432,17 +434,21 @@ class Lister:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        worths: dict[str, float] = {}
+        most = 0.0
         for row in rows:
-            worths[row.model.id] = self._worth_on(row) if row.can_run else 0
-        most = max(worths.values(), default=0)
+            if row.can_run:
+                most = max(most, self._worth_on(row))
         least = ranking_factors().sorted.least_worth * most
-
-        def is_useless(row: Verdict) -> bool:
-            id = row.model.id
-            return self._standing(id).section == LAST or worths[id] < least
-
-        return sorted(rows, key=is_useless)
+        useful: list[Verdict] = []
+        others: list[Verdict] = []
+        for row in rows:
+            standing = self._standing(row.model.id)
+            worth = self._worth_on(row) if row.can_run else 0
+            if worth < least or standing.section == LAST:
+                others.append(row)
+            else:
+                useful.append(row)
+        return useful + others
 
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""
@@ -624,9 +630,11 @@ def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator
     if workload.states("context_tokens"):
         kinds: set[str] = set()
         for row in ranking.models:
-            if not reads_context(row.model):
-                kinds.add(row.model.modality)
-        yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
+            model = row.model
+            if not reads_context(model):
+                kinds.add(model.modality)
+        said = {"no-context-of-kinds": kinds}
+        yield from remarks(said, kinds=sorted(kinds))
     if named and ranking.refused:
         yield from _note_on_refused(ranking.refused)
 

@@ -152,15 +152,22 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
     """The first faulty files of the user, each with its first fault; the others are counted."""
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
-        by_file.setdefault(problem.file, []).append(problem)
-    for file, problems in list(by_file.items())[:MAX_PROBLEMS]:
-        first = problems[0]
-        fault = f"{first.key}: {first.message}" if first.key else first.message
-        others = len(problems) - 1
+        problems = by_file.setdefault(problem.file, [])
+        problems.append(problem)
+    files = list(by_file)
+    for file in files[:MAX_PROBLEMS]:
+        first, *others = by_file[file]
+        fault = first.message
+        if first.key:
+            fault = f"{first.key}: {fault}"
         yield from _said(
-            "unread", file=file, fault=fault, more=others, several=others > 1
+            "unread",
+            file=file,
+            fault=fault,
+            more=len(others),
+            several=len(others) > 1,
         )
-    unlisted = len(by_file) - MAX_PROBLEMS
+    unlisted = len(files) - MAX_PROBLEMS
     if unlisted > 0:
         yield from _said("unread-more", files=unlisted)
 
@@ -179,27 +186,28 @@ def _options_without_effect(question: Question) -> Iterator[str]:
     """One sentence on the weights or the tokens, one on the context, one on the KV cache."""
     stated = question.stated
     spec = question.spec
+    model = spec.name
     if spec.closed:
         options = [FLAGS[key] for key in _WEIGHT_OPTIONS if stated.states(key)]
-        yield from _without_effect("no-weights", options, spec.name)
+        yield from _without_effect("no-weights", options, model)
     else:
         options = _token_options_without_effect(question)
-        yield from _without_effect("no-tokens", options, spec.name)
+        yield from _without_effect("no-tokens", options, model)
     if stated.states("context_tokens") and not reads_context(spec):
-        yield from _said("no-context", model=spec.name)
+        yield from _said("no-context", model=model)
     type = stated.kv_cache_type
-    if not type:
-        return
     runtime = question.runtime
-    if runtime is None or question.workload.kv_cache_type is not None:
+    if not type or runtime is None:
         return
-    yield from _said("no-cache", type=type, model=spec.name, program=runtime.name)
+    if question.workload.kv_cache_type is None:
+        yield from _said("no-cache", type=type, model=model, program=runtime.name)
 
 
-def _without_effect(key: str, options: Sequence[str], model: str) -> Iterator[str]:
-    if options:
-        several = len(options) > 1
-        yield from _said(key, options=options, several=several, model=model)
+def _without_effect(key: str, options: Sequence[str], model: str) -> Sentences:
+    if not options:
+        return ()
+    several = len(options) > 1
+    return _said(key, options=options, several=several, model=model)
 
 
 def _token_options_without_effect(question: Question) -> list[str]:
@@ -389,20 +397,22 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
 def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterator[str]:
     """What few need to know of the program, its files and the lines to type."""
     question = judged.question
-    if judged.workload.task == "finetune":
+    workload = judged.workload
+    runtime = question.runtime
+    if workload.task == "finetune":
         if not question.spec.closed:
             yield from _said("training")
     elif question.chosen is not None:
         yield question.chosen
-    if question.runtime is not None:
-        yield from _note_on_batches(judged, question.runtime)
+    if runtime is not None:
+        yield from _note_on_batches(judged, runtime)
         if _is_downloaded_to_run(understood, judged):
-            yield from _notes_on_loading(question, question.runtime)
+            yield from _notes_on_loading(question, runtime)
     yield from _note_on_conversion(question)
     if to_type.server:
         quoted = [f"`{line}`" for line in to_type.server]
         lines = " and, in another terminal, ".join(quoted)
-        yield from _said("server", lines=lines, tokens=judged.workload.context_tokens)
+        yield from _said("server", lines=lines, tokens=workload.context_tokens)
 
 
 def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
@@ -429,19 +439,19 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
 def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
     """What the program makes of the files while it loads them, and what it needs for that."""
     spec = question.spec
-    type = question.workload.quantization
+    workload = question.workload
+    type = workload.quantization
     if type is None:
         return
+    program = runtime.name
     if need.takes_text_alone(spec, runtime):
-        yield from _said("text-alone", runtime=runtime.name, model=spec.name)
-    if need.loads_sixteen_bits(spec, runtime, question.workload.format, type):
+        yield from _said("text-alone", runtime=program, model=spec.name)
+    if need.loads_sixteen_bits(spec, runtime, workload.format, type):
         bits = _published_bits(spec)
-        name = runtime.name
-        yield from _said("made-while-loading", runtime=name, bits=bits, type=type)
+        yield from _said("made-while-loading", runtime=program, bits=bits, type=type)
     rule = runtime.rule_of(type)
-    packages = "" if rule is None else rule.needs
-    if packages:
-        yield from _said("packages", packages=packages)
+    if rule is not None and rule.needs:
+        yield from _said("packages", packages=rule.needs)
 
 
 def _published_bits(spec: ModelSpec) -> int:

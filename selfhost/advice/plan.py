@@ -250,7 +250,8 @@ def _known_machines(
 
 
 def _order_of(known: Known) -> tuple[object, ...]:
-    return _ROUTES.index(known.route), *size_of(known.machine), known.name
+    route = _ROUTES.index(known.route)
+    return route, *size_of(known.machine), known.name
 
 
 def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
@@ -378,10 +379,12 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     needs = question.needs
     if needs is None or question.runtime is None:
         return _Platform(question=question, machine=_VAST)
-    platform = _platform_for(question.runtime.platforms.systems, needs)
+    cpu = needs.cpu
+    platforms = question.runtime.platforms.systems
+    platform = _platform_for(platforms, cpu.architectures)
     system, _, architecture = platform.partition("-")
-    needed = needs.cpu.instruction_sets.get(architecture, ())
-    recommended = needs.cpu.recommended.get(architecture, ())
+    needed = cpu.instruction_sets.get(architecture, ())
+    recommended = cpu.recommended.get(architecture, ())
     sets = dict.fromkeys(needed + recommended)
     machine = _VAST.replace(
         system=system, architecture=architecture, instruction_sets=tuple(sets)
@@ -390,8 +393,8 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
     return _Platform(question=question, machine=machine)
 
 
-def _platform_for(platforms: Sequence[str], needs: Needs) -> str:
-    allowed = needs.cpu.architectures
+def _platform_for(platforms: Sequence[str], allowed: Sequence[str]) -> str:
+    """The first platform of an architecture that is allowed, as all are where none is named."""
     for platform in platforms:
         _, _, architecture = platform.partition("-")
         if not allowed or architecture in allowed:

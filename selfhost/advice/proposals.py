@@ -135,10 +135,13 @@ class Proposals(Record):
         elif spec.family == asked.spec.family:
             parts.append("same family")
         standing = Standings.load(self.catalogue).by_id[spec.id]
-        parts.append(reasons(judged, standing))
-        if runtime is not None and asked.stated.runtime not in (None, runtime.id):
+        why_good = reasons(judged, standing)
+        if why_good:
+            parts.append(why_good)
+        asked_id = asked.stated.runtime
+        if runtime is not None and asked_id not in (None, runtime.id):
             parts.append(f"with {runtime.name}")
-        return ", ".join(filter(None, parts))
+        return ", ".join(parts)
 
     @cached_property
     def named(self) -> tuple[str, ...]:

@@ -96,7 +96,9 @@ class Reach(Record):
     def _most_parallel(self, runtime: RuntimeSpec) -> int | None:
         """The most sequences at once; None where not even one fits."""
         asked = self.judged.workload.parallel
-        most = runtime.batches.most_sequences or max(asked, _MOST_PARALLEL)
+        most = runtime.batches.most_sequences
+        if not most:
+            most = max(asked, _MOST_PARALLEL)
         return self._largest("parallel", asked, most)
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
@@ -132,12 +134,13 @@ class Reach(Record):
         def fits(number: int) -> bool:
             return self.fits(**{field: number})
 
-        low = 0
-        if self.judged.fits and judged_number <= most:
-            low = judged_number
         if fits(most):
             return most
-        return low + units.count_while(fits, range(low + 1, most)) or None
+        low = 0
+        if self.judged.fits and judged_number < most:
+            low = judged_number
+        between = range(low + 1, most)
+        return low + units.count_while(fits, between) or None
 
     def layout_under(self, **changes: int | str) -> Judged:
         """Where the same question is placed with that change of the workload, at any pace."""
@@ -188,7 +191,9 @@ class Reach(Record):
 
     def _limit_for(self, needs: Needs | None) -> str | None:
         """The line that raises the limit of a GPU; None where none has to."""
-        return None if needs is None else more_for_shared(needs, self.machine)
+        if needs is None:
+            return None
+        return more_for_shared(needs, self.machine)
 
     def _has_room_on_disk(self, other: Question, needs: Needs) -> bool:
         """Whether the disk holds the files of a question in another type."""

@@ -389,9 +389,12 @@ def _buffers(text: str) -> list[_Buffer]:
     """
     buffers: dict[_Place, _Buffer] = {}
     for match in _pattern("buffer").finditer(text):
-        device = match["loaded_on"] or match["used_by"]
-        buffer = _Buffer(device=device, kind=match["kind"], mib=float(match["mib"]))
-        place = buffer.term, device
+        buffer = _Buffer(
+            device=match["loaded_on"] or match["used_by"],
+            kind=match["kind"],
+            mib=float(match["mib"]),
+        )
+        place = buffer.term, buffer.device
         earlier = buffers.get(place)
         if earlier is not None and buffer.term == "kv_cache":
             both = earlier.mib + buffer.mib
@@ -409,11 +412,11 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> Figures:
         sizes.append(buffer.mib)
     figures: Figures = []
     for (term, where), sizes in sizes_by_place.items():
-        if any(sizes):
+        mib = sum(sizes)
+        if mib:
             # a log prints hundredths of a MiB
             rounding = len(sizes) * MIB // 100
-            size = round(sum(sizes) * MIB)
-            figures.append(_memory(term, where, size, rounding))
+            figures.append(_memory(term, where, round(mib * MIB), rounding))
     return figures
 
 
@@ -437,7 +440,9 @@ class _Timing(Record):
         """
         tokens = int(match["tokens"])
         ms = float(match["ms"])
-        rate = float(match["rate"] or 0)
+        rate = 0.0
+        if match["rate"]:
+            rate = float(match["rate"])
         if rate < 1 and ms > 0:
             rate = 1000 * tokens / ms
         return cls(tokens=tokens, tokens_per_second=rate)
@@ -475,11 +480,12 @@ class _Request:
         before = prompt.tokens
         if self.tokens_at_end is not None:
             before = self.tokens_at_end - decode.tokens
+        cached = max(0, before - prompt.tokens)
         depth = None
         if before > 0:
             depth = before + decode.tokens // 2
-        cached = max(0, before - prompt.tokens)
-        paces = prompt.paces("prompt", cached) + decode.paces("decode", depth)
+        paces = prompt.paces("prompt", cached)
+        paces += decode.paces("decode", depth)
         if self.is_shared:
             return [pace.replace(shared=True) for pace in paces]
         return paces
@@ -603,40 +609,39 @@ def _read_bench(text: str) -> Run | None:
 
 def _bench_rows(text: str) -> Iterator[_BenchRow]:
     """Each row that has a pace. A text may hold several tables, each below its head."""
+    names = _table().bench
     head: list[str] = []
     for line in StringIO(text):
-        if "|" not in line:
-            continue
         cells = _cells(line)
         if {"test", "t/s", "model"}.issubset(cells):
-            names = _table().bench
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
-            by_name = _USUAL_CACHE | dict(zip(head, cells, strict=True))
-            for pace in _tested_pace(by_name["test"], by_name["t/s"]):
-                yield _BenchRow(cells=by_name, pace=pace)
+            row = dict(zip(head, cells, strict=True))
+            for pace in _tested_pace(row["test"], row["t/s"]):
+                yield _BenchRow(cells=_USUAL_CACHE | row, pace=pace)
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a row of a table."""
+    """The cells of a row of a table; of another line itself."""
     row = line[:_LONGEST_ROW].strip()
-    row = row.strip("|")
-    return [cell.strip() for cell in row.split("|")]
+    cells = row.strip("|").split("|")
+    return [cell.strip() for cell in cells]
 
 
 def _tested_pace(test: str, cell: str) -> Figures:
     """The pace of a test such as `tg128 @ d4096`; none where the test is another, or has none."""
     match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
-    number = cell.split(" ")[0]
+    number, _, _ = cell.partition(" ")
     if match is None or not _NUMBER.fullmatch(number):
         return []
-    rate = float(number)
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
-    if match["kind"] == "pp":
-        return _paces("prompt", rate, tokens, depth)
-    return _paces("decode", rate, tokens, depth + tokens // 2)
+    kind = "prompt"
+    if match["kind"] == "tg":
+        kind = "decode"
+        depth += tokens // 2
+    return _paces(kind, float(number), tokens, depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -667,17 +672,18 @@ def _read_answers(text: str) -> Run | None:
         answers = _answers(program, text)
         # Ollama counts later prompts with the tokens that its cache had already
         # (ollama/ollama#10860)
-        paces = answers[0].prompt_paces()
+        paces = answers[0].prompt_paces(program.per_second)
         for answer in answers:
-            paces += answer.decode_paces()
-        if paces:
-            return Run(
-                tool=program.tool,
-                runtime=program.runtime,
-                name=_facts("answers", text).get("name"),
-                drafts='"draft_n"' in text,
-                figures=tuple(_averages(paces)),
-            )
+            paces += answer.decode_paces(program.per_second)
+        if not paces:
+            continue
+        return Run(
+            tool=program.tool,
+            runtime=program.runtime,
+            name=_facts("answers", text).get("name"),
+            drafts='"draft_n"' in text,
+            figures=tuple(_averages(paces)),
+        )
     return None
 
 
@@ -685,47 +691,46 @@ def _answers(program: _AnswerRules, text: str) -> list[_Answer]:
     """The answers in a text, one without figures where it has none. A figure that an answer has
     already begins the next.
     """
-    figures: dict[str, float] = {}
-    answers = [_Answer(program=program, figures=figures)]
+    answer = _Answer()
+    answers = [answer]
     expression = "|".join(program.figures)
     for match in re.finditer(expression, text, re.MULTILINE):
         name = str(match.lastgroup)
-        if name in figures:
-            figures = {}
-            answers.append(_Answer(program=program, figures=figures))
-        figures[name] = float(match[name])
+        if name in answer:
+            answer = _Answer()
+            answers.append(answer)
+        answer[name] = float(match[name])
     return answers
 
 
-class _Answer(Record):
-    """The figures of one answer, by the names of `_AnswerRules`."""
+class _Answer(dict[str, float]):
+    """The figures of one answer, by the names of `_AnswerRules`; 0 for one that it lacks."""
 
-    program: _AnswerRules
-    figures: dict[str, float]
+    def __missing__(self, name: str) -> float:
+        return 0
 
-    def _tokens(self, name: str) -> int:
-        return int(self.figures.get(name, 0))
-
-    def prompt_paces(self) -> Figures:
+    def prompt_paces(self, per_second: int) -> Figures:
         """The pace of its prompt, behind the cached tokens; none where no time is told."""
-        cached = self._tokens("cached")
-        return self._paces("prompt", self._tokens("prompt"), cached)
+        cached = int(self["cached"])
+        return self._paces("prompt", self["prompt"], cached, per_second)
 
-    def decode_paces(self) -> Figures:
+    def decode_paces(self, per_second: int) -> Figures:
         """The pace of the tokens that it wrote, half of which are in the context on average."""
-        prompt = self._tokens("prompt")
-        written = self._tokens("tokens")
+        prompt = self["prompt"]
+        written = self["tokens"]
         depth = None
         if prompt:
-            depth = self._tokens("cached") + prompt + written // 2
-        return self._paces("decode", written, depth)
+            depth = int(self["cached"] + prompt + written // 2)
+        return self._paces("decode", written, depth, per_second)
 
-    def _paces(self, kind: str, tokens: int, depth: int | None) -> Figures:
-        rate = self.figures.get(f"{kind}_rate", 0.0)
-        time = self.figures.get(f"{kind}_time", 0.0)
+    def _paces(
+        self, kind: str, tokens: float, depth: int | None, per_second: int
+    ) -> Figures:
+        rate = self[f"{kind}_rate"]
+        time = self[f"{kind}_time"]
         if time:
-            rate = tokens * self.program.per_second / time
-        return _paces(kind, rate, tokens, depth)
+            rate = tokens * per_second / time
+        return _paces(kind, rate, int(tokens), depth)
 
 
 # ---------------------------------------------------------------- vLLM
@@ -866,7 +871,9 @@ def _memory_of_process(seen: Process) -> Iterator[Figure]:
 def _options(seen: Process) -> _Facts:
     """The facts that the options of a command line give; of several the last counts."""
     table = _table()
-    names = {flag: name for name, flags in table.options.items() for flag in flags}
+    names: dict[str, str] = {}
+    for name, flags in table.options.items():
+        names |= dict.fromkeys(flags, name)
     facts = _Facts(_USUAL_CACHE)
     words = iter(seen.words[1:])
     for word in words:

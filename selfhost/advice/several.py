@@ -97,13 +97,12 @@ def _types_of(
     if verdict.quantization and understood.workload.task == "finetune":
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
-    types = need.quantizations_of(verdict.model, catalogue.runtime(verdict.runtime))
-    order = list(catalogue.common("quantizations")["quantization"])
-
-    def place(name: str) -> int:
-        return order.index(name) if name in order else len(order)
-
-    return sorted(types, key=place)
+    runtime = catalogue.runtime(verdict.runtime)
+    types = need.quantizations_of(verdict.model, runtime)
+    table = catalogue.common("quantizations")["quantization"]
+    places = {name: place for place, name in enumerate(table)}
+    # types that the table does not have come last
+    return sorted(types, key=lambda name: places.get(name, len(places)))
 
 
 def _asked_in(
@@ -224,14 +223,14 @@ def in_one_type(
     types = named or {verdict.quantization for verdict in verdicts if _is_gguf(verdict)}
     compared: list[Verdict] = []
     for model, verdict in zip(models, verdicts, strict=True):
-        best = verdict
+        compared.append(verdict)
         other = _type_in_common(verdict, types, catalogue)
-        if other is not None:
-            changed = workload.replace(quantization=other, runtime=verdict.runtime)
-            again = check_with(catalogue, model, changed, verdict.machine)
-            if again.can_run or not verdict.can_run:
-                best = again.replace(understood_as=verdict.understood_as)
-        compared.append(best)
+        if other is None:
+            continue
+        changed = workload.replace(quantization=other, runtime=verdict.runtime)
+        again = check_with(catalogue, model, changed, verdict.machine)
+        if again.can_run or not verdict.can_run:
+            compared[-1] = again.replace(understood_as=verdict.understood_as)
     return compared
 
 

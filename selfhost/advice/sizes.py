@@ -26,6 +26,7 @@ from ..core.workload import Workload
 from ..judge.checks import Finding
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
+from ..judge.devices import index_of
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.instruction_sets import instruction_sets
@@ -230,23 +231,24 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     what was not stated bounds nothing.
     """
     memory = stated.memory_total_bytes
-    if memory is not None and memory < size.request_bytes:
-        raise _too_small("node-memory", size, memory, size.request_bytes)
+    if memory is not None:
+        _expect_room("node-memory", size, given=memory, takes=size.request_bytes)
     stored = bytes_to_store(size.needs, None)
     if stated.disks and stored is not None:
         free = max(disk.free_bytes or 0 for disk in stated.disks)
-        if free < stored.low:
-            raise _too_small("node-disk", size, free, stored.low)
-    if memory is None or size.limit_bytes <= memory:
+        _expect_room("node-disk", size, given=free, takes=stored.low)
+    limit = size.limit_bytes
+    if memory is None or limit <= memory:
         return size
-    figures = {"limit": size.limit_bytes, "given": memory}
-    note = sentences("sizes", "note", {"killed": True}, **figures)
+    note = sentences("sizes", "note", {"killed": True}, limit=limit, given=memory)
     return size.replace(notes=size.notes + note)
 
 
-def _too_small(key: str, size: ContainerSize, given: int, takes: int) -> SelfhostError:
-    """The error that the node gives fewer bytes than the container takes."""
-    return refusal(
+def _expect_room(key: str, size: ContainerSize, *, given: int, takes: int) -> None:
+    """Raises `SelfhostError` where the node gives fewer bytes than the container takes."""
+    if given >= takes:
+        return
+    raise refusal(
         "sizes",
         key,
         model=size.model.name,
@@ -518,13 +520,14 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
     """The accelerators that hold something, each with the most."""
-    high_bytes = {place.where: place.high_bytes for place in memory.places}
     accelerators: list[CardMemory] = []
-    for number, card in enumerate(machine.cards):
-        most = high_bytes.get(f"accelerator:{number}")
-        if most is None:
+    for place in memory.places:
+        if place.where == "host":
             continue
-        accelerator = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
+        card = machine.cards[index_of(place.where)]
+        accelerator = CardMemory(
+            vendor=card.vendor, name=card.name, memory_bytes=place.high_bytes
+        )
         accelerators.append(accelerator)
     return tuple(accelerators)
 
@@ -563,9 +566,10 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
     spread = sum(map(_spread, terms))
     if not spread:
         return
-    widest = max(terms, key=_spread)
     overhead = sizable.runtime.memory.overhead_high_bytes
-    spread += max(0, sizable.service.host_limit_bytes - overhead)
+    most_overhead = sizable.service.host_limit_bytes
+    spread += max(0, most_overhead - overhead)
+    widest = max(terms, key=_spread)
     name = widest.name.replace("_", " ")
     yield _growth("uncertainty", spread, name=name, how=widest.how)
 
@@ -715,7 +719,8 @@ def _words(sizable: _Sizable) -> list[str]:
     # no command loads it: one that loads a file of the user's
     workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
-    total_tokens = workload.parallel * (workload.context_tokens or 0)
+    context_tokens = workload.context_tokens or 0
+    total_tokens = context_tokens * workload.parallel
     values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)

@@ -153,20 +153,23 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     local = read_local(typed)
     notes = local.notes
     are_here = local.files_here
+    own_type = local.quantization or None
     if are_here and workload.quantization is None:
-        workload = workload.replace(quantization=local.quantization or None)
+        workload = workload.replace(quantization=own_type)
     other_type = _other_type_asked(local, workload)
     if other_type is not None:
         are_here = False
-        notes += remarks(
-            {"other-type": True}, held=local.quantization, asked=other_type
-        )
+        notes += remarks({"other-type": True}, held=own_type, asked=other_type)
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
-    files = NamedFiles(are_here=are_here, formats=formats, part=_part(typed, local))
+    part = _part(typed, local)
     return Understood(
-        spec=local.spec, asked=typed, workload=workload, notes=notes, files=files
+        spec=local.spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        files=NamedFiles(are_here=are_here, formats=formats, part=part),
     )
 
 
@@ -258,14 +261,18 @@ class _Name(Record):
             files=NamedFiles(is_tag=is_tag),
         )
         # the line to type has the tag, where that loads the type
-        loads_type = bool(quantization) and quantization == workload.quantization
-        says_how = any((resolved.runtime, resolved.quantization))
+        tag = None
+        if self.is_library_tag and quantization:
+            tag = self.bare if quantization == workload.quantization else None
+        otherwise = None
+        if not self.states_how and (resolved.runtime or resolved.quantization):
+            otherwise = plain
         return plain.replace(
             spec=self._with_typed_files(spec, resolved),
             workload=workload,
             notes=notes,
-            tag=self.bare if self.is_library_tag and loads_type else None,
-            otherwise=plain if says_how and not self.states_how else None,
+            tag=tag,
+            otherwise=otherwise,
         )
 
     def _resolved(self) -> Resolution:
@@ -283,19 +290,22 @@ class _Name(Record):
         """
         if self.stated.task != "generate" or self.states_how:
             return resolved
-        tags = self.ollama.library_tags
-        if tag not in {*tags.bytes, *tags.unpacked}:
-            return resolved
-        note = remarks({"own-file": True}, tag=tag)
-        return resolved.replace(runtime=self.ollama.id, notes=(*resolved.notes, *note))
+        ollama = self.ollama
+        tags = ollama.library_tags
+        if tag in tags.bytes or tag in tags.unpacked:
+            note = remarks({"own-file": True}, tag=tag)
+            notes = resolved.notes + note
+            return resolved.replace(runtime=ollama.id, notes=notes)
+        return resolved
 
     def _type_of_tag(self) -> str | None:
         """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
         stated = self.stated
-        ollama = self.ollama
-        program = self.catalogue.runtime((stated.runtime or ollama.id).strip().lower())
         if stated.task != "generate" or stated.quantization is not None:
             return None
+        ollama = self.ollama
+        name = stated.runtime or ollama.id
+        program = self.catalogue.runtime(name.strip().lower())
         if program.formats != ollama.formats:
             return None
         tag = self.bare.lower().removesuffix(":latest")

@@ -171,9 +171,7 @@ class _Advice(Further):
 
     def faster(self) -> tuple[FasterSetting, ...]:
         """Settings of the same program that are clearly faster."""
-        return faster_settings(
-            self.judged, self.catalogue, self.machine, self.understood.asked
-        )
+        return faster_settings(self.search)
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """What runs instead; where accelerators hold a part, the type of which they hold all."""

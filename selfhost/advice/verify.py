@@ -156,11 +156,12 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     """The batch of the run, in the words of its program; its usual one where the run tells none."""
     if run.runtime not in catalogue.runtime_ids():
         return {}
-    batch = str(run.batch_tokens or MICRO_BATCH_TOKENS)
+    runtime = catalogue.runtime(run.runtime)
+    batch = run.batch_tokens or MICRO_BATCH_TOKENS
     options: dict[str, str] = {}
-    for name, rule in catalogue.runtime(run.runtime).named_options.items():
+    for name, rule in runtime.named_options.items():
         if rule.changes == "micro_batch_tokens":
-            options[name] = batch
+            options[name] = str(batch)
     return options
 
 
@@ -175,7 +176,8 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
     """The machine without GPUs and threads that the run did not use. Raises `SelfhostError` where
     the run used a GPU, and the machine has none.
     """
-    if machine.accelerators == () and _used_gpu(run):
+    used_gpu = run.on_processor is False or run.cards > 0
+    if used_gpu and machine.accelerators == ():
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
     notes: Sentences = ()
@@ -191,13 +193,6 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
             cpu_cores_performance=None,
         )
     return _PartUsed(machine=machine, notes=notes)
-
-
-def _used_gpu(run: Run) -> bool:
-    """Whether the run says that a GPU had a part in it."""
-    if run.on_processor is False:
-        return True
-    return run.cards > 0
 
 
 # ---------------------------------------------------------------- of which model
@@ -240,17 +235,17 @@ def _by_files(run: Run, catalogue: Catalogue) -> Identified:
     from pathlib import Path
 
     file = run.file or ""
-    is_gguf = file.lower().endswith(".gguf")
-    if is_gguf and os.path.isfile(file):
+    if file.lower().endswith(".gguf") and os.path.isfile(file):
         return Identified(Path(file), "file", states_quantization=True)
     _, _, file_name = file.replace("\\", "/").rpartition("/")
-    file_name = _NUMBERED.sub("", file_name)
-    if id_of(file_name, catalogue) is not None:
-        return _named(file_name, "file-name", catalogue)
-    # a server may be started with the folder of a download
-    name = re.sub("^/(?:.*/)?", "", run.name or "")
-    if id_of(name, catalogue) is not None:
-        return _named(name, "name", catalogue)
+    names = {
+        "file-name": _NUMBERED.sub("", file_name),
+        # a server may be started with the folder of a download
+        "name": re.sub("^/(?:.*/)?", "", run.name or ""),
+    }
+    for by, name in names.items():
+        if id_of(name, catalogue) is not None:
+            return _named(name, by, catalogue)
     raise UnknownModelError(
         "the run does not say which model it loaded, or selfhost does not know that model",
         remedy="name it: add --model NAME, or --model ./model.gguf",
@@ -317,12 +312,18 @@ def _compared_figures(
 
 def _compared(seen: Figure, predicted: Range, why: str | None) -> Figure:
     """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
-    low, likely, high = predicted
     inside = None
     if why is None:
-        off = seen.rounding
-        inside = low - off <= seen.seen <= high + off
-    return seen.replace(low=low, likely=likely, high=high, inside=inside, why=why)
+        least = predicted.low - seen.rounding
+        most = predicted.high + seen.rounding
+        inside = least <= seen.seen <= most
+    return seen.replace(
+        low=predicted.low,
+        likely=predicted.likely,
+        high=predicted.high,
+        inside=inside,
+        why=why,
+    )
 
 
 def _why(reason: str, **figures: object) -> str:
@@ -419,12 +420,11 @@ class _PacePrediction(_Prediction):
         depth = seen.depth_tokens if seen.term == "decode" else None
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
-        if predicted is not None:
-            why = self._why_not_compared(seen)
-            row = _compared(seen, predicted, why)
-        else:
+        if predicted is None:
             why = _why("no-pace", how=_how_unknown(speed))
             row = seen.replace(why=why)
+        else:
+            row = _compared(seen, predicted, self._why_not_compared(seen))
         if seen.sequences > 1:
             return row.replace(term=f"{seen.term}_at_once")
         return row
