@@ -65,7 +65,9 @@ def _file_to_name(question: Question) -> str | None:
     find it by itself; else None.
     """
     here = question.here
-    if here is None or here.missing_bytes != 0:
+    if here is None:
+        return None
+    if here.missing_bytes != 0:
         return None
     return here.path if here.by_path else None
 
@@ -108,9 +110,13 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the program fetches what was judged, and runs it on the machine."""
     question = launch.question
-    if question.local_files or question.missing_bytes == 0:
+    if question.local_files:
         return False
-    if launch.may_crash or not _may_have_build(launch):
+    if question.missing_bytes == 0:
+        return False
+    if launch.may_crash:
+        return False
+    if not _may_have_build(launch):
         return False
     if launch.spec.modality not in launch.runtime.modalities:
         return False
@@ -263,8 +269,9 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether the lines set all that is needed: by an option, a variable or the usual command."""
     lines = launch.lines
     command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
+    set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
     for key in needed:
-        if key in lines.options or key in lines.settings or key in _IF_IT_CAN:
+        if key in set_apart:
             continue
         if f"{{{key}}}" not in command:
             return False
