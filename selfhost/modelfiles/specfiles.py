@@ -67,13 +67,6 @@ class CheckedFiles(NamedTuple):
     specs: tuple[ModelSpec, ...]
 
 
-class _SpecFile(Record):
-    """A file, and the spec in it; None where no part of it is right."""
-
-    document: Document
-    spec: ModelSpec | None
-
-
 def check_spec_files(
     paths: Sequence[str],
     catalogue_specs: Iterable[ModelSpec],
@@ -90,22 +83,27 @@ def check_spec_files(
     many.
     """
     problems: list[Problem] = []
-    different = _files_of(paths, problems)
-    files: list[_SpecFile] = []
-    for number, path in enumerate(different):
+    files = _files_of(paths, problems)
+    documents = []
+    stated = []
+    found = []
+    for number, file in enumerate(files):
         if tell is not None:
-            tell(number, len(different))
-        document = read_spec_file(path)
-        files.append(_SpecFile(document=document, spec=_checked_alone(document)))
-    # faulty files are held against the catalogue too: all faults in one run
-    documents = [file.document for file in files]
-    stated = [file for file in documents if file.values.get("schema") in (None, SCHEMA)]
+            tell(number, len(files))
+        document = read_spec_file(file)
+        documents.append(document)
+        found.append(_checked_alone(document))
+        # faulty files are held against the catalogue too: all faults in one run
+        if document.values.get("schema") in (None, SCHEMA):
+            stated.append(document)
     _check_together(stated, catalogue_specs, runtime_ids)
     guesses = 0
-    for document in documents:
+    specs = []
+    for document, spec in zip(documents, found, strict=True):
         problems += document.all_problems(_MOST_GUESSES - guesses)
         guesses += document.count_of_guesses
-    specs = [file.spec for file in files if file.spec and file.document.ok]
+        if spec is not None and document.ok:
+            specs.append(spec)
     return CheckedFiles(tuple(problems), tuple(specs))
 
 
@@ -184,25 +182,16 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     return spec
 
 
-class _Text(NamedTuple):
-    """A text of a file, and where it stands."""
-
-    place: KeyPath
-    text: str
-
-
-def _texts(document: Document, *path: str | int) -> list[_Text]:
-    """The text or the list of texts at a path, each with its own path."""
+def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]]:
+    """The text or each of the texts at a path, behind its own path."""
     value = value_at(document.values, path)
     places: list[KeyPath] = [path]
     if isinstance(value, list):
-        places = [(*path, index) for index in range(len(value))]
-    texts = []
+        places = [(*path, index) for index, _ in enumerate(value)]
     for place in places:
         text = value_at(document.values, place)
         if isinstance(text, str) and text.strip():
-            texts.append(_Text(place, text))
-    return texts
+            yield place, text
 
 
 def _check_license(document: Document) -> None:
@@ -230,7 +219,8 @@ def _check_parts(document: Document, spec: ModelSpec) -> bool:
     if need.row_of(model) is not need.UNKNOWN_ROW:
         return True
     key = "feed_forward" if model.attention else "attention"
-    _note(document, ("architecture", key), "part", row=model.row, key=key)
+    place = ("architecture", key)
+    _note(document, place, "part", row=model.row, key=key)
     return False
 
 
@@ -254,11 +244,11 @@ class _Count(Record):
     def is_right(self) -> bool:
         """Whether the stated one is the true one, but for a share or half of its last digit."""
         digits = str(self.stated)
-        zeros = len(digits) - len(digits.rstrip("0"))
-        half_a_digit: int = 10**zeros // 2
+        significant = digits.rstrip("0")
+        half_a_digit: int = 10 ** (len(digits) - len(significant)) // 2
         rounded = min(half_a_digit, int(self.stated * _ROUNDED_SHARE))
-        usual = max(int(self.stated * PARAMETERS_SHARE), rounded)
-        return self.apart <= usual + self.allowed
+        usual = int(self.stated * PARAMETERS_SHARE)
+        return self.apart <= max(usual, rounded) + self.allowed
 
     @property
     def share(self) -> str:
@@ -323,6 +313,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
     encoders = spec.parameters.encoders or 0
     if "parameters.encoders" in spec.unknown and not encoders:
         return
+    encoder_bytes = _ENCODER_BYTES * encoders
     without_sizes = spec.replace(files=())
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
@@ -331,7 +322,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
                 continue
             least = computed.low_bytes * (1 - _FILES_SHARE)
             most = computed.high_bytes * _widening(spec, name) * (1 + _FILES_SHARE)
-            if least <= size <= most + _ENCODER_BYTES * encoders:
+            if least <= size <= most + encoder_bytes:
                 continue
             counted = f"{computed.bytes:,} ({computed.arithmetic})"
             place = ("files", index, "bytes", name)
@@ -358,7 +349,10 @@ def _check_together(
     """Check the names, the references and the sources of files, each of which replaces the spec of
     its id in the catalogue.
     """
-    ids = {_id_of(document) or _stem(document) for document in documents}
+    ids = set()
+    for document in documents:
+        file = os.path.basename(document.file)
+        ids.add(_id_of(document) or file.removesuffix(".toml"))
     others = [spec for spec in catalogue_specs if spec.id not in ids]
     ids.update(spec.id for spec in others)
     known = sorted(ids)
@@ -378,17 +372,15 @@ def _id_of(document: Document) -> str | None:
     return None
 
 
-def _stem(document: Document) -> str:
-    return os.path.basename(document.file)[: -len(".toml")]
-
-
 def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
     """The id of the first spec that answers to a name, by the name in its canonical spelling."""
     owners: dict[str, str] = {}
     for spec in specs:
-        for name in (spec.id, *spec.aliases, spec.repository):
-            if name:
-                owners.setdefault(canonical(name), spec.id)
+        names = [spec.id, *spec.aliases]
+        if spec.repository:
+            names.append(spec.repository)
+        for name in names:
+            owners.setdefault(canonical(name), spec.id)
     return owners
 
 
@@ -397,17 +389,19 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
     spec_id = _id_of(document)
     if spec_id is None:
         return
+    id_place: KeyPath = ("id",)
     file = os.path.basename(document.file)
     if re.fullmatch(ID.pattern, spec_id) and file != f"{spec_id}.toml":
-        document.add(("id",), *misnamed(spec_id, file))
+        document.add(id_place, *misnamed(spec_id, file))
     if owners.get(canonical(spec_id)) == spec_id:
-        _note(document, ("id",), "twice", name=shortened(spec_id))
+        _note(document, id_place, "twice", name=shortened(spec_id))
         return
     for key in ("id", "aliases", "repository"):
         for place, name in _texts(document, key):
             owner = owners.setdefault(canonical(name), spec_id)
-            if owner != spec_id:
-                _note(document, place, "taken", name=shortened(name), owner=owner)
+            if owner == spec_id:
+                continue
+            _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
 def _check_pointers(document: Document, ids: Sequence[str]) -> None:
@@ -441,15 +435,17 @@ def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
 
 def _check_sources(document: Document) -> None:
     """That each table of facts has its source in the file, or in that of sources beside it."""
-    sources = document.values.get("sources") or {}
+    stated = document.values
+    sources = stated.get("sources") or {}
     if not isinstance(sources, dict):
         # a fault that was noted
         return
     sourced = {key.partition(".")[0] for key in sources}
     for table in _SOURCED:
-        if table in document.values and table not in sourced:
-            remedy = _remedy_of_source(document, table)
-            document.add(("sources", table), "is missing", remedy)
+        if table not in stated or table in sourced:
+            continue
+        remedy = _remedy_of_source(document, table)
+        document.add(("sources", table), "is missing", remedy)
 
 
 def _remedy_of_source(document: Document, table: str) -> str:
