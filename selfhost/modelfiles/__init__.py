@@ -60,32 +60,23 @@ def _read_file(path: str) -> LocalModel:
     # first by its name: the length of a header may begin with the byte of a bracket
     if name.endswith(".safetensors") or source.is_safetensors(start):
         return read_weights(path, numbered_files(path), None)
-    if name.endswith(".toml") or not _begins_as_json(start):
-        _refuse_by_name(path)
+    text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    is_json = text.startswith((b"{", b"["))
+    if name.endswith(".toml") or not is_json:
+        for kind in model_files().named:
+            # the last has no ending, and stands for every name
+            if name.endswith(kind.ending):
+                source.fail(path, kind.message, kind.remedy)
     if name.endswith(INDEX_ENDING):
         shards = shards_in(path)
         return read_weights(path, shards.files, shards.total_bytes)
     return read_lone_config(path)
 
 
-def _begins_as_json(start: bytes) -> bool:
-    text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
-    return text.startswith((b"{", b"["))
-
-
-def _refuse_by_name(path: str) -> NoReturn:
-    """Raise the `SpecError` of a file that is none of a model, by its ending."""
-    name = path.lower()
-    kinds = model_files().named
-    # the last has no ending, and stands for every name
-    kind = next(kind for kind in kinds if name.endswith(kind.ending))
-    source.fail(path, kind.message, kind.remedy)
-
-
 def _read_folder(path: str) -> LocalModel:
     """The model in a folder: GGUF files come first, then weights, then a config.json alone."""
     names = _names_in(path)
-    unfinished = _ending(names, UNFINISHED)
+    unfinished = _ending(names, *UNFINISHED)
     notes: tuple[str, ...] = ()
     if unfinished:
         file = shown(unfinished[0])
@@ -112,7 +103,7 @@ def _read_folder(path: str) -> LocalModel:
     return read_lone_config(config, (*notes, why))
 
 
-def _ending(names: Sequence[str], endings: str | tuple[str, ...]) -> list[str]:
+def _ending(names: list[str], *endings: str) -> list[str]:
     return [name for name in names if name.lower().endswith(endings)]
 
 

@@ -25,11 +25,12 @@ from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
 from .sizes import MAX_NUMBER, Unclear
-from .source import JsonValues, LocalModel, reason
+from .source import JsonKind, JsonValues, LocalModel, reason, table_of
 from .tables import model_files
 
+_CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
 # where NVIDIA's exporter writes what others write into config.json
-_QUANTIZATION = "hf_quant_config.json"
+_EXPORTED = JsonKind(what="hf_quant_config.json", most_bytes=MAX_CONFIG_BYTES)
 # types that publishers store weights in
 _PUBLISHED = ("float8", "mxfp4", "ternary")
 
@@ -66,15 +67,15 @@ def read_config(path: str) -> LocalModel:
 
 def _values_of(path: str) -> object:
     """The values of the file, with what NVIDIA's exporter wrote beside it."""
-    values = source.read_json(path, MAX_CONFIG_BYTES, what="config.json")
-    exported = source.sibling(path, _QUANTIZATION)
+    values = source.read_json(path, _CONFIG)
+    exported = source.sibling(path, _EXPORTED.what)
     if exported is None or not isinstance(values, dict):
         return values
     if values.get("quantization_config"):
         return values
-    export = source.read_json(exported, MAX_CONFIG_BYTES, what=_QUANTIZATION)
-    stated = source.table_of(export).get("quantization")
-    quantization = {"quant_method": "modelopt", **source.table_of(stated)}
+    export = table_of(source.read_json(exported, _EXPORTED))
+    stated = table_of(export.get("quantization"))
+    quantization = {"quant_method": "modelopt", **stated}
     return {**values, "quantization_config": quantization}
 
 

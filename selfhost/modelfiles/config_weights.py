@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..catalogue.spec_values import PACKED, Scheme, mlx_scheme, scheme_of
 from ..core.records import Record
@@ -47,15 +48,13 @@ def stored_of(keys: Keys) -> Stored:
     if not stated:
         published = keys.published_type()
         return Stored(name=published.dtype, quantized=False)
-    if not isinstance(stated, dict):
-        # a method that is not understood
-        stated = {_KEY: stated}
-    config = _QuantizationConfig(stated)
+    # what is no table states a method that is not understood
+    config = _QuantizationConfig(table_of(stated))
     has_experts = bool(keys.get("experts"))
     return config.stored(has_experts=has_experts)
 
 
-class _Layout(Record):
+class _Layout(NamedTuple):
     """The key that tells the layout, and its name, None where it is not understood."""
 
     key: str
@@ -95,10 +94,6 @@ class _QuantizationConfig:
         why = reason("quantization", key=key, value=value)
         return Stored(why=why)
 
-    def _is_true(self, *keys: str) -> bool:
-        """Whether one of these keys is true, and no other value that counts as true."""
-        return any(self.values.get(key) is True for key in keys)
-
     # modules that were left in the type of training
 
     def _left_out(self) -> Iterator[tuple[str, object]]:
@@ -132,30 +127,30 @@ class _QuantizationConfig:
 
     def _layout(self) -> _Layout:
         """The layout by the method of quantization, and by the keys that this method reads."""
-        rule = _TABLE.layouts.get(self.method)
+        values = self.values
+        method = self.method
+        rule = _TABLE.layouts.get(method)
         if rule is not None:
-            value = self.values.get(rule.key)
-            return _Layout(key=rule.key, name=rule.names.get(str(value)))
-        key = "quant_method"
-        name = None
-        if self.method in ("gptq", "awq"):
-            bits = self.values.get("bits", 4)
-            group = self.values.get("group_size", 128)
+            value = values.get(rule.key)
+            name = rule.names.get(str(value))
+            return _Layout(rule.key, name)
+        if method in ("gptq", "awq"):
+            bits = values.get("bits", 4)
             key = "group_size" if bits == 4 else "bits"
-            name = _packed(f"{self.method}-{bits}bit", group)
-        elif self.method == "compressed-tensors":
-            key = "config_groups"
-            name = self._compressed_name()
-        elif self.method == "bitsandbytes":
-            key = "load_in_4bit"
-            name = self._bitsandbytes_name()
-        return _Layout(key=key, name=name)
+            name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
+            return _Layout(key, name)
+        if method == "compressed-tensors":
+            return _Layout("config_groups", self._compressed_name())
+        if method == "bitsandbytes":
+            return _Layout("load_in_4bit", self._bitsandbytes_name())
+        return _Layout("quant_method", None)
 
     def _bitsandbytes_name(self) -> str | None:
-        if self._is_true("load_in_4bit", "_load_in_4bit"):
-            is_double = self._is_true("bnb_4bit_use_double_quant")
+        values = self.values
+        if values.get("load_in_4bit") or values.get("_load_in_4bit"):
+            is_double = values.get("bnb_4bit_use_double_quant")
             return "nf4-double" if is_double else "nf4"
-        if self._is_true("load_in_8bit"):
+        if values.get("load_in_8bit"):
             return "int8"
         return None
 
@@ -248,9 +243,11 @@ class _MlxConfig:
         if self.mode == "affine":
             layout = f"{self.bits}bit-{self.group}g"
         scheme = mlx_scheme(layout)
-        if scheme is None or scheme.bits != self.bits:
+        if scheme is None:
             return None
-        return scheme if scheme.group == self.group else None
+        if scheme.bits != self.bits or scheme.group != self.group:
+            return None
+        return scheme
 
     def _bits_of_layers(self) -> set[int | None]:
         """The bits of layers that are named by themselves; None for one that is not quantized, and

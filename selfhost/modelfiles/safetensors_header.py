@@ -26,7 +26,7 @@ from typing import NamedTuple
 from ..core.files import MAX_PARTS, read_some
 from ..core.records import Record
 from . import source
-from .source import JsonLimit, OpenedFile, clean, refuse, table_of
+from .source import JsonKind, OpenedFile, clean, refuse, table_of
 from .tables import model_files
 
 # what safetensors itself takes
@@ -38,10 +38,14 @@ MAX_READ_HEADER_BYTES = 50_000_000
 _SIGNS_PER_TENSOR = 14
 # an index names every tensor of a model (Kimi K3: 494,592) with a colon and a comma
 MAX_INDEX_BYTES = 1 << 26
-_MAX_INDEX_SIGNS = 1_500_000
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
-_HEADER_LIMIT = JsonLimit(signs=200_000 * _SIGNS_PER_TENSOR, remedy=_IN_SHARDS)
-_INDEX_LIMIT = JsonLimit(signs=_MAX_INDEX_SIGNS, remedy=_IN_SHARDS)
+_HEADER = JsonKind(what="file", signs=200_000 * _SIGNS_PER_TENSOR, remedy=_IN_SHARDS)
+_INDEX = JsonKind(
+    what="safetensors index",
+    most_bytes=MAX_INDEX_BYTES,
+    signs=1_500_000,
+    remedy=_IN_SHARDS,
+)
 
 _LENGTH_BYTES = 8
 _MAX_UINT64 = 2**64 - 1
@@ -84,7 +88,7 @@ def read_header(path: str) -> Header:
         content = opened.start[_LENGTH_BYTES:]
         content += read_some(opened.stream, length - len(content))
         content = content[:length]
-    entries = source.parse_json(path, content, what="file", limit=_HEADER_LIMIT)
+    entries = source.parse_json(path, content, _HEADER)
     # JSON that begins with a brace
     assert isinstance(entries, dict)
     entries.pop("__metadata__", None)
@@ -157,9 +161,7 @@ def _are_sizes(values: Sequence[object]) -> bool:
 
 def shards_in(index: str) -> Shards:
     """The files that an index names, beside it. Raises `SpecError` for names elsewhere."""
-    what = "safetensors index"
-    values = source.read_json(index, MAX_INDEX_BYTES, what=what, limit=_INDEX_LIMIT)
-    table = table_of(values)
+    table = table_of(source.read_json(index, _INDEX))
     places = table_of(table.get("weight_map"))
     names = sorted(set(map(str, places.values())))
     if not names:

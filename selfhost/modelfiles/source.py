@@ -179,43 +179,39 @@ def _remedy_of_missing(path: str) -> str | None:
     return None
 
 
-class JsonLimit(Record):
-    """How many of the signs `[ { , :` a JSON file may have, and what to do about one with more."""
-
-    signs: int
-    remedy: str
-
-
-def read_json(
-    path: str, most_bytes: int, *, what: str, limit: JsonLimit | None = None
-) -> object:
-    """The values of a JSON file of at most `most_bytes`. Raises `SpecError`."""
-    with readable(path, _as_published(what)):
-        content = files.read_file(path, most_bytes)
-    refuse_other_kinds(path, content[:_START_BYTES], len(content))
-    return parse_json(path, content, what=what, limit=limit)
-
-
-def parse_json(
-    path: str, content: bytes, *, what: str, limit: JsonLimit | None = None
-) -> object:
-    """The values of JSON that nobody vouches for; without a `limit` that of `core.files` holds.
-    Raises `SpecError`.
+class JsonKind(Record):
+    """What a kind of JSON file may hold: at most so many bytes, and of the signs `[ { , :` at most
+    so many. `what` is its name, `remedy` what to do about one with more signs.
     """
-    with readable(path, _as_published(what)):
+
+    what: str
+    most_bytes: int = files.MAX_TEXT_BYTES
+    signs: int = files.MAX_SIGNS
+    remedy: str = "give the file as its program wrote it"
+
+
+def read_json(path: str, kind: JsonKind) -> object:
+    """The values of a JSON file of that kind. Raises `SpecError`."""
+    with readable(path, _as_published(kind)):
+        content = files.read_file(path, kind.most_bytes)
+    refuse_other_kinds(path, content[:_START_BYTES], len(content))
+    return parse_json(path, content, kind)
+
+
+def parse_json(path: str, content: bytes, kind: JsonKind) -> object:
+    """The values of JSON that nobody vouches for. Raises `SpecError`."""
+    with readable(path, _as_published(kind)):
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise files.Unreadable("is not UTF-8 text") from None
-        if limit is None:
-            return files.parse_json(text, constant=float)
         return files.parse_json(
-            text, constant=float, max_signs=limit.signs, remedy=limit.remedy
+            text, constant=float, max_signs=kind.signs, remedy=kind.remedy
         )
 
 
-def _as_published(what: str) -> str:
-    return f"give the {what} as it was published"
+def _as_published(kind: JsonKind) -> str:
+    return f"give the {kind.what} as it was published"
 
 
 def sibling(path: str, name: str) -> str | None:
