@@ -24,7 +24,7 @@ from .safetensors import (
     weight_files_ending,
 )
 from .safetensors_header import shards_in
-from .source import UNFINISHED, LocalModel, listed, name_by_place, reason
+from .source import UNFINISHED, LocalModel, Notes, listed, name_by_place, reason
 from .tables import model_files
 from .toml_writer import spec_text
 
@@ -77,7 +77,7 @@ def _read_folder(path: str) -> LocalModel:
     """The model in a folder: GGUF files come first, then weights, then a config.json alone."""
     names = _names_in(path)
     unfinished = _ending(names, *UNFINISHED)
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     if unfinished:
         file = shown(unfinished[0])
         notes = (f"{file} is there: a download that did not finish",)
@@ -104,7 +104,11 @@ def _read_folder(path: str) -> LocalModel:
 
 
 def _ending(names: list[str], *endings: str) -> list[str]:
-    return [name for name in names if name.lower().endswith(endings)]
+    found = []
+    for name in names:
+        if name.lower().endswith(endings):
+            found.append(name)
+    return found
 
 
 def _refuse_folder(
@@ -116,10 +120,15 @@ def _refuse_folder(
     source.refuse(path, fault, names=named)
 
 
-def _read_ggufs(path: str, ggufs: Sequence[str], notes: tuple[str, ...]) -> LocalModel:
+def _read_ggufs(path: str, ggufs: Sequence[str], notes: Notes) -> LocalModel:
     """The model in the GGUF files of a folder, without its projector."""
-    projectors = [name for name in ggufs if "mmproj" in name.lower()]
-    models = [name for name in ggufs if name not in projectors]
+    models = []
+    projectors = []
+    for name in ggufs:
+        if "mmproj" in name.lower():
+            projectors.append(name)
+        else:
+            models.append(name)
     if models and projectors:
         projector = shown(projectors[0])
         notes = (*notes, reason("projector", name=projector))
@@ -142,8 +151,12 @@ def _names_in(path: str) -> list[str]:
 
 def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
-    models = {shown(numbered_files(name)[0]) for name in names}
-    if len(models) > 1:
-        listing = listed(sorted(models), 12)
-        source.refuse(path, "several", count=len(models), what=what, names=listing)
+    first_parts = set()
+    for name in names:
+        first_part, *_ = numbered_files(name)
+        first_parts.add(shown(first_part))
+    count = len(first_parts)
+    if count > 1:
+        listing = listed(sorted(first_parts), 12)
+        source.refuse(path, "several", count=count, what=what, names=listing)
     return os.path.join(path, names[0])

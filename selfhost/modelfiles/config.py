@@ -143,10 +143,14 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     total, active = all_and_active(architecture)
     if total > source.MAX_PARAMETERS:
         source.refuse(keys.path, "parameters", total=f"{total:.1e}")
-    predicting = None
+    predicting = 0
     if keys.outer_type.mtp_layers is not None:
-        predicting = count_parameters(block_tensors(architecture)) or None
-    return Parameters(total=total, active=max(1, active), mtp=predicting)
+        predicting = count_parameters(block_tensors(architecture))
+    return Parameters(
+        total=total,
+        active=max(1, active),
+        mtp=predicting or None,
+    )
 
 
 def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
@@ -192,15 +196,18 @@ def encoder_parameters(part: JsonValues, text_width: int) -> int:
     """About how many parameters an encoder has, with two matrices from merged patches to a text."""
     width = _size(part, "width")
     inner = _size(part, "length") or 4 * width
-    matrices = 3 if part.get("hidden_act") in ("silu", "swish") else 2
+    matrices = 2
+    if part.get("hidden_act") in ("silu", "swish"):
+        matrices = 3
     attention = 4 * width * width
-    layer = attention + matrices * width * inner
+    feed_forward = matrices * width * inner
+    layers = _size(part, "layers")
     # a square of so many patches on a side becomes one
     side = max(1, _size(part, "merged"))
     merged = width * side * side
     joiner = merged * (merged + text_width)
     joiners = 1 + deepstack_layers(part)
-    return _size(part, "layers") * layer + joiners * joiner
+    return layers * (attention + feed_forward) + joiners * joiner
 
 
 def _size(part: JsonValues, size: str) -> int:

@@ -66,11 +66,13 @@ def read_gguf(path: str) -> LocalModel:
     for header in headers:
         size_bytes += header.file_bytes - header.unused_bytes
         unused_bytes += header.unused_bytes
+    size_source = SIZE_OF + shown(path)
     if unused_bytes:
         model.notes.append(reason("unused-bytes", unused=unused_bytes))
+        size_source += f", without the {unused_bytes:,} bytes after its tensors"
     files = PublishedFiles(
         format="gguf",
-        source=SIZE_OF + shown(path),
+        source=size_source,
         bytes={quantization: size_bytes},
     )
     try:

@@ -27,7 +27,7 @@ from ..core.records import Record, shown
 from . import source
 from .config import read_config
 from .safetensors_header import read_header
-from .source import LocalModel, reason
+from .source import LocalModel, Notes, reason
 from .tables import model_files
 
 CONFIG = "config.json"
@@ -61,14 +61,14 @@ class Weights(Record):
         return ", ".join(self.types)
 
 
-def read_lone_config(config: str, notes: tuple[str, ...] = ()) -> LocalModel:
+def read_lone_config(config: str, notes: Notes = ()) -> LocalModel:
     """The model that a config.json describes; none of its weights are here."""
     described = read_config(config)
     all_notes = (*notes, *stored_notes(described.spec), *described.notes)
     return described.replace(notes=all_notes)
 
 
-def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
+def stored_notes(spec: ModelSpec) -> Notes:
     """A sentence where the weights are stored in another type than they are judged in."""
     if spec.quantized is not None:
         name = spec.quantized.quantization
@@ -96,7 +96,7 @@ def read_weights(
     path: str,
     files: tuple[str, ...],
     total_bytes: int | None,
-    notes: tuple[str, ...] = (),
+    notes: Notes = (),
 ) -> LocalModel:
     """The model in these files, and in the config.json beside them where there is one. `path` is
     what the user gave, `total_bytes` what the index of the files says.
@@ -133,7 +133,12 @@ def _bytes_of_present(files: Iterable[str]) -> int:
     """The bytes of the files that are there. Each is read as far as its header, so that one that
     was cut is refused.
     """
-    return sum(read_header(file).file_bytes for file in files if os.path.exists(file))
+    size_bytes = 0
+    for file in files:
+        if os.path.exists(file):
+            header = read_header(file)
+            size_bytes += header.file_bytes
+    return size_bytes
 
 
 def _with_files_here(spec: ModelSpec, path: str, file: str) -> ModelSpec:
@@ -256,12 +261,16 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     """Why the files are not of the model that config.json describes; None where they may be."""
     described = model.language_parameters
     stored = weights.total
-    if described and stored and described - stored > described // _EXTRA_SHARE:
-        return reason("other-parameters", held=stored, described=described)
-    says_narrow = model.is_quantized and model.quantization is not None
+    if described and stored:
+        missing = described - stored
+        if missing > described // _EXTRA_SHARE:
+            return reason("other-parameters", held=stored, described=described)
+    name = model.quantization
+    if not model.is_quantized or name is None:
+        return None
     # quantized weights are stored in none of these types alone
-    if says_narrow and _PLAIN.issuperset(weights.types):
-        return reason("plain", name=model.quantization, types=weights.types_text)
+    if _PLAIN.issuperset(weights.types):
+        return reason("plain", name=name, types=weights.types_text)
     return None
 
 
@@ -271,9 +280,12 @@ def _published(
     """The files in the quantization of that name; () where it is none that a spec can name."""
     if name is None or name not in QUANTIZATIONS[model.format]:
         return ()
-    sizes = {name: weights.size_bytes}
-    origin = SIZE_OF + shown(model.spec.origin)
-    return (PublishedFiles(format=model.format, source=origin, bytes=sizes),)
+    files = PublishedFiles(
+        format=model.format,
+        source=SIZE_OF + shown(model.spec.origin),
+        bytes={name: weights.size_bytes},
+    )
+    return (files,)
 
 
 def _with_counted(

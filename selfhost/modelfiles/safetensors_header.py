@@ -166,19 +166,17 @@ def shards_in(index: str) -> Shards:
     names = sorted(set(map(str, places.values())))
     if not names:
         refuse(index, "no-index")
-    if len(names) > MAX_PARTS or not all(map(_is_in_folder, names)):
-        refuse(index, "damaged", what="it names files outside its folder")
+    if len(names) > MAX_PARTS:
+        refuse(index, "damaged", what=f"it names {len(names):,} files")
     folder = os.path.dirname(index)
-    files = tuple([os.path.join(folder, name) for name in names])
+    files = []
+    for name in names:
+        if name in ("", ".", "..") or name != os.path.basename(name):
+            refuse(index, "damaged", what="it names files outside its folder")
+        file = os.path.join(folder, name)
+        files.append(file)
     metadata = table_of(table.get("metadata"))
     total = metadata.get("total_size")
     if type(total) is not int or not 0 < total < _MOST_BYTES:
-        return Shards(files=files, total_bytes=None)
-    return Shards(files=files, total_bytes=total)
-
-
-def _is_in_folder(name: str) -> bool:
-    """Whether a name of an index is one of a file beside it."""
-    if name in ("", ".", ".."):
-        return False
-    return os.path.basename(name) == name
+        total = None
+    return Shards(files=tuple(files), total_bytes=total)

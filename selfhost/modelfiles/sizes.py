@@ -150,21 +150,25 @@ def grouped(
     """
     places: dict[_Part, list[int]] = {}
     for number, layer in enumerate(layers):
-        if layer is not None:
-            places.setdefault(layer, []).append(number)
+        if layer is None:
+            continue
+        numbers = places.setdefault(layer, [])
+        numbers.append(number)
     groups = []
     for layer, numbers in places.items():
         for key, message, _ in misfits(layer, width):
             name = names.get(key, key)
             raise Unclear(f"{name} {message}")
-        groups.append(layer.replace(layers=tuple(numbers)))
+        group = layer.replace(layers=tuple(numbers))
+        groups.append(group)
     return tuple(groups)
 
 
 def most_heads(attention: Sequence[Attention]) -> int | None:
     """The most query heads of any layer; None for a model without attention."""
-    heads = [part.heads for part in attention]
-    return max(heads, default=None)
+    if not attention:
+        return None
+    return max(part.heads for part in attention)
 
 
 def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:

@@ -22,6 +22,8 @@ from .tables import model_files
 
 # the keys of a JSON file of a model, of which nothing is known yet
 JsonValues = Mapping[str, object]
+# sentences for the user
+Notes = tuple[str, ...]
 # a thousand times as many as the largest model of 2026 has
 MAX_PARAMETERS = 10**16
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
@@ -58,7 +60,7 @@ class LocalModel(Record):
     missing: tuple[str, ...] = ()
     size_bytes: int = 0
     total_bytes: int | None = None
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     is_quantized: bool = False
     language_parameters: int | None = None
 
@@ -94,8 +96,12 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
     """The names of the files that are not there, as they may be printed."""
-    missing = [file for file in files if not exists(file)]
-    return tuple([shown(basename(file)) for file in missing])
+    missing = []
+    for file in files:
+        if not exists(file):
+            name = shown(basename(file))
+            missing.append(name)
+    return tuple(missing)
 
 
 def table_of(value: object) -> JsonValues:
@@ -271,14 +277,11 @@ def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
     if not name:
         name = name_by_place(path)
-    return ModelSpec(id=_id_of(name), name=name, origin=path, **facts)
-
-
-def _id_of(name: str) -> str:
-    """The id of a model of that name, as those of specs are."""
     words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
     id = words[:_MAX_TEXT].strip("-.")
-    return id or "local-model"
+    if not id:
+        id = "local-model"
+    return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
 def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:

@@ -122,15 +122,15 @@ def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
     """The files, and those in the folders, each once. What is wrong with a folder becomes one of
     the problems.
     """
-    # a dict is a set that keeps its order
-    files: dict[str, None] = {}
+    files = []
     for path in paths:
-        found = [path]
         if os.path.isdir(path):
-            found = _files_in(path, problems)
-        for file in found:
-            files[_spec_beside(file)] = None
-    return list(files)
+            files += _files_in(path, problems)
+        else:
+            files.append(path)
+    specs = map(_spec_beside, files)
+    # a dict is a set that keeps its order
+    return list(dict.fromkeys(specs))
 
 
 def _files_in(folder: str, problems: list[Problem]) -> list[str]:
@@ -185,13 +185,11 @@ def _checked_alone(document: Document) -> ModelSpec | None:
 def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]]:
     """The text or each of the texts at a path, behind its own path."""
     value = value_at(document.values, path)
-    places: list[KeyPath] = [path]
     if isinstance(value, list):
-        places = [(*path, index) for index, _ in enumerate(value)]
-    for place in places:
-        text = value_at(document.values, place)
-        if isinstance(text, str) and text.strip():
-            yield place, text
+        for index, _ in enumerate(value):
+            yield from _texts(document, *path, index)
+    elif isinstance(value, str) and value.strip():
+        yield path, value
 
 
 def _check_license(document: Document) -> None:

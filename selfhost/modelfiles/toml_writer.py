@@ -108,7 +108,11 @@ def _places(places: Sequence[int]) -> object:
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:
-    return [_entry(key, value) for key, value in values.items()]
+    lines = []
+    for key, value in values.items():
+        line = _entry(key, value)
+        lines.append(line)
+    return lines
 
 
 def _entry(key: str, value: object) -> str:
