@@ -138,8 +138,9 @@ class Keys(Sizes):
         if isinstance(named, list) and named:
             self.class_name = clean(named[0])
         self.sees = self._has_encoder()
-        is_bare = re.search(TABLES.classes.bare, self.class_name)
-        self.is_headless = bool(is_bare) and not self._has_head()
+        self.is_headless = False
+        if re.search(TABLES.classes.bare, self.class_name):
+            self.is_headless = not self._has_head()
 
     def _has_encoder(self) -> bool:
         """Whether the model has an encoder of pictures."""
@@ -174,7 +175,8 @@ class Keys(Sizes):
         layers = self.layers
         if isinstance(entries, list | str) and len(entries) >= layers:
             return entries[:layers]
-        raise unclear("entries", key=self.stated(*keys), layers=layers)
+        key = self.stated(*keys)
+        raise unclear("entries", key=key, layers=layers)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names, None without it."""
@@ -206,7 +208,9 @@ class Keys(Sizes):
     def not_understood_of_cache(self) -> list[str]:
         """Those that may change what the model keeps of its context."""
         odd = self._odd_by_name(TABLES.keys.cache)
-        odd |= self._odd_by_class().intersection(self._class.cache)
+        for key in self._odd_by_class():
+            if key in self._class.cache:
+                odd.add(key)
         odd -= self._all_understood()
         return sorted(map(clean, odd))
 
@@ -214,9 +218,10 @@ class Keys(Sizes):
         """Those that may change the weights."""
         odd = self._odd_by_name(TABLES.keys.weights)
         small = _any_of(TABLES.keys.small)
-        for key in self._odd_by_class().difference(self._class.cache):
-            if not small.search(key):
-                odd.add(key)
+        for key in self._odd_by_class():
+            if key in self._class.cache or small.search(key):
+                continue
+            odd.add(key)
         odd -= self._all_understood()
         odd |= self._unusual()
         return sorted(map(clean, odd))
@@ -250,23 +255,26 @@ class Keys(Sizes):
         judged = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
-            # of the two names the class has the other
-            if key in judged or self.names.get(key) in judged:
+            other_name = self.names.get(key)
+            if key in judged or other_name in judged:
                 continue
             if isinstance(value, dict) or value in _NOTHING:
                 continue
-            if may_matter.search(key) and not harmless.search(key):
+            if harmless.search(key):
+                continue
+            if may_matter.search(key):
                 odd.add(key)
         return odd
 
-    def _odd_by_class(self) -> set[str]:
+    def _odd_by_class(self) -> list[str]:
         """The keys that matter to the class, with another value than its default."""
-        defaults = self._class.defaults
-        odd = set()
-        for key in self.matter & self.written:
-            if self.values[key] != defaults.get(key):
-                odd.add(key)
-        return odd.difference(*TABLES.sizes.values())
+        sizes = set[str]().union(*TABLES.sizes.values())
+        odd = []
+        for key in sorted(self.matter & self.written):
+            default = self._class.defaults.get(key)
+            if key not in sizes and self.values[key] != default:
+                odd.append(key)
+        return odd
 
 
 def _kind_in(values: JsonValues) -> str:
@@ -304,8 +312,12 @@ def _text_model_in(values: JsonValues) -> JsonValues:
 
 def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
     """Whether a file names the type of a model and its class or its text model, or states sizes."""
-    if values.get("model_type") and (text_model or values.get("architectures")):
+    has_type = values.get("model_type")
+    has_class = values.get("architectures")
+    if has_type and (has_class or text_model):
         return True
     keys = text_model or values
-    layers = (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS)
-    return _has_any(keys, layers) and _has_any(keys, TABLES.sizes["width"])
+    has_layers = _has_any(keys, TABLES.sizes["layers"])
+    if not has_layers and not _has_any(keys, _LISTS_OF_LAYERS):
+        return False
+    return _has_any(keys, TABLES.sizes["width"])

@@ -686,13 +686,14 @@ def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
     """Raise `Unclear` where the cache does not follow, or whether, or for how many heads, the
     model keeps one.
     """
-    doubtful = listed(keys.not_understood_of_cache())
+    doubtful = keys.not_understood_of_cache()
     if doubtful:
-        raise unclear("doubtful-cache", keys=doubtful)
+        raise unclear("doubtful-cache", keys=listed(doubtful))
     if row.values is not None:
         return
-    if keys.is_headless or re.search(TABLES.classes.reading, keys.class_name):
-        raise unclear("no-context", kind=keys.kind, name=keys.class_name)
+    name = keys.class_name
+    if keys.is_headless or re.search(TABLES.classes.reading, name):
+        raise unclear("no-context", kind=keys.kind, name=name)
     if keys.has_class or not attends:
         return
     if keys.get("kv_heads", "kv_lora_rank", "multi_query") is None:

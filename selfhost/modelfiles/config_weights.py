@@ -90,8 +90,8 @@ class _QuantizationConfig:
         return Stored(name=name, quantizer=quantizer, matrices=name)
 
     def _not_understood(self, key: str) -> Stored:
-        value = short(self.values.get(key))
-        why = reason("quantization", key=key, value=value)
+        value = self.values.get(key)
+        why = reason("quantization", key=key, value=short(value))
         return Stored(why=why)
 
     # modules that were left in the type of training

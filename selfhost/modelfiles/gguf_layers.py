@@ -45,6 +45,8 @@ _STATES_OF_ROWS = ("lightning", "delta")
 _STACKS = ("enc.blk.", "dec.blk.")
 
 _Shape = tuple[int, ...]
+# what each layer keeps beside a cache
+_States = Sequence[Recurrent | None]
 
 
 class GgufModel(Sizes):
@@ -395,19 +397,22 @@ def _count_layers(model: GgufModel) -> None:
 
 
 def _attention(
-    model: GgufModel, layers: Sequence[_Layer], states: Sequence[Recurrent | None]
+    model: GgufModel, layers: Sequence[_Layer], states: _States
 ) -> list[Attention | None]:
     """The attention of each layer, None where it has none. `states`: what each keeps."""
     windows = _windows(model)
-    head_counts = [layer.count("attention.head_count") for layer in layers]
+    key = "attention.head_count"
+    head_counts = [layer.count(key) for layer in layers]
     most = max(head_counts)
     by_layer: list[Attention | None] = []
     for layer, state in zip(layers, states, strict=True):
         attention = None
         if layer.attends(state):
             heads = head_counts[layer.number] or most
-            heads = heads or model.needed("attention.head_count")
-            attention = layer.attention(heads, windows[layer.number])
+            if not heads:
+                heads = model.needed(key)
+            window = windows[layer.number]
+            attention = layer.attention(heads, window)
         by_layer.append(attention)
     return by_layer
 
@@ -468,14 +473,13 @@ def _loops(model: GgufModel) -> int:
 def _cache_layers(model: GgufModel) -> int | None:
     """Layers with a cache of their own, None where all have one."""
     layers = model.layers
+    caching = model.row.cache_layers or layers
     shared = model.number("attention.shared_kv_layers")
-    if shared is None:
-        shared = max(0, layers - (model.row.cache_layers or layers))
-    if shared >= layers:
+    if shared is not None:
+        caching = layers - shared
+    if caching <= 0:
         raise Malformed(f"all {layers:,} layers read the cache of an earlier one")
-    if shared == 0:
-        return None
-    return layers - shared
+    return caching if caching < layers else None
 
 
 # tables beside the layers
@@ -524,10 +528,12 @@ def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
 
 def _gate(model: GgufModel) -> str | None:
     """How the gate of the feed-forwards is stored."""
-    gate = model.layer(0).gate()
-    if gate is None or not model.row.gate_varies:
+    row = model.row
+    first = model.layer(0)
+    gate = first.gate()
+    if gate is None or not row.gate_varies:
         return None
-    return _unless_usual(gate, model.row.gate)
+    return _unless_usual(gate, row.gate)
 
 
 def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | None:
@@ -540,10 +546,11 @@ def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | 
 
 def _rope_factors(model: GgufModel) -> str | None:
     """Which factors of rope the file has; of two the last by name."""
-    names = model.shapes.keys() & _TABLE.rope_factors.keys()
+    known = _TABLE.rope_factors
+    names = model.shapes.keys() & known.keys()
     if not names:
         return None
-    factors = _TABLE.rope_factors[max(names)]
+    factors = known[max(names)]
     return _unless_usual(factors, model.row.rope_factors)
 
 
@@ -560,8 +567,8 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
     return None
 
 
-def _parallel_norms(model: GgufModel, states: Sequence[Recurrent | None]) -> int | None:
+def _parallel_norms(model: GgufModel, states: _States) -> int | None:
     """How many norms stand before the parts of a layer that are computed side by side."""
-    if any(states) or not model.has_tensor("attn_norm_2.weight"):
+    if any(states):
         return None
-    return 2
+    return 2 if model.has_tensor("attn_norm_2.weight") else None

@@ -70,14 +70,17 @@ class LocalModel(Record):
 
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
-    problem = Problem(file=shown(path), message=message, remedy=remedy)
+    file = shown(path)
+    problem = Problem(file=file, message=message, remedy=remedy)
     raise SpecError([problem])
 
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
     message, remedy = model_files().faults[fault]
-    fail(path, fill(message, values), fill(remedy, values))
+    message = fill(message, values)
+    remedy = fill(remedy, values)
+    fail(path, message, remedy)
 
 
 def reason(fact: str, **values: object) -> str:
@@ -291,11 +294,14 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
         return None
     typed = text.lower()
     for id in model_files().licenses:
-        if typed == id.removesuffix("-only").lower():
+        usual = id.removesuffix("-only")
+        if typed == usual.lower():
             return License(id=id)
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
-    id = f"LicenseRef-{words or 'unnamed'}"
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", text)
+    name = words.strip("-") or "unnamed"
+    url = None
     if link.startswith(("https://", "http://")):
-        return License(id=id, url=link)
-    unknown["license.url"] = f'the file says "{text}" and no address'
-    return License(id=id)
+        url = link
+    else:
+        unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(id=f"LicenseRef-{name}", url=url)
