@@ -29,8 +29,6 @@ MAX_CONFIG_BYTES = 1 << 23
 TABLES: ModelTypesTable = model_type_tables()
 # values that say of a key that the model has nothing of the kind
 _NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
-# keys of old files that list what each layer is, in place of how many there are
-_LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
 _TYPE_KEYS = ("torch_dtype", "dtype")
 
 
@@ -317,7 +315,6 @@ def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
     if has_type and (has_class or text_model):
         return True
     keys = text_model or values
-    has_layers = _has_any(keys, TABLES.sizes["layers"])
-    if not has_layers and not _has_any(keys, _LISTS_OF_LAYERS):
+    if not _has_any(keys, TABLES.sizes["layers"]):
         return False
     return _has_any(keys, TABLES.sizes["width"])

@@ -137,7 +137,8 @@ def _name_of_incomplete(keys: Keys, row: _Row, why: str) -> str:
     """
     if row.is_encoder or row.states("recomputes"):
         raise Unclear(why)
-    keys.unknown["parameters.total"] = reason("incomplete", why=why)
+    incomplete = reason("incomplete", why=why)
+    keys.unknown["parameters.total"] = incomplete
     if row.values is None:
         return row.name
     # with the name of a row it would be believed to have all its tensors
@@ -215,9 +216,12 @@ def _kinds_as_stated(keys: Keys) -> list[str]:
 
 def _full_every(keys: Keys, step: int, others: str) -> list[str]:
     """The kinds of layers of which the last of every so many attends to everything."""
-    kinds = [others] * keys.layers
-    for number in range(step - 1, keys.layers, step):
-        kinds[number] = "full"
+    kinds = []
+    for number in range(1, keys.layers + 1):
+        if number % step == 0:
+            kinds.append("full")
+        else:
+            kinds.append(others)
     return kinds
 
 
@@ -359,8 +363,10 @@ class _Layer:
 
     def _is_latent(self) -> bool:
         keys = self.keys
-        # without its latent a class that has one by default has no attention
-        rank = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
+        rank = keys.number("kv_lora_rank")
+        if not rank:
+            # without its latent a class that has one by default has no attention
+            rank = keys.defaults.get("kv_lora_rank")
         if keys.values.get("use_mla") is False:
             return False
         return self.kind == "full" and bool(rank)
@@ -368,9 +374,9 @@ class _Layer:
     def _head_length(self, heads: int) -> int:
         """Elements of a key or a value of one head."""
         keys = self.keys
-        stated = keys.number("head_length", least=1, layer=self.number)
-        if stated is not None:
-            return stated
+        length = keys.number("head_length", least=1, layer=self.number)
+        if length is not None:
+            return length
         width = keys.needed("width")
         if width % heads:
             raise unclear("head_dim", width=width, heads=heads)
@@ -378,22 +384,24 @@ class _Layer:
 
     def _kv_heads(self, heads: int) -> int:
         keys = self.keys
-        stated = keys.number("kv_heads", layer=self.number) or heads
         shares_one = keys.get("multi_query")
-        if shares_one is None or keys.values.get("new_decoder_architecture"):
-            return stated
-        # Falcon's older classes and GPT-BigCode ignore other keys
-        return 1 if shares_one else heads
+        stated = keys.number("kv_heads", layer=self.number)
+        if shares_one is not None and not keys.values.get("new_decoder_architecture"):
+            # Falcon's older classes and GPT-BigCode ignore other keys
+            return 1 if shares_one else heads
+        return stated or heads
 
     def _latent_attention(self, heads: int) -> Attention:
         """Attention that keeps one row of elements for all heads."""
         keys = self.keys
         sizes = keys.sizes(TABLES.latent)
+        sizes["kv_heads"] = heads
         sizes["query_latent_length"] = keys.size("q_lora_rank")
+        has_index = keys.number("index_n_heads")
         # a layer may use the choice of an earlier one
-        if self._chooses_tokens() and keys.number("index_n_heads"):
+        if has_index and self._chooses_tokens():
             sizes |= keys.sizes(_INDEXER)
-        return Attention(kind="latent", heads=heads, kv_heads=heads, **sizes)
+        return Attention(kind="latent", heads=heads, **sizes)
 
     def _chooses_tokens(self) -> bool:
         """Whether the layer has an indexer of its own, where the model has any."""
@@ -425,7 +433,9 @@ class _Layer:
         return Recurrent(kind=kind, **sizes)
 
     def _expanded_width(self) -> int:
-        return self.keys.needed("expand") * self.keys.needed("width")
+        keys = self.keys
+        expand = keys.needed("expand")
+        return expand * keys.needed("width")
 
     def _time_step_rank(self) -> int:
         """That of a Mamba layer, by default a sixteenth of the width, rounded up."""
@@ -450,21 +460,25 @@ class _Layer:
     def feed_forward(self) -> FeedForward | None:
         """The feed-forward of the layer, None where it has none."""
         keys = self.keys
+        kind = self.kind
         place = keys.type.feed_forward
         if place == "none":
             return None
         # where a layer has attention, a state or a feed-forward, and no two of them
         is_apart = place == "by_kind" or isinstance(keys.get(_PATTERN), str)
-        if is_apart and self.kind not in ("mlp", "moe"):
+        if is_apart and kind not in ("mlp", "moe"):
             return None
         experts = keys.count("experts")
         if not self._may_be_mixture(experts):
             return FeedForward(length=self._dense_length())
-        is_mixture = self.kind == "moe" if is_apart else self._has_experts()
+        if is_apart:
+            is_mixture = kind == "moe"
+        else:
+            is_mixture = self._has_experts()
         if is_mixture:
             return self._mixture(experts)
-        length = keys.number("dense_length") or self._dense_length()
-        return FeedForward(length=length)
+        length = keys.number("dense_length")
+        return FeedForward(length=length or self._dense_length())
 
     def _may_be_mixture(self, experts: int) -> bool:
         """Whether the model has layers with experts."""
@@ -639,8 +653,11 @@ def _cache_layers(keys: Keys) -> int | None:
 
 def deepstack_layers(encoder: object) -> int:
     """Layers of the text that add a slice of the encoder's embeddings."""
-    places = table_of(encoder).get("deepstack_visual_indexes")
-    return len(places) if isinstance(places, list) else 0
+    values = table_of(encoder)
+    places = values.get("deepstack_visual_indexes")
+    if not isinstance(places, list):
+        return 0
+    return len(places)
 
 
 def _predicting_layers(keys: Keys) -> int | None:
@@ -703,14 +720,15 @@ def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
 def _incompleteness(keys: Keys, row: _Row, *, tied: bool | None) -> str | None:
     """Why the weights do not follow, beside the feed-forwards; None where they do."""
     needed = keys.matter.intersection(TABLES.keys.always_stated)
-    missing = sorted(needed - keys.values.keys())
+    missing = sorted(needed.difference(keys.values))
     if missing:
         return f"{listed(missing)} is missing"
     odd = keys.not_understood_of_weights()
     if odd:
         return f"{listed(odd)}: not understood"
     if row.values is None:
-        return reason("no-row", kind=keys.kind or "this model type")
+        kind = keys.kind or "this model type"
+        return reason("no-row", kind=kind)
     if keys.number("vocabulary") is None:
         return "vocab_size is missing"
     if tied is None and not keys.is_headless:

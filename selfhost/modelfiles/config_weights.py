@@ -109,8 +109,9 @@ class _QuantizationConfig:
         for _, names in self._left_out():
             if not isinstance(names, list):
                 continue
-            if any(map(pattern.search, map(str, names))):
-                return True
+            for name in names:
+                if pattern.search(str(name)):
+                    return True
         return False
 
     def _key_of_wide_matrices(self) -> str | None:
@@ -179,7 +180,7 @@ def _are_outside_blocks(key: str, names: object) -> bool:
     if not names:
         return key not in _WITH_HEAD
     outside_blocks = re.compile(_TABLE.outside_blocks)
-    return all(outside_blocks.search(str(name)) for name in names)
+    return all(map(outside_blocks.search, map(str, names)))
 
 
 def _packed(layout: str, group: object, zeros: str = "") -> str | None:
@@ -260,7 +261,10 @@ class _MlxConfig:
                 continue
             if part is False:
                 bits.add(None)
-            elif isinstance(part, dict):
-                stated = part.get("bits")
-                bits.add(stated if isinstance(stated, int) else None)
+            if not isinstance(part, dict):
+                continue
+            stated = part.get("bits")
+            if not isinstance(stated, int):
+                stated = None
+            bits.add(stated)
         return bits

@@ -76,7 +76,7 @@ def read_gguf(path: str) -> LocalModel:
         bytes={quantization: size_bytes},
     )
     try:
-        spec = _spec(model, files, len(headers))
+        spec = _spec(model, files)
     except Malformed as fault:
         # no converter writes it
         source.refuse(path, "unusable", what=fault)
@@ -165,7 +165,7 @@ def _name_by_types(types: Sequence[str]) -> str:
     if usual not in QUANTIZATIONS["gguf"]:
         for name, base in _BASES.items():
             if base == usual:
-                return str(name)
+                return name
     return usual
 
 
@@ -184,14 +184,12 @@ def _known_architecture(model: GgufModel) -> Architecture | None:
     return architecture
 
 
-def _spec(model: GgufModel, files: PublishedFiles, parts: int) -> ModelSpec:
-    """The spec of the model in so many `parts`. Raises `Malformed`."""
+def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
+    """The spec of the model. Raises `Malformed`."""
     architecture = _known_architecture(model)
     tag = clean(model.values.get("general.license"))
     link = clean(model.values.get("general.license.link"))
-    headers = f"header of {shown(model.path)}"
-    if parts > 1:
-        headers += f" and its other {parts - 1:,} parts"
+    header = f"header of {shown(model.path)}"
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),
@@ -202,9 +200,9 @@ def _spec(model: GgufModel, files: PublishedFiles, parts: int) -> ModelSpec:
         files=(files,),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
-            "architecture": headers,
-            "parameters": f"tensor table, {headers}",
-            "license": headers,
+            "architecture": header,
+            "parameters": f"tensor table, {header}",
+            "license": header,
             "safety": "a GGUF file holds no code",
         },
         unknown=model.unknown,
@@ -239,8 +237,9 @@ def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
         )
         alike[one] += 1
     loaded = []
-    for tensors, count in alike.items():
-        loaded.append(tensors.replace(count=count, bytes=count * tensors.bytes))
+    for one, count in alike.items():
+        tensors = one.replace(count=count, bytes=count * one.bytes)
+        loaded.append(tensors)
     return tuple(loaded)
 
 

@@ -26,7 +26,7 @@ import re
 from collections.abc import Mapping
 from math import prod
 from struct import Struct, calcsize
-from typing import IO, NamedTuple, NoReturn, TypeGuard
+from typing import IO, NamedTuple, NoReturn
 
 from ..catalogue.architecture import MAX_LAYERS
 from ..core.files import read_some
@@ -50,7 +50,8 @@ _MAX_KEPT_ENTRIES = 2 * MAX_LAYERS
 _MAX_DIMENSIONS = 4
 # a hundred times as many as the largest matrix of 2026 has
 _MAX_ELEMENTS = 1 << 48
-_MAX_ALIGNMENT = 1 << 20
+# powers of two
+_ALIGNMENTS = frozenset(1 << bits for bits in range(21))
 _READ_BYTES = 1 << 20
 
 _UINT64 = Struct("<Q")
@@ -160,7 +161,8 @@ def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> Header:
         else:
             values[key] = value
     alignment = values.get(_ALIGNMENT, 32)
-    if not _is_alignment(alignment):
+    # bool is a type of its own in GGUF
+    if type(alignment) is not int or alignment not in _ALIGNMENTS:
         reader.damaged(f"{_ALIGNMENT} is not a power of two")
     tensors = _read_tensors(reader, tensor_count, alignment)
     return Header(
@@ -245,19 +247,16 @@ class _Reader:
         if length > _MAX_TEXT_BYTES:
             self.skip(length)
             return None
-        return self._text_of(length)
+        return self._bytes(length).decode("utf-8", "replace")
 
     def name(self, what: str) -> str:
         """The next text, which names something: `what` says what the name is. A text that is longer
         than any name is a fault.
         """
-        length = self.uint64()
-        if length > _MAX_TEXT_BYTES:
-            self.damaged(f"a {what} of {length:,} bytes")
-        return self._text_of(length)
-
-    def _text_of(self, length: int) -> str:
-        return self._bytes(length).decode("utf-8", "replace")
+        name = self.text()
+        if name is None:
+            self.damaged(f"a {what} of more than {_MAX_TEXT_BYTES:,} bytes")
+        return name
 
     def skip_texts(self, count: int) -> None:
         """Go on behind so many texts. The vocabulary is such a list, and most of a header."""
@@ -315,14 +314,6 @@ def _read_list(reader: _Reader, key: str) -> object:
         reader.skip_numbers(type_id, length)
         return _TooLong(entries=length)
     return reader.numbers(type_id, length)
-
-
-def _is_alignment(value: object) -> TypeGuard[int]:
-    """Whether a value is a power of two, as `general.alignment` must be."""
-    # bool is a type of its own in GGUF
-    if type(value) is not int:
-        return False
-    return 1 <= value <= _MAX_ALIGNMENT and value & (value - 1) == 0
 
 
 def _padded(count: int, alignment: int) -> int:

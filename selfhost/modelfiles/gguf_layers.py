@@ -101,10 +101,6 @@ class GgufModel(Sizes):
             return None
         return shape[1] if len(shape) > 1 else 1
 
-    def layer(self, number: int) -> _Layer:
-        """The layer of that number, from 0."""
-        return _Layer(self, number)
-
 
 def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
     """The shape of each tensor; of one in a stack of T5 under the name in one stack, too."""
@@ -327,7 +323,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     _count_layers(model)
     row = model.row
     width = model.width
-    layers = list(map(model.layer, range(model.layers)))
+    layers = [_Layer(model, number) for number in range(model.layers)]
     states = [layer.state() for layer in layers]
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
@@ -529,7 +525,7 @@ def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
 def _gate(model: GgufModel) -> str | None:
     """How the gate of the feed-forwards is stored."""
     row = model.row
-    first = model.layer(0)
+    first = _Layer(model, 0)
     gate = first.gate()
     if gate is None or not row.gate_varies:
         return None
@@ -561,7 +557,7 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
         if group.kind == "latent":
             # it has no such norm
             continue
-        first = model.layer(group.layers[0])
+        first = _Layer(model, group.layers[0])
         norm = first.query_key_norm(group.key_length)
         return _unless_usual(norm, usual)
     return None

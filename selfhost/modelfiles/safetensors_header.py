@@ -113,8 +113,8 @@ def _header_length(path: str, opened: OpenedFile) -> int:
     if start.startswith(b"GGUF"):
         refuse(path, "misnamed")
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
-    is_object = start[_LENGTH_BYTES:].lstrip(_BLANKS).startswith(b"{")
-    if length > MAX_HEADER_BYTES or not is_object:
+    header = start[_LENGTH_BYTES:].lstrip(_BLANKS)
+    if length > MAX_HEADER_BYTES or not header.startswith(b"{"):
         text = ""
         if start.lstrip().startswith((b"{", b"[")):
             text = ": it begins as JSON does"
@@ -156,7 +156,12 @@ def _are_sizes(values: Sequence[object]) -> bool:
     """
     if len(values) > _MAX_SIZES:
         return False
-    return all(type(size) is int and 0 <= size <= _MAX_UINT64 for size in values)
+    for value in values:
+        if type(value) is not int:
+            return False
+        if not 0 <= value <= _MAX_UINT64:
+            return False
+    return True
 
 
 def shards_in(index: str) -> Shards:

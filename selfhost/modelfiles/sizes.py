@@ -77,11 +77,14 @@ class Sizes:
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, as the file writes it."""
         names = self.names_of(keys)
-        stated = [name for name in names if self.values.get(name) is not None]
-        for name in stated:
+        first = None
+        for name in names:
+            if self.values.get(name) is None:
+                continue
             if name in self.written:
                 return name
-        return stated[0] if stated else names[0]
+            first = first or name
+        return first or names[0]
 
     def number(
         self, *keys: str, least: int = 0, layer: int | None = None
@@ -91,12 +94,14 @@ class Sizes:
         """
         value = self.get(*keys)
         if isinstance(value, list) and len(value) >= self.layers:
+            first = value[0]
             if layer is not None:
                 value = value[layer]
-            elif value.count(value[0]) == len(value):
-                value = value[0]
+            elif value.count(first) == len(value):
+                value = first
             else:
-                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
+                name = self.stated(*keys)
+                raise Unclear(f"{name} differs from layer to layer")
         if value is None:
             return None
         # classes of transformers take nothing else: its configurations are strict dataclasses
@@ -105,9 +110,10 @@ class Sizes:
         what = f"{self.stated(*keys)} is {short(value)}"
         raise Malformed(f"{what}, neither one whole number nor one for each layer")
 
-    def count(self, *keys: str, layer: int | None = None) -> int:
+    def count(self, key: str, *, layer: int | None = None) -> int:
         """A whole number, 0 where it is missing."""
-        return self.number(*keys, layer=layer) or 0
+        number = self.number(key, layer=layer)
+        return number or 0
 
     def size(self, *keys: str) -> int | None:
         """The first of these numbers that is above 0; None without one."""
@@ -122,8 +128,9 @@ class Sizes:
         value = self.number(*keys, layer=layer)
         if value:
             return value
+        name = self.stated(*keys)
         what = "missing" if value is None else "0"
-        raise Unclear(f"{self.stated(*keys)} is {what}")
+        raise Unclear(f"{name} is {what}")
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer, as fields of its record, by the key of each."""
@@ -139,7 +146,8 @@ class Sizes:
         groups = self.count(key)
         if groups <= 1:
             return {}
-        return {"groups": groups, "groups_used": self.needed(used_key)}
+        used = self.needed(used_key)
+        return {"groups": groups, "groups_used": used}
 
 
 def grouped(

@@ -159,7 +159,9 @@ def _spec_beside(file: str) -> str:
 def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
     message, remedy = model_files().spec_faults[fault]
-    document.add(place, fill(message, values), fill(remedy, values))
+    message = fill(message, values)
+    remedy = fill(remedy, values)
+    document.add(place, message, remedy)
 
 
 # a file alone
@@ -252,8 +254,9 @@ class _Count(Record):
     def share(self) -> str:
         """How far they are apart, of the stated one."""
         percent = self.apart / self.stated * 100
-        decimals = 0 if self.apart * 10 > self.stated else 1
-        return f"{percent:.{decimals}f} %"
+        if percent > 10:
+            return f"{percent:.0f} %"
+        return f"{percent:.1f} %"
 
 
 def _counts(
@@ -377,8 +380,8 @@ def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
         names = [spec.id, *spec.aliases]
         if spec.repository:
             names.append(spec.repository)
-        for name in names:
-            owners.setdefault(canonical(name), spec.id)
+        for name in map(canonical, names):
+            owners.setdefault(name, spec.id)
     return owners
 
 

@@ -114,7 +114,7 @@ _BROKEN = {
     "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
     "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
     "keys": _HEAD + struct.pack("<QQ", 0, 2**63),
-    "key of": _HEAD + struct.pack("<QQQ", 0, 1, 2**62),
+    "key of": _HEAD + struct.pack("<QQQ", 0, 1, 5000) + bytes(5000),
     "unknown type 99": _KEY + struct.pack("<I", 99) + bytes(99),
     "list of lists": _KEY + struct.pack("<IIQ", 9, 9, 1) + bytes(99),
     "ends inside its header 0": _KEY + struct.pack("<IIQ", 9, 8, 2**60) + bytes(99),
