@@ -99,7 +99,10 @@ class GgufModel(Sizes):
         shape = self.shapes.get(f"{table}.weight")
         if not shape:
             return None
-        return shape[1] if len(shape) > 1 else 1
+        # of a single row the file has no second dimension
+        if len(shape) == 1:
+            return 1
+        return shape[1]
 
 
 def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
@@ -354,7 +357,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_attention_bias(model, attention),
+        attention_bias=_attention_bias(model),
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
         parallel_norms=_parallel_norms(model, states),
@@ -374,21 +377,25 @@ def _count_layers(model: GgufModel) -> None:
     for key in _TABLE.required:
         if model.number(key) is None:
             raise Malformed(f"its header has no {name}.{key}")
-    model.blocks = model.count("block_count")
+    blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
-    model.layers = model.blocks - predicting
-    if not 0 < model.layers <= model.blocks <= MAX_LAYERS:
+    layers = blocks - predicting
+    if not 0 < layers <= blocks <= MAX_LAYERS:
         beyond = f"{predicting:,} of them beyond the last"
-        raise Malformed(f"{model.blocks:,} layers, {beyond}")
+        raise Malformed(f"{blocks:,} layers, {beyond}")
+    model.blocks = blocks
+    model.layers = layers
     for tensor in model.tensors:
         if tensor.name.startswith(("a.", "v.")):
             raise unclear("encoder", name=name)
         if tensor.bytes is None:
-            type = tensor.type
-            raise unclear("tensor-type", name=clean(tensor.name), type=type)
+            called = clean(tensor.name)
+            raise unclear("tensor-type", name=called, type=tensor.type)
     sections = model.values.get(f"{name}.rope.dimension_sections")
-    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        count = len(sections)
+    if not isinstance(sections, list):
+        return
+    count = len(sections)
+    if count != _ROPE_SECTIONS:
         raise unclear("sections", name=name, count=count, wanted=_ROPE_SECTIONS)
 
 
@@ -429,7 +436,8 @@ def _windows(model: GgufModel) -> list[int | None]:
             name = model.stated(key)
             raise unclear("pattern", name=name, entries=entries, layers=layers)
         return [window if slides else None for slides in stated[:layers]]
-    every = model.row.full_every
+    row = model.row
+    every = row.full_every
     if stated is not None:
         every = model.number(key)
     if every is None:
@@ -437,7 +445,9 @@ def _windows(model: GgufModel) -> list[int | None]:
     windows: list[int | None] = [window] * layers
     if every == 0:
         return windows
-    first_full = 0 if model.row.full_first else every - 1
+    first_full = every - 1
+    if row.full_first:
+        first_full = 0
     for number in range(first_full, layers, every):
         windows[number] = None
     return windows
@@ -532,10 +542,8 @@ def _gate(model: GgufModel) -> str | None:
     return _unless_usual(gate, row.gate)
 
 
-def _attention_bias(model: GgufModel, attention: Sequence[Attention]) -> bool | None:
+def _attention_bias(model: GgufModel) -> bool | None:
     """Whether queries have a bias."""
-    if not attention:
-        return None
     has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
     return _unless_usual(has_bias, model.row.attention_bias)
 
