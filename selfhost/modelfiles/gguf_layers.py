@@ -535,8 +535,7 @@ def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
 def _gate(model: GgufModel) -> str | None:
     """How the gate of the feed-forwards is stored."""
     row = model.row
-    first = _Layer(model, 0)
-    gate = first.gate()
+    gate = _Layer(model, 0).gate()
     if gate is None or not row.gate_varies:
         return None
     return _unless_usual(gate, row.gate)
