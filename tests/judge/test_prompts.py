@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.machines import machine_with
 from judge.small import speed_of
 from selfhost import Workload, check
-from selfhost.judge.pace import Range
+from selfhost.catalogue.index import open_catalogue
+from selfhost.judge.pace import Range, Step
+from selfhost.judge.pace.experts import experts_used
+from selfhost.judge.pace.tables import pace_tables
+from selfhost.judge.question import ask
 
 
 def pace_of_prompt(model: str, machine: str, **asked: object) -> Range:
@@ -14,6 +19,13 @@ def pace_of_prompt(model: str, machine: str, **asked: object) -> Range:
     prompt = speed_of(verdict).prompt
     assert prompt is not None
     return prompt
+
+
+def step_for(model: str) -> Step:
+    catalogue = open_catalogue()
+    step = ask(catalogue.spec(model), Workload(), catalogue, machine_with()).step
+    assert step is not None
+    return step
 
 
 @pytest.mark.parametrize(
@@ -92,6 +104,17 @@ def test_a_larger_micro_batch_shares_the_experts_of_a_mixture() -> None:
         for tokens in ("512", "2048")
     )
     assert 1.5 < many / few < 2835 / 1383 * 1.2
+
+
+def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
+    """llama.cpp copied 72 to 95 of 128 experts a layer of gpt-oss 120B for 512 tokens of code, of
+    which each chooses four (ggml-org/llama.cpp#15346), not all of them.
+    """
+    step = step_for("gpt-oss-120b")
+    evenness = pace_tables().batch.evenness_of_prompt
+    counted = [95, 91, 72, 74, 73, 78, 87, 95]
+    share = sum(counted) / len(counted) / 128
+    assert experts_used(step, 512, evenness).likely == pytest.approx(share, rel=0.05)
 
 
 @pytest.mark.parametrize("machine", ["ryzen 7 5800x 32gb", "i7-12700k 64gb"])

@@ -97,6 +97,8 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
     if prompt.crossing.likely:
         batch = units.tokens(way.tokens_per_crossing)
         size = units.decimal(way.in_ram_bytes)
+        if step.has_experts:
+            size = f"up to {size}"
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
     return Speed(
         decode=1 / taken,

@@ -90,6 +90,17 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     return {name: int(part * size) for name, size in step.read_bytes.items()}
 
 
+def experts_used(step: Step, tokens: int, evenness: Amount) -> Amount:
+    """The share of a mixture's experts that so many tokens use together.
+
+    Texts prefer some experts. How often they choose each of them is taken to be spread like a gamma
+    distribution whose shape is `evenness`; tokens that choose by chance are its limit.
+    """
+    choices = tokens * step.experts.chosen_share
+    shares = [1 - (1 + choices / shape) ** -shape for shape in evenness]
+    return Amount(*shares)
+
+
 class ReadExperts(NamedTuple):
     """The experts that several tokens read together.
 
@@ -102,17 +113,13 @@ class ReadExperts(NamedTuple):
 
 
 def read_experts(step: Step, tokens: int) -> ReadExperts:
-    """What so many tokens read, of which each chooses experts.
-
-    Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
-    by chance. Texts prefer some experts, as if they chose by chance among `preferred` of them.
-    """
+    """What so many tokens read, of which each belongs to a text of its own."""
     experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:
         return ReadExperts(0.0, Amount.of(1))
+    evenness = pace_tables().batch.evenness_of_texts
     growths = []
-    for preferred in pace_tables().batch.preferred:
-        chosen = min(1.0, experts.chosen_share / preferred)
-        growths.append((1 - (1 - chosen) ** tokens) / chosen)
+    for used in experts_used(step, tokens, evenness):
+        growths.append(max(1.0, used / experts.chosen_share))
     share = min(1.0, experts.used / step.parameters)
     return ReadExperts(share, Amount(*growths))

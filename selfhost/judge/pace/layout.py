@@ -27,7 +27,7 @@ from ..devices import index_of, share_on_shared
 from ..record import Question
 from . import Step
 from .cores import Cores, cores_of
-from .experts import ApartExperts, experts_apart
+from .experts import ApartExperts, experts_apart, experts_used
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import Gpu, gpu_of, shared_gpu_of, sum_row
 from .tables import pace_tables
@@ -223,7 +223,7 @@ class LaidOut(Record):
             in_ram = self.in_ram.likely
             taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
             return PromptPace(1 / taken)
-        crossing = self.in_ram_bytes / self._copied_per_second(step)
+        crossing = 1 / self._copied_per_second() * self._copied_bytes(step)
         taken = on_gpus.plus_independent(crossing / self.tokens_per_crossing)
         return PromptPace(1 / taken, crossing)
 
@@ -256,14 +256,24 @@ class LaidOut(Record):
             sending = longest(sending, summed_gb / row.sum_gb_per_s)
         return sending
 
-    def _copied_per_second(self, step: Step) -> Range:
-        """Bytes of weights that cross to its GPUs in turn, no faster than the link carries."""
-        links = [_link_of(used.gpu) for used in self.gpus]
-        shares = pace_tables().prompt.share_of_link
+    def _copied_bytes(self, step: Step) -> Amount:
+        """Bytes of weights that cross for a batch: of experts those that some token uses (llama.cpp
+        0c1e570, ggml_backend_sched_compute_splits in ggml/src/ggml-backend.cpp).
+        """
         if not step.has_experts:
-            # all weights are copied: only of experts are some not chosen in a batch
-            shares = shares._replace(high=1.0)
-        return lowest(*links).end_by_end(shares)
+            return Amount.of(self.in_ram_bytes)
+        evenness = pace_tables().batch.evenness_of_prompt
+        used = experts_used(step, self.tokens_per_crossing, evenness)
+        return used * self.in_ram_bytes
+
+    def _copied_per_second(self) -> Range:
+        """Bytes of weights that cross to its GPUs in turn: as the link carries them, and no faster
+        than a core copies them to where a GPU reads them, if they do not lie there.
+        """
+        figures = pace_tables().prompt
+        links = [_link_of(used.gpu) for used in self.gpus]
+        carried = lowest(*links) * figures.share_of_link
+        return lowest(carried, figures.staged_per_second)
 
     # -------------------------------------------------------------- in words
 

@@ -379,7 +379,8 @@ class BatchFactors(Figures):
 class BatchFigures(Figures):
     """Of several sequences at once, and of attention to a prompt."""
 
-    preferred: Amount
+    evenness_of_texts: Amount
+    evenness_of_prompt: Amount
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds
@@ -429,7 +430,8 @@ class PromptFigures(Figures):
     expert_tile_tokens: Amount
     batch_of_graph: int
     most_of_link: float
-    share_of_link: Range
+    share_of_link: float
+    staged_per_second: Range
     any_link: Range
 
 
