@@ -11,6 +11,7 @@ from selfhost import Machine, Workload, check
 from selfhost.judge.pace import Range
 from selfhost.judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from selfhost.machine.gpus import link_bytes_per_second
+from selfhost.machine.named import named
 
 GB = 10**9
 
@@ -55,8 +56,8 @@ def test_a_laptop_without_a_named_processor_holds_those_with_one_module() -> Non
         return pace
 
     known = decode("laptop-ddr4-8gb")
-    for named in ("8gb windows laptop", "laptop 16gb"):
-        assert decode(named).low <= known.low <= known.high <= decode(named).high
+    for words in ("8gb windows laptop", "laptop 16gb"):
+        assert decode(words).low <= known.low <= known.high <= decode(words).high
 
 
 @pytest.mark.parametrize(
@@ -168,3 +169,26 @@ def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
     assert wait is not None
     assert prompt.low < 287 < 326 < prompt.high
     assert wait.low < 2048 / 326 < 2048 / 287 < wait.high
+
+
+def test_a_laptop_with_a_newer_card_has_newer_memory() -> None:
+    """Eleven mixtures with experts in RAM ran on a laptop with an RTX 4070 and 64 GB (ghost91-,
+    `speed_fresh.json`): Qwen3.6 35B-A3B in Q8_0 at 30.4 tokens/s, gpt-oss 20B at 39.5.
+    """
+    seen = {("qwen3.6-35b-a3b", "Q8_0"): 30.4, ("gpt-oss-20b", "MXFP4"): 39.5}
+    for (model, quantization), pace in seen.items():
+        asked = Workload(quantization=quantization, runtime="llama.cpp")
+        decode = speed_of(check(model, asked, machine="rtx 4070 laptop 64gb")).decode
+        assert decode is not None
+        assert pace == pytest.approx(decode.likely, rel=0.3)
+
+
+def test_much_ram_does_not_lie_in_one_module() -> None:
+    """Hardly any laptop has more than 48 GiB in one of its two modules."""
+    few, many = (
+        bandwidth(named(f"rtx 4070 laptop {memory}")[0]) for memory in ("32gb", "64gb")
+    )
+    assert few is not None
+    assert many is not None
+    assert few.ends.low < many.ends.low
+    assert few.ends.likely == many.ends.likely
