@@ -12,7 +12,6 @@ A sum is of parts that come one after the other, a product of independent factor
 from __future__ import annotations
 
 from math import exp, hypot, log, sqrt
-from operator import mul
 from typing import NamedTuple, Self
 
 # the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
@@ -40,19 +39,24 @@ class Range(NamedTuple):
     def __mul__(self, other: float | Range) -> Range:  # type: ignore[override]
         if isinstance(other, Range):
             return self._times(other)
-        return Range(self.low * other, self.likely * other, self.high * other)
+        return self.end_by_end(Range.of(other))
 
     def _times(self, factor: Range) -> Range:
+        product = self.end_by_end(factor)
         ends = self.around()
         factor_ends = factor.around()
-        likely = self.likely * factor.likely
         down = _joint_factor(ends.low, factor_ends.low)
         up = _joint_factor(ends.high, factor_ends.high)
+        likely = product.likely
         return Range(likely / down, likely, likely * up)
 
     def end_by_end(self, factor: Range) -> Range:
         """Each end times that end of a factor which is low where this is low, and high likewise."""
-        return Range(*map(mul, self, factor))
+        return Range(
+            low=self.low * factor.low,
+            likely=self.likely * factor.likely,
+            high=self.high * factor.high,
+        )
 
     def __truediv__(self, other: float | Amount) -> Range:
         return self * (1 / other)
@@ -66,16 +70,16 @@ class Range(NamedTuple):
 
     def around(self) -> Range:
         """Its ends as shares of the likely figure."""
-        low = self.low / self.likely
-        return Range(low, 1.0, self.high / self.likely)
+        likely = self.likely
+        return Range(self.low / likely, 1.0, self.high / likely)
 
     def about(self) -> tuple[str, str]:
         """The words before and behind the likely figure; behind is one where no single figure
         stands for the range.
         """
-        if self.high <= _TELLING_RATIO * self.low:
-            return "about", ""
-        return "perhaps", ", a guess"
+        if self.high > _TELLING_RATIO * self.low:
+            return "perhaps", ", a guess"
+        return "about", ""
 
 
 class _SlowFirst(NamedTuple):
@@ -92,20 +96,28 @@ class _SlowFirst(NamedTuple):
         return cls(figure, figure, figure)
 
     def __add__(self, other: Self) -> Self:  # type: ignore[override]
-        likely = self.likely + other.likely
-        return type(self)(self.slow + other.slow, likely, self.fast + other.fast)
+        return type(self)(
+            slow=self.slow + other.slow,
+            likely=self.likely + other.likely,
+            fast=self.fast + other.fast,
+        )
 
     def __mul__(self, other: float | Amount) -> Self:  # type: ignore[override]
         if isinstance(other, Amount):
             return self._times(other)
-        return type(self)(self.slow * other, self.likely * other, self.fast * other)
+        return type(self)(
+            slow=self.slow * other,
+            likely=self.likely * other,
+            fast=self.fast * other,
+        )
 
     def _times(self, factor: Amount) -> Self:
+        product = self * factor.likely
         ends = self.around()
         factor_ends = factor.around()
-        likely = self.likely * factor.likely
         up = _joint_factor(ends.slow, factor_ends.slow)
         down = _joint_factor(ends.fast, factor_ends.fast)
+        likely = product.likely
         return type(self)(likely * up, likely, likely / down)
 
     def __truediv__(self, number: float) -> Self:
@@ -122,18 +134,17 @@ class _SlowFirst(NamedTuple):
 
     def around(self) -> Self:
         """Its ends as shares of the likely figure."""
-        slow = self.slow / self.likely
-        return type(self)(slow, 1.0, self.fast / self.likely)
+        likely = self.likely
+        return type(self)(self.slow / likely, 1.0, self.fast / likely)
 
     def ordered(self) -> Self:
         """The same, where neither end lies on the other side of the likely figure. Each end is
         computed for itself, so that one which hardly differs from the likely figure may.
         """
-        return type(self)(
-            slow=max(self.slow, self.likely),
-            likely=self.likely,
-            fast=min(self.likely, self.fast),
-        )
+        likely = self.likely
+        slow = max(self.slow, likely)
+        fast = min(likely, self.fast)
+        return type(self)(slow, likely, fast)
 
 
 class Seconds(_SlowFirst):
@@ -146,12 +157,20 @@ class Seconds(_SlowFirst):
         likely = self.likely + other.likely
         slower = hypot(self.slow - self.likely, other.slow - other.likely)
         faster = hypot(self.fast - self.likely, other.fast - other.likely)
-        return Seconds(likely + slower, likely, likely - faster)
+        return Seconds(
+            slow=likely + slower,
+            likely=likely,
+            fast=likely - faster,
+        )
 
     def lowest_first(self) -> Range:
         """As an answer has it."""
         ordered = self.ordered()
-        return Range(ordered.fast, ordered.likely, ordered.slow)
+        return Range(
+            low=ordered.fast,
+            likely=ordered.likely,
+            high=ordered.slow,
+        )
 
 
 class Amount(_SlowFirst):
@@ -160,30 +179,35 @@ class Amount(_SlowFirst):
     __slots__ = ()
 
 
-NO_SECONDS = Seconds(0.0, 0.0, 0.0)
+NO_SECONDS = Seconds.of(0)
 
 
 def longest(*seconds: Seconds) -> Seconds:
     """The seconds of parts that go on at the same time."""
     ends = zip(*seconds, strict=True)
-    return Seconds(*map(max, ends))
+    most = map(max, ends)
+    return Seconds(*most)
 
 
 def highest(*rates: Range) -> Range:
     """The highest of each end."""
     ends = zip(*rates, strict=True)
-    return Range(*map(max, ends))
+    most = map(max, ends)
+    return Range(*most)
 
 
 def lowest(*rates: Range) -> Range:
     """The lowest of each end."""
     ends = zip(*rates, strict=True)
-    return Range(*map(min, ends))
+    least = map(min, ends)
+    return Range(*least)
 
 
 def _joint_factor(first: float, second: float) -> float:
     """How far an end of a product lies from its likely figure, by the ends of its two factors:
     independent errors add up as squares, in logarithms.
     """
-    squares = log(first) ** 2 + log(second) ** 2
-    return exp(sqrt(squares))
+    first_square = log(first) ** 2
+    second_square = log(second) ** 2
+    distance = sqrt(first_square + second_square)
+    return exp(distance)
