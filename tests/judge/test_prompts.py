@@ -111,7 +111,7 @@ def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
     which each chooses four (ggml-org/llama.cpp#15346), not all of them.
     """
     step = step_for("gpt-oss-120b")
-    evenness = pace_tables().batch.evenness_of_prompt
+    evenness = pace_tables().batch.evenness
     counted = [95, 91, 72, 74, 73, 78, 87, 95]
     share = sum(counted) / len(counted) / 128
     assert experts_used(step, 512, evenness).likely == pytest.approx(share, rel=0.05)

@@ -91,10 +91,10 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
 
 
 def experts_used(step: Step, tokens: int, evenness: Amount) -> Amount:
-    """The share of a mixture's experts that so many tokens use together.
+    """The share of a mixture's experts that so many tokens of one text use together.
 
-    Texts prefer some experts. How often they choose each of them is taken to be spread like a gamma
-    distribution whose shape is `evenness`; tokens that choose by chance are its limit.
+    A text prefers some experts. How often it chooses each of them is taken to be spread like a
+    gamma distribution whose shape is `evenness`; tokens that choose by chance are its limit.
     """
     choices = tokens * step.experts.chosen_share
     shares = [1 - (1 + choices / shape) ** -shape for shape in evenness]
@@ -113,13 +113,18 @@ class ReadExperts(NamedTuple):
 
 
 def read_experts(step: Step, tokens: int) -> ReadExperts:
-    """What so many tokens read, of which each belongs to a text of its own."""
+    """What so many tokens read, each of a text of its own.
+
+    Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
+    by chance. Texts prefer some experts, as if they chose by chance among `preferred` of them.
+    """
     experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:
         return ReadExperts(0.0, Amount.of(1))
-    evenness = pace_tables().batch.evenness_of_texts
     growths = []
-    for used in experts_used(step, tokens, evenness):
-        growths.append(max(1.0, used / experts.chosen_share))
+    for preferred in pace_tables().batch.preferred:
+        chosen = min(1.0, experts.chosen_share / preferred)
+        used = 1 - (1 - chosen) ** tokens
+        growths.append(used / chosen)
     share = min(1.0, experts.used / step.parameters)
     return ReadExperts(share, Amount(*growths))

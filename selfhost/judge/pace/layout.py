@@ -262,7 +262,7 @@ class LaidOut(Record):
         """
         if not step.has_experts:
             return Amount.of(self.in_ram_bytes)
-        evenness = pace_tables().batch.evenness_of_prompt
+        evenness = pace_tables().batch.evenness
         used = experts_used(step, self.tokens_per_crossing, evenness)
         return used * self.in_ram_bytes
 

@@ -379,8 +379,8 @@ class BatchFactors(Figures):
 class BatchFigures(Figures):
     """Of several sequences at once, and of attention to a prompt."""
 
-    evenness_of_texts: Amount
-    evenness_of_prompt: Amount
+    preferred: Amount
+    evenness: Amount
     attended_on_processor: Range
     attended_on_gpu: Range
     sequence_seconds: Seconds
