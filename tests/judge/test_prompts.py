@@ -10,7 +10,6 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Range, Step
 from selfhost.judge.pace.experts import experts_used
-from selfhost.judge.pace.tables import pace_tables
 from selfhost.judge.question import ask
 
 
@@ -111,10 +110,9 @@ def test_a_batch_uses_as_many_experts_as_the_program_counted() -> None:
     which each chooses four (ggml-org/llama.cpp#15346), not all of them.
     """
     step = step_for("gpt-oss-120b")
-    evenness = pace_tables().batch.evenness
     counted = [95, 91, 72, 74, 73, 78, 87, 95]
     share = sum(counted) / len(counted) / 128
-    assert experts_used(step, 512, evenness).likely == pytest.approx(share, rel=0.05)
+    assert experts_used(step, 512).likely == pytest.approx(share, rel=0.05)
 
 
 @pytest.mark.parametrize("machine", ["ryzen 7 5800x 32gb", "i7-12700k 64gb"])

@@ -57,7 +57,8 @@ def _share_of_experts_in_ram(step: Step, on_gpus: float) -> float | None:
     where these do not fit, or there are no experts.
     """
     experts = step.experts
-    others = sum(_parameters_read(step).values()) - experts.used
+    parameters = _parameters_read(step)
+    others = sum(parameters.values()) - experts.used
     if not experts.all or others <= 0:
         return None
     experts_on_gpus = on_gpus * (others + experts.all) - others
@@ -87,17 +88,23 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
         if abs(count - used) <= _SAME_COUNT * used:
             return {name: int(share * step.read_bytes[name])}
     part = share * used / sum(parameters.values())
-    return {name: int(part * size) for name, size in step.read_bytes.items()}
+    read_bytes = {}
+    for name, size in step.read_bytes.items():
+        read_bytes[name] = int(part * size)
+    return read_bytes
 
 
-def experts_used(step: Step, tokens: int, evenness: Amount) -> Amount:
+def experts_used(step: Step, tokens: int) -> Amount:
     """The share of a mixture's experts that so many tokens of one text use together.
 
     A text prefers some experts. How often it chooses each of them is taken to be spread like a
     gamma distribution whose shape is `evenness`; tokens that choose by chance are its limit.
     """
     choices = tokens * step.experts.chosen_share
-    shares = [1 - (1 + choices / shape) ** -shape for shape in evenness]
+    shares = []
+    for shape in pace_tables().batch.evenness:
+        unused = (1 + choices / shape) ** -shape
+        shares.append(1 - unused)
     return Amount(*shares)
 
 

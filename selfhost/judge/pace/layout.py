@@ -218,14 +218,20 @@ class LaidOut(Record):
             # what another program than the one measured does with weights in RAM was not seen
             return PromptPace(None)
         if self.shares_ram or not self.tokens_per_crossing:
-            on_cores = self._known_cores.prompt(step)
-            assert on_cores is not None, "the GPUs compute the same operations"
-            in_ram = self.in_ram.likely
-            taken = on_gpus * (1 - in_ram) + 1 / on_cores * in_ram
-            return PromptPace(1 / taken)
-        crossing = 1 / self._copied_per_second() * self._copied_bytes(step)
-        taken = on_gpus.plus_independent(crossing / self.tokens_per_crossing)
+            return self._prompt_in_turns(step, on_gpus)
+        crossing = self._crossing_seconds(step)
+        crossing_of_token = crossing / self.tokens_per_crossing
+        taken = on_gpus.plus_independent(crossing_of_token)
         return PromptPace(1 / taken, crossing)
+
+    def _prompt_in_turns(self, step: Step, on_gpus: Seconds) -> PromptPace:
+        """Where the processor computes what lies in RAM; `on_gpus`: were all layers there."""
+        on_cores = self._known_cores.prompt(step)
+        assert on_cores is not None, "the GPUs compute the same operations"
+        in_ram = self.in_ram.likely
+        taken = on_gpus * (1 - in_ram)
+        taken += 1 / on_cores * in_ram
+        return PromptPace(1 / taken)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
         """Seconds of a token of a prompt, were all layers on GPUs; None where that is not known."""
@@ -248,23 +254,23 @@ class LaidOut(Record):
         if step.architecture is None:
             return NO_SECONDS
         numbers = step.layers * step.architecture.embedding_length
-        others = 1 - 1 / len(self.gpus)
-        summed_gb = 8 * numbers * others / 1e9
+        parts = len(self.gpus)
+        of_others = (parts - 1) / parts
+        summed_gb = 8 * numbers * of_others / 1e9
         sending = NO_SECONDS
         for _, gpu in self.gpus:
             row = sum_row(gpu.device)
             sending = longest(sending, summed_gb / row.sum_gb_per_s)
         return sending
 
-    def _copied_bytes(self, step: Step) -> Amount:
-        """Bytes of weights that cross for a batch: of experts those that some token uses (llama.cpp
+    def _crossing_seconds(self, step: Step) -> Seconds:
+        """For so long weights cross for a batch: of experts those that some token uses (llama.cpp
         0c1e570, ggml_backend_sched_compute_splits in ggml/src/ggml-backend.cpp).
         """
+        crossing = self.in_ram_bytes / self._copied_per_second()
         if not step.has_experts:
-            return Amount.of(self.in_ram_bytes)
-        evenness = pace_tables().batch.evenness
-        used = experts_used(step, self.tokens_per_crossing, evenness)
-        return used * self.in_ram_bytes
+            return crossing
+        return crossing * experts_used(step, self.tokens_per_crossing)
 
     def _copied_per_second(self) -> Range:
         """Bytes of weights that cross to its GPUs in turn: as the link carries them, and no faster
