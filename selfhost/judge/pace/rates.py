@@ -50,13 +50,14 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
     cycles = gpus.cycles_per_second(name)
     if peak is not None and cycles is not None:
         flops_of_cycle = peak / cycles
+    less_power_words = _LESS_POWER & words
     is_unified = bool(device.unified)
     return DeviceFacts(
         vendor=device.vendor.lower(),
         generation=facts.generation,
         unified=is_unified,
         integrated=is_unified and facts.integrated is not None,
-        less_power=not _LESS_POWER.isdisjoint(words),
+        less_power=bool(less_power_words),
         hbm=gpus.has_hbm(name),
         neural=chip is not None and chip.neural,
         flops_of_cycle=flops_of_cycle,
@@ -227,16 +228,18 @@ class Gpu(Record):
         measured, and attention.
         """
         rates = _prompt_rates(self.device, step)
-        active = sum(step.parameters_met().values())
+        met = step.parameters_met()
+        active = sum(met.values())
         if rates is None or active <= 0:
             return None
         attending = step.attended() / rates.attention
         if rates.of_experts is not None and step.has_experts:
-            return 2 * active / rates.of_experts + attending
+            computing = 2 * active / rates.of_experts
+            return computing + attending
         batch = step.batch_tokens(batch_tokens)
-        computing = 1 / rates.matrices * _operations_of_batch(step, active, batch)
-        rate = self.peak_bandwidth * self.row(step).share
-        reading = step.all_weights_bytes() / rate
+        operations = _operations_of_batch(step, active, batch)
+        computing = 1 / rates.matrices * operations
+        reading = self._seconds_to_read_all(step)
         of_token = longest(computing, reading) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
@@ -246,6 +249,12 @@ class Gpu(Record):
             return taken
         launching = pace_tables().prompt.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
+
+    def _seconds_to_read_all(self, step: Step) -> Seconds:
+        """For so long a batch of a prompt reads all weights."""
+        row = self.row(step)
+        rate = self.peak_bandwidth * row.share
+        return step.all_weights_bytes() / rate
 
 
 class _TokenOnGpu(NamedTuple):
@@ -328,7 +337,9 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
     packed = _rate_of_packed(device, row, peak)
     if packed is None:
         return None
-    attended = row.attended or pace_tables().batch.attended_on_gpu
+    attended = row.attended
+    if attended is None:
+        attended = pace_tables().batch.attended_on_gpu
     matrices = packed
     of_experts: Range | None = None
     if peak is not None:
@@ -355,8 +366,11 @@ def _rate_of_packed(
         return row.per_cycle * cycles
     measured_tflops = gpus.facts_of(device.name).prompt_tflops
     if measured_tflops is not None and row.program is None:
-        return pace_tables().general.measured_prompt * (measured_tflops * 1e12)
-    return None if peak is None else row.share * peak
+        measured = measured_tflops * 1e12
+        return pace_tables().general.measured_prompt * measured
+    if peak is None:
+        return None
+    return row.share * peak
 
 
 def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
@@ -396,7 +410,8 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
     makers = f"{device.vendor}'s"
     if device.vendor == gpus.UNKNOWN:
         makers = "all makers'"
-    how = f"a guess by {makers} cards with {_gib(memory_bytes)} GiB"
+    gib = _gib(memory_bytes)
+    how = f"a guess by {makers} cards with {gib} GiB"
     return Gpu(device=device, peak_bandwidth=peak, guessed=how, host=host)
 
 
