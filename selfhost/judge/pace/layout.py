@@ -124,8 +124,11 @@ class LaidOut(Record):
         if self.is_divided or min(on_gpus) > 1 - _ROUNDED:
             return Amount.of(0)
         # the lowest share on GPUs is the slow end
-        rest = [1 - share for share in on_gpus]
-        return Amount(*rest)
+        return Amount(
+            slow=1 - on_gpus.low,
+            likely=1 - on_gpus.likely,
+            fast=1 - on_gpus.high,
+        )
 
     @property
     def is_split(self) -> bool:
@@ -163,20 +166,23 @@ class LaidOut(Record):
             return self._seconds_divided(step)
         if not self.is_split:
             return self._seconds_on_gpus(step)
-        slow, likely, fast = [
-            self._seconds_with_ram(step, share) for share in self.in_ram
-        ]
+        in_ram = self.in_ram
+        most = self._seconds_with_ram(step, in_ram.slow)
+        likely = self._seconds_with_ram(step, in_ram.likely)
+        least = self._seconds_with_ram(step, in_ram.fast)
         # the processor may be the faster one: less in RAM is then no faster end
-        fastest = min(likely.fast, fast.fast)
-        return Seconds(slow.slow, likely.likely, fastest)
+        fastest = min(likely.fast, least.fast)
+        return Seconds(most.slow, likely.likely, fastest)
 
     def _seconds_divided(self, step: Step) -> Seconds:
         """Of the slowest GPU's part of every layer, and of adding up the parts layer by layer."""
         taken = NO_SECONDS
         for share, gpu in self.gpus:
             row = sum_row(gpu.device)
-            summing = Seconds(*row.sum_us) * (1e-6 * step.layers)
-            taken = longest(taken, gpu.seconds(step, share) + summing)
+            summing_us = Seconds(*row.sum_us) * step.layers
+            part = gpu.seconds(step, share)
+            part += summing_us * 1e-6
+            taken = longest(taken, part)
         return taken
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
@@ -301,8 +307,9 @@ class LaidOut(Record):
         if apart is not None:
             layers = f"{apart.layers:.0f} layers"
             return f"{how}, the experts of {layers} in RAM: {memory.how}"
-        in_ram = self.in_ram
-        on_gpus = units.between(units.percent, 1 - in_ram.slow, 1 - in_ram.fast)
+        least = 1 - self.in_ram.slow
+        most = 1 - self.in_ram.fast
+        on_gpus = units.between(units.percent, least, most)
         return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
 
 
@@ -322,18 +329,26 @@ def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program = question.runtime
     weights_bytes = _weights_by_place(placed)
+    in_ram_bytes = 0
+    if placed.placement == "split":
+        in_ram_bytes = weights_bytes["host"]
     cells = _cells(question, placed)
+    tokens_per_crossing = 0
+    if cells.copies_weights:
+        tokens_per_crossing = cells.batch
+    at_once = False
+    if program is not None:
+        at_once = "tensor_parallel" in program.command_lines.options
     return LaidOut(
         machine=machine,
         runtime=program,
         context_tokens=question.workload.context_tokens,
         offloaded=_shares_by_gpu(weights_bytes),
-        in_ram_bytes=weights_bytes["host"] if placed.placement == "split" else 0,
-        tokens_per_crossing=cells.batch if cells.copies_weights else 0,
+        in_ram_bytes=in_ram_bytes,
+        tokens_per_crossing=tokens_per_crossing,
         # as set: a step is bounded by its prompt
         micro_batch=cells.batch,
-        at_once=program is not None
-        and "tensor_parallel" in program.command_lines.options,
+        at_once=at_once,
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),
     )
@@ -385,10 +400,12 @@ def _share_on_shared(question: Question, placed: Needs, machine: Machine) -> Ran
     program = question.runtime
     if program is None or program.layers.split:
         share = share_on_shared(placed, machine, architecture.layers)
-    gpu_layers = _settings(question).get("gpu_layers")
+    settings = _settings(question)
+    gpu_layers = settings.get("gpu_layers")
     if gpu_layers:
         # a GPU that shares the RAM gets as many; the output matrix counts as one
-        share *= min(1.0, int(gpu_layers) / (architecture.layers + 1))
+        layers = architecture.layers + 1
+        share *= min(1.0, int(gpu_layers) / layers)
     return share
 
 

@@ -41,10 +41,13 @@ class Sequence(Record):
         """The part of a step in which it reads its weights, not launches or computes: how much
         longer a step takes that reads twice the bytes.
         """
-        doubled_bytes = {name: 2 * size for name, size in self.step.read_bytes.items()}
-        doubled = self._empty.replace(read_bytes=doubled_bytes)
-        seconds = _likely_seconds(doubled, way) - _likely_seconds(self._empty, way)
-        return max(0.0, seconds)
+        doubled_bytes = {}
+        for name, size in self.step.read_bytes.items():
+            doubled_bytes[name] = 2 * size
+        once = self._empty
+        twice = once.replace(read_bytes=doubled_bytes)
+        longer = _likely_seconds(twice, way) - _likely_seconds(once, way)
+        return max(0.0, longer)
 
     # -------------------------------------------------------------- with a draft
 
@@ -91,7 +94,10 @@ class Sequence(Record):
         taken = 1 / self.single
         reading = self._reading_seconds(self.way) / taken.likely
         share = experts.share * min(1.0, reading)
-        longer = [1 + share * (growth - 1) for growth in experts.growth]
+        longer = []
+        for growth in experts.growth:
+            further = share * (growth - 1)
+            longer.append(1 + further)
         return Amount(*longer)
 
     # -------------------------------------------------------------- several at once
