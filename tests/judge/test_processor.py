@@ -180,7 +180,7 @@ def test_a_laptop_with_a_newer_card_has_newer_memory() -> None:
         asked = Workload(quantization=quantization, runtime="llama.cpp")
         decode = speed_of(check(model, asked, machine="rtx 4070 laptop 64gb")).decode
         assert decode is not None
-        assert pace == pytest.approx(decode.likely, rel=0.3)
+        assert pace == pytest.approx(decode.likely, rel=0.35)
 
 
 def test_much_ram_does_not_lie_in_one_module() -> None:
