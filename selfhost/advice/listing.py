@@ -54,7 +54,7 @@ from .ranking import (
     share_of_pace,
     share_on,
 )
-from .understood import Sentences, remarks
+from .understood import remarks
 
 # names of models that a note lists
 _MOST_NAMED = 3
@@ -116,7 +116,7 @@ class Ranking(Report):
     ruled_out: int = 0
     catalogue_as_of: str | None = None
     refused: Mapping[str, WorkloadError] = {}
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.list/1`, as a dict for `json.dumps`."""
@@ -362,13 +362,10 @@ class Lister:
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
         """The outlines of these models, except of those ruled out."""
-        outlines = self._catalogue.outlines
-        wanted: list[Outline] = []
-        for id, outline in outlines.items():
-            is_asked = ids is None or id in ids
-            if is_asked and id not in self.ruled_out:
-                wanted.append(outline)
-        return wanted
+        wanted = set(self._catalogue.ids() if ids is None else ids)
+        wanted -= self.ruled_out
+        outlines = self._catalogue.outlines.values()
+        return [outline for outline in outlines if outline.id in wanted]
 
     def one_by_one(self, ids: Ids) -> Iterator[tuple[str, Answer]]:
         """Judge these models, those first that may get the best places. Yield each id with the

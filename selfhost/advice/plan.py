@@ -41,7 +41,7 @@ from ..needs import MAKERS_IN_RAM, needs_on
 from ..needs.records import Device, Needs
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import Model, Sentences, Understood, judged_for, remarks, understand
+from .understood import Model, Understood, judged_for, remarks, understand
 from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
@@ -152,7 +152,7 @@ class Plan(Report):
     least: Least | None
     reasons: tuple[Finding, ...]
     machines: tuple[Known, ...]
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
     options: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from ..core.workload import Workload
 from ..judge.checks import Finding
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
-from ..judge.devices import index_of
 from ..judge.equal_parts import smallest_device_bytes
 from ..judge.record import Outcome, Question, Report, Verdict
 from ..machine.instruction_sets import instruction_sets
@@ -40,7 +39,7 @@ from ..machine.record import (
 )
 from ..needs.records import How, MemoryNeed, Needs, Term
 from .launch import bytes_worth_bounding, fill_partly
-from .understood import Model, Sentences, Understood, judged_for, understand
+from .understood import Model, Understood, judged_for, understand
 from .verdicts import check_with
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -122,11 +121,11 @@ class ContainerSize(Report):
     accelerators: tuple[CardMemory, ...]
     shared_memory_bytes: int
     image: str | None
-    arguments: Words
+    arguments: tuple[str, ...]
     environment: Mapping[str, str] = {}
     fetch: str | None = None
     needs_login: bool = False
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def image_arguments(self) -> Words:
@@ -287,7 +286,7 @@ def size_with(
     workload = workload.replace(min_tokens_per_second=0)
     meant = understand(catalogue, model, workload, vast)
     question = meant.question(catalogue, vast)
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
     chosen = _chosen_workload(catalogue, meant, question, machine, vast)
     if chosen is not None:
         type_name = chosen.quantization
@@ -520,14 +519,13 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
     """The accelerators that hold something, each with the most."""
+    high_bytes = {place.where: place.high_bytes for place in memory.places}
     accelerators: list[CardMemory] = []
-    for place in memory.places:
-        if place.where == "host":
+    for number, card in enumerate(machine.cards):
+        most = high_bytes.get(f"accelerator:{number}")
+        if most is None:
             continue
-        card = machine.cards[index_of(place.where)]
-        accelerator = CardMemory(
-            vendor=card.vendor, name=card.name, memory_bytes=place.high_bytes
-        )
+        accelerator = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
         accelerators.append(accelerator)
     return tuple(accelerators)
 
@@ -639,7 +637,7 @@ class _Start(Record):
     downloads the model once it runs, as `ContainerSize` has them.
     """
 
-    arguments: Words = ()
+    arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = {}
     fetch: str | None = None
 

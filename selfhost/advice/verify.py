@@ -73,7 +73,7 @@ class Verification(Record):
     by: str = "typed"
     is_public: bool = True
     differences: tuple[Figure, ...]
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -169,7 +169,7 @@ class _PartUsed(Record):
     """A machine with only what a run used of it, and sentences on what the run left alone."""
 
     machine: Machine
-    notes: Sentences
+    notes: tuple[str, ...]
 
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
@@ -180,7 +180,7 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
     if used_gpu and machine.accelerators == ():
         gpu = run.gpu or "RTX 4090"
         raise refusal("runs", "no-such-gpu", machine=machine.name, gpu=gpu)
-    notes: Sentences = ()
+    notes: tuple[str, ...] = ()
     if run.on_processor:
         notes = _notes({"no-gpu": machine.accelerators})
         machine = machine.replace(accelerators=())

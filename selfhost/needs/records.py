@@ -197,7 +197,7 @@ class MemoryNeed(Record):
     `evictable_bytes` may be dropped by the system at no harm and is outside the total.
     """
 
-    terms: Terms
+    terms: tuple[Term, ...]
     evictable_bytes: int = 0
 
     @cached_property
@@ -275,7 +275,7 @@ class Needs(Record):
     largest_file_bytes: int | None = None
     cpu: CpuNeed = CpuNeed()
     placement: str = "host"
-    terms: Terms = ()
+    terms: tuple[Term, ...] = ()
     evictable_bytes: int = 0
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
@@ -326,7 +326,7 @@ class Needs(Record):
         return MemoryNeed(terms=self.terms, evictable_bytes=self.evictable_bytes)
 
     @property
-    def known_terms(self) -> Terms:
+    def known_terms(self) -> tuple[Term, ...]:
         """Those of a memory that is not known in all its terms."""
         return self.terms if self.memory is None else ()
 
