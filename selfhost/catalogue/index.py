@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -21,6 +21,8 @@ from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
 from .uses import uses_table
+
+_Value = TypeVar("_Value")
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
@@ -411,21 +413,19 @@ class SpecFolder:
         unknown = {id: ModelSpec(id=id, name=id) for id in self.files}
         return {id: self._stated(id) or spec for id, spec in unknown.items()}
 
-    def _value(self, name: str, make: Callable[[], Any]) -> Any:
+    def _value(self, name: str, make: Callable[[], _Value]) -> _Value:
         """The value of that name that follows from all files; `make` returns it."""
         if self.store is None:
             return make()
-        return self.store.value(name, make)
+        value: _Value = self.store.value(name, make)
+        return value
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
         """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
         a repository, a title). Several ids are joined by `/`.
         """
-        names: Mapping[str, str] = self._value(
-            wanted, lambda: names_in(self._stated_specs, wanted)
-        )
-        return names
+        return self._value(wanted, lambda: names_in(self._stated_specs, wanted))
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
