@@ -4,6 +4,7 @@ is, and the exit code.
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -26,7 +27,14 @@ from selfhost import api
 from selfhost.core.records import Unread
 from selfhost.core.tables import shipped_table
 from selfhost.core.templates import RANGES, UNITS
-from selfhost.judge.checks import Finding, finding, undecided
+from selfhost.judge.checks import (
+    Finding,
+    Outcome,
+    StatedWords,
+    finding,
+    passing,
+    undecided,
+)
 from selfhost.judge.judging import judge
 from selfhost.judge.record import Judged, Question, Route, Verdict, exit_code
 
@@ -141,6 +149,26 @@ def test_a_slow_processor_sends_nobody_to_an_api_where_an_accelerator_may_be_fas
 def test_every_code_has_words_and_every_words_a_code() -> None:
     """The table of words is compared with the closed list of codes."""
     assert {key.partition("/")[0] for key in TABLE["findings"]} == TABLE["codes"].keys()
+
+
+def test_a_finding_is_its_sentences_and_not_what_they_were_made_of() -> None:
+    """Figures that no field and no sentence tells make no difference."""
+    words = StatedWords(reason="The weights are published.")
+    stated = Finding(
+        check="weights",
+        outcome=Outcome.PASS,
+        code="weights-published",
+        needs="published",
+        words=words,
+    )
+    filled = finding(passing("weights-published", needs="published"))
+    other = finding(passing("weights-published", needs="published", gate_unknown=False))
+    assert filled == stated == other
+    assert {filled, other} == {stated}
+    assert repr(filled) == repr(stated)
+    assert "reason='The weights are published.', remedy=None" in repr(filled)
+    assert pickle.loads(pickle.dumps(filled)) == stated
+    assert filled != stated.in_words("The weights are published.", "publish them")
 
 
 def test_every_template_can_be_filled_in() -> None:

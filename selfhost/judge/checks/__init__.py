@@ -234,6 +234,7 @@ class Words(Record):
     """The reason and the remedy of a finding, from templates and figures.
 
     They are filled in when they are read for the first time: a list and an audit read few of them.
+    Words are equal, shown and stored as the sentences that they make.
     """
 
     code: str
@@ -241,38 +242,45 @@ class Words(Record):
     figures: Figures
 
     @cached_property
+    def stated(self) -> StatedWords:
+        """The sentences in full."""
+        wording = _wording(self.code, self.variant)
+        figures = dict(self.figures)
+        remedy: str | None = figures["remedy"]
+        why = figures["why"]
+        if isinstance(why, Unread):
+            figures["why"] = why.reason
+            remedy = remedy or why.remedy
+        if figures.get("confidence") == "high":
+            # a reason names a confidence only where it is lower
+            figures["confidence"] = None
+        return StatedWords(
+            reason=_sentence(wording.reason, figures),
+            remedy=remedy or _sentence(wording.remedy, figures) or None,
+        )
+
+    @property
     def reason(self) -> str:
         """Why the outcome is what it is, as a sentence."""
-        return _sentence(self._wording.reason, self._values)
+        return self.stated.reason
 
-    @cached_property
+    @property
     def remedy(self) -> str | None:
         """The remedy that the check found, else that of the fact it lacks, else the table's."""
-        why = self.figures["why"]
-        remedy: str | None = self.figures["remedy"]
-        if not remedy and isinstance(why, Unread):
-            remedy = why.remedy
-        return remedy or _sentence(self._wording.remedy, self._values) or None
+        return self.stated.remedy
 
-    @property
-    def _wording(self) -> Wording:
-        return _wording(self.code, self.variant)
-
-    @property
-    def _values(self) -> Figures:
-        """The figures as the templates take them."""
-        values = dict(self.figures)
-        why = values["why"]
-        if isinstance(why, Unread):
-            values["why"] = why.reason
-        if values.get("confidence") == "high":
-            # a reason names a confidence only where it is lower
-            values["confidence"] = None
-        return values
+    def __eq__(self, other: object) -> bool:
+        return self.stated == (other.stated if isinstance(other, Words) else other)
 
     def __hash__(self) -> int:
-        # figures may be lists
-        return hash((self.reason, self.remedy))
+        return hash(self.stated)
+
+    def __repr__(self) -> str:
+        return repr(self.stated)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        stated = self.stated
+        return partial(StatedWords, reason=stated.reason, remedy=stated.remedy), ()
 
 
 def finding(ruling: Ruling, /, **common: object) -> Finding:
