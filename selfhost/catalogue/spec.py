@@ -232,7 +232,11 @@ class Upkeep(Stated):
 
 
 class Safety(Stated):
-    """Which file formats the weights come in, and whether loading runs remote code."""
+    """Which file formats the weights come in, and whether loading runs remote code.
+
+    `remote_code` is of the publisher's files (`trust_remote_code`). A GGUF or ggml file of the same
+    model holds none: `runs_code` (`judge/checks/model.py`) tells it of a question. None: not known.
+    """
 
     formats: tuple[str, ...] = read_by(choices=FORMATS, default=())
     remote_code: bool | None = None

@@ -38,7 +38,8 @@ class Split(StrEnum):
     EACH = "whole on each"
 
 
-# how a term of that name is shared out unless its account says otherwise; else whole on each
+# how a term of that name is shared out unless its account says otherwise. A term of another name is
+# whole on each accelerator: one that stays in RAM needs its row here
 SPLITS = {
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,

@@ -233,15 +233,22 @@ def _openness_finding(
 def weights_check(question: Question) -> Finding:
     """Can the weights be had at all, and does loading them run code?"""
     spec = question.spec
-    runs_code = spec.safety.remote_code
-    if question.workload.format in _WITHOUT_CODE:
-        runs_code = False
+    has_code = runs_code(question)
     return finding(
-        _weights_ruling(question, runs_code=runs_code),
+        _weights_ruling(question, runs_code=has_code),
         needs="published",
         has=spec.openness.weights,
-        code=runs_code,
+        code=has_code,
     )
+
+
+def runs_code(question: Question) -> bool | None:
+    """Whether loading the files that are meant runs code of their repository; None where that is
+    not known.
+    """
+    if question.workload.format in _WITHOUT_CODE:
+        return False
+    return question.spec.safety.remote_code
 
 
 def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
