@@ -123,6 +123,12 @@ def test_work_that_takes_hours_is_no_plain_yes(
     assert finding.outcome is outcome
 
 
+def test_a_video_on_cores_takes_hours() -> None:
+    """The finding leads with the time: nobody sits and waits for it."""
+    finding = finding_of(seen("wan2.2-ti2v-5b", machine_with()), "speed")
+    assert (finding.outcome, finding.code) == (Outcome.WARN, "speed-hours")
+
+
 def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     """A card of which neither name nor memory bandwidth is known."""
     verdict = seen("whisper-tiny", machine_with("Moore Threads MTT S80", 16))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +170,14 @@ def test_a_finding_is_its_sentences_and_not_what_they_were_made_of() -> None:
     assert "reason='The weights are published.', remedy=None" in repr(filled)
     assert pickle.loads(pickle.dumps(filled)) == stated
     assert filled != stated.in_words("The weights are published.", "publish them")
+
+
+def test_every_code_is_held_by_a_test_of_the_judge() -> None:
+    """A new check, or a new code of one, needs a situation that reaches it."""
+    folder = Path(__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    named = set(re.findall(r'"([a-z]+-[a-z-]+)"', "\n".join(texts)))
+    assert set(TABLE["codes"]) <= named
 
 
 def test_every_template_can_be_filled_in() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from helpers.machines import VM
+from judge.small import work
 from selfhost import Outcome, Route, WorkloadError, check, plan, rank
 from selfhost.core.units import parse_wait
 from selfhost.core.workload import Workload
+from selfhost.judge.checks.speed import wait_check
+from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Verdict
 
 # 330 TFLOPS in 16 bits; a few cores of a virtual machine have under 1
@@ -279,3 +282,31 @@ def test_the_least_machine_for_an_agent_has_the_memory() -> None:
 def test_the_summary_tells_the_wait_of_a_stated_prompt() -> None:
     assert "first word" in checked("qwen3-8b", prompt_tokens=2_000).summary
     assert "first word" not in checked("qwen3-8b").summary
+
+
+@pytest.mark.parametrize(
+    ("ends", "longest", "outcome", "code"),
+    [
+        pytest.param((60, 90, 120), None, "pass", "wait-short", id="two minutes"),
+        pytest.param((60, 121, 180), None, "warn", "wait-long", id="longer, no limit"),
+        pytest.param(
+            (5, 9, 20), 10, "pass", "wait-short", id="likely within the limit"
+        ),
+        pytest.param((5, 11, 20), 10, "unknown", "wait-close", id="likely beyond it"),
+        pytest.param((11, 15, 20), 10, "fail", "wait-too-long", id="surely beyond it"),
+        pytest.param(None, 10, "unknown", "wait-not-known", id="not known"),
+    ],
+)
+def test_a_wait_gets_the_finding_of_the_contract(
+    ends: tuple[float, float, float] | None,
+    longest: float | None,
+    outcome: str,
+    code: str,
+) -> None:
+    """The fast end decides against a limit that was stated; without one none decides."""
+    seconds = None if ends is None else Range(*ends)
+    asked = work(prompt_tokens=1_000, max_wait_seconds=longest)
+    finding = wait_check(asked, Speed(first_token_seconds=seconds, how="nobody knows"))
+    assert finding is not None
+    assert (finding.outcome.value, finding.code) == (outcome, code)
+    assert finding.reason.endswith(".")
