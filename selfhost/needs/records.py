@@ -38,8 +38,7 @@ class Split(StrEnum):
     EACH = "whole on each"
 
 
-# how a term of that name is shared out unless its account says otherwise. A term of another name is
-# whole on each accelerator: one that stays in RAM needs its row here
+# the names of terms, and how each is shared out unless its account says otherwise
 SPLITS = {
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
@@ -48,6 +47,9 @@ SPLITS = {
     ),
     **dict.fromkeys(("projector", "projector_compute"), Split.FIRST),
     **dict.fromkeys(("mtp_weights", "mtp_kv_cache", "mtp_compute"), Split.FIRST),
+    **dict.fromkeys(
+        ("compute", "activations", "gradients", "optimizer", "files"), Split.EACH
+    ),
 }
 
 # terms of a program itself
@@ -81,8 +83,7 @@ class Term(Record):
     """One part of the memory need where the model lies, or its files. `low_bytes` and `high_bytes`
     enclose it; all three are equal where it is exact.
 
-    `name`: one of SPLITS, compute, activations, gradients, optimizer, or files; of a draft model
-    with `draft_` in front, of a multi-token-prediction block with `mtp_`. `where`: host,
+    `name`: one of SPLITS; of a draft model with `draft_` in front. `where`: host,
     accelerator:N, or ACCELERATOR. `arithmetic` is one line that a person can check with a
     calculator. Of a term that is shared out by layer those before `first_layer` have nothing, and
     `output_bytes` go with the last one. Each of several devices that hold all layers takes
@@ -439,7 +440,7 @@ def term(name: str, size: Bytes, how: How, source: str, arithmetic: str) -> Term
     size = as_size(size)
     return Term(
         name=name,
-        split=SPLITS.get(name, Split.EACH),
+        split=SPLITS[name],
         bytes=size.likely,
         low_bytes=min(size.least, size.likely),
         high_bytes=max(size.most, size.likely),
