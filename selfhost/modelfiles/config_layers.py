@@ -639,7 +639,9 @@ def _layers_apart(keys: Keys) -> Values:
 
 
 def _cache_layers(keys: Keys) -> int | None:
-    """Layers with a cache of their own, None where all have one."""
+    """Layers with a cache of their own, None where all have one: also where the file has the key
+    and its class does not read it (`matter` of config_classes.toml).
+    """
     key = "num_kv_shared_layers"
     if keys.has_class and key not in keys.matter:
         return None

@@ -512,10 +512,11 @@ def test_what_a_model_was_tuned_from_is_another_model() -> None:
     """An id is one of the catalogue, and following it comes to an end; a repository that the
     catalogue has stands as its id.
     """
-    repositories = {spec.repository.lower() for spec in shipped() if spec.repository}
+    ids = {spec.repository.lower(): spec.id for spec in shipped() if spec.repository}
     for spec in shipped():
         seen, origin = [spec.id], spec.tuned_from
-        assert (origin or "").lower() not in repositories, spec.id
+        known = ids.get((origin or "").lower())
+        assert known is None, f'{spec.id}: write tuned_from = "{known}"'
         while origin and origin != SCRATCH and "/" not in origin:
             assert origin not in seen
             seen.append(origin)

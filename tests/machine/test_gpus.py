@@ -147,7 +147,8 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     maker = gpus.vendor_of(name)
     assert maker in ("nvidia", "amd", "intel", "qualcomm") or "apple" in words
     if maker == "nvidia" and not row.get("unified"):
-        assert gpus.capability_by_name(name) is not None
+        capability = gpus.capability_by_name(name)
+        assert capability is not None, f"no row of `generation` names {name}"
 
 
 @pytest.mark.parametrize(
