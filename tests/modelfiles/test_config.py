@@ -20,7 +20,7 @@ from selfhost.catalogue.architecture import Architecture
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.config import encoder_parameters
-from selfhost.modelfiles.config_tables import model_type_of
+from selfhost.modelfiles.config_tables import config_class_of, model_type_of
 from selfhost.needs import decode_bytes_by_type
 from selfhost.needs.tensors import cache_groups, row_of
 
@@ -155,6 +155,18 @@ def test_every_model_type_names_a_row_and_explains_its_keys() -> None:
     for row, names in table["plain"].items():
         assert row in ROWS["architecture"]
         assert {model_type_of(name).row for name in names} == {row}
+
+
+def test_a_name_does_not_lead_to_a_key_that_the_class_ignores() -> None:
+    """A file with a key of that name would be read as if it did not have it."""
+    table = tomllib.loads((COMMON / "model_types.toml").read_text(encoding="utf-8"))
+    decided = {"num_kv_shared_layers", *table["sizes"]["table_length"]}
+    for name, kind in table["model_type"].items():
+        known = config_class_of(name)
+        if known is None:
+            continue
+        targets = decided.intersection(kind.get("names", {}).values())
+        assert targets <= set(known.matter), name
 
 
 @pytest.mark.parametrize(
