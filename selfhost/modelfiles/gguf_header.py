@@ -40,12 +40,13 @@ from .tables import model_files
 MAX_HEADER_BYTES = 1 << 27
 # Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
 MAX_TENSORS = 100_000
-# Published files have fewer than 100 keys. The lists of so many are no burden.
-_MAX_KEYS = 1_000
+# Models have fewer than 100 keys, converted image models one for each reshaped tensor.
+_MAX_KEYS = 10_000
 # Longer texts, such as a chat template, are passed over; a longer name is a fault.
 _MAX_TEXT_BYTES = 1 << 12
 # Lists with an entry for each layer are kept; the entries of longer ones are only counted.
 _MAX_KEPT_ENTRIES = 2 * MAX_LAYERS
+_MAX_KEPT_ENTRIES_IN_ALL = 1 << 20
 # GGML_MAX_DIMS of ggml.h
 _MAX_DIMENSIONS = 4
 # a hundred times as many as the largest matrix of 2026 has
@@ -184,6 +185,8 @@ class _Reader:
     ) -> None:
         self.path = path
         self.file_bytes = file_bytes
+        # entries of lists that were kept so far
+        self.kept_entries = 0
         # where the next value begins
         self.place = 0
         self._stream = stream
@@ -313,6 +316,9 @@ def _read_list(reader: _Reader, key: str) -> object:
     if length > _MAX_KEPT_ENTRIES:
         reader.skip_numbers(type_id, length)
         return _TooLong(entries=length)
+    reader.kept_entries += length
+    if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
+        reader.damaged("its lists are larger than those of any model")
     return reader.numbers(type_id, length)
 
 

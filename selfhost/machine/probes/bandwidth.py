@@ -23,6 +23,7 @@ _LEAST_CHUNKS = 3
 _TIMES_CACHES = 4
 _USUAL_CACHE_BYTES = 64 * units.MIB
 _LEAST_BYTES = 64 * units.MIB
+_MOST_BYTES = 4 * units.GIB
 # of its processor, what an undisturbed thread gets; more threads than so many add nothing
 _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
@@ -94,7 +95,7 @@ def _measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
     count = min(usable, cores, _MAX_THREADS)
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     free_bytes = machine.memory_available_bytes or 0
-    part_bytes = min(wanted_bytes, free_bytes // 8) // count
+    part_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES) // count
     traces = _read_in_threads(count, part_bytes, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
@@ -162,7 +163,7 @@ def cache_bytes(host: Host) -> int:
             size = host.read_value(f"{folder}/size")
             kib = parse_digits(size.removesuffix("K"), 9)
             if kib:
-                sharers = host.read_text(f"{folder}/shared_cpu_list")
+                sharers = host.read_text(f"{folder}/shared_cpu_list") or str(cpu)
                 sizes[sharers] = kib * 1024
                 break
     return sum(sizes.values()) or _USUAL_CACHE_BYTES

@@ -14,6 +14,8 @@ _CLOCK_MEMORY = 2
 _MIG_ENABLED = 1
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
+# more than any driver counts, in case that it counts wrongly
+_MAX_DEVICES = 256
 _TEXT_BYTES = 96
 # what the library says of a GPU, or of an instance of one
 Facts = dict[str, object]
@@ -58,7 +60,7 @@ def describe(nvml: Library) -> Facts:
         return {"error": code}
     gpus: list[list[Facts]] = []
     count = nvml.number("nvmlDeviceGetCount_v2")
-    for index in range(count):
+    for index in range(min(count, _MAX_DEVICES)):
         place = ctypes.c_uint(index)
         handle = ctypes.c_void_p()
         pointer = ctypes.byref(handle)
@@ -84,7 +86,7 @@ def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
     instances: list[Facts] = []
     most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle)
     name = "nvmlDeviceGetMigDeviceHandleByIndex"
-    for index in range(most):
+    for index in range(min(most, _MAX_DEVICES)):
         place = ctypes.c_uint(index)
         instance = ctypes.c_void_p()
         pointer = ctypes.byref(instance)

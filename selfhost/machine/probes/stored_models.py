@@ -7,15 +7,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
 
 from ...core.files import SHARD, numbered_files
 from ...core.records import Record
-from ..record import LM_STUDIO, PresentModel
+from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
 from .host import Facts, Host, reason_of
 from .store_folders import Place, places, present_table
 
 _FACT = "models_present"
+# of one repository, that each is read does not take minutes
+_MAX_SNAPSHOTS = 20
+# no name of a quantization is as long
+_MAX_NAME = 40
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 _HUB_REGISTRIES = ("hf.co", "huggingface.co")
 _OLLAMA_REGISTRY = "registry.ollama.ai/"
@@ -230,7 +233,7 @@ class _Hub(_Store):
         if main in commits:
             commits = [main]
         candidates: list[Files] = []
-        for commit in commits:
+        for commit in commits[:_MAX_SNAPSHOTS]:
             # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
             files = self.files(name, "snapshots", commit, depth=2)
             candidates.append(files)
@@ -303,7 +306,7 @@ class _Ollama(_Store):
         # a name that is no blob's could lead anywhere
         if config in blobs:
             stated = self.host.read_object(self.path("blobs", config)).get("file_type")
-            quantization = str(stated) if stated else None
+            quantization = str(stated)[:_MAX_NAME] if stated else None
         return PresentModel(
             path=path,
             size_bytes=sum(layer.size_bytes for layer in stored),
@@ -316,20 +319,35 @@ class _Ollama(_Store):
         )
 
 
-def _layers_of(manifest: Mapping[str, Any]) -> list[_Layer]:
+def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
     """The layers of a manifest, the config last; none of a bad manifest."""
-    layers: list[_Layer] = []
-    try:
-        for entry in [*manifest["layers"], manifest["config"]]:
-            layer = _Layer(
-                blob=entry["digest"].replace(":", "-"),
-                size_bytes=int(entry["size"]),
-                media_type=entry["mediaType"],
-            )
-            layers.append(layer)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    entries = manifest.get("layers") or []
+    if not isinstance(entries, list):
         return []
+    layers: list[_Layer] = []
+    for entry in [*entries, manifest.get("config")]:
+        layer = _layer_of(entry)
+        if layer is None:
+            return []
+        layers.append(layer)
     return layers
+
+
+def _layer_of(entry: object) -> _Layer | None:
+    """A layer as its manifest states it; None of one that is stated wrongly."""
+    if not isinstance(entry, dict):
+        return None
+    digest = entry.get("digest")
+    size = entry.get("size")
+    if not isinstance(digest, str) or type(size) is not int:
+        return None
+    if not 0 <= size <= MAX_DISK_BYTES:
+        return None
+    return _Layer(
+        blob=digest.replace(":", "-"),
+        size_bytes=size,
+        media_type=str(entry.get("mediaType")),
+    )
 
 
 _LAYOUTS: Mapping[str, type[_Store]] = {

@@ -239,6 +239,60 @@ def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits"
 
 
+LAYER = {"digest": "sha256:ab", "size": 1, "mediaType": "application/vnd.x"}
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param([LAYER | {"size": 1e999}], id="endless"),
+        pytest.param([LAYER | {"size": -5}], id="negative"),
+        pytest.param([LAYER | {"size": 10**30}], id="larger-than-disks"),
+        pytest.param([LAYER | {"size": "1"}], id="text"),
+        pytest.param([LAYER | {"digest": 7}], id="number-as-digest"),
+        pytest.param([7], id="number-as-layer"),
+        pytest.param({"a": LAYER}, id="object-of-layers"),
+    ],
+)
+def test_a_layer_that_is_stated_wrongly_is_unread(
+    layers: object, tmp_path: Path
+) -> None:
+    """A manifest of another shape is told as unread, and its sizes are not."""
+    ollama(tmp_path, layers=layers)
+    found = read(host_of(tmp_path))
+    assert found.values["models_present"] == ()
+    assert "models_present.ollama" in found.unread
+
+
+def test_a_layer_of_no_kind_of_its_own_is_read(tmp_path: Path) -> None:
+    """What a layer holds may be stated in another way, or not at all: the weights are read."""
+    weights = {
+        "digest": f"sha256:{LLAMA_LAYERS[0][1]}",
+        "size": LLAMA_LAYERS[0][2],
+        "mediaType": "application/vnd.ollama.image.model",
+    }
+    ollama(tmp_path, layers=[weights, LAYER | {"mediaType": 5}])
+    assert only(tmp_path).complete is False
+
+
+def test_a_cloud_model_of_ollama_has_no_weights_here(tmp_path: Path) -> None:
+    """Its manifest lists no layers: it is neither here nor unread."""
+    ollama(tmp_path, layers=None)
+    found = read(host_of(tmp_path))
+    assert found.values["models_present"] == ()
+    assert "models_present.ollama" not in found.unread
+
+
+def test_of_very_many_snapshots_some_are_read(tmp_path: Path) -> None:
+    """Where `main` names none, twenty commits are looked at: a cache of 100,000 costs no more."""
+    hub = Hub(tmp_path, MISTRAL)
+    (hub.folder / "refs" / "main").unlink()
+    for number in range(25):
+        file = hub.snapshot.with_name(f"{number:040}") / MISTRAL_FILE
+        sized(file, 10 + number)
+    assert only(tmp_path).size_bytes == 10 + 19
+
+
 # ------------------------------------------------------------------ what is not whole
 
 
