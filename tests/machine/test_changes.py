@@ -16,9 +16,19 @@ from helpers.paths import RECORDS
 from helpers.written import run
 from selfhost import Workload, check
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.machine.changes import SettingError, apply
+from selfhost.machine.changes import SettingError, apply, planned, value_of
 from selfhost.machine.named import named
-from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
+from selfhost.machine.record import (
+    MAX_CORES,
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    MEASURED,
+    MIN_CORES,
+    PURPOSES,
+    Accelerator,
+    Disk,
+    Machine,
+)
 from selfhost.machine.understand import cards_named
 from selfhost.machine.words import UnknownGpuError
 
@@ -336,3 +346,271 @@ def test_a_number_of_gpus_that_is_not_judged_is_told(text: str, reason: str) -> 
 def test_a_number_of_gpus_is_read(text: str, count: int) -> None:
     """A number that belongs to the name counts nothing."""
     assert len(apply(BARE, [f"gpu={text}"]).accelerators or ()) == count
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        pytest.param("memory", MAX_MEMORY_BYTES, id="memory"),
+        pytest.param("disk", MAX_DISK_BYTES, id="disk"),
+    ],
+)
+def test_a_size_may_be_as_large_as_a_record_may_state(key: str, most: int) -> None:
+    """A record of the machine takes sizes up to that one, and no larger one."""
+    assert value_of(key, f"{most}B") == most
+    with pytest.raises(SettingError, match="no machine has that much"):
+        value_of(key, f"{most + 1}B")
+    assert value_of(key, "1B") == 1
+
+
+@pytest.mark.parametrize("cores", [MIN_CORES, MAX_CORES])
+def test_cores_may_be_as_few_and_as_many_as_a_record_may_state(cores: float) -> None:
+    machine = apply(BARE, [f"cores={cores}"])
+    assert machine.cpu_cores_usable == cores
+    assert Machine.from_json(machine.to_json()).cpu_cores_usable == cores
+
+
+@pytest.mark.parametrize("cores", ["0.0001", "0", "99999999"])
+def test_cores_beyond_those_are_refused(cores: str) -> None:
+    with pytest.raises(SettingError, match="it must be from"):
+        apply(BARE, [f"cores={cores}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "source"),
+    [
+        pytest.param("80GB/s", None, "--set bandwidth=80GB/s", id="peak"),
+        pytest.param(
+            "80GB/s:Measured",
+            MEASURED,
+            "measured, by --set bandwidth=80GB/s:Measured",
+            id="measured",
+        ),
+    ],
+)
+def test_a_measured_bandwidth_is_told_from_a_peak(
+    text: str, how: str | None, source: str
+) -> None:
+    machine = apply(BARE, [f"bandwidth={text}"])
+    assert machine.memory_bandwidth_bytes_per_second == 80 * GB
+    assert machine.memory_bandwidth_how == how
+    assert machine.sources["memory_bandwidth_bytes_per_second"] == source
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "rate"),
+    [
+        pytest.param("24GiB", "GPU with 24.0 GiB", None, id="size"),
+        pytest.param("24GiB:Mine", "Mine", None, id="name"),
+        pytest.param("24GiB:900GB/s", "GPU with 24.0 GiB", 900 * GB, id="rate"),
+        pytest.param("24GiB:Mine:900GB/s", "Mine", 900 * GB, id="name and rate"),
+        pytest.param("1x24GiB:Mine:900GB/s", "Mine", 900 * GB, id="one of them"),
+    ],
+)
+def test_a_gpu_of_a_size_has_the_name_and_the_rate_that_were_stated(
+    text: str, name: str, rate: int | None
+) -> None:
+    (card,) = apply(BARE, [f"gpu={text}"]).cards
+    assert (card.name, card.memory_bandwidth_bytes_per_second) == (name, rate)
+    assert (card.memory_total_bytes, card.unified) == (24 * GIB, False)
+
+
+def test_a_further_setting_adds_a_gpu_and_sets_nothing_else_twice() -> None:
+    """The record says both settings that the cards are from."""
+    machine = apply(BARE, ["gpu=24GiB", "gpu=2x16GiB"])
+    sizes = [card.memory_total_bytes for card in machine.cards]
+    assert sizes == [24 * GIB, 16 * GIB, 16 * GIB]
+    assert machine.sources["accelerators"] == "--set gpu=24GiB, gpu=2x16GiB"
+
+
+@pytest.mark.parametrize(
+    "settings_given",
+    [
+        pytest.param(["memory=8GiB", "memory=16GiB"], id="memory"),
+        pytest.param(["cores=8", "cores=8"], id="alike"),
+        pytest.param(["instruction_sets=avx2", "instruction-sets=fma"], id="sets"),
+        pytest.param(["gpu=none", "gpu=24GiB"], id="a GPU beside none"),
+        pytest.param(["gpu=24GiB", "gpu=none"], id="none beside a GPU"),
+    ],
+)
+def test_what_is_set_twice_is_refused(settings_given: list[str]) -> None:
+    with pytest.raises(SettingError, match="is set several times"):
+        apply(BARE, settings_given)
+
+
+def test_as_many_gpus_as_are_judged_may_be_named_together() -> None:
+    machine = apply(BARE, [], [cards_named("32x L4"), cards_named("32x L4")])
+    assert len(machine.cards) == 64
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        pytest.param("ram=16", "did you mean memory=16GB?", id="a bare size"),
+        pytest.param("ram=16GiB", "did you mean memory=16GiB?", id="a size"),
+        pytest.param("vram=16", "did you mean gpu=16GB?", id="a bare size of a GPU"),
+        pytest.param("threads=16", "did you mean cores=16?", id="a count"),
+        pytest.param("threads", "write for example cores=8", id="no value"),
+        pytest.param("qqqqqqq=1", "one of architecture, memory, cores,", id="no key"),
+        pytest.param("memory=", "has no value", id="nothing"),
+        pytest.param("system=qqqqqqq", "write one of linux, macos, windows", id="word"),
+        pytest.param("system=windos", "did you mean windows?", id="a slip"),
+        pytest.param("gpu=RTX 409O", "RTX 409", id="a slip of a GPU"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_likely_meant(setting: str, told: str) -> None:
+    """A bare number of a size is in gigabytes, as memory is sold; one of cores counts."""
+    with pytest.raises(SettingError) as caught:
+        apply(BARE, [setting])
+    assert told in str(caught.value)
+
+
+READ = BARE.replace(
+    architecture="x86_64",
+    cpu_model="AMD Ryzen 5 7600",
+    cpu_cores_usable=6.0,
+    cpu_cores_physical=6,
+    instruction_sets=("avx2",),
+    memory_bandwidth_bytes_per_second=60 * GB,
+    memory_bandwidth_how=MEASURED,
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "lost"),
+    [
+        pytest.param("architecture=amd64", {}, id="its own architecture"),
+        pytest.param(
+            "architecture=arm64",
+            {"cpu_model": None, "memory_bandwidth_bytes_per_second": None},
+            id="another architecture",
+        ),
+        pytest.param("cores=6", {"cpu_cores_physical": None}, id="its own cores"),
+        pytest.param(
+            "cores=4",
+            {"cpu_cores_physical": None, "memory_bandwidth_bytes_per_second": None},
+            id="other cores",
+        ),
+        pytest.param("memory=64GiB", {}, id="memory"),
+    ],
+)
+def test_what_was_read_of_another_machine_no_longer_holds(
+    setting: str, lost: dict[str, None]
+) -> None:
+    """Other cores read memory at another pace than was measured; another architecture is another
+    processor. What the machine has anyway changes nothing.
+    """
+    machine = apply(READ, [setting])
+    for fact in (
+        "cpu_model",
+        "cpu_cores_physical",
+        "memory_bandwidth_bytes_per_second",
+    ):
+        assert getattr(machine, fact) == lost.get(fact, getattr(READ, fact)), fact
+
+
+def test_other_cores_leave_a_peak_of_the_memory_as_it_was() -> None:
+    """The peak is that of the modules, whatever reads them."""
+    stated = READ.replace(memory_bandwidth_how=None)
+    machine = apply(stated, ["cores=4"])
+    assert machine.memory_bandwidth_bytes_per_second == 60 * GB
+
+
+@pytest.mark.parametrize(
+    ("total_gb", "grown_gb"),
+    [
+        pytest.param(1000, 1000, id="a larger disk"),
+        pytest.param(100, 500, id="a smaller disk"),
+        pytest.param(None, None, id="not known"),
+    ],
+)
+def test_a_disk_is_no_smaller_than_what_is_free_of_it(
+    total_gb: int | None, grown_gb: int | None
+) -> None:
+    total_bytes = None if total_gb is None else total_gb * GB
+    disk = Disk(purpose="ollama", path="/models", total_bytes=total_bytes)
+    found = apply(BARE.replace(disks=(disk,)), ["disk=500GB"]).disk_for("ollama")
+    assert found is not None
+    assert found.path == "/models"
+    assert found.writable is True
+    assert found.total_bytes == (None if grown_gb is None else grown_gb * GB)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cores"),
+    [
+        # AWS m7i and GitHub's runners have a core for each 4 GiB
+        pytest.param({"memory_limit_bytes": 16 * GIB}, 4, id="16 GiB"),
+        pytest.param({"memory_total_bytes": 16 * GIB}, 4, id="total alone"),
+        pytest.param({"memory_limit_bytes": 2 * GIB}, 1, id="at least one"),
+        pytest.param({"memory_limit_bytes": 2048 * GIB}, 64, id="at most 64"),
+        pytest.param(
+            {"memory_limit_bytes": 8 * GIB, "memory_total_bytes": 64 * GIB},
+            2,
+            id="a part of the memory",
+        ),
+        pytest.param({}, None, id="no memory"),
+    ],
+)
+def test_cores_that_nobody_states_are_assumed_of_the_memory(
+    sizes: dict[str, int], cores: int | None
+) -> None:
+    machine = planned(Machine(scope="vm", **sizes))
+    assert machine.cpu_cores_usable == cores
+    assert ("cpu_cores_usable" in machine.assumed) is (cores is not None)
+    if cores is not None:
+        assert "one for each 4.00 GiB" in machine.sources["cpu_cores_usable"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "model", "physical", "performance"),
+    [
+        # Intel's product page: 6 cores for performance and 8 efficient ones
+        pytest.param(
+            "host", "13th Gen Intel(R) Core(TM) i5-13600K", 14, 6, id="two kinds"
+        ),
+        # AMD's product page: 6 cores
+        pytest.param(
+            "host", "AMD Ryzen 5 7600 6-Core Processor", 6, None, id="one kind"
+        ),
+        # a guest has a part of them
+        pytest.param("vm", "AMD Ryzen 5 7600 6-Core Processor", None, None, id="guest"),
+    ],
+)
+def test_a_host_has_the_cores_that_its_maker_lists(
+    scope: str, model: str, physical: int | None, performance: int | None
+) -> None:
+    bare = Machine(scope=scope, cpu_model=model, memory_total_bytes=128 * GIB)
+    machine = planned(bare)
+    assert machine.cpu_cores_physical == physical
+    assert machine.cpu_cores_performance == performance
+    # what the maker lists is known; a guest's are counted by its 128 GiB
+    assert ("cpu_cores_usable" in machine.assumed) is (physical is None)
+    if physical is None:
+        assert machine.cpu_cores_usable == 32
+    # what was counted on the machine stays
+    counted = planned(bare.replace(cpu_cores_usable=3.0))
+    assert counted.cpu_cores_usable == 3
+    assert "cpu_cores_usable" not in counted.assumed
+
+
+def test_each_fact_of_a_disk_that_is_not_stated_is_assumed() -> None:
+    full = Disk(purpose="ollama", path="/", free_bytes=0)
+    unread = Disk(purpose="llama.cpp", path="/")
+    machine = planned(BARE.replace(disks=(full, unread)))
+    disks = {fact for fact in machine.assumed if fact.startswith("disks")}
+    assert disks == {
+        "disks.llama.cpp.free_bytes",
+        "disks.huggingface",
+        "disks.whisper.cpp",
+    }
+
+
+def test_instruction_sets_that_were_read_are_not_assumed() -> None:
+    """A processor with AVX2 has SSE2 (Intel's manual), whatever a record lists."""
+    machine = planned(READ)
+    assert "instruction_sets" not in machine.assumed
+    assert {"avx2", "sse2"} <= set(machine.instruction_sets or ())
+    guessed = planned(READ.replace(instruction_sets=None))
+    assert "instruction_sets" in guessed.assumed
+    assert guessed.sources["instruction_sets"].startswith("assumed: ")
