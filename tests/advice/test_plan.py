@@ -13,12 +13,12 @@ import pytest
 
 from selfhost import Workload, check, plan
 from selfhost.advice.listing import Lister
-from selfhost.advice.plan import Least, Plan, plan_with
+from selfhost.advice.plan import Least, Plan, _platform_for, plan_with
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
-from selfhost.machine.profiles import all_profiles
+from selfhost.machine.profiles import Profile, all_profiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -452,3 +452,230 @@ def test_where_no_machine_is_sure_and_one_may_do_it_the_answer_is_open() -> None
     assert routes == {Route.UNKNOWN, Route.NEITHER}
     assert not any(known.is_fast_enough for known in plan.machines)
     assert plan.exit_code == 3
+
+
+def profiles_of(*names: str) -> list[Profile]:
+    return [profile for profile in all_profiles() if profile.name in names]
+
+
+def test_a_gpu_that_shares_the_ram_computes_what_lies_there() -> None:
+    """A Mac's GPU does (Metal); a rented computer without a GPU has none, and a card that holds all
+    of a model leaves the GPU beside it nothing to do.
+    """
+    rented, strix = "aws-m7i.large", "strix-halo-64gb"
+    profiles = profiles_of("macbook-air-m2-16gb", rented, strix, "desktop-rtx4090-24gb")
+    (shared,) = profiles_of(strix)
+    card = Accelerator(
+        vendor="nvidia",
+        name="NVIDIA GeForce RTX 4090",
+        memory_total_bytes=24 * GIB,
+        unified=False,
+    )
+    machine = shared.machine.replace(accelerators=(*shared.machine.cards, card))
+    with_card = shared.replace(name="with-card", machine=machine)
+    plan = plan_with(open_catalogue(), "mistral-7b", Workload(), [*profiles, with_card])
+    found = {
+        known.name: (known.placement, known.by_shared_gpu) for known in plan.machines
+    }
+    assert found == {
+        "macbook-air-m2-16gb": ("host", True),
+        rented: ("host", False),
+        strix: ("host", True),
+        "desktop-rtx4090-24gb": ("accelerator", False),
+        "with-card": ("accelerator", False),
+    }
+
+
+def test_the_codes_of_a_known_machine_are_those_that_do_not_pass() -> None:
+    names = ("aws-m7i.large", "desktop-rtx4090-24gb", "macbook-air-m2-16gb")
+    plan = plan_with(open_catalogue(), "gpt-oss-20b", Workload(), profiles_of(*names))
+    for known in plan.machines:
+        verdict = check("gpt-oss-20b", machine=known.machine)
+        codes = [
+            finding.code
+            for finding in verdict.findings
+            if finding.outcome is not Outcome.PASS
+        ]
+        assert list(known.codes) == codes
+
+
+def test_machines_that_do_it_come_from_the_smallest() -> None:
+    names = ("desktop-rtx4090-24gb", "macbook-air-m2-16gb", "mac-studio-m3-ultra-512gb")
+    plan = plan_with(open_catalogue(), "mistral-7b", Workload(), profiles_of(*names))
+    assert [known.name for known in plan.machines] == [
+        "macbook-air-m2-16gb",
+        "desktop-rtx4090-24gb",
+        "mac-studio-m3-ultra-512gb",
+    ]
+    assert plan_with(open_catalogue(), "mistral-7b", Workload(), []).machines == ()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param("bge-m3", id="vectors"), pytest.param("whisper-small", id="speech")],
+)
+def test_what_has_no_pace_of_text_is_as_fast_as_one_reads(model: str) -> None:
+    """Vectors and transcripts of a small model are there in seconds: nobody reads along."""
+    plan = plan_with(
+        open_catalogue(), model, Workload(), profiles_of("desktop-rtx4090-24gb")
+    )
+    (known,) = plan.machines
+    assert not known.is_slow
+    assert known.is_fast_enough
+    assert known.is_comfortable
+
+
+@pytest.mark.parametrize(
+    ("runtime", "vendors", "required", "runs_in_ram"),
+    [
+        pytest.param(None, [], False, True, id="a processor will do"),
+        pytest.param("mlx", ["apple"], False, True, id="the GPU of a Mac"),
+        pytest.param("vllm", ["nvidia"], True, False, id="a card"),
+    ],
+)
+def test_the_least_machine_has_the_gpu_that_the_program_needs(
+    runtime: str | None, vendors: list[str], *, required: bool, runs_in_ram: bool
+) -> None:
+    """MLX runs on Apple's chips, vLLM on cards; a Mac has no memory but its RAM."""
+    least = least_of("qwen3-8b", Workload(runtime=runtime))
+    assert [card.vendor for card in least.machine.cards] == vendors
+    assert (least.machine.platform == "macos-aarch64") is (runtime == "mlx")
+    assert least.accelerator.required is required
+    # 8.2 billion parameters in 4 bits or more
+    assert (least.memory_bytes > 4 * GB) is (runs_in_ram or runtime == "vllm")
+    assert (least.cpu.cores is not None) is runs_in_ram
+    beside = least.accelerator.memory_beside_bytes
+    assert beside is not None
+    if runs_in_ram:
+        # the card holds the model
+        assert beside < least.memory_bytes
+    else:
+        assert beside == least.memory_bytes
+
+
+def test_the_ram_beside_a_card_is_for_the_driver_that_takes_most() -> None:
+    """A plan names no maker, so its RAM has to do for a card of any: with it each one runs."""
+    least = least_of("mistral-7b", Workload())
+    beside = least.accelerator.memory_beside_bytes
+    for vendor, name in (("nvidia", "NVIDIA H200"), ("amd", "AMD Radeon RX 7900 XTX")):
+        card = Accelerator(
+            vendor=vendor, name=name, memory_total_bytes=48 * GIB, unified=False
+        )
+        machine = least.machine.replace(
+            memory_total_bytes=beside, memory_limit_bytes=beside, accelerators=(card,)
+        )
+        verdict = judged("mistral-7b", Workload(), machine)
+        assert outcome(verdict, "memory")[0] is Outcome.PASS
+
+
+@pytest.mark.parametrize("runtime", ["vllm", "llama.cpp"])
+def test_a_model_larger_than_any_machine_has_no_least_machine(runtime: str) -> None:
+    """Tables of 10^12 tokens × 4,096 numbers are more than the 4 PiB that a record may state: on a
+    card alone, whose RAM is small, as in RAM.
+    """
+    catalogue = open_catalogue()
+    spec = catalogue.spec("qwen3-8b")
+    assert spec.architecture is not None
+    vast = spec.replace(
+        id="vast",
+        architecture=spec.architecture.replace(vocabulary=10**12),
+        parameters=spec.parameters.replace(total=8 * 10**15, active=8 * 10**15),
+        files=(),
+    )
+    quantization = "bfloat16" if runtime == "vllm" else "F16"
+    asked = Workload(runtime=runtime, quantization=quantization)
+    assert plan_with(catalogue, vast, asked, ()).least is None
+
+
+@pytest.mark.parametrize(
+    ("workload", "has_cores", "has_bandwidth"),
+    [
+        pytest.param(Workload(min_tokens_per_second=0), False, False, id="any pace"),
+        pytest.param(
+            Workload(min_tokens_per_second=0, prompt_tokens=2000, max_wait_seconds=60),
+            True,
+            True,
+            id="a wait alone",
+        ),
+        pytest.param(Workload(min_tokens_per_second=5), True, True, id="a pace"),
+        # the fastest processors read some 600 GB/s, a hundred of 4 GB a second
+        pytest.param(Workload(min_tokens_per_second=400), False, False, id="no RAM"),
+    ],
+)
+def test_cores_and_bandwidth_are_named_where_a_pace_is_wanted_that_they_give(
+    workload: Workload, *, has_cores: bool, has_bandwidth: bool
+) -> None:
+    least = least_of("qwen3-8b", workload)
+    assert (least.cpu.cores is not None) is has_cores
+    assert (least.bandwidth_bytes_per_second is not None) is has_bandwidth
+    assert not least.is_slow
+
+
+def test_fewer_cores_than_are_named_do_not_reach_the_pace() -> None:
+    """With memory of any speed they compute at most twice what is wanted."""
+    wanted = 5.0
+    least = least_of("qwen3-8b", Workload(min_tokens_per_second=wanted))
+    cores = least.cpu.cores
+    assert cores is not None
+    fast = least.machine.replace(memory_bandwidth_bytes_per_second=10**15)
+    paces: list[float] = []
+    for count in (cores, cores / 2):
+        machine = fast.replace(cpu_cores_usable=count)
+        asked = Workload(min_tokens_per_second=wanted)
+        speed = judged("qwen3-8b", asked, machine).speed
+        assert speed is not None
+        assert speed.judged is not None
+        paces.append(speed.judged.low)
+    assert paces[0] >= 2 * wanted > paces[1]
+
+
+def test_no_gpu_is_asked_for_where_a_mac_is_too_slow_for_the_prompt() -> None:
+    """MLX runs on Macs alone, which take no card; a PC for the same wait takes one."""
+    wait = Workload(prompt_tokens=3000, max_wait_seconds=0.05)
+    mac = least_of("qwen3-8b", wait.replace(runtime="mlx"))
+    assert not mac.accelerator.required
+    assert mac.machine.platform == "macos-aarch64"
+    assert least_of("qwen3-8b", wait).accelerator.required
+
+
+def test_a_picture_takes_minutes_on_a_processor() -> None:
+    """FLUX.1 dev draws in 28 to 50 steps of 12 billion parameters (its model card)."""
+    assert least_of(*CASES["pictures"]).is_slow
+    assert not least_of("bge-m3", Workload()).is_slow
+
+
+@pytest.mark.parametrize(
+    ("allowed", "platform"),
+    [
+        pytest.param((), "linux-x86_64", id="all"),
+        pytest.param(("aarch64",), "linux-aarch64", id="one"),
+        pytest.param(("aarch64", "x86_64"), "linux-x86_64", id="the first"),
+        pytest.param(("s390x",), "linux-x86_64", id="none of them"),
+    ],
+)
+def test_the_first_platform_that_the_model_allows_is_taken(
+    allowed: tuple[str, ...], platform: str
+) -> None:
+    platforms = ("linux-x86_64", "linux-aarch64", "macos-aarch64")
+    assert _platform_for(platforms, allowed) == platform
+
+
+def test_the_least_machine_has_the_instruction_sets_that_are_needed_and_recommended() -> (
+    None
+):
+    least = least_of("mistral-7b", Workload())
+    sets = set(least.machine.instruction_sets or ())
+    assert least.cpu.instruction_sets
+    assert least.cpu.recommended_instruction_sets
+    assert set(least.cpu.instruction_sets) <= sets
+    assert set(least.cpu.recommended_instruction_sets) <= sets
+    assert "x86_64" in least.cpu.architectures
+
+
+def test_the_time_of_the_download_is_that_of_its_bytes() -> None:
+    """4.4 GB at 10 MB a second take 440 seconds (bartowski's Q4_K_M of 4,372,812,000 bytes)."""
+    asked = Workload(quantization="Q4_K_M", download_bytes_per_second=10**7)
+    plan = plan_with(open_catalogue(), "mistral-7b", asked, ())
+    assert plan.download_seconds == pytest.approx(437, rel=0.01)
+    closed = plan_with(open_catalogue(), "gpt-4o", asked, ())
+    assert closed.download_seconds is None

@@ -553,7 +553,7 @@ def test_a_disk_is_no_smaller_than_what_is_free_of_it(
     ],
 )
 def test_cores_that_nobody_states_are_assumed_of_the_memory(
-    sizes: dict[str, int], cores: int | None
+    sizes: dict[str, Any], cores: int | None
 ) -> None:
     machine = planned(Machine(scope="vm", **sizes))
     assert machine.cpu_cores_usable == cores
