@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -317,6 +318,54 @@ def test_the_shell_s_limit_to_the_byte(left_bytes: int, code: str) -> None:
         assert finding.short == 5 * GIB + 24 * 8 * MIB - left_bytes
 
 
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        pytest.param(2 * GIB, "only 2.00 GiB is free now", id="read"),
+        pytest.param(None, "how much is free now could not be read", id="unread"),
+    ],
+)
+def test_what_is_free_now_is_told_where_it_was_read(now: int | None, told: str) -> None:
+    machine = MACHINE.replace(memory_available_bytes=now)
+    finding = found("memory", machine=machine)
+    assert finding.code == "memory-not-now"
+    assert told in finding.reason
+    assert "can give 15.0 GiB (after a reserve of 1.00 GiB" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("low_gib", "high_gib", "words"),
+    [
+        # of 16 GiB the system keeps 1
+        pytest.param(15.5, 16, "It would fit without the reserve", id="all of it"),
+        pytest.param(15.5, 17, "It might fit without the reserve", id="its least"),
+        pytest.param(16.5, 17, None, id="nothing"),
+    ],
+)
+def test_an_assumed_reserve_that_decides_is_named(
+    low_gib: float, high_gib: float, words: str | None
+) -> None:
+    needs = needs_of(int(low_gib * GIB), int(high_gib * GIB))
+    finding = found("memory", question(needs=needs))
+    assert finding.code == "memory-too-small"
+    assert (words or "") in finding.reason
+    assert ("without the reserve" in finding.reason) is (words is not None)
+    stated = question(needs=needs, workload=WORK.replace(reserve_bytes=GIB))
+    reason = found("memory", stated).reason
+    assert "without the reserve" not in reason
+    assert "after a reserve of 1.00 GiB, set by --reserve" in reason
+
+
+def test_files_in_ram_are_to_be_stored_elsewhere() -> None:
+    """Only of files that take RAM: those on a disk are no reason."""
+    needs = needs_of(15 * GIB, 16 * GIB)
+    on_disk = found("memory", question(needs=needs))
+    assert "on a disk instead of in RAM" not in (on_disk.remedy or "")
+    in_ram = found("memory", question(needs=needs), with_disk(filesystem="tmpfs"))
+    assert "on a disk instead of in RAM" in (in_ram.remedy or "")
+    assert in_ram.needs == 16 * GIB + 4 * GB
+
+
 def test_what_takes_less_in_training_is_another_method() -> None:
     gradients = (term(GIB, GIB, "gradients"), term(GIB, GIB, "kv_cache"))
     assert "train a smaller model" in what_is_smaller(gradients, GIB)
@@ -388,6 +437,13 @@ def test_the_disk_to_the_byte(free: int, code: str) -> None:
     assert finding.short == max(0, 4 * GB - free)
     assert "The download" in finding.reason
     assert "up to" not in finding.reason
+    if code == "disk-tight":
+        missing = 5 * GIB - (free - 4 * GB)
+        told = re.search(r"free ([\d.]+) (\w+) more", finding.remedy or "")
+        assert told is not None
+        assert float(told[1]) * {"GB": GB, "byte": 1}[told[2]] == pytest.approx(
+            missing, rel=0.01
+        )
 
 
 def test_what_is_made_of_files_needs_its_room_to_the_byte() -> None:
