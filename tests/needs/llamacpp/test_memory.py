@@ -380,3 +380,48 @@ def test_a_server_keeps_copies_of_what_has_a_window_or_a_state() -> None:
     assert copies > 0
     whole = terms(asked(LLAMA))["runtime"]
     assert "copies" not in whole.arithmetic
+
+
+@pytest.mark.parametrize(
+    ("row", "is_sure"),
+    [
+        # the row of Gemma 3 states that its cache has windows, that of Arcee says nothing
+        pytest.param("gemma3", True, id="checked"),
+        pytest.param("arcee", False, id="not checked"),
+    ],
+)
+def test_a_window_that_was_not_checked_may_keep_all_tokens(
+    row: str, *, is_sure: bool
+) -> None:
+    """A layer with a window of 1,024 keeps that and a batch of 512, or all 8,192 tokens, of 2 × 4 ×
+    128 numbers of 16 bits each.
+    """
+    windowed = heads(0, 128, 128, kind="window", window_tokens=1024)
+    model = model_of(windowed, heads(1, 128, 128), row=row)
+    spec = catalogue().spec(LLAMA).replace(architecture=model, files=())
+    work = Workload(
+        runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=8192
+    )
+    cache = terms(needs_of(spec, runtime("llama.cpp"), work))["kv_cache"]
+    row_bytes = 2 * 4 * 128 * 2
+    assert cache.bytes == cache.low_bytes == row_bytes * (8192 + 1024 + 512)
+    most = cache.bytes if is_sure else row_bytes * 2 * 8192
+    assert cache.high_bytes == most
+    assert ("up to all tokens" in cache.arithmetic) is not is_sure
+
+
+@pytest.mark.parametrize(
+    ("model", "is_split"),
+    [
+        # 8.5 GB in one file; 70 billion parameters in 8 bits are 75 GB
+        pytest.param(LLAMA, False, id="one file"),
+        pytest.param("llama-3.1-70b-instruct", True, id="several files"),
+    ],
+)
+def test_no_file_is_larger_than_publishers_store(model: str, *, is_split: bool) -> None:
+    """Hugging Face takes none above 50 GB, so that a FAT disk asks of the parts."""
+    found = asked(model, quantization="Q8_0")
+    assert found.download_bytes is not None
+    most = 50 * 10**9 if is_split else found.download_bytes
+    assert found.largest_file_bytes == most
+    assert (found.download_bytes > 50 * 10**9) is is_split
