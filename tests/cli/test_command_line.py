@@ -4,12 +4,14 @@ traceback and never exit 70.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from inspect import get_annotations
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,7 @@ NEEDED = {
     "compare": ["gpt2", "opt-1.3b"],
     "spec": ["check", "x.toml"],
 }
+WORDS_OF = {**NEEDED, "size": ["gpt2"], "verify": ["x.log"], "completion": ["bash"]}
 
 
 # every option that takes a value; an alias is read as the long name is
@@ -50,6 +53,46 @@ VALUED = [
     for option in options_of(command)
     if option.metavar is not None
 ]
+
+
+def options_class(command: str) -> type[Options]:
+    """The class that `selfhost COMMAND` reads its options into."""
+    module = importlib.import_module(f"selfhost.cli.{command}")
+    kind: type[Options] = getattr(module, f"{command.capitalize()}Options")
+    return kind
+
+
+# `mcp` reads none
+READING = [command for command in COMMANDS if command != "mcp"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_each_option_is_an_attribute_that_its_command_declares(command: str) -> None:
+    """An option that only `options.toml` knows would be taken and change nothing."""
+    declared = {"output"}
+    for base in options_class(command).__mro__:
+        declared |= get_annotations(base).keys()
+    for option in options_of(command):
+        # those of a Workload are read by `workload_of`, whichever they are
+        if not option.is_of_workload:
+            assert option.destination in declared
+
+
+@pytest.mark.parametrize("command", READING)
+def test_each_declared_attribute_is_there(command: str) -> None:
+    """`browse` reads the options of `list`: one that it does not take needs a value in its class,
+    or the code that both share ends in an AttributeError.
+    """
+    kind = options_class(command)
+    options = kind.read(command, WORDS_OF.get(command, []))
+    lacking = set[str]()
+    for base in kind.__mro__:
+        if base is Options:
+            break
+        for name in get_annotations(base):
+            if not hasattr(options, name):
+                lacking.add(name)
+    assert not lacking
 
 
 @pytest.mark.parametrize(("command", "option"), VALUED)

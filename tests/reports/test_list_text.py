@@ -16,7 +16,7 @@ from selfhost.cli.main import main
 from selfhost.machine.named import named
 from selfhost.reports import words
 from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
+from selfhost.reports.layout import Table, plain
 from selfhost.reports.list_text import list_document
 
 LAPTOP = "8gb windows laptop"
@@ -93,6 +93,18 @@ def test_the_slow_models_are_among_those_that_run() -> None:
     text = " ".join(plain(list_document(listing)).split())
     assert text.startswith("1 of 2 models runs")
     assert ", 1 of them likely slow." in text
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["listed", "listed wide"])
+def test_a_row_has_a_cell_for_each_column(*, wide: bool) -> None:
+    """One cell too many would show every later figure under another title, or not at all."""
+    blocks = list_document(
+        samples.listed(samples.every()), only_running=False, wide=wide
+    )
+    for block in blocks:
+        if isinstance(block, Table):
+            cells = {len(row) for row in block.rows}
+            assert cells == {len(block.columns)}
 
 
 def test_a_list_marks_what_is_open_in_part() -> None:
