@@ -30,7 +30,7 @@ from ..reports.layout import Blocks, error_text
 from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
 from .asked import options_to_repeat, workload_of
-from .list import ListOptions, chosen_ids, lister_of, selected, sorted_by
+from .list import ListOptions, chosen_ids, lister_of, sorted_by
 from .options import options_of
 
 # rows appear so soon, and are drawn anew no more often: an eye sees both as at once
@@ -308,8 +308,9 @@ class _View:
     def _rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
         """The rows to show, in their order."""
         rows: list[Verdict] = []
-        for row in selected(judged, self._options):
-            if row.can_run or not self._options.shows_only_running:
+        only_running = self._options.shows_only_running
+        for row in filter(self._options.takes, judged):
+            if row.can_run or not only_running:
                 rows.append(row)
         rows.sort(key=self._place)
         return sorted_by(rows, self._options.sort, self.lister)

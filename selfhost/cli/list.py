@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..advice.listing import (
     Lister,
@@ -58,6 +58,21 @@ class ListOptions(Options):
         if self.route is not None:
             return self.route == "local"
         return not (self.all or self.words or self.format == "html")
+
+    @property
+    def chooses_by_verdict(self) -> bool:
+        """Whether models that run may be left out too, so that all must be judged to show one."""
+        return self.max_size is not None or self.route not in (None, "local")
+
+    def takes(self, row: Verdict) -> bool:
+        """Whether a model is on the route and of the size asked for; one whose size is not known
+        is not.
+        """
+        if self.route not in (None, row.route):
+            return False
+        if self.max_size is None:
+            return True
+        return row.download_bytes is not None and row.download_bytes <= self.max_size
 
 
 def run(words: Sequence[str]) -> int:
@@ -183,7 +198,8 @@ def _ranking(
                 return first
         # where nothing runs, how each fails tells what to change
         listing = lister.all(ids, tell=tell)
-    rows = sorted_by(selected(listing.models, options), options.sort, lister)
+    taken = filter(options.takes, listing.models)
+    rows = sorted_by(list(taken), options.sort, lister)
     return listing.replace(models=tuple(rows), counts=count_rows(rows))
 
 
@@ -205,8 +221,7 @@ def lister_of(
 
 def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     """Whether the first models in the usual order are shown, so that others need no judgement."""
-    is_filtered = options.max_size or options.route not in (None, "local")
-    if is_filtered or options.sort != "best" or options.all:
+    if options.chooses_by_verdict or options.sort != "best" or options.all:
         return False
     if options.format == "text":
         are_few = ids is not None and 0 < len(ids) <= _FEW
@@ -214,23 +229,6 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     # a page or a document has all models where no --top is stated, and only a list in text leaves
     # out those that do not run before all are judged
     return options.top is not None and options.route is None
-
-
-def selected(rows: Iterable[Verdict], options: ListOptions) -> list[Verdict]:
-    """The rows of the route and the size asked for."""
-    kept: list[Verdict] = []
-    for row in rows:
-        is_on_route = options.route in (None, row.route)
-        if is_on_route and _is_small_enough(row, options.max_size):
-            kept.append(row)
-    return kept
-
-
-def _is_small_enough(row: Verdict, most_bytes: int | None) -> bool:
-    """Whether a download takes at most so many bytes; one whose size is not known does not."""
-    if most_bytes is None:
-        return True
-    return row.download_bytes is not None and row.download_bytes <= most_bytes
 
 
 def sorted_by(rows: list[Verdict], column: str, lister: Lister) -> list[Verdict]:

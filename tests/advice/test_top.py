@@ -68,7 +68,9 @@ def test_a_list_judges_what_it_shows(
         assert len(json.loads(written)["models"]) == 4
 
 
-@pytest.mark.parametrize("option", ["--sort speed", "--max-size 5GB", "--route api"])
+@pytest.mark.parametrize(
+    "option", ["--sort speed", "--max-size 5GB", "--max-size 0GB", "--route api"]
+)
 def test_another_order_or_a_filter_needs_all(
     option: str, judged: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
