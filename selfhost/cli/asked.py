@@ -33,11 +33,11 @@ def workload_of(options: Options) -> Workload:
     figures = {field: fields.pop(field) for field in _LOAD_FIGURES if field in fields}
     if "load" in fields:
         fields["load"] = Load.parse(fields["load"], **figures)
-    for field in figures:
-        if "load" not in fields:
-            message = f"{FLAGS[field]} is for a load, but no load is stated"
-            remedy = "add for example --tokens-per-day 2M:500k"
-            raise UsageError(message, remedy=remedy)
+    elif figures:
+        flag = FLAGS[next(iter(figures))]
+        message = f"{flag} is for a load, but no load is stated"
+        remedy = "add for example --tokens-per-day 2M:500k"
+        raise UsageError(message, remedy=remedy)
     try:
         return Workload(**fields)
     except WorkloadError as error:

@@ -211,27 +211,21 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
     """The time of a training, and the pace with a full context, where these were asked about."""
     workload = verdict.workload
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
-        wait = _wait_words(speed.dataset_seconds)
+        wait = wait_words(speed.dataset_seconds)
         yield f"training on {units.tokens(workload.dataset_tokens)} takes {wait}"
     full = speed.full_context_tokens_per_second
     context_tokens = workload.context_tokens or 0
     if full is None or speed.decode is None or context_tokens <= DEFAULT_CONTEXT_TOKENS:
         return
-    is_below = False
-    if speed.each_of == 1:
-        wanted = workload.min_tokens_per_second or 0
-        is_slower_empty = units.is_slower(speed.decode.likely, wanted)
-        is_below = units.is_slower(full, wanted) and not is_slower_empty
-    context = f"once all {units.tokens(context_tokens)} of context are in use"
-    if is_below:
-        yield f"{context}: about {units.speed(full)}, {below_words(verdict)}"
-    elif full < speed.decode.likely / 2:
-        yield f"{context}: about {units.speed(full)}"
-
-
-def _wait_words(wait: Range | None) -> str:
-    """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
-    return "a time that is not known (see -v)" if wait is None else wait_words(wait)
+    wanted = workload.min_tokens_per_second or 0
+    empty = speed.decode.likely
+    context = units.tokens(context_tokens)
+    pace = f"once all {context} of context are in use: about {units.speed(full)}"
+    becomes_slow = units.is_slower(full, wanted) and not units.is_slower(empty, wanted)
+    if becomes_slow and speed.each_of == 1:
+        yield f"{pace}, {below_words(verdict)}"
+    elif full < empty / 2:
+        yield pace
 
 
 class _Cells(Record):
@@ -251,8 +245,6 @@ def _row_blocks(verdict: Verdict) -> Blocks:
     rows: list[tuple[str, ...]] = []
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
-            continue
-        if finding.check == "wait":
             continue
         if finding.check == "speed":
             cells = _pace_cells(finding, verdict)
@@ -281,22 +273,36 @@ def _row_blocks(verdict: Verdict) -> Blocks:
 def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     """Whether the table has a row of that finding, if it has figures."""
     check = finding.check
+    if check == "wait":
+        # its rows stand under that of the speed
+        return False
+    if check == "memory":
+        return not _is_little_beside_gpu(finding, verdict)
+    if check == "disk":
+        # the lines above the rows say how much is to be downloaded
+        is_said = verdict.needs is not None and verdict.download_bytes == finding.needs
+        return not is_said or finding.code != "disk-assumed"
+    if check not in ("accelerator", "speed"):
+        return (
+            finding.outcome is not Outcome.PASS and WORDS.checks[check].row is not None
+        )
+    if verdict.has("runtime-no-build"):
+        # nothing computes there
+        return False
+    return check == "speed" or bool(finding.needs)
+
+
+def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
+    """Whether a GPU holds the model, RAM suffices, and the program keeps little there: at most a
+    GiB, or as much as lies on the GPU.
+    """
     needs = verdict.needs
-    if check in ("accelerator", "speed"):
-        # without a build nothing computes there
-        computes = not verdict.has("runtime-no-build")
-        return computes and (check == "speed" or bool(finding.needs))
-    passes = finding.outcome is Outcome.PASS
-    if check not in ("disk", "memory"):
-        return WORDS.checks[check].row is not None and not passes
-    if needs is None:
-        return True
-    if check == "memory" and passes and needs.placement == "accelerator":
-        # what a program keeps in RAM beside a GPU that holds the model counts where it is more
-        ram_bytes = needs.ram_bytes() or 0
-        return ram_bytes > max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
-    # the lines above the rows say how much is to be downloaded
-    return finding.code != "disk-assumed" or finding.needs != needs.download_bytes
+    if needs is None or needs.placement != "accelerator":
+        return False
+    if finding.outcome is not Outcome.PASS:
+        return False
+    most_bytes = max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
+    return (needs.ram_bytes() or 0) <= most_bytes
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
@@ -334,14 +340,12 @@ def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         amount = f"~{units.duration(wait.seconds.likely)}"
         ends = units.between(units.duration, wait.seconds.low, wait.seconds.high)
         note = f"{ends}, for {prompt}"
-        if finding is None or finding.outcome is Outcome.PASS:
-            yield name, amount, note
-        else:
-            limit = ""
-            if verdict.workload.max_wait_seconds is not None:
-                longest = units.duration(verdict.workload.max_wait_seconds)
-                limit = f", you allow {longest} (--max-wait)"
-            yield name, Span(amount, finding.outcome), note + limit
+        if finding is not None and finding.outcome is not Outcome.PASS:
+            amount = Span(amount, finding.outcome)
+            longest_seconds = verdict.workload.max_wait_seconds
+            if longest_seconds is not None:
+                note += f", you allow {units.duration(longest_seconds)} (--max-wait)"
+        yield name, amount, note
         # the second row is of the same fact
         name = ""
 
@@ -385,12 +389,9 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
         return _Cells(amount=amount, note="")
     notes = []
     most_words = _quantity(finding.needs, finding)
-    much_more = _MUCH_MORE
-    if finding.short:
-        # what is short is counted from the most, so any most above the likely need is shown
-        much_more = 1
-    is_much_more = float(finding.needs or 0) > much_more * float(likely)
-    if is_much_more and most_words != likely_words:
+    is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
+    # what is short is counted from the most, so that any most above the likely need is shown
+    if most_words != likely_words and (is_much_more or finding.short):
         notes.append(f"up to {most_words}")
     if finding.code in WORDS.doubts:
         notes.append(WORDS.doubts[finding.code])

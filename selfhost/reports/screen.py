@@ -332,7 +332,7 @@ def kept_columns(table: Table, needed_widths: dict[int, int], room: int) -> list
     for at in droppable:
         if _total(kept.values()) > room:
             del kept[at]
-    if droppable and droppable[-1] not in kept:
+    if kept.keys().isdisjoint(droppable):
         # the last to go may be wide, and have taken a narrow one with it
         for at in reversed(droppable):
             if _total([*kept.values(), needed_widths[at]]) <= room:
