@@ -16,6 +16,7 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_LORA_RANK
+from ..judge.checks import Outcome
 from ..judge.files import can_be_made, is_published
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -161,7 +162,13 @@ def _takes(launch: Launch) -> bool:
         other = ask(launch.spec, stated, launch.catalogue, launch.machine)
     except WorkloadError:
         return is_tagged
-    return judge(other, launch.machine).fits
+    for finding in judge(other, launch.machine).findings:
+        if finding.check == "disk" and finding.outcome is Outcome.UNKNOWN:
+            # a service like Ollama keeps its models where other users cannot look
+            continue
+        if finding.decides:
+            return False
+    return True
 
 
 def _has_tag_of(launch: Launch, runtime: str | None) -> bool:

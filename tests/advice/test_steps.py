@@ -267,6 +267,20 @@ def test_ollama_is_told_a_context_that_it_would_not_take(
         assert lines == ("ollama run mistral:7b",)
 
 
+def test_the_line_of_ollama_stands_where_only_its_folder_is_unread() -> None:
+    """The service has its models in /usr/share/ollama, a home of mode 750: docs.ollama.com/linux
+    makes the user with `useradd -r -s /bin/false -U -m -d /usr/share/ollama ollama`.
+    """
+    laptop = Machine.from_file(str(TESTS / "data" / "laptop.json"))
+    assert check("mistral-7b", machine=laptop).commands[1:] == (
+        "ollama run mistral:7b",
+    )
+    # what Ollama needs more than llama.cpp is not there
+    full = laptop.replace(memory_limit_bytes=None, memory_available_bytes=5_120_000_000)
+    (line,) = check("mistral-7b", machine=full).commands
+    assert line.startswith("llama-server")
+
+
 def test_one_gpu_of_several_is_named_in_the_line() -> None:
     """llama.cpp spreads the layers over all that it sees, and the answer was of one
     (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever.
