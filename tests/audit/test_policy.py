@@ -20,6 +20,7 @@ from selfhost.audit.policy import (
     ASKED,
     KEYS_OF_FIELDS,
     Policy,
+    Wanted,
     read_policy,
     starter_policy,
 )
@@ -153,6 +154,8 @@ def test_the_starter_policy_reads_itself() -> None:
         names = {*ASKED}
         if "audit-1.json" not in place:
             names = {KEYS_OF_FIELDS.get(field, field) for field in ASKED}
+            for field, stated in Wanted._keys.items():
+                names.add(stated.name or field)
         lacking[place] = names - {*listed}
     assert not any(lacking.values()), f"name there what a [[model]] may ask: {lacking}"
 
