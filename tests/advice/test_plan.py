@@ -568,23 +568,23 @@ def test_the_ram_beside_a_card_is_for_the_driver_that_takes_most() -> None:
         assert outcome(verdict, "memory")[0] is Outcome.PASS
 
 
-@pytest.mark.parametrize("runtime", ["vllm", "llama.cpp"])
-def test_a_model_larger_than_any_machine_has_no_least_machine(runtime: str) -> None:
-    """Tables of 10^12 tokens × 4,096 numbers are more than the 4 PiB that a record may state: on a
-    card alone, whose RAM is small, as in RAM.
-    """
-    catalogue = open_catalogue()
-    spec = catalogue.spec("qwen3-8b")
-    assert spec.architecture is not None
-    vast = spec.replace(
-        id="vast",
-        architecture=spec.architecture.replace(vocabulary=10**12),
-        parameters=spec.parameters.replace(total=8 * 10**15, active=8 * 10**15),
-        files=(),
-    )
-    quantization = "bfloat16" if runtime == "vllm" else "F16"
-    asked = Workload(runtime=runtime, quantization=quantization)
-    assert plan_with(catalogue, vast, asked, ()).least is None
+@pytest.mark.parametrize(
+    ("runtime", "most_gib", "has_least"),
+    [
+        # 8.2 billion parameters of 16 bits are 15.3 GiB on a card, and little in RAM
+        pytest.param("vllm", 10, False, id="card alone"),
+        # in 4 bits some 5 GB in RAM
+        pytest.param("llama.cpp", 4, False, id="RAM"),
+        pytest.param("llama.cpp", 10, True, id="enough"),
+    ],
+)
+def test_a_model_larger_than_any_machine_has_no_least_machine(
+    runtime: str, most_gib: int, monkeypatch: pytest.MonkeyPatch, *, has_least: bool
+) -> None:
+    """A record states no more memory than the most, on a card as in RAM."""
+    monkeypatch.setattr("selfhost.advice.plan.MAX_MEMORY_BYTES", most_gib * GIB)
+    plan = plan_with(open_catalogue(), "qwen3-8b", Workload(runtime=runtime), ())
+    assert (plan.least is not None) is has_least
 
 
 @pytest.mark.parametrize(
