@@ -29,6 +29,8 @@ MAX_CONFIG_BYTES = 1 << 23
 TABLES: ModelTypesTable = model_type_tables()
 # values that say of a key that the model has nothing of the kind
 _NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
+# keys whose lists have an entry a layer, of models that state no number of layers
+_LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
 _TYPE_KEYS = ("torch_dtype", "dtype")
 
 
@@ -309,12 +311,12 @@ def _text_model_in(values: JsonValues) -> JsonValues:
 
 
 def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
-    """Whether a file names the type of a model and its class or its text model, or states sizes."""
-    has_type = values.get("model_type")
-    has_class = values.get("architectures")
-    if has_type and (has_class or text_model):
+    """Whether a file has two of the keys of its type, its nested configuration and its class, or
+    those of its sizes.
+    """
+    signs = [values.get("model_type"), values.get("architectures"), text_model]
+    if len(list(filter(None, signs))) >= 2:
         return True
     keys = text_model or values
-    if not _has_any(keys, TABLES.sizes["layers"]):
-        return False
-    return _has_any(keys, TABLES.sizes["width"])
+    layers = (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS)
+    return _has_any(keys, layers) and _has_any(keys, TABLES.sizes["width"])

@@ -34,12 +34,15 @@ MAX_HEADER_BYTES = 100_000_000
 # An entry takes 120 to 200 bytes. A LoRA adapter of every expert of Kimi K2 in one file would have
 # 138,240.
 MAX_READ_HEADER_BYTES = 50_000_000
+MAX_TENSORS = 200_000
 # an entry with a shape of six dimensions: {, two [, four :, and 11 commas
 _SIGNS_PER_TENSOR = 14
 # an index names every tensor of a model (Kimi K3: 494,592) with a colon and a comma
 MAX_INDEX_BYTES = 1 << 26
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
-_HEADER = JsonKind(what="file", signs=200_000 * _SIGNS_PER_TENSOR, remedy=_IN_SHARDS)
+_HEADER = JsonKind(
+    what="file", signs=MAX_TENSORS * _SIGNS_PER_TENSOR, remedy=_IN_SHARDS
+)
 _INDEX = JsonKind(
     what="safetensors index",
     most_bytes=MAX_INDEX_BYTES,
@@ -92,6 +95,8 @@ def read_header(path: str) -> Header:
     # JSON that begins with a brace
     assert isinstance(entries, dict)
     entries.pop("__metadata__", None)
+    if len(entries) > MAX_TENSORS:
+        refuse(path, "tensors", count=len(entries), most=MAX_TENSORS)
     tensors = {}
     unused_bytes = opened.size - _LENGTH_BYTES - length
     for name, entry in entries.items():

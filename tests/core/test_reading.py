@@ -266,8 +266,8 @@ def _lists_of_numbers() -> bytes:
 
 
 LARGE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
-    ("m.safetensors", _header_of_objects, "no usable dtype"),
-    ("m.gguf", _lists_of_numbers, "claims to have 9,900 keys"),
+    ("m.safetensors", _header_of_objects, "690,001"),
+    ("m.gguf", _lists_of_numbers, "are larger than those of any model"),
     (
         "fleet.json",
         lambda: b"[" + b"[]," * 22_000_000 + b"[]]",

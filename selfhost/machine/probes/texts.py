@@ -22,7 +22,7 @@ Values = Mapping[str, Sequence[str]]
 _SOME_CPUS = "[0-9]{1,5}(?:-[0-9]{1,5})?"
 _CPUS = rf"{_SOME_CPUS}(?:,{_SOME_CPUS})*\n"
 # a whole line: a last one without its end was cut off
-_SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?\n"
+_SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?[ \t\r]*$"
 # three numbers, the part that is mounted, the mount point and its flags; any number of other words;
 # then the file system, its source and its options (proc_pid_mountinfo(5))
 _WORD = r"[^ \n]*"
