@@ -148,10 +148,10 @@ class _QuantizationConfig:
 
     def _bitsandbytes_name(self) -> str | None:
         values = self.values
-        if values.get("load_in_4bit") or values.get("_load_in_4bit"):
-            is_double = values.get("bnb_4bit_use_double_quant")
+        if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
+            is_double = values.get("bnb_4bit_use_double_quant") is True
             return "nf4-double" if is_double else "nf4"
-        if values.get("load_in_8bit"):
+        if values.get("load_in_8bit") is True:
             return "int8"
         return None
 
