@@ -425,3 +425,19 @@ def test_no_file_is_larger_than_publishers_store(model: str, *, is_split: bool) 
     most = 50 * 10**9 if is_split else found.download_bytes
     assert found.largest_file_bytes == most
     assert (found.download_bytes > 50 * 10**9) is is_split
+
+
+@pytest.mark.parametrize(
+    ("program", "is_guess"),
+    [
+        # nobody measured the own process of Ollama (specs/runtimes/ollama.toml)
+        pytest.param("ollama", True, id="assumed"),
+        # that of llama.cpp was measured (specs/runtimes/llama.cpp.toml names the runs)
+        pytest.param("llama.cpp", False, id="measured"),
+    ],
+)
+def test_a_program_that_nobody_measured_is_a_guess(
+    program: str, *, is_guess: bool
+) -> None:
+    term = terms(asked(LLAMA, program))["runtime"]
+    assert (term.how is How.ASSUMED) is is_guess
