@@ -312,7 +312,7 @@ class Machine(ShownRecord):
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
         `MachineFileError` carries the problems, as `from_json` has them.
         """
-        from ..core.files import Unreadable, parse_json, read_file, text_of
+        from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
 
         expect_type("path", path, (str, os.PathLike))
         file_path = os.fsdecode(path)
@@ -323,6 +323,9 @@ class Machine(ShownRecord):
             return cls.from_json(data, file)
         except Unreadable as error:
             problem = error.problem(file, WRITE_ONE)
+            if error.kind == LARGE:
+                message = f"{problem.message}: a machine record takes a few kilobytes"
+                problem = problem.replace(message=message)
             raise MachineFileError([problem]) from None
 
     def to_json(self) -> dict[str, Any]:

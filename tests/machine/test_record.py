@@ -366,7 +366,7 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
     (tmp_path / "cut").write_text('{\n "schema": "selfhost.machine/1",\n "name": \n')
     (tmp_path / "large").write_bytes(b" " * (5 * 2**20))
     faults = {
-        "missing": "does not exist", ".": "folder", "large": "is larger", "cut": "not JSON"
+        "missing": "does not exist", ".": "folder", "large": "a few kilobytes", "cut": "not JSON"
     }  # fmt: skip
     for name, message in faults.items():
         with pytest.raises(MachineFileError) as caught:
