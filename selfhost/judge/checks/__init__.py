@@ -270,7 +270,9 @@ class Words(Record):
         return self.stated.remedy
 
     def __eq__(self, other: object) -> bool:
-        return self.stated == (other.stated if isinstance(other, Words) else other)
+        if isinstance(other, Words):
+            return self.stated == other.stated
+        return self.stated == other
 
     def __hash__(self) -> int:
         return hash(self.stated)
