@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -45,6 +45,8 @@ Remedy = str | FoundRemedy | None
 TomlRow = Mapping[str, Any]
 # what a value may be, as `TomlTable.get` and `fault_of` take it
 Limits = Mapping[str, Any]
+# where a value stands in a list or table
+_Key = TypeVar("_Key", int, str)
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
@@ -277,36 +279,8 @@ def key_name(path: KeyPath) -> str:
 # the annotation of several tables, for `TomlTable.get`
 TABLES = "tuple[TomlTable, ...]"
 
-
-class _Annotation(Record):
-    """The parts of an annotation such as `Mapping[str, int]`.
-
-    - `outer`: `Mapping`; or str, int, float, bool, Any, tuple, frozenset, TomlTable, or the name of
-      a record.
-    - `inner`: `int`, the annotation of each value in a tuple, frozenset or Mapping; else empty.
-    - `type_in_file`: `dict`, the type that the value has in a file.
-    - `is_plain`: whether the value is neither a list nor a table.
-    - `is_as_in_file`: whether a right value is in the file as the record has it. A float may be a
-      whole number there.
-    - `may_be_none`: whether ` | None` ends the annotation.
-    """
-
-    outer: str
-    inner: str
-    type_in_file: type
-    is_plain: bool
-    is_as_in_file: bool
-    may_be_none: bool
-
-
-_TYPES: Mapping[str, type] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "tuple": list,
-    "frozenset": list,
-}
+# the types that a file has as they are; a list or table of them is another annotation
+_PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 # what stands for a list or table that is missing or wrong; for any other value None does
 _EMPTY: Mapping[str, object] = {
     "tuple": (),
@@ -315,19 +289,113 @@ _EMPTY: Mapping[str, object] = {
 }
 
 
+class _Annotation(Record):
+    """The parts of an annotation, such as `Mapping[str, int] | None`.
+
+    - `outer`: `Mapping`, the name before the brackets.
+    - `inner`: `int`, the annotation of each value inside; empty without brackets.
+    - `type_in_file`: `dict`, the type that a right value has in a file.
+    - `empty`: `{}`, what stands for a value that is missing or wrong.
+    - `may_be_none`: whether the annotation allows None, too.
+    """
+
+    outer: str
+    inner: str
+    type_in_file: type
+    empty: object
+    may_be_none: bool
+
+
 @cache
 def _parts_of(annotation: str) -> _Annotation:
     without_none = annotation.removesuffix(" | None")
     outer, _, inner = without_none.removesuffix("]").partition("[")
-    type_in_file = _TYPES.get(outer, dict)
+    type_in_file = list if outer in ("tuple", "frozenset") else dict
     return _Annotation(
         outer=outer,
         inner=inner.removesuffix(", ...").removeprefix("str, "),
-        type_in_file=type_in_file,
-        is_plain=type_in_file not in (list, dict),
-        is_as_in_file=outer in ("str", "int", "bool"),
+        type_in_file=_PLAIN.get(outer, type_in_file),
+        empty=_EMPTY.get(outer),
         may_be_none=without_none != annotation,
     )
+
+
+class _Reader:
+    """Reads a value of a document, with all that is in it. Faults are noted in the document.
+
+    `kind` is the class of the records in the value; `limits` are those of `fault_of`, for each
+    text, number and truth value in it.
+    """
+
+    def __init__(self, document: Document, kind: type[Record], limits: Limits) -> None:
+        self.document = document
+        self.kind = kind
+        self.limits = limits
+
+    def read(self, path: KeyPath, value: Any, annotation: _Annotation) -> object:
+        """The value as a record has it; for a wrong one None, or an empty list or table."""
+        match annotation.outer:
+            case "Any":
+                return value
+            case _ if not self._is_right(path, value, annotation.type_in_file):
+                return annotation.empty
+            case "str" if "lines" in self.limits:
+                return " ".join(value.split())
+            case "str" | "int" | "bool":
+                return value
+            case "float":
+                # a file may state a whole number
+                return float(value)
+            case "tuple":
+                return self._entries(path, value, annotation.inner)
+            case "frozenset":
+                return frozenset(self._entries(path, value, annotation.inner))
+            case "Mapping":
+                parts = self._read_each(path, value.items(), annotation.inner)
+                return dict(parts)
+        table = TomlTable(self.document, path, value)
+        if annotation.outer == "TomlTable":
+            return table
+        return table.as_record(self.kind)
+
+    def _is_right(self, path: KeyPath, value: object, kind: type) -> bool:
+        """Whether a value is of that type and within the limits; what is wrong is noted."""
+        if self.document.is_checked:
+            return True
+        fault = fault_of(value, kind, **self.limits)
+        if fault is None:
+            return True
+        remedy: Remedy = fault.remedy
+        if kind is str and isinstance(value, str) and "choices" in self.limits:
+            choices = self.limits["choices"]
+            remedy = self.document.did_you_mean(value, choices, None, '"{name}"')
+        self.document.add(path, fault.message, remedy)
+        return False
+
+    def _entries(
+        self, path: KeyPath, values: Sequence[object], annotation: str
+    ) -> tuple[object, ...]:
+        """The right values of a list; none of one that is too long."""
+        if len(values) > MAX_LISTED and annotation in _PLAIN:
+            message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
+            self.document.add(path, message)
+            return ()
+        is_on_one_line = annotation == "str" and "lines" not in self.limits
+        # a package has lists of thousands of words
+        if self.document.is_checked and is_on_one_line:
+            return tuple(values)
+        parts = self._read_each(path, enumerate(values), annotation)
+        return tuple([part for _, part in parts])
+
+    def _read_each(
+        self, path: KeyPath, values: Iterable[tuple[_Key, object]], annotation: str
+    ) -> Iterator[tuple[_Key, object]]:
+        """The right ones of the values in a list or table, each behind its place or key."""
+        parts = _parts_of(annotation)
+        for key, value in values:
+            part = self.read((*path, key), value, parts)
+            if part is not None:
+                yield key, part
 
 
 class TomlTable:
@@ -357,114 +425,37 @@ class TomlTable:
         key: str,
         annotation: str,
         *,
+        kind: type[Record] = Record,
         required: bool = False,
         example: object = None,
         **limits: Any,
     ) -> Any:
-        """The value of the key, as a field of a record with that annotation has it.
+        """The value of the key, as a record's field with that annotation has it.
 
-        - The annotation is `str`, `int`, `float`, `bool`, `Any` (which is not checked), `TomlTable`
-          or the name of a record, whose class is the `kind` in `limits`; `tuple[X, ...]`,
-          `frozenset[X]` or `Mapping[str, X]` of one of these; each perhaps with ` | None`.
-        - A key that is missing gives None, or an empty tuple, frozenset or dict. With `required` it
-          is noted, and `example` is what to write.
-        - A wrong value is noted and gives the same; a wrong one in a list or table is left out.
-          None, which JSON and a `Workload` may state, is wrong without ` | None`.
+        The annotation is one of these, perhaps with ` | None`:
 
-        Other `limits` are those of `fault_of`.
+        - `str`, `int`, `float` or `bool`, within the `limits` that `fault_of` takes
+        - `Any`: the value as it stands, unchecked
+        - `TomlTable`, or the name of a record, whose class is `kind`
+        - `tuple[X, ...]`, `frozenset[X]` or `Mapping[str, X]`, where X is one of the above
+
+        A key that is missing gives None, or an empty tuple, frozenset or dict. With `required` it
+        is noted, and `example` is what to write. A value that is wrong is noted and gives the same;
+        a wrong one in a list or table is noted and left out. None, which JSON and a `Workload` may
+        state, is wrong unless the annotation allows it.
         """
         self._known[key] = None
         parts = _parts_of(annotation)
         if key in self.values:
             value = self.values[key]
-            if self._stands_as_read(parts, limits):
-                return value
-            if value is not None or not parts.may_be_none:
-                return self._read((*self.path, key), value, parts, limits)
-        elif required:
+            if value is None and parts.may_be_none:
+                return parts.empty
+            reader = _Reader(self.document, kind, limits)
+            return reader.read((*self.path, key), value, parts)
+        if required:
             remedy = _how_to_state(key, annotation, example, limits)
             self.problem(key, "is missing", remedy)
-        return _EMPTY.get(parts.outer)
-
-    def _read(
-        self, path: KeyPath, value: Any, parts: _Annotation, limits: Limits
-    ) -> object:
-        """The value as its annotation has it; for a wrong one None, or an empty list or table."""
-        if parts.is_plain:
-            return self._read_plain(path, value, parts.type_in_file, limits)
-        if parts.outer == "Any":
-            return value
-        if not self.document.is_checked:
-            fault = fault_of(value, parts.type_in_file)
-            if fault is not None:
-                self.document.add(path, fault.message, fault.remedy)
-                return _EMPTY.get(parts.outer)
-        if parts.outer == "tuple":
-            return self._read_list(path, value, parts.inner, limits)
-        if parts.outer == "frozenset":
-            return frozenset(self._read_list(path, value, parts.inner, limits))
-        if parts.outer == "Mapping":
-            return self._read_mapping(path, value, parts.inner, limits)
-        table = TomlTable(self.document, path, value)
-        if parts.outer == "TomlTable":
-            return table
-        return table.as_record(**limits)
-
-    def _read_plain(
-        self, path: KeyPath, value: Any, kind: type, limits: Limits
-    ) -> object:
-        """A text, number or truth value; None for a wrong one."""
-        fault = None
-        if not self.document.is_checked:
-            fault = fault_of(value, kind, **limits)
-        if fault is None:
-            if limits.get("lines"):
-                return " ".join(value.split())
-            return kind(value)
-        remedy: Remedy = fault.remedy
-        if isinstance(value, str) and "choices" in limits:
-            choices = limits["choices"]
-            remedy = self.document.did_you_mean(value, choices, None, '"{name}"')
-        self.document.add(path, fault.message, remedy)
-        return None
-
-    def _stands_as_read(self, parts: _Annotation, limits: Limits) -> bool:
-        """Whether a value with that annotation is right, and as the record has it."""
-        if not self.document.is_checked:
-            return False
-        return parts.is_as_in_file and "lines" not in limits
-
-    def _read_list(
-        self, path: KeyPath, values: Sequence[object], annotation: str, limits: Limits
-    ) -> tuple[object, ...]:
-        """The right values of a list, each with that annotation; none of one that is too long."""
-        parts = _parts_of(annotation)
-        if len(values) > MAX_LISTED and parts.is_plain:
-            message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
-            self.document.add(path, message)
-            return ()
-        if self._stands_as_read(parts, limits):
-            return tuple(values)
-        right: list[object] = []
-        for index, value in enumerate(values):
-            part = self._read((*path, index), value, parts, limits)
-            if part is not None:
-                right.append(part)
-        return tuple(right)
-
-    def _read_mapping(
-        self, path: KeyPath, values: TomlRow, annotation: str, limits: Limits
-    ) -> dict[str, object]:
-        """The right values of a table, by their keys, each with that annotation."""
-        parts = _parts_of(annotation)
-        if self._stands_as_read(parts, limits):
-            return dict(values)
-        right: dict[str, object] = {}
-        for key, value in values.items():
-            part = self._read((*path, key), value, parts, limits)
-            if part is not None:
-                right[key] = part
-        return right
+        return parts.empty
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
