@@ -21,6 +21,8 @@ _INFORMATION = "/proc/driver/nvidia/gpus"
 _UNNAMED = "NVIDIA GPU"
 _MASK = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
+# the file of a GPU in /dev, and not `nvidiactl`
+_NODE = "nvidia[0-9]{1,20}"
 # of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
 # A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
@@ -92,29 +94,31 @@ class NvmlPart(Record):
 
     def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
         """The accelerator that it is."""
-        name = self.name or _UNNAMED
         # the name identifies most chips that share the RAM
-        unified = firmware_names().is_unified(name)
+        card = _named_card(self.name or _UNNAMED)
         if is_arm and self.is_bufferless:
             # an Arm chip that says it has no frame buffer shares it too
-            unified = True
+            card = card.replace(unified=True)
         total = None
         free = None
-        if self.memory_total_bytes and not unified:
+        if self.memory_total_bytes and not card.unified:
             total = self.memory_total_bytes
             if self.memory_free_bytes is not None:
                 free = min(self.memory_free_bytes, total)
         capability = ".".join(map(str, self.compute_capability))
-        return Accelerator(
-            vendor="nvidia",
-            name=name,
+        return card.replace(
             memory_total_bytes=total,
             memory_free_bytes=free,
-            unified=unified,
             driver=driver,
             compute_capability=capability or None,
             memory_bandwidth_bytes_per_second=self.peak_rate,
         )
+
+
+def _named_card(name: str) -> Accelerator:
+    """A card of which no more than the name is known."""
+    unified = firmware_names().is_unified(name)
+    return Accelerator(vendor="nvidia", name=name, unified=unified)
 
 
 # by GPU what programs can have of it: itself, or its instances
@@ -128,7 +132,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return [Cards(cards=(card,), source=_BOARD, unread=why_unread("bufferless"))]
+        return [Cards(cards=[card], source=_BOARD, unread=why_unread("bufferless"))]
     nodes = _count_nodes(host)
     if nodes or any(map(host.exists, platforms().nvidia_drivers)):
         # a driver without files of GPUs, on a bus that shows none, has one all the same
@@ -157,32 +161,25 @@ def _jetson_board(host: Host) -> str:
 
 def _count_nodes(host: Host) -> int:
     """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
-    count = 0
-    for name in host.listdir("/dev"):
-        number = name.removeprefix("nvidia")
-        if number != name and parse_digits(number) is not None:
-            count += 1
-    return count
+    nodes = [name for name in host.listdir("/dev") if re.fullmatch(_NODE, name)]
+    return len(nodes)
 
 
 def _cards_by_driver(host: Host, count: int) -> Cards:
     """What the driver's library says; where it says nothing, as many cards as `count`."""
-    answer = host.ask("nvml")
-    if not answer:
-        return _cards_in_files(host, count, why_unread("unrecorded", "unusable"))
+    answer: Mapping[str, Any] = host.ask("nvml") or {}
     stated = answer.get("gpus")
-    if not isinstance(stated, list):
-        return _cards_in_files(host, count, _why_silent(answer))
-    gpus = [list(map(NvmlPart.of, parts)) for parts in stated]
-    return _cards_of_answer(host, gpus, answer.get("driver"))
-
-
-def _why_silent(answer: Mapping[str, Any]) -> Why:
-    """Why the library told of no GPUs, as its answer says."""
-    if "why" in answer:
-        return why_unread("asked", why=answer["why"])
+    if isinstance(stated, list):
+        gpus = [list(map(NvmlPart.of, parts)) for parts in stated]
+        return _cards_of_answer(host, gpus, answer.get("driver"))
     error = answer.get("error", "unknown")
-    return why_unread(error, "unusable", error=error)
+    if not answer:
+        why = why_unread("unrecorded", "unusable")
+    elif "why" in answer:
+        why = why_unread("asked", why=answer["why"])
+    else:
+        why = why_unread(error, "unusable", error=error)
+    return _cards_in_files(host, count, why)
 
 
 def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
@@ -196,12 +193,12 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
         names = [name] * count
     cards: list[Accelerator] = []
     for name in names:
-        unified: bool | None = firmware_names().is_unified(name)
+        card = _named_card(name)
         # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own
         # memory
         if name == _UNNAMED and host.architecture != "x86_64":
-            unified = None
-        cards.append(Accelerator(vendor="nvidia", name=name, unified=unified))
+            card = card.replace(unified=None)
+        cards.append(card)
     source = "/dev/nvidia* and /sys/bus/pci/devices"
     return Cards(cards=cards, source=source, unread=unread)
 
@@ -216,24 +213,21 @@ def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
         selected = _selected(mask, gpus, is_by_bus=is_by_bus)
         if selected is None:
             words = set(mask.split(","))
-            card = Accelerator(vendor="nvidia", name=_UNNAMED, unified=False)
+            cards = [_named_card(_UNNAMED)] * len(words)
             unread = why_unread("uuid", mask=_MASK)
-            return Cards(cards=[card] * len(words), source=source, unread=unread)
+            return Cards(cards=cards, source=source, unread=unread)
         gpus = selected
-    is_arm = host.architecture == "aarch64"
-    cards: list[Accelerator] = []
-    silent: list[NvmlPart] = []
-    for part in chain.from_iterable(gpus):
-        card = part.card(driver, is_arm=is_arm)
-        cards.append(card)
-        if not card.unified and not card.memory_total_bytes:
-            silent.append(part)
-    if not cards:
+    parts = list(chain.from_iterable(gpus))
+    if not parts:
         return Cards(source=source)
+    is_arm = host.architecture == "aarch64"
+    cards = [part.card(driver, is_arm=is_arm) for part in parts]
     unread = why_unread("bufferless")
-    # one that may have memory of its own says more than one that has none
-    if silent:
-        unread = why_unread(silent[0].error, "untold")
+    for part, card in zip(parts, cards, strict=True):
+        # one that may have memory of its own says more than one that has none
+        if not card.unified and not card.memory_total_bytes:
+            unread = why_unread(part.error, "untold")
+            break
     return Cards(cards=cards, source=source, unread=unread)
 
 
@@ -241,27 +235,19 @@ def _selected(mask: str, gpus: Gpus, *, is_by_bus: bool) -> Gpus | None:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
     unlike GPUs, which it numbers from the fastest on unless `is_by_bus`.
     """
-    numbers = _numbers_in(mask, len(gpus))
-    if numbers is None:
-        return None
-    if numbers and not is_by_bus and _are_unlike(gpus):
-        return None
-    return [gpus[number] for number in numbers]
-
-
-def _numbers_in(mask: str, count: int) -> list[int] | None:
-    """The numbers in CUDA_VISIBLE_DEVICES, which are below the count of GPUs; None of UUIDs."""
-    numbers: list[int] = []
+    selected: dict[int, Sequence[NvmlPart]] = {}
     for word in mask.split(","):
         plain = word.strip()
         if plain.lower().startswith(("gpu-", "mig-")):
             return None
         number = parse_digits(plain, 5)
         # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
-        if number is None or number in numbers or number >= count:
+        if number is None or number in selected or number >= len(gpus):
             break
-        numbers.append(number)
-    return numbers
+        selected[number] = gpus[number]
+    if selected and not is_by_bus and _are_unlike(gpus):
+        return None
+    return list(selected.values())
 
 
 def _are_unlike(gpus: Gpus) -> bool:

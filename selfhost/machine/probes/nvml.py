@@ -21,96 +21,109 @@ _TEXT_BYTES = 96
 Facts = dict[str, object]
 
 
-class Library(ctypes.CDLL):
-    """The driver's library. A question that it refuses gives None or no numbers."""
+class Subject:
+    """What the library is asked about: all that it manages, or a GPU, or an instance of one.
+
+    `handle` is how the library calls a GPU or instance, the first value of each question about it;
+    `error` is the number of the error that hides it, else 0. A question that the library refuses
+    gives None or no numbers.
+    """
+
+    def __init__(
+        self, library: ctypes.CDLL, *handle: ctypes.c_void_p, error: int = 0
+    ) -> None:
+        self.library = library
+        self.handle = handle
+        self.error = error
 
     def call(self, name: str, *values: object) -> int:
         """The number that a function returns, 0 for success."""
-        function = getattr(self, name, None)
+        function = getattr(self.library, name, None)
         if function is None:
             return _FUNCTION_NOT_FOUND
-        return int(function(*values))
+        return int(function(*self.handle, *values))
 
-    def text(self, name: str, *values: object) -> str | None:
+    def text(self, name: str) -> str | None:
         """The text that a function writes."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
-        code = self.call(name, *values, buffer, ctypes.c_uint(_TEXT_BYTES))
-        return None if code else buffer.value.decode("utf-8", "replace")
+        if self.call(name, buffer, ctypes.c_uint(_TEXT_BYTES)):
+            return None
+        return buffer.value.decode("utf-8", "replace")
 
-    def numbers(self, name: str, *values: object, count: int) -> list[int]:
+    def numbers(self, name: str, count: int, *values: object) -> list[int]:
         """The numbers that a function writes, so many of them; none where it refuses."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
-        places = map(ctypes.byref, cells)
-        if self.call(name, *values, *places):
+        if self.call(name, *values, *map(ctypes.byref, cells)):
             return []
         return [cell.value for cell in cells]
 
     def number(self, name: str, *values: object) -> int:
         """The one number that a function writes; 0 where it refuses."""
-        numbers = self.numbers(name, *values, count=1)
+        numbers = self.numbers(name, 1, *values)
         return numbers[0] if numbers else 0
 
+    def part(self, name: str, index: int) -> Subject:
+        """The GPU or instance of that number, of which a function writes the handle."""
+        handle = ctypes.c_void_p()
+        error = self.call(name, ctypes.c_uint(index), ctypes.byref(handle))
+        return Subject(self.library, handle, error=error)
 
-def describe(nvml: Library) -> Facts:
+    def facts(self) -> Facts:
+        """The name and the memory of a GPU or instance; `error` where the memory is not told."""
+        facts: Facts = {"name": self.text("nvmlDeviceGetName")}
+        # total, free, used: the first version of the structure, which every driver knows
+        cells = (ctypes.c_ulonglong * 3)()
+        error = self.call("nvmlDeviceGetMemoryInfo", ctypes.byref(cells))
+        if error:
+            facts["error"] = error
+        else:
+            facts["memory_total_bytes"] = cells[0]
+            facts["memory_free_bytes"] = cells[1]
+        return facts
+
+
+def describe(nvml: Subject) -> Facts:
     """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
     instances. `error` is the number of the error that hides a GPU, or its memory.
     """
-    code = nvml.call("nvmlInit_v2")
-    if code:
-        return {"error": code}
+    error = nvml.call("nvmlInit_v2")
+    if error:
+        return {"error": error}
     gpus: list[list[Facts]] = []
     count = nvml.number("nvmlDeviceGetCount_v2")
     for index in range(min(count, _MAX_DEVICES)):
-        place = ctypes.c_uint(index)
-        handle = ctypes.c_void_p()
-        pointer = ctypes.byref(handle)
-        code = nvml.call("nvmlDeviceGetHandleByIndex_v2", place, pointer)
-        gpus.append([{"error": code}] if code else _parts_of(nvml, handle))
+        gpu = nvml.part("nvmlDeviceGetHandleByIndex_v2", index)
+        gpus.append(_parts_of(gpu))
     return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
-def _parts_of(nvml: Library, handle: ctypes.c_void_p) -> list[Facts]:
+def _parts_of(gpu: Subject) -> list[Facts]:
     """The GPU, or in MIG mode its instances."""
-    gpu = _device(nvml, handle)
+    if gpu.error:
+        return [{"error": gpu.error}]
+    facts = gpu.facts()
     clock = ctypes.c_uint(_CLOCK_MEMORY)
-    capability = nvml.numbers("nvmlDeviceGetCudaComputeCapability", handle, count=2)
     chip: Facts = {
-        "bus_width_bits": nvml.number("nvmlDeviceGetMemoryBusWidth", handle),
-        "memory_clock_mhz": nvml.number("nvmlDeviceGetMaxClockInfo", handle, clock),
-        "compute_capability": capability,
+        "bus_width_bits": gpu.number("nvmlDeviceGetMemoryBusWidth"),
+        "memory_clock_mhz": gpu.number("nvmlDeviceGetMaxClockInfo", clock),
+        "compute_capability": gpu.numbers("nvmlDeviceGetCudaComputeCapability", 2),
     }
     # the mode now, and the one after a restart
-    modes = nvml.numbers("nvmlDeviceGetMigMode", handle, count=2)
+    modes = gpu.numbers("nvmlDeviceGetMigMode", 2)
     if modes[:1] != [_MIG_ENABLED]:
-        return [gpu | chip]
+        return [facts | chip]
+    of_gpu: Facts = {"part_of_bytes": facts.get("memory_total_bytes", 0)}
     instances: list[Facts] = []
-    most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", handle)
-    name = "nvmlDeviceGetMigDeviceHandleByIndex"
+    most = gpu.number("nvmlDeviceGetMaxMigDeviceCount")
     for index in range(min(most, _MAX_DEVICES)):
-        place = ctypes.c_uint(index)
-        instance = ctypes.c_void_p()
-        pointer = ctypes.byref(instance)
+        instance = gpu.part("nvmlDeviceGetMigDeviceHandleByIndex", index)
         # the numbers of instances may have gaps
-        if nvml.call(name, handle, place, pointer) == 0:
-            facts = _device(nvml, instance) | chip
-            facts["name"] = facts["name"] or f"{gpu['name'] or 'NVIDIA GPU'} MIG"
-            facts["part_of_bytes"] = gpu.get("memory_total_bytes", 0)
-            instances.append(facts)
+        if instance.error:
+            continue
+        part = instance.facts()
+        part["name"] = part["name"] or f"{facts['name'] or 'NVIDIA GPU'} MIG"
+        instances.append(part | chip | of_gpu)
     return instances
-
-
-def _device(nvml: Library, handle: ctypes.c_void_p) -> Facts:
-    """The name and the memory of a GPU or of an instance; `error` where the memory is not told."""
-    facts: Facts = {"name": nvml.text("nvmlDeviceGetName", handle)}
-    # total, free, used: the first version of the structure, which every driver knows
-    cells = (ctypes.c_ulonglong * 3)()
-    code = nvml.call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(cells))
-    if code:
-        facts["error"] = code
-    else:
-        facts["memory_total_bytes"] = cells[0]
-        facts["memory_free_bytes"] = cells[1]
-    return facts
 
 
 def _prepare() -> list[str]:
@@ -138,7 +151,7 @@ def main() -> None:
     facts: Facts = {"error": _LIBRARY_NOT_FOUND}
     for place in _prepare():
         try:
-            facts = describe(Library(place))
+            facts = describe(Subject(ctypes.CDLL(place)))
             break
         except OSError:
             continue
