@@ -54,6 +54,32 @@ class _Hierarchy(Record):
     mounts: list[Mount]
     path: str
 
+    def groups_upwards(self) -> Iterator[Group]:
+        """The group of this process and those above it: `/a/b`, then `/a`, then the top.
+        `ValueError` where no mount shows it.
+        """
+        mount = self.mount_of_process()
+        root = mount.root.rstrip("/")
+        point = mount.point.rstrip("/")
+        # `/a/b` in steps: "", "a", "b"; the mount itself is the group of "" alone
+        steps = self.path[len(root) :].rstrip("/").split("/")
+        while steps:
+            below = "/".join(steps)
+            yield Group(folder=point + below, name=root + below or "/")
+            steps.pop()
+
+    def mount_of_process(self) -> Mount:
+        """The first mount that holds the group of this process. `ValueError` where none does."""
+        leads_upwards = ".." in self.path.split("/")
+        shown: list[str] = []
+        for mount in self.mounts:
+            root = mount.root.rstrip("/") + "/"
+            if self.path and f"{self.path}/".startswith(root) and not leads_upwards:
+                return mount
+            shown.append(f"{mount.point} shows the groups of {mount.root}")
+        where = ", ".join(shown) or "none are mounted here"
+        raise ValueError(f"{where}; this process is in {self.path or 'none'}")
+
 
 _NSPAWN = "systemd-nspawn"
 # microseconds of all CPUs together that a group has in each period of so many
@@ -67,34 +93,17 @@ def read_groups(host: Host, controller: str) -> Groups:
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    version = hierarchy.version
-    marks = _MARKS[version, controller]
     levels: list[Group] = []
     # a kernel that has no such controller limits nothing by it
-    if not hierarchy.mounts and not hierarchy.path:
-        return Groups(version=version, levels=levels)
-    for group in _groups_upwards(hierarchy):
-        files = host.listdir(group.folder)
-        if not files:
-            raise ValueError(f"control group {group.name} cannot be seen from here")
-        if not marks or not marks.isdisjoint(files):
-            levels.append(group)
-    return Groups(version=version, levels=levels)
-
-
-def _groups_upwards(hierarchy: _Hierarchy) -> Iterator[Group]:
-    """The group of this process and those above it: `/a/b`, then `/a`, then the top. `ValueError`
-    where no mount shows it.
-    """
-    mount = _mount_that_shows(hierarchy)
-    root = mount.root.rstrip("/")
-    point = mount.point.rstrip("/")
-    # `/a/b` in steps: "", "a", "b"; the mount itself is the group of "" alone
-    steps = hierarchy.path[len(root) :].rstrip("/").split("/")
-    while steps:
-        below = "/".join(steps)
-        yield Group(folder=point + below, name=root + below or "/")
-        steps.pop()
+    if hierarchy.mounts or hierarchy.path:
+        marks = _MARKS[hierarchy.version, controller]
+        for group in hierarchy.groups_upwards():
+            files = host.listdir(group.folder)
+            if not files:
+                raise ValueError(f"control group {group.name} cannot be seen from here")
+            if not marks or not marks.isdisjoint(files):
+                levels.append(group)
+    return Groups(version=hierarchy.version, levels=levels)
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
@@ -136,20 +145,6 @@ def _paths_by_controller(text: str) -> dict[str, str]:
         for controller in controllers.split(","):
             paths[controller] = path
     return paths
-
-
-def _mount_that_shows(hierarchy: _Hierarchy) -> Mount:
-    """The first mount that holds the group of this process. `ValueError` where none does."""
-    path = hierarchy.path
-    leads_upwards = ".." in path.split("/")
-    shown: list[str] = []
-    for mount in hierarchy.mounts:
-        root = mount.root.rstrip("/") + "/"
-        if path and f"{path}/".startswith(root) and not leads_upwards:
-            return mount
-        shown.append(f"{mount.point} shows the groups of {mount.root}")
-    where = ", ".join(shown) or "none are mounted here"
-    raise ValueError(f"{where}; this process is in {path or 'none'}")
 
 
 def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:

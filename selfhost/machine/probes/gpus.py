@@ -224,7 +224,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
         for folder in folders.get(kind.number, ()):
             devices.append(kind(host=host, facts=facts, folder=folder))
         if devices:
-            found.append(_cards_of_maker(host, facts, devices))
+            found.append(_cards_of_maker(devices))
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
@@ -272,16 +272,16 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
     return folders
 
 
-def _cards_of_maker(host: Host, facts: Facts, devices: Sequence[_Device]) -> Cards:
+def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
     """The cards of one maker that a program may use: in a container the bus shows all of the
     computer's, and files in /dev/dri those that it was handed.
     """
+    first = devices[0]
     handed = devices
-    if facts.values.get("scope") == "container":
+    if first.facts.values.get("scope") == "container":
         handed = [device for device in devices if device.is_handed_over()]
     cards = [device.card() for device in handed or devices]
-    first = devices[0]
-    masks = [name for name in first.masks if name in host.env]
+    masks = [name for name in first.masks if name in first.host.env]
     if not handed:
         unread = why_unread("unhanded", maker=first.maker)
     elif masks:

@@ -8,7 +8,7 @@ reaches the record.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core.errors import MachineFileError
@@ -34,8 +34,6 @@ _SYSCTL = "sysctl.txt"
 _PARTS = ("proc", "sys", _FACTS, _SYSCTL)
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
-# notes what is wrong with the values of a table
-Check = Callable[[TomlTable], None]
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 _TEXT = read_by(default=None)
@@ -58,16 +56,19 @@ class RecordedHost(Host):
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
         _refuse_other_folders(folder)
-        self.facts = self._values_in(folder, _FACTS, _check_facts)
-        variables = self._values_in(folder, _VARIABLES, _check_texts)
+        facts = self._document(folder, _FACTS)
+        _check_facts(facts.root)
+        self.facts = _right_values(facts)
+        variables = self._document(folder, _VARIABLES)
+        _check_texts(variables.root)
         system = self.facts.get("system") or "linux"
-        super().__init__(variables, normal_system(system))
+        super().__init__(_right_values(variables), normal_system(system))
         self.facts["sysctl"] = self._sysctl_values()
 
-    def _values_in(self, folder: str, name: str, check: Check) -> dict[str, Any]:
-        """The values in a JSON file of the tree, without null, which is no answer; none without
-        that file. `MachineFileError` carries its faults, which `check` notes; they name the file as
-        one of `folder`, as the person named it.
+    def _document(self, folder: str, name: str) -> Document:
+        """A JSON file of the tree, without null, which is no answer; without any values where there
+        is no such file. `MachineFileError` where it cannot be read. Faults name the file as one of
+        `folder`, as the person named it.
         """
         file = os.path.join(folder, name)
         try:
@@ -76,17 +77,13 @@ class RecordedHost(Host):
         except (OSError, ValueError) as error:
             fault = fault_at(name, error)
             if fault.kind == MISSING:
-                return {}
+                return Document(file, {})
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
         if isinstance(values, dict):
-            document = Document(file, without_null(values))
-            check(document.root)
-        else:
-            document = Document(file, {})
-            document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
-        if not document.ok:
-            raise MachineFileError(document.problems)
-        return dict(document.values)
+            return Document(file, without_null(values))
+        document = Document(file, {})
+        document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
+        return document
 
     def _sysctl_values(self) -> dict[str, str]:
         """The kernel values in `sysctl.txt`, by name."""
@@ -150,6 +147,13 @@ def _refuse_other_folders(folder: str) -> None:
             "holds no recorded machine: neither proc nor sys nor facts.json"
         )
     raise MachineFileError([fault.problem(folder, _NAME_A_TREE)])
+
+
+def _right_values(document: Document) -> dict[str, Any]:
+    """The values of a file that was checked. `MachineFileError` has each fault of it."""
+    if not document.ok:
+        raise MachineFileError(document.problems)
+    return dict(document.values)
 
 
 class RecordedSpace(Record):
@@ -245,10 +249,6 @@ def _check_texts(table: TomlTable) -> None:
 def _check_nvml(nvml: TomlTable) -> None:
     """`gpus` lists for each GPU what programs can have of it: itself, or its instances."""
     nvml.fields(RecordedNvml)
-    path = (*nvml.path, "gpus")
-    gpus: tuple[object, ...] = nvml.get("gpus", "tuple[Any, ...]")
-    for index, parts in enumerate(gpus):
-        # a table of its own for each, which a list of lists cannot name
-        gpu = TomlTable(nvml.document, path, {str(index): parts})
-        for part in gpu.get(str(index), TABLES):
+    for parts in nvml.get("gpus", f"tuple[{TABLES}, ...]"):
+        for part in parts:
             part.fields(NvmlPart)

@@ -28,6 +28,8 @@ _WEIGHT_LAYERS = (".model", ".tensor")
 Models = Iterator[PresentModel | None]
 # bytes by the path of a file below a folder
 Files = Mapping[str, int]
+# the same by the names in one folder, None of a folder in it
+Sizes = Mapping[str, int | None]
 
 
 def read_models(host: Host, facts: Facts) -> None:
@@ -285,21 +287,20 @@ class _Ollama(_Store):
             if not layers:
                 yield None
             elif any(layer.has_weights for layer in layers):
-                yield self.model(path, parts, layers, blobs)
+                yield self.model(parts, layers, blobs)
 
     def model(
-        self,
-        path: str,
-        parts: Sequence[str],
-        layers: Sequence[_Layer],
-        blobs: Mapping[str, int | None],
+        self, parts: Sequence[str], layers: Sequence[_Layer], blobs: Sizes
     ) -> PresentModel:
-        """The model of a manifest at `path`, whose last layer is its config."""
+        """The model of a manifest, by the parts of its path and by its layers, the config last."""
         registry, *names, tag = parts
         repository = "/".join(names)
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
-        stored = [
-            layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes
+        all_bytes = [layer.size_bytes for layer in layers]
+        stored_bytes = [
+            layer.size_bytes
+            for layer in layers
+            if blobs.get(layer.blob) == layer.size_bytes
         ]
         quantization = None
         config = layers[-1].blob
@@ -308,12 +309,12 @@ class _Ollama(_Store):
             stated = self.host.read_object(self.path("blobs", config)).get("file_type")
             quantization = str(stated)[:_MAX_NAME] if stated else None
         return PresentModel(
-            path=path,
-            size_bytes=sum(layer.size_bytes for layer in stored),
-            total_bytes=sum(layer.size_bytes for layer in layers),
+            path=self.path("manifests", *parts),
+            size_bytes=sum(stored_bytes),
+            total_bytes=sum(all_bytes),
             repository=repository if registry in _HUB_REGISTRIES else None,
             tag=f"{name.removeprefix('library/')}:{tag}",
-            complete=len(stored) == len(layers),
+            complete=len(stored_bytes) == len(layers),
             store=self.name,
             quantization=quantization,
         )
