@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
 
-from ..core.records import Record, Values, kind_of, read_by
+from ..core.records import Record, Values, kind_of, part_or_none, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
@@ -233,7 +233,7 @@ class Architecture(Sized):
     altup_inputs: int | None = read_by(minimum=2, maximum=64, default=None)
     deepstack_layers: int | None = _SOME_LAYERS
     mtp_layers: int | None = _SOME_LAYERS
-    audio: Audio | None = read_by(kind=Audio, default=None)
+    audio: Audio | None = part_or_none(Audio)
     tensors: tuple[TensorGroup, ...] = ()
 
     @property
@@ -283,158 +283,156 @@ def read_architecture(
     gguf: str | None = table.get("gguf", "str")
     transformers: str | None = table.get("transformers", "str")
     values = table.fields(kind)
-    layers: int = values["layers"] or 0
-    model_heads: int | None = values["heads"]
+    layers = _ModelLayers(values["layers"] or 0, values["heads"])
     # a layer either attends or keeps a state; its feed-forward is beside that
-    values |= _read_layers(table, ("attention", "recurrent"), layers, model_heads)
-    values |= _read_layers(table, ("feed_forward",), layers, model_heads)
+    values |= layers.parts(table, "attention", "recurrent")
+    values |= layers.parts(table, "feed_forward")
     table.close()
-    values["layers"] = layers
+    values["layers"] = layers.count
     values["embedding_length"] = values["embedding_length"] or 0
-    row = gguf or transformers or ""
-    runs_in_gguf = gguf is not None
-    architecture = kind(row=row, runs_in_gguf=runs_in_gguf, **values)
+    architecture = kind(
+        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
+    )
     root.document.records.append((table.path, architecture))
     return architecture
 
 
-def _read_layers(
-    table: TomlTable, keys: Sequence[str], layers: int, model_heads: int | None
-) -> dict[str, tuple[LayerPart, ...]]:
-    """The parts in the lists of these keys, of which each layer has one. `model_heads`: those of
-    the whole model.
-    """
-    lists: dict[str, Sequence[TomlTable]] = {}
-    for key in keys:
-        lists[key] = table.get(key, TABLES)
-    places = _places(lists.values(), layers)
-    by_key: dict[str, tuple[LayerPart, ...]] = {}
-    for key, lines in lists.items():
-        parts = [_part(line, places[line], LAYERS[key], model_heads) for line in lines]
-        by_key[key] = tuple(part for part in parts if part is not None)
-    return by_key
+class _ModelLayers:
+    """The layers of a model, for the lists that describe them. `heads`: of the whole model."""
+
+    def __init__(self, count: int, heads: int | None) -> None:
+        self.count = count
+        self.heads = heads
+
+    def parts(self, table: TomlTable, *keys: str) -> Values:
+        """The parts in the lists of these keys, of which each layer has one, by the key."""
+        lists: dict[str, Sequence[TomlTable]] = {}
+        for key in keys:
+            lists[key] = table.get(key, TABLES)
+        places = self._places(lists.values())
+        by_key: Values = {}
+        for key, lines in lists.items():
+            parts = [self._part(line, places[line], LAYERS[key]) for line in lines]
+            by_key[key] = tuple(filter(None, parts))
+        return by_key
+
+    def _part(
+        self, line: TomlTable, at: Places, kind: type[LayerPart]
+    ) -> LayerPart | None:
+        """One line of a list, None where it is wrong."""
+        line.get("at", "Any")
+        values = line.fields(kind)
+        line.close()
+        if kind is Attention:
+            self._complete_attention(values)
+        part = kind(layers=at, **values)
+        line.document.records.append((line.path, part))
+        if at and _has_all_sizes(kind, values):
+            return part
+        return None
+
+    def _complete_attention(self, values: Values) -> None:
+        """Fill in the sizes that a line of attention does not repeat."""
+        heads = values["heads"] or self.heads
+        values["heads"] = heads
+        if values["kind"] == "latent" and not values["kv_heads"]:
+            # every head of latent attention has its own key once it is unpacked
+            values["kv_heads"] = heads
+        if not values["value_length"]:
+            values["value_length"] = values["key_length"]
+
+    # the layers that the lines of a list name by `at`
+
+    def _places(self, lists: Collection[Sequence[TomlTable]]) -> PlacesByLine:
+        """The layers of every line, () where it is wrong; without `at` those that no line names."""
+        places: PlacesByLine = {}
+        for lines in lists:
+            places |= self._named_places(lines)
+        unnamed = set(range(self.count)).difference(*places.values())
+        for lines in lists:
+            rest = tuple(sorted(unnamed))
+            for line in lines:
+                if "at" in line.values:
+                    continue
+                places[line] = rest
+                if self.count and not rest:
+                    message = "has no `at`, and no layer is left for it"
+                    remedy = "remove it, or name its layers with at = …"
+                    line.problem(None, message, remedy)
+                # the first such line of a list takes them all
+                rest = ()
+        return places
+
+    def _named_places(self, lines: Sequence[TomlTable]) -> PlacesByLine:
+        """The layers that the `at` of each line of a list names; () without it, and where it is
+        wrong.
+        """
+        places: PlacesByLine = dict.fromkeys(lines, ())
+        if len(lines) > self.count:
+            # also bounds what a small file can ask for
+            if self.count:
+                message = f"is line {len(lines):,} of a list for {self.count:,} layers"
+                remedy = "write one line for each kind of layer"
+                lines[-1].problem(None, message, remedy)
+            return places
+        taken: set[int] = set()
+        for line in lines:
+            if "at" not in line.values:
+                continue
+            named = self._layers_at(line)
+            twice = sorted(taken.intersection(named))
+            if twice:
+                numbers = ", ".join(map(str, twice[:5]))
+                message = f"names {numbers}, which an earlier line names"
+                line.problem("at", message, "name each layer once")
+            taken.update(named)
+            places[line] = named
+        return places
+
+    def _layers_at(self, line: TomlTable) -> Places:
+        """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
+        at = line.values["at"]
+        numbers = at
+        if isinstance(at, str):
+            numbers = self._numbers_of_slice(at)
+        if self._are_layers(numbers):
+            return tuple(sorted(numbers))
+        message = f"names no layers from 0 to {self.count - 1}: {kind_of(at)}"
+        remedy = (
+            'write a slice such as ":3" or "3::4", or a list of numbers, '
+            "each layer once"
+        )
+        line.problem("at", message, remedy)
+        return ()
+
+    def _are_layers(self, numbers: object) -> bool:
+        """Whether these are numbers of layers in a list, each once."""
+        if not isinstance(numbers, list) or not numbers:
+            return False
+        for number in numbers:
+            # True is no number of a layer
+            if type(number) is not int or not 0 <= number < self.count:
+                return False
+        return len(set(numbers)) == len(numbers)
+
+    def _numbers_of_slice(self, text: str) -> Sequence[int]:
+        """The numbers of a slice as Python writes it; none for another text, or an end beyond."""
+        match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
+        if match is None:
+            return []
+        start, stop, step = map(_end_of_slice, match.groups())
+        if step == 0 or (stop or 0) > self.count:
+            return []
+        return list(range(self.count))[start:stop:step]
 
 
-def _part(
-    line: TomlTable, at: Places, kind: type[LayerPart], model_heads: int | None
-) -> LayerPart | None:
-    """One line of a list, None where it is wrong."""
-    line.get("at", "Any")
-    values = line.fields(kind)
-    line.close()
-    if kind is Attention:
-        _complete_attention(values, model_heads)
-    part = kind(layers=at, **values)
-    line.document.records.append((line.path, part))
-    if at and _has_all_sizes(kind, values):
-        return part
-    return None
-
-
-def _complete_attention(values: Values, model_heads: int | None) -> None:
-    """Fill in the sizes that a line of attention does not repeat."""
-    values["heads"] = values["heads"] or model_heads
-    if values["kind"] == "latent":
-        # every head of latent attention has its own key once it is unpacked
-        values["kv_heads"] = values["kv_heads"] or values["heads"]
-    values["value_length"] = values["value_length"] or values["key_length"]
+def _end_of_slice(digits: str | None) -> int | None:
+    return int(digits) if digits else None
 
 
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
     """Whether each size is there that every part of the kind has."""
     for field, value in values.items():
-        may_be_none = "None" in kind._kinds[field]
-        if value is None and not may_be_none:
+        if value is None and "None" not in kind._kinds[field]:
             return False
     return True
-
-
-# the layers that the lines of a list name by `at`
-
-
-def _places(lists: Collection[Sequence[TomlTable]], layers: int) -> PlacesByLine:
-    """The layers of every line, () where it is wrong; without `at` those that no line names."""
-    places: PlacesByLine = {}
-    for lines in lists:
-        places |= _named_places(lines, layers)
-    unnamed = set(range(layers)).difference(*places.values())
-    for lines in lists:
-        rest = tuple(sorted(unnamed))
-        for line in lines:
-            if "at" in line.values:
-                continue
-            places[line] = rest
-            if layers and not rest:
-                message = "has no `at`, and no layer is left for it"
-                line.problem(None, message, "remove it, or name its layers with at = …")
-            # the first such line of a list takes them all
-            rest = ()
-    return places
-
-
-def _named_places(lines: Sequence[TomlTable], layers: int) -> PlacesByLine:
-    """The layers that the `at` of each line of a list names; () without it, and where it is
-    wrong.
-    """
-    places: PlacesByLine = dict.fromkeys(lines, ())
-    if len(lines) > layers:
-        # also bounds what a small file can ask for
-        if layers:
-            message = f"is line {len(lines):,} of a list for {layers:,} layers"
-            lines[-1].problem(None, message, "write one line for each kind of layer")
-        return places
-    taken: set[int] = set()
-    for line in lines:
-        if "at" not in line.values:
-            continue
-        named = _layers_at(line, layers)
-        twice = sorted(taken.intersection(named))
-        if twice:
-            numbers = ", ".join(map(str, twice[:5]))
-            message = f"names {numbers}, which an earlier line names"
-            line.problem("at", message, "name each layer once")
-        taken.update(named)
-        places[line] = named
-    return places
-
-
-def _layers_at(line: TomlTable, layers: int) -> Places:
-    """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
-    at = line.values["at"]
-    numbers = at
-    if isinstance(at, str):
-        numbers = _numbers_of_slice(at, layers)
-    if _are_layers(numbers, layers):
-        return tuple(sorted(numbers))
-    message = f"names no layers from 0 to {layers - 1}: {kind_of(at)}"
-    remedy = (
-        'write a slice such as ":3" or "3::4", or a list of numbers, each layer once'
-    )
-    line.problem("at", message, remedy)
-    return ()
-
-
-def _are_layers(numbers: object, layers: int) -> bool:
-    """Whether these are numbers of layers in a list, each once."""
-    if not isinstance(numbers, list) or not numbers:
-        return False
-    for number in numbers:
-        # True is no number of a layer
-        if type(number) is not int or not 0 <= number < layers:
-            return False
-    return len(set(numbers)) == len(numbers)
-
-
-def _numbers_of_slice(text: str, layers: int) -> list[int]:
-    """The numbers of a slice as Python writes it; [] for what is none, or ends beyond."""
-    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
-    if match is None:
-        return []
-    start, stop, step = map(_end_of_slice, match.groups())
-    if step == 0 or (stop or 0) > layers:
-        return []
-    return list(range(layers))[start:stop:step]
-
-
-def _end_of_slice(digits: str | None) -> int | None:
-    return int(digits) if digits else None

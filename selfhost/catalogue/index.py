@@ -166,14 +166,13 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens it anew
-        paths = [folder.path for folder in reversed(self._users)]
-        return Catalogue.open, (paths, self.folder)
+        *users, shipped = (folder.path for folder in self._folders)
+        users.reverse()
+        return Catalogue.open, (users, shipped)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
-        ids: set[str] = set()
-        for folder in self._folders:
-            ids.update(folder.files)
+        ids = frozenset[str]().union(*(folder.files for folder in self._folders))
         return tuple(sorted(ids))
 
     def __contains__(self, id: str) -> bool:
@@ -191,10 +190,11 @@ class Catalogue:
         if not folders:
             message = f"no spec has the id {id!r}"
             raise UnknownModelError(message, remedy="`selfhost list` shows them all")
-        spec = folders[0].spec(id)
-        if len(folders) == 1:
-            return spec
-        return spec.replace(overrides=folders[1].files[id])
+        first, *others = folders
+        spec = first.spec(id)
+        if others:
+            spec = spec.replace(overrides=others[0].files[id])
+        return spec
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """The specs of these ids, of all without; faulty ones are left out."""
@@ -247,18 +247,24 @@ class Catalogue:
         self, kind: type[AnyRecord], file: str, table: str
     ) -> Mapping[str, AnyRecord]:
         """Each `[table.NAME]` of `common/<file>.toml` as a record, by its name."""
+        records = {}
+        for name, row in self._rows_of(file, table).items():
+            records[name] = tables.unchecked_record(kind, row)
+        return records
+
+    def _rows_of(self, file: str, table: str) -> Mapping[str, TomlRow]:
+        """Each `[table.NAME]` of `common/<file>.toml`, by its name."""
         rows: Mapping[str, TomlRow] = self.common(file).get(table, {})
-        return {name: tables.unchecked_record(kind, row) for name, row in rows.items()}
+        return rows
 
     @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, NamedRow]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
         by_name: dict[str, NamedRow] = {}
-        rows: TomlRow = self.common(file).get(table, {})
-        for name, row in rows.items():
-            aliases = row.get("aliases", ())
-            for spelling in (name, *aliases):
-                by_name.setdefault(canonical(spelling), (name, row))
+        for name, row in self._rows_of(file, table).items():
+            spellings = (name, *row.get("aliases", ()))
+            for key in map(canonical, spellings):
+                by_name.setdefault(key, (name, row))
         return by_name
 
     def is_shipped(self, id: str) -> bool:
@@ -294,9 +300,8 @@ class Catalogue:
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
         """Every id and alias as its spec writes it, sorted; of a model at most so many aliases."""
-        names: set[str] = set()
+        names = set(self.outlines)
         for outline in self.outlines.values():
-            names.add(outline.id)
             names.update(outline.aliases[:most_aliases])
         return tuple(sorted(names))
 
@@ -374,13 +379,12 @@ class SpecFolder:
             return self._specs[id]
         document = self._document(id)
         spec = self._read(document, self.files[id])
-        if document.ok and spec is not None and id != spec.id:
-            message, remedy = misnamed(spec.id, f"{id}.toml")
-            document.add(("id",), message, remedy)
-        if spec is None or not document.ok:
-            raise SpecError(document.problems)
-        self._specs[id] = spec
-        return spec
+        if document.ok and spec is not None:
+            if id == spec.id:
+                self._specs[id] = spec
+                return spec
+            document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
+        raise SpecError(document.problems)
 
     def _document(self, id: str) -> Document:
         """The file of that id."""
@@ -408,10 +412,12 @@ class SpecFolder:
         return None if id in self.faults else self.spec(id)
 
     @cached_property
-    def _stated_specs(self) -> Mapping[str, ModelSpec]:
+    def _stated_specs(self) -> Specs:
         """What each file states, by id; of a faulty one its id alone."""
-        unknown = {id: ModelSpec(id=id, name=id) for id in self.files}
-        return {id: self._stated(id) or spec for id, spec in unknown.items()}
+        specs = {}
+        for id in self.files:
+            specs[id] = self._stated(id) or ModelSpec(id=id, name=id)
+        return specs
 
     def _value(self, name: str, make: Callable[[], _Value]) -> _Value:
         """The value of that name that follows from all files; `make` returns it."""
@@ -425,12 +431,12 @@ class SpecFolder:
         """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
         a repository, a title). Several ids are joined by `/`.
         """
-        return self._value(wanted, lambda: names_in(self._stated_specs, wanted))
+        return self._value(wanted, lambda: _NAMES_IN[wanted](self._stated_specs))
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
-        wanted = "aliases" if kind == "aliases" else "whole"
-        meaning = self.names(wanted).get(key)
+        names = self.names("aliases" if kind == "aliases" else "whole")
+        meaning = names.get(key)
         if meaning is None:
             return ()
         ids = meaning.split("/")
@@ -508,39 +514,56 @@ def _index_of(folder: str) -> TomlRow:
 # what the files state: names and outlines
 
 
+Specs = Mapping[str, ModelSpec]
+
+
 class _Meanings(dict[str, str]):
     """What names mean, by the name as `canonical` writes it: ids of models, joined by `/`."""
 
-    def add(self, names: Iterable[str], id: str) -> None:
-        """Let each of the names mean the model `id` too."""
-        for name in names:
-            key = canonical(name)
-            known = self.get(key)
-            if known is None:
-                self[key] = id
-            elif id not in known.split("/"):
-                self[key] = f"{known}/{id}"
+    def add(self, name: str, id: str) -> None:
+        """Let the name mean the model `id` too."""
+        key = canonical(name)
+        known = self.setdefault(key, id)
+        if id not in known.split("/"):
+            self[key] = f"{known}/{id}"
 
 
-def names_in(specs: Mapping[str, ModelSpec], wanted: str) -> Mapping[str, str]:
-    """What the names of the specs mean, by a name as `canonical` writes it (see `names`)."""
-    titles = _Meanings()
-    repositories = _Meanings()
-    ids = _Meanings()
+def _aliases_in(specs: Specs) -> _Meanings:
+    """What the aliases of the specs mean."""
     aliases = _Meanings()
     for id, spec in specs.items():
-        homes = _repositories_of(spec)
-        # without the account, which some go without
-        names = [home.partition("/")[2] for home in homes if "/" in home]
+        for alias in spec.aliases:
+            aliases.add(alias, id)
+    return aliases
+
+
+def _whole_names_in(specs: Specs) -> _Meanings:
+    """What the ids, repositories and titles of the specs mean."""
+    names = _Meanings()
+    repositories = _Meanings()
+    ids = _Meanings()
+    for id, spec in specs.items():
+        ids.add(id, id)
         # a faulty file may state no name
-        titles.add([spec.name or id, *names], id)
-        repositories.add([*homes, *_hosted_names(id, spec)], id)
-        ids.add([id], id)
-        aliases.add(spec.aliases, id)
-    if wanted == "aliases":
-        return aliases
+        names.add(spec.name or id, id)
+        for repository in _repositories_of(spec):
+            repositories.add(repository, id)
+            _, _, title = repository.partition("/")
+            if title:
+                # some write it without the account
+                names.add(title, id)
+        for name in _hosted_names(id, spec):
+            repositories.add(name, id)
     # a name that is an id means that model, whatever repository or title is called so, too
-    return {**titles, **repositories, **ids}
+    names.update(repositories)
+    names.update(ids)
+    return names
+
+
+_NAMES_IN: Mapping[str, Callable[[Specs], _Meanings]] = {
+    "aliases": _aliases_in,
+    "whole": _whole_names_in,
+}
 
 
 def _repositories_of(spec: ModelSpec) -> Sequence[str]:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
-from ..core.tables import AnyRecord, TomlRow, expression, sentences, unchecked_record
+from ..core.tables import TomlRow, expression, sentences, unchecked_record
 from ..core.units import canonical
 from .forms import FILE_ENDINGS, Form, SplitName, splits
-from .index import Catalogue
+from .index import Catalogue, Outline
 from .name_table import NAME_TABLE
 from .spec_values import PICTURES, TRAINED_FOR
 
@@ -81,10 +81,11 @@ _Reading = Callable[[SplitName, Catalogue], Found]
 class Family(Stated):
     """A row of `[family]` in specs/common/families.toml: what the bare name of a family means.
 
-    `ollama`: the model that Ollama loads by the name, where that is another one. `note` is told in
-    place of the sentence on families.
+    `family`: its name; empty where no family is called so. `ollama`: the model that Ollama loads by
+    the name, where that is another one. `note` is told in place of the sentence on families.
     """
 
+    family: str
     model: str = ""
     others: tuple[str, ...] = ()
     why: str | None = None
@@ -92,10 +93,8 @@ class Family(Stated):
     note: str | None = None
     aliases: tuple[str, ...] = ()
 
-    def resolution(self, name: str, key: str, catalogue: Catalogue) -> Found:
-        """The model, if there is a spec of it; `name` is the family's, `key` what was typed as
-        `canonical` writes it.
-        """
+    def resolution(self, key: str, catalogue: Catalogue) -> Found:
+        """The model, if there is a spec of it; `key` is what was typed as `canonical` writes it."""
         if self.model not in catalogue:
             return None
         others = [id for id in self.others if id in catalogue and id != self.model]
@@ -108,8 +107,7 @@ class Family(Stated):
             "others": others,
         }
         figures = self.__getstate__()
-        figures["family"] = name
-        figures["is_missing"] = self.ollama is not None and self.ollama not in catalogue
+        figures["is_missing"] = (self.ollama or self.model) not in catalogue
         figures["others"] = others[:_MOST_OTHERS]
         figures["more"] = max(0, len(others) - _MOST_OTHERS)
         notes = sentences("families", "sentence", holds, **figures)
@@ -117,22 +115,28 @@ class Family(Stated):
 
 
 class LibraryTag(Stated):
-    """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere."""
+    """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere.
 
+    `name`: of the row; empty where no tag is called so.
+    """
+
+    name: str
     loads: str = ""
     others: tuple[str, ...] = ()
 
 
-def _row_called(
-    kind: type[AnyRecord], table: str, key: str, catalogue: Catalogue
-) -> tuple[str, AnyRecord]:
-    """The name and the row of a "family", or of a "tag" of Ollama's library, by a name as
-    `canonical` writes it. Where there is none the name is empty and the row has its defaults, which
-    name no model.
-    """
-    rows = catalogue.common_tables("families", table)
-    name, row = rows.get(key, ("", {}))
-    return name, unchecked_record(kind, row)
+def _family(key: str, catalogue: Catalogue) -> Family:
+    """The family of a name, as `canonical` writes it."""
+    families = catalogue.common_tables("families", "family")
+    name, row = families.get(key, ("", {}))
+    return unchecked_record(Family, {**row, "family": name})
+
+
+def _library_tag(key: str, catalogue: Catalogue) -> LibraryTag:
+    """The tag of Ollama's library of a name, as `canonical` writes it."""
+    tags = catalogue.common_tables("families", "tag")
+    name, row = tags.get(key, ("", {}))
+    return unchecked_record(LibraryTag, {**row, "name": name})
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -162,9 +166,9 @@ def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str 
         return None
     key = canonical(bare_name(typed))
     names = list(spec.aliases)
-    name, tag = _row_called(LibraryTag, "tag", key, catalogue)
+    tag = _library_tag(key, catalogue)
     if tag.loads == spec.id:
-        names.append(name)
+        names.append(tag.name)
     for name in names:
         if ":" in name and canonical(name) == key:
             return name
@@ -223,20 +227,19 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
     text = normalize("NFKC", typed).lower()
     latin_of = _latin_names(catalogue)
     # the longest first: 通义千问 holds 千问
-    for spelling in sorted(sorted(latin_of), key=len, reverse=True):
+    for spelling in sorted(latin_of, key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
     return text if text.isascii() else None
 
 
 def _latin_names(catalogue: Catalogue) -> Mapping[str, str]:
-    """The names of families in Latin letters, by each spelling in another script."""
+    """The names of families in Latin letters, by each spelling in another script, sorted."""
     families = catalogue.common("families")
     spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
     latin_of: dict[str, str] = {}
     for latin, spellings in spelled.items():
-        for spelling in spellings:
-            latin_of[spelling] = latin
-    return latin_of
+        latin_of.update(dict.fromkeys(spellings, latin))
+    return dict(sorted(latin_of.items()))
 
 
 def is_path(typed: str) -> bool:
@@ -416,8 +419,9 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     """Whether the files are Google's own of a model that was trained for 4 bits, of those whose
     table of tokens has 16 bits all the same.
     """
+    model = spec.architecture
     account, _, file = name.rpartition("/")
-    if spec.architecture is None or account.lower() not in ("", "google"):
+    if model is None or account.lower() not in ("", "google"):
         return False
     # Google's own files are called as any converter's but for the case of the type: stduhpf's card
     # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
@@ -425,8 +429,8 @@ def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
     if not is_qat and not is_makers:
         return False
-    rows: TomlRow = catalogue.common("architectures")["architecture"]
-    row: TomlRow = rows.get(spec.architecture.row, {})
+    architectures = catalogue.common("architectures")["architecture"]
+    row: TomlRow = architectures.get(model.row, {})
     wide_until: str = row.get("wide_qat_table", "")
     return spec.released is not None and spec.released < wide_until
 
@@ -457,8 +461,8 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
     users_id = _users_id(key, catalogue)
     if users_id is not None:
         return Resolution(spec_id=users_id)
-    family_name, family = _row_called(Family, "family", key, catalogue)
-    match = family.resolution(family_name, key, catalogue)
+    family = _family(key, catalogue)
+    match = family.resolution(key, catalogue)
     # of an id as it is written nothing else is read
     if match is None and plain in catalogue:
         match = Resolution(spec_id=plain)
@@ -466,8 +470,7 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
         match = _named(key, catalogue, "aliases", "whole")
     loaded: str | None = None
     if ":" in plain:
-        _, tag = _row_called(LibraryTag, "tag", key, catalogue)
-        loaded = tag.loads
+        loaded = _library_tag(key, catalogue).loads
     elif plain != name and "/" not in plain:
         loaded = family.ollama
     if not loaded or loaded not in catalogue:
@@ -505,8 +508,7 @@ def _named(key: str, catalogue: Catalogue, *kinds: str) -> Found:
 
 def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     """The id of the model that Ollama loads by the name of a family; None where no entry says."""
-    _, family = _row_called(Family, "family", canonical(name), catalogue)
-    return family.ollama
+    return _family(canonical(name), catalogue).ollama
 
 
 # the three ways to read what stands before the form
@@ -557,25 +559,17 @@ def _original(name: str, catalogue: Catalogue) -> Found:
     return None
 
 
-class _Tune(Record):
-    """A model that was tuned from another, and the account of that one."""
-
-    account: str
-    spec_id: str
-
-
 @cache
-def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[_Tune]]:
-    """The tunes by their base model's repository, without its account and as `canonical` writes
-    it.
+def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
+    """The models that were tuned from another one, by the repository of that one: without its
+    account, and as `canonical` writes it.
     """
-    tunes: dict[str, list[_Tune]] = {}
+    tunes: dict[str, list[Outline]] = {}
     for outline in catalogue.outlines.values():
         base = outline.tuned_from or ""
-        account, _, repository = base.lower().partition("/")
-        if repository:
-            tune = _Tune(account=account, spec_id=outline.id)
-            tunes.setdefault(canonical(repository), []).append(tune)
+        if "/" in base:
+            key = canonical(_last_part(base))
+            tunes.setdefault(key, []).append(outline)
     return tunes
 
 
@@ -588,11 +582,13 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     key = canonical(name.base)
     sizes = sizes_in(key)
     tuned = []
-    for tune in _tunes_by_base(catalogue).get(key, ()):
-        accounts = (tune.account, "", *CONVERTERS)
+    for outline in _tunes_by_base(catalogue).get(key, ()):
+        account = _account(outline.tuned_from).lower()
+        if name.account not in (account, "", *CONVERTERS):
+            continue
         # it states the sizes of the typed name, or that states none
-        if name.account in accounts and sizes_in(tune.spec_id) >= sizes:
-            tuned.append(tune.spec_id)
+        if sizes <= sizes_in(outline.id):
+            tuned.append(outline.id)
     if not tuned:
         return None
     # of the same line before any other
@@ -635,15 +631,17 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
     return None
 
 
-def _makers(name: SplitName, plain: str) -> Sequence[tuple[str, str]]:
+def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
     """Each way to part a name: the name of a maker, and what stands behind it. `plain`: the base
     without a date.
     """
     if name.owner or plain != name.base:
-        return [(_last_part(name.owner), plain)]
+        yield _last_part(name.owner), plain
+        return
     first, _, rest = canonical(name.base).partition("-")
-    second, _, rest_of_two = rest.partition("-")
-    return [(first, rest), (first + second, rest_of_two)]
+    yield first, rest
+    second, _, rest = rest.partition("-")
+    yield first + second, rest
 
 
 def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:

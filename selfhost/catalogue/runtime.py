@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, read_by, stated_part
+from ..core.records import Stated, part_or_none, read_by, stated_part
 from ..core.workload import KV_CACHE_TYPES, CacheTypes
 from .runtime_parts import (
     Account,
@@ -72,8 +72,8 @@ class RuntimeSpec(Stated):
     companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
     unserved: Mapping[str, str] = {}
     store: str
-    service: Service | None = read_by(kind=Service, default=None)
-    conversion: Conversion | None = read_by(kind=Conversion, default=None)
+    service: Service | None = part_or_none(Service)
+    conversion: Conversion | None = part_or_none(Conversion)
     sources: Mapping[str, str] = {}
     platforms: Platforms = read_by(kind=Platforms)
     versions: Versions = stated_part(Versions)

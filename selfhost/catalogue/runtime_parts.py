@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..core.records import Stated, Values, read_by
+from ..core.records import Stated, Values, part_or_none, read_by
 from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
@@ -181,7 +181,7 @@ class ModelParts(Stated):
     denoise_bytes: int
     decode_bytes: int
     buffers_like: str = ""
-    denoising: Denoising | None = read_by(kind=Denoising, default=None)
+    denoising: Denoising | None = part_or_none(Denoising)
     files: tuple[ComponentFile, ...] = read_by(kind=ComponentFile)
 
     def words(self, quantization: str) -> str:

@@ -9,7 +9,7 @@ and always the nearest known names.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from shlex import quote
 
@@ -314,19 +314,19 @@ class _UnknownName:
         behind_account = self.base.partition("_")[2]
         with_owner = f"{self.owner}/{self.key}"
         keys = (self.key, canonical(behind_account), canonical(with_owner))
-        repository = _alike_of(self.catalogue).called(keys)
-        if repository is None:
-            return None
-        spec_id = repository.spec_id
-        why = f"it has the layers of {spec_id}, so it needs as much"
-        return _Hint(spec_id=spec_id, why=why)
+        for repository in _repositories_alike(self.catalogue):
+            if repository.key in keys:
+                spec_id = repository.spec_id
+                why = f"it has the layers of {spec_id}, so it needs as much"
+                return _Hint(spec_id=spec_id, why=why)
+        return None
 
     def _made_from(self) -> _Hint | None:
         """The model that is named in the name of its tune, or whose layers the tunes of that line
         have.
         """
         known = _known_names(self.catalogue)
-        name = _SearchedName(self.searched)
+        name = _last_part_of(self.searched)
         if known.meant_by(name) or known.longer_than(name):
             # a slip or a shortened name explains the name better than a tune does
             return None
@@ -335,13 +335,24 @@ class _UnknownName:
         if spec_id is not None:
             why = f"if it is made from {spec_id}, as its name says, it needs as much"
             return _Hint(spec_id=spec_id, why=why)
-        repository = _alike_of(self.catalogue).of_line(words)
-        if repository is None:
+        # the name of a line of tunes stands in the names of listed models
+        lines = [word for word in words if word not in known.words_of_ids]
+        if max(map(len, lines), default=0) <= 3:
             return None
-        spec_id = repository.spec_id
-        return _Hint(
-            spec_id=spec_id, why=f"{repository.name} has the layers of {spec_id}"
-        )
+        return self._layers_of_line(words)
+
+    def _layers_of_line(self, words: Sequence[str]) -> _Hint | None:
+        """The one model whose layers all repositories have that are named with these words."""
+        line: list[_Repository] = []
+        for repository in _repositories_alike(self.catalogue):
+            if repository.words.issuperset(words):
+                line.append(repository)
+        spec_ids = {repository.spec_id for repository in line}
+        if len(spec_ids) != 1:
+            return None
+        (spec_id,) = spec_ids
+        why = f"{line[0].name} has the layers of {spec_id}"
+        return _Hint(spec_id=spec_id, why=why)
 
 
 class _Thing(Stated):
@@ -409,48 +420,24 @@ class _Repository:
     def __init__(self, spec_id: str, name: str) -> None:
         self.spec_id = spec_id
         self.name = name
-        self.key = canonical(name.rpartition("/")[2])
+        last_part = name.rpartition("/")[2]
+        self.key = canonical(last_part)
         self.words = frozenset(self.key.split("-"))
-        if not re.search(r"\d", self.key):
+        if not _numbers_in(self.key):
             # many accounts have a repository called by words alone: that of this account is meant
             self.key = canonical(name)
 
 
-class _Alike:
-    """The repositories of `alike.toml`, each with the model whose layers it has."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._repositories: list[_Repository] = []
-        alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
-        for spec_id, names in alike.items():
-            for name in names:
-                self._repositories.append(_Repository(spec_id, name))
-        # the name of a line of tunes stands in the names of listed models
-        self._words_of_models: set[str] = set()
-        for spec_id in catalogue.outlines:
-            self._words_of_models.update(canonical(spec_id).split("-"))
-
-    def called(self, keys: Collection[str]) -> _Repository | None:
-        """The last that goes by one of these names."""
-        for repository in reversed(self._repositories):
-            if repository.key in keys:
-                return repository
-        return None
-
-    def of_line(self, words: Sequence[str]) -> _Repository | None:
-        """The last that is named with these words, where all such have the layers of one model."""
-        lines = [word for word in words if word not in self._words_of_models]
-        if max(map(len, lines), default=0) <= 3:
-            return None
-        line = [found for found in self._repositories if found.words.issuperset(words)]
-        if len({repository.spec_id for repository in line}) != 1:
-            return None
-        return line[-1]
-
-
 @cache
-def _alike_of(catalogue: Catalogue) -> _Alike:
-    return _Alike(catalogue)
+def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
+    """The repositories of `alike.toml`, the last first."""
+    alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
+    repositories: list[_Repository] = []
+    for spec_id, names in alike.items():
+        for name in names:
+            repositories.append(_Repository(spec_id, name))
+    repositories.reverse()
+    return repositories
 
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
@@ -509,26 +496,40 @@ class _Size(Record):
         return cls(line=line, billions=float(billions))
 
 
-class _SearchedName:
-    """A name with which known ones are compared: its last part, that as `canonical` writes it, its
-    numbers, and the size of the whole.
+class _ComparedName:
+    """A name that is compared with others: as it is written, and as `canonical` writes it.
+
+    `searched`: the whole of which the name is the last part; its size is that of this whole.
     """
 
-    def __init__(self, typed: str) -> None:
-        self.name = typed.rpartition("/")[2]
-        self.key = canonical(self.name)
+    def __init__(self, name: str, searched: str | None = None) -> None:
+        self.name = name
+        self.key = canonical(name)
         self.letters = self.key.replace("-", "")
-        self.numbers = _numbers_in(self.name)
-        self.size = _Size.in_name(typed)
+        self._searched = searched or name
 
-    def is_slip_of(self, letters: str) -> bool:
-        """Whether the name has other letters by one, or by two that are swapped."""
-        if abs(len(letters) - len(self.letters)) > 1:
+    @cached_property
+    def numbers(self) -> list[str]:
+        """Those in the name, from left to right."""
+        return _numbers_in(self.name)
+
+    @cached_property
+    def size(self) -> _Size | None:
+        """The billions that the name states; None where it states none."""
+        return _Size.in_name(self._searched)
+
+    def is_slip_of(self, known: _ComparedName) -> bool:
+        """Whether the names have other letters by one, or by two that are swapped, and the same
+        numbers.
+        """
+        typed = self.letters
+        letters = known.letters
+        if abs(len(letters) - len(typed)) > 1:
             return False
         # one slip leaves the first or the last letter
-        if letters[:1] != self.letters[:1] and letters[-1:] != self.letters[-1:]:
+        if letters[:1] != typed[:1] and letters[-1:] != typed[-1:]:
             return False
-        return is_slip(letters, self.letters)
+        return is_slip(letters, typed) and known.numbers == self.numbers
 
 
 class _KnownNames:
@@ -536,76 +537,86 @@ class _KnownNames:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        families = dict(catalogue.common_tables("families", "family").values())
-        names = (*catalogue.spellings(_MOST_ALIASES), *families)
+        families = catalogue.common_tables("families", "family")
+        names = (*catalogue.spellings(_MOST_ALIASES), *dict(families.values()))
+        known = map(_ComparedName, names)
         # of one model its tag of Ollama, which sorts after its id
-        self.written = {canonical(name): name for name in names}
+        self._by_key = {name.key: name for name in known}
         self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
-        self._letters: dict[str, str] = {}
-        self._sizes: dict[str, _Size] = {}
-        for key, name in self.written.items():
-            self._letters[name] = key.replace("-", "")
-            size = _Size.in_name(name)
-            if size is not None:
-                self._sizes[name] = size
 
-    def meant_by(self, typed: _SearchedName) -> list[str]:
+    @cached_property
+    def words_of_ids(self) -> frozenset[str]:
+        """Every word of the ids."""
+        joined = "-".join(self._keys_of_ids.values())
+        return frozenset(joined.split("-"))
+
+    def meant_by(self, typed: _ComparedName) -> list[str]:
         """Names from which the typed one differs by a slip with its numbers right, else other
         sizes.
         """
-        if len(typed.letters) < _LEAST_LETTERS_OF_SLIP:
-            return self._other_sizes(typed)
         meant: list[str] = []
-        for name, letters in self._letters.items():
-            if typed.is_slip_of(letters) and _numbers_in(name) == typed.numbers:
-                meant.append(name)
-        return sorted(meant) or self._other_sizes(typed)
+        if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
+            known = filter(typed.is_slip_of, self._by_key.values())
+            meant = sorted(name.name for name in known)
+        return meant or self._other_sizes(typed)
 
-    def _other_sizes(self, typed: _SearchedName) -> list[str]:
+    def _other_sizes(self, typed: _ComparedName) -> list[str]:
         """Those that differ from it in the number of parameters alone, the nearest first."""
-        if typed.size is None:
+        wanted = typed.size
+        if wanted is None:
             return []
         distances: dict[str, float] = {}
-        for name, size in self._sizes.items():
-            if size.line == typed.size.line:
-                distances[name] = abs(size.billions - typed.size.billions)
-        return sorted(sorted(distances), key=distances.__getitem__)
+        for known in self._by_key.values():
+            size = known.size
+            if size is not None and size.line == wanted.line:
+                distances[known.name] = abs(size.billions - wanted.billions)
+        names = sorted(distances)
+        names.sort(key=distances.__getitem__)
+        return names
 
-    def longer_than(self, typed: _SearchedName) -> list[str]:
+    def longer_than(self, typed: _ComparedName) -> list[str]:
         """The ids that begin with the words of the typed name."""
-        start = f"{typed.key}-"
-        return [id for id, key in self._keys_of_ids.items() if key.startswith(start)]
+        longer = []
+        for id, key in self._keys_of_ids.items():
+            if key.startswith(f"{typed.key}-"):
+                longer.append(id)
+        return longer
 
-    def of_family(self, typed: _SearchedName) -> list[str]:
+    def of_family(self, typed: _ComparedName) -> list[str]:
         """The ids that begin with the typed name, or are of a family of that name; newest first."""
         outlines = self.catalogue.outlines
         ids = self.longer_than(typed)
-        for id, outline in outlines.items():
+        for outline in outlines.values():
             if canonical(outline.family or "") == typed.key:
-                ids.append(id)
+                ids.append(outline.id)
         ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
         return ids
 
-    def alike(self, typed: _SearchedName) -> list[str]:
+    def alike(self, typed: _ComparedName) -> list[str]:
         """The models whose names share most letters with the typed one, as difflib counts it."""
         from difflib import get_close_matches  # 2 ms, for unknown names alone
 
         near = get_close_matches(
             typed.key[:MAX_GUESSED_LETTERS],
-            self.written,
+            self._by_key,
             n=4 * _SEARCHED.most_hints,
             cutoff=_SEARCHED.near,
         )
         # those with the same numbers first, and before them those that begin the same
         near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
         near.sort(key=lambda like: like[:2] != typed.key[:2])
-        ids = [id_of(self.written[like], self.catalogue) for like in near]
+        ids = [id_of(self._by_key[like].name, self.catalogue) for like in near]
         return list(filter(None, ids))
 
 
 @cache
 def _known_names(catalogue: Catalogue) -> _KnownNames:
     return _KnownNames(catalogue)
+
+
+def _last_part_of(typed: str) -> _ComparedName:
+    """The last part of a typed name, which is compared with known names."""
+    return _ComparedName(typed.rpartition("/")[2], typed)
 
 
 def _numbers_in(name: str) -> list[str]:
@@ -619,7 +630,7 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     asked for.
     """
     known = _known_names(catalogue)
-    searched = _SearchedName(typed)
+    searched = _last_part_of(typed)
     names = known.meant_by(searched)
     names += known.of_family(searched)
     names += known.alike(searched)

@@ -11,6 +11,7 @@ from ..core.records import (
     ShownRecord,
     Stated,
     Values,
+    part_or_none,
     read_by,
     shortened,
     shown,
@@ -337,22 +338,22 @@ class ModelSpec(ShownRecord):
     components_dtype: str | None = _PLAIN_DTYPE
     native_pixels: int | None = _COUNT
     frames_per_second: int | None = _COUNT
-    denoising: Denoising | None = read_by(kind=Denoising, default=None)
-    sound: Sound | None = read_by(kind=Sound, default=None)
+    denoising: Denoising | None = part_or_none(Denoising)
+    sound: Sound | None = part_or_none(Sound)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = _COUNT
     files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
     # by a name of Ollama's library, where the file is not what llama-quantize makes
     tag_bytes: Mapping[str, int] = _SIZES_BY_NAME
-    quantized: Quantized | None = read_by(kind=Quantized, default=None)
-    draft: PublishedDraft | None = read_by(kind=PublishedDraft, default=None)
+    quantized: Quantized | None = part_or_none(Quantized)
+    draft: PublishedDraft | None = part_or_none(PublishedDraft)
     # a text for each table or key of a spec that it names
     sources: Mapping[str, str] = _TEXTS_BY_KEY
     unknown: Mapping[str, str] = _TEXTS_BY_KEY
     needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
     upkeep: Upkeep = stated_part(Upkeep)
     safety: Safety = stated_part(Safety)
-    availability: Availability | None = read_by(kind=Availability, default=None)
+    availability: Availability | None = part_or_none(Availability)
     tensors: tuple[FileTensors, ...] = ()
     refused: str | None = None
     origin: str = ""

@@ -7,6 +7,7 @@ each rule that the file breaks, with its place and what to write instead.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -51,17 +52,17 @@ class _Relation(Record):
 
 _RELATIONS: Mapping[str, _Relation] = {
     "at_most": _Relation(
-        is_broken=lambda size, other: size > other,
+        is_broken=operator.gt,
         words="more than",
         remedy="write at most",
     ),
     "above": _Relation(
-        is_broken=lambda size, other: size <= other,
+        is_broken=operator.le,
         words="not more than",
         remedy="write more than",
     ),
     "below": _Relation(
-        is_broken=lambda size, other: size >= other,
+        is_broken=operator.ge,
         words="not less than",
         remedy="write less than",
     ),
@@ -126,8 +127,8 @@ class SpecRule(Stated):
 
 
 @cache
-def _spec_rules() -> Sequence[SpecRule]:
-    return tuple(shipped_rows(SpecRule, "model_files", "spec_rules").values())
+def _spec_rules() -> Iterable[SpecRule]:
+    return shipped_rows(SpecRule, "model_files", "spec_rules").values()
 
 
 def _stands(values: TomlRow, key: str) -> bool:
@@ -210,12 +211,12 @@ class LayerKeys(Stated):
 
     def rule_of(self, part: LayerPart, line: TomlRow) -> KindRule | None:
         """The rule for the kind that a line states; None for layers that have no kinds."""
+        rules: Mapping[str, KindRule] = {}
         if isinstance(part, Attention):
-            kind = line.get("kind", Attention._defaults["kind"])
-            return self.attention.get(str(kind))
-        if isinstance(part, Recurrent):
-            return self.recurrent.get(str(line.get("kind")))
-        return None
+            rules = self.attention
+        elif isinstance(part, Recurrent):
+            rules = self.recurrent
+        return rules.get(_kind_in(line, part))
 
     def needed(self, line: TomlRow, rule: KindRule | None) -> list[str]:
         """The keys that the line needs for its kind, and beside its other keys."""
@@ -226,6 +227,12 @@ class LayerKeys(Stated):
             if key in line:
                 needed.append(other)
         return list(dict.fromkeys(needed))
+
+
+def _kind_in(line: TomlRow, part: LayerPart) -> str:
+    """The kind of layer that a line states or, without one, has; "" for layers without kinds."""
+    usual = type(part)._defaults.get("kind", "")
+    return str(line.get("kind", usual))
 
 
 class _SpecFile:
@@ -254,8 +261,8 @@ class _SpecFile:
                 continue
             for place in rule.at:
                 if rule.is_broken_at(self.values, place):
-                    path = tuple(filter(None, place.split(".")))
-                    self.document.add(path, rule.message, rule.remedy)
+                    path = filter(None, place.split("."))
+                    self.document.add(tuple(path), rule.message, rule.remedy)
         for key in self.spec.unknown:
             if _stands(self.values, key):
                 message = "is also stated in this file"
@@ -307,17 +314,16 @@ class _SpecFile:
 
     def _check_files(self, path: KeyPath, files: PublishedFiles) -> None:
         """Look at the sizes and the names of published files."""
-        stated: TomlRow = value_at(self.values, path)
-        sizes = stated.get("bytes")
         of_bytes = (*path, "bytes")
         of_unsized = (*path, "unsized")
+        sizes = value_at(self.values, of_bytes)
         if not files.unsized:
             remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
             if sizes is None:
                 self.document.add(of_bytes, "is missing", remedy)
             elif sizes == {}:
                 self.document.add(of_bytes, "is empty", remedy)
-        elif stated.get("repository") is None:
+        elif value_at(self.values, (*path, "repository")) is None:
             message = "names files without a repository"
             remedy = "write repository, or bytes with their sizes"
             self.document.add(of_unsized, message, remedy)
@@ -355,12 +361,12 @@ class _SpecFile:
             self.document.add((*path, "heads"), message)
         if rule is None:
             return
+        kind = _kind_in(line, part)
         of_kind = (*rule.required, *rule.allowed)
-        known = (*of_kind, *rules.of_all_kinds)
+        unread = keys.keys() - {*of_kind, *rules.of_all_kinds}
         for key in line:
-            if key in known or key not in keys:
+            if key not in unread:
                 continue
-            kind = line.get("kind", keys["kind"].default)
             message = f'means nothing with kind = "{kind}"'
             remedy = f"{kind} has {', '.join(of_kind)}"
             self.document.add((*path, key), message, remedy)
@@ -418,9 +424,11 @@ def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
 def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
     for key, stated in type(record)._keys.items():
         size = getattr(record, key)
+        if type(size) is not int:
+            continue
         least = stated.limits.get("minimum", 1)
         most = stated.limits.get("maximum", 10**18)
-        if type(size) is int and not least <= size <= most:
+        if not least <= size <= most:
             remedy = f"write a number from {least:,} to {most:,}"
             yield key, f"is {size:,}, which is not a plausible size", remedy
 
