@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -469,7 +470,8 @@ class TomlTable:
                 if stated.read is not None:
                     value = stated.read(self, key, **stated.limits)
                 else:
-                    value = self.get(key, kind._kinds[field], **stated.limits)
+                    limits = _limits_of(kind, field)
+                    value = self.get(key, kind._kinds[field], **limits)
             values[field] = stated.default if value is None else value
             # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None
@@ -506,6 +508,23 @@ class TomlTable:
             for known in self._known:
                 if is_slip(key, known):
                     self.problem(key, "is not a known key", f"did you mean {known}?")
+
+
+@cache
+def _limits_of(kind: type[Record], field: str) -> Limits:
+    """What a file's value of a field may be: the limits that `read_by` declares, and as `kind` the
+    record that the field's annotation names.
+    """
+    limits = kind._keys[field].limits
+    annotation = kind._kinds[field].removesuffix(" | None")
+    *_, name = re.findall(r"\w+", annotation)
+    for base in kind.__mro__:
+        if field in vars(base).get("__annotations__", ()):
+            part = vars(sys.modules[base.__module__]).get(name)
+            if isinstance(part, type) and issubclass(part, Record):
+                return {**limits, "kind": part}
+            break
+    return limits
 
 
 def _how_to_state(
@@ -595,7 +614,7 @@ def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     """A shipped table, or a row of one, as a record with the values as they stand: lists as tuples,
-    and tables as records where `read_by` names their `kind`, also those in a `Mapping`.
+    and tables as records where the field's annotation names one, also those in a `Mapping`.
 
     A row takes 5 microseconds, and 100 where each value is checked: for large tables a test does
     that (tests/machine/test_tables.py). `KeyError` names a key that is no field.
@@ -649,7 +668,7 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
     for name, stated in kind._keys.items():
-        part = stated.limits.get("kind")
+        part = _limits_of(kind, name).get("kind")
         annotation = kind._kinds[name]
         is_by_name = annotation.startswith("Mapping[str, tuple[")
         if part is not None and annotation.startswith("Mapping["):

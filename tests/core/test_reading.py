@@ -28,7 +28,7 @@ from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
-from selfhost.core.records import DATE, Record
+from selfhost.core.records import DATE, Record, Stated
 from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, TomlTable
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
@@ -474,6 +474,34 @@ class Pair(Record):
     left: int
     right: int = 2
     names: Mapping[str, int] = {}
+
+
+class Slot(Stated):
+    size_gb: int
+
+
+class Board(Stated):
+    slots: tuple[Slot, ...]
+    spare: Slot | None = None
+    by_name: Mapping[str, Slot] = {}
+
+
+class NamedBoard(Board):
+    name: str
+
+
+def test_an_annotation_tells_the_record_of_a_table() -> None:
+    """Also where a base class has the field, and each wrong value has its key."""
+    text = 'name = "x"\nspare = {size_gb = 4}\nby_name.a = {size_gb = 8}\n[[slots]]\nsize_gb = 16'
+    document = Document.read("board.toml", text.encode())
+    board = document.root.as_record(NamedBoard)
+    assert document.ok
+    assert board.slots == (Slot(size_gb=16),)
+    assert board.spare == Slot(size_gb=4)
+    assert board.by_name["a"].size_gb == 8
+    wrong = Document.read("board.toml", text.replace("8", '"8"').encode())
+    wrong.root.as_record(NamedBoard)
+    assert [problem.key for problem in wrong.problems] == ["by_name.a.size_gb"]
 
 
 def test_what_is_inside_is_frozen_too() -> None:
