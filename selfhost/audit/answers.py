@@ -88,7 +88,7 @@ class SystemsTable(Stated):
     as_of: str
     class_labels: tuple[str, ...]
     resting: tuple[str, ...]
-    system: Mapping[str, SystemTable] = read_by(kind=SystemTable)
+    system: Mapping[str, SystemTable]
     expressions: Mapping[str, str]
 
 

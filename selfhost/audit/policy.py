@@ -380,9 +380,7 @@ class MachineClass(Record):
     """
 
     name: str = read_by()
-    match: Match = read_by(
-        kind=Match, example="{} to take every machine, or name a condition"
-    )
+    match: Match = read_by(example="{} to take every machine, or name a condition")
     memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, StatedFact] = read_by(_facts, default={})
 

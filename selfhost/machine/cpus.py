@@ -226,14 +226,14 @@ class _CpuTable(Stated):
     beside_kind: tuple[str, ...]
     ram: Mapping[str, tuple[int, ...]]
     guest_cores: tuple[int, ...]
-    share: tuple[Share, ...] = read_by(kind=Share)
-    decode: tuple[DecodeRow, ...] = read_by(kind=DecodeRow)
-    core: tuple[Core, ...] = read_by(kind=Core)
-    classes: tuple[CpuClass, ...] = read_by(kind=CpuClass, name="class")
-    generation: tuple[SeriesRow, ...] = read_by(kind=SeriesRow)
-    guest: tuple[_GuestRow, ...] = read_by(kind=_GuestRow)
-    number: tuple[_NumberRow, ...] = read_by(kind=_NumberRow)
-    cpu: tuple[SeriesRow, ...] = read_by(kind=SeriesRow)
+    share: tuple[Share, ...]
+    decode: tuple[DecodeRow, ...]
+    core: tuple[Core, ...]
+    classes: tuple[CpuClass, ...] = read_by(name="class")
+    generation: tuple[SeriesRow, ...]
+    guest: tuple[_GuestRow, ...]
+    number: tuple[_NumberRow, ...]
+    cpu: tuple[SeriesRow, ...]
     sources: Mapping[str, str]
 
 
@@ -682,8 +682,8 @@ class Chip(NamedRow):
     ghz: float | None = None
     tflops: float | None = None
     neural: bool = False
-    smaller: SmallerChip | None = read_by(kind=SmallerChip, default=None)
-    mac: SoldMac | None = read_by(kind=SoldMac, default=None)
+    smaller: SmallerChip | None = None
+    mac: SoldMac | None = None
 
 
 class _MetalShare(Stated):
@@ -697,8 +697,8 @@ class _ChipTable(Stated):
     """`specs/common/chips.toml`."""
 
     schema: int
-    chip: tuple[Chip, ...] = read_by(kind=Chip)
-    metal: tuple[_MetalShare, ...] = read_by(kind=_MetalShare)
+    chip: tuple[Chip, ...]
+    metal: tuple[_MetalShare, ...]
     sources: Mapping[str, str]
 
 

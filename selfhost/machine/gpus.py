@@ -69,11 +69,11 @@ class GpuRow(Stated):
     memory_gib: tuple[float, ...] = ()
     usual_gib: float | None = None
     unified: bool = False
-    integrated: IntegratedMemory | None = read_by(kind=IntegratedMemory, default=None)
+    integrated: IntegratedMemory | None = None
     numberless: bool = False
     devices: int = 1
     gb_per_s: float | None = None
-    other: tuple[OtherMemory, ...] = read_by(kind=OtherMemory, default=())
+    other: tuple[OtherMemory, ...] = ()
     prompt_tflops: float | None = None
     tflops: float | None = None
     pcie: str | None = None
@@ -82,7 +82,7 @@ class GpuRow(Stated):
     mig_slices: int | None = None
     generation: str | None = None
     kernel_driver: str | None = None
-    driver: tuple[DriverMemory, ...] = read_by(kind=DriverMemory, default=())
+    driver: tuple[DriverMemory, ...] = ()
 
     @cached_property
     def word_set(self) -> frozenset[str]:
@@ -189,7 +189,7 @@ class _DriverKeeps(Stated):
     """The makers whose drivers keep memory of a card, the smallest card first."""
 
     makers: tuple[str, ...]
-    sizes: tuple[KeptMemory, ...] = read_by(kind=KeptMemory)
+    sizes: tuple[KeptMemory, ...]
 
 
 class _GpuTable(Stated):
@@ -198,16 +198,16 @@ class _GpuTable(Stated):
     schema: int
     same: Mapping[str, str]
     variants: tuple[str, ...]
-    gpu: tuple[GpuRow, ...] = read_by(kind=GpuRow)
-    generation: tuple[_Generation, ...] = read_by(kind=_Generation)
-    unserved: tuple[_Unserved, ...] = read_by(kind=_Unserved)
-    small: SmallDevices = read_by(kind=SmallDevices)
-    matrix: tuple[_MatrixRow, ...] = read_by(kind=_MatrixRow)
-    maker: tuple[_Maker, ...] = read_by(kind=_Maker)
-    computer: tuple[Computer, ...] = read_by(kind=Computer)
-    unnamed: Computer = read_by(kind=Computer)
+    gpu: tuple[GpuRow, ...]
+    generation: tuple[_Generation, ...]
+    unserved: tuple[_Unserved, ...]
+    small: SmallDevices
+    matrix: tuple[_MatrixRow, ...]
+    maker: tuple[_Maker, ...]
+    computer: tuple[Computer, ...]
+    unnamed: Computer
     pcie_lane: Mapping[str, float]
-    driver_keeps: _DriverKeeps = read_by(kind=_DriverKeeps)
+    driver_keeps: _DriverKeeps
     sources: Mapping[str, str]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from . import cpus
 from .record import Machine
@@ -26,7 +26,7 @@ class InstructionSets(Stated):
     """
 
     assumed: Mapping[str, tuple[str, ...]]
-    least: Mapping[str, LeastSets] = read_by(kind=LeastSets)
+    least: Mapping[str, LeastSets]
     series: Mapping[str, tuple[str, ...]]
     baseline: Mapping[str, tuple[str, ...]]
     implied: Mapping[str, tuple[str, ...]]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import large_record
 from .cpus import Chip, SoldMac
 from .phrases import Found
@@ -77,7 +77,7 @@ class _ProductTable(Stated):
 
     schema: int
     refused: Mapping[str, str]
-    product: tuple[Product, ...] = read_by(kind=Product)
+    product: tuple[Product, ...]
     sources: Mapping[str, str]
 
 

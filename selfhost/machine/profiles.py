@@ -10,7 +10,7 @@ from functools import cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
-from ..core.records import Record, Stated, Unread, read_by
+from ..core.records import Record, Stated, Unread
 from ..core.stored import Store, other_catalogue, shipped_store
 from ..core.tables import Document, TomlRow, shipped_record, unchecked_record
 from ..core.units import all_near, canonical
@@ -89,7 +89,7 @@ class RunnerLabels(Stated):
     """`specs/common/runner_labels.toml`."""
 
     schema: int
-    label: tuple[RunnerLabel, ...] = read_by(kind=RunnerLabel)
+    label: tuple[RunnerLabel, ...]
 
 
 class CardRow(Stated):
@@ -131,7 +131,7 @@ class MachineRow(Stated):
     instruction_sets: tuple[str, ...] = ()
     bandwidth_gb_per_second: float | None = None
     bandwidth_basis: str | None = None
-    accelerators: tuple[CardRow, ...] = read_by(kind=CardRow, default=())
+    accelerators: tuple[CardRow, ...] = ()
     disk_gb: float | None = None
     disk_free_gb: float | None = None
     note: str | None = None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ..core import units
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import large_record
 from . import cpus
 from .cards import NamedCards
@@ -59,7 +59,7 @@ class _CloudTable(Stated):
     constrained: str
     # virtual processors of a size: 2 of `large`
     sizes: Mapping[str, int]
-    type: tuple[_Series, ...] = read_by(kind=_Series)
+    type: tuple[_Series, ...]
     sources: Mapping[str, str]
 
 

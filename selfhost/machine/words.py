@@ -175,16 +175,16 @@ class Vocabulary(Stated):
     numberless: frozenset[str]
     phones: frozenset[str]
     chips: frozenset[str]
-    spoken: tuple[Spoken, ...] = read_by(kind=Spoken)
-    rewrite: tuple[Replacement, ...] = read_by(kind=Replacement)
-    spelling: tuple[Replacement, ...] = read_by(kind=Replacement)
-    short: tuple[Replacement, ...] = read_by(kind=Replacement)
-    shape: Shapes = read_by(kind=Shapes)
+    spoken: tuple[Spoken, ...]
+    rewrite: tuple[Replacement, ...]
+    spelling: tuple[Replacement, ...]
+    short: tuple[Replacement, ...]
+    shape: Shapes
     same: Mapping[str, str]
     systems: Mapping[str, str]
     former: Mapping[str, tuple[str, ...]]
-    refused: Mapping[str, Refusal] = read_by(kind=Refusal)
-    setting: Mapping[str, SettingRow] = read_by(kind=SettingRow)
+    refused: Mapping[str, Refusal]
+    setting: Mapping[str, SettingRow]
     # read by `described`
     note: Mapping[str, str]
 
