@@ -54,7 +54,7 @@ class Card(GpuRow):
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
         unsaid = vocabulary().unsaid
-        said: list[str] = []
+        said = []
         for word in self.name.split():
             if word.lower() not in unsaid:
                 said.append(word)
@@ -190,7 +190,7 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
     """Each GPU with each of its memories, or those with that memory, on all devices or on one: the
     usual ones first, then by memory and by its peak.
     """
-    sized: list[_SizedCard] = []
+    sized = []
     for card in several:
         for size in card.memory_gib:
             if memory_gib not in (None, size, size * card.devices):
@@ -301,11 +301,11 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
 
 def _names_near(text: str) -> list[str]:
     """Labels of cards that have all these words, else of those that are spelled alike."""
-    words: set[str] = set()
+    words = set()
     for word in text.lower().split():
         if not is_size(word) and count_in(word) is None:
             words.add(word)
-    labels: list[str] = []
+    labels = []
     near: dict[str, None] = {}
     for card in every_card():
         if card.unified:

@@ -164,7 +164,7 @@ def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
     """Names of instruction sets with commas between them; `none` for no set."""
-    names: list[str] = []
+    names = []
     for typed in text.lower().split(","):
         name = typed.strip()
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
@@ -254,7 +254,7 @@ def _with_cards(
     # the disk of the computer that was read says nothing about the one that has these GPUs
     if not are_disks_set:
         facts["disks"] = None
-    sources: list[str] = []
+    sources = []
     for cards in named:
         sources += [*cards.notes, cards.source]
     return machine.stated(facts, "; ".join(sources))
@@ -281,7 +281,7 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
     is_apple = machine.platform == "macos-aarch64"
     if "apple" in words_of(machine.cpu_model or ""):
         is_apple = True
-    others: list[Accelerator] = []
+    others = []
     for card in machine.cards:
         if card.vendor.lower() == "apple":
             is_apple = True
@@ -405,7 +405,7 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     for purpose in PURPOSES:
         if purpose not in purposes:
             all_disks.append(Disk(purpose=purpose, path="the disk"))
-    filled: list[Disk] = []
+    filled = []
     for disk in all_disks:
         total = disk.total_bytes
         if total is not None:
@@ -450,7 +450,7 @@ def _assumed_disks(machine: Machine) -> list[str]:
     """The facts of disks that the machine lacks."""
     if machine.disks is None:
         return ["disks"]
-    facts: list[str] = []
+    facts = []
     for disk in machine.disks:
         if disk.free_bytes is None:
             facts.append(f"disks.{disk.purpose}.free_bytes")

@@ -7,7 +7,7 @@ The header of each table explains the keys of its rows.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
@@ -111,10 +111,10 @@ class SeriesRow(NamedRow):
 
     def rates_of(self, words: Words) -> Rates:
         """What the memory of a processor with such words in its name gives."""
-        for shape in self.kinds_of:
-            if _fits_any(shape, words):
-                return rates_of(self.channels, self.mts, self.bits, self.kinds)
-        return rates_of(self.channels, self.mts, self.bits, ())
+        kinds: Sequence[str] = ()
+        if any(_fits_any(shape, words) for shape in self.kinds_of):
+            kinds = self.kinds
+        return rates_of(self.channels, self.mts, self.bits, kinds)
 
 
 class CpuClass(Stated):
@@ -267,7 +267,7 @@ def rates_of(
     the usual and the fastest rate in MT/s.
     """
     least, usual, most = mts
-    nearest: list[int] = []
+    nearest = []
     for kind in kinds:
         slow, fast = _table().ram[kind]
         of_kind = max(slow, min(usual, fast))
@@ -344,11 +344,9 @@ def _columns_around(counts: Sequence[int], cores: float) -> slice:
     """The places in `guest_cores` of the counts next to a number of cores: one place for a count of
     the table, and for a number outside of it.
     """
-    last = len(counts) - 1
-    above = min(bisect_left(counts, cores), last)
-    if above > 0 and cores < counts[above]:
-        return slice(above - 1, above + 1)
-    return slice(above, above + 1)
+    first = bisect_right(counts, cores) - 1
+    last = bisect_left(counts, cores)
+    return slice(max(first, 0), last + 1)
 
 
 class Processor(Record):
@@ -509,7 +507,7 @@ def names_a_kind_alone(words: Words) -> bool:
     alone, `intel`, is no kind.
     """
     words = words - {*MAKERS}
-    telling: set[str] = set()
+    telling = set()
     for word in words - {*_table().beside_kind}:
         if count_of(word) == 1:
             telling.add(word)
@@ -572,79 +570,93 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
-def _count_row(series: Processor, words: Words) -> CountRow | None:
-    """The row of a series that fits these words best; None where none fits."""
-    stated = _count_table().series.get(series.name, ())
-    rows = [unchecked_record(CountRow, values) for values in stated]
-    return _best_row(rows, words)
-
-
 class Cores(Record):
     """How many cores a processor has, or several: the fewest, the usual count and the most, alike
     where its name tells the count. `physical` of every kind, `performance` of the fastest one with
-    so many `threads` each; `usable` threads of the usual count, of which the slower cores have one.
-    `are_known`: that count is listed.
+    so many `threads` each.
     """
 
     physical: Counts
     performance: Counts
     threads: int
-    usable: int
-    are_known: bool
+
+    @property
+    def usable(self) -> int:
+        """The threads of the usual count, of which the slower cores have one."""
+        return self.physical[1] + self.performance[1] * (self.threads - 1)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether the name tells the count."""
+        fewest, _, most = self.physical
+        return fewest == most
+
+    def times(self, processors: int) -> Cores:
+        """The cores of so many of these processors."""
+        if processors == 1:
+            return self
+        return self.replace(
+            physical=_multiplied(self.physical, processors),
+            performance=_multiplied(self.performance, processors),
+        )
+
+
+def _multiplied(counts: Counts, factor: int) -> Counts:
+    fewest, usual, most = counts
+    return fewest * factor, usual * factor, most * factor
 
 
 def cores_of(name: str) -> Cores | None:
     """The cores of all processors that a name tells: by the number in it, else by its series of
     servers, else by its class. None where no class is known.
     """
-    series = processor_of(name)
-    count = count_of(name)
-    if series is not None:
-        row = _count_row(series, words_of(name))
-        if row is not None:
-            threads = row.threads or series.threads
-            return cores_from(row.cores, row.performance, threads=threads, count=count)
-    if series is None or series.cores == 0:
-        return cores_of_class(class_of(name), count)
-    fewest = max(1, round(_FEWEST_SHARE * series.cores))
-    usual = max(1, round(_USUAL_SHARE * series.cores))
-    cores = (fewest, usual, series.cores)
-    return cores_from(cores, threads=series.threads, count=count)
-
-
-def cores_of_class(around: CpuClass, count: int = 1) -> Cores | None:
-    """The cores of so many processors of a class; None where no class is known."""
-    if around is UNKNOWN_CLASS:
+    cores = _cores_of_one(name)
+    if cores is None:
         return None
-    return cores_from(
-        around.cores, around.performance, threads=around.threads, count=count
-    )
+    return cores.times(count_of(name))
+
+
+def _cores_of_one(name: str) -> Cores | None:
+    """The cores of one processor of that name."""
+    series = processor_of(name)
+    if series is None:
+        return cores_of_class(class_of(name))
+    stated = _count_table().series.get(series.name, ())
+    rows = [unchecked_record(CountRow, values) for values in stated]
+    row = _best_row(rows, words_of(name))
+    if row is not None:
+        threads = row.threads or series.threads
+        return cores_from(row.cores, row.performance, threads=threads)
+    most = series.cores
+    if most == 0:
+        return cores_of_class(class_of(name))
+    fewest = max(1, round(_FEWEST_SHARE * most))
+    usual = max(1, round(_USUAL_SHARE * most))
+    return cores_from((fewest, usual, most), threads=series.threads)
+
+
+def cores_of_class(about: CpuClass) -> Cores | None:
+    """The cores of a processor of a class; None where no class is known."""
+    if about is UNKNOWN_CLASS:
+        return None
+    return cores_from(about.cores, about.performance, threads=about.threads)
 
 
 def cores_from(
-    cores: Sequence[int],
-    performance: Sequence[int] = (),
-    *,
-    threads: int,
-    count: int = 1,
+    cores: Sequence[int], performance: Sequence[int] = (), *, threads: int
 ) -> Cores:
-    """The cores of so many processors, of the counts of a row."""
-    physical = _counts_of(cores, count)
-    fastest = _counts_of(performance or cores, count)
+    """The cores of a processor, of the counts of a row."""
     return Cores(
-        physical=physical,
-        performance=fastest,
+        physical=_counts_of(cores),
+        performance=_counts_of(performance or cores),
         threads=threads,
-        usable=physical[1] + fastest[1] * (threads - 1),
-        are_known=physical[0] == physical[2],
     )
 
 
-def _counts_of(cores: Sequence[int], processors: int) -> Counts:
-    """The fewest, the usual count and the most of so many processors; alike of one number."""
-    counts = [processors * count for count in cores]
-    usual = counts[len(counts) // 2]
-    return counts[0], usual, counts[-1]
+def _counts_of(cores: Sequence[int]) -> Counts:
+    """The fewest, the usual count and the most; alike of one number."""
+    usual = cores[len(cores) // 2]
+    return cores[0], usual, cores[-1]
 
 
 class SmallerChip(Stated):

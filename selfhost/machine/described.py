@@ -446,7 +446,7 @@ def _soldered_rate(series: cpus.Processor | None) -> int | None:
 def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
     """The names of the facts that no word of the description and no row of a table tells."""
     guest = computer.guest
-    assumed: list[str] = []
+    assumed = []
     if not facts.get(BANDWIDTH):
         assumed.append(BANDWIDTH)
     if not computer.is_ram_known:
@@ -548,7 +548,7 @@ def _title(computer: _Computer) -> str:
     """What the machine is called: `a machine with ryzen 5 5600x and RTX 3090`."""
     about = computer.about
     title = computer.product.title
-    names: list[str] = []
+    names = []
     if computer.guest is not None:
         title = "a virtual machine"
         if about.scope == "container":
@@ -607,7 +607,7 @@ def _doubts_of_product(computer: _Computer) -> list[str]:
     about = computer.about
     product = computer.product
     cards = computer.cards.label
-    notes: list[str] = []
+    notes = []
     cores = about.memory.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
         ignored = f"{product.cores} cores: the stated {cores} are"
@@ -621,7 +621,7 @@ def _doubts_of_processor(computer: _Computer) -> list[str]:
     """How little the description tells of its processor."""
     about = computer.about
     processor = computer.processor
-    notes: list[str] = []
+    notes = []
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
         notes.append(_note("unnamed"))
     elif processor is None:

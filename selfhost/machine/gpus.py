@@ -241,7 +241,7 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     has_number = re.search(r"\d", name) is not None
     # words that make another GPU of one: `ti`, `laptop`
     variants = words.intersection(table.variants)
-    matching: list[GpuRow] = []
+    matching = []
     for row in card_rows():
         if row.numberless and has_number:
             continue
@@ -298,7 +298,7 @@ def _has_words(name: str, patterns: Sequence[str]) -> bool:
 def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
     """The least and the most GB/s of a maker's cards with that much memory."""
     memory_gib = memory_bytes / units.GIB
-    peaks: list[float] = []
+    peaks = []
     for row in card_rows():
         if row.unified or row.gb_per_s is None:
             continue
@@ -447,7 +447,7 @@ def _series_around(gpu: str) -> cpus.Processor | None:
 
 def computer_of(machine: Machine) -> Computer | None:
     """The computer that its cards tell; None where these may be a server's."""
-    names: list[str] = []
+    names = []
     for card in machine.cards:
         if not card.unified:
             facts = facts_of(card.name)

@@ -199,8 +199,8 @@ def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
     if not phrase.is_of_gpus and not _has_form_of_name(run.words):
         return None
     fillers = vocabulary().idle - vocabulary().forms
-    sizes: list[float] = []
-    words: list[str] = []
+    sizes = []
+    words = []
     for word in run.words:
         if size := SIZE.fullmatch(word):
             sizes.append(float(size[1]))

@@ -69,7 +69,7 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
         if other != architecture:
             foreign.update(table.assumed[other])
             foreign_baseline.update(table.baseline[other])
-    possible: list[str] = []
+    possible = []
     for name in sets:
         if name in foreign:
             continue

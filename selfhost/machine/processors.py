@@ -137,7 +137,7 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
 def two_readings(phrase: Phrase, word: str, readings: Sequence[str]) -> Exception:
     """The error for a word that can mean several things."""
     typed = phrase.text.lower()
-    texts: list[str] = []
+    texts = []
     for reading in readings:
         text = typed.replace(word, reading, 1)
         texts.append(f"--machine '{text}'")

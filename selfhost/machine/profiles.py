@@ -139,7 +139,7 @@ class MachineRow(Stated):
     def facts(self) -> FactValues:
         """The facts of the machine."""
         total_bytes = round(self.memory_gib * units.GIB)
-        cards: list[Accelerator] = []
+        cards = []
         for card in self.accelerators:
             cards += [card.as_accelerator()] * card.count
         return {
@@ -243,7 +243,7 @@ def unknown_machine(typed: str) -> SelfhostError:
     if several:
         listed = ", ".join(several)
         return bad_name("several", typed, several, names=listed)
-    keys: list[str] = []
+    keys = []
     if len(wanted) > 2:
         keys += all_near(wanted, list(names_of_key))
         keys += [key for key in sorted(names_of_key) if wanted in key]
@@ -286,7 +286,7 @@ def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profil
     No other is made: to make all of them takes a sixth of a check. Raises `MachineFileError`.
     """
     wanted = set(cards)
-    found: list[str] = []
+    found = []
     for name, row in _rows().items():
         names_of_cards = {card.name for card in row.accelerators}
         if name.startswith(first_word) and names_of_cards == wanted:

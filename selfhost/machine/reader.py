@@ -88,7 +88,7 @@ def read_machine(host: Host | None = None) -> Machine:
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
     facts.put(BANDWIDTH, None, why=why, remedy=remedy)
     # the reason of every fact that no probe told: which probe would have is not recorded
-    failures: list[str] = []
+    failures = []
     for probe in _probes(host.system):
         try:
             probe(host, facts)

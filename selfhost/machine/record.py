@@ -369,7 +369,7 @@ class Machine(ShownRecord):
         for entry in self.unread:
             if not entry.fact.startswith(parts):
                 unread.append(entry)
-        assumed: list[str] = []
+        assumed = []
         for fact in self.assumed:
             if fact not in facts and not fact.startswith(parts):
                 assumed.append(fact)
@@ -615,7 +615,7 @@ class _Form(Record):
 @cache
 def _form_of(record: type[Record]) -> _Form:
     """The form of a kind of record, by the annotations and `read_by` of its fields."""
-    fields: list[_Field] = []
+    fields = []
     for name, annotation in record._kinds.items():
         limits: Values = {}
         if name in record._keys:
@@ -664,7 +664,7 @@ def _value(table: TomlTable, field: _Field) -> object:
 def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, ...]:
     """The list of that name as records, without those that lack a needed field."""
     needed = _form_of(kind).needed
-    records: list[Record] = []
+    records = []
     for entry in table.get(name, TABLES):
         values = _values(entry, kind)
         if needed <= values.keys():

@@ -158,7 +158,7 @@ class Description(Record):
         """The words that mean nothing here and are no fillers."""
         words = vocabulary()
         fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS)
-        ignored: list[str] = []
+        ignored = []
         for word in self.rest.left:
             if word in fillers or fits(words.shape.nothing, word):
                 continue
@@ -347,7 +347,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
     system: str | None = None
     is_wsl = False
-    places: list[int] = []
+    places = []
     for at, word in phrase.free.items():
         if word in telling:
             places.append(at)
@@ -440,7 +440,7 @@ def _chip_places(phrase: Phrase) -> list[int]:
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
     """The chips of the Macs that are sold under a name which the free words hold."""
     words = frozenset(phrase.left)
-    chips: list[cpus.Chip] = []
+    chips = []
     for chip, mac in cpus.mac_chips().items():
         names = [name.split() for name in mac.sold_as]
         if any(map(words.issuperset, names)):
@@ -488,7 +488,7 @@ def find_memory(
     """
     sizes = _Sizes([], [], [])
     numbers: dict[str, int] = {}
-    places: list[int] = []
+    places = []
     ram_kind: str | None = None
     is_server = cpus.is_server(processor or "")
     for at, word in phrase.free.items():
@@ -537,7 +537,7 @@ def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
 def find_maker(phrase: Phrase) -> FoundMaker:
     """What is said of a GPU of which its memory and perhaps its maker are told: `amd gpu 16gb`."""
     maker: str | None = None
-    places: list[int] = []
+    places = []
     for at, word in phrase.free.items():
         vendor = gpus.vendor_of(word)
         if vendor != gpus.UNKNOWN:

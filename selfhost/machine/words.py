@@ -221,7 +221,7 @@ def tokens(text: str) -> list[str]:
     plain = _rewritten(_translated(plain), vocabulary().rewrite)
     plain = _BETWEEN_PARTS.sub(between, plain)
     same = vocabulary().same
-    words: list[str] = []
+    words = []
     for piece in plain.split():
         piece_words = _BETWEEN_WORDS.split(piece.strip(".'\""))
         for word in piece_words:
@@ -247,8 +247,8 @@ def _meanings() -> Mapping[str, str]:
 @cache
 def _spoken_words() -> re.Pattern[str]:
     """Any word of another language: the longest first, alone unless written without spaces."""
-    inside: list[str] = []
-    alone: list[str] = []
+    inside = []
+    alone = []
     for word in sorted(_meanings(), key=len, reverse=True):
         if _WITHOUT_SPACES.search(word):
             inside.append(re.escape(word))
