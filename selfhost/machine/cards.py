@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from typing import NamedTuple
+from operator import attrgetter
 
 from ..core import units
 from ..core.records import Record
@@ -18,6 +18,7 @@ from ..core.units import all_near, words_of
 from . import cpus
 from .gpus import (
     GpuRow,
+    PeakRate,
     card_rows,
     driver_memory_bytes,
     peak_rate_of,
@@ -155,30 +156,32 @@ def _inside_processor(several: Sequence[Card]) -> NamedCards:
         if not card.integrated:
             continue
         vendor = vendor_of(card.name)
-        accelerator = Accelerator(vendor=vendor, name=card.name, unified=True)
+        gpu = Accelerator(vendor=vendor, name=card.name, unified=True)
         return NamedCards(
-            accelerators=(accelerator,),
+            accelerators=(gpu,),
             label=card.label,
             source=f"{card.label}: part of a processor, so its memory is the RAM",
         )
     raise bad_name("gpu_of_machine", several[0].label)
 
 
-class _SizedCard(NamedTuple):
-    """A GPU with one of the memories that it is sold with; `gb_per_s` is the memory's peak, of the
-    source of that key. `is_unusual`: the GPU has another usual memory.
-    """
+class _SizedCard(Record):
+    """A GPU with one of the memories that it is sold with, and the peak of that."""
 
-    is_unusual: bool
-    memory_gib: float
-    gb_per_s: float
-    source: str
     card: Card
+    memory_gib: float
+    peak: PeakRate
 
     @property
     def memory(self) -> tuple[float, float]:
         """The size and the peak, by which two forms of one name differ."""
-        return self.memory_gib, self.gb_per_s
+        return self.memory_gib, self.peak.gb_per_s
+
+    @property
+    def order(self) -> tuple[bool, float, float]:
+        """Its place among others: usual memories first, then by size and peak."""
+        is_unusual = self.card.usual_gib not in (None, self.memory_gib)
+        return is_unusual, *self.memory
 
     @property
     def label(self) -> str:
@@ -187,8 +190,8 @@ class _SizedCard(NamedTuple):
 
 
 def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard]:
-    """Each GPU with each of its memories, or those with that memory, on all devices or on one: the
-    usual ones first, then by memory and by its peak.
+    """Each GPU with each of its memories, or those with that memory, on all devices or on one, in
+    their order.
     """
     sized = []
     for card in several:
@@ -196,13 +199,9 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
             if memory_gib not in (None, size, size * card.devices):
                 continue
             peak = peak_rate_of(card.name, size)
-            if peak is None:
-                continue
-            is_unusual = card.usual_gib not in (None, size)
-            option = _SizedCard(is_unusual, size, peak.gb_per_s, peak.source, card)
-            sized.append(option)
-    # without the key of the source and the card
-    return sorted(sized, key=lambda option: option[:3])
+            if peak is not None:
+                sized.append(_SizedCard(card=card, memory_gib=size, peak=peak))
+    return sorted(sized, key=attrgetter("order"))
 
 
 def _choose_size(
@@ -222,13 +221,13 @@ def _choose_size(
         name=card.name,
         memory_total_bytes=driver_memory_bytes(card.name, chosen.memory_gib),
         unified=False,
-        memory_bandwidth_bytes_per_second=round(chosen.gb_per_s * units.GB),
+        memory_bandwidth_bytes_per_second=round(chosen.peak.gb_per_s * units.GB),
     )
     return NamedCards(
         accelerators=(accelerator,) * card.devices,
         label=label,
         notes=_other_readings(chosen, options, typed),
-        source=f"{label}: bandwidth from {source_called(chosen.source)}",
+        source=f"{label}: bandwidth from {source_called(chosen.peak.source)}",
     )
 
 
@@ -265,7 +264,8 @@ def matches(name: str, *, laptop: bool = False) -> Sequence[Card]:
         words = frozenset(same.get(word, word) for word in words_of(spelling))
         typed = words - vocabulary().gpu_idle
         # the fewest cards with one of the words are the quickest to look through
-        with_a_word = [_cards_by_word().get(word, ()) for word in typed]
+        cards_by_word = _cards_by_word()
+        with_a_word = [cards_by_word.get(word, ()) for word in typed]
         fewest = min(with_a_word, key=len, default=())
         meant = [card for card in fewest if card.can_be(typed)]
         if meant:

@@ -111,10 +111,10 @@ class SeriesRow(NamedRow):
 
     def rates_of(self, words: Words) -> Rates:
         """What the memory of a processor with such words in its name gives."""
-        kinds: Sequence[str] = ()
+        ram = RamRow(channels=self.channels, mts=self.mts, bits=self.bits)
         if any(_fits_any(shape, words) for shape in self.kinds_of):
-            kinds = self.kinds
-        return rates_of(self.channels, self.mts, self.bits, kinds)
+            ram = ram.replace(kinds=self.kinds)
+        return ram.bytes_per_second
 
 
 class CpuClass(Stated):
@@ -259,26 +259,6 @@ class Rates(NamedTuple):
     most: float
 
 
-def rates_of(
-    channels: int, mts: Sequence[int], bits: int, kinds: Sequence[str]
-) -> Rates:
-    """Of so many channels, all filled: `slowest` and `fastest` of the kinds of memory at their
-    rates nearest to the usual one, which stands where no kinds are named. `mts` are the slowest,
-    the usual and the fastest rate in MT/s.
-    """
-    least, usual, most = mts
-    nearest = []
-    for kind in kinds:
-        slow, fast = _table().ram[kind]
-        of_kind = max(slow, min(usual, fast))
-        nearest.append(max(least, min(of_kind, most)))
-    if not nearest:
-        nearest.append(usual)
-    bytes_per_mts = channels * bits / 8 * units.MB
-    rates = (least, min(nearest), usual, max(nearest), most)
-    return Rates(*[rate * bytes_per_mts for rate in rates])
-
-
 class RamRow(Stated):
     """RAM by its channels of so many bits, all filled, its kinds, and its rates in MT/s: the
     slowest, the usual and the fastest.
@@ -291,8 +271,20 @@ class RamRow(Stated):
 
     @property
     def bytes_per_second(self) -> Rates:
-        """What that memory gives."""
-        return rates_of(self.channels, self.mts, self.bits, self.kinds)
+        """What that memory gives: `slowest` and `fastest` of its kinds at their rates nearest to
+        the usual one, which stands where no kinds are named.
+        """
+        least, usual, most = self.mts
+        nearest = []
+        for kind in self.kinds:
+            slow, fast = _table().ram[kind]
+            of_kind = max(slow, min(usual, fast))
+            nearest.append(max(least, min(of_kind, most)))
+        if not nearest:
+            nearest.append(usual)
+        bytes_per_mts = self.channels * self.bits / 8 * units.MB
+        rates = (least, min(nearest), usual, max(nearest), most)
+        return Rates(*[rate * bytes_per_mts for rate in rates])
 
 
 def ram_rates(kind: str) -> Sequence[int] | None:
@@ -722,7 +714,7 @@ def _chip_table() -> _ChipTable:
 @cache
 def mac_chips() -> Mapping[Chip, SoldMac]:
     """Apple's chips, with the Macs that have them."""
-    macs: dict[Chip, SoldMac] = {}
+    macs = {}
     for chip in _chip_table().chip:
         if chip.mac is not None:
             macs[chip] = chip.mac

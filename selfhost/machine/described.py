@@ -8,7 +8,9 @@ machine, and named in the note.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import cached_property
+from operator import attrgetter
 
 from ..core import units
 from ..core.records import Record
@@ -56,6 +58,8 @@ _MOST_OF_FASTEST = 1.35
 # DDR3 of 1600 MT/s fits a processor for 1866, and no DDR5 of 4800 one for DDR4 of 3600 (assumed)
 _LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
+# by which two machines have the same GPUs
+_NAME_AND_SIZE = attrgetter("name", "memory_total_bytes")
 
 
 class _Guest(Record):
@@ -67,23 +71,115 @@ class _Guest(Record):
 
 
 class _Computer(Record):
-    """The parts of a described computer.
-
-    `processor` is None where only GPUs are told. `ram_gib`: what is stated, or follows from a
-    guest's cores; None where `memory_gib` is the usual size. `is_ram_stated`: somebody stated it.
-    `guest` is None of a computer that is none, or is a listed product. Each property takes its part
-    from the surest source that tells it.
-    """
+    """A described computer. Each property takes its part from the surest source that tells it."""
 
     about: Description
     product: Product
-    processor: str | None
-    series: cpus.Processor | None
-    chip: cpus.Chip | None
-    cards: NamedCards
-    ram_gib: float | None
-    is_ram_stated: bool
-    guest: _Guest | None
+
+    @cached_property
+    def cards(self) -> NamedCards:
+        """The cards that are named, else those of the product. No Mac with Apple's chip has any."""
+        about = self.about
+        gpu = self.product.gpu
+        if about.chip is not None:
+            return joined([])
+        if about.cards:
+            return joined(about.cards)
+        if gpu is None or about.setting.has_no_card:
+            return joined([])
+        return joined([cards_named(gpu)])
+
+    @cached_property
+    def stated_ram_gib(self) -> float | None:
+        """What of the stated RAM a board's system tells; None of a size that only its disk can
+        have.
+        """
+        stated_gib = self.about.memory.ram_gib
+        if not stated_gib:
+            return stated_gib
+        product = self.product
+        for gib in product.gib:
+            if 0.9 * stated_gib <= gib <= stated_gib:
+                return gib
+        if product.gb_per_s is not None and stated_gib > max(product.gib):
+            return None
+        return stated_gib
+
+    @property
+    def is_ram_stated(self) -> bool:
+        """Whether somebody stated the RAM."""
+        return bool(self.stated_ram_gib)
+
+    @cached_property
+    def guest(self) -> _Guest | None:
+        """Its size, where it is a virtual machine or a container of no listed product. Raises
+        `UnknownMachineError` where neither its memory nor its cores are told.
+        """
+        if self.about.scope == "host" or self.is_product:
+            return None
+        return _guest(self.about)
+
+    @property
+    def ram_gib(self) -> float | None:
+        """The RAM that is stated, or follows from a guest's cores; None where it is the usual."""
+        if self.guest is not None:
+            return self.guest.ram_gib
+        return self.stated_ram_gib
+
+    @cached_property
+    def processor(self) -> str | None:
+        """Its processor; None where only GPUs are told. Raises `UnknownMachineError` where too
+        little is told.
+        """
+        told = self._told_processor
+        if told is not None:
+            return told
+        if self.guest is not None:
+            return _GUEST_PROCESSOR
+        if self._has_gpu:
+            return None
+        self._refuse_without_parts()
+        return _UNNAMED_PROCESSOR
+
+    @property
+    def _told_processor(self) -> str | None:
+        """The processor that is named, or that of the product where only a kind is: `r720 dual
+        xeon`. None where none is told.
+        """
+        named = self.about.processor
+        if named is not None:
+            words = {*named.split()} - {"2x", "dual"}
+            if not cpus.names_a_kind_alone(words):
+                return named
+        return self.product.processor or named
+
+    @property
+    def _has_gpu(self) -> bool:
+        """Whether a GPU is told, or comes with the product's processor."""
+        if self.cards.label or self.product.shared is not None:
+            return True
+        return self.about.vram_gib is not None
+
+    def _refuse_without_parts(self) -> None:
+        """Refuse a description that names neither processor nor GPU, unless its RAM is all it
+        tells.
+        """
+        about = self.about
+        if about.setting.is_line or self.is_product:
+            raise bad_name("product", about.text)
+        if self.ram_gib is None or has_digit(" ".join(about.ignored)):
+            raise unknown_machine(about.text)
+
+    @cached_property
+    def series(self) -> cpus.Processor | None:
+        """The series of its processor."""
+        return cpus.processor_of(self.processor or "")
+
+    @cached_property
+    def chip(self) -> cpus.Chip | None:
+        """The chip with memory beside it that its processor is."""
+        words = words_of(self.processor or "")
+        return cpus.chip_of(words)
 
     @property
     def system(self) -> str:
@@ -221,7 +317,7 @@ def described(about: Description) -> tuple[Machine, str]:
     """The machine of a description, and what else that can mean or what was assumed. Raises
     `UnknownMachineError` where it names no part, or can be several machines.
     """
-    computer = _computer_of(about)
+    computer = _Computer(about=about, product=_product_of(about))
     profile = _profile_with(computer)
     if profile is not None:
         return profile
@@ -237,8 +333,8 @@ def described(about: Description) -> tuple[Machine, str]:
     if rate_note:
         notes.append(rate_note)
     if about.setting.is_wsl:
-        machine, half_bytes = _in_wsl(machine)
-        notes.append(_note("wsl", half=half_bytes))
+        machine = _in_wsl(machine)
+        notes.append(_note("wsl", half=machine.memory_total_bytes))
     if about.ignored:
         ignored = ", ".join(about.ignored[:_MOST_IGNORED])
         notes.append(f"Ignored (not understood): {ignored}.")
@@ -282,83 +378,12 @@ def _judged_as(computer: _Computer, machine: Machine) -> str:
     return f"{_quoted(computer.about)} is judged as {title}, {ram}{guessed}."
 
 
-def _computer_of(about: Description) -> _Computer:
-    """The parts that are told. Raises `UnknownMachineError` where these are too few."""
-    product = _product_of(about)
-    ram_gib = _usable_ram_gib(product, about.memory.ram_gib)
-    is_ram_stated = bool(ram_gib)
-    cards = _cards_of(about, product)
-    guest: _Guest | None = None
-    if about.scope != "host" and product is _NO_PRODUCT:
-        guest = _guest(about)
-        ram_gib = guest.ram_gib
-    processor = _processor_of(about, product)
-    if processor is None and guest is not None:
-        processor = _GUEST_PROCESSOR
-    elif processor is None and not _has_gpu(about, product, cards):
-        _refuse_without_parts(about, product, ram_gib)
-        processor = _UNNAMED_PROCESSOR
-    name = processor or ""
-    return _Computer(
-        about=about,
-        product=product,
-        processor=processor,
-        series=cpus.processor_of(name),
-        chip=cpus.chip_of(words_of(name)),
-        cards=cards,
-        ram_gib=ram_gib,
-        is_ram_stated=is_ram_stated,
-        guest=guest,
-    )
-
-
 def _product_of(about: Description) -> Product:
     """The product that is named, or the Mac that has the chip; `_NO_PRODUCT` where neither is."""
     chip = about.chip
     if chip is not None and chip.mac is not None:
         return mac_with(chip, chip.mac, about.memory.ram_gib)
     return about.product or _NO_PRODUCT
-
-
-def _processor_of(about: Description, product: Product) -> str | None:
-    """The processor that is named, or that of the product where only a kind is: `r720 dual xeon`.
-    None where none is told.
-    """
-    if about.processor is not None:
-        words = {*about.processor.split()} - {"2x", "dual"}
-        if not cpus.names_a_kind_alone(words):
-            return about.processor
-    return product.processor or about.processor
-
-
-def _has_gpu(about: Description, product: Product, cards: NamedCards) -> bool:
-    """Whether a GPU is told, or comes with the product's processor."""
-    if cards.label or product.shared is not None:
-        return True
-    return about.vram_gib is not None
-
-
-def _usable_ram_gib(product: Product, stated_gib: float | None) -> float | None:
-    """What of the stated RAM a board's system tells; None of a size that only its disk can have."""
-    if not stated_gib:
-        return stated_gib
-    for gib in product.gib:
-        if 0.9 * stated_gib <= gib <= stated_gib:
-            return gib
-    if product.gb_per_s is not None and stated_gib > max(product.gib):
-        return None
-    return stated_gib
-
-
-def _cards_of(about: Description, product: Product) -> NamedCards:
-    """The cards that are named, else those of the product. No Mac with Apple's chip has any."""
-    if about.chip is not None:
-        return joined([])
-    if about.cards:
-        return joined(about.cards)
-    if product.gpu is None or about.setting.has_no_card:
-        return joined([])
-    return joined([cards_named(product.gpu)])
 
 
 def _guest(about: Description) -> _Guest:
@@ -380,8 +405,9 @@ def _guest(about: Description) -> _Guest:
 def _stated_processors(about: Description) -> int | None:
     """How many processors a guest has; None where that is not stated."""
     for name in _NUMBERS_OF_GUESTS:
-        if about.memory.numbers.get(name):
-            return about.memory.numbers[name]
+        number = about.memory.numbers.get(name)
+        if number:
+            return number
     return None
 
 
@@ -483,15 +509,16 @@ def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
     if not _names_gpus_alone(computer):
         return None
     about = computer.about
-    wanted = _names_and_sizes(computer.cards.accelerators)
-    card_names = [name for name, _ in wanted]
+    cards = computer.cards.accelerators
+    wanted = list(map(_NAME_AND_SIZE, cards))
+    card_names = [card.name for card in cards]
     kinds = ["desktop", "server"]
     if about.is_laptop:
         kinds = ["laptop"]
     for kind in kinds:
         for profile in profiles_with_cards(kind, card_names):
             machine = profile.machine
-            if wanted != _names_and_sizes(machine.cards):
+            if wanted != list(map(_NAME_AND_SIZE, machine.cards)):
                 continue
             note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
             notes = [note, *computer.cards.notes]
@@ -510,14 +537,10 @@ def _names_gpus_alone(computer: _Computer) -> bool:
     return "cores" not in about.memory.numbers
 
 
-def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
-    """Each GPU's name and bytes of memory, by which two machines have the same GPUs."""
-    return [(card.name, card.memory_total_bytes) for card in cards]
-
-
 def _stated_cores(machine: Machine, about: Description) -> FactValues:
     """The facts of cores that are stated, where its processor's name tells none."""
-    stated = about.memory.numbers.get("cores", 0)
+    numbers = about.memory.numbers
+    stated = numbers.get("cores", 0)
     if not stated or about.chip is not None:
         return {}
     if machine.scope != "host":
@@ -525,8 +548,7 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     listed = cpus.cores_of(machine.cpu_model or "")
     if listed is not None and listed.are_known:
         return {}
-    threads = about.memory.numbers.get("threads", 0)
-    usable = max(threads, stated)
+    usable = max(stated, numbers.get("threads", 0))
     return {
         "cpu_cores_usable": float(usable),
         "cpu_cores_physical": stated,
@@ -534,14 +556,13 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     }
 
 
-def _in_wsl(machine: Machine) -> tuple[Machine, int]:
-    """The virtual machine in which Windows runs Linux, and the bytes of RAM that it has."""
+def _in_wsl(machine: Machine) -> Machine:
+    """The virtual machine in which Windows runs Linux."""
     half_bytes = (machine.memory_total_bytes or 0) // 2
     facts: FactValues = dict.fromkeys(MEMORY_FACTS, half_bytes)
     machine = machine.stated(facts, "half of the RAM, as WSL has it")
     assumed = (*machine.assumed, *MEMORY_FACTS)
-    machine = machine.replace(scope="vm", system="linux", assumed=assumed)
-    return machine, half_bytes
+    return machine.replace(scope="vm", system="linux", assumed=assumed)
 
 
 def _title(computer: _Computer) -> str:
@@ -573,26 +594,26 @@ def _note(key: str, **figures: object) -> str:
     return fill(vocabulary().note[key], figures)
 
 
-def _doubts(computer: _Computer) -> list[str]:
+def _doubts(computer: _Computer) -> Iterator[str]:
     """What else the description can mean, and what was assumed."""
     about = computer.about
-    notes = _doubts_of_product(computer) + _doubts_of_processor(computer)
+    yield from _doubts_of_product(computer)
+    yield from _doubts_of_processor(computer)
     if _is_system_open(about):
         system = _SYSTEM_NAMES[computer.system]
-        notes.append(_note("system", system=system))
+        yield _note("system", system=system)
     if about.vram_gib is not None:
-        notes.append(_note("vram"))
+        yield _note("vram")
     elif computer.series is not None and _may_have_gpu(computer):
         graphics = computer.series.graphics
         if graphics:
-            notes.append(_note("graphics", graphics=graphics))
+            yield _note("graphics", graphics=graphics)
     if about.chip is not None and about.cards:
         card = about.cards[0].label
-        notes.append(_note("card", card=card))
+        yield _note("card", card=card)
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
     if others and computer.ram_gib is None:
-        notes.append(_note("sizes", sizes=others))
-    return notes
+        yield _note("sizes", sizes=others)
 
 
 def _is_system_open(about: Description) -> bool:
@@ -602,37 +623,33 @@ def _is_system_open(about: Description) -> bool:
     return about.scope != "container"
 
 
-def _doubts_of_product(computer: _Computer) -> list[str]:
+def _doubts_of_product(computer: _Computer) -> Iterator[str]:
     """Cores that its chip does not have, and a GPU that nobody named."""
     about = computer.about
     product = computer.product
     cards = computer.cards.label
-    notes = []
     cores = about.memory.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
         ignored = f"{product.cores} cores: the stated {cores} are"
-        notes.append(_note("cores", cores=ignored))
+        yield _note("cores", cores=ignored)
     if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
-        notes.append(_note("gpu", gpu=cards))
-    return notes
+        yield _note("gpu", gpu=cards)
 
 
-def _doubts_of_processor(computer: _Computer) -> list[str]:
+def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     """How little the description tells of its processor."""
     about = computer.about
     processor = computer.processor
-    notes = []
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
-        notes.append(_note("unnamed"))
+        yield _note("unnamed")
     elif processor is None:
         if not computer.is_product:
-            notes.append(_note("unsaid"))
+            yield _note("unsaid")
     elif not computer.is_series_told:
-        notes.append(_note("series", series=processor))
+        yield _note("series", series=processor)
     if about.processor not in (None, processor):
         unstated = f"{about.processor} it has is not stated: judged with {processor}"
-        notes.append(_note("kind", kind=unstated))
-    return notes
+        yield _note("kind", kind=unstated)
 
 
 def _ram_words(gib: float) -> str:
@@ -713,11 +730,12 @@ class _StatedRam(Record):
 
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
+    numbers = about.memory.numbers
     ram = _StatedRam(
         kind=about.memory.ram_kind or "",
-        mts=about.memory.numbers.get("mts"),
-        channels=about.memory.numbers.get("channels"),
-        sticks=about.memory.numbers.get("sticks"),
+        mts=numbers.get("mts"),
+        channels=numbers.get("channels"),
+        sticks=numbers.get("sticks"),
     )
     if ram.is_empty or machine.scope != "host":
         return machine, ""

@@ -176,8 +176,7 @@ class KeptMemory(Stated):
 
     def likely_at(self, total_mib: float, smaller: KeptMemory) -> float:
         """MiB that are likely kept of a card between a smaller one and this."""
-        above = total_mib - smaller.total
-        share = above / (self.total - smaller.total)
+        share = (total_mib - smaller.total) / (self.total - smaller.total)
         return smaller.likely + share * (self.likely - smaller.likely)
 
 
@@ -354,9 +353,9 @@ def _part_of(name: str) -> _Part:
     if match is None:
         return _Part(facts=facts_of(name), share=1.0)
     facts = facts_of(match["gpu"])
-    slices = int(match["used"] or match["slices"])
-    share = slices / (facts.mig_slices or _USUAL_SLICES)
-    return _Part(facts=facts, share=min(1.0, share))
+    used = int(match["used"] or match["slices"])
+    slices = facts.mig_slices or _USUAL_SLICES
+    return _Part(facts=facts, share=min(1.0, used / slices))
 
 
 def link_bytes_per_second(name: str) -> float | None:

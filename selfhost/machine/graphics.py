@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..core.records import Record
 from . import cpus
 from .cards import Card, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
-from .phrases import Count, Found, Phrase, Run
+from .phrases import Found, Phrase, Run
 from .processors import two_readings
 from .words import (
     BREAK,
@@ -30,7 +30,7 @@ _MOST_ODD_RAM_GIB = 6
 class FoundCards(Found):
     """GPUs in the order of their names."""
 
-    cards: Sequence[NamedCards]
+    cards: Sequence[NamedCards] = ()
 
 
 class Around(Record):
@@ -108,19 +108,21 @@ class _Mention(Record):
         """The GPUs with the size and count beside the name, and the places of all these words; no
         GPU where it is the one in the processor that was named.
         """
-        size = _CardSize()
-        count = Count()
-        if not self.is_unified:
-            # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
-            run = self.phrase.with_fillers(self.run)
-            size = self._size(run.end)
-            count = self.phrase.after(size).count_beside(run)
-        elif self.around.has_processor and not self.first.integrated:
-            return FoundCards(cards=(), places=self.run.places)
+        places = [*self.run.places]
+        if self.is_unified:
+            if self.around.has_processor and not self.first.integrated:
+                return FoundCards(places=places)
+            cards = cards_meant(self.meant, self.typed, None, 1)
+            return FoundCards(cards=[cards], places=places)
+        # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
+        run = self.phrase.with_fillers(self.run)
+        size = self._size(run.end)
+        places += size.places
+        count = self.phrase.after(size).count_beside(run)
+        places += count.places
         gib = size.memory_gib
         cards = cards_meant(self.meant, self.typed, gib, count.number)
-        places = [*self.run.places, *size.places, *count.places]
-        return FoundCards(cards=(cards,), places=places)
+        return FoundCards(cards=[cards], places=places)
 
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the one behind the place `end`, else the one before the name.
@@ -136,13 +138,13 @@ class _Mention(Record):
         if not gib:
             return self._size_before()
         word = phrase.word(at)
-        is_before_size = is_size(phrase.word(at + 1))
-        if word.endswith("bram") and not is_before_size:
+        is_of_ram = word.endswith("bram")
+        if is_of_ram and not is_size(phrase.word(at + 1)):
             return _CardSize()
         if word.endswith("vram") or self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
-        other_names = self.first.named - self.first.word_set
-        if f"{gib:g}gb" in other_names:
+        first = self.first
+        if f"{gib:g}gb" in first.named - first.word_set:
             return _CardSize(places=(at,))
         is_bare = at == end and word.endswith("b")
         if phrase.is_of_gpus or (is_bare and _is_no_ram(phrase, gib)):
@@ -153,17 +155,17 @@ class _Mention(Record):
         """The card's size before its name, where another is the RAM's. Raises
         `UnknownMachineError` for `2x16gb v100`, which can be modules of RAM.
         """
+        phrase = self.phrase
         at = self.run.start - 1
         if not self.around.has_processor:
-            word = self.phrase.free_word(at)
+            word = phrase.free_word(at)
             modules = MODULES.fullmatch(word)
             if modules is not None and self.is_sold_with(float(modules[2])):
-                text = self.phrase.text
                 card = self.first.label
-                raise bad_name("modules", text, word=word, card=card)
-        elif not self.phrase.without((at,)).has_memory:
+                raise bad_name("modules", phrase.text, word=word, card=card)
+        elif not phrase.without((at,)).has_memory:
             return _CardSize()
-        gib = self.phrase.memory_gib(at)
+        gib = phrase.memory_gib(at)
         if self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
         return _CardSize()
@@ -274,9 +276,8 @@ def choose_cards(
         names.append("no GPU")
         is_either = True
     if is_either and len(names) > 1:
-        first = names[0]
         listed = " or ".join(names)
-        raise bad_name("two_gpus", phrase.text, names, names=listed, first=first)
+        raise bad_name("two_gpus", phrase.text, names, names=listed, first=names[0])
     return chosen
 
 

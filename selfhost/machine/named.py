@@ -27,13 +27,15 @@ def named(text: str) -> tuple[Machine, str | None]:
 
 def _machine_and_note(text: str) -> tuple[Machine, str | None]:
     """The machine, and the note about it; None where the text means one machine and no more."""
-    match = (
-        machine_called(text) or machine_called(without_provider(text)) or rented(text)
-    )
-    if match is not None:
-        return match
-    if has_unlisted_gpu(text):
+    match = machine_called(text) or machine_called(without_provider(text))
+    if match is None:
+        match = rented(text)
+    if match is None and has_unlisted_gpu(text):
         raise bad_name("unlisted_gpu", text)
-    # a profile in other spelling: `mac mini m4, 16 gb ram`
-    words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
-    return machine_called(" ".join(words)) or described(read_description(text))
+    if match is None:
+        # a profile in other spelling: `mac mini m4, 16 gb ram`
+        words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
+        match = machine_called(" ".join(words))
+    if match is None:
+        return described(read_description(text))
+    return match

@@ -46,10 +46,9 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
             # the same again, or another
-            first = found.name
-            if run.words[-1] not in first:
-                text = phrase.text
-                raise bad_name("two_processors", text, first=first, second=run.name)
+            names = {"first": found.name, "second": run.name}
+            if run.words[-1] not in found.name:
+                raise bad_name("two_processors", phrase.text, **names)
             places = [*found.places, *run.places]
             found = found.replace(places=places)
         phrase = phrase.after(found)
@@ -96,11 +95,10 @@ def _may_be_of_name(word: str) -> bool:
 
 def _found(phrase: Phrase, run: Run, name: str) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
-    series = cpus.processor_of(name)
-    is_server = series is not None and series.kind == "server"
+    is_server = cpus.is_server(name)
     is_laptop = _is_mobile(phrase, name) and not is_server
     places = [*run.places]
-    if is_server or series is None:
+    if is_server or cpus.processor_of(name) is None:
         count = phrase.without(places).count_beside(run)
         places += count.places
         if count.number > 1:

@@ -181,7 +181,7 @@ def _bytes_of(gb: float | None) -> int | None:
 def _rows() -> Mapping[str, MachineRow]:
     store = shipped_store()
     is_checked = other_catalogue() is None
-    rows: dict[str, MachineRow] = {}
+    rows = {}
     for name, values in rows_in(store).items():
         if is_checked:
             # a test holds the values against their fields
@@ -200,7 +200,7 @@ def rows_in(store: Store) -> TomlRow:
     folder = os.path.join(store.folder, "machines")
 
     def parse() -> TomlRow:
-        rows: dict[str, TomlRow] = {}
+        rows = {}
         for file in sorted(os.listdir(folder)):
             if file.startswith(".") or not file.endswith(".toml"):
                 continue
@@ -322,7 +322,7 @@ def load(name: str) -> Profile:
     row = _rows()[name]
     facts = row.facts()
     origin = f"profile {name}, {row.confidence} confidence"
-    sources: dict[str, str] = {}
+    sources = {}
     for fact, value in facts.items():
         if value is not None:
             sources[fact] = origin
@@ -362,7 +362,7 @@ def planned_machine(
     """A machine to plan for, of facts from one source; those that are `assumed` say so."""
     memory_bytes = round(memory_gib * units.GIB)
     facts = facts | dict.fromkeys(MEMORY_FACTS, memory_bytes)
-    sources: dict[str, str] = {}
+    sources = {}
     for fact, value in facts.items():
         if value is None:
             continue

@@ -86,7 +86,7 @@ def read_machine(host: Host | None = None) -> Machine:
     facts.put("read_at", read_at, "the system's clock", silent)
     why = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
-    facts.put(BANDWIDTH, None, why=why, remedy=remedy)
+    facts.lack(BANDWIDTH, why, remedy)
     # the reason of every fact that no probe told: which probe would have is not recorded
     failures = []
     for probe in _probes(host.system):
@@ -133,7 +133,7 @@ def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
     told = {*facts.values, *facts.unread}
     for fact in FACTS:
         if fact not in told:
-            facts.put(fact, None, why=why_missing)
+            facts.lack(fact, why_missing)
     unread = [facts.unread[fact] for fact in sorted(facts.unread)]
     values = {**facts.values, "sources": facts.sources, "unread": tuple(unread)}
     every_mask = masks(host)

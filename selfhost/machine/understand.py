@@ -38,7 +38,6 @@ _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
 # a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
 _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
-_NO_GPU = frozenset(("nogpu",))
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
@@ -367,7 +366,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         is_laptop=phrase.leaves(words.laptops | _LAPTOPS),
         is_line=is_line,
         has_no_card=phrase.leaves(_NO_CARD),
-        has_no_gpu=phrase.leaves(_NO_GPU),
+        has_no_gpu="nogpu" in phrase.left,
         places=places,
     )
 
@@ -487,7 +486,7 @@ def find_memory(
     Raises `UnknownMachineError` where it can be either of two sizes.
     """
     sizes = _Sizes([], [], [])
-    numbers: dict[str, int] = {}
+    numbers = {}
     places = []
     ram_kind: str | None = None
     is_server = cpus.is_server(processor or "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
 
 from ..core.errors import SelfhostError
@@ -263,9 +263,11 @@ def spelled(text: str) -> str:
     return _rewritten(text, vocabulary().spelling)
 
 
-def spelled_out(name: str) -> list[str]:
+def spelled_out(name: str) -> Iterator[str]:
     """The name of a GPU, and what it can be short for: `3070s` also for `3070 super`."""
-    return [name, *[form.applied_to(name) for form in vocabulary().short]]
+    yield name
+    for form in vocabulary().short:
+        yield form.applied_to(name)
 
 
 def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
