@@ -25,9 +25,11 @@ from .words import GpuCountError, SettingRow, UnknownGpuError, spelled, vocabula
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
 # `2x24GiB:NAME`, `8 x 80 GB`: a number of GPUs before a size
-_COUNT_OF_SIZES = r"\s*(\d{1,9})\s*[x×*]\s*(\d+(?:\.\d+)?\s*(?:[kmgt]?i?b?)\s*(?::.*)?)"
+_COUNT_OF_SIZES = (
+    r"(?ai)\s*(\d{1,9})\s*[x×*]\s*(\d+(?:\.\d+)?\s*(?:[kmgt]?i?b?)\s*(?::.*)?)"
+)
 # `24GiB`, `24GiB:NAME`, `24GiB:900GB/s`, `24GiB:NAME:900GB/s`
-_SIZE_NAME_AND_RATE = r"([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
+_SIZE_NAME_AND_RATE = r"(?ai)([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
 _EXAMPLE_OF_SIZES = "write for example gpu=2x24GiB"
 # keys whose value is a size: a bare number is meant in gigabytes
 _KEYS_OF_SIZES = ("memory", "disk", "gpu")
@@ -102,7 +104,7 @@ def _cores(text: str) -> float:
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
     """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or names as of `--gpu`."""
-    counted = re.fullmatch(_COUNT_OF_SIZES, text, re.IGNORECASE | re.ASCII)
+    counted = re.fullmatch(_COUNT_OF_SIZES, text)
     try:
         return cards_named(text).accelerators
     except GpuCountError as error:
@@ -125,7 +127,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
 
 def _gpu_of_size(text: str) -> Accelerator:
     """The GPU of `24GiB`, `24GiB:NAME` or `24GiB:NAME:900GB/s`."""
-    match = re.fullmatch(_SIZE_NAME_AND_RATE, text, re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(_SIZE_NAME_AND_RATE, text)
     if match is None:
         what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
         raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")

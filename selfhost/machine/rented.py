@@ -18,7 +18,7 @@ from .cards import NamedCards
 from .profiles import planned_machine
 from .record import BANDWIDTH, FactValues, Machine
 from .understand import cards_named
-from .words import UnknownGpuError, has_digit
+from .words import UnknownGpuError, fits, has_digit
 
 _MOST_LETTERS = 120
 # a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
@@ -98,7 +98,7 @@ def has_unlisted_gpu(text: str) -> bool:
     """Whether this is a type with a GPU, or a part of one, that no row tells."""
     plain = without_provider(text).lower()
     shape = _table().unlisted
-    return re.fullmatch(shape, plain, re.ASCII) is not None
+    return fits(shape, plain)
 
 
 def without_provider(text: str) -> str:

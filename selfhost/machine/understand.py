@@ -141,7 +141,7 @@ class Description(Record):
     @property
     def is_processor_told(self) -> bool:
         """Whether a processor is named, or comes with a product or a Mac."""
-        return (self.product, self.chip, self.processor) != (None, None, None)
+        return any((self.product, self.chip, self.processor))
 
     @property
     def are_gpus_known(self) -> bool:
