@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from itertools import starmap
 from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Stated, read_by, shown
-from ..core.tables import TomlTable, expression, shipped_record
+from ..core.records import Stated, shown
+from ..core.tables import expression, shipped_record
 from ..machine.platforms import normal_architecture, normal_system
 from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
 
@@ -33,31 +32,23 @@ _LONGEST_NUMBER = 64
 Answer = Mapping[str, object]
 
 
-class FactRow(NamedTuple):
+class FactRow(Stated):
     """Where an answer states a fact: keys with slashes between them; what its source says beside
     that, and the unit.
     """
 
     fact: str
     path: str
-    note: str
     unit: str
+    note: str = ""
 
 
-class LackingFacts(NamedTuple):
+class LackingFacts(Stated):
     """Facts, separated by blanks, that a system lacks; without a remedy the system's counts."""
 
     facts: str
     reason: str
     remedy: str | None = None
-
-
-def _fact_rows(table: TomlTable, key: str) -> tuple[FactRow, ...]:
-    return tuple(starmap(FactRow, table.values[key]))
-
-
-def _lacking_facts(table: TomlTable, key: str) -> tuple[LackingFacts, ...]:
-    return tuple(starmap(LackingFacts, table.values[key]))
 
 
 class SystemTable(Stated):
@@ -70,13 +61,13 @@ class SystemTable(Stated):
     reason: str
     remedy: str
     prefix: str = ""
-    rows: tuple[FactRow, ...] = read_by(_fact_rows, default=())
-    lacks: tuple[LackingFacts, ...] = read_by(_lacking_facts, default=())
+    rows: tuple[FactRow, ...] = ()
+    lacks: tuple[LackingFacts, ...] = ()
     type_labels: tuple[str, ...] = ()
     pool_labels: tuple[str, ...] = ()
     hidden_sets: tuple[str, ...] = ()
-    kept_labels: Mapping[str, str] = read_by(default={})
-    sets: Mapping[str, str] = read_by(default={})
+    kept_labels: Mapping[str, str] = {}
+    sets: Mapping[str, str] = {}
 
 
 class SystemsTable(Stated):
@@ -276,7 +267,7 @@ class _Unit(NamedTuple):
 
 
 _memory = partial(whole_number, most=MAX_MEMORY_BYTES)
-_UNITS: Mapping[str, _Unit] = {
+_UNITS = {
     "bytes": _Unit(_memory, "size of memory"),
     "MiB": _Unit(partial(_memory, unit=units.MIB), "size of memory"),
     "cores": _Unit(_cores, "number of cores"),

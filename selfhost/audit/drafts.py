@@ -194,8 +194,8 @@ class MachineDraft:
         self._assume_instruction_sets()
         self._complete_limit()
         self._cap_memory()
-        for row in self.table.lacks:
-            self.lacks(*row)
+        for lack in self.table.lacks:
+            self.lacks(lack.facts, lack.reason, lack.remedy)
         # of what nothing was said
         self.lacks(" ".join(FACTS), self.table.reason)
         unread = []

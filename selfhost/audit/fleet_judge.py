@@ -9,6 +9,7 @@ of them. At last the machines that fare alike become the groups of the audit.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property, partial
 from itertools import chain
@@ -233,14 +234,13 @@ class FleetJudge:
         self._fates: dict[_FateKey, _Fate] = {}
         # by question and machine, for entries that ask the same
         self._verdicts: dict[tuple[int, int], Verdict] = {}
-        self._batches: dict[_BatchKey, Places] = {}
+        self._batches = defaultdict(list)
         for place, machine in enumerate(machines):
             kind_number = machines.kept[place].kind_number
             askers = self._askers_on(place, machine)
             basis = policy.memory_basis(machine)
             key = _BatchKey(kind_number, basis, askers)
-            batch = self._batches.setdefault(key, [])
-            batch.append(place)
+            self._batches[key].append(place)
 
     @property
     def is_cut_off(self) -> bool:
@@ -359,12 +359,11 @@ class FleetJudge:
 
     def _questions(self, askers: Iterable[Asker]) -> Questions:
         """What these entries ask, each question once; none that was refused."""
-        by_first: dict[int, list[Asker]] = {}
+        by_first = defaultdict(list)
         for asker in askers:
             if asker.entry not in self.refused:
                 first = self._first[asker.entry]
-                same = by_first.setdefault(first, [])
-                same.append(asker)
+                by_first[first].append(asker)
         questions = []
         for first, same in by_first.items():
             wanted = self._policy.models[first]
@@ -381,13 +380,12 @@ class FleetJudge:
         """The machines that fare alike and changed alike."""
         for fate in self._fates_in_order():
             hardest = self._hardest_row(fate)
-            changed: dict[str, Places] = {}
+            changed = defaultdict(list)
             for place in sorted(fate.places):
                 name = self._machines.kept[place].name
                 change = change_of(hardest.replace(machine=name))
                 if change is not None:
-                    changed_alike = changed.setdefault(change, [])
-                    changed_alike.append(place)
+                    changed[change].append(place)
             for change, places in changed.items():
                 row = hardest
                 if fate.row is None and fate.hardest not in places:

@@ -39,6 +39,7 @@ against each other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -97,13 +98,12 @@ class Kind(NamedTuple):
     def machine(self, numbers: Numbers, **facts: Any) -> Machine:
         """The machine of this kind with these numbers, and these facts."""
         # by a fact and the index of an entry: the parts of the entry that are numbers
-        parts: dict[tuple[str, int], Values] = {}
+        parts: defaultdict[tuple[str, int], Values] = defaultdict(dict)
         for slot, number in zip(self.slots, numbers, strict=True):
             if slot.entry is None:
                 facts[slot.fact] = number
-                continue
-            values = parts.setdefault((slot.fact, slot.entry), {})
-            values[slot.part] = number
+            else:
+                parts[slot.fact, slot.entry][slot.part] = number
         for (fact, index), values in parts.items():
             if fact not in facts:
                 facts[fact] = getattr(self.template, fact)
@@ -114,11 +114,10 @@ class Kind(NamedTuple):
 
     def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[Places]:
         """Machines of this kind in parts that have the same free memory of every accelerator."""
-        parts: dict[Numbers, Places] = {}
+        parts = defaultdict(list)
         for place, numbers_there in numbers.items():
             free_bytes = self._free_memory_of_cards(numbers_there)
-            part = parts.setdefault(free_bytes, [])
-            part.append(place)
+            parts[free_bytes].append(place)
         return [parts[free_bytes] for free_bytes in sorted(parts)]
 
     def _free_memory_of_cards(self, numbers: Numbers) -> Numbers:
@@ -354,7 +353,7 @@ class AlikeSearch:
         """The machines in these boxes, sorted by what decides there. A box is a list of machines by
         their places; one whose worst and best machine differ is halved.
         """
-        found: dict[DecisionKey, _Found] = {}
+        found: defaultdict[DecisionKey, _Found] = defaultdict(_Found)
         waiting = list(boxes)
         while waiting:
             box = waiting.pop()
@@ -364,8 +363,7 @@ class AlikeSearch:
             worst = self._decide(tuple(least))
             best = self._decide(tuple(most))
             if worst.key == best.key:
-                alike = found.setdefault(worst.key, _Found())
-                alike.add(box, worst.lacks)
+                found[worst.key].add(box, worst.lacks)
             else:
                 column = _column_that_decides(columns, worst.key, best.key)
                 waiting += column.halves(box)
@@ -374,10 +372,8 @@ class AlikeSearch:
     def _columns(self, places: Places) -> list[_Column]:
         """For each slot the numbers of these machines."""
         rows = [self._numbers[place] for place in places]
-        columns = []
-        for fact, numbers in zip(self._facts, zip(*rows, strict=True), strict=True):
-            columns.append(_Column(fact, numbers))
-        return columns
+        numbers_by_slot = zip(*rows, strict=True)
+        return list(map(_Column, self._facts, numbers_by_slot))
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
         """The machines that were found, with the one that lacks most, the first of several."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import IO, NamedTuple
@@ -442,12 +443,12 @@ class _Loader:
         self.down: list[Problem] = []
         self._origins: dict[str, _Origin] = {}
         # by process: for each kind by its number there, its number in `machines.kinds`
-        self._kind_numbers: dict[int, list[int]] = {}
+        self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
         self._state = _FileState()
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
-        kind_numbers = self._kind_numbers.setdefault(batch.process, [])
+        kind_numbers = self._kind_numbers[batch.process]
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
         for result in batch.results:

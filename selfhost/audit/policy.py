@@ -9,7 +9,7 @@ from keys of their names; the functions beside them read those that need more th
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -64,7 +64,7 @@ _OF_ALL = dict.fromkeys(
 )
 # what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
 # named several times
-ASKED: Mapping[str, str] = {
+ASKED = {
     "purpose": "for {value}",
     "context_tokens": "{value} tokens",
     "prompt_tokens": "a prompt of {value} tokens",
@@ -80,7 +80,7 @@ ASKED: Mapping[str, str] = {
 # what to write instead of an option
 _IN_A_POLICY = {"max_wait_seconds": 'write prompt_tokens = 2000, or for = "agent"'}
 # the keys of a [[model]] that are not called as the field
-KEYS_OF_FIELDS: Mapping[str, str] = {"purpose": "for"}
+KEYS_OF_FIELDS = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
     # every name that `Workload` reads as one
@@ -96,7 +96,7 @@ class FactKey(NamedTuple):
 
 
 # by the keys of `--set`
-FACT_KEYS: Mapping[str, FactKey] = {
+FACT_KEYS = {
     "disk": FactKey("disks", '"500GB"'),
     "cores": FactKey("cpu_cores_usable", "8"),
     "instruction_sets": FactKey("instruction_sets", '["avx2", "f16c"]'),
@@ -349,7 +349,7 @@ class Bound(NamedTuple):
         return _BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
-class Match(Record):
+class Match(Stated):
     """The conditions of a class, all of which must hold; none at all takes every machine. `labels`
     are globs by label.
     """
@@ -374,7 +374,7 @@ class Match(Record):
         return not all(bound.holds(size_bytes) for bound in self.memory_total_bytes)
 
 
-class MachineClass(Record):
+class MachineClass(Stated):
     """One `[[class]]`; `memory` is the basis on which its machines are judged, None the usual one.
     `facts` stand, by key, where records have none.
     """
@@ -595,11 +595,10 @@ class _TogetherReader:
     def __init__(self, needs: Workload, entries: Iterable[Wanted]) -> None:
         self._needs = needs
         # the entries that are meant by a name or by a label
-        self._entries: dict[str, list[Wanted]] = {}
+        self._entries = defaultdict(list)
         labelled = _labelled(entries)
         for wanted in labelled:
-            entries_of_name = self._entries.setdefault(wanted.name, [])
-            entries_of_name.append(wanted)
+            self._entries[wanted.name].append(wanted)
         # a label goes before a name
         for wanted in labelled:
             self._entries[wanted.label] = [wanted]

@@ -8,7 +8,8 @@ by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ _CARD = "DCGM_FI_DEV_FB_"
 _FREE = f"{_CARD}FREE"
 _USED = f"{_CARD}USED"
 _METRIC = re.compile(r"(?:node_|DCGM_)\w+", re.ASCII)
+# behind an address
+_PORT = r"(?<=.):\d+\Z"
 # of the memory of a card
 _SIZES = ("FREE", "USED", "TOTAL", "RESERVED")
 # which label of a metric names the host
@@ -62,7 +65,7 @@ class Sample(NamedTuple):
 
 
 # of one instance: by metric its samples
-Samples = dict[str, list[Sample]]
+Samples = defaultdict[str, list[Sample]]
 
 
 def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
@@ -97,9 +100,9 @@ def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -
     if instance is None or not _METRIC.fullmatch(metric):
         return
     if isinstance(stated, list) and len(stated) == 2:
-        second, value = stated
-        samples = instances.setdefault(instance, {})
-        samples.setdefault(metric, []).append(Sample(series, second, value))
+        sample = Sample(series, *stated)
+        samples = instances.setdefault(instance, defaultdict(list))
+        samples[metric].append(sample)
 
 
 def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
@@ -135,8 +138,7 @@ class _MeasuredMachine:
 
     def __init__(self, instance: str, samples: Samples) -> None:
         self.samples = samples
-        address, _, port = instance.rpartition(":")
-        self.names = [address if address and port.isdecimal() else instance]
+        self.names = [re.sub(_PORT, "", instance)]
         for metric, label in _NAMING_LABELS.items():
             for sample in self._of(metric)[:1]:
                 name = sample.label(label, MAX_NAME)
@@ -146,7 +148,7 @@ class _MeasuredMachine:
     def add(self, samples: Samples) -> None:
         """Add what another exporter measured of the machine."""
         for metric, others in samples.items():
-            self.samples.setdefault(metric, []).extend(others)
+            self.samples[metric] += others
 
     @property
     def sample_of_memory(self) -> Sample | None:
@@ -169,7 +171,7 @@ class _MeasuredMachine:
             machine.put_accelerators(cards, f"{_CARD}…, per GPU", _DCGM)
             source = f"{_FREE}, MiB, when queried"
             machine.sources["accelerators.memory_free_bytes"] = source
-        kept_labels: dict[str, str] = {}
+        kept_labels = {}
         sample = self.sample_of_memory
         if sample is not None:
             moment = _moment(sample.second)
@@ -215,17 +217,15 @@ class _MeasuredMachine:
                 found.add(values)
         return len(found) or None
 
-    def _volumes(self) -> list[Volume]:
+    def _volumes(self) -> Iterator[Volume]:
         """The mounted file systems of which it is known what is free."""
-        sizes: dict[object, object] = {}
+        sizes = {}
         for sample in self._of("node_filesystem_size_bytes"):
             sizes[sample.mount] = sample.value
-        volumes = []
         for sample in self._of("node_filesystem_avail_bytes"):
-            size = sizes.get(sample.mount)
+            mount = sample.mount
             kind = sample.series.get("fstype")
-            volumes.append(Volume(sample.mount, sample.value, size, kind))
-        return volumes
+            yield Volume(mount, sample.value, sizes.get(mount), kind)
 
     def _cards(self) -> list[Card]:
         """Each card, and each instance of a divided one, which itself is left out."""

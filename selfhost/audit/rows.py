@@ -8,7 +8,7 @@ but the machine's name are one `Group`; all groups make the `Audit`.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -316,10 +316,9 @@ class Exemptions:
         self._today = today
         self._rows: Counter[int] = Counter()
         self._concerned: set[int] = set()
-        self._by_model: dict[str, list[Exemption]] = {}
+        self._by_model = defaultdict(list)
         for exemption in self._exemptions:
-            of_model = self._by_model.setdefault(exemption.model, [])
-            of_model.append(exemption)
+            self._by_model[exemption.model].append(exemption)
 
     def _is_expired(self, exemption: Exemption) -> bool:
         return self._today >= exemption.expires

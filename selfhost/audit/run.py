@@ -184,7 +184,7 @@ def entry_problems(
     machines: int = 0,
 ) -> tuple[Problem, ...]:
     """What is wrong with entries that were refused, or are for none of so many machines."""
-    faults = []
+    faults: list[EntryFault] = []
     for index, error in refused.items():
         faults += _faults_of(index, error)
     message = f"selects none of the {machines:,} machines"
@@ -196,23 +196,20 @@ def entry_problems(
     return policy.problems(faults) if faults else ()
 
 
-def _faults_of(index: int, error: SelfhostError) -> list[EntryFault]:
+def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
     """What an error says of an entry: of each key of it, or of the file that it names."""
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
         remedy_of_name = partial(_remedy_of_name, error)
-        return [EntryFault(index, "name", error.message, remedy_of_name)]
-    faults: list[EntryFault] = []
+        yield EntryFault(index, "name", error.message, remedy_of_name)
     for problem in problems:
         if isinstance(error, WorkloadError):
             key = problem.key or "name"
-            fault = EntryFault(index, key, problem.message, problem.remedy)
+            yield EntryFault(index, key, problem.message, problem.remedy)
         else:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
-            fault = EntryFault(index, "name", message, remedy)
-        faults.append(fault)
-    return faults
+            yield EntryFault(index, "name", message, remedy)
 
 
 def _remedy_of_name(error: SelfhostError) -> str | None:

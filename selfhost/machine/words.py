@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 
 from ..core.errors import SelfhostError
@@ -307,7 +307,7 @@ def _modules(match: re.Match[str]) -> str:
     return f" {count}x{module_gb}gb "
 
 
-_FUNCTIONS: Mapping[str, Callable[[re.Match[str]], str]] = {
+_FUNCTIONS = {
     "count": _count,
     "times": _times,
     "kib": _kib,
