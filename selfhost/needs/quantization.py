@@ -9,7 +9,7 @@ the tensor's role, its layer and its row length. The rules below were read from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Rule(Record):
 
 # of rules the first that fits counts
 Rules = tuple[Rule, ...]
+# what a rule says of a tensor by its number among its like; all else it says of the model
+_FACTS_OF_PLACES = frozenset(["first two", "first four", "sixteenth", "early", "more"])
 
 
 def _read_rules(table: TomlTable, key: str) -> Rules:
@@ -96,8 +98,9 @@ class LayoutBuffer(Stated):
 
     def bytes_beyond(self, tensor: FileTensors) -> int:
         """Bytes that the matrix takes more than in the file."""
-        blocks = tensor.bytes // BLOCKS[tensor.type].bytes
-        return blocks * self.more_bytes.get(tensor.type, 0)
+        type = tensor.type
+        blocks = tensor.bytes // BLOCKS[type].bytes
+        return blocks * self.more_bytes.get(type, 0)
 
 
 class Share(NamedTuple):
@@ -107,8 +110,13 @@ class Share(NamedTuple):
     most: float
 
 
-def _read_share(table: TomlTable, key: str) -> Share:
-    return Share(*table.get(key, "tuple[float, ...]"))
+def _read_share(table: TomlTable, key: str) -> Share | None:
+    """The two numbers of a list; None where there are not two, which is noted."""
+    numbers = table.get(key, "tuple[float, ...]")
+    if len(numbers) == 2:
+        return Share(*numbers)
+    table.problem(key, "is not a list of two numbers", "write [least, most]")
+    return None
 
 
 class Mix(Stated):
@@ -143,14 +151,13 @@ _TYPES = shipped_record(_GgufTypes, "gguf_types")
 BLOCKS = {name: Block(*sizes) for name, sizes in _TYPES.blocks.items()}
 # 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
 CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
-_RULES = _TYPES.quantization
 # the buffers of each instruction set in which llama.cpp lays out weights anew, the first of which
 # that takes a matrix has it
 LAYOUTS = _TYPES.layout
 MIXES = _TYPES.mixes
 # the file's quantization and the type of most of its tensors; best quality first
-BASE_TYPES = {name: rules.base for name, rules in _RULES.items()}
-BITS_PER_WEIGHT = {name: rules.bits for name, rules in _RULES.items()}
+BASE_TYPES = {name: rules.base for name, rules in _TYPES.quantization.items()}
+BITS_PER_WEIGHT = {name: rules.bits for name, rules in _TYPES.quantization.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 # for models trained with ternary weights alone; any other they destroy
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
@@ -173,8 +180,10 @@ _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
 # types that quantize nothing
 _UNQUANTIZED = ("F32", "F16", "BF16")
-# bytes of a number in MXFP4: 17 for a block of 32
-_MXFP4_BYTES = 17 / 32
+# bytes of a number in MXFP4
+_MXFP4_BYTES = BLOCKS["MXFP4"].bytes_of_number
+# one tensor of the file: its layer, and the name of its group
+_Tensor = tuple[int, str]
 
 
 def canonical_gguf(text: str) -> str | None:
@@ -200,9 +209,10 @@ def recipe_tensors(
     """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
     importance matrix it chooses a little differently. `earlier`: as before March 2026.
     """
-    recipe = _Recipe(
-        architecture, quantization, importance_matrix=importance_matrix, earlier=earlier
-    )
+    matrix = "matrix" if importance_matrix else "no matrix"
+    recipe = _Recipe(architecture, quantization, matrix)
+    if earlier:
+        recipe.type_fused_as_before()
     tensors = list[FileTensors]()
     for group in recipe.groups:
         tensors.extend(recipe.tensors_of(group))
@@ -210,53 +220,53 @@ def recipe_tensors(
 
 
 class _Recipe:
-    """The rules of one quantization for one model."""
+    """The rules of one quantization for one model. `matrix` is the fact whether an importance
+    matrix is used. Some rules go by the number of a tensor among its like.
+    """
 
     def __init__(
-        self,
-        architecture: Architecture,
-        quantization: str,
-        *,
-        importance_matrix: bool,
-        earlier: bool,
+        self, architecture: Architecture, quantization: str, matrix: str
     ) -> None:
-        groups = gguf_tensors(architecture)
-        row = row_of(architecture)
-        self.groups = groups
-        self.layers = architecture.layers
+        self.architecture = architecture
         self.name = quantization
-        self.rules = _RULES[quantization]
-        self.base = self.rules.base
-        self.type_of_queries = self.rules.queries or self.base
-        self.has_two_bits = quantization in _TYPES.two_bits
-        self.earlier = earlier
-        self.falcon = row.falcon_types
-        self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
+        self.layers = architecture.layers
         self.blocks = self.layers + (architecture.mtp_layers or 0)
+        self.groups = gguf_tensors(architecture)
+        self.tied = all(group.name != "output.weight" for group in self.groups)
+        self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         experts = [feed.experts or 0 for feed in architecture.feed_forward]
         self.experts = max(experts, default=0)
-        self.tied = all(group.name != "output.weight" for group in groups)
+        row = row_of(architecture)
         sharing = _heads_to_a_key(architecture, row)
         self.is_70b = self.layers == row.layers_of_70b
         if row.shared_keys_of_70b and sharing == 1:
             self.is_70b = False
-        self.value_places = _counted_order(groups, _VALUES)
-        self.values = len(self.value_places)
-        if earlier:
-            # that rule counts fused ones among all, and passes over them in the order
-            self.value_places = _counted_order(groups, _VALUES_ALONE)
-        self.down_places = _counted_order(groups, _DOWNS)
-        # what holds of the model, in the words of the rules
-        self.facts = {
-            "matrix" if importance_matrix else "no matrix",
-            "falcon" if self.falcon else "no falcon",
-        }
+        facts = {matrix, "falcon" if row.falcon_types else "no falcon"}
         if sharing >= 4:
-            self.facts.add("shared")
+            facts.add("shared")
         if self.experts >= 4:
-            self.facts.add("four experts")
+            facts.add("four experts")
         if self.experts == 8:
-            self.facts.add("eight experts")
+            facts.add("eight experts")
+        self.facts = frozenset(facts)
+        self.rules = _TYPES.quantization[quantization]
+        self.down_rules = _rules_where(self.facts, self.rules.downs)
+        self.value_rules = _rules_where(self.facts, self.rules.values)
+        self.base = self.rules.base
+        self.type_of_queries = self.rules.queries or self.base
+        self.has_two_bits = quantization in _TYPES.two_bits
+        # None: as matrices of values
+        self.type_of_fused: str | None = None
+        self.value_places = _counted_order(architecture, _VALUES)
+        self.values = len(self.value_places)
+        self.down_places = _counted_order(architecture, _DOWNS)
+
+    def type_fused_as_before(self) -> None:
+        """Type fused matrices as before FUSED_AS_VALUES: all in one type. They are counted among
+        those of values, but passed over in their order.
+        """
+        self.type_of_fused = self.rules.earlier or self.base
+        self.value_places = _counted_order(self.architecture, _VALUES_ALONE)
 
     def tensors_of(self, group: TensorGroup) -> Iterator[FileTensors]:
         """The group's tensors in the file, by their type."""
@@ -273,7 +283,7 @@ class _Recipe:
                 extra=is_extra,
             )
 
-    def count_by_type(self, group: TensorGroup) -> dict[str, int]:
+    def count_by_type(self, group: TensorGroup) -> Mapping[str, int]:
         """How many of the group's tensors have each type: there is one in each of its layers, or
         one outside of layers.
         """
@@ -281,12 +291,14 @@ class _Recipe:
         kept = self.kept_type(group)
         if kept is not None:
             return {kept: number}
-        chosen = Counter(self.types_by_layer(group))
-        if not chosen:
-            chosen[self.plain_type(group)] = number
+        row_length = group.shape[0]
+        types = self.types_by_layer(group)
+        if not types:
+            plain = self.plain_type(group)
+            return {_type_that_fits(plain, row_length): number}
         fitting = Counter[str]()
-        for type, count in chosen.items():
-            fitting[_type_that_fits(type, group.shape[0])] += count
+        for type, count in Counter(types).items():
+            fitting[_type_that_fits(type, row_length)] += count
         return fitting
 
     def kept_type(self, group: TensorGroup) -> str | None:
@@ -310,10 +322,8 @@ class _Recipe:
 
     def type_of_kept(self, name: str) -> str:
         """The type of a tensor that is never quantized: 32 bits, or 16 where that is enough."""
-        if self.base == "F32":
-            return "F32"
-        may_be_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
-        return "F16" if may_be_narrow else "F32"
+        is_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
+        return "F16" if is_narrow and self.base != "F32" else "F32"
 
     def types_by_layer(self, group: TensorGroup) -> list[str]:
         """The type in each of the group's layers; [] where all have `plain_type`."""
@@ -321,14 +331,13 @@ class _Recipe:
         layers = group.layers
         if self.name == "MXFP4":
             return []
-        if self.earlier and name.endswith(FUSED):
-            type = self.rules.earlier or self.base
-            return [type] * len(layers)
+        if name.endswith(FUSED) and self.type_of_fused is not None:
+            return [self.type_of_fused] * len(layers)
         if name.endswith(_VALUES):
             return [self.type_of_values(layer, name) for layer in layers]
-        if name.endswith(_DOWNS):
+        if name.endswith(_DOWNS) and self.down_rules:
             return [self.type_of_down(layer, name) for layer in layers]
-        if self.name == "IQ3_XS" and name.startswith(_GATES_AND_UPS):
+        if name.startswith(_GATES_AND_UPS) and self.name == "IQ3_XS":
             return [self.type_of_gate(layer) for layer in layers]
         return []
 
@@ -341,7 +350,7 @@ class _Recipe:
     def type_of_values(self, layer: int, name: str) -> str:
         """The type of a layer's matrix of values, by its number among all of them."""
         place = self.value_places[layer, name]
-        type = self.by_rules(self.rules.values, place, self.values)
+        type = self.by_rules(self.value_rules, place, self.values)
         if self.has_two_bits:
             return type
         if self.experts == 8:
@@ -358,7 +367,7 @@ class _Recipe:
         place = layer
         if self.experts <= 1 or self.has_two_bits:
             place = self.down_places[layer, name]
-        return self.by_rules(self.rules.downs, place, self.blocks)
+        return self.by_rules(self.down_rules, place, self.blocks)
 
     def plain_type(self, group: TensorGroup) -> str:
         """The type of tensors whose layer does not matter."""
@@ -376,7 +385,7 @@ class _Recipe:
         if "attn_q.weight" in name:
             return self.type_of_queries
         if "attn_output.weight" in name:
-            return self.by_rules(self.rules.output, 0, 1)
+            return self.by_rules(_rules_where(self.facts, self.rules.output))
         return self.base
 
     def type_of_keys(self) -> str:
@@ -387,17 +396,29 @@ class _Recipe:
 
     def type_of_output(self, row_length: int) -> str:
         """The type of the output matrix; blocks of the usual type may not divide its rows."""
-        if self.falcon or row_length % BLOCKS[self.base].elements:
+        if "falcon" in self.facts or row_length % BLOCKS[self.base].elements:
             return "Q8_0"
         return self.rules.last
 
-    def by_rules(self, rules: Rules, place: int, total: int) -> str:
+    def by_rules(self, rules: Rules, place: int = 0, total: int = 1) -> str:
         """The type of the tensor of that number among so many."""
-        facts = self.facts | _facts_of_place(place, total, self.blocks)
         for rule in rules:
-            if rule.facts <= facts:
+            if rule.facts <= _facts_of_place(place, total, self.blocks):
                 return rule.type
         return self.base
+
+
+@lru_cache(maxsize=1024)
+def _rules_where(facts: frozenset[str], rules: Rules) -> Rules:
+    """The rules that may concern tensors of a model of which these facts hold, each with what it
+    says of a place alone.
+    """
+    concerning = list[Rule]()
+    for rule in rules:
+        of_places = rule.facts - facts
+        if of_places <= _FACTS_OF_PLACES:
+            concerning.append(rule.replace(facts=of_places))
+    return tuple(concerning)
 
 
 @lru_cache(maxsize=1024)
@@ -447,24 +468,29 @@ def _is_stacked(group: TensorGroup) -> bool:
     return prod(group.shape[2:]) > 1
 
 
+# a model is asked about in one quantization after the other
+@lru_cache(maxsize=64)
 def _counted_order(
-    groups: Iterable[TensorGroup], endings: tuple[str, ...]
-) -> dict[tuple[int, str], int]:
+    architecture: Architecture, endings: tuple[str, ...]
+) -> Mapping[_Tensor, int]:
     """The number of each layer's tensor with such an ending, by layer and name, as llama-quantize
     counts them: layer by layer; in two stacks by name alone.
     """
-    placed = []
-    for group in groups:
+    tensors = list[_Tensor]()
+    for group in gguf_tensors(architecture):
         name = group.name
-        if not name.endswith(endings):
-            continue
-        for layer in group.layers:
-            place = layer, name
-            if not name.startswith("blk."):
-                place = 0, name.replace("*", str(layer))
-            placed.append((place, (layer, name)))
-    placed.sort()
-    return {tensor: number for number, (_, tensor) in enumerate(placed)}
+        if name.endswith(endings):
+            tensors.extend((layer, name) for layer in group.layers)
+    tensors.sort(key=_place)
+    return {tensor: number for number, tensor in enumerate(tensors)}
+
+
+def _place(tensor: _Tensor) -> _Tensor:
+    """What llama-quantize orders the tensor by."""
+    layer, name = tensor
+    if name.startswith("blk."):
+        return tensor
+    return 0, name.replace("*", str(layer))
 
 
 def _type_that_fits(type: str, row_length: int) -> str:
