@@ -97,11 +97,12 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
         return LoadedWeights(terms=(mapped,))
     in_file = _in_file(case, files, usual)
     if case.is_on_device:
-        weights, *tables = _on_devices(in_file, case.row)
-        return LoadedWeights(terms=(*_with_experts_apart(case, weights), *tables))
-    if in_file.scale is not None:
-        return LoadedWeights(terms=(in_file.term,))
-    return _laid_out(in_file, case)
+        weights = _on_devices(in_file, case.row)
+        terms = *_with_experts_apart(case, weights), *_tables_in_ram(in_file)
+        return LoadedWeights(terms=terms)
+    if in_file.scale is None:
+        return _SecondLayout(in_file, case).loaded()
+    return LoadedWeights(terms=(in_file.term,))
 
 
 def _usual_tensors(case: Case) -> UsualTensors | None:
@@ -116,19 +117,15 @@ def _usual_tensors(case: Case) -> UsualTensors | None:
 
 def _in_file(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
-    if case.spec.tensors and _is_of_this_file(case):
-        loaded = _loaded(case.spec.tensors, case.row)
-        source = f"tensor table in the header of {case.spec.origin}"
+    spec = case.spec
+    if spec.tensors and any(case.quantization in files.bytes for files in spec.files):
+        source = f"tensor table in the header of {spec.origin}"
+        loaded = _loaded(spec.tensors, case.row)
         weights = _stored("weights", loaded, How.EXACT, source)
         return _InFile(term=weights, loaded=loaded)
     if _is_own_mix(case, files):
         return _of_own_mix(case, files, usual)
     return _by_recipe(case, files, usual)
-
-
-def _is_of_this_file(case: Case) -> bool:
-    """Whether the tensors of the spec are those of a file in this quantization."""
-    return any(case.quantization in files.bytes for files in case.spec.files)
 
 
 def _is_own_mix(case: Case, files: Term) -> bool:
@@ -198,29 +195,39 @@ def _stored(name: str, tensors: Sequence[FileTensors], how: How, source: str) ->
     return term(name, sum_bytes(tensors), how, source, line)
 
 
-def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Terms:
-    """What devices hold of the weights, the output matrix with the last layer, and the tables that
-    stay mapped in RAM (load_tensors in src/llama-model.cpp). Of a token table that is the output
-    matrix too a device has a copy (TENSOR_DUPLICATED).
+def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Term:
+    """What devices hold of the weights, the output matrix with the last layer, without the tables
+    that stay mapped in RAM (load_tensors in src/llama-model.cpp). Of a token table that is the
+    output matrix too a device has a copy (TENSOR_DUPLICATED).
+
+        weights - tables + copy of the token table
     """
     weights = in_file.term
-    output = in_file.bytes_of("output.")
+    output_bytes = in_file.bytes_of("output.")
+    tables_bytes = in_file.bytes_of(TABLES)
+    copied_bytes = 0
+    if in_file.is_tied(row):
+        copied_bytes = in_file.bytes_of(TOKEN_TABLE)
+    line = weights.arithmetic
+    if copied_bytes != tables_bytes:
+        line = taken_off(line, tables_bytes, "of embeddings")
+        if copied_bytes:
+            line = summed(line, f"{copied_bytes:,} of them as the output matrix")
+    weights = weights.resized(weights.bytes - tables_bytes + copied_bytes, line)
+    return weights.replace(output_bytes=output_bytes + copied_bytes)
+
+
+def _tables_in_ram(in_file: _InFile) -> Terms:
+    """The tables that stay mapped in RAM where devices have the weights."""
     tables = in_file.bytes_of(TABLES)
     if not tables:
-        return (weights.replace(output_bytes=output),)
-    copied = in_file.bytes_of(TOKEN_TABLE) if in_file.is_tied(row) else 0
-    line = weights.arithmetic
-    if copied != tables:
-        line = taken_off(line, tables, "of embeddings")
-        if copied:
-            line = summed(line, f"{copied:,} of them as the output matrix")
+        return ()
+    weights = in_file.term
     source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
-    remark = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
-    remark += " dropped"
+    line = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
+    line += " dropped"
     size = Size(0, tables, tables)
-    embeddings = term("embeddings", size, weights.how, source, remark)
-    weights = weights.resized(weights.bytes - tables + copied, line)
-    return weights.replace(output_bytes=output + copied), embeddings
+    return (term("embeddings", size, weights.how, source, line),)
 
 
 class _SecondLayout:
@@ -231,6 +238,7 @@ class _SecondLayout:
     def __init__(self, in_file: _InFile, case: Case) -> None:
         layout = _layout_for(case)
         is_tied = in_file.is_tied(case.row)
+        self.mapped = in_file.term
         self.stays = list[FileTensors]()
         self.moves = list[FileTensors]()
         # files of llama.cpp, in the order in which they are met
@@ -243,7 +251,6 @@ class _SecondLayout:
                 self.stays.append(tensor)
             else:
                 self._move(tensor, buffer)
-        self.moved_bytes = sum_bytes(self.moves)
 
     def _move(self, tensor: FileTensors, buffer: LayoutBuffer) -> None:
         """Note a tensor that the buffer lays out."""
@@ -255,48 +262,37 @@ class _SecondLayout:
         else:
             self.moves.append(tensor)
 
-    def copies(self, mapped: Term) -> Term:
-        """The tensors in the second layout."""
+    def loaded(self) -> LoadedWeights:
+        """The weights as they lie in the file and those in the second layout."""
+        if not self.sources:
+            return LoadedWeights(terms=(self.mapped,))
+        rest = self._share("weights", self.stays, self.mapped.source)
+        return LoadedWeights(
+            terms=(rest, self._copies()), evictable_bytes=sum_bytes(self.moves)
+        )
+
+    def _copies(self) -> Term:
+        """The tensors in the second layout: bytes in the file + token table + wider blocks."""
         files = ", ".join(self.sources)
         source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page"
         source += " cache may be dropped"
-        moved_bytes = self.moved_bytes
-        copies = _share_of(mapped, "repacked_weights", self.moves, moved_bytes, source)
+        copies = self._share("repacked_weights", self.moves, source)
         line = copies.arithmetic
         if self.table_bytes:
             table = f"{self.table_bytes:,} bytes of the token table, the output matrix"
             line = summed(line, table)
         if self.wider_bytes:
             line = summed(line, f"{self.wider_bytes:,} bytes of a wider layout")
-        more_bytes = self.table_bytes + self.wider_bytes
-        if not more_bytes:
-            return copies
-        return copies.resized(copies.bytes + more_bytes, line)
+        size = copies.bytes + self.table_bytes + self.wider_bytes
+        return copies.resized(size, line)
 
-
-def _laid_out(in_file: _InFile, case: Case) -> LoadedWeights:
-    """The weights as they lie in the file and those in a second layout, each with its share of the
-    range.
-    """
-    mapped = in_file.term
-    layout = _SecondLayout(in_file, case)
-    if not layout.sources:
-        return LoadedWeights(terms=(mapped,))
-    moved_bytes = layout.moved_bytes
-    rest_bytes = mapped.bytes - moved_bytes
-    rest = _share_of(mapped, "weights", layout.stays, rest_bytes, mapped.source)
-    copies = layout.copies(mapped)
-    return LoadedWeights(terms=(rest, copies), evictable_bytes=moved_bytes)
-
-
-def _share_of(
-    mapped: Term, name: str, tensors: Sequence[FileTensors], size: int, source: str
-) -> Term:
-    """Some tensors of the mapped file, `size` bytes of it, with their share of its range."""
-    less_bytes = (mapped.bytes - mapped.low_bytes) * size // mapped.bytes
-    more_bytes = (mapped.high_bytes - mapped.bytes) * size // mapped.bytes
-    share = _stored(name, tensors, mapped.how, source)
-    return share.widened(less_bytes, more_bytes)
+    def _share(self, name: str, tensors: Sequence[FileTensors], source: str) -> Term:
+        """Some tensors of the mapped file, with their share of its range."""
+        mapped = self.mapped
+        share = _stored(name, tensors, mapped.how, source)
+        less_bytes = (mapped.bytes - mapped.low_bytes) * share.bytes // mapped.bytes
+        more_bytes = (mapped.high_bytes - mapped.bytes) * share.bytes // mapped.bytes
+        return share.widened(less_bytes, more_bytes)
 
 
 def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
@@ -334,26 +330,26 @@ def _buffer_of(
 def _expert_tensors(case: Case) -> list[FileTensors]:
     """The matrices of experts; none of a model whose tensors are not known."""
     usual = _usual_tensors(case)
+    experts = list[FileTensors]()
     if usual is None:
-        return []
-    tensors = usual.tensors
-    return [tensor for tensor in tensors if _is_of_loaded_experts(tensor)]
-
-
-def _is_of_loaded_experts(tensor: FileTensors) -> bool:
-    return tensor.name.endswith("_exps.weight") and not tensor.extra
+        return experts
+    for tensor in usual.tensors:
+        if tensor.name.endswith("_exps.weight") and not tensor.extra:
+            experts.append(tensor)
+    return experts
 
 
 def largest_experts_bytes(case: Case) -> int:
     """Bytes of all experts of one layer, of each matrix the largest."""
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
+        name = tensor.name
         size = tensor.bytes // tensor.count
-        largest[tensor.name] = max(size, largest.get(tensor.name, 0))
+        largest[name] = max(size, largest.get(name, 0))
     return sum(largest.values())
 
 
-def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
+def _with_experts_apart(case: Case, weights: Term) -> Terms:
     """What a device holds of the weights where the experts of the first layers are left in RAM: all
     but experts, the experts of the other layers, and, in RAM, those of the first layers.
     """
@@ -364,11 +360,11 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
             layers.extend(feed.layers)
     layers_in_ram = len([layer for layer in layers if layer < first])
     if not layers_in_ram:
-        return [weights]
+        return (weights,)
     tensors = _expert_tensors(case)
     experts_bytes = sum_bytes(tensors)
     if not experts_bytes:
-        return [weights]
+        return (weights,)
     ram_bytes = experts_bytes * layers_in_ram // len(layers)
     device_bytes = experts_bytes - ram_bytes
     error = 0
@@ -376,24 +372,23 @@ def _with_experts_apart(case: Case, weights: Term) -> list[Term]:
     if len(names) < len(tensors):
         # the matrices of one name have several types, by layer
         error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
+    in_ram = _experts_of(weights, ram_bytes, layers_in_ram, error)
+    in_ram = in_ram.replace(split=Split.HOST)
     line = f"{weights.bytes:,} - {experts_bytes:,} bytes of experts"
-    parts = [weights.resized(weights.bytes - experts_bytes, line)]
+    others = weights.resized(weights.bytes - experts_bytes, line)
     layers_on_device = len(layers) - layers_in_ram
-    if layers_on_device:
-        on_device = _experts_of(weights, device_bytes, layers_on_device)
-        first_layer = min(first, case.model.layers)
-        on_device = on_device.replace(first_layer=first_layer)
-        parts.append(on_device.widened(error, error))
-    in_host = _experts_of(weights, ram_bytes, layers_in_ram)
-    in_host = in_host.replace(split=Split.HOST)
-    parts.append(in_host.widened(error, error))
-    return parts
+    if not layers_on_device:
+        return others, in_ram
+    on_device = _experts_of(weights, device_bytes, layers_on_device, error)
+    first_layer = min(first, case.model.layers)
+    return others, on_device.replace(first_layer=first_layer), in_ram
 
 
-def _experts_of(weights: Term, size: int, layers: int) -> Term:
-    """The experts of so many layers."""
+def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
+    """The experts of so many layers, known but for an error of so many bytes."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
-    return computed_term("weights", size, weights.source, line)
+    experts = computed_term("weights", size, weights.source, line)
+    return experts.widened(error, error)
 
 
 def own_block_weights(case: Case) -> Term:
