@@ -14,8 +14,7 @@ from math import ceil
 from ..core.records import Record, Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
-from ..needs.records import How, MemoryNeed, Needs, Term
-from ..needs.records import term as term_of
+from ..needs.records import MemoryNeed, Needs, Term, computed_term
 from .checks import CHECKS, Finding
 from .checks.space import (
     bytes_to_store,
@@ -295,7 +294,7 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
         if size is None:
             return None
         total_bytes += size
-    return term_of("files", total_bytes, How.COMPUTED, "each model's", "")
+    return computed_term("files", total_bytes, "each model's", "")
 
 
 # ------------------------------------------------------------------ the worst findings

@@ -479,7 +479,7 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     source = runtime.memory.overhead_source or runtime.name
     if not on_gpu or how is not How.MEASURED:
         line = f"({low:,} + {high:,}) / 2 bytes"
-        return term("runtime", middle_of(low, high), how, source, line)
+        return term("runtime", middle_of(low, high), source, line, how)
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"

@@ -505,7 +505,7 @@ def _tensor_bytes(case: Case) -> Term:
         # it takes the linear layers of encoders too, unless a list names them
         least_bytes -= 1.5 * encoders
     ends = Size(int(least_bytes), size, int(size * most))
-    return term("files", ends, how, source, line)
+    return term("files", ends, source, line, how)
 
 
 def _packed_size(case: Case) -> Term | Unread:
@@ -569,7 +569,7 @@ def _with_wide_layers(case: Case, method: str) -> Term:
         source += "; recipes differ in what they leave in 16 bits"
     likely = files.bytes + kept_wide
     most = int(files.bytes * 1.005) + 2 * twice + more_at_most
-    return term("files", Size(files.low_bytes, likely, most), how, source, line)
+    return term("files", Size(files.low_bytes, likely, most), source, line, how)
 
 
 def _kept_wide(case: Case, method: str, parts: set[str], more_at_most: int) -> int:

@@ -254,7 +254,7 @@ class _Pipeline:
         line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
         ends = Size(decoder.low_bytes, likely, most)
         source = _DIFFUSERS.reserved_source
-        return term("activations", ends, How.MEASURED, source, line)
+        return term("activations", ends, source, line, How.MEASURED)
 
     @property
     def pixels(self) -> Size:
@@ -514,7 +514,7 @@ def _all_files(sizes: Terms) -> Term:
     """The files of all components, with the sources of their sizes."""
     used = {size.source for size in sizes}
     sources = [name for name in (_CPP.listed, _CPP.computed) if name in used]
-    return files_of(sizes, How.COMPUTED, "; ".join(sources))
+    return files_of(sizes, "; ".join(sources), How.COMPUTED)
 
 
 def _alone(file: Term) -> Term:
@@ -531,7 +531,7 @@ def _buffer(case: Case, parts: ModelParts, component: str) -> Term:
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
     ends = Size(size, size, int(size * _CPP.other_version))
-    return term("compute", ends, how, source, line)
+    return term("compute", ends, source, line, how)
 
 
 def _segment(largest: Term) -> Term:

@@ -160,7 +160,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
     most = max(files.high_bytes, int(size * 1.005))
     source = f"{files.source}, made while loading"
     ends = Size(files.low_bytes, size, most)
-    return term("weights", ends, files.how, source, line)
+    return term("weights", ends, source, line, files.how)
 
 
 def _weights(case: Case, files: Term) -> Term:
@@ -172,7 +172,7 @@ def _weights(case: Case, files: Term) -> Term:
     least = max(0, weights.low_bytes)
     likely = max(0, weights.bytes)
     ends = Size(least, likely, weights.high_bytes)
-    return term("weights", ends, weights.how, weights.source, weights.arithmetic)
+    return term("weights", ends, weights.source, weights.arithmetic, weights.how)
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:
@@ -387,7 +387,7 @@ class _Pass:
             how = How.ASSUMED
         if scan_bytes or scores < most_scores:
             how = How.ASSUMED
-        return term("activations", ends, how, source, line)
+        return term("activations", ends, source, line, how)
 
     def _layer_bytes(self, inner: int) -> int:
         """Tokens × (width × embedding + inner × widest layer) × bytes of a number."""
@@ -532,7 +532,7 @@ def _program_alone(case: Case) -> Term:
     size = Size(*account.program_bytes)
     source = f"measured: {account.source}"
     line = f"{size.likely:,} bytes"
-    return term("runtime", size, How.MEASURED, source, line)
+    return term("runtime", size, source, line, How.MEASURED)
 
 
 def _with_tokenizer(case: Case, program: Term) -> Term:

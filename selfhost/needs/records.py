@@ -7,11 +7,12 @@ least and a most, a source, and one line that a person can check with a calculat
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
+from operator import itemgetter
 from typing import NamedTuple
 
 from ..core.records import Record, Unread
@@ -155,7 +156,7 @@ class Size(NamedTuple):
 
     def times(self, number: int) -> Size:
         """So many of it."""
-        return Size(self.least * number, self.likely * number, self.most * number)
+        return Size(*[size * number for size in self])
 
     def plus(self, other: Bytes) -> Size:
         """The size with another, which has its least and most when this one has them."""
@@ -428,41 +429,32 @@ def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
 
 def by_type(sizes: Iterable[tuple[str, float]]) -> str:
     """`3,413,114,880 bytes of Q4_K + …`, the most first."""
-    bytes_by_type: dict[str, float] = {}
+    bytes_by_type: defaultdict[str, float] = defaultdict(float)
     for type, size in sizes:
-        bytes_by_type[type] = bytes_by_type.get(type, 0) + size
-    types = sorted(bytes_by_type, key=bytes_by_type.__getitem__, reverse=True)
-    return " + ".join(f"{int(bytes_by_type[type]):,} bytes of {type}" for type in types)
+        bytes_by_type[type] += size
+    most_first = sorted(bytes_by_type.items(), key=itemgetter(1), reverse=True)
+    return " + ".join(f"{int(size):,} bytes of {type}" for type, size in most_first)
 
 
-def term(name: str, size: Bytes, how: How, source: str, arithmetic: str) -> Term:
+def term(name: str, size: Bytes, source: str, arithmetic: str, how: How) -> Term:
     """A term of that many bytes; exact unless the size is a range."""
-    size = as_size(size)
+    ends = as_size(size)
     return Term(
         name=name,
         split=SPLITS[name],
-        bytes=size.likely,
-        low_bytes=min(size.least, size.likely),
-        high_bytes=max(size.most, size.likely),
+        bytes=ends.likely,
+        low_bytes=min(ends.least, ends.likely),
+        high_bytes=max(ends.most, ends.likely),
         how=how,
         source=source,
         arithmetic=arithmetic,
     )
 
 
-def computed_term(name: str, size: Bytes, source: str, line: str) -> Term:
-    """A term that follows from the model by a rule."""
-    return term(name, size, How.COMPUTED, source, line)
-
-
-def stated_term(name: str, size: Bytes, source: str, line: str) -> Term:
-    """A term that somebody states."""
-    return term(name, size, How.STATED, source, line)
-
-
-def assumed_term(name: str, size: Bytes, source: str, line: str) -> Term:
-    """A term that is a guess."""
-    return term(name, size, How.ASSUMED, source, line)
+# a term that follows from the model by a rule, that somebody states, or that is a guess
+computed_term = partial(term, how=How.COMPUTED)
+stated_term = partial(term, how=How.STATED)
+assumed_term = partial(term, how=How.ASSUMED)
 
 
 def stated_range(name: str, low: int, high: int, source: str) -> Term:
@@ -483,18 +475,19 @@ def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     )
 
 
-def files_of(parts: Sequence[Term], how: How, source: str, remark: str = "") -> Term:
+def files_of(parts: Terms, source: str, how: How, remark: str = "") -> Term:
     """Several files as one term."""
-    together = MemoryNeed(terms=tuple(parts))
+    size = MemoryNeed(terms=parts).size
     line = summed(*[part.arithmetic for part in parts])
-    return term("files", together.size, how, source, line + remark)
+    return term("files", size, source, line + remark, how)
 
 
 def with_files(files: Term, others: Term, what: str) -> Term:
     """The files of a model with those of what comes along with it."""
-    least_sure = max(files.how, others.how, key=tuple(How).index)
+    both = files, others
+    least_sure = max((part.how for part in both), key=tuple(How).index)
     source = f"{files.source}; {what}: {others.source}"
-    return files_of((files, others), least_sure, source, f"; the last of it is {what}")
+    return files_of(both, source, least_sure, f"; the last of it is {what}")
 
 
 def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:

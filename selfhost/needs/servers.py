@@ -144,7 +144,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
         size = size.plus(seeing)
         line += f" + {seeing.likely:,} bytes of the encoder"
         how = How.ASSUMED
-    return term("activations", size, how, _VLLM.source, line)
+    return term("activations", size, _VLLM.source, line, how)
 
 
 def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:

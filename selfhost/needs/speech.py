@@ -283,7 +283,7 @@ def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
         line += f"; of unknown length, {seconds.least:,} to {seconds.most:,} seconds:"
         line += f" a minute takes {60 * of_second:,} bytes"
     size = program.plus(sound)
-    return term("runtime", size, How.MEASURED, _CPP.source, line)
+    return term("runtime", size, _CPP.source, line, How.MEASURED)
 
 
 # ------------------------------------------------------------------ faster-whisper
@@ -396,7 +396,7 @@ def _ct2_work_on_cpu(
     line += sound.remark
     how = How.STATED if parallel > 1 else How.MEASURED
     ends = Size(int(likely * 0.85), likely, int(likely * 1.14))
-    return term("compute", ends, how, _CT2.source, line)
+    return term("compute", ends, _CT2.source, line, how)
 
 
 def _ct2_work_on_gpu(case: Case, caches: int) -> Term:

@@ -474,7 +474,7 @@ def _activations(training: Training) -> Term:
     how = How.ASSUMED if model.recurrent else How.COMPUTED
     line = f"{training.tokens:,} tokens × {of_token:,} bytes{remark}"
     ends = Size(least, size, most)
-    return term("activations", ends, how, _RULES.activations_source, line)
+    return term("activations", ends, _RULES.activations_source, line, how)
 
 
 def _logit_bytes(case: Case) -> int:

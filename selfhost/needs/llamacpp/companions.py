@@ -156,7 +156,7 @@ def _picture(case: Case) -> Term:
         # times as much of a Pixtral's (tests/truth/llamacpp_companions.json)
         line += "; none without any, up to a fifth more in a work buffer"
     source = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
-    return term("projector_compute", Size(low, size, high), How.MEASURED, source, line)
+    return term("projector_compute", Size(low, size, high), source, line, How.MEASURED)
 
 
 def _picture_of_unknown_encoder() -> Term:

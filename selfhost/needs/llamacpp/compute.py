@@ -63,7 +63,7 @@ def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
     # llama.cpp tells what it reserves: exact where all of that is touched
     how = How.EXACT if high == reserved_bytes else How.COMPUTED
     ends = Size(low, size, high)
-    return term("compute", ends, how, _replay_source(case), line)
+    return term("compute", ends, _replay_source(case), line, how)
 
 
 def _buffer_on_device(case: Case, size: int) -> Term:

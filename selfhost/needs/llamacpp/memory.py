@@ -118,7 +118,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     if _has_padded_cells(case, groups):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:
-        return term("kv_cache", size, How.EXACT, SOURCE, line)
+        return term("kv_cache", size, SOURCE, line, How.EXACT)
     line += "; up to all tokens if llama.cpp ignores the window, which was not checked"
     source = f"{SOURCE}; this architecture was not measured"
     high = size + unsure_bytes
@@ -166,7 +166,7 @@ def _states(case: Case) -> Term | None:
     line = by_layers(
         ("", state.layers, f" × {state.arithmetic}{factors}") for state in kept
     )
-    return term("recurrent_state", size, How.EXACT, SOURCE, line)
+    return term("recurrent_state", size, SOURCE, line, How.EXACT)
 
 
 class CacheRows(Record):
@@ -381,7 +381,7 @@ def _program(case: Case) -> Term:
         sources = case.runtime.sources
         stated = sources.get("memory.context_checkpoints", case.runtime.name)
         source += f"; copies of the context: {stated}"
-    return term("runtime", size, how, source, line)
+    return term("runtime", size, source, line, how)
 
 
 def _program_alone(memory: MemoryRules) -> _Addend:

@@ -192,7 +192,7 @@ def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
 def _stored(name: str, tensors: Sequence[FileTensors], how: How, source: str) -> Term:
     """Tensors as they lie in the file."""
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
-    return term(name, sum_bytes(tensors), how, source, line)
+    return term(name, sum_bytes(tensors), source, line, how)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Term:
@@ -227,7 +227,7 @@ def _tables_in_ram(in_file: _InFile) -> Terms:
     line = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
     line += " dropped"
     size = Size(0, tables, tables)
-    return (term("embeddings", size, weights.how, source, line),)
+    return (term("embeddings", size, source, line, weights.how),)
 
 
 class _SecondLayout:
