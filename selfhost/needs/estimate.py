@@ -93,17 +93,12 @@ def count(case: Case) -> Needs:
     needs = _files_and_memory(case)
     options = case.runtime.uncounted_under(case.workload.runtime_options)
     for option, why in options.items():
-        needs = _with_uncounted(needs, option, why)
+        # the memory is not known under an option `NAME=VALUE`
+        remedy = f"leave out --runtime-option {option}"
+        needs = needs.without(unread(why, remedy, "memory.compute"))
     if needs.terms and needs.memory is None:
         needs = _with_least_memory(needs)
     return needs.replace(cpu=_cpu_of(case))
-
-
-def _with_uncounted(needs: Needs, option: str, why: str) -> Needs:
-    """The needs, of which the memory is not known under an option `NAME=VALUE`."""
-    remedy = f"leave out --runtime-option {option}"
-    uncounted = unread(why, remedy, "memory.compute")
-    return needs.replace(unknown=(*needs.unknown, uncounted))
 
 
 def _with_least_memory(needs: Needs) -> Needs:

@@ -9,7 +9,7 @@ quantized. The constants are in specs/common/memory.toml; triples are least, lik
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..catalogue.runtime_parts import ComponentFile, ModelParts
 from ..catalogue.spec import StatedNeeds
@@ -177,6 +177,7 @@ class _Pipeline:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.components = case.spec.components
+        self.numbers = sum(self.components.values())
         self.quantization = case.quantization
         # pixels of a side of the image, where the model tells
         self.side = case.spec.native_pixels
@@ -202,19 +203,19 @@ class _Pipeline:
         """The weights of all components in memory."""
         if self.quantization in _QUANTIZED:
             return self._quantized_weights()
+        source = _DIFFUSERS.source
         bits = DTYPES.get(self.quantization, 16.0)
-        size = int(sum(self.components.values()) * bits / 8)
+        size = int(self.numbers * bits / 8)
         line = f"({_addends(self.components)}) × {bits:g} bits / 8"
         if self.case.is_on_device or self.is_converted:
-            return computed_term("weights", size, _DIFFUSERS.source, line)
+            return computed_term("weights", size, source, line)
         # files of the requested type are mapped: a CPU never reads what no image needs
         share, most = _DIFFUSERS.never_read
         unread_bytes = min(share * size, most * bits / 8)
         half = int(unread_bytes) // 2
         line = taken_off(line, half, "that are mapped and not read")
-        likely = size - half
-        ends = Size(likely - half, likely, size)
-        return computed_term("weights", ends, _DIFFUSERS.source, line)
+        ends = Size(size - 2 * half, size - half, size)
+        return computed_term("weights", ends, source, line)
 
     def _quantized_weights(self) -> Term:
         """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the
@@ -227,7 +228,7 @@ class _Pipeline:
             large += number
             wide += _DIFFUSERS.kept_wide.get(str(number), 0)
         narrow = large - wide
-        plain = sum(self.components.values()) - large
+        plain = self.numbers - large
         plain_bytes = plain * 2
         size = int(narrow * width) + plain_bytes + wide * 4
         line = f"{narrow:,} weights × {width:g} bytes + {plain:,} × 2 bytes"
@@ -235,8 +236,7 @@ class _Pipeline:
         least = int(large * width) + plain_bytes
         most = int(size * _DIFFUSERS.rounding)
         ends = Size(least, size, most)
-        source = _DIFFUSERS.quantized_source
-        return computed_term("weights", ends, source, line)
+        return computed_term("weights", ends, _DIFFUSERS.quantized_source, line)
 
     def decoder(self) -> Term:
         """The moment in which the decoder holds most."""
@@ -249,10 +249,11 @@ class _Pipeline:
         """On a GPU transformers that denoise reserve more than PyTorch counts in the decoder."""
         pixels = self.pixels
         usual, highest = _DIFFUSERS.reserved
-        likely = max(decoder.low_bytes, pixels.likely * usual // _PIXELS)
-        most = max(decoder.high_bytes, pixels.most * highest // _PIXELS)
+        likely = pixels.likely * usual // _PIXELS
+        most = pixels.most * highest // _PIXELS
         line = f"{pixels.likely:,} pixels × {usual / _PIXELS:.12g} bytes"
-        ends = Size(decoder.low_bytes, likely, most)
+        least = decoder.low_bytes
+        ends = Size(least, max(least, likely), max(decoder.high_bytes, most))
         source = _DIFFUSERS.reserved_source
         return term("activations", ends, source, line, How.MEASURED)
 
@@ -324,6 +325,12 @@ class _Offloading(_Pipeline):
         self.is_quantized = case.quantization in _QUANTIZED
         self.sizes = self._sizes_in_ram()
         self.total_bytes = sum(self.sizes.values())
+        self.weights_in_ram = computed_term(
+            "weights",
+            self.total_bytes,
+            "parameters of the components",
+            _addends(self.sizes),
+        )
 
     def _sizes_in_ram(self) -> dict[str, int]:
         """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
@@ -365,10 +372,7 @@ class _Offloading(_Pipeline):
 
     def _way(self, way: str, *on_device: Term) -> Offloaded:
         """A way of offloading with what the accelerator holds; the weights are in RAM."""
-        line = _addends(self.sizes)
-        source = "parameters of the components"
-        weights = computed_term("weights", self.total_bytes, source, line)
-        host = weights, overhead(self.case.runtime, on_gpu=True)
+        host = self.weights_in_ram, overhead(self.case.runtime, on_gpu=True)
         return Offloaded(way=way, host=host, device=on_device)
 
     def _may_be_offloaded(self) -> bool:
@@ -392,17 +396,18 @@ class _Offloading(_Pipeline):
     def _largest_component(self, working: Mapping[str, Size]) -> tuple[Term, Term]:
         """The weights of the component that takes most on a GPU, and what it works with."""
         most_by_name = {}
-        for name, size in self.sizes.items():
-            most_by_name[name] = size + working[name].most
+        for component, size in self.sizes.items():
+            most_by_name[component] = size + working[component].most
         name = max(most_by_name, key=most_by_name.__getitem__)
+        source = _DIFFUSERS.offload_source
         size = self.sizes[name]
         ends = Size(size, size, int(size * _DIFFUSERS.rounding))
-        source = _DIFFUSERS.offload_source
         line = f"{size:,} bytes; the {name}, which takes most"
         weights = computed_term("weights", ends, source, line)
         ends = working[name]
-        line = f"{ends.likely:,} bytes beside the {name}"
-        line += f"; {ends.least:,} to {ends.most:,}"
+        line = (
+            f"{ends.likely:,} bytes beside the {name}; {ends.least:,} to {ends.most:,}"
+        )
         return weights, assumed_term("activations", ends, source, line)
 
     def _working_by_rule(self) -> dict[str, Size]:
@@ -472,32 +477,28 @@ def usual_mix(parts: ModelParts) -> str:
 def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
     sizes = dict[str, Term]()
-    components = case.spec.components
     for file in parts.files:
-        size = file_size(file, components, case.quantization)
+        size = file_size(file, case.spec.components, case.quantization)
         sizes[file.component] = size
-    largest = max(sizes.values(), key=_likely_bytes)
     files = _all_files(tuple(sizes.values()))
-    weights = whole_files(files)
-    denoising = _buffer(case, parts, "denoiser")
-    decoding = _buffer(case, parts, "decoder")
-    program = case.program
+    largest = max(sizes.values(), key=_likely_bytes)
+    how = How.ASSUMED if parts.buffers_like else How.MEASURED
+    denoising = _buffer(case, "denoiser", parts.denoise_bytes, how)
+    decoding = _buffer(case, "decoder", parts.decode_bytes, how)
     decoder = _alone(sizes["vae"]), decoding
-    denoisers = {
-        "model": (_alone(largest), denoising),
-        "sequential": (_segment(largest), denoising),
-    }
-    offloaded = []
-    for way, denoiser in denoisers.items():
-        device = max(denoiser, decoder, key=_bytes_of)
-        host = weights, program
-        offloaded.append(Offloaded(way=way, host=host, device=device))
+    weights = whole_files(files)
+    host = weights, case.program
+    by_component = max((_alone(largest), denoising), decoder, key=_bytes_of)
+    by_segment = max((_segment(largest), denoising), decoder, key=_bytes_of)
     buffer = max(denoising, decoding, key=_likely_bytes)
     return Needs(
         files=files,
-        terms=(weights, buffer, program),
+        terms=(weights, buffer, case.program),
         largest_file_bytes=largest.bytes,
-        offloaded=tuple(offloaded),
+        offloaded=(
+            Offloaded(way="model", host=host, device=by_component),
+            Offloaded(way="sequential", host=host, device=by_segment),
+        ),
     )
 
 
@@ -505,7 +506,7 @@ def _likely_bytes(part: Term) -> int:
     return part.bytes
 
 
-def _bytes_of(terms: Iterable[Term]) -> int:
+def _bytes_of(terms: Terms) -> int:
     """Bytes of all the terms."""
     return sum(part.bytes for part in terms)
 
@@ -522,12 +523,10 @@ def _alone(file: Term) -> Term:
     return whole_files(file, _CPP.computed, "; alone, the others in RAM")
 
 
-def _buffer(case: Case, parts: ModelParts, component: str) -> Term:
+def _buffer(case: Case, component: str, size: int, how: How) -> Term:
     """What is reserved while the denoiser or the decoder works; another version may reserve
     more.
     """
-    size = parts.denoise_bytes if component == "denoiser" else parts.decode_bytes
-    how = How.ASSUMED if parts.buffers_like else How.MEASURED
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
     ends = Size(size, size, int(size * _CPP.other_version))
@@ -544,23 +543,24 @@ def _segment(largest: Term) -> Term:
 
 
 def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Term:
-    """What one file weighs. `source` is "" where every weight takes whole bytes."""
+    """What one file weighs: as listed, else weights × bytes of a block / its weights, with what is
+    kept wider. `source` is "" where every weight takes whole bytes.
+    """
     type = file.type or quantization
+    component = file.component
     block = BLOCKS[BASE_TYPES[type]]
     is_packed = block.elements > 1
     listed = file.bytes.get(type)
     if listed is not None:
         source = _CPP.listed if is_packed else ""
-        line = f"{listed:,} bytes of {file.component}"
-        return stated_term("files", listed, source, line)
-    number = components.get(file.component, 0)
+        return stated_term("files", listed, source, f"{listed:,} bytes of {component}")
+    number = components.get(component, 0)
     plain = number * block.bytes / block.elements
-    line = f"{number:,} {file.component} × {block.bytes}/{block.elements} bytes"
+    line = f"{number:,} {component} × {block.bytes}/{block.elements} bytes"
     if not is_packed:
-        size = int(plain)
-        return computed_term("files", size, "", line)
+        return computed_term("files", int(plain), "", line)
     key = type if type in _CPP.over_bits else "other"
     least, likely, most = _CPP.over_bits[key]
-    ends = Size(int(plain * least), round(plain * likely), int(plain * most))
     line += f" × {likely:g}"
+    ends = Size(int(plain * least), round(plain * likely), int(plain * most))
     return computed_term("files", ends, _CPP.computed, line)

@@ -23,7 +23,6 @@ from .records import (
     Needs,
     Size,
     Term,
-    Terms,
     assumed_term,
     computed_term,
     share_of,
@@ -44,34 +43,32 @@ def parts(case: Case) -> Needs:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     if is_cast(case.spec, case.runtime, case.quantization):
         return _cast_while_loaded(case)
+    is_narrowed = _is_narrowed(case)
     loaded = checkpoints.size_of(case)
     files = loaded
-    is_narrowed = _is_narrowed(case)
     if is_narrowed:
-        files = checkpoints.size_of(_as_stored(case))
+        files = _files_as_published(case)
         if isinstance(files, Unread):
             # what is made of files is known no better than they are
             loaded = files
     needs = _download(case.spec, files)
+    others = _beside_weights(case)
     if isinstance(loaded, Unread):
-        unknown = [*needs.unknown, loaded, loaded.replace(fact="memory.weights")]
-        others = tuple(_beside_weights(case))
-        distinct = tuple(dict.fromkeys(unknown))
-        return needs.replace(terms=others, unknown=distinct)
+        needs = needs.without(loaded, loaded.replace(fact="memory.weights"))
+        distinct = dict.fromkeys(needs.unknown)
+        return needs.replace(terms=tuple(others), unknown=tuple(distinct))
     if is_narrowed:
         weights = _narrowed_weights(case, loaded)
     else:
         weights = _weights(case, loaded)
-    return _with_memory(case, needs, weights)
+    return _with_memory(case, needs, weights, others)
 
 
-def _with_memory(case: Case, needs: Needs, weights: Term) -> Needs:
-    """The needs with the weights and all that is in memory beside them."""
+def _with_memory(case: Case, needs: Needs, weights: Term, others: list[Term]) -> Needs:
+    """The needs with the weights and the other terms of the memory."""
     if not _has_layers(case):
-        terms: Terms = (weights, case.program)
-        why = unread_of(case.spec, "memory.kv_cache")
-        return needs.replace(terms=terms, unknown=(*needs.unknown, why))
-    others = _beside_weights(case)
+        needs = needs.without(unread_of(case.spec, "memory.kv_cache"))
+        return needs.replace(terms=(weights, case.program))
     if case.account.divides_layers:
         terms = terms_by_device(case, weights, others)
         devices = devices_of(case.model, case.quantization)
@@ -87,9 +84,10 @@ def _has_layers(case: Case) -> bool:
     return bool(model.attention or model.recurrent)
 
 
-def _as_stored(case: Case) -> Case:
-    """The case with the files as they are published."""
-    return case.replace(quantization=stored_type(case.model))
+def _files_as_published(case: Case) -> Term | Unread:
+    """The files in the type that the model is published in."""
+    as_stored = case.replace(quantization=stored_type(case.model))
+    return checkpoints.size_of(as_stored)
 
 
 def _is_narrowed(case: Case) -> bool:
@@ -104,11 +102,10 @@ def _cast_while_loaded(case: Case) -> Needs:
     files as published.
     """
     needs = parts(checkpoints.cast_to(case))
-    files = checkpoints.size_of(_as_stored(case))
+    files = _files_as_published(case)
     if isinstance(files, Unread):
         return needs.replace(files=None)
-    largest = min(files.bytes, SHARD_BYTES)
-    return needs.replace(files=files, largest_file_bytes=largest)
+    return _with_shards(needs, files)
 
 
 def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
@@ -120,8 +117,13 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
         high = units.decimal(files.high_bytes)
         why = unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES)
         return Needs(unknown=(why,))
+    return _with_shards(Needs(), files)
+
+
+def _with_shards(needs: Needs, files: Term) -> Needs:
+    """The needs with these files, the largest of which is a shard."""
     largest = min(files.bytes, SHARD_BYTES)
-    return Needs(files=files, largest_file_bytes=largest)
+    return needs.replace(files=files, largest_file_bytes=largest)
 
 
 def _is_untyped(spec: ModelSpec) -> bool:

@@ -287,6 +287,10 @@ class Needs(Record):
     batch_tokens: int | None = None
     unknown: tuple[Unread, ...] = ()
 
+    def without(self, *reasons: Unread) -> Needs:
+        """The needs, of which more is not known."""
+        return self.replace(unknown=(*self.unknown, *reasons))
+
     @property
     def download_bytes(self) -> int | None:
         """What still travels; None where it is not known."""
