@@ -144,20 +144,16 @@ def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
     else:
         case = _on_device(case, _device_for(case.runtime, device))
         terms = _files_and_memory(case).terms
-    placed = tuple(_placed(part) for part in terms)
+    placed = list[Term]()
+    for part in terms:
+        where = part.where if part.stays_in_ram else ACCELERATOR
+        placed.append(part.replace(where=where))
     return needs.replace(
         placement="accelerator",
-        terms=placed,
+        terms=tuple(placed),
         evictable_bytes=0,
         is_lean=device.is_lean,
     )
-
-
-def _placed(part: Term) -> Term:
-    """The term on an accelerator, or in RAM where it stays."""
-    if part.stays_in_ram:
-        return part
-    return part.replace(where=ACCELERATOR)
 
 
 def _shared_out(terms: Iterable[Term], devices: int) -> Terms:

@@ -143,7 +143,8 @@ def _beside_weights(case: Case) -> list[Term]:
         work = _work_on_speech(case, case.model.audio)
     else:
         work = _Pass(case).activations()
-    return [*cache_terms(case), work, _program(case)]
+    program = _with_tokenizer(case, _program_alone(case))
+    return [*cache_terms(case), work, program]
 
 
 # ------------------------------------------------------------------ weights
@@ -361,12 +362,16 @@ class _Pass:
         scan_bytes = self._scan_bytes()
         most_scores = self._score_bytes()
         scores = most_scores
-        if self._may_store_no_scores():
+        if self.case.is_on_device and not account.fused_heads:
+            # kernels of GPUs may do without, whatever the heads are
             scores = 0
         fixed = self._other_bytes()
-        logits = self._logit_bytes()
+        # of the last token of each sequence, in 32 bits
+        logits = 4 * self.model.published_tokens * self.sequences
         pictures = self._picture_bytes()
-        waiting = layer_bytes * self._waiting_layers()
+        waiting = layer_bytes
+        if account.waits_by_layer:
+            waiting *= self.model.layers
         waiting = min(waiting, account.waiting_bytes)
         without_scores = layer_bytes + waiting + scan_bytes
         likely = without_scores + scores
@@ -430,14 +435,6 @@ class _Pass:
         added = Size(0, 0, self.account.high_bytes)
         return size.plus(added)
 
-    def _logit_bytes(self) -> int:
-        """Logits of the last token of each sequence, in 32 bits."""
-        return 4 * self.model.published_tokens * self.sequences
-
-    def _waiting_layers(self) -> int:
-        """Layers whose arrays wait to be given back at once."""
-        return self.model.layers if self.account.waits_by_layer else 1
-
     def _scan_bytes(self) -> int:
         """Bytes that the scan of the widest recurrent layer keeps for all tokens."""
         most = 0
@@ -483,12 +480,6 @@ class _Pass:
             of_score *= self.case.width / 2
         return int(most * of_score)
 
-    def _may_store_no_scores(self) -> bool:
-        """Whether kernels of GPUs may do without scores, whatever the heads are."""
-        if self.account.fused_heads:
-            return False
-        return self.case.is_on_device
-
     def _stores_scores(self, group: Attention) -> bool:
         """Whether these layers store the scores of all pairs of tokens."""
         if group.kind == "latent":
@@ -517,11 +508,6 @@ class _Pass:
 
 
 # ------------------------------------------------------------------ the program
-
-
-def _program(case: Case) -> Term:
-    """The program with its libraries and a tokenizer."""
-    return _with_tokenizer(case, _program_alone(case))
 
 
 def _program_alone(case: Case) -> Term:

@@ -377,7 +377,10 @@ class _Recipe:
             return self.type_of_output(group.shape[0])
         beside_stacks = _TYPE_BESIDE_STACKS.get(self.name)
         if beside_stacks is not None:
-            return self.base if _is_stacked(group) else beside_stacks
+            # one tensor holds several matrices: of experts, or in latent attention of all heads
+            # (`ne[2] > 1`, by which llama-quantize tells experts)
+            is_stacked = prod(group.shape[2:]) > 1
+            return self.base if is_stacked else beside_stacks
         if is_table:
             return self.rules.table or self.base
         if "attn_k.weight" in name:
@@ -459,13 +462,6 @@ def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
                 return group.heads
             return group.heads // max(1, group.kv_heads)
     return 0
-
-
-def _is_stacked(group: TensorGroup) -> bool:
-    """Whether one tensor holds several matrices: those of experts, or in latent attention those of
-    all heads (`ne[2] > 1`, by which llama-quantize tells experts).
-    """
-    return prod(group.shape[2:]) > 1
 
 
 # a model is asked about in one quantization after the other

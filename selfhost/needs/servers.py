@@ -7,7 +7,7 @@ the program on each device, and what each device holds of the weights and caches
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
@@ -93,7 +93,9 @@ def terms_of_server(case: Case) -> list[Term]:
     device = case.device or Device()
     if case.runtime.memory.reserves_by_device:
         work = _left_free(case, device)
-        program = _context()
+        size = _mib(_SGLANG.context)
+        line = f"{size.likely:,} bytes of a CUDA context"
+        program = stated_term("runtime", size, _SGLANG.source, line)
         communication = _mib(_SGLANG.communication)
     else:
         work = _longest_prompt(case, device)
@@ -105,13 +107,6 @@ def terms_of_server(case: Case) -> list[Term]:
     on_device = program.replace(split=Split.EACH)
     in_ram = overhead(case.runtime).replace(split=Split.HOST)
     return [work, on_device, in_ram]
-
-
-def _context() -> Term:
-    """A context of CUDA with its libraries, of SGLang."""
-    size = _mib(_SGLANG.context)
-    line = f"{size.likely:,} bytes of a CUDA context"
-    return stated_term("runtime", size, _SGLANG.source, line)
 
 
 def _sees(case: Case) -> bool:
@@ -415,7 +410,7 @@ def terms_by_device(case: Case, weights: Term, others: list[Term]) -> Terms:
     weights = _with_additions(case, weights)
     if devices == 1:
         return weights, *others
-    share = _share_of_weights(case, devices) if case.has_all_tensors else 1 / devices
+    share = _share_of_weights(case, devices)
     encoders = Size(0, 0, 2 * case.encoders)
     parts = [share_by_device(weights, devices, share, communication=encoders)]
     for part in others:
@@ -434,45 +429,52 @@ def _share_of_cache(case: Case, cache: Term, devices: int) -> Term:
     """What each device holds of the cache: by the heads. The most is where layers with a window
     keep as many tokens as the others.
     """
-    caches = cache_sizes(case)
-    likely = [_Divided(layers.heads, layers.bytes) for layers in caches]
-    most = [_Divided(layers.heads, layers.high_bytes) for layers in caches]
-    share = _share_of_device(likely, devices)
-    return share_by_device(cache, devices, share, _share_of_device(most, devices))
+    likely = _Divided(devices)
+    most = _Divided(devices)
+    for layers in cache_sizes(case):
+        likely.add(layers.bytes, layers.heads)
+        most.add(layers.high_bytes, layers.heads)
+    return share_by_device(cache, devices, likely.share, most.share)
 
 
 def _share_of_weights(case: Case, devices: int) -> float:
     """What each device holds of the weights: some tensors whole, keys and values by their heads."""
+    if not case.has_all_tensors:
+        return 1 / devices
     kv_heads = dict[int, int]()
     for group in case.model.attention:
         kv_heads.update(dict.fromkeys(group.layers, group.kv_heads))
-    parts = [_Divided(1, _table_bytes(case))]
+    weights = _Divided(devices)
+    weights.add(_table_bytes(case), most_devices=1)
     for typed in typed_tensors(case.model):
-        tensor = typed.group
+        name = typed.group.name
+        layers = typed.group.layers
         most_devices = 0
-        if any(name in f"{tensor.name}." for name in _VLLM.replicated):
+        if any(part in f"{name}." for part in _VLLM.replicated):
             most_devices = 1
-        elif tensor.layers and tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
-            most_devices = kv_heads.get(tensor.layers[0], 0)
-        parts.append(_Divided(most_devices, typed.bytes))
-    return _share_of_device(parts, devices)
+        elif layers and name.endswith(("attn_k.weight", "attn_v.weight")):
+            most_devices = kv_heads.get(layers[0], 0)
+        weights.add(typed.bytes, most_devices)
+    return weights.share
 
 
-class _Divided(NamedTuple):
-    """Bytes that at most so many devices divide among themselves; 0: any number."""
+class _Divided:
+    """Bytes that so many devices divide among themselves."""
 
-    most_devices: int
-    bytes: float
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+        self.total = 0.0
+        self.on_device = 0.0
 
+    def add(self, size: float, most_devices: int) -> None:
+        """Add bytes that at most so many devices divide, 0 for any number; others hold copies."""
+        self.total += size
+        self.on_device += size / min(self.devices, most_devices or self.devices)
 
-def _share_of_device(parts: Iterable[_Divided], devices: int) -> float:
-    """The share of all these bytes that each of so many devices holds."""
-    total = 0.0
-    on_device = 0.0
-    for part in parts:
-        total += part.bytes
-        on_device += part.bytes / min(devices, part.most_devices or devices)
-    return on_device / total
+    @property
+    def share(self) -> float:
+        """The share of all bytes that each device holds."""
+        return self.on_device / self.total
 
 
 def _with_additions(case: Case, weights: Term) -> Term:
