@@ -324,18 +324,11 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
     if stored.startswith("mxfp4"):
         # experts that were published in 4 bits gain nothing from another type
         useless = {*GGUF_QUANTIZATIONS} - {default}
-    elif not _has_experts(spec):
+    elif spec.architecture is None or not spec.architecture.has_experts:
         useless.add("MXFP4")
     if stored != "ternary":
         useless.update(TERNARY_QUANTIZATIONS)
     return useless
-
-
-def _has_experts(spec: ModelSpec) -> bool:
-    """Whether the model is known to have experts."""
-    if spec.architecture is None:
-        return False
-    return spec.architecture.has_experts
 
 
 # every name that `canonical_quantization` may answer, save for mixes of a publisher's own
@@ -462,18 +455,12 @@ def _why_refused(
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
-    if not _serves_modality(spec, runtime):
+    serves = spec.modality in runtime.modalities
+    if not serves and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if runtime.parts or untold is not None:
         return None
     return _why_not_served(spec, runtime)
-
-
-def _serves_modality(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
-    """Whether the runtime serves models of that modality, or the text part of this one."""
-    if spec.modality in runtime.modalities:
-        return True
-    return takes_text_alone(spec, runtime)
 
 
 def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:

@@ -200,7 +200,7 @@ def _bytes_of_encoder_number(case: Case) -> int:
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
     """The weights in the type that config.json states, where the runtime goes by it."""
-    type = _loaded_type(case)
+    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type == case.quantization:
         return weights
     bits = DTYPES[type]
@@ -208,10 +208,6 @@ def _in_loaded_type(case: Case, weights: Term) -> Term:
     line = share_of(f"{bits:g}/{stored_bits:g}", weights.arithmetic)
     line += f"; it loads {case.quantization} weights in {bits:g} bits (dtype auto)"
     return weights.with_size(weights.size.scaled(bits, stored_bits), line)
-
-
-def _loaded_type(case: Case) -> str:
-    return checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
 
 
 class _Mapped(Record):
@@ -227,7 +223,7 @@ def _as_mapped(case: Case, weights: Term) -> _Mapped:
         return _Mapped(weights=weights)
     if _has_no_kernel(case):
         return _widened(case, weights)
-    type = _loaded_type(case)
+    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
         # the mapped files and the weights made of them are resident together while it loads
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]

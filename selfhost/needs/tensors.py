@@ -285,19 +285,16 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     """
     groups = checkpoint_tensors(architecture)
     total = count_parameters(groups)
-    routed = [group for group in groups if _is_routed(group)]
+    routed = list[TensorGroup]()
+    for group in groups:
+        # the matrices of experts, of which a token uses some, and not their norms
+        if "exps." in group.name and "norm" not in group.name:
+            routed.append(group)
     unused = 0
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             unused += _unused_parameters(routed, layer.layers, layer.used)
     return total, total - unused
-
-
-def _is_routed(group: TensorGroup) -> bool:
-    """Whether the tensors are matrices of experts of which a token uses some."""
-    if "norm" in group.name:
-        return False
-    return "exps." in group.name
 
 
 def _unused_parameters(routed: Iterable[TensorGroup], layers: Places, used: int) -> int:

@@ -111,7 +111,7 @@ def finetune_needs(case: Case) -> Needs:
     """What one training step and the checkpoints of a run take: `parallel` sequences at once;
     adapters count as weights; `disk_bytes` has the checkpoints that are kept.
     """
-    refusal = _why_not_computed(case)
+    refusal = _why_not_by_program(case) or _why_not_by_model(case)
     if refusal is not None:
         return _needs_without_memory(case, refusal)
     training = training_of(case)
@@ -237,11 +237,6 @@ def _refused(key: str, *, knows_files: bool = True, **figures: str) -> _Refusal:
         remedy=fill(words.remedy, figures),
         knows_files=knows_files,
     )
-
-
-def _why_not_computed(case: Case) -> _Refusal | None:
-    """Why not all is known of training a model; None where it is."""
-    return _why_not_by_program(case) or _why_not_by_model(case)
 
 
 def _why_not_by_program(case: Case) -> _Refusal | None:
