@@ -164,6 +164,11 @@ class Cells(Record):
         return min(self.batch, self.tokens)
 
     @property
+    def mask_bytes(self) -> int:
+        """Bytes of a mask for one token and cell: flash attention reads 16 bits."""
+        return 2 if self.flash else 4
+
+    @property
     def copies_weights(self) -> bool:
         """Whether a GPU computes a prompt with weights that lie in RAM."""
         return self.micro_batch >= COPIED_FROM_TOKENS

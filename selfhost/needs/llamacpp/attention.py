@@ -28,9 +28,12 @@ _UNQUANTIZED = ("f16", "bf16", "f32")
 
 
 class CacheInputs(Record):
-    """Inputs that layers share which attend to the same cache."""
+    """Inputs that layers share which attend to the same cache. `cells` are those of one stream,
+    `all_cells` those of all.
+    """
 
     cells: int
+    all_cells: int
     # where each token's rows go in the cache
     key_places: Node
     value_places: Node
@@ -38,6 +41,10 @@ class CacheInputs(Record):
     # matrices that rotate what a quantized cache stores; None where nothing is rotated
     key_rotation: Node | None
     value_rotation: Node | None
+
+    def copied(self, length: int, element_bytes: int = HALF_BYTES) -> Node:
+        """A copy of all keys or values of the cache, in rows of that length."""
+        return fresh((length, self.all_cells), element_bytes=element_bytes)
 
 
 class _Projected(NamedTuple):
@@ -57,12 +64,6 @@ def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Nod
     elif graph.row.encoder:
         kind = _BatchAttention
     return kind(graph, layer, heads).computed(normed)
-
-
-def _mask(graph: Graph, cells: int) -> Node:
-    """Which of so many cells each token of the batch sees: in flash attention 16 bits each."""
-    element_bytes = HALF_BYTES if graph.flash else FLOAT_BYTES
-    return given(cells, graph.tokens, element_bytes=element_bytes)
 
 
 # ---------------------------------------------------------------------- queries, keys and values
@@ -145,24 +146,18 @@ class _CachedAttention(_Attention):
         super().__init__(graph, layer, heads)
         self.stored_length = self.output_length
         self.room = graph.room
-        self.inputs = self._inputs_of_cache()
-
-    # -------------------------------------------------- the inputs of the cache
-
-    def _inputs_of_cache(self) -> CacheInputs:
-        """The inputs of these layers, made once for each cache: there is one of all layers with a
-        window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
-        """
-        made = self.graph.cache_inputs
-        window = window_of(self.graph.model, self.heads)
+        # the inputs of these layers, made once for each cache: there is one of all layers with a
+        # window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
+        made = graph.cache_inputs
+        window = window_of(graph.model, heads)
         if window not in made:
             made[window] = self._new_inputs(window)
-        return made[window]
+        self.cache = made[window]
 
     def _new_inputs(self, window: int | None) -> CacheInputs:
         """The inputs of the cache with that window. Without flash attention each value has a place
         of its own. Keys are rotated in blocks as large as the largest power of two that divides
-        them.
+        them; latent rows are not rotated.
         """
         graph = self.graph
         room = self.room
@@ -170,27 +165,25 @@ class _CachedAttention(_Attention):
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
-        layers = self._rotated_layers(window)
-        key_lengths = {group.key_length for group in layers}
-        value_lengths = {group.value_length for group in layers}
+        key_lengths = set[int]()
+        value_lengths = set[int]()
+        for group in graph.model.attention:
+            if window_of(graph.model, group) == window:
+                key_lengths.add(group.key_length)
+                value_lengths.add(group.value_length)
+        if self.heads.kind == "latent":
+            key_lengths.clear()
+            value_lengths.clear()
         key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,
+            all_cells=cells * room.streams,
             key_places=given(self.tokens, element_bytes=INDEX_BYTES),
             value_places=given(value_places, element_bytes=INDEX_BYTES),
-            mask=_mask(graph, cells),
+            mask=given(cells, self.tokens, element_bytes=room.mask_bytes),
             key_rotation=_rotation(room.key_type, key_lengths, key_block),
             value_rotation=_rotation(room.value_type, value_lengths, _ROTATED_VALUES),
         )
-
-    def _rotated_layers(self, window: int | None) -> list[Attention]:
-        """The layers in the cache with that window; none of latent rows, which are not rotated."""
-        if self.heads.kind == "latent":
-            return []
-        model = self.graph.model
-        return [group for group in model.attention if window_of(model, group) == window]
-
-    # -------------------------------------------------- what the layer makes of the tokens
 
     def computed(self, normed: Node) -> Node:
         """W × norm(attended × gate), with the gate and the norm that the model has."""
@@ -208,15 +201,15 @@ class _CachedAttention(_Attention):
         """Attention to the cache; a quantized one has rotated rows, so the queries are rotated
         alike, and what is attended to is turned back.
         """
-        inputs = self.inputs
-        queries = _rotated_in_blocks(projected.queries, inputs.key_rotation)
-        keys = _rotated_in_blocks(projected.keys, inputs.key_rotation)
-        values = _rotated_in_blocks(projected.values, inputs.value_rotation)
+        cache = self.cache
+        queries = _rotated_in_blocks(projected.queries, cache.key_rotation)
+        keys = _rotated_in_blocks(projected.keys, cache.key_rotation)
+        values = _rotated_in_blocks(projected.values, cache.value_rotation)
         self.expand(queries)
         if self.layer.is_cached:
             self._store(keys, values)
         attended = self.attended(queries)
-        return _rotated_in_blocks(attended, inputs.value_rotation)
+        return _rotated_in_blocks(attended, cache.value_rotation)
 
     def _store(self, keys: Node, values: Node) -> None:
         """Write the rows of the layer into the cache (cpy_k and cpy_v in src/llama-kv-cache.cpp),
@@ -228,13 +221,13 @@ class _CachedAttention(_Attention):
             self.expand(keys, values)
         else:
             self.expand(values, keys)
-        graph.store(keys, self.inputs.key_places)
+        graph.store(keys, self.cache.key_places)
         if not graph.flash:
             if values.strided:
                 values = values.copied()
             if self.value_length < graph.widest_values:
                 values = values.product(graph.widest_values)
-        graph.store(values, self.inputs.value_places)
+        graph.store(values, self.cache.value_places)
 
     def attended(self, queries: Node) -> Node:
         """The values that the queries attend to, in a row for each token (build_attn_mha)."""
@@ -248,22 +241,18 @@ class _CachedAttention(_Attention):
 
     def flash_attention(self, queries: Node) -> Node:
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
-        others = list[Node]()
+        cache = self.cache
+        copies = list[Node]()
         if self.room.key_type == "f32":
-            others.append(self.stored_rows(self.key_length, HALF_BYTES))
+            copies.append(cache.copied(self.key_length))
         if self.room.value_type == "f32":
-            others.append(self.stored_rows(self.value_length, HALF_BYTES))
-        return queries.product(self.stored_length, *others, self.inputs.mask)
-
-    def stored_rows(self, length: int, element_bytes: int) -> Node:
-        """A copy of all keys or values of the cache."""
-        cells = self.inputs.cells * self.room.streams
-        return fresh((length, cells), element_bytes=element_bytes)
+            copies.append(cache.copied(self.value_length))
+        return queries.product(self.stored_length, *copies, cache.mask)
 
     def scores(self, queries: Node) -> Node:
         """softmax(queries × keysᵀ + mask) of all cells (GGML_OP_MUL_MAT, GGML_OP_SOFT_MAX)."""
-        products = queries.product(self.inputs.cells * self.count)
-        return products.softmax(self.inputs.mask)
+        products = queries.product(self.cache.cells * self.count)
+        return products.softmax(self.cache.mask)
 
     def gated(self, attended: Node, normed: Node) -> Node:
         """Attention times a gate, where the model has one: a number for each element, or one for
@@ -334,7 +323,7 @@ class _LatentAttention(_CachedAttention):
         queries = self._queries(normed)
         keys = latent.product(self.key_length, rotated)
         self.expand(queries, keys)
-        self.graph.store(keys, self.inputs.key_places)
+        self.graph.store(keys, self.cache.key_places)
         attended = self.attended(queries)
         attended = self.gated(attended, normed)
         return attended.product(self.width)
@@ -375,8 +364,10 @@ class _LatentAttention(_CachedAttention):
 
     def _weighted_latents(self, queries: Node) -> Node:
         """Latent values times stored scores, for which the rows of the cache are turned first."""
-        element_bytes = FLOAT_BYTES if self.room.key_type == "f32" else HALF_BYTES
-        turned = self.stored_rows(self.latent_length, element_bytes)
+        element_bytes = HALF_BYTES
+        if self.room.key_type == "f32":
+            element_bytes = FLOAT_BYTES
+        turned = self.cache.copied(self.latent_length, element_bytes)
         scores = self.scores(queries)
         return fresh((self.stored_length, self.tokens), turned, scores)
 
@@ -418,7 +409,8 @@ class _BatchAttention(_Attention):
         masks = self.graph.batch_masks
         window = self.heads.window_tokens
         if window not in masks:
-            masks[window] = _mask(self.graph, self.tokens)
+            element_bytes = self.graph.room.mask_bytes
+            masks[window] = given(self.tokens, self.tokens, element_bytes=element_bytes)
         return masks[window]
 
 

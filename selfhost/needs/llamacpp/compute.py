@@ -159,7 +159,7 @@ class _Batch:
         """tokens × (cells × bytes of masks + 4 × numbers alive of a token)."""
         cells = self.cells
         indexer_bytes = _indexer_bytes(self.model.attention)
-        masks = _mask_bytes(self.room) + indexer_bytes // self.room.streams
+        masks = self.room.mask_bytes + indexer_bytes // self.room.streams
         scores = self._arrays_of_scores() * cells * self.model.most_heads
         alive = 4 * self.width + self._numbers_in_widest_layer() + scores
         size = self.tokens * (cells * masks + _FLOAT_BYTES * alive)
@@ -188,11 +188,6 @@ class _Batch:
         for heads in self.model.attention:
             numbers.append(_numbers_of_attention(heads))
         return max(numbers)
-
-
-def _mask_bytes(room: Cells) -> int:
-    """Bytes of the mask of one cell: flash attention reads 16 bits."""
-    return 2 if room.flash else 4
 
 
 def _indexer_bytes(attention: Sequence[Attention]) -> int:
@@ -231,7 +226,7 @@ def _with_copies(case: Case, compute: Term) -> Term:
 def _masks(case: Case) -> list[int]:
     """Bytes of the mask of each kind of layers: those without a window, and those with one."""
     room = case.room
-    of_cell = _mask_bytes(room) * room.micro_batch
+    of_cell = room.mask_bytes * room.micro_batch
     model = case.model
     windows = {window_of(model, group) for group in cache_groups(model)}
     return [of_cell * room.cells_of_layer(window) for window in windows]
