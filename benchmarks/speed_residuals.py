@@ -88,6 +88,7 @@ TYPES = TRUTH / "speed_types.json"
 INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 PROMPTS = TRUTH / "speed_prompts.json"
+PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
@@ -748,7 +749,7 @@ def of_types(use: str) -> Iterator[Run]:
 
 
 def of_intel(use: str) -> Iterator[Run]:
-    """Prompts and decoding on Intel's cards, of that use, by backend and kind of model."""
+    """Prompts and decoding on Intel's GPUs, of that use, by backend and kind of model."""
     document, shelf = json.loads(INTEL.read_text(encoding="utf-8")), Catalogue.open()
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
@@ -761,7 +762,7 @@ def of_intel(use: str) -> Iterator[Run]:
                 runtime="llama.cpp",
                 context_tokens=2048,
             ),
-            machine=machine_of(row["device"], "card", row["memory_gb"]),
+            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
         ).speed
         assert speed is not None
         counts = shelf.spec(row["spec"]).parameters
@@ -837,6 +838,31 @@ def of_prompts(use: str) -> Iterator[Run]:
         yield Run.of(
             where, row["machine"], told, row["prompt_per_second"], speed.prompt
         )
+
+
+def of_processor_prompts(use: str) -> Iterator[Run]:
+    """The prompts of that use that processors alone read, and decoding beside them."""
+    for row in rows(PROCESSOR_PROMPTS):
+        if row["use"] != use:
+            continue
+        asked = Workload(
+            quantization=row["quantization"],
+            runtime="llama.cpp",
+            prompt_tokens=row["prompt_tokens"],
+            context_tokens=2048,
+        )
+        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        if speed is None or speed.prompt is None or speed.decode is None:
+            told = f"{row['spec']} on {row['machine']}"
+            print(f"  without a pace: {told}", file=sys.stderr)
+            continue
+        model = f"{row['spec']} {row['quantization']}, {row['built']}"
+        device = row["processor"]
+        seen = row["prompt_per_second"]
+        yield Run.of("prompt processor", device, model, seen, speed.prompt)
+        seen = row["tokens_per_second"]
+        if seen is not None:
+            yield Run.of("decode processor", device, model, seen, speed.decode)
 
 
 def of_programs(use: str) -> Iterator[Run]:
@@ -1020,6 +1046,7 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
     "speed_prompts.json, fitted": partial(of_prompts, "fitted"),
     "speed_prompts.json, kept out of the fit": partial(of_prompts, "kept"),
+    "speed_processors_prompts.json, in no fit": partial(of_processor_prompts, "kept"),
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
     "speed_fresh.json, in no fit": of_fresh,
