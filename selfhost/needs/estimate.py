@@ -390,7 +390,7 @@ def decode_bytes_by_type(
     if is_cast(spec, runtime, quantization):
         case = cast_to(case)
     if format == "gguf" and case.has_all_tensors:
-        recipe = gguf_files.recipe_of(case.quantization, case.model)
+        recipe = gguf_files.recipe_of_file(case)
         if recipe is not None:
             return _read_of_gguf(case, recipe)
     model = case.model

@@ -50,6 +50,8 @@ OUTPUT_MATRIX = "output.weight"
 # catalogue lists; the others differ in case or in a word
 _MAKER = "unsloth"
 _NAMED = "unsloth/{model}-GGUF"
+# a published file that differs by more from its recipe is a mix of its publisher's own
+OWN_MIX = 0.005
 # what a file of 8 bits and more weighs at most, as a share of what its bits say: few tensors of it
 # have another type
 _MOST_OF_MANY_BITS = 1.04
@@ -318,6 +320,30 @@ def recipe_of(quantization: str, architecture: Architecture) -> str | None:
     if mix.tables is None and architecture.expert_dtype == "mxfp4" and has_four_bits:
         return "MXFP4"
     return mix.recipe
+
+
+def recipe_of_file(case: Case) -> str | None:
+    """The recipe whose tensors a file has: `recipe_of` its quantization, and of experts in the type
+    that they were trained in the one that the stated size tells.
+
+    Such files differ in all that is no expert: llama-quantize stores it in 8 bits, Ollama's
+    converter in 16 (ollama/ollama, convert/convert_gptoss.go).
+    """
+    recipe = recipe_of(case.quantization, case.model)
+    is_as_trained = recipe == "MXFP4" and case.model.expert_dtype == "mxfp4"
+    if not is_as_trained or not case.has_all_tensors:
+        return recipe
+    stated = published_size(case)
+    if stated is None:
+        return recipe
+    plain = recipe_file(case.model, case.spec.released, "BF16")
+    return "BF16" if is_size_of(stated.bytes, plain) else recipe
+
+
+def is_size_of(size_bytes: int, computed: Term) -> bool:
+    """Whether a file of that size is of the recipe whose size was computed."""
+    error = size_bytes * OWN_MIX
+    return computed.low_bytes - error <= size_bytes <= computed.high_bytes + error
 
 
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:

@@ -31,19 +31,19 @@ from ..records import (
 from ..tensors import ArchitectureRow
 from .files import (
     OUTPUT_MATRIX,
+    OWN_MIX,
     RECIPE,
     SIZES,
     SOURCE,
     TOKEN_TABLE,
     UsualTensors,
+    is_size_of,
     recipe_file,
-    recipe_of,
+    recipe_of_file,
     sum_bytes,
     usual_tensors,
 )
 
-# a published file that differs by more from its recipe is a mix of its publisher's own
-_OWN_MIX = 0.005
 # looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
 # but for the token table where it is the output matrix too
 _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
@@ -109,7 +109,7 @@ def _usual_tensors(case: Case) -> UsualTensors | None:
     """The tensors of the recipe that the quantization is, or is nearest to; None where they are not
     known.
     """
-    recipe = recipe_of(case.quantization, case.model)
+    recipe = recipe_of_file(case)
     if recipe is None or not case.has_all_tensors:
         return None
     return usual_tensors(case.model, recipe, case.spec.released)
@@ -134,11 +134,10 @@ def _is_own_mix(case: Case, files: Term) -> bool:
         return True
     if files.how is not How.STATED:
         return False
-    error = files.bytes * _OWN_MIX
-    computed = recipe_file(case.model, case.spec.released, case.quantization)
-    low = computed.low_bytes - error
-    high = computed.high_bytes + error
-    return not low <= files.bytes <= high
+    recipe = recipe_of_file(case)
+    assert recipe is not None, "the quantization is one of llama-quantize's"
+    computed = recipe_file(case.model, case.spec.released, recipe)
+    return not is_size_of(files.bytes, computed)
 
 
 def _of_own_mix(case: Case, files: Term, usual: UsualTensors) -> _InFile:
@@ -146,7 +145,7 @@ def _of_own_mix(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
     remark = "; the whole file, a mix of its publisher's own"
     mapped = whole_files(files, source, remark)
-    error = int(files.bytes * _OWN_MIX)
+    error = int(files.bytes * OWN_MIX)
     low = min(files.low_bytes, files.bytes - error)
     return _InFile(
         term=mapped.replace(low_bytes=low),

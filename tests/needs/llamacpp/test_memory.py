@@ -441,3 +441,25 @@ def test_a_program_that_nobody_measured_is_a_guess(
 ) -> None:
     term = terms(asked(LLAMA, program))["runtime"]
     assert (term.how is How.ASSUMED) is is_guess
+
+
+@pytest.mark.parametrize(
+    ("program", "table_bytes"),
+    [
+        # 201,088 tokens × 2,880 numbers (its config.json): Ollama's converter leaves all but
+        # experts in 16 bits (ollama/ollama, convert/convert_gptoss.go), llama-quantize makes it
+        # Q8_0, of 34 bytes for 32 numbers
+        pytest.param("ollama", 201_088 * 2880 * 2, id="ollama's file"),
+        pytest.param(
+            "llama.cpp", 201_088 * 2880 * 34 // 32, id="llama-quantize's file"
+        ),
+    ],
+)
+def test_the_size_of_a_file_tells_what_it_keeps_beside_its_experts(
+    program: str, table_bytes: int
+) -> None:
+    """Of Ollama's file of gpt-oss 20B 0.46 GB of the token table were counted to the card."""
+    work = Workload(quantization="MXFP4", format="gguf", context_tokens=4096)
+    case = case_for(catalogue().spec("gpt-oss-20b"), runtime(program), work)
+    on_card = needs_on(count(case), case, Device(maker="nvidia"))
+    assert terms(on_card)["embeddings"].bytes == table_bytes
