@@ -256,7 +256,9 @@ def _rented(name: str) -> Machine | None:
 
 
 def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
-    """The volume that holds a folder: that with the longest mount point above it."""
+    """The volume that holds a folder: that with the longest mount point above it. Of several on one
+    mount point the last counts, which hides the others.
+    """
     best: Volume | None = None
     longest = 0
     for volume in volumes:
@@ -264,7 +266,7 @@ def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
         if not mount.startswith("/") or plain(volume.filesystem, 60) in _NO_STORE:
             continue
         is_above = f"{home.rstrip('/')}/".startswith(f"{mount.rstrip('/')}/")
-        if is_above and len(mount) > longest:
+        if is_above and len(mount) >= longest:
             best = volume
             longest = len(mount)
     return best

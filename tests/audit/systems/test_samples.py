@@ -116,6 +116,36 @@ def test_prometheus_joins_what_several_answers_say() -> None:
     assert machine.labels == {"prometheus.class": "edge", "prometheus.job": "node"}
 
 
+def test_free_space_and_size_of_a_volume_are_of_its_last_samples() -> None:
+    """Two volumes on one mount point, as a mount over another leaves them: no size is held against
+    the free space of the other.
+    """
+
+    def measured(metric: str, device: str, value: str) -> dict[str, Any]:
+        series = {
+            "__name__": metric,
+            "instance": "vm:9100",
+            "device": device,
+            "mountpoint": "/",
+            "fstype": "ext4",
+        }
+        return {"metric": series, "value": [1795000000, value]}
+
+    samples = [
+        measured("node_filesystem_avail_bytes", "/dev/sda1", "900000000000"),
+        measured("node_filesystem_size_bytes", "/dev/sda1", "1000000000000"),
+        measured("node_filesystem_avail_bytes", "/dev/sdb1", "300000000000"),
+        measured("node_filesystem_size_bytes", "/dev/sdb1", "500000000000"),
+    ]
+    answer = {
+        "status": "success",
+        "data": {"resultType": "vector", "result": samples},
+    }
+    disk = machines_of(answer)["vm"].disk_for("ollama")
+    assert disk is not None
+    assert (disk.free_bytes, disk.total_bytes) == (300 * 10**9, 500 * 10**9)
+
+
 def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
     """Framebuffer figures are MiB, per card, and as free now; MemFree is no measure of what is
     available.
