@@ -1,9 +1,10 @@
 """Writes what a command has to say: the report to standard output or to the file of --output, all
 else (errors, notes) to standard error.
 
-A command calls one of three functions: `present` with blocks, for a person; `write_json` with
-a document; `deliver` with a finished text. A terminal gets blocks in its width and in colour;
-a pipe and a file get plain text or HTML. `writing.py` writes files.
+A command calls one of four functions: `present` with blocks, for a person; `write_json` with
+a document; `deliver` with a finished text; `deliver_lines` with lines that a terminal may break.
+A terminal gets blocks in its width and in colour; a pipe and a file get plain text or HTML.
+`writing.py` writes files.
 """
 
 from __future__ import annotations
@@ -111,15 +112,14 @@ def _wrapped(text: str) -> str:
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return text
-    from textwrap import TextWrapper
+    return _broken(text, _columns_of_errors())
 
-    wrapper = TextWrapper(
-        width=max(_columns_of_errors(), _FEWEST_COLUMNS),
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "".join(f"{wrapper.fill(line)}\n" for line in text.splitlines())
+
+def _broken(text: str, columns: int) -> str:
+    """The lines of a text broken between words, for a terminal of that width."""
+    from ..reports.layout import wrapped
+
+    return wrapped(text, max(columns, _FEWEST_COLUMNS))
 
 
 def _columns_of_errors() -> int:
@@ -266,6 +266,15 @@ def deliver(options: Options, text: Text) -> None:
         for piece in text:
             write(piece)
     _write_notes(options)
+
+
+def deliver_lines(options: Options, text: str) -> None:
+    """Write a report of plain lines, as `deliver` does; a terminal gets them broken between words.
+    Raises `UsageError` where the file cannot be written.
+    """
+    if options.output is None and is_terminal():
+        text = _broken(text, terminal_size().columns)
+    deliver(options, text)
 
 
 def _write_notes(options: Options) -> None:

@@ -31,6 +31,21 @@ _GAP = "  "
 # wherever they stand; inside a word of a program, `std::vector`, it is none
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
+# A space at which no line may be broken: to a program that breaks lines the sign is a letter, as
+# wide as a space. The sign comes from no text, for `clean` escapes it.
+GLUE = "\ue000"
+# What stands on one line: a command in backquotes, behind a colon or behind an arrow; an option
+# with its value, or behind a colon; a text in quotes behind an option; and a number with its unit.
+_TOGETHER = (
+    r"`[^`]+`"
+    # a sentence may begin with the program's name, too
+    r"|(?:(?<=: )|(?<=→ )|(?<=  ))"
+    r"selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)"
+    r"\b(?: [^\s·;,(]+)*"
+    r"|(?:: )?(?<![\w-])--?[a-z][\w-]*(?: (?:'[^']*'|"
+    r"(?=[^\s,;()]*[\dA-Z=:'])[^\s,;()]+))?"
+    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
+)
 
 
 class Span(str):
@@ -241,6 +256,39 @@ def _escaped_start(found: re.Match[str]) -> str:
     return f"\\x{ord(start[0]):02x}{start[1:]}"
 
 
+def kept_together(text: str) -> str:
+    """Return the text with `GLUE` in place of each space at which no line may be broken."""
+    # regular expressions load slowly, and only a terminal breaks lines
+    import re
+
+    return re.sub(_TOGETHER, _glued, text)
+
+
+def _glued(found: re.Match[str]) -> str:
+    """What was found, without a space at which a line may be broken."""
+    return found[0].replace(" ", GLUE)
+
+
+def wrapped(text: str, columns: int) -> str:
+    """Return the lines of plain text broken between words, so that each fits so many columns.
+
+    A command stays on one line; one that is wider than a line has a line of its own.
+    """
+    # only a terminal breaks lines
+    from textwrap import TextWrapper
+
+    wrapper = TextWrapper(
+        width=columns,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines = []
+    for line_text in kept_together(text).splitlines():
+        lines.append(wrapper.fill(line_text).replace(GLUE, " "))
+    return ended(lines)
+
+
 def plain(blocks: Blocks) -> str:
     """Return the blocks as lines of text for a pipe or a file, which have no width.
 
@@ -298,7 +346,10 @@ def ended(lines: Iterable[str]) -> str:
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
-    """Return a line a fault, `file:line: key: message`, and under it what to write instead."""
+    """Return a line a fault, `file:line: key: message`, and under it what to write instead.
+
+    The line of a fault of a whole file, as of one that does not exist, begins with `error:`.
+    """
     return _printed(_problem_lines(problems))
 
 
@@ -310,7 +361,9 @@ def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def _place(problem: Problem) -> str:
-    """Where a fault stands: `file:line: key`, `error: --option key`, or `error` of a name typed."""
+    """Where a fault stands: `file:line: key`, `error: file` of a whole file, `error: --option key`,
+    or `error` of a name typed.
+    """
     key = problem.key
     if problem.file.startswith("--"):
         if key:
@@ -318,6 +371,9 @@ def _place(problem: Problem) -> str:
         return f"error: {problem.file}"
     if problem.file == "command line":
         place = "error"
+    elif problem.line is None and not key:
+        # of the whole file, as of one that does not exist
+        place = f"error: {problem.file}"
     elif problem.line is None:
         place = problem.file
     else:

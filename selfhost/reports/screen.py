@@ -21,7 +21,16 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from .layout import Blocks, Paragraph, Table, clean, share_of, style_of
+from .layout import (
+    GLUE,
+    Blocks,
+    Paragraph,
+    Table,
+    clean,
+    kept_together,
+    share_of,
+    style_of,
+)
 
 # yellow and cyan colour single words and bars only: on a white ground they are hard to read
 _STYLES = {
@@ -48,24 +57,12 @@ _COMFORTABLE = 24
 # "a pipe has no width": nothing is wrapped
 _UNLIMITED = 100_000
 
-# rich breaks lines at whitespace only. Two characters change that, and are replaced once the lines
-# are made; neither comes from a text, for `clean` escapes both.
-# A space at which no line may be broken: to rich it is a letter, as wide as a space.
-_GLUE = "\ue000"
+# rich breaks lines at whitespace only. `GLUE` and this sign change that, and are replaced once the
+# lines are made; neither comes from a text, for `clean` escapes both.
 # A place where a line may be broken without a space: to rich it is whitespace, of no width.
 _BREAK = "\x1f"
-_FINAL = {ord(_GLUE): " ", ord(_BREAK): ""}
+_FINAL = {ord(GLUE): " ", ord(_BREAK): ""}
 _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
-# what stands on one line: a command, in backquotes or behind a colon, an option behind a colon, and
-# a number with its unit
-_TOGETHER = re.compile(
-    r"`[^`]+`"
-    r"|: --?[a-z][\w-]*"
-    # a sentence may begin with the program's name, too
-    r"|(?<=: )selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)"
-    r"\b(?: [^\s·;,(]+)*"
-    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
-)
 
 
 def show(
@@ -107,7 +104,7 @@ class Drawn:
         is_pending = False
         for block in self.blocks:
             for text in _lines(block, console, width):
-                text.plain = text.plain.replace(_GLUE, " ")
+                text.plain = text.plain.replace(GLUE, " ")
                 text.rstrip()
                 if not text.plain:
                     is_pending = has_begun
@@ -132,14 +129,9 @@ def rich_style(part: str) -> str:
 
 
 def _text(part: str) -> Text:
-    """The part with its style; `_GLUE` holds together what must stand on one line."""
-    marked = _TOGETHER.sub(_glued, clean(part))
+    """The part with its style; `GLUE` holds together what must stand on one line."""
+    marked = kept_together(clean(part))
     return Text(marked, style=rich_style(part), overflow="ignore")
-
-
-def _glued(found: re.Match[str]) -> str:
-    """What was found, without a place where a line may be broken."""
-    return found[0].replace(" ", _GLUE)
 
 
 def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator[Text]:
@@ -167,14 +159,14 @@ def _cell(part: str, *, has_bars: bool) -> Text:
     """The text of a cell, behind a bar where it has a share; a long name may break at a hyphen."""
     text = _text(part)
     text.overflow = "fold"
-    if _GLUE not in text.plain:
+    if GLUE not in text.plain:
         text.plain = _HYPHEN.sub(f"-{_BREAK}", text.plain)
     share = share_of(part)
     if not has_bars or share == 0:
         return text
     bar = _bar(share, rich_style(part))
     if part:
-        bar.append(_GLUE * _GAP)
+        bar.append(GLUE * _GAP)
     return bar.append_text(text)
 
 

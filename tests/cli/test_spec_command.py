@@ -128,3 +128,17 @@ def test_a_folder_without_specs_is_a_fault(
     code, out, _ = run(capsys, "spec", "check", str(tmp_path))
     assert code == 1
     assert "holds no spec" in out
+
+
+def test_a_file_that_cannot_be_read_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nofile: does not exist` looked like an answer about the file. A fault of one line keeps the
+    form `file:line:`, which editors and CI read.
+    """
+    monkeypatch.chdir(tmp_path)
+    Path("bad.toml").write_text('schema = 1\nid = 7\n', encoding="utf-8")
+    code, out, _ = run(capsys, "spec", "check", "nofile", "bad.toml")
+    lines = out.splitlines()
+    assert (code, "error: nofile: does not exist" in lines) == (1, True)
+    assert any(line.startswith("bad.toml:2: id: ") for line in lines)

@@ -19,6 +19,7 @@ from selfhost.reports.layout import (
     command,
     commands,
     line,
+    wrapped,
 )
 
 LONG = "llama-server -hf bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M -c 4096 -np 1"
@@ -75,6 +76,33 @@ def test_a_line_to_type_is_whole(width: int) -> None:
             ],
             id="longer-than-the-terminal",
         ),
+        pytest.param(
+            "→ choose one with a longer context → selfhost list --for agent",
+            50,
+            [
+                "→ choose one with a longer context →",
+                "  selfhost list --for agent",
+            ],
+            id="behind-an-arrow",
+        ),
+        pytest.param(
+            "needs the length of a prompt: add --prompt 2000, or another",
+            45,
+            [
+                "needs the length of a prompt: add",
+                "  --prompt 2000, or another",
+            ],
+            id="an-option-with-its-value",
+        ),
+        pytest.param(
+            "name its processor: add --machine 'i5-8250U 16GB' to it",
+            40,
+            [
+                "name its processor: add",
+                "  --machine 'i5-8250U 16GB' to it",
+            ],
+            id="an-option-with-a-value-in-quotes",
+        ),
     ],
 )
 def test_a_command_in_a_sentence_is_whole(
@@ -82,6 +110,26 @@ def test_a_command_in_a_sentence_is_whole(
 ) -> None:
     """`selfhost / list qwen3-coder` stood on two lines at 80 columns."""
     assert drawn([line(sentence)], width).splitlines() == lines
+
+
+@pytest.mark.parametrize("columns", range(30, 64, 3))
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("`selfhost list --use code`", id="in-backquotes"),
+        pytest.param("`selfhost check mistral-7b`", id="of-a-model"),
+        pytest.param("--machine 'i5-8250U 16GB'", id="an-option"),
+    ],
+)
+def test_a_command_in_an_error_is_whole(command: str, columns: int) -> None:
+    """`selfhost list --use` stood on one line of standard error, and `code` on the next."""
+    text = f"error: no model has these words\n  did you perhaps mean {command}, or another one?\n"
+    lines = wrapped(text, columns).splitlines()
+    assert any(command in shown for shown in lines)
+    assert all(
+        len(shown) <= columns or shown.strip(" ?,") == command for shown in lines
+    )
+    assert " ".join(wrapped(text, columns).split()) == " ".join(text.split())
 
 
 def test_an_option_stays_with_its_colon() -> None:
