@@ -124,6 +124,7 @@ def _document(
         top=top,
         wide=options.wide or is_page,
         only_running=options.shows_only_running,
+        sort=options.sort,
         near=near,
         today=utc_today(),
         notes=notes,

@@ -57,6 +57,7 @@ def compare_document(
     yield line()
     names = " ".join(verdict.model.id for verdict in verdicts)
     yield command(f"selfhost check {names}{comparison.options}{carry}")
+    yield from texts([_days_of_prices(verdicts)], indent=0)
     if not verbose:
         yield line("Every answer on licenses and openness: -v")
     if have_paces(verdicts):
@@ -88,7 +89,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     verdict = compared.verdict
     pace = pace_title([verdict.speed])
     figures = figures_of(verdict, pace)
-    offers = [offer for offer in verdict.api_offers if not offer.stands_in]
+    offers = _own_offers(verdict)
     place = ""
     if verdict.can_run and verdict.machine.accelerators:
         # what is split over GPU and RAM is many times as slow
@@ -116,6 +117,11 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         if verbose or row.name in _ANSWERS_SHOWN:
             facts[row.name] = OPENNESS_WORDS[row.answer]
     return facts
+
+
+def _own_offers(verdict: Verdict) -> list[Offer]:
+    """Who sells the model itself, the cheapest first."""
+    return [offer for offer in verdict.api_offers if not offer.stands_in]
 
 
 def _first_word(verdict: Verdict) -> str:
@@ -192,6 +198,19 @@ def _price(offers: Sequence[Offer]) -> str:
         elif rate is not None:
             rates.append("free")
     return "/".join(rates)
+
+
+def _days_of_prices(verdicts: Sequence[Verdict]) -> str:
+    """When the prices of the table were listed; empty where the table has none."""
+    days = set()
+    for verdict in verdicts:
+        offers = _own_offers(verdict)
+        if offers and _price(offers):
+            days.add(offers[0].as_of)
+    if not days:
+        return ""
+    listed = " to ".join(dict.fromkeys((min(days), max(days))))
+    return f"The API prices were listed {listed}."
 
 
 def _remarks(compared: Compared) -> list[str]:

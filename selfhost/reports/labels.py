@@ -47,6 +47,7 @@ class Labels(Stated):
     """The tables of the file, each by its name there.
 
     - `commercial`: what a license allows, by the answer.
+    - `orders`: what a list says of its order, by the choice of `--sort`.
     - `facts`: names of the facts of a machine; `keys`: names of keys of the JSON; `verified`: names
       of the figures of `verify`.
     - `check`, `show`, `show_verdict`, `machine`: titles of the sections under `-v`, by the key of
@@ -57,6 +58,7 @@ class Labels(Stated):
 
     schema: int
     commercial: Words
+    orders: Words
     facts: Words
     keys: Words
     verified: Words

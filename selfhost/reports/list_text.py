@@ -15,6 +15,7 @@ from ..judge.devices import room_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from .answer_words import ANSWERS
+from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
 from .words import RANGES, age_blocks, pace_title, place_words, planned_words
@@ -42,6 +43,7 @@ def list_document(
     top: int | None = TOP,
     wide: bool = False,
     only_running: bool = True,
+    sort: str = "best",
     near: Sequence[str] = (),
     today: str | None = None,
     notes: Sequence[str] = (),
@@ -49,8 +51,9 @@ def list_document(
     """Yield how many models run, then a table of the first `top` in the order given, None for all.
 
     `workload` is what was asked; None: the default. `only_running` leaves out what does not run
-    here, `wide` adds columns. `near` are commands that list what was perhaps meant where no model
-    matches; `notes` are about the machine's name. `today` lets the screen tell an old catalogue.
+    here, `wide` adds columns. `sort` is the order that the rows have. `near` are commands that list
+    what was perhaps meant where no model matches; `notes` are about the machine's name. `today`
+    lets the screen tell an old catalogue.
     """
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     head = [_nothing_matches(listing, near, notes)]
@@ -63,6 +66,8 @@ def list_document(
         yield _table(rows, wide=wide)
         yield line()
         yield line(_footer(listing, rows, wide=wide, only_running=only_running))
+        if sort in LABELS.orders:
+            yield line(LABELS.orders[sort])
         if have_paces(rows):
             yield line(RANGES)
         if listing.counts.running == 0:

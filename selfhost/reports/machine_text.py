@@ -27,7 +27,7 @@ from .layout import (
     texts,
     topics,
 )
-from .words import fact_label, rate_words
+from .words import fact_label, machine_title, rate_words
 
 Thing = TypeVar("Thing")
 # what may be many is listed up to here; the rest under `-v`
@@ -46,7 +46,7 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
     place = ", ".join(known)
     if place:
         place = f": {place}"
-    yield line(strong(machine.name), place)
+    yield line(strong(machine_title(machine)), place)
     labels = ", ".join(f"{key}={value}" for key, value in machine.labels.items())
     yield from texts([brief(labels)], indent=0)
     if verbose:

@@ -42,7 +42,7 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
     workload = answer.workload
     return ModelFigures(
         memory=memory_words(answer.needs) or "-",
-        place=PLACES.get(answer.placement or "", ""),
+        place=_place(answer),
         pace=pace_of(answer.speed, title=pace_title),
         wait=wait_of(answer),
         download=_download(answer),
@@ -53,6 +53,15 @@ def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
         license=_license(answer),
         why=causes(answer) or answer.why or "",
     )
+
+
+def _place(answer: Verdict) -> str:
+    """`GPU`, `RAM` or `GPU+RAM`; empty where no need is known. A GPU that shares the RAM holds the
+    model where the model fits into its share.
+    """
+    if answer.is_on_accelerators:
+        return "GPU"
+    return PLACES.get(answer.placement or "", "")
 
 
 def wait_of(answer: Verdict) -> str:

@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_read_is_an_error(
     form `file:line:`, which editors and CI read.
     """
     monkeypatch.chdir(tmp_path)
-    Path("bad.toml").write_text('schema = 1\nid = 7\n', encoding="utf-8")
+    Path("bad.toml").write_text("schema = 1\nid = 7\n", encoding="utf-8")
     code, out, _ = run(capsys, "spec", "check", "nofile", "bad.toml")
     lines = out.splitlines()
     assert (code, "error: nofile: does not exist" in lines) == (1, True)

@@ -72,3 +72,21 @@ def test_a_comparison_without_a_gpu_has_no_place() -> None:
         line.split("  ")[0] for line in plain(compare_document(compared)).splitlines()
     ]
     assert "in" not in titles
+
+
+def test_a_comparison_on_a_mac_has_its_models_on_the_gpu() -> None:
+    """Each model was "in RAM", and `check` and `plan` said that the GPU holds it."""
+    machine = named("macbook air m2 16gb")[0]
+    models = ("mistral-7b", "qwen3-8b")
+    compared = comparison([check(model, machine=machine) for model in models])
+    rows = [line.split() for line in plain(compare_document(compared)).splitlines()]
+    assert ["in", "GPU", "GPU"] in rows
+
+
+def test_the_prices_of_a_comparison_have_their_day() -> None:
+    """A price without a day is not worth much: prices of APIs change every few months."""
+    verdicts = [check(model, machine=VM) for model in ("mistral-7b", "phi-4")]
+    days = {verdict.api_offers[0].as_of for verdict in verdicts}
+    shown = plain(compare_document(comparison(verdicts))).splitlines()
+    (told,) = [line for line in shown if "prices were listed" in line]
+    assert all(day in told for day in days)

@@ -150,3 +150,21 @@ def test_one_long_name_leaves_room_for_the_figures_of_all() -> None:
     titles = next(text for text in shown.splitlines() if text.startswith("   model"))
     assert titles.split()[:4] == ["model", "memory", "quant", "tokens/s"]
     assert re.search(r"qwen3\.5-4b +[\d.]+ GiB", shown)
+
+
+@pytest.mark.parametrize(
+    ("sort", "words"),
+    [
+        pytest.param("speed", "fastest first. Base models, replaced", id="speed"),
+        pytest.param("released", "newest first", id="released"),
+        pytest.param("best", None, id="the usual order"),
+    ],
+)
+def test_a_sorted_list_says_its_order(sort: str, words: str | None) -> None:
+    """By speed, small base models are the fastest of all and stood last with no word why."""
+    shown = plain(list_document(samples.listed(samples.every()), sort=sort))
+    orders = [text for text in shown.splitlines() if text.startswith("Order: ")]
+    if words is None:
+        assert orders == []
+    else:
+        assert words in orders[0]

@@ -8,7 +8,9 @@ import pytest
 
 from helpers import report_samples as samples
 from helpers.screens import drawn
+from selfhost import check
 from selfhost.core.records import Unread
+from selfhost.machine.named import named
 from selfhost.machine.record import Machine
 from selfhost.reports.layout import Blocks, plain
 from selfhost.reports.machine_text import machine_document
@@ -52,3 +54,11 @@ def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
         nothing = plain(machine_document(unread, verbose=verbose))
         assert "0 bytes" not in nothing
         assert "Not read" in nothing
+
+
+def test_a_machine_has_its_name_without_an_article_above_its_facts() -> None:
+    """`a Steam Deck: linux, x86_64, host` stood there; a sentence keeps the article."""
+    deck = named("steam deck")[0]
+    assert plain(machine_document(deck)).startswith("Steam Deck: linux, ")
+    verdict = check("llama-3.3-70b", machine=deck)
+    assert "does not run on a Steam Deck" in verdict.summary
