@@ -8,9 +8,9 @@ date alone, and may be called from several threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .advice.understood import judged_for, understand
 from .advice.verdicts import check_with
@@ -25,7 +25,7 @@ from .core.errors import (
     expect_type,
 )
 from .core.records import Record, fault_of
-from .core.workload import MOST_BYTES, Workload
+from .core.workload import MOST_BYTES, Workload, in_python, told_in_python
 from .judge.record import Verdict
 from .machine.record import Machine
 
@@ -38,8 +38,27 @@ if TYPE_CHECKING:
 _ONLY_OF_RANK = ("top", "use", "modality")
 PathLike = str | os.PathLike[str]
 Model = str | os.PathLike[str] | ModelSpec
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
 
 
+def _answers_python(
+    function: Callable[_Arguments, _Answer],
+) -> Callable[_Arguments, _Answer]:
+    """The function, whose errors about a workload name keywords and not options."""
+
+    @wraps(function)
+    def answer(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        try:
+            return function(*args, **kwargs)
+        except WorkloadError as error:
+            told_in_python(error)
+            raise
+
+    return answer
+
+
+@_answers_python
 def check(
     model: Model,
     workload: Workload | None = None,
@@ -74,6 +93,7 @@ def check(
     return verdict.replace(first_notes=(*asked.notes, *verdict.first_notes))
 
 
+@_answers_python
 def can_run(
     model: Model,
     workload: Workload | None = None,
@@ -95,6 +115,7 @@ def can_run(
     return judged_for(asked.catalogue, understood, asked.machine).fits
 
 
+@_answers_python
 def rank(
     workload: Workload | None = None,
     *,
@@ -135,6 +156,7 @@ def rank(
     return ranking.replace(notes=asked.notes)
 
 
+@_answers_python
 def plan(
     model: Model,
     workload: Workload | None = None,
@@ -158,6 +180,7 @@ def plan(
     return plan_with(asked.catalogue, model, asked.workload)
 
 
+@_answers_python
 def compare(
     models: Sequence[Model],
     workload: Workload | None = None,
@@ -194,6 +217,7 @@ def compare(
     return comparison(verdicts, asked.workload)
 
 
+@_answers_python
 def size(
     model: Model,
     workload: Workload | None = None,
@@ -337,7 +361,7 @@ def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
         machine, note = named(name)
     except SelfhostError as error:
         # of a traceback only the text is seen
-        error.remedy = f"{error.remedy}; {_how_to_read('from_file')}"
+        error.remedy = f"{in_python(error.remedy or '')}; {_how_to_read('from_file')}"
         error.args = (f"{error.message}; {error.remedy}",)
         raise
     return machine, () if note is None else (note,)

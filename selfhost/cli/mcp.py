@@ -16,14 +16,12 @@ from ..core import __version__
 from ..core.errors import (
     SelfhostError,
     UsageError,
-    WorkloadError,
     WrongTypeError,
     one_line,
 )
 from ..core.files import forget_inputs
 from ..core.purposes import WORKLOAD_PURPOSES
 from ..core.records import Record, shortened
-from ..core.workload import FLAGS
 from ..machine.named import named
 from ..machine.record import Machine
 from ..reports.json import Object
@@ -138,8 +136,6 @@ _WORKLOAD = (
     "commercial",
     "license",
 )
-# an agent has no command line: the argument in place of each option
-_ARGUMENT_BY_FLAG = {FLAGS[name]: name for name in ARGUMENTS if name in FLAGS}
 
 
 class Tool(Record):
@@ -352,14 +348,4 @@ def sentence(error: SelfhostError) -> str:
     remedy = one_line(error.remedy or "")
     if remedy not in text:
         text = f"{text} ({remedy})"
-    if isinstance(error, WorkloadError):
-        return _with_arguments(text)
     return text
-
-
-def _with_arguments(text: str) -> str:
-    """The text about a workload with the names of arguments, where it has those of options."""
-    words: list[str] = []
-    for word in text.split(" "):
-        words.append(_ARGUMENT_BY_FLAG.get(word, word))
-    return " ".join(words)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from itertools import permutations
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .errors import (
     InputError,
@@ -24,6 +24,9 @@ from .quoting import shell_word
 from .records import Record, Values, fault_of, read_by
 from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
+
+if TYPE_CHECKING:
+    import re
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
@@ -144,7 +147,7 @@ class Load(Record):
             message = "needs the power that the computer draws"
             stated.add(("electricity_per_kwh",), message, "add --watts")
         if not stated.ok:
-            raise WorkloadError(stated.problems)
+            raise told_in_python(WorkloadError(stated.problems))
 
 
 class Workload(Record):
@@ -333,7 +336,7 @@ class Workload(Record):
                     message = "applies only to the task finetune"
                     stated.add((field,), message, "add --task finetune")
         if not stated.ok:
-            raise WorkloadError(stated.problems)
+            raise told_in_python(WorkloadError(stated.problems))
 
     def _note_faults_of_finetuning(self, stated: Document) -> None:
         """Note what makes no sense for fine-tuning as faults of the stated values."""
@@ -493,3 +496,117 @@ def as_typed(
     if typed == list(problems):
         return error
     return WorkloadError(typed)
+
+
+# what Python writes in place of options that are no field of a Workload
+_OTHER_KEYWORDS = {
+    "--machine": "machine",
+    "--gpu": "machine",
+    "--specs": "specs",
+    "--users": "parallel",
+    "--measure": "machine=Machine.read(measure=True)",
+    "--no-checkpointing": "checkpointing=False",
+}
+# those of them that have a text
+_OTHER_TEXTS = ("machine",)
+# words of a sentence that may stand behind an option that is named without a value
+_PROSE = frozenset(
+    ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
+)
+# a command, which stays as it is typed, or an option, perhaps with a value
+_COMMAND_OR_OPTION = (
+    r"`(?!--)[^`]*`"
+    r"|selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)\b"
+    r"(?: [^\s;,()]+)*"
+    r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*)"
+    r"(?P<rest>[ =](?P<value>'[^']*'|(?!-)[^\s,;()`]+))?"
+)
+# of several arguments in a row each but the last
+_ARGUMENT = r"(?<==)(\S+) (?=[a-z_]+=)"
+
+
+def in_python(text: str) -> str:
+    """Return the sentence with keywords where it has options; commands to type stay.
+
+    Reasons and remedies are written for the command line, and JSON has them so. What Python shows
+    to a person names keywords.
+
+    >>> in_python("add --prompt 2000, or --for agent")
+    'add prompt_tokens=2000, or purpose="agent"'
+    >>> in_python("leave out --runtime to use one that loads it")
+    'leave out runtime to use one that loads it'
+    """
+    if "--" not in text:
+        return text
+    # regular expressions load slowly, and few sentences need one
+    import re
+
+    told = re.sub(_COMMAND_OR_OPTION, _in_python, text)
+    return re.sub(_ARGUMENT, r"\1, ", told)
+
+
+def _in_python(found: re.Match[str]) -> str:
+    """A command as it is, an option as the keyword with its value."""
+    flag = found["flag"]
+    keyword = _keyword_of(flag) if flag else None
+    if keyword is None:
+        return found[0]
+    if found["value"] is None:
+        return keyword
+    value = found["value"].rstrip(".:")
+    written = _python_value(keyword, value)
+    if written is None:
+        return f"{keyword}{found['rest']}"
+    end = found["value"][len(value) :]
+    return f"{keyword}={written}{end}"
+
+
+def _keyword_of(flag: str) -> str | None:
+    """The keyword of an option; None where Python has none."""
+    if flag in _OTHER_KEYWORDS:
+        return _OTHER_KEYWORDS[flag]
+    for field, named in FLAGS.items():
+        if named == flag:
+            return field
+    return None
+
+
+def _python_value(keyword: str, typed: str) -> str | None:
+    """The value as Python writes it; None where the word behind the option is none of its values.
+
+    A number is written in the unit of its keyword: `8k` tokens are 8192, `30s` are 30.
+    """
+    kind = Workload._kinds.get(keyword, "str" if keyword in _OTHER_TEXTS else "")
+    if kind.startswith(("int", "float")):
+        return _python_number(keyword, typed)
+    if kind.startswith("Mapping"):
+        name, equals, value = typed.partition("=")
+        return f'{{"{name}": "{value}"}}' if equals else None
+    text = typed.strip("'")
+    if text in _PROSE:
+        return None
+    if kind.startswith("Load"):
+        return f'Load.parse("{text}")'
+    return f'"{text}"' if kind.startswith("str") else None
+
+
+def _python_number(keyword: str, typed: str) -> str | None:
+    """A number without its unit; None where the word is no number."""
+    parse = Workload._keys[keyword].limits.get("parse", _plain_number)
+    try:
+        return str(parse(typed))
+    except ValueError:
+        return None
+
+
+def _plain_number(typed: str) -> str:
+    """The digits of a number, of `30s` without the unit. Raises `ValueError` for another text."""
+    digits = typed.removesuffix("s")
+    float(digits)
+    return digits
+
+
+def told_in_python(error: WorkloadError) -> WorkloadError:
+    """Return the error, whose text names keywords from now on. Its problems still name options."""
+    error.args = (in_python(error.message),)
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ from ..advice.several import Comparison
 from ..advice.sizes import ContainerSize
 from ..catalogue.spec import ModelSpec
 from ..core.records import ShownRecord
+from ..core.workload import in_python
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Blocks, plain
+from .layout import Block, Blocks, Paragraph, Span, Table, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
@@ -24,6 +26,9 @@ from .size_text import size_document
 
 if TYPE_CHECKING:
     from .screen import Drawn
+
+# in `…: -v` and `(see -v)`
+_VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))")
 
 
 @singledispatch
@@ -34,8 +39,8 @@ def document(answer: ShownRecord) -> Blocks:
 
 @document.register
 def _(answer: Verdict) -> Blocks:
-    """The screen of `check` for one model."""
-    return check_document([answer])
+    """The screen of `check` for one model, with keywords of Python in place of options."""
+    return map(_block_in_python, check_document([answer]))
 
 
 @document.register
@@ -59,6 +64,32 @@ def _(model: ModelSpec) -> Blocks:
 document.register(Comparison, compare_document)
 document.register(Plan, plan_document)
 document.register(Ranking, list_document)
+
+
+def _block_in_python(block: Block) -> Block:
+    """The block with keywords of Python where a sentence names options."""
+    if isinstance(block, Paragraph):
+        return _paragraph_in_python(block)
+    return _table_in_python(block)
+
+
+def _paragraph_in_python(paragraph: Paragraph) -> Paragraph:
+    return paragraph.replace(parts=tuple(map(_part_in_python, paragraph.parts)))
+
+
+def _table_in_python(table: Table) -> Table:
+    rows = [tuple(map(_part_in_python, row)) for row in table.rows]
+    return table.replace(rows=tuple(rows))
+
+
+def _part_in_python(part: str) -> str:
+    """The text in its style, with keywords of Python; a line to type stays as it is."""
+    style = style_of(part)
+    if style in ("command", "comment"):
+        return part
+    # `-v` of the command line adds what the dict has
+    told = _VERBOSE.sub("to_json()", in_python(part))
+    return part if told == part else Span(told, style, share_of(part))
 
 
 def text(answer: ShownRecord) -> str:

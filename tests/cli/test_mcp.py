@@ -87,7 +87,7 @@ needs_sdk = pytest.mark.skipif(
         pytest.param(
             "check",
             {"model": "gpt2", "max_wait_seconds": 20},
-            ["add prompt_tokens 2000, or purpose agent"],
+            ['add prompt_tokens=2000, or purpose="agent"'],
             id="a wait without a prompt",
         ),
         pytest.param(

@@ -244,3 +244,35 @@ def test_the_first_of_a_ranking_are_those_of_the_whole() -> None:
     assert [row.model.id for row in first.models] == [
         row.model.id for row in whole.models[:4]
     ]
+
+
+def test_python_names_keywords_and_json_names_options() -> None:
+    """`use --context 32768 or less` was told to a program, which has no such option."""
+    verdict = selfhost.check("mistral-7b", machine=MAC, context_tokens=100_000)
+    finding = verdict.finding("context")
+    assert finding is not None
+    assert finding.remedy == "use --context 32768 or less"
+    assert "use context_tokens=32768 or less" in str(finding)
+    shown = " ".join(drawn_text(verdict).split())
+    assert "use context_tokens=32768 or less" in shown
+    assert "to_json()" in shown
+    assert " -v" not in shown
+    remedies = [found["remedy"] for found in verdict.to_json()["findings"]]
+    assert "use --context 32768 or less" in remedies
+
+
+def test_an_error_names_keywords() -> None:
+    """Its problems keep the options, which the command line shows."""
+    with pytest.raises(selfhost.WorkloadError) as caught:
+        selfhost.check("mistral-7b", max_wait_seconds=5)
+    assert 'add prompt_tokens=2000, or purpose="agent"' in str(caught.value)
+    assert caught.value.problems[0].remedy == "add --prompt 2000, or --for agent"
+    with pytest.raises(selfhost.UnknownMachineError, match='machine="i5-8250U 16GB"'):
+        selfhost.check("mistral-7b", machine="nonsense 3")
+
+
+def drawn_text(record: ShownRecord) -> str:
+    """What `rich.print` shows in a wide terminal."""
+    stream = StringIO()
+    Console(file=stream, width=200).print(record)
+    return stream.getvalue()

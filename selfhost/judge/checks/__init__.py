@@ -68,11 +68,16 @@ class Finding(Record):
         return self.words.remedy
 
     def __str__(self) -> str:
-        """The finding as a sentence, with what to do."""
+        """The finding as a sentence, with what to do: the keywords of Python stand in place of the
+        options of the command line that `reason` and `remedy` name.
+        """
+        # needed only where a program prints a finding
+        from ...core.workload import in_python
+
         text = f"{self.check}: {self.reason}"
-        if self.remedy is None:
-            return text
-        return f"{text} \N{RIGHTWARDS ARROW} {self.remedy}"
+        if self.remedy is not None:
+            text += f" \N{RIGHTWARDS ARROW} {self.remedy}"
+        return in_python(text)
 
     def in_words(self, reason: str, remedy: str | None) -> Finding:
         """The same finding with that reason and that remedy."""
