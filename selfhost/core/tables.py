@@ -466,6 +466,7 @@ class TomlTable:
         for field, stated in kind._keys.items():
             key = stated.name or field
             value = None
+            # most of the 140 keys of a runtime are missing
             if key in self.values or "required" in stated.limits:
                 if stated.read is not None:
                     value = stated.read(self, key, **stated.limits)
@@ -473,7 +474,6 @@ class TomlTable:
                     limits = _limits_of(kind, field)
                     value = self.get(key, kind._kinds[field], **limits)
             values[field] = stated.default if value is None else value
-            # also where it is missing, as most of the 140 keys of a runtime are
             self._known[key] = None
         return values
 
@@ -486,14 +486,16 @@ class TomlTable:
         self.document.records.append((self.path, record))
         return record
 
+    def _unknown_keys(self) -> list[str]:
+        """The keys that nobody asked for so far."""
+        return [key for key in self.values if key not in self._known]
+
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
         """Note every key that nobody asked for. `elsewhere` has a remedy of its own for some."""
-        for key in self.values:
-            if key in self._known:
-                continue
+        known = tuple(self._known)
+        for key in self._unknown_keys():
             remedy: Remedy = elsewhere.get(key)
             if remedy is None:
-                known = tuple(self._known)
                 otherwise = f"known here: {', '.join(known)}"
                 remedy = self.document.did_you_mean(key, known, otherwise)
             self.problem(key, "is not a known key", remedy)
@@ -502,9 +504,7 @@ class TomlTable:
         """Note every key that is one letter off a known one; others that are unknown are ignored,
         for a later version may know them.
         """
-        for key in self.values:
-            if key in self._known:
-                continue
+        for key in self._unknown_keys():
             for known in self._known:
                 if is_slip(key, known):
                     self.problem(key, "is not a known key", f"did you mean {known}?")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from ...core.files import fault_at, open_file, parse_json, read_some, text_of
 from ...core.records import Record, Unread
@@ -21,10 +21,7 @@ from ..record import REMEDIES, Machine
 from .system import ANSWERS
 from .texts import Mount, parse_mountinfo
 
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 # files of Linux' kernel that several probes read
 CPUINFO = "/proc/cpuinfo"

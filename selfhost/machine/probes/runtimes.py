@@ -77,13 +77,11 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
     for folder in folders:
         for command, runtime in table.commands.items():
             path = host.join(folder, command + suffix)
-            if host.is_program(path):
-                programs[path] = runtime
+            programs[path] = runtime
     for program in table.lm_studio.get(host.system, ()):
         path = _in_home(host, program)
-        if host.is_program(path):
-            programs[path] = LM_STUDIO
-    return programs
+        programs[path] = LM_STUDIO
+    return {path: name for path, name in programs.items() if host.is_program(path)}
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
