@@ -8,7 +8,6 @@ from ...core.records import Record
 from ..record import PURPOSES, Disk
 from .host import Facts, Host, reason_of
 from .store_folders import NO_HOME, Place, places
-from .texts import Mount
 
 # the drive of Windows under WSL 2
 _WINDOWS_DRIVE = "/mnt/c"
@@ -100,7 +99,9 @@ def _volume_of(host: Host, place: Place) -> _Volume:
 
 
 def _look(host: Host, place: Place) -> _Volume:
-    """Raises `OSError` where the volume cannot be looked at."""
+    """What is seen there: whether it may be written is judged for the account that stores models.
+    Raises `OSError` where the volume cannot be looked at.
+    """
     wanted = host.resolve(place.path)
     folder = wanted
     while not host.exists(folder) and host.parent(folder) != folder:
@@ -110,21 +111,13 @@ def _look(host: Host, place: Place) -> _Volume:
     if host.live and volume is not None and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
     space = _space_of(host, folder)
-    writable = _may_write(host, folder, mount, place, has_space=space is not None)
-    return _Volume(folder=folder, space=space, writable=writable)
-
-
-def _may_write(
-    host: Host, folder: str, mount: Mount | None, place: Place, *, has_space: bool
-) -> bool | None:
-    """Whether the account that stores models may write there; None where it is not known."""
     if mount is not None and mount.read_only:
-        return False
+        return _Volume(folder=folder, space=space, writable=False)
     # what a service's own account stores is judged by space and mount alone
-    if place.account and has_space:
-        return True
+    if place.account and space is not None:
+        return _Volume(folder=folder, space=space, writable=True)
     writable: bool | None = host.ask("writable", folder)
-    return writable
+    return _Volume(folder=folder, space=space, writable=writable)
 
 
 def _space_of(host: Host, folder: str) -> _Space | None:
