@@ -335,11 +335,11 @@ class _Reader:
 
     def read(self, path: KeyPath, value: Any, annotation: _Annotation) -> object:
         """The value as a record has it; for a wrong one None, or an empty list or table."""
+        if annotation.outer == "Any":
+            return value
+        if not self._is_right(path, value, annotation.type_in_file):
+            return annotation.empty
         match annotation.outer:
-            case "Any":
-                return value
-            case _ if not self._is_right(path, value, annotation.type_in_file):
-                return annotation.empty
             case "str" if "lines" in self.limits:
                 return " ".join(value.split())
             case "str" | "int" | "bool":
@@ -352,12 +352,11 @@ class _Reader:
             case "frozenset":
                 return frozenset(self._entries(path, value, annotation.inner))
             case "Mapping":
-                parts = self._read_each(path, value.items(), annotation.inner)
-                return dict(parts)
-        table = TomlTable(self.document, path, value)
-        if annotation.outer == "TomlTable":
-            return table
-        return table.as_record(self.kind)
+                return dict(self._read_each(path, value.items(), annotation.inner))
+            case "TomlTable":
+                return TomlTable(self.document, path, value)
+        # the name of a record
+        return TomlTable(self.document, path, value).as_record(self.kind)
 
     def _is_right(self, path: KeyPath, value: object, kind: type) -> bool:
         """Whether a value is of that type and within the limits; what is wrong is noted."""
