@@ -40,10 +40,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     silent = "the system did not say what processor it has"
     facts.put("architecture", kind, source, silent)
     name = name.strip()
-    if name:
-        facts.put("cpu_model", name, name_source)
-    else:
-        facts.lack("cpu_model", f"{name_source} is empty")
+    facts.put("cpu_model", name or None, name_source, f"{name_source} is empty")
 
 
 def _is_apple_silicon(host: Host) -> bool:
@@ -84,11 +81,9 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
     if not names:
         names = _mac_x86_sets(host)
         source = "sysctl machdep.cpu.features, leaf7_features"
-    if names:
-        facts.put("instruction_sets", tuple(sorted(names)), source)
-    else:
-        why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
-        facts.lack("instruction_sets", why)
+    sets = tuple(sorted(names))
+    why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
+    facts.put("instruction_sets", sets or None, source, why)
 
 
 def _mac_x86_sets(host: Host) -> set[str]:
@@ -107,7 +102,7 @@ def _mac_x86_sets(host: Host) -> set[str]:
 
 def read_memory(host: Host, facts: Facts) -> None:
     """By psutil, and macOS' size by its sysctl where that fails."""
-    memory = _counts(host, "memory")
+    memory: Mapping[str, int | None] = host.ask("memory") or {}
     total = memory.get("total")
     if not total:
         total = _stated_number(host, "hw.memsize")
@@ -132,7 +127,7 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 def read_cores(host: Host, facts: Facts) -> None:
     """By psutil, or by macOS' sysctl, which alone tells of their kinds."""
-    counts = _counts(host, "cores")
+    counts: Mapping[str, int | None] = host.ask("cores") or {}
     tool = "psutil" if counts else "sysctl"
     physical = counts.get("physical")
     if not physical:
@@ -156,17 +151,6 @@ def _is_intel_mac(host: Host) -> bool:
     return host.system == "macos" and not _is_apple_silicon(host)
 
 
-def _counts(host: Host, question: str) -> Mapping[str, int | None]:
-    """What psutil counts, by name; empty where it does not answer."""
-    counts: Mapping[str, int | None] | None = host.ask(question)
-    if not counts:
-        return {}
-    return counts
-
-
 def _stated_number(host: Host, name: str, digits: int = 20) -> int | None:
     """A number above 0 that macOS' kernel states; None where it states none."""
-    number = parse_digits(host.sysctl(name), digits)
-    if number == 0:
-        return None
-    return number
+    return parse_digits(host.sysctl(name), digits) or None
