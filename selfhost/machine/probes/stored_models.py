@@ -44,7 +44,8 @@ def read_models(host: Host, facts: Facts) -> None:
         return
     models: list[PresentModel] = []
     for name in stores:
-        models += _read_store(host, facts, name, folders[name])
+        store = _LAYOUTS[name](host=host, name=name, place=folders[name])
+        models += _read_store(store, facts)
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
         facts.lack(f"{_FACT}.complete", why)
@@ -66,13 +67,11 @@ def _is_searched(host: Host, folders: Mapping[str, Place], store: str) -> bool:
     return host.live or host.exists(place.path)
 
 
-def _read_store(
-    host: Host, facts: Facts, name: str, place: Place
-) -> Sequence[PresentModel]:
+def _read_store(store: _Store, facts: Facts) -> Sequence[PresentModel]:
     """The models in a store that can be read; why the others cannot be is put among the facts."""
-    fact = f"{_FACT}.{name}"
+    fact = f"{_FACT}.{store.name}"
     try:
-        found = _found_in(host, name, place)
+        found = store.found()
     except (OSError, ValueError) as error:
         why = f"its folder could not be read: {reason_of(error)}"
         facts.lack(fact, why, _REMEDY)
@@ -83,16 +82,6 @@ def _read_store(
         why = f"{unreadable:,} of its models could not be read"
         facts.lack(fact, why, _REMEDY)
     return readable
-
-
-def _found_in(host: Host, name: str, place: Place) -> list[PresentModel | None]:
-    """All models of a store, read while there is a deadline. `OSError` where its folder cannot be
-    read, or is not known.
-    """
-    if not place.path:
-        raise OSError(place.why)
-    store = _LAYOUTS[name](host=host, name=name, folder=place.path)
-    return host.within(lambda: list(store.models()))
 
 
 class _Weights(Record):
@@ -183,7 +172,15 @@ class _Store(Record):
 
     host: Host
     name: str
-    folder: str
+    place: Place
+
+    def found(self) -> list[PresentModel | None]:
+        """All its models, read while there is a deadline. `OSError` where its folder cannot be
+        read, or is not known.
+        """
+        if not self.place.path:
+            raise OSError(self.place.why)
+        return self.host.within(lambda: list(self.models()))
 
     def models(self) -> Models:
         """Its models."""
@@ -191,17 +188,21 @@ class _Store(Record):
 
     def path(self, *parts: str) -> str:
         """Where something in it lies."""
-        return self.host.join(self.folder, *parts)
+        return self.host.join(self.place.path, *parts)
+
+    def sizes(self, *parts: str) -> Sizes:
+        """What is in one of its folders."""
+        return self.host.sizes(self.place.path, *parts)
 
     def folders(self, *parts: str) -> list[str]:
         """The names of the folders in one of its folders."""
-        sizes = self.host.sizes(self.folder, *parts)
+        sizes = self.sizes(*parts)
         return [name for name, size in sizes.items() if size is None]
 
     def files(self, *parts: str, depth: int) -> Files:
         """The files of one of its folders, and of those so many levels below it."""
         files: dict[str, int] = {}
-        for name, size in self.host.sizes(self.folder, *parts).items():
+        for name, size in self.sizes(*parts).items():
             if size is not None:
                 files[name] = size
             elif depth:
@@ -277,7 +278,7 @@ class _Ollama(_Store):
     def models(self) -> Models:
         """Those of each manifest that lists weights: one of Ollama's cloud lists none."""
         manifests = self.files("manifests", depth=4)
-        blobs = self.host.sizes(self.folder, "blobs")
+        blobs = self.sizes("blobs")
         for manifest, size in sorted(manifests.items()):
             parts = manifest.split("/")
             if not size or len(parts) < 3:
