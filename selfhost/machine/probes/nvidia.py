@@ -167,18 +167,17 @@ def _count_nodes(host: Host) -> int:
 
 def _cards_by_driver(host: Host, count: int) -> Cards:
     """What the driver's library says; where it says nothing, as many cards as `count`."""
-    answer: Mapping[str, Any] = host.ask("nvml") or {}
+    answer: Mapping[str, Any] | None = host.ask("nvml")
+    if not answer:
+        return _cards_in_files(host, count, why_unread("unrecorded", "unusable"))
     stated = answer.get("gpus")
     if isinstance(stated, list):
         gpus = [list(map(NvmlPart.of, parts)) for parts in stated]
         return _cards_of_answer(host, gpus, answer.get("driver"))
     error = answer.get("error", "unknown")
-    if not answer:
-        why = why_unread("unrecorded", "unusable")
-    elif "why" in answer:
+    why = why_unread(error, "unusable", error=error)
+    if "why" in answer:
         why = why_unread("asked", why=answer["why"])
-    else:
-        why = why_unread(error, "unusable", error=error)
     return _cards_in_files(host, count, why)
 
 

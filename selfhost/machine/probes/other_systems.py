@@ -81,9 +81,11 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
     if not names:
         names = _mac_x86_sets(host)
         source = "sysctl machdep.cpu.features, leaf7_features"
-    sets = tuple(sorted(names))
-    why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
-    facts.put("instruction_sets", sets or None, source, why)
+    if names:
+        facts.put("instruction_sets", tuple(sorted(names)), source)
+    else:
+        why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
+        facts.lack("instruction_sets", why)
 
 
 def _mac_x86_sets(host: Host) -> set[str]:
@@ -153,4 +155,5 @@ def _is_intel_mac(host: Host) -> bool:
 
 def _stated_number(host: Host, name: str, digits: int = 20) -> int | None:
     """A number above 0 that macOS' kernel states; None where it states none."""
-    return parse_digits(host.sysctl(name), digits) or None
+    number = parse_digits(host.sysctl(name), digits)
+    return None if number == 0 else number
