@@ -202,8 +202,7 @@ class Document:
         """Those of this file before those of files beside it."""
         placed = [self._placed(fault) for fault in self._faults]
         # sorting keeps the order of those that are equal
-        placed.sort(key=lambda fault: fault.line or 0)
-        placed.sort(key=lambda fault: fault.file != self.file)
+        placed.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:

@@ -14,14 +14,19 @@ from .texts import Mount, parse_limit
 CGROUP = "/proc/self/cgroup"
 # one of its lines: a number, controllers, and the path of this process
 _PATH = "(?m)^[^:\n]*:([^:\n]*):(.*)$"
+_NSPAWN = "systemd-nspawn"
+# microseconds of all CPUs together that a group has in each period of so many
+_QUOTA = "cpu.cfs_quota_us"
+_PERIOD = "cpu.cfs_period_us"
+_QUOTA_AND_PERIOD = "cpu.max"
 # by version and controller: a group that can limit has at least one of these files, the top of the
 # hierarchy has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c). No file is named where every group can
 # limit, the top included: version 1 limits memory there, too
 _MARKS: dict[tuple[int, str], set[str]] = {
     (1, "memory"): set(),
-    (1, "cpu"): {"cpu.cfs_quota_us"},
+    (1, "cpu"): {_QUOTA},
     (2, "memory"): {"memory.max", "memory.high", "memory.current"},
-    (2, "cpu"): {"cpu.max", "cpu.weight"},
+    (2, "cpu"): {_QUOTA_AND_PERIOD, "cpu.weight"},
 }
 
 
@@ -81,13 +86,6 @@ class _Hierarchy(Record):
         raise ValueError(f"{where}; this process is in {self.path or 'none'}")
 
 
-_NSPAWN = "systemd-nspawn"
-# microseconds of all CPUs together that a group has in each period of so many
-_QUOTA = "cpu.cfs_quota_us"
-_PERIOD = "cpu.cfs_period_us"
-_QUOTA_AND_PERIOD = "cpu.max"
-
-
 def read_groups(host: Host, controller: str) -> Groups:
     """The groups that limit this process in `cpu` or `memory`. `ValueError` where a limit may exist
     unseen.
@@ -107,7 +105,9 @@ def read_groups(host: Host, controller: str) -> Groups:
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
-    """`ValueError` where the hierarchy is not known, or does not show what limits this process."""
+    """The groups of a controller, of version 1 where it has them. `ValueError` where they are not
+    known, or do not show what limits this process.
+    """
     paths = _paths_by_controller(host.read_text(CGROUP))
     if not paths:
         raise ValueError(host.why[CGROUP])

@@ -134,6 +134,14 @@ MOST = f"{MAX_DISK_BYTES:,}"
             id="nvml",
         ),
         pytest.param(
+            {"nvml": {"gpus": [[{}, {"name": 5}]]}},
+            (
+                "facts.json: nvml.gpus[0][1].name: must be a string, not the number 5 "
+                '(write it in quotes: "…")'
+            ),
+            id="an instance of a GPU",
+        ),
+        pytest.param(
             {"machne": "x86_64"},
             "facts.json: machne: is not a known key (did you mean machine?)",
             id="a slip",
