@@ -74,7 +74,7 @@ class Store:
             return json.loads(_checked(content))
         except (OSError, ValueError) as error:
             if self.is_package:
-                raise _damaged(path) from error
+                raise _broken(path) from error
         value = make()
         _keep(path, _with_checksum(_as_json(value)))
         return value
@@ -127,7 +127,7 @@ class StoredRows(Rows):
             return json.loads(line)
         except (OSError, ValueError) as error:
             if self._make is None:
-                raise _damaged(self._path) from error
+                raise _broken(self._path) from error
         self._made = self._make()
         _keep_rows(self._path, self._made)
         return self._made[key]
@@ -139,36 +139,29 @@ class StoredRows(Rows):
         return len(self._places)
 
 
-def _damaged(path: str) -> SpecError:
-    return _broken(path, "cannot be read")
-
-
-def _broken(path: str, message: str) -> SpecError:
-    """Return the error of a package that lacks something."""
+def _broken(path: str, message: str = "cannot be read") -> SpecError:
+    """Return the error of a package that lacks something, or is damaged."""
     return SpecError([Problem(file=path, message=message, remedy=_REMEDY)])
 
 
 def _with_checksum(value: bytes) -> bytes:
     """Return a JSON object of a value, itself JSON, and its checksum."""
-    return _beginning_of(value) + value + _END
+    return b'{"crc32": "%08x", "value": %b}\n' % (zlib.crc32(value), value)
+
+
+# what stands around the value there
+_BYTES_BEFORE = len(b'{"crc32": "00000000", "value": ')
+_BYTES_BEHIND = len(b"}\n")
 
 
 def _checked(content: bytes) -> bytes:
     """Return the value of such an object. Raises `ValueError` where its checksum is another: a
     crash or a person may have changed what is stored, and it may still be JSON.
     """
-    value = content[_BEGINNING_BYTES : -len(_END)]
+    value = content[_BYTES_BEFORE:-_BYTES_BEHIND]
     if content != _with_checksum(value):
         raise ValueError("the content is not what was stored")
     return value
-
-
-def _beginning_of(value: bytes) -> bytes:
-    return b'{"crc32": "%08x", "value": ' % zlib.crc32(value)
-
-
-_BEGINNING_BYTES = len(_beginning_of(b""))
-_END = b"}\n"
 
 
 def _as_json(value: object) -> bytes:
