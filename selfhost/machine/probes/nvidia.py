@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from ...core.records import Record, read_by
+from ...core.records import Record, Stated, read_by
 from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
@@ -44,14 +44,14 @@ class Cards(Record):
         return any(card.memory_total_bytes is None for card in self.cards)
 
 
-class NvmlPart(Record):
+class NvmlPart(Stated):
     """What NVML says of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
 
-    name: str | None = read_by(default=None)
+    name: str | None = None
     memory_total_bytes: int | None = _MEMORY
     memory_free_bytes: int | None = _MEMORY
     part_of_bytes: int | None = _MEMORY
-    error: int | None = read_by(default=None)
+    error: int | None = None
     bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
     memory_clock_mhz: int | None = read_by(
         default=None, minimum=0, maximum=_MAX_CLOCK_MHZ

@@ -20,7 +20,7 @@ from ...core.files import (
     read_file,
     text_of,
 )
-from ...core.records import Record, kind_of, read_by
+from ...core.records import Stated, kind_of, read_by
 from ...core.tables import TABLES, Document, TomlTable
 from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
@@ -36,7 +36,6 @@ _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
-_TEXT = read_by(default=None)
 # numbers of CPUs, and Windows' numbers of what a processor can do
 _NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
 
@@ -156,14 +155,14 @@ def _right_values(document: Document) -> dict[str, Any]:
     return dict(document.values)
 
 
-class RecordedSpace(Record):
+class RecordedSpace(Stated):
     """What the system said of the volume that holds a folder."""
 
     free_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
     total_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
 
 
-class RecordedMemory(Record):
+class RecordedMemory(Stated):
     """What psutil said of the memory, in bytes."""
 
     total: int | None = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
@@ -171,42 +170,42 @@ class RecordedMemory(Record):
     swap_free: int | None = _MEMORY
 
 
-class RecordedCores(Record):
+class RecordedCores(Stated):
     """What psutil said of the processor: its cores, and the CPUs that a program may use."""
 
     physical: int | None = _CORES
     usable: int | None = _CORES
 
 
-class RecordedAdapter(Record):
+class RecordedAdapter(Stated):
     """A display adapter in Windows' registry; `memory` in bytes."""
 
-    id: str | None = _TEXT
-    name: str | None = _TEXT
+    id: str | None = None
+    name: str | None = None
     memory: int | None = _MEMORY
 
 
-class RecordedNvml(Record):
+class RecordedNvml(Stated):
     """What the child that asks NVIDIA's library printed, `gpus` aside."""
 
-    driver: str | None = _TEXT
-    error: int | None = read_by(default=None)
-    why: str | None = _TEXT
+    driver: str | None = None
+    error: int | None = None
+    why: str | None = None
 
 
-class RecordedFacts(Record):
+class RecordedFacts(Stated):
     """The keys of `facts.json` that hold texts or numbers: answers of `system.ANSWERS`."""
 
-    system: str | None = _TEXT
+    system: str | None = None
     read_at: str | None = read_by(default=None, form=MOMENT)
-    hostname: str | None = _TEXT
-    machine: str | None = _TEXT
-    cwd: str | None = _TEXT
+    hostname: str | None = None
+    machine: str | None = None
+    cwd: str | None = None
     pointer_bits: int | None = read_by(default=None, minimum=32, maximum=64)
     affinity: tuple[int, ...] = _NUMBERS
     processor_features: tuple[int, ...] = _NUMBERS
-    python_path: tuple[str, ...] = read_by(default=())
-    writable: Mapping[str, bool] = read_by(default={})
+    python_path: tuple[str, ...] = ()
+    writable: Mapping[str, bool] = {}
 
 
 def _check_facts(facts: TomlTable) -> None:
