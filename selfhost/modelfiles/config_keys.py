@@ -104,11 +104,11 @@ class Keys(Sizes):
 
     def _written_values(self) -> dict[str, object]:
         """The values of the text model as they stand in the file."""
-        outer = self.outer
+        values = dict(self.outer)
         if self.nested:
-            inherited = outer.keys() & TABLES.keys.inherited
-            outer = {key: outer[key] for key in sorted(inherited)}
-        values = {**outer, **self.inner}
+            for key in values.keys() - TABLES.keys.inherited:
+                del values[key]
+        values.update(self.inner)
         for key in TABLES.keys.parts:
             part = table_of(values.get(key))
             values = {**part, **values}
@@ -268,11 +268,11 @@ class Keys(Sizes):
 
     def _odd_by_class(self) -> list[str]:
         """The keys that matter to the class, with another value than its default."""
-        sizes = set[str]().union(*TABLES.sizes.values())
+        defaults = self._class.defaults
+        matter = self.matter.intersection(self.written)
         odd = []
-        for key in sorted(self.matter & self.written):
-            default = self._class.defaults.get(key)
-            if key not in sizes and self.values[key] != default:
+        for key in sorted(matter.difference(*TABLES.sizes.values())):
+            if self.values[key] != defaults.get(key):
                 odd.append(key)
         return odd
 
@@ -314,9 +314,10 @@ def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
     """Whether a file has two of the keys of its type, its nested configuration and its class, or
     those of its sizes.
     """
-    signs = [values.get("model_type"), values.get("architectures"), text_model]
-    if len(list(filter(None, signs))) >= 2:
+    signs = (values.get("model_type"), values.get("architectures"), text_model)
+    if sum(map(bool, signs)) >= 2:
         return True
-    keys = text_model or values
-    layers = (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS)
-    return _has_any(keys, layers) and _has_any(keys, TABLES.sizes["width"])
+    sizes = text_model or values
+    if not _has_any(sizes, TABLES.sizes["width"]):
+        return False
+    return _has_any(sizes, (*TABLES.sizes["layers"], *_LISTS_OF_LAYERS))

@@ -61,20 +61,14 @@ def read_gguf(path: str) -> LocalModel:
     if not tensors:
         source.refuse(path, "no-tensors")
     quantization = _quantization(model)
-    size_bytes = 0
-    unused_bytes = 0
-    for header in headers:
-        size_bytes += header.file_bytes - header.unused_bytes
-        unused_bytes += header.unused_bytes
+    unused_bytes = sum(header.unused_bytes for header in headers)
+    size_bytes = sum(header.file_bytes for header in headers) - unused_bytes
     size_source = SIZE_OF + shown(path)
     if unused_bytes:
         model.notes.append(reason("unused-bytes", unused=unused_bytes))
         size_source += f", without the {unused_bytes:,} bytes after its tensors"
-    files = PublishedFiles(
-        format="gguf",
-        source=size_source,
-        bytes={quantization: size_bytes},
-    )
+    sizes = {quantization: size_bytes}
+    files = PublishedFiles(format="gguf", source=size_source, bytes=sizes)
     try:
         spec = _spec(model, files)
     except Malformed as fault:
@@ -152,7 +146,7 @@ def _types_by_elements(tensors: Iterable[Tensor]) -> list[str]:
     for tensor in tensors:
         if len(tensor.shape) > 1:
             elements[tensor.type] += prod(tensor.shape)
-    types = sorted(elements, key=elements.__getitem__, reverse=True)
+    types = [type for type, _ in elements.most_common()]
     return types or ["F32"]
 
 
@@ -280,11 +274,9 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     expected = _expected_shapes(architecture)
     actual = _actual_shapes(model.tensors)
-    differing = [
-        place
-        for place in sorted({*expected, *actual})
-        if expected.get(place) != actual.get(place)
-    ]
+    # what is in one of the two alone
+    unlike = expected.items() ^ actual.items()
+    differing = sorted({place for place, _ in unlike})
     model.is_as_row = not differing
     if model.is_as_row:
         return
@@ -332,9 +324,9 @@ def _actual_shapes(tensors: Iterable[Tensor]) -> dict[Place, _Shape]:
     """The shapes of the tensors of the file."""
     shapes = {}
     for tensor in tensors:
-        name, layer = tensor.place
-        name = _usual_name(name)
-        shapes[Place(name, layer)] = _plain_shape(name, tensor.shape)
+        place = tensor.place
+        name = _usual_name(place.name)
+        shapes[place._replace(name=name)] = _plain_shape(name, tensor.shape)
     return shapes
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 from ..catalogue.spec import License, ModelSpec
 from ..core import files
 from ..core.errors import Problem, SpecError
-from ..core.records import Record, shortened, shown
+from ..core.records import Record, Values, shortened, shown
 from ..core.templates import fill
 from .tables import model_files
 
@@ -70,17 +70,19 @@ class LocalModel(Record):
 
 def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
     """Raise `SpecError` with this one problem."""
-    file = shown(path)
-    problem = Problem(file=file, message=message, remedy=remedy)
+    problem = Problem(file=shown(path), message=message, remedy=remedy)
     raise SpecError([problem])
 
 
 def refuse(path: str, fault: str, **values: object) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
-    message, remedy = model_files().faults[fault]
-    message = fill(message, values)
-    remedy = fill(remedy, values)
-    fail(path, message, remedy)
+    fail(path, *filled(model_files().faults[fault], values))
+
+
+def filled(fault: Sequence[str], values: Values) -> Iterator[str]:
+    """The message and the remedy of a fault of model_files.toml, with the values put in."""
+    for template in fault:
+        yield fill(template, values)
 
 
 def reason(fact: str, **values: object) -> str:
@@ -92,19 +94,15 @@ def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = missing_names(files)
     if missing:
-        parts = len(files)
+        count = len(missing)
         names = listed(missing)
-        refuse(path, fault, parts=parts, missing=len(missing), names=names)
+        refuse(path, fault, parts=len(files), missing=count, names=names)
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
     """The names of the files that are not there, as they may be printed."""
-    missing = []
-    for file in files:
-        if not exists(file):
-            name = shown(basename(file))
-            missing.append(name)
-    return tuple(missing)
+    missing = [file for file in files if not exists(file)]
+    return tuple(map(shown, map(basename, missing)))
 
 
 def table_of(value: object) -> JsonValues:
@@ -278,12 +276,9 @@ def name_by_place(path: str) -> str:
 
 def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
-    if not name:
-        name = name_by_place(path)
+    name = name or name_by_place(path)
     words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
-    id = words[:_MAX_TEXT].strip("-.")
-    if not id:
-        id = "local-model"
+    id = words[:_MAX_TEXT].strip("-.") or "local-model"
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
@@ -292,16 +287,14 @@ def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
     if not text:
         unknown["license.id"] = "the header does not say"
         return None
-    typed = text.lower()
     for id in model_files().licenses:
         usual = id.removesuffix("-only")
-        if typed == usual.lower():
+        if usual.lower() == text.lower():
             return License(id=id)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text)
     name = words.strip("-") or "unnamed"
-    url = None
+    terms = License(id=f"LicenseRef-{name}")
     if link.startswith(("https://", "http://")):
-        url = link
-    else:
-        unknown["license.url"] = f'the file says "{text}" and no address'
-    return License(id=f"LicenseRef-{name}", url=url)
+        return terms.replace(url=link)
+    unknown["license.url"] = f'the file says "{text}" and no address'
+    return terms

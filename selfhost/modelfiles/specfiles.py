@@ -21,11 +21,11 @@ from ..catalogue.spec_values import ID, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
-from ..core.templates import fill
 from ..core.units import canonical
 from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 from ..needs.tensors import architectures
+from .source import filled
 from .tables import model_files
 
 # Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
@@ -158,10 +158,7 @@ def _spec_beside(file: str) -> str:
 
 def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
-    message, remedy = model_files().spec_faults[fault]
-    message = fill(message, values)
-    remedy = fill(remedy, values)
-    document.add(place, message, remedy)
+    document.add(place, *filled(model_files().spec_faults[fault], values))
 
 
 # a file alone
