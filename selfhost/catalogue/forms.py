@@ -7,7 +7,7 @@ it into a base and a `Form`, which tells the quantization and the program that t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core.records import Record
 from .spec_values import QUANTIZATION_NAMES, gguf_name, scheme_of
@@ -103,6 +103,9 @@ class _Ending:
         self.words = words
         self.account = account
         self.is_tag = is_tag
+        # the GGUF types among the words, and words that name neither a type nor a container
+        self.types = _gguf_types(words)
+        self.others = {*words} - self.types.keys() - QUANTIZATION_NAMES.containers
 
     def form(self) -> Form:
         """What the words say of the weights."""
@@ -125,33 +128,25 @@ class _Ending:
         """What the words say of the files themselves."""
         if self._is_mlx():
             return self._mlx_form()
-        types = _gguf_types(self.words)
-        others = set(self.words) - types.keys() - QUANTIZATION_NAMES.containers
-        narrow = [type for type in types.values() if type not in _WIDE]
+        narrow = [type for type in self.types.values() if type not in _WIDE]
         # MXFP4 beside other words may be that of safetensors files
-        if narrow and (narrow[0] != "MXFP4" or not others):
+        if narrow and (narrow[0] != "MXFP4" or not self.others):
             return Form(quantization=narrow[0])
-        if "cloud" in self.words:
-            return Form(quantization=self._type_as_trained(types, others))
-        if others - {"qat", "unquantized"}:
+        if "cloud" not in self.words and self.others - {"qat", "unquantized"}:
             return _packed_form(self.words)
-        stated = self._type_as_trained(types, others)
-        is_container = stated is None and not others
+        stated = self._type_as_trained()
+        is_container = stated is None and not self.others
         return Form(quantization=stated, is_container=is_container)
 
-    def _type_as_trained(
-        self, types: Mapping[str, str], others: set[str]
-    ) -> str | None:
-        """The type of weights as they were trained; None where the words do not tell. `others`:
-        words that name neither a type nor a container.
-        """
+    def _type_as_trained(self) -> str | None:
+        """The type of weights as they were trained; None where the words do not tell."""
         if "safetensors" in self.words or "unquantized" in self.words:
             # of other files than GGUF the plain type says only that they are as published
             return None
-        if others == {"qat"}:
+        if self.others == {"qat"}:
             # the files that Google publishes of weights trained for 4 bits are of this type
             return "Q4_0"
-        return next(iter(types.values()), None)
+        return next(iter(self.types.values()), None)
 
     def _is_mlx(self) -> bool:
         """Whether files are named as MLX's own, or by bits alone where no account says whose."""

@@ -28,8 +28,6 @@ _Value = TypeVar("_Value")
 _JUDGED = ("release dates", "our judgement")
 
 AnyPath = str | os.PathLike[str]
-# a row of a table, behind its name
-NamedRow = tuple[str, TomlRow]
 
 
 class Outline(Record):
@@ -258,13 +256,13 @@ class Catalogue:
         return rows
 
     @cache  # noqa: B019
-    def common_tables(self, file: str, table: str) -> Mapping[str, NamedRow]:
-        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and its `aliases`."""
-        by_name: dict[str, NamedRow] = {}
+    def common_tables(self, file: str, table: str) -> Mapping[str, TomlRow]:
+        """Each `[table.NAME]` of `common/<file>.toml` with its `name`, by that and `aliases`."""
+        by_name: dict[str, TomlRow] = {}
         for name, row in self._rows_of(file, table).items():
-            spellings = (name, *row.get("aliases", ()))
-            for key in map(canonical, spellings):
-                by_name.setdefault(key, (name, row))
+            named = {**row, "name": name}
+            for spelling in (name, *row.get("aliases", ())):
+                by_name.setdefault(canonical(spelling), named)
         return by_name
 
     def is_shipped(self, id: str) -> bool:

@@ -81,11 +81,11 @@ _Reading = Callable[[SplitName, Catalogue], Found]
 class Family(Stated):
     """A row of `[family]` in specs/common/families.toml: what the bare name of a family means.
 
-    `family`: its name; empty where no family is called so. `ollama`: the model that Ollama loads by
-    the name, where that is another one. `note` is told in place of the sentence on families.
+    `name` is empty where no family is called so. `ollama`: the model that Ollama loads by the name,
+    where that is another one. `note` is told in place of the sentence on families.
     """
 
-    family: str
+    name: str = ""
     model: str = ""
     others: tuple[str, ...] = ()
     why: str | None = None
@@ -107,6 +107,7 @@ class Family(Stated):
             "others": others,
         }
         figures = self.__getstate__()
+        figures["family"] = figures.pop("name")
         figures["is_missing"] = (self.ollama or self.model) not in catalogue
         figures["others"] = others[:_MOST_OTHERS]
         figures["more"] = max(0, len(others) - _MOST_OTHERS)
@@ -117,10 +118,10 @@ class Family(Stated):
 class LibraryTag(Stated):
     """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere.
 
-    `name`: of the row; empty where no tag is called so.
+    `name` is empty where no tag is called so.
     """
 
-    name: str
+    name: str = ""
     loads: str = ""
     others: tuple[str, ...] = ()
 
@@ -128,15 +129,13 @@ class LibraryTag(Stated):
 def _family(key: str, catalogue: Catalogue) -> Family:
     """The family of a name, as `canonical` writes it."""
     families = catalogue.common_tables("families", "family")
-    name, row = families.get(key, ("", {}))
-    return unchecked_record(Family, {**row, "family": name})
+    return unchecked_record(Family, families.get(key, {}))
 
 
 def _library_tag(key: str, catalogue: Catalogue) -> LibraryTag:
     """The tag of Ollama's library of a name, as `canonical` writes it."""
     tags = catalogue.common_tables("families", "tag")
-    name, row = tags.get(key, ("", {}))
-    return unchecked_record(LibraryTag, {**row, "name": name})
+    return unchecked_record(LibraryTag, tags.get(key, {}))
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:

@@ -205,17 +205,21 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
     return (first, *listed)
 
 
-def _all_offers(path: str, model_id: str) -> tuple[Offer, ...]:
+def _all_offers(path: str, model_id: str) -> Sequence[Offer]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)
     document = Document(path, {model_id: file.rows.get(model_id, [])})
-    offers = []
-    for row in document.root.get(model_id, TABLES):
-        offers.append(_offer(row, model_id, file))
-    if not document.ok:
-        line = _line_of(path, model_id)
-        raise SpecError(_placed(document.problems, line), remedy=_REMEDY)
-    return tuple(offers)
+    rows: Sequence[TomlTable] = document.root.get(model_id, TABLES)
+    offers = [_offer(row, model_id, file) for row in rows]
+    if document.ok:
+        return offers
+    line = _line_of(path, model_id)
+    problems = []
+    for problem in document.problems:
+        # those without a remedy get that of a damaged file
+        remedy = problem.remedy or _REMEDY
+        problems.append(problem.replace(line=line, remedy=remedy))
+    raise SpecError(problems, remedy=_REMEDY)
 
 
 def _offer(row: TomlTable, model_id: str, file: Snapshot) -> Offer:
@@ -234,17 +238,6 @@ def _offer(row: TomlTable, model_id: str, file: Snapshot) -> Offer:
         page=api.page,
         well_known=provider in well_known_providers(),
     )
-
-
-def _placed(problems: Iterable[Problem], line: int | None) -> list[Problem]:
-    """The problems of the snapshot with their line; those without a remedy get that of a damaged
-    file.
-    """
-    complete = []
-    for problem in problems:
-        remedy = problem.remedy or _REMEDY
-        complete.append(problem.replace(line=line, remedy=remedy))
-    return complete
 
 
 def _line_of(path: str, model_id: str) -> int | None:
@@ -266,10 +259,9 @@ def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
     each provider sells.
     """
     known = [offer for offer in listed if offer.well_known]
-    for offer in known:
-        if offer.base_url is not None:
-            return offer
     if known:
+        # before all others those whose address is known
+        known.sort(key=lambda offer: offer.base_url is None)
         return known[0]
     # nobody sells it whom people know: of those that are near the cheapest the one that sells most
     most = Price(*(_NEAR_PRICE * dollars for dollars in listed[0].price))

@@ -465,14 +465,9 @@ def _license_meant(plain: str) -> str | None:
     """The id of the license that is called so, begins so or is written nearly so."""
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
 
-    ids: list[str] = []
-    for entry in LICENSES.values():
-        if not entry["deprecated"]:
-            ids.append(entry["id"])
+    ids = [entry["id"] for entry in LICENSES.values() if not entry["deprecated"]]
     # `Llama-3.1-Community`, as reports show it
-    shown: dict[str, str] = {}
-    for id in row_names("licenses"):
-        shown[short_license(id).lower()] = id
+    shown = {short_license(id).lower(): id for id in row_names("licenses")}
     if plain in shown:
         return shown[plain]
     if re.search(r"\d", plain):

@@ -19,7 +19,7 @@ from ..core.records import Record, Stated, shortened
 from ..core.tables import unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
-from .forms import Form, splits
+from .forms import Form, SplitName, splits
 from .index import Catalogue
 from .name_table import NAME_TABLE
 from .names import (
@@ -125,18 +125,16 @@ class _UnknownName:
         self.quoted = f'"{shortened(typed)}"'
         self.name = name.removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
-        self.base = self.last_part
-        self.form = Form()
-        for split in splits(self.name):
-            self.base = split.base
-            self.form = split.form or self.form
+        undivided = SplitName(owner=self.owner, base=self.last_part, form=None)
+        # without all words for a form
+        *_, split = [undivided, *splits(self.name)]
+        self.base = split.base
+        self.form = split.form or Form()
         # the base without what converters write behind it
         key = canonical(self.base)
         self.key = key.removesuffix("-gguf").removesuffix("-i-1")
         # what known names are compared with
-        self.searched = self.base
-        if self.owner:
-            self.searched = f"{self.owner}/{self.base}"
+        self.searched = split.with_owner
 
     def error(self) -> UnknownModelError:
         """The error that says most of the name."""
@@ -205,25 +203,22 @@ class _UnknownName:
 
     def _thing_error(self, table: str) -> UnknownModelError | None:
         """The error for a name of an entry in a table of `things.toml`; None for any other."""
-        if table == "thing":
-            entry = self._thing()
-        else:
-            entry = self._line(table)
-        if entry is None:
+        thing = self._thing() if table == "thing" else self._line(table)
+        if thing is None:
             return None
         catalogue = self.catalogue
-        figures = {**entry.thing.__getstate__(), "typed": self.quoted}
-        figures["name"] = entry.name
+        figures = {**thing.__getstate__(), "typed": self.quoted}
         sentence = catalogue.rows(_ThingSentence, "things", "sentence")[table]
         message = fill(sentence.message, figures)
-        instead = [id for id in entry.thing.try_instead if id in catalogue]
+        instead = [id for id in thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
         if instead:
             before = fill(sentence.before_command, figures)
             remedy = f"{before}selfhost check {quote(instead[0])}"
         if table == "thing":
-            kind = entry.thing.kind
-            return NotAModelError(message, kind=kind, nearest=instead, remedy=remedy)
+            return NotAModelError(
+                message, kind=thing.kind, nearest=instead, remedy=remedy
+            )
         if instead:
             remedy += f"\n{SEE_NAMES}"
         if table != "hosted":
@@ -231,26 +226,25 @@ class _UnknownName:
         near = partial(near_names, self.last_part, catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
 
-    def _thing(self) -> _Entry | None:
+    def _thing(self) -> _Thing | None:
         """The tool, service or file that has the name as its title or alias."""
         things = self.catalogue.common_tables("things", "thing")
         for name in (self.last_part, self.name, self.base):
             row = things.get(canonical(name))
             if row is not None:
-                title, values = row
-                return _Entry(title, unchecked_record(_Thing, values))
+                return unchecked_record(_Thing, row)
         return None
 
-    def _line(self, table: str) -> _Entry | None:
-        """The first entry of a table of which one name begins as the typed one."""
+    def _line(self, table: str) -> _Thing | None:
+        """The first row of a table of which one name begins as the typed one."""
         key = canonical(self.last_part)
         is_tune = key.endswith("-distill") or bool(sizes_in(key))
         if table == "hosted" and is_tune:
             # a line that is only hosted has no tunes and tells no size
             return None
-        for entry in _entries_of(self.catalogue, table):
-            if entry.begins(key):
-                return entry
+        for thing in _things_of(self.catalogue, table):
+            if thing.begins(key):
+                return thing
         return None
 
     # models whose weights the name may stand for
@@ -360,6 +354,7 @@ class _Thing(Stated):
     `names` are beginnings of names, `whole` names as they are. `try_instead`: ids of models.
     """
 
+    name: str = ""
     aliases: tuple[str, ...] = ()
     kind: str = ""
     names: tuple[str, ...] = ()
@@ -371,6 +366,19 @@ class _Thing(Stated):
     runs_with: tuple[str, ...] = ()
     source: str | None = None
 
+    def begins(self, key: str) -> bool:
+        """Whether a name, as `canonical` writes it, begins with one of `names` or is one of
+        `whole`.
+        """
+        return self._beginnings.match(key) is not None
+
+    @cached_property
+    def _beginnings(self) -> re.Pattern[str]:
+        forms = [f"{_form_of(name)}$" for name in self.whole]
+        forms += map(_form_of, self.names)
+        any_of_them = "|".join(forms)
+        return re.compile(f"(?:{any_of_them})(?![a-z])")
+
 
 class _ThingSentence(Stated):
     """What is said of the names in one table of things.toml. `before_command`: what stands in front
@@ -381,37 +389,16 @@ class _ThingSentence(Stated):
     before_command: str = ""
 
 
-class _Entry:
-    """A row of things.toml with its title."""
-
-    def __init__(self, name: str, thing: _Thing) -> None:
-        self.name = name
-        self.thing = thing
-
-    def begins(self, key: str) -> bool:
-        """Whether a name, as `canonical` writes it, begins with one of `names` or is one of
-        `whole`.
-        """
-        return self._beginnings.match(key) is not None
-
-    @cached_property
-    def _beginnings(self) -> re.Pattern[str]:
-        forms = [f"{_form_of(name)}$" for name in self.thing.whole]
-        forms += map(_form_of, self.thing.names)
-        any_of_them = "|".join(forms)
-        return re.compile(f"(?:{any_of_them})(?![a-z])")
-
-
 def _form_of(name: str) -> str:
-    """The expression of a name of an entry, in which `*` stands for any letters."""
+    """The expression of a name of a row, in which `*` stands for any letters."""
     parts = [canonical(part) for part in name.split("*")]
     return ".+".join(map(re.escape, parts))
 
 
 @cache
-def _entries_of(catalogue: Catalogue, table: str) -> Sequence[_Entry]:
+def _things_of(catalogue: Catalogue, table: str) -> Sequence[_Thing]:
     things = catalogue.rows(_Thing, "things", table)
-    return [_Entry(name, thing) for name, thing in things.items()]
+    return [thing.replace(name=name) for name, thing in things.items()]
 
 
 class _Repository:
@@ -538,10 +525,10 @@ class _KnownNames:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         families = catalogue.common_tables("families", "family")
-        names = (*catalogue.spellings(_MOST_ALIASES), *dict(families.values()))
-        known = map(_ComparedName, names)
+        names = [*catalogue.spellings(_MOST_ALIASES)]
+        names += dict.fromkeys(family["name"] for family in families.values())
         # of one model its tag of Ollama, which sorts after its id
-        self._by_key = {name.key: name for name in known}
+        self._by_key = {name.key: name for name in map(_ComparedName, names)}
         self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
 
     @cached_property

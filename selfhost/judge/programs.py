@@ -157,7 +157,8 @@ def _named_runtime(spec: ModelSpec, typed: str, catalogue: Catalogue) -> Runtime
         return catalogue.runtime(wanted)
     ids = catalogue.runtime_ids()
     things = catalogue.common_tables("things", "thing")
-    thing, facts = things.get(canonical(wanted), ("", {}))
+    facts = things.get(canonical(wanted), {})
+    thing: str = facts.get("name", "")
     # llama-server is llama.cpp, too
     guess = thing if thing in ids else nearest(wanted, ids)
     runtimes = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
