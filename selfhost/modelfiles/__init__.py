@@ -95,20 +95,15 @@ def _read_folder(path: str) -> LocalModel:
     if CONFIG not in names:
         _refuse_folder(path, names, unfinished)
     pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
+    why = reason("no-weights")
     if pickles:
         why = reason("pickles", name=shown(pickles[0]))
-    else:
-        why = reason("no-weights")
     config = os.path.join(path, CONFIG)
     return read_lone_config(config, (*notes, why))
 
 
 def _ending(names: list[str], *endings: str) -> list[str]:
-    found = []
-    for name in names:
-        if name.lower().endswith(endings):
-            found.append(name)
-    return found
+    return [name for name in names if name.lower().endswith(endings)]
 
 
 def _refuse_folder(

@@ -216,11 +216,12 @@ class _MlxConfig:
     """MLX's `quantization`, with what it says of single layers under their names."""
 
     def __init__(self, stated: object) -> None:
+        values = table_of(stated)
         self.stated = stated
-        self.values = table_of(stated)
-        self.mode = self.values.get("mode", "affine")
-        self.bits = self.values.get("bits")
-        self.group = self.values.get("group_size")
+        self.values = values
+        self.mode = values.get("mode", "affine")
+        self.bits = values.get("bits")
+        self.group = values.get("group_size")
 
     def stored(self, keys: Keys) -> Stored:
         """How the weights are stored; where layers differ, a note of the `keys` says so."""
