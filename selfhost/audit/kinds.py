@@ -311,12 +311,15 @@ class _Column(NamedTuple):
         """On what a check rests that these numbers decide: this fact, or any size of memory."""
         return self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
 
+    @property
     def least(self) -> int:
         return min(self.numbers)
 
+    @property
     def most(self) -> int:
         return max(self.numbers)
 
+    @property
     def middle(self) -> int:
         """The number from which on machines are in the larger half."""
         values = sorted(self.numbers)
@@ -328,7 +331,7 @@ class _Column(NamedTuple):
 
     def halves(self, box: Places) -> list[Places]:
         """The machines of a box with the smaller numbers, and those with the larger ones."""
-        middle = self.middle()
+        middle = self.middle
         smaller = []
         larger = []
         for place, number in zip(box, self.numbers, strict=True):
@@ -358,8 +361,8 @@ class AlikeSearch:
         while waiting:
             box = waiting.pop()
             columns = self._columns(box)
-            least = [column.least() for column in columns]
-            most = [column.most() for column in columns]
+            least = [column.least for column in columns]
+            most = [column.most for column in columns]
             worst = self._decide(tuple(least))
             best = self._decide(tuple(most))
             if worst.key == best.key:
@@ -394,7 +397,7 @@ class AlikeSearch:
         """The first machine, and those with the least of some number: one of these lacks most."""
         candidates = {min(places)}
         for column in self._columns(places):
-            index = column.numbers.index(column.least())
+            index = column.numbers.index(column.least)
             candidates.add(places[index])
         return sorted(candidates)
 
@@ -419,7 +422,7 @@ def _column_that_decides(
     """
     different = set(worst.findings) ^ set(best.findings)
     bases = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
-    differing = [column for column in columns if column.least() < column.most()]
+    differing = [column for column in columns if column.least < column.most]
     deciding = [column for column in differing if column.basis in bases]
     candidates = deciding or differing
     for column in candidates:
