@@ -511,9 +511,12 @@ class TomlTable:
 @cache
 def _limits_of(kind: type[Record], field: str) -> Limits:
     """What a file's value of a field may be: the limits that `read_by` declares, and as `kind` the
-    record that the field's annotation names.
+    record that the field's annotation names, unless a function of its own reads the field.
     """
-    limits = kind._keys[field].limits
+    stated = kind._keys[field]
+    limits = stated.limits
+    if stated.read is not None:
+        return limits
     annotation = kind._kinds[field].removesuffix(" | None")
     *_, name = re.findall(r"\w+", annotation)
     for base in kind.__mro__:
