@@ -18,7 +18,7 @@ from ..catalogue.offers import snapshot
 from ..catalogue.spec_values import GENERATING, MODALITIES, PICTURES
 from ..catalogue.uses import uses_table
 from ..core import units
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
@@ -99,12 +99,12 @@ class _SortedFactors(Stated):
 class _Factors(Stated):
     """How much each sign weighs. `picture`: by how the model is offloaded."""
 
-    size: _SizeFactors = read_by(kind=_SizeFactors)
-    worth: _WorthFactors = read_by(kind=_WorthFactors)
-    half: _HalfFactors = read_by(kind=_HalfFactors)
+    size: _SizeFactors
+    worth: _WorthFactors
+    half: _HalfFactors
     picture: Mapping[str, float]
-    least: _LeastFactors = read_by(kind=_LeastFactors)
-    sorted: _SortedFactors = read_by(kind=_SortedFactors)
+    least: _LeastFactors
+    sorted: _SortedFactors
 
 
 class _UsualSize(Stated):
@@ -120,8 +120,8 @@ class _RankingTable(Stated):
     """`specs/common/ranking.toml`; `count`: what most models of text, and most others, take."""
 
     schema: int
-    factors: _Factors = read_by(kind=_Factors)
-    count: Mapping[str, _UsualSize] = read_by(kind=_UsualSize)
+    factors: _Factors
+    count: Mapping[str, _UsualSize]
 
 
 def _table() -> _RankingTable:

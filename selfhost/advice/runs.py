@@ -17,7 +17,7 @@ from statistics import fmean, harmonic_mean, median
 from typing import Any
 
 from ..core.files import read_ends, text_of
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import expression, refusal, sentences, shipped_record
 from ..core.units import GB, GIB, KB, KIB, MB, MIB, TB, TIB
 from ..machine.reader import process
@@ -92,7 +92,7 @@ class _RunsTable(Stated):
     bench: Mapping[str, str]
     options: Mapping[str, tuple[str, ...]]
     switches: Mapping[str, tuple[str, ...]]
-    answers: tuple[_AnswerRules, ...] = read_by(kind=_AnswerRules)
+    answers: tuple[_AnswerRules, ...]
     why: Mapping[str, str]
     note: Mapping[str, str]
     refusal: Mapping[str, Mapping[str, str]]

@@ -19,7 +19,7 @@ from ..catalogue.spec_values import GENERATING
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.quoting import shell_word, shell_words
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
@@ -71,7 +71,7 @@ class _GrowthWords(Stated):
 class _SizesTable(Stated):
     """`specs/common/sizes.toml`. `growth`: by kind of growth; the others are sentences."""
 
-    growth: Mapping[str, _GrowthWords] = read_by(kind=_GrowthWords)
+    growth: Mapping[str, _GrowthWords]
     note: Mapping[str, str]
     refusal: Mapping[str, Mapping[str, str]]
 

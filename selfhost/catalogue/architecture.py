@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
 
-from ..core.records import Record, Values, kind_of, part_or_none, read_by
+from ..core.records import Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
@@ -233,7 +233,7 @@ class Architecture(Sized):
     altup_inputs: int | None = read_by(minimum=2, maximum=64, default=None)
     deepstack_layers: int | None = _SOME_LAYERS
     mtp_layers: int | None = _SOME_LAYERS
-    audio: Audio | None = part_or_none(Audio)
+    audio: Audio | None = read_by(default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
     @property

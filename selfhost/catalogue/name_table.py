@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import unchecked_table
 
 
@@ -41,7 +41,7 @@ class NameTable(Stated):
     other_repository: Mapping[str, str]
     expressions: Mapping[str, str]
     rewritten: Mapping[str, str]
-    searched: Searched = read_by(kind=Searched)
+    searched: Searched
     form: Mapping[str, tuple[str, ...]]
 
 

@@ -119,8 +119,8 @@ class ProvidersTable(Stated):
     as_of: str
     names: Mapping[str, str]
     well_known: Mapping[str, tuple[str, ...]]
-    requests: Mapping[str, ApiRequest] = read_by(kind=ApiRequest)
-    api: Mapping[str, ProviderApi] = read_by(kind=ProviderApi)
+    requests: Mapping[str, ApiRequest]
+    api: Mapping[str, ProviderApi]
     sources: Mapping[str, str]
 
     def api_of(self, provider: str) -> ProviderApi:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from ..core.records import Stated, part_or_none, read_by, stated_part
+from ..core.records import Stated, read_by, stated_part
 from ..core.workload import KV_CACHE_TYPES, CacheTypes
 from .runtime_parts import (
     Account,
@@ -55,7 +55,7 @@ class RuntimeSpec(Stated):
     modalities: tuple[str, ...] = read_by(choices=MODALITIES)
     text_part: Mapping[str, tuple[str, ...]] = {}
     # by the id of the model
-    parts: Mapping[str, ModelParts] = read_by(kind=ModelParts, default={})
+    parts: Mapping[str, ModelParts] = {}
     quantizations: Mapping[str, QuantizationRule] = read_by(
         name="quantization", kind=QuantizationRule, default={}
     )
@@ -72,10 +72,10 @@ class RuntimeSpec(Stated):
     companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
     unserved: Mapping[str, str] = {}
     store: str
-    service: Service | None = part_or_none(Service)
-    conversion: Conversion | None = part_or_none(Conversion)
+    service: Service | None = None
+    conversion: Conversion | None = None
     sources: Mapping[str, str] = {}
-    platforms: Platforms = read_by(kind=Platforms)
+    platforms: Platforms
     versions: Versions = stated_part(Versions)
     gpus: GpuSupport = stated_part(GpuSupport)
     installation: Installation = stated_part(Installation)

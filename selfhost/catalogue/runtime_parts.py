@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..core.records import Stated, Values, part_or_none, read_by
+from ..core.records import Stated, Values, read_by
 from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
@@ -181,8 +181,8 @@ class ModelParts(Stated):
     denoise_bytes: int
     decode_bytes: int
     buffers_like: str = ""
-    denoising: Denoising | None = part_or_none(Denoising)
-    files: tuple[ComponentFile, ...] = read_by(kind=ComponentFile)
+    denoising: Denoising | None = None
+    files: tuple[ComponentFile, ...]
 
     def words(self, quantization: str) -> str:
         """The options of the command that take them."""
@@ -434,7 +434,7 @@ class Batches(Stated):
 
     most_sequences: int | None = _COUNT
     queues_requests: bool = False
-    automatic: tuple[AutomaticBatch, ...] = read_by(kind=AutomaticBatch, default=())
+    automatic: tuple[AutomaticBatch, ...] = ()
     automatic_since: str = ""
     embedding_tokens: int | None = _COUNT
     beside_ram: tuple[int, ...] = read_by(minimum=1, default=())

@@ -11,7 +11,6 @@ from ..core.records import (
     ShownRecord,
     Stated,
     Values,
-    part_or_none,
     read_by,
     shortened,
     shown,
@@ -217,7 +216,7 @@ class StatedNeeds(Sized):
     disk_bytes: int | None = _BYTES
     instruction_sets: tuple[str, ...] = read_by(default=())
     source: str | None = _SENTENCE
-    ways: tuple[StatedWay, ...] = read_by(kind=StatedWay, default=())
+    ways: tuple[StatedWay, ...] = read_by(default=())
     heard_seconds: int | None = _COUNT
     second_bytes: int | None = _COUNT
     squared_second_bytes: int | None = _COUNT
@@ -338,22 +337,22 @@ class ModelSpec(ShownRecord):
     components_dtype: str | None = _PLAIN_DTYPE
     native_pixels: int | None = _COUNT
     frames_per_second: int | None = _COUNT
-    denoising: Denoising | None = part_or_none(Denoising)
-    sound: Sound | None = part_or_none(Sound)
+    denoising: Denoising | None = read_by(default=None)
+    sound: Sound | None = read_by(default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = _COUNT
-    files: tuple[PublishedFiles, ...] = read_by(kind=PublishedFiles, default=())
+    files: tuple[PublishedFiles, ...] = read_by(default=())
     # by a name of Ollama's library, where the file is not what llama-quantize makes
     tag_bytes: Mapping[str, int] = _SIZES_BY_NAME
-    quantized: Quantized | None = part_or_none(Quantized)
-    draft: PublishedDraft | None = part_or_none(PublishedDraft)
+    quantized: Quantized | None = read_by(default=None)
+    draft: PublishedDraft | None = read_by(default=None)
     # a text for each table or key of a spec that it names
     sources: Mapping[str, str] = _TEXTS_BY_KEY
     unknown: Mapping[str, str] = _TEXTS_BY_KEY
     needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
     upkeep: Upkeep = stated_part(Upkeep)
     safety: Safety = stated_part(Safety)
-    availability: Availability | None = part_or_none(Availability)
+    availability: Availability | None = read_by(default=None)
     tensors: tuple[FileTensors, ...] = ()
     refused: str | None = None
     origin: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import shipped_record
 
 
@@ -30,7 +30,7 @@ class UsesTable(Stated):
     """The whole file: each use by its name, and by another word for a use or modality its name."""
 
     schema: int
-    use: Mapping[str, Use] = read_by(kind=Use)
+    use: Mapping[str, Use]
     kinds: Mapping[str, str]
 
 

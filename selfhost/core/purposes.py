@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .records import Stated, read_by
+from .records import Stated
 from .tables import shipped_record
 
 WORKLOAD_PURPOSES = ("chat", "agent", "documents")
@@ -37,8 +37,8 @@ class PurposesTable(Stated):
     """The whole file: each purpose by its name, and the prompts whose wait is always told."""
 
     schema: int
-    wait: tuple[UsualPrompt, ...] = read_by(kind=UsualPrompt)
-    purpose: Mapping[str, Purpose] = read_by(kind=Purpose)
+    wait: tuple[UsualPrompt, ...]
+    purpose: Mapping[str, Purpose]
 
 
 def purposes_table() -> PurposesTable:

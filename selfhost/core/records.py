@@ -97,14 +97,6 @@ def stated_part(kind: type[_Part]) -> _Part:
     return part
 
 
-def part_or_none(kind: type[_Part]) -> _Part | None:
-    """Declare a field that is a table of the file; None stands for one that is missing:
-    `sound: Sound | None = part_or_none(Sound)`.
-    """
-    part: _Part | None = read_by(kind=kind, default=None)
-    return part
-
-
 @dataclass_transform(
     kw_only_default=True, frozen_default=True, field_specifiers=(read_by,)
 )

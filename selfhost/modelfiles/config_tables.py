@@ -98,8 +98,8 @@ class ModelTypesTable(Stated):
     sizes: Mapping[str, tuple[str, ...]]
     called: Mapping[str, str]
     encoders: Mapping[str, tuple[str, ...]]
-    keys: KeyTable = read_by(kind=KeyTable)
-    classes: ClassNames = read_by(kind=ClassNames)
+    keys: KeyTable
+    classes: ClassNames
     kinds: Mapping[str, str]
     places: Mapping[str, tuple[str, ...]]
     kind_has: Mapping[str, Mapping[str, Any]]

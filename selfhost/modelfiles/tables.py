@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.spec_rules import LayerKeys, SpecRule
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import shipped_record
 
 
@@ -52,7 +52,7 @@ class GgufTable(Stated):
     one block.
     """
 
-    not_a_model: Mapping[str, OtherFile] = read_by(kind=OtherFile)
+    not_a_model: Mapping[str, OtherFile]
     types: Mapping[str, str]
     blocks: Mapping[str, tuple[int, ...]]
     retired: Mapping[str, tuple[str, ...]]
@@ -70,7 +70,7 @@ class GgufTable(Stated):
     optional: tuple[str, ...]
     instead: tuple[str, ...]
     two_names: Mapping[str, str]
-    states: Mapping[str, StateRule] = read_by(kind=StateRule)
+    states: Mapping[str, StateRule]
 
 
 class SafetensorsTable(Stated):
@@ -98,7 +98,7 @@ class QuantizationTable(Stated):
     of_linear: Mapping[str, str]
     experts_alone: str
     outside_blocks: str
-    layouts: Mapping[str, LayoutRule] = read_by(kind=LayoutRule)
+    layouts: Mapping[str, LayoutRule]
 
 
 class ModelFilesTable(Stated):
@@ -107,8 +107,8 @@ class ModelFilesTable(Stated):
     schema: int
     as_of: str
     # catalogue.spec_rules applies both
-    spec_rules: tuple[SpecRule, ...] = read_by(kind=SpecRule)
-    layer_keys: LayerKeys = read_by(kind=LayerKeys)
+    spec_rules: tuple[SpecRule, ...]
+    layer_keys: LayerKeys
     licenses: tuple[str, ...]
     torch_types: Mapping[str, str]
     tokenizers: tuple[str, ...]
@@ -118,11 +118,11 @@ class ModelFilesTable(Stated):
     spec_bases: Mapping[str, tuple[str, ...]]
     never_stated: Mapping[str, str]
     undescribed: Mapping[str, str]
-    not_a_model: tuple[FileByStart, ...] = read_by(kind=FileByStart)
-    named: tuple[FileByEnding, ...] = read_by(kind=FileByEnding)
-    gguf: GgufTable = read_by(kind=GgufTable)
-    safetensors: SafetensorsTable = read_by(kind=SafetensorsTable)
-    quantization_config: QuantizationTable = read_by(kind=QuantizationTable)
+    not_a_model: tuple[FileByStart, ...]
+    named: tuple[FileByEnding, ...]
+    gguf: GgufTable
+    safetensors: SafetensorsTable
+    quantization_config: QuantizationTable
 
 
 def model_files() -> ModelFilesTable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Attention
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import shipped_record
 
 # kinds of layers of which nobody checked what is asked of a device
@@ -31,7 +31,7 @@ class _FusedHeads(Stated):
     """
 
     alike: tuple[int, ...]
-    shared: tuple[_SharedHeads, ...] = read_by(kind=_SharedHeads)
+    shared: tuple[_SharedHeads, ...]
 
 
 class HeadSizes(NamedTuple):

@@ -142,9 +142,9 @@ class _GgufTypes(Stated):
     two_bits: frozenset[str]
     blocks: Mapping[str, tuple[int, ...]]
     fallback: Mapping[str, str]
-    quantization: Mapping[str, TypeRules] = read_by(kind=TypeRules)
-    layout: Mapping[str, tuple[LayoutBuffer, ...]] = read_by(kind=LayoutBuffer)
-    mixes: Mapping[str, Mix] = read_by(kind=Mix)
+    quantization: Mapping[str, TypeRules]
+    layout: Mapping[str, tuple[LayoutBuffer, ...]]
+    mixes: Mapping[str, Mix]
 
 
 _TYPES = shipped_record(_GgufTypes, "gguf_types")

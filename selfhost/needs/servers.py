@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec_values import scheme_of
-from ..core.records import Stated, read_by
+from ..core.records import Stated
 from ..core.tables import shipped_record
 from ..core.units import GIB, MIB, plural
 from .cache import cache_sizes
@@ -48,8 +48,8 @@ class _VllmTable(Stated):
     """`[vllm]` of specs/common/memory.toml, which explains each key."""
 
     source: str
-    small: _Batch = read_by(kind=_Batch)
-    large: _Batch = read_by(kind=_Batch)
+    small: _Batch
+    large: _Batch
     widths: int
     logit_bytes: int
     fused_logit_bytes: int

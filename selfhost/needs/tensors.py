@@ -23,7 +23,7 @@ from ..catalogue.architecture import (
     Recurrent,
     TensorGroup,
 )
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated
 from ..core.tables import TomlRow, shipped_record
 from ..core.units import plural
 
@@ -48,7 +48,7 @@ class ArchitecturesTable(Stated):
     """
 
     architecture: Mapping[str, Any]
-    image_models: ImageModels = read_by(kind=ImageModels)
+    image_models: ImageModels
     encoder: tuple[Any, ...]
 
 

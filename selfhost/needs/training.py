@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..catalogue.architecture import Attention, FeedForward
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import CHECKPOINTS
-from ..core.records import Record, Stated, Unread, read_by
+from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.templates import fill
 from ..core.units import plural
@@ -60,9 +60,9 @@ class _TrainingTable(Stated):
     lora_source: str
     frozen_source: str
     nf4_source: str
-    activation_ends: _ActivationEnds = read_by(kind=_ActivationEnds)
+    activation_ends: _ActivationEnds
     activations_source: str
-    refused: Mapping[str, _RefusalWords] = read_by(kind=_RefusalWords)
+    refused: Mapping[str, _RefusalWords]
 
 
 _RULES = shipped_record(_TrainingTable, "memory", "training")

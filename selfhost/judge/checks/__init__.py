@@ -175,7 +175,7 @@ class FindingWords(Stated):
     - `phrases` are shared by findings, `parts` by templates.
     """
 
-    checks: Mapping[str, CheckRow] = read_by(kind=CheckRow)
+    checks: Mapping[str, CheckRow]
     codes: Mapping[str, str]
     why_not: Mapping[str, str]
     why_open: Mapping[str, str]

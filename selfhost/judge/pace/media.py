@@ -178,8 +178,8 @@ class SoundFigures(Figures):
     of one with a GPU, for what it does itself.
     """
 
-    wide: SharesByBits = read_by(kind=SharesByBits)
-    narrow: SharesByBits = read_by(kind=SharesByBits)
+    wide: SharesByBits = read_by()
+    narrow: SharesByBits = read_by()
     tokens: Amount
     windows: Amount
     beams: Amount

@@ -47,8 +47,8 @@ class FirmwareNames(Stated):
     mac_arm: Mapping[str, str]
     windows_x86: Mapping[str, str]
     windows_arm: Mapping[str, str]
-    windows_gpus: Mapping[str, AdapterMaker] = read_by(kind=AdapterMaker)
-    gpus_unread: Mapping[str, UnreadGpu] = read_by(kind=UnreadGpu)
+    windows_gpus: Mapping[str, AdapterMaker]
+    gpus_unread: Mapping[str, UnreadGpu]
 
     def is_unified(self, name: str) -> bool:
         """Whether a GPU of NVIDIA's of that name has no memory of its own."""

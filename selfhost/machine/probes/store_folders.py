@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ...core.records import Record, Stated, read_by
+from ...core.records import Record, Stated
 from ...core.tables import shipped_record
 from .host import Host
 
@@ -40,9 +40,9 @@ class PresentTable(Stated):
     `lm_studio`'s own programs are by system.
     """
 
-    store: tuple[StoreRow, ...] = read_by(kind=StoreRow)
+    store: tuple[StoreRow, ...]
     ollama_units: tuple[str, ...]
-    model_files: ModelFileNames = read_by(kind=ModelFileNames)
+    model_files: ModelFileNames
     commands: Mapping[str, str]
     distributions: Mapping[str, str]
     folders: Mapping[str, tuple[str, ...]]
