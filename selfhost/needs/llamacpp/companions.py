@@ -83,28 +83,20 @@ def with_projector(case: Case, files: Term) -> Projector:
         return Projector(
             files=None, unknown=(memory, memory.replace(fact="download_bytes"))
         )
-    if not _has_projector(case):
+    spec = case.spec
+    if spec.architecture is None or spec.modality == "speech" or case.encoders <= 0:
+        # no file of its own holds an encoder
         return Projector(files=files)
     file = _projector_file(case)
-    encoder = (file, _picture(case))
-    if _stays_in_ram(case):
-        encoder = (file.replace(split=Split.HOST), _picture_in_ram(case))
+    encoder = file, _picture(case)
+    if case.settings.get("projector") == "ram":
+        # an option keeps the encoder off the GPU
+        buffer = _picture(case.replace(device=None))
+        encoder = file.replace(split=Split.HOST), buffer.replace(split=Split.HOST)
     together = with_files(files, file, "the projector")
     if files.how is not How.ASSUMED:
         together = together.replace(how=How.COMPUTED)
     return Projector(files=together, terms=encoder)
-
-
-def _has_projector(case: Case) -> bool:
-    """Whether a file of its own holds an encoder."""
-    if case.spec.architecture is None or case.spec.modality == "speech":
-        return False
-    return case.encoders > 0
-
-
-def _stays_in_ram(case: Case) -> bool:
-    """Whether an option keeps the encoder off the GPU."""
-    return case.settings.get("projector") == "ram"
 
 
 def _projector_file(case: Case) -> Term:
@@ -125,11 +117,6 @@ def _projector_file(case: Case) -> Term:
         high = int(encoders * _ENCODER_BYTES)
     source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
     return computed_term("projector", Size(stated, stated, high), source, line)
-
-
-def _picture_in_ram(case: Case) -> Term:
-    """The encoder's buffer where an option leaves the encoder in RAM."""
-    return _picture(case.replace(device=None)).replace(split=Split.HOST)
 
 
 def _picture(case: Case) -> Term:
@@ -364,8 +351,11 @@ def with_draft(model: Needs, draft: Needs, case: Case) -> Needs:
     files = model.files
     largest = model.largest_file_bytes or 0
     if files is not None and not case.companions.draft_is_here:
-        files = _files_with_draft(files, draft.files, name)
         largest = max(largest, draft.largest_file_bytes or 0)
+        if draft.files is None:
+            files = None
+        else:
+            files = with_files(files, draft.files, f"the draft, {name}")
     devices = [
         count for count in model.tensor_parallel if count in draft.tensor_parallel
     ]
@@ -388,10 +378,3 @@ def _term_of_draft(part: Term, name: str, source: str) -> Term:
         arithmetic=f"{part.arithmetic}; of {name}",
         source=f"{part.source}; as a draft: {source}",
     )
-
-
-def _files_with_draft(files: Term, of_draft: Term | None, name: str) -> Term | None:
-    """The files with those of a draft that has to be downloaded; None where these are not known."""
-    if of_draft is None:
-        return None
-    return with_files(files, of_draft, f"the draft, {name}")

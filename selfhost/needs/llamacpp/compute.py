@@ -45,7 +45,11 @@ def compute_buffer(case: Case) -> Term:
         buffer = _buffer_on_device(case, reserved_bytes)
     if case.device is None:
         return buffer
-    return _with_copies(case, buffer)
+    # each of several devices has copies of a graph's inputs, mostly masks, and the first copies for
+    # a prompt the experts of the largest layer in RAM (`op_offload`)
+    experts_bytes = largest_experts_bytes(case) if case.room.copies_weights else 0
+    copied_bytes = _MORE_COPIES * sum(_masks(case))
+    return buffer.replace(pipeline_bytes=copied_bytes, offload_bytes=experts_bytes)
 
 
 def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
@@ -210,17 +214,6 @@ def _numbers_of_attention(heads: Attention) -> int:
     numbers = heads.heads * (heads.key_length + 2 * heads.latent_row_length)
     # 22 buffers of DeepSeek V3.2 and GLM 5, which have an indexer, are twice as large
     return 2 * numbers if heads.indexer_heads else numbers
-
-
-def _with_copies(case: Case, compute: Term) -> Term:
-    """The buffer with what several devices take more: each has copies of a graph's inputs, mostly
-    masks, and the first copies for a prompt the experts of the largest layer in RAM (`op_offload`).
-    """
-    experts_bytes = largest_experts_bytes(case) if case.room.copies_weights else 0
-    masks_bytes = sum(_masks(case))
-    return compute.replace(
-        pipeline_bytes=_MORE_COPIES * masks_bytes, offload_bytes=experts_bytes
-    )
 
 
 def _masks(case: Case) -> list[int]:

@@ -142,7 +142,10 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     for feed in model.feed_forward:
         if feed.beside_dense and not row.expert_norms:
             return False
-        if not _has_equal_groups(feed):
+        # llama.cpp asserts that groups of experts have equally many members when it loads a model
+        # (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec is refused where that is
+        # not so, but a record that a program makes is not
+        if feed.groups and (feed.experts is None or feed.experts % feed.groups):
             return False
     if not model.recurrent:
         return True
@@ -150,23 +153,6 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     from .recurrent import is_buildable
 
     return all(is_buildable(group) for group in model.recurrent)
-
-
-def _has_equal_groups(feed: FeedForward) -> bool:
-    """Whether each group of experts has as many members, as llama.cpp asserts when it loads a model
-    (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec is refused where that is not so,
-    but a record that a program makes is not.
-    """
-    if not feed.groups:
-        return True
-    return feed.experts is not None and feed.experts % feed.groups == 0
-
-
-def _value_row_length(heads: Attention) -> int:
-    """The length of a row of values in the cache; 0 of a latent row, which is key and value."""
-    if heads.kind == "latent":
-        return 0
-    return heads.kv_heads * heads.value_length
 
 
 def _is_known_attention(heads: Attention) -> bool:
@@ -365,9 +351,12 @@ class Graph:
         # states of compressed attention come behind those of recurrences
         self._state_by_group = dict(zip(recurrent, states(model), strict=False))
         # a row of values in the cache without flash attention, as long as that of any layer
-        self.widest_values = max(
-            (_value_row_length(group) for group in model.attention), default=0
-        )
+        self.widest_values = 0
+        for group in model.attention:
+            # a latent row is key and value
+            if group.kind != "latent":
+                length = group.kv_heads * group.value_length
+                self.widest_values = max(self.widest_values, length)
         # by the window of layers, None for none: the inputs of their cache, and masks of an encoder
         self.cache_inputs = dict[int | None, CacheInputs]()
         self.batch_masks = dict[int | None, Node]()

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.runtime_parts import MemoryRules
 from ...core.records import Record, Unread
 from ...core.workload import CacheTypes
 from ..case import Case, Cells, unread_of
@@ -109,12 +108,18 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         groups, case.cache_types, case.runtime, heads_without_flash=heads
     )
     if why is not None:
-        return unread(why, _remedy_for_cache(case.runtime), "memory.kv_cache")
+        remedy = "use --kv-cache f16"
+        if not case.runtime.memory.flash_attention:
+            remedy += ", or --runtime llama.cpp with flash attention on"
+        return unread(why, remedy, "memory.kv_cache")
     room = case.room
     rows = cache_rows(case.model, room)
     size = sum(layers.bytes_in(room) for layers in rows)
     unsure_bytes = sum(layers.unsure_bytes_in(room) for layers in rows)
-    line = _line_of_rows(rows, of_sequences(room.streams))
+    streams = of_sequences(room.streams)
+    line = by_layers(
+        (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
+    )
     if _has_padded_cells(case, groups):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:
@@ -123,21 +128,6 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     source = f"{SOURCE}; this architecture was not measured"
     high = size + unsure_bytes
     return computed_term("kv_cache", Size(size, size, high), source, line)
-
-
-def _remedy_for_cache(runtime: RuntimeSpec) -> str:
-    """What to do about a type of cache that is refused."""
-    remedy = "use --kv-cache f16"
-    if not runtime.memory.flash_attention:
-        remedy += ", or --runtime llama.cpp with flash attention on"
-    return remedy
-
-
-def _line_of_rows(rows: Sequence[CacheRows], streams: str) -> str:
-    """The line of arithmetic of a cache; `streams` is the factor of several."""
-    return by_layers(
-        (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
-    )
 
 
 def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
@@ -358,18 +348,16 @@ def _program(case: Case) -> Term:
     that fills each context.
     """
     memory = case.runtime.memory
-    program = _program_alone(memory)
+    size = middle_of(memory.overhead_low_bytes, memory.overhead_high_bytes)
+    line = f"{size.likely:,} bytes of program"
     vocabulary = _vocabulary(case.model)
+    measured_bytes = size.likely + vocabulary.size.likely
     work = _work_buffer(case)
     outputs = _outputs(case)
     copies = _copies_of_context(case)
-    size = NO_BYTES
-    line = ""
-    driver = _driver_in_ram(case)
-    for addend in (program, vocabulary, work, driver, outputs, copies):
+    for addend in (vocabulary, work, _driver_in_ram(case), outputs, copies):
         size = size.plus(addend.size)
         line += addend.line
-    measured_bytes = program.size.likely + vocabulary.size.likely
     if memory.overhead_how != "measured":
         how = How.ASSUMED
     elif work.size.likely + outputs.size.likely <= measured_bytes:
@@ -382,12 +370,6 @@ def _program(case: Case) -> Term:
         stated = sources.get("memory.context_checkpoints", case.runtime.name)
         source += f"; copies of the context: {stated}"
     return term("runtime", size, source, line, how)
-
-
-def _program_alone(memory: MemoryRules) -> _Addend:
-    """The program with its libraries."""
-    size = middle_of(memory.overhead_low_bytes, memory.overhead_high_bytes)
-    return _Addend(size=size, line=f"{size.likely:,} bytes of program")
 
 
 def _vocabulary(model: Architecture) -> _Addend:
