@@ -119,6 +119,10 @@ class Node:
         tensor_part.strided = True
         return tensor_part
 
+    def parts(self, *lengths: int) -> list[Node]:
+        """Views of so many elements of each row each."""
+        return [self.part(length) for length in lengths]
+
     def written(self, *sources: Node) -> Node:
         """The same memory after GGML_OP_CPY or SET_ROWS wrote the sources into it."""
         return Node(self.layout, sources, self.owner or self)

@@ -105,15 +105,10 @@ class _Attention(Part):
 
     def _projected_at_once(self, normed: Node) -> _Projected:
         """Parts of the product with one matrix."""
-        product = normed.product(
-            self.query_length + self.key_length + self.value_length
-        )
-        return _Projected(
-            queries=product.part(self.query_length),
-            keys=product.part(self.key_length),
-            values=product.part(self.value_length),
-            query_product=product,
-        )
+        lengths = self.query_length, self.key_length, self.value_length
+        product = normed.product(sum(lengths))
+        queries, keys, values = product.parts(*lengths)
+        return _Projected(queries, keys, values, product)
 
     def _projected_apart(self, normed: Node, *, norms_rows: bool) -> _Projected:
         """The products with three matrices; that of the queries may hold a gate beside each."""
@@ -316,8 +311,7 @@ class _LatentAttention(_CachedAttention):
         product.
         """
         product = normed.product(self.key_length)
-        latent = product.part(self.latent_length)
-        place = product.part(self.rope_length)
+        latent, place = product.parts(self.latent_length, self.rope_length)
         rotated = self._rotated(place)
         latent = self.norm(latent)
         queries = self._queries(normed)

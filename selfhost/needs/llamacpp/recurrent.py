@@ -70,11 +70,10 @@ class Recurrence(Part):
         """
         graph = self.graph
         memories = self.state.memory * graph.sequences
-        elements = length * self.tokens + memories
-        outputs_and_memories = fresh((elements,), *sources)
-        self.expand(outputs_and_memories)
-        graph.store(outputs_and_memories)
-        return outputs_and_memories.view(length, self.tokens)
+        scan = fresh((length * self.tokens + memories,), *sources)
+        self.expand(scan)
+        graph.store(scan)
+        return scan.view(length, self.tokens)
 
 
 class _Mamba(Recurrence):
@@ -90,23 +89,18 @@ class _Mamba(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         length = self.inner_length
+        lengths = self.rank, self.state_length, self.state_length
         halves = normed.product(2 * length)
         x = self.convolved(halves, length)
-        mixed = x.product(self.rank + 2 * self.state_length)
-        step = mixed.part(self.rank)
-        b = mixed.part(self.state_length)
-        c = mixed.part(self.state_length)
+        parts = x.product(sum(lengths)).parts(*lengths)
         if self.row.mamba_norms:
-            step = step.normed()
-            b = b.normed()
-            c = c.normed()
+            parts = [part.normed() for part in parts]
+        step, b, c = parts
         steps = step.product(length)
         outputs = self.scanned(length, x, steps, b, c, self.graph.states)
-        outputs = outputs + x.scaled()
         z = halves.product(length)
-        gated = z.gating(outputs)
-        y = gated.product(self.width)
-        return y.view()
+        gated = z.gating(outputs + x.scaled())
+        return gated.product(self.width).view()
 
 
 class _Mamba2(Recurrence):
@@ -128,9 +122,8 @@ class _Mamba2(Recurrence):
         steps = parts.product(self.heads)
         x = convolved.part(length)
         outputs = self.scanned(length, convolved, steps, self.graph.states)
-        outputs = outputs + x.scaled()
         z = parts.product(length)
-        gated = z.gating(outputs)
+        gated = z.gating(outputs + x.scaled())
         if self.has_norm:
             gated = gated.view().normed()
         return gated.product(self.width)
@@ -145,14 +138,9 @@ class _ShortConvolution(Recurrence):
 
     def computed(self, normed: Node) -> Node:
         width = self.width
-        parts = normed.product(3 * width)
-        b = parts.part(width)
-        c = parts.part(width)
-        x = parts.part(width)
-        convolved = self.convolved(b * x, width)
-        gated = c * convolved
-        y = gated.product(width)
-        return y.view()
+        b, c, x = normed.product(3 * width).parts(width, width, width)
+        gated = c * self.convolved(b * x, width)
+        return gated.product(width).view()
 
 
 class _DeltaNet(Recurrence):
@@ -171,17 +159,15 @@ class _DeltaNet(Recurrence):
         channels = length + 2 * self.key_heads * self.key_length
         mixed = normed.product(channels)
         # how much each head forgets, and how much it learns of a token
-        decay_and_rate = self._decay_and_rate(normed)
+        decay, rate = self._decay_and_rate(normed)
         convolved = self.convolved(mixed, channels)
         memory = self.fetched(self.state.memory)
         queries = self._keys(convolved)
         keys = self._keys(convolved)
-        sources = queries, keys, convolved, *decay_and_rate, memory
-        outputs = self.scanned(length, *sources)
+        outputs = self.scanned(length, queries, keys, convolved, decay, rate, memory)
         gate = normed.product(length).view()
         gated = outputs.normed() * gate.activated()
-        y = gated.product(self.width)
-        return y.view()
+        return gated.product(self.width).view()
 
     def _decay_and_rate(self, normed: Node) -> tuple[Node, Node]:
         """Copies of two parts of one product, or what two products activate."""
