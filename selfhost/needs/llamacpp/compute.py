@@ -31,7 +31,9 @@ _FLOAT_BYTES = 4
 
 
 def compute_buffer(case: Case) -> Term:
-    """The buffer once the context is full: replayed on the architecture's graph, else a guess."""
+    """The buffer once the context is full, in bytes: the allocator of ggml (ggml/src/ggml-alloc.c)
+    replayed on the architecture's graph, else a guess.
+    """
     rows = case.logits_rows
     if case.runtime.memory.logits_rows == "batch":
         # the program makes room for those of a whole batch
@@ -94,7 +96,9 @@ def _replayed_bytes(case: Case, room: Cells, rows: int) -> int | None:
 
 
 def _rolled_back_bytes(case: Case) -> int:
-    """The most that the buffer takes more where each drafted token leaves a state to roll back."""
+    """The most bytes that the buffer takes more where each drafted token leaves a state to roll
+    back: 5 × states × sequences × the largest memory of a layer.
+    """
     if case.room.states == 1:
         return 0
     memories = [state.memory for state in states(case.model)]
@@ -217,19 +221,27 @@ def _numbers_of_attention(heads: Attention) -> int:
 
 
 def _masks(case: Case) -> list[int]:
-    """Bytes of the mask of each kind of layers: those without a window, and those with one."""
+    """Bytes of the mask of each kind of layers: those without a window, and those with one
+    (llm_graph_input_attn_kv in src/llama-graph.cpp).
+
+        tokens × cells × bytes of a mask
+    """
     room = case.room
     of_cell = room.mask_bytes * room.micro_batch
-    model = case.model
-    windows = {window_of(model, group) for group in cache_groups(model)}
-    return [of_cell * room.cells_of_layer(window) for window in windows]
+    by_window = dict[int | None, int]()
+    for group in cache_groups(case.model):
+        window = window_of(case.model, group)
+        by_window[window] = of_cell * room.cells_of_layer(window)
+    return list(by_window.values())
 
 
 def inputs_in_ram(case: Case) -> Term:
-    """What the graph of a model on a device is fed with, pinned in RAM: masks, and the embeddings
-    of a batch as they are looked up and as a caller may hand them over; with several devices four
-    copies of the masks. No more of a batch is in RAM where weights lie there, too: a device
-    computes it.
+    """What the graph of a model on a device is fed with, in bytes, pinned in RAM
+    (ggml_backend_sched_split_graph in ggml/src/ggml-backend.cpp): masks, and the embeddings of a
+    batch as they are looked up and as a caller may hand them over; with several devices four copies
+    of the masks. No more of a batch is in RAM where weights lie there, too: a device computes it.
+
+        masks + tables × tokens × width × 4 + numbers of places
     """
     tokens = case.room.micro_batch
     masks = _masks(case)

@@ -99,7 +99,10 @@ def _beside_weights(case: Case) -> Needs:
 
 
 def _keys_and_values(case: Case) -> Term | Unread | None:
-    """The KV cache: Σ layers × bytes of a cell × cells × streams. None where no layer has one."""
+    """The KV cache in bytes (src/llama-kv-cache.cpp); None where no layer has one.
+
+    Σ layers × bytes of a cell × cells × streams
+    """
     groups = cache_groups(case.model, with_room=True)
     if not groups:
         return None
@@ -141,8 +144,10 @@ def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
 
 
 def _states(case: Case) -> Term | None:
-    """The states of recurrent layers: 4 bytes a number, for each sequence, and for each drafted
-    token that may be rolled back (src/llama-memory-recurrent.cpp). None where there are none.
+    """The states of recurrent layers in bytes (src/llama-memory-recurrent.cpp); None where there
+    are none. `copies`: one, and one more for each drafted token that may be rolled back.
+
+        Σ layers × numbers of a state × 4 × sequences × copies
     """
     kept = states(case.model)
     sequences = case.parallel
@@ -373,7 +378,9 @@ def _program(case: Case) -> Term:
 
 
 def _vocabulary(model: Architecture) -> _Addend:
-    """The vocabulary: tokens × bytes of a token. Where nobody states it, it may be the largest."""
+    """The vocabulary in bytes (src/llama-vocab.cpp): tokens × bytes of a token, which were measured
+    by the kind of tokenizer. Where nobody states it, it may be the largest.
+    """
     tokens = model.gguf_tokens
     least, most = SIZES.vocabulary_bytes[tokenizer_kind(model)]
     usual = (least + most) // 2
@@ -385,9 +392,11 @@ def _vocabulary(model: Architecture) -> _Addend:
 
 
 def _outputs(case: Case) -> _Addend:
-    """A row of logits and a vector of each token of a batch, in 32 bits, of a model that embeds,
-    cleared when they are made (src/llama-context.cpp, output_reserve); no vector where a model
-    writes by diffusion.
+    """The outputs of a model that embeds, in bytes: a row of logits and a vector of each token of a
+    batch, cleared when they are made (src/llama-context.cpp, output_reserve); no vector where a
+    model writes by diffusion.
+
+        tokens × (vocabulary + width) × 4
     """
     if not (case.embeds or case.row.diffusion):
         return _NOTHING
@@ -434,7 +443,9 @@ class _Product(Record):
 
 
 def _work_buffer(case: Case) -> _Addend:
-    """The backend's work buffer, which a first short prompt may not fill."""
+    """The backend's work buffer in bytes: room for the largest product of the graph
+    (ggml/src/ggml-cpu/ggml-cpu.c, ggml_graph_plan), which a first short prompt may not fill.
+    """
     largest = _largest_product(case, case.room)
     if not largest.bytes:
         return _NOTHING
@@ -447,6 +458,9 @@ def _work_buffer(case: Case) -> _Addend:
 def _largest_product(case: Case, room: Cells) -> _Product:
     """The largest product of a batch: of the activations with the weights, or without flash
     attention of the scores with the values.
+
+        tokens × widest activation × bytes of a number as weights meet it
+        tokens × cells × heads × 2
     """
     tokens = room.micro_batch
     width = _widest_activation(case.model)
@@ -497,8 +511,10 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
 
 
 def copy_bytes(case: Case) -> int:
-    """What a server copies of a full context to go back to: states, and cells of windows, but not
-    the cells that keep every token (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY).
+    """What a server copies of a full context to go back to, in bytes: states, and cells of windows,
+    but not the cells that keep every token (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY in include/llama.h).
+
+        Σ states + Σ layers × bytes of a cell × tokens of the window
     """
     if case.row.encoder or case.embeds:
         return 0
