@@ -100,8 +100,8 @@ def with_projector(case: Case, files: Term) -> Projector:
 
 
 def _projector_file(case: Case) -> Term:
-    """The file of a vision or audio encoder, in bytes: parameters × 2, in 16 bits, and a little more
-    for vectors in 32 (conversion/*.py of llama.cpp 0c1e570).
+    """The file of a vision or audio encoder, in bytes: parameters × 2, and a little more for
+    vectors in 32 bits (conversion/*.py of llama.cpp 0c1e570).
     """
     encoders = case.encoders
     stated = case.spec.parameters.projector_bytes
