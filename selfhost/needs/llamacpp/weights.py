@@ -160,15 +160,14 @@ def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     source = RECIPE
     if files.how is How.STATED:
         source += f"; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    least_bytes = usual.least_bytes
+    weights = _stored("weights", loaded, How.COMPUTED, source)
+    size = sum_bytes(usual.tensors)
+    less_bytes = size - usual.least_bytes
     if not case.row.mtp_in_gguf:
         # the file may lack multi-token prediction
-        least_bytes -= sum_bytes(tensor for tensor in loaded if tensor.extra)
-    size_bytes = sum_bytes(usual.tensors)
-    less_bytes = size_bytes - least_bytes
-    more_bytes = usual.most_bytes - size_bytes
-    weights = _stored("weights", loaded, How.COMPUTED, source)
-    return _InFile(term=weights.widened(less_bytes, more_bytes), loaded=loaded)
+        less_bytes += sum_bytes(tensor for tensor in loaded if tensor.extra)
+    weights = weights.widened(less_bytes, usual.most_bytes - size)
+    return _InFile(term=weights, loaded=loaded)
 
 
 def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
@@ -361,20 +360,20 @@ def _with_experts_apart(case: Case, weights: Term) -> Terms:
     if not layers_in_ram:
         return (weights,)
     tensors = _expert_tensors(case)
-    experts_bytes = sum_bytes(tensors)
-    if not experts_bytes:
+    size = sum_bytes(tensors)
+    if not size:
         return (weights,)
-    ram_bytes = experts_bytes * layers_in_ram // len(layers)
-    device_bytes = experts_bytes - ram_bytes
+    ram_bytes = size * layers_in_ram // len(layers)
+    device_bytes = size - ram_bytes
     error = 0
     names = {tensor.name for tensor in tensors}
     if len(names) < len(tensors):
         # the matrices of one name have several types, by layer
         error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
+    line = f"{weights.bytes:,} - {size:,} bytes of experts"
+    others = weights.resized(weights.bytes - size, line)
     in_ram = _experts_of(weights, ram_bytes, layers_in_ram, error)
     in_ram = in_ram.replace(split=Split.HOST)
-    line = f"{weights.bytes:,} - {experts_bytes:,} bytes of experts"
-    others = weights.resized(weights.bytes - experts_bytes, line)
     layers_on_device = len(layers) - layers_in_ram
     if not layers_on_device:
         return others, in_ram
@@ -391,18 +390,18 @@ def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
 
 
 def own_block_weights(case: Case) -> Term:
-    """The model's own multi-token-prediction block, as far as it is not loaded anyway."""
-    row = case.row
+    """The model's own multi-token-prediction block in bytes, as far as it is not loaded anyway."""
     tensors = list[FileTensors]()
     if case.quantization in BITS_PER_WEIGHT:
         usual = usual_tensors(case.model, case.quantization, case.spec.released)
-        names = _loaded_of_block(row)
+        loaded = _loaded_of_block(case.row)
         for tensor in usual.tensors:
-            if tensor.extra and not tensor.name.startswith(names):
+            if tensor.extra and not tensor.name.startswith(loaded):
                 tensors.append(tensor)
-    error = int(sum_bytes(tensors) * SIZES.recipe_error)
-    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE).widened(error, error)
-    if row.mtp_in_gguf:
+    block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE)
+    error = int(block.bytes * SIZES.recipe_error)
+    block = block.widened(error, error)
+    if case.row.mtp_in_gguf:
         return block
     why = "published files may lack the block: use one that was converted with it"
     return block.replace(arithmetic=f"{block.arithmetic}; {why}")
