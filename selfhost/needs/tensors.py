@@ -970,14 +970,12 @@ def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int 
 
 def with_every_head(architecture: Architecture) -> Architecture:
     """The model where each latent is unpacked into keys and values of every head."""
-    attention = [
-        _with_every_head(group) if group.kind == "latent" else group
-        for group in architecture.attention
-    ]
-    return architecture.replace(attention=tuple(attention))
-
-
-def _with_every_head(latent: Attention) -> Attention:
-    """Attention with keys and values of every head, where one latent stands for them."""
-    length = latent.key_length + (latent.rope_length or 0)
-    return latent.replace(kind="full", kv_heads=latent.heads, key_length=length)
+    unpacked = list[Attention]()
+    for group in architecture.attention:
+        if group.kind != "latent":
+            unpacked.append(group)
+            continue
+        length = group.key_length + (group.rope_length or 0)
+        full = group.replace(kind="full", kv_heads=group.heads, key_length=length)
+        unpacked.append(full)
+    return architecture.replace(attention=tuple(unpacked))

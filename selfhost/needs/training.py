@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..catalogue.architecture import Attention, FeedForward
+from ..catalogue.architecture import Attention
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import CHECKPOINTS
 from ..core.records import Record, Stated, Unread
@@ -507,7 +507,9 @@ def _saved_by_token(training: Training) -> _Saved:
         in_layers += size * len(state.layers)
     feeding = [0]
     for feed in model.feed_forward:
-        size = _saved_by_feed_forward(feed, trains_all=trains_all)
+        # four arrays of the inner length in 16 bits; with adapters one more
+        inner = feed.length * feed.chosen + (feed.shared_length or 0)
+        size = (8 if trains_all else 10) * inner
         feeding.append(size)
         in_layers += size * len(feed.layers)
     in_widest = norms + max(mixing) + max(feeding)
@@ -522,9 +524,3 @@ def _saved_by_attention(group: Attention, *, trains_all: bool) -> int:
     if not trains_all:
         size += 4 * group.heads * group.value_length
     return size
-
-
-def _saved_by_feed_forward(feed: FeedForward, *, trains_all: bool) -> int:
-    """Four arrays of the inner length in 16 bits; with adapters one more."""
-    inner = feed.length * feed.chosen + (feed.shared_length or 0)
-    return inner * (8 if trains_all else 10)
