@@ -86,6 +86,7 @@ PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
 TYPES = TRUTH / "speed_types.json"
 INTEL = TRUTH / "speed_intel.json"
+INTEL_LATER = TRUTH / "speed_intel_later.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 PROMPTS = TRUTH / "speed_prompts.json"
 PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
@@ -146,7 +147,7 @@ def of_reports() -> Iterator[Run]:
     document = json.loads(PUBLIC.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        machine = machine_of(row["device"], row["kind"], row["memory_gb"])
+        machine = machine_of(row["device"], row.get("kind", "card"), row["memory_gb"])
         try:
             verdict = ask(
                 row["spec"],
@@ -247,7 +248,7 @@ def of_backends(use: str) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
-        machine = machine_of(row["device"], row["kind"], row["memory_gb"])
+        machine = machine_of(row["device"], row.get("kind", "card"), row["memory_gb"])
         if row["host"] is not None:
             machine = machine.replace(
                 cpu_model=row["host"], architecture=_architecture_of(row["host"])
@@ -291,7 +292,9 @@ def of_drafts() -> Iterator[Run]:
             Workload(
                 quantization=row["quantization"], runtime="llama.cpp", draft="mtp"
             ),
-            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+            machine=machine_of(
+                row["device"], row.get("kind", "card"), row["memory_gb"]
+            ),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None or verdict.needs.placement == "split":
@@ -316,7 +319,9 @@ def of_batches() -> Iterator[Run]:
                 parallel=row["at_once"],
                 context_tokens=512,
             ),
-            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+            machine=machine_of(
+                row["device"], row.get("kind", "card"), row["memory_gb"]
+            ),
         )
         total = verdict.speed.parallel_total if verdict.speed is not None else None
         if total is None:
@@ -736,7 +741,9 @@ def of_types(use: str) -> Iterator[Run]:
         verdict = ask(
             row["spec"],
             Workload(quantization=row["quantization"], runtime="llama.cpp"),
-            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+            machine=machine_of(
+                row["device"], row.get("kind", "card"), row["memory_gb"]
+            ),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
         assert pace is not None
@@ -748,9 +755,9 @@ def of_types(use: str) -> Iterator[Run]:
         )  # fmt: skip
 
 
-def of_intel(use: str) -> Iterator[Run]:
+def of_intel(use: str, path: Path = INTEL) -> Iterator[Run]:
     """Prompts and decoding on Intel's GPUs, of that use, by backend and kind of model."""
-    document, shelf = json.loads(INTEL.read_text(encoding="utf-8")), Catalogue.open()
+    document, shelf = json.loads(path.read_text(encoding="utf-8")), Catalogue.open()
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
@@ -762,7 +769,9 @@ def of_intel(use: str) -> Iterator[Run]:
                 runtime="llama.cpp",
                 context_tokens=2048,
             ),
-            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+            machine=machine_of(
+                row["device"], row.get("kind", "card"), row["memory_gb"]
+            ),
         ).speed
         assert speed is not None
         counts = shelf.spec(row["spec"]).parameters
@@ -772,9 +781,13 @@ def of_intel(use: str) -> Iterator[Run]:
             ("prompt", row["prompt_per_second"], speed.prompt),
             ("decode", row["tokens_per_second"], speed.decode),
         ):
-            assert pace is not None
-            if seen is not None:
-                yield Run(
+            if seen is None:
+                continue
+            if pace is None:
+                told = f"{row['spec']} on {row['device']}"
+                print(f"  without a pace of {work}: {told}", file=sys.stderr)
+                continue
+            yield Run(
                     f"{work} {row['backend']}, {kind}", row["device"], model,
                     seen, pace.low, pace.likely, pace.high,
                 )  # fmt: skip
@@ -1042,6 +1055,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     ),
     "speed_intel.json, fitted": partial(of_intel, "fitted"),
     "speed_intel.json, kept out of the fit": partial(of_intel, "kept"),
+    "speed_intel_later.json, fitted": partial(of_intel, "fitted", INTEL_LATER),
+    "speed_intel_later.json, in no fit": partial(of_intel, "kept", INTEL_LATER),
     "speed_mlx_prompts.json, fitted": partial(of_mlx_prompts, "fitted"),
     "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
     "speed_prompts.json, fitted": partial(of_prompts, "fitted"),
