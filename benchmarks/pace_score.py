@@ -49,6 +49,7 @@ FITTED = (
     Set("speed_split.json, fitted", DECODE),
     Set("speed_split_later.json, in that fit since", DECODE),
     Set("speed_split.json, prompts, fitted", PROMPT),
+    Set("speed_processors_prompts.json, fitted", ""),
     Set("speed_intel.json, fitted", PROMPT),
     Set("speed_intel_later.json, fitted", ""),
     Set("speed_mlx_prompts.json, fitted", PROMPT, "MLX"),

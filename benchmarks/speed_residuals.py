@@ -17,7 +17,7 @@ tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
 the rule was written, held against it once, and in the fit since, speed_processors_newest.json, the
-same and in no fit,
+same and in no fit, tests/truth/speed_processors_prompts.json, of prompts on processors,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
 the fresh ones and those processors by the name that a user would type.
@@ -1061,6 +1061,7 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_mlx_prompts.json, kept out of the fit": partial(of_mlx_prompts, "kept"),
     "speed_prompts.json, fitted": partial(of_prompts, "fitted"),
     "speed_prompts.json, kept out of the fit": partial(of_prompts, "kept"),
+    "speed_processors_prompts.json, fitted": partial(of_processor_prompts, "fitted"),
     "speed_processors_prompts.json, in no fit": partial(of_processor_prompts, "kept"),
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),

@@ -125,3 +125,49 @@ def test_gpt_oss_reads_a_prompt_faster_than_it_decodes_on_cores(machine: str) ->
     assert speed.prompt is not None
     assert speed.decode is not None
     assert speed.prompt.likely > 1.5 * speed.decode.likely
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "quantization", "seen"),
+    [
+        # `truth/speed_processors_prompts.json`
+        pytest.param(
+            "llama-3.1-8b-instruct",
+            "graviton4 16 vcpus 32gb",
+            "Q4_0",
+            190.18,
+            id="Q4_0 on Arm",
+        ),
+        pytest.param(
+            "gpt-oss-20b", "xeon e5-2680 v4 64gb", "MXFP4", 41.4, id="MXFP4 on AVX2"
+        ),
+    ],
+)
+def test_processors_read_weights_that_are_laid_out_anew(
+    model: str, machine: str, quantization: str, seen: float
+) -> None:
+    prompt = pace_of_prompt(
+        model,
+        machine,
+        quantization=quantization,
+        runtime="llama.cpp",
+        prompt_tokens=512,
+        context_tokens=1024,
+    )
+    assert prompt.low <= seen <= prompt.high
+    assert prompt.high <= 7 * prompt.low
+
+
+def test_small_cores_read_a_prompt_too_but_on_linux() -> None:
+    """llama.cpp leaves them out on Linux on x86-64, where its source says they harm."""
+    linux, windows = (
+        pace_of_prompt(
+            "llama-3.1-8b-instruct",
+            f"i9-14900hx 64gb {system}",
+            quantization="Q4_K_M",
+            runtime="llama.cpp",
+        )
+        for system in ("linux", "windows")
+    )
+    assert windows.likely > 1.3 * linux.likely
+    assert windows.low < linux.likely

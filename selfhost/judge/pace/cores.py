@@ -17,8 +17,8 @@ from .processor import (
     BANDWIDTH_SHARE,
     Bandwidth,
     bandwidth,
-    cores_rate,
     processor_of,
+    prompt_rate,
     threads_range,
 )
 from .ranges import Range, Seconds
@@ -151,7 +151,7 @@ class Cores(Record):
         if operations <= 0:
             return None
         tables = pace_tables()
-        dense = cores_rate(self.machine) * tables.prompt.reached_on_cores
+        dense = prompt_rate(self.machine) * tables.prompt.reached_on_cores
         rate = dense
         if step.has_experts:
             # how far the ends lie from the likely figure, which the operations hold
@@ -162,14 +162,22 @@ class Cores(Record):
     def _operations_of_prompt(self, step: Step) -> float:
         """For a token of a prompt, as many operations on dense weights of Q4_K as take as long."""
         tables = pace_tables()
-        is_wide = processor_of(self.machine).core.wide
         operations = 0.0
         for name, count in step.parameters_met().items():
-            share = tables.prompt_share(name).on(is_wide=is_wide)
+            share = self._prompt_share(name)
             if step.has_experts and not tables.type_called(name).prompt_of_experts:
                 share *= tables.prompt.experts_on_cores.likely
             operations += 2 * count / share
         return operations
+
+    def _prompt_share(self, type_name: str) -> float:
+        """What the cores compute with weights of a stored type, beside Q4_K."""
+        tables = pace_tables()
+        processor = processor_of(self.machine)
+        on_arm = tables.type_called(type_name).prompt_on_arm
+        if on_arm is not None and processor.has_dot_product_of_arm:
+            return on_arm
+        return tables.prompt_share(type_name).on(is_wide=processor.core.wide)
 
 
 @lru_cache(maxsize=4096)

@@ -184,6 +184,13 @@ class Processor(Record):
         """What one of its cores computes, at the clock that its name tells."""
         return self._core_kind.core
 
+    @property
+    def has_dot_product_of_arm(self) -> bool:
+        """Whether its cores are Arm's of version 8.2 or later, or Apple's."""
+        if self.machine.architecture != "aarch64":
+            return False
+        return self.core.vectors != "neon"
+
     @cached_property
     def shares(self) -> DecodingShares:
         """How it decodes, beside the processor measured on: by the first kind that has a row of
@@ -358,6 +365,28 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
     threads = threads_range(machine, runtime)
     return rate * threads.likely * threads.around()
+
+
+def prompt_rate(machine: Machine) -> Range:
+    """Operations a second, as `cores_rate`, of all cores that read a prompt of text.
+
+    llama.cpp starts a thread for each core. It leaves small cores out on macOS and, because they
+    "harm lockstep threading", on Linux on x86-64; elsewhere it counts them (common/common.cpp).
+    """
+    rate = cores_rate(machine)
+    large = machine.cpu_cores_performance
+    every = machine.cpu_cores_physical
+    if not large or every is None or every <= large or _leaves_out_small_cores(machine):
+        return rate
+    added = pace_tables().prompt.small_core * ((every - large) / large)
+    return rate * Range(1 + added.low, 1 + added.likely, 1 + added.high)
+
+
+def _leaves_out_small_cores(machine: Machine) -> bool:
+    """Whether llama.cpp counts the cores of the fastest kind alone."""
+    if machine.system == "linux":
+        return machine.architecture in (None, "x86_64")
+    return machine.system == "macos"
 
 
 # ------------------------------------------------------------------ how fast it reads the RAM

@@ -318,7 +318,8 @@ class CoreRow(Stated):
 class TypeRow(Figures):
     """What a core does with weights of a stored type; None: that was not measured.
 
-    `prompt_of_experts`: `prompt` was measured on experts.
+    `prompt_of_experts`: `prompt` was measured on experts; `prompt_on_arm`: instead of `prompt`, on
+    Arm cores with the dot product.
     """
 
     unpack: float = 1.0
@@ -326,6 +327,7 @@ class TypeRow(Figures):
     unpack_gb_per_s: float | None = read_by(name="unpack_gb_s", default=None)
     prompt: ByVectors | None = None
     prompt_of_experts: bool = False
+    prompt_on_arm: float | None = None
     rows: ByVectors | None = None
 
 
@@ -425,6 +427,7 @@ class PromptFigures(Figures):
     reached_on_cores: Range
     experts_on_cores: Range
     thread_of_core: float
+    small_core: Range
     cores_fall: Fall
     launched_seconds: Seconds
     expert_tile_tokens: Amount
