@@ -237,7 +237,7 @@ class Gpu(Record):
             computing = 2 * active / rates.of_experts
             return computing + attending
         batch = step.batch_tokens(batch_tokens)
-        operations = _operations_of_batch(step, active, batch)
+        operations = _operations_of_batch(step, active, batch, rates.expert_matrices)
         computing = 1 / rates.matrices * operations
         reading = self._seconds_to_read_all(step)
         of_token = longest(computing, reading) / batch
@@ -320,12 +320,13 @@ class _PromptRates(Record):
     """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
 
     `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
-    None: the tokens of each expert are counted. `holds_launching`: the rates hold what launching
-    the layers takes.
+    None: the tokens of each expert are counted, at the share `expert_matrices` of the rate of
+    matrices. `holds_launching`: the rates hold what launching the layers takes.
     """
 
     matrices: Range
     attention: Range
+    expert_matrices: Range
     of_experts: Range | None = None
     holds_launching: bool = False
 
@@ -350,6 +351,7 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
     return _PromptRates(
         matrices=matrices,
         attention=packed * attended,
+        expert_matrices=row.expert_matrices,
         of_experts=of_experts,
         holds_launching=row.program is not None,
     )
@@ -373,9 +375,12 @@ def _rate_of_packed(
     return row.share * peak
 
 
-def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
+def _operations_of_batch(
+    step: Step, active: float, batch: int, expert_matrices: Range
+) -> Amount:
     """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
-    in tiles: for few tokens they take as long as for a tile.
+    in tiles: for few tokens they take as long as for a tile. `expert_matrices`: the share of the
+    rate of other matrices that these reach.
     """
     if not step.has_experts:
         return Amount.of(2 * active * batch)
@@ -383,8 +388,10 @@ def _operations_of_batch(step: Step, active: float, batch: int) -> Amount:
     others = max(0.0, active - experts.used) * batch
     of_expert = batch * experts.chosen_share
     operations = []
-    for tile in pace_tables().prompt.expert_tile_tokens:
-        of_experts = experts.all * hypot(of_expert, tile)
+    for tile, share in zip(
+        pace_tables().prompt.expert_tile_tokens, expert_matrices, strict=True
+    ):
+        of_experts = experts.all * hypot(of_expert, tile) / share
         operations.append(2 * (others + of_experts))
     return Amount(*operations)
 

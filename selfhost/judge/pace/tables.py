@@ -264,7 +264,8 @@ class ShareRow(DeviceRow):
 
     Of prompts too: `experts`: on those of mixtures, where a program was measured so; `per_cycle`:
     operations of a multiprocessor in a cycle on packed weights; `plain`: the share on weights in 16
-    bits, where it is another; `attended`: of the rate of matrices, that of attention.
+    bits, where it is another; `attended`: of the rate of matrices, that of attention;
+    `expert_matrices`: of the same, that of experts' matrices beside their tiles.
     """
 
     share: Range
@@ -272,6 +273,7 @@ class ShareRow(DeviceRow):
     per_cycle: Range | None = None
     plain: Range | None = None
     attended: Range | None = None
+    expert_matrices: Range = Range.of(1)
 
 
 class SharedGpuMakers(Stated):
