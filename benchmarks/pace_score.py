@@ -27,6 +27,8 @@ from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
 
 DECODE, PROMPT, TOGETHER = "decode", "prompt", "together"
+# programs by their ids
+NAMES = {"vllm": "vLLM", "sglang": "SGLang", "transformers": "Transformers"}
 
 
 class Set(NamedTuple):
@@ -117,17 +119,21 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
                 yield _class_of(work or run.group.split()[0], program, run), run
     for run in paces.of_programs(use):
         work, program = run.group.split(", ")
-        yield _class_of(work, program, run), run
+        yield _class_of(work, NAMES.get(program, program), run), run
 
 
 def _class_of(work: str, program: str, run: Run) -> str:
-    """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another."""
+    """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another; apart what a build ran that
+    nobody has any more.
+    """
     where = _kind_of(run)
     parts = [work, where]
     if program != "llama.cpp":
         parts.append(program)
     if work != DECODE and paces.has_experts(run.model.split()[0].rstrip(",")):
         parts.append("experts")
+    if run.group.endswith(paces.OLD_BUILD):
+        parts.append(paces.OLD_BUILD)
     return ", ".join(parts)
 
 
