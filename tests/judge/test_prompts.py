@@ -55,6 +55,59 @@ def test_llama_cpp_on_a_large_card(
     assert prompt.high <= 3.5 * prompt.low
 
 
+@pytest.mark.parametrize(
+    ("machine", "least", "most"),
+    [
+        # tensor cores multiply FP8 twice as fast as 16 bits from Ada on (NVIDIA's data sheets)
+        pytest.param("h100 sxm 80gb 126gb ram", 1.2, 2.0, id="multiplied in FP8"),
+        # Marlin's kernels unpack it to 16 bits before (vllm, quantization/fp8.py)
+        pytest.param("rtx 3090 64gb", 1.0, 1.0, id="unpacked to 16 bits"),
+    ],
+)
+def test_weights_in_fp8_are_multiplied_so_where_the_gpu_can(
+    machine: str, least: float, most: float
+) -> None:
+    asked = {"runtime": "vllm", "prompt_tokens": 2048, "context_tokens": 4096}
+    in_fp8 = pace_of_prompt("qwen3-8b", machine, quantization="fp8", **asked)
+    plain = pace_of_prompt("qwen3-8b", machine, quantization="bfloat16", **asked)
+    assert least <= in_fp8.likely / plain.likely <= most
+
+
+def test_a_request_to_vllm_on_a_large_card_lies_in_the_range() -> None:
+    """Qwen3 8B in FP8 on an H100: 2,048 tokens and the first of the answer in 50 ms with all that
+    a request takes (silybench-data, vLLM 0.30.0, 2026-09-24).
+    """
+    prompt = pace_of_prompt(
+        "qwen3-8b",
+        "h100 sxm 80gb 126gb ram",
+        quantization="fp8",
+        runtime="vllm",
+        prompt_tokens=2048,
+        context_tokens=4096,
+    )
+    assert prompt.low <= 2048 / 0.0503 <= prompt.high
+
+
+def test_experts_reach_less_on_cards_of_amd() -> None:
+    """On a Radeon AI PRO R9700 with ROCm 7.1.1 (`speed_programs.json`) Qwen3 Coder 30B-A3B read
+    2,830 tokens/s where 4,670 were told, and gpt-oss 20B 4,517 where 6,630 were.
+    """
+    for model, quantization, seen in (
+        ("qwen3-coder-30b-a3b-instruct", "Q4_K_M", 2830),
+        ("gpt-oss-20b", "MXFP4", 4517),
+    ):
+        prompt = pace_of_prompt(
+            model,
+            "radeon ai pro r9700 64gb",
+            quantization=quantization,
+            runtime="llama.cpp",
+            prompt_tokens=512,
+            context_tokens=1024,
+        )
+        assert prompt.low <= seen <= prompt.high
+        assert prompt.likely <= 1.4 * seen
+
+
 def test_a_long_prompt_is_hardly_slower_on_a_large_card() -> None:
     """Mistral 7B on an H100 of this project: 9,495 tokens/s of 512, 7,595 of 32,640 as a whole."""
     short, long = (

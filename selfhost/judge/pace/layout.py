@@ -265,8 +265,7 @@ class LaidOut(Record):
         summed_gb = 8 * numbers * of_others / 1e9
         sending = NO_SECONDS
         for _, gpu in self.gpus:
-            row = sum_row(gpu.device)
-            sending = longest(sending, summed_gb / row.sum_gb_per_s)
+            sending = longest(sending, summed_gb / _summed_per_second(gpu))
         return sending
 
     def _crossing_seconds(self, step: Step) -> Seconds:
@@ -311,6 +310,15 @@ class LaidOut(Record):
         most = 1 - self.in_ram.fast
         on_gpus = units.between(units.percent, least, most)
         return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
+
+
+def _summed_per_second(gpu: Gpu) -> Range:
+    """GB a second that such GPUs add up with each other, over a link as fast as its own."""
+    row = sum_row(gpu.device)
+    link = gpus.link_bytes_per_second(gpu.device.name)
+    if row.link_gb_per_s is None or link is None:
+        return row.sum_gb_per_s
+    return row.sum_gb_per_s * (link / units.GB / row.link_gb_per_s)
 
 
 def _link_of(gpu: Gpu) -> Range:

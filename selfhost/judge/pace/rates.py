@@ -342,6 +342,8 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
     if attended is None:
         attended = pace_tables().batch.attended_on_gpu
     matrices = packed
+    if step.is_in_fp8:
+        matrices *= row.in_fp8
     of_experts: Range | None = None
     if peak is not None:
         if row.plain is not None and not step.packed_bytes:

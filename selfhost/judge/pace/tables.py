@@ -253,10 +253,13 @@ class DecodingRow(DeviceRow):
 
 
 class SumRow(DeviceRow):
-    """What several GPUs take to add up the parts of a layer."""
+    """What several GPUs take to add up the parts of a layer. `link_gb_per_s`: what the link of a
+    card carries for which `sum_gb_per_s` holds; None: they have links of their own.
+    """
 
     sum_us: Amount
     sum_gb_per_s: Range = read_by(name="sum_gb_s")
+    link_gb_per_s: float | None = read_by(name="link_gb_s", default=None)
 
 
 class ShareRow(DeviceRow):
@@ -265,7 +268,8 @@ class ShareRow(DeviceRow):
     Of prompts too: `experts`: on those of mixtures, where a program was measured so; `per_cycle`:
     operations of a multiprocessor in a cycle on packed weights; `plain`: the share on weights in 16
     bits, where it is another; `attended`: of the rate of matrices, that of attention;
-    `expert_matrices`: of the same, that of experts' matrices beside their tiles.
+    `expert_matrices`: of the same, that of experts' matrices beside their tiles; `in_fp8`: as many
+    times as fast as in 16 bits matrices are in FP8, where the program multiplies them so.
     """
 
     share: Range
@@ -274,6 +278,7 @@ class ShareRow(DeviceRow):
     plain: Range | None = None
     attended: Range | None = None
     expert_matrices: Range = Range.of(1)
+    in_fp8: Range = Range.of(1)
 
 
 class SharedGpuMakers(Stated):
