@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .errors import Problem
@@ -333,12 +333,22 @@ MAX_PARTS = 10_000
 
 def numbered_files(path: str) -> tuple[str, ...]:
     """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
+    return tuple(_numbered_files(path))
+
+
+def first_numbered_file(path: str) -> str:
+    """The first of `numbered_files`, without the names of up to 10,000 others."""
+    return next(_numbered_files(path))
+
+
+def _numbered_files(path: str) -> Iterator[str]:
     match = re.fullmatch(SHARD, path)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
-        return (path,)
+        yield path
+        return
     begin, _, count, ending = match.groups()
-    numbers = range(1, int(count) + 1)
-    return tuple(f"{begin}-{number:05d}-of-{count}{ending}" for number in numbers)
+    for number in range(1, int(count) + 1):
+        yield f"{begin}-{number:05d}-of-{count}{ending}"
 
 
 # deeper is nobody's record; Python's own limit differs from version to version

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..core.files import numbered_files
+from ..core.files import first_numbered_file, numbered_files
 from ..core.records import shown
 from . import source
 from .gguf import read_gguf
@@ -30,6 +30,8 @@ from .toml_writer import spec_text
 
 __all__ = ["LocalModel", "name_by_place", "read_local", "spec_text", "stored_notes"]
 
+# more entries than any model's folder has
+_MAX_ENTRIES = 20_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -134,13 +136,15 @@ def _read_ggufs(path: str, ggufs: Sequence[str], notes: Notes) -> LocalModel:
 
 
 def _names_in(path: str) -> list[str]:
-    """The names in a folder, sorted. Raises `SpecError` for none."""
+    """The names in a folder, sorted. Raises `SpecError` for none and for too many."""
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
         source.fail(path, f"cannot be read: {error.strerror}")
     if not names:
         source.refuse(path, "empty-folder")
+    if len(names) > _MAX_ENTRIES:
+        source.refuse(path, "entries", most=_MAX_ENTRIES)
     return names
 
 
@@ -148,8 +152,7 @@ def _only(path: str, what: str, names: Sequence[str]) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
     first_parts = set()
     for name in names:
-        first_part, *_ = numbered_files(name)
-        first_parts.add(shown(first_part))
+        first_parts.add(shown(first_numbered_file(name)))
     count = len(first_parts)
     if count > 1:
         listing = listed(sorted(first_parts), 12)

@@ -11,6 +11,7 @@ from helpers.cases import case_id
 from helpers.ggufs import gguf, make, measured, write
 from helpers.local_models import again, config, problem, safetensors
 from selfhost import Machine, check
+from selfhost.core.files import first_numbered_file, numbered_files
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import LocalModel, read_local, spec_text
 from selfhost.needs import counted_parameters
@@ -23,6 +24,32 @@ def test_several_quantizations_in_one_folder_are_listed(tmp_path: Path) -> None:
     found = problem(tmp_path)
     assert "a-Q4_K_M.gguf" in found
     assert "a-Q8_0.gguf" in found
+
+
+def test_a_folder_with_more_files_than_any_model_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of all files of a computer, say: reading its names took minutes."""
+    monkeypatch.setattr("selfhost.modelfiles._MAX_ENTRIES", 2)
+    make(tmp_path, "llama-3.2-1b")
+    (tmp_path / "README.md").write_text("x", encoding="utf-8")
+    assert read_local(tmp_path).spec.id == "llama-3.2-1b"
+    (tmp_path / "LICENSE").write_text("x", encoding="utf-8")
+    assert "has more than 2 entries" in problem(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        pytest.param("m.gguf", "m.gguf", id="whole"),
+        pytest.param("m-00002-of-00003.gguf", "m-00001-of-00003.gguf", id="a-part"),
+        pytest.param("m-00002-of-10001.gguf", "m-00002-of-10001.gguf", id="too-many"),
+    ],
+)
+def test_the_first_part_of_a_split_file(name: str, first: str) -> None:
+    """Names of 60,000 split files are told apart without those of all their parts."""
+    assert first_numbered_file(name) == first
+    assert numbered_files(name)[0] == first
 
 
 def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None:
