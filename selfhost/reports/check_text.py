@@ -480,6 +480,9 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
         return True
+    if finding.check == "speed" and not _pace_cells(finding, verdict).amount:
+        # there is no row where no pace is known
+        return is_assumption(finding, verdict)
     return finding.code in _SAID or is_assumption(finding, verdict)
 
 

@@ -348,9 +348,22 @@ def ended(lines: Iterable[str]) -> str:
 def problems_text(problems: Iterable[Problem]) -> str:
     """Return a line a fault, `file:line: key: message`, and under it what to write instead.
 
-    The line of a fault of a whole file, as of one that does not exist, begins with `error:`.
+    The line of a file of which nothing else is told, as of one that does not exist, begins with
+    `error:`.
     """
-    return _printed(_problem_lines(problems))
+    told = tuple(problems)
+    faults_by_file: dict[str, int] = {}
+    for problem in told:
+        faults_by_file[problem.file] = faults_by_file.get(problem.file, 0) + 1
+    lines: list[str] = []
+    for problem in told:
+        first, *others = _problem_lines([problem])
+        is_of_whole_file = problem.line is None and not problem.key
+        is_alone = faults_by_file[problem.file] == 1
+        if is_of_whole_file and is_alone and not first.startswith("error:"):
+            first = f"error: {first}"
+        lines += [first, *others]
+    return _printed(lines)
 
 
 def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
@@ -361,9 +374,7 @@ def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def _place(problem: Problem) -> str:
-    """Where a fault stands: `file:line: key`, `error: file` of a whole file, `error: --option key`,
-    or `error` of a name typed.
-    """
+    """Where a fault stands: `file:line: key`, `error: --option key`, or `error` of a name typed."""
     key = problem.key
     if problem.file.startswith("--"):
         if key:
@@ -371,9 +382,6 @@ def _place(problem: Problem) -> str:
         return f"error: {problem.file}"
     if problem.file == "command line":
         place = "error"
-    elif problem.line is None and not key:
-        # of the whole file, as of one that does not exist
-        place = f"error: {problem.file}"
     elif problem.line is None:
         place = problem.file
     else:

@@ -142,3 +142,4 @@ def test_a_file_that_cannot_be_read_is_an_error(
     lines = out.splitlines()
     assert (code, "error: nofile: does not exist" in lines) == (1, True)
     assert any(line.startswith("bad.toml:2: id: ") for line in lines)
+    assert not any(line.startswith("error: bad.toml") for line in lines)

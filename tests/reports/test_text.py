@@ -575,3 +575,11 @@ def test_the_download_is_told_once(machine: str | Machine, has_row: bool) -> Non
     shown = plain(check_text.check_document([check("mistral-7b", machine=machine)]))
     assert " GB to download" in shown
     assert ("\n  disk " in shown) is has_row
+
+
+def test_a_training_whose_pace_is_not_known_says_why_it_is_slow() -> None:
+    """RUNS SLOWLY stood there, and neither a row nor a sentence said anything of the pace."""
+    verdict = check("llama-3.1-8b", Workload(task="finetune"), machine="i5-8250U 32GB")
+    shown = plain(check_text.check_document([verdict]))
+    assert shown.startswith("✓ RUNS SLOWLY")
+    assert "How long training takes on a CPU is not known" in shown
