@@ -31,39 +31,46 @@ if TYPE_CHECKING:
 _VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))")
 
 
-@singledispatch
 def document(answer: ShownRecord) -> Blocks:
-    """Return the blocks that the command of that answer shows."""
+    """Return the blocks that the command of that answer shows, with keywords of Python in place of
+    options.
+    """
+    return map(_block_in_python, _of_command(answer))
+
+
+@singledispatch
+def _of_command(answer: ShownRecord) -> Blocks:
+    """The blocks that the command of that answer shows."""
     raise NotImplementedError(type(answer).__name__)
 
 
-@document.register
+@_of_command.register
 def _(answer: Verdict) -> Blocks:
-    """The screen of `check` for one model, with keywords of Python in place of options."""
-    return map(_block_in_python, check_document([answer]))
+    """The screen of `check` for one model."""
+    return check_document([answer])
 
 
-@document.register
+@_of_command.register
 def _(answer: ContainerSize) -> Blocks:
     """The screen of `size` for one model."""
     return size_document([answer])
 
 
-@document.register
+@_of_command.register
 def _(machine: Machine) -> Blocks:
     """The screen of `machine`."""
     return machine_document(machine)
 
 
-@document.register
+@_of_command.register
 def _(model: ModelSpec) -> Blocks:
     """What `show` says of a model without a machine."""
     return model_document(model)
 
 
-document.register(Comparison, compare_document)
-document.register(Plan, plan_document)
-document.register(Ranking, list_document)
+_of_command.register(Comparison, compare_document)
+_of_command.register(Plan, plan_document)
+_of_command.register(Ranking, list_document)
 
 
 def _block_in_python(block: Block) -> Block:

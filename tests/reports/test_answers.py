@@ -261,6 +261,13 @@ def test_python_names_keywords_and_json_names_options() -> None:
     assert "use --context 32768 or less" in remedies
 
 
+def test_a_plan_in_python_names_no_switch() -> None:
+    """`105 more: -v` was told to a program; the dict has all of them."""
+    shown = str(answer("plan"))
+    assert "more: to_json()" in shown
+    assert ": -v" not in shown
+
+
 def test_an_error_names_keywords() -> None:
     """Its problems keep the options, which the command line shows."""
     with pytest.raises(selfhost.WorkloadError) as caught:
