@@ -658,7 +658,9 @@ def _room_parts(verdict: Verdict) -> list[str]:
     most_parallel = room.most_parallel or 0
     if most_parallel > workload.parallel:
         parts.append(f"{most_parallel:,} users at once")
-    if room.best_quantization not in (None, workload.quantization):
+    # without a type of its own a model is judged by what its spec states, and has no larger type
+    is_of_a_type = workload.quantization is not None
+    if is_of_a_type and room.best_quantization not in (None, workload.quantization):
         parts.append(f"{room.best_quantization} weights")
     return parts
 

@@ -583,3 +583,11 @@ def test_a_training_whose_pace_is_not_known_says_why_it_is_slow() -> None:
     shown = plain(check_text.check_document([verdict]))
     assert shown.startswith("✓ RUNS SLOWLY")
     assert "How long training takes on a CPU is not known" in shown
+
+
+def test_a_model_without_types_has_no_room_for_a_type() -> None:
+    """MusicGen, of which memory is stated and no pace known, had room for bfloat16, "slower"."""
+    verdict = check("musicgen", machine="RTX 3060")
+    assert verdict.quantization is None
+    shown = plain(check_text.check_document([verdict]))
+    assert "also room for" not in shown
