@@ -45,6 +45,7 @@ from .words import (
     Asked,
     asked_words,
     below_words,
+    limit_words_of,
     memory_words,
     pace_of,
     pace_words,
@@ -448,7 +449,15 @@ def _unmeasured_blocks(verdict: Verdict) -> Blocks:
 
 
 def _unsaid(verdict: Verdict) -> Iterator[Topic]:
-    """What did not pass and neither a row nor the first lines say, the worst first."""
+    """What did not pass and neither a row nor the first lines say, the worst first; and before it
+    what limits a memory that is too small.
+    """
+    memory = verdict.finding("memory")
+    machine = verdict.machine
+    is_short = memory is not None and memory.outcome is Outcome.FAIL
+    limit = limit_words_of(machine)
+    if is_short and limit and not machine.planning:
+        yield "memory", limit, None
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
         # what would only be worth knowing if it ran is left to `-v`

@@ -27,7 +27,7 @@ from .layout import (
     texts,
     topics,
 )
-from .words import fact_label, machine_title, rate_words
+from .words import fact_label, limit_words_of, machine_title, rate_words
 
 Thing = TypeVar("Thing")
 # what may be many is listed up to here; the rest under `-v`
@@ -119,8 +119,9 @@ def _memory_lines(machine: Machine) -> list[str]:
     lines = []
     if sizes:
         lines.append(" of ".join(sizes))
-    if limit_bytes is not None and limit_bytes < (total_bytes or 0):
-        lines.append(_limit_words(machine))
+    limit = limit_words_of(machine)
+    if limit:
+        lines.append(limit)
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is not None:
         reads = "reads"
@@ -128,17 +129,6 @@ def _memory_lines(machine: Machine) -> list[str]:
             reads += f" at {machine.memory_bandwidth_bound}"
         lines.append(f"{reads} {rate_words(rate)}")
     return lines
-
-
-def _limit_words(machine: Machine) -> str:
-    """What limits the memory, and how much the hardware has."""
-    by_what = machine.sources.get(
-        "memory_limit_bytes", "the record does not say by what"
-    )
-    if "limited by" not in by_what:
-        by_what = f"limited: {by_what}"
-    hardware = units.binary(machine.memory_total_bytes or 0)
-    return f"{by_what}; the hardware has {hardware}"
 
 
 def _processor_lines(machine: Machine) -> list[str]:

@@ -87,6 +87,20 @@ def planned_words(machine: Machine) -> str:
     return f"A machine from the catalogue{doubt}. All of its memory counts as free."
 
 
+def limit_words_of(machine: Machine) -> str:
+    """What limits the memory, and how much the hardware has; empty where nothing limits it."""
+    limit_bytes = machine.memory_limit_bytes
+    total_bytes = machine.memory_total_bytes or 0
+    if limit_bytes is None or limit_bytes >= total_bytes:
+        return ""
+    by_what = machine.sources.get(
+        "memory_limit_bytes", "the record does not say by what"
+    )
+    if "limited by" not in by_what:
+        by_what = f"limited: {by_what}"
+    return f"{by_what}; the hardware has {units.binary(total_bytes)}"
+
+
 def memory_words(needs: Needs | None) -> str:
     """What it likely takes where that decides: on the GPUs that hold all of it, else in all."""
     if needs is None or needs.memory is None:

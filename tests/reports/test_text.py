@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from helpers import report_samples as samples
-from helpers.paths import RECORDS
+from helpers.paths import MACHINES, RECORDS
 from helpers.screens import drawn
 from selfhost import Workload, check
 from selfhost.advice.several import comparison, describe
@@ -591,3 +591,20 @@ def test_a_model_without_types_has_no_room_for_a_type() -> None:
     assert verdict.quantization is None
     shown = plain(check_text.check_document([verdict]))
     assert "also room for" not in shown
+
+
+def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
+    """499 MiB stood there, and no word said that a limit is set on a larger computer."""
+    root = MACHINES / "linux-vm-cgroup-v2-slices" / "root"
+    pod = Machine.read(root=root)
+    limit_bytes, total_bytes = pod.memory_limit_bytes, pod.memory_total_bytes
+    assert limit_bytes is not None
+    assert total_bytes is not None
+    assert limit_bytes < total_bytes
+    shown = plain(check_text.check_document([check("llama-3.3-70b", machine=pod)]))
+    limits = [text for text in shown.splitlines() if "limited by control group" in text]
+    assert len(limits) == 1
+    assert units.binary(limit_bytes) in limits[0]
+    assert limits[0].endswith(f"the hardware has {units.binary(total_bytes)}")
+    small = plain(check_text.check_document([check("granite-4.0-350m", machine=pod)]))
+    assert "the hardware has" not in small
