@@ -509,6 +509,13 @@ class TomlTable:
 
 
 @cache
+def _innermost(annotation: str) -> str:
+    """`Slot` of `tuple[Slot, ...]` and of `Slot | None`."""
+    outer = annotation.removesuffix(" | None").rstrip(",.] ")
+    return outer.replace("[", " ").rpartition(" ")[2]
+
+
+@cache
 def _limits_of(kind: type[Record], field: str) -> Limits:
     """What a file's value of a field may be: the limits that `read_by` declares, and as `kind` the
     record that the field's annotation names, unless a function of its own reads the field.
@@ -517,8 +524,10 @@ def _limits_of(kind: type[Record], field: str) -> Limits:
     limits = stated.limits
     if stated.read is not None:
         return limits
-    annotation = kind._kinds[field].removesuffix(" | None")
-    *_, name = re.findall(r"\w+", annotation)
+    name = _innermost(kind._kinds[field])
+    if name.islower():
+        # a text, a number, or true or false: most of 500 fields in a check
+        return limits
     for base in kind.__mro__:
         if field in vars(base).get("__annotations__", ()):
             part = vars(sys.modules[base.__module__]).get(name)
