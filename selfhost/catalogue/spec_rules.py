@@ -206,8 +206,8 @@ class LayerKeys(Stated):
 
     of_all_kinds: tuple[str, ...]
     beside: Mapping[str, str]
-    attention: Mapping[str, KindRule] = read_by(name="Attention", kind=KindRule)
-    recurrent: Mapping[str, KindRule] = read_by(name="Recurrent", kind=KindRule)
+    attention: Mapping[str, KindRule] = read_by(name="Attention")
+    recurrent: Mapping[str, KindRule] = read_by(name="Recurrent")
 
     def rule_of(self, part: LayerPart, line: TomlRow) -> KindRule | None:
         """The rule for the kind that a line states; None for layers that have no kinds."""
