@@ -39,7 +39,7 @@ from selfhost import (
     rank,
     size,
 )
-from selfhost.advice.alternatives import Search
+from selfhost.advice.alternatives import AlternativeSearch
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.main import main
@@ -120,15 +120,15 @@ def test_a_route_is_told_before_what_else_would_run(
     """A script that asks thousands of questions does not wait for what only a report shows."""
     searched: list[str] = []
     for name in ("room", "alternatives"):
-        worked_out = getattr(Search, name)
+        worked_out = getattr(AlternativeSearch, name)
 
         def watched(
-            search: Search, name: str = name, worked_out: Any = worked_out
+            search: AlternativeSearch, name: str = name, worked_out: Any = worked_out
         ) -> Any:
             searched.append(name)
             return worked_out(search)
 
-        monkeypatch.setattr(Search, name, watched)
+        monkeypatch.setattr(AlternativeSearch, name, watched)
     verdict = check("llama-3.3-70b", machine=SMALL)
     assert verdict.route == "api"
     assert searched == []

@@ -409,3 +409,14 @@ def test_a_check_loads_what_it_needs() -> None:
     others = ("catalogue.openness", "advice.listing")
     assert "selfhost.judge.judging" in modules
     assert not modules & {f"selfhost.{name}" for name in others}
+
+
+def test_two_public_classes_have_two_names() -> None:
+    """A reader who meets a class in an error or a record can find it by its name alone."""
+    modules: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules.setdefault(node.name, []).append(path.name)
+    shared = {name: files for name, files in modules.items() if len(files) > 1}
+    assert shared == {}

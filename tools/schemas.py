@@ -47,7 +47,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "cpu": "Processor",
     },
     "Answered": {
-        "@openness.Row": "name why sources assumed",
+        "@OpennessRow": "name why sources assumed",
         "answer": "str | None",
         "parts": "tuple[Answered, ...]",
     },
@@ -66,7 +66,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "remedy": "str | None",
     },
     "LeastMachine": {
-        "@Least": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second",
+        "@LeastMachine": "memory_bytes reserve_bytes disk_bytes bandwidth_bytes_per_second",
         "cpu": "LeastCpu",
         "accelerator": "LeastGpu",
         "machine": "machine/1",
@@ -83,8 +83,6 @@ OBJECTS: dict[str, dict[str, str]] = {
         "model": "Model",
         "accelerators": "tuple[Card, ...]",
     },
-    "Load": {"@workload.Load": ""},
-    "Room": {"@record.Room": ""},
     "Card": {"vendor": "str", "name": "str | None", "memory_bytes": "int"},
     "Total": {
         **dict.fromkeys(("request_bytes", "unreclaimable_bytes", "limit_bytes"), "int"),
@@ -131,7 +129,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "spec": "ModelSpec",
         "openness": "tuple[Answered, ...]",
         "permissions": "tuple[Answered, ...]",
-        "sizes": "tuple[Size, ...]",
+        "sizes": "tuple[QuantizationSize, ...]",
         "verdict": "verdict/1",
     },
     "plan/1": {
@@ -281,17 +279,10 @@ class _Writer:
         for module in pkgutil.walk_packages(selfhost.__path__, "selfhost."):
             if not module.name.endswith(_WITHOUT_RECORDS):
                 importlib.import_module(module.name)
-        kinds = [
-            each
-            for each in _all_subclasses(Record)
-            if each.__module__.startswith("selfhost.")
-        ]
-        self._records: dict[str, type[Record]] = {kind.__name__: kind for kind in kinds}
-        # of two records with one name `openness.Row` is that of the module
-        self._records |= {
-            f"{kind.__module__}.{kind.__name__}".split(".", 2)[-1]: kind
-            for kind in kinds
-        }
+        self._records: dict[str, type[Record]] = {}
+        for kind in _all_subclasses(Record):
+            if kind.__module__.startswith("selfhost."):
+                self._records[kind.__name__] = kind
         self._enums = {kind.__name__: kind for kind in _all_subclasses(Enum)}
         self._waiting: list[str] = []
         self._defined: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """What would fit where the question does not.
 
-`Search` takes what was judged on a machine. Its `alternatives` are the same model in another form,
-then other models; each is judged as `check` would judge it. `all_on_gpus` is the smaller type of
-which accelerators hold all, where they hold only a part of what was judged.
+`AlternativeSearch` takes what was judged on a machine. Its `alternatives` are the same model in
+another form, then other models; each is judged as `check` would judge it. `all_on_gpus` is the
+smaller type of which accelerators hold all, where they hold only a part of what was judged.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Way(Record):
     why: str
 
 
-class Search(Record):
+class AlternativeSearch(Record):
     """What would fit in place of what was judged. `asked` is the name that was typed."""
 
     judged: Judged

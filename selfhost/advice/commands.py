@@ -503,7 +503,7 @@ def _where_to_look(launch: Launch, page: str) -> list[str]:
 # ------------------------------------------------------------------ lines that train
 
 
-class Training(Record):
+class TrainingLines(Record):
     """How a model is trained: the line that installs the trainer, and the line that trains. Where
     no command trains such models, the first is a comment that says what does.
     """
@@ -512,7 +512,7 @@ class Training(Record):
     line: str = ""
 
 
-def training_lines(launch: Launch) -> Training:
+def training_lines(launch: Launch) -> TrainingLines:
     """Nothing where it would not run here, or where no command is known for the method."""
     workload = launch.workload
     spec = launch.spec
@@ -520,10 +520,10 @@ def training_lines(launch: Launch) -> Training:
     method = workload.finetune_method or "lora"
     command = finetuning.commands.get(method, "")
     if not command or spec.repository is None:
-        return Training()
+        return TrainingLines()
     elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
-        return Training(install=(f"# {elsewhere}",))
+        return TrainingLines(install=(f"# {elsewhere}",))
     lora_rank = workload.lora_rank or DEFAULT_LORA_RANK
     values = {
         "repository": spec.repository,
@@ -539,7 +539,7 @@ def training_lines(launch: Launch) -> Training:
     packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
     install = (f"pip install {names}",) if names else ()
-    return Training(install=install, line=line)
+    return TrainingLines(install=install, line=line)
 
 
 def _training_options(launch: Launch) -> list[str]:

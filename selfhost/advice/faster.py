@@ -1,8 +1,8 @@
 """Settings of the same program that answer clearly faster than its usual ones.
 
-`faster_settings` takes what was judged, as a `Search`. It judges the same question under each
-setting that the program has, and returns those that still run and gain enough: a draft, a smaller
-KV cache, or a larger batch.
+`faster_settings` takes what was judged, as an `AlternativeSearch`. It judges the same question
+under each setting that the program has, and returns those that still run and gain enough: a draft,
+a smaller KV cache, or a larger batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..judge.pace import Range, Wait
 from ..judge.question import ask
 from ..judge.record import Judged
 from ..machine.record import Machine
-from .alternatives import Search
+from .alternatives import AlternativeSearch
 
 # who gets less than this many times the pace does not notice it
 _LEAST_GAIN = 1.3
@@ -49,7 +49,7 @@ class FasterSetting(Record):
     faster: Range
 
 
-def faster_settings(search: Search) -> tuple[FasterSetting, ...]:
+def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
     """The settings that gain enough, in the pace or else in the wait; none of what does not run."""
     judged = search.judged
     runtime = judged.question.runtime
@@ -129,7 +129,7 @@ def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Cand
 # ------------------------------------------------------------------ what a setting gains
 
 
-def _gain_of(candidate: _Candidate, search: Search) -> FasterSetting | None:
+def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting | None:
     """What the setting gains in the pace, else in the longest wait; None for too little, and where
     the model does not run so.
     """
@@ -164,7 +164,7 @@ def _gain_of(candidate: _Candidate, search: Search) -> FasterSetting | None:
     )
 
 
-def _judged_under(workload: Workload, search: Search) -> Judged | None:
+def _judged_under(workload: Workload, search: AlternativeSearch) -> Judged | None:
     """The same model and files, by the same program, under that workload; None where the setting
     does not suit them.
     """

@@ -71,7 +71,7 @@ Ids = Collection[str]
 Tell = Callable[[int, int], None]
 
 
-class Place(NamedTuple):
+class ListPlace(NamedTuple):
     """The place of one model in a list: the smaller comes first."""
 
     route: int
@@ -329,7 +329,7 @@ class Lister:
         outlines = self._outlines(ids)
         # a heap: models that are not judged yet stand at the best place that each can get, judged
         # ones at their own. So a judged model that comes out is better than all that are left.
-        waiting: list[tuple[Place, Verdict | None]] = []
+        waiting: list[tuple[ListPlace, Verdict | None]] = []
         for outline in outlines:
             waiting.append((self.best_key(outline), None))
         heapify(waiting)
@@ -407,7 +407,7 @@ class Lister:
     def _standing(self, id: str) -> Standing:
         return self._standings.by_id[id]
 
-    def best_key(self, outline: Outline) -> Place:
+    def best_key(self, outline: Outline) -> ListPlace:
         """The best place that `key` can give a model, whatever the judge finds."""
         route = Route.LOCAL
         worth = self._standing(outline.id).worth
@@ -453,7 +453,7 @@ class Lister:
         best_share = self._best_share(self._catalogue.outlines[id])
         return self._standing(id).worth * share_on(answer, best_share)
 
-    def key(self, answer: Verdict) -> Place:
+    def key(self, answer: Verdict) -> ListPlace:
         """The place of a judged model in the list.
 
         Its worth is that on the machine, or on any where it does not run. Text of which no pace is
@@ -483,10 +483,10 @@ class Lister:
         *,
         is_slow: bool = False,
         is_less_open: bool = False,
-    ) -> Place:
+    ) -> ListPlace:
         standing = self._standing(outline.id)
         is_of_kind = outline.modality == self._modality
-        return Place(
+        return ListPlace(
             route=_ROUTES.index(route),
             kind=MADE_FOR_IT if is_of_kind else standing.kind,
             is_slow=is_slow,

@@ -69,8 +69,8 @@ _VAST = Machine(
 
 
 class LeastCpu(Record):
-    """What the processor must be. `cores` reach the wanted speed, as the bandwidth of `Least` does;
-    None where no speed is wanted, or no cores do.
+    """What the processor must be. `cores` reach the wanted speed, as the bandwidth of
+    `LeastMachine` does; None where no speed is wanted, or no cores do.
     """
 
     architectures: tuple[str, ...]
@@ -90,7 +90,7 @@ class LeastAccelerator(Record):
     memory_beside_bytes: int | None
 
 
-class Least(Record):
+class LeastMachine(Record):
     """The least that a machine needs, as a price list states it.
 
     `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
@@ -149,7 +149,7 @@ class Plan(Report):
     model: ModelSpec
     workload: Workload
     needs: Needs | None
-    least: Least | None
+    least: LeastMachine | None
     reasons: tuple[Finding, ...]
     machines: tuple[Known, ...]
     notes: tuple[str, ...] = ()
@@ -320,7 +320,7 @@ class _Found(Record):
     """
 
     judged: Judged
-    least: Least | None = None
+    least: LeastMachine | None = None
 
 
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
@@ -436,7 +436,7 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     has_pace = bool(question.workload.min_tokens_per_second)
     cpu = needs.cpu
     architecture = vast.architecture or ""
-    least = Least(
+    least = LeastMachine(
         machine=paced.machine,
         memory_bytes=ram.total_bytes,
         reserve_bytes=ram.reserve_bytes,

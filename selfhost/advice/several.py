@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.openness import Row, permissions, rows
+from ..catalogue.openness import OpennessRow, permissions, rows
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.workload import Workload
@@ -37,7 +37,7 @@ TOGETHER = " + "
 # ------------------------------------------------------------------ every size of a model
 
 
-class Size(Record):
+class QuantizationSize(Record):
     """One quantization of a model with one runtime: what travels, what it takes, whether it would
     run, what it costs in quality.
 
@@ -60,28 +60,28 @@ class Size(Record):
     quality: Quality
 
 
-class Shown(Record):
+class ShownModel(Record):
     """The verdict of the default, every size, and how the loss depends on the model's size."""
 
     verdict: Verdict
-    sizes: tuple[Size, ...]
+    sizes: tuple[QuantizationSize, ...]
     loss_by_size: tuple[str, str]
 
 
 def describe(
     catalogue: Catalogue, model: str, workload: Workload, machine: Machine
-) -> Shown:
+) -> ShownModel:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     verdict = check_with(catalogue, understood, workload, machine)
-    sizes: list[Size] = []
+    sizes: list[QuantizationSize] = []
     for quantization in _types_of(verdict, understood, catalogue):
         question = _asked_in(quantization, verdict, understood, catalogue)
         size = _size(question, machine)
         if size is not None:
             sizes.append(size)
     loss: Mapping[str, str] = catalogue.common("quantizations")["size"]
-    return Shown(
+    return ShownModel(
         verdict=verdict,
         sizes=tuple(sizes),
         loss_by_size=(loss["text"], loss["source"]),
@@ -118,7 +118,7 @@ def _asked_in(
     return ask(understood.spec, workload, catalogue, verdict.machine, files)
 
 
-def _size(question: Question, machine: Machine) -> Size | None:
+def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     """None where the size of the files, or what the type costs, is not known."""
     workload = question.workload
     quality = quality_of_workload(workload, question.spec)
@@ -130,7 +130,7 @@ def _size(question: Question, machine: Machine) -> Size | None:
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = needs.memory if judged.needs is None else judged.memory
-    return Size(
+    return QuantizationSize(
         quantization=workload.quantization or "",
         family=workload.format or "",
         runtime=workload.runtime or "",
@@ -165,8 +165,8 @@ def _fits(judged: Judged) -> bool | None:
 class Compared(Record):
     """A model in a `Comparison`: its verdict, how open it is, and what its license permits."""
 
-    openness: tuple[Row, ...]
-    permissions: tuple[Row, ...]
+    openness: tuple[OpennessRow, ...]
+    permissions: tuple[OpennessRow, ...]
     verdict: Verdict
 
 

@@ -23,7 +23,7 @@ from ..core.workload import Workload
 from ..judge.defaults import suited
 from ..judge.judging import judge
 from ..judge.question import ask
-from ..judge.record import NO_FILES, Here, Judged, NamedFiles, Question
+from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
 from ..machine.record import Machine
 
 if TYPE_CHECKING:
@@ -183,12 +183,12 @@ def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
     return None if asked == local.quantization else asked
 
 
-def _part(path: str, local: LocalModel) -> Here | None:
+def _part(path: str, local: LocalModel) -> DownloadedFiles | None:
     """The files of a folder where some are missing; None where it has all."""
     if not local.missing:
         return None
     missing_bytes = (local.total_bytes or 0) - local.size_bytes
-    return Here(
+    return DownloadedFiles(
         path=path,
         size_bytes=local.size_bytes,
         missing_bytes=missing_bytes if missing_bytes > 0 else None,

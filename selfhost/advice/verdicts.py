@@ -25,7 +25,7 @@ from ..judge.record import (
     Verdict,
 )
 from ..machine.record import Machine
-from .alternatives import Search
+from .alternatives import AlternativeSearch
 from .api_route import MonthlyCost, month, offers_for, shutdown_of
 from .faster import FasterSetting, faster_settings
 from .launch import Lines
@@ -132,9 +132,9 @@ class _Advice(Further):
         return tuple(fine_print(self.understood, self.judged, self.to_type))
 
     @cached_property
-    def search(self) -> Search:
+    def search(self) -> AlternativeSearch:
         """What would fit in place of what was judged."""
-        return Search(
+        return AlternativeSearch(
             judged=self.judged,
             catalogue=self.catalogue,
             machine=self.machine,

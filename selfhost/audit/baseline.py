@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.files import Unreadable, open_file, parse_json, too_large
 from ..core.records import Record
 from .record_text import text_lines
-from .rows import Result, Row
+from .rows import AuditRow, Result
 
 # a row takes about 200 bytes: room for a million of them
 MAX_BASELINE_BYTES = 1 << 28
@@ -38,7 +38,7 @@ class Baseline(Record):
     file: str
     rows: Mapping[str, dict[str, Earlier]]
 
-    def earlier(self, row: Row) -> Earlier | None:
+    def earlier(self, row: AuditRow) -> Earlier | None:
         """What the earlier audit said of a row; None where it lacks it."""
         by_machine = self.rows.get(row.wanted.label, {})
         return by_machine.get(row.machine)
@@ -106,7 +106,7 @@ def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
     return Baseline(file=path, rows=reader.rows)
 
 
-def change_of(row: Row, baseline: Baseline) -> str | None:
+def change_of(row: AuditRow, baseline: Baseline) -> str | None:
     """`new`, `fixed` or `changed` since the baseline; what that lacks counts as a pass."""
     earlier = baseline.earlier(row)
     is_bad = row.result in _BAD

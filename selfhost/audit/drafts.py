@@ -51,7 +51,7 @@ _PARTS_OF_CARDS = {
 }
 
 
-class Card(TypedDict):
+class CardDraft(TypedDict):
     """An accelerator, as machine records have it; None for what its system does not state."""
 
     vendor: str
@@ -165,7 +165,7 @@ class MachineDraft:
             self.lacks(f"disks.{purpose}.writable", reason)
 
     def put_accelerators(
-        self, cards: Sequence[Card], source: str, remedy: str | None = None
+        self, cards: Sequence[CardDraft], source: str, remedy: str | None = None
     ) -> None:
         """State these cards, none where there are none; `remedy` tells what of them is missing."""
         cards = cards[:MOST_CARDS]
@@ -291,7 +291,7 @@ def card_of(
     driver: object,
     *,
     is_part: bool = False,
-) -> Card:
+) -> CardDraft:
     """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
     known = _known_card(name)
     if free_bytes is not None and total_bytes is not None:

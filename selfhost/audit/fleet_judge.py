@@ -36,7 +36,14 @@ from .kinds import (
 )
 from .policy import Policy, Wanted
 from .processes import in_order, usable_processors
-from .rows import ExceptionNumbers, Exemptions, Group, Row, row_of, unplaced_row
+from .rows import (
+    AuditRow,
+    ExceptionNumbers,
+    Exemptions,
+    MachineGroup,
+    row_of,
+    unplaced_row,
+)
 
 # hears how much is done, and of how much
 Tell = Callable[[float, float], None]
@@ -45,7 +52,7 @@ Judge = Callable[[Wanted, str, Machine], Verdict]
 # why a model's name means none; None of every other
 NameCheck = Callable[[str], SelfhostError | None]
 # what a row changed to since an earlier audit; None: nothing
-ChangeOf = Callable[[Row], str | None]
+ChangeOf = Callable[[AuditRow], str | None]
 
 # judgements of one task: about half a second
 _WORK_OF_TASK = 500.0
@@ -169,7 +176,7 @@ class _Fate:
     def __init__(self, wanted: Wanted, exceptions: ExceptionNumbers) -> None:
         self.wanted = wanted
         self.exceptions = exceptions
-        self.row: Row | None = None
+        self.row: AuditRow | None = None
         self.places = array("l")
         self.hardest = -1
         # less than any machine lacks
@@ -370,13 +377,13 @@ class FleetJudge:
             questions.append(SharedQuestion(wanted, tuple(same)))
         return tuple(questions)
 
-    def groups(self) -> Iterator[Group]:
+    def groups(self) -> Iterator[MachineGroup]:
         """The machines that fare alike, entry after entry."""
         for fate in self._fates_in_order():
             row = self._hardest_row(fate)
             yield self._group(row, sorted(fate.places))
 
-    def groups_that_changed(self, change_of: ChangeOf) -> Iterator[Group]:
+    def groups_that_changed(self, change_of: ChangeOf) -> Iterator[MachineGroup]:
         """The machines that fare alike and changed alike."""
         for fate in self._fates_in_order():
             hardest = self._hardest_row(fate)
@@ -400,18 +407,18 @@ class FleetJudge:
         self._verdicts.clear()
         return sorted(self._fates.values(), key=_Fate.order)
 
-    def _group(self, row: Row, places: Places) -> Group:
+    def _group(self, row: AuditRow, places: Places) -> MachineGroup:
         names = []
         for place in places:
             names.append(self._machines.kept[place].name)
         numbers = array("l", places)
-        return Group(row=row, numbers=numbers, names=tuple(names))
+        return MachineGroup(row=row, numbers=numbers, names=tuple(names))
 
-    def _hardest_row(self, fate: _Fate) -> Row:
+    def _hardest_row(self, fate: _Fate) -> AuditRow:
         """The row of the machine that lacks most."""
         return fate.row or self._row(fate, fate.hardest)
 
-    def _row(self, fate: _Fate, place: int) -> Row:
+    def _row(self, fate: _Fate, place: int) -> AuditRow:
         """The row of an entry on one machine."""
         wanted = fate.wanted
         machine = self._machines[place]

@@ -29,7 +29,7 @@ from .answers import (
 )
 from .drafts import (
     NOT_JUDGED,
-    Card,
+    CardDraft,
     MachineDraft,
     OutOfService,
     broken,
@@ -271,7 +271,7 @@ class _Taint(NamedTuple):
 class _LabelledCards(NamedTuple):
     """Equal cards of a node: how many there are, and how many of them pods may get."""
 
-    card: Card
+    card: CardDraft
     number: int
     offered: int
 
@@ -293,7 +293,7 @@ class _Devices:
 
     def put(self, machine: MachineDraft) -> None:
         """State the accelerators that pods may get, or say why they are not known."""
-        cards: list[Card] = []
+        cards: list[CardDraft] = []
         missing = 0
         for labelled in self._labelled_cards():
             cards += repeat(labelled.card, labelled.offered)
@@ -381,7 +381,7 @@ class _Devices:
 
     def _card(
         self, prefix: str, name: str, shares: int = 1, *, is_part: bool = False
-    ) -> Card:
+    ) -> CardDraft:
         """The card of which labels with that prefix tell; `name` where none names it."""
         name = plain(self._stated.get(f"{prefix}.product"), 120) or name
         total = self._memory_bytes(prefix)

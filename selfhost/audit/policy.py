@@ -349,7 +349,7 @@ class Bound(NamedTuple):
         return _BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
-class Match(Stated):
+class ClassMatch(Stated):
     """The conditions of a class, all of which must hold; none at all takes every machine. `labels`
     are globs by label.
     """
@@ -380,7 +380,7 @@ class MachineClass(Stated):
     """
 
     name: str = read_by()
-    match: Match = read_by(example="{} to take every machine, or name a condition")
+    match: ClassMatch = read_by(example="{} to take every machine, or name a condition")
     memory: str | None = read_by(default=None, choices=("total", "available"))
     facts: Mapping[str, StatedFact] = read_by(_facts, default={})
 

@@ -26,7 +26,7 @@ from .answers import (
     value_at,
     whole_number,
 )
-from .drafts import SOME_HOME, Card, MachineDraft, Volume, broken, card_of
+from .drafts import SOME_HOME, CardDraft, MachineDraft, Volume, broken, card_of
 from .record_text import Entry
 
 _DCGM = "install dcgm-exporter, and query DCGM_FI_DEV_FB_FREE, _USED and _RESERVED too"
@@ -227,7 +227,7 @@ class _MeasuredMachine:
             kind = sample.series.get("fstype")
             yield Volume(mount, sample.value, sizes.get(mount), kind)
 
-    def _cards(self) -> list[Card]:
+    def _cards(self) -> list[CardDraft]:
         """Each card, and each instance of a divided one, which itself is left out."""
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
@@ -275,7 +275,7 @@ class _MeasuredCard:
         self._sample = sample
         self.bytes_of: dict[str, int] = {}
 
-    def fact(self, part: str) -> Card:
+    def fact(self, part: str) -> CardDraft:
         """The accelerator of a record; `part` is the instance of a divided card, else empty."""
         name = self._sample.label("modelName", 120) or "NVIDIA GPU"
         profile = self._sample.label("GPU_I_PROFILE", 40) or part

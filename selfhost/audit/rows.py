@@ -1,8 +1,8 @@
 """The answer of an audit: rows, groups of machines that fare alike, and the fate of exceptions.
 
 What goes in: a verdict, the entry of the policy that asked for it, and the exceptions for it. What
-comes out: a `Row`, with what the policy says of the verdict. Machines whose rows differ in nothing
-but the machine's name are one `Group`; all groups make the `Audit`.
+comes out: an `AuditRow`, with what the policy says of the verdict. Machines whose rows differ in
+nothing but the machine's name are one `MachineGroup`; all groups make the `Audit`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Reason(Record):
         return f"{self.check}: {self.reason}" if self.check else self.reason
 
 
-class Row(Record):
+class AuditRow(Record):
     """One model on one machine.
 
     `verdict`: None where it is not known whether the policy asks for the model there, else that of
@@ -87,12 +87,12 @@ class Row(Record):
         return () if self.verdict is None else self.verdict.findings
 
 
-class Group(Record):
+class MachineGroup(Record):
     """Machines that fare alike under an entry of the policy, `numbers` their places in the audit's;
     `row` is that of the machine with the largest shortfall.
     """
 
-    row: Row
+    row: AuditRow
     numbers: Sequence[int]
     names: tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Group(Record):
         return f"{self.names[0]} and {self.count - 1:,} more"
 
 
-class Use(StrEnum):
+class ExceptionUse(StrEnum):
     """What became of an exception."""
 
     USED = "used"
@@ -121,7 +121,7 @@ class ExemptionUse(Record):
     """`rows`: how many it covers, or would had it not ended; `concerned`: it is for a machine."""
 
     exemption: Exemption
-    use: Use
+    use: ExceptionUse
     rows: int
     concerned: bool
 
@@ -146,7 +146,7 @@ class Audit(Record):
     policy: Policy
     today: str
     names: Sequence[str] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[MachineGroup, ...] = ()
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
     since: Since | None = None
@@ -158,7 +158,7 @@ class Audit(Record):
         return len(self.names)
 
     @property
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[AuditRow]:
         """A row for each model of each machine in turn, made when it is asked for."""
         columns = self._groups_by_machine()
         for number, name in enumerate(self.names):
@@ -211,7 +211,7 @@ def row_of(
     machine: str,
     verdict: Verdict,
     covers: Mapping[str, Exemption],
-) -> Row:
+) -> AuditRow:
     """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
     failed = []
     undecided = []
@@ -235,7 +235,7 @@ def row_of(
         result = Result.UNKNOWN
     elif excepted:
         result = Result.EXCEPTED
-    return Row(
+    return AuditRow(
         machine=machine,
         wanted=wanted,
         verdict=verdict,
@@ -259,7 +259,7 @@ def _reason(finding: Finding) -> Reason:
     return Reason(check=finding.check, reason=finding.reason, remedy=finding.remedy)
 
 
-def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
+def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> AuditRow:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
     reasons = []
     for selector in wanted.machines:
@@ -268,7 +268,7 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
         machine_class = policy.classes_by_name[selector.pattern]
         if machine_class.holds(machine) is None:
             reasons += _unread_of_class(machine_class, machine)
-    return Row(
+    return AuditRow(
         machine=machine.name,
         wanted=wanted,
         verdict=None,
@@ -366,9 +366,9 @@ class Exemptions:
 
     def _use(self, exemption: Exemption) -> ExemptionUse:
         rows = self._rows[exemption.index]
-        use = Use.USED if rows else Use.UNUSED
+        use = ExceptionUse.USED if rows else ExceptionUse.UNUSED
         if self._is_expired(exemption):
-            use = Use.EXPIRED
+            use = ExceptionUse.EXPIRED
         return ExemptionUse(
             exemption=exemption,
             use=use,

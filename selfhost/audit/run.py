@@ -25,7 +25,7 @@ from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
 from .policy import EntryFault, Policy, Wanted, read_policy
 from .policy_judge import PolicyJudge
-from .rows import Audit, Exemptions, Group, Result, Since, listed
+from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
 
 # nothing was judged on a machine of which neither is known
@@ -140,7 +140,7 @@ def _with_fault_if_unjudged(audit: Audit) -> Audit:
     return audit.replace(problems=(nothing,))
 
 
-def _is_judged(group: Group) -> bool:
+def _is_judged(group: MachineGroup) -> bool:
     """Whether a size of the machines was held against the model."""
     row = group.row
     if row.result is not Result.UNKNOWN:

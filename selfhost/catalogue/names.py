@@ -68,7 +68,7 @@ class Resolution(Record):
 Found = Resolution | None
 
 
-class Match(Record):
+class NameMatch(Record):
     """A known model, and what the rest of a name says of its files; None: there is no rest."""
 
     resolution: Resolution
@@ -321,7 +321,7 @@ def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolu
 
 def matches(
     name: str, catalogue: Catalogue, *, indirectly: bool = False
-) -> Iterator[Match]:
+) -> Iterator[NameMatch]:
     """Known models that a name may mean. The whole name comes first, then the name without one word
     of its end, two, and so on.
     """
@@ -337,10 +337,10 @@ def matches(
             outline = catalogue.outlines[resolution.spec_id]
             # a closed model has no files
             if split.form is None or not outline.closed:
-                yield Match(resolution=resolution, form=split.form)
+                yield NameMatch(resolution=resolution, form=split.form)
 
 
-def _with_form(match: Match, name: str, catalogue: Catalogue) -> Found:
+def _with_form(match: NameMatch, name: str, catalogue: Catalogue) -> Found:
     """The model in the form that its name states; None where no program is judged in that form."""
     form = match.form
     resolution = match.resolution

@@ -1,7 +1,7 @@
 """How open a model is, row by row, and whether a license is among those that were asked for.
 
-What goes in: a model's spec. What comes out: a `Row` for each question, with the answer, the reason
-and the sources that both rest on.
+What goes in: a model's spec. What comes out: an `OpennessRow` for each question, with the answer,
+the reason and the sources that both rest on.
 
 The words follow the Open Source AI Definition, https://opensource.org/ai/open-source-ai-definition,
 and the Model Openness Framework, https://arxiv.org/abs/2403.13784; licenses SPDX 3.0.1.
@@ -46,7 +46,7 @@ def _table() -> _OpennessTable:
     return shipped_record(_OpennessTable, "openness")
 
 
-class Row(Record):
+class OpennessRow(Record):
     """One question about a model and its answer: yes, partly, no or unknown. `assumed`: no source
     confirmed it. `parts` are the rows that it follows from.
     """
@@ -56,25 +56,25 @@ class Row(Record):
     why: str
     sources: tuple[str, ...] = ()
     assumed: bool = False
-    parts: tuple[Row, ...] = ()
+    parts: tuple[OpennessRow, ...] = ()
 
 
-def rows(spec: ModelSpec) -> tuple[Row, ...]:
+def rows(spec: ModelSpec) -> tuple[OpennessRow, ...]:
     """The table of `show`, one row for each question."""
     return _Openness(spec).rows()
 
 
-def permissions(spec: ModelSpec) -> tuple[Row, ...]:
+def permissions(spec: ModelSpec) -> tuple[OpennessRow, ...]:
     """What the license says of each of PERMISSIONS; () where there are no weights."""
     return _Openness(spec).permissions()
 
 
-def permission(spec: ModelSpec, name: str) -> Row:
+def permission(spec: ModelSpec, name: str) -> OpennessRow:
     """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
     return _Openness(spec).permission(name)
 
 
-def auditable(spec: ModelSpec) -> Row:
+def auditable(spec: ModelSpec) -> OpennessRow:
     """Training data, methods and paper. Without the data nobody can check what a model learned."""
     return _Openness(spec).auditable()
 
@@ -102,7 +102,7 @@ class _Openness:
         if spec.license is not None:
             self.license_id = spec.license.id
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[OpennessRow, ...]:
         """One row for each question."""
         is_served = self.served is not None
         table = [
@@ -168,13 +168,13 @@ class _Openness:
 
     # what the license allows
 
-    def permissions(self) -> tuple[Row, ...]:
+    def permissions(self) -> tuple[OpennessRow, ...]:
         """What the license says of each of PERMISSIONS; () where there are no weights."""
         if self.spec.closed:
             return ()
         return tuple(map(self.permission, PERMISSIONS))
 
-    def permission(self, name: str) -> Row:
+    def permission(self, name: str) -> OpennessRow:
         """What the license says of one of PERMISSIONS."""
         if self.spec.closed:
             return self._row(name, "permission-closed")
@@ -211,7 +211,7 @@ class _Openness:
 
     # what was published
 
-    def _open_source(self) -> Row:
+    def _open_source(self) -> OpennessRow:
         """By the Open Source AI Definition 1.0: all parts published, under terms that allow any
         use.
         """
@@ -238,7 +238,7 @@ class _Openness:
         row = self._row("open source", code, **figures)
         return row.replace(parts=tuple(needed[:3]))
 
-    def auditable(self) -> Row:
+    def auditable(self) -> OpennessRow:
         """Training data, methods and paper."""
         code = self._part("training_code")
         data = self._part("training_data")
@@ -261,7 +261,7 @@ class _Openness:
         row = self._row("auditable", f"audit-{answer}", has=has)
         return row.replace(parts=parts)
 
-    def _part(self, name: str) -> Row:
+    def _part(self, name: str) -> OpennessRow:
         """Whether one of _PARTS was published."""
         state: str = getattr(self.spec.openness, name)
         key = f"openness.{name}"
@@ -274,7 +274,7 @@ class _Openness:
         why = self.spec.unknown.get(key, "not known")
         return self._row(name.replace("_", " "), f"part-{state}", source, why=why)
 
-    def _safe_files(self) -> Row:
+    def _safe_files(self) -> OpennessRow:
         """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads
         without.
         """
@@ -305,7 +305,9 @@ class _Openness:
 
     # the row of a code
 
-    def _row(self, name: str, code: str, *stated: str | None, **figures: object) -> Row:
+    def _row(
+        self, name: str, code: str, *stated: str | None, **figures: object
+    ) -> OpennessRow:
         """The answer of that code with the sources of what it rests on; assumed where that is.
 
         `stated`: sources beside those of the keys that the code names. `figures` fill the reason.
@@ -325,7 +327,7 @@ class _Openness:
             is_assumed = is_assumed or unconfirmed(source)
             if source:
                 sources.append(source)
-        return Row(
+        return OpennessRow(
             name=name,
             answer=answer,
             why=fill(template, {**self._figures(), **figures}),
@@ -333,7 +335,7 @@ class _Openness:
             assumed=is_assumed and answer != "unknown",
         )
 
-    def _row_called(self, key: str) -> Row | None:
+    def _row_called(self, key: str) -> OpennessRow | None:
         """The answer of one of _PARTS or PERMISSIONS; None for any other key."""
         if key in _PARTS:
             return self._part(key)
@@ -364,7 +366,7 @@ class _Openness:
         return figures
 
 
-def _lacking(parts: Sequence[Row]) -> str:
+def _lacking(parts: Sequence[OpennessRow]) -> str:
     """What of these parts is not published, or not known to be; empty where all of them are."""
     missing: list[str] = []
     doubtful: list[str] = []
@@ -378,7 +380,7 @@ def _lacking(parts: Sequence[Row]) -> str:
     return ", ".join(doubtful)
 
 
-def _answer_of_all(parts: Sequence[Row]) -> str:
+def _answer_of_all(parts: Sequence[OpennessRow]) -> str:
     """Whether all parts were published; `unknown` where some may be, and the others were."""
     answers = {part.answer for part in parts}
     if answers == {"yes"}:
@@ -388,7 +390,7 @@ def _answer_of_all(parts: Sequence[Row]) -> str:
     return "partly"
 
 
-def _with_state(part: Row) -> str:
+def _with_state(part: OpennessRow) -> str:
     state = _STATES.get(part.answer, "not known")
     return f"{part.name} {state}"
 

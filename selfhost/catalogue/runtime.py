@@ -10,6 +10,7 @@ from ..core.workload import KV_CACHE_TYPES, CacheTypes
 from .runtime_parts import (
     Account,
     Batches,
+    BuildPlatforms,
     CacheRule,
     CommandLines,
     Conversion,
@@ -22,7 +23,6 @@ from .runtime_parts import (
     MemoryRules,
     ModelParts,
     PaceRules,
-    Platforms,
     QuantizationRule,
     RuntimeOption,
     Service,
@@ -75,7 +75,7 @@ class RuntimeSpec(Stated):
     service: Service | None = None
     conversion: Conversion | None = None
     sources: Mapping[str, str] = {}
-    platforms: Platforms
+    platforms: BuildPlatforms
     versions: Versions = stated_part(Versions)
     gpus: GpuSupport = stated_part(GpuSupport)
     installation: Installation = stated_part(Installation)

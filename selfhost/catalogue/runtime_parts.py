@@ -249,7 +249,7 @@ class Account(Stated):
     source: str = ""
 
 
-class Platforms(Stated):
+class BuildPlatforms(Stated):
     """Where a program's published builds run.
 
     `systems`: systems that have one, as `linux-x86_64`. `elsewhere`: how the program runs on

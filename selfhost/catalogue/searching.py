@@ -25,7 +25,7 @@ from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
-    Match,
+    NameMatch,
     Resolution,
     id_of,
     is_bare_weights,
@@ -287,7 +287,7 @@ class _UnknownName:
             remedy="for the known formats: {plain}",
         )
 
-    def _first_match(self, name: str) -> Match | None:
+    def _first_match(self, name: str) -> NameMatch | None:
         return next(matches(name, self.catalogue), None)
 
     def _same_name(self) -> _Hint | None:

@@ -1,9 +1,9 @@
 """What `browse` shows, without drawing: rows of judged models, the answer for one, and what may be
 changed by a key.
 
-A `Question` holds the options as they were typed, or changed since, and the machine. `Rows` judges
-its models in parts and keeps their verdicts, so that another filter or order judges nothing again.
-A `Setting` is what one key changes: its choices are values of the options.
+A `BrowseQuestion` holds the options as they were typed, or changed since, and the machine. `Rows`
+judges its models in parts and keeps their verdicts, so that another filter or order judges nothing
+again. A `KeySetting` is what one key changes: its choices are values of the options.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 
-from ..advice.listing import Place, Ranking, count_rows, words_typed
+from ..advice.listing import ListPlace, Ranking, count_rows, words_typed
 from ..advice.understood import understand
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
@@ -75,7 +75,7 @@ class BrowseOptions(ListOptions):
         return not self.all
 
 
-class Question:
+class BrowseQuestion:
     """What is asked of all models: options, and the machine that they name.
 
     Two threads read a question, so nothing changes one: `changed` returns another.
@@ -87,14 +87,16 @@ class Question:
         self.machine = machine
         self.workload: Workload = workload_of(options)
 
-    def changed(self, stated: Stated, machine: Machine | None = None) -> Question:
-        """The question with other values of options, by their attributes. Raises as `Question`."""
+    def changed(self, stated: Stated, machine: Machine | None = None) -> BrowseQuestion:
+        """The question with other values of options, by their attributes. Raises as
+        `BrowseQuestion`.
+        """
         options = copy.copy(self.options)
         for name, value in stated.items():
             setattr(options, name, value)
-        return Question(options, machine or self.machine)
+        return BrowseQuestion(options, machine or self.machine)
 
-    def asks_the_same(self, other: Question) -> bool:
+    def asks_the_same(self, other: BrowseQuestion) -> bool:
         """Whether the verdicts of one are those of the other: only filters and order differ."""
         return self.workload == other.workload and self.machine is other.machine
 
@@ -108,7 +110,7 @@ class Question:
         """The context that was stated, or else is judged."""
         return self.workload.context_tokens or DEFAULT_CONTEXT_TOKENS
 
-    def with_next_context(self, step: int) -> Question | None:
+    def with_next_context(self, step: int) -> BrowseQuestion | None:
         """The question with the next larger context of `CONTEXTS` for step 1, the next smaller for
         -1; None where there is none.
         """
@@ -125,7 +127,7 @@ class Question:
         return self.changed({"context_tokens": None if is_default else tokens})
 
 
-class Setting(Record):
+class KeySetting(Record):
     """What a key changes."""
 
     key: str
@@ -155,7 +157,7 @@ def _value(options: BrowseOptions, field: str) -> object:
     return vars(options).get(field) or None
 
 
-def settings(catalogue: Catalogue) -> tuple[Setting, ...]:
+def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
     """What can be changed, in the order of the screen."""
     (sort,) = (option for option in options_of("browse") if option.flag == "--sort")
     sorts = {name: {"sort": name} for name in sort.choices}
@@ -164,13 +166,13 @@ def settings(catalogue: Catalogue) -> tuple[Setting, ...]:
     types = _any_or("quantization", _USUAL_TYPES)
     runtimes = _any_or("runtime", catalogue.runtime_ids())
     return (
-        Setting(key="s", title="sort", choices=sorts),
-        Setting(key="f", title="show", choices=shown),
-        Setting(key="u", title="use", choices=_uses()),
-        Setting(key="p", title="purpose", choices=purposes),
-        Setting(key="t", title="type", choices=types),
-        Setting(key="l", title="license", choices=_terms()),
-        Setting(key="r", title="runtime", choices=runtimes),
+        KeySetting(key="s", title="sort", choices=sorts),
+        KeySetting(key="f", title="show", choices=shown),
+        KeySetting(key="u", title="use", choices=_uses()),
+        KeySetting(key="p", title="purpose", choices=purposes),
+        KeySetting(key="t", title="type", choices=types),
+        KeySetting(key="l", title="license", choices=_terms()),
+        KeySetting(key="r", title="runtime", choices=runtimes),
     )
 
 
@@ -206,7 +208,7 @@ def _terms() -> Choices:
 # ---------------------------------------------------------------- what is judged
 
 
-class Shown(Record):
+class ShownRows(Record):
     """The rows of the table, in their order, and what stands above them."""
 
     rows: tuple[Verdict, ...]
@@ -220,13 +222,13 @@ class Rows:
     another filter or order, may be asked by `in_parts` of the same object.
     """
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: BrowseQuestion) -> None:
         self.question = question
         self.catalogue: Catalogue = open_catalogue(question.options.specs)
         # by id; None: the spec of the model is faulty
         self._judged: dict[str, Verdict | WorkloadError | None] = {}
 
-    def in_parts(self, question: Question, typed: str) -> Iterator[Shown]:
+    def in_parts(self, question: BrowseQuestion, typed: str) -> Iterator[ShownRows]:
         """Yield the rows that are judged already, then again and again with those judged since;
         the last time all. `typed` are the words of the filter.
         """
@@ -242,7 +244,7 @@ class Rows:
                 show_at = monotonic() + _SECONDS_BETWEEN
         yield view.shown(self._judged)
 
-    def blocks(self, question: Question, verdict: Verdict) -> Blocks:
+    def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
         """What `selfhost check` shows of that verdict."""
         asked = Asked(
             carry=options_to_repeat(question.options),
@@ -252,7 +254,7 @@ class Rows:
         verbose = question.options.verbose
         return check_document([verdict], asked, verbose=verbose)
 
-    def verdict(self, question: Question, id: str) -> Verdict:
+    def verdict(self, question: BrowseQuestion, id: str) -> Verdict:
         """The verdict of `selfhost check` on that model. Raises `SelfhostError`."""
         workload = question.workload
         machine = question.machine
@@ -265,7 +267,9 @@ class Rows:
 class _View:
     """What a question shows of the models: those that pass its filters, in its order."""
 
-    def __init__(self, question: Question, typed: str, catalogue: Catalogue) -> None:
+    def __init__(
+        self, question: BrowseQuestion, typed: str, catalogue: Catalogue
+    ) -> None:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)
         ids = chosen_ids(options, catalogue)
@@ -278,9 +282,9 @@ class _View:
         self._question = question
         self._options = options
         # by id; to work one out takes longer than to sort all
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, ListPlace] = {}
 
-    def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> Shown:
+    def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> ShownRows:
         """The rows of the models that are judged by now, and what to say of them."""
         verdicts: list[Verdict] = []
         refused: list[WorkloadError] = []
@@ -303,7 +307,7 @@ class _View:
         if verdicts and not (rows or left):
             summary += " Press f to see all."
         title = pace_title(row.speed for row in rows)
-        return Shown(rows=tuple(rows), pace_title=title, summary=summary)
+        return ShownRows(rows=tuple(rows), pace_title=title, summary=summary)
 
     def _rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
         """The rows to show, in their order."""
@@ -315,7 +319,7 @@ class _View:
         rows.sort(key=self._place)
         return sorted_by(rows, self._options.sort, self.lister)
 
-    def _place(self, row: Verdict) -> Place:
+    def _place(self, row: Verdict) -> ListPlace:
         place = self._places.get(row.model.id)
         if place is None:
             place = self.lister.key(row)

@@ -36,10 +36,10 @@ from ..reports.screen import Drawn
 from .asked import measured_where_unknown, one_machine
 from .browse_rows import (
     BrowseOptions,
-    Question,
+    BrowseQuestion,
+    KeySetting,
     Rows,
-    Setting,
-    Shown,
+    ShownRows,
     Stated,
     condition_words,
     may_fit,
@@ -77,7 +77,7 @@ Signs:  ✓ runs   ✗ does not run   ? cannot tell
 ~ is a likely pace. Dimmed rows answer the question before the last change."""
 
 
-class Answer(Record):
+class ShownAnswer(Record):
     """What `check` says of a model, and its lines: beside the table and on the whole screen."""
 
     id: str
@@ -129,7 +129,7 @@ class Browser(App[Exception | None]):
     class NewRows(Message):
         """Rows of the question that is asked."""
 
-        def __init__(self, question: Question, shown: Shown) -> None:
+        def __init__(self, question: BrowseQuestion, shown: ShownRows) -> None:
             super().__init__()
             self.question = question
             self.shown = shown
@@ -137,7 +137,7 @@ class Browser(App[Exception | None]):
     class Answered(Message):
         """The answer for the model at the cursor, or why there is none."""
 
-        def __init__(self, question: Question, answer: Answer) -> None:
+        def __init__(self, question: BrowseQuestion, answer: ShownAnswer) -> None:
             super().__init__()
             self.question = question
             self.answer = answer
@@ -145,7 +145,7 @@ class Browser(App[Exception | None]):
     class Conditional(Message):
         """What the model fits as that does not run as asked; empty: it fits in no way."""
 
-        def __init__(self, question: Question, id: str, words: str) -> None:
+        def __init__(self, question: BrowseQuestion, id: str, words: str) -> None:
             super().__init__()
             self.question = question
             self.id = id
@@ -162,18 +162,18 @@ class Browser(App[Exception | None]):
         super().__init__()
         words = " ".join(options.words)
         self.typed = words
-        self.question = Question(options, machine)
+        self.question = BrowseQuestion(options, machine)
         self.rows = Rows(self.question)
         self.settings = settings(self.rows.catalogue)
         for setting in self.settings:
             if setting.key != "f":
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
-        self.answer: Answer | None = None
+        self.answer: ShownAnswer | None = None
         self._summary = ""
         # by id: what a model that does not run as asked fits as; empty of one that never does
         self._conditions: dict[str, str] = {}
         # what a thread answers now: the question, the id of the model, the widths of its lines
-        self._asked_about: tuple[Question, str, int, int] | None = None
+        self._asked_about: tuple[BrowseQuestion, str, int, int] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
 
@@ -307,7 +307,7 @@ class Browser(App[Exception | None]):
             return
         self._take(question)
 
-    def _take(self, question: Question) -> None:
+    def _take(self, question: BrowseQuestion) -> None:
         """Judge what another question asks, and show it."""
         self.question = question
         self._write_settings()
@@ -344,7 +344,7 @@ class Browser(App[Exception | None]):
         def ask() -> None:
             verdict = rows.verdict(question, id)
             blocks = tuple(rows.blocks(question, verdict))
-            answer = Answer(
+            answer = ShownAnswer(
                 id=id,
                 verdict=verdict,
                 lines=drawn(blocks, width),
@@ -449,7 +449,7 @@ class Browser(App[Exception | None]):
 
         self.push_screen(ChoiceScreen(setting, chosen), take)
 
-    def _setting(self, key: str) -> Setting:
+    def _setting(self, key: str) -> KeySetting:
         return next(setting for setting in self.settings if setting.key == key)
 
     def action_show_all(self) -> None:
@@ -564,7 +564,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         Binding("escape,q", "dismiss", "back", show=False)
     ]
 
-    def __init__(self, setting: Setting, chosen: str) -> None:
+    def __init__(self, setting: KeySetting, chosen: str) -> None:
         super().__init__()
         self._setting = setting
         self._chosen = chosen
@@ -632,7 +632,7 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
             self.named = named
             self.problem = problem
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: BrowseQuestion) -> None:
         super().__init__()
         self._question = question
         self._names = list(names())

@@ -389,7 +389,7 @@ def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
 # ------------------------------------------------------------------ GPUs that share the RAM
 
 
-class Lent(Record):
+class SharedMemory(Record):
     """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it.
 
     The least and the most; the `line` to type lets it use up to `raised_bytes`, 0 for no line.
@@ -402,7 +402,7 @@ class Lent(Record):
     line: str
 
 
-def lent_to_gpu(machine: Machine) -> Lent | None:
+def lent_to_gpu(machine: Machine) -> SharedMemory | None:
     """What the system lends the first such GPU; None without one, and where nothing tells it."""
     total = machine.memory_total_bytes
     if total is None:
@@ -413,7 +413,7 @@ def lent_to_gpu(machine: Machine) -> Lent | None:
     return None
 
 
-def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
+def _lent(device: Accelerator, total: int, system: str | None) -> SharedMemory:
     """What is lent of so many bytes of RAM."""
     lending = _LENDING[device.vendor]
     raised = total if lending.system in (None, system) else 0
@@ -425,7 +425,7 @@ def _lent(device: Accelerator, total: int, system: str | None) -> Lent:
         least_share, most_share = lending.shares(total)
         least = int(total * least_share)
         most = int(total * most_share)
-    return Lent(
+    return SharedMemory(
         device=device,
         least_bytes=least,
         most_bytes=most,

@@ -24,7 +24,7 @@ from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs, Term
-from .record import USUAL_STORE, Here
+from .record import USUAL_STORE, DownloadedFiles
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
 # table, header): what is further off is another model. Where nothing says that a file is whole, it
@@ -257,7 +257,7 @@ def local_copy(
     needs: Needs,
     machine: Machine,
     catalogue: Catalogue,
-) -> Here | None:
+) -> DownloadedFiles | None:
     """The files of that type that lie where the program finds them; of several the most complete.
 
     `needs` are those of the model alone. None where no files of the model are known to be here.
@@ -316,7 +316,9 @@ class _WantedFiles(Record):
     needs: Needs
     catalogue: Catalogue
 
-    def copy_in(self, model: PresentModel, projector: str | None) -> Here | None:
+    def copy_in(
+        self, model: PresentModel, projector: str | None
+    ) -> DownloadedFiles | None:
         """What of the files that is; None where they are no files of the model in that type.
 
         `projector`: the path of what turns pictures into tokens, in the same repository.
@@ -328,7 +330,7 @@ class _WantedFiles(Record):
             return None
         if not self._is_model_of(model):
             return None
-        return Here(
+        return DownloadedFiles(
             path=model.path,
             size_bytes=model.size_bytes,
             missing_bytes=missing_bytes,

@@ -30,7 +30,7 @@ from .devices import (
 from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
 from .sharing import (
     DivisibleModel,
-    Share,
+    LayerShare,
     layers_in,
     parts_in_turn,
     whole_on_one,
@@ -239,7 +239,7 @@ class _OnRamAndCards(Record):
         # a division begins with the last layers; the output matrix is none of them
         shares.reverse()
         last = shares[0]
-        shares[0] = Share(last.where, last.layers - 1)
+        shares[0] = LayerShare(last.where, last.layers - 1)
         return model.divided(shares)
 
     def _parts_of(self, group: Sequence[Place]) -> list[int]:
@@ -423,7 +423,7 @@ def _free_bytes(place: Place) -> int:
 
 def _shares_in_proportion(
     group: Sequence[Place], parts: Sequence[int], layers: int
-) -> list[Share]:
+) -> list[LayerShare]:
     """So many layers in those proportions, the first layers first.
 
     Each place ends with the layer in which its part ends.
@@ -431,12 +431,12 @@ def _shares_in_proportion(
     total = sum(parts)
     given = 0
     start = 0
-    shares = list[Share]()
+    shares = list[LayerShare]()
     for place, part in zip(group, parts, strict=True):
         given += part
         # rounded up
         stop = -(-layers * given // total)
         if stop > start:
-            shares.append(Share(place.where, stop - start))
+            shares.append(LayerShare(place.where, stop - start))
         start = stop
     return shares

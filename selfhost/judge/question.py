@@ -29,7 +29,7 @@ from .drafts import companions_of, names_own_draft
 from .files import bytes_to_make, local_copy, states_needs_alone, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import Request, loads_one_of, named_as_listed, quantization_there
-from .record import NO_FILES, Here, NamedFiles, Question
+from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
 from .step import step_of
 
 
@@ -517,7 +517,7 @@ class _FilesThere(Record):
     the file while it is made.
     """
 
-    here: Here | None
+    here: DownloadedFiles | None
     making_bytes: int = 0
 
 
@@ -538,7 +538,9 @@ def _files_there(
     return _FilesThere(here=None, making_bytes=making_bytes)
 
 
-def _part_here(part: Here | None, model_bytes: int) -> Here | None:
+def _part_here(
+    part: DownloadedFiles | None, model_bytes: int
+) -> DownloadedFiles | None:
     """A part of the files that was named, with what is missing of it."""
     if part is None or part.missing_bytes is not None:
         return part

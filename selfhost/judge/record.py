@@ -45,7 +45,7 @@ class Room(Record):
     most_parallel: int | None = None
 
 
-class Here(Record):
+class DownloadedFiles(Record):
     """What of the files asked for is on the machine; None: not known.
 
     `by_path`: the runtime does not find them by itself, nor the `projector` beside them.
@@ -70,7 +70,7 @@ class NamedFiles(Record):
     is_tag: bool = False
     are_here: bool = False
     formats: tuple[str, ...] = ()
-    part: Here | None = None
+    part: DownloadedFiles | None = None
 
 
 NO_FILES = NamedFiles()
@@ -109,7 +109,7 @@ class Question(Record):
     step: Step | None = None
     context_asked: bool = False
     local_files: bool = False
-    here: Here | None = None
+    here: DownloadedFiles | None = None
     companions: Companions | None = None
     beside_bytes: int = 0
     making_bytes: int = 0
@@ -571,7 +571,7 @@ class Verdict(Judged, Report):
         return self.question.spec
 
     @property
-    def here(self) -> Here | None:
+    def here(self) -> DownloadedFiles | None:
         """What of the files lies on the machine already."""
         return self.question.here
 

@@ -31,7 +31,7 @@ from .devices import Place, index_of
 SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
-class Share(NamedTuple):
+class LayerShare(NamedTuple):
     """So many layers in one place, `host` or `accelerator:N`."""
 
     where: str
@@ -79,7 +79,7 @@ class DivisibleModel(Record):
     card_needs: Needs
     layers: int
 
-    def shares_with_room(self, candidates: Sequence[Place]) -> list[Share]:
+    def shares_with_room(self, candidates: Sequence[Place]) -> list[LayerShare]:
         """As many layers on each place as have room there, the last layers first.
 
         Where some stay in RAM, the first place keeps room for the copies of those.
@@ -92,7 +92,7 @@ class DivisibleModel(Record):
         first_bytes = filling.first_bytes + copied_bytes
         return filling.replace(first_bytes=first_bytes).shares(candidates)
 
-    def divided(self, shares: Sequence[Share]) -> Needs:
+    def divided(self, shares: Sequence[LayerShare]) -> Needs:
         """The terms where those shares lie; the layers that are left over lie in RAM."""
         left = self.layers - layers_in(shares)
         terms = self.card_needs.terms
@@ -113,7 +113,7 @@ class DivisibleModel(Record):
         return with_terms(self.card_needs, division.terms(), placement)
 
 
-def layers_in(shares: Sequence[Share]) -> int:
+def layers_in(shares: Sequence[LayerShare]) -> int:
     """The layers of all shares."""
     return sum(share.layers for share in shares)
 
@@ -157,9 +157,9 @@ class _Filling(Record):
             first_bytes=first_bytes,
         )
 
-    def shares(self, candidates: Sequence[Place]) -> list[Share]:
+    def shares(self, candidates: Sequence[Place]) -> list[LayerShare]:
         """As many layers on each place as have room there, the last layers first."""
-        shares = list[Share]()
+        shares = list[LayerShare]()
         left = self.layers
         for place in candidates:
             room_bytes = place.known_bytes - self.place_bytes
@@ -167,7 +167,7 @@ class _Filling(Record):
                 room_bytes -= self.first_bytes
             count = self._most_layers(room_bytes, left)
             if count:
-                shares.append(Share(place.where, count))
+                shares.append(LayerShare(place.where, count))
                 left -= count
         return shares
 
@@ -216,7 +216,7 @@ class _Division(Record):
 
     card_terms: Sequence[Term]
     ram_terms: dict[str, Term]
-    shares: Sequence[Share]
+    shares: Sequence[LayerShare]
     layers: int
     left: int
 
@@ -276,7 +276,7 @@ class _Division(Record):
         output_bytes = term.output_bytes
         stop = self.layers
         # the RAM has the first layers; none where accelerators have all
-        for share in [*self.shares, Share("host", self.left)]:
+        for share in [*self.shares, LayerShare("host", self.left)]:
             start = stop - share.layers
             if share.layers or output_bytes:
                 part = _Layers(start=start, stop=stop, of=self.layers)
@@ -285,7 +285,7 @@ class _Division(Record):
             output_bytes = 0
 
     def _part_of(
-        self, term: Term, share: Share, part: _Layers, output_bytes: int
+        self, term: Term, share: LayerShare, part: _Layers, output_bytes: int
     ) -> Term:
         """What a share takes of the term: its layers, and so many bytes of output matrix."""
         line = term.arithmetic

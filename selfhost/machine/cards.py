@@ -34,7 +34,7 @@ MOST_CARDS = 64
 _MOST_ASKED = 8
 
 
-class Card(GpuRow):
+class CardModel(GpuRow):
     """A GPU as it is sold, and the words that name it."""
 
     @cached_property
@@ -100,15 +100,15 @@ class NamedCards(Record):
 
 
 @cache
-def every_card() -> Sequence[Card]:
+def every_card() -> Sequence[CardModel]:
     """All GPUs of the table."""
-    return [Card(**row.__getstate__()) for row in card_rows()]
+    return [CardModel(**row.__getstate__()) for row in card_rows()]
 
 
 @cache
-def _cards_by_word() -> Mapping[str, Sequence[Card]]:
+def _cards_by_word() -> Mapping[str, Sequence[CardModel]]:
     """By each word of a name the cards that have it."""
-    cards: dict[str, list[Card]] = {}
+    cards: dict[str, list[CardModel]] = {}
     for card in every_card():
         for word in card.named.union(*card.nicknames):
             cards.setdefault(word, []).append(card)
@@ -135,7 +135,7 @@ def joined(named: Iterable[NamedCards]) -> NamedCards:
 
 
 def cards_meant(
-    several: Sequence[Card], typed: str, memory_gib: float | None, count: int
+    several: Sequence[CardModel], typed: str, memory_gib: float | None, count: int
 ) -> NamedCards:
     """So many of one of the GPUs that what was typed can mean, with that memory (None: the usual
     one). Raises `UnknownGpuError` or `PartOfMachineError`.
@@ -150,7 +150,7 @@ def cards_meant(
     return cards.replace(accelerators=accelerators, label=f"{count}x {cards.label}")
 
 
-def _inside_processor(several: Sequence[Card]) -> NamedCards:
+def _inside_processor(several: Sequence[CardModel]) -> NamedCards:
     """The first of them that processors have in them. Raises `PartOfMachineError` where none is."""
     for card in several:
         if not card.integrated:
@@ -168,7 +168,7 @@ def _inside_processor(several: Sequence[Card]) -> NamedCards:
 class _SizedCard(Record):
     """A GPU with one of the memories that it is sold with, and the peak of that."""
 
-    card: Card
+    card: CardModel
     memory_gib: float
     peak: PeakRate
 
@@ -189,7 +189,7 @@ class _SizedCard(Record):
         return self.card.label_with(self.memory_gib)
 
 
-def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard]:
+def _sized(several: Iterable[CardModel], memory_gib: float | None) -> list[_SizedCard]:
     """Each GPU with each of its memories, or those with that memory, on all devices or on one, in
     their order.
     """
@@ -205,7 +205,7 @@ def _sized(several: Iterable[Card], memory_gib: float | None) -> list[_SizedCard
 
 
 def _choose_size(
-    several: Sequence[Card], typed: str, memory_gib: float | None
+    several: Sequence[CardModel], typed: str, memory_gib: float | None
 ) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
     options = _sized(several, memory_gib)
@@ -250,7 +250,7 @@ def _other_readings(
 
 
 @lru_cache(maxsize=4096)
-def matches(name: str, *, laptop: bool = False) -> Sequence[Card]:
+def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
     """The cards of which a name says enough, `h200` is no `h200 nvl`; also by a short form,
     `3070s`, and in a laptop its form.
     """
@@ -273,7 +273,9 @@ def matches(name: str, *, laptop: bool = False) -> Sequence[Card]:
     return ()
 
 
-def _most_told(meant: Sequence[Card], typed: frozenset[str]) -> Sequence[Card]:
+def _most_told(
+    meant: Sequence[CardModel], typed: frozenset[str]
+) -> Sequence[CardModel]:
     """Of several cards those of which most words are told; all where none is told in full."""
     told = [card for card in meant if card.telling <= typed]
     if not told:
@@ -318,7 +320,7 @@ def _names_near(text: str) -> list[str]:
     return all_near(text, labels)
 
 
-def not_sold_so(several: Sequence[Card], memory_gib: float) -> Exception:
+def not_sold_so(several: Sequence[CardModel], memory_gib: float) -> Exception:
     """The error for a size that none of the cards is sold with."""
     sizes: set[float] = set()
     for card in several:

@@ -13,7 +13,7 @@ from ..core.records import Record, fault_of, shortened, shown
 from ..core.units import nearest, parse_number, parse_size, words_of
 from . import gpus, record
 from .cards import MOST_CARDS, NamedCards, joined
-from .cpus import Cores
+from .cpus import CoreCounts
 from .instruction_sets import assumed_sets, with_implied
 from .platforms import normal_architecture, normal_system
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
@@ -44,7 +44,7 @@ def _setting(key: str) -> SettingRow:
     return vocabulary().setting[key]
 
 
-class Bandwidth(Record):
+class MemoryRate(Record):
     """Bytes per second; `is_measured`: that is what was measured and no peak."""
 
     bytes_per_second: int
@@ -78,7 +78,7 @@ def _disk_size(text: str) -> int:
     return _size(text, record.MAX_DISK_BYTES)
 
 
-def _bandwidth(text: str) -> Bandwidth:
+def _bandwidth(text: str) -> MemoryRate:
     """The rate of memory: `80GB/s`, or with `:measured` behind it what was measured."""
     rate, colon, how = text.partition(":")
     is_measured = how.strip().lower() == "measured"
@@ -90,7 +90,7 @@ def _bandwidth(text: str) -> Bandwidth:
         raise ValueError(
             f"{shortened(rate)!r} may mean bits: write a bandwidth in bytes"
         )
-    return Bandwidth(bytes_per_second=_size(size), is_measured=is_measured)
+    return MemoryRate(bytes_per_second=_size(size), is_measured=is_measured)
 
 
 def _cores(text: str) -> float:
@@ -315,7 +315,7 @@ class _Settings:
         """Where the facts of that key are from."""
         source = f"--set {shown(self.texts[key])}"
         value = self.values[key]
-        if isinstance(value, Bandwidth) and value.is_measured:
+        if isinstance(value, MemoryRate) and value.is_measured:
             return f"measured, by {source}"
         return source
 
@@ -384,7 +384,7 @@ def _key_meant(key: str) -> str | None:
 
 def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
     """The facts that a setting states, and None for each fact that no longer holds with it."""
-    if isinstance(value, Bandwidth):
+    if isinstance(value, MemoryRate):
         return value.facts
     if key == "disk":
         return {"disks": filled_disks(before.disks, value)}
@@ -489,7 +489,7 @@ def _cores_of(machine: Machine) -> _Cores | None:
     )
 
 
-def _cores_listed(listed: Cores) -> _Cores:
+def _cores_listed(listed: CoreCounts) -> _Cores:
     """The usual cores of the processors of that name."""
     least, usual, most = listed.physical
     facts: FactValues = {

@@ -138,7 +138,7 @@ class CpuClass(Stated):
 UNKNOWN_CLASS = CpuClass()
 
 
-class Share(Stated):
+class MemoryShare(Stated):
     """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
 
     kind: str
@@ -226,7 +226,7 @@ class _CpuTable(Stated):
     beside_kind: tuple[str, ...]
     ram: Mapping[str, tuple[int, ...]]
     guest_cores: tuple[int, ...]
-    share: tuple[Share, ...]
+    share: tuple[MemoryShare, ...]
     decode: tuple[DecodeRow, ...]
     core: tuple[Core, ...]
     classes: tuple[CpuClass, ...] = read_by(name="class")
@@ -292,7 +292,7 @@ def ram_rates(kind: str) -> Sequence[int] | None:
     return _table().ram.get(kind)
 
 
-def share_of(kind: str, most_mts: float = inf) -> Share:
+def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     """How processors of a kind read their memory, the fastest of which has that rate."""
     for row in _table().share:
         if row.kind == kind and most_mts <= row.up_to_mts:
@@ -341,7 +341,7 @@ def _columns_around(counts: Sequence[int], cores: float) -> slice:
     return slice(max(first, 0), last + 1)
 
 
-class Processor(Record):
+class ProcessorSeries(Record):
     """A series of processors with one memory specification.
 
     `bytes_per_second`: of one socket, all channels filled. `cores` are 0 of a client, that has one
@@ -353,7 +353,7 @@ class Processor(Record):
     bytes_per_second: Rates
     memory: str
     kind: str
-    share: Share
+    share: MemoryShare
     vectors: str
     cores: int = 0
     threads: int = 1
@@ -376,7 +376,7 @@ def class_of(name: str) -> CpuClass:
 
 
 @lru_cache(maxsize=512)
-def processor_of(name: str) -> Processor | None:
+def processor_of(name: str) -> ProcessorSeries | None:
     """The series, else the generation, whose row fits a processor's name best; None for others."""
     words = words_of(name)
     row = _best_row(_table().cpu, words)
@@ -388,7 +388,7 @@ def processor_of(name: str) -> Processor | None:
     share = share_of(kind, row.mts[-1])
     if row.core_gb_per_s is not None:
         share = share.replace(core_gb_per_s=row.core_gb_per_s)
-    return Processor(
+    return ProcessorSeries(
         name=row.name,
         channels=row.channels,
         bits=row.bits,
@@ -562,7 +562,7 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
-class Cores(Record):
+class CoreCounts(Record):
     """How many cores a processor has, or several: the fewest, the usual count and the most, alike
     where its name tells the count. `physical` of every kind, `performance` of the fastest one with
     so many `threads` each.
@@ -583,7 +583,7 @@ class Cores(Record):
         fewest, _, most = self.physical
         return fewest == most
 
-    def times(self, processors: int) -> Cores:
+    def times(self, processors: int) -> CoreCounts:
         """The cores of so many of these processors."""
         if processors == 1:
             return self
@@ -598,7 +598,7 @@ def _multiplied(counts: Counts, factor: int) -> Counts:
     return fewest * factor, usual * factor, most * factor
 
 
-def cores_of(name: str) -> Cores | None:
+def cores_of(name: str) -> CoreCounts | None:
     """The cores of all processors that a name tells: by the number in it, else by its series of
     servers, else by its class. None where no class is known.
     """
@@ -608,7 +608,7 @@ def cores_of(name: str) -> Cores | None:
     return cores.times(count_of(name))
 
 
-def _cores_of_one(name: str) -> Cores | None:
+def _cores_of_one(name: str) -> CoreCounts | None:
     """The cores of one processor of that name."""
     series = processor_of(name)
     if series is None:
@@ -627,7 +627,7 @@ def _cores_of_one(name: str) -> Cores | None:
     return cores_from((fewest, usual, most), threads=series.threads)
 
 
-def cores_of_class(about: CpuClass) -> Cores | None:
+def cores_of_class(about: CpuClass) -> CoreCounts | None:
     """The cores of a processor of a class; None where no class is known."""
     if about is UNKNOWN_CLASS:
         return None
@@ -636,9 +636,9 @@ def cores_of_class(about: CpuClass) -> Cores | None:
 
 def cores_from(
     cores: Sequence[int], performance: Sequence[int] = (), *, threads: int
-) -> Cores:
+) -> CoreCounts:
     """The cores of a processor, of the counts of a row."""
-    return Cores(
+    return CoreCounts(
         physical=_counts_of(cores),
         performance=_counts_of(performance or cores),
         threads=threads,

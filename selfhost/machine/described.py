@@ -171,7 +171,7 @@ class _Computer(Record):
             raise unknown_machine(about.text)
 
     @cached_property
-    def series(self) -> cpus.Processor | None:
+    def series(self) -> cpus.ProcessorSeries | None:
         """The series of its processor."""
         return cpus.processor_of(self.processor or "")
 
@@ -459,7 +459,7 @@ def _facts_of_product(product: Product) -> FactValues:
     return facts
 
 
-def _soldered_rate(series: cpus.Processor | None) -> int | None:
+def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
     """Bytes a second of memory that is soldered and sold at one rate alone; else None."""
     if series is None or series.memory != "soldered":
         return None
@@ -678,7 +678,7 @@ class _StatedRam(Record):
         stated = (self.mts, self.channels, self.sticks)
         return not self.kind and stated == (None, None, None)
 
-    def channels_of(self, series: cpus.Processor, processors: int) -> int:
+    def channels_of(self, series: cpus.ProcessorSeries, processors: int) -> int:
         """The channels of such a processor that are filled, with so many of them in the machine."""
         channels = series.channels
         if self.channels is not None:
@@ -688,7 +688,7 @@ class _StatedRam(Record):
             channels = min(channels, sticks)
         return channels
 
-    def rate_mts(self, series: cpus.Processor) -> int | None:
+    def rate_mts(self, series: cpus.ProcessorSeries) -> int | None:
         """The rate in MT/s that is stated, else that of the kind; None where it does not fit."""
         if series.memory == "bus":
             return None
@@ -712,7 +712,7 @@ class _StatedRam(Record):
             return min(rate, fastest)
         return rate
 
-    def how_known(self, series: cpus.Processor, channels: int) -> str | None:
+    def how_known(self, series: cpus.ProcessorSeries, channels: int) -> str | None:
         """How the bandwidth is known: with its rate assumed, or its channels taken to be filled;
         None where all of it is stated.
         """

@@ -409,7 +409,7 @@ def _flops_of_processor(name: str, capability: str | None) -> int | None:
     return None
 
 
-def series_in(machine: Machine) -> cpus.Processor | None:
+def series_in(machine: Machine) -> cpus.ProcessorSeries | None:
     """The series of its processor, by its name or that of the GPU in it."""
     series = cpus.processor_of(machine.cpu_model or "")
     if series is not None:
@@ -421,7 +421,7 @@ def series_in(machine: Machine) -> cpus.Processor | None:
     return None
 
 
-def _series_around(gpu: str) -> cpus.Processor | None:
+def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
     """The processors that have a GPU of that name in them, by what is known of their memory; None
     where the GPU is not in a processor, or its name may be a card's.
     """
@@ -432,7 +432,7 @@ def _series_around(gpu: str) -> cpus.Processor | None:
     # a name that fits two GPUs has the memory of the one and the name of the other
     if facts_of(facts.name).integrated is not memory:
         return None
-    return cpus.Processor(
+    return cpus.ProcessorSeries(
         name=f"those with {facts.name}",
         channels=memory.channels,
         bits=memory.bits,
@@ -460,7 +460,7 @@ def computer_of(machine: Machine) -> Computer | None:
     return None
 
 
-def cores_in(machine: Machine) -> cpus.Cores | None:
+def cores_in(machine: Machine) -> cpus.CoreCounts | None:
     """The cores that its processor tells, else the computer around its cards or its GPU."""
     if machine.cpu_model:
         return cpus.cores_of(machine.cpu_model)

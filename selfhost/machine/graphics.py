@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ..core.records import Record
 from . import cpus
-from .cards import Card, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
-from .phrases import Found, Phrase, Run
+from .cards import CardModel, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
+from .phrases import Found, Phrase, WordRun
 from .processors import two_readings
 from .words import (
     BREAK,
@@ -61,13 +61,13 @@ class _Mention(Record):
 
     phrase: Phrase
     around: Around
-    run: Run
+    run: WordRun
     typed: str
     size_gib: float | None
-    meant: Sequence[Card]
+    meant: Sequence[CardModel]
 
     @property
-    def first(self) -> Card:
+    def first(self) -> CardModel:
         """The first of the GPUs that it can mean."""
         return self.meant[0]
 
@@ -194,7 +194,7 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     return FoundCards(cards=in_order, places=places)
 
 
-def _mention(phrase: Phrase, run: Run, around: Around) -> _Mention | None:
+def _mention(phrase: Phrase, run: WordRun, around: Around) -> _Mention | None:
     """What GPU a run names; None where it names none."""
     if "and" in run.words:
         return None

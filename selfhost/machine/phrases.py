@@ -12,7 +12,7 @@ from .words import BREAK, SIZE, count_in, is_size, tokens, vocabulary
 _LONGEST_NAME = 9
 
 
-class Run(NamedTuple):
+class WordRun(NamedTuple):
     """Words that stand side by side: those from place `start` on, up to `end`."""
 
     start: int
@@ -96,15 +96,15 @@ class Phrase(NamedTuple):
         """The word at that place; empty where there is none, or a matcher has claimed it."""
         return self.free.get(at, "")
 
-    def run(self, start: int, end: int) -> Run:
+    def run(self, start: int, end: int) -> WordRun:
         """The words from a place on, up to another."""
-        return Run(start, end, self.words[start:end])
+        return WordRun(start, end, self.words[start:end])
 
-    def is_free(self, run: Run) -> bool:
+    def is_free(self, run: WordRun) -> bool:
         """Whether no word of the run is claimed."""
         return all(at in self.free for at in run.places)
 
-    def runs(self, longest: int = _LONGEST_NAME) -> Iterator[Run]:
+    def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
         """Free words that stand side by side, the longest runs first."""
         count = len(self.words)
         for length in range(min(longest, count), 0, -1):
@@ -125,7 +125,7 @@ class Phrase(NamedTuple):
         """Whether a size in GB stands free anywhere."""
         return any(map(self.memory_gib, self.free))
 
-    def with_fillers(self, run: Run) -> Run:
+    def with_fillers(self, run: WordRun) -> WordRun:
         """The run with what may stand between it and its size or count."""
         fillers = vocabulary().gpu_idle.union(MAKERS)
         fillers -= {"with", "vram"}
@@ -137,7 +137,7 @@ class Phrase(NamedTuple):
             end += 1
         return self.run(start, end)
 
-    def count_beside(self, run: Run) -> Count:
+    def count_beside(self, run: WordRun) -> Count:
         """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
         end = run.end
         # a size behind the run is claimed with it
@@ -151,7 +151,7 @@ class Phrase(NamedTuple):
                 return Count(number=number, places=(at,))
         return Count()
 
-    def _is_count_of(self, run: Run, at: int) -> bool:
+    def _is_count_of(self, run: WordRun, at: int) -> bool:
         """Whether a count at that place is the run's: `epyc 7742 2x 3090` are two cards."""
         is_before = at < run.start
         if self.word(at).startswith("x"):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from . import cpus
 from .cards import matches
-from .phrases import Found, Phrase, Run
+from .phrases import Found, Phrase, WordRun
 from .words import MODULES, NUMBERED, bad_name, fits, has_digit, is_size, vocabulary
 
 # a count before a name
@@ -55,7 +55,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
     return found
 
 
-def _is_processor(run: Run) -> bool:
+def _is_processor(run: WordRun) -> bool:
     """Whether the words name a series, and each of them is needed."""
     if not _is_of_class(run.words[0]):
         return False
@@ -93,7 +93,7 @@ def _may_be_of_name(word: str) -> bool:
     return word not in words.graphics
 
 
-def _found(phrase: Phrase, run: Run, name: str) -> FoundProcessor:
+def _found(phrase: Phrase, run: WordRun, name: str) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
     is_server = cpus.is_server(name)
     is_laptop = _is_mobile(phrase, name) and not is_server
@@ -175,7 +175,7 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
     return None
 
 
-def _kind_from(phrase: Phrase, start: int) -> Run:
+def _kind_from(phrase: Phrase, start: int) -> WordRun:
     """The words from that place on that tell a kind of processor, or are a number of one."""
     end = start + 1
     while _may_go_on(phrase.free_word(end)):

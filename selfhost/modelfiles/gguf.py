@@ -28,7 +28,7 @@ from ..core.records import shown
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, all_and_active, gguf_tensors, row_of
 from . import source
-from .gguf_header import MAX_TENSORS, Header, Place, Tensor, read_header
+from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
 from .sizes import Malformed, Unclear
 from .source import LocalModel, clean, reason
@@ -84,7 +84,7 @@ def read_gguf(path: str) -> LocalModel:
 
 
 def _refuse_mixed_parts(
-    path: str, headers: Sequence[Header], tensors: Sequence[Tensor]
+    path: str, headers: Sequence[GgufHeader], tensors: Sequence[Tensor]
 ) -> None:
     """Raise `SpecError` where the parts are not those of one model."""
     count = len(tensors)
@@ -97,7 +97,7 @@ def _refuse_mixed_parts(
     source.refuse(path, "mixed", unlike=unlike, parts=parts, promised=stated)
 
 
-def _headers(path: str) -> list[Header]:
+def _headers(path: str) -> list[GgufHeader]:
     """The header of each part. What was named is read first: its own faults come before those of
     its siblings.
     """
@@ -107,7 +107,7 @@ def _headers(path: str) -> list[Header]:
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
     source.refuse_missing(path, "parts", files)
-    headers: list[Header] = []
+    headers: list[GgufHeader] = []
     tensors = 0
     for file in files:
         header = given if file == path else read_header(file)
@@ -298,7 +298,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
 
 
 def _refuse_tensor(
-    model: GgufModel, place: Place, stored: _Shape | None, wanted: _Shape | None
+    model: GgufModel, place: TensorPlace, stored: _Shape | None, wanted: _Shape | None
 ) -> NoReturn:
     """Raise `Unclear` for the shape of a tensor; None: it is not there, or should not be."""
     # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of it
@@ -309,18 +309,18 @@ def _refuse_tensor(
     raise Unclear(f"{what}, but {where}", refused=wanted is not None)
 
 
-def _expected_shapes(architecture: Architecture) -> dict[Place, _Shape]:
+def _expected_shapes(architecture: Architecture) -> dict[TensorPlace, _Shape]:
     """The shapes of the tensors that the row of an architecture gives."""
     shapes = {}
     for group in gguf_tensors(architecture):
         name = _usual_name(group.name)
         shape = _plain_shape(name, group.shape)
         for layer in group.layers or (-1,):
-            shapes[Place(name, layer)] = shape
+            shapes[TensorPlace(name, layer)] = shape
     return shapes
 
 
-def _actual_shapes(tensors: Iterable[Tensor]) -> dict[Place, _Shape]:
+def _actual_shapes(tensors: Iterable[Tensor]) -> dict[TensorPlace, _Shape]:
     """The shapes of the tensors of the file."""
     shapes = {}
     for tensor in tensors:
@@ -342,7 +342,7 @@ def _plain_shape(name: str, shape: _Shape) -> _Shape:
     return tuple([size for size in shape if size != 1])
 
 
-def _name_at(place: Place) -> str:
+def _name_at(place: TensorPlace) -> str:
     return clean(place.name.replace("*", str(place.layer)))
 
 

@@ -16,7 +16,7 @@ The format, with all numbers little-endian (ggml's docs/gguf.md):
     a text          its length in bytes (uint64), then so many bytes of UTF-8
     a list          the id of a type (uint32), a length (uint64), then so many values
 
-What goes in: the path of a file, which may be hostile. What comes out: a `Header`. A file is
+What goes in: the path of a file, which may be hostile. What comes out: a `GgufHeader`. A file is
 refused where llama.cpp's gguf.cpp refuses it, and where it costs more than the limits below.
 """
 
@@ -78,7 +78,7 @@ _BLOCK = re.compile(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
 _ALIGNMENT = "general.alignment"
 
 
-class Place(NamedTuple):
+class TensorPlace(NamedTuple):
     """Where a tensor stands: its name with `*` for the number of its block, and that number, -1
     outside the blocks.
     """
@@ -101,16 +101,16 @@ class Tensor(Record):
     bytes: int | None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TensorPlace:
         """Where it stands, by its name."""
         block = _BLOCK.match(self.name)
         if block is None:
-            return Place(self.name, -1)
+            return TensorPlace(self.name, -1)
         before, number, behind = block.groups()
-        return Place(f"{before}*{behind}", int(number))
+        return TensorPlace(f"{before}*{behind}", int(number))
 
 
-class Header(Record):
+class GgufHeader(Record):
     """What a file says of itself. `counts` has the lengths of values that were too long to keep.
     `unused_bytes` lie behind the last tensor and its padding; 0 where its size is not known.
     """
@@ -128,7 +128,7 @@ class _TooLong(Record):
     entries: int
 
 
-def read_header(path: str) -> Header:
+def read_header(path: str) -> GgufHeader:
     """The header of one file. Raises `SpecError`; reads no weights."""
     stream, file_bytes, start = source.open_file(path)
     with stream, source.readable(path):
@@ -148,7 +148,7 @@ def read_header(path: str) -> Header:
         return _read_rest(reader, key_count, tensor_count)
 
 
-def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> Header:
+def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> GgufHeader:
     """Read the keys and the tensor table."""
     values: dict[str, object] = {}
     counts: dict[str, int] = {}
@@ -166,7 +166,7 @@ def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> Header:
     if type(alignment) is not int or alignment not in _ALIGNMENTS:
         reader.damaged(f"{_ALIGNMENT} is not a power of two")
     tensors = _read_tensors(reader, tensor_count, alignment)
-    return Header(
+    return GgufHeader(
         file_bytes=reader.file_bytes,
         unused_bytes=_unused_bytes(reader, tensors, alignment),
         values=values,

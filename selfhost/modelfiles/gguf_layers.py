@@ -21,7 +21,7 @@ from ..catalogue.architecture import (
 )
 from ..core.records import Values
 from ..needs.tensors import ArchitectureRow, architectures
-from .gguf_header import Header, Tensor
+from .gguf_header import GgufHeader, Tensor
 from .sizes import (
     Malformed,
     Sizes,
@@ -59,7 +59,9 @@ class GgufModel(Sizes):
     why llama.cpp stops at the file, if it does.
     """
 
-    def __init__(self, path: str, header: Header, tensors: Sequence[Tensor]) -> None:
+    def __init__(
+        self, path: str, header: GgufHeader, tensors: Sequence[Tensor]
+    ) -> None:
         super().__init__(path, header.values)
         self.tensors = tensors
         self.counts = header.counts

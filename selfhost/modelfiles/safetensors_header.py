@@ -10,10 +10,10 @@ The format (huggingface/safetensors README, "Format"):
 An index, `*.safetensors.index.json`, is a JSON object: `weight_map` names the file of each tensor,
 `metadata.total_size` the bytes of all tensors.
 
-What goes in: the path of a file, which may be hostile. What comes out: a `Header` or the `Shards`.
-A file is damaged where the reader of safetensors 0.8.0 refuses it (safetensors/src/tensor.rs,
-read_metadata and validate): each tensor is as long as its shape in its dtype, and all together
-fill the data.
+What goes in: the path of a file, which may be hostile. What comes out: a `SafetensorsHeader` or the
+`Shards`. A file is damaged where the reader of safetensors 0.8.0 refuses it
+(safetensors/src/tensor.rs, read_metadata and validate): each tensor is as long as its shape in its
+dtype, and all together fill the data.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class StoredTensor(Record):
     bytes: int
 
 
-class Header(NamedTuple):
+class SafetensorsHeader(NamedTuple):
     """The size of a file, and its tensors by their names."""
 
     file_bytes: int
@@ -83,7 +83,7 @@ class Shards(Record):
     total_bytes: int | None
 
 
-def read_header(path: str) -> Header:
+def read_header(path: str) -> SafetensorsHeader:
     """The header of one file. Raises `SpecError`; reads no weights."""
     opened = source.open_file(path)
     with opened.stream, source.readable(path):
@@ -108,7 +108,7 @@ def read_header(path: str) -> Header:
         refuse(path, "cut-short", what=what)
     if unused_bytes:
         refuse(path, "damaged", what=f"{unused_bytes:,} bytes belong to no tensor")
-    return Header(opened.size, tensors)
+    return SafetensorsHeader(opened.size, tensors)
 
 
 def _header_length(path: str, opened: OpenedFile) -> int:

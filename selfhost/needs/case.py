@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ONE_STREAM, Account, Platforms
+from ..catalogue.runtime_parts import ONE_STREAM, Account, BuildPlatforms
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
@@ -207,7 +207,7 @@ NO_PROGRAM = RuntimeSpec(
     store="",
     formats=(),
     modalities=(),
-    platforms=Platforms(systems=()),
+    platforms=BuildPlatforms(systems=()),
 )
 
 

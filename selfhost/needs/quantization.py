@@ -103,18 +103,18 @@ class LayoutBuffer(Stated):
         return blocks * self.more_bytes.get(type, 0)
 
 
-class Share(NamedTuple):
+class RecipeShare(NamedTuple):
     """The least and the most of a recipe's file that another file weighs."""
 
     least: float
     most: float
 
 
-def _read_share(table: TomlTable, key: str) -> Share | None:
+def _read_share(table: TomlTable, key: str) -> RecipeShare | None:
     """The two numbers of a list; None where there are not two, which is noted."""
     numbers = table.get(key, "tuple[float, ...]")
     if len(numbers) == 2:
-        return Share(*numbers)
+        return RecipeShare(*numbers)
     table.problem(key, "is not a list of two numbers", "write [least, most]")
     return None
 
@@ -129,8 +129,8 @@ class Mix(Stated):
 
     recipe: str
     tables: str | None = None
-    dense: Share = read_by(_read_share, default=Share(1.0, 1.0))
-    experts: Share = read_by(_read_share, default=Share(1.0, 1.0))
+    dense: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
+    experts: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
 
 
 class _GgufTypes(Stated):

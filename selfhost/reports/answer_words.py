@@ -40,7 +40,7 @@ OPENNESS_WORDS = {
 }
 
 
-class Answer(Record):
+class RouteWords(Record):
     """A route as people read it: on the computer that asks, and elsewhere."""
 
     sign: str
@@ -49,10 +49,10 @@ class Answer(Record):
 
 
 ANSWERS = {
-    Route.LOCAL: Answer(sign="✓", here="RUNS HERE", elsewhere="RUNS"),
-    Route.API: Answer(sign="✗", here="USE AN API", elsewhere="USE AN API"),
-    Route.NEITHER: Answer(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
-    Route.UNKNOWN: Answer(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
+    Route.LOCAL: RouteWords(sign="✓", here="RUNS HERE", elsewhere="RUNS"),
+    Route.API: RouteWords(sign="✗", here="USE AN API", elsewhere="USE AN API"),
+    Route.NEITHER: RouteWords(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
+    Route.UNKNOWN: RouteWords(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
 }
 # of a GPU that shares the RAM
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"

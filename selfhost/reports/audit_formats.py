@@ -14,7 +14,15 @@ from hashlib import sha256
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..audit.policy import ASKED, Policy, Selector, Wanted
-from ..audit.rows import NAMES_SHOWN, Audit, ExemptionUse, Group, Result, Row, Use
+from ..audit.rows import (
+    NAMES_SHOWN,
+    Audit,
+    AuditRow,
+    ExceptionUse,
+    ExemptionUse,
+    MachineGroup,
+    Result,
+)
 from ..core import __version__
 from ..core.errors import Problem, one_line
 from ..core.records import Record
@@ -93,9 +101,9 @@ def _json_model(wanted: Wanted) -> Object:
     }
 
 
-def _json_classes(groups: Sequence[Group]) -> list[Object]:
+def _json_classes(groups: Sequence[MachineGroup]) -> list[Object]:
     """Each set of machines once, with all names where any model does not pass there."""
-    by_names: dict[tuple[str, ...], Group] = {}
+    by_names: dict[tuple[str, ...], MachineGroup] = {}
     failing: set[tuple[str, ...]] = set()
     for group in groups:
         by_names[group.names] = group
@@ -110,7 +118,7 @@ def _json_classes(groups: Sequence[Group]) -> list[Object]:
     return classes
 
 
-def _json_verdict(group: Group) -> Object:
+def _json_verdict(group: MachineGroup) -> Object:
     """A model on a class; `example` is the machine of the class with the largest shortfall."""
     row = group.row
     excepted = []
@@ -128,7 +136,7 @@ def _json_verdict(group: Group) -> Object:
 
 def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
-    exceptions: dict[str, list[Object]] = {use.value: [] for use in Use}
+    exceptions: dict[str, list[Object]] = {use.value: [] for use in ExceptionUse}
     for use in uses:
         members: Object = record(use.exemption)
         members |= fields(use, "rows concerned")
@@ -156,7 +164,7 @@ def _json_lines(audit: Audit) -> Iterator[str]:
             yield f"{json.dumps(empty | fault)}\n"
 
 
-def _judged(row: Row) -> Object:
+def _judged(row: AuditRow) -> Object:
     """What was asked, and what would be loaded by what; None where that is not one thing."""
     members: Object = {"asked": row.wanted.name}
     members |= fields(row.wanted, "label severity")
@@ -224,7 +232,7 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
         error.text = clean(str(problem))
 
 
-def _add_outcome(case: Element, group: Group, name: str) -> None:
+def _add_outcome(case: Element, group: MachineGroup, name: str) -> None:
     """Add what a group's row says to the case of the machine `name`; figures of another machine say
     so. A case that the exit code does not count passes, and its output says what is wrong all the
     same.
@@ -253,7 +261,7 @@ def _add_outcome(case: Element, group: Group, name: str) -> None:
     outcome.text = "\n".join(lines)
 
 
-def _kind(row: Row) -> str:
+def _kind(row: AuditRow) -> str:
     """The first check that a row does not pass; its result where it names none."""
     checks = [*row.failed, *row.undecided, *dict(row.excepted)]
     if not checks:
@@ -261,7 +269,7 @@ def _kind(row: Row) -> str:
     return checks[0]
 
 
-def _tag(row: Row) -> str:
+def _tag(row: AuditRow) -> str:
     """The element of a row that does not pass: skipped where the exit code does not count it."""
     if not row.exit_code:
         return "skipped"
@@ -311,8 +319,8 @@ def issues(audit: Audit) -> list[Issue]:
     entries += _issues_of_groups(audit)
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
-        is_idle = use.use is Use.UNUSED and use.concerned
-        if is_idle or use.use is Use.EXPIRED:
+        is_idle = use.use is ExceptionUse.UNUSED and use.concerned
+        if is_idle or use.use is ExceptionUse.EXPIRED:
             entries.append(_issue_of_exception(use, audit.policy))
     return sorted(entries, key=lambda issue: issue.level != "error")
 

@@ -1,7 +1,7 @@
 """An audit as a document; its words for rows and exceptions are those of every format.
 
-A finished `Audit` goes in, blocks come out. Machines that fare alike under a model are one `Group`,
-which has one row. `audit_formats.py` writes the formats for programs.
+A finished `Audit` goes in, blocks come out. Machines that fare alike under a model are one
+`MachineGroup`, which has one row. `audit_formats.py` writes the formats for programs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from ..audit.rows import Audit, ExemptionUse, Group, Result, Row, Use
+from ..audit.rows import (
+    Audit,
+    AuditRow,
+    ExceptionUse,
+    ExemptionUse,
+    MachineGroup,
+    Result,
+)
 from ..core import units
 from ..core.records import Record
 from ..judge.checks import WORDS, Outcome
@@ -120,7 +127,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
     if exemption.machines:
         machines = " ".join(map(str, exemption.machines))
         name += f" on {machines}"
-    is_over = use.use is Use.EXPIRED
+    is_over = use.use is ExceptionUse.EXPIRED
     if use.rows:
         verdicts = times(use.rows, "verdict")
         if not is_over:
@@ -174,7 +181,7 @@ class _ModelLine(Record):
 
 def _models(audit: Audit, *, verbose: bool) -> Blocks:
     """The table of models, the worst first; the first screen has no more than `_SHOWN` rows."""
-    by_model: dict[int, list[Group]] = {}
+    by_model: dict[int, list[MachineGroup]] = {}
     for group in audit.groups:
         by_model.setdefault(group.row.wanted.index, []).append(group)
     lines = list(map(_model_line, by_model.values()))
@@ -194,17 +201,17 @@ def _models(audit: Audit, *, verbose: bool) -> Blocks:
         yield line(f"{len(lines) - len(shown):,} more: -v")
 
 
-def _gravity(row: Row) -> tuple[bool, int]:
+def _gravity(row: AuditRow) -> tuple[bool, int]:
     """What rows are sorted by, the gravest first: whether it is not counted, and the result."""
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
-def _machines(groups: Iterable[Group]) -> int:
+def _machines(groups: Iterable[MachineGroup]) -> int:
     """How many machines the groups have."""
     return sum(group.count for group in groups)
 
 
-def _model_line(groups: Sequence[Group]) -> _ModelLine:
+def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
     """The worst sign, the name, what would be loaded, on how many machines it runs, and why not."""
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
@@ -225,14 +232,14 @@ def _model_line(groups: Sequence[Group]) -> _ModelLine:
     return _ModelLine(order=(*_gravity(worst), runs_on - machines), cells=cells)
 
 
-def _loaded_words(row: Row) -> str:
+def _loaded_words(row: AuditRow) -> str:
     """What would be loaded by what; empty where that is not one thing."""
     if row.verdict is None:
         return ""
     return format_words(row.verdict.workload)
 
 
-def _why_not(groups: Sequence[Group]) -> str:
+def _why_not(groups: Sequence[MachineGroup]) -> str:
     """What keeps a model from running, the gravest first, with the number of machines where it is
     not all that fail; empty where the model runs everywhere.
     """
@@ -262,7 +269,7 @@ def _why_not(groups: Sequence[Group]) -> str:
     return why
 
 
-def _warnings(row: Row) -> str:
+def _warnings(row: AuditRow) -> str:
     """The checks that warn, each with its reason: `warns: license (…), speed (…)`; else empty."""
     warned = [finding for finding in row.findings if finding.outcome is Outcome.WARN]
     if not warned:
@@ -294,7 +301,7 @@ def _pace_words(verdict: Verdict | None) -> str:
     return f"{paces}: slower than people read"
 
 
-def _causes(row: Row) -> list[str]:
+def _causes(row: AuditRow) -> list[str]:
     """In a few words each why a row does not pass: what fails, else what is not known, and what is
     excepted; of a row without a finding its first reason.
     """
@@ -321,7 +328,7 @@ def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
         yield from _reasons(group, style)
 
 
-def _reasons(group: Group, style: str) -> Blocks:
+def _reasons(group: MachineGroup, style: str) -> Blocks:
     """The machine, the model, what would be loaded, and under them each reason; of a row that
     passes what warns.
     """
@@ -345,7 +352,7 @@ def _reasons(group: Group, style: str) -> Blocks:
         yield from texts(details(group), indent=4)
 
 
-def warning_words(row: Row) -> str:
+def warning_words(row: AuditRow) -> str:
     """What is wrong with a row that the exit code does not count: `warns: speed (…)` of one that
     passes, `does not run, which this policy does not count`; empty for nothing.
     """
@@ -358,7 +365,7 @@ def warning_words(row: Row) -> str:
     return _warnings(row)
 
 
-def details(group: Group) -> Iterator[str]:
+def details(group: MachineGroup) -> Iterator[str]:
     """Yield the machines of a group, and each reason; a figure says of which machine it is."""
     row = group.row
     whose = ""
@@ -386,7 +393,7 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
     uses = list(audit.exceptions)
     most = _MOST_EXCEPTIONS
     if not verbose:
-        uses = [use for use in uses if use.use is not Use.USED]
+        uses = [use for use in uses if use.use is not ExceptionUse.USED]
         most = _SHOWN
     for use in uses[:most]:
         yield _exception(use)
@@ -397,9 +404,9 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
 def _exception(use: ExemptionUse) -> Paragraph:
     """What became of an exception, in a line; the worse that is, the graver its style."""
     style = ""
-    if use.use is Use.EXPIRED and use.rows:
+    if use.use is ExceptionUse.EXPIRED and use.rows:
         style = "fail"
-    elif use.use is not Use.USED and use.concerned:
+    elif use.use is not ExceptionUse.USED and use.concerned:
         style = "warn"
     said = exception_words(use)
     fate = said.fate

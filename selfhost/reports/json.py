@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..advice.listing import Ranking
     from ..advice.plan import Plan
     from ..advice.run_record import Figure
-    from ..advice.several import Comparison, Shown
+    from ..advice.several import Comparison, ShownModel
     from ..advice.sizes import ContainerSize
     from ..advice.verify import Verification
     from ..machine.profiles import Profile
@@ -170,7 +170,7 @@ def _(speed: Speed) -> Object:
 
 
 @record.register
-def _(row: openness.Row) -> Object:
+def _(row: openness.OpennessRow) -> Object:
     """An answer on openness, with the answers that it follows from; `unknown` is null."""
     members = fields(row, "name why sources assumed")
     members["answer"] = row.answer
@@ -313,7 +313,7 @@ def _listed_row(row: Verdict) -> Object:
     return {"model": model, **fields(row, keys_of("listed"))}
 
 
-def shown(answer: Shown) -> Object:
+def shown(answer: ShownModel) -> Object:
     """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
     members = fields(answer, "sizes verdict")
     return titled("model/1", **about(answer.verdict.model), **members)

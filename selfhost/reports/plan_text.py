@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..advice.plan import Known, Least, LeastCpu, Plan
+from ..advice.plan import Known, LeastCpu, LeastMachine, Plan
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.checks import Outcome
@@ -96,7 +96,7 @@ def _sign(plan: Plan) -> Span:
     return Span("✓ RUNS", Route.LOCAL)
 
 
-def _least_words(plan: Plan, least: Least) -> str:
+def _least_words(plan: Plan, least: LeastMachine) -> str:
     """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`; what gives the pace comes first."""
     gpu = f"a GPU with {units.binary(least.accelerator.memory_bytes, up=True)}"
     ram = _ram_words(least.memory_bytes)
@@ -115,7 +115,7 @@ def _least_words(plan: Plan, least: Least) -> str:
     return f"{need}, but no listed machine runs it under your conditions"
 
 
-def _needs_own_gpu_memory(least: Least) -> bool:
+def _needs_own_gpu_memory(least: LeastMachine) -> bool:
     """Whether it needs a GPU, and that of the least machine does not share the RAM."""
     is_unified = any(card.unified for card in least.machine.accelerators or ())
     return least.accelerator.required and not is_unified
@@ -149,7 +149,9 @@ def _workload_words(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRow]:
+def _least_rows(
+    plan: Plan, least: LeastMachine, *, verbose: bool
+) -> Iterator[FigureRow]:
     """The least machine as a price list has it: a row a part, with the figure and a note."""
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
@@ -182,7 +184,7 @@ def _least_rows(plan: Plan, least: Least, *, verbose: bool) -> Iterator[FigureRo
         )
 
 
-def _reserve_words(least: Least) -> str:
+def _reserve_words(least: LeastMachine) -> str:
     """How much of the RAM the system keeps, and how much a desktop does."""
     system = "the system"
     if least.machine.system == "linux":
@@ -197,7 +199,7 @@ def _ram_words(size_bytes: int) -> str:
     return f"{units.binary(size_bytes, up=True)} of RAM"
 
 
-def _bandwidth_row(plan: Plan, least: Least, wanted: float) -> FigureRow:
+def _bandwidth_row(plan: Plan, least: LeastMachine, wanted: float) -> FigureRow:
     """How fast the RAM must be read for the wanted tokens a second, and for the longest wait."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
     limit_seconds = plan.workload.max_wait_seconds

@@ -1,6 +1,6 @@
 """What `show` says to a person: all that is known of one model, what people ask first at the top.
 
-A `Shown` goes in, blocks come out.
+A `ShownModel` goes in, blocks come out.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
-from ..advice.several import Shown, Size
+from ..advice.several import QuantizationSize, ShownModel
 from ..catalogue import openness
 from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
@@ -38,7 +38,7 @@ _MOST_SIZES = 6
 
 
 def show_document(
-    shown: Shown,
+    shown: ShownModel,
     *,
     verbose: bool = False,
     carry: str = "",
@@ -161,7 +161,7 @@ def _fits_word(*, fits: bool | None) -> str:
     return OPENNESS_WORDS["no"]
 
 
-def _sizes(verdict: Verdict, sizes: Sequence[Size]) -> Blocks:
+def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     """A row a quantization, the largest first; of many those alone that are published most."""
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
@@ -201,7 +201,7 @@ def _first_offer(offers: Sequence[Offer]) -> Blocks:
     yield line("By API: ", strong(whose), rest)
 
 
-def _every_fact(shown: Shown) -> Blocks:
+def _every_fact(shown: ShownModel) -> Blocks:
     """What `-v` adds: how it was judged, every size, and all of the spec with its sources."""
     # the first screen needs neither
     from . import json

@@ -13,7 +13,7 @@ import pytest
 
 from selfhost import Workload, check, plan
 from selfhost.advice.listing import Lister
-from selfhost.advice.plan import Least, Plan, _platform_for, plan_with
+from selfhost.advice.plan import LeastMachine, Plan, _platform_for, plan_with
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
@@ -62,7 +62,7 @@ def plan_of(model: str, workload: Workload) -> Plan:
 
 
 @cache
-def least_of(model: str, workload: Workload) -> Least:
+def least_of(model: str, workload: Workload) -> LeastMachine:
     """The least machine alone: that every known one is judged takes most of a plan's time."""
     least = plan_with(open_catalogue(), model, workload, ()).least
     assert least is not None

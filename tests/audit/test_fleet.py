@@ -15,7 +15,7 @@ from selfhost.audit.fleet_judge import TimeLimit
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, Wanted, read_policy
 from selfhost.audit.policy_judge import PolicyJudge
-from selfhost.audit.rows import Row
+from selfhost.audit.rows import AuditRow
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.errors import SelfhostError
@@ -70,11 +70,11 @@ def fleet(count: int) -> str:
     return "\n".join(lines)
 
 
-def shortfall(row: Row | Verdict) -> float:
+def shortfall(row: AuditRow | Verdict) -> float:
     return max((each.short or 0 for each in row.findings if each.decides), default=0)
 
 
-def said(row: Row) -> object:
+def said(row: AuditRow) -> object:
     loaded = None if row.verdict is None else row.verdict.workload
     return (
         row.machine, row.wanted.index, row.result, row.exit_code, row.route, row.failed,

@@ -15,7 +15,7 @@ from helpers.paths import DATA, RECORDS
 from selfhost.api import check
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.openness import Row, canonical_expression, satisfies
+from selfhost.catalogue.openness import OpennessRow, canonical_expression, satisfies
 from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Safety
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
@@ -36,7 +36,7 @@ SPEC = ModelSpec(
 )
 
 
-def row(name: str, spec: ModelSpec) -> Row:
+def row(name: str, spec: ModelSpec) -> OpennessRow:
     return {one.name: one for one in openness.rows(spec)}[name]
 
 

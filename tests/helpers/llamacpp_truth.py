@@ -16,7 +16,7 @@ from selfhost.catalogue.architecture import (
     Recurrent,
 )
 from selfhost.catalogue.runtime import RuntimeSpec
-from selfhost.catalogue.runtime_parts import MemoryRules, Platforms
+from selfhost.catalogue.runtime_parts import BuildPlatforms, MemoryRules
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import case as needs_case
@@ -106,7 +106,7 @@ BARE = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",
     formats=("gguf",),
-    platforms=Platforms(systems=("linux-x86_64",)),
+    platforms=BuildPlatforms(systems=("linux-x86_64",)),
     modalities=("text",),
     store="llama.cpp",
     memory=MemoryRules(

@@ -9,7 +9,7 @@ from typing import Any
 from helpers.paths import DATA
 from selfhost import Workload, check
 from selfhost.advice.listing import Ranking, count_rows
-from selfhost.advice.several import Shown, Size
+from selfhost.advice.several import QuantizationSize, ShownModel
 from selfhost.core.tables import shipped_table
 from selfhost.judge.checks import StatedWords
 from selfhost.judge.quality import Quality
@@ -118,9 +118,9 @@ def sized(
     family: str = "gguf",
     runtime: str = "llama.cpp",
     source: str = "listing of bartowski/Mistral-7B-Instruct-v0.3-GGUF",
-) -> Size:
+) -> QuantizationSize:
     """One row of `show`, whose memory is a sixth more than its file."""
-    return Size(
+    return QuantizationSize(
         quantization=quantization,
         family=family,
         runtime=runtime,
@@ -154,6 +154,6 @@ def listed(verdicts: Sequence[Verdict], **fields: Any) -> Ranking:
     return Ranking(machine=LAPTOP, models=tuple(verdicts), counts=counts, **fields)
 
 
-def shown(verdict: Verdict, sizes: Sequence[Size] = ()) -> Shown:
+def shown(verdict: Verdict, sizes: Sequence[QuantizationSize] = ()) -> ShownModel:
     """What `show` tells of a model with these sizes."""
-    return Shown(verdict=verdict, sizes=tuple(sizes), loss_by_size=("", ""))
+    return ShownModel(verdict=verdict, sizes=tuple(sizes), loss_by_size=("", ""))

@@ -13,10 +13,10 @@ from selfhost import api
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.runtime_parts import (
+    BuildPlatforms,
     GpuSupport,
     Installation,
     LayerPlacement,
-    Platforms,
     QuantizationRule,
 )
 from selfhost.catalogue.spec import (
@@ -108,7 +108,7 @@ RUNTIME = RuntimeSpec(
     id="llama.cpp",
     name="llama.cpp",
     formats=("gguf",),
-    platforms=Platforms(systems=("linux-x86_64",)),
+    platforms=BuildPlatforms(systems=("linux-x86_64",)),
     modalities=("text",),
     store="llama.cpp",
     installation=Installation(lines={"any": ("brew install llama.cpp",)}),

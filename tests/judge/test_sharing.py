@@ -8,7 +8,7 @@ from judge.small import GIB, needs_of
 from selfhost.judge.devices import Place
 from selfhost.judge.sharing import (
     DivisibleModel,
-    Share,
+    LayerShare,
     parts_in_turn,
 )
 from selfhost.needs.records import How, Needs, Offloaded, Split, Term
@@ -50,10 +50,10 @@ def test_each_of_two_devices_keeps_room_for_the_copies_to_compute_at_once() -> N
     compute = term("compute", 0, Split.EACH, pipeline_bytes=GIB)
     both = needs(WEIGHTS, compute)
     one = model(both).shares_with_room([Place(index=0, room_bytes=room)])
-    assert one == [Share("accelerator:0", 5)]
+    assert one == [LayerShare("accelerator:0", 5)]
     pair = [Place(index=index, room_bytes=room) for index in range(2)]
     shares = model(both).shares_with_room(pair)
-    assert shares == [Share("accelerator:0", 4), Share("accelerator:1", 4)]
+    assert shares == [LayerShare("accelerator:0", 4), LayerShare("accelerator:1", 4)]
 
 
 def test_layers_before_the_first_of_a_term_take_nothing() -> None:
@@ -62,13 +62,13 @@ def test_layers_before_the_first_of_a_term_take_nothing() -> None:
     """
     late = needs(term("kv_cache", 10, Split.LAYERS, first_layer=5))
     place = Place(index=0, room_bytes=5 * GIB)
-    assert model(late).shares_with_room([place]) == [Share("accelerator:0", 2)]
+    assert model(late).shares_with_room([place]) == [LayerShare("accelerator:0", 2)]
 
 
 def test_what_lies_once_is_on_the_device_of_the_lowest_number() -> None:
     """Programs number their main device 0, whichever device has room for most layers."""
     there = needs(WEIGHTS, term("runtime", 1, Split.FIRST))
-    shares = [Share("accelerator:1", 7), Share("accelerator:0", 3)]
+    shares = [LayerShare("accelerator:1", 7), LayerShare("accelerator:0", 3)]
     shared = model(there).divided(shares)
     once = {found.where for found in shared.terms if found.name == "runtime"}
     assert once == {"accelerator:0"}
@@ -76,8 +76,8 @@ def test_what_lies_once_is_on_the_device_of_the_lowest_number() -> None:
 
 def test_a_share_of_layers_is_not_known_exactly() -> None:
     """The size of all layers is exact; layers differ, so a part of them is computed."""
-    whole = model(needs(WEIGHTS)).divided([Share("accelerator:0", 10)])
-    halves = [Share("accelerator:0", 5), Share("accelerator:1", 5)]
+    whole = model(needs(WEIGHTS)).divided([LayerShare("accelerator:0", 10)])
+    halves = [LayerShare("accelerator:0", 5), LayerShare("accelerator:1", 5)]
     divided = model(needs(WEIGHTS)).divided(halves)
     assert [found.how for found in whole.terms] == [How.EXACT]
     assert [found.how for found in divided.terms] == [How.COMPUTED] * 2

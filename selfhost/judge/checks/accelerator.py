@@ -23,7 +23,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, PlaceNeed
 from ..devices import (
     LEFT_PERCENT,
-    Lent,
+    SharedMemory,
     amd_gpus,
     computes_on_shared,
     idle,
@@ -226,7 +226,7 @@ class _InRam(_Layout):
         figures["raisable"] = high <= lent.raised_bytes
         return warning("accelerator-partly", "limited", **figures)
 
-    def _lent(self, sharing: Cards) -> Lent | None:
+    def _lent(self, sharing: Cards) -> SharedMemory | None:
         """What the system lends the GPU that the program computes on; None where it uses none."""
         lent = lent_to_gpu(self.machine)
         runtime = self.question.runtime

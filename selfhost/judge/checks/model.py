@@ -14,7 +14,7 @@ from ...core import units
 from ...core.records import Record
 from ...core.workload import Workload
 from ..files import states_needs_alone, who_else_has_the_files
-from ..record import Here, Question
+from ..record import DownloadedFiles, Question
 from . import (
     Finding,
     Outcome,
@@ -28,7 +28,7 @@ from . import (
 )
 
 if TYPE_CHECKING:
-    from ...catalogue.openness import Row
+    from ...catalogue.openness import OpennessRow
 
 # by the answer of a source
 _OPENNESS = {
@@ -210,7 +210,7 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
 
 
 def _openness_finding(
-    answer: Row, purpose: str, stated_in: str, option: str
+    answer: OpennessRow, purpose: str, stated_in: str, option: str
 ) -> Finding:
     """`stated_in` is the table of a spec with the answer, `option` the one that lists models."""
     rulings = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
@@ -272,7 +272,7 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     return _download_ruling(question)
 
 
-def _complete_copy(question: Question) -> Here | None:
+def _complete_copy(question: Question) -> DownloadedFiles | None:
     """The files that lie on the machine; None where some of them are missing."""
     here = question.here
     if here is None:
@@ -288,7 +288,7 @@ def _closed_weights(spec: ModelSpec) -> Ruling:
     return failing("weights-closed", available=available)
 
 
-def _partly_here(here: Here) -> Ruling:
+def _partly_here(here: DownloadedFiles) -> Ruling:
     names = here.missing_files[:_NAMED_FILES]
     others = len(here.missing_files) - len(names)
     return undecided(
@@ -315,7 +315,7 @@ def _is_pickle(question: Question) -> bool:
     return question.spec.safety.formats == ("pickle",)
 
 
-def _where(spec: ModelSpec, here: Here | None) -> str:
+def _where(spec: ModelSpec, here: DownloadedFiles | None) -> str:
     if here is not None:
         return "here"
     return "yours to get" if spec.lone_config else "published"

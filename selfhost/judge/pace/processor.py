@@ -103,7 +103,7 @@ class Processor(Record):
         return "apple" in words_of(self.name)
 
     @cached_property
-    def series(self) -> cpus.Processor | None:
+    def series(self) -> cpus.ProcessorSeries | None:
         """That of another processor than a chip; None where no name tells it."""
         return None if self._is_chip else gpus.series_in(self.machine)
 
@@ -236,7 +236,7 @@ class Processor(Record):
         return None if self.series is None else self.series.vectors
 
     @property
-    def _named(self) -> cpus.Chip | cpus.Processor | None:
+    def _named(self) -> cpus.Chip | cpus.ProcessorSeries | None:
         """The chip, or the series, that its name tells."""
         return self.named_chip or self.series
 
@@ -527,7 +527,7 @@ class _NamedMemory(NamedTuple):
     """
 
     called: str
-    share: cpus.Share
+    share: cpus.MemoryShare
     peaks: cpus.Rates
 
     def read(self, cores: float | None) -> Range:
@@ -574,7 +574,7 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
     return _NamedMemory(called, cpus.share_of(computer.kind), peaks)
 
 
-def _memory_of_series(series: cpus.Processor) -> _NamedMemory:
+def _memory_of_series(series: cpus.ProcessorSeries) -> _NamedMemory:
     peaks = series.bytes_per_second
     if series.share.takes_either:
         # between the kinds of memory that it takes, where as many have one as the other

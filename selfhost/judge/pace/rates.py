@@ -526,7 +526,7 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
     return None if memory is None else memory.ends
 
 
-def _peak_of_series(series: cpus.Processor, rate: int | None) -> _RamPeak:
+def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
     """With every channel filled, or as many as an assumed rate says."""
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual

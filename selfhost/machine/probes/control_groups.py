@@ -30,7 +30,7 @@ _MARKS: dict[tuple[int, str], set[str]] = {
 }
 
 
-class Group(Record):
+class ControlGroup(Record):
     """A control group: the folder of its files, and its name."""
 
     folder: str
@@ -41,7 +41,7 @@ class Groups(Record):
     """The groups of one controller that may limit this process, its own first, the top last."""
 
     version: int
-    levels: list[Group]
+    levels: list[ControlGroup]
 
 
 class CpuQuota(Record):
@@ -59,7 +59,7 @@ class _Hierarchy(Record):
     mounts: list[Mount]
     path: str
 
-    def groups_upwards(self) -> Iterator[Group]:
+    def groups_upwards(self) -> Iterator[ControlGroup]:
         """The group of this process and those above it: `/a/b`, then `/a`, then the top.
         `ValueError` where no mount shows it.
         """
@@ -70,7 +70,7 @@ class _Hierarchy(Record):
         steps = self.path[len(root) :].rstrip("/").split("/")
         while steps:
             below = "/".join(steps)
-            yield Group(folder=point + below, name=root + below or "/")
+            yield ControlGroup(folder=point + below, name=root + below or "/")
             steps.pop()
 
     def mount_of_process(self) -> Mount:
@@ -91,7 +91,7 @@ def read_groups(host: Host, controller: str) -> Groups:
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    levels: list[Group] = []
+    levels: list[ControlGroup] = []
     # a kernel that has no such controller limits nothing by it
     if hierarchy.mounts or hierarchy.path:
         marks = _MARKS[hierarchy.version, controller]

@@ -7,7 +7,7 @@ from functools import partial
 from ...core.records import Record
 from ..record import PURPOSES, Disk
 from .host import Facts, Host, reason_of
-from .store_folders import NO_HOME, Place, places
+from .store_folders import NO_HOME, StoreFolder, places
 
 # the drive of Windows under WSL 2
 _WINDOWS_DRIVE = "/mnt/c"
@@ -49,7 +49,7 @@ def read_disks(host: Host, facts: Facts) -> None:
     facts.put("disks", tuple(disks) or None, source, unknown)
 
 
-def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
+def _read_disk(host: Host, facts: Facts, purpose: str, place: StoreFolder) -> Disk:
     """The disk of a purpose. Its source goes among the facts, and why a part of it is unread."""
     fact = f"disks.{purpose}"
     volume = _volume_of(host, place)
@@ -87,7 +87,7 @@ def _read_disk(host: Host, facts: Facts, purpose: str, place: Place) -> Disk:
     return disk
 
 
-def _volume_of(host: Host, place: Place) -> _Volume:
+def _volume_of(host: Host, place: StoreFolder) -> _Volume:
     """The volume of a place, or why it could not be looked at."""
     try:
         volume = host.within(partial(_look, host, place))
@@ -98,7 +98,7 @@ def _volume_of(host: Host, place: Place) -> _Volume:
     return volume
 
 
-def _look(host: Host, place: Place) -> _Volume:
+def _look(host: Host, place: StoreFolder) -> _Volume:
     """What is seen there: whether it may be written is judged for the account that stores models.
     Raises `OSError` where the volume cannot be looked at.
     """

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ...core.records import Record
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
-from .control_groups import Group, read_groups
+from .control_groups import ControlGroup, read_groups
 from .host import STATUS, Facts, Host
 from .texts import NO_LIMIT, parse_limit, parse_sizes
 
@@ -151,7 +151,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
 
 
 def _least_limit(
-    host: Host, group: Group, files: _GroupFiles, *, is_known: bool
+    host: Host, group: ControlGroup, files: _GroupFiles, *, is_known: bool
 ) -> _GroupLimit:
     """The least limit of one group. `ValueError` of a file that states none, unless the least limit
     of this and all groups above is known.
@@ -168,7 +168,7 @@ def _least_limit(
 
 
 def _kept_bytes(
-    host: Host, group: Group, files: _GroupFiles, stat: Mapping[str, int]
+    host: Host, group: ControlGroup, files: _GroupFiles, stat: Mapping[str, int]
 ) -> int | None:
     """What a group uses, without what it could give up: file pages and free slab. None where it was
     not read.

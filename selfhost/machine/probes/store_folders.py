@@ -54,7 +54,7 @@ def present_table() -> PresentTable:
     return shipped_record(PresentTable, "present")
 
 
-class Place(Record):
+class StoreFolder(Record):
     """A folder where models go."""
 
     # empty where it is not known
@@ -65,14 +65,14 @@ class Place(Record):
     account: str | None = None
 
 
-NO_HOME = Place(path="", why="no home folder of its account is known")
+NO_HOME = StoreFolder(path="", why="no home folder of its account is known")
 
 
-def places(host: Host) -> dict[str, Place]:
+def places(host: Host) -> dict[str, StoreFolder]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
     folders = {
-        "whisper.cpp": Place(path=".", why="whisper.cpp has no folder of its own")
+        "whisper.cpp": StoreFolder(path=".", why="whisper.cpp has no folder of its own")
     }
     for row in present_table().store:
         above = host.env.get(row.variable) if row.variable else host.home
@@ -80,7 +80,9 @@ def places(host: Host) -> dict[str, Place]:
             continue
         path = host.join(above, *row.below)
         for store in row.of:
-            folders.setdefault(store, Place(path=path, why=row.variable or "default"))
+            folders.setdefault(
+                store, StoreFolder(path=path, why=row.variable or "default")
+            )
     if "huggingface" in folders:
         hub = folders["huggingface"]
         folders["huggingface"] = hub.replace(path=_expanded(host, hub.path))
@@ -103,25 +105,25 @@ def _expanded(host: Host, path: str) -> str:
     return re.sub(r"\$(\w+|\{\w+\})", value, path)
 
 
-def _ollama_place(host: Host) -> Place | None:
+def _ollama_place(host: Host) -> StoreFolder | None:
     """Of a service or a snap of Ollama's; None where neither is there."""
     for unit in present_table().ollama_units:
         if host.read_text(unit):
             return _service_place(host, unit)
     if host.exists(_SNAP):
         why = "the snap's own folder, unless `snap get ollama models` says another"
-        return Place(path=_SNAP_MODELS, why=why, account="root")
+        return StoreFolder(path=_SNAP_MODELS, why=why, account="root")
     return None
 
 
-def _service_place(host: Host, unit: str) -> Place:
+def _service_place(host: Host, unit: str) -> StoreFolder:
     """Of Ollama's service, which has its own account and variables (ollama/ollama#2676). A file
     that adds to its unit and cannot be read may set another place.
     """
     folder = f"{unit}.d"
     names = host.listdir(folder)
     if folder in host.why and host.exists(folder):
-        return Place(path="", why=host.why[folder])
+        return StoreFolder(path="", why=host.why[folder])
     texts = [host.read_text(unit)]
     for name in names:
         if not name.endswith(".conf"):
@@ -129,23 +131,27 @@ def _service_place(host: Host, unit: str) -> Place:
         file = f"{folder}/{name}"
         text = host.read_text(file)
         if not text and "is empty" not in host.why[file]:
-            return Place(path="", why=host.why[file])
+            return StoreFolder(path="", why=host.why[file])
         texts.append(text)
     return _stated_place(host, unit, "\n".join(texts))
 
 
-def _stated_place(host: Host, unit: str, text: str) -> Place:
+def _stated_place(host: Host, unit: str, text: str) -> StoreFolder:
     """The place that a unit of Ollama's states, else that of its account; the last setting wins."""
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
     account = users[-1] if users else "root"
     setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'
     paths = re.findall(setting, text)
     if paths:
-        return Place(path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account)
+        return StoreFolder(
+            path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account
+        )
     home = _home_of(host, account)
     if not home.startswith("/"):
         return NO_HOME
-    return Place(path=f"{home}/.ollama/models", why=f"home of {unit}", account=account)
+    return StoreFolder(
+        path=f"{home}/.ollama/models", why=f"home of {unit}", account=account
+    )
 
 
 def _home_of(host: Host, account: str) -> str:

@@ -12,7 +12,7 @@ from ...core.files import SHARD, numbered_files
 from ...core.records import Record
 from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
 from .host import Facts, Host, reason_of
-from .store_folders import Place, places, present_table
+from .store_folders import StoreFolder, places, present_table
 
 _FACT = "models_present"
 # of one repository, that each is read does not take minutes
@@ -53,7 +53,7 @@ def read_models(host: Host, facts: Facts) -> None:
     facts.put(_FACT, tuple(models), source)
 
 
-def _is_searched(host: Host, folders: Mapping[str, Place], store: str) -> bool:
+def _is_searched(host: Host, folders: Mapping[str, StoreFolder], store: str) -> bool:
     """Whether a store has a folder of its own that is known. What a recorded tree does not hold is
     not known to be missing on its machine.
     """
@@ -172,7 +172,7 @@ class _Store(Record):
 
     host: Host
     name: str
-    place: Place
+    place: StoreFolder
 
     def found(self) -> list[PresentModel | None]:
         """All its models, read while there is a deadline. `OSError` where its folder cannot be

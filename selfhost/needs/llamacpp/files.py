@@ -27,7 +27,7 @@ from ..quantization import (
     FUSED,
     FUSED_AS_VALUES,
     MIXES,
-    Share,
+    RecipeShare,
     bytes_of,
     recipe_tensors,
 )
@@ -141,7 +141,7 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
         return _with_tables(case.model, recipe, mix.tables, file, line)
     share = mix.experts if case.model.has_experts else mix.dense
     if recipe == "MXFP4":
-        share = Share(*SIZES.mixes_of_mxfp4)
+        share = RecipeShare(*SIZES.mixes_of_mxfp4)
     low = int(file.bytes * share.least)
     size = middle_of(low, int(file.bytes * share.most))
     line = f"{share.least:g} to {share.most:g} × {line}"

@@ -33,7 +33,7 @@ from selfhost.judge.checks.space import (
     stored_in_memory,
     what_is_smaller,
 )
-from selfhost.judge.record import Here
+from selfhost.judge.record import DownloadedFiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import How, stated_range, unread
 
@@ -456,9 +456,11 @@ def test_what_is_made_of_files_needs_its_room_to_the_byte() -> None:
     assert "while" in less.reason
 
 
-def part_of(missing: int | None, size: int = 3 * GB) -> Here:
+def part_of(missing: int | None, size: int = 3 * GB) -> DownloadedFiles:
     """Files that lie on the machine in part."""
-    return Here(path="~/.cache/m.gguf", size_bytes=size, missing_bytes=missing)
+    return DownloadedFiles(
+        path="~/.cache/m.gguf", size_bytes=size, missing_bytes=missing
+    )
 
 
 def test_what_is_there_already_is_told_beside_the_missing_part() -> None:

@@ -31,7 +31,7 @@ from judge.small import (
     work,
 )
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.runtime_parts import Platforms, Versions
+from selfhost.catalogue.runtime_parts import BuildPlatforms, Versions
 from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
@@ -199,7 +199,7 @@ RUNTIMES = [
         "runtime-other-byte-order",
         question(
             runtime=RUNTIME.replace(
-                platforms=Platforms(
+                platforms=BuildPlatforms(
                     systems=("linux-s390x",), big_endian_systems=("linux-s390x",)
                 )
             )
