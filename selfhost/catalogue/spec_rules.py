@@ -18,6 +18,7 @@ from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import (
     Document,
     TomlRow,
+    limits_of,
     row_names,
     shipped_record,
     shipped_rows,
@@ -173,7 +174,7 @@ def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
     for field, key in kind._keys.items():
         name = f"{before}{key.name or field}"
         yield name
-        inner = key.limits.get("kind")
+        inner = limits_of(kind, field).get("kind")
         if inner is not None:
             yield from _facts(inner, f"{name}.")
 

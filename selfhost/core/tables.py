@@ -469,7 +469,7 @@ class TomlTable:
                 if stated.read is not None:
                     value = stated.read(self, key, **stated.limits)
                 else:
-                    limits = _limits_of(kind, field)
+                    limits = limits_of(kind, field)
                     value = self.get(key, kind._kinds[field], **limits)
             values[field] = stated.default if value is None else value
             self._known[key] = None
@@ -516,7 +516,7 @@ def _innermost(annotation: str) -> str:
 
 
 @cache
-def _limits_of(kind: type[Record], field: str) -> Limits:
+def limits_of(kind: type[Record], field: str) -> Limits:
     """What a file's value of a field may be: the limits that `read_by` declares, and as `kind` the
     record that the field's annotation names, unless a function of its own reads the field.
     """
@@ -678,7 +678,7 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
     for name, stated in kind._keys.items():
-        part = _limits_of(kind, name).get("kind")
+        part = limits_of(kind, name).get("kind")
         annotation = kind._kinds[name]
         is_by_name = annotation.startswith("Mapping[str, tuple[")
         if part is not None and annotation.startswith("Mapping["):
