@@ -336,7 +336,8 @@ class _Reader:
         """The value as a record has it; for a wrong one None, or an empty list or table."""
         if annotation.outer == "Any":
             return value
-        if not self._is_right(path, value, annotation.type_in_file):
+        is_checked = self.document.is_checked
+        if not is_checked and not self._is_right(path, value, annotation.type_in_file):
             return annotation.empty
         match annotation.outer:
             case "str" if "lines" in self.limits:
@@ -359,8 +360,6 @@ class _Reader:
 
     def _is_right(self, path: KeyPath, value: object, kind: type) -> bool:
         """Whether a value is of that type and within the limits; what is wrong is noted."""
-        if self.document.is_checked:
-            return True
         fault = fault_of(value, kind, **self.limits)
         if fault is None:
             return True

@@ -437,13 +437,21 @@ def _canonical_cache_type(text: str) -> str:
     return CACHE_TYPE_NAMES.get(name, name)
 
 
+# what no value is
+_NO_DEFAULT = object()
+
+
 def _stated_values(record: Workload | Load) -> Document:
     """The values that are not defaults, as a file would state them, and what is wrong with them."""
     kind = type(record)
     values: dict[str, object] = {}
     defaults = kind._defaults
     for field, value in record.__getstate__().items():
-        if field in defaults and _is_default(value, defaults[field]):
+        default = defaults.get(field, _NO_DEFAULT)
+        if value is default:
+            continue
+        # True is not 1, though it equals 1
+        if type(value) is type(default) and value == default:
             continue
         values[field] = dict(value) if isinstance(value, Mapping) else value
     document = Document("workload", values)
@@ -466,13 +474,6 @@ def _note_wrong_names(
         fault = fault_of(name, str)
         if fault is not None:
             document.root.problem(field, f"each name {fault.message}", fault.remedy)
-
-
-def _is_default(value: object, default: object) -> bool:
-    """Whether a value is the default: True is not 1, though it equals 1."""
-    if value is default:
-        return True
-    return type(value) is type(default) and value == default
 
 
 def as_typed(

@@ -322,8 +322,9 @@ class _Recipe:
 
     def type_of_kept(self, name: str) -> str:
         """The type of a tensor that is never quantized: 32 bits, or 16 where that is enough."""
-        is_narrow = any(part in name for part in _TYPES.kept_in_16_bits)
-        return "F16" if is_narrow and self.base != "F32" else "F32"
+        if self.base == "F32":
+            return "F32"
+        return "F16" if _may_be_narrow(name) else "F32"
 
     def types_by_layer(self, group: TensorGroup) -> list[str]:
         """The type in each of the group's layers; [] where all have `plain_type`."""
@@ -405,8 +406,9 @@ class _Recipe:
 
     def by_rules(self, rules: Rules, place: int = 0, total: int = 1) -> str:
         """The type of the tensor of that number among so many."""
+        facts = _facts_of_place(place, total, self.blocks)
         for rule in rules:
-            if rule.facts <= _facts_of_place(place, total, self.blocks):
+            if rule.facts <= facts:
                 return rule.type
         return self.base
 
@@ -430,6 +432,12 @@ def _is_kept(name: str) -> bool:
     if name in _KEPT_TABLES:
         return True
     return any(part in name for part in _TYPES.kept)
+
+
+@lru_cache(maxsize=1024)
+def _may_be_narrow(name: str) -> bool:
+    """Whether 16 bits are enough for the tensors of that name."""
+    return any(part in name for part in _TYPES.kept_in_16_bits)
 
 
 # hundreds of models have equal layers

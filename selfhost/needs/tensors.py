@@ -367,10 +367,10 @@ class TensorRule(Record):
 
     def applies(self, sizes: Sizes) -> bool:
         """Whether a part with these sizes has the tensor."""
-        for key in self.unless:
-            if sizes.get(key):
+        for key in self.needed:
+            if not sizes.get(key):
                 return False
-        return all(sizes.get(key) for key in self.needed)
+        return not any(sizes.get(key) for key in self.unless)
 
     def layers_of(self, layers: Places) -> Places:
         """Those of the part's layers that have the tensor."""
