@@ -453,7 +453,9 @@ def _stated_values(record: Workload | Load) -> Document:
         # True is not 1, though it equals 1
         if type(value) is type(default) and value == default:
             continue
-        values[field] = dict(value) if isinstance(value, Mapping) else value
+        values[field] = value
+        if field in kind._mappings and isinstance(value, Mapping):
+            values[field] = dict(value)
     document = Document("workload", values)
     for field, stated in values.items():
         # a `Load` has checked itself
@@ -461,7 +463,7 @@ def _stated_values(record: Workload | Load) -> Document:
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
         document.root.get(field, kind._kinds[field], **limits)
-        if isinstance(stated, Mapping):
+        if isinstance(stated, dict):
             _note_wrong_names(document, field, stated)
     return document
 

@@ -367,10 +367,9 @@ class TensorRule(Record):
 
     def applies(self, sizes: Sizes) -> bool:
         """Whether a part with these sizes has the tensor."""
-        for key in self.needed:
-            if not sizes.get(key):
-                return False
-        return not any(sizes.get(key) for key in self.unless)
+        if not all(map(sizes.get, self.needed)):
+            return False
+        return not any(map(sizes.get, self.unless))
 
     def layers_of(self, layers: Places) -> Places:
         """Those of the part's layers that have the tensor."""
