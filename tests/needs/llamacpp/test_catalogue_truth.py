@@ -171,7 +171,8 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
     )
     program = shelf.runtime(asked.runtime or "")
     if run.get("flash_attn"):
-        program = program.replace(flash_attention=True)
+        memory_rules = program.memory.replace(flash_attention=True)
+        program = program.replace(memory=memory_rules)
     spec, sets = shelf.spec(run["model"]), ("avx2", "avx512f")
     memory = needs_of(spec, program, asked, instruction_sets=sets).memory
     assert memory is not None
