@@ -11,6 +11,7 @@ import pytest
 
 from helpers.paths import GOOD_SPECS
 from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.names import id_of
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import UnknownModelError
 
@@ -98,3 +99,12 @@ def test_of_a_model_with_thousands_of_aliases_few_are_compared(
     assert "al-iasof1" in caught.value.nearest
     assert choices == [pytest.approx(len(open_catalogue().spellings()), abs=200)]
     assert resolve("al-iasof9999", catalogue).spec_id == "closed-model"
+
+
+@pytest.mark.parametrize("typed", ["mistrl", "gpt-oss-30b", "lama3"])
+def test_each_near_name_leads_to_another_model(typed: str) -> None:
+    """`gpt-oss:20b` and `gpt-oss-20b` are one model, which takes one place of few."""
+    catalogue = open_catalogue()
+    names = unknown(typed).nearest
+    ids = [id_of(name, catalogue) or name for name in names]
+    assert len(set(ids)) == len(names) > 1
