@@ -7,6 +7,7 @@ terminal, and `markup` writes them as Markdown and HTML.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -352,9 +353,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
     `error:`.
     """
     told = tuple(problems)
-    faults_by_file: dict[str, int] = {}
-    for problem in told:
-        faults_by_file[problem.file] = faults_by_file.get(problem.file, 0) + 1
+    faults_by_file = Counter(problem.file for problem in told)
     lines: list[str] = []
     for problem in told:
         first, *others = _problem_lines([problem])

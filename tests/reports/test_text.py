@@ -19,6 +19,7 @@ from selfhost.advice.several import comparison, describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.offers import Offer
 from selfhost.core import units
+from selfhost.core.errors import Problem
 from selfhost.core.records import Unread
 from selfhost.judge.pace import Wait
 from selfhost.judge.record import Alternative, Further, Room, Route, Verdict
@@ -38,6 +39,7 @@ from selfhost.reports.layout import (
     Table,
     clean,
     plain,
+    problems_text,
 )
 from selfhost.reports.words import first_way
 
@@ -608,3 +610,27 @@ def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
     assert limits[0].endswith(f"the hardware has {units.binary(total_bytes)}")
     small = plain(check_text.check_document([check("granite-4.0-350m", machine=pod)]))
     assert "the hardware has" not in small
+
+
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        pytest.param(
+            Problem(file="command line", key="mistrl", message='"mistrl" is unknown'),
+            'error: "mistrl" is unknown\n',
+            id="the message names the key",
+        ),
+        pytest.param(
+            Problem(file="a.toml", line=3, key="license", message="is missing"),
+            "a.toml:3: license: is missing\n",
+            id="a key of a file",
+        ),
+        pytest.param(
+            Problem(file="a.toml", message="does not exist"),
+            "error: a.toml: does not exist\n",
+            id="a whole file",
+        ),
+    ],
+)
+def test_a_fault_names_its_place_once(problem: Problem, line: str) -> None:
+    assert problems_text([problem]) == line
