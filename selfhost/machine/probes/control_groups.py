@@ -5,7 +5,7 @@ this process is in, and their quotas of processors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...core.records import Record
 from .host import MOUNTINFO, Host
@@ -53,7 +53,9 @@ class CpuQuota(Record):
 
 
 class _Hierarchy(Record):
-    """Where the groups of one controller are mounted, and the path of this process in them."""
+    """Where the groups of one controller are mounted, and the path of this process in them, which
+    is empty where the kernel names none.
+    """
 
     version: int
     mounts: list[Mount]
@@ -118,7 +120,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     old = [mount for mount in shown.values() if _is_version_1(mount, controller)]
     # a controller of version 1 is none of version 2, whatever else is mounted
     if old or controller in paths:
-        return _Hierarchy(version=1, mounts=old, path=paths.get(controller, ""))
+        return _Hierarchy(version=1, mounts=old, path=_path_of(host, paths, controller))
     container = host.read_value("/run/systemd/container")
     if _NSPAWN in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
@@ -126,7 +128,17 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
             f"{_NSPAWN} sets its limits on a group that does not show here"
         )
     new = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
-    return _Hierarchy(version=2, mounts=new, path=paths.get("", ""))
+    return _Hierarchy(version=2, mounts=new, path=_path_of(host, paths, ""))
+
+
+def _path_of(host: Host, paths: Mapping[str, str], controller: str) -> str:
+    """The path of this process in the groups of a controller; empty where the kernel lists none.
+    `ValueError` where its line has no path: the top itself is `/`.
+    """
+    path = paths.get(controller)
+    if path == "":
+        raise ValueError(host.why[CGROUP])
+    return path or ""
 
 
 def _is_version_1(mount: Mount, controller: str) -> bool:

@@ -194,6 +194,45 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
     assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
+@pytest.mark.parametrize(
+    ("line", "mounts", "fact"),
+    [
+        ("4:memory:", CGROUP_MOUNTS, "memory_limit_bytes"),
+        ("4:memory:", CGROUP_MOUNTS, "memory_available_bytes"),
+        ("3:cpu,cpuacct:", CGROUP_MOUNTS, "cpu_cores_usable"),
+        ("0::", CGROUP2_MOUNT, "memory_limit_bytes"),
+        ("0::", CGROUP2_MOUNT, "cpu_cores_usable"),
+    ],
+)
+def test_a_controller_without_a_path_is_unread(
+    build: Build, line: str, mounts: str, fact: str
+) -> None:
+    """The top of a hierarchy is `/`: an empty path names no group, mounted or not, so a limit may
+    exist unseen.
+    """
+    for shown in ("", mounts):
+        files = version_2({}) | {
+            "/proc/self/cgroup": f"{line}\n",
+            "/proc/self/mountinfo": ROOT_MOUNT + shown,
+        }
+        machine = read_machine(build(files))
+        lawful(machine)
+        assert getattr(machine, fact) is None
+        reason = machine.why_unread(fact).reason
+        assert reason == "a limit may exist unseen: /proc/self/cgroup does not say"
+
+
+def test_a_kernel_without_a_controller_limits_nothing(build: Build) -> None:
+    """It lists no line of `memory` or `cpu`, and none of version 2."""
+    files = version_2({}) | {
+        "/proc/self/cgroup": "1:name=systemd:/\n",
+        "/proc/self/mountinfo": ROOT_MOUNT,
+    }
+    machine = read_machine(build(files))
+    assert machine.memory_limit_bytes == 16 * GIB
+    assert machine.cpu_cores_usable == 4
+
+
 def with_quota(**content: str) -> dict[str, str]:
     """A machine of which `/box` of version 1 has this quota and period."""
     mounts = (
