@@ -361,11 +361,11 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
         if not set(folders).isdisjoint(_STAND_INS):
             return ()
     if "-of-" in path:
-        from ..core.files import numbered_files
+        from ..core.files import first_numbered_file
 
         # llama.cpp finds the other parts of a split file from the first alone, in its file
         # src/llama-model-loader.cpp
-        path = numbered_files(path)[0]
+        path = first_numbered_file(path)
     return lines_of_file(launch, path, projector)
 
 

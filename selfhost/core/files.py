@@ -11,10 +11,11 @@ import re
 import stat
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from .errors import Problem
+from .records import Record
 
 if TYPE_CHECKING:
     import json
@@ -331,24 +332,50 @@ SHARD = r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)"
 MAX_PARTS = 10_000
 
 
+class PartName(Record):
+    """The name of one file of a split model: `BEGIN-00002-of-00003.gguf`."""
+
+    begin: str
+    number: int
+    # how many parts there are, in the digits of the name
+    count: str
+    ending: str
+
+    @property
+    def parts(self) -> int:
+        """How many files the model is split over."""
+        return int(self.count)
+
+    def of_part(self, number: int) -> str:
+        """The name of the part of that number."""
+        return f"{self.begin}-{number:05d}-of-{self.count}{self.ending}"
+
+
+def part_name(path: str) -> PartName | None:
+    """The name of a part, also with a number that no part has; None of a file that is not split."""
+    match = re.fullmatch(SHARD, path)
+    if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
+        return None
+    begin, number, count, ending = match.groups()
+    return PartName(begin=begin, number=int(number), count=count, ending=ending)
+
+
 def numbered_files(path: str) -> tuple[str, ...]:
-    """The file itself, or where its name ends in `-00001-of-00003` every part of that set."""
-    return tuple(_numbered_files(path))
+    """The file itself, or where its name ends in `-00001-of-00003` every part of that set: up to
+    10,000 names.
+    """
+    name = part_name(path)
+    if name is None:
+        return (path,)
+    return tuple(map(name.of_part, range(1, name.parts + 1)))
 
 
 def first_numbered_file(path: str) -> str:
-    """The first of `numbered_files`, without the names of up to 10,000 others."""
-    return next(_numbered_files(path))
-
-
-def _numbered_files(path: str) -> Iterator[str]:
-    match = re.fullmatch(SHARD, path)
-    if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
-        yield path
-        return
-    begin, _, count, ending = match.groups()
-    for number in range(1, int(count) + 1):
-        yield f"{begin}-{number:05d}-of-{count}{ending}"
+    """The first of `numbered_files`, without the names of the others."""
+    name = part_name(path)
+    if name is None:
+        return path
+    return name.of_part(1)
 
 
 # deeper is nobody's record; Python's own limit differs from version to version

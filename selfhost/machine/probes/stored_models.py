@@ -5,10 +5,9 @@ Ollama's manifests say. No file of weights is opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 
-from ...core.files import SHARD, numbered_files
+from ...core.files import SHARD, first_numbered_file, part_name
 from ...core.records import Record
 from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
 from .host import Facts, Host, reason_of
@@ -107,29 +106,69 @@ class _Weights(Record):
         )
 
 
+class _FileSet(Record):
+    """A file, or the parts of a split one, of which some may not be here. It is filled while the
+    names of a folder are gone through.
+    """
+
+    # how many files there should be
+    parts: int
+    # bytes of each part that is here and not empty
+    sizes: list[int]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that are here."""
+        return sum(self.sizes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part is here."""
+        return len(self.sizes) == self.parts
+
+
 def _weights_in(files: Files) -> Iterator[_Weights]:
     """Every GGUF model alone, and all other weights of a folder as one."""
-    ggufs = [name for name in files if name.lower().endswith(".gguf")]
-    for parts in sorted(set(map(numbered_files, ggufs))):
-        sizes = _sizes_of(files, parts)
-        if any(sizes):
+    sets = _sets_of(files)
+    for first in sorted(sets):
+        model = sets[first]
+        if first.lower().endswith(".gguf") and model.sizes:
             yield _Weights(
-                size_bytes=sum(sizes),
-                complete=all(sizes),
-                file=parts[0],
-                quantization=_quantization_in(parts[0]),
+                size_bytes=model.size_bytes,
+                complete=model.complete,
+                file=first,
+                quantization=_quantization_in(first),
             )
     names = _plain_weights(files)
     if names:
-        all_parts = set(chain.from_iterable(map(numbered_files, names)))
-        sizes = _sizes_of(files, all_parts)
-        complete = all(sizes) and _is_complete(files, names[0])
-        yield _Weights(size_bytes=sum(sizes), complete=complete)
+        firsts = set(map(first_numbered_file, names))
+        weights = [sets[first] for first in firsts]
+        is_whole = all(part.complete for part in weights)
+        yield _Weights(
+            size_bytes=sum(part.size_bytes for part in weights),
+            complete=is_whole and _is_complete(files, names[0]),
+        )
 
 
-def _sizes_of(files: Files, names: Iterable[str]) -> list[int]:
-    """Bytes of each of these files; 0 of one that is not there."""
-    return [files.get(name, 0) for name in names]
+def _sets_of(files: Files) -> dict[str, _FileSet]:
+    """The sets that these files are parts of, by the first name of each. Each file is looked at
+    once: its set may have 10,000 parts, and a folder as many files.
+    """
+    sets: dict[str, _FileSet] = {}
+    for file, size in files.items():
+        name = part_name(file)
+        first = file
+        parts = 1
+        is_part = True
+        if name is not None:
+            first = name.of_part(1)
+            parts = name.parts
+            # no program asks for `-00004-of-00003`, or `-00001-OF-00003`
+            is_part = 1 <= name.number <= parts and name.of_part(name.number) == file
+        whole = sets.setdefault(first, _FileSet(parts=parts, sizes=[]))
+        if size and is_part:
+            whole.sizes.append(size)
+    return sets
 
 
 def _quantization_in(name: str) -> str | None:

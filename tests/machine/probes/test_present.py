@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -291,6 +292,80 @@ def test_of_very_many_snapshots_some_are_read(tmp_path: Path) -> None:
         file = hub.snapshot.with_name(f"{number:040}") / MISTRAL_FILE
         sized(file, 10 + number)
     assert only(tmp_path).size_bytes == 10 + 19
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        pytest.param(
+            [f"m-{number:05d}-of-10000.gguf" for number in range(1, 21)],
+            [("m-00001-of-10000.gguf", 20, False)],
+            id="of-one-model",
+        ),
+        pytest.param(
+            [f"m{number}-00001-of-10000.gguf" for number in range(20)],
+            [(f"m{number}-00001-of-10000.gguf", 1, False) for number in range(20)],
+            id="of-many-models",
+        ),
+        pytest.param(
+            [f"model-{number:05d}-of-10000.safetensors" for number in range(1, 21)],
+            [(None, 20, False)],
+            id="of-a-folder",
+        ),
+    ],
+)
+def test_parts_of_large_sets_are_each_looked_at_once(
+    names: list[str], found: list[tuple[str | None, int, bool]], tmp_path: Path
+) -> None:
+    """The 10,000 names of a set are not made for each of its parts: 20 of them take fewer calls
+    than that in all.
+    """
+    home = tmp_path / "home" / "ada"
+    hub = Hub(home, MISTRAL)
+    text(hub.snapshot / "config.json", "")
+    for name in names:
+        sized(hub.snapshot / name, 1)
+    text(tmp_path / "env.json", '{"HOME": "/home/ada"}')
+    text(tmp_path / "facts.json", "{}")
+    host = RecordedHost(str(tmp_path))
+    # its tables are read once
+    read(host)
+    calls: list[str] = []
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        calls.append(event)
+
+    facts = Facts(values={}, sources={}, unread={})
+    sys.setprofile(note)
+    try:
+        read_models(host, facts)
+    finally:
+        sys.setprofile(None)
+    present = facts.values["models_present"]
+    seen = [(model.file, model.size_bytes, model.complete) for model in present]
+    assert sorted(seen, key=str) == sorted(found, key=str)
+    assert calls.count("call") < 10_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m-00000-of-00003.gguf",
+        "m-00004-of-00003.gguf",
+        "m-00001-OF-00003.gguf",
+        "m-٠٠٠٠١-of-00003.gguf",
+    ],
+)
+def test_a_number_that_no_part_has_is_no_part(name: str, tmp_path: Path) -> None:
+    """No program asks for such a file: with it the model has the bytes that it has without."""
+    hub = Hub(tmp_path, MISTRAL)
+    sized(hub.snapshot / name, 5)
+    assert models(tmp_path) == ()
+    for number in (1, 2):
+        sized(hub.snapshot / f"m-{number:05d}-of-00003.gguf", 10)
+    assert (only(tmp_path).size_bytes, only(tmp_path).complete) == (20, False)
+    sized(hub.snapshot / "m-00003-of-00003.gguf", 10)
+    assert (only(tmp_path).size_bytes, only(tmp_path).complete) == (30, True)
 
 
 # ------------------------------------------------------------------ what is not whole
