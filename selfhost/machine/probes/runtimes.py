@@ -39,13 +39,15 @@ def _was_searched(host: Host, folders: Iterable[str]) -> bool:
 
 
 def _program_folders(host: Host) -> list[str]:
-    """The folders of PATH, then the usual ones of this system."""
+    """The folders of PATH, then the usual ones of this system, each once."""
     path = host.env.get("PATH", "")
     folders = path.split(host.paths.pathsep)
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
         folders.append(_in_home(host, folder))
-    return list(filter(host.is_absolute, folders))
+    absolute = filter(host.is_absolute, folders)
+    # a PATH may name one folder thousands of times
+    return list(dict.fromkeys(absolute))
 
 
 def _in_home(host: Host, path: str) -> str:

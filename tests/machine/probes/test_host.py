@@ -28,9 +28,10 @@ from helpers.recordings import (
 from selfhost import Outcome, Route, check
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.probes import host
-from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.host import Facts, Host
 from selfhost.machine.probes.processes import read_process
 from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.runtimes import read_runtimes
 from selfhost.machine.probes.store_folders import present_table
 from selfhost.machine.probes.texts import Mount
 from selfhost.machine.reader import read_machine
@@ -251,6 +252,24 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Build) -> None:
     )
     assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
     assert read_machine(build({}, python_path=[])).runtimes == ()
+
+
+def test_a_folder_that_path_names_often_is_looked_at_once(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of PATH, by the place where a folder is first."""
+    path = ["/opt/b", "/opt/a", *["/opt/b"] * 5000, "/usr/bin"]
+    host = build({}, {"PATH": ":".join(path)})
+    seen: list[str] = []
+
+    def note(folder: str) -> bool:
+        seen.append(folder)
+        return False
+
+    monkeypatch.setattr(host, "exists", note)
+    read_runtimes(host, Facts(values={}, sources={}, unread={}))
+    assert seen[:3] == ["/opt/b", "/opt/a", "/usr/bin"]
+    assert len(seen) == len(set(seen))
 
 
 PRESENT = present_table()
