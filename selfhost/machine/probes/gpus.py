@@ -15,7 +15,7 @@ from ..record import Accelerator
 from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, read_nvidia
-from .texts import parse_digits
+from .texts import parse_digits, parse_name
 
 # makers, as PCI numbers them
 _NVIDIA = "0x10de"
@@ -97,8 +97,8 @@ class _Device(Record):
         raise NotImplementedError
 
     def value(self, file: str) -> str:
-        """The text of one of its files; empty where it has none of that name."""
-        return self.host.read_value(f"{self.folder}/{file}")
+        """The name or number in one of its files; empty where it has none of that name."""
+        return parse_name(self.host.read_value(f"{self.folder}/{file}"))
 
     def size(self, file: str) -> int | None:
         """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
@@ -173,7 +173,7 @@ class _AmdDevice(_Device):
         numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
         line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
         match = self.first_match(line, platforms().amd_names)
-        return f"AMD GPU {device}" if match is None else match[1]
+        return f"AMD GPU {device}" if match is None else parse_name(match[1])
 
 
 class _IntelDevice(_Device):
@@ -210,7 +210,8 @@ class _IntelDevice(_Device):
         match = self.first_match(row, platforms().pci_names)
         if match is None:
             return "Intel GPU"
-        return f"Intel {match[1] or match[2] or 'GPU'}"
+        name = parse_name(match[1] or match[2] or "")
+        return f"Intel {name or 'GPU'}"
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
@@ -314,7 +315,7 @@ def _read_apple(host: Host) -> Cards:
     """
     if host.sysctl("hw.optional.arm64") != "1":
         return Cards(unread=why_unread("system", system=host.system))
-    name = host.sysctl("machdep.cpu.brand_string").strip() or "Apple silicon"
+    name = parse_name(host.sysctl("machdep.cpu.brand_string")) or "Apple silicon"
     source = "sysctl hw.optional.arm64"
     limit_bytes = None
     limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"), 9)
@@ -356,7 +357,7 @@ def _has_memory(found: Iterable[Cards]) -> bool:
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     """The card of a display adapter; None for graphics of Intel's processors and other makers."""
-    name = str(adapter.get("name") or "").strip()
+    name = parse_name(str(adapter.get("name") or ""))
     maker = _maker_of_adapter(str(adapter.get("id")).lower())
     if maker is None:
         return None

@@ -14,7 +14,7 @@ from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
 from .host import Host
-from .texts import parse_digits
+from .texts import parse_digits, parse_name
 
 _BOARD = "/proc/device-tree/model"
 _INFORMATION = "/proc/driver/nvidia/gpus"
@@ -149,7 +149,7 @@ def _jetson_board(host: Host) -> str:
     """What a Jetson calls itself; empty for another computer."""
     if host.architecture == "x86_64":
         return ""
-    board = host.read_text(_BOARD).strip(" \n\0")
+    board = parse_name(host.read_text(_BOARD))
     # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
     chips = host.read_bytes("/proc/device-tree/compatible")
     if b"nvidia,tegra" not in chips and "jetson" not in board.lower():
@@ -186,7 +186,7 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
     names: list[str] = []
     for slot in host.listdir(_INFORMATION):
         text = host.read_text(f"{_INFORMATION}/{slot}/information")
-        names += re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", text)
+        names += map(parse_name, re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", text))
     if len(names) != count:
         name = names[0] if len(set(names)) == 1 else _UNNAMED
         names = [name] * count

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from .firmware import firmware_names
 from .host import Facts, Host
-from .texts import parse_digits
+from .texts import parse_digits, parse_name
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
 _MEMORY_CALL = "psutil.virtual_memory()"
@@ -39,7 +39,7 @@ def read_processor(host: Host, facts: Facts) -> None:
             )
     silent = "the system did not say what processor it has"
     facts.put("architecture", kind, source, silent)
-    name = name.strip()
+    name = parse_name(name)
     facts.put("cpu_model", name or None, name_source, f"{name_source} is empty")
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...core.records import Record
+from ...core.records import Record, shortened
 from .firmware import firmware_names
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
+# of a name: those of the recordings have up to 50
+_MOST_LETTERS = 200
 # keys of /proc/cpuinfo that name the processor, the best one first
 _NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
 # and that list what it can do
@@ -30,6 +32,11 @@ _MOUNT = (
     rf"(?m)^{_WORD} {_WORD} {_WORD} ({_WORD}) ({_WORD}) ({_WORD})(?: {_WORD})*?"
     rf" - ([^ \n]+)(?: {_WORD}(?: ({_WORD}))?)?"
 )
+
+
+def parse_name(text: str) -> str:
+    """What a computer or a part of it is called, on one line; in part where no name is as long."""
+    return shortened(text, _MOST_LETTERS)
 
 
 def parse_digits(word: str, digits: int = 20) -> int | None:
@@ -110,7 +117,7 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
     values = _values_by_key(text)
     name = _arm_name(values) or _stated_name(values)
-    return CpuInfo(name=name, instruction_sets=_common_sets(values))
+    return CpuInfo(name=parse_name(name), instruction_sets=_common_sets(values))
 
 
 def _values_by_key(text: str) -> Values:
@@ -128,7 +135,7 @@ def _stated_name(values: Values) -> str:
     """The name that the kernel states; empty where it states none."""
     for key in _NAMES:
         for name in values.get(key, ()):
-            return " ".join(name.split())
+            return name
     return ""
 
 

@@ -395,6 +395,37 @@ IDS = (
 )
 
 
+LONG_NAME = "Radeon " * 300
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(amd("0000:03:00.0", product_name=LONG_NAME), id="product_name"),
+        pytest.param(amd("0000:03:00.0", device=f"0x{LONG_NAME}"), id="device"),
+        pytest.param(
+            amd("0000:03:00.0")
+            | {"/usr/share/libdrm/amdgpu.ids": f"744C,\tC8,\t{LONG_NAME}\n"},
+            id="libdrm",
+        ),
+        pytest.param(
+            BUS
+            | {
+                "/proc/driver/nvidia/gpus/0000:01:00.0/information": f"Model: {LONG_NAME}\n"
+            },
+            id="nvidia",
+        ),
+    ],
+)
+def test_a_name_that_is_too_long_is_cut(
+    files: dict[str, str | bytes], build: Build
+) -> None:
+    """A container may have any text in such files."""
+    (card,) = cards(read_machine(build(files)))
+    assert "Radeon" in card.name
+    assert len(card.name) <= 220
+
+
 def test_an_amd_card(build: Build) -> None:
     """Memory and what is used of it, the name from libdrm's table."""
     sizes = memory(24 * GIB, 2 * GIB, 16 * GIB)

@@ -48,6 +48,27 @@ def test_recorded_models(name: str, model: str) -> None:
     assert model in parse_cpuinfo(text_of(f"cpuinfo/{name}")).name
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"model name\t: {'Xeon ' * 300}\n", id="words"),
+        pytest.param(f"model name\t: {'Xeon-' * 300}\n", id="one-word"),
+        pytest.param(
+            "CPU implementer\t: 0x41\nCPU part\t: 0xd0b\n"
+            + "".join([f"Model\t: board {number}\n" for number in range(300)]),
+            id="boards",
+        ),
+    ],
+)
+def test_a_name_that_is_too_long_is_cut(text: str, build: Build) -> None:
+    """A container may have any text in its /proc/cpuinfo."""
+    name = read_machine(build({"/proc/cpuinfo": text})).cpu_model
+    assert name is not None
+    assert name.startswith(("Xeon", "Arm Cortex-A76 (board 0)"))
+    assert len(name) == 200
+    assert name.endswith("…")
+
+
 def test_cores_of_a_hybrid_processor(build: Build) -> None:
     """Six cores of two threads and eight of one: 14 cores, of which a process bound to two threads
     of one core has one.
