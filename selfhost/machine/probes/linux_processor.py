@@ -22,6 +22,8 @@ _FOREIGN = {
     "i686": "\nCPU implementer",
     "aarch64": "\nflags",
 }
+# of the names of all instruction sets together: those of the recordings have up to 1,255
+_MOST_LETTERS_OF_SETS = 10_000
 # Intel's two kinds of cores: the kernel has both files, or neither
 _LARGE_CPUS = "/sys/devices/cpu_core/cpus"
 _SMALL_CPUS = "/sys/devices/cpu_atom/cpus"
@@ -45,6 +47,9 @@ def read_processor(host: Host, facts: Facts) -> None:
     facts.put("cpu_model", info.name or None, CPUINFO, why)
     sets = info.instruction_sets
     remedy = ""
+    if len(" ".join(sets or ())) > _MOST_LETTERS_OF_SETS:
+        sets = None
+        why = f"{CPUINFO} lists more than any processor has"
     # as in a container of another platform
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         sets = None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
-from helpers.recordings import PARTS, Build, part, recorded, text_of
+from helpers.recordings import PARTS, Build, lawful, part, recorded, text_of
 from selfhost.judge.pace.processor import bandwidth as judged
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.bandwidth import Trace, joint_rate
@@ -67,6 +67,22 @@ def test_a_name_that_is_too_long_is_cut(text: str, build: Build) -> None:
     assert name.startswith(("Xeon", "Arm Cortex-A76 (board 0)"))
     assert len(name) == 200
     assert name.endswith("…")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(" ".join([f"avx{number}" for number in range(5000)]), id="many"),
+        pytest.param("avx2 " + "long-" * 5000, id="long"),
+    ],
+)
+def test_a_list_of_sets_that_is_too_long_is_unread(flags: str, build: Build) -> None:
+    """A part of it would be a list of another processor."""
+    machine = read_machine(build({"/proc/cpuinfo": f"flags\t: {flags}\n"}))
+    lawful(machine)
+    assert machine.instruction_sets is None
+    reason = machine.why_unread("instruction_sets").reason
+    assert reason == "/proc/cpuinfo lists more than any processor has"
 
 
 def test_cores_of_a_hybrid_processor(build: Build) -> None:
