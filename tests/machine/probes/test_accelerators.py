@@ -426,6 +426,14 @@ def test_a_name_that_is_too_long_is_cut(
     assert len(card.name) <= 220
 
 
+def test_a_name_of_the_library_that_is_too_long_is_cut(build: Build) -> None:
+    """The library is the container's, too."""
+    part = device(name=LONG_NAME)
+    host = build(NODES, nvml={"driver": "590.48.01", "gpus": [[part]]})
+    (card,) = cards(read_machine(host))
+    assert len(card.name) == 200
+
+
 def test_an_amd_card(build: Build) -> None:
     """Memory and what is used of it, the name from libdrm's table."""
     sizes = memory(24 * GIB, 2 * GIB, 16 * GIB)
