@@ -233,6 +233,15 @@ def test_a_kernel_without_a_controller_limits_nothing(build: Build) -> None:
     assert machine.cpu_cores_usable == 4
 
 
+def test_a_quota_without_its_period_is_unread(build: Build) -> None:
+    """A line of cpu.max that was cut off says nothing of the processors."""
+    box = under("box", FULL | {"cpu.max": "100000\n"})
+    files = version_2(box, path="/box")
+    machine = read_machine(build(files))
+    assert machine.cpu_cores_usable is None
+    assert "cpu.max does not say" in machine.why_unread("cpu_cores_usable").reason
+
+
 def with_quota(**content: str) -> dict[str, str]:
     """A machine of which `/box` of version 1 has this quota and period."""
     mounts = (
