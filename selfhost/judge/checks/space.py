@@ -6,6 +6,7 @@ with that, `disk_check` the download with the free space where the program store
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil, inf
 
@@ -99,6 +100,7 @@ class Given(Record):
     - `idle_bytes` is the limit without the reserve: what is free once other programs are closed.
     - `ceiling_bytes`: the most that counts, on which the answer rests.
     - `lift`: the line that lifts the limit where the shell sets it, "" for none.
+    - `hard_limit`: the `ulimit -v` whose limit no line of the shell lifts, "" for none.
     """
 
     basis: str
@@ -110,6 +112,7 @@ class Given(Record):
     idle_bytes: int | None
     ceiling_bytes: int | None
     lift: str
+    hard_limit: str
 
     @property
     def free_bytes(self) -> int | None:
@@ -143,6 +146,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         idle_bytes=idle,
         ceiling_bytes=ceiling,
         lift=_lifting_line(machine),
+        hard_limit=_hard_limit(machine),
     )
 
 
@@ -173,6 +177,19 @@ def _lifting_line(machine: Machine) -> str:
     source = machine.sources.get("memory_limit_bytes", "")
     _, _, command = source.partition("; `")
     return command.partition("`")[0]
+
+
+def _hard_limit(machine: Machine) -> str:
+    """The `ulimit -v` of the source of the limit, where it names no command that lifts it; ""
+    where another limit counts.
+    """
+    if _lifting_line(machine):
+        return ""
+    source = machine.sources.get("memory_limit_bytes", "")
+    match = re.search(r"\bulimit -[a-z]\b", source)
+    if match is None:
+        return ""
+    return match[0]
 
 
 # ------------------------------------------------------------------ the reserve
@@ -350,7 +367,7 @@ class _HostNeed(Record):
         if self.high > ceiling:
             if self.may_have_more(self.high):
                 return self._assumed(ceiling)
-            return undecided("memory-close", has=ceiling, lift=self._lift())
+            return undecided("memory-close", has=ceiling, **self._ways_to_lift())
         if given.basis == "total":
             return self._fits_once_idle()
         remedy = None
@@ -396,7 +413,7 @@ class _HostNeed(Record):
             has=has,
             reserve_decides=self._is_for_reserve(has),
             would="would" if self.high <= self._limit_bytes else "might",
-            lift=self._lift(),
+            **self._ways_to_lift(),
         )
 
     @property
@@ -425,12 +442,14 @@ class _HostNeed(Record):
         enough_gib = int(min(power_of_two, _most_gib(self.machine)))
         return undecided("memory-assumed", has=has, enough_gib=enough_gib)
 
-    def _lift(self) -> str:
-        """The line that lifts the limit, where the RAM without it would hold so much; else ""."""
+    def _ways_to_lift(self) -> Figures:
+        """The line that lifts the limit of the shell, or the limit that only an administrator
+        raises; both "" where the RAM without it would not hold so much.
+        """
         total = self.machine.memory_total_bytes
         if total is None or self.high >= total:
-            return ""
-        return self.given.lift
+            return {"lift": "", "hard_limit": ""}
+        return {"lift": self.given.lift, "hard_limit": self.given.hard_limit}
 
     def _fits_now(self, now: int) -> Ruling:
         left = now - self.high
