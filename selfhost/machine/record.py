@@ -204,9 +204,10 @@ class Machine(ShownRecord):
     least a `warn`. `confidence` of a profile is `high`, `medium` or `low`.
 
     A None always has an entry of the same name in `unread`; a value has its entry in `sources`.
-    Making one adds the entries that are missing ("the record does not say"), drops those of facts
-    that have a value, and writes system and architecture as Linux names them. `MachineFileError`
-    names a number beyond what a machine can have.
+    Making one adds the entries that are missing ("the record does not say"; where it has a
+    `confidence`, the catalogue), drops those of facts that have a value, and writes system and
+    architecture as Linux names them. `MachineFileError` names a number beyond what a machine can
+    have.
     """
 
     name: str = read_by(default=UNNAMED, form=_NAME)
@@ -418,7 +419,7 @@ class Machine(ShownRecord):
         for entry in self.unread:
             if entry.fact == fact:
                 return entry
-        return _NOT_SAID.replace(fact=fact)
+        return _unstated(self.confidence).replace(fact=fact)
 
     def disk_for(self, purpose: str) -> Disk | None:
         """Where downloads of that kind land; None when it was not read."""
@@ -454,6 +455,12 @@ _NOT_SAID = Unread(
     fact="",
     reason="the record does not say",
     remedy="record the machine again with `selfhost machine --format json`",
+)
+_NOT_IN_CATALOGUE = Unread(
+    fact="",
+    reason="the catalogue does not say",
+    remedy="state what you know by --set, or run `selfhost machine --format json` on such a "
+    "machine and give that file to --machine",
 )
 _NO_LONGER = Unread(
     fact="",
@@ -509,9 +516,19 @@ def _linux_sets(values: FactValues) -> tuple[str, ...]:
     return tuple(sets)
 
 
+def _unstated(confidence: str | None) -> Unread:
+    """Why a fact is None of which nothing is said: the record lacks it, or the catalogue where the
+    machine has a `confidence`. Its `fact` is empty.
+    """
+    if confidence is None:
+        return _NOT_SAID
+    return _NOT_IN_CATALOGUE
+
+
 def _explained(values: FactValues) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first."""
     is_missing = _missing_facts(values)
+    unstated = _unstated(values["confidence"])
     reasons: dict[str, Unread] = {}
     for entry in values["unread"]:
         # an entry that explains no None stays: `models_present.ollama`, a store not read whole
@@ -519,7 +536,7 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
             reasons.setdefault(entry.fact, entry)
     for fact, lacks in is_missing.items():
         if lacks and fact not in reasons:
-            reasons[fact] = _NOT_SAID.replace(fact=fact)
+            reasons[fact] = unstated.replace(fact=fact)
     return tuple(reasons.values())
 
 

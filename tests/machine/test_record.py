@@ -16,6 +16,7 @@ from helpers.written import validate
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Record, Unread
 from selfhost.machine.changes import apply
+from selfhost.machine.named import named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import (
     FACTS,
@@ -161,6 +162,19 @@ def test_every_none_has_its_one_reason(
     for entry in machine.unread:
         if entry.fact in FACTS and entry.fact != fact:
             assert changed.why_unread(entry.fact) == entry
+
+
+def test_a_machine_of_the_catalogue_is_not_recorded_again() -> None:
+    """Nobody recorded it: what it lacks is stated, or read from such a machine."""
+    known = load("macbook-air-m2-16gb").machine
+    for machine in (known, named("i5-8250U")[0], known.replace(models_present=None)):
+        why = machine.why_unread("models_present")
+        assert why in machine.unread
+        assert why.reason == "the catalogue does not say"
+        assert "--set" in (why.remedy or "")
+        assert "again" not in (why.remedy or "")
+    recorded = Machine(name="edge").why_unread("models_present")
+    assert "record the machine again" in (recorded.remedy or "")
 
 
 WRONG: list[tuple[str, Any]] = [
