@@ -302,6 +302,42 @@ def test_models_side_by_side_stand_one_below_the_other() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        pytest.param(
+            41,
+            [
+                "  memory   4.73 of",
+                "           22.8 GiB",
+                "  speed    ~4.3 tokens/s  1.6-6.7",
+                "  license  Apache-2.0     (20,000 tokens)",
+            ],
+            id="two cells between columns",
+        ),
+        pytest.param(
+            40,
+            [
+                "  memory  4.73 of",
+                "          22.8 GiB",
+                "  speed   ~4.3 tokens/s  1.6-6.7",
+                "  license Apache-2.0     (20,000 tokens)",
+            ],
+            id="one cell between columns",
+        ),
+    ],
+)
+def test_a_figure_keeps_its_unit(width: int, lines: list[str]) -> None:
+    """At 40 columns `~4.3 tokens/ / s` stood on two lines."""
+    rows = (
+        ("memory", "4.73 of 22.8 GiB", ""),
+        ("speed", "~4.3 tokens/s", "1.6-6.7"),
+        ("license", "Apache-2.0", "(20,000 tokens)"),
+    )
+    table = Table(columns=(Column(), Column(), Column(wrap=True)), rows=rows)
+    assert [shown.rstrip() for shown in drawn([table], width).splitlines()] == lines
+
+
 def test_a_bar_shows_a_part_and_an_excess() -> None:
     """A half is 10 of 20 cells; what is missing has a sign; below 60 columns there is no bar."""
     cells = (Span("little left", "warn", 0.5), Span("12 GiB short", "fail", 2))
