@@ -9,7 +9,7 @@ the tensor's role, its layer and its row length. The rules below were read from
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..catalogue.architecture import Architecture, TensorGroup
 from ..catalogue.spec import FileTensors
 from ..catalogue.spec_values import gguf_name
-from ..core.records import Record, Stated, read_by
+from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import TomlTable, shipped_record
 from .tensors import ArchitectureRow, gguf_tensors, row_of
 
@@ -45,15 +45,55 @@ class Rule(Record):
 Rules = tuple[Rule, ...]
 # what a rule says of a tensor by its number among its like; all else it says of the model
 _FACTS_OF_PLACES = frozenset(["first two", "first four", "sixteenth", "early", "more"])
+_FACTS_OF_MODELS = frozenset(
+    [
+        "matrix",
+        "no matrix",
+        "falcon",
+        "no falcon",
+        "shared",
+        "four experts",
+        "eight experts",
+    ]
+)
+_FACTS = _FACTS_OF_PLACES | _FACTS_OF_MODELS
 
 
 def _read_rules(table: TomlTable, key: str) -> Rules:
-    """The lines of a table: facts with commas between them, "" for any tensor, and the type."""
+    """The lines of a table: facts with commas between them, "" for any tensor, and the type. A line
+    that is wrong is noted and left out.
+    """
     rules = list[Rule]()
-    for facts, type in table.get(key, "Any"):
-        words = frozenset(facts.split(", ")) - {""}
-        rules.append(Rule(facts=words, type=type))
+    blocks = table.document.values.get("blocks", {})
+    for place, row in enumerate(table.get(key, "tuple[Any, ...]")):
+        fault = _fault_of_rule(row, blocks)
+        if fault is not None:
+            remedy = 'write ["facts", "type"], such as ["no matrix, early", "Q5_K"]'
+            table.document.add((*table.path, key, place), fault, remedy)
+            continue
+        facts, type = row
+        rules.append(Rule(facts=_facts_in(facts), type=type))
     return tuple(rules)
+
+
+def _facts_in(text: str) -> frozenset[str]:
+    """The facts of a text with commas between them; none of an empty one."""
+    return frozenset(text.split(", ")) - {""}
+
+
+def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
+    """What is wrong with a line of rules, whose type is one of these; None where nothing is."""
+    if not isinstance(row, list) or len(row) != 2:
+        return "is not a list of two texts"
+    facts, type = row
+    if not isinstance(facts, str) or not isinstance(type, str):
+        return "is not a list of two texts"
+    unknown = sorted(_facts_in(facts) - _FACTS)
+    if unknown:
+        return f"has a fact that is not known: {shortened(unknown[0])}"
+    if type not in types:
+        return f"has a type without a row in [blocks]: {shortened(type)}"
+    return None
 
 
 class TypeRules(Stated):

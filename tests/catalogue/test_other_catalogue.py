@@ -205,6 +205,13 @@ def test_own_specs_go_before_those_of_the_catalogue(
             ("check", MODEL, "--machine", "lab-box"),
             id="price",
         ),
+        pytest.param(
+            "common/gguf_types.toml",
+            'values = [["more", "Q6_K"]]',
+            'values = [["more"]]',
+            ("check", MODEL, "--machine", "lab-box"),
+            id="type of a tensor",
+        ),
     ],
 )
 def test_a_broken_row_is_told_with_file_and_line(

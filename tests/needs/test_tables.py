@@ -10,7 +10,7 @@ from selfhost.core import tables
 from selfhost.core.errors import SpecError
 from selfhost.core.records import Stated
 from selfhost.core.stored import Store
-from selfhost.needs.quantization import Mix
+from selfhost.needs.quantization import Mix, TypeRules
 
 
 class Sizes(Stated):
@@ -74,3 +74,41 @@ def test_a_share_that_is_not_two_numbers_is_told_with_its_line(
         tables.shipped_rows(Mix, "memory", "mixes")
     told = [(problem.line, problem.key) for problem in raised.value.problems]
     assert (3, "mixes.Q4_K_L.dense") in told
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param('"more"', id="text"),
+        pytest.param('["more"]', id="one text"),
+        pytest.param('["more", "Q6_K", "Q5_K"]', id="three texts"),
+        pytest.param('["more", 6]', id="number as type"),
+        pytest.param('[6, "Q6_K"]', id="number as facts"),
+        pytest.param('["matrix, moer", "Q6_K"]', id="unknown fact"),
+        pytest.param('["more", "Q6K"]', id="unknown type"),
+        pytest.param("{ more = 6 }", id="table"),
+    ],
+)
+def test_a_rule_that_is_not_facts_and_type_is_told_with_its_line(
+    table: Path, row: str
+) -> None:
+    """One fault, and none of the right rules around it."""
+    values = f'[["", "Q5_K"],\n{row},\n["first two, matrix", "Q6_K"]]'
+    text = f'[rules.Q4_K_M]\nbase = "Q4_K"\nbits = 4.9\nvalues = {values}\n'
+    text += "[blocks]\nQ5_K = [256, 176]\nQ6_K = [256, 210]\n"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(TypeRules, "memory", "rules")
+    told = [
+        (problem.file, problem.line, problem.key) for problem in raised.value.problems
+    ]
+    assert told == [(str(table), 5, "rules.Q4_K_M.values[1]")]
+
+
+def test_rules_that_are_no_list_are_told_with_their_line(table: Path) -> None:
+    text = '[rules.Q4_K_M]\nbase = "Q4_K"\nbits = 4.9\nvalues = 5\n'
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(TypeRules, "memory", "rules")
+    told = [(problem.line, problem.key) for problem in raised.value.problems]
+    assert told == [(4, "rules.Q4_K_M.values")]
