@@ -18,7 +18,7 @@ from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
 from .checkpoints import DTYPES
-from .quantization import BASE_TYPES, BLOCKS
+from .quantization import BASE_TYPES, BLOCKS, Block
 from .records import (
     Device,
     How,
@@ -479,6 +479,8 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     sizes = dict[str, Term]()
     for file in parts.files:
         size = file_size(file, case.spec.components, case.quantization)
+        if size is None:
+            return without_files(_unknown_size(case, parts, file))
         sizes[file.component] = size
     files = _all_files(tuple(sizes.values()))
     largest = max(sizes.values(), key=_likely_bytes)
@@ -500,6 +502,17 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
             Offloaded(way="sequential", host=host, device=by_segment),
         ),
     )
+
+
+def _unknown_size(case: Case, parts: ModelParts, file: ComponentFile) -> Unread:
+    """Why the size of that file is not known, and a quantization of which every size is."""
+    type = file.type or case.quantization
+    why = f"no source states the size of its {file.component} in {type}"
+    for name in parts.quantizations:
+        sizes = [file_size(part, case.spec.components, name) for part in parts.files]
+        if None not in sizes:
+            return unread(why, f"use --quant {name}")
+    return unread(why, "leave out --runtime")
 
 
 def _likely_bytes(part: Term) -> int:
@@ -542,18 +555,23 @@ def _segment(largest: Term) -> Term:
     return assumed_term("weights", size, _CPP.computed, line)
 
 
-def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Term:
+def file_size(
+    file: ComponentFile, components: Numbers, quantization: str
+) -> Term | None:
     """What one file weighs: as listed, else weights × bytes of a block / its weights, with what is
-    kept wider. `source` is "" where every weight takes whole bytes.
+    kept wider; None where it is not listed and of a mix, of which no rule tells the types. `source`
+    is "" where every weight takes whole bytes.
     """
     type = file.type or quantization
     component = file.component
-    block = BLOCKS[BASE_TYPES[type]]
-    is_packed = block.elements > 1
+    block = _block_of_most(type)
+    is_packed = block is None or block.elements > 1
     listed = file.bytes.get(type)
     if listed is not None:
         source = _CPP.listed if is_packed else ""
         return stated_term("files", listed, source, f"{listed:,} bytes of {component}")
+    if block is None:
+        return None
     number = components.get(component, 0)
     plain = number * block.bytes / block.elements
     line = f"{number:,} {component} × {block.bytes}/{block.elements} bytes"
@@ -564,3 +582,9 @@ def file_size(file: ComponentFile, components: Numbers, quantization: str) -> Te
     line += f" × {likely:g}"
     ends = Size(int(plain * least), round(plain * likely), int(plain * most))
     return computed_term("files", ends, _CPP.computed, line)
+
+
+def _block_of_most(type: str) -> Block | None:
+    """How most weights of a file of that type are stored; None of a publisher's own mix."""
+    base = BASE_TYPES.get(type)
+    return None if base is None else BLOCKS[base]

@@ -24,6 +24,7 @@ from helpers.needs_of import (
 from helpers.paths import TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue, open_catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.runtime_parts import ComponentFile
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
@@ -217,8 +218,51 @@ def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
     """
     unlisted = denoiser(model).replace(bytes={})
     sizes = pictures.file_size(unlisted, CATALOGUE.spec(model).components, kind)
+    assert sizes is not None
     assert sizes.low_bytes <= PUBLISHED_FILES[model, kind] <= sizes.high_bytes
     assert sizes.high_bytes <= 1.25 * sizes.low_bytes
+
+
+MIX = "UD-Q4_K_XL"
+EDIT_MODEL = "qwen-image-edit-2509"
+
+
+def with_mix(*, listed_bytes: int | None = None) -> RuntimeSpec:
+    """The program where its file says that the denoiser comes in a mix, too, perhaps so large."""
+    parts = RUNTIME.parts[EDIT_MODEL]
+    quantizations = (MIX, *parts.quantizations)
+    transformer, *others = parts.files
+    if listed_bytes is not None:
+        transformer = transformer.replace(bytes={MIX: listed_bytes})
+    changed = parts.replace(quantizations=quantizations, files=(transformer, *others))
+    return RUNTIME.replace(parts={EDIT_MODEL: changed})
+
+
+def test_the_size_of_a_mix_is_unknown_with_a_reason_and_a_remedy() -> None:
+    """No rule tells its types: a KeyError was raised."""
+    answer = asked(CATALOGUE.spec(EDIT_MODEL), with_mix(), quantization=MIX)
+    assert answer.files is None
+    assert not answer.terms
+    told = [
+        (unknown.fact, unknown.reason, unknown.remedy) for unknown in answer.unknown
+    ]
+    reason = "no source states the size of its transformer in UD-Q4_K_XL"
+    assert told == [
+        ("download_bytes", reason, "use --quant Q8_0"),
+        ("memory.weights", reason, "use --quant Q8_0"),
+    ]
+
+
+def test_the_size_of_a_mix_is_the_one_that_is_listed() -> None:
+    listed = 13_000_000_000
+    program = with_mix(listed_bytes=listed)
+    transformer = program.parts[EDIT_MODEL].files[0]
+    components = CATALOGUE.spec(EDIT_MODEL).components
+    size = pictures.file_size(transformer, components, MIX)
+    assert size is not None
+    assert (size.low_bytes, size.bytes, size.high_bytes) == (listed,) * 3
+    answer = asked(CATALOGUE.spec(EDIT_MODEL), program, quantization=MIX)
+    assert not answer.unknown
 
 
 def test_buffers_are_what_the_program_reserves() -> None:
