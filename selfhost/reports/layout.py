@@ -36,7 +36,8 @@ _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 # wide as a space. The sign comes from no text, for `clean` escapes it.
 GLUE = "\ue000"
 # What stands on one line: a command in backquotes, behind a colon or behind an arrow; an option
-# with its value, or behind a colon; a text in quotes behind an option; and a number with its unit.
+# with its value, or behind a colon; a text in quotes behind an option; and a number with its unit,
+# which is looked for at its first digit alone: the time for a long one would grow with its square.
 _TOGETHER = (
     r"`[^`]+`"
     # a sentence may begin with the program's name, too
@@ -45,7 +46,7 @@ _TOGETHER = (
     r"\b(?: [^\s·;,(]+)*"
     r"|(?:: )?(?<![\w-])--?[a-z][\w-]*(?: (?:'[^']*'|"
     r"(?=[^\s,;()]*[\dA-Z=:'])[^\s,;()]+))?"
-    r"|[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
+    r"|(?<![\d.,])[~$]?\d[\d.,]* (?:[kMGT]i?B|tokens|%)(?:/s)?(?= short|[.,;:)]*(?!\S))(?: short)?"
 )
 
 

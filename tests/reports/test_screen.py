@@ -132,6 +132,23 @@ def test_a_command_in_an_error_is_whole(command: str, columns: int) -> None:
     assert " ".join(wrapped(text, columns).split()) == " ".join(text.split())
 
 
+@pytest.mark.parametrize(
+    "digits",
+    [
+        pytest.param("1" * 400_000, id="without-a-comma"),
+        pytest.param("1," * 200_000, id="with-commas"),
+    ],
+)
+def test_the_time_for_a_number_grows_with_its_length(digits: str) -> None:
+    """One of 50,000 digits took nine seconds, and this one would take ten minutes."""
+    assert wrapped(f"{digits} is no number", 80).split() == [
+        digits,
+        "is",
+        "no",
+        "number",
+    ]
+
+
 def test_an_option_stays_with_its_colon() -> None:
     """A lone `-v` on a line says nothing."""
     text = "Every figure with its source, other ways to install and 3 more APIs: -v"
