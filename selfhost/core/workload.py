@@ -516,13 +516,15 @@ _OTHER_TEXTS = ("machine",)
 _PROSE = frozenset(
     ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
 )
-# a command, which stays as it is typed, or an option, perhaps with a value
+# A command, or what somebody typed in quotes, which stay as they are; or an option, perhaps with a
+# value.
 _COMMAND_OR_OPTION = (
     r"`(?!--)[^`]*`"
+    r'|"[^"]*"'
     r"|selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)\b"
     r"(?: [^\s;,()]+)*"
     r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*)"
-    r"(?P<rest>[ =](?P<value>'[^']*'|(?!-)[^\s,;()`]+))?"
+    r"(?P<rest>[ =](?P<value>'[^']*'|\"[^\"]*\"|(?!-)[^\s,;()`]+))?"
 )
 # of several arguments in a row each but the last
 _ARGUMENT = r"(?<==)(\S+) (?=[a-z_]+=)"
@@ -549,7 +551,7 @@ def in_python(text: str) -> str:
 
 
 def _in_python(found: re.Match[str]) -> str:
-    """A command as it is, an option as the keyword with its value."""
+    """A command or a text in quotes as it is, an option as the keyword with its value."""
     flag = found["flag"]
     keyword = _keyword_of(flag) if flag else None
     if keyword is None:
@@ -585,7 +587,7 @@ def _python_value(keyword: str, typed: str) -> str | None:
     if kind.startswith("Mapping"):
         name, equals, value = typed.partition("=")
         return f'{{"{name}": "{value}"}}' if equals else None
-    text = typed.strip("'")
+    text = typed.strip("'\"")
     if text in _PROSE:
         return None
     if kind.startswith("Load"):

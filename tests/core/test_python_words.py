@@ -47,6 +47,11 @@ from selfhost.core.workload import FLAGS, in_python
             id="in quotes",
         ),
         pytest.param(
+            'write --gpu "RTX 4090" or --machine "steam deck"',
+            'write machine="RTX 4090" or machine="steam deck"',
+            id="in double quotes",
+        ),
+        pytest.param(
             "too slow (--min-speed)", "too slow (min_tokens_per_second)", id="alone"
         ),
     ],
@@ -64,6 +69,7 @@ def test_an_option_is_told_as_its_keyword(typed: str, told: str) -> None:
         pytest.param("`llama-server --parallel 4` serves it", id="of another program"),
         pytest.param("state it: --set memory=16GiB", id="without a keyword"),
         pytest.param("a dash -- and another", id="no option"),
+        pytest.param('"--prompt 2000" is not a runtime', id="typed as a value"),
     ],
 )
 def test_a_command_stays_as_it_is_typed(text: str) -> None:
