@@ -310,3 +310,39 @@ def test_a_wait_gets_the_finding_of_the_contract(
     assert finding is not None
     assert (finding.outcome.value, finding.code) == (outcome, code)
     assert finding.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "machine"),
+    [
+        pytest.param(
+            "moonlight-16b-a3b-instruct", "Q4_K_M", "rtx 3070 8gb 16gb", id="experts"
+        ),
+        pytest.param(
+            "mixtral-8x7b-instruct-v0.1", "Q2_K", "rtx 3080 10gb, 32gb", id="large"
+        ),
+        pytest.param("phi-4", "Q8_0", "rtx 3080 10gb, 64gb", id="dense"),
+    ],
+)
+def test_a_longer_prompt_waits_no_less(
+    model: str, quantization: str, machine: str
+) -> None:
+    """Where weights cross to a GPU, 1,000 tokens began at the fast end 8 % earlier than 500."""
+    before = (0.0, 0.0, 0.0)
+    for tokens in (1, 64, 500, 511, 512, 513, 564, 1000, 1025, 3000, 3030):
+        verdict = check(
+            model,
+            machine=machine,
+            runtime="llama.cpp",
+            quantization=quantization,
+            kv_cache_type="f16",
+            prompt_tokens=tokens,
+            context_tokens=4096,
+        )
+        assert verdict.speed is not None
+        wait = verdict.speed.first_token_seconds
+        assert wait is not None
+        ends = (wait.low, wait.likely, wait.high)
+        for shorter, longer in zip(before, ends, strict=True):
+            assert longer >= shorter * 0.999_999
+        before = ends

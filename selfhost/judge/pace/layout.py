@@ -45,11 +45,12 @@ class UsedGpu(NamedTuple):
 
 class PromptPace(NamedTuple):
     """How fast a prompt is read (None: not known), and in what time weights cross to the GPUs for
-    each batch of it.
+    each batch of it, which compute each token in the time `computed`.
     """
 
     pace: Range | None
     crossing: Seconds = NO_SECONDS
+    computed: Seconds = NO_SECONDS
 
 
 class LaidOut(Record):
@@ -228,7 +229,7 @@ class LaidOut(Record):
         crossing = self._crossing_seconds(step)
         crossing_of_token = crossing / self.tokens_per_crossing
         taken = on_gpus.plus_independent(crossing_of_token)
-        return PromptPace(1 / taken, crossing)
+        return PromptPace(1 / taken, crossing, on_gpus)
 
     def _prompt_in_turns(self, step: Step, on_gpus: Seconds) -> PromptPace:
         """Where the processor computes what lies in RAM; `on_gpus`: were all layers there."""

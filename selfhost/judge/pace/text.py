@@ -13,10 +13,9 @@ from ...core import units
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..record import Question
-from . import Speed
+from . import Speed, Step
 from .decoding import predict
 from .layout import LaidOut, laid_out
-from .ranges import Range, Seconds
 
 
 def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
@@ -34,7 +33,7 @@ def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
         return pace
     workload = question.workload
     if workload.prompt_tokens:
-        pace = _with_first_token(pace, single, workload.prompt_tokens, way)
+        pace = _with_first_token(pace, step, workload.prompt_tokens, way)
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
@@ -58,8 +57,9 @@ def _has_ram_alone(machine: Machine) -> bool:
     return cards is not None and all(card.unified is True for card in cards)
 
 
-def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> Speed:
-    """With the time that reading so many tokens and one step take."""
+def _with_first_token(pace: Speed, step: Step, tokens: int, way: LaidOut) -> Speed:
+    """With the time that reading so many tokens and one step take, whose pace is known."""
+    assert pace.decode is not None
     if pace.prompt is None:
         how = (
             f"{pace.how}; its speed of reading prompts is not known, so neither is the time to the"
@@ -67,10 +67,12 @@ def _with_first_token(pace: Speed, single: Range, tokens: int, way: LaidOut) -> 
         )
         return pace.replace(how=how)
     reading = 1 / pace.prompt * tokens
-    if way.tokens_per_crossing:
+    if pace.crossing_seconds:
+        prompt = way.prompt(step)
         # the last batch takes as long to cross to a GPU as a full one
-        batches = tokens / way.tokens_per_crossing
-        reading += Seconds.of(pace.crossing_seconds * (ceil(batches) - batches))
+        crossings = ceil(tokens / way.tokens_per_crossing)
+        computing = prompt.computed * tokens
+        reading = computing.plus_independent(prompt.crossing * crossings)
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"
-    first = (reading + 1 / single).lowest_first()
+    first = (reading + 1 / pace.decode).lowest_first()
     return pace.replace(first_token_seconds=first, how=pace.how + how)
