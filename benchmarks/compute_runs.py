@@ -60,7 +60,7 @@ def print_tables(*, with_devices: bool) -> None:
     print(
         f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute"
     )
-    print(f"{'':34} {'core':8} runs devices  error  inside  high/low  seen/likely")
+    print(f"{'':47} {'core':8} runs devices  error  inside  high/low  seen/likely")
     for work in dict.fromkeys(run.group for run in runs):
         of_work = [run for run in runs if run.group == work]
         for core in sorted({run.core for run in of_work}):

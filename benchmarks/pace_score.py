@@ -90,7 +90,7 @@ def main() -> int:
         ("in the fit", "fitted", FITTED),
     ):
         print(f"\n{title}")
-        print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
+        print(f"{'':47} runs devices  error  inside  high/low  seen/likely")
         classes = defaultdict[str, list[Run]](list)
         for name, run in _runs(use, sets):
             classes[name].append(run)

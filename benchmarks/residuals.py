@@ -54,7 +54,7 @@ def print_line(name: str, runs: list[Run], core: str | None = None) -> None:
     devices = len({run.device for run in runs})
     kind = "" if core is None else f" {core:8}"
     print(
-        f"{name[:34]:34}{kind} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
+        f"{name:47}{kind} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
         f"  {bias:11.2f}{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
     )
 

@@ -123,7 +123,7 @@ def main() -> int:
     for source, runs_of in SOURCES.items():
         runs = list(runs_of())
         print(f"\n{source}: {len(runs)} runs")
-        print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
+        print(f"{'':47} runs devices  error  inside  high/low  seen/likely")
         _table(runs, with_devices=options.devices)
         if options.misses:
             for run in sorted(runs, key=lambda run: run.seen / run.likely):

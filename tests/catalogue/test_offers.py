@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def offer(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (known | changes).items() if value is not None}
 
 
+_NUMBERS = count()
+
+
 def write(folder: Path, *lines: object) -> str:
-    path = folder / "offers.jsonl"
+    # what was read is kept by its path, and pytest 8.0 gives two tests one folder
+    path = folder / f"offers-{next(_NUMBERS)}.jsonl"
     text = (
         "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
         + "\n"
