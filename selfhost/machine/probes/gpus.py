@@ -210,8 +210,8 @@ class _IntelDevice(_Device):
         match = self.first_match(row, platforms().pci_names)
         if match is None:
             return "Intel GPU"
-        name = parse_name(match[1] or match[2] or "")
-        return f"Intel {name or 'GPU'}"
+        name = parse_name(match[1] or match[2], "GPU")
+        return f"Intel {name}"
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
@@ -315,7 +315,7 @@ def _read_apple(host: Host) -> Cards:
     """
     if host.sysctl("hw.optional.arm64") != "1":
         return Cards(unread=why_unread("system", system=host.system))
-    name = parse_name(host.sysctl("machdep.cpu.brand_string")) or "Apple silicon"
+    name = parse_name(host.sysctl("machdep.cpu.brand_string"), "Apple silicon")
     source = "sysctl hw.optional.arm64"
     limit_bytes = None
     limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"), 9)

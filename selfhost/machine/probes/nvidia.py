@@ -95,7 +95,7 @@ class NvmlPart(Stated):
     def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
         """The accelerator that it is."""
         # the name identifies most chips that share the RAM
-        card = _named_card(parse_name(self.name or "") or _UNNAMED)
+        card = _named_card(parse_name(self.name, _UNNAMED))
         if is_arm and self.is_bufferless:
             # an Arm chip that says it has no frame buffer shares it too
             card = card.replace(unified=True)

@@ -34,8 +34,12 @@ _MOUNT = (
 )
 
 
-def parse_name(text: str) -> str:
-    """What a computer or a part of it is called, on one line; in part where no name is as long."""
+def parse_name(text: str | None, unnamed: str = "") -> str:
+    """What a computer or a part of it is called, on one line, in part where no name is as long;
+    `unnamed` where nothing is said.
+    """
+    if not text:
+        return unnamed
     return shortened(text, _MOST_LETTERS)
 
 
