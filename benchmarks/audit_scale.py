@@ -70,7 +70,10 @@ def shapes(rng: random.Random, *, recorded: bool) -> list[dict[str, Any]]:
 
 
 def fleet(
-    count: int, rng: random.Random, *, recorded: bool
+    count: int,
+    rng: random.Random,
+    *,
+    recorded: bool,
 ) -> Iterator[dict[str, Any]]:
     """So many records."""
     kinds = shapes(rng, recorded=recorded)
@@ -89,7 +92,12 @@ def fleet(
         yield record
 
 
-def differ(record: dict[str, Any], rng: random.Random, *, is_measured: bool) -> None:
+def differ(
+    record: dict[str, Any],
+    rng: random.Random,
+    *,
+    is_measured: bool,
+) -> None:
     """Give a machine numbers of its own."""
     total = record["memory_total_bytes"]
     if total:

@@ -139,7 +139,11 @@ def values_in(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def report(before: dict[str, Any], after: dict[str, Any], most_examples: int) -> None:
+def report(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    most_examples: int,
+) -> None:
     """Print how many answers have another value, by its key, with examples."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = defaultdict(list)

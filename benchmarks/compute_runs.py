@@ -194,7 +194,11 @@ def _prompts() -> Iterator[Run]:
             )  # fmt: skip
 
 
-def _job(machine: Machine, program: RuntimeSpec | None, type: str) -> Job:
+def _job(
+    machine: Machine,
+    program: RuntimeSpec | None,
+    type: str,
+) -> Job:
     return Job(
         machine=machine, spec=ModelSpec(id="any", name="any"), placed=Needs(), runtime=program,
         quantization=type, peak_flops=cores_rate(machine), called="",
@@ -262,7 +266,9 @@ def _stepped() -> Iterator[Run]:
 
 
 def _work(
-    machine: Machine, model: str, workload: Workload
+    machine: Machine,
+    model: str,
+    workload: Workload,
 ) -> tuple[float, float, float] | None:
     speed = ask(model, workload, machine=machine).speed
     work = speed.work if speed is not None else None

@@ -122,7 +122,11 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
         yield _class_of(work, NAMES.get(program, program), run), run
 
 
-def _class_of(work: str, program: str, run: Run) -> str:
+def _class_of(
+    work: str,
+    program: str,
+    run: Run,
+) -> str:
     """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another; apart what a build ran that
     nobody has any more.
     """

@@ -32,7 +32,14 @@ class Run(NamedTuple):
     core: str = ""
 
     @classmethod
-    def of(cls, group: str, device: str, model: str, seen: float, pace: Range) -> Run:
+    def of(
+        cls,
+        group: str,
+        device: str,
+        model: str,
+        seen: float,
+        pace: Range,
+    ) -> Run:
         """A rate beside the pace predicted for it."""
         return cls(group, device, model, seen, *pace)
 
@@ -41,7 +48,11 @@ class Run(NamedTuple):
         return self.low <= self.seen <= self.high
 
 
-def print_line(name: str, runs: list[Run], core: str | None = None) -> None:
+def print_line(
+    name: str,
+    runs: list[Run],
+    core: str | None = None,
+) -> None:
     """Runs, devices, median error, share inside, median width and bias; a name that begins with a
     space is that of a device.
     """
@@ -74,7 +85,11 @@ def machine_named(name: str) -> Machine:
     return named(name)[0]
 
 
-def judged_named(model: str, workload: Workload, machine: Machine | str) -> Judged:
+def judged_named(
+    model: str,
+    workload: Workload,
+    machine: Machine | str,
+) -> Judged:
     """What is judged of a question about a machine, or about one by its name."""
     shelf = open_catalogue()
     known = machine_named(machine) if isinstance(machine, str) else machine
@@ -83,7 +98,10 @@ def judged_named(model: str, workload: Workload, machine: Machine | str) -> Judg
 
 
 def ask(
-    model: str, workload: Workload | None = None, *, machine: Machine | str
+    model: str,
+    workload: Workload | None = None,
+    *,
+    machine: Machine | str,
 ) -> Asked:
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     judged = judged_named(model, workload or Workload(), machine)

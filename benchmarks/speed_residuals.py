@@ -190,7 +190,10 @@ def of_reports() -> Iterator[Run]:
 
 
 def _reads_too_much(
-    spec_id: str, verdict: Asked, machine: Machine, tokens_per_second: float
+    spec_id: str,
+    verdict: Asked,
+    machine: Machine,
+    tokens_per_second: float,
 ) -> bool:
     """At one token a step it would read more than the device's memory gives."""
     card = next(iter(machine.accelerators or ()), None)
@@ -491,7 +494,9 @@ def _name_of_driver(device: str) -> str:
 
 
 def _split_paces(
-    use: str, measured: str, path: Path = SPLIT
+    use: str,
+    measured: str,
+    path: Path = SPLIT,
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, int], Speed]]:
     """The rows of that use which tell `measured`, what a token reads, and the pace as the source
     lays the model out.
@@ -552,7 +557,11 @@ def _gpu_shares(needs: Needs | None) -> list[float]:
     ]
 
 
-def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> float:
+def _share_on_card(
+    row: Mapping[str, Any],
+    spec: ModelSpec,
+    matrices: int,
+) -> float:
     """What the card holds of all weights where the source tells the layers, else as is planned."""
     architecture = spec.architecture
     assert architecture is not None
@@ -613,7 +622,9 @@ def of_vllm(use: str) -> Iterator[Run]:
 
 
 def _on_cards(
-    path: Path, runtime: str, use: str
+    path: Path,
+    runtime: str,
+    use: str,
 ) -> Iterator[tuple[dict[str, Any], Range]]:
     """The rows of that use with what is predicted, on as many GPUs as the source used."""
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -946,7 +957,12 @@ def of_processors(path: Path) -> Iterator[Run]:
         yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
 
 
-def _named_run(row: dict[str, Any], group: str, device: str, pace: Range) -> Run:
+def _named_run(
+    row: dict[str, Any],
+    group: str,
+    device: str,
+    pace: Range,
+) -> Run:
     told = f"{row['spec']} {row['quantization']} {row['runtime']}"
     return Run.of(group, device, told, row["tokens_per_second"], pace)
 
@@ -991,7 +1007,11 @@ def vendor_of_device(name: str) -> str:
     return "apple" if name.startswith("Apple") else vendor_of(name)
 
 
-def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
+def machine_of(
+    device: str,
+    kind: str,
+    memory_gb: float | None,
+) -> Machine:
     """A computer with that device and nothing measured: 64 GiB of RAM beside a card."""
     vendor = vendor_of_device(device)
     is_card = kind == "card"

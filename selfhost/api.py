@@ -367,7 +367,11 @@ def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
     return machine, () if note is None else (note,)
 
 
-def _refuse_unknown_kind(key: str, value: object, choices: Sequence[str]) -> None:
+def _refuse_unknown_kind(
+    key: str,
+    value: object,
+    choices: Sequence[str],
+) -> None:
     """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
     if value is None or value in choices:
         return

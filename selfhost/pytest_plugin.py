@@ -114,7 +114,11 @@ def _text_of(error: Exception) -> str:
     return str(error).replace("workload: ", "")
 
 
-def _reason(config: pytest.Config, model: Model, workload: Workload) -> str | None:
+def _reason(
+    config: pytest.Config,
+    model: Model,
+    workload: Workload,
+) -> str | None:
     """The summary of the verdict where the route is not `local`, None where it is. The machine is
     read once a run, and each question asked once. Raises `SelfhostError`.
     """

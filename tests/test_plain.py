@@ -1,5 +1,6 @@
-"""Small print that no rule of the linter refuses: a truth value as a factor or as an index, and one
-conditional inside another. CONTRIBUTING says how code is written here.
+"""Small print that no rule of the linter refuses: a truth value as a factor or as an index, one
+conditional inside another, and many parameters on one line. CONTRIBUTING says how code is written
+here.
 """
 
 from __future__ import annotations
@@ -188,3 +189,40 @@ def test_small_print_is_found(code: str) -> None:
 )
 def test_ordinary_products_are_no_small_print(code: str) -> None:
     assert list(faults_of(Names(ast.parse(code)))) == []
+
+
+# many parameters on one line
+
+
+def crowded_signatures(tree: ast.AST) -> Iterator[str]:
+    """The functions that take three values or more and name two of them on one line."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        taken = node.args
+        named = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs]
+        lines = [each.lineno for each in named if each.arg not in ("self", "cls")]
+        if len(lines) >= 3 and len(set(lines)) < len(lines):
+            yield f"{node.lineno}: write one parameter a line: {node.name}"
+
+
+def test_three_parameters_or_more_stand_one_a_line() -> None:
+    faults = []
+    for path in sorted((ROOT / "selfhost").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        faults += [
+            f"{path.relative_to(ROOT)}:{each}" for each in crowded_signatures(tree)
+        ]
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        pytest.param("def f(a, b, c): ...", 1, id="three on one line"),
+        pytest.param("def f(self, a, *, b): ...", 0, id="two beside self"),
+        pytest.param("def f(\n a,\n b,\n *,\n c,\n): ...", 0, id="one a line"),
+    ],
+)
+def test_crowded_signatures_are_found(code: str, count: int) -> None:
+    assert len(list(crowded_signatures(ast.parse(code)))) == count

@@ -38,7 +38,11 @@ NAMES = {
 LISTED = {(model.family, model.quantization): model for model in get_known_models()}
 
 
-def model_of(id: str, quantization: str, context: int) -> ModelSpec | None:
+def model_of(
+    id: str,
+    quantization: str,
+    context: int,
+) -> ModelSpec | None:
     """The model; None where neither its list nor public facts make one."""
     model = board.models()[id]
     plain = board.PLAIN.get(quantization, quantization)

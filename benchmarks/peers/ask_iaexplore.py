@@ -20,7 +20,12 @@ from board import GIB, Answer, Machine, MemoryQuestion, SpeedQuestion
 NAMES = {"MXFP4": "Q4_K_M", "IQ4_NL": "IQ4_XS"}
 
 
-def profile(id: str, quantization: str, context: int, machine: Machine) -> Any:
+def profile(
+    id: str,
+    quantization: str,
+    context: int,
+    machine: Machine,
+) -> Any:
     """What it says; None for a model or a type that it cannot be told."""
     model = board.models()[id]
     plain = board.PLAIN.get(quantization, quantization)

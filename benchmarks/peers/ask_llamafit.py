@@ -32,7 +32,10 @@ Q8_CACHE_IN_F16 = 32 / 17
 
 
 def answer_to(
-    machine: Machine, name: str, quantization: str, context: int
+    machine: Machine,
+    name: str,
+    quantization: str,
+    context: int,
 ) -> dict[str, Any]:
     """What it prints as JSON; its complaint under `error`."""
     with tempfile.TemporaryDirectory() as folder:

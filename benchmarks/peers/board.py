@@ -224,7 +224,10 @@ def machine_of(question: SpeedQuestion) -> Machine:
 
 
 def _machine(
-    device: _MachineRow, computer: _MachineRow, name: str, processor: str
+    device: _MachineRow,
+    computer: _MachineRow,
+    name: str,
+    processor: str,
 ) -> Machine:
     return Machine(
         kind="cpu" if device.kind == "computer" else device.kind,

@@ -81,7 +81,11 @@ def _layers(model: Model) -> dict[str, Any]:
     return {}
 
 
-def _types(model: Model, usual: str, every: int) -> list[str]:
+def _types(
+    model: Model,
+    usual: str,
+    every: int,
+) -> list[str]:
     """The kinds of the layers: the last one of `every` attends to the whole context."""
     kinds = [usual] * model.layers
     for place in range(every - 1, model.layers, every):

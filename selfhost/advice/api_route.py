@@ -41,7 +41,11 @@ _AS_LARGE_IN_FAMILY = f"{_AS_LARGE} of its family"
 # ------------------------------------------------------------------ offers
 
 
-def offers_for(catalogue: Catalogue, judged: Judged, today: str) -> Offers:
+def offers_for(
+    catalogue: Catalogue,
+    judged: Judged,
+    today: str,
+) -> Offers:
     """The offers that meet what was asked, this model's own first; those of a stand-in only where
     it has none and cannot run here.
 
@@ -144,7 +148,12 @@ class _Market(Record):
                     partly_open = self._standing_in(offers, other, why)
         return partly_open
 
-    def _standing_in(self, offers: Offers, other: ModelSpec, why: str) -> Offers:
+    def _standing_in(
+        self,
+        offers: Offers,
+        other: ModelSpec,
+        why: str,
+    ) -> Offers:
         """The offers of another model, with the reason why they stand in for what was asked."""
         own_id = self.question.spec.id
         (reason,) = remarks(
@@ -242,7 +251,11 @@ def _is_followed(stand_in: StandIn) -> bool:
     return stand_in.outline.next is not None
 
 
-def _others(spec: ModelSpec, purpose: str, catalogue: Catalogue) -> Iterator[StandIn]:
+def _others(
+    spec: ModelSpec,
+    purpose: str,
+    catalogue: Catalogue,
+) -> Iterator[StandIn]:
     """The models that are no successors, in the order that `stand_ins` tells."""
     order = _Order(spec=spec, purpose=purpose)
     sold = _sold_by_size(catalogue, spec.modality)
@@ -353,7 +366,10 @@ class Shutdown(Record):
 
 
 def shutdown_of(
-    spec: ModelSpec, offers: Sequence[Offer], catalogue: Catalogue, today: str
+    spec: ModelSpec,
+    offers: Sequence[Offer],
+    catalogue: Catalogue,
+    today: str,
 ) -> Shutdown | None:
     """The end of a closed model that is at most 60 days away; None where it goes on."""
     if not spec.closed or spec.availability is None:
@@ -437,7 +453,10 @@ class MonthlyCost(Record):
 
 
 def month(
-    load: Load, offers: Sequence[Offer], judged: Judged, machine: Machine
+    load: Load,
+    offers: Sequence[Offer],
+    judged: Judged,
+    machine: Machine,
 ) -> MonthlyCost:
     """What the load costs by these offers, and on the machine where the model runs there."""
     modality = judged.question.spec.modality
@@ -505,7 +524,12 @@ def _price(tokens: int, rate: float | None) -> float | None:
     return None if rate is None else tokens * rate
 
 
-def _local_cost(load: Load, day: _Day, machine: Machine, judged: Judged) -> LocalCost:
+def _local_cost(
+    load: Load,
+    day: _Day,
+    machine: Machine,
+    judged: Judged,
+) -> LocalCost:
     hours = _hours_of(day, judged)
     if hours is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))

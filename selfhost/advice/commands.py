@@ -222,7 +222,10 @@ def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:
 
 
 def _with_server(
-    launch: Launch, line: str, needed: Sequence[str], values: Values
+    launch: Launch,
+    line: str,
+    needed: Sequence[str],
+    values: Values,
 ) -> Lines:
     """The line; before it one that starts a server, where settings are needed."""
     settings = launch.lines.settings
@@ -249,7 +252,11 @@ def _first_filled(templates: Sequence[str], values: Values) -> str:
     return ""
 
 
-def _typed_options(launch: Launch, needed: Sequence[str], values: Values) -> list[str]:
+def _typed_options(
+    launch: Launch,
+    needed: Sequence[str],
+    values: Values,
+) -> list[str]:
     """The options that were asked for by name, then those that are needed. "" stands for one that
     cannot be typed.
     """
@@ -369,7 +376,11 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
     return lines_of_file(launch, path, projector)
 
 
-def lines_of_file(launch: Launch, path: str, projector: str | None) -> Lines:
+def lines_of_file(
+    launch: Launch,
+    path: str,
+    projector: str | None,
+) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes none."""
     machine = launch.machine
     template = launch.template("file")
@@ -396,7 +407,11 @@ def _shell_path(path: str, machine: Machine) -> str:
     return f"{home}'{quoted}'"
 
 
-def _with_variables(settings: Sequence[str], command: str, machine: Machine) -> str:
+def _with_variables(
+    settings: Sequence[str],
+    command: str,
+    machine: Machine,
+) -> str:
     """The command with variables of its environment; a setting is one or several `NAME=value`."""
     set_first = " ".join(settings)
     if machine.system == "windows":

@@ -157,7 +157,11 @@ def _stated_way(launch: Launch) -> StatedWay | None:
     return None
 
 
-def _words(launch: Launch, way: StatedWay | None, values: Values) -> dict[str, str]:
+def _words(
+    launch: Launch,
+    way: StatedWay | None,
+    values: Values,
+) -> dict[str, str]:
     """The words that a program's lines have only for some models; "" for others."""
     lines = launch.lines
     spec = launch.spec

@@ -175,7 +175,11 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(compared)
 
 
-def _with_use(text: str, phrase: str, use: str) -> str:
+def _with_use(
+    text: str,
+    phrase: str,
+    use: str,
+) -> str:
     """The text with the name of a use in place of the phrase, which may be spelled with hyphens."""
     spelled = phrase.replace(" ", "[ -]")
     return re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
@@ -544,7 +548,10 @@ class Lister:
         return ruled_out
 
     def _ranking(
-        self, rows: Sequence[Verdict], refused: Refused, counts: Counts
+        self,
+        rows: Sequence[Verdict],
+        refused: Refused,
+        counts: Counts,
     ) -> Ranking:
         """The rows as a ranking. Raises `WorkloadError` where no model of the catalogue can be
         judged as asked: then an option is at fault.
@@ -620,7 +627,12 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
     )
 
 
-def list_notes(ranking: Ranking, workload: Workload, *, named: bool) -> Iterator[str]:
+def list_notes(
+    ranking: Ranking,
+    workload: Workload,
+    *,
+    named: bool,
+) -> Iterator[str]:
     """That a context has no effect on some models; where only some models were asked for
     (`named`), which of them cannot be judged so.
     """

@@ -59,7 +59,10 @@ def _said(key: str, **figures: object) -> Sentences:
 
 
 def notes_on_question(
-    catalogue: Catalogue, judged: Judged, machine: Machine, offers: tuple[Offer, ...]
+    catalogue: Catalogue,
+    judged: Judged,
+    machine: Machine,
+    offers: tuple[Offer, ...],
 ) -> Iterator[str]:
     """What stands in for the model, what is wrong with the user's specs, what has no effect."""
     question = judged.question
@@ -203,7 +206,11 @@ def _options_without_effect(question: Question) -> Iterator[str]:
         yield from _said("no-cache", type=type, model=model, program=runtime.name)
 
 
-def _without_effect(key: str, options: Sequence[str], model: str) -> Sentences:
+def _without_effect(
+    key: str,
+    options: Sequence[str],
+    model: str,
+) -> Sentences:
     if not options:
         return ()
     several = len(options) > 1
@@ -244,7 +251,9 @@ def _makes_one_at_a_time(question: Question) -> bool:
 
 
 def notes_on_cards(
-    understood: Understood, judged: Judged, machine: Machine
+    understood: Understood,
+    judged: Judged,
+    machine: Machine,
 ) -> Iterator[str]:
     """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
     if not judged.fits:
@@ -394,7 +403,11 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
 # ------------------------------------------------------------------ fine print
 
 
-def fine_print(understood: Understood, judged: Judged, to_type: Steps) -> Iterator[str]:
+def fine_print(
+    understood: Understood,
+    judged: Judged,
+    to_type: Steps,
+) -> Iterator[str]:
     """What few need to know of the program, its files and the lines to type."""
     question = judged.question
     workload = judged.workload

@@ -254,7 +254,12 @@ def _order_of(known: Known) -> tuple[object, ...]:
     return route, *size_of(known.machine), known.name
 
 
-def _known(profile: Profile, best: Judged, *, is_offered: bool) -> Known:
+def _known(
+    profile: Profile,
+    best: Judged,
+    *,
+    is_offered: bool,
+) -> Known:
     """What was judged on a known machine, with what tells how well it would do."""
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
@@ -520,7 +525,12 @@ class _Ram(NamedTuple):
     reserve_bytes: int
 
     @classmethod
-    def of(cls, taken_bytes: int, machine: Machine, workload: Workload) -> _Ram:
+    def of(
+        cls,
+        taken_bytes: int,
+        machine: Machine,
+        workload: Workload,
+    ) -> _Ram:
         """The RAM of the smallest machine of that system in which a program takes so much."""
         reserve_bytes = reserve_beside(taken_bytes, machine, workload)
         return cls(reserve_bytes + taken_bytes, reserve_bytes)
@@ -590,7 +600,12 @@ class _PaceSearch(Record):
                 return cores
         return None
 
-    def _reaches(self, pace: float, cores: int, steps: int) -> bool:
+    def _reaches(
+        self,
+        pace: float,
+        cores: int,
+        steps: int,
+    ) -> bool:
         """Whether so many cores, and memory of so many steps of bandwidth, are fast enough."""
         machine = self._with_bandwidth(cores, steps)
         judged = judge(self.question, machine)

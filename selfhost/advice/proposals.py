@@ -163,7 +163,10 @@ class Proposals(Record):
         return stated.replace(runtime=None, format=None, quantization=None, draft=None)
 
     def _proposal(
-        self, candidate: _Candidate, spec: ModelSpec, shortlist: _Shortlist
+        self,
+        candidate: _Candidate,
+        spec: ModelSpec,
+        shortlist: _Shortlist,
     ) -> _Proposal | None:
         """The candidate as it runs here, with the program that was asked for or else another one;
         None where it does not run, or has no place among the best.

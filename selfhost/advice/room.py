@@ -126,7 +126,12 @@ class Reach(Record):
                 return name
         return None
 
-    def _largest(self, field: str, judged_number: int, most: int) -> int | None:
+    def _largest(
+        self,
+        field: str,
+        judged_number: int,
+        most: int,
+    ) -> int | None:
         """The largest number of tokens or sequences up to `most` that fits; None where not even one
         does. Smaller numbers fit where a larger one does.
 

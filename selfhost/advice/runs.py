@@ -187,7 +187,11 @@ def _facts(kind: str, text: str) -> _Facts:
     return facts
 
 
-def _run_with(facts: _Facts, tool: str, **fields: Any) -> Run:
+def _run_with(
+    facts: _Facts,
+    tool: str,
+    **fields: Any,
+) -> Run:
     """A run of llama.cpp or Ollama: what the facts give, and the other `fields` of a `Run`."""
     return Run(
         tool=tool,
@@ -420,7 +424,12 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> Figures:
     return figures
 
 
-def _memory(term: str, where: str, size: float, rounding: float = 0) -> Figure:
+def _memory(
+    term: str,
+    where: str,
+    size: float,
+    rounding: float = 0,
+) -> Figure:
     """A figure of so many bytes, which may be off by `rounding`."""
     return Figure(
         subject="memory", term=term, where=where, seen=size, rounding=rounding
@@ -452,7 +461,12 @@ class _Timing(Record):
         return _paces(kind, self.tokens_per_second, self.tokens, depth)
 
 
-def _paces(kind: str, rate: float, tokens: int, depth: int | None) -> Figures:
+def _paces(
+    kind: str,
+    rate: float,
+    tokens: int,
+    depth: int | None,
+) -> Figures:
     """The pace of so many tokens, `depth` of them in the context; none where it is not told."""
     if rate == 0 or tokens == 0:
         return []
@@ -526,7 +540,12 @@ class _Requests:
             request = self._by_task[task]
             request.tokens_at_end = int(tokens_at_end)
 
-    def time(self, task: str, kind: str, timing: _Timing) -> None:
+    def time(
+        self,
+        task: str,
+        kind: str,
+        timing: _Timing,
+    ) -> None:
         """Note a figure of the task. One that its request has already begins the next request."""
         request = self._by_task[task]
         if kind in request.timings:
@@ -724,7 +743,11 @@ class _Answer(dict[str, float]):
         return self._paces("decode", written, depth, per_second)
 
     def _paces(
-        self, kind: str, tokens: float, depth: int | None, per_second: int
+        self,
+        kind: str,
+        tokens: float,
+        depth: int | None,
+        per_second: int,
     ) -> Figures:
         rate = self[f"{kind}_rate"]
         time = self[f"{kind}_time"]

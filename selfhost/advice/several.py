@@ -69,7 +69,10 @@ class ShownModel(Record):
 
 
 def describe(
-    catalogue: Catalogue, model: str, workload: Workload, machine: Machine
+    catalogue: Catalogue,
+    model: str,
+    workload: Workload,
+    machine: Machine,
 ) -> ShownModel:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
@@ -89,7 +92,9 @@ def describe(
 
 
 def _types_of(
-    verdict: Verdict, understood: Understood, catalogue: Catalogue
+    verdict: Verdict,
+    understood: Understood,
+    catalogue: Catalogue,
 ) -> Sequence[str]:
     """The types in which the program takes the model, in the order of the table."""
     if verdict.runtime is None or verdict.needs is None:
@@ -106,7 +111,10 @@ def _types_of(
 
 
 def _asked_in(
-    quantization: str, verdict: Verdict, understood: Understood, catalogue: Catalogue
+    quantization: str,
+    verdict: Verdict,
+    understood: Understood,
+    catalogue: Catalogue,
 ) -> Question:
     """The question that `check` with that type would ask, of the files that hold it."""
     stated = understood.workload
@@ -249,7 +257,9 @@ def _names_its_type(verdict: Verdict) -> bool:
 
 
 def _type_in_common(
-    verdict: Verdict, types: set[str | None], catalogue: Catalogue
+    verdict: Verdict,
+    types: set[str | None],
+    catalogue: Catalogue,
 ) -> str | None:
     """The smallest of the types in which the model is published; None where it stays as it is."""
     if not _is_gguf(verdict) or verdict.runtime is None:

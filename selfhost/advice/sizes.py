@@ -199,7 +199,11 @@ def disks_of(free: int | None) -> tuple[Disk, ...]:
     return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
 
 
-def least_card(question: Question, memory_bytes: int, name: str) -> Accelerator:
+def least_card(
+    question: Question,
+    memory_bytes: int,
+    name: str,
+) -> Accelerator:
     """The least accelerator of that size on which the runtime has kernels of the quantization."""
     runtime = question.runtime
     vendor = ""
@@ -243,7 +247,13 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     return size.replace(notes=size.notes + note)
 
 
-def _expect_room(key: str, size: ContainerSize, *, given: int, takes: int) -> None:
+def _expect_room(
+    key: str,
+    size: ContainerSize,
+    *,
+    given: int,
+    takes: int,
+) -> None:
     """Raises `SelfhostError` where the node gives fewer bytes than the container takes."""
     if given >= takes:
         return
@@ -446,7 +456,10 @@ def _is_stated_whole(memory: MemoryNeed) -> bool:
 
 
 def _refused(
-    verdict: Verdict, key: str, reason: str = "", remedy: str | None = None
+    verdict: Verdict,
+    key: str,
+    reason: str = "",
+    remedy: str | None = None,
 ) -> SelfhostError:
     """The error that a model has no size."""
     return refusal(
@@ -602,7 +615,9 @@ def _conversations(
 
 
 def _earlier_prompts(
-    sizable: _Sizable, prompt_cache_bytes: int | None, copies_bytes: int
+    sizable: _Sizable,
+    prompt_cache_bytes: int | None,
+    copies_bytes: int,
 ) -> Iterator[Growth]:
     """The prompts that the server keeps for reuse, with the copies of their contexts.
 

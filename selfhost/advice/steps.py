@@ -321,7 +321,10 @@ def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
 
 
 def _runtime_lines(
-    runtime: RuntimeSpec, code: str, machine: Machine, keys: Sequence[str]
+    runtime: RuntimeSpec,
+    code: str,
+    machine: Machine,
+    keys: Sequence[str],
 ) -> Lines:
     """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
@@ -406,7 +409,11 @@ def _cards_that_compute(launch: Launch) -> list[Accelerator]:
     return cards
 
 
-def _is_meant(card: Accelerator, key: str, machine: Machine) -> bool:
+def _is_meant(
+    card: Accelerator,
+    key: str,
+    machine: Machine,
+) -> bool:
     """Whether a key of `install_first` means the card: a vendor, or `below-7.5`, a compute
     capability, with or without the system before it.
     """

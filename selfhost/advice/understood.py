@@ -95,7 +95,9 @@ def understand(
 
 
 def _why_other_files(
-    understood: Understood, catalogue: Catalogue, machine: Machine
+    understood: Understood,
+    catalogue: Catalogue,
+    machine: Machine,
 ) -> Sentences:
     """Why the model is judged in other files than the name implies; () where a program loads those
     on the machine.
@@ -199,7 +201,11 @@ def _part(path: str, local: LocalModel) -> DownloadedFiles | None:
 # ------------------------------------------------------------------ a name
 
 
-def understand_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def understand_name(
+    catalogue: Catalogue,
+    typed: str,
+    workload: Workload,
+) -> Understood:
     """What a name means. Raises `UnknownModelError`, which says why and what is near."""
     return _Name(typed=typed, stated=workload, catalogue=catalogue).understood()
 
@@ -376,7 +382,11 @@ def _checked(id: str, catalogue: Catalogue) -> ModelSpec:
     return spec
 
 
-def _is_known(repository: str, format: str, spec: ModelSpec) -> bool:
+def _is_known(
+    repository: str,
+    format: str,
+    spec: ModelSpec,
+) -> bool:
     """Whether the spec lists files of that format in the repository."""
     wanted = canonical(repository)
     for files in spec.files:

@@ -92,7 +92,10 @@ class Verification(Record):
 
 
 def verify(
-    run: Run, catalogue: Catalogue, machine: Machine, typed: str | None
+    run: Run,
+    catalogue: Catalogue,
+    machine: Machine,
+    typed: str | None,
 ) -> Verification:
     """The run and what is predicted for its model on the part of the machine that the run used.
     `typed` names the model; None where the run has to tell. Raises `SelfhostError` where the run is
@@ -209,7 +212,11 @@ class Identified(NamedTuple):
     states_quantization: bool
 
 
-def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identified:
+def identify(
+    run: Run,
+    catalogue: Catalogue,
+    typed: str | None,
+) -> Identified:
     """The model by what was typed, else by its file, the name of the file, or its own name.
 
     Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
@@ -252,7 +259,11 @@ def _by_files(run: Run, catalogue: Catalogue) -> Identified:
     )
 
 
-def _named(name: str, by: str, catalogue: Catalogue) -> Identified:
+def _named(
+    name: str,
+    by: str,
+    catalogue: Catalogue,
+) -> Identified:
     """The model of that name, which may state a type."""
     states_quantization = name.lower().endswith(".gguf")
     # what a model calls itself may be the precision that it was made from
@@ -294,7 +305,10 @@ def _shared_table_parameters(spec: ModelSpec) -> int:
 
 
 def _compared_figures(
-    run: Run, verdict: Verdict, catalogue: Catalogue, workload: Workload
+    run: Run,
+    verdict: Verdict,
+    catalogue: Catalogue,
+    workload: Workload,
 ) -> tuple[Figure, ...]:
     """Each figure of the run with what is predicted for it. `verdict` is that on `workload`."""
     memory = _MemoryPrediction(run=run, verdict=verdict)
@@ -310,7 +324,11 @@ def _compared_figures(
     return tuple(rows)
 
 
-def _compared(seen: Figure, predicted: Range, why: str | None) -> Figure:
+def _compared(
+    seen: Figure,
+    predicted: Range,
+    why: str | None,
+) -> Figure:
     """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
     inside = None
     if why is None:
@@ -392,7 +410,10 @@ class _Prediction(Record):
 
 
 def pace_at(
-    catalogue: Catalogue, verdict: Verdict, workload: Workload, depth_tokens: int | None
+    catalogue: Catalogue,
+    verdict: Verdict,
+    workload: Workload,
+    depth_tokens: int | None,
 ) -> Speed | None:
     """The pace with so many tokens in the context; `depth_tokens` of None mean a short chat."""
     if not depth_tokens:

@@ -53,7 +53,11 @@ def _name_in_tree(file: str) -> str | None:
     return base if is_of_tree else None
 
 
-def _not_judged(tree_name: str | None, why: str, module: str) -> Entry:
+def _not_judged(
+    tree_name: str | None,
+    why: str,
+    module: str,
+) -> Entry:
     name = machine_name(tree_name) or "a machine"
     remedy = (
         f"see why with `ansible HOST -m {module}`, then write its file again with"

@@ -211,7 +211,11 @@ def _number(value: object) -> int | float | None:
 
 
 def whole_number(
-    value: object, unit: int = 1, *, least: int = 0, most: int = MAX_DISK_BYTES
+    value: object,
+    unit: int = 1,
+    *,
+    least: int = 0,
+    most: int = MAX_DISK_BYTES,
 ) -> int | None:
     """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
     number = _number(value)

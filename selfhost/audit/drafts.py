@@ -88,13 +88,23 @@ class MachineDraft:
         self.assumed: list[str] = []
         self._lacks: dict[str, _Reason] = {}
 
-    def put(self, fact: str, value: object, source: str) -> None:
+    def put(
+        self,
+        fact: str,
+        value: object,
+        source: str,
+    ) -> None:
         """State a fact; None, which the answer does not hold, changes nothing."""
         if value is not None:
             self.values[fact] = value
             self.sources[fact] = source
 
-    def lacks(self, facts: str, reason: str, remedy: str | None = None) -> None:
+    def lacks(
+        self,
+        facts: str,
+        reason: str,
+        remedy: str | None = None,
+    ) -> None:
         """Say why these facts, separated by blanks, are not known, and how to get them: without a
         remedy as the system's table says, with an empty one in no way. What is said first stays.
         """
@@ -137,7 +147,12 @@ class MachineDraft:
         if "cpu_model" in machine.assumed:
             self.assumed.append("cpu_model")
 
-    def put_home(self, volumes: Iterable[Volume], home: str, source: str) -> None:
+    def put_home(
+        self,
+        volumes: Iterable[Volume],
+        home: str,
+        source: str,
+    ) -> None:
         """State the places in the home folder where runtimes store models: all on the volume with
         the longest mount point above it. `source` is a template with `mount` for that.
         """
@@ -165,7 +180,10 @@ class MachineDraft:
             self.lacks(f"disks.{purpose}.writable", reason)
 
     def put_accelerators(
-        self, cards: Sequence[CardDraft], source: str, remedy: str | None = None
+        self,
+        cards: Sequence[CardDraft],
+        source: str,
+        remedy: str | None = None,
     ) -> None:
         """State these cards, none where there are none; `remedy` tells what of them is missing."""
         cards = cards[:MOST_CARDS]

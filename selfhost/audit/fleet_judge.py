@@ -115,7 +115,12 @@ class Task(Record):
                 results.append(error)
         return results
 
-    def _decide(self, wanted: Wanted, judge: Judge, numbers: Numbers) -> Decision:
+    def _decide(
+        self,
+        wanted: Wanted,
+        judge: Judge,
+        numbers: Numbers,
+    ) -> Decision:
         """What decides on a machine of the kind with these numbers."""
         machine = self.kind.machine(numbers)
         verdict = judge(wanted, self.basis, machine)

@@ -346,7 +346,10 @@ class AlikeSearch:
     """Sorts machines of one kind by how they fare. `decide` judges one with these numbers."""
 
     def __init__(
-        self, slots: Sequence[Slot], numbers: NumbersByMachine, decide: Decide
+        self,
+        slots: Sequence[Slot],
+        numbers: NumbersByMachine,
+        decide: Decide,
     ) -> None:
         self._facts = [slot.fact for slot in slots]
         self._numbers = numbers
@@ -415,7 +418,9 @@ class _Found:
 
 
 def _column_that_decides(
-    columns: Iterable[_Column], worst: DecisionKey, best: DecisionKey
+    columns: Iterable[_Column],
+    worst: DecisionKey,
+    best: DecisionKey,
 ) -> _Column:
     """The numbers along which a box is halved: those on which the difference rests, else the first
     that differ.

@@ -380,7 +380,12 @@ class _Devices:
         return number * usable // (all_devices or 1)
 
     def _card(
-        self, prefix: str, name: str, shares: int = 1, *, is_part: bool = False
+        self,
+        prefix: str,
+        name: str,
+        shares: int = 1,
+        *,
+        is_part: bool = False,
     ) -> CardDraft:
         """The card of which labels with that prefix tell; `name` where none names it."""
         name = plain(self._stated.get(f"{prefix}.product"), 120) or name

@@ -199,7 +199,10 @@ class _Inputs:
             yield FileEnd(self._file(folder), problem)
 
     def _of_file(
-        self, path: str, name: str, content: bytes | None = None
+        self,
+        path: str,
+        name: str,
+        content: bytes | None = None,
     ) -> Iterator[Found]:
         """The records of a file, or of its content where that was read already."""
         file = self._file(name)
@@ -549,7 +552,11 @@ class _Loader:
         return _problem_of_file(file, Unreadable("holds no machine"))
 
 
-def _same_name(name: str, result: ReadRecord, earlier: _Origin) -> Problem:
+def _same_name(
+    name: str,
+    result: ReadRecord,
+    earlier: _Origin,
+) -> Problem:
     """The fault of a machine whose name another has."""
     problem = Problem(
         file=result.file.name,

@@ -148,7 +148,11 @@ def _selectors(table: TomlTable, key: str) -> Selectors:
     return tuple(selectors)
 
 
-def _selector(document: Document, path: KeyPath, text: str) -> Selector | None:
+def _selector(
+    document: Document,
+    path: KeyPath,
+    text: str,
+) -> Selector | None:
     """The selector of a text; None, which is noted, where it is none."""
     selector = Selector.parse(text)
     if selector is None:
@@ -159,7 +163,11 @@ def _selector(document: Document, path: KeyPath, text: str) -> Selector | None:
     return selector
 
 
-def _check_class(document: Document, path: KeyPath, name: str) -> None:
+def _check_class(
+    document: Document,
+    path: KeyPath,
+    name: str,
+) -> None:
     """Note a class of a selector that the file does not have."""
     names = _class_names(document)
     if name not in names:
@@ -323,7 +331,11 @@ class Selector(Record):
 Selectors = tuple[Selector, ...]
 
 
-def _has_label(machine: Machine, key: str, glob: str) -> bool:
+def _has_label(
+    machine: Machine,
+    key: str,
+    glob: str,
+) -> bool:
     """Whether a machine has that label, with a value that matches the glob."""
     text = machine.labels.get(key)
     return text is not None and fnmatchcase(text, glob)

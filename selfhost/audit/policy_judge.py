@@ -44,7 +44,12 @@ class PolicyJudge:
         # what was kept stays in this process
         return PolicyJudge, (self._catalogue, self._today)
 
-    def __call__(self, wanted: Wanted, basis: str, machine: Machine) -> Verdict:
+    def __call__(
+        self,
+        wanted: Wanted,
+        basis: str,
+        machine: Machine,
+    ) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
         if wanted.members:
             return self._together(wanted.members, basis, machine)
@@ -55,7 +60,10 @@ class PolicyJudge:
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def _together(
-        self, members: Sequence[Wanted], basis: str, machine: Machine
+        self,
+        members: Sequence[Wanted],
+        basis: str,
+        machine: Machine,
     ) -> Verdict:
         names = []
         questions = []
@@ -87,7 +95,12 @@ class PolicyJudge:
             return error
         return None
 
-    def _judged(self, wanted: Wanted, basis: str, machine: Machine) -> Judged:
+    def _judged(
+        self,
+        wanted: Wanted,
+        basis: str,
+        machine: Machine,
+    ) -> Judged:
         """What is judged of a model in its own defaults."""
         asked = wanted.asked.replace(memory_basis=basis)
         model = wanted.replace(asked=asked)

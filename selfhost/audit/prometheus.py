@@ -92,7 +92,11 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     return entries
 
 
-def _add_sample(instances: dict[str, Samples], series: Answer, stated: object) -> None:
+def _add_sample(
+    instances: dict[str, Samples],
+    series: Answer,
+    stated: object,
+) -> None:
     """Add a sample of a metric to those of its instance."""
     instance = plain(series.get("instance"), MAX_NAME)
     # what a query computes has no name, and is no fact

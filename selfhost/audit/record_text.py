@@ -126,7 +126,11 @@ def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
     return _filled_lines(_pieces(stream, b""), 1)
 
 
-def _line_record(number: int, line: str, max_bytes: int) -> RecordText:
+def _line_record(
+    number: int,
+    line: str,
+    max_bytes: int,
+) -> RecordText:
     """The record on a line. Raises `Unreadable` for one that is too long to be a record."""
     if len(line) > max_bytes:
         reason = f"has a record of more than {max_bytes:,} bytes"
@@ -216,7 +220,12 @@ def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:
     return parts.text()
 
 
-def _joined(text: str, pieces: Iterator[str], blank_lines: int, most: int) -> str:
+def _joined(
+    text: str,
+    pieces: Iterator[str],
+    blank_lines: int,
+    most: int,
+) -> str:
     """All of a text, with blank lines in front so that faults have their line."""
     parts = _Parts(most)
     parts.add(text)

@@ -259,7 +259,11 @@ def _reason(finding: Finding) -> Reason:
     return Reason(check=finding.check, reason=finding.reason, remedy=finding.remedy)
 
 
-def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> AuditRow:
+def unplaced_row(
+    policy: Policy,
+    wanted: Wanted,
+    machine: Machine,
+) -> AuditRow:
     """The row of a machine of which a fact is unread that the policy's class asks for."""
     reasons = []
     for selector in wanted.machines:
@@ -288,7 +292,11 @@ def _unread_of_class(machine_class: MachineClass, machine: Machine) -> list[Reas
     return reasons
 
 
-def _exit_code_of(policy: Policy, wanted: Wanted, result: Result) -> int:
+def _exit_code_of(
+    policy: Policy,
+    wanted: Wanted,
+    result: Result,
+) -> int:
     """0, 1 or 3. An unknown never counts for more than a fail: knowing less turns no job red."""
     if result in (Result.PASS, Result.EXCEPTED):
         return 0

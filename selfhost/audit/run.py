@@ -98,7 +98,11 @@ class _Unplaced(NamedTuple):
     of_other_classes: Sequence[Wanted]
 
 
-def _unplaced(policy: Policy, judging: FleetJudge, machines: int) -> _Unplaced:
+def _unplaced(
+    policy: Policy,
+    judging: FleetJudge,
+    machines: int,
+) -> _Unplaced:
     """The entries that are for none of so many machines.
 
     One machine may be held against the policy of its fleet: that entries for other classes select
@@ -220,7 +224,10 @@ def _remedy_of_name(error: SelfhostError) -> str | None:
 
 
 def _changes_since(
-    audit: Audit, baseline: Baseline, fleet: Fleet, judging: FleetJudge
+    audit: Audit,
+    baseline: Baseline,
+    fleet: Fleet,
+    judging: FleetJudge,
 ) -> Audit:
     """The rows that changed; a machine of the baseline that was not read is a problem."""
     change = partial(change_of, baseline=baseline)
@@ -244,7 +251,9 @@ def _changes_since(
 
 
 def _missing_machines(
-    audit: Audit, baseline: Baseline, fleet: Fleet
+    audit: Audit,
+    baseline: Baseline,
+    fleet: Fleet,
 ) -> Iterator[Problem]:
     """The machines of the baseline that are not in the fleet, not even with a fault. It may hold a
     million, so each is told only as it is asked for.

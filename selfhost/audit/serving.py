@@ -206,7 +206,11 @@ def _stated_for(
     return stated
 
 
-def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
+def _missing_facts(
+    machine: Machine,
+    key: str,
+    value: Any,
+) -> FactValues:
     """The facts of a machine that a stated one changes; {} where it says nothing of it."""
     fact, _ = FACT_KEYS[key]
     is_read = getattr(machine, fact) is not None and fact not in machine.assumed
@@ -226,7 +230,10 @@ def _missing_facts(machine: Machine, key: str, value: Any) -> FactValues:
 
 
 def _missing_sets(
-    machine: Machine, stated: tuple[str, ...], *, is_read: bool
+    machine: Machine,
+    stated: tuple[str, ...],
+    *,
+    is_read: bool,
 ) -> FactValues:
     """The instruction sets of a machine with those that its class states."""
     # a class may hold machines of several architectures: each gets those of its own

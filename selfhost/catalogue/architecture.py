@@ -274,7 +274,9 @@ class Architecture(Sized):
 
 
 def read_architecture(
-    root: TomlTable, name: str, kind: type[Architecture]
+    root: TomlTable,
+    name: str,
+    kind: type[Architecture],
 ) -> Architecture | None:
     """`[architecture]`, None where it is missing or no table."""
     table: TomlTable | None = root.get(name, "TomlTable")
@@ -317,7 +319,10 @@ class _ModelLayers:
         return by_key
 
     def _part(
-        self, line: TomlTable, at: Places, kind: type[LayerPart]
+        self,
+        line: TomlTable,
+        at: Places,
+        kind: type[LayerPart],
     ) -> LayerPart | None:
         """One line of a list, None where it is wrong."""
         line.get("at", "Any")

@@ -99,7 +99,13 @@ def splits(name: str) -> Iterator[SplitName]:
 class _Ending:
     """The words at the end of a name. `is_tag`: they stand in a tag of Ollama's library."""
 
-    def __init__(self, words: Sequence[str], account: str, *, is_tag: bool) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        account: str,
+        *,
+        is_tag: bool,
+    ) -> None:
         self.words = words
         self.account = account
         self.is_tag = is_tag

@@ -242,7 +242,10 @@ class Catalogue:
         return tables.shipped_table(name, self.folder)
 
     def rows(
-        self, kind: type[AnyRecord], file: str, table: str
+        self,
+        kind: type[AnyRecord],
+        file: str,
+        table: str,
     ) -> Mapping[str, AnyRecord]:
         """Each `[table.NAME]` of `common/<file>.toml` as a record, by its name."""
         records = {}
@@ -278,7 +281,12 @@ class Catalogue:
                 faults += problems
         return tuple(faults)
 
-    def id_named(self, key: str, *kinds: str, is_own: bool = False) -> str | None:
+    def id_named(
+        self,
+        key: str,
+        *kinds: str,
+        is_own: bool = False,
+    ) -> str | None:
         """The id of the model that has this name, as `canonical` writes it; None where none has.
 
         `kinds` says as what the name is looked up, in turn: "ids", "aliases", or "whole" (an id, a

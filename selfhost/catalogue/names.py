@@ -159,7 +159,11 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(fitting)
 
 
-def typed_library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
+def typed_library_tag(
+    typed: str,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> str | None:
     """The typed tag of a model as Ollama's library writes it; None for any other name."""
     if ":" not in typed:
         return None
@@ -269,7 +273,12 @@ def is_bare_weights(name: str) -> bool:
 # from a name to a model
 
 
-def read(typed: str, catalogue: Catalogue, *, indirectly: bool = False) -> Found:
+def read(
+    typed: str,
+    catalogue: Catalogue,
+    *,
+    indirectly: bool = False,
+) -> Found:
     """The model of a name, a line, an address, a repository or a file; None for no known one.
 
     `indirectly`: not the name itself is looked up. It is taken for that of a base model from which
@@ -304,7 +313,12 @@ def _is_plain(typed: str) -> bool:
     return re.sub("[-._]", "", typed).isalnum()
 
 
-def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolution:
+def _as_typed(
+    resolution: Resolution,
+    typed: str,
+    *,
+    indirectly: bool,
+) -> Resolution:
     """A resolution without a repository of which nothing is known, and with `names_file`: a single
     word that states a quantization, and is neither a program's form nor a repository.
     """
@@ -320,7 +334,10 @@ def _as_typed(resolution: Resolution, typed: str, *, indirectly: bool) -> Resolu
 
 
 def matches(
-    name: str, catalogue: Catalogue, *, indirectly: bool = False
+    name: str,
+    catalogue: Catalogue,
+    *,
+    indirectly: bool = False,
 ) -> Iterator[NameMatch]:
     """Known models that a name may mean. The whole name comes first, then the name without one word
     of its end, two, and so on.
@@ -340,7 +357,11 @@ def matches(
                 yield NameMatch(resolution=resolution, form=split.form)
 
 
-def _with_form(match: NameMatch, name: str, catalogue: Catalogue) -> Found:
+def _with_form(
+    match: NameMatch,
+    name: str,
+    catalogue: Catalogue,
+) -> Found:
     """The model in the form that its name states; None where no program is judged in that form."""
     form = match.form
     resolution = match.resolution
@@ -396,7 +417,9 @@ class Publisher(Stated):
 
 
 def _as_publisher_names(
-    quantization: str | None, name: str, catalogue: Catalogue
+    quantization: str | None,
+    name: str,
+    catalogue: Catalogue,
 ) -> str | None:
     """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
     publishers = catalogue.rows(Publisher, "quantizations", "publisher")
@@ -406,7 +429,11 @@ def _as_publisher_names(
     return f"{publisher.prefix}{quantization}"
 
 
-def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
+def serves(
+    form: Form,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
     if form.runtime is None or spec.modality not in PICTURES:
         return True
@@ -414,7 +441,12 @@ def serves(form: Form, spec: ModelSpec, catalogue: Catalogue) -> bool:
     return spec.modality in runtime.modalities
 
 
-def _is_wide_qat(form: Form, spec: ModelSpec, name: str, catalogue: Catalogue) -> bool:
+def _is_wide_qat(
+    form: Form,
+    spec: ModelSpec,
+    name: str,
+    catalogue: Catalogue,
+) -> bool:
     """Whether the files are Google's own of a model that was trained for 4 bits, of those whose
     table of tokens has 16 bits all the same.
     """
@@ -486,7 +518,11 @@ def _users_id(key: str, catalogue: Catalogue) -> str | None:
     return users_id if first_id in (None, users_id) else None
 
 
-def _loaded_by_ollama(loaded: str, name: str, match: Found) -> Resolution:
+def _loaded_by_ollama(
+    loaded: str,
+    name: str,
+    match: Found,
+) -> Resolution:
     """The model that Ollama loads by a name; a note where the name means another elsewhere."""
     resolution = Resolution(spec_id=loaded)
     if match is None:
@@ -497,7 +533,11 @@ def _loaded_by_ollama(loaded: str, name: str, match: Found) -> Resolution:
     return resolution.with_note(note)
 
 
-def _named(key: str, catalogue: Catalogue, *kinds: str) -> Found:
+def _named(
+    key: str,
+    catalogue: Catalogue,
+    *kinds: str,
+) -> Found:
     """The one model that has this name, as `canonical` writes it, as one of these kinds."""
     spec_id = catalogue.id_named(key, *kinds)
     if spec_id is None:

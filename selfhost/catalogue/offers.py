@@ -188,7 +188,12 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
 
 # a model that is sold stands in for hundreds of others
 @lru_cache(maxsize=1024)
-def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
+def offers_of(
+    path: str,
+    model_id: str,
+    *,
+    today: str,
+) -> tuple[Offer, ...]:
     """The offers for one model on that day, `YYYY-MM-DD`: the cheapest of the well-known providers,
     of those whose address is known if any, then all others, cheapest first. Raises `SpecError` for
     a damaged file.
@@ -222,7 +227,11 @@ def _all_offers(path: str, model_id: str) -> Sequence[Offer]:
     raise SpecError(problems, remedy=_REMEDY)
 
 
-def _offer(row: TomlTable, model_id: str, file: Snapshot) -> Offer:
+def _offer(
+    row: TomlTable,
+    model_id: str,
+    file: Snapshot,
+) -> Offer:
     """A row of the snapshot, with where to send a request and the model's name as one has it."""
     values = row.fields(Offer)
     row.close()

@@ -306,7 +306,11 @@ class _Openness:
     # the row of a code
 
     def _row(
-        self, name: str, code: str, *stated: str | None, **figures: object
+        self,
+        name: str,
+        code: str,
+        *stated: str | None,
+        **figures: object,
     ) -> OpennessRow:
         """The answer of that code with the sources of what it rests on; assumed where that is.
 

@@ -119,7 +119,12 @@ class _UnknownName:
     part without the words for the form of the files, which `form` tells.
     """
 
-    def __init__(self, typed: str, name: str, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        typed: str,
+        name: str,
+        catalogue: Catalogue,
+    ) -> None:
         self.catalogue = catalogue
         # as a message has it
         self.quoted = f'"{shortened(typed)}"'

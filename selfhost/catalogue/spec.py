@@ -265,7 +265,11 @@ class Availability(Stated):
         return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
 
 
-def _license(root: TomlTable, key: str, kind: type[License]) -> License | None:
+def _license(
+    root: TomlTable,
+    key: str,
+    kind: type[License],
+) -> License | None:
     """A table of its own, or the id of a row of specs/common/licenses.toml."""
     id = root.values.get(key)
     if not isinstance(id, str):
@@ -294,7 +298,11 @@ def _embedding(root: TomlTable, key: str) -> int | None:
 HEARD_SECONDS = 30
 
 
-def _needs(root: TomlTable, key: str, kind: type[StatedNeeds]) -> StatedNeeds | None:
+def _needs(
+    root: TomlTable,
+    key: str,
+    kind: type[StatedNeeds],
+) -> StatedNeeds | None:
     table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None

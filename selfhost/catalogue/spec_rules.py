@@ -334,7 +334,12 @@ class _SpecFile:
         for number, name in enumerate(files.unsized):
             self._check_name((*of_unsized, number), name, files.format)
 
-    def _check_name(self, path: KeyPath, name: str | None, format: str | None) -> None:
+    def _check_name(
+        self,
+        path: KeyPath,
+        name: str | None,
+        format: str | None,
+    ) -> None:
         """Look for a quantization that the format does not have."""
         choices = QUANTIZATIONS.get(format or "", ())
         if not name or not choices or name in choices:
@@ -346,7 +351,12 @@ class _SpecFile:
         message = f'"{shortened(name)}" is not a quantization of {format}'
         self.document.add(path, message, remedy)
 
-    def _check_layer(self, path: KeyPath, part: LayerPart, model: Architecture) -> None:
+    def _check_layer(
+        self,
+        path: KeyPath,
+        part: LayerPart,
+        model: Architecture,
+    ) -> None:
         """Look for what the kind of a layer must state and its line has not, and for what says
         nothing with it.
         """

@@ -45,7 +45,11 @@ def workload_of(options: Options) -> Workload:
         raise as_typed(error, {**FLAGS, **options.given}) from None
 
 
-def pairs_of(flag: str, texts: Sequence[str], example: str) -> dict[str, str]:
+def pairs_of(
+    flag: str,
+    texts: Sequence[str],
+    example: str,
+) -> dict[str, str]:
     """What a repeated KEY=VALUE option states, by its keys. Raises `UsageError`."""
     pairs: dict[str, str] = {}
     for text in texts:

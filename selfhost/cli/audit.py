@@ -78,7 +78,9 @@ def run(words: Sequence[str]) -> int:
 
 
 def _judge(
-    options: AuditOptions, outputs: Sequence[Output], words: Sequence[str]
+    options: AuditOptions,
+    outputs: Sequence[Output],
+    words: Sequence[str],
 ) -> int:
     """Judge the machines against the policy, and write every report. The exit code is the audit's,
     and 2 where an input has faults.
@@ -119,7 +121,12 @@ def _fleet(paths: Sequence[str]) -> Fleet:
         return load_machines(*paths, tell=tell)
 
 
-def _teller(words: Sequence[str], drawn: Progress, *, is_bounded: bool) -> Tell:
+def _teller(
+    words: Sequence[str],
+    drawn: Progress,
+    *,
+    is_bounded: bool,
+) -> Tell:
     """The function that is told how many verdicts are given: a terminal has a line drawn, the log
     of a job has one every two seconds, and with `is_bounded` a long job is refused.
     """
@@ -141,7 +148,11 @@ def _say(line: str) -> None:
     write(f"{line}\n", to_error=True)
 
 
-def _answer(options: AuditOptions, outputs: Sequence[Output], audit: Audit) -> int:
+def _answer(
+    options: AuditOptions,
+    outputs: Sequence[Output],
+    audit: Audit,
+) -> int:
     """Write the files, all or none, then standard output. Returns the exit code, or raises
     `InputError` with the faults of the inputs.
     """
@@ -161,7 +172,11 @@ def _answer(options: AuditOptions, outputs: Sequence[Output], audit: Audit) -> i
     return audit.exit_code
 
 
-def _show(options: AuditOptions, form: str, audit: Audit) -> None:
+def _show(
+    options: AuditOptions,
+    form: str,
+    audit: Audit,
+) -> None:
     """Write a report to standard output: what was judged, whatever could not be. Standard error has
     the faults, and some formats have them too.
     """

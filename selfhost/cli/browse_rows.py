@@ -268,7 +268,10 @@ class _View:
     """What a question shows of the models: those that pass its filters, in its order."""
 
     def __init__(
-        self, question: BrowseQuestion, typed: str, catalogue: Catalogue
+        self,
+        question: BrowseQuestion,
+        typed: str,
+        catalogue: Catalogue,
     ) -> None:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)

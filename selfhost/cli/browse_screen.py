@@ -145,7 +145,12 @@ class Browser(App[Exception | None]):
     class Conditional(Message):
         """What the model fits as that does not run as asked; empty: it fits in no way."""
 
-        def __init__(self, question: BrowseQuestion, id: str, words: str) -> None:
+        def __init__(
+            self,
+            question: BrowseQuestion,
+            id: str,
+            words: str,
+        ) -> None:
             super().__init__()
             self.question = question
             self.id = id
@@ -501,7 +506,11 @@ class Browser(App[Exception | None]):
         self.push_screen(HelpScreen())
 
 
-def _setting_words(key: str, title: str, chosen: str) -> Text:
+def _setting_words(
+    key: str,
+    title: str,
+    chosen: str,
+) -> Text:
     """What a key changes and what it is set to, which stay on one line."""
     words = Text.assemble((key, "bold"), " ", (title, "dim"), " ", chosen)
     words.plain = words.plain.replace(" ", "\N{NO-BREAK SPACE}")

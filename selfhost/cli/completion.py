@@ -76,7 +76,11 @@ def candidates(words: Sequence[str]) -> list[str]:
     return _beginning_with(typed, choices)
 
 
-def _values(option: Option, typed: str, catalogue: Catalogue) -> list[str]:
+def _values(
+    option: Option,
+    typed: str,
+    catalogue: Catalogue,
+) -> list[str]:
     """The values of an option that begin with what was typed; a switch has none."""
     if option.metavar is None:
         return []

@@ -71,7 +71,11 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
     return f"did you mean {listed}?"
 
 
-def unknown_choice(flag: str, typed: str, choices: Sequence[str]) -> UsageError:
+def unknown_choice(
+    flag: str,
+    typed: str,
+    choices: Sequence[str],
+) -> UsageError:
     """The error for a value that is none of the choices; `flag` is empty where it is a word."""
     guess = _likely_choice(flag, typed.strip().lower(), choices)
     message = f"{typed!r} is not one of {', '.join(choices)}"
@@ -93,7 +97,11 @@ def _format_with_file(typed: str, choices: Sequence[str]) -> str | None:
     return f"write --format {name} --output {shell_word(path)}"
 
 
-def _likely_choice(flag: str, word: str, choices: Sequence[str]) -> str | None:
+def _likely_choice(
+    flag: str,
+    word: str,
+    choices: Sequence[str],
+) -> str | None:
     """The likely choice with its option, or another option that has the word among its choices;
     None where nothing is near.
     """

@@ -205,7 +205,10 @@ def _ranking(
 
 
 def lister_of(
-    options: ListOptions, catalogue: Catalogue, workload: Workload, machine: Machine
+    options: ListOptions,
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
 ) -> Lister:
     """What judges the models and knows their order."""
     # a use and a modality among the words order the models that hold them
@@ -232,7 +235,11 @@ def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
     return options.top is not None and options.route is None
 
 
-def sorted_by(rows: list[Verdict], column: str, lister: Lister) -> list[Verdict]:
+def sorted_by(
+    rows: list[Verdict],
+    column: str,
+    lister: Lister,
+) -> list[Verdict]:
     """The rows by a column, those last whose value is not known; "best" is their order already."""
     if column not in _COLUMNS:
         return rows

@@ -75,7 +75,9 @@ def one_name_in(options: Options, words: Sequence[str]) -> str:
 
 
 def _size_alone(
-    words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
+    words: Sequence[str],
+    sizes: Sequence[str],
+    catalogue: Catalogue,
 ) -> UsageError:
     """The error for the first size, with the words put in quotes as they were perhaps meant."""
     names: list[str] = []
@@ -93,7 +95,9 @@ def _size_alone(
 
 
 def _words_of_first_name(
-    words: Sequence[str], sizes: Sequence[str], catalogue: Catalogue
+    words: Sequence[str],
+    sizes: Sequence[str],
+    catalogue: Catalogue,
 ) -> int:
     """How many of the words make the first name: as many as make a known one, else the first word
     with the size behind it.

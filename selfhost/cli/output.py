@@ -89,7 +89,12 @@ def asks_for_json(words: Sequence[str]) -> bool:
     return ("--format", "json") in pairwise(words)
 
 
-def complain(error: SelfhostError, code: int, *, wants_json: bool) -> None:
+def complain(
+    error: SelfhostError,
+    code: int,
+    *,
+    wants_json: bool,
+) -> None:
     """Say what went wrong on standard error, as a person or a program reads it. `code` is the exit
     code that follows.
     """
@@ -187,7 +192,9 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
 
 
 def _problem_of_name(
-    name: str, error: SelfhostError, near_names: Sequence[str]
+    name: str,
+    error: SelfhostError,
+    near_names: Sequence[str],
 ) -> Problem:
     """The error for one name as a line of a list; near names take the place of its remedy."""
     remedy = error.remedy
@@ -198,7 +205,9 @@ def _problem_of_name(
 
 
 def complain_of_names(
-    options: Options, errors: Mapping[str, SelfhostError], code: int
+    options: Options,
+    errors: Mapping[str, SelfhostError],
+    code: int,
 ) -> None:
     """After the answer, say on standard error which names of models have none, and why."""
     if errors:
@@ -310,7 +319,12 @@ class _Screen:
         return is_terminal()
 
 
-def write(text: str = "", *, flush: bool = False, to_error: bool = False) -> None:
+def write(
+    text: str = "",
+    *,
+    flush: bool = False,
+    to_error: bool = False,
+) -> None:
     """Write to standard output, or with `to_error` to standard error.
 
     Raises `UsageError` where standard output takes nothing. A pipe whose reader has gone is no

@@ -122,7 +122,11 @@ def _refuse_joined_values(command: str, words: Sequence[str]) -> None:
             raise UsageError(message, remedy=see_help(command))
 
 
-def _take_words(options: Options, command: str, words: list[str]) -> None:
+def _take_words(
+    options: Options,
+    command: str,
+    words: list[str],
+) -> None:
     """Set the positionals of the command from the words that are not options, in order.
 
     Raises `UsageError` for a missing word, for one that is not a choice, and for words left over.
@@ -147,7 +151,11 @@ def _take_words(options: Options, command: str, words: list[str]) -> None:
         raise UsageError(f"unexpected {unexpected}", remedy=see_help(command))
 
 
-def _check_choice(flag: str, value: object, choices: Sequence[str]) -> None:
+def _check_choice(
+    flag: str,
+    value: object,
+    choices: Sequence[str],
+) -> None:
     """Refuse a value that is not one of the choices; without choices any value may stand."""
     if choices and value not in choices:
         from .corrections import unknown_choice
@@ -263,7 +271,12 @@ class _Value(argparse.Action):
     twice only with the same value.
     """
 
-    def __init__(self, *names: Any, option: Option, **settings: Any) -> None:
+    def __init__(
+        self,
+        *names: Any,
+        option: Option,
+        **settings: Any,
+    ) -> None:
         super().__init__(*names, **settings)
         self.option = option
 

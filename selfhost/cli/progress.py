@@ -90,7 +90,9 @@ class Progress:
 
 
 def track(
-    items: Iterable[Item], description: str, total: int | None = None
+    items: Iterable[Item],
+    description: str,
+    total: int | None = None,
 ) -> Iterator[Item]:
     """The items, with a line that says how many were taken."""
     with Progress(description) as tell:
@@ -125,7 +127,12 @@ class Lines:
         self._write(fill(self._form, figures))
 
 
-def _started_bar(description: str, total: float | None, *, are_bytes: bool) -> Bar:
+def _started_bar(
+    description: str,
+    total: float | None,
+    *,
+    are_bytes: bool,
+) -> Bar:
     """A bar on standard error that is gone when it is stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn

@@ -75,7 +75,11 @@ def run(words: Sequence[str]) -> int:
     return code
 
 
-def _refuse_unservable(size: ContainerSize, form: str, catalogue: Catalogue) -> None:
+def _refuse_unservable(
+    size: ContainerSize,
+    form: str,
+    catalogue: Catalogue,
+) -> None:
     """Raise `UsageError` where no published image serves the model, or no command is known."""
     if size.image is None:
         texts = help_texts().no_image

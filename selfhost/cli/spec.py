@@ -119,7 +119,11 @@ def _file_to_make(options: SpecOptions) -> str | None:
     return os.path.basename(options.output)
 
 
-def _named_spec(spec: ModelSpec, options: SpecOptions, file: str | None) -> ModelSpec:
+def _named_spec(
+    spec: ModelSpec,
+    options: SpecOptions,
+    file: str | None,
+) -> ModelSpec:
     """The spec with the id and the name that were asked for. Raises `UsageError`.
 
     Without `--id` the file that is made names the id, for folders of specs find a model by the

@@ -127,7 +127,11 @@ def targets_of(
     return targets
 
 
-def refused(path: str, reason: str, remedy: str = _OWN_FOLDER) -> UsageError:
+def refused(
+    path: str,
+    reason: str,
+    remedy: str = _OWN_FOLDER,
+) -> UsageError:
     """The error for a path that takes no report."""
     return UsageError(f"cannot write {shown_path(path)}: {reason}", remedy=remedy)
 
@@ -184,7 +188,9 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
 
 
 def _descriptor_target(
-    path: str, number: int, status: os.stat_result
+    path: str,
+    number: int,
+    status: os.stat_result,
 ) -> DescriptorTarget:
     id = None
     if not stat.S_ISCHR(status.st_mode):

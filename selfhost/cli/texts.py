@@ -47,7 +47,11 @@ def help_texts() -> HelpTexts:
     return unchecked_table(HelpTexts, "help")
 
 
-def meant(word: str, synonyms: Synonyms, known: Collection[str]) -> str | None:
+def meant(
+    word: str,
+    synonyms: Synonyms,
+    known: Collection[str],
+) -> str | None:
     """The known name that other programs call by this word; None where there is none."""
     for name, others in synonyms.items():
         if word in others and name in known:

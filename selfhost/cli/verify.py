@@ -61,7 +61,11 @@ def _run_named(named: str, catalogue: Catalogue) -> Run:
     return seen
 
 
-def _unread_log(named: str, error: Unreadable, catalogue: Catalogue) -> InputError:
+def _unread_log(
+    named: str,
+    error: Unreadable,
+    catalogue: Catalogue,
+) -> InputError:
     """The error for a log that cannot be read, or for the name of a model in its place."""
     reason = error.reason
     if id_of(named, catalogue) is not None:
@@ -72,7 +76,11 @@ def _unread_log(named: str, error: Unreadable, catalogue: Catalogue) -> InputErr
     return _no_run(named, reason, remedy)
 
 
-def _no_run(named: str, reason: str, remedy: str) -> InputError:
+def _no_run(
+    named: str,
+    reason: str,
+    remedy: str,
+) -> InputError:
     file = "standard input" if named == "-" else shown(named)
     problem = Problem(file=file, message=reason, remedy=remedy)
     return InputError([problem])

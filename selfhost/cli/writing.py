@@ -238,7 +238,11 @@ def _keep_owner_and_mode(path: str, target: FileTarget) -> None:
         os.chmod(path, target.mode)
 
 
-def _give_to(path: str, user: int, group: int) -> None:
+def _give_to(
+    path: str,
+    user: int,
+    group: int,
+) -> None:
     try:
         os.chown(path, user, group)
     except OSError:

@@ -92,7 +92,11 @@ class SelfhostError(Exception):
     """
 
     def __init__(
-        self, message: str, *, remedy: str | None = None, nearest: Names = ()
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        nearest: Names = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -138,7 +142,12 @@ class NotAModelError(UnknownModelError):
     """The name is of a tool, a service or a family nobody can download: `kind` says which."""
 
     def __init__(
-        self, message: str, *, kind: str, remedy: str | None = None, nearest: Names = ()
+        self,
+        message: str,
+        *,
+        kind: str,
+        remedy: str | None = None,
+        nearest: Names = (),
     ) -> None:
         super().__init__(message, remedy=remedy, nearest=nearest)
         self.kind = kind
@@ -174,7 +183,10 @@ class WrongTypeError(SelfhostError, TypeError):
 
 
 def expect_type(
-    name: str, value: object, types: tuple[type, ...], remedy: str = ""
+    name: str,
+    value: object,
+    types: tuple[type, ...],
+    remedy: str = "",
 ) -> None:
     """Raise `WrongTypeError` for an argument of another type: later it would fail elsewhere."""
     if isinstance(value, types):
@@ -205,7 +217,11 @@ class WorkloadError(InputError):
 
     @classmethod
     def of(
-        cls, key: str, message: str, remedy: str | None, file: str = "workload"
+        cls,
+        key: str,
+        message: str,
+        remedy: str | None,
+        file: str = "workload",
     ) -> WorkloadError:
         """The error of one field of a `Workload`, or of an argument."""
         problem = Problem(file=file, key=key, message=message, remedy=remedy)

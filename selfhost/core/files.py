@@ -137,7 +137,10 @@ class OpenFile(NamedTuple):
 
 
 def open_file(
-    path: str, *, input_allowed: bool = False, is_input: bool = True
+    path: str,
+    *,
+    input_allowed: bool = False,
+    is_input: bool = True,
 ) -> OpenFile:
     """Open an ordinary file; with `input_allowed` also what a shell passes for a pipe, whose size
     is None. Raises `Unreadable`.
@@ -217,7 +220,12 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
+def read_file(
+    path: str,
+    limit_bytes: int,
+    *,
+    input_allowed: bool = False,
+) -> bytes:
     """All of what `open_file` opens. Raises `Unreadable`, also for more than `limit_bytes`."""
     stream, size = open_file(path, input_allowed=input_allowed)
     with stream:

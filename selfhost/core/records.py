@@ -121,7 +121,12 @@ class _RecordType(type):
     # `_check` is overridden
     _is_plain: bool
 
-    def __new__(cls, name: str, bases: tuple[type, ...], body: Values) -> _RecordType:
+    def __new__(
+        cls,
+        name: str,
+        bases: tuple[type, ...],
+        body: Values,
+    ) -> _RecordType:
         base = bases[0] if bases else None
         kinds: dict[str, str] = dict(getattr(base, "_kinds", ()))
         defaults: Values = dict(getattr(base, "_defaults", ()))
@@ -375,7 +380,12 @@ class TextForm:
     `message` is what is wrong with another text, as a clause behind it.
     """
 
-    def __init__(self, pattern: str, message: str, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        pattern: str,
+        message: str,
+        remedy: str | None = None,
+    ) -> None:
         self.pattern = pattern
         self.message = message
         self.remedy = remedy
@@ -441,7 +451,11 @@ def fault_of(
     return None
 
 
-def _fault_of_kind(value: object, kind: type, parse: Callable[[str], int]) -> Fault:
+def _fault_of_kind(
+    value: object,
+    kind: type,
+    parse: Callable[[str], int],
+) -> Fault:
     name, remedy = _KINDS[kind]
     if kind is int:
         with suppress(ValueError):
@@ -452,7 +466,11 @@ def _fault_of_kind(value: object, kind: type, parse: Callable[[str], int]) -> Fa
 
 
 def _fault_of_text(
-    text: str, choices: Sequence[str], form: TextForm | None, *, lines: bool
+    text: str,
+    choices: Sequence[str],
+    form: TextForm | None,
+    *,
+    lines: bool,
 ) -> Fault | None:
     if choices:
         if text in choices:

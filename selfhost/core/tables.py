@@ -137,7 +137,12 @@ class Document:
             document._unusable = error
             return document
 
-    def add(self, path: KeyPath, message: str, remedy: Remedy = None) -> None:
+    def add(
+        self,
+        path: KeyPath,
+        message: str,
+        remedy: Remedy = None,
+    ) -> None:
         """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
@@ -327,12 +332,22 @@ class _Reader:
     text, number and truth value in it.
     """
 
-    def __init__(self, document: Document, kind: type[Record], limits: Limits) -> None:
+    def __init__(
+        self,
+        document: Document,
+        kind: type[Record],
+        limits: Limits,
+    ) -> None:
         self.document = document
         self.kind = kind
         self.limits = limits
 
-    def read(self, path: KeyPath, value: Any, annotation: _Annotation) -> object:
+    def read(
+        self,
+        path: KeyPath,
+        value: Any,
+        annotation: _Annotation,
+    ) -> object:
         """The value as a record has it; for a wrong one None, or an empty list or table."""
         if annotation.outer == "Any":
             return value
@@ -358,7 +373,12 @@ class _Reader:
         # the name of a record
         return TomlTable(self.document, path, value).as_record(self.kind)
 
-    def _is_right(self, path: KeyPath, value: object, kind: type) -> bool:
+    def _is_right(
+        self,
+        path: KeyPath,
+        value: object,
+        kind: type,
+    ) -> bool:
         """Whether a value is of that type and within the limits; what is wrong is noted."""
         fault = fault_of(value, kind, **self.limits)
         if fault is None:
@@ -371,7 +391,10 @@ class _Reader:
         return False
 
     def _entries(
-        self, path: KeyPath, values: Sequence[object], annotation: str
+        self,
+        path: KeyPath,
+        values: Sequence[object],
+        annotation: str,
     ) -> tuple[object, ...]:
         """The right values of a list; none of one that is too long."""
         if len(values) > MAX_LISTED and annotation in _PLAIN:
@@ -386,7 +409,10 @@ class _Reader:
         return tuple([part for _, part in parts])
 
     def _read_each(
-        self, path: KeyPath, values: Iterable[tuple[_Key, object]], annotation: str
+        self,
+        path: KeyPath,
+        values: Iterable[tuple[_Key, object]],
+        annotation: str,
     ) -> Iterator[tuple[_Key, object]]:
         """The right ones of the values in a list or table, each behind its place or key."""
         parts = _parts_of(annotation)
@@ -401,7 +427,12 @@ class TomlTable:
     problem of the document, and nothing is raised. `close()` notes every key that nobody asked for.
     """
 
-    def __init__(self, document: Document, path: KeyPath, values: TomlRow) -> None:
+    def __init__(
+        self,
+        document: Document,
+        path: KeyPath,
+        values: TomlRow,
+    ) -> None:
         self.document = document
         self.path = path
         self.values = values
@@ -413,7 +444,12 @@ class TomlTable:
         """The keys that were asked for so far."""
         return frozenset(self._known)
 
-    def problem(self, key: str | None, message: str, remedy: Remedy = None) -> None:
+    def problem(
+        self,
+        key: str | None,
+        message: str,
+        remedy: Remedy = None,
+    ) -> None:
         """Note a fault of `key`, or of the whole table."""
         path = (*self.path, key) if key else self.path
         self.document.add(path, message, remedy)
@@ -537,7 +573,10 @@ def limits_of(kind: type[Record], field: str) -> Limits:
 
 
 def _how_to_state(
-    key: str, annotation: str, example: object, limits: Limits
+    key: str,
+    annotation: str,
+    example: object,
+    limits: Limits,
 ) -> str | None:
     """The remedy for a key that is missing."""
     if example:
@@ -568,7 +607,11 @@ def _new_document(name: str) -> Document:
     return Document(table.file, table.values, is_checked=table.is_checked)
 
 
-def shipped_record(kind: type[AnyRecord], name: str, section: str = "") -> AnyRecord:
+def shipped_record(
+    kind: type[AnyRecord],
+    name: str,
+    section: str = "",
+) -> AnyRecord:
     """The table `specs/common/<name>.toml`, or one section of it, as a record, read once. Raises
     `SpecError` with each fault of it.
     """
@@ -578,7 +621,11 @@ def shipped_record(kind: type[AnyRecord], name: str, section: str = "") -> AnyRe
 
 
 @cache
-def _shipped_record(kind: type[Record], name: str, section: str) -> Record:
+def _shipped_record(
+    kind: type[Record],
+    name: str,
+    section: str,
+) -> Record:
     document = _new_document(name)
     table = document.root
     if section:
@@ -590,7 +637,9 @@ def _shipped_record(kind: type[Record], name: str, section: str) -> Record:
 
 
 def shipped_rows(
-    kind: type[AnyRecord], name: str, section: str
+    kind: type[AnyRecord],
+    name: str,
+    section: str,
 ) -> Mapping[str | int, AnyRecord]:
     """The tables in a section of `specs/common/<name>.toml` as records, by their keys, or by their
     places in a list. Raises `SpecError` with each fault of the section.
@@ -696,7 +745,10 @@ def row_names(name: str, section: str = "") -> tuple[str, ...]:
 
 
 def unchecked_row(
-    kind: type[AnyRecord], name: str, row: str, **values: object
+    kind: type[AnyRecord],
+    name: str,
+    row: str,
+    **values: object,
 ) -> AnyRecord:
     """The row of that name as a record with the values as they stand, and with `values`, which the
     row does not state.
@@ -726,7 +778,10 @@ def expression(name: str, key: str) -> re.Pattern[str]:
 
 
 def sentences(
-    name: str, section: str, holds: Mapping[str, object], **figures: object
+    name: str,
+    section: str,
+    holds: Mapping[str, object],
+    **figures: object,
 ) -> tuple[str, ...]:
     """The sentences of a section of a table whose condition in `holds` is true, filled with the
     figures.
@@ -746,7 +801,11 @@ class _Refusal(Stated):
     remedy: str
 
 
-def refusal(name: str, key: str, **figures: object) -> SelfhostError:
+def refusal(
+    name: str,
+    key: str,
+    **figures: object,
+) -> SelfhostError:
     """The error of that key of a table's `refusal`, filled with the figures."""
     words = shipped_rows(_Refusal, name, "refusal")[key]
     message = fill(words.message, figures)

@@ -123,7 +123,10 @@ def _optional_words(match: re.Match[str], values: Mapping[str, object]) -> str:
 
 
 def _filled_line(
-    line: str, values: Mapping[str, object], *, keep_unknown: bool
+    line: str,
+    values: Mapping[str, object],
+    *,
+    keep_unknown: bool,
 ) -> str | None:
     """Return the line with its values; None where one of them is None."""
     written: list[str] = []

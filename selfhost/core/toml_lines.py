@@ -143,7 +143,11 @@ def _statements(text: str) -> Iterator[_Statement]:
         start = end
 
 
-def _end_of_statement(text: str, start: int, line: int) -> tuple[int, list[int]]:
+def _end_of_statement(
+    text: str,
+    start: int,
+    line: int,
+) -> tuple[int, list[int]]:
     """Where the statement ends that begins at `start`, in that line, and the lines of its rows."""
     depth = 0
     rows: list[int] = []

@@ -61,7 +61,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}"
 
 
-def between(shown: Show, least: float, most: float) -> str:
+def between(
+    shown: Show,
+    least: float,
+    most: float,
+) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
     first = shown(least)
     last = shown(most)
@@ -103,7 +107,11 @@ _COUNT_UNITS = ("T", "B", "M", "K")
 
 
 def _scaled(
-    number: float, base: int, units: Sequence[str], *, up: bool = False
+    number: float,
+    base: int,
+    units: Sequence[str],
+    *,
+    up: bool = False,
 ) -> str | None:
     """Three digits and the largest of the units, those of such a base, that the number reaches;
     None for a number below all of them.
@@ -312,7 +320,12 @@ _RATE = (
 class _Quantity:
     """What was typed, exactly: a number as a fraction of whole numbers, and its unit as typed."""
 
-    def __init__(self, numerator: int, denominator: int, unit: str) -> None:
+    def __init__(
+        self,
+        numerator: int,
+        denominator: int,
+        unit: str,
+    ) -> None:
         self.numerator = numerator
         self.denominator = denominator
         self.unit = unit
@@ -349,7 +362,10 @@ class _Measure:
     """
 
     def __init__(
-        self, name: str, example: str, units: Mapping[str, int] = _NO_UNIT
+        self,
+        name: str,
+        example: str,
+        units: Mapping[str, int] = _NO_UNIT,
     ) -> None:
         self.name = name
         self.refusal = f"is not a {name}: write for example {example}"
@@ -516,7 +532,12 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     return None
 
 
-def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
+def all_near(
+    word: str,
+    choices: Sequence[str],
+    *,
+    most: int = 3,
+) -> list[str]:
     """The choices that a typing slip may have meant, the likeliest first, as `difflib` tells."""
     if len(word) > MAX_GUESSED_LETTERS:
         return []

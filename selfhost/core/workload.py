@@ -469,7 +469,9 @@ def _stated_values(record: Workload | Load) -> Document:
 
 
 def _note_wrong_names(
-    document: Document, field: str, values: Mapping[object, object]
+    document: Document,
+    field: str,
+    values: Mapping[object, object],
 ) -> None:
     """Note each name in a mapping that is no text. Only Python can state one: a file cannot."""
     for name in values:

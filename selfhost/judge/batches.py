@@ -135,7 +135,11 @@ class _BatchChoice(Record):
         return max(by_maker.values(), default=0)
 
 
-def _has_room(rule: AutomaticBatch, predicted_bytes: int, free_bytes: int) -> bool:
+def _has_room(
+    rule: AutomaticBatch,
+    predicted_bytes: int,
+    free_bytes: int,
+) -> bool:
     if not free_bytes:
         # without a GPU the program counts nothing
         return True

@@ -67,7 +67,10 @@ class Search(Record):
         return asked_with(self.question, change, self.catalogue, self.machine)
 
     def candidate(
-        self, kind: type[Candidate], change: Change | None, **facts: Any
+        self,
+        kind: type[Candidate],
+        change: Change | None,
+        **facts: Any,
     ) -> Iterator[Candidate]:
         """The one candidate of that kind with that change, None: the usual defaults; without any
         where the program does not take the change.
@@ -80,7 +83,10 @@ class Search(Record):
 
 
 def asked_with(
-    question: Question, change: Change, catalogue: Catalogue, machine: Machine
+    question: Question,
+    change: Change,
+    catalogue: Catalogue,
+    machine: Machine,
 ) -> Question | None:
     """What was asked with that change; None where the program does not take it."""
     workload = change.of(question.stated)
@@ -121,7 +127,12 @@ class Candidate(Record):
         """The sentence for a user who did not ask for it; None where it needs none."""
         raise NotImplementedError
 
-    def phrased(self, key: str, judged: Judged, **figures: object) -> str:
+    def phrased(
+        self,
+        key: str,
+        judged: Judged,
+        **figures: object,
+    ) -> str:
         """A sentence of `chosen/`, with the figures that most of them have."""
         shared: dict[str, object] = {
             "taken": judged.quantization,

@@ -89,7 +89,11 @@ def _are_files_fixed(question: Question) -> bool:
     return question.here is not None or question.files != NO_FILES
 
 
-def suited(usual: Judged, catalogue: Catalogue, machine: Machine) -> Judged:
+def suited(
+    usual: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Judged:
     """What was judged in the usual defaults, or the candidate that suits the machine best."""
     runtime = usual.question.runtime
     if usual.question.needs is None or runtime is None:
@@ -558,7 +562,12 @@ def _picture_ways(search: Search) -> list[_PictureWay]:
     return [usual, *ways] if is_usual_first else [*ways, usual]
 
 
-def _is_usual_first(usual: Judged, listed: Sequence[str], *, has_others: bool) -> bool:
+def _is_usual_first(
+    usual: Judged,
+    listed: Sequence[str],
+    *,
+    has_others: bool,
+) -> bool:
     """Whether the usual type is preferred: where it is the best and there is no other program, or
     where it would run in RAM.
     """
@@ -590,7 +599,9 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
 
 
 def _changes_elsewhere(
-    question: Question, catalogue: Catalogue, usual: RuntimeSpec
+    question: Question,
+    catalogue: Catalogue,
+    usual: RuntimeSpec,
 ) -> Iterator[Change]:
     """Each other program of the modality with each type of its list, where the program is free."""
     if question.stated.runtime is not None:

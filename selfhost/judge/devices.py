@@ -221,7 +221,11 @@ def _is_large(card: Accelerator) -> bool:
 
 
 def device_of(
-    card: Accelerator | None, devices: int, percent: float, *, is_lean: bool = False
+    card: Accelerator | None,
+    devices: int,
+    percent: float,
+    *,
+    is_lean: bool = False,
 ) -> Device:
     """The accelerator as far as the need of a program that takes its share of it depends on it."""
     if card is None:
@@ -261,7 +265,9 @@ def reaches(device: Accelerator, least: str | None) -> bool | None:
 
 
 def is_built_for(
-    device: Accelerator, patterns: Sequence[str], vendor: str = "amd"
+    device: Accelerator,
+    patterns: Sequence[str],
+    vendor: str = "amd",
 ) -> bool | None:
     """Whether a GPU of that maker is among the patterns of names and of instruction sets.
 
@@ -319,7 +325,9 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
 
 
 def suits(
-    runtime: RuntimeSpec, device: Accelerator, rules: Sequence[KernelRule]
+    runtime: RuntimeSpec,
+    device: Accelerator,
+    rules: Sequence[KernelRule],
 ) -> bool:
     """False where no build of the program is known to compute under those rules on the GPU."""
     if reaches(device, runtime.capability_under(rules)) is False:
@@ -328,7 +336,9 @@ def suits(
 
 
 def usable_cards(
-    machine: Machine, runtime: RuntimeSpec | None, workload: Workload
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
 ) -> tuple[Accelerator, ...] | None:
     """The accelerators as the program can use them.
 
@@ -351,7 +361,11 @@ def usable_cards(
     return tuple(usable)
 
 
-def _is_usable(card: Accelerator, machine: Machine, runtime: RuntimeSpec) -> bool:
+def _is_usable(
+    card: Accelerator,
+    machine: Machine,
+    runtime: RuntimeSpec,
+) -> bool:
     """Whether a build of the program computes on it, or it shares the RAM."""
     if card.unified is not False:
         return True
@@ -413,7 +427,11 @@ def lent_to_gpu(machine: Machine) -> SharedMemory | None:
     return None
 
 
-def _lent(device: Accelerator, total: int, system: str | None) -> SharedMemory:
+def _lent(
+    device: Accelerator,
+    total: int,
+    system: str | None,
+) -> SharedMemory:
     """What is lent of so many bytes of RAM."""
     lending = _LENDING[device.vendor]
     raised = total if lending.system in (None, system) else 0
@@ -434,7 +452,11 @@ def _lent(device: Accelerator, total: int, system: str | None) -> SharedMemory:
     )
 
 
-def free_for(runtime: RuntimeSpec, card: Accelerator, machine: Machine) -> int:
+def free_for(
+    runtime: RuntimeSpec,
+    card: Accelerator,
+    machine: Machine,
+) -> int:
     """Bytes free of a GPU that the program computes on; 0 of another, and where it was not read.
 
     Of a GPU that shares the RAM this is what is free of the RAM, as far as the system lends it.
@@ -450,7 +472,11 @@ def free_for(runtime: RuntimeSpec, card: Accelerator, machine: Machine) -> int:
     return min(free, lent.least_bytes)
 
 
-def share_on_shared(needs: Needs, machine: Machine, layers: int) -> Range:
+def share_on_shared(
+    needs: Needs,
+    machine: Machine,
+    layers: int,
+) -> Range:
     """Of the layers, the share that a GPU which shares the RAM is let to hold.
 
     Where a printed line raises the limit, the low end alone is without it.

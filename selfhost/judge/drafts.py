@@ -83,7 +83,11 @@ def companions_of(
     )
 
 
-def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Draft:
+def _named_draft(
+    typed: str,
+    runtime: RuntimeSpec,
+    catalogue: Catalogue,
+) -> _Draft:
     """The model of that name or file; in the program's usual type where none is named."""
     if is_path(typed):
         from ..modelfiles import read_local
@@ -105,7 +109,10 @@ def _named_draft(typed: str, runtime: RuntimeSpec, catalogue: Catalogue) -> _Dra
 
 
 def _refuse_unsuited(
-    draft: _Draft, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+    draft: _Draft,
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
 ) -> None:
     """Raise where that draft cannot write ahead for the model."""
     drafting = draft.spec

@@ -37,7 +37,9 @@ _STEP_BYTES = 5 * GIB
 
 
 def layouts_without_ram(
-    needs: Needs, machine: Machine, question: Question
+    needs: Needs,
+    machine: Machine,
+    question: Question,
 ) -> Iterator[Needs]:
     """On one accelerator, then on as many as tensor parallelism divides it over.
 
@@ -179,7 +181,10 @@ class _Group(Record):
 
 
 def _groups(
-    needs: Needs, machine: Machine, cards: Sequence[Accelerator], question: Question
+    needs: Needs,
+    machine: Machine,
+    cards: Sequence[Accelerator],
+    question: Question,
 ) -> list[_Group]:
     """The largest accelerators in each number that may share the model, the fewest first.
 
@@ -207,7 +212,9 @@ def _groups(
 
 
 def _rooms(
-    machine: Machine, cards: Sequence[Accelerator], question: Question
+    machine: Machine,
+    cards: Sequence[Accelerator],
+    question: Question,
 ) -> list[Place]:
     """Those with memory of their own, with what a program that takes its share may have of it."""
     percent = percent_of(question.case)
@@ -220,7 +227,9 @@ def _rooms(
 
 
 def lacking_bytes(
-    placed: Needs, group: Sequence[Place], end: str = "high_bytes"
+    placed: Needs,
+    group: Sequence[Place],
+    end: str = "high_bytes",
 ) -> int:
     """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
     lacking = {place.where: -place.known_bytes for place in group}

@@ -64,7 +64,11 @@ def is_published(spec: ModelSpec, workload: Workload) -> bool:
     return listing.repository is not None
 
 
-def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+def loads_by_tag(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+) -> bool:
     """Whether the program's own library has the file under a tag of the model, without a login."""
     tag = spec.library_tag
     if tag is None:
@@ -82,13 +86,19 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     return tagged == workload.quantization
 
 
-def can_be_made(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+def can_be_made(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+) -> bool:
     """Whether the program's converter makes that file of the publisher's weights."""
     return _conversion_to(spec, runtime, workload) is not None
 
 
 def _conversion_to(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
 ) -> Conversion | None:
     """How the program's converter makes that file; None where it does not."""
     conversion = runtime.conversion
@@ -125,7 +135,10 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
 
 
 def bytes_to_make(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, catalogue: Catalogue
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    catalogue: Catalogue,
 ) -> int:
     """What lies on the disk beside a file while it is made; 0 where somebody has the file."""
     if workload.task != "generate":
@@ -147,7 +160,9 @@ def bytes_to_make(
 
 
 def _files_on_the_way(
-    spec: ModelSpec, conversion: Conversion, workload: Workload
+    spec: ModelSpec,
+    conversion: Conversion,
+    workload: Workload,
 ) -> Iterator[tuple[str, str]]:
     """Format and type of each file of which another is made."""
     yield "safetensors", stored_type(spec.architecture)
@@ -156,7 +171,10 @@ def _files_on_the_way(
 
 
 def types_in_turn(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, usual: str
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    format: str,
+    usual: str,
 ) -> tuple[str, ...]:
     """The GGUF types that are tried in turn where none is asked for.
 
@@ -225,7 +243,9 @@ def _has_four_bits(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def who_else_has_the_files(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
 ) -> str | None:
     """Who has the files beside the publisher with a gate; None where nobody is known to."""
     if runtime is not None and spec.id in runtime.parts:
@@ -374,7 +394,10 @@ class _WantedFiles(Record):
         return 0 if has_projector else projector_bytes
 
     def _has_size_of(
-        self, model: PresentModel, model_bytes: int, projector_bytes: int
+        self,
+        model: PresentModel,
+        model_bytes: int,
+        projector_bytes: int,
     ) -> bool:
         """Whether the files are about as large as the model; some lie there without projector."""
         share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE

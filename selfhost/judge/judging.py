@@ -87,7 +87,10 @@ def layout_for(question: Question, machine: Machine) -> Judged:
 
 
 def best_layout(
-    question: Question, machine: Machine, *, at_any_pace: bool = False
+    question: Question,
+    machine: Machine,
+    *,
+    at_any_pace: bool = False,
 ) -> Judged:
     """The first layout that has room and is fast enough, with its pace.
 
@@ -298,7 +301,9 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
 
 
 def _seconds_behind(
-    prompt_tokens: int, judged: Judged, machine: Machine
+    prompt_tokens: int,
+    judged: Judged,
+    machine: Machine,
 ) -> Range | None:
     """The wait behind such a prompt; None where the model was not trained for its length, and where
     nothing tells how fast prompts are read.

@@ -56,7 +56,11 @@ _ENDS_BY_TASK = {
 
 
 def placements(
-    needs: Needs, machine: Machine, question: Question, *, at_any_pace: bool = False
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+    *,
+    at_any_pace: bool = False,
 ) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged.
 
@@ -93,7 +97,11 @@ def _may_use_cards(question: Question, machine: Machine) -> bool:
     return bool(places(machine.accelerators))
 
 
-def _counted_on_card(question: Question, needs: Needs, machine: Machine) -> Needs:
+def _counted_on_card(
+    question: Question,
+    needs: Needs,
+    machine: Machine,
+) -> Needs:
     """The needs counted for an accelerator, before one is chosen."""
     maker = gpu_maker(machine, question.runtime)
     return needs_on(needs, _case_of(question, needs), Device(maker=maker))
@@ -422,7 +430,9 @@ def _free_bytes(place: Place) -> int:
 
 
 def _shares_in_proportion(
-    group: Sequence[Place], parts: Sequence[int], layers: int
+    group: Sequence[Place],
+    parts: Sequence[int],
+    layers: int,
 ) -> list[LayerShare]:
     """So many layers in those proportions, the first layers first.
 

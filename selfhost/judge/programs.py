@@ -80,7 +80,9 @@ class Request(Record):
 
 
 def programs_that(
-    does: Callable[[RuntimeSpec], bool], spec: ModelSpec, catalogue: Catalogue
+    does: Callable[[RuntimeSpec], bool],
+    spec: ModelSpec,
+    catalogue: Catalogue,
 ) -> str:
     """What to type for the programs that load the model and do that; empty without any."""
     fitting = list[str]()
@@ -92,7 +94,10 @@ def programs_that(
 
 
 def named_as_listed(
-    spec: ModelSpec, stated: Workload, files: NamedFiles, catalogue: Catalogue
+    spec: ModelSpec,
+    stated: Workload,
+    files: NamedFiles,
+    catalogue: Catalogue,
 ) -> Request:
     """License, program and quantization under canonical names. Raises `WorkloadError` with all that
     makes no sense.
@@ -134,7 +139,10 @@ def named_as_listed(
 
 
 def _runtime_for(
-    spec: ModelSpec, workload: Workload, files: NamedFiles, catalogue: Catalogue
+    spec: ModelSpec,
+    workload: Workload,
+    files: NamedFiles,
+    catalogue: Catalogue,
 ) -> RuntimeSpec | None:
     """The program that was asked for, else the usual one. Raises `WorkloadError` for no program."""
     if workload.runtime is not None:
@@ -151,7 +159,11 @@ def _runtime_for(
     return _first_that_loads(spec, catalogue, formats)
 
 
-def _named_runtime(spec: ModelSpec, typed: str, catalogue: Catalogue) -> RuntimeSpec:
+def _named_runtime(
+    spec: ModelSpec,
+    typed: str,
+    catalogue: Catalogue,
+) -> RuntimeSpec:
     wanted = typed.strip().lower()
     with suppress(WorkloadError):
         return catalogue.runtime(wanted)
@@ -178,7 +190,9 @@ def _named_runtime(spec: ModelSpec, typed: str, catalogue: Catalogue) -> Runtime
 
 
 def _first_that_loads(
-    spec: ModelSpec, catalogue: Catalogue, formats: tuple[str, ...]
+    spec: ModelSpec,
+    catalogue: Catalogue,
+    formats: tuple[str, ...],
 ) -> RuntimeSpec:
     """The first program that loads the model in one of the formats, where there are any.
 
@@ -224,7 +238,10 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _runtime_in(
-    spec: ModelSpec, quantization: str, usual: RuntimeSpec, catalogue: Catalogue
+    spec: ModelSpec,
+    quantization: str,
+    usual: RuntimeSpec,
+    catalogue: Catalogue,
 ) -> RuntimeSpec:
     """The first program that takes that quantization, the usual one before the others."""
     if spec.components:
@@ -244,7 +261,11 @@ def _runtime_in(
     return usual
 
 
-def _takes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def _takes(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+) -> bool:
     if spec.components:
         return quantization in need.quantizations_of(spec, runtime)
     return runtime.rule_of(quantization) is not None
@@ -254,7 +275,9 @@ def _takes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
 
 
 def _listed_quantization(
-    spec: ModelSpec, typed: str, runtime: RuntimeSpec | None
+    spec: ModelSpec,
+    typed: str,
+    runtime: RuntimeSpec | None,
 ) -> str:
     """The quantization that was typed under its canonical name. Raises `WorkloadError`."""
     name = need.canonical_quantization(typed)
@@ -284,7 +307,10 @@ def _listed_quantization(
 
 
 def quantization_there(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, catalogue: Catalogue
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+    catalogue: Catalogue,
 ) -> str:
     """Its name in the program's files; `WorkloadError` where its size cannot be told."""
     format, usual = need.default_format_and_quantization(spec, runtime)
@@ -321,7 +347,12 @@ def quantization_there(
     )
 
 
-def _has_size(spec: ModelSpec, runtime: RuntimeSpec, format: str, name: str) -> bool:
+def _has_size(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    format: str,
+    name: str,
+) -> bool:
     """Whether the files of that type can be had, and their size is known."""
     if format not in ("gguf", "mlx") and runtime.rule_of(name) is None:
         return False
@@ -333,7 +364,11 @@ def _has_size(spec: ModelSpec, runtime: RuntimeSpec, format: str, name: str) -> 
     return isinstance(need.weights_files(spec, format, name), Term)
 
 
-def _can_quantize(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def _can_quantize(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+) -> bool:
     """Whether the program has the weights in that quantization.
 
     False where the program would have to quantize weights that are narrow already.
@@ -359,7 +394,11 @@ def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
     return None
 
 
-def _comes_in(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def _comes_in(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+) -> bool:
     """Whether the program has the model in that quantization."""
     name = runtime.quantization_called(quantization) or quantization
     # MLX's files are made by its rules, which tell their sizes
@@ -472,7 +511,10 @@ class _Limits(Record):
         return fault("runtime_options", "option-without-effect", **figures).problems
 
     def _option_value_refused(
-        self, name: str, rule: RuntimeOption, value: str
+        self,
+        name: str,
+        rule: RuntimeOption,
+        value: str,
     ) -> tuple[Problem, ...]:
         """That the option takes other values."""
         return fault(

@@ -110,7 +110,10 @@ def _is_published_in(spec: ModelSpec, quantization: str) -> bool:
 
 
 def quality_of_workload(
-    workload: Workload, spec: ModelSpec, *, is_halved: bool = False
+    workload: Workload,
+    spec: ModelSpec,
+    *,
+    is_halved: bool = False,
 ) -> Quality | None:
     """The quality of the weights that the task computes with; None where it names no type.
 

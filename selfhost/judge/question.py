@@ -240,7 +240,10 @@ def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
 
 
 def _refusal_to_train(
-    request: Request, runtime: RuntimeSpec, why: str | None, remedy: str | None
+    request: Request,
+    runtime: RuntimeSpec,
+    why: str | None,
+    remedy: str | None,
 ) -> _Refusal | None:
     """Why the program does not train the model; None where it does, and where the needs say that
     such training is not computed (`finetune_needs`).
@@ -343,7 +346,9 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
 
 
 def _with_maker_first(
-    spec: ModelSpec, format: str, quantization: str | None
+    spec: ModelSpec,
+    format: str,
+    quantization: str | None,
 ) -> ModelSpec:
     """The maker of a mix of types goes before a file of which the name alone is known."""
     if format != "gguf":
@@ -427,7 +432,11 @@ class _Counting(Record):
         )
 
 
-def asked_under(question: Question, workload: Workload, machine: Machine) -> Question:
+def asked_under(
+    question: Question,
+    workload: Workload,
+    machine: Machine,
+) -> Question:
     """The same question under another workload, with what that takes."""
     counting = _Counting(
         spec=question.spec,
@@ -463,7 +472,10 @@ class _Counted(Record):
 
 
 def _counted(
-    counting: _Counting, workload: Workload, *, is_cache_asked: bool
+    counting: _Counting,
+    workload: Workload,
+    *,
+    is_cache_asked: bool,
 ) -> _Counted:
     """Counted with the KV cache that was asked for. Raises `WorkloadError` where the program keeps
     none of that type.
@@ -494,7 +506,10 @@ def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
 
 
 def _refuse_cache_type(
-    counting: _Counting, workload: Workload, *, keeps_cache: bool
+    counting: _Counting,
+    workload: Workload,
+    *,
+    keeps_cache: bool,
 ) -> None:
     """Raise where the program keeps no cache of the type that was asked for."""
     model = counting.spec.name
@@ -522,7 +537,10 @@ class _FilesThere(Record):
 
 
 def _files_there(
-    loaded: _Loaded, counted: _Counted, catalogue: Catalogue, machine: Machine
+    loaded: _Loaded,
+    counted: _Counted,
+    catalogue: Catalogue,
+    machine: Machine,
 ) -> _FilesThere:
     """The files that were named, else those that lie where the program finds them."""
     spec = loaded.spec

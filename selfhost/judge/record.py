@@ -195,7 +195,11 @@ def _rule_of_cache(rule: CacheRule | None, spec: ModelSpec) -> CacheRule | None:
     return rule.replace(compute_capability=least, by_heads_capability=None)
 
 
-def _attends_by_heads(rule: CacheRule, spec: ModelSpec, model: Architecture) -> bool:
+def _attends_by_heads(
+    rule: CacheRule,
+    spec: ModelSpec,
+    model: Architecture,
+) -> bool:
     """Whether the kernels that attend by heads, which other GPUs have too, take all layers: they
     know heads of some lengths alone.
     """
@@ -407,7 +411,9 @@ _WORKED_OUT = (
 
 
 def _restored(
-    kind: type[Verdict], values: dict[str, Any], read: dict[str, Any]
+    kind: type[Verdict],
+    values: dict[str, Any],
+    read: dict[str, Any],
 ) -> Verdict:
     """A verdict out of a pickle: what its `further` would work out is worked out already."""
     verdict = kind(**values)
@@ -541,7 +547,12 @@ class Verdict(Judged, Report):
 
     @classmethod
     def conclude(
-        cls, judged: Judged, machine: Machine, *, offered: bool, **fields: Any
+        cls,
+        judged: Judged,
+        machine: Machine,
+        *,
+        offered: bool,
+        **fields: Any,
     ) -> Self:
         """As judged on that machine; `offered`: whether an API may be used and one is offered."""
         route = Route.LOCAL

@@ -39,7 +39,9 @@ class LayerShare(NamedTuple):
 
 
 def with_terms(
-    needs: Needs, terms: Sequence[Term], placement: str = "accelerator"
+    needs: Needs,
+    terms: Sequence[Term],
+    placement: str = "accelerator",
 ) -> Needs:
     """The same needs with their terms placed."""
     return needs.replace(placement=placement, terms=tuple(terms), evictable_bytes=0)
@@ -54,7 +56,10 @@ def whole_on_one(card_needs: Needs, where: str) -> Needs:
 
 
 def parts_in_turn(
-    needs: Needs, place: Place | None, *, bounded: bool = True
+    needs: Needs,
+    place: Place | None,
+    *,
+    bounded: bool = True,
 ) -> Iterator[Needs]:
     """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
     if place is None:
@@ -285,7 +290,11 @@ class _Division(Record):
             output_bytes = 0
 
     def _part_of(
-        self, term: Term, share: LayerShare, part: _Layers, output_bytes: int
+        self,
+        term: Term,
+        share: LayerShare,
+        part: _Layers,
+        output_bytes: int,
     ) -> Term:
         """What a share takes of the term: its layers, and so many bytes of output matrix."""
         line = term.arithmetic
@@ -304,7 +313,11 @@ class _Division(Record):
         )
 
 
-def _enlarged(term: Term, more_bytes: int, what: str) -> Term:
+def _enlarged(
+    term: Term,
+    more_bytes: int,
+    what: str,
+) -> Term:
     """The term with so many bytes more."""
     if not more_bytes:
         return term

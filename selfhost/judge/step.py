@@ -25,7 +25,9 @@ _UNGATED_MATRICES = 2
 
 
 def step_of(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
 ) -> Step | None:
     """One step of decoding behind the prompt that is stated, or in a short chat where that is
     longer. The step reads nothing where that is not known. None where a pace makes no sense.
@@ -78,7 +80,11 @@ def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:
     )
 
 
-def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
+def _launched_layers(
+    step: Step,
+    runtime: RuntimeSpec,
+    type: str,
+) -> Amount:
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
     fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
@@ -96,7 +102,11 @@ def _launched_layers(step: Step, runtime: RuntimeSpec, type: str) -> Amount:
     )
 
 
-def _step_by_parameters(step: Step, spec: ModelSpec, parameters: int) -> Step:
+def _step_by_parameters(
+    step: Step,
+    spec: ModelSpec,
+    parameters: int,
+) -> Step:
     """Of a model without known layers: what is launched and read, by the number of parameters."""
     figures = pace_tables().step
     layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow

@@ -29,7 +29,9 @@ from .record import Judged, Question
 
 
 def judge_together(
-    questions: Sequence[Question], names: Sequence[str], machine: Machine
+    questions: Sequence[Question],
+    names: Sequence[str],
+    machine: Machine,
 ) -> Judged:
     """Whether the machine holds all of them at once. `names` stand in reasons.
 
@@ -136,7 +138,10 @@ class _Member(Record):
         )
 
     def _cards_left(
-        self, memory: MemoryNeed, cards: Sequence[Accelerator], least_ram_bytes: int
+        self,
+        memory: MemoryNeed,
+        cards: Sequence[Accelerator],
+        least_ram_bytes: int,
     ) -> Iterator[Accelerator]:
         """The accelerators without what the model takes of them."""
         percent = 100.0

@@ -135,7 +135,10 @@ def joined(named: Iterable[NamedCards]) -> NamedCards:
 
 
 def cards_meant(
-    several: Sequence[CardModel], typed: str, memory_gib: float | None, count: int
+    several: Sequence[CardModel],
+    typed: str,
+    memory_gib: float | None,
+    count: int,
 ) -> NamedCards:
     """So many of one of the GPUs that what was typed can mean, with that memory (None: the usual
     one). Raises `UnknownGpuError` or `PartOfMachineError`.
@@ -205,7 +208,9 @@ def _sized(several: Iterable[CardModel], memory_gib: float | None) -> list[_Size
 
 
 def _choose_size(
-    several: Sequence[CardModel], typed: str, memory_gib: float | None
+    several: Sequence[CardModel],
+    typed: str,
+    memory_gib: float | None,
 ) -> NamedCards:
     """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
     options = _sized(several, memory_gib)
@@ -232,7 +237,9 @@ def _choose_size(
 
 
 def _other_readings(
-    chosen: _SizedCard, options: Iterable[_SizedCard], typed: str
+    chosen: _SizedCard,
+    options: Iterable[_SizedCard],
+    typed: str,
 ) -> tuple[str, ...]:
     """A note of what else the name can mean, in the order of size; none where it means one."""
     others: dict[str, None] = {}

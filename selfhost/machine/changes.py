@@ -150,7 +150,11 @@ def _gpu_of_size(text: str) -> Accelerator:
     )
 
 
-def _choice(key: str, normal: Callable[[str], str], typed: str) -> str:
+def _choice(
+    key: str,
+    normal: Callable[[str], str],
+    typed: str,
+) -> str:
     """One of the words that a key takes, in any spelling that `normal` knows."""
     name = normal(typed)
     choices = _setting(key).choices
@@ -212,7 +216,11 @@ def _how_to_write(key: str) -> str:
     return f"write for example {_setting(key).example}"
 
 
-def _fault(key: str, message: str, remedy: str | None) -> Problem:
+def _fault(
+    key: str,
+    message: str,
+    remedy: str | None,
+) -> Problem:
     """A fault of one setting."""
     return Problem(
         file="--set", key=shortened(key) or None, message=message, remedy=remedy
@@ -220,7 +228,9 @@ def _fault(key: str, message: str, remedy: str | None) -> Problem:
 
 
 def apply(
-    machine: Machine, settings: Sequence[str], named: Sequence[NamedCards] = ()
+    machine: Machine,
+    settings: Sequence[str],
+    named: Sequence[NamedCards] = (),
 ) -> Machine:
     """`machine` as it would be with each `key=value` of `settings`, and with the `named` GPUs in
     place of its own, for planning; without either as it is. Raises `SettingError` with every fault.
@@ -249,7 +259,10 @@ def apply(
 
 
 def _with_cards(
-    machine: Machine, named: Sequence[NamedCards], *, are_disks_set: bool
+    machine: Machine,
+    named: Sequence[NamedCards],
+    *,
+    are_disks_set: bool,
 ) -> Machine:
     """The machine with the GPUs of `--gpu` in place of its own."""
     facts: FactValues = {"accelerators": joined(named).accelerators}
@@ -319,7 +332,12 @@ class _Settings:
             return f"measured, by {source}"
         return source
 
-    def add(self, key: str, setting: str, text: str) -> None:
+    def add(
+        self,
+        key: str,
+        setting: str,
+        text: str,
+    ) -> None:
         """Read the text of a setting, whose key is known. A further GPU is added to those before;
         any other key may be set once.
         """
@@ -382,7 +400,11 @@ def _key_meant(key: str) -> str | None:
     return nearest(key, SETTINGS)
 
 
-def _facts_of_setting(before: Machine, key: str, value: Any) -> FactValues:
+def _facts_of_setting(
+    before: Machine,
+    key: str,
+    value: Any,
+) -> FactValues:
     """The facts that a setting states, and None for each fact that no longer holds with it."""
     if isinstance(value, MemoryRate):
         return value.facts

@@ -302,7 +302,10 @@ def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
 
 @lru_cache(maxsize=256)
 def guests_with(
-    core: str, *, is_amd: bool | None, cores: float
+    core: str,
+    *,
+    is_amd: bool | None,
+    cores: float,
 ) -> tuple[Ends, int] | None:
     """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
     weights at, and how many instance types have about as many; None where none were counted. With
@@ -635,7 +638,10 @@ def cores_of_class(about: CpuClass) -> CoreCounts | None:
 
 
 def cores_from(
-    cores: Sequence[int], performance: Sequence[int] = (), *, threads: int
+    cores: Sequence[int],
+    performance: Sequence[int] = (),
+    *,
+    threads: int,
 ) -> CoreCounts:
     """The cores of a processor, of the counts of a row."""
     return CoreCounts(

@@ -412,7 +412,9 @@ def _stated_processors(about: Description) -> int | None:
 
 
 def _refuse_without_parts(
-    about: Description, product: Product, ram_gib: float | None
+    about: Description,
+    product: Product,
+    ram_gib: float | None,
 ) -> None:
     """Refuse a description that names neither processor nor GPU, unless its RAM is all it tells."""
     if about.setting.is_line or product is not _NO_PRODUCT:

@@ -194,7 +194,11 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     return FoundCards(cards=in_order, places=places)
 
 
-def _mention(phrase: Phrase, run: WordRun, around: Around) -> _Mention | None:
+def _mention(
+    phrase: Phrase,
+    run: WordRun,
+    around: Around,
+) -> _Mention | None:
     """What GPU a run names; None where it names none."""
     if "and" in run.words:
         return None
@@ -262,7 +266,10 @@ def _is_no_ram(phrase: Phrase, gib: float) -> bool:
 
 
 def choose_cards(
-    phrase: Phrase, cards: Sequence[NamedCards], *, has_no_gpu: bool
+    phrase: Phrase,
+    cards: Sequence[NamedCards],
+    *,
+    has_no_gpu: bool,
 ) -> Sequence[NamedCards]:
     """The cards without what is in the processor beside them. Raises `UnknownGpuError` for a name
     of a card that is not known, and `UnknownMachineError` for one or another.

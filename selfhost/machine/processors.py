@@ -93,7 +93,11 @@ def _may_be_of_name(word: str) -> bool:
     return word not in words.graphics
 
 
-def _found(phrase: Phrase, run: WordRun, name: str) -> FoundProcessor:
+def _found(
+    phrase: Phrase,
+    run: WordRun,
+    name: str,
+) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
     is_server = cpus.is_server(name)
     is_laptop = _is_mobile(phrase, name) and not is_server
@@ -132,7 +136,11 @@ def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
     return None
 
 
-def two_readings(phrase: Phrase, word: str, readings: Sequence[str]) -> Exception:
+def two_readings(
+    phrase: Phrase,
+    word: str,
+    readings: Sequence[str],
+) -> Exception:
     """The error for a word that can mean several things."""
     typed = phrase.text.lower()
     texts = []

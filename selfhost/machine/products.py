@@ -115,7 +115,11 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
     return FoundProduct(product=found, places=places)
 
 
-def mac_with(chip: Chip, mac: SoldMac, ram_gib: float | None) -> Product:
+def mac_with(
+    chip: Chip,
+    mac: SoldMac,
+    ram_gib: float | None,
+) -> Product:
     """The Mac with one of Apple's chips and that RAM (None: that of the cheapest). Raises
     `UnknownMachineError` for a size that it is not sold with.
     """

@@ -124,7 +124,11 @@ def _probes(system: str) -> Sequence[Probe]:
     )
 
 
-def _machine_of(host: Host, facts: Facts, why_missing: str) -> Machine:
+def _machine_of(
+    host: Host,
+    facts: Facts,
+    why_missing: str,
+) -> Machine:
     """The machine that has these facts. What would tell its user and its place in a network is
     masked. `why_missing`: the reason of a fact that no probe told anything of.
     """

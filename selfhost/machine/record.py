@@ -282,7 +282,11 @@ class Machine(ShownRecord):
 
     @classmethod
     def from_json(
-        cls, data: object, file: str = "machine", *, unnamed: str = RECORDED
+        cls,
+        data: object,
+        file: str = "machine",
+        *,
+        unnamed: str = RECORDED,
     ) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
@@ -678,7 +682,11 @@ def _value(table: TomlTable, field: _Field) -> object:
     return value
 
 
-def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, ...]:
+def _records(
+    table: TomlTable,
+    name: str,
+    kind: type[Record],
+) -> tuple[Record, ...]:
     """The list of that name as records, without those that lack a needed field."""
     needed = _form_of(kind).needed
     records = []
@@ -689,7 +697,11 @@ def _records(table: TomlTable, name: str, kind: type[Record]) -> tuple[Record, .
     return tuple(records)
 
 
-def _check_sizes(table: TomlTable, sizes: tuple[str, ...], values: FactValues) -> None:
+def _check_sizes(
+    table: TomlTable,
+    sizes: tuple[str, ...],
+    values: FactValues,
+) -> None:
     """Note each size that is above a larger one, as more memory available than there is."""
     known = [name for name in sizes if name in values]
     for lower, upper in pairwise(known):

@@ -112,7 +112,11 @@ def without_provider(text: str) -> str:
     return " ".join(words)
 
 
-def _rented_machine(name: str, size: _Size, behind: str) -> tuple[Machine, str]:
+def _rented_machine(
+    name: str,
+    size: _Size,
+    behind: str,
+) -> tuple[Machine, str]:
     """The machine of a type, with what stands behind its name."""
     series = size.series
     ignored = ""

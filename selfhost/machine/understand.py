@@ -479,7 +479,10 @@ class _Sizes(NamedTuple):
 
 
 def find_memory(
-    phrase: Phrase, processor: str | None, *, has_chip: bool
+    phrase: Phrase,
+    processor: str | None,
+    *,
+    has_chip: bool,
 ) -> FoundMemory:
     """The RAM: what is said to be it, else the one size that no disk has; also cores and rates.
 

@@ -195,7 +195,10 @@ def vocabulary() -> Vocabulary:
 
 
 def bad_name(
-    code: str, text: str, nearest: Iterable[str] = (), **values: object
+    code: str,
+    text: str,
+    nearest: Iterable[str] = (),
+    **values: object,
 ) -> SelfhostError:
     """The error for what was typed, by its code in `refused` of words.toml, with these values."""
     refusal = vocabulary().refused[code]

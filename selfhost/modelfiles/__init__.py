@@ -109,7 +109,9 @@ def _ending(names: list[str], *endings: str) -> list[str]:
 
 
 def _refuse_folder(
-    path: str, names: Sequence[str], unfinished: Sequence[str]
+    path: str,
+    names: Sequence[str],
+    unfinished: Sequence[str],
 ) -> NoReturn:
     """Raise the `SpecError` of a folder without a model."""
     fault = "unfinished" if unfinished else "no-model"
@@ -117,7 +119,11 @@ def _refuse_folder(
     source.refuse(path, fault, names=named)
 
 
-def _read_ggufs(path: str, ggufs: Sequence[str], notes: Notes) -> LocalModel:
+def _read_ggufs(
+    path: str,
+    ggufs: Sequence[str],
+    notes: Notes,
+) -> LocalModel:
     """The model in the GGUF files of a folder, without its projector."""
     models = []
     projectors = []
@@ -148,7 +154,11 @@ def _names_in(path: str) -> list[str]:
     return names
 
 
-def _only(path: str, what: str, names: Sequence[str]) -> str:
+def _only(
+    path: str,
+    what: str,
+    names: Sequence[str],
+) -> str:
     """The first file. Raises `SpecError` where these are of several models, parts counted once."""
     first_parts = set()
     for name in names:

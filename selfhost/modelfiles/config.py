@@ -80,7 +80,10 @@ def _values_of(path: str) -> object:
 
 
 def _spec(
-    keys: Keys, stored: Stored, architecture: Architecture | None, counts: Parameters
+    keys: Keys,
+    stored: Stored,
+    architecture: Architecture | None,
+    counts: Parameters,
 ) -> ModelSpec:
     file = shown(keys.path)
     sources = {"architecture": file}
@@ -153,7 +156,11 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     )
 
 
-def _with_encoders(keys: Keys, counts: Parameters, text_width: int) -> Parameters:
+def _with_encoders(
+    keys: Keys,
+    counts: Parameters,
+    text_width: int,
+) -> Parameters:
     """The parameters of the language model and about those of its encoders."""
     parts = []
     encoders = 0

@@ -131,7 +131,11 @@ def _groups(keys: Keys) -> _Groups:
     )
 
 
-def _name_of_incomplete(keys: Keys, row: _Row, why: str) -> str:
+def _name_of_incomplete(
+    keys: Keys,
+    row: _Row,
+    why: str,
+) -> str:
     """The name of a row for a model whose weights do not follow, which `unknown` says. Raises
     `Unclear` where the row alone tells that the model keeps no cache.
     """
@@ -214,7 +218,11 @@ def _kinds_as_stated(keys: Keys) -> list[str]:
     return _kinds_by_window(keys)
 
 
-def _full_every(keys: Keys, step: int, others: str) -> list[str]:
+def _full_every(
+    keys: Keys,
+    step: int,
+    others: str,
+) -> list[str]:
     """The kinds of layers of which the last of every so many attends to everything."""
     kinds = []
     for number in range(1, keys.layers + 1):
@@ -330,7 +338,12 @@ def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
 class _Layer:
     """One layer: its number, its kind, and what the keys say of it."""
 
-    def __init__(self, keys: Keys, number: int, kind: str) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        number: int,
+        kind: str,
+    ) -> None:
         self.keys = keys
         self.number = number
         self.kind = kind
@@ -701,7 +714,12 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
 # doubts
 
 
-def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
+def _refuse_doubtful_cache(
+    keys: Keys,
+    row: _Row,
+    *,
+    attends: bool,
+) -> None:
     """Raise `Unclear` where the cache does not follow, or whether, or for how many heads, the
     model keeps one.
     """
@@ -719,7 +737,12 @@ def _refuse_doubtful_cache(keys: Keys, row: _Row, *, attends: bool) -> None:
         raise Unclear("num_key_value_heads is missing, and its default is not known")
 
 
-def _incompleteness(keys: Keys, row: _Row, *, tied: bool | None) -> str | None:
+def _incompleteness(
+    keys: Keys,
+    row: _Row,
+    *,
+    tied: bool | None,
+) -> str | None:
     """Why the weights do not follow, beside the feed-forwards; None where they do."""
     needed = keys.matter.intersection(TABLES.keys.always_stated)
     missing = sorted(needed.difference(keys.values))

@@ -152,7 +152,11 @@ def config_class_of(name: str) -> ConfigClass | None:
     return _record_of(ConfigClass, table, values)
 
 
-def _record_of(kind: type[AnyRecord], table: str, values: TomlRow) -> AnyRecord:
+def _record_of(
+    kind: type[AnyRecord],
+    table: str,
+    values: TomlRow,
+) -> AnyRecord:
     """One row of a table as a record. Raises `SpecError` with each fault of it."""
     document = Document(table, values)
     record = document.root.as_record(kind)

@@ -183,7 +183,11 @@ def _are_outside_blocks(key: str, names: object) -> bool:
     return all(map(outside_blocks.search, map(str, names)))
 
 
-def _packed(layout: str, group: object, zeros: str = "") -> str | None:
+def _packed(
+    layout: str,
+    group: object,
+    zeros: str = "",
+) -> str | None:
     """The name of integers packed by that layout; None where no program packs them so."""
     size = f"{group}g"
     if group in (-1, None):

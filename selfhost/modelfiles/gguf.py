@@ -84,7 +84,9 @@ def read_gguf(path: str) -> LocalModel:
 
 
 def _refuse_mixed_parts(
-    path: str, headers: Sequence[GgufHeader], tensors: Sequence[Tensor]
+    path: str,
+    headers: Sequence[GgufHeader],
+    tensors: Sequence[Tensor],
 ) -> None:
     """Raise `SpecError` where the parts are not those of one model."""
     count = len(tensors)
@@ -298,7 +300,10 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
 
 
 def _refuse_tensor(
-    model: GgufModel, place: TensorPlace, stored: _Shape | None, wanted: _Shape | None
+    model: GgufModel,
+    place: TensorPlace,
+    stored: _Shape | None,
+    wanted: _Shape | None,
 ) -> NoReturn:
     """Raise `Unclear` for the shape of a tensor; None: it is not there, or should not be."""
     # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of it

@@ -148,7 +148,11 @@ def read_header(path: str) -> GgufHeader:
         return _read_rest(reader, key_count, tensor_count)
 
 
-def _read_rest(reader: _Reader, key_count: int, tensor_count: int) -> GgufHeader:
+def _read_rest(
+    reader: _Reader,
+    key_count: int,
+    tensor_count: int,
+) -> GgufHeader:
     """Read the keys and the tensor table."""
     values: dict[str, object] = {}
     counts: dict[str, int] = {}
@@ -181,7 +185,11 @@ class _Reader:
     """
 
     def __init__(
-        self, path: str, stream: IO[bytes], file_bytes: int, start: bytes
+        self,
+        path: str,
+        stream: IO[bytes],
+        file_bytes: int,
+        start: bytes,
     ) -> None:
         self.path = path
         self.file_bytes = file_bytes
@@ -327,7 +335,11 @@ def _padded(count: int, alignment: int) -> int:
     return -(-count // alignment) * alignment
 
 
-def _read_tensors(reader: _Reader, count: int, alignment: int) -> tuple[Tensor, ...]:
+def _read_tensors(
+    reader: _Reader,
+    count: int,
+    alignment: int,
+) -> tuple[Tensor, ...]:
     """The entries of the table. The data of each tensor must begin where those before it end."""
     tensors: dict[str, Tensor] = {}
     # None behind a tensor of unknown size: the next one begins where the header says
@@ -385,7 +397,11 @@ def _called(name: str) -> str:
     return f'the tensor "{clean(name)}"'
 
 
-def _unused_bytes(reader: _Reader, tensors: tuple[Tensor, ...], alignment: int) -> int:
+def _unused_bytes(
+    reader: _Reader,
+    tensors: tuple[Tensor, ...],
+    alignment: int,
+) -> int:
     """Bytes of the file behind its last tensor, 0 where that one's size is not known. The reader
     stands at the end of the header. Raises `SpecError` for a file that ends before its tensors.
     """

@@ -60,7 +60,10 @@ class GgufModel(Sizes):
     """
 
     def __init__(
-        self, path: str, header: GgufHeader, tensors: Sequence[Tensor]
+        self,
+        path: str,
+        header: GgufHeader,
+        tensors: Sequence[Tensor],
     ) -> None:
         super().__init__(path, header.values)
         self.tensors = tensors
@@ -402,7 +405,9 @@ def _count_layers(model: GgufModel) -> None:
 
 
 def _attention(
-    model: GgufModel, layers: Sequence[_Layer], states: _States
+    model: GgufModel,
+    layers: Sequence[_Layer],
+    states: _States,
 ) -> list[Attention | None]:
     """The attention of each layer, None where it has none. `states`: what each keeps."""
     windows = _windows(model)

@@ -141,7 +141,11 @@ def _bytes_of_present(files: Iterable[str]) -> int:
     return size_bytes
 
 
-def _with_files_here(spec: ModelSpec, path: str, file: str) -> ModelSpec:
+def _with_files_here(
+    spec: ModelSpec,
+    path: str,
+    file: str,
+) -> ModelSpec:
     """The spec with what follows from the folder of the model's first `file`."""
     unknown = dict(spec.unknown)
     unknown.pop("files", None)
@@ -235,7 +239,10 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
 
 
 def _mended_architecture(
-    model: LocalModel, unknown: dict[str, str], weights: Weights, dtype: str | None
+    model: LocalModel,
+    unknown: dict[str, str],
+    weights: Weights,
+    dtype: str | None,
 ) -> Architecture | None:
     """The layers with the type of the weights, if they are stored in one; None where the files are
     not of these layers. Notes in `unknown` what is not known, and removes what is.
@@ -275,7 +282,9 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
 
 
 def _published(
-    model: LocalModel, name: str | None, weights: Weights
+    model: LocalModel,
+    name: str | None,
+    weights: Weights,
 ) -> tuple[PublishedFiles, ...]:
     """The files in the quantization of that name; () where it is none that a spec can name."""
     if name is None or name not in QUANTIZATIONS[model.format]:
@@ -289,7 +298,9 @@ def _published(
 
 
 def _with_counted(
-    model: LocalModel, unknown: dict[str, str], weights: Weights
+    model: LocalModel,
+    unknown: dict[str, str],
+    weights: Weights,
 ) -> Parameters:
     """The parameters with those that the files hold, which are `unknown` no more."""
     parameters = model.spec.parameters
@@ -325,7 +336,9 @@ def _with_counted(
 
 
 def _with_encoders(
-    parameters: Parameters, unknown: dict[str, str], encoders: int
+    parameters: Parameters,
+    unknown: dict[str, str],
+    encoders: int,
 ) -> Parameters:
     """The parameters with those of encoders, if there are any, which are `unknown` no more."""
     if encoders <= 0:

@@ -133,7 +133,11 @@ def _header_length(path: str, opened: OpenedFile) -> int:
     return length
 
 
-def _tensor(path: str, name: str, entry: object) -> StoredTensor:
+def _tensor(
+    path: str,
+    name: str,
+    entry: object,
+) -> StoredTensor:
     """The tensor of an entry. Raises `SpecError`."""
     called = f'the tensor "{clean(name)}"'
     match entry:

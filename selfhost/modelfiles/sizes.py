@@ -87,7 +87,10 @@ class Sizes:
         return first or names[0]
 
     def number(
-        self, *keys: str, least: int = 0, layer: int | None = None
+        self,
+        *keys: str,
+        least: int = 0,
+        layer: int | None = None,
     ) -> int | None:
         """A whole number of at least `least`, None where it is missing. Where the file lists one
         for each layer: that of `layer`, or the one that all of them are.
@@ -151,7 +154,9 @@ class Sizes:
 
 
 def grouped(
-    layers: Sequence[_Part | None], width: int, names: Mapping[str, str] = {}
+    layers: Sequence[_Part | None],
+    width: int,
+    names: Mapping[str, str] = {},
 ) -> tuple[_Part, ...]:
     """Equal layers as one group, in the order of their first; entry i is the part of layer i.
     Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.

@@ -68,13 +68,21 @@ class LocalModel(Record):
 # faults, and why something is not known
 
 
-def fail(path: str, message: str, remedy: str | None = None) -> NoReturn:
+def fail(
+    path: str,
+    message: str,
+    remedy: str | None = None,
+) -> NoReturn:
     """Raise `SpecError` with this one problem."""
     problem = Problem(file=shown(path), message=message, remedy=remedy)
     raise SpecError([problem])
 
 
-def refuse(path: str, fault: str, **values: object) -> NoReturn:
+def refuse(
+    path: str,
+    fault: str,
+    **values: object,
+) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
     fail(path, *filled(model_files().faults[fault], values))
 
@@ -90,7 +98,11 @@ def reason(fact: str, **values: object) -> str:
     return fill(model_files().reasons[fact], values)
 
 
-def refuse_missing(path: str, fault: str, files: Sequence[str]) -> None:
+def refuse_missing(
+    path: str,
+    fault: str,
+    files: Sequence[str],
+) -> None:
     """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
     missing = missing_names(files)
     if missing:
@@ -115,7 +127,11 @@ def is_safetensors(start: bytes) -> bool:
     return start[4:9] == _SAFETENSORS
 
 
-def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
+def refuse_other_kinds(
+    path: str,
+    start: bytes,
+    size: int,
+) -> None:
     """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
     if size == 0:
         refuse(path, "empty")
@@ -205,7 +221,11 @@ def read_json(path: str, kind: JsonKind) -> object:
     return parse_json(path, content, kind)
 
 
-def parse_json(path: str, content: bytes, kind: JsonKind) -> object:
+def parse_json(
+    path: str,
+    content: bytes,
+    kind: JsonKind,
+) -> object:
     """The values of JSON that nobody vouches for. Raises `SpecError`."""
     with readable(path, _as_published(kind)):
         try:
@@ -274,7 +294,11 @@ def name_by_place(path: str) -> str:
     return clean(name) or "local model"
 
 
-def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
+def spec_of(
+    path: str,
+    name: str = "",
+    **facts: Any,
+) -> ModelSpec:
     """The spec of the model in a file or a folder, by its own name, else by that of its place."""
     name = name or name_by_place(path)
     words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
@@ -282,7 +306,11 @@ def spec_of(path: str, name: str = "", **facts: Any) -> ModelSpec:
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
-def license_of(text: str, link: str, unknown: dict[str, str]) -> License | None:
+def license_of(
+    text: str,
+    link: str,
+    unknown: dict[str, str],
+) -> License | None:
     """The license that a header names. Notes in `unknown` what the header leaves out."""
     if not text:
         unknown["license.id"] = "the header does not say"

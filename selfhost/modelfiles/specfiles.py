@@ -156,7 +156,12 @@ def _spec_beside(file: str) -> str:
     return file
 
 
-def _note(document: Document, place: KeyPath, fault: str, **values: object) -> None:
+def _note(
+    document: Document,
+    place: KeyPath,
+    fault: str,
+    **values: object,
+) -> None:
     """Note a fault as `[spec_faults]` of model_files.toml words it."""
     document.add(place, *filled(model_files().spec_faults[fault], values))
 
@@ -257,7 +262,9 @@ class _Count(Record):
 
 
 def _counts(
-    document: Document, spec: ModelSpec, counted: tuple[int, int] | None
+    document: Document,
+    spec: ModelSpec,
+    counted: tuple[int, int] | None,
 ) -> Iterator[_Count]:
     """The stated counts; `counted` are the parameters without encoders, all and those used for one
     token, None where they are not known.

@@ -100,7 +100,11 @@ def cache_sizes(case: Case) -> list[CacheSize]:
     return caches
 
 
-def _token_bytes(group: CacheGroup, width: int, mlx_indexer: int) -> TokenBytes:
+def _token_bytes(
+    group: CacheGroup,
+    width: int,
+    mlx_indexer: int,
+) -> TokenBytes:
     """Elements of keys and values × bytes of a number (`width`). The keys of an indexer are at most
     there beside them, and certainly in MLX LM (`mlx_indexer`: their length).
     """
@@ -200,7 +204,11 @@ class StateBytes(Record):
         )
 
 
-def _state_bytes(case: Case, recurrent: Recurrent, state: State) -> StateBytes:
+def _state_bytes(
+    case: Case,
+    recurrent: Recurrent,
+    state: State,
+) -> StateBytes:
     """States have 32 bits; for some runtimes inputs of convolutions the type of the model."""
     account = case.account
     width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES

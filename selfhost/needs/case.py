@@ -396,7 +396,9 @@ def components_type(spec: ModelSpec) -> str:
 
 
 def published(
-    spec: ModelSpec, format: str | None, quantization: str | None
+    spec: ModelSpec,
+    format: str | None,
+    quantization: str | None,
 ) -> tuple[int, PublishedFiles] | None:
     """The size somebody states for these files, whatever the case and alias the spec writes."""
     # published in 16 bits and loaded as any of its types
@@ -448,7 +450,9 @@ def stored_type(architecture: Architecture | None) -> str:
 
 
 def is_cast(
-    spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str | None
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    quantization: str | None,
 ) -> bool:
     """True where the program downloads files in float32 and is told to load them in that type."""
     if runtime is None or quantization not in runtime.casts:
@@ -461,7 +465,10 @@ def is_cast(
 
 
 def loads_sixteen_bits(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str | None, quantization: str | None
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    format: str | None,
+    quantization: str | None,
 ) -> bool:
     """Whether the runtime downloads 16-bit weights and quantizes them while it loads them."""
     if is_cast(spec, runtime, quantization):

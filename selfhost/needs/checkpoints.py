@@ -238,7 +238,12 @@ def typed_tensors(
     return tuple(typed)
 
 
-def _packed_bytes(group: TensorGroup, type: str, *, wide: bool) -> float:
+def _packed_bytes(
+    group: TensorGroup,
+    type: str,
+    *,
+    wide: bool,
+) -> float:
     """Bytes of the tensors of one layer in a narrow type, made of weights in 32 bits (`wide`)."""
     matrices = _matrices(group)
     one = linear_bytes(type, matrices.inputs, matrices.outputs, wide=wide)
@@ -263,7 +268,11 @@ def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
     return matrix_type
 
 
-def _type_in_mlx(group: TensorGroup, architecture: Architecture, name: str) -> str:
+def _type_in_mlx(
+    group: TensorGroup,
+    architecture: Architecture,
+    name: str,
+) -> str:
     """The type that mlx_lm.convert gives a tensor: what does not divide into groups keeps 16 bits,
     or torch_dtype.
     """
@@ -326,7 +335,13 @@ def _packing_of(type: str) -> _Packing:
     return _Packing(bits=bits, has_zeros=layout.zeros, layout=layout)
 
 
-def linear_bytes(type: str, inputs: int, outputs: int, *, wide: bool = False) -> float:
+def linear_bytes(
+    type: str,
+    inputs: int,
+    outputs: int,
+    *,
+    wide: bool = False,
+) -> float:
     """Bytes of a linear layer without its bias: weights × bits / 8, a scale and in some layouts a
     zero point for each group of weights, and what the layout keeps of each output, input and layer.
     `wide`: MLX made it of weights in 32 bits.
@@ -572,7 +587,12 @@ def _with_wide_layers(case: Case, method: str) -> Term:
     return term("files", Size(files.low_bytes, likely, most), source, line, how)
 
 
-def _kept_wide(case: Case, method: str, parts: set[str], more_at_most: int) -> int:
+def _kept_wide(
+    case: Case,
+    method: str,
+    parts: set[str],
+    more_at_most: int,
+) -> int:
     """By how many bytes files are likely larger than with every linear layer packed.
     `more_at_most`: with all that recipes leave in 16 bits.
     """
@@ -584,7 +604,11 @@ def _kept_wide(case: Case, method: str, parts: set[str], more_at_most: int) -> i
     return 0
 
 
-def _kept_by_nvfp4(case: Case, parts: set[str], more_at_most: int) -> int:
+def _kept_by_nvfp4(
+    case: Case,
+    parts: set[str],
+    more_at_most: int,
+) -> int:
     """By how many bytes NVFP4 files likely are larger than with every linear layer in 4 bits.
 
     NVIDIA, who publishes most of them, leaves attention in 16 bits in models with latent attention
@@ -727,7 +751,11 @@ def _holds_other_blocks(case: Case, files: Term) -> bool:
     return bool(parameters.extra_in_files)
 
 
-def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> str:
+def loaded_type(
+    runtime: RuntimeSpec | None,
+    spec: ModelSpec,
+    quantization: str,
+) -> str:
     """By default plain weights are loaded as what config.json says (dtype "auto" of transformers
     5), of which vLLM makes 32 bits 16.
     """
@@ -744,7 +772,9 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
 
 
 def loaded_bits(
-    runtime: RuntimeSpec | None, spec: ModelSpec, workload: Workload
+    runtime: RuntimeSpec | None,
+    spec: ModelSpec,
+    workload: Workload,
 ) -> int | None:
     """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
     quantization = workload.quantization

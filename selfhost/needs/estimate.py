@@ -135,7 +135,11 @@ def _cpu_of(case: Case) -> CpuNeed:
     )
 
 
-def needs_on(needs: Needs, case: Case | None, device: Device) -> Needs:
+def needs_on(
+    needs: Needs,
+    case: Case | None,
+    device: Device,
+) -> Needs:
     """The same needs, of known memory, where accelerators hold the model. Without the case that
     they were counted from they are shared out as they lie.
     """
@@ -183,7 +187,11 @@ def _on_device(case: Case, device: Device) -> Case:
     return case.replace(device=device, gpu_maker=device.maker, draft=draft)
 
 
-def needs_in_batches(needs: Needs, case: Case, tokens: int) -> Needs:
+def needs_in_batches(
+    needs: Needs,
+    case: Case,
+    tokens: int,
+) -> Needs:
     """The same needs in RAM, where the program reads prompts in batches of so many tokens."""
     terms = _files_and_memory(in_batches(case, tokens)).terms
     return needs.replace(terms=terms, batch_tokens=tokens)
@@ -261,7 +269,11 @@ def _with_own_block(case: Case, needs: Needs) -> Needs:
     return needs.replace(files=files)
 
 
-def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
+def _as_stated(
+    case: Case,
+    stated: StatedNeeds,
+    counted: Needs,
+) -> Needs:
     """What the spec states itself; files and ways of offloading as counted where it does not."""
     spec = case.spec
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
@@ -286,7 +298,11 @@ def _as_stated(case: Case, stated: StatedNeeds, counted: Needs) -> Needs:
     )
 
 
-def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
+def _stated_memory(
+    case: Case,
+    stated: StatedNeeds,
+    source: str,
+) -> list[Term]:
     """The memory that the spec states, on each of several devices; [] where it states none."""
     low = stated.low_bytes
     high = stated.high_bytes
@@ -297,7 +313,11 @@ def _stated_memory(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
     return [share, *_recording_terms(case, stated, source)]
 
 
-def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> list[Term]:
+def _recording_terms(
+    case: Case,
+    stated: StatedNeeds,
+    source: str,
+) -> list[Term]:
     """What a recording takes beyond the length that the memory is stated for: bytes for each
     second, and for each square of a second.
     """
@@ -330,7 +350,9 @@ def _recording_terms(case: Case, stated: StatedNeeds, source: str) -> list[Term]
 
 
 def more_in_conversation(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
 ) -> int:
     """Bytes beyond the memory that llama.cpp's server comes to keep as conversations go on: copies
     of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
@@ -379,7 +401,10 @@ def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
 
 
 def decode_bytes_by_type(
-    spec: ModelSpec, runtime: RuntimeSpec | None, format: str, quantization: str
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    format: str,
+    quantization: str,
 ) -> dict[str, int]:
     """Bytes of weights read for one decoded token, by the type they are in while that runtime
     computes: all but an untied token table, and of routed experts those used. {} where unknown.
@@ -478,7 +503,12 @@ class _ReadByToken:
                 self.experts = group.experts
                 break
 
-    def add(self, name: str, type: str, size: float) -> None:
+    def add(
+        self,
+        name: str,
+        type: str,
+        size: float,
+    ) -> None:
         """Count tensors of that name, type and size."""
         if self._is_read_by_row(name):
             return

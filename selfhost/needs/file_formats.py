@@ -137,7 +137,11 @@ def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str
     return None
 
 
-def _as_in_library(spec: ModelSpec, runtime: RuntimeSpec, tag: str) -> ModelSpec:
+def _as_in_library(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    tag: str,
+) -> ModelSpec:
     """The model with the file that the program's own name of it loads, where that is stated."""
     tags = runtime.library_tags
     if spec.architecture is not None and tag in tags.unpacked:
@@ -210,7 +214,11 @@ def default_format_and_quantization(
     return format, _default_quantization(spec, runtime, format)
 
 
-def _default_quantization(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str:
+def _default_quantization(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    format: str,
+) -> str:
     """The quantization of the files of that format that one takes unless told otherwise."""
     if format in _WHISPER_DEFAULTS:
         return _WHISPER_DEFAULTS[format]
@@ -277,7 +285,10 @@ def _can_follow_recipes(case: Case) -> bool:
 
 
 def _possible_quantizations(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, default: str
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    format: str,
+    default: str,
 ) -> tuple[str, ...]:
     """What files of that format may be had in, whether their size is known or not."""
     if format == "gguf":
@@ -367,12 +378,20 @@ def canonical_quantization(text: str) -> str | None:
     return None if scheme is None else scheme.name
 
 
-def weights_files(spec: ModelSpec, format: str, quantization: str) -> Term | Unread:
+def weights_files(
+    spec: ModelSpec,
+    format: str,
+    quantization: str,
+) -> Term | Unread:
     """The files of one format and quantization, as downloaded, without the projector."""
     return size_of(case_of_files(spec, format, quantization))
 
 
-def case_of_files(spec: ModelSpec, format: str, quantization: str) -> Case:
+def case_of_files(
+    spec: ModelSpec,
+    format: str,
+    quantization: str,
+) -> Case:
     """The model in files of that format and quantization, "" for the usual ones."""
     workload = Workload(format=format or None, quantization=quantization or None)
     return case_of(spec, None, workload)
@@ -448,7 +467,9 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
 
 
 def _why_refused(
-    spec: ModelSpec, runtime: RuntimeSpec, untold: str | None
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    untold: str | None,
 ) -> str | None:
     """The sentence why that program does not load this model, by what sources say of the two."""
     if spec.refused is not None:

@@ -504,7 +504,11 @@ def parts_in_files(case: Case, parts: ModelParts) -> Needs:
     )
 
 
-def _unknown_size(case: Case, parts: ModelParts, file: ComponentFile) -> Unread:
+def _unknown_size(
+    case: Case,
+    parts: ModelParts,
+    file: ComponentFile,
+) -> Unread:
     """Why the size of that file is not known, and a quantization of which every size is."""
     type = file.type or case.quantization
     why = f"no source states the size of its {file.component} in {type}"
@@ -536,7 +540,12 @@ def _alone(file: Term) -> Term:
     return whole_files(file, _CPP.computed, "; alone, the others in RAM")
 
 
-def _buffer(case: Case, component: str, size: int, how: How) -> Term:
+def _buffer(
+    case: Case,
+    component: str,
+    size: int,
+    how: How,
+) -> Term:
     """What is reserved while the denoiser or the decoder works; another version may reserve
     more.
     """
@@ -556,7 +565,9 @@ def _segment(largest: Term) -> Term:
 
 
 def file_size(
-    file: ComponentFile, components: Numbers, quantization: str
+    file: ComponentFile,
+    components: Numbers,
+    quantization: str,
 ) -> Term | None:
     """What one file weighs: as listed, else weights × bytes of a block / its weights, with what is
     kept wider; None where it is not listed and of a mix, of which no rule tells the types. `source`

@@ -64,7 +64,12 @@ def parts(case: Case) -> Needs:
     return _with_memory(case, needs, weights, others)
 
 
-def _with_memory(case: Case, needs: Needs, weights: Term, others: list[Term]) -> Needs:
+def _with_memory(
+    case: Case,
+    needs: Needs,
+    weights: Term,
+    others: list[Term],
+) -> Needs:
     """The needs with the weights and the other terms of the memory."""
     if not _has_layers(case):
         needs = needs.without(unread_of(case.spec, "memory.kv_cache"))

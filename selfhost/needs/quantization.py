@@ -265,7 +265,10 @@ class _Recipe:
     """
 
     def __init__(
-        self, architecture: Architecture, quantization: str, matrix: str
+        self,
+        architecture: Architecture,
+        quantization: str,
+        matrix: str,
     ) -> None:
         self.architecture = architecture
         self.name = quantization
@@ -444,7 +447,12 @@ class _Recipe:
             return "Q8_0"
         return self.rules.last
 
-    def by_rules(self, rules: Rules, place: int = 0, total: int = 1) -> str:
+    def by_rules(
+        self,
+        rules: Rules,
+        place: int = 0,
+        total: int = 1,
+    ) -> str:
         """The type of the tensor of that number among so many."""
         facts = _facts_of_place(place, total, self.blocks)
         for rule in rules:
@@ -482,7 +490,11 @@ def _may_be_narrow(name: str) -> bool:
 
 # hundreds of models have equal layers
 @lru_cache(maxsize=4096)
-def _facts_of_place(place: int, total: int, blocks: int) -> frozenset[str]:
+def _facts_of_place(
+    place: int,
+    total: int,
+    blocks: int,
+) -> frozenset[str]:
     """What holds of a tensor by its number among so many, in a model of so many blocks. "more":
     `use_more_bits` of llama-quant.cpp.
     """

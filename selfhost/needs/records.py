@@ -364,7 +364,11 @@ def summed(*lines: str) -> str:
     return "; ".join((total, *remarks))
 
 
-def taken_off(line: str, size: int, what: str) -> str:
+def taken_off(
+    line: str,
+    size: int,
+    what: str,
+) -> str:
     """The line, less `size` bytes of `what`."""
     counted, mark, remark = line.partition("; ")
     return f"{counted} - {size:,} bytes {what}{mark}{remark}"
@@ -440,7 +444,13 @@ def by_type(sizes: Iterable[tuple[str, float]]) -> str:
     return " + ".join(f"{int(size):,} bytes of {type}" for type, size in most_first)
 
 
-def term(name: str, size: Bytes, source: str, arithmetic: str, how: How) -> Term:
+def term(
+    name: str,
+    size: Bytes,
+    source: str,
+    arithmetic: str,
+    how: How,
+) -> Term:
     """A term of that many bytes; exact unless the size is a range."""
     ends = as_size(size)
     return Term(
@@ -461,7 +471,12 @@ stated_term = partial(term, how=How.STATED)
 assumed_term = partial(term, how=How.ASSUMED)
 
 
-def stated_range(name: str, low: int, high: int, source: str) -> Term:
+def stated_range(
+    name: str,
+    low: int,
+    high: int,
+    source: str,
+) -> Term:
     """A term of which somebody states the two ends."""
     line = f"({low:,} + {high:,}) / 2 bytes as stated"
     if low == high:
@@ -469,7 +484,11 @@ def stated_range(name: str, low: int, high: int, source: str) -> Term:
     return stated_term(name, middle_of(low, high), source, line)
 
 
-def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
+def whole_files(
+    files: Term,
+    source: str = "",
+    remark: str = "",
+) -> Term:
     """Weights that lie in memory as in their files."""
     return files.replace(
         name="weights",
@@ -479,14 +498,23 @@ def whole_files(files: Term, source: str = "", remark: str = "") -> Term:
     )
 
 
-def files_of(parts: Terms, source: str, how: How, remark: str = "") -> Term:
+def files_of(
+    parts: Terms,
+    source: str,
+    how: How,
+    remark: str = "",
+) -> Term:
     """Several files as one term."""
     size = MemoryNeed(terms=parts).size
     line = summed(*[part.arithmetic for part in parts])
     return term("files", size, source, line + remark, how)
 
 
-def with_files(files: Term, others: Term, what: str) -> Term:
+def with_files(
+    files: Term,
+    others: Term,
+    what: str,
+) -> Term:
     """The files of a model with those of what comes along with it."""
     both = files, others
     least_sure = max((part.how for part in both), key=tuple(How).index)
@@ -494,6 +522,10 @@ def with_files(files: Term, others: Term, what: str) -> Term:
     return files_of(both, source, least_sure, f"; the last of it is {what}")
 
 
-def unread(reason: str, remedy: str | None, fact: str = "download_bytes") -> Unread:
+def unread(
+    reason: str,
+    remedy: str | None,
+    fact: str = "download_bytes",
+) -> Unread:
     """Why that fact is not known, and what helps."""
     return Unread(fact=fact, reason=reason, remedy=remedy)

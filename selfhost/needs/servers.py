@@ -142,7 +142,11 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     return term("activations", size, _VLLM.source, line, how)
 
 
-def _sampled_sequences(case: Case, device: Device, batch: _Batch) -> int:
+def _sampled_sequences(
+    case: Case,
+    device: Device,
+    batch: _Batch,
+) -> int:
     """Sequences of which vLLM samples a token in one pass: the option `lean` bounds them, too."""
     if case.embeds:
         return 0
@@ -161,7 +165,12 @@ class _Pass:
     gives stays from the first pass on (vllm/v1/worker/workspace.py).
     """
 
-    def __init__(self, case: Case, tokens: int, sampled: int) -> None:
+    def __init__(
+        self,
+        case: Case,
+        tokens: int,
+        sampled: int,
+    ) -> None:
         model = case.model
         self.model = model
         self.width = case.width
@@ -401,7 +410,11 @@ def _is_shared_by(heads: int, devices: int) -> bool:
     return heads % devices == 0 or devices % heads == 0
 
 
-def terms_by_device(case: Case, weights: Term, others: list[Term]) -> Terms:
+def terms_by_device(
+    case: Case,
+    weights: Term,
+    others: list[Term],
+) -> Terms:
     """What each of the devices holds: activations, the program and a latent cache whole.
 
     Encoders are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
@@ -425,7 +438,11 @@ def terms_by_device(case: Case, weights: Term, others: list[Term]) -> Terms:
     return tuple(parts)
 
 
-def _share_of_cache(case: Case, cache: Term, devices: int) -> Term:
+def _share_of_cache(
+    case: Case,
+    cache: Term,
+    devices: int,
+) -> Term:
     """What each device holds of the cache: by the heads. The most is where layers with a window
     keep as many tokens as the others.
     """

@@ -188,7 +188,11 @@ def _heard(case: Case) -> Audio | None:
 # ------------------------------------------------------------------ whisper.cpp
 
 
-def _whisper_cpp(case: Case, audio: Audio, files: Term) -> Terms:
+def _whisper_cpp(
+    case: Case,
+    audio: Audio,
+    files: Term,
+) -> Terms:
     """The file, the caches, the buffers and the program."""
     seconds = Size(*_CPP.seconds)
     stated = case.workload.audio_seconds
@@ -234,7 +238,11 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
     return computed_term("kv_cache", size * states, source, line)
 
 
-def _cpp_buffers(case: Case, audio: Audio, seconds: Size) -> Term:
+def _cpp_buffers(
+    case: Case,
+    audio: Audio,
+    seconds: Size,
+) -> Term:
     """The buffers of four graphs: convolutions, encoder, cross attention, and decoder.
 
     The decoder has twice the logits of what it reads at once: the beams, or the text before, which
@@ -272,7 +280,11 @@ def _tokens_at_once(seconds: int) -> int:
     return min(_CPP.text_tokens, text) + _CPP.task_tokens
 
 
-def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
+def _cpp_program(
+    case: Case,
+    audio: Audio,
+    seconds: Size,
+) -> Term:
     """The program with all of the audio, as samples and as a spectrum."""
     of_second = 4 * (_SAMPLES_PER_SECOND + _FRAMES_PER_SECOND * audio.mel_bins)
     program = Size(*_CPP.program)
@@ -289,7 +301,11 @@ def _cpp_program(case: Case, audio: Audio, seconds: Size) -> Term:
 # ------------------------------------------------------------------ faster-whisper
 
 
-def _ctranslate2(case: Case, audio: Audio, files: Term) -> Terms:
+def _ctranslate2(
+    case: Case,
+    audio: Audio,
+    files: Term,
+) -> Terms:
     """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
     weights = _ct2_weights(case)
     program = overhead(case.runtime)
@@ -376,7 +392,10 @@ def _ct2_caches(case: Case, audio: Audio) -> int:
 
 
 def _ct2_work_on_cpu(
-    case: Case, audio: Audio, narrowed_bytes: int, caches: int
+    case: Case,
+    audio: Audio,
+    narrowed_bytes: int,
+    caches: int,
 ) -> Term:
     """The most beside the weights: for the spectrum, the file, or the text.
 
@@ -408,7 +427,11 @@ def _ct2_work_on_gpu(case: Case, caches: int) -> Term:
     return stated_term("compute", ends, _CT2.gpu_source, line)
 
 
-def _ct2_in_ram(case: Case, files: Term, weights: Term) -> Term:
+def _ct2_in_ram(
+    case: Case,
+    files: Term,
+    weights: Term,
+) -> Term:
     """What stays in RAM beside a GPU: audio, and weights of a file read whole or libraries."""
     sound = _sound(case)
     libraries = _CT2.cuda_libraries

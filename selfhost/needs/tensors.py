@@ -238,7 +238,10 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
 # hundreds of models share a row
 @cache
 def _row_with(
-    name: str, also: tuple[str, ...], lacks: tuple[str, ...], gate: str | None
+    name: str,
+    also: tuple[str, ...],
+    lacks: tuple[str, ...],
+    gate: str | None,
 ) -> ArchitectureRow:
     """The row of that name with the keys that some of its models state otherwise."""
     stated = row_values(name)
@@ -297,7 +300,11 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     return total, total - unused
 
 
-def _unused_parameters(routed: Iterable[TensorGroup], layers: Places, used: int) -> int:
+def _unused_parameters(
+    routed: Iterable[TensorGroup],
+    layers: Places,
+    used: int,
+) -> int:
     """Parameters of the routed experts in these layers that a token leaves out, which uses `used`
     of them.
     """
@@ -467,7 +474,12 @@ class _TensorList:
         return tuple(self.groups)
 
     def add(
-        self, name: str, layers: Places, shape: tuple[int, ...], *, biased: bool = False
+        self,
+        name: str,
+        layers: Places,
+        shape: tuple[int, ...],
+        *,
+        biased: bool = False,
     ) -> None:
         """Add a tensor, and the bias beside it. The name of a tensor that each stack of an encoder
         with a decoder has begins with `blk.` or a point.
@@ -490,7 +502,12 @@ class _TensorList:
             return layers
         return tuple(layer for layer in layers if layer < stored)
 
-    def _add_to_stacks(self, name: str, layers: Places, shape: tuple[int, ...]) -> None:
+    def _add_to_stacks(
+        self,
+        name: str,
+        layers: Places,
+        shape: tuple[int, ...],
+    ) -> None:
         stored_name = name.removeprefix(".")
         stacks = self.row.stacks
         if not stacks or not name.startswith(("blk.", ".")):
@@ -502,7 +519,12 @@ class _TensorList:
         for stack in stacks:
             self._add_group(f"{stack}.{in_stack}", layers, shape)
 
-    def _add_group(self, name: str, layers: Places, shape: tuple[int, ...]) -> None:
+    def _add_group(
+        self,
+        name: str,
+        layers: Places,
+        shape: tuple[int, ...],
+    ) -> None:
         self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
 
     def add_norm(self, name: str, layers: Places) -> None:
@@ -511,7 +533,11 @@ class _TensorList:
         self.add(tensor, layers, (self.width,), biased=self.row.norm_bias)
 
     def add_part(
-        self, name: str, layers: Places, part: Record | None = None, **others: Any
+        self,
+        name: str,
+        layers: Places,
+        part: Record | None = None,
+        **others: Any,
     ) -> None:
         """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
         part_sizes = sizes_of(part) | others
@@ -722,7 +748,9 @@ def _last_layer(part: LayerPart) -> Places:
 
 
 def query_key_norm_of(
-    group: Attention, model: Architecture, row: ArchitectureRow
+    group: Attention,
+    model: Architecture,
+    row: ArchitectureRow,
 ) -> str:
     """The norm of queries and keys in layers that attend: as the layers state it, else the model,
     else the row; "" for none.
@@ -812,7 +840,9 @@ def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
 
 
 def _groups_of(
-    attention: Attention, layers: int, row: ArchitectureRow
+    attention: Attention,
+    layers: int,
+    row: ArchitectureRow,
 ) -> list[CacheGroup]:
     """The caches of so many layers that attend alike.
 

@@ -229,7 +229,12 @@ class _Refusal(Record):
     knows_files: bool = True
 
 
-def _refused(key: str, *, knows_files: bool = True, **figures: str) -> _Refusal:
+def _refused(
+    key: str,
+    *,
+    knows_files: bool = True,
+    **figures: str,
+) -> _Refusal:
     """The refusal of that key of the table, filled with the figures."""
     words = _RULES.refused[key]
     return _Refusal(

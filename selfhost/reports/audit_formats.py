@@ -232,7 +232,11 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
         error.text = clean(str(problem))
 
 
-def _add_outcome(case: Element, group: MachineGroup, name: str) -> None:
+def _add_outcome(
+    case: Element,
+    group: MachineGroup,
+    name: str,
+) -> None:
     """Add what a group's row says to the case of the machine `name`; figures of another machine say
     so. A case that the exit code does not count passes, and its output says what is wrong all the
     same.
@@ -441,7 +445,11 @@ def _annotation_of_rest(rest: Sequence[Issue]) -> str:
     return _command(rest[0].level, {"title": _TITLE}, text)
 
 
-def _command(name: str, properties: Mapping[str, str], message: str) -> str:
+def _command(
+    name: str,
+    properties: Mapping[str, str],
+    message: str,
+) -> str:
     """As the runner unescapes it (actions/toolkit, packages/core/src/command.ts)."""
     codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
     message_codes = str.maketrans(codes)

@@ -65,7 +65,10 @@ _MOST_EXCEPTIONS = 100
 
 
 def document(
-    audit: Audit, *, verbose: bool = False, lists_problems: bool = True
+    audit: Audit,
+    *,
+    verbose: bool = False,
+    lists_problems: bool = True,
 ) -> Blocks:
     """Yield the answer, then a line for each model; `verbose` tells every reason as well."""
     yield from _head(audit, lists_problems=lists_problems)
@@ -320,7 +323,11 @@ def _causes(row: AuditRow) -> list[str]:
     return causes
 
 
-def _all_reasons(audit: Audit, result: Result, style: str) -> Blocks:
+def _all_reasons(
+    audit: Audit,
+    result: Result,
+    style: str,
+) -> Blocks:
     """The groups with that result and their reasons, what the policy counts first."""
     groups = [group for group in audit.groups if group.row.result is result]
     groups.sort(key=lambda group: group.row.exit_code == 0)

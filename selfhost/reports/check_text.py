@@ -83,7 +83,10 @@ _BY_PYTHON = Asked()
 
 
 def check_document(
-    verdicts: Sequence[Verdict], asked: Asked = _BY_PYTHON, *, verbose: bool = False
+    verdicts: Sequence[Verdict],
+    asked: Asked = _BY_PYTHON,
+    *,
+    verbose: bool = False,
 ) -> Blocks:
     """Yield the answer for one model, or a table of several and what stands in their way."""
     if len(verdicts) == 1:
@@ -94,7 +97,12 @@ def check_document(
     yield from several_blocks(verdicts, asked, verbose=verbose)
 
 
-def _one_blocks(verdict: Verdict, asked: Asked, *, verbose: bool) -> Blocks:
+def _one_blocks(
+    verdict: Verdict,
+    asked: Asked,
+    *,
+    verbose: bool,
+) -> Blocks:
     """The whole screen for one model, a block after the other."""
     measured = "--measure" in asked.carry.split()
     yield answer_line(verdict)
@@ -145,7 +153,12 @@ def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
     yield from verdict.understood_as
 
 
-def _pace_lines(verdict: Verdict, speed: Speed, *, measured: bool) -> Iterator[str]:
+def _pace_lines(
+    verdict: Verdict,
+    speed: Speed,
+    *,
+    measured: bool,
+) -> Iterator[str]:
     """The pace for one user or for each of several, and without the draft; of other work than text
     what one takes. Nothing where no pace is known.
     """
@@ -351,7 +364,11 @@ def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         name = ""
 
 
-def _needed_words(finding: Finding, verdict: Verdict, pace: Range) -> str:
+def _needed_words(
+    finding: Finding,
+    verdict: Verdict,
+    pace: Range,
+) -> str:
     """`, you need 9` behind a pace below that; where nobody stated a minimum, that the default one
     counts. Empty for a pace that is fast enough.
     """

@@ -31,7 +31,10 @@ _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
 
 
 def compare_document(
-    comparison: Comparison, *, verbose: bool = False, carry: str = ""
+    comparison: Comparison,
+    *,
+    verbose: bool = False,
+    carry: str = "",
 ) -> Blocks:
     """Yield the models in the order given, three to a table, then why some do not run.
 

@@ -154,7 +154,11 @@ def _range_words(key: str, value: Json) -> str:
     return ""
 
 
-def _with_ends(likely: str, low: str, high: str) -> str:
+def _with_ends(
+    likely: str,
+    low: str,
+    high: str,
+) -> str:
     """The likely figure, and its ends where they differ."""
     if low == high:
         return likely

@@ -202,7 +202,11 @@ def titled(schema: str, **members: object) -> Object:
     }
 
 
-def _document(name: str, answer: Record, stated: Mapping[str, object]) -> Object:
+def _document(
+    name: str,
+    answer: Record,
+    stated: Mapping[str, object],
+) -> Object:
     """Return the document of that name with the keys that `documents.toml` lists for it, in that
     order. A value is taken from `stated`, else it is the answer's attribute of that name.
     """
@@ -339,7 +343,9 @@ def profiles(shipped: Sequence[Profile]) -> Object:
 
 
 def sizes(
-    containers: Sequence[ContainerSize], errors: Mapping[str, SelfhostError], code: int
+    containers: Sequence[ContainerSize],
+    errors: Mapping[str, SelfhostError],
+    code: int,
 ) -> Object:
     """`selfhost.size/1`: the containers, their sum, and the names that have no size."""
     return titled(

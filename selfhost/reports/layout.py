@@ -62,7 +62,12 @@ class Span(str):
     style: str
     share: float
 
-    def __new__(cls, text: str, style: str = "", share: float = 0) -> Self:
+    def __new__(
+        cls,
+        text: str,
+        style: str = "",
+        share: float = 0,
+    ) -> Self:
         span = super().__new__(cls, text)
         span.style = style
         span.share = share
@@ -128,7 +133,12 @@ class Table(Record):
     splits: bool = False
 
     @classmethod
-    def of(cls, name: str, rows: Iterable[Cells], **stated: str) -> Table:
+    def of(
+        cls,
+        name: str,
+        rows: Iterable[Cells],
+        **stated: str,
+    ) -> Table:
         """Return the table of that name in `specs/common/labels.toml`, its titles filled in.
 
         `stated` fills the places of its titles and signs.
@@ -207,7 +217,12 @@ def topics(entries: Iterable[Topic]) -> Blocks:
             yield line(f"→ {remedy}", indent=4)
 
 
-def figures(rows: Iterable[FigureRow], *, drop: int = 0, right: bool = False) -> Table:
+def figures(
+    rows: Iterable[FigureRow],
+    *,
+    drop: int = 0,
+    right: bool = False,
+) -> Table:
     """Return a table of label, figure and note; `drop` is that of the notes' column.
 
     With `right` the figures stand at the right of their column, and labels may wrap.
@@ -224,7 +239,9 @@ def figures(rows: Iterable[FigureRow], *, drop: int = 0, right: bool = False) ->
 
 
 def known_figure(
-    value: Number | None, write: Callable[[Number], str], absent: str = "-"
+    value: Number | None,
+    write: Callable[[Number], str],
+    absent: str = "-",
 ) -> str:
     """A figure as `write` has it, or what stands for one that is not known."""
     if value is None:

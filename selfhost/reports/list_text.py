@@ -81,7 +81,9 @@ def list_document(
 
 
 def _nothing_matches(
-    listing: Ranking, near: Sequence[str], notes: Sequence[str]
+    listing: Ranking,
+    near: Sequence[str],
+    notes: Sequence[str],
 ) -> str:
     """That the list is empty, and what to do about it; the notes may have said so already."""
     hint = ""

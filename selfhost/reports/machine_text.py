@@ -97,7 +97,9 @@ def _parts(machine: Machine) -> dict[str, list[str]]:
 
 
 def _lines(
-    things: Sequence[Thing] | None, describe: Callable[[Thing], str], absent: str
+    things: Sequence[Thing] | None,
+    describe: Callable[[Thing], str],
+    absent: str,
 ) -> list[str]:
     """A line a thing, or `absent` where there is none; None of things: they were not read."""
     if things is None:

@@ -104,7 +104,11 @@ def _as_markdown(text: str) -> str:
     return _marked(words, "<code>", "</code>")
 
 
-def _marked(words: str, before: str, behind: str) -> str:
+def _marked(
+    words: str,
+    before: str,
+    behind: str,
+) -> str:
     """The words between two tags; empty where there are only blanks."""
     if not words.strip():
         return ""

@@ -103,7 +103,9 @@ def _license(answer: Verdict) -> str:
 
 
 def table_of_paces(
-    name: str, rows: Sequence[tuple[str, ...]], pace_title: str
+    name: str,
+    rows: Sequence[tuple[str, ...]],
+    pace_title: str,
 ) -> Table:
     """Return the table of that name in `specs/common/labels.toml`, which has a column of paces."""
     # long paces, as `~69 minutes for an hour of audio`, wrap

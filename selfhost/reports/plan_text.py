@@ -40,7 +40,12 @@ _OFTEN_OWNED = ("desktop", "laptop", "mac", "cloud", "mini-pc", "server", "board
 _NOT_TO_OWN = ("ci", "virtual")
 
 
-def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Blocks:
+def plan_document(
+    plan: Plan,
+    *,
+    verbose: bool = False,
+    carry: str = "",
+) -> Blocks:
     """Yield the least machine or why there is none, then known ones.
 
     `verbose` shows every machine that runs it. `carry` goes behind the proposed command.
@@ -150,7 +155,10 @@ def _workload_words(plan: Plan) -> str:
 
 
 def _least_rows(
-    plan: Plan, least: LeastMachine, *, verbose: bool
+    plan: Plan,
+    least: LeastMachine,
+    *,
+    verbose: bool,
 ) -> Iterator[FigureRow]:
     """The least machine as a price list has it: a row a part, with the figure and a note."""
     needs_gpu = _needs_own_gpu_memory(least)
@@ -199,7 +207,11 @@ def _ram_words(size_bytes: int) -> str:
     return f"{units.binary(size_bytes, up=True)} of RAM"
 
 
-def _bandwidth_row(plan: Plan, least: LeastMachine, wanted: float) -> FigureRow:
+def _bandwidth_row(
+    plan: Plan,
+    least: LeastMachine,
+    wanted: float,
+) -> FigureRow:
     """How fast the RAM must be read for the wanted tokens a second, and for the longest wait."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
     limit_seconds = plan.workload.max_wait_seconds

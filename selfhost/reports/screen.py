@@ -67,7 +67,11 @@ _HYPHEN = re.compile(r"(?<=\w)-(?=\w)")
 
 
 def show(
-    blocks: Blocks, file: Any, *, is_terminal: bool = True, no_color: bool = False
+    blocks: Blocks,
+    file: Any,
+    *,
+    is_terminal: bool = True,
+    no_color: bool = False,
 ) -> None:
     """Draw the blocks on `file`, as wide and as colourful as its terminal is.
 
@@ -117,7 +121,11 @@ class Drawn:
                 is_pending = False
 
 
-def _lines(block: Paragraph | Table, console: Console, width: int) -> Iterator[Text]:
+def _lines(
+    block: Paragraph | Table,
+    console: Console,
+    width: int,
+) -> Iterator[Text]:
     """The lines of a block."""
     if isinstance(block, Paragraph):
         return _paragraph_lines(block, console, width)
@@ -135,7 +143,11 @@ def _text(part: str) -> Text:
     return Text(marked, style=rich_style(part), overflow="ignore")
 
 
-def _paragraph_lines(block: Paragraph, console: Console, width: int) -> Iterator[Text]:
+def _paragraph_lines(
+    block: Paragraph,
+    console: Console,
+    width: int,
+) -> Iterator[Text]:
     """The lines of a paragraph, one where it has a command. Further lines of a sentence are
     indented by two more, those of a comment begin with `#`.
     """
@@ -194,7 +206,11 @@ class _Setting(Record):
     widths: Mapping[int, int]
 
 
-def _table_lines(table: Table, console: Console, width: int) -> Iterator[Text]:
+def _table_lines(
+    table: Table,
+    console: Console,
+    width: int,
+) -> Iterator[Text]:
     """The lines of a table, fitted into the width.
 
     1. Columns with a `drop` are left out while the others need more than there is. A column that
@@ -296,7 +312,10 @@ def _full_widths(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]
 
 
 def _needed_widths(
-    table: Table, full_widths: dict[int, int], *, is_narrow: bool
+    table: Table,
+    full_widths: dict[int, int],
+    *,
+    is_narrow: bool,
 ) -> dict[int, int]:
     """The width that each column needs beside the others: `_COMFORTABLE` cells are enough for one
     that wraps, as any column does in a narrow terminal.
@@ -309,7 +328,11 @@ def _needed_widths(
 
 
 def _unbroken_width(
-    table: Table, rows: Sequence[Sequence[Text]], at: int, *, wraps: bool
+    table: Table,
+    rows: Sequence[Sequence[Text]],
+    at: int,
+    *,
+    wraps: bool,
 ) -> int:
     """The width that a column needs so that nothing in it is broken: that of its longest word if it
     wraps, else of its widest cell.
@@ -325,7 +348,10 @@ def _unbroken_width(
 
 
 def _setting_between_words(
-    table: Table, rows: Sequence[Sequence[Text]], shown: Sequence[int], room: int
+    table: Table,
+    rows: Sequence[Sequence[Text]],
+    shown: Sequence[int],
+    room: int,
 ) -> _Setting:
     """How the columns stand when all of them wrap, so that figures keep their units: those that
     wrap anyway take what the others leave. Where the longest words lack the room, rich breaks them.
@@ -358,7 +384,11 @@ def _of_two_columns(table: Table, at: int) -> Table:
     )
 
 
-def kept_columns(table: Table, needed_widths: dict[int, int], room: int) -> list[int]:
+def kept_columns(
+    table: Table,
+    needed_widths: dict[int, int],
+    room: int,
+) -> list[int]:
     """The places of the columns to show. Those with a `drop`, the highest first, are left out one
     by one until the others have room; if they never do, all without a `drop` stay. If none with
     a `drop` would stay, the first that has room alone does.

@@ -83,7 +83,10 @@ def told_row(verdict: Verdict, name_width: int) -> Paragraph:
 
 
 def several_blocks(
-    verdicts: Sequence[Verdict], asked: Asked, *, verbose: bool
+    verdicts: Sequence[Verdict],
+    asked: Asked,
+    *,
+    verbose: bool,
 ) -> Blocks:
     """Yield a count, a row a model, the commands of those that run, and the way out of others;
     prices have an age under `verbose` alone.

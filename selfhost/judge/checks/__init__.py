@@ -123,7 +123,12 @@ class Ruling(Record):
 
     @classmethod
     def of(
-        cls, outcome: Outcome, code: str, variant: str = "", /, **figures: object
+        cls,
+        outcome: Outcome,
+        code: str,
+        variant: str = "",
+        /,
+        **figures: object,
     ) -> Ruling:
         """`passing("memory-fits", "now", has=now)` is that of a pass, and so on below."""
         return cls(outcome=outcome, code=code, variant=variant, figures=figures)
@@ -318,7 +323,11 @@ def _wording(code: str, variant: str) -> Wording:
     return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
-def fault(option: str, key: str, **figures: object) -> WorkloadError:
+def fault(
+    option: str,
+    key: str,
+    **figures: object,
+) -> WorkloadError:
     """The error of an option that makes no sense, with what to type instead."""
     wording = Wording(**WORDS.faults[key])
     remedy = _sentence(wording.remedy, figures) or None

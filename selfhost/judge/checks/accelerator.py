@@ -54,7 +54,11 @@ from .space import what_is_smaller
 Cards = Sequence[Accelerator]
 
 
-def accelerator_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+def accelerator_check(
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
     if needs.placement != "host":
         shares = tuple(_shares(needs, machine, question))
@@ -331,7 +335,11 @@ class _Share(Record):
         return _Fit.NONE
 
 
-def _shares(needs: Needs, machine: Machine, question: Question) -> Iterator[_Share]:
+def _shares(
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+) -> Iterator[_Share]:
     """What lies on each accelerator; nothing where they were not read."""
     percent = percent_of(question.case) if question.wants_gpu else None
     if machine.accelerators:
@@ -501,7 +509,9 @@ class _Demand(Record):
 
 
 def _refusal(
-    runtime: RuntimeSpec, rules: Sequence[KernelRule], devices: Cards
+    runtime: RuntimeSpec,
+    rules: Sequence[KernelRule],
+    devices: Cards,
 ) -> Finding | None:
     """That the program does not run on one of the devices, or that nobody knows; else None."""
     for device in devices:
@@ -517,7 +527,9 @@ def _refusal(
 
 
 def _demands(
-    runtime: RuntimeSpec, rules: Sequence[KernelRule], device: Accelerator
+    runtime: RuntimeSpec,
+    rules: Sequence[KernelRule],
+    device: Accelerator,
 ) -> Iterator[_Demand]:
     """What the builds of the program ask of a device, then what its kernels ask."""
     for demand in _demands_of_builds(runtime, device):

@@ -210,7 +210,10 @@ def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
 
 
 def _openness_finding(
-    answer: OpennessRow, purpose: str, stated_in: str, option: str
+    answer: OpennessRow,
+    purpose: str,
+    stated_in: str,
+    option: str,
 ) -> Finding:
     """`stated_in` is the table of a spec with the answer, `option` the one that lists models."""
     rulings = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
@@ -404,7 +407,12 @@ def context_check(question: Question) -> Finding | None:
     )
 
 
-def _context_ruling(question: Question, wanted: int, trained: int, most: int) -> Ruling:
+def _context_ruling(
+    question: Question,
+    wanted: int,
+    trained: int,
+    most: int,
+) -> Ruling:
     """Of tokens that are read and written in one context, `most` if scaled; 0: not known."""
     if not most:
         if question.context_asked:
@@ -430,7 +438,11 @@ def _variant_of_long_context(question: Question, most: int) -> str:
     return "purpose"
 
 
-def _context_of_both(question: Question, wanted: int, most: int) -> Ruling:
+def _context_of_both(
+    question: Question,
+    wanted: int,
+    most: int,
+) -> Ruling:
     """Of an encoder with a decoder, each with a context of its own, `most` together."""
     if wanted <= most:
         return passing("context-trained", "both")

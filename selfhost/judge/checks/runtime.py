@@ -405,7 +405,9 @@ def other_runtime(runtime: RuntimeSpec | None) -> str:
 
 
 def _version_ruling(
-    question: Question, program: _Program, version: str | None
+    question: Question,
+    program: _Program,
+    version: str | None,
 ) -> Ruling:
     """Whether the program that is there is new enough for the model."""
     model = question.spec.architecture
@@ -419,7 +421,11 @@ def _version_ruling(
         "architecture": name,
     }
 
-    def outdated(code: str, variant: str, first: str) -> Ruling:
+    def outdated(
+        code: str,
+        variant: str,
+        first: str,
+    ) -> Ruling:
         return warning(code, variant, **program.update(first), **figures)
 
     minimum = runtime.versions.minimum

@@ -150,7 +150,11 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     )
 
 
-def less(size: int | None, taken: int, least: int = 0) -> int | None:
+def less(
+    size: int | None,
+    taken: int,
+    least: int = 0,
+) -> int | None:
     """What is left of a size, `least` at least; None where the size is not known."""
     return None if size is None else max(least, size - taken)
 
@@ -233,7 +237,11 @@ def _outside_limit(machine: Machine) -> int:
     return max(0, total - limit)
 
 
-def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
+def reserve_beside(
+    need_bytes: int,
+    machine: Machine,
+    workload: Workload,
+) -> int:
     """The reserve of the smallest machine of that system that gives a model so many bytes."""
     reserve = _reserve_of(machine, workload).size_bytes
     parts = _system_of(machine).least_parts
@@ -254,7 +262,10 @@ def desktop_bytes(machine: Machine) -> int:
 
 
 def memory_check(
-    needs: Needs, machine: Machine, workload: Workload, files_bytes: int = 0
+    needs: Needs,
+    machine: Machine,
+    workload: Workload,
+    files_bytes: int = 0,
 ) -> Finding:
     """Does the RAM hold the host's share of the need?
 
@@ -570,7 +581,11 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
     return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
 
-def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
+def stored_in_memory(
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+) -> int:
     """Bytes of files to be stored where they take RAM; 0 on a disk."""
     place = machine.disk_for(question.store)
     if place is None or place.kind != "memory":
@@ -579,7 +594,11 @@ def stored_in_memory(needs: Needs, machine: Machine, question: Question) -> int:
     return 0 if size is None else size.likely
 
 
-def disk_check(needs: Needs, machine: Machine, question: Question) -> Finding:
+def disk_check(
+    needs: Needs,
+    machine: Machine,
+    question: Question,
+) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where they are stored?
 
     Only what was stated, such as the size of the disk, may rule the model out.

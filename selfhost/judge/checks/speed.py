@@ -59,7 +59,10 @@ LONG_WAIT_SECONDS = 120
 
 
 def speed_check(
-    question: Question, placed: Needs, machine: Machine, speed: Speed
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    speed: Speed,
 ) -> Finding:
     """The estimated decode pace of text against what is wanted."""
     wanted = question.workload.min_tokens_per_second
@@ -232,7 +235,10 @@ def how_to_measure(machine: Machine) -> str | None:
 
 
 def work_check(
-    question: Question, placed: Needs, machine: Machine, speed: Speed
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    speed: Speed,
 ) -> Finding:
     """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
     way = _way_of(question, placed, machine)
@@ -257,7 +263,11 @@ def work_check(
     )
 
 
-def _way_of(question: Question, placed: Needs, machine: Machine) -> str:
+def _way_of(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> str:
     """How parts of the model come to a GPU in turn, "processor" without one; "" where all is in
     it.
     """
@@ -266,7 +276,11 @@ def _way_of(question: Question, placed: Needs, machine: Machine) -> str:
     return "processor" if _is_on_cpu(question, placed, machine) else ""
 
 
-def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
+def _is_on_cpu(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> bool:
     """Whether no GPU computes it, not even one that shares the RAM."""
     if question.runtime is not None and question.runtime.gpus.unused:
         return True
@@ -275,7 +289,11 @@ def _is_on_cpu(question: Question, placed: Needs, machine: Machine) -> bool:
     return not any(card.unified for card in machine.cards)
 
 
-def _words_for(question: Question, unit: str, way: str) -> WorkWords:
+def _words_for(
+    question: Question,
+    unit: str,
+    way: str,
+) -> WorkWords:
     """The limit of that work, and its words; `way` is that of `_way_of`."""
     words = words_of_work(unit)
     dataset_tokens = question.workload.dataset_tokens
@@ -287,7 +305,12 @@ def _words_for(question: Question, unit: str, way: str) -> WorkWords:
     return words.replace(on_cpu=None)
 
 
-def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) -> Ruling:
+def _work_ruling(
+    words: WorkWords,
+    unit: str,
+    likely: float | None,
+    way: str,
+) -> Ruling:
     """Whether the work is slow; `way` is that of `_way_of`."""
     if words.on_cpu is None:
         if words.what is not None and way:
@@ -303,14 +326,22 @@ def _work_ruling(words: WorkWords, unit: str, likely: float | None, way: str) ->
     return passing("speed-comfortable", "work")
 
 
-def _takes_hours(unit: str, likely: float | None, way: str) -> bool:
+def _takes_hours(
+    unit: str,
+    likely: float | None,
+    way: str,
+) -> bool:
     """Whether one waits so long that the answer leads with it, as for a video on a CPU."""
     if likely is None:
         return way == "processor" and unit == VIDEO
     return likely >= _HOURS_SECONDS
 
 
-def _is_beyond(likely: float, limit: float, unit: str) -> bool:
+def _is_beyond(
+    likely: float,
+    limit: float,
+    unit: str,
+) -> bool:
     """Longer than the limit in seconds, or fewer than so many tokens or documents a second."""
     return likely > limit if unit.startswith("seconds") else likely < limit
 

@@ -38,7 +38,11 @@ MEASURED_PROGRAM = "llama.cpp"
 SHORT_CHAT_TOKENS = 256
 
 
-def clip_words(frames: int, width: int, height: int) -> str:
+def clip_words(
+    frames: int,
+    width: int,
+    height: int,
+) -> str:
     """`81 frames of 832 × 480 pixels`."""
     return f"{frames} frames of {width} × {height} pixels"
 

@@ -55,7 +55,11 @@ def _unknown_gpu(way: LaidOut) -> str:
     return "the accelerator"
 
 
-def _pace_when_full(step: Step, taken: Seconds, full: Seconds) -> float | None:
+def _pace_when_full(
+    step: Step,
+    taken: Seconds,
+    full: Seconds,
+) -> float | None:
     """Tokens a second once the context is full; None where that is about as fast."""
     if step.architecture is None or not step.depth_tokens:
         return None
@@ -116,7 +120,11 @@ def _is_measured(step: Step, way: LaidOut) -> bool:
     return all(used.gpu.row(step).program is not None for used in way.gpus)
 
 
-def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
+def _on_processor(
+    step: Step,
+    way: LaidOut,
+    cores: Cores,
+) -> Speed:
     """On the processor; a GPU that shares the RAM may be used instead, which a clause says."""
     taken = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, way))
@@ -150,7 +158,11 @@ def _on_processor(step: Step, way: LaidOut, cores: Cores) -> Speed:
     )
 
 
-def _prompt_if_shared(step: Step, on_cores: Range | None, shared: Gpu) -> Range | None:
+def _prompt_if_shared(
+    step: Step,
+    on_cores: Range | None,
+    shared: Gpu,
+) -> Range | None:
     """How fast a prompt is read where a GPU that shares the RAM may compute it: likely and at the
     slow end as the cores do.
     """

@@ -270,7 +270,10 @@ def _cores_computing(
 
 
 def _devices_of(
-    machine: Machine, placed: Needs, runtime: RuntimeSpec | None, quantization: str
+    machine: Machine,
+    placed: Needs,
+    runtime: RuntimeSpec | None,
+    quantization: str,
 ) -> list[Accelerator]:
     """Those that it lies on, else a GPU that shares the RAM, on which the program computes in that
     type; without a program one on which any does.
@@ -289,7 +292,9 @@ def _devices_of(
 
 
 def _computes_work(
-    device: Accelerator, runtime: RuntimeSpec | None, quantization: str
+    device: Accelerator,
+    runtime: RuntimeSpec | None,
+    quantization: str,
 ) -> bool:
     """Whether a program uses a GPU that shares the RAM for weights of that type."""
     vendor = device.vendor.lower()

@@ -334,7 +334,11 @@ def _link_of(gpu: Gpu) -> Range:
 # ------------------------------------------------------------------ of what is placed
 
 
-def laid_out(question: Question, placed: Needs, machine: Machine) -> LaidOut:
+def laid_out(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> LaidOut:
     """How the program of the question computes what is placed so."""
     program = question.runtime
     weights_bytes = _weights_by_place(placed)
@@ -400,7 +404,11 @@ def _leaves_experts(question: Question) -> bool:
     return program is not None and program.layers.leaves_experts
 
 
-def _share_on_shared(question: Question, placed: Needs, machine: Machine) -> Range:
+def _share_on_shared(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> Range:
     """Of the layers, the share that a GPU which shares the RAM computes."""
     architecture = question.spec.architecture
     share = Range.of(1)

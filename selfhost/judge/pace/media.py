@@ -109,7 +109,11 @@ def _what_is_made(job: Job, denoising: Denoising) -> str:
     return f"{denoising.steps} steps{size}, {count}{basis}"
 
 
-def _moving_seconds(placed: Needs, denoising: Denoising, offload: str) -> Seconds:
+def _moving_seconds(
+    placed: Needs,
+    denoising: Denoising,
+    offload: str,
+) -> Seconds:
     """Of the parts that move to the GPU: each once, or layer by layer with every pass."""
     host_bytes = 0
     for term in placed.terms:
@@ -146,7 +150,11 @@ def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
     return longest(taken, reading * denoising.steps)
 
 
-def _picture_on_gpu(job: Job, denoising: Denoising, share: Range) -> Seconds:
+def _picture_on_gpu(
+    job: Job,
+    denoising: Denoising,
+    share: Range,
+) -> Seconds:
     """Of the steps, which Python launches block by block, and of the decoder."""
     figures = picture_figures()
     longer = job.longer_by_type(job.quantization)
@@ -319,7 +327,9 @@ def recognizer_of(spec: ModelSpec, needs: Needs) -> Recognizer | None:
 
 
 def _written(
-    job: Job, recognizer: Recognizer, audio_seconds: int | None
+    job: Job,
+    recognizer: Recognizer,
+    audio_seconds: int | None,
 ) -> _SoundSeconds | None:
     """Of a recognizer: the encoder, the tokens that are written, and what the program does."""
     token = job.token_seconds(recognizer.token(job.quantization))
@@ -383,7 +393,11 @@ def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
     return _SoundSeconds(taken, how)
 
 
-def _step_of_voice(job: Job, sound: Sound, parameters: int) -> Seconds | None:
+def _step_of_voice(
+    job: Job,
+    sound: Sound,
+    parameters: int,
+) -> Seconds | None:
     """Of a step of a voice, the longer of reading its parameters and launching its layers."""
     reading = job.step_seconds(parameters)
     if reading is None or job.device is None or sound.step_layers is None:

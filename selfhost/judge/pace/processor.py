@@ -42,7 +42,12 @@ class Memory(Record):
     called: str
 
     @classmethod
-    def of_gb(cls, low: float, high: float, called: str) -> Memory:
+    def of_gb(
+        cls,
+        low: float,
+        high: float,
+        called: str,
+    ) -> Memory:
         """That of a memory with so many GB/s."""
         return cls(low=int(low * _GB), high=int(high * _GB), called=called)
 
@@ -612,7 +617,11 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
     return Bandwidth(ends=ends, how=how)
 
 
-def _stated_peaks(processor: Processor, peaks: cpus.Rates, rate: int) -> cpus.Rates:
+def _stated_peaks(
+    processor: Processor,
+    peaks: cpus.Rates,
+    rate: int,
+) -> cpus.Rates:
     """The stated rate; where it was assumed of a series, each kind of memory in its proportion."""
     series = processor.series
     if series is None or processor.machine.memory_bandwidth_how != RATE_ASSUMED:
@@ -621,7 +630,11 @@ def _stated_peaks(processor: Processor, peaks: cpus.Rates, rate: int) -> cpus.Ra
     return cpus.Rates(*[scale * peak for peak in peaks])
 
 
-def _read_by_sockets(processor: Processor, memory: _NamedMemory, sockets: int) -> Range:
+def _read_by_sockets(
+    processor: Processor,
+    memory: _NamedMemory,
+    sockets: int,
+) -> Range:
     """What so many sockets read, each of its own memory."""
     cores: float | None = None
     if processor.cores is not None:
@@ -655,7 +668,10 @@ def _modules_are_unknown(processor: Processor) -> bool:
 
 
 def _guessed_bandwidth(
-    processor: Processor, memory: Memory, *, is_peak_known: bool
+    processor: Processor,
+    memory: Memory,
+    *,
+    is_peak_known: bool,
 ) -> Bandwidth:
     """Between the least and the most that such a memory gives, and a little beyond."""
     figures = pace_tables().reading

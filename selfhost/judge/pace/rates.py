@@ -67,7 +67,9 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
 
 @lru_cache(maxsize=4096)
 def decoding_row(
-    device: Accelerator, program: str = "", host: str | None = None
+    device: Accelerator,
+    program: str = "",
+    host: str | None = None,
 ) -> DecodingRow:
     """How such GPUs decode with a program, beside a processor of the architecture `host`."""
     facts = _facts_of(device)
@@ -77,7 +79,11 @@ def decoding_row(
     raise LookupError("decode has no row for all other GPUs")
 
 
-def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
+def share_row(
+    device: Accelerator,
+    work: str,
+    program: str = "",
+) -> ShareRow:
     """What such GPUs reach of their peak of arithmetic with that kind of work.
 
     All GPUs have a row for prompts and pictures; for other work ask `is_timed` first.
@@ -88,7 +94,11 @@ def share_row(device: Accelerator, work: str, program: str = "") -> ShareRow:
 
 
 @lru_cache(maxsize=4096)
-def _first_share_row(device: Accelerator, work: str, program: str) -> ShareRow | None:
+def _first_share_row(
+    device: Accelerator,
+    work: str,
+    program: str,
+) -> ShareRow | None:
     facts = _facts_of(device)
     for row in pace_tables().shares:
         if row.fits(facts, program=program, work=work):
@@ -152,7 +162,11 @@ class Gpu(Record):
     # -------------------------------------------------------------- a token
 
     def seconds(
-        self, step: Step, share: float = 1.0, *, is_split: bool = False
+        self,
+        step: Step,
+        share: float = 1.0,
+        *,
+        is_split: bool = False,
     ) -> Seconds:
         """Of one step: bytes over the rate that they are read at, or the time to unpack them where
         that is longer, and launching.
@@ -202,7 +216,13 @@ class Gpu(Record):
             counted += size * tables.type_called(name).unpack
         return counted / (row.unpacked_per_cycle * cycles)
 
-    def _launching(self, step: Step, row: DecodingRow, *, is_split: bool) -> Seconds:
+    def _launching(
+        self,
+        step: Step,
+        row: DecodingRow,
+        *,
+        is_split: bool,
+    ) -> Seconds:
         """How long launching the layers of a step takes."""
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
@@ -360,7 +380,9 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
 
 
 def _rate_of_packed(
-    device: Accelerator, row: ShareRow, peak: float | None
+    device: Accelerator,
+    row: ShareRow,
+    peak: float | None,
 ) -> Range | None:
     """Operations a second on packed weights: by the cycles of its multiprocessors, else as prompts
     were measured on such GPUs in llama.cpp, else by its peak.
@@ -378,7 +400,10 @@ def _rate_of_packed(
 
 
 def _operations_of_batch(
-    step: Step, active: float, batch: int, expert_matrices: Range
+    step: Step,
+    active: float,
+    batch: int,
+    expert_matrices: Range,
 ) -> Amount:
     """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
     in tiles: for few tokens they take as long as for a tile. `expert_matrices`: the share of the
@@ -439,7 +464,10 @@ def device_bandwidth(device: Accelerator) -> float | None:
 
 
 def shared_gpu_of(
-    machine: Machine, runtime: RuntimeSpec | None = None, *, is_used: bool = False
+    machine: Machine,
+    runtime: RuntimeSpec | None = None,
+    *,
+    is_used: bool = False,
 ) -> Gpu | None:
     """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth, or
     `is_used`: that surely computes a model in RAM without being told to.
@@ -474,7 +502,9 @@ def _shared_device(machine: Machine) -> Accelerator | None:
 
 
 def _is_surely_used(
-    machine: Machine, device: Accelerator, runtime: RuntimeSpec | None
+    machine: Machine,
+    device: Accelerator,
+    runtime: RuntimeSpec | None,
 ) -> bool:
     """Whether a program computes on a GPU that shares the RAM without being told to."""
     # one that was not read, or that of a guest, may lie out of the program's reach

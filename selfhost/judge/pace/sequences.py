@@ -51,7 +51,12 @@ class Sequence(Record):
 
     # -------------------------------------------------------------- with a draft
 
-    def with_draft(self, pace: Speed, companions: Companions, users: int) -> Speed:
+    def with_draft(
+        self,
+        pace: Speed,
+        companions: Companions,
+        users: int,
+    ) -> Speed:
         """The pace where something proposes tokens."""
         gain = self._gain_of_draft(companions)
         times = gain.times

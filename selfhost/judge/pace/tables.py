@@ -109,7 +109,11 @@ def _read_rows_of(stated: FileKey, annotation: str) -> None:
 
 
 def _read_row(
-    kind: type[_Row], table: TomlTable, key: str, *, required: bool = False
+    kind: type[_Row],
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
 ) -> _Row | None:
     value: object = table.get(key, "Any", required=required)
     if value is None:
@@ -118,7 +122,11 @@ def _read_row(
 
 
 def _read_rows_by_name(
-    kind: type[_Row], table: TomlTable, key: str, *, required: bool = False
+    kind: type[_Row],
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
 ) -> Mapping[str, _Row | None]:
     values: Mapping[str, object] = table.get(
         key, "Mapping[str, Any]", required=required
@@ -129,7 +137,12 @@ def _read_rows_by_name(
     return rows
 
 
-def _row_of(kind: type[_Row], table: TomlTable, key: str, value: object) -> _Row | None:
+def _row_of(
+    kind: type[_Row],
+    table: TomlTable,
+    key: str,
+    value: object,
+) -> _Row | None:
     """The row as a value of that kind; None, and a problem of the table, where it is another."""
     names = kind._fields
     row = value if isinstance(value, list) else [value] * len(names)

@@ -18,7 +18,11 @@ from .decoding import predict
 from .layout import LaidOut, laid_out
 
 
-def pace_of_text(question: Question, placed: Needs, machine: Machine) -> Speed:
+def pace_of_text(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> Speed:
     """With the time to the first token, the total of several sequences, the pace with a draft."""
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
@@ -57,7 +61,12 @@ def _has_ram_alone(machine: Machine) -> bool:
     return cards is not None and all(card.unified is True for card in cards)
 
 
-def _with_first_token(pace: Speed, step: Step, tokens: int, way: LaidOut) -> Speed:
+def _with_first_token(
+    pace: Speed,
+    step: Step,
+    tokens: int,
+    way: LaidOut,
+) -> Speed:
     """With the time that reading so many tokens and one step take, whose pace is known."""
     assert pace.decode is not None
     if pace.prompt is None:

@@ -34,7 +34,11 @@ _DOCUMENT_TOKENS = 512
 _LEAST_TOKENS = 1024
 
 
-def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed:
+def pace_of_work(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+) -> Speed:
     """The pace of what writes no text; without `work` where `how` says why nothing tells it."""
     spec = question.spec
     workload = question.workload
@@ -150,7 +154,11 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     return Speed(work=pace, prompt=pace * tokens, unit=DOCUMENTS, how=how)
 
 
-def _seconds_on_gpu(job: Job, device: Accelerator, operations: Amount) -> Seconds:
+def _seconds_on_gpu(
+    job: Job,
+    device: Accelerator,
+    operations: Amount,
+) -> Seconds:
     """Of a document of so many operations."""
     figures = document_figures()
     if job.is_ggml:
@@ -231,7 +239,9 @@ def pace_of_training(job: Job, workload: Workload) -> Speed:
 
 
 def _seconds_of_training_step(
-    job: Job, workload: Workload, operations: float
+    job: Job,
+    workload: Workload,
+    operations: float,
 ) -> Seconds:
     """The longer of computing so many operations, with unpacking, and of launching them."""
     assert job.device is not None, "only training on a GPU was timed"
@@ -251,7 +261,11 @@ def _passes(workload: Workload) -> int:
     return 4 if workload.checkpointing else 3
 
 
-def _unpacking_seconds(job: Job, workload: Workload, device: Accelerator) -> Seconds:
+def _unpacking_seconds(
+    job: Job,
+    workload: Workload,
+    device: Accelerator,
+) -> Seconds:
     """Of a step on weights in 4 bits, which are unpacked with every pass."""
     rate = device_bandwidth(device)
     if workload.finetune_method != "qlora" or rate is None:

@@ -86,7 +86,12 @@ def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
     return machine.stated(facts, measured.source).replace(measured_in_vain=False)
 
 
-def _measure(machine: Machine, host: Host, *, brief: bool) -> Measurement:
+def _measure(
+    machine: Machine,
+    host: Host,
+    *,
+    brief: bool,
+) -> Measurement:
     """The rate at which all threads read together. `ValueError` where it is no use to measure."""
     others = _count_other_programs(host)
     _refuse_vain(machine, others if brief else None)
@@ -127,7 +132,11 @@ def _refuse_vain(machine: Machine, others: int | None) -> None:
         raise ValueError("other programs keep the processors busy")
 
 
-def _read_in_threads(count: int, part_bytes: int, times: _Times) -> list[Trace]:
+def _read_in_threads(
+    count: int,
+    part_bytes: int,
+    times: _Times,
+) -> list[Trace]:
     """What so many threads read at the same time. Raises the first error of a thread."""
     # once each thread has its memory, all begin together
     barrier = Barrier(count, timeout=10)
@@ -190,7 +199,11 @@ def joint_rate(traces: Sequence[Trace]) -> int:
     return int(chunks * _CHUNK_BYTES / (end - start))
 
 
-def _read(part_bytes: int, times: _Times, wait: Callable[[], object]) -> Trace:
+def _read(
+    part_bytes: int,
+    times: _Times,
+    wait: Callable[[], object],
+) -> Trace:
     """Fills memory until the time is up, waits for the others, and reads it over and over."""
     import ctypes
     import mmap
@@ -218,7 +231,11 @@ def _read(part_bytes: int, times: _Times, wait: Callable[[], object]) -> Trace:
         return Trace(done, cpu_share, filled)
 
 
-def _fill(address: int, most_bytes: int, seconds: float) -> int:
+def _fill(
+    address: int,
+    most_bytes: int,
+    seconds: float,
+) -> int:
     """Writes to memory until the time is up, one chunk at least; how many bytes were written."""
     import ctypes
 

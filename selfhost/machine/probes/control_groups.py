@@ -131,7 +131,11 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     return _Hierarchy(version=2, mounts=new, path=_path_of(host, paths, ""))
 
 
-def _path_of(host: Host, paths: Mapping[str, str], controller: str) -> str:
+def _path_of(
+    host: Host,
+    paths: Mapping[str, str],
+    controller: str,
+) -> str:
     """The path of this process in the groups of a controller; empty where the kernel lists none.
     `ValueError` where its line has no path: the top itself is `/`.
     """
@@ -175,7 +179,11 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
         yield CpuQuota(cpus=quota / period, group=group.name, file=file)
 
 
-def _limit_in(host: Host, path: str, place: int = 0) -> int:
+def _limit_in(
+    host: Host,
+    path: str,
+    place: int = 0,
+) -> int:
     """The limit at a place of a line of limits. `ValueError` where none is there, or 0."""
     line = host.read_text(path)
     words = line.split()

@@ -49,7 +49,12 @@ def read_disks(host: Host, facts: Facts) -> None:
     facts.put("disks", tuple(disks) or None, source, unknown)
 
 
-def _read_disk(host: Host, facts: Facts, purpose: str, place: StoreFolder) -> Disk:
+def _read_disk(
+    host: Host,
+    facts: Facts,
+    purpose: str,
+    place: StoreFolder,
+) -> Disk:
     """The disk of a purpose. Its source goes among the facts, and why a part of it is unread."""
     fact = f"disks.{purpose}"
     volume = _volume_of(host, place)

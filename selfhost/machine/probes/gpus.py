@@ -300,7 +300,9 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
 
 
 def _why_without_memory(
-    cards: Iterable[Accelerator], code: str, maker: str = ""
+    cards: Iterable[Accelerator],
+    code: str,
+    maker: str = "",
 ) -> Why:
     """Why those without memory have none: they share the RAM, or else `code`."""
     for card in cards:

@@ -63,7 +63,12 @@ class Facts(Record):
             self.values[fact] = value
             self.sources[fact] = source
 
-    def lack(self, fact: str, why: str = "", remedy: str = "") -> None:
+    def lack(
+        self,
+        fact: str,
+        why: str = "",
+        remedy: str = "",
+    ) -> None:
         """Why a fact is unread, and what to do about it; the usual where nothing is said."""
         self.unread[fact] = Unread(
             fact=fact,

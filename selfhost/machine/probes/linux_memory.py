@@ -151,7 +151,11 @@ def _group_bounds(host: Host) -> list[_Bound]:
 
 
 def _least_limit(
-    host: Host, group: ControlGroup, files: _GroupFiles, *, is_known: bool
+    host: Host,
+    group: ControlGroup,
+    files: _GroupFiles,
+    *,
+    is_known: bool,
 ) -> _GroupLimit:
     """The least limit of one group. `ValueError` of a file that states none, unless the least limit
     of this and all groups above is known.
@@ -168,7 +172,10 @@ def _least_limit(
 
 
 def _kept_bytes(
-    host: Host, group: ControlGroup, files: _GroupFiles, stat: Mapping[str, int]
+    host: Host,
+    group: ControlGroup,
+    files: _GroupFiles,
+    stat: Mapping[str, int],
 ) -> int | None:
     """What a group uses, without what it could give up: file pages and free slab. None where it was
     not read.
@@ -181,7 +188,11 @@ def _kept_bytes(
     return max(0, used - inactive - active - stat.get("slab_reclaimable", 0))
 
 
-def _bound_of(group: str, limit: _GroupLimit, kept_bytes: int | None) -> _Bound:
+def _bound_of(
+    group: str,
+    limit: _GroupLimit,
+    kept_bytes: int | None,
+) -> _Bound:
     """The bound that a group's limit is. `kept_bytes`: what is in use; None where unread."""
     most = limit.most
     why = f"limited by control group {group}: {limit.file} {binary(most)}"

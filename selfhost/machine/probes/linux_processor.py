@@ -105,7 +105,11 @@ def _allowed_cpus(host: Host) -> _Cpus:
     )
 
 
-def _read_usable(host: Host, facts: Facts, allowed: _Cpus) -> None:
+def _read_usable(
+    host: Host,
+    facts: Facts,
+    allowed: _Cpus,
+) -> None:
     """The CPUs that this process has at once: those allowed, or the least quota of a group."""
     count = len(allowed.numbers)
     if count == 0:
@@ -141,7 +145,9 @@ def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:
 
 
 def _fastest_cpus(
-    host: Host, cpus: Collection[int], cores: Sequence[frozenset[int]]
+    host: Host,
+    cpus: Collection[int],
+    cores: Sequence[frozenset[int]],
 ) -> _Cpus:
     """The CPUs of the fastest kind. `ValueError` where it is not known."""
     if host.exists(_LARGE_CPUS) or host.exists(_SMALL_CPUS):

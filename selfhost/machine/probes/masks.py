@@ -86,7 +86,11 @@ def _home_mask() -> Mask:
     return Mask(signs=("/home", "users", "/media"), pattern=pattern, word=r"\1\2USER")
 
 
-def _masks_of_names(names: Sequence[str], word: str, case: str) -> list[Mask]:
+def _masks_of_names(
+    names: Sequence[str],
+    word: str,
+    case: str,
+) -> list[Mask]:
     """The mask of names that tell who or which it is; none where all are common ones."""
     common = platforms().common_names
     telling: list[str] = []

@@ -181,7 +181,11 @@ def _cards_by_driver(host: Host, count: int) -> Cards:
     return _cards_in_files(host, count, why)
 
 
-def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
+def _cards_in_files(
+    host: Host,
+    count: int,
+    unread: Why,
+) -> Cards:
     """So many cards, by the names that files give them: the library did not answer."""
     names: list[str] = []
     for slot in host.listdir(_INFORMATION):
@@ -202,7 +206,11 @@ def _cards_in_files(host: Host, count: int, unread: Why) -> Cards:
     return Cards(cards=cards, source=source, unread=unread)
 
 
-def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
+def _cards_of_answer(
+    host: Host,
+    gpus: Gpus,
+    driver: str | None,
+) -> Cards:
     """The cards of what the library said, as CUDA_VISIBLE_DEVICES selects."""
     source = f"NVML: driver {driver or 'of unknown version'}"
     mask = host.env.get(_MASK)
@@ -230,7 +238,12 @@ def _cards_of_answer(host: Host, gpus: Gpus, driver: str | None) -> Cards:
     return Cards(cards=cards, source=source, unread=unread)
 
 
-def _selected(mask: str, gpus: Gpus, *, is_by_bus: bool) -> Gpus | None:
+def _selected(
+    mask: str,
+    gpus: Gpus,
+    *,
+    is_by_bus: bool,
+) -> Gpus | None:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
     unlike GPUs, which it numbers from the fastest on unless `is_by_bus`.
     """

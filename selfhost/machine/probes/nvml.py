@@ -30,7 +30,10 @@ class Subject:
     """
 
     def __init__(
-        self, library: ctypes.CDLL, *handle: ctypes.c_void_p, error: int = 0
+        self,
+        library: ctypes.CDLL,
+        *handle: ctypes.c_void_p,
+        error: int = 0,
     ) -> None:
         self.library = library
         self.handle = handle
@@ -50,7 +53,12 @@ class Subject:
             return None
         return buffer.value.decode("utf-8", "replace")
 
-    def numbers(self, name: str, count: int, *values: object) -> list[int]:
+    def numbers(
+        self,
+        name: str,
+        count: int,
+        *values: object,
+    ) -> list[int]:
         """The numbers that a function writes, so many of them; none where it refuses."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
         if self.call(name, *values, *map(ctypes.byref, cells)):

@@ -153,7 +153,11 @@ def _is_intel_mac(host: Host) -> bool:
     return host.system == "macos" and not _is_apple_silicon(host)
 
 
-def _stated_number(host: Host, name: str, digits: int = 20) -> int | None:
+def _stated_number(
+    host: Host,
+    name: str,
+    digits: int = 20,
+) -> int | None:
     """A number above 0 that macOS' kernel states; None where it states none."""
     number = parse_digits(host.sysctl(name), digits)
     return None if number == 0 else number

@@ -136,7 +136,11 @@ def _service_place(host: Host, unit: str) -> StoreFolder:
     return _stated_place(host, unit, "\n".join(texts))
 
 
-def _stated_place(host: Host, unit: str, text: str) -> StoreFolder:
+def _stated_place(
+    host: Host,
+    unit: str,
+    text: str,
+) -> StoreFolder:
     """The place that a unit of Ollama's states, else that of its account; the last setting wins."""
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
     account = users[-1] if users else "root"

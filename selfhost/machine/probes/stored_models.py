@@ -52,7 +52,11 @@ def read_models(host: Host, facts: Facts) -> None:
     facts.put(_FACT, tuple(models), source)
 
 
-def _is_searched(host: Host, folders: Mapping[str, StoreFolder], store: str) -> bool:
+def _is_searched(
+    host: Host,
+    folders: Mapping[str, StoreFolder],
+    store: str,
+) -> bool:
     """Whether a store has a folder of its own that is known. What a recorded tree does not hold is
     not known to be missing on its machine.
     """
@@ -93,7 +97,12 @@ class _Weights(Record):
     file: str | None = None
     quantization: str | None = None
 
-    def model(self, store: str, path: str, repository: str) -> PresentModel:
+    def model(
+        self,
+        store: str,
+        path: str,
+        repository: str,
+    ) -> PresentModel:
         """The model of these files, which lie at `path` in a store."""
         return PresentModel(
             path=path,
@@ -330,7 +339,10 @@ class _Ollama(_Store):
                 yield self.model(parts, layers, blobs)
 
     def model(
-        self, parts: Sequence[str], layers: Sequence[_Layer], blobs: Sizes
+        self,
+        parts: Sequence[str],
+        layers: Sequence[_Layer],
+        blobs: Sizes,
     ) -> PresentModel:
         """The model of a manifest, by the parts of its path and by its layers, the config last."""
         registry, *names, tag = parts

@@ -140,7 +140,11 @@ def given(*sides: int, element_bytes: int = FLOAT_BYTES) -> Node:
     return tensor
 
 
-def fresh(sides: Sides, *sources: Node, element_bytes: int = FLOAT_BYTES) -> Node:
+def fresh(
+    sides: Sides,
+    *sources: Node,
+    element_bytes: int = FLOAT_BYTES,
+) -> Node:
     """A result in memory of its own: of GGML_OP_MUL_MAT, GET_ROWS, CONCAT, FLASH_ATTN_EXT and all
     others that ggml_op_can_inplace does not name.
     """
@@ -267,7 +271,9 @@ def _takes_place_of_source(node: Node) -> bool:
 
 
 def peak_bytes(
-    inputs: Sequence[Node], nodes: Sequence[Node], repetitions: Iterable[Repetition]
+    inputs: Sequence[Node],
+    nodes: Sequence[Node],
+    repetitions: Iterable[Repetition],
 ) -> int | None:
     """The most bytes in use while the graph runs: the size of the compute buffer.
 

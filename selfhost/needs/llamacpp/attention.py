@@ -56,7 +56,12 @@ class _Projected(NamedTuple):
     query_product: Node
 
 
-def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Node:
+def attention(
+    graph: Graph,
+    layer: Layer,
+    heads: Attention,
+    normed: Node,
+) -> Node:
     """What the attention of one layer makes of the normed tokens."""
     kind: type[_CachedAttention | _BatchAttention] = _CachedAttention
     if heads.kind == "latent":
@@ -72,7 +77,12 @@ def attention(graph: Graph, layer: Layer, heads: Attention, normed: Node) -> Nod
 class _Attention(Part):
     """The attention of one layer while its graph is built."""
 
-    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        layer: Layer,
+        heads: Attention,
+    ) -> None:
         super().__init__(graph)
         self.layer = layer
         self.heads = heads
@@ -137,7 +147,12 @@ class _CachedAttention(_Attention):
     is attended to has `stored_length` elements as the cache stores its values.
     """
 
-    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        layer: Layer,
+        heads: Attention,
+    ) -> None:
         super().__init__(graph, layer, heads)
         self.stored_length = self.output_length
         self.room = graph.room
@@ -262,7 +277,11 @@ class _CachedAttention(_Attention):
         return attended.copied(gate)
 
 
-def _rotation(type: str, lengths: set[int], block: int) -> Node | None:
+def _rotation(
+    type: str,
+    lengths: set[int],
+    block: int,
+) -> Node | None:
     """The matrix that rotates heads of these lengths in a cache of that type; None where it rotates
     none: only a quantized cache does, and only heads that have one length in all its layers, which
     blocks divide (`attn_rot_k` and `n_embd_head_k_all` in src/llama-kv-cache.cpp).
@@ -297,7 +316,12 @@ class _LatentAttention(_CachedAttention):
     src/models/deepseek2.cpp).
     """
 
-    def __init__(self, graph: Graph, layer: Layer, heads: Attention) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        layer: Layer,
+        heads: Attention,
+    ) -> None:
         super().__init__(graph, layer, heads)
         self.latent_length = heads.latent_length or 0
         self.rope_length = heads.rope_length or 0

@@ -119,7 +119,9 @@ def _questions_of(case: Case) -> tuple[_Question, ...]:
 
 
 def _replayed(
-    model: Architecture, row: ArchitectureRow, question: _Question
+    model: Architecture,
+    row: ArchitectureRow,
+    question: _Question,
 ) -> int | None:
     """The answer of the replay."""
     # what is stored needs none of the modules that replay a graph: 6 ms

@@ -129,14 +129,22 @@ class Builder(Part):
             return self.graph.last_rows(tensor)
         return tensor
 
-    def _with_residual(self, layer: Layer, computed: Node, residual: Node) -> Node:
+    def _with_residual(
+        self,
+        layer: Layer,
+        computed: Node,
+        residual: Node,
+    ) -> Node:
         """part(x) + x: the only part of a layer, and what the layer read."""
         computed = self._rows(layer, computed)
         residual = self._rows(layer, residual)
         return computed + residual
 
     def _with_norms_of_sums(
-        self, layer: Layer, feed: FeedForward, residual: Node
+        self,
+        layer: Layer,
+        feed: FeedForward,
+        residual: Node,
     ) -> Node:
         """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp).
 
@@ -150,7 +158,10 @@ class Builder(Part):
         return self.norm(fed_forward + normed)
 
     def _attends_and_recurs(
-        self, layer: Layer, feed: FeedForward, residual: Node
+        self,
+        layer: Layer,
+        feed: FeedForward,
+        residual: Node,
     ) -> Node:
         """A layer that attends and recurs, each with a norm (Falcon-H1, arXiv:2507.22448;
         src/models/falcon-h1.cpp).
@@ -167,7 +178,11 @@ class Builder(Part):
         return fed_forward + total
 
     def _in_two_parts(
-        self, layer: Layer, feed: FeedForward, normed: Node, residual: Node
+        self,
+        layer: Layer,
+        feed: FeedForward,
+        normed: Node,
+        residual: Node,
     ) -> Node:
         """A layer that attends or recurs, and feeds forward after that or beside it.
 
@@ -207,7 +222,12 @@ class Builder(Part):
             total = total + parts[name]
         return total
 
-    def _fed_forward(self, feed: FeedForward, read: Node, residual: Node) -> Node:
+    def _fed_forward(
+        self,
+        feed: FeedForward,
+        read: Node,
+        residual: Node,
+    ) -> Node:
         """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
         if feed.beside_dense:
             both = FeedForwardGraph(self.graph, feed)
@@ -218,7 +238,12 @@ class Builder(Part):
             fed_forward = self.norm(fed_forward)
         return fed_forward
 
-    def _with_embeddings(self, layer: Layer, total: Node, residual: Node) -> Node:
+    def _with_embeddings(
+        self,
+        layer: Layer,
+        total: Node,
+        residual: Node,
+    ) -> Node:
         """What a layer gives, with what it adds of the embeddings: Gemma 4 a slice through a gate
         (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
         (src/models/qwen3vl.cpp).

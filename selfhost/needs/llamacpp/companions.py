@@ -230,7 +230,11 @@ def _block_compute(compute: Term) -> Term:
     return computed_term("mtp_compute", size, source, line)
 
 
-def _published_draft(case: Case, draft: PublishedDraft, compute: Term) -> list[Term]:
+def _published_draft(
+    case: Case,
+    draft: PublishedDraft,
+    compute: Term,
+) -> list[Term]:
     """The draft's weights, on the first of several devices, and its compute buffer. It attends to
     the cache of the model (`ctx_other` in src/models/gemma4-assistant.cpp), so it has none.
     """
@@ -295,7 +299,11 @@ def _source(case: Case) -> str:
     return case.runtime.sources.get("companions", case.runtime.name)
 
 
-def _weights_of_block(architecture: Architecture, parameters: int, source: str) -> Term:
+def _weights_of_block(
+    architecture: Architecture,
+    parameters: int,
+    source: str,
+) -> Term:
     """The weights of a checkpoint's block in 16 bits, at the least in 4."""
     size = 2 * parameters
     low = size
@@ -306,7 +314,11 @@ def _weights_of_block(architecture: Architecture, parameters: int, source: str) 
     return computed_term("mtp_weights", Size(low, size, size), source, line)
 
 
-def _block_cache(case: Case, tokens: int, sequences: int) -> Term:
+def _block_cache(
+    case: Case,
+    tokens: int,
+    sequences: int,
+) -> Term:
     """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token:
     blocks × 2 bytes × (keys + values) × tokens × sequences.
     """
@@ -339,7 +351,11 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return tokens, of_draft
 
 
-def with_draft(model: Needs, draft: Needs, case: Case) -> Needs:
+def with_draft(
+    model: Needs,
+    draft: Needs,
+    case: Case,
+) -> Needs:
     """The model with another that drafts for it, on the first of several accelerators."""
     name = case.draft.spec.name if case.draft is not None else ""
     terms = list(model.terms)
@@ -371,7 +387,11 @@ def with_draft(model: Needs, draft: Needs, case: Case) -> Needs:
     )
 
 
-def _term_of_draft(part: Term, name: str, source: str) -> Term:
+def _term_of_draft(
+    part: Term,
+    name: str,
+    source: str,
+) -> Term:
     """A term of a draft model as one of the model's: whole on the first accelerator."""
     return part.replace(
         name=f"draft_{part.name}",

@@ -85,7 +85,11 @@ def _replay_source(case: Case) -> str:
     return f"{SOURCE}; its allocator replayed on the graph of {case.model.row}"
 
 
-def _replayed_bytes(case: Case, room: Cells, rows: int) -> int | None:
+def _replayed_bytes(
+    case: Case,
+    room: Cells,
+    rows: int,
+) -> int | None:
     """The buffer with these cells and so many rows of logits; None where there is no graph."""
     if not case.has_row:
         return None
@@ -114,7 +118,10 @@ class _Moment(Record):
 
 
 def guessed_compute(
-    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+    model: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    logits_rows: int,
 ) -> Term:
     """The buffer of an architecture without a graph: the larger of the logits and the widest layer
     with its masks.
@@ -140,7 +147,11 @@ class _Batch:
     """One batch of a model without a graph: its tokens, bounded by the cells of the cache."""
 
     def __init__(
-        self, model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int
+        self,
+        model: Architecture,
+        row: ArchitectureRow,
+        room: Cells,
+        logits_rows: int,
     ) -> None:
         self.model = model
         self.row = row

@@ -149,7 +149,11 @@ def _size_by_recipe(case: Case, recipe: str) -> Term:
 
 
 def _with_tables(
-    model: Architecture, recipe: str, type: str, file: Term, line: str
+    model: Architecture,
+    recipe: str,
+    type: str,
+    file: Term,
+    line: str,
 ) -> Term:
     """The recipe's file with its token table and output matrix in another type."""
     more_bytes = 0
@@ -165,7 +169,11 @@ def _with_tables(
     return computed_term("files", file.size.plus(more_bytes), source, line)
 
 
-def _size_by_bits(case: Case, recipe: str, weights: int) -> Term:
+def _size_by_bits(
+    case: Case,
+    recipe: str,
+    weights: int,
+) -> Term:
     """The file of a model of which the number of weights is all that is known: weights × bits / 8.
     A publisher's mix is as much larger or smaller than its recipe as of other models.
     """
@@ -249,7 +257,9 @@ def recipe_file(
 
 @lru_cache(maxsize=1024)
 def usual_tensors(
-    architecture: Architecture, quantization: str, released: str | None
+    architecture: Architecture,
+    quantization: str,
+    released: str | None,
 ) -> UsualTensors:
     """The tensors as published: with an importance matrix for the IQ types, which need one; of a
     model that came out before March 2026 (`released` is an ISO date) by the rules of then.

@@ -191,7 +191,10 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
 
 
 def _is_rotated(
-    model: Architecture, style: Style, number: int, heads: Attention | None
+    model: Architecture,
+    style: Style,
+    number: int,
+    heads: Attention | None,
 ) -> bool:
     """Whether positions rotate the queries and keys of a layer. Of some models one of each four
     layers attends without positions, of others each that has no window.
@@ -215,7 +218,9 @@ def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
 
 @lru_cache(maxsize=256)
 def _shortened(
-    model: Architecture, row: ArchitectureRow, patterns_at_once: int
+    model: Architecture,
+    row: ArchitectureRow,
+    patterns_at_once: int,
 ) -> _Shortened:
     """The layers, of patterns only the first three or four rounds. A round is the pattern once, or
     as many times as `patterns_at_once` says.
@@ -240,7 +245,9 @@ def _shortened(
 
 
 def _repeating(
-    layers: Sequence[Layer], begin: int, patterns_at_once: int
+    layers: Sequence[Layer],
+    begin: int,
+    patterns_at_once: int,
 ) -> _Pattern | None:
     """The pattern from a layer on that saves the most layers; None where none saves any."""
     best = None

@@ -219,7 +219,10 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
 
 
 def _rows_of_group(
-    group: CacheGroup, window_tokens: int | None, widest: int, room: Cells
+    group: CacheGroup,
+    window_tokens: int | None,
+    widest: int,
+    room: Cells,
 ) -> CacheRows:
     """The keys and values of layers that cache alike."""
     cells = room.cells_of_layer(window_tokens, group.tokens_per_row)
@@ -240,7 +243,11 @@ def _rows_of_group(
     )
 
 
-def _row_of_two_types(key_elements: int, value_elements: int, room: Cells) -> str:
+def _row_of_two_types(
+    key_elements: int,
+    value_elements: int,
+    room: Cells,
+) -> str:
     """The bytes of one token's keys and values, each in a type of their own, as a line."""
     keys = f"{key_elements:,} × {_bytes_of_element(room.key_type)}"
     if not value_elements:
@@ -256,7 +263,12 @@ def _bytes_of_element(type: str) -> str:
     return f"{block.bytes}/{block.elements}"
 
 
-def _rows_of_indexer(group: CacheGroup, room: Cells, *, with_values: bool) -> CacheRows:
+def _rows_of_indexer(
+    group: CacheGroup,
+    room: Cells,
+    *,
+    with_values: bool,
+) -> CacheRows:
     """The keys of a sparse indexer; some programs keep as much for values that it does not have."""
     length = group.indexer_elements
     row = f"{length:,} × {_bytes_of_element(room.key_type)}"
@@ -284,7 +296,11 @@ def _idle_layers(architecture: Architecture) -> int:
     return architecture.layers - attending if attending else 0
 
 
-def _rows_of_idle_layers(layers: int, widest: int, room: Cells) -> CacheRows:
+def _rows_of_idle_layers(
+    layers: int,
+    widest: int,
+    room: Cells,
+) -> CacheRows:
     """A row of values, as long as the longest, in each layer that does not attend."""
     element = _bytes_of_element(room.value_type)
     after = f" without attention × {widest:,} × {element} bytes"

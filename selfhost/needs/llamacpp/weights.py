@@ -115,7 +115,11 @@ def _usual_tensors(case: Case) -> UsualTensors | None:
     return usual_tensors(case.model, recipe, case.spec.released)
 
 
-def _in_file(case: Case, files: Term, usual: UsualTensors) -> _InFile:
+def _in_file(
+    case: Case,
+    files: Term,
+    usual: UsualTensors,
+) -> _InFile:
     """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
     spec = case.spec
     if spec.tensors and any(case.quantization in files.bytes for files in spec.files):
@@ -140,7 +144,11 @@ def _is_own_mix(case: Case, files: Term) -> bool:
     return not is_size_of(files.bytes, computed)
 
 
-def _of_own_mix(case: Case, files: Term, usual: UsualTensors) -> _InFile:
+def _of_own_mix(
+    case: Case,
+    files: Term,
+    usual: UsualTensors,
+) -> _InFile:
     """A mix of its publisher's own, with the tensors of the recipe that it is nearest to."""
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
     remark = "; the whole file, a mix of its publisher's own"
@@ -154,7 +162,11 @@ def _of_own_mix(case: Case, files: Term, usual: UsualTensors) -> _InFile:
     )
 
 
-def _by_recipe(case: Case, files: Term, usual: UsualTensors) -> _InFile:
+def _by_recipe(
+    case: Case,
+    files: Term,
+    usual: UsualTensors,
+) -> _InFile:
     """The tensors of llama-quantize's recipe."""
     loaded = _loaded(usual.tensors, case.row)
     source = RECIPE
@@ -187,7 +199,12 @@ def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
     return tuple(f"blk.*.{name}" for name in row.mtp_loaded)
 
 
-def _stored(name: str, tensors: Sequence[FileTensors], how: How, source: str) -> Term:
+def _stored(
+    name: str,
+    tensors: Sequence[FileTensors],
+    how: How,
+    source: str,
+) -> Term:
     """Tensors as they lie in the file."""
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
     return term(name, sum_bytes(tensors), source, line, how)
@@ -284,7 +301,12 @@ class _SecondLayout:
         size = copies.bytes + self.table_bytes + self.wider_bytes
         return copies.resized(size, line)
 
-    def _share(self, name: str, tensors: Sequence[FileTensors], source: str) -> Term:
+    def _share(
+        self,
+        name: str,
+        tensors: Sequence[FileTensors],
+        source: str,
+    ) -> Term:
         """Some tensors of the mapped file, with their share of its range."""
         mapped = self.mapped
         share = _stored(name, tensors, mapped.how, source)
@@ -309,7 +331,10 @@ def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
 
 
 def _buffer_of(
-    tensor: FileTensors, layout: Sequence[LayoutBuffer], *, is_tied: bool
+    tensor: FileTensors,
+    layout: Sequence[LayoutBuffer],
+    *,
+    is_tied: bool,
 ) -> LayoutBuffer | None:
     """The buffer that lays out the tensor anew; None for all but matrices that are multiplied."""
     name = tensor.name
@@ -382,7 +407,12 @@ def _with_experts_apart(case: Case, weights: Term) -> Terms:
     return others, on_device.replace(first_layer=first_layer), in_ram
 
 
-def _experts_of(weights: Term, size: int, layers: int, error: int) -> Term:
+def _experts_of(
+    weights: Term,
+    size: int,
+    layers: int,
+    error: int,
+) -> Term:
     """The experts of so many layers, known but for an error of so many bytes."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
     experts = computed_term("weights", size, weights.source, line)
