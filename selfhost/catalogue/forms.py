@@ -209,7 +209,10 @@ def _gguf_types(words: Sequence[str]) -> dict[str, str]:
 
 
 def _packed_form(words: Sequence[str]) -> Form:
-    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
+    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`.
+
+    Not sized where the words name no such layout: `4bit` alone does not say how bits are packed.
+    """
     stated = [word for word in words if word not in _NO_PACKING]
     if not _AUTOROUND.isdisjoint(stated):
         # packs 4 bits in groups of 128 unless told, in the layout of GPTQ

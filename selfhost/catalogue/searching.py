@@ -434,7 +434,8 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
 
 def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     """The open model whose name stands in that of its tune, in words that follow one another or, as
-    in `qwen3-abliterated:8b`, with the size apart. The words around it must state no other size.
+    in `qwen3-abliterated:8b`, with the size apart. Words around those that follow one another must
+    state no other size.
     """
     for inside, others in _parts_of(words):
         name = "-".join(inside)
@@ -452,8 +453,12 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
 
 
 def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
-    """Each run of three or more words, the longest first, with the words around it; then, of a
-    name that ends in a size, each beginning with that size.
+    """The parts of a name that may be another model's name, each with the words around it that must
+    state no other size.
+
+    First each run of three or more words, the longest first, with all words around it. Then, of a
+    name that ends in a size, each beginning together with that size; words between the two are
+    left out, and not held against any size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`, [].
     """
     count = len(words)
     for length in range(count - 1, 2, -1):
@@ -463,6 +468,7 @@ def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
             yield words[start:end], around
     if words[-1:] != ["b"]:
         return
+    # `8-b`: two words
     size = words[-2:]
     for end in range(count - 3, 0, -1):
         yield words[:end] + size, []
