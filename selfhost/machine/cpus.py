@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
+from itertools import pairwise
 from math import hypot, inf, prod
 from typing import Any, NamedTuple, TypeVar
 
@@ -41,6 +42,14 @@ _LETTERS_OF = {"#": "0123456789", "+": "123456789"}
 _SIGNS = "#+?*"
 # makers as people type them, also before a bare number
 MAKERS = ("amd", "intel")
+# a name of words alone, as a description gives it
+_TYPED_NAME = r"[a-z0-9.+]+( [a-z0-9.+]+)*"
+# `2x`, `x2`
+_COUNT = r"x[0-9]{1,2}|[0-9]{1,2}x"
+# `8th`; words with a number, `7800x3d`, `rk3588`, `v4`; those that a hyphen may stand before
+_ORDINAL = r"[0-9]+(st|nd|rd|th)"
+_NUMBER = r"[a-z]{0,3}[0-9]"
+_LONG_NUMBER = r"[a-z]?[0-9][a-z0-9]+"
 
 
 class NamedRow(Stated):
@@ -215,6 +224,47 @@ class _NumberRow(Stated):
     beside: str = "nothing"
 
 
+class _Brand(Stated):
+    """A row of `brands`: a maker and a series, in small letters, and the words of its names."""
+
+    brand: str
+    words: tuple[str, ...]
+
+
+class _Writing(Stated):
+    """`[written]`, how makers write names."""
+
+    brands: tuple[_Brand, ...]
+    joined: frozenset[str]
+    idle: frozenset[str]
+    words: Mapping[str, str]
+    changed: Mapping[str, str]
+
+    def brand_of(self, words: Words) -> Sequence[str]:
+        """The words that a name with these words begins with; none for other makers' names."""
+        for row in self.brands:
+            if not words.isdisjoint(row.words):
+                return row.brand.split()
+        return ()
+
+    def word(self, word: str) -> str:
+        """A word of a name, in capital and small letters as its maker writes it."""
+        if word in self.words:
+            return self.words[word]
+        if re.fullmatch(_ORDINAL, word):
+            return word
+        if re.match(_NUMBER, word):
+            return word.upper()
+        return word.capitalize()
+
+    def sign_between(self, word: str, following: str) -> str:
+        """What stands between two words of a name."""
+        is_number = re.fullmatch(_LONG_NUMBER, following) is not None
+        if word in self.joined and is_number and not re.fullmatch(_ORDINAL, following):
+            return "-"
+        return " "
+
+
 class _CpuTable(Stated):
     """`specs/common/cpus.toml`."""
 
@@ -234,6 +284,7 @@ class _CpuTable(Stated):
     guest: tuple[_GuestRow, ...]
     number: tuple[_NumberRow, ...]
     cpu: tuple[SeriesRow, ...]
+    written: _Writing
     sources: Mapping[str, str]
 
 
@@ -526,11 +577,43 @@ def count_of(name: str) -> int:
     counts = [1]
     plain = name.lower().replace("×", "x")
     for word in plain.split():
-        if re.fullmatch("x[0-9]{1,2}|[0-9]{1,2}x", word):
+        if re.fullmatch(_COUNT, word):
             number = word.strip("x")
             counts.append(int(number))
         counts.append(number_words().get(word, 0))
     return max(counts)
+
+
+def written_name(name: str) -> str:
+    """A processor's name as a person reads it in its maker's lists, with the count of several in
+    front: `2x epyc 7742` is `2x AMD EPYC 7742`. Only a name in small letters, as a description
+    gives it, is changed. Programs look up the name as it was.
+    """
+    if re.fullmatch(_TYPED_NAME, name) is None:
+        return name
+    writing = _table().written
+    typed = name.split()
+    count = count_of(name)
+    if count > 1:
+        typed = [word for word in typed if not _is_count(word)]
+    brand = writing.brand_of(frozenset(typed))
+    words = [*brand]
+    for word in typed:
+        if word not in brand and word not in writing.idle:
+            words.append(word)
+    if not words:
+        return name
+    text = writing.word(words[0])
+    for word, following in pairwise(words):
+        text += writing.sign_between(word, following) + writing.word(following)
+    for wrong, right in writing.changed.items():
+        text = text.replace(wrong, right)
+    return f"{count}x {text}" if count > 1 else text
+
+
+def _is_count(word: str) -> bool:
+    """Whether a word tells how many processors there are: `2x`, `x2`, `dual`."""
+    return word in number_words() or re.fullmatch(_COUNT, word) is not None
 
 
 def core_called(name: str, ghz: float | None) -> Core:

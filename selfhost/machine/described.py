@@ -568,7 +568,7 @@ def _in_wsl(machine: Machine) -> Machine:
 
 
 def _title(computer: _Computer) -> str:
-    """What the machine is called: `a machine with ryzen 5 5600x and RTX 3090`."""
+    """What the machine is called: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
     about = computer.about
     title = computer.product.title
     names = []
@@ -579,7 +579,7 @@ def _title(computer: _Computer) -> str:
         cores = units.plural(computer.guest.cores, "processor")
         names.append(cores)
     elif computer.named_processor is not None:
-        names.append(computer.named_processor)
+        names.append(cpus.written_name(computer.named_processor))
     if about.cards and computer.cards.label:
         names.append(computer.cards.label)
     elif computer.guest is None and about.vram_gib is not None:
@@ -648,9 +648,11 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
         if not computer.is_product:
             yield _note("unsaid")
     elif not computer.is_series_told:
-        yield _note("series", series=processor)
-    if about.processor not in (None, processor):
-        unstated = f"{about.processor} it has is not stated: judged with {processor}"
+        yield _note("series", series=cpus.written_name(processor))
+    named = about.processor
+    if named is not None and named != processor:
+        kind = cpus.written_name(named)
+        unstated = f"{kind} it has is not stated: judged with {processor}"
         yield _note("kind", kind=unstated)
 
 

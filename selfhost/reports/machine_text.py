@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ..core import units
 from ..core.records import brief
+from ..machine.cpus import written_name
 from ..machine.profiles import Profile
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .labels import LABELS
@@ -137,7 +138,7 @@ def _processor_lines(machine: Machine) -> list[str]:
     """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known; no line of nothing."""
     parts = []
     if machine.cpu_model:
-        parts.append(machine.cpu_model)
+        parts.append(written_name(machine.cpu_model))
     usable = machine.cpu_cores_usable
     physical = machine.cpu_cores_physical
     if usable is None:
