@@ -92,6 +92,10 @@ def _spec(
     if counts.encoders:
         how = "estimated from the widths and layers of config.json"
         sources["parameters.encoders"] = how
+        sources["parameters.projector_bytes"] = (
+            "2 bytes for each parameter of the encoders"
+        )
+        sources["parameters.encoder_type"] = file
     safety = Safety()
     if _has_own_code(keys):
         safety = Safety(remote_code=True)
