@@ -397,7 +397,11 @@ class AlikeSearch:
         return AlikeMachines(key, places, hardest, most)
 
     def _candidates(self, places: Places) -> list[int]:
-        """The first machine, and those with the least of some number: one of these lacks most."""
+        """The first machine, and for each number the first of those that have the least of it.
+
+        One of these lacks most, as long as what is lacking rests on one number or on the least of
+        several. If it rested on the sum of two, a machine that is second in both could lack more.
+        """
         candidates = {min(places)}
         for column in self._columns(places):
             index = column.numbers.index(column.least)

@@ -360,7 +360,9 @@ class Exemptions:
         return covering
 
     def count(self, numbers: ExceptionNumbers, rows: int) -> None:
-        """Count rows that need these exceptions; the first in force covers them."""
+        """Count rows that need these exceptions, for each that covers them: of a check's exceptions
+        the first in force. One that ended counts them too, whether or not another covers them now.
+        """
         covering = self.covers(numbers)
         for number in numbers:
             exemption = self._exemptions[number]
