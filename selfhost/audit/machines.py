@@ -35,6 +35,7 @@ from .record_text import (
     split_records,
     text_of_start,
 )
+from .refused import SAME_NAME, FaultsOfFile, below, placed_fault
 from .rows import listed
 from .systems import READERS
 
@@ -68,10 +69,13 @@ Tell = Callable[[float, float | None], None]
 
 
 class Fleet(Record):
-    """Machines with names that differ; `down`: faults of those that are called down."""
+    """Machines with names that differ, and what is wrong with other records: `problems` for a
+    program, `grouped` for a person. `down`: faults of machines that are called down.
+    """
 
     machines: Machines
     problems: tuple[Problem, ...] = ()
+    grouped: tuple[Problem, ...] = ()
     down: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -102,6 +106,7 @@ def load_machines(
     return Fleet(
         machines=loader.machines,
         problems=first_problems(files, loader.problems),
+        grouped=first_problems(files, (*loader.summaries, *loader.by_reason)),
         down=tuple(loader.down),
         notes=tuple(notes),
     )
@@ -272,7 +277,7 @@ def _what_to_give() -> str:
 
 
 class ReadRecord(NamedTuple):
-    """What came of a record: a machine, or problems.
+    """What came of a record: a machine, or problems, whose keys are within the record.
 
     `is_object`: it could be parsed, whatever is wrong with its fields. `is_down`: its system calls
     the machine down. `is_whole`: the problem is the whole file's.
@@ -334,15 +339,14 @@ class BatchReader:
         if entry.fault is not None:
             problem = entry.fault.problem(file.name, RECORD_IT)
             return result._replace(
-                problems=(_of_record(problem, result),),
+                problems=(problem,),
                 is_object=False,
                 is_down=isinstance(entry.fault, OutOfService),
             )
         try:
             machine = self._records.read(entry.value, file.name)
         except MachineFileError as error:
-            problems = [_of_record(problem, result) for problem in error.problems]
-            return result._replace(problems=tuple(problems))
+            return result._replace(problems=error.problems)
         return result._replace(machine=machine)
 
 
@@ -372,17 +376,6 @@ def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBa
     yield from in_order(batches, _read_in_pool, processes, _start_reader)
 
 
-def _of_record(problem: Problem, result: ReadRecord) -> Problem:
-    """A problem with the line and the place of its record."""
-    key = _below(result.place, problem.key)
-    return problem.replace(line=result.line, key=key)
-
-
-def _below(*keys: str | None) -> str | None:
-    """The keys one below the other, `items[1].name`; None where there are none."""
-    return ".".join(filter(None, keys)) or None
-
-
 def _entries_of(entry: Entry, file: InputFile) -> Iterator[Entry]:
     """The machines of a record: one of our own, or all that another system answers for."""
     value = entry.value
@@ -397,7 +390,7 @@ def _entries_of(entry: Entry, file: InputFile) -> Iterator[Entry]:
         yield _checked(entry, value)
         return
     for machine in machines:
-        place = _below(entry.place, machine.place)
+        place = below(entry.place, machine.place)
         line = entry.line if place is None else None
         yield machine._replace(place=place, line=line)
 
@@ -416,10 +409,12 @@ def _checked(entry: Entry, value: Mapping[str, object]) -> Entry:
 
 
 class _FileState:
-    """The file whose results are taken: its faults, and how many records it had so far."""
+    """The file whose results are taken: its faults, and how many records it had so far that could
+    be parsed.
+    """
 
     def __init__(self) -> None:
-        self.faults: list[Problem] = []
+        self.faults = FaultsOfFile()
         self.records = 0
         self.has_machine_down = False
         self.is_abandoned = False
@@ -443,6 +438,8 @@ class _Loader:
         self._tell = tell
         self.machines = Machines()
         self.problems: list[Problem] = []
+        self.summaries: list[Problem] = []
+        self.by_reason: list[Problem] = []
         self.down: list[Problem] = []
         self._origins: dict[str, _Origin] = {}
         # by process: for each kind by its number there, its number in `machines.kinds`
@@ -470,19 +467,21 @@ class _Loader:
         the file is not to be read.
         """
         state = self._state
-        if len(state.faults) > MAX_FAULTY:
+        if len(state.faults.of_records) > MAX_FAULTY:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
         if result.is_whole:
             self._abandon_file(result.file, *result.problems)
             return
+        state.faults.records += 1
         if result.is_down:
             state.has_machine_down = True
-            self.down += result.problems
+            for problem in result.problems:
+                self.down.append(placed_fault(problem, result.line, result.place))
             return
         if result.is_object:
             state.records += 1
         if result.machine is None:
-            state.faults += result.problems
+            state.faults.refuse(result.problems, result.line, result.place)
             return
         kind_number = kind_numbers[result.machine.kind_number]
         machine = result.machine._replace(kind_number=kind_number)
@@ -490,7 +489,8 @@ class _Loader:
             machine = machine._replace(name=self._name(result))
         earlier = self._origins.get(machine.name)
         if earlier is not None:
-            state.faults.append(_same_name(machine.name, result, earlier))
+            problem = _same_name(machine.name, result.file, earlier)
+            state.faults.refuse([problem], result.line, result.place)
             return
         origin = _Origin(result.file.name, result.line)
         self._keep(machine, origin)
@@ -530,38 +530,39 @@ class _Loader:
 
     def _abandon_file(self, file: InputFile, problem: Problem) -> None:
         """Read a file no further; why not goes before its other faults."""
-        self._state.faults.insert(0, problem)
+        self._state.faults.of_file = problem
         self._state.is_abandoned = True
         self._inputs.abandon(file)
 
     def _end_file(self, end: FileEnd) -> None:
         """Take the faults of a file that was read, and begin the next."""
         state = self._state
+        faults = state.faults
         if not state.is_abandoned:
-            problem = end.problem or self._problem_if_empty(end.file)
-            if problem is not None:
-                state.faults.insert(0, problem)
-        self.problems += first_problems(end.file.name, state.faults)
+            faults.of_file = end.problem or self._problem_if_empty(end.file)
+        file = end.file.name
+        self.problems += faults.listed(file)
+        self.summaries += faults.summary(file)
+        self.by_reason += faults.by_reason(file)
         self._state = _FileState()
 
     def _problem_if_empty(self, file: InputFile) -> Problem | None:
         """That a file holds no machine, not even a faulty one or one that is down."""
         state = self._state
-        if state.records or state.faults or state.has_machine_down:
+        if state.records or state.faults.refused or state.has_machine_down:
             return None
         return _problem_of_file(file, Unreadable("holds no machine"))
 
 
 def _same_name(
     name: str,
-    result: ReadRecord,
+    file: InputFile,
     earlier: _Origin,
 ) -> Problem:
-    """The fault of a machine whose name another has."""
-    problem = Problem(
-        file=result.file.name,
+    """The fault of a machine of that file whose name another has."""
+    return Problem(
+        file=file.name,
         key="name",
-        message=f'"{name}" is also the name of the machine in {earlier}',
+        message=f'"{name}"{SAME_NAME}{earlier}',
         remedy="keep one of them, or give each a name of its own",
     )
-    return _of_record(problem, result)

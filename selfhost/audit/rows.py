@@ -140,7 +140,9 @@ class Audit(Record):
     """The answer of `today` (`YYYY-MM-DD`, UTC) for the machines of these `names`.
 
     With `since`, `groups` hold only what changed. With `problems`, faults of the policy or of
-    records that showed only here, the exit code is 2. `notes` say what the answer rests on.
+    records that showed only here, the exit code is 2. `record_problems` are those of them that the
+    records have; a person is told `grouped_record_problems` instead (`Fleet`). `notes` say what the
+    answer rests on.
     """
 
     policy: Policy
@@ -149,6 +151,8 @@ class Audit(Record):
     groups: tuple[MachineGroup, ...] = ()
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
+    record_problems: tuple[Problem, ...] = ()
+    grouped_record_problems: tuple[Problem, ...] = ()
     since: Since | None = None
     notes: tuple[str, ...] = ()
 
@@ -166,6 +170,20 @@ class Audit(Record):
                 place = column[number]
                 if place >= 0:
                     yield self.groups[place].row.replace(machine=name)
+
+    @property
+    def grouped_problems(self) -> tuple[Problem, ...]:
+        """The problems as a person is told them: those of records of one reason are one."""
+        others = []
+        for problem in self.problems:
+            if problem not in self.record_problems:
+                others.append(problem)
+        return (*self.grouped_record_problems, *others)
+
+    @property
+    def faults(self) -> int:
+        """How many faults the problems tell or count."""
+        return sum(problem.faults for problem in self.problems)
 
     def _groups_by_machine(self) -> list[array[int]]:
         """For each entry by machine the place of its group; -1 where it is not judged there."""

@@ -79,6 +79,8 @@ def run_audit(
         groups=tuple(judging.groups()),
         exceptions=exceptions.uses(),
         problems=tuple(problems),
+        record_problems=fleet.problems,
+        grouped_record_problems=fleet.grouped or fleet.problems,
         notes=tuple(notes),
     )
     audit = _with_fault_if_unjudged(audit)

@@ -161,7 +161,8 @@ def _machines_in(folder: str) -> tuple[Machine, ...]:
     fleet = load_machines(folder)
     problems = (*fleet.problems, *fleet.down)
     if problems:
-        raise MachineFileError(problems)
+        grouped = (*fleet.grouped, *fleet.down)
+        raise MachineFileError(problems, grouped=grouped)
     return tuple(fleet.machines)
 
 

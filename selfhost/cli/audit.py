@@ -168,7 +168,7 @@ def _answer(
         _show(options, form, audit)
     if audit.problems:
         # nothing on standard output is an answer for the whole policy
-        raise InputError(audit.problems)
+        raise InputError(audit.problems, grouped=audit.grouped_problems)
     return audit.exit_code
 
 

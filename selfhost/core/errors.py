@@ -20,7 +20,8 @@ Names = Iterable[str] | Callable[[], Iterable[str]]
 class Problem(Record):
     """One fault of one input: `file` as the user named it, `line` from 1, None where it is not
     certain, `key` as a dotted path (`architecture.attention[0].kv_heads`), `remedy` what to write
-    or type instead. One that stands for others, only counted, has their number in `unlisted`.
+    or type instead. One that stands for others, only counted, has their number in `unlisted`. One
+    that is told for others of the same reason, too, has the number of the others in `alike`.
     """
 
     file: str
@@ -29,6 +30,12 @@ class Problem(Record):
     message: str
     remedy: str | None = None
     unlisted: int = 0
+    alike: int = 0
+
+    @property
+    def faults(self) -> int:
+        """How many faults it tells or counts."""
+        return self.unlisted or 1 + self.alike
 
     def __str__(self) -> str:
         """`my.toml:3: files[0].bytes: is missing (write bytes = 7)`."""
@@ -59,12 +66,10 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
     listed: list[Problem] = []
     unlisted = 0
     for problem in problems:
-        if problem.unlisted:
-            unlisted += problem.unlisted
-        elif len(listed) < MAX_PROBLEMS:
+        if not problem.unlisted and len(listed) < MAX_PROBLEMS:
             listed.append(problem)
         else:
-            unlisted += 1
+            unlisted += problem.faults
     if unlisted:
         faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
         message = f"has {faults}, not listed"
@@ -155,13 +160,15 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults: the first MAX_PROBLEMS of each file, and one last that counts any
-    others; or a sentence in their place, without `problems`.
+    others; or a sentence in their place, without `problems`. A person is told `grouped` instead,
+    where faults of one reason are one problem; without these, the problems themselves.
     """
 
     def __init__(
         self,
         problems: Iterable[Problem] | str,
         *,
+        grouped: Iterable[Problem] = (),
         remedy: str | None = None,
         nearest: Names = (),
     ) -> None:
@@ -171,6 +178,7 @@ class InputError(SelfhostError, ValueError):
         else:
             self.problems = _first_of_each_input(problems)
             message = "\n".join(str(problem) for problem in self.problems)
+        self.grouped = _first_of_each_input(grouped) or self.problems
         super().__init__(message, remedy=remedy, nearest=nearest)
 
 

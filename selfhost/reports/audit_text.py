@@ -165,12 +165,12 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
         )
     notes += audit.notes
     if audit.problems and not lists_problems:
-        faults = times(len(audit.problems), "fault")
+        faults = times(audit.faults, "fault")
         notes.append(f"because of {faults}, the rest could not be judged: see below")
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()
-        yield from texts(map(str, audit.problems), indent=0)
+        yield from texts(map(str, audit.grouped_problems), indent=0)
 
 
 class _ModelLine(Record):

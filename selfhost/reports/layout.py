@@ -423,7 +423,7 @@ def error_text(error: SelfhostError) -> str:
     lines = [f"error: {error.message}"]
     if isinstance(error, InputError) and error.problems:
         lines = []
-        for text in _problem_lines(error.problems):
+        for text in _problem_lines(error.grouped):
             if text.startswith(("error:", "  ")):
                 lines.append(text)
             else:
