@@ -238,8 +238,8 @@ def read_file(
 
 
 class _Ends:
-    """The first bytes of a stream, and the last of the rest. What lies between is let go while it
-    is read, a whole part at a time.
+    """The first bytes of a stream, and the last of the rest, at least one. What lies between is let
+    go while it is read, a whole part at a time.
     """
 
     def __init__(self, start_bytes: int, end_bytes: int) -> None:
@@ -289,8 +289,9 @@ def read_ends(
     tell: Callable[[int, int | None], None] | None = None,
 ) -> bytes:
     """The first and the last bytes of a text that `open_file` opens, without zeros in front, and a
-    line break where something between is left out. Both sizes are even. `tell` hears how many
-    bytes were read, and of how many. Raises `Unreadable`, also for more than `limit_bytes`.
+    line break where something between is left out. Both sizes are even and above 0. `tell` hears
+    how many bytes were read, and of how many. Raises `Unreadable`, also for more than
+    `limit_bytes`.
     """
     stream, size = open_file(path, input_allowed=True)
     ends = _Ends(start_bytes, end_bytes)

@@ -92,7 +92,7 @@ class Store:
             return StoredRows(path, places)
         if os.path.exists(path):
             return StoredRows(path, places, make)
-        # the cache cannot be written
+        # the cache cannot be written, or the rows were removed and only their places are left
         return make_once()
 
 

@@ -34,12 +34,17 @@ class _Statement(NamedTuple):
     # its first line, from 1
     line: int
     text: str
-    # the first line of each value in its list, or of each pair of its table
+    # the first line of each text, list and table in its list; numbers, true and false have none
     rows: list[int]
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
-    """The line of each table, each key, and each row of a list where every row has one."""
+    """The line of each table and each key, but for keys of tables in braces; and the line of each
+    value in a list that stands on several lines and holds texts, lists and tables alone.
+
+    >>> lines_of('[[job]]\\nnames = [\\n"a",\\n"b"]')[("job", 0, "names", 1)]
+    4
+    """
     lines: dict[KeyPath, int] = {}
     # how many tables there were so far of each list of tables
     counts: Counter[KeyPath] = Counter()
