@@ -618,8 +618,8 @@ class _TogetherReader:
     def read(self, table: TomlTable, index: int) -> Wanted:
         """The entry, which is that one of `Policy.models`."""
         members = []
-        for name in _names_together(table):
-            members.append(self._member(table, name))
+        for place, name in _names_together(table).items():
+            members.append(self._member(table, place, name))
         stated = table.values.get("models")
         if isinstance(stated, list) and len(stated) < 2:
             remedy = (
@@ -638,8 +638,15 @@ class _TogetherReader:
             **where,
         )
 
-    def _member(self, table: TomlTable, name: str) -> Wanted:
-        """What is wanted of a model; it is noted where several entries are called so."""
+    def _member(
+        self,
+        table: TomlTable,
+        place: int,
+        name: str,
+    ) -> Wanted:
+        """What is wanted of the model that the list names at that place; it is noted there where
+        several entries are called so.
+        """
         entries = self._entries.get(name)
         if entries is None:
             return Wanted(index=0, name=name, label=name, asked=self._needs)
@@ -647,7 +654,6 @@ class _TogetherReader:
             labels = [f'"{entry.label}"' for entry in entries[:3]]
             either = " or ".join(labels)
             message = f'"{name}" is the name of several [[model]] entries'
-            place = table.values["models"].index(name)
             path = (*table.path, "models", place)
             table.document.add(path, message, f"write which: {either}")
         return entries[0]
@@ -718,12 +724,21 @@ def starter_policy() -> str:
     return text.replace("@checks@", " | ".join(CHECKS))
 
 
-def _names_together(table: TomlTable) -> Sequence[str]:
-    """The models of a `[[together]]`; none where they are too many."""
+def _names_together(table: TomlTable) -> Mapping[int, str]:
+    """The models of a `[[together]]` by their places in its list, which may hold wrong values too;
+    none where they are too many.
+    """
     names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
     if len(names) > _MOST_TOGETHER:
         most = f"at most {_MOST_TOGETHER:,} can be judged together"
         message = f"names {len(names):,} models; {most}"
         table.problem("models", message, "list only models that share one machine")
-        return ()
-    return names
+        return {}
+    if not names:
+        return {}
+    right = frozenset(names)
+    return {
+        place: stated
+        for place, stated in enumerate(table.values["models"])
+        if isinstance(stated, str) and stated in right
+    }
