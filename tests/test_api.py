@@ -378,6 +378,18 @@ def test_a_ranking_holds_what_was_asked_for() -> None:
         rank(machine=MAC, modality="pictures")
 
 
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [
+        pytest.param(None, "None", id="None"),
+        pytest.param({}, "dict", id="a dict"),
+    ],
+)
+def test_a_wrong_type_has_its_name_in_python(model: Any, given: str) -> None:
+    with pytest.raises(TypeError, match=f"model must be str .*, not {given}$"):
+        check(model, machine=VM)
+
+
 def test_compare_tells_the_first_wrong_name() -> None:
     """It is raised with its near names. A single name is no list."""
     with pytest.raises(UnknownModelError, match="gpt2-xl"):

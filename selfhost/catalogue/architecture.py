@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
 
-from ..core.records import Record, Values, kind_of, read_by
+from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
@@ -402,9 +402,9 @@ class _ModelLayers:
             numbers = self._numbers_of_slice(at)
         if self._are_layers(numbers):
             return tuple(sorted(numbers))
-        message = f"names no layers from 0 to {self.count - 1}: {kind_of(at)}"
+        message = f"names no layers from 0 to {self.count - 1}: {kind_of(at, TOML)}"
         remedy = (
-            'write a slice such as ":3" or "3::4", or a list of numbers, '
+            'write a slice such as ":3" or "3::4", or an array of numbers, '
             "each layer once"
         )
         line.problem("at", message, remedy)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
-from ..core.records import DATE, Record, Stated, Values, read_by
+from ..core.records import DATE, JSON, Record, Stated, Values, read_by
 from ..core.stored import Rows, Store, store_of
 from ..core.tables import TABLES, Document, TomlTable, large_record
 from ..core.templates import fill
@@ -213,7 +213,8 @@ def offers_of(
 def _all_offers(path: str, model_id: str) -> Sequence[Offer]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)
-    document = Document(path, {model_id: file.rows.get(model_id, [])})
+    values = {model_id: file.rows.get(model_id, [])}
+    document = Document(path, values, notation=JSON)
     rows: Sequence[TomlTable] = document.root.get(model_id, TABLES)
     offers = [_offer(row, model_id, file) for row in rows]
     if document.ok:

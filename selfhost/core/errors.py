@@ -201,7 +201,7 @@ def expect_type(
         return
     names = ["None" if kind is type(None) else kind.__name__ for kind in types]
     wanted = " or ".join(names)
-    given = type(value).__name__
+    given = "None" if value is None else type(value).__name__
     message = f"{name} must be {wanted}, not {given}"
     if remedy:
         raise WrongTypeError(f"{message}; {remedy}", remedy=remedy)

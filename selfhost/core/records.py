@@ -2,7 +2,7 @@
 
 - `Record` is the base of nearly every class of the program: its annotations are its fields.
 - `fault_of` says what is wrong with one value, wherever it was given: a field of a `Workload`, a
-  key of a file.
+  key of a file. A `Notation` has what Python, TOML and JSON call the kinds of values.
 - `shown`, `shortened` and `brief` print what a person typed, or what stands in a file.
 
 `Record` stands in for `dataclasses`: that module and one class of eight fields cost 16 ms and
@@ -402,14 +402,64 @@ DAY = TextForm(
     "write YYYY-MM-DD",
 )
 
-# what each kind is called, and how a file has it
-_KINDS: dict[type, tuple[str, str | None]] = {
-    str: ("a string", 'write it in quotes: "…"'),
-    int: ("a whole number", None),
-    float: ("a number", None),
-    bool: ("true or false", None),
-    list: ("a list", "write [ … ]"),
-    dict: ("a table", "write { … }"),
+
+class Notation(Record):
+    """What a notation calls values in a message: nothing, the two truths, values in order (`array`)
+    and values by their keys (`table`).
+    """
+
+    none: str
+    true: str
+    false: str
+    array: str
+    table: str
+
+    def name_of(self, kind: type) -> str:
+        """The name of the values of that type: of `bool` both of them."""
+        if kind is list:
+            return self.array
+        if kind is dict:
+            return self.table
+        if kind is bool:
+            return f"{self.true} or {self.false}"
+        return _KINDS[kind]
+
+
+# RFC 8259
+JSON = Notation(
+    none="null",
+    true="true",
+    false="false",
+    array="an array",
+    table="an object",
+)
+# toml.io/en/v1.0.0, which has no null
+TOML = Notation(
+    none="nothing",
+    true="true",
+    false="false",
+    array="an array",
+    table="a table",
+)
+PYTHON = Notation(
+    none="None",
+    true="True",
+    false="False",
+    array="a list",
+    table="a dict",
+)
+
+# the kinds that every notation calls the same
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+}
+# how every notation writes some kinds
+_HOW_TO_WRITE: Mapping[type, str] = {
+    str: 'write it in quotes: "…"',
+    list: "write [ … ]",
+    dict: "write { … }",
 }
 
 
@@ -427,18 +477,18 @@ def fault_of(
     lines: bool = False,
     form: TextForm | None = None,
     parse: Callable[[str], int] = parse_whole,
+    notation: Notation = PYTHON,
 ) -> Fault | None:
     """What is wrong with a value that should be of that kind; None where it is right.
 
     A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
     string is one of `choices` if given; else it is not blank, on one line unless `lines`, of that
     `form` and of at most MAX_TEXT characters. `parse` reads a whole number that was given as a
-    string, for the remedy.
+    string, for the remedy. `notation` is the one that states the value.
     """
-    given: type = type(value)
-    is_whole_for_float = kind is float and given is int
-    if given is not kind and not is_whole_for_float:
-        return _fault_of_kind(value, kind, parse)
+    fault = fault_of_kind(value, kind, parse, notation)
+    if fault is not None:
+        return fault
     if kind is str:
         return _fault_of_text(value, choices, form, lines=lines)
     if kind is not int and kind is not float:
@@ -451,18 +501,27 @@ def fault_of(
     return None
 
 
-def _fault_of_kind(
+def fault_of_kind(
     value: object,
     kind: type,
     parse: Callable[[str], int],
-) -> Fault:
-    name, remedy = _KINDS[kind]
+    notation: Notation,
+) -> Fault | None:
+    """What is wrong with a value that is of another kind; None where it is of that one. Any whole
+    number is a number.
+    """
+    given: type = type(value)
+    is_whole_for_float = kind is float and given is int
+    if given is kind or is_whole_for_float:
+        return None
+    remedy = _HOW_TO_WRITE.get(kind)
     if kind is int:
         with suppress(ValueError):
             # `"4,096"`, `7e9`
             number = parse(str(value).removesuffix(".0"))
             remedy = f"write {number:_}"
-    return Fault(f"must be {name}, not {kind_of(value)}", remedy)
+    name = notation.name_of(kind)
+    return Fault(f"must be {name}, not {kind_of(value, notation)}", remedy)
 
 
 def _fault_of_text(
@@ -496,20 +555,20 @@ def _fault_of_text(
     return None
 
 
-def kind_of(value: object) -> str:
-    """What a value is, in words for a message: `the string "4k"`, `a table`."""
+def kind_of(value: object, notation: Notation) -> str:
+    """What a value is, in words for a message: `the string "4k"`, in JSON `null` or `an object`."""
     if value is None:
-        return "None"
+        return notation.none
     if isinstance(value, str):
         return f'the string "{shortened(value)}"'
     if isinstance(value, bool):
-        return str(value).lower()
+        return notation.true if value else notation.false
     if isinstance(value, int | float):
         return f"the number {_digits(value)}"
     if isinstance(value, dict):
-        return "a table"
+        return notation.table
     if isinstance(value, list):
-        return "a list"
+        return notation.array
     return f"a value of the type {type(value).__name__}"
 
 

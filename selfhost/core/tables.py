@@ -33,7 +33,7 @@ from .errors import (
     first_problems,
 )
 from .files import Unreadable, read_file, text_of, too_large
-from .records import Record, Stated, fault_of, shortened, shown
+from .records import TOML, Notation, Record, Stated, fault_of, shortened, shown
 from .stored import Store, other_catalogue, shipped_store, store_of
 from .templates import fill
 from .units import is_slip, nearest
@@ -98,6 +98,7 @@ class Document:
     were not read of a TOML file (the stored form of one, JSON, a `Workload`). Their problems have a
     line only where the TOML file `file` is there. `is_checked`: each value is right, as in a
     package, whose values were checked before it was built; so `TomlTable.get` checks none of them.
+    `notation` is the one in which a person wrote the values, also where their stored form is read.
     """
 
     def __init__(
@@ -107,11 +108,13 @@ class Document:
         text: str | None = None,
         *,
         is_checked: bool = False,
+        notation: Notation = TOML,
     ) -> None:
         self.file = file
         self.values = values
         self.text = text
         self.is_checked = is_checked
+        self.notation = notation
         # the whole file as one table
         self.root = TomlTable(self, (), values)
         # what was read of it, each with its place
@@ -380,7 +383,7 @@ class _Reader:
         kind: type,
     ) -> bool:
         """Whether a value is of that type and within the limits; what is wrong is noted."""
-        fault = fault_of(value, kind, **self.limits)
+        fault = fault_of(value, kind, notation=self.document.notation, **self.limits)
         if fault is None:
             return True
         remedy: Remedy = fault.remedy

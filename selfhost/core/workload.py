@@ -21,7 +21,7 @@ from .errors import (
 )
 from .purposes import WORKLOAD_PURPOSES, purposes_table
 from .quoting import shell_word
-from .records import Record, Values, fault_of, read_by
+from .records import PYTHON, Record, Values, fault_of, read_by
 from .tables import Document, Limits
 from .units import GB, GIB, MB, MIB, parse_count, parse_size, parse_tokens
 
@@ -456,7 +456,7 @@ def _stated_values(record: Workload | Load) -> Document:
         values[field] = value
         if field in kind._mappings and isinstance(value, Mapping):
             values[field] = dict(value)
-    document = Document("workload", values)
+    document = Document("workload", values, notation=PYTHON)
     for field, stated in values.items():
         # a `Load` has checked itself
         if field == "load":

@@ -16,6 +16,7 @@ from typing import Any
 from ..core import __version__
 from ..core.errors import MachineFileError, Problem, expect_type
 from ..core.records import (
+    JSON,
     Record,
     ShownRecord,
     TextForm,
@@ -297,11 +298,12 @@ class Machine(ShownRecord):
         False
         """
         if isinstance(data, dict):
-            document = Document(file, without_null(data))
+            document = Document(file, without_null(data), notation=JSON)
             _check_schema(document, data)
         else:
-            document = Document(file, {})
-            document.add((), f"holds {kind_of(data)}, not one JSON object", WRITE_ONE)
+            document = Document(file, {}, notation=JSON)
+            message = f"holds {kind_of(data, JSON)}, not one JSON object"
+            document.add((), message, WRITE_ONE)
         values = _values(document.root, cls)
         if not document.ok:
             raise MachineFileError(document.problems)
@@ -569,7 +571,7 @@ def _check_schema(document: Document, data: Mapping[str, object]) -> None:
     # without a schema one known key is enough
     if schema is None and not data.keys().isdisjoint(FACTS):
         return
-    kind = "not stated" if schema is None else kind_of(schema)
+    kind = "not stated" if schema is None else kind_of(schema, JSON)
     message = f"is {kind}: not a machine record this version reads"
     elsewhere = (
         "what another system answers is read by `selfhost audit --machines FILE`"

@@ -84,10 +84,10 @@ def _facts_in(text: str) -> frozenset[str]:
 def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
     """What is wrong with a line of rules, whose type is one of these; None where nothing is."""
     if not isinstance(row, list) or len(row) != 2:
-        return "is not a list of two texts"
+        return "is not an array of two strings"
     facts, type = row
     if not isinstance(facts, str) or not isinstance(type, str):
-        return "is not a list of two texts"
+        return "is not an array of two strings"
     unknown = sorted(_facts_in(facts) - _FACTS)
     if unknown:
         return f"has a fact that is not known: {shortened(unknown[0])}"
@@ -155,7 +155,7 @@ def _read_share(table: TomlTable, key: str) -> RecipeShare | None:
     numbers = table.get(key, "tuple[float, ...]")
     if len(numbers) == 2:
         return RecipeShare(*numbers)
-    table.problem(key, "is not a list of two numbers", "write [least, most]")
+    table.problem(key, "is not an array of two numbers", "write [least, most]")
     return None
 
 

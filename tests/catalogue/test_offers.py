@@ -173,6 +173,26 @@ def test_damaged_offer_names_file_and_key(
     assert problem.remedy
 
 
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        pytest.param(["x"], "must be an object, not an array", id="an array"),
+        pytest.param(
+            {**offer(), "provider": None}, "must be a string, not null", id="null"
+        ),
+        pytest.param(offer(ends={}), "must be a string, not an object", id="an object"),
+    ],
+)
+def test_a_damaged_offer_is_told_in_the_words_of_json(
+    item: object, told: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, HEADER, row("b", offer(), item))  # type: ignore[arg-type]
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "b", today=TODAY)
+    (problem,) = caught.value.problems
+    assert problem.message == told
+
+
 def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     """Without a readable header nothing of the file is believed; missing, a folder, a name no file
     can have, or far too large.

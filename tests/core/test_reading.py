@@ -28,7 +28,16 @@ from selfhost.catalogue.offers import snapshot
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, MachineFileError, Problem, SpecError
 from selfhost.core.files import MAX_DEPTH, MAX_SIGNS, Unreadable, parse_json
-from selfhost.core.records import DATE, Record, Stated
+from selfhost.core.records import (
+    DATE,
+    JSON,
+    PYTHON,
+    TOML,
+    Notation,
+    Record,
+    Stated,
+    fault_of,
+)
 from selfhost.core.tables import MAX_FILE_BYTES, TABLES, Document, TomlTable
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
@@ -427,10 +436,37 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
         '"2024-05-22T10:00:00" is not a date',
     ),
     ("str", "'2024-13'", {"form": DATE}, '"2024-13" is not a date'),
-    ("tuple[str, ...]", "'a'", {}, 'must be a list, not the string "a"'),
+    ("tuple[str, ...]", "'a'", {}, 'must be an array, not the string "a"'),
     ("tuple[str, ...]", "['a', 1]", {}, "must be a string, not the number 1"),
     (TABLES, "[{}, 2]", {}, "must be a table, not the number 2"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("notation", "value", "kind", "message"),
+    [
+        pytest.param(JSON, None, str, "a string, not null", id="null of JSON"),
+        pytest.param(JSON, {}, str, "a string, not an object", id="object of JSON"),
+        pytest.param(JSON, [], dict, "an object, not an array", id="array of JSON"),
+        pytest.param(JSON, True, list, "an array, not true", id="true of JSON"),
+        pytest.param(JSON, 1, bool, "true or false, not the number 1", id="for JSON"),
+        pytest.param(TOML, {}, list, "an array, not a table", id="table of TOML"),
+        pytest.param(TOML, [], dict, "a table, not an array", id="array of TOML"),
+        pytest.param(TOML, False, str, "a string, not false", id="false of TOML"),
+        pytest.param(PYTHON, None, int, "a whole number, not None", id="None"),
+        pytest.param(PYTHON, {}, list, "a list, not a dict", id="dict of Python"),
+        pytest.param(PYTHON, [], dict, "a dict, not a list", id="list of Python"),
+        pytest.param(PYTHON, True, float, "a number, not True", id="True of Python"),
+        pytest.param(PYTHON, "no", bool, 'True or False, not the string "no"', id="no"),
+    ],
+)
+def test_kinds_have_the_names_of_the_notation(
+    notation: Notation, value: object, kind: type, message: str
+) -> None:
+    """Who wrote `null` looks in vain for `None`, and JSON has no tables."""
+    fault = fault_of(value, kind, notation=notation)
+    assert fault is not None
+    assert fault.message == f"must be {message}"
 
 
 @pytest.mark.parametrize(

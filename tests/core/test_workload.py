@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -60,3 +60,18 @@ def test_a_name_of_an_option_is_text() -> None:
     options = cast("dict[str, str]", {3: "1"})
     with pytest.raises(WorkloadError, match="runtime_options: each name must be a str"):
         Workload(runtime_options=options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        pytest.param({"parallel": None}, "must be a whole number, not None", id="None"),
+        pytest.param({"runtime": {}}, "must be a string, not a dict", id="a dict"),
+        pytest.param({"license": True}, "must be a string, not True", id="True"),
+        pytest.param({"private": []}, "must be True or False, not a list", id="a list"),
+        pytest.param({"runtime_options": 1}, "must be a dict, not the", id="no dict"),
+    ],
+)
+def test_kinds_are_those_of_python(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(WorkloadError, match=f": {told}"):
+        Workload(**fields)

@@ -319,6 +319,36 @@ def test_a_wrong_entry_is_named_by_its_place(
     assert f"{key}[0].{inner}" in problems({"schema": SCHEMA, key: [item]})
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("null", "holds null, not one JSON object", id="null"),
+        pytest.param("[]", "holds an array, not one JSON object", id="an array"),
+        pytest.param("true", "holds true, not one JSON object", id="true"),
+        pytest.param(
+            '{"schema": {}}', "is an object: not a machine record", id="another schema"
+        ),
+        pytest.param(
+            '{"disks": [null]}', "must be an object, not null", id="null in an array"
+        ),
+        pytest.param(
+            '{"accelerators": {}}', "must be an array, not an object", id="an object"
+        ),
+        pytest.param(
+            '{"system": []}', "must be a string, not an array", id="array for a text"
+        ),
+    ],
+)
+def test_a_fault_has_the_words_of_json(text: str, told: str, tmp_path: Path) -> None:
+    """The file has no `None`, no list and no table."""
+    path = tmp_path / "record.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    (problem,) = caught.value.problems
+    assert problem.message.startswith(told)
+
+
 def test_sizes_that_contradict_each_other_are_refused() -> None:
     """Nobody has more available than the limit, nor a limit above the hardware."""
     sizes = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")

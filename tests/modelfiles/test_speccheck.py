@@ -85,7 +85,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
             f"{beside}: openness: is missing "
             '(say where the facts in [openness] come from: openness = "…")',
             f'{beside}:2: name: must be a string, not the number 1 (write it in quotes: "…")',
-            f'{beside}:3: "needs.dtype": must be a string, not a list (write it in quotes: "…")',
+            f'{beside}:3: "needs.dtype": must be a string, not an array (write it in quotes: "…")',
         ],
         "id = [\n": [
             f"{beside}:1: not valid TOML: the value that begins here does not end "

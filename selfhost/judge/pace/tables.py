@@ -148,7 +148,7 @@ def _row_of(
     row = value if isinstance(value, list) else [value] * len(names)
     numbers = [float(number) for number in row if isinstance(number, int | float)]
     if len(numbers) != len(row) or len(row) != len(names):
-        table.problem(key, f"must be a list of {len(names)} numbers")
+        table.problem(key, f"must be an array of {len(names)} numbers")
         return None
     by_name = dict(zip(names, numbers, strict=True))
     return kind(**by_name)

@@ -20,7 +20,7 @@ from ...core.files import (
     read_file,
     text_of,
 )
-from ...core.records import Stated, kind_of, read_by
+from ...core.records import JSON, Stated, kind_of, read_by
 from ...core.tables import TABLES, Document, TomlTable
 from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
@@ -79,9 +79,10 @@ class RecordedHost(Host):
                 return Document(file, {})
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
         if isinstance(values, dict):
-            return Document(file, without_null(values))
-        document = Document(file, {})
-        document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
+            return Document(file, without_null(values), notation=JSON)
+        document = Document(file, {}, notation=JSON)
+        message = f"holds {kind_of(values, JSON)}, not one JSON object"
+        document.add((), message, _WRITE_IT)
         return document
 
     def _sysctl_values(self) -> dict[str, str]:
@@ -241,7 +242,7 @@ def _check_texts(table: TomlTable) -> None:
     """Note each value that is no text. An empty one is right: a variable may be so."""
     for key, value in table.values.items():
         if not isinstance(value, str):
-            message = f"must be a string, not {kind_of(value)}"
+            message = f"must be a string, not {kind_of(value, JSON)}"
             table.problem(key, message, 'write it in quotes: "…"')
 
 

@@ -95,7 +95,7 @@ MOST = f"{MAX_DISK_BYTES:,}"
         ),
         pytest.param(
             {"space": 5},
-            "facts.json: space: must be a table, not the number 5 (write { … })",
+            "facts.json: space: must be an object, not the number 5 (write { … })",
             id="space",
         ),
         pytest.param(
@@ -125,12 +125,12 @@ MOST = f"{MAX_DISK_BYTES:,}"
         ),
         pytest.param(
             {"display_adapters": [5]},
-            "facts.json: display_adapters[0]: must be a table, not the number 5 (write { … })",
+            "facts.json: display_adapters[0]: must be an object, not the number 5 (write { … })",
             id="display_adapters",
         ),
         pytest.param(
             {"nvml": {"gpus": "many"}},
-            'facts.json: nvml.gpus: must be a list, not the string "many" (write [ … ])',
+            'facts.json: nvml.gpus: must be an array, not the string "many" (write [ … ])',
             id="nvml",
         ),
         pytest.param(
@@ -149,7 +149,7 @@ MOST = f"{MAX_DISK_BYTES:,}"
         pytest.param(
             [],
             (
-                "facts.json: holds a list, not one JSON object (copy it from the machine "
+                "facts.json: holds an array, not one JSON object (copy it from the machine "
                 "again, or leave it out)"
             ),
             id="a list",
@@ -199,7 +199,7 @@ def test_slips_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
 def test_a_variable_is_a_text(tmp_path: Path) -> None:
     """`env.json` too."""
     assert faults(tmp_path, {}, {"HOME": ["/root"]}) == [
-        'env.json: HOME: must be a string, not a list (write it in quotes: "…")'
+        'env.json: HOME: must be a string, not an array (write it in quotes: "…")'
     ]
 
 
