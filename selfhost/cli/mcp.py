@@ -8,20 +8,23 @@ answers with the JSON of that function. The official SDK, the extra `mcp`, speak
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import api
 from ..core import __version__
 from ..core.errors import (
+    Problem,
     SelfhostError,
     UsageError,
-    WrongTypeError,
+    WorkloadError,
     one_line,
 )
 from ..core.files import forget_inputs
 from ..core.purposes import WORKLOAD_PURPOSES
-from ..core.records import Record, shortened
+from ..core.records import JSON, Record, fault_of_kind, shortened
+from ..core.units import parse_whole
+from ..core.workload import Workload
 from ..machine.named import named
 from ..machine.record import Machine
 from ..reports.json import Object
@@ -123,6 +126,14 @@ ARGUMENTS: Mapping[str, Object] = {
         "description": f"how many models to list (default: {_LISTED_MODELS})",
     },
 }
+# how Python has the kinds of JSON
+_KINDS: Mapping[str, type] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "array": list,
+}
 _WORKLOAD = (
     "context_tokens",
     "quantization",
@@ -201,8 +212,6 @@ def machine(machine: str | None = None) -> Object:
     """
     if machine is None:
         return Machine.read().to_json()
-    if not isinstance(machine, str):
-        raise WrongTypeError(f"machine must be text, not {machine!r}")
     described, _ = named(machine)
     return described.to_json()
 
@@ -339,7 +348,41 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
             description = ARGUMENTS[key]["description"]
             message = f"`{name}` needs the argument {key!r}"
             raise UsageError(message, remedy=description)
+    _refuse_wrong_kinds(name, stated)
     return tool.answer(**stated)
+
+
+def _refuse_wrong_kinds(tool: str, stated: Object) -> None:
+    """Raise `WorkloadError` for arguments of other kinds than their schemas say, in the words of
+    JSON: the functions that answer have those of Python.
+    """
+    problems: list[Problem] = []
+    for key, value in stated.items():
+        parse = parse_whole
+        if key in Workload._keys:
+            # `8k` is a number of tokens
+            parse = Workload._keys[key].limits.get("parse", parse_whole)
+        for fault in _wrong_kinds(key, value, ARGUMENTS[key], parse):
+            problems.append(fault.replace(file=tool))
+    if problems:
+        raise WorkloadError(problems)
+
+
+def _wrong_kinds(
+    key: str,
+    value: object,
+    schema: Object,
+    parse: Callable[[str], int],
+) -> Iterator[Problem]:
+    """The fault of a value that is not of the kind of its schema; of an array those of its items.
+    `parse` reads a number that was given as a string, for the remedy.
+    """
+    fault = fault_of_kind(value, _KINDS[schema["type"]], parse, JSON)
+    if fault is not None:
+        yield Problem(file="", key=key, message=fault.message, remedy=fault.remedy)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _wrong_kinds(f"{key}[{place}]", item, schema["items"], parse)
 
 
 def sentence(error: SelfhostError) -> str:

@@ -405,7 +405,8 @@ DAY = TextForm(
 
 class Notation(Record):
     """What a notation calls values in a message: nothing, the two truths, values in order (`array`)
-    and values by their keys (`table`).
+    and values by their keys (`table`). `thousands`: the mark that it allows in whole numbers, empty
+    for none.
     """
 
     none: str
@@ -413,6 +414,7 @@ class Notation(Record):
     false: str
     array: str
     table: str
+    thousands: str = "_"
 
     def name_of(self, kind: type) -> str:
         """The name of the values of that type: of `bool` both of them."""
@@ -432,6 +434,7 @@ JSON = Notation(
     false="false",
     array="an array",
     table="an object",
+    thousands="",
 )
 # toml.io/en/v1.0.0, which has no null
 TOML = Notation(
@@ -519,7 +522,7 @@ def fault_of_kind(
         with suppress(ValueError):
             # `"4,096"`, `7e9`
             number = parse(str(value).removesuffix(".0"))
-            remedy = f"write {number:_}"
+            remedy = f"write {number:{notation.thousands}}"
     name = notation.name_of(kind)
     return Fault(f"must be {name}, not {kind_of(value, notation)}", remedy)
 

@@ -50,7 +50,48 @@ needs_sdk = pytest.mark.skipif(
             ["no machine is called 'no such thing'", "name its processor"],
             id="no machine to tell of",
         ),
-        pytest.param("machine", {"machine": 5}, ["machine must be text"], id="no text"),
+        pytest.param(
+            "machine",
+            {"machine": 5},
+            ["machine: machine: must be a string, not the number 5"],
+            id="no text",
+        ),
+        pytest.param(
+            "check",
+            {"model": "gpt2", "machine": {"cores": None}},
+            ["check: machine: must be a string, not an object"],
+            id="object for a text",
+        ),
+        pytest.param(
+            "check",
+            {"model": True},
+            ["check: model: must be a string, not true"],
+            id="true for a text",
+        ),
+        pytest.param(
+            "compare",
+            {"models": "gpt2"},
+            ["compare: models: must be an array, not the string", "write [ … ]"],
+            id="text for an array",
+        ),
+        pytest.param(
+            "compare",
+            {"models": ["gpt2", None]},
+            ["compare: models[1]: must be a string, not null"],
+            id="null in an array",
+        ),
+        pytest.param(
+            "list",
+            {"private": []},
+            ["list: private: must be true or false, not an array"],
+            id="array for a truth",
+        ),
+        pytest.param(
+            "list",
+            {"top": "1,000"},
+            ["list: top: must be a whole number, not the string", "(write 1000)"],
+            id="text for a number of models",
+        ),
         pytest.param(
             "check",
             {"model": "gpt2", "gpu": "RTX 4090"},
@@ -81,7 +122,7 @@ needs_sdk = pytest.mark.skipif(
         pytest.param(
             "check",
             {"model": "gpt2", "context_tokens": "8k"},
-            ["context_tokens: must be a whole number", "8_192"],
+            ["context_tokens: must be a whole number", "write 8192"],
             id="text for a number",
         ),
         pytest.param(
@@ -104,6 +145,15 @@ def test_a_wrong_question_says_what_to_write_instead(
     assert "\n" not in text
     for part in parts:
         assert text.count(part) == 1
+
+
+def test_each_argument_of_a_wrong_kind_is_told() -> None:
+    with pytest.raises(SelfhostError) as caught:
+        answer_of("compare", {"models": [5, "gpt2"], "license": True})
+    assert sentence(caught.value).split("\n") == [
+        'compare: models[0]: must be a string, not the number 5 (write it in quotes: "…")',
+        'compare: license: must be a string, not true (write it in quotes: "…")',
+    ]
 
 
 def test_what_is_null_states_nothing() -> None:

@@ -349,6 +349,14 @@ def test_a_fault_has_the_words_of_json(text: str, told: str, tmp_path: Path) -> 
     assert problem.message.startswith(told)
 
 
+def test_a_number_is_written_as_json_has_it() -> None:
+    """JSON has no marks of thousands: `4_096` would be the next fault."""
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_json({"schema": SCHEMA, "cpu_cores_physical": "4,096"})
+    (problem,) = caught.value.problems
+    assert problem.remedy == "write 4096"
+
+
 def test_sizes_that_contradict_each_other_are_refused() -> None:
     """Nobody has more available than the limit, nor a limit above the hardware."""
     sizes = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
