@@ -256,10 +256,13 @@ def clean(text: object) -> str:
 
 
 def short(value: object) -> str:
-    """A value of a file, short and safe to print."""
+    """A value of a file as JSON writes it, short and safe to print: `null`, `[true, 4]`."""
+    import json
+
     if isinstance(value, str):
         return f'"{clean(value)}"'
-    return clean(repr(value)[:60])
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return clean(text[:60])
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

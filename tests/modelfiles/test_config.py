@@ -189,7 +189,7 @@ def test_a_name_does_not_lead_to_a_key_that_the_class_ignores() -> None:
         # and float
         ({"num_hidden_layers": [32]}, "num_hidden_layers is [32]"),
         ({"num_hidden_layers": 32.0}, "num_hidden_layers is 32.0"),
-        ({"num_key_value_heads": True}, "num_key_value_heads is True"),
+        ({"num_key_value_heads": True}, "num_key_value_heads is true"),
         ({"head_dim": [128, 128]}, "head_dim is [128, 128]"),
         ({"sliding_window": 4096.5}, "sliding_window is 4096.5"),
         ({"attn_layer_indices": [9, 18, 27]}, "attn_layer_indices"),
@@ -226,6 +226,22 @@ def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(
     assert spec.architecture is None
     assert key in spec.unknown["architecture"]
     assert again(spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        pytest.param([None], "is [null],", id="null"),
+        pytest.param({"a": False}, 'is {"a": false},', id="object"),
+        pytest.param(["é", 0.5], 'is ["é", 0.5],', id="array"),
+    ],
+)
+def test_a_value_is_quoted_as_the_file_has_it(
+    value: object, told: str, tmp_path: Path
+) -> None:
+    """Of a `null` nobody finds `None` in the file."""
+    spec = read_local(config(tmp_path, num_key_value_heads=value)).spec
+    assert f"num_key_value_heads {told}" in spec.unknown["architecture"]
 
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", None])

@@ -180,7 +180,7 @@ def test_quantization_told_in_a_file_of_its_own(named: str, tmp_path: Path) -> N
         (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
         unknown = read_local(folder / named).spec.unknown
         assert (
-            "quant_algo = None is not understood"
+            "quant_algo = null is not understood"
             in unknown["architecture.matrix_dtype"]
         )
 
