@@ -18,7 +18,7 @@ from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
 from .layout import Block, Blocks, Paragraph, Span, Table, plain, share_of, style_of
-from .list_text import list_document
+from .list_text import ListHints, list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
 from .show_text import model_document
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # in `…: -v` and `(see -v)`
 _VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))")
+# the argument of `rank` with which it judges every model
+_JUDGE_ALL = "top=None"
 
 
 def document(answer: ShownRecord) -> Blocks:
@@ -57,6 +59,22 @@ def _(answer: ContainerSize) -> Blocks:
 
 
 @_of_command.register
+def _(answer: Ranking) -> Blocks:
+    """The screen of `list`. The dict has every row that was judged, every column and reason."""
+    every_row = "to_json()"
+    if len(answer.models) < answer.counts.models:
+        # only the first were judged
+        every_row = _JUDGE_ALL
+    hints = ListHints(
+        rows=every_row,
+        columns="to_json()",
+        judge_all=_JUDGE_ALL,
+        why_not="to_json()",
+    )
+    return list_document(answer, hints=hints)
+
+
+@_of_command.register
 def _(machine: Machine) -> Blocks:
     """The screen of `machine`."""
     return machine_document(machine)
@@ -70,7 +88,6 @@ def _(model: ModelSpec) -> Blocks:
 
 _of_command.register(Comparison, compare_document)
 _of_command.register(Plan, plan_document)
-_of_command.register(Ranking, list_document)
 
 
 def _block_in_python(block: Block) -> Block:

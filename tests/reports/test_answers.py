@@ -268,6 +268,32 @@ def test_a_plan_in_python_names_no_switch() -> None:
     assert ": -v" not in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param({"top": 3}, "all: top=None · columns: to_json()", id="the first"),
+        pytest.param({"top": 3}, "top=None judges every one", id="an estimate"),
+        pytest.param(
+            {"use": "code"}, "all: to_json() · columns: to_json()", id="all judged"
+        ),
+        pytest.param(
+            {"runtime": "vllm", "top": 1},
+            "why not, model by model: to_json()",
+            id="none runs",
+        ),
+    ],
+)
+def test_a_ranking_in_python_names_no_switch(
+    arguments: dict[str, Any], told: str
+) -> None:
+    """`all: --all · columns: --wide` was told to a program, which has neither."""
+    ranking = selfhost.rank(machine=MAC, **arguments)
+    shown = str(ranking)
+    assert told in shown
+    assert "--" not in shown
+    assert told in " ".join(drawn_text(ranking).split())
+
+
 def test_an_error_names_keywords() -> None:
     """Its problems keep the options, which the command line shows."""
     with pytest.raises(selfhost.WorkloadError) as caught:
