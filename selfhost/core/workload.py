@@ -528,6 +528,8 @@ _COMMAND_OR_OPTION = (
     r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*)"
     r"(?P<rest>[ =](?P<value>'[^']*'|\"[^\"]*\"|(?!-)[^\s,;()`]+))?"
 )
+# an option that Python has no keyword for, before another one that does as well
+_OR_ANOTHER = r"--set \S+ or (?=--(?:gpu|machine)\b)"
 # of several arguments in a row each but the last
 _ARGUMENT = r"(?<==)(\S+) (?=[a-z_]+=)"
 
@@ -548,7 +550,8 @@ def in_python(text: str) -> str:
     # regular expressions load slowly, and few sentences need one
     import re
 
-    told = re.sub(_COMMAND_OR_OPTION, _in_python, text)
+    told = re.sub(_OR_ANOTHER, "", text)
+    told = re.sub(_COMMAND_OR_OPTION, _in_python, told)
     return re.sub(_ARGUMENT, r"\1, ", told)
 
 

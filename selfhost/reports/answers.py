@@ -22,7 +22,7 @@ from .list_text import ListHints, list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
 from .show_text import model_document
-from .size_text import size_document
+from .size_text import FORMATS, size_document
 
 if TYPE_CHECKING:
     from .screen import Drawn
@@ -54,8 +54,8 @@ def _(answer: Verdict) -> Blocks:
 
 @_of_command.register
 def _(answer: ContainerSize) -> Blocks:
-    """The screen of `size` for one model."""
-    return size_document([answer])
+    """The screen of `size` for one model; Python has no keyword for its formats."""
+    return size_document([answer], to_paste=f"selfhost size MODEL {FORMATS}")
 
 
 @_of_command.register

@@ -28,20 +28,28 @@ from .words import format_words
 
 # what is printed is enough
 _rounded_up = partial(units.binary, up=True)
-_TO_PASTE = "To paste: --format kubernetes, compose, docker or systemd"
+# the options with which `size` prints files to paste
+FORMATS = "--format kubernetes, compose, docker or systemd"
 
 
-def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Blocks:
-    """Yield one model on a screen, several as a table; `verbose` adds each growth and term."""
+def size_document(
+    sizes: Sequence[ContainerSize],
+    *,
+    verbose: bool = False,
+    to_paste: str = FORMATS,
+) -> Blocks:
+    """Yield one model on a screen, several as a table; `verbose` adds each growth and term.
+    `to_paste` is what to type for files to paste.
+    """
     if len(sizes) > 1:
-        yield from _several(sizes)
+        yield from _several(sizes, to_paste)
     if len(sizes) == 1 or verbose:
         for size in sizes:
             yield line()
-            yield from _single(size, verbose=verbose)
+            yield from _single(size, to_paste, verbose=verbose)
 
 
-def _several(sizes: Sequence[ContainerSize]) -> Blocks:
+def _several(sizes: Sequence[ContainerSize], to_paste: str) -> Blocks:
     """The sums, a row a container, and the notes on each."""
     request = _rounded_up(sum(size.request_bytes for size in sizes))
     limit = _rounded_up(sum(size.limit_bytes for size in sizes))
@@ -63,10 +71,17 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     yield line()
     yield Table.of("containers", rows)
     yield line()
-    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
+    yield from texts(
+        [*notes, "Options and figures: -v", f"To paste: {to_paste}"], indent=0
+    )
 
 
-def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
+def _single(
+    size: ContainerSize,
+    to_paste: str,
+    *,
+    verbose: bool,
+) -> Blocks:
     """What one container takes, what can grow in it, and the command that holds it to that."""
     request = _rounded_up(size.request_bytes)
     limit = _rounded_up(size.limit_bytes)
@@ -82,7 +97,7 @@ def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
         yield from _terms(size)
     if size.image is not None:
         yield from section("Start it with", commands(_start_lines(size)))
-        yield line(_TO_PASTE)
+        yield line(f"To paste: {to_paste}")
 
 
 def _workload_line(size: ContainerSize) -> Paragraph:

@@ -52,6 +52,9 @@ from selfhost.core.workload import FLAGS, in_python
             id="in double quotes",
         ),
         pytest.param(
+            "add --set memory=SIZE or --gpu.", "add machine.", id="one of two"
+        ),
+        pytest.param(
             "too slow (--min-speed)", "too slow (min_tokens_per_second)", id="alone"
         ),
     ],

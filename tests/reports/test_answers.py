@@ -294,6 +294,34 @@ def test_a_ranking_in_python_names_no_switch(
     assert told in " ".join(drawn_text(ranking).split())
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        pytest.param(
+            "mistral-7b",
+            "To paste: selfhost size MODEL --format kubernetes, compose, docker or",
+            id="formats",
+        ),
+        pytest.param(
+            "flux.1-dev", "for the best size of a node, add machine.", id="of pictures"
+        ),
+    ],
+)
+def test_a_size_in_python_names_arguments_and_commands(model: str, told: str) -> None:
+    """`To paste: --format kubernetes` and `add --set memory=SIZE` were told to a program."""
+    shown = str(selfhost.size(model))
+    assert told in shown
+    assert "--set" not in shown
+
+
+def test_the_note_on_a_size_is_true_of_its_argument() -> None:
+    """What `add machine` promises: a node of more memory gets a better type."""
+    smallest = selfhost.size("flux.1-dev").workload.quantization
+    of_node = selfhost.size("flux.1-dev", machine="i5-8250U 64GB")
+    assert of_node.workload.quantization != smallest
+    assert of_node.limit_bytes < 64 * 2**30
+
+
 def test_an_error_names_keywords() -> None:
     """Its problems keep the options, which the command line shows."""
     with pytest.raises(selfhost.WorkloadError) as caught:
