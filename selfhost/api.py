@@ -24,6 +24,7 @@ from .core.errors import (
     WrongTypeError,
     expect_type,
 )
+from .core.quoting import shell_word
 from .core.records import Record, fault_of
 from .core.workload import MOST_BYTES, Workload, in_python, told_in_python
 from .judge.record import Verdict
@@ -89,7 +90,13 @@ def check(
     """
     _expect_model(model)
     asked = _ask(workload, machine, specs, fields)
-    verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
+    verdict = check_with(
+        asked.catalogue,
+        model,
+        asked.workload,
+        asked.machine,
+        carry=_options_to_repeat(machine, specs),
+    )
     return verdict.replace(first_notes=(*asked.notes, *verdict.first_notes))
 
 
@@ -307,6 +314,35 @@ def _ask(
         machine=machine or Machine.read(),
         notes=notes,
     )
+
+
+def _options_to_repeat(
+    machine: Machine | str | None,
+    specs: Sequence[PathLike],
+) -> str:
+    """The options with which a command asks about the same machine, with the same specs; a space
+    before each.
+
+    A `Machine` is named where the catalogue has it by its name. No option means another one: the
+    file of a record is not known.
+    """
+    words: list[str] = []
+    if isinstance(machine, str):
+        words += ["--machine", machine]
+    elif machine is not None and _is_known(machine):
+        words += ["--machine", machine.name]
+    for folder in specs:
+        words += ["--specs", os.fsdecode(folder)]
+    return "".join(f" {shell_word(word)}" for word in words)
+
+
+def _is_known(machine: Machine) -> bool:
+    """Whether the machine is the one that the catalogue has by its name."""
+    # here, for most programs name the machine or ask about this one
+    from .machine.profiles import machine_called
+
+    found = machine_called(machine.name)
+    return found is not None and found[0] == machine
 
 
 def _how_to_read(reader: str) -> str:

@@ -60,12 +60,15 @@ class Way(Record):
 
 
 class AlternativeSearch(Record):
-    """What would fit in place of what was judged. `asked` is the name that was typed."""
+    """What would fit in place of what was judged. `asked` is the name that was typed; `carry` goes
+    behind each command that asks about the same machine.
+    """
 
     judged: Judged
     catalogue: Catalogue
     machine: Machine
     asked: str = ""
+    carry: str = ""
 
     @cached_property
     def reach(self) -> Reach:
@@ -144,13 +147,14 @@ class AlternativeSearch(Record):
             why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
             why = f"{why}, speed not known"
+        options = f"{judged.question.stated.options()}{self.carry}"
         return Alternative.conclude(
             judged,
             self.machine,
             asked=spec.id,
             offered=False,
             why=why,
-            command=f"selfhost check {typed}{judged.question.stated.options()}",
+            command=f"selfhost check {typed}{options}",
         )
 
     # ------------------------------------------------------------------ the same model

@@ -138,7 +138,7 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     if other is None or not other.fits:
         return None
     name = shell_word(search.asked)
-    command = f"selfhost check {name}{candidate.workload.options()}"
+    command = f"selfhost check {name}{candidate.workload.options()}{search.carry}"
     pace = _pace(judged)
     faster_pace = _pace(other)
     if pace is None or faster_pace is None:

@@ -51,9 +51,11 @@ def check_with(
     *,
     today: str | None = None,
     follows_machine: bool = True,
+    carry: str = "",
 ) -> Verdict:
     """`check` with everything given. Without `follows_machine` the defaults are the model's own,
-    the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD.
+    the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD. `carry` goes
+    behind each proposed `selfhost check …`: the options that name the machine and the specs.
     """
     understood = understand(
         catalogue, model, workload, machine if follows_machine else None
@@ -65,6 +67,7 @@ def check_with(
         judged=judged,
         machine=machine,
         day=today or units.utc_today(),
+        carry=carry,
     )
     return _concluded(further)
 
@@ -100,6 +103,7 @@ class _Advice(Further):
     judged: Judged
     machine: Machine
     day: str
+    carry: str
 
     @cached_property
     def to_type(self) -> Steps:
@@ -139,6 +143,7 @@ class _Advice(Further):
             catalogue=self.catalogue,
             machine=self.machine,
             asked=self.understood.asked,
+            carry=self.carry,
         )
 
     @cached_property

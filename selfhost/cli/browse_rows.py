@@ -259,7 +259,14 @@ class Rows:
         workload = question.workload
         machine = question.machine
         meant = understand(self.catalogue, id, workload, machine)
-        verdict = check_with(self.catalogue, meant, workload, machine)
+        carry = options_to_repeat(question.options)
+        verdict = check_with(
+            self.catalogue,
+            meant,
+            workload,
+            machine,
+            carry=carry,
+        )
         notes = (*question.options.notes, *verdict.first_notes)
         return verdict.replace(first_notes=notes)
 

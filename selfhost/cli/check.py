@@ -43,7 +43,13 @@ def run(words: Sequence[str]) -> int:
     is_for_reader = options.format == "text" and options.output is None
     rows_are_told = is_for_reader and len(names) > _MOST_AT_ONCE
     write_row = _row_writer(options, names) if rows_are_told else None
-    answers = judge_models(options, names, machines_of(options), write_row)
+    answers = judge_models(
+        options,
+        names,
+        machines_of(options),
+        write_row,
+        carry=options_to_repeat(options),
+    )
     verdicts = answers.verdicts
     if not verdicts:
         raise together(answers.errors)
@@ -54,8 +60,7 @@ def run(words: Sequence[str]) -> int:
         # each check loads the one report that it writes: programs start many checks
         from ..reports import json
 
-        carry = options_to_repeat(options)
-        write_json(options, json.check(verdicts, answers.errors, carry=carry))
+        write_json(options, json.check(verdicts, answers.errors))
     else:
         _present(
             options,

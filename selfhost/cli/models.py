@@ -115,8 +115,12 @@ def judge_models(
     names: Sequence[str],
     machines: Sequence[Machine],
     hear: Callable[[Verdict], None] | None = None,
+    *,
+    carry: str = "",
 ) -> Answers:
-    """Judge every model on each machine. `hear` gets each verdict as soon as it is given."""
+    """Judge every model on each machine. `hear` gets each verdict as soon as it is given. `carry`
+    goes behind each proposed command, as in `check_with`.
+    """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     answers = Answers(by_machine=[], errors={})
@@ -139,7 +143,11 @@ def judge_models(
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)
                     verdict = verdicts.check_with(
-                        catalogue, meant, workload, judged_machine
+                        catalogue,
+                        meant,
+                        workload,
+                        judged_machine,
+                        carry=carry,
                     )
                 except SelfhostError as error:
                     answers.errors[name] = error

@@ -117,8 +117,8 @@ def _one_blocks(
     if verdict.can_run:
         yield from _to_run_blocks(verdict, setup)
     else:
-        yield from _instead_blocks(verdict, asked.carry)
-    yield from _faster_blocks(verdict, asked.carry)
+        yield from _instead_blocks(verdict)
+    yield from _faster_blocks(verdict)
     yield line()
     yield from _api_blocks(verdict, asked.today)
     if verdict.monthly_cost is not None:
@@ -549,7 +549,7 @@ def _no_command_words(verdict: Verdict) -> str:
     return f"{words}."
 
 
-def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
+def _instead_blocks(verdict: Verdict) -> Blocks:
     """What runs on the machine instead, and the command that asks about the first; left out where
     nothing does.
     """
@@ -561,7 +561,7 @@ def _instead_blocks(verdict: Verdict, carry: str) -> Blocks:
     if verdict.has("memory-assumed") and memory_bytes is not None:
         title += f", with the assumed {units.binary(memory_bytes)} of RAM"
     rows = [_instead_row(other, verdict) for other in others]
-    to_check = command(others[0].command + carry)
+    to_check = command(others[0].command)
     yield from section(title, (Table.of("instead", rows), to_check))
 
 
@@ -625,7 +625,7 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
         yield from request_blocks(offer, verdict)
 
 
-def _faster_blocks(verdict: Verdict, carry: str) -> Blocks:
+def _faster_blocks(verdict: Verdict) -> Blocks:
     """Each setting that is clearly faster, with both figures and the command that judges it."""
     for setting in verdict.faster:
         yield line()
@@ -642,7 +642,7 @@ def _faster_blocks(verdict: Verdict, carry: str) -> Blocks:
                 f" {units.duration(setting.usual.likely)}"
             )
         yield line(f"Faster with {setting.what}: {gain}.")
-        yield command(setting.command + carry)
+        yield command(setting.command)
 
 
 def _room_words(verdict: Verdict) -> str:

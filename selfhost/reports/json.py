@@ -222,30 +222,18 @@ def _document(
 def check(
     verdicts: Sequence[Verdict],
     errors: Mapping[str, SelfhostError] = FrozenDict(),
-    *,
-    carry: str = "",
 ) -> Object:
-    """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`. `carry`
-    goes behind each proposed `selfhost check …`.
-    """
+    """Return one verdict for one model, `selfhost.verdicts/1` for several and for `errors`."""
     if len(verdicts) == 1 and not errors:
-        return _with_carry(verdict(verdicts[0]), carry)
+        return verdict(verdicts[0])
     routes = [answer.route for answer in verdicts]
     code = exit_code(routes, no_answer=bool(errors))
     return titled(
         "verdicts/1",
         exit_code=code,
-        verdicts=[_with_carry(verdict(answer), carry) for answer in verdicts],
+        verdicts=list(map(verdict, verdicts)),
         **_listed(errors),
     )
-
-
-def _with_carry(document: Object, carry: str) -> Object:
-    """A verdict whose proposed commands ask about the same machine."""
-    for key in ("alternatives", "faster"):
-        for proposed in document[key]:
-            proposed["command"] += carry
-    return document
 
 
 def _listed(errors: Mapping[str, SelfhostError]) -> Object:

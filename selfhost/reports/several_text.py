@@ -226,7 +226,7 @@ def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
             if first.quantization:
                 name += f" in {first.quantization}"
             yield line(f"{would_run(verdict)}: {name}", indent=4)
-            typed = f"{first.command}{asked.carry}"
+            typed = first.command
         if verdict.route is Route.API and verdict.api_offers:
             whose, prices = offer_words(verdict.api_offers[0], asked.today)
             yield line(f"by API: {whose}, {prices}", indent=4)

@@ -32,11 +32,10 @@ _OLD_CATALOGUE_MONTHS = 6
 class Asked(Record):
     """The command that an answer belongs to.
 
-    `carry` goes behind each proposed `selfhost check …`: the options of the machine and such, with
-    `--measure` where the bandwidth was measured. `today` gives prices an age. Of several models
-    alone: `workload_options` goes behind a command that has no workload of its own, `unjudged`
-    counts names without an answer, and the table is left out where `rows_are_told` already, each by
-    `several_text.told_row`.
+    `carry` are the options of the machine and such, with `--measure` where the bandwidth was
+    measured. `today` gives prices an age. Of several models alone: `workload_options` and `carry`
+    go behind a command that no verdict proposes, `unjudged` counts names without an answer, and the
+    table is left out where `rows_are_told` already, each by `several_text.told_row`.
     """
 
     carry: str = ""

@@ -20,7 +20,8 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     verdict = check("qwen3.6-27b", machine=DESKTOP)
     (setting,) = verdict.faster
     assert setting.what == "the model's own draft block"
-    assert setting.command == "selfhost check qwen3.6-27b --quant Q6_K --draft mtp"
+    command = f"selfhost check qwen3.6-27b --quant Q6_K --draft mtp --machine {DESKTOP}"
+    assert setting.command == command
     assert setting.prompt_tokens is None
     assert setting.faster.likely >= 1.3 * setting.usual.likely
     # the command answers with the pace that it was offered for
