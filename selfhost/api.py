@@ -214,14 +214,27 @@ def compare(
     asked = _ask(workload, machine, specs, fields)
     from .advice.several import comparison, in_one_type
 
+    carry = _options_to_repeat(machine, specs)
     verdicts: list[Verdict] = []
     for model in models:
-        verdict = check_with(asked.catalogue, model, asked.workload, asked.machine)
+        verdict = check_with(
+            asked.catalogue,
+            model,
+            asked.workload,
+            asked.machine,
+            carry=carry,
+        )
         verdicts.append(
             verdict.replace(understood_as=(*verdict.understood_as, *asked.notes))
         )
-    verdicts = in_one_type(asked.catalogue, models, verdicts, asked.workload)
-    return comparison(verdicts, asked.workload)
+    verdicts = in_one_type(
+        asked.catalogue,
+        models,
+        verdicts,
+        asked.workload,
+        carry,
+    )
+    return comparison(verdicts, asked.workload, carry)
 
 
 @_answers_python

@@ -180,7 +180,7 @@ class Compared(Record):
 
 class Comparison(Report):
     """Models side by side, by the keys of `selfhost compare --format json`. `options` ask `check`
-    for what they were judged with, as a command line's end.
+    for what they were judged with, on the same machine, as a command line's end.
     """
 
     models: tuple[Compared, ...]
@@ -195,10 +195,13 @@ class Comparison(Report):
 
 
 def comparison(
-    verdicts: Sequence[Verdict], workload: Workload | None = None
+    verdicts: Sequence[Verdict],
+    workload: Workload | None = None,
+    carry: str = "",
 ) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits.
-    `workload` is what was asked of all of them; None: the default.
+    `workload` is what was asked of all of them; None: the default. `carry` are the options that
+    name the machine and the specs.
     """
     models: list[Compared] = []
     for verdict in verdicts:
@@ -209,7 +212,7 @@ def comparison(
         )
         models.append(compared)
     options = "" if workload is None else workload.options()
-    return Comparison(models=tuple(models), options=options)
+    return Comparison(models=tuple(models), options=f"{options}{carry}")
 
 
 def in_one_type(
@@ -217,8 +220,10 @@ def in_one_type(
     models: Sequence[Model],
     verdicts: Sequence[Verdict],
     workload: Workload,
+    carry: str = "",
 ) -> list[Verdict]:
     """The verdicts on these models, those on GGUF files in one quantization where one will do.
+    `carry` goes behind each proposed command, as in `check_with`.
 
     By itself each model gets the largest type that suits the machine, and one with twice the bits
     looks half as fast. So all are judged in the smallest of their types, or in the one that a tag
@@ -236,7 +241,13 @@ def in_one_type(
         if other is None:
             continue
         changed = workload.replace(quantization=other, runtime=verdict.runtime)
-        again = check_with(catalogue, model, changed, verdict.machine)
+        again = check_with(
+            catalogue,
+            model,
+            changed,
+            verdict.machine,
+            carry=carry,
+        )
         if again.can_run or not verdict.can_run:
             compared[-1] = again.replace(understood_as=verdict.understood_as)
     return compared

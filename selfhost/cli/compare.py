@@ -42,13 +42,12 @@ def run(words: Sequence[str]) -> int:
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
         raise _one_model_error(names, answers.verdicts)
-    compared = comparison(list(different.values()), workload)
+    carry = options_to_repeat(options)
+    compared = comparison(list(different.values()), workload, carry)
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
-        carry = options_to_repeat(options)
-        document = compare_document(compared, verbose=options.verbose, carry=carry)
-        present(options, document)
+        present(options, compare_document(compared, verbose=options.verbose))
     return 0
 
 

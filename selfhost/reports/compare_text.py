@@ -34,12 +34,10 @@ def compare_document(
     comparison: Comparison,
     *,
     verbose: bool = False,
-    carry: str = "",
 ) -> Blocks:
     """Yield the models in the order given, three to a table, then why some do not run.
 
-    `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
-    proposed command.
+    `verbose` adds how each was judged and every answer on openness.
     """
     models = comparison.models
     verdicts = [compared.verdict for compared in models]
@@ -59,7 +57,7 @@ def compare_document(
     yield from note_blocks(verdicts, verbose=True)
     yield line()
     names = " ".join(verdict.model.id for verdict in verdicts)
-    yield command(f"selfhost check {names}{comparison.options}{carry}")
+    yield command(f"selfhost check {names}{comparison.options}")
     yield from texts([_days_of_prices(verdicts)], indent=0)
     if not verbose:
         yield line("Every answer on licenses and openness: -v")

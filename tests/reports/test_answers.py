@@ -105,7 +105,7 @@ def test_the_line_to_type_asks_what_was_compared(
     """The line asked about 4,096 tokens, whatever had been compared."""
     compared = selfhost.compare(["gpt2", "gpt-4o"], machine=MAC, **fields)
     lines = str(compared).splitlines()
-    assert f"  selfhost check gpt2 gpt-4o{options}" in lines
+    assert f"  selfhost check gpt2 gpt-4o{options} --machine {MAC}" in lines
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "machine", "model"])
@@ -312,6 +312,25 @@ def test_a_size_in_python_names_arguments_and_commands(model: str, told: str) ->
     shown = str(selfhost.size(model))
     assert told in shown
     assert "--set" not in shown
+
+
+@pytest.mark.parametrize(
+    ("machine", "options"),
+    [
+        pytest.param("RTX 3060, 32 GB of RAM", "'RTX 3060, 32 GB of RAM'", id="words"),
+        pytest.param(MAC, MAC, id="name"),
+    ],
+)
+def test_a_comparison_in_python_names_its_machine(machine: str, options: str) -> None:
+    """The proposed `selfhost check` asked about this computer."""
+    compared = selfhost.compare(
+        ["gpt2", "llama-3.1-405b"], machine=machine, context_tokens=1024
+    )
+    command = "selfhost check gpt2 llama-3.1-405b-instruct --context 1024"
+    assert f"  {command} --machine {options}\n" in str(compared)
+    for row in compared.models:
+        for other in row.verdict.alternatives:
+            assert other.command.endswith(f" --machine {options}")
 
 
 def test_the_note_on_a_size_is_true_of_its_argument() -> None:
