@@ -387,14 +387,14 @@ def _refuse_misplaced(fields: Mapping[str, object]) -> None:
 
 def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
     """The workload that the fields make, or that they complete. Raises `WorkloadError` where both
-    state one field, each with a value of its own; in a workload a default states nothing.
+    state one field, each with a value of its own. In a workload neither a default states anything
+    nor what a purpose brings.
     """
     if workload is None:
         return Workload(**fields)
     completed = workload.replace(**fields)
-    usual = Workload()
     for name, value in fields.items():
-        if getattr(workload, name) not in (getattr(usual, name), value):
+        if workload.states(name) and getattr(workload, name) != value:
             remedy = "give it in the workload or as a keyword"
             raise WorkloadError.of(name, "is given twice", remedy)
     return completed

@@ -229,6 +229,31 @@ def test_only_rank_takes_these(argument: dict[str, Any]) -> None:
         selfhost.check("phi-4", machine=MAC, **argument)
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_taken"),
+    [
+        pytest.param({"max_wait_seconds": 60.0}, True, id="other than the purpose's"),
+        pytest.param({"private": True}, True, id="other than the default"),
+        pytest.param({"parallel": 2}, True, id="the same value"),
+        pytest.param({"parallel": 3}, False, id="another value"),
+        pytest.param({"purpose": "chat"}, False, id="another purpose"),
+    ],
+)
+def test_a_keyword_goes_with_a_workload_that_does_not_state_it(
+    fields: dict[str, Any], *, is_taken: bool
+) -> None:
+    """The wait of the purpose `agent` was said to be given twice."""
+    workload = selfhost.Workload(purpose="agent", parallel=2)
+    if is_taken:
+        verdict = selfhost.check("phi-4", workload, machine=MAC, **fields)
+        stated = verdict.question.stated
+        assert all(getattr(stated, name) == fields[name] for name in fields)
+        assert stated.prompt_tokens == workload.prompt_tokens
+    else:
+        with pytest.raises(selfhost.WorkloadError, match="is given twice"):
+            selfhost.check("phi-4", workload, machine=MAC, **fields)
+
+
 def test_a_plan_leads_from_one_machine_to_check() -> None:
     """The refusal was `Workload has no machine`."""
     with pytest.raises(
