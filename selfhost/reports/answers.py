@@ -71,7 +71,7 @@ def _(answer: Ranking) -> Blocks:
         judge_all=_JUDGE_ALL,
         why_not="to_json()",
     )
-    return list_document(answer, hints=hints)
+    return list_document(answer, notes=answer.notes, hints=hints)
 
 
 @_of_command.register

@@ -319,6 +319,14 @@ def test_a_ranking_in_python_names_no_switch(
     assert told in " ".join(drawn_text(ranking).split())
 
 
+def test_a_ranking_in_python_says_what_its_machine_was_taken_for() -> None:
+    """Only `notes` said that the processor is assumed, which `check` prints."""
+    ranking = selfhost.rank(machine="RTX 3060, 32 GB of RAM", top=1)
+    (note,) = ranking.notes
+    assert "The processor is assumed." in note
+    assert note in str(ranking)
+
+
 @pytest.mark.parametrize(
     ("model", "told"),
     [
