@@ -35,6 +35,29 @@ class Mask(Record):
         return re.sub(self.pattern, self.word, text)
 
 
+# of Internet protocol 4
+_COMPUTER_ADDRESS = r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])"
+
+
+class _AddressMask(Mask):
+    """Hides addresses of computers and of mail.
+
+    `no_mail` of the pattern takes a whole word that begins no address of mail, so that no search
+    begins at each of its letters: a word of a million letters would take hours.
+    """
+
+    def hide_in(self, text: str) -> str:
+        """The text with `word` for each address."""
+        return re.sub(self.pattern, self._hidden, text)
+
+    def _hidden(self, match: re.Match[str]) -> str:
+        """`word` for an address; another word with the addresses of computers in it hidden."""
+        no_mail = match["no_mail"]
+        if no_mail is None:
+            return self.word
+        return re.sub(_COMPUTER_ADDRESS, self.word, no_mail)
+
+
 _SERVER = Mask(
     # the server of a share, as Windows names it, and no address of the web
     signs=("//", r"\\"),
@@ -52,9 +75,9 @@ _ID = Mask(
     pattern=r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])",
     word="ID",
 )
-_ADDRESS = Mask(
+_ADDRESS = _AddressMask(
     signs=(),
-    pattern=r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])|[\w.+-]+@[\w-]+\.\w+",
+    pattern=rf"{_COMPUTER_ADDRESS}|[\w.+-]+@[\w-]+\.\w+|(?P<no_mail>[\w.+-]+)",
     word="ADDRESS",
 )
 
