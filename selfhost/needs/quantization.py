@@ -64,7 +64,7 @@ def _read_rules(table: TomlTable, key: str) -> Rules:
     that is wrong is noted and left out.
     """
     rules = list[Rule]()
-    blocks = table.document.values.get("blocks", {})
+    blocks = _rows_of(table, "blocks")
     for place, row in enumerate(table.get(key, "tuple[Any, ...]")):
         fault = _fault_of_rule(row, blocks)
         if fault is not None:
@@ -96,6 +96,54 @@ def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
     return None
 
 
+def _read_type(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> str | None:
+    """A type that has a row in [blocks]; None for another one, which is noted."""
+    return _read_row_name(table, key, "blocks", required=required)
+
+
+def _read_recipe(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> str | None:
+    """A name that has a row in [quantization]; None for another one, which is noted."""
+    return _read_row_name(table, key, "quantization", required=required)
+
+
+def _read_row_name(
+    table: TomlTable,
+    key: str,
+    section: str,
+    *,
+    required: bool,
+) -> str | None:
+    """The name of a row in that section of the document; None for another name, which is noted with
+    the row that was perhaps meant.
+    """
+    name: str | None = table.get(key, "str", required=required)
+    rows = _rows_of(table, section)
+    if name is None or name in rows:
+        return name
+    message = f"has no row in [{section}]: {shortened(name)}"
+    known = tuple(rows)
+    otherwise = f"known there: {', '.join(known)}"
+    remedy = table.document.did_you_mean(name, known, otherwise)
+    table.problem(key, message, remedy)
+    return None
+
+
+def _rows_of(table: TomlTable, section: str) -> Collection[str]:
+    """The names of the rows in a section of the table's document."""
+    rows = table.document.values.get(section)
+    return rows if isinstance(rows, dict) else ()
+
+
 class TypeRules(Stated):
     """A quantization of llama-quantize: a table of `[quantization]`.
 
@@ -105,12 +153,12 @@ class TypeRules(Stated):
     for the second of feed-forwards and for the output of attention; the first that fits counts.
     """
 
-    base: str
+    base: str = read_by(_read_type)
     bits: float
-    last: str = "Q6_K"
-    table: str | None = None
-    queries: str | None = None
-    earlier: str | None = None
+    last: str = read_by(_read_type, default="Q6_K")
+    table: str | None = read_by(_read_type, default=None)
+    queries: str | None = read_by(_read_type, default=None)
+    earlier: str | None = read_by(_read_type, default=None)
     values: Rules = read_by(_read_rules, default=())
     downs: Rules = read_by(_read_rules, default=())
     output: Rules = read_by(_read_rules, default=())
@@ -167,8 +215,8 @@ class Mix(Stated):
     such models weigh, as a share of the recipe's.
     """
 
-    recipe: str
-    tables: str | None = None
+    recipe: str = read_by(_read_recipe)
+    tables: str | None = read_by(_read_type, default=None)
     dense: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
     experts: RecipeShare = read_by(_read_share, default=RecipeShare(1.0, 1.0))
 

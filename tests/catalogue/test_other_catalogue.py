@@ -212,6 +212,13 @@ def test_own_specs_go_before_those_of_the_catalogue(
             ("check", MODEL, "--machine", "lab-box"),
             id="type of a tensor",
         ),
+        pytest.param(
+            "common/gguf_types.toml",
+            'base = "Q5_K"',
+            'base = "Q5_KK"',
+            ("check", MODEL, "--machine", "lab-box"),
+            id="type of most tensors",
+        ),
     ],
 )
 def test_a_broken_row_is_told_with_file_and_line(

@@ -95,7 +95,7 @@ def test_a_rule_that_is_not_facts_and_type_is_told_with_its_line(
     """One fault, and none of the right rules around it."""
     values = f'[["", "Q5_K"],\n{row},\n["first two, matrix", "Q6_K"]]'
     text = f'[rules.Q4_K_M]\nbase = "Q4_K"\nbits = 4.9\nvalues = {values}\n'
-    text += "[blocks]\nQ5_K = [256, 176]\nQ6_K = [256, 210]\n"
+    text += "[blocks]\nQ4_K = [256, 144]\nQ5_K = [256, 176]\nQ6_K = [256, 210]\n"
     table.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError) as raised:
         tables.shipped_rows(TypeRules, "memory", "rules")
@@ -107,8 +107,85 @@ def test_a_rule_that_is_not_facts_and_type_is_told_with_its_line(
 
 def test_rules_that_are_no_list_are_told_with_their_line(table: Path) -> None:
     text = '[rules.Q4_K_M]\nbase = "Q4_K"\nbits = 4.9\nvalues = 5\n'
+    text += "[blocks]\nQ4_K = [256, 144]\n"
     table.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError) as raised:
         tables.shipped_rows(TypeRules, "memory", "rules")
     told = [(problem.line, problem.key) for problem in raised.value.problems]
     assert told == [(4, "rules.Q4_K_M.values")]
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "remedy"),
+    [
+        pytest.param("base", "Q4_KK", "did you mean Q4_K?", id="base"),
+        pytest.param("last", "Q6_J", "did you mean Q6_K?", id="last"),
+        pytest.param("table", "q4_k", "did you mean Q4_K?", id="table"),
+        pytest.param("queries", "Q4K", "did you mean Q4_K?", id="queries"),
+        pytest.param("earlier", "Q44_K", "did you mean Q4_K?", id="earlier"),
+        pytest.param("last", "float", "known there: Q4_K, Q6_K", id="no-slip"),
+    ],
+)
+def test_a_type_without_a_row_is_told_with_its_line(
+    table: Path, key: str, typed: str, remedy: str
+) -> None:
+    values = {"bits": "4.9", "base": '"Q4_K"', key: f'"{typed}"'}
+    lines = [f"{name} = {value}" for name, value in values.items()]
+    text = "\n".join(["[rules.Q4_K_M]", *lines, "[blocks]"])
+    text += "\nQ4_K = [256, 144]\nQ6_K = [256, 210]\n"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(TypeRules, "memory", "rules")
+    (problem,) = raised.value.problems
+    assert problem.file == str(table)
+    assert problem.line == list(values).index(key) + 2
+    assert problem.key == f"rules.Q4_K_M.{key}"
+    assert problem.remedy == remedy
+
+
+def test_a_quantization_without_base_is_told(table: Path) -> None:
+    text = "[rules.Q4_K_M]\nbits = 4.9\n[blocks]\nQ4_K = [256, 144]\n"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(TypeRules, "memory", "rules")
+    told = [(problem.line, problem.key) for problem in raised.value.problems]
+    assert told == [(1, "rules.Q4_K_M.base")]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        pytest.param("", id="missing"),
+        pytest.param("blocks = 5\n", id="number"),
+    ],
+)
+def test_a_type_is_told_where_there_are_no_blocks(table: Path, blocks: str) -> None:
+    text = f'{blocks}[rules.Q4_K_M]\nbits = 4.9\nbase = "Q4_K"\n'
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(TypeRules, "memory", "rules")
+    told = [problem.key for problem in raised.value.problems]
+    assert told == ["rules.Q4_K_M.base"]
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "remedy"),
+    [
+        pytest.param('recipe = "Q4_K_N"', "recipe", "Q4_K_M", id="recipe"),
+        pytest.param(
+            'recipe = "Q4_K_M", tables = "Q8_00"', "tables", "Q8_0", id="tables"
+        ),
+    ],
+)
+def test_a_mix_of_what_has_no_row_is_told_with_its_line(
+    table: Path, row: str, key: str, remedy: str
+) -> None:
+    text = (
+        f"[quantization.Q4_K_M]\n[blocks]\nQ8_0 = [32, 34]\n[mixes]\nL = {{ {row} }}\n"
+    )
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        tables.shipped_rows(Mix, "memory", "mixes")
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.key) == (5, f"mixes.L.{key}")
+    assert problem.remedy == f"did you mean {remedy}?"
