@@ -306,6 +306,31 @@ def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "are_experts_alone"),
+    [
+        pytest.param("re:.*self_attn.*", True, id="expression"),
+        pytest.param("model.layers.0.self_attn*", True, id="star"),
+        pytest.param("self_attn.self_attn.q*", True, id="twice"),
+        pytest.param("self_attn*.q_proj", False, id="star inside"),
+        pytest.param("model.layers.0.self_attn", False, id="no star"),
+        # a search that began anew at each `self_attn` and read to the end took minutes
+        pytest.param("self_attn" * 100_000, False, id="long"),
+        pytest.param("self_attn" * 100_000 + "*", True, id="long with star"),
+    ],
+)
+def test_experts_are_alone_where_all_attention_is_left_out(
+    name: str, are_experts_alone: bool, tmp_path: Path
+) -> None:
+    published = CONFIGS / "moonshotai--Kimi-K2.5.json"
+    values = json.loads(published.read_text(encoding="utf-8"))
+    values["text_config"]["quantization_config"]["ignore"] = [name]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    spec = read_local(path).spec
+    assert ("architecture.matrix_dtype" not in spec.unknown) is are_experts_alone
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ({"added_tokens_decoder": {}, "chat_template": "x"}, "added_tokens_decoder"),
