@@ -256,9 +256,10 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
 def _kinds_by_window(keys: Keys) -> list[str]:
     """Which layers have the window. Raises `Unclear` where the file does not say."""
     window = _window(keys)
-    # these are read without a window, too: a key that is read counts as understood
-    # a layer without rope attends to everything (Llama 4, SmallThinker)
-    slide = keys.per_layer("no_rope_layers")
+    # these keys are read even without a window, for a key that is read counts as understood.
+    # Despite its name, `no_rope_layers` has 1 for layers with rope, which have the window, and 0
+    # for those without, which attend to everything (Llama 4, SmallThinker).
+    slides = keys.per_layer("no_rope_layers")
     first = keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
     if window is None:
@@ -266,8 +267,8 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     kinds = ["sliding"] * keys.layers
     if keys.type.all_slide:
         return kinds
-    if slide:
-        return ["sliding" if flag else "full" for flag in slide]
+    if slides:
+        return ["sliding" if flag else "full" for flag in slides]
     if first:
         for number in range(0, keys.layers, first):
             kinds[number] = "full"

@@ -269,8 +269,10 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
 
 
 def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
-    """Set `is_as_row`, and note the tensors of the file that are not those of its row but may
-    differ. Raises `Unclear` for one that may not: then the file is of another architecture.
+    """Set `is_as_row`, and note the tensors that only the file or only the row has, or that have
+    another shape there. These may differ, even in shape: optional ones, those of blocks that
+    predict more tokens, and those of a layer where one tensor stands for several. Raises `Unclear`
+    for any other: then the file is of another architecture.
     """
     if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
@@ -282,7 +284,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     model.is_as_row = not differing
     if model.is_as_row:
         return
-    # in these one tensor stands for several of the row's, so that none of the layer is compared
+    # layers where one tensor stands for several of the row's: nothing in them is compared
     merged_layers = set()
     for place in differing:
         if place.name in _TABLE.instead and place not in expected:
