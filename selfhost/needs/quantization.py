@@ -106,6 +106,24 @@ def _read_type(
     return _read_row_name(table, key, "blocks", required=required)
 
 
+def _read_types_by_type(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> dict[str, str]:
+    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
+    stated = table.get(key, "TomlTable", required=required)
+    types: dict[str, str] = {}
+    if stated is None:
+        return types
+    for name in stated.values:
+        type = _read_type(stated, name)
+        if type is not None:
+            types[name] = type
+    return types
+
+
 def _read_recipe(
     table: TomlTable,
     key: str,
@@ -229,7 +247,7 @@ class _GgufTypes(Stated):
     kept_in_16_bits: tuple[str, ...]
     two_bits: frozenset[str]
     blocks: Mapping[str, tuple[int, ...]]
-    fallback: Mapping[str, str]
+    fallback: Mapping[str, str] = read_by(_read_types_by_type)
     quantization: Mapping[str, TypeRules]
     layout: Mapping[str, tuple[LayoutBuffer, ...]]
     mixes: Mapping[str, Mix]

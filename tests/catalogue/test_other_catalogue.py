@@ -219,6 +219,13 @@ def test_own_specs_go_before_those_of_the_catalogue(
             ("check", MODEL, "--machine", "lab-box"),
             id="type of most tensors",
         ),
+        pytest.param(
+            "common/gguf_types.toml",
+            'Q5_K = "Q5_1"',
+            'Q5_K = "Q5_11"',
+            ("check", MODEL, "--machine", "lab-box"),
+            id="type of short rows",
+        ),
     ],
 )
 def test_a_broken_row_is_told_with_file_and_line(
