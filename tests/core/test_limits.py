@@ -189,3 +189,20 @@ def test_what_follows_a_text_has_its_line(value: str) -> None:
     document = Document.read("p.toml", text.encode())
     assert document.ok
     assert document.line(("after",)) == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param("# comment", id="comment"),
+        pytest.param("", id="nothing"),
+        pytest.param("name = 1", id="key"),
+        pytest.param("'name' = [1]", id="quoted key"),
+    ],
+)
+def test_what_follows_a_line_of_many_blanks_has_its_line(end: str) -> None:
+    """A search that gives back one blank after the other takes many minutes for so many."""
+    text = "\n" + " " * 500_000 + f"{end}\nafter = 1\n"
+    document = Document.read("p.toml", text.encode())
+    assert document.ok
+    assert document.line(("after",)) == 3
