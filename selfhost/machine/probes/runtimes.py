@@ -45,9 +45,9 @@ def _program_folders(host: Host) -> list[str]:
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
         folders.append(_in_home(host, folder))
-    absolute = filter(host.is_absolute, folders)
     # a PATH may name one folder thousands of times
-    return list(dict.fromkeys(absolute))
+    once = dict.fromkeys(folders)
+    return [folder for folder in once if host.is_absolute(folder)]
 
 
 def _in_home(host: Host, path: str) -> str:
@@ -62,7 +62,8 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
     for path, name in programs.items():
-        runtimes.setdefault(name, PresentRuntime(id=name, path=path))
+        program = PresentRuntime(id=name, path=path)
+        runtimes.setdefault(name, program)
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
             first = runtimes.setdefault(package.id, package)
@@ -79,11 +80,13 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
     for folder in folders:
         for command, runtime in table.commands.items():
             path = host.join(folder, command + suffix)
-            programs[path] = runtime
+            if host.is_program(path):
+                programs[path] = runtime
     for program in table.lm_studio.get(host.system, ()):
         path = _in_home(host, program)
-        programs[path] = LM_STUDIO
-    return {path: name for path, name in programs.items() if host.is_program(path)}
+        if host.is_program(path):
+            programs[path] = LM_STUDIO
+    return programs
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
@@ -101,7 +104,9 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
     """The Python environments of these programs, the active one, and the one beside the work."""
     for program in programs:
-        folder = host.parent(host.resolve(program))
+        # ENVIRONMENT/bin/PROGRAM
+        file = host.resolve(program)
+        folder = host.parent(file)
         yield host.parent(folder)
     for variable in _ENVIRONMENTS:
         environment = host.env.get(variable, "")
