@@ -34,7 +34,9 @@ class AdapterMaker(Stated):
 
     def is_card(self, name: str) -> bool:
         """Whether the adapter of that name has memory of its own."""
-        return self.cards is None or re.search(self.cards, name) is not None
+        if self.cards is None:
+            return True
+        return re.search(self.cards, name) is not None
 
 
 class FirmwareNames(Stated):
@@ -67,11 +69,18 @@ class Why(Record):
     remedy: str = FILL_IN
 
 
-def why_unread(*codes: object, **values: object) -> Why:
-    """The words for the first of the codes that the table `gpus_unread` has, filled with values."""
-    table = firmware_names().gpus_unread
-    row = next(table[str(code)] for code in codes if str(code) in table)
+def why_unread(code: str, **values: object) -> Why:
+    """The words that the table `gpus_unread` has for a code, filled with values."""
+    row = firmware_names().gpus_unread[code]
     reason = fill(row.reason, values)
     if row.no_remedy:
         return Why(reason=reason, remedy="")
     return Why(reason=reason, remedy=row.remedy or FILL_IN)
+
+
+def why_refused(error: object, otherwise: str) -> Why:
+    """The words for the number of an NVML error, where the table has it, else for a code."""
+    code = str(error)
+    if code not in firmware_names().gpus_unread:
+        code = otherwise
+    return why_unread(code, error=error)
