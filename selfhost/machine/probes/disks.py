@@ -108,9 +108,10 @@ def _look(host: Host, place: StoreFolder) -> _Volume:
     Raises `OSError` where the volume cannot be looked at.
     """
     wanted = host.resolve(place.path)
-    folder = wanted
-    while not host.exists(folder) and host.parent(folder) != folder:
-        folder = host.parent(folder)
+    # the nearest that exists, else the top
+    for folder in host.upwards(wanted):
+        if host.exists(folder):
+            break
     volume = host.mount_of(wanted)
     mount = host.mount_of(folder)
     if host.live and volume is not None and volume != mount:

@@ -31,7 +31,7 @@ _FACTS = "facts.json"
 _VARIABLES = "env.json"
 _SYSCTL = "sysctl.txt"
 # a recorded tree has one of these at least
-_PARTS = ("proc", "sys", _FACTS, _SYSCTL)
+_PARTS = {"proc", "sys", _FACTS, _SYSCTL}
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
@@ -70,18 +70,19 @@ class RecordedHost(Host):
         `folder`, as the person named it.
         """
         file = os.path.join(folder, name)
+        document = Document(file, {})
         try:
             content = read_file(self.real(name), MAX_READ_BYTES)
             values = parse_json(text_of(content))
         except (OSError, ValueError) as error:
             fault = fault_at(name, error)
             if fault.kind == MISSING:
-                return Document(file, {})
+                return document
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
         if isinstance(values, dict):
             return Document(file, without_null(values))
-        document = Document(file, {})
-        document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
+        message = f"holds {kind_of(values)}, not one JSON object"
+        document.add((), message, _WRITE_IT)
         return document
 
     def _sysctl_values(self) -> dict[str, str]:
@@ -94,12 +95,14 @@ class RecordedHost(Host):
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
-        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
-        plain = os.path.join(self.folder, inner)
-        if not os.path.lexists(plain):
-            plain = os.path.join(self.folder, inner.replace(":", "%3A"))
-        place = os.path.realpath(plain)
-        if place != self.folder and not place.startswith(self.folder + os.sep):
+        inner = path.removeprefix(self.folder).replace("\\", "/")
+        inner = inner.lstrip("/")
+        file = os.path.join(self.folder, inner)
+        if not os.path.lexists(file):
+            encoded = inner.replace(":", "%3A")
+            file = os.path.join(self.folder, encoded)
+        place = os.path.realpath(file)
+        if not f"{place}{os.sep}".startswith(f"{self.folder}{os.sep}"):
             raise FileNotFoundError(path)
         return place
 
@@ -109,9 +112,8 @@ class RecordedHost(Host):
 
     def exists(self, path: str) -> bool:
         """Also of a folder whose space is recorded: it was there."""
-        if path in (self.ask("space") or {}):
-            return True
-        return super().exists(path)
+        volumes = self.ask("space") or {}
+        return path in volumes or super().exists(path)
 
     def resolve(self, path: str) -> str:
         """`path` made absolute; the links of the machine are not known."""
@@ -125,9 +127,10 @@ class RecordedHost(Host):
         if about is None:
             return answer
         answers: Mapping[str, Any] = answer or {}
-        while about not in answers and self.parent(about) != about:
-            about = self.parent(about)
-        return answers.get(about)
+        for folder in self.upwards(about):
+            if folder in answers:
+                return answers[folder]
+        return None
 
 
 def _refuse_other_folders(folder: str) -> None:
@@ -140,7 +143,7 @@ def _refuse_other_folders(folder: str) -> None:
     except (OSError, ValueError) as error:
         fault = fault_at(folder, error)
     else:
-        if not set(_PARTS).isdisjoint(names):
+        if _PARTS.intersection(names):
             return
         fault = Unreadable(
             "holds no recorded machine: neither proc nor sys nor facts.json"
