@@ -68,24 +68,25 @@ class _Hierarchy(Record):
         mount = self.mount_of_process()
         root = mount.root.rstrip("/")
         point = mount.point.rstrip("/")
-        # `/a/b` in steps: "", "a", "b"; the mount itself is the group of "" alone
-        steps = self.path[len(root) :].rstrip("/").split("/")
-        while steps:
-            below = "/".join(steps)
-            yield ControlGroup(folder=point + below, name=root + below or "/")
-            steps.pop()
+        below = self.path.removeprefix(root).rstrip("/")
+        while below:
+            yield ControlGroup(folder=point + below, name=root + below)
+            below = below.rpartition("/")[0]
+        # the group that is mounted itself
+        yield ControlGroup(folder=point, name=root or "/")
 
     def mount_of_process(self) -> Mount:
         """The first mount that holds the group of this process. `ValueError` where none does."""
-        leads_upwards = ".." in self.path.split("/")
+        path = self.path
+        leads_upwards = ".." in path.split("/")
         shown: list[str] = []
         for mount in self.mounts:
-            root = mount.root.rstrip("/") + "/"
-            if self.path and f"{self.path}/".startswith(root) and not leads_upwards:
+            root = mount.root.rstrip("/")
+            if path and not leads_upwards and f"{path}/".startswith(f"{root}/"):
                 return mount
             shown.append(f"{mount.point} shows the groups of {mount.root}")
         where = ", ".join(shown) or "none are mounted here"
-        raise ValueError(f"{where}; this process is in {self.path or 'none'}")
+        raise ValueError(f"{where}; this process is in {path or 'none'}")
 
 
 def read_groups(host: Host, controller: str) -> Groups:
@@ -117,18 +118,20 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[MOUNTINFO])
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}
-    old = [mount for mount in shown.values() if _is_version_1(mount, controller)]
+    mounts = [mount for mount in shown.values() if _is_version_1(mount, controller)]
     # a controller of version 1 is none of version 2, whatever else is mounted
-    if old or controller in paths:
-        return _Hierarchy(version=1, mounts=old, path=_path_of(host, paths, controller))
+    if mounts or controller in paths:
+        path = _path_of(host, paths, controller)
+        return _Hierarchy(version=1, mounts=mounts, path=path)
     container = host.read_value("/run/systemd/container")
     if _NSPAWN in (host.env.get("container"), container):
         # its unit limits the group above the one it puts a container into
         raise ValueError(
             f"{_NSPAWN} sets its limits on a group that does not show here"
         )
-    new = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
-    return _Hierarchy(version=2, mounts=new, path=_path_of(host, paths, ""))
+    mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
+    path = _path_of(host, paths, "")
+    return _Hierarchy(version=2, mounts=mounts, path=path)
 
 
 def _path_of(
@@ -147,7 +150,8 @@ def _path_of(
 
 def _is_version_1(mount: Mount, controller: str) -> bool:
     """Whether a mount shows the groups of version 1 of a controller."""
-    return mount.filesystem == "cgroup" and controller in mount.options.split(",")
+    controllers = mount.options.split(",")
+    return mount.filesystem == "cgroup" and controller in controllers
 
 
 def _paths_by_controller(text: str) -> dict[str, str]:
@@ -176,7 +180,8 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
             period = _limit_in(host, f"{group.folder}/{_PERIOD}")
         else:
             period = _limit_in(host, path, 1)
-        yield CpuQuota(cpus=quota / period, group=group.name, file=file)
+        cpus = quota / period
+        yield CpuQuota(cpus=cpus, group=group.name, file=file)
 
 
 def _limit_in(
