@@ -69,18 +69,17 @@ class Why(Record):
     remedy: str = FILL_IN
 
 
-def why_unread(code: str, **values: object) -> Why:
-    """The words that the table `gpus_unread` has for a code, filled with values."""
-    row = firmware_names().gpus_unread[code]
+def why_unread(
+    code: object,
+    otherwise: str = "",
+    **values: object,
+) -> Why:
+    """The words of the table `gpus_unread`, filled with values: of a code, or, where it has no such
+    number of an error, of the code `otherwise`.
+    """
+    table = firmware_names().gpus_unread
+    row = table.get(str(code)) or table[otherwise]
     reason = fill(row.reason, values)
     if row.no_remedy:
         return Why(reason=reason, remedy="")
     return Why(reason=reason, remedy=row.remedy or FILL_IN)
-
-
-def why_refused(error: object, otherwise: str) -> Why:
-    """The words for the number of an NVML error, where the table has it, else for a code."""
-    code = str(error)
-    if code not in firmware_names().gpus_unread:
-        code = otherwise
-    return why_unread(code, error=error)

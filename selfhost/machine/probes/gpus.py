@@ -201,12 +201,11 @@ class _IntelDevice(_Device):
         with the driver i915, which lists no tiles.
         """
         total = 0
-        for name in self.host.listdir(self.folder):
-            if re.fullmatch(r"tile\d+", name):
-                size = self.size(f"{name}/physical_vram_size_bytes")
-                if size is None:
-                    return None
-                total += size
+        for tile in self.host.names(self.folder, r"tile\d+"):
+            size = self.size(f"{tile}/physical_vram_size_bytes")
+            if size is None:
+                return None
+            total += size
         return total or None
 
     def name(self) -> str:
@@ -278,10 +277,10 @@ def _why_unlisted(host: Host) -> str | None:
 def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
     """Those whose drivers made a folder, of makers that sit in boards, too."""
     folders: dict[str, list[str]] = {}
-    for name in host.listdir(_DRM):
+    for name in host.names(_DRM, "card.*"):
         folder = f"{_DRM}/{name}/device"
         vendor = host.read_value(f"{folder}/vendor")
-        if name.startswith("card") and vendor in (_NVIDIA, _AMD):
+        if vendor in (_NVIDIA, _AMD):
             folders.setdefault(vendor, []).append(folder)
     return folders
 

@@ -8,6 +8,7 @@ import errno
 import ntpath
 import os
 import posixpath
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -236,6 +237,10 @@ class Host:
             self.why[path] = f"{path} {fault_at(path, error).reason}"
             return []
         return sorted(map(self._decoded, names))
+
+    def names(self, path: str, pattern: str) -> list[str]:
+        """Those of `listdir` that match a whole expression."""
+        return [name for name in self.listdir(path) if re.fullmatch(pattern, name)]
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link

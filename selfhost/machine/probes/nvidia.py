@@ -12,7 +12,7 @@ from typing import Any
 from ...core.records import Record, Stated, read_by
 from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
-from .firmware import Why, firmware_names, why_refused, why_unread
+from .firmware import Why, firmware_names, why_unread
 from .host import Host
 from .texts import parse_digits, parse_name
 
@@ -145,9 +145,9 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         unread = why_unread("bufferless")
         return [Cards(cards=[card], source=_BOARD, unread=unread)]
-    nodes = _count_nodes(host)
+    nodes = host.names("/dev", _NODE)
     if nodes:
-        return [_cards_by_driver(host, nodes)]
+        return [_cards_by_driver(host, len(nodes))]
     if any(map(host.exists, platforms().nvidia_drivers)):
         # a driver without files of GPUs, on a bus that shows none, has one all the same
         return [_cards_by_driver(host, max(devices, 1))]
@@ -172,15 +172,6 @@ def _jetson_board(host: Host) -> str:
     return f"NVIDIA Jetson ({board})"
 
 
-def _count_nodes(host: Host) -> int:
-    """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
-    count = 0
-    for name in host.listdir("/dev"):
-        if re.fullmatch(_NODE, name):
-            count += 1
-    return count
-
-
 def _cards_by_driver(host: Host, count: int) -> Cards:
     """What the driver's library says; where it says nothing, as many cards as `count`."""
     answer: Mapping[str, Any] | None = host.ask("nvml")
@@ -196,7 +187,7 @@ def _cards_by_driver(host: Host, count: int) -> Cards:
         unread = why_unread("asked", why=answer["why"])
     else:
         error = answer.get("error", "unknown")
-        unread = why_refused(error, "unusable")
+        unread = why_unread(error, "unusable", error=error)
     return _cards_in_files(host, count, unread)
 
 
@@ -255,7 +246,7 @@ def _cards_of_answer(
     for part, card in zip(parts, cards, strict=True):
         # one that may have memory of its own says more than one that has none
         if is_untold(card):
-            unread = why_refused(part.error, "untold")
+            unread = why_unread(part.error, "untold")
             break
     return Cards(cards=cards, source=source, unread=unread)
 

@@ -95,9 +95,8 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
         library = host.join(environment, "lib")
         # Windows has no folder of a version between the two
         yield host.join(library, _PACKAGES)
-        for name in host.listdir(library):
-            if name.startswith("python3"):
-                yield host.join(library, name, _PACKAGES)
+        for name in host.names(library, "python3.*"):
+            yield host.join(library, name, _PACKAGES)
     yield from host.ask("python_path") or ()
 
 

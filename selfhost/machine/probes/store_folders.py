@@ -121,13 +121,11 @@ def _service_place(host: Host, unit: str) -> StoreFolder:
     that adds to its unit and cannot be read may set another place.
     """
     folder = f"{unit}.d"
-    names = host.listdir(folder)
+    names = host.names(folder, r".*\.conf")
     if folder in host.why and host.exists(folder):
         return StoreFolder(path="", why=host.why[folder])
     texts = [host.read_text(unit)]
     for name in names:
-        if not name.endswith(".conf"):
-            continue
         file = f"{folder}/{name}"
         text = host.read_text(file)
         if not text and "is empty" not in host.why[file]:
