@@ -79,13 +79,13 @@ def places(host: Host) -> dict[str, StoreFolder]:
         if not above:
             continue
         path = host.join(above, *row.below)
+        folder = StoreFolder(path=path, why=row.variable or "default")
         for store in row.of:
-            folders.setdefault(
-                store, StoreFolder(path=path, why=row.variable or "default")
-            )
-    if "huggingface" in folders:
-        hub = folders["huggingface"]
-        folders["huggingface"] = hub.replace(path=_expanded(host, hub.path))
+            folders.setdefault(store, folder)
+    hub = folders.get("huggingface")
+    if hub is not None:
+        path = _expanded(host, hub.path)
+        folders["huggingface"] = hub.replace(path=path)
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:
@@ -97,10 +97,12 @@ def _expanded(host: Host, path: str) -> str:
     """A path with the home folder for `~` and with its variables, which huggingface_hub expands and
     llama.cpp does not.
     """
-    path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
+    if host.home and re.match(r"~($|[/\\])", path):
+        path = host.home + path[1:]
 
     def value(match: re.Match[str]) -> str:
-        return host.env.get(match[1].strip("{}"), match[0])
+        name = match[1].strip("{}")
+        return host.env.get(name, match[0])
 
     return re.sub(r"\$(\w+|\{\w+\})", value, path)
 
@@ -146,13 +148,17 @@ def _stated_place(
     paths = re.findall(setting, text)
     if paths:
         return StoreFolder(
-            path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account
+            path=paths[-1],
+            why=f"OLLAMA_MODELS in {unit}",
+            account=account,
         )
     home = _home_of(host, account)
     if not home.startswith("/"):
         return NO_HOME
     return StoreFolder(
-        path=f"{home}/.ollama/models", why=f"home of {unit}", account=account
+        path=f"{home}/.ollama/models",
+        why=f"home of {unit}",
+        account=account,
     )
 
 
