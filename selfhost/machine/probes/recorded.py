@@ -8,7 +8,7 @@ reaches the record.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...core.errors import MachineFileError
@@ -55,35 +55,40 @@ class RecordedHost(Host):
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
         _refuse_other_folders(folder)
-        facts = self._document(folder, _FACTS)
-        _check_facts(facts.root)
-        self.facts = _right_values(facts)
-        variables = self._document(folder, _VARIABLES)
-        _check_texts(variables.root)
+        self.facts = self._values_in(folder, _FACTS, _check_facts)
+        variables = self._values_in(folder, _VARIABLES, _check_texts)
         system = self.facts.get("system") or "linux"
-        super().__init__(_right_values(variables), normal_system(system))
+        super().__init__(variables, normal_system(system))
         self.facts["sysctl"] = self._sysctl_values()
 
-    def _document(self, folder: str, name: str) -> Document:
-        """A JSON file of the tree, without null, which is no answer; without any values where there
-        is no such file. `MachineFileError` where it cannot be read. Faults name the file as one of
+    def _values_in(
+        self,
+        folder: str,
+        name: str,
+        check: Callable[[TomlTable], None],
+    ) -> dict[str, Any]:
+        """The values of a JSON file of the tree, without null, which is no answer; none where there
+        is no such file. `MachineFileError` has each fault of it, and names the file as one of
         `folder`, as the person named it.
         """
         file = os.path.join(folder, name)
-        document = Document(file, {})
         try:
             content = read_file(self.real(name), MAX_READ_BYTES)
             values = parse_json(text_of(content))
         except (OSError, ValueError) as error:
             fault = fault_at(name, error)
             if fault.kind == MISSING:
-                return document
+                return {}
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
         if isinstance(values, dict):
-            return Document(file, without_null(values))
-        message = f"holds {kind_of(values)}, not one JSON object"
-        document.add((), message, _WRITE_IT)
-        return document
+            document = Document(file, without_null(values))
+            check(document.root)
+        else:
+            document = Document(file, {})
+            document.add((), f"holds {kind_of(values)}, not one JSON object", _WRITE_IT)
+        if not document.ok:
+            raise MachineFileError(document.problems)
+        return dict(document.values)
 
     def _sysctl_values(self) -> dict[str, str]:
         """The kernel values in `sysctl.txt`, by name."""
@@ -149,13 +154,6 @@ def _refuse_other_folders(folder: str) -> None:
             "holds no recorded machine: neither proc nor sys nor facts.json"
         )
     raise MachineFileError([fault.problem(folder, _NAME_A_TREE)])
-
-
-def _right_values(document: Document) -> dict[str, Any]:
-    """The values of a file that was checked. `MachineFileError` has each fault of it."""
-    if not document.ok:
-        raise MachineFileError(document.problems)
-    return dict(document.values)
 
 
 class RecordedSpace(Stated):
