@@ -5,7 +5,7 @@ this process is in, and their quotas of processors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...core.records import Record
 from .host import MOUNTINFO, Host
@@ -14,6 +14,8 @@ from .texts import Mount, parse_limit
 CGROUP = "/proc/self/cgroup"
 # one of its lines: a number, controllers, and the path of this process
 _PATH = "(?m)^[^:\n]*:([^:\n]*):(.*)$"
+# in place of a controller's name, for all controllers of version 2
+_VERSION_2 = ""
 _NSPAWN = "systemd-nspawn"
 # microseconds of all CPUs together that a group has in each period of so many
 _QUOTA = "cpu.cfs_quota_us"
@@ -118,34 +120,23 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[MOUNTINFO])
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}
+    version = 1
     mounts = [mount for mount in shown.values() if _is_version_1(mount, controller)]
-    # a controller of version 1 is none of version 2, whatever else is mounted
-    if mounts or controller in paths:
-        path = _path_of(host, paths, controller)
-        return _Hierarchy(version=1, mounts=mounts, path=path)
-    container = host.read_value("/run/systemd/container")
-    if _NSPAWN in (host.env.get("container"), container):
-        # its unit limits the group above the one it puts a container into
-        raise ValueError(
-            f"{_NSPAWN} sets its limits on a group that does not show here"
-        )
-    mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
-    path = _path_of(host, paths, "")
-    return _Hierarchy(version=2, mounts=mounts, path=path)
-
-
-def _path_of(
-    host: Host,
-    paths: Mapping[str, str],
-    controller: str,
-) -> str:
-    """The path of this process in the groups of a controller; empty where the kernel lists none.
-    `ValueError` where its line has no path: the top itself is `/`.
-    """
     path = paths.get(controller)
+    # a controller of version 1 is none of version 2, whatever else is mounted
+    if path is None and not mounts:
+        container = host.read_value("/run/systemd/container")
+        if _NSPAWN in (host.env.get("container"), container):
+            # its unit limits the group above the one it puts a container into
+            why = f"{_NSPAWN} sets its limits on a group that does not show here"
+            raise ValueError(why)
+        version = 2
+        mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
+        path = paths.get(_VERSION_2)
+    # the top itself is `/`
     if path == "":
         raise ValueError(host.why[CGROUP])
-    return path or ""
+    return _Hierarchy(version=version, mounts=mounts, path=path or "")
 
 
 def _is_version_1(mount: Mount, controller: str) -> bool:
@@ -155,8 +146,8 @@ def _is_version_1(mount: Mount, controller: str) -> bool:
 
 
 def _paths_by_controller(text: str) -> dict[str, str]:
-    """The path of this process by controller, as /proc/self/cgroup has it; "" stands for version 2.
-    None of a text that was cut off: half a path is that of another group.
+    """The path of this process by controller, as /proc/self/cgroup has it. None of a text that was
+    cut off: half a path is that of another group.
     """
     paths: dict[str, str] = {}
     if not text.endswith("\n"):
