@@ -356,7 +356,8 @@ def _read_windows(host: Host) -> list[Cards]:
     parsed = map(parse_adapter, adapters)
     cards = [card for card in parsed if card is not None]
     others = [card for card in cards if card.vendor != "nvidia"]
-    if _CUDA_MASK in host.env or _has_memory(nvidia):
+    has_memory = any(card.memory_total_bytes for card in _cards_in(nvidia))
+    if has_memory or _CUDA_MASK in host.env:
         cards = others
     elif others != cards:
         # NVIDIA's driver is silent, but the registry lists its cards
@@ -366,11 +367,6 @@ def _read_windows(host: Host) -> list[Cards]:
     unread = _why_without_memory(cards, "registry")
     source = "the registry's display adapters"
     return [*nvidia, Cards(cards=cards, source=source, unread=unread)]
-
-
-def _has_memory(found: Iterable[Cards]) -> bool:
-    """Whether the memory of one of the cards was read."""
-    return any(card.memory_total_bytes for card in _cards_in(found))
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
