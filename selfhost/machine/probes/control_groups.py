@@ -128,8 +128,9 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         container = host.read_value("/run/systemd/container")
         if _NSPAWN in (host.env.get("container"), container):
             # its unit limits the group above the one it puts a container into
-            why = f"{_NSPAWN} sets its limits on a group that does not show here"
-            raise ValueError(why)
+            raise ValueError(
+                f"{_NSPAWN} sets its limits on a group that does not show here"
+            )
         version = 2
         mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
         path = paths.get(_VERSION_2)

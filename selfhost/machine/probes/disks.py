@@ -60,8 +60,7 @@ def _read_disk(
         unknown = f"whether this account may write to {folder} is not known"
         facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
     if volume.free_bytes is None:
-        why = f"free space of {folder}: {volume.failure}"
-        facts.lack(f"{fact}.free_bytes", why)
+        facts.lack(f"{fact}.free_bytes", f"free space of {folder}: {volume.failure}")
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder)
     filesystem = None

@@ -79,7 +79,7 @@ def why_unread(
     """
     table = firmware_names().gpus_unread
     row = table.get(str(code)) or table[otherwise]
-    reason = fill(row.reason, values)
+    remedy = row.remedy or FILL_IN
     if row.no_remedy:
-        return Why(reason=reason, remedy="")
-    return Why(reason=reason, remedy=row.remedy or FILL_IN)
+        remedy = ""
+    return Why(reason=fill(row.reason, values), remedy=remedy)

@@ -342,8 +342,11 @@ def _read_apple(host: Host) -> Cards:
         memory_total_bytes=limit_bytes,
         unified=True,
     )
-    unread = why_unread("metal")
-    return Cards(cards=[card], source=source, unread=unread)
+    return Cards(
+        cards=[card],
+        source=source,
+        unread=why_unread("metal"),
+    )
 
 
 def _read_windows(host: Host) -> list[Cards]:
@@ -351,8 +354,8 @@ def _read_windows(host: Host) -> list[Cards]:
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
-        reason = "the registry's list of display adapters could not be read"
-        return [*nvidia, Cards(unread=Why(reason=reason))]
+        unread = Why(reason="the registry's list of display adapters could not be read")
+        return [*nvidia, Cards(unread=unread)]
     parsed = map(parse_adapter, adapters)
     cards = [card for card in parsed if card is not None]
     others = [card for card in cards if card.vendor != "nvidia"]
@@ -364,9 +367,12 @@ def _read_windows(host: Host) -> list[Cards]:
         nvidia = []
     if not cards:
         return nvidia
-    unread = _why_without_memory(cards, "registry")
-    source = "the registry's display adapters"
-    return [*nvidia, Cards(cards=cards, source=source, unread=unread)]
+    listed = Cards(
+        cards=cards,
+        source="the registry's display adapters",
+        unread=_why_without_memory(cards, "registry"),
+    )
+    return [*nvidia, listed]
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:

@@ -214,8 +214,11 @@ def _cards_in_files(
         if name == _UNNAMED and host.architecture != "x86_64":
             card = card.replace(unified=None)
         cards.append(card)
-    source = "/dev/nvidia* and /sys/bus/pci/devices"
-    return Cards(cards=cards, source=source, unread=unread)
+    return Cards(
+        cards=cards,
+        source="/dev/nvidia* and /sys/bus/pci/devices",
+        unread=unread,
+    )
 
 
 def _cards_of_answer(
@@ -233,9 +236,11 @@ def _cards_of_answer(
         if selected is None:
             words = set(mask.split(","))
             card = _named_card(_UNNAMED)
-            cards = [card] * len(words)
-            unread = why_unread("uuid", mask=_MASK)
-            return Cards(cards=cards, source=source, unread=unread)
+            return Cards(
+                cards=[card] * len(words),
+                source=source,
+                unread=why_unread("uuid", mask=_MASK),
+            )
         gpus = selected
     parts = list(chain.from_iterable(gpus))
     if not parts:

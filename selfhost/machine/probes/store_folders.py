@@ -113,8 +113,11 @@ def _ollama_place(host: Host) -> StoreFolder | None:
         if host.read_text(unit):
             return _service_place(host, unit)
     if host.exists(_SNAP):
-        why = "the snap's own folder, unless `snap get ollama models` says another"
-        return StoreFolder(path=_SNAP_MODELS, why=why, account="root")
+        return StoreFolder(
+            path=_SNAP_MODELS,
+            why="the snap's own folder, unless `snap get ollama models` says another",
+            account="root",
+        )
     return None
 
 

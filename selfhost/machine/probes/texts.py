@@ -129,8 +129,10 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
     values = _values_by_key(text)
     name = _arm_name(values) or _stated_name(values)
-    sets = _common_sets(values)
-    return CpuInfo(name=parse_name(name), instruction_sets=sets)
+    return CpuInfo(
+        name=parse_name(name),
+        instruction_sets=_common_sets(values),
+    )
 
 
 def _values_by_key(text: str) -> Values:
