@@ -29,8 +29,10 @@ _NODE = "nvidia[0-9]{1,20}"
 _NOT_SUPPORTED = 3
 # A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
 # stays one that a record may hold
-_MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
-_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+_MAX_BUS_BITS = 2**16
+_MAX_CLOCK_MHZ = 100_000
+# a field with bytes of memory
+MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 
 
 class Cards(Record):
@@ -55,9 +57,9 @@ class NvmlPart(Stated):
     """What NVML says of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
 
     name: str | None = None
-    memory_total_bytes: int | None = _MEMORY
-    memory_free_bytes: int | None = _MEMORY
-    part_of_bytes: int | None = _MEMORY
+    memory_total_bytes: int | None = MEMORY
+    memory_free_bytes: int | None = MEMORY
+    part_of_bytes: int | None = MEMORY
     error: int | None = None
     bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
     memory_clock_mhz: int | None = read_by(
@@ -282,8 +284,6 @@ def _selected(
 
 def _are_unlike(gpus: Gpus) -> bool:
     """Whether these are GPUs of several kinds."""
-    if len(gpus) == 1:
-        return False
     parts = chain.from_iterable(gpus)
     kinds = {(part.name, part.memory_total_bytes) for part in parts}
-    return len(kinds) > 1
+    return len(gpus) > 1 and len(kinds) > 1

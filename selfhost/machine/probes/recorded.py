@@ -25,7 +25,7 @@ from ...core.tables import TABLES, Document, TomlTable
 from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
 from .host import MAX_READ_BYTES, Host
-from .nvidia import NvmlPart
+from .nvidia import MEMORY, NvmlPart
 
 _FACTS = "facts.json"
 _VARIABLES = "env.json"
@@ -34,7 +34,7 @@ _SYSCTL = "sysctl.txt"
 _PARTS = {"proc", "sys", _FACTS, _SYSCTL}
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
-_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+_DISK = read_by(minimum=0, maximum=MAX_DISK_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 # numbers of CPUs, and Windows' numbers of what a processor can do
 _NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
@@ -143,8 +143,9 @@ def _refuse_other_folders(folder: str) -> None:
     try:
         names = os.listdir(folder)
     except NotADirectoryError:
-        remedy = "name the folder of a recorded tree"
-        fault = Unreadable("is a file, not a folder", remedy)
+        fault = Unreadable(
+            "is a file, not a folder", "name the folder of a recorded tree"
+        )
     except (OSError, ValueError) as error:
         fault = fault_at(folder, error)
     else:
@@ -159,16 +160,16 @@ def _refuse_other_folders(folder: str) -> None:
 class RecordedSpace(Stated):
     """What the system said of the volume that holds a folder."""
 
-    free_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
-    total_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
+    free_bytes: int = _DISK
+    total_bytes: int = _DISK
 
 
 class RecordedMemory(Stated):
     """What psutil said of the memory, in bytes."""
 
     total: int | None = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
-    available: int | None = _MEMORY
-    swap_free: int | None = _MEMORY
+    available: int | None = MEMORY
+    swap_free: int | None = MEMORY
 
 
 class RecordedCores(Stated):
@@ -183,7 +184,7 @@ class RecordedAdapter(Stated):
 
     id: str | None = None
     name: str | None = None
-    memory: int | None = _MEMORY
+    memory: int | None = MEMORY
 
 
 class RecordedNvml(Stated):
