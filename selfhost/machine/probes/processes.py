@@ -28,10 +28,11 @@ def read_process(number: str) -> Process | None:
     command = host.read_bytes(f"/proc/{number}/cmdline")
     if "RssAnon" not in status or not maps or not command:
         return None
+    memory = [status.get(kind, 0) for kind in _KINDS_OF_MEMORY]
     model = _largest_model(maps.decode("utf-8", "replace"))
     return Process(
         words=_words_of(command),
-        memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),
+        memory_bytes=sum(memory),
         model_file=model.file,
         model_bytes=model.resident_bytes,
     )
@@ -39,8 +40,9 @@ def read_process(number: str) -> Process | None:
 
 def _words_of(command: bytes) -> tuple[str, ...]:
     """The words of a command line, each of which the kernel ends with a zero byte."""
-    text = command.decode("utf-8", "surrogateescape").rstrip("\0")
-    return tuple(text.split("\0"))
+    text = command.decode("utf-8", "surrogateescape")
+    words = text.rstrip("\0").split("\0")
+    return tuple(words)
 
 
 class _MappedModel(Record):
