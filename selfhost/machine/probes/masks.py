@@ -70,8 +70,11 @@ def masks(host: Host) -> list[Mask]:
     case = "(?i)" if host.system == "windows" else ""
     every_mask: list[Mask] = []
     if len(home) > 1:
-        pattern = rf"{case}(?<![\w.~-]){re.escape(home)}(?![\w.-])"
-        own_home = Mask(signs=(home.lower(),), pattern=pattern, word="~")
+        own_home = Mask(
+            signs=(home.lower(),),
+            pattern=rf"{case}(?<![\w.~-]){re.escape(home)}(?![\w.-])",
+            word="~",
+        )
         every_mask.append(own_home)
     every_mask += _masks_of_names(users, "USER", case)
     every_mask += _masks_of_names((computer, first_label), "HOST", case)
