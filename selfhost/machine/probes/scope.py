@@ -39,8 +39,7 @@ def read_scope(host: Host, facts: Facts) -> None:
     if sign is None:
         sign = _firmware_sign(host)
     if sign is None:
-        why = "the system does not say whether this is a virtual machine"
-        facts.lack("scope", why)
+        facts.lack("scope", "the system does not say whether this is a virtual machine")
     else:
         facts.put("scope", sign.scope, sign.source)
 

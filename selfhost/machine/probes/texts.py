@@ -108,12 +108,7 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 def _without_octal(path: str) -> str:
     """A path whose spaces and the like the kernel wrote as octal numbers, such as `\\040`."""
-
-    def letter(match: re.Match[str]) -> str:
-        code = int(match[1], 8)
-        return chr(code)
-
-    return re.sub(r"\\([0-7]{3})", letter, path)
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 class CpuInfo(Record):
