@@ -25,17 +25,12 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     folders = _program_folders(host)
     found = host.within(lambda: _search(host, folders))
-    if found or _was_searched(host, folders):
+    has_python = host.ask("python_path") is not None
+    # a tree without any place to search says nothing of its machine
+    if found or has_python or any(map(host.exists, folders)):
         facts.put(_FACT, tuple(found), _SOURCE)
     else:
         facts.lack(_FACT, _UNSEARCHED)
-
-
-def _was_searched(host: Host, folders: Iterable[str]) -> bool:
-    """Whether any place was there to search: a tree without one says nothing of its machine."""
-    if host.ask("python_path") is not None:
-        return True
-    return any(map(host.exists, folders))
 
 
 def _program_folders(host: Host) -> list[str]:
@@ -44,15 +39,11 @@ def _program_folders(host: Host) -> list[str]:
     folders = path.split(host.paths.pathsep)
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
-        folders.append(_in_home(host, folder))
+        in_home = folder.replace("~", host.home)
+        folders.append(in_home)
     # a PATH may name one folder thousands of times
     once = dict.fromkeys(folders)
     return [folder for folder in once if host.is_absolute(folder)]
-
-
-def _in_home(host: Host, path: str) -> str:
-    """A path of the table with the home folder for `~`."""
-    return path.replace("~", host.home, 1)
 
 
 def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
@@ -66,9 +57,10 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
         runtimes.setdefault(name, program)
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
-            first = runtimes.setdefault(package.id, package)
+            name = package.id
+            first = runtimes.setdefault(name, package)
             if not first.version:
-                runtimes[package.id] = first.replace(version=package.version)
+                runtimes[name] = first.replace(version=package.version)
     return [runtimes[name] for name in sorted(runtimes)]
 
 
@@ -83,7 +75,7 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
             if host.is_program(path):
                 programs[path] = runtime
     for program in table.lm_studio.get(host.system, ()):
-        path = _in_home(host, program)
+        path = program.replace("~", host.home)
         if host.is_program(path):
             programs[path] = LM_STUDIO
     return programs
