@@ -103,10 +103,16 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     least = min(bounds, key=lambda bound: bound.most)
     facts.put("memory_limit_bytes", least.most, least.why)
-    # what could not be read of one may be less than what all others leave
-    tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
+    tightest = min(bounds, key=_least_left)
     source = tightest.source
     facts.put("memory_available_bytes", tightest.left, source, source)
+
+
+def _least_left(bound: _Bound) -> int:
+    """What is free of a bound. Where it was not read, that is less than any number: it may be less
+    than what all others leave.
+    """
+    return -1 if bound.left is None else bound.left
 
 
 def _put_no_limit(facts: Facts, why: str) -> None:
