@@ -172,8 +172,11 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
             period = _limit_in(host, f"{group.folder}/{_PERIOD}")
         else:
             period = _limit_in(host, path, 1)
-        cpus = quota / period
-        yield CpuQuota(cpus=cpus, group=group.name, file=file)
+        yield CpuQuota(
+            cpus=quota / period,
+            group=group.name,
+            file=file,
+        )
 
 
 def _limit_in(

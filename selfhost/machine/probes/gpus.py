@@ -228,7 +228,8 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     displays = _displays_on_bus(host)
     # where the bus does not show, the driver's own folders do
     folders = displays.folders or _displays_of_drivers(host)
-    found = read_nvidia(host, len(folders.get(_NVIDIA, ())))
+    nvidia = folders.get(_NVIDIA, ())
+    found = read_nvidia(host, len(nvidia))
     for kind in (_AmdDevice, _IntelDevice):
         devices: list[_Device] = []
         for folder in folders.get(kind.number, ()):
@@ -239,7 +240,8 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        found.append(Cards(unread=Why(reason=displays.why)))
+        unread = Why(reason=displays.why)
+        found.append(Cards(unread=unread))
     return found
 
 

@@ -174,7 +174,8 @@ def _arm_parts(values: Values) -> Iterator[str]:
 def _common_sets(values: Values) -> tuple[str, ...] | None:
     """The instruction sets that all lists have in common, sorted; None without a list."""
     for key in _SETS:
-        lists = [line.lower().split() for line in values.get(key, ())]
+        lines = values.get(key, ())
+        lists = [line.lower().split() for line in lines]
         if lists:
             common = set(lists[0]).intersection(*lists)
             return tuple(sorted(common))
