@@ -234,7 +234,11 @@ def _read(
             done.append(perf_counter())
         cpu_seconds = thread_time() - used
         seconds = done[-1] - done[0]
-        return Trace(done, cpu_seconds / seconds, filled)
+        return Trace(
+            seconds=done,
+            cpu_share=cpu_seconds / seconds,
+            area_bytes=filled,
+        )
 
 
 def _fill(

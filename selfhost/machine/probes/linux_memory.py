@@ -74,9 +74,17 @@ class _Ulimit(Record):
 
 
 # mapped model files count in RLIMIT_AS
-_ADDRESS_SPACE = _Ulimit(option="v", limit_line="Max address space", use_line="VmSize")
+_ADDRESS_SPACE = _Ulimit(
+    option="v",
+    limit_line="Max address space",
+    use_line="VmSize",
+)
 # and not in RLIMIT_DATA
-_DATA = _Ulimit(option="d", limit_line="Max data size", use_line="VmData")
+_DATA = _Ulimit(
+    option="d",
+    limit_line="Max data size",
+    use_line="VmData",
+)
 
 
 def read_memory(host: Host, facts: Facts) -> None:
