@@ -143,7 +143,9 @@ class Host:
         return str(self.paths.dirname(path))
 
     def upwards(self, path: str) -> Iterator[str]:
-        """A path, then each folder above it, the top last."""
+        """A path, then each folder above it, the top last: `/a/b`, `/a`, `/`. None of them need be
+        there.
+        """
         below: str | None = None
         while path != below:
             yield path
@@ -174,7 +176,8 @@ class Host:
         mounts: list[Mount] = []
         names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mounts.append(Mount(point=point, filesystem=name.strip()))
+            mount = Mount(point=point, filesystem=name.strip())
+            mounts.append(mount)
         return tuple(mounts)
 
     def real(self, path: str) -> str:
@@ -239,15 +242,18 @@ class Host:
         return sorted(map(self._decoded, names))
 
     def names(self, path: str, pattern: str) -> list[str]:
-        """Those of `listdir` that match a whole expression."""
+        """The names in a folder that match an expression from end to end, sorted; none where it
+        cannot be listed.
+        """
         return [name for name in self.listdir(path) if re.fullmatch(pattern, name)]
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
         that leads nowhere. `OSError` where the folder is there and cannot be listed.
         """
+        folder = self.join(*parts)
         try:
-            entries = os.scandir(self.real(self.join(*parts)))
+            entries = os.scandir(self.real(folder))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         sizes: dict[str, int | None] = {}

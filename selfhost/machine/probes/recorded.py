@@ -127,7 +127,9 @@ class RecordedHost(Host):
         return str(self.paths.normpath(absolute))
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What the record says under that name, of the nearest folder upwards that it names."""
+        """What the record says under that name; of a folder what it says of the nearest upwards
+        that it names. None where it says nothing.
+        """
         answer = self.facts.get(name)
         if about is None:
             return answer
