@@ -178,7 +178,9 @@ class _AmdDevice(_Device):
         numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
         line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
         match = self.first_match(line, platforms().amd_names)
-        return f"AMD GPU {device}" if match is None else parse_name(match[1])
+        if match is None:
+            return f"AMD GPU {device}"
+        return parse_name(match[1])
 
 
 class _IntelDevice(_Device):

@@ -62,11 +62,9 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
     numbers = host.ask("processor_features") or ()
     names = [name for number, name in table.items() if int(number) in numbers]
     if not names:
-        why = "Windows did not say what the processor can do"
-        facts.lack("instruction_sets", why)
+        facts.lack("instruction_sets", "Windows did not say what the processor can do")
         return
-    value = tuple(sorted(names))
-    facts.put("instruction_sets", value, "IsProcessorFeaturePresent")
+    facts.put("instruction_sets", tuple(sorted(names)), "IsProcessorFeaturePresent")
     # that the list lacks them does not say that the processor does
     for name in unasked:
         facts.lack(f"instruction_sets.{name}", "Windows does not report it to programs")

@@ -40,9 +40,8 @@ def read_process(number: str) -> Process | None:
 
 def _words_of(command: bytes) -> tuple[str, ...]:
     """The words of a command line, each of which the kernel ends with a zero byte."""
-    text = command.decode("utf-8", "surrogateescape")
-    words = text.rstrip("\0").split("\0")
-    return tuple(words)
+    text = command.decode("utf-8", "surrogateescape").rstrip("\0")
+    return tuple(text.split("\0"))
 
 
 class _MappedModel(Record):

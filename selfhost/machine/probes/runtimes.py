@@ -65,7 +65,9 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
 
 
 def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
-    """By the paths of the programs that are there, the runtimes that they belong to."""
+    """By the paths of the programs that are there, the runtimes that they belong to: `vllm` of
+    `/usr/bin/vllm`.
+    """
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
     programs: dict[str, str] = {}
@@ -118,5 +120,8 @@ def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
         plain_name = name.lower().replace("_", "-")
         runtime = distributions.get(plain_name)
         if runtime and version:
-            path = host.join(folder, entry)
-            yield PresentRuntime(id=runtime, path=path, version=version)
+            yield PresentRuntime(
+                id=runtime,
+                version=version,
+                path=host.join(folder, entry),
+            )

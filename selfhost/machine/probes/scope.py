@@ -97,9 +97,10 @@ def _mac_sign(host: Host) -> _Sign | None:
 def _firmware_sign(host: Host) -> _Sign | None:
     """By what firmware calls the computer; None where that is not stated."""
     names = _names_in_firmware(host)
-    source = " and ".join([place for place, name in names.items() if name])
-    if not source:
+    places = [place for place, name in names.items() if name]
+    if not places:
         return None
+    source = " and ".join(places)
     text = " ".join(names.values()).lower()
     words = firmware_names().virtual_firmware
     # `c5.metal` of Amazon EC2 is a whole computer

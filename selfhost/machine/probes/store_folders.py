@@ -75,7 +75,9 @@ def places(host: Host) -> dict[str, StoreFolder]:
         "whisper.cpp": StoreFolder(path=".", why="whisper.cpp has no folder of its own")
     }
     for row in present_table().store:
-        above = host.env.get(row.variable) if row.variable else host.home
+        above = host.home
+        if row.variable:
+            above = host.env.get(row.variable, "")
         if not above:
             continue
         path = host.join(above, *row.below)

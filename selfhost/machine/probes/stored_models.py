@@ -165,8 +165,7 @@ def _sets_of(files: Files) -> dict[str, _FileSet]:
 def _quantization_in(name: str) -> str | None:
     """`Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the name has none."""
     unnumbered = re.sub(SHARD, r"\1\4", name)
-    pattern = present_table().model_files.quantization
-    match = re.search(pattern, unnumbered)
+    match = re.search(present_table().model_files.quantization, unnumbered)
     if match is None:
         return None
     return match[1].upper().replace("FP16", "F16")
