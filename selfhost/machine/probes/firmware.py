@@ -74,8 +74,8 @@ def why_unread(
     otherwise: str = "",
     **values: object,
 ) -> Why:
-    """The words of the table `gpus_unread`, filled with values: of a code, or, where it has no such
-    number of an error, of the code `otherwise`.
+    """The words of the table `gpus_unread` for a code, filled with values. `otherwise`: the code
+    whose words stand for a number of an error that the table does not have.
     """
     table = firmware_names().gpus_unread
     row = table.get(str(code)) or table[otherwise]
