@@ -245,7 +245,9 @@ class Host:
         """The names in a folder that match an expression from end to end, sorted; none where it
         cannot be listed.
         """
-        return [name for name in self.listdir(path) if re.fullmatch(pattern, name)]
+        # a name may hold any letter, the end of a line included
+        whole = re.compile(pattern, re.DOTALL)
+        return list(filter(whole.fullmatch, self.listdir(path)))
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
