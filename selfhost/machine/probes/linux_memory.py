@@ -164,9 +164,9 @@ def _group_bounds(host: Host) -> list[_Bound]:
         return bounds
     # an ancestor that was read itself says more than the same limit seen from below
     if inherited < min(bound.most for bound in bounds):
-        lowest = groups.levels[0]
+        above = f"above {groups.levels[0].name}"
         limit = _GroupLimit(most=inherited, file=_INHERITED)
-        bounds.append(_bound_of(f"above {lowest.name}", limit, None))
+        bounds.append(_bound_of(above, limit, None))
     return bounds
 
 

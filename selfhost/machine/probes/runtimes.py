@@ -10,7 +10,6 @@ from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
 from .store_folders import present_table
 
-_FACT = "runtimes"
 _SOURCE = (
     "commands in PATH and the usual folders; packages of this and of other environments"
 )
@@ -28,9 +27,9 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     has_python = host.ask("python_path") is not None
     # a tree without any place to search says nothing of its machine
     if found or has_python or any(map(host.exists, folders)):
-        facts.put(_FACT, tuple(found), _SOURCE)
+        facts.put("runtimes", tuple(found), _SOURCE)
     else:
-        facts.lack(_FACT, _UNSEARCHED)
+        facts.lack("runtimes", _UNSEARCHED)
 
 
 def _program_folders(host: Host) -> list[str]:
