@@ -38,8 +38,7 @@ def _program_folders(host: Host) -> list[str]:
     folders = path.split(host.paths.pathsep)
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
-        in_home = folder.replace("~", host.home)
-        folders.append(in_home)
+        folders.append(folder.replace("~", host.home))
     # a PATH may name one folder thousands of times
     once = dict.fromkeys(folders)
     return [folder for folder in once if host.is_absolute(folder)]
