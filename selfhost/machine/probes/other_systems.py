@@ -11,7 +11,6 @@ from .host import Facts, Host
 from .texts import parse_digits, parse_name
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
-_MEMORY_CALL = "psutil.virtual_memory()"
 # instruction sets about which Windows has no number
 _UNASKED_OF_ARM = ("i8mm", "bf16", "sve")
 _UNASKED_OF_X86 = ("fma", "f16c", "bmi2")
@@ -114,7 +113,7 @@ def read_memory(host: Host, facts: Facts) -> None:
     available = memory.get("available")
     if available is not None and total is not None:
         available = min(available, total)
-    source = f"{_MEMORY_CALL}.total"
+    source = "psutil.virtual_memory().total"
     limit_source = "the hardware's"
     limit = None
     if host.system == "macos":
@@ -125,7 +124,8 @@ def read_memory(host: Host, facts: Facts) -> None:
         limit = total
     facts.put("memory_total_bytes", total, source)
     facts.put("memory_limit_bytes", limit, limit_source)
-    facts.put("memory_available_bytes", available, f"{_MEMORY_CALL}.available")
+    source = "psutil.virtual_memory().available"
+    facts.put("memory_available_bytes", available, source)
     swap = memory.get("swap_free")
     facts.put("swap_free_bytes", swap, "psutil.swap_memory().free")
 
