@@ -75,15 +75,15 @@ def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
             remedy="run with --measure when the machine is idle, or give it in a machine file",
         )
         without = machine.stated({BANDWIDTH: None}, "no bandwidth")
-        return without.replace(
-            measured_in_vain=not brief, unread=(why, *without.unread)
-        )
+        unread = (why, *without.unread)
+        return without.replace(measured_in_vain=not brief, unread=unread)
     facts = {
         BANDWIDTH: measured.bytes_per_second,
         "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
         "memory_bandwidth_bound": LEAST if measured.is_busy else None,
     }
-    return machine.stated(facts, measured.source).replace(measured_in_vain=False)
+    stated = machine.stated(facts, measured.source)
+    return stated.replace(measured_in_vain=False)
 
 
 def _measure(
@@ -100,8 +100,9 @@ def _measure(
     count = min(usable, cores, _MAX_THREADS)
     wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     free_bytes = machine.memory_available_bytes or 0
-    part_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES) // count
-    traces = _read_in_threads(count, part_bytes, _BRIEF if brief else _CAREFUL)
+    area_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES)
+    times = _BRIEF if brief else _CAREFUL
+    traces = _read_in_threads(count, area_bytes // count, times)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
     if filled_bytes < wanted_bytes // 2:
@@ -114,7 +115,9 @@ def _measure(
     if is_busy:
         source += "; busy, so a lower bound"
     return Measurement(
-        bytes_per_second=joint_rate(traces), source=source, is_busy=is_busy
+        bytes_per_second=joint_rate(traces),
+        source=source,
+        is_busy=is_busy,
     )
 
 
@@ -208,16 +211,18 @@ def _read(
     import ctypes
     import mmap
 
-    memchr = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memchr
+    library = "msvcrt" if sys.platform == "win32" else None
+    memchr = ctypes.CDLL(library).memchr
     memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
-    with mmap.mmap(-1, max(part_bytes, 2 * _CHUNK_BYTES)) as area:
+    size = max(part_bytes, 2 * _CHUNK_BYTES)
+    with mmap.mmap(-1, size) as area:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             area.madvise(mmap.MADV_HUGEPAGE)
-        view = (ctypes.c_char * len(area)).from_buffer(area)
+        view = ctypes.c_char.from_buffer(area)
         address = ctypes.addressof(view)
         # the area cannot be closed while something points into it
         del view
-        filled = _fill(address, len(area), times.fill_seconds)
+        filled = _fill(address, size, times.fill_seconds)
         wait()
         used = thread_time()
         done = [perf_counter()]
@@ -227,8 +232,13 @@ def _read(
             chunk = address + len(done) * _CHUNK_BYTES % filled
             memchr(chunk, 2, _CHUNK_BYTES)
             done.append(perf_counter())
-        cpu_share = (thread_time() - used) / (done[-1] - done[0])
-        return Trace(done, cpu_share, filled)
+        cpu_seconds = thread_time() - used
+        seconds = done[-1] - done[0]
+        return Trace(
+            seconds=done,
+            cpu_share=cpu_seconds / seconds,
+            area_bytes=filled,
+        )
 
 
 def _fill(

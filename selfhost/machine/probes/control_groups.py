@@ -5,7 +5,7 @@ this process is in, and their quotas of processors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ...core.records import Record
 from .host import MOUNTINFO, Host
@@ -14,6 +14,8 @@ from .texts import Mount, parse_limit
 CGROUP = "/proc/self/cgroup"
 # one of its lines: a number, controllers, and the path of this process
 _PATH = "(?m)^[^:\n]*:([^:\n]*):(.*)$"
+# in place of a controller's name, for all controllers of version 2
+_VERSION_2 = ""
 _NSPAWN = "systemd-nspawn"
 # microseconds of all CPUs together that a group has in each period of so many
 _QUOTA = "cpu.cfs_quota_us"
@@ -68,24 +70,25 @@ class _Hierarchy(Record):
         mount = self.mount_of_process()
         root = mount.root.rstrip("/")
         point = mount.point.rstrip("/")
-        # `/a/b` in steps: "", "a", "b"; the mount itself is the group of "" alone
-        steps = self.path[len(root) :].rstrip("/").split("/")
-        while steps:
-            below = "/".join(steps)
-            yield ControlGroup(folder=point + below, name=root + below or "/")
-            steps.pop()
+        below = self.path.removeprefix(root).rstrip("/")
+        while below:
+            yield ControlGroup(folder=point + below, name=root + below)
+            below = below.rpartition("/")[0]
+        # the group that is mounted itself
+        yield ControlGroup(folder=point, name=root or "/")
 
     def mount_of_process(self) -> Mount:
         """The first mount that holds the group of this process. `ValueError` where none does."""
-        leads_upwards = ".." in self.path.split("/")
+        path = self.path
+        leads_upwards = ".." in path.split("/")
         shown: list[str] = []
         for mount in self.mounts:
-            root = mount.root.rstrip("/") + "/"
-            if self.path and f"{self.path}/".startswith(root) and not leads_upwards:
+            root = mount.root.rstrip("/")
+            if path and not leads_upwards and f"{path}/".startswith(f"{root}/"):
                 return mount
             shown.append(f"{mount.point} shows the groups of {mount.root}")
         where = ", ".join(shown) or "none are mounted here"
-        raise ValueError(f"{where}; this process is in {self.path or 'none'}")
+        raise ValueError(f"{where}; this process is in {path or 'none'}")
 
 
 def read_groups(host: Host, controller: str) -> Groups:
@@ -117,42 +120,35 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[MOUNTINFO])
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}
-    old = [mount for mount in shown.values() if _is_version_1(mount, controller)]
-    # a controller of version 1 is none of version 2, whatever else is mounted
-    if old or controller in paths:
-        return _Hierarchy(version=1, mounts=old, path=_path_of(host, paths, controller))
-    container = host.read_value("/run/systemd/container")
-    if _NSPAWN in (host.env.get("container"), container):
-        # its unit limits the group above the one it puts a container into
-        raise ValueError(
-            f"{_NSPAWN} sets its limits on a group that does not show here"
-        )
-    new = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
-    return _Hierarchy(version=2, mounts=new, path=_path_of(host, paths, ""))
-
-
-def _path_of(
-    host: Host,
-    paths: Mapping[str, str],
-    controller: str,
-) -> str:
-    """The path of this process in the groups of a controller; empty where the kernel lists none.
-    `ValueError` where its line has no path: the top itself is `/`.
-    """
+    version = 1
+    mounts = [mount for mount in shown.values() if _is_version_1(mount, controller)]
     path = paths.get(controller)
+    # a controller of version 1 is none of version 2, whatever else is mounted
+    if path is None and not mounts:
+        container = host.read_value("/run/systemd/container")
+        if _NSPAWN in (host.env.get("container"), container):
+            # its unit limits the group above the one it puts a container into
+            raise ValueError(
+                f"{_NSPAWN} sets its limits on a group that does not show here"
+            )
+        version = 2
+        mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
+        path = paths.get(_VERSION_2)
+    # the top itself is `/`
     if path == "":
         raise ValueError(host.why[CGROUP])
-    return path or ""
+    return _Hierarchy(version=version, mounts=mounts, path=path or "")
 
 
 def _is_version_1(mount: Mount, controller: str) -> bool:
     """Whether a mount shows the groups of version 1 of a controller."""
-    return mount.filesystem == "cgroup" and controller in mount.options.split(",")
+    controllers = mount.options.split(",")
+    return mount.filesystem == "cgroup" and controller in controllers
 
 
 def _paths_by_controller(text: str) -> dict[str, str]:
-    """The path of this process by controller, as /proc/self/cgroup has it; "" stands for version 2.
-    None of a text that was cut off: half a path is that of another group.
+    """The path of this process by controller, as /proc/self/cgroup has it. None of a text that was
+    cut off: half a path is that of another group.
     """
     paths: dict[str, str] = {}
     if not text.endswith("\n"):
@@ -176,7 +172,11 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
             period = _limit_in(host, f"{group.folder}/{_PERIOD}")
         else:
             period = _limit_in(host, path, 1)
-        yield CpuQuota(cpus=quota / period, group=group.name, file=file)
+        yield CpuQuota(
+            cpus=quota / period,
+            group=group.name,
+            file=file,
+        )
 
 
 def _limit_in(

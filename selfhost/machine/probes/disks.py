@@ -14,21 +14,16 @@ _WINDOWS_DRIVE = "/mnt/c"
 _WORDS_OF_KIND = {"network": ", on a network", "memory": ", which is RAM"}
 
 
-class _Space(Record):
-    """Bytes of a volume; `free_bytes` are those that an ordinary account may use."""
-
-    free_bytes: int
-    total_bytes: int
-
-
 class _Volume(Record):
-    """What was seen of the volume where a place is, or would be made."""
+    """What was seen of the volume where a place is, or would be made; None for the reason
+    `failure`.
+    """
 
     # the nearest folder upwards that exists
     folder: str
-    # None where it did not say, for the reason `failure`
-    space: _Space | None = None
-    # None where it is not known
+    # what an ordinary account may use
+    free_bytes: int | None = None
+    total_bytes: int | None = None
     writable: bool | None = None
     failure: str = "the volume did not say"
 
@@ -42,11 +37,13 @@ def read_disks(host: Host, facts: Facts) -> None:
         if place.path:
             disks.append(_read_disk(host, facts, purpose, place))
         else:
-            why = f"its folder is not known: {place.why}"
-            facts.lack(f"disks.{purpose}", why)
-    source = "each place has its own entry, disks.<purpose>"
-    unknown = "no place where a runtime stores models is known"
-    facts.put("disks", tuple(disks) or None, source, unknown)
+            facts.lack(f"disks.{purpose}", f"its folder is not known: {place.why}")
+    facts.put(
+        "disks",
+        tuple(disks) or None,
+        source="each place has its own entry, disks.<purpose>",
+        why="no place where a runtime stores models is known",
+    )
 
 
 def _read_disk(
@@ -62,24 +59,18 @@ def _read_disk(
     if volume.writable is None:
         unknown = f"whether this account may write to {folder} is not known"
         facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
-    free_bytes = None
-    total_bytes = None
-    if volume.space is not None:
-        free_bytes = volume.space.free_bytes
-        total_bytes = volume.space.total_bytes
-    else:
-        why = f"free space of {folder}: {volume.failure}"
-        facts.lack(f"{fact}.free_bytes", why)
+    if volume.free_bytes is None:
+        facts.lack(f"{fact}.free_bytes", f"free space of {folder}: {volume.failure}")
     # of a folder that could not be looked up, the mount that its name states
     mount = host.mount_of(folder)
     filesystem = None
-    if mount is not None and mount.filesystem:
-        filesystem = mount.filesystem
+    if mount is not None:
+        filesystem = mount.filesystem or None
     disk = Disk(
         purpose=purpose,
         path=place.path,
-        free_bytes=free_bytes,
-        total_bytes=total_bytes,
+        free_bytes=volume.free_bytes,
+        total_bytes=volume.total_bytes,
         filesystem=filesystem,
         writable=volume.writable,
     )
@@ -98,8 +89,12 @@ def _volume_of(host: Host, place: StoreFolder) -> _Volume:
         volume = host.within(partial(_look, host, place))
     except (OSError, ValueError) as error:
         return _Volume(folder=place.path, failure=reason_of(error))
-    if volume.space is not None and volume.space.total_bytes == 0:
-        return volume.replace(space=None, failure="its file system reports no size")
+    if volume.total_bytes == 0:
+        return volume.replace(
+            free_bytes=None,
+            total_bytes=None,
+            failure="its file system reports no size",
+        )
     return volume
 
 
@@ -108,33 +103,33 @@ def _look(host: Host, place: StoreFolder) -> _Volume:
     Raises `OSError` where the volume cannot be looked at.
     """
     wanted = host.resolve(place.path)
-    folder = wanted
-    while not host.exists(folder) and host.parent(folder) != folder:
-        folder = host.parent(folder)
+    # the nearest that exists, else the top
+    for folder in host.upwards(wanted):
+        if host.exists(folder):
+            break
     volume = host.mount_of(wanted)
     mount = host.mount_of(folder)
     if host.live and volume is not None and volume != mount:
         raise OSError(f"the volume at {volume.point} cannot be looked at")
-    space = _space_of(host, folder)
+    found = _with_space(host, folder)
     if mount is not None and mount.read_only:
-        return _Volume(folder=folder, space=space, writable=False)
+        return found.replace(writable=False)
     # what a service's own account stores is judged by space and mount alone
-    if place.account and space is not None:
-        return _Volume(folder=folder, space=space, writable=True)
-    writable: bool | None = host.ask("writable", folder)
-    return _Volume(folder=folder, space=space, writable=writable)
+    if place.account and found.total_bytes is not None:
+        return found.replace(writable=True)
+    return found.replace(writable=host.ask("writable", folder))
 
 
-def _space_of(host: Host, folder: str) -> _Space | None:
-    """The space of a folder's volume; None where the system does not say."""
-    answer = host.ask("space", folder)
-    if not answer:
-        return None
-    space = _Space(free_bytes=answer["free_bytes"], total_bytes=answer["total_bytes"])
+def _with_space(host: Host, folder: str) -> _Volume:
+    """The volume of a folder that exists, with its space where the system says it."""
+    space = host.ask("space", folder)
+    if not space:
+        return _Volume(folder=folder)
+    free_bytes = space["free_bytes"]
     # under WSL 2 the disk is a file that grows on the Windows drive (microsoft/WSL#4373)
     if "microsoft" in host.release and host.exists(_WINDOWS_DRIVE):
         outer = host.ask("space", _WINDOWS_DRIVE)
         if outer:
-            free_bytes = min(space.free_bytes, outer["free_bytes"])
-            return space.replace(free_bytes=free_bytes)
-    return space
+            free_bytes = min(free_bytes, outer["free_bytes"])
+    total_bytes = space["total_bytes"]
+    return _Volume(folder=folder, free_bytes=free_bytes, total_bytes=total_bytes)

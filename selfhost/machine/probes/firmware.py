@@ -34,7 +34,9 @@ class AdapterMaker(Stated):
 
     def is_card(self, name: str) -> bool:
         """Whether the adapter of that name has memory of its own."""
-        return self.cards is None or re.search(self.cards, name) is not None
+        if self.cards is None:
+            return True
+        return re.search(self.cards, name) is not None
 
 
 class FirmwareNames(Stated):
@@ -67,11 +69,17 @@ class Why(Record):
     remedy: str = FILL_IN
 
 
-def why_unread(*codes: object, **values: object) -> Why:
-    """The words for the first of the codes that the table `gpus_unread` has, filled with values."""
+def why_unread(
+    code: object,
+    otherwise: str = "",
+    **values: object,
+) -> Why:
+    """The words of the table `gpus_unread` for a code, filled with values. `otherwise`: the code
+    whose words stand for a number of an error that the table does not have.
+    """
     table = firmware_names().gpus_unread
-    row = next(table[str(code)] for code in codes if str(code) in table)
-    reason = fill(row.reason, values)
+    row = table.get(str(code)) or table[otherwise]
+    remedy = row.remedy or FILL_IN
     if row.no_remedy:
-        return Why(reason=reason, remedy="")
-    return Why(reason=reason, remedy=row.remedy or FILL_IN)
+        remedy = ""
+    return Why(reason=fill(row.reason, values), remedy=remedy)

@@ -14,7 +14,7 @@ from ..platforms import platforms
 from ..record import Accelerator
 from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
-from .nvidia import Cards, read_nvidia
+from .nvidia import Cards, is_untold, read_nvidia
 from .texts import parse_digits, parse_name
 
 # makers, as PCI numbers them
@@ -50,8 +50,10 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         place = "sysctl"
     cards = _cards_in(found)
     # of cards why their memory is unread; without any, why there may be some that do not show
-    silent = [part for part in found if part.lacks_memory or not cards]
-    whys = [part.unread for part in silent if part.unread is not None]
+    whys: list[Why] = []
+    for part in found:
+        if part.unread is not None and (part.lacks_memory or not cards):
+            whys.append(part.unread)
     if cards or not whys:
         sources = [part.source for part in found if part.source]
         source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
@@ -62,8 +64,9 @@ def read_accelerators(host: Host, facts: Facts) -> None:
     if whys:
         fact = f"{_FACT}.memory_total_bytes" if cards else _FACT
         reasons = [why.reason for why in whys]
-        remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
-        facts.lack(fact, "; ".join(reasons), "; ".join(remedies))
+        remedies = [why.remedy for why in whys if why.remedy]
+        once = dict.fromkeys(remedies)
+        facts.lack(fact, "; ".join(reasons), "; ".join(once))
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
@@ -110,15 +113,17 @@ class _Device(Record):
     def first_match(self, pattern: str, lists: Iterable[str]) -> re.Match[str] | None:
         """Where the first of these lists that has it matches; None where none does."""
         for path in lists:
-            match = re.search(pattern, self.host.read_text(path))
+            text = self.host.read_text(path)
+            match = re.search(pattern, text)
             if match is not None:
                 return match
         return None
 
     def is_handed_over(self) -> bool:
         """Whether this container was handed one of its files in /dev/dri."""
-        nodes = self.host.listdir(f"{self.folder}/drm")
-        return not set(nodes).isdisjoint(self.host.listdir("/dev/dri"))
+        own = self.host.listdir(f"{self.folder}/drm")
+        handed = self.host.listdir("/dev/dri")
+        return not set(own).isdisjoint(handed)
 
 
 class _AmdDevice(_Device):
@@ -132,7 +137,7 @@ class _AmdDevice(_Device):
         """By the files of its driver."""
         total = self.size("mem_info_vram_total")
         used = parse_digits(self.value("mem_info_vram_used"))
-        unified: bool | None = None if total is None else False
+        unified = None if total is None else False
         metrics = self.host.read_bytes(f"{self.folder}/gpu_metrics")
         if metrics[2:3] in _REVISIONS_INSIDE:
             # runtimes take one of two pools: what the firmware took out of the RAM for it, or what
@@ -173,7 +178,9 @@ class _AmdDevice(_Device):
         numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
         line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
         match = self.first_match(line, platforms().amd_names)
-        return f"AMD GPU {device}" if match is None else parse_name(match[1])
+        if match is None:
+            return f"AMD GPU {device}"
+        return parse_name(match[1])
 
 
 class _IntelDevice(_Device):
@@ -183,21 +190,25 @@ class _IntelDevice(_Device):
     maker = "an Intel"
 
     def card(self) -> Accelerator:
-        """Its memory is the sum of its tiles, as the driver xe states them; it is unread where one
-        tile's is, and with the driver i915, which lists no tiles.
-        """
-        tiles: list[int | None] = []
-        for name in self.host.listdir(self.folder):
-            if re.fullmatch(r"tile\d+", name):
-                tiles.append(self.size(f"{name}/physical_vram_size_bytes"))
-        sizes = [size for size in tiles if size is not None]
-        total = sum(sizes) if sizes == tiles else 0
+        """By the files of its driver."""
         return Accelerator(
             vendor="intel",
             name=self.name(),
-            memory_total_bytes=total or None,
+            memory_total_bytes=self.memory_bytes(),
             unified=False,
         )
+
+    def memory_bytes(self) -> int | None:
+        """The sum of its tiles, as the driver xe states them; None where one tile's is unread, and
+        with the driver i915, which lists no tiles.
+        """
+        total = 0
+        for tile in self.host.names(self.folder, r"tile\d+"):
+            size = self.size(f"{tile}/physical_vram_size_bytes")
+            if size is None:
+                return None
+            total += size
+        return total or None
 
     def name(self) -> str:
         """As people call it: `Intel Arc B580` of `Battlemage G21 [Arc B580]`."""
@@ -219,17 +230,20 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     displays = _displays_on_bus(host)
     # where the bus does not show, the driver's own folders do
     folders = displays.folders or _displays_of_drivers(host)
-    found = read_nvidia(host, len(folders.get(_NVIDIA, ())))
+    nvidia = folders.get(_NVIDIA, ())
+    found = read_nvidia(host, len(nvidia))
     for kind in (_AmdDevice, _IntelDevice):
         devices: list[_Device] = []
         for folder in folders.get(kind.number, ()):
-            devices.append(kind(host=host, facts=facts, folder=folder))
+            device = kind(host=host, facts=facts, folder=folder)
+            devices.append(device)
         if devices:
             found.append(_cards_of_maker(devices))
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        found.append(Cards(unread=Why(reason=displays.why)))
+        unread = Why(reason=displays.why)
+        found.append(Cards(unread=unread))
     return found
 
 
@@ -256,19 +270,21 @@ def _displays_on_bus(host: Host) -> _Displays:
 
 def _why_unlisted(host: Host) -> str | None:
     """Why the bus could not be listed; None where it was, or there is none."""
+    if _PCI not in host.why:
+        return None
     # a board or small virtual machine without a PCI bus has /sys/bus all the same
-    if _PCI in host.why and (host.exists(_PCI) or not host.listdir("/sys/bus")):
-        return f"{_PCI} cannot be listed"
-    return None
+    if host.listdir("/sys/bus") and not host.exists(_PCI):
+        return None
+    return f"{_PCI} cannot be listed"
 
 
 def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
     """Those whose drivers made a folder, of makers that sit in boards, too."""
     folders: dict[str, list[str]] = {}
-    for name in host.listdir(_DRM):
+    for name in host.names(_DRM, "card.*"):
         folder = f"{_DRM}/{name}/device"
         vendor = host.read_value(f"{folder}/vendor")
-        if name.startswith("card") and vendor in (_NVIDIA, _AMD):
+        if vendor in (_NVIDIA, _AMD):
             folders.setdefault(vendor, []).append(folder)
     return folders
 
@@ -305,9 +321,8 @@ def _why_without_memory(
     maker: str = "",
 ) -> Why:
     """Why those without memory have none: they share the RAM, or else `code`."""
-    for card in cards:
-        if card.memory_total_bytes is None and not card.unified:
-            return why_unread(code, maker=maker)
+    if any(map(is_untold, cards)):
+        return why_unread(code, maker=maker)
     return why_unread("shares")
 
 
@@ -326,9 +341,16 @@ def _read_apple(host: Host) -> Cards:
         limit_bytes = limit_mib * units.MIB
         source += ", iogpu.wired_limit_mb"
     card = Accelerator(
-        vendor="apple", name=name, unified=True, memory_total_bytes=limit_bytes
+        vendor="apple",
+        name=name,
+        memory_total_bytes=limit_bytes,
+        unified=True,
     )
-    return Cards(cards=(card,), source=source, unread=why_unread("metal"))
+    return Cards(
+        cards=[card],
+        source=source,
+        unread=why_unread("metal"),
+    )
 
 
 def _read_windows(host: Host) -> list[Cards]:
@@ -336,33 +358,34 @@ def _read_windows(host: Host) -> list[Cards]:
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
-        reason = "the registry's list of display adapters could not be read"
-        return [*nvidia, Cards(unread=Why(reason=reason))]
-    cards = list(filter(None, map(parse_adapter, adapters)))
+        unread = Why(reason="the registry's list of display adapters could not be read")
+        return [*nvidia, Cards(unread=unread)]
+    parsed = map(parse_adapter, adapters)
+    cards = [card for card in parsed if card is not None]
     others = [card for card in cards if card.vendor != "nvidia"]
-    if _CUDA_MASK in host.env or _has_memory(nvidia):
+    has_memory = any(card.memory_total_bytes for card in _cards_in(nvidia))
+    if has_memory or _CUDA_MASK in host.env:
         cards = others
     elif others != cards:
         # NVIDIA's driver is silent, but the registry lists its cards
         nvidia = []
     if not cards:
         return nvidia
-    unread = _why_without_memory(cards, "registry")
-    source = "the registry's display adapters"
-    return [*nvidia, Cards(cards=cards, source=source, unread=unread)]
-
-
-def _has_memory(found: Iterable[Cards]) -> bool:
-    """Whether the memory of one of the cards was read."""
-    return any(card.memory_total_bytes for card in _cards_in(found))
+    listed = Cards(
+        cards=cards,
+        source="the registry's display adapters",
+        unread=_why_without_memory(cards, "registry"),
+    )
+    return [*nvidia, listed]
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     """The card of a display adapter; None for graphics of Intel's processors and other makers."""
-    name = parse_name(str(adapter.get("name") or ""))
-    maker = _maker_of_adapter(str(adapter.get("id")).lower())
+    code = str(adapter.get("id"))
+    maker = _maker_of_adapter(code.lower())
     if maker is None:
         return None
+    name = parse_name(str(adapter.get("name") or ""))
     is_card = maker.is_card(name)
     if maker.vendor == "intel" and not is_card:
         return None

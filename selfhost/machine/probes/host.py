@@ -8,8 +8,9 @@ import errno
 import ntpath
 import os
 import posixpath
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
@@ -96,7 +97,8 @@ def _usual_remedy(fact: str) -> str | None:
 
 def reason_of(error: Exception) -> str:
     """What the system says of an error, in words."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    words = getattr(error, "strerror", None) or str(error)
+    return words or type(error).__name__
 
 
 class Host:
@@ -114,9 +116,11 @@ class Host:
     live = True
 
     def __init__(
-        self, env: Mapping[str, str] | None = None, system: str | None = None
+        self,
+        env: Mapping[str, str] = os.environ,
+        system: str = "",
     ) -> None:
-        self.env: Mapping[str, str] = os.environ if env is None else env
+        self.env = env
         self.system = system or normal_system(sys.platform)
         self.paths: ModuleType = posixpath
         if self.system == "windows":
@@ -137,6 +141,16 @@ class Host:
     def parent(self, path: str) -> str:
         """The folder that holds a file or a folder."""
         return str(self.paths.dirname(path))
+
+    def upwards(self, path: str) -> Iterator[str]:
+        """A path, then each folder above it, the top last: `/a/b`, `/a`, `/`. None of them need be
+        there.
+        """
+        below: str | None = None
+        while path != below:
+            yield path
+            below = path
+            path = self.parent(path)
 
     def is_absolute(self, path: str) -> bool:
         """Whether a path begins at the top, or on Windows at a drive."""
@@ -162,7 +176,8 @@ class Host:
         mounts: list[Mount] = []
         names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mounts.append(Mount(point=point, filesystem=name.strip()))
+            mount = Mount(point=point, filesystem=name.strip())
+            mounts.append(mount)
         return tuple(mounts)
 
     def real(self, path: str) -> str:
@@ -224,20 +239,30 @@ class Host:
         except (OSError, ValueError) as error:
             self.why[path] = f"{path} {fault_at(path, error).reason}"
             return []
-        return sorted([self._decoded(name) for name in names])
+        return sorted(map(self._decoded, names))
+
+    def names(self, path: str, pattern: str) -> list[str]:
+        """The names in a folder that match an expression from end to end, sorted; none where it
+        cannot be listed.
+        """
+        # a name may hold any letter, the end of a line included
+        whole = re.compile(pattern, re.DOTALL)
+        return list(filter(whole.fullmatch, self.listdir(path)))
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
         that leads nowhere. `OSError` where the folder is there and cannot be listed.
         """
+        folder = self.join(*parts)
         try:
-            entries = os.scandir(self.real(self.join(*parts)))
+            entries = os.scandir(self.real(folder))
         except (FileNotFoundError, NotADirectoryError):
             return {}
+        sizes: dict[str, int | None] = {}
         with entries:
-            sizes = {
-                self._decoded(entry.name): self._size_of(entry) for entry in entries
-            }
+            for entry in entries:
+                name = self._decoded(entry.name)
+                sizes[name] = self._size_of(entry)
         return dict(sorted(sizes.items()))
 
     def _size_of(self, entry: os.DirEntry[str]) -> int | None:
@@ -266,22 +291,28 @@ class Host:
 
     def resolve(self, path: str) -> str:
         """`path` made absolute, with links followed. `OSError` for a link that leads nowhere."""
-        nearest = os.path.abspath(path)
-        while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
-            nearest = os.path.dirname(nearest)
-        if os.path.islink(nearest) and not os.path.exists(nearest):
-            words = f"a link leads to {os.path.realpath(nearest)}, which does not exist"
-            raise OSError(errno.ENOLINK, words)
+        absolute = os.path.abspath(path)
+        for part in self.upwards(absolute):
+            if os.path.exists(part):
+                break
+            # a link is there, and what it leads to is not
+            if os.path.lexists(part):
+                target = os.path.realpath(part)
+                words = f"a link leads to {target}, which does not exist"
+                raise OSError(errno.ENOLINK, words)
         return os.path.realpath(path)
 
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         folder = self._as_folder(path)
-        around: list[Mount] = []
-        for mount in reversed(self.mounts):
-            if folder.startswith(self._as_folder(mount.point)):
-                around.append(mount)
-        return max(around, key=lambda mount: len(mount.point), default=None)
+        nearest: Mount | None = None
+        longest = 0
+        for mount in self.mounts:
+            point = self._as_folder(mount.point)
+            if folder.startswith(point) and len(point) >= longest:
+                nearest = mount
+                longest = len(point)
+        return nearest
 
     def _as_folder(self, path: str) -> str:
         """A path that ends as a folder's, in small letters where the system tells none from large
@@ -342,5 +373,8 @@ def _is_text(text: str) -> bool:
     """Whether a decoded file is text: names of firmware may be in an encoding of their own, of
     which at most a quarter is not decoded.
     """
+    if "\0" in text:
+        return False
     undecoded = text.count("\ufffd")
-    return "\0" not in text and undecoded <= len(text.rstrip("\n")) // 4
+    letters = text.rstrip("\n")
+    return undecoded <= len(letters) // 4

@@ -49,7 +49,9 @@ _FILES_BY_VERSION = {
         prefix="total_",
     ),
     2: _GroupFiles(
-        limits=("memory.high", "memory.max"), usage="memory.current", prefix=""
+        limits=("memory.high", "memory.max"),
+        usage="memory.current",
+        prefix="",
     ),
 }
 
@@ -72,9 +74,17 @@ class _Ulimit(Record):
 
 
 # mapped model files count in RLIMIT_AS
-_ADDRESS_SPACE = _Ulimit(option="v", limit_line="Max address space", use_line="VmSize")
+_ADDRESS_SPACE = _Ulimit(
+    option="v",
+    limit_line="Max address space",
+    use_line="VmSize",
+)
 # and not in RLIMIT_DATA
-_DATA = _Ulimit(option="d", limit_line="Max data size", use_line="VmData")
+_DATA = _Ulimit(
+    option="d",
+    limit_line="Max data size",
+    use_line="VmData",
+)
 
 
 def read_memory(host: Host, facts: Facts) -> None:
@@ -101,10 +111,16 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     least = min(bounds, key=lambda bound: bound.most)
     facts.put("memory_limit_bytes", least.most, least.why)
-    # what could not be read of one may be less than what all others leave
-    tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
+    tightest = min(bounds, key=_least_left)
     source = tightest.source
     facts.put("memory_available_bytes", tightest.left, source, source)
+
+
+def _least_left(bound: _Bound) -> int:
+    """What is free of a bound. Where it was not read, that is less than any number: it may be less
+    than what all others leave.
+    """
+    return -1 if bound.left is None else bound.left
 
 
 def _put_no_limit(facts: Facts, why: str) -> None:
@@ -115,14 +131,18 @@ def _put_no_limit(facts: Facts, why: str) -> None:
 
 def _hardware_bound(total: int, available: int | None) -> _Bound:
     """What the machine itself has; `available` is None on kernels before 3.14."""
-    why = f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here"
     source = f"{_MEMINFO}, MemAvailable"
     left = None
     if available is None:
         source += " is missing (kernel before 3.14)"
     else:
         left = min(available, total)
-    return _Bound(most=total, why=why, left=left, source=source)
+    return _Bound(
+        most=total,
+        why=f"{_MEMINFO}, MemTotal: no lower limit in any control group that shows here",
+        left=left,
+        source=source,
+    )
 
 
 def _group_bounds(host: Host) -> list[_Bound]:
@@ -185,7 +205,8 @@ def _kept_bytes(
     active = stat.get(f"{files.prefix}active_file")
     if used is None or inactive is None or active is None:
         return None
-    return max(0, used - inactive - active - stat.get("slab_reclaimable", 0))
+    slab = stat.get("slab_reclaimable", 0)
+    return max(0, used - inactive - active - slab)
 
 
 def _bound_of(
@@ -195,14 +216,18 @@ def _bound_of(
 ) -> _Bound:
     """The bound that a group's limit is. `kept_bytes`: what is in use; None where unread."""
     most = limit.most
-    why = f"limited by control group {group}: {limit.file} {binary(most)}"
     left = None
     source = f"what control group {group} uses could not be read"
     if kept_bytes is not None:
         left = max(0, most - kept_bytes)
         room = f"room in control group {group}: {limit.file}"
         source = f"{room} less what is in use besides file cache"
-    return _Bound(most=most, why=why, left=left, source=source)
+    return _Bound(
+        most=most,
+        why=f"limited by control group {group}: {limit.file} {binary(most)}",
+        left=left,
+        source=source,
+    )
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
@@ -226,12 +251,16 @@ def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
         return None
     most = int(soft)
     option = ulimit.option
-    used = parse_sizes(host.read_text(STATUS)).get(ulimit.use_line)
+    status = parse_sizes(host.read_text(STATUS))
+    used = status.get(ulimit.use_line)
     if used is None:
         raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
     lift = ""
     if hard != soft:
         lift = f"; `ulimit -{option} unlimited` lifts it"
-    why = f"limited by ulimit -{option}: {binary(most)}{lift}"
-    source = f"ulimit -{option} less what is in use{lift}"
-    return _Bound(most=most, why=why, left=max(0, most - used), source=source)
+    return _Bound(
+        most=most,
+        why=f"limited by ulimit -{option}: {binary(most)}{lift}",
+        left=max(0, most - used),
+        source=f"ulimit -{option} less what is in use{lift}",
+    )

@@ -39,8 +39,12 @@ def read_processor(host: Host, facts: Facts) -> None:
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
         kind = _NARROW[kind]
         source = f"uname, {kind}; this Python is a 32-bit one"
-    silent = "the system did not say what processor it has"
-    facts.put("architecture", kind, source, silent)
+    facts.put(
+        "architecture",
+        kind,
+        source,
+        why="the system did not say what processor it has",
+    )
     text = host.read_text(CPUINFO)
     info = parse_cpuinfo(text)
     why = host.why[CPUINFO]
@@ -55,8 +59,13 @@ def read_processor(host: Host, facts: Facts) -> None:
         sets = None
         why = f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
         remedy = "use an image, or a Python, for the computer's own platform"
-    source = f"{CPUINFO}, what all CPUs have in common"
-    facts.put("instruction_sets", sets, source, why, remedy)
+    facts.put(
+        "instruction_sets",
+        sets,
+        source=f"{CPUINFO}, what all CPUs have in common",
+        why=why,
+        remedy=remedy,
+    )
 
 
 class _Cpus(Record):
@@ -76,10 +85,11 @@ def read_cores(host: Host, facts: Facts) -> None:
         facts.lack(_PHYSICAL, why)
         facts.lack(_PERFORMANCE, why)
         return
-    source = (
-        f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use"
+    facts.put(
+        _PHYSICAL,
+        len(cores),
+        source=f"{CPUS}, distinct sets of sibling threads among CPUs that this process may use",
     )
-    facts.put(_PHYSICAL, len(cores), source)
     try:
         fastest = _fastest_cpus(host, allowed.numbers, cores)
     except ValueError as error:
@@ -97,12 +107,12 @@ def _allowed_cpus(host: Host) -> _Cpus:
     if affinity:
         return _Cpus(numbers=affinity, source="sched_getaffinity")
     rest = host.read_text(STATUS).partition("Cpus_allowed_list:")[2]
-    mask = rest.partition("\n")[0].strip()
+    mask = rest.partition("\n")[0]
+    allowed = parse_cpus(f"{mask.strip()}\n")
     online = parse_cpus(host.read_text(f"{CPUS}/online"))
     # the kernel's mask may name CPUs that are not there
-    return _Cpus(
-        numbers=parse_cpus(f"{mask}\n") & online, source=f"{STATUS}, Cpus_allowed_list"
-    )
+    numbers = allowed & online
+    return _Cpus(numbers=numbers, source=f"{STATUS}, Cpus_allowed_list")
 
 
 def _read_usable(
@@ -135,9 +145,10 @@ def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:
     cores: list[frozenset[int]] = []
     left = set(cpus)
     while left:
-        path = f"{CPUS}/cpu{min(left)}/topology/thread_siblings_list"
+        cpu = min(left)
+        path = f"{CPUS}/cpu{cpu}/topology/thread_siblings_list"
         threads = parse_cpus(host.read_text(path))
-        if min(left) not in threads:
+        if cpu not in threads:
             return []
         cores.append(threads)
         left -= threads
@@ -158,11 +169,10 @@ def _fastest_cpus(
         return _cpus_of_most_capacity(host, cpus)
     # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
     # one where the large have two
-    most_threads = max(len(core) for core in cores)
+    most_threads = max(map(len, cores))
     large = [core for core in cores if len(core) == most_threads]
-    return _Cpus(
-        numbers=frozenset().union(*large), source=f"{CPUS}, cores by their threads"
-    )
+    numbers = frozenset[int]().union(*large)
+    return _Cpus(numbers=numbers, source=f"{CPUS}, cores by their threads")
 
 
 def _intel_large_cpus(host: Host) -> _Cpus:
@@ -182,7 +192,8 @@ def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
     """
     capacities: dict[int, int] = {}
     for cpu in cpus:
-        capacity = parse_limit(host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity"))
+        text = host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity")
+        capacity = parse_limit(text)
         if not capacity:
             raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
         capacities[cpu] = capacity

@@ -22,7 +22,7 @@ _USERS = ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
 class Mask(Record):
     """What is hidden of a text, and what is shown instead."""
 
-    # a text without one of them, in small letters, has nothing to hide; (): any may have
+    # a text without one of them, in small letters, has nothing to hide; any text has ""
     signs: Sequence[str]
     pattern: str
     word: str
@@ -30,9 +30,9 @@ class Mask(Record):
     def hide_in(self, text: str) -> str:
         """The text with `word` for each match."""
         small = text.lower()
-        if self.signs and not any(sign in small for sign in self.signs):
-            return text
-        return re.sub(self.pattern, self.word, text)
+        if any(sign in small for sign in self.signs):
+            return re.sub(self.pattern, self.word, text)
+        return text
 
 
 # of Internet protocol 4
@@ -71,12 +71,12 @@ _CONTAINER = Mask(
 )
 # a container's id, which begins with its host name, or a pod's serial number
 _ID = Mask(
-    signs=(),
+    signs=("",),
     pattern=r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])",
     word="ID",
 )
 _ADDRESS = _AddressMask(
-    signs=(),
+    signs=("",),
     pattern=rf"{_COMPUTER_ADDRESS}|[\w.+-]+@[\w-]+\.\w+|(?P<no_mail>[\w.+-]+)",
     word="ADDRESS",
 )
@@ -84,29 +84,38 @@ _ADDRESS = _AddressMask(
 
 def masks(host: Host) -> list[Mask]:
     """What makes a text of this computer fit to show, in the order of use."""
+    home = host.home
+    users = [host.paths.basename(home)]
+    for variable in _USERS:
+        users.append(host.env.get(variable, ""))
+    computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
+    first_label = computer.partition(".")[0]
     case = "(?i)" if host.system == "windows" else ""
     every_mask: list[Mask] = []
-    if len(host.home) > 1:
-        home = rf"{case}(?<![\w.~-]){re.escape(host.home)}(?![\w.-])"
-        every_mask.append(Mask(signs=[host.home.lower()], pattern=home, word="~"))
-    users = [host.env.get(variable, "") for variable in _USERS]
-    users.append(host.paths.basename(host.home))
-    computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
-    computers = [computer, computer.partition(".")[0]]
+    if len(home) > 1:
+        own_home = Mask(
+            signs=(home.lower(),),
+            pattern=rf"{case}(?<![\w.~-]){re.escape(home)}(?![\w.-])",
+            word="~",
+        )
+        every_mask.append(own_home)
     every_mask += _masks_of_names(users, "USER", case)
-    every_mask += _masks_of_names(computers, "HOST", case)
-    every_mask += [_home_mask(), _SERVER, _CONTAINER, _ID, _ADDRESS]
+    every_mask += _masks_of_names((computer, first_label), "HOST", case)
+    every_mask += [_mask_of_homes(), _SERVER, _CONTAINER, _ID, _ADDRESS]
     return every_mask
 
 
-def _home_mask() -> Mask:
+def _mask_of_homes() -> Mask:
     """Home folders and removable disks, named after their owners unless that is nobody in
     particular.
     """
     common = "|".join(platforms().common_names)
     name = rf"(?!(?:{common})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
-    pattern = rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){name}"
-    return Mask(signs=("/home", "users", "/media"), pattern=pattern, word=r"\1\2USER")
+    return Mask(
+        signs=("/home", "users", "/media"),
+        pattern=rf"(/home|/Users|/run/media|/media|\\Users)([/\\]){name}",
+        word=r"\1\2USER",
+    )
 
 
 def _masks_of_names(
@@ -127,6 +136,7 @@ def _masks_of_names(
     # systemd writes `-` as `\x2d`
     written = escaped.replace(r"\-", r"(?:-|\\x2d)")
     pattern = rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
+    # what comes before the first `-`, which may be written otherwise
     signs = [name.lower().partition("-")[0] for name in telling]
     return [Mask(signs=signs, pattern=pattern, word=word)]
 

@@ -18,6 +18,8 @@ from .texts import parse_digits, parse_name
 
 _BOARD = "/proc/device-tree/model"
 _INFORMATION = "/proc/driver/nvidia/gpus"
+# its line with a GPU's name
+_MODEL = r"(?m)^Model:\s*(\S.*?)\s*$"
 _UNNAMED = "NVIDIA GPU"
 _MASK = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
@@ -27,8 +29,10 @@ _NODE = "nvidia[0-9]{1,20}"
 _NOT_SUPPORTED = 3
 # A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
 # stays one that a record may hold
-_MAX_BUS_BITS, _MAX_CLOCK_MHZ = 2**16, 100_000
-_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+_MAX_BUS_BITS = 2**16
+_MAX_CLOCK_MHZ = 100_000
+# a field with bytes of memory
+MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 
 
 class Cards(Record):
@@ -44,13 +48,18 @@ class Cards(Record):
         return any(card.memory_total_bytes is None for card in self.cards)
 
 
+def is_untold(card: Accelerator) -> bool:
+    """Whether a GPU that may have memory of its own does not tell how much."""
+    return card.memory_total_bytes is None and not card.unified
+
+
 class NvmlPart(Stated):
     """What NVML says of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
 
     name: str | None = None
-    memory_total_bytes: int | None = _MEMORY
-    memory_free_bytes: int | None = _MEMORY
-    part_of_bytes: int | None = _MEMORY
+    memory_total_bytes: int | None = MEMORY
+    memory_free_bytes: int | None = MEMORY
+    part_of_bytes: int | None = MEMORY
     error: int | None = None
     bus_width_bits: int | None = read_by(default=None, minimum=0, maximum=_MAX_BUS_BITS)
     memory_clock_mhz: int | None = read_by(
@@ -66,8 +75,10 @@ class NvmlPart(Stated):
         stated: dict[str, Any] = {}
         for name in cls._fields:
             value = values.get(name)
+            if isinstance(value, list):
+                value = tuple(value)
             if value is not None:
-                stated[name] = tuple(value) if isinstance(value, list) else value
+                stated[name] = value
         return cls(**stated)
 
     @property
@@ -82,15 +93,17 @@ class NvmlPart(Stated):
         """
         if not self.memory_clock_mhz or not self.bus_width_bits:
             return None
-        rate = 2 * 10**6 * self.memory_clock_mhz * self.bus_width_bits // 8
+        transfers_per_second = 2 * self.memory_clock_mhz * 10**6
+        rate = transfers_per_second * self.bus_width_bits // 8
         if self.part_of_bytes is None:
             return rate
         if self.part_of_bytes == 0:
             return None
-        share = (self.memory_total_bytes or 0) / self.part_of_bytes
+        own_bytes = self.memory_total_bytes or 0
+        eighths = round(8 * own_bytes / self.part_of_bytes)
         # no part is larger than its GPU
-        eighths = min(8, max(1, round(8 * share)))
-        return rate * eighths // 8
+        channels = min(max(eighths, 1), 8)
+        return rate * channels // 8
 
     def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
         """The accelerator that it is."""
@@ -132,12 +145,14 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        return [Cards(cards=[card], source=_BOARD, unread=why_unread("bufferless"))]
-    nodes = _count_nodes(host)
-    if nodes or any(map(host.exists, platforms().nvidia_drivers)):
+        unread = why_unread("bufferless")
+        return [Cards(cards=[card], source=_BOARD, unread=unread)]
+    nodes = host.names("/dev", _NODE)
+    if nodes:
+        return [_cards_by_driver(host, len(nodes))]
+    if any(map(host.exists, platforms().nvidia_drivers)):
         # a driver without files of GPUs, on a bus that shows none, has one all the same
-        count = nodes or max(devices, 1)
-        return [_cards_by_driver(host, count)]
+        return [_cards_by_driver(host, max(devices, 1))]
     if not devices:
         return []
     if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
@@ -159,26 +174,23 @@ def _jetson_board(host: Host) -> str:
     return f"NVIDIA Jetson ({board})"
 
 
-def _count_nodes(host: Host) -> int:
-    """How many files of GPUs are in /dev: `nvidia0`, and not `nvidiactl`."""
-    nodes = [name for name in host.listdir("/dev") if re.fullmatch(_NODE, name)]
-    return len(nodes)
-
-
 def _cards_by_driver(host: Host, count: int) -> Cards:
     """What the driver's library says; where it says nothing, as many cards as `count`."""
     answer: Mapping[str, Any] | None = host.ask("nvml")
     if not answer:
-        return _cards_in_files(host, count, why_unread("unrecorded", "unusable"))
+        return _cards_in_files(host, count, why_unread("unrecorded"))
     stated = answer.get("gpus")
     if isinstance(stated, list):
-        gpus = [list(map(NvmlPart.of, parts)) for parts in stated]
+        gpus: list[Sequence[NvmlPart]] = []
+        for parts in stated:
+            gpus.append([NvmlPart.of(part) for part in parts])
         return _cards_of_answer(host, gpus, answer.get("driver"))
-    error = answer.get("error", "unknown")
-    why = why_unread(error, "unusable", error=error)
     if "why" in answer:
-        why = why_unread("asked", why=answer["why"])
-    return _cards_in_files(host, count, why)
+        unread = why_unread("asked", why=answer["why"])
+    else:
+        error = answer.get("error", "unknown")
+        unread = why_unread(error, "unusable", error=error)
+    return _cards_in_files(host, count, unread)
 
 
 def _cards_in_files(
@@ -190,9 +202,11 @@ def _cards_in_files(
     names: list[str] = []
     for slot in host.listdir(_INFORMATION):
         text = host.read_text(f"{_INFORMATION}/{slot}/information")
-        names += map(parse_name, re.findall(r"(?m)^Model:\s*(\S.*?)\s*$", text))
+        models = re.findall(_MODEL, text)
+        names += map(parse_name, models)
     if len(names) != count:
-        name = names[0] if len(set(names)) == 1 else _UNNAMED
+        kinds = set(names)
+        name = names[0] if len(kinds) == 1 else _UNNAMED
         names = [name] * count
     cards: list[Accelerator] = []
     for name in names:
@@ -202,8 +216,11 @@ def _cards_in_files(
         if name == _UNNAMED and host.architecture != "x86_64":
             card = card.replace(unified=None)
         cards.append(card)
-    source = "/dev/nvidia* and /sys/bus/pci/devices"
-    return Cards(cards=cards, source=source, unread=unread)
+    return Cards(
+        cards=cards,
+        source="/dev/nvidia* and /sys/bus/pci/devices",
+        unread=unread,
+    )
 
 
 def _cards_of_answer(
@@ -220,9 +237,12 @@ def _cards_of_answer(
         selected = _selected(mask, gpus, is_by_bus=is_by_bus)
         if selected is None:
             words = set(mask.split(","))
-            cards = [_named_card(_UNNAMED)] * len(words)
-            unread = why_unread("uuid", mask=_MASK)
-            return Cards(cards=cards, source=source, unread=unread)
+            card = _named_card(_UNNAMED)
+            return Cards(
+                cards=[card] * len(words),
+                source=source,
+                unread=why_unread("uuid", mask=_MASK),
+            )
         gpus = selected
     parts = list(chain.from_iterable(gpus))
     if not parts:
@@ -232,7 +252,7 @@ def _cards_of_answer(
     unread = why_unread("bufferless")
     for part, card in zip(parts, cards, strict=True):
         # one that may have memory of its own says more than one that has none
-        if not card.unified and not card.memory_total_bytes:
+        if is_untold(card):
             unread = why_unread(part.error, "untold")
             break
     return Cards(cards=cards, source=source, unread=unread)
@@ -264,7 +284,6 @@ def _selected(
 
 def _are_unlike(gpus: Gpus) -> bool:
     """Whether these are GPUs of several kinds."""
-    kinds: set[tuple[str | None, int | None]] = set()
-    for part in chain.from_iterable(gpus):
-        kinds.add((part.name, part.memory_total_bytes))
+    parts = chain.from_iterable(gpus)
+    kinds = {(part.name, part.memory_total_bytes) for part in parts}
     return len(gpus) > 1 and len(kinds) > 1

@@ -49,7 +49,8 @@ class Subject:
     def text(self, name: str) -> str | None:
         """The text that a function writes."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
-        if self.call(name, buffer, ctypes.c_uint(_TEXT_BYTES)):
+        error = self.call(name, buffer, ctypes.c_uint(_TEXT_BYTES))
+        if error:
             return None
         return buffer.value.decode("utf-8", "replace")
 
@@ -61,7 +62,8 @@ class Subject:
     ) -> list[int]:
         """The numbers that a function writes, so many of them; none where it refuses."""
         cells = [ctypes.c_uint(0) for _ in range(count)]
-        if self.call(name, *values, *map(ctypes.byref, cells)):
+        error = self.call(name, *values, *map(ctypes.byref, cells))
+        if error:
             return []
         return [cell.value for cell in cells]
 
@@ -102,7 +104,8 @@ def describe(nvml: Subject) -> Facts:
     for index in range(min(count, _MAX_DEVICES)):
         gpu = nvml.part("nvmlDeviceGetHandleByIndex_v2", index)
         gpus.append(_parts_of(gpu))
-    return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
+    driver = nvml.text("nvmlSystemGetDriverVersion")
+    return {"driver": driver, "gpus": gpus}
 
 
 def _parts_of(gpu: Subject) -> list[Facts]:
@@ -129,7 +132,8 @@ def _parts_of(gpu: Subject) -> list[Facts]:
         if instance.error:
             continue
         part = instance.facts()
-        part["name"] = part["name"] or f"{facts['name'] or 'NVIDIA GPU'} MIG"
+        if not part["name"]:
+            part["name"] = f"{facts['name'] or 'NVIDIA GPU'} MIG"
         instances.append(part | chip | of_gpu)
     return instances
 
@@ -159,11 +163,13 @@ def main() -> None:
     facts: Facts = {"error": _LIBRARY_NOT_FOUND}
     for place in _prepare():
         try:
-            facts = describe(Subject(ctypes.CDLL(place)))
+            library = ctypes.CDLL(place)
+            facts = describe(Subject(library))
             break
         except OSError:
             continue
-    os.write(answer, json.dumps(facts).encode())
+    text = json.dumps(facts)
+    os.write(answer, text.encode())
     # without the library's own clean-up, which can hang as well
     os._exit(0)
 

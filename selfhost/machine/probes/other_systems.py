@@ -11,7 +11,6 @@ from .host import Facts, Host
 from .texts import parse_digits, parse_name
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
-_MEMORY_CALL = "psutil.virtual_memory()"
 # instruction sets about which Windows has no number
 _UNASKED_OF_ARM = ("i8mm", "bf16", "sve")
 _UNASKED_OF_X86 = ("fma", "f16c", "bmi2")
@@ -37,8 +36,12 @@ def read_processor(host: Host, facts: Facts) -> None:
             source += (
                 "; this Python is an x86_64 one under Rosetta: install an arm64 one"
             )
-    silent = "the system did not say what processor it has"
-    facts.put("architecture", kind, source, silent)
+    facts.put(
+        "architecture",
+        kind,
+        source,
+        why="the system did not say what processor it has",
+    )
     name = parse_name(name)
     facts.put("cpu_model", name or None, name_source, f"{name_source} is empty")
 
@@ -55,20 +58,15 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
     if host.architecture == "aarch64":
         table = firmware_names().windows_arm
         unasked = _UNASKED_OF_ARM
-    names: list[str] = []
-    numbers = host.ask("processor_features")
-    if numbers:
-        names = [name for number, name in table.items() if int(number) in numbers]
+    numbers = host.ask("processor_features") or ()
+    names = [name for number, name in table.items() if int(number) in numbers]
     if not names:
-        why = "Windows did not say what the processor can do"
-        facts.lack("instruction_sets", why)
+        facts.lack("instruction_sets", "Windows did not say what the processor can do")
         return
-    value = tuple(sorted(names))
-    facts.put("instruction_sets", value, "IsProcessorFeaturePresent")
+    facts.put("instruction_sets", tuple(sorted(names)), "IsProcessorFeaturePresent")
     # that the list lacks them does not say that the processor does
     for name in unasked:
-        why = "Windows does not report it to programs"
-        facts.lack(f"instruction_sets.{name}", why)
+        facts.lack(f"instruction_sets.{name}", "Windows does not report it to programs")
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
@@ -90,28 +88,32 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
 
 def _mac_x86_sets(host: Host) -> set[str]:
     """As Linux calls them; none where a list is empty that cannot be."""
-    basic = host.sysctl("machdep.cpu.features").lower().split()
-    extended = host.sysctl("machdep.cpu.extfeatures").lower().split()
-    leaf7 = host.sysctl("machdep.cpu.leaf7_features").lower().split()
+    basic = _mac_features(host, "features")
+    extended = _mac_features(host, "extfeatures")
+    leaf7 = _mac_features(host, "leaf7_features")
     if not basic or not extended:
         return set()
     # what has FMA has AVX2 too (Haswell), so that its list cannot be empty
     if "fma" in basic and not leaf7:
         return set()
     table = firmware_names().mac_x86
-    return {table.get(word, word) for word in [*basic, *extended, *leaf7]}
+    return {table.get(word, word) for word in basic + extended + leaf7}
+
+
+def _mac_features(host: Host, name: str) -> list[str]:
+    """One of the lists of what the processor of an Intel Mac can do."""
+    text = host.sysctl(f"machdep.cpu.{name}")
+    return text.lower().split()
 
 
 def read_memory(host: Host, facts: Facts) -> None:
     """By psutil, and macOS' size by its sysctl where that fails."""
     memory: Mapping[str, int | None] = host.ask("memory") or {}
-    total = memory.get("total")
-    if not total:
-        total = _stated_number(host, "hw.memsize")
+    total = memory.get("total") or _stated_number(host, "hw.memsize")
     available = memory.get("available")
     if available is not None and total is not None:
         available = min(available, total)
-    source = f"{_MEMORY_CALL}.total"
+    source = "psutil.virtual_memory().total"
     limit_source = "the hardware's"
     limit = None
     if host.system == "macos":
@@ -122,7 +124,8 @@ def read_memory(host: Host, facts: Facts) -> None:
         limit = total
     facts.put("memory_total_bytes", total, source)
     facts.put("memory_limit_bytes", limit, limit_source)
-    facts.put("memory_available_bytes", available, f"{_MEMORY_CALL}.available")
+    source = "psutil.virtual_memory().available"
+    facts.put("memory_available_bytes", available, source)
     swap = memory.get("swap_free")
     facts.put("swap_free_bytes", swap, "psutil.swap_memory().free")
 
@@ -131,26 +134,18 @@ def read_cores(host: Host, facts: Facts) -> None:
     """By psutil, or by macOS' sysctl, which alone tells of their kinds."""
     counts: Mapping[str, int | None] = host.ask("cores") or {}
     tool = "psutil" if counts else "sysctl"
-    physical = counts.get("physical")
-    if not physical:
-        physical = _stated_number(host, "hw.physicalcpu", 9)
-    usable = counts.get("usable")
-    if not usable:
-        usable = _stated_number(host, "hw.logicalcpu", 9)
+    physical = counts.get("physical") or _stated_number(host, "hw.physicalcpu", 9)
+    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
+    count = counts.get("usable") or _stated_number(host, "hw.logicalcpu", 9)
+    usable = None if count is None else float(count)
+    facts.put("cpu_cores_usable", usable, f"{tool}, logical CPUs")
     fast = _stated_number(host, "hw.perflevel0.physicalcpu")
     source = "sysctl hw.perflevel0"
-    if fast is None and _is_intel_mac(host):
+    is_intel_mac = host.system == "macos" and not _is_apple_silicon(host)
+    if fast is None and is_intel_mac:
         fast = physical
         source = "an Intel Mac's cores are alike"
-    facts.put("cpu_cores_physical", physical, f"{tool}, physical CPUs")
-    value = None if usable is None else float(usable)
-    facts.put("cpu_cores_usable", value, f"{tool}, logical CPUs")
     facts.put("cpu_cores_performance", fast, source)
-
-
-def _is_intel_mac(host: Host) -> bool:
-    """Whether this is a Mac with one of Intel's processors."""
-    return host.system == "macos" and not _is_apple_silicon(host)
 
 
 def _stated_number(

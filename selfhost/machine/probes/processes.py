@@ -28,10 +28,11 @@ def read_process(number: str) -> Process | None:
     command = host.read_bytes(f"/proc/{number}/cmdline")
     if "RssAnon" not in status or not maps or not command:
         return None
+    memory = [status.get(kind, 0) for kind in _KINDS_OF_MEMORY]
     model = _largest_model(maps.decode("utf-8", "replace"))
     return Process(
         words=_words_of(command),
-        memory_bytes=sum(status.get(kind, 0) for kind in _KINDS_OF_MEMORY),
+        memory_bytes=sum(memory),
         model_file=model.file,
         model_bytes=model.resident_bytes,
     )

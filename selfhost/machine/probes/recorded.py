@@ -8,7 +8,7 @@ reaches the record.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...core.errors import MachineFileError
@@ -25,16 +25,16 @@ from ...core.tables import TABLES, Document, TomlTable
 from ..platforms import normal_system
 from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MOMENT, without_null
 from .host import MAX_READ_BYTES, Host
-from .nvidia import NvmlPart
+from .nvidia import MEMORY, NvmlPart
 
 _FACTS = "facts.json"
 _VARIABLES = "env.json"
 _SYSCTL = "sysctl.txt"
 # a recorded tree has one of these at least
-_PARTS = ("proc", "sys", _FACTS, _SYSCTL)
+_PARTS = {"proc", "sys", _FACTS, _SYSCTL}
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
-_MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
+_DISK = read_by(minimum=0, maximum=MAX_DISK_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 # numbers of CPUs, and Windows' numbers of what a processor can do
 _NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
@@ -55,18 +55,20 @@ class RecordedHost(Host):
     def __init__(self, folder: str) -> None:
         self.folder = os.path.realpath(folder)
         _refuse_other_folders(folder)
-        facts = self._document(folder, _FACTS)
-        _check_facts(facts.root)
-        self.facts = _right_values(facts)
-        variables = self._document(folder, _VARIABLES)
-        _check_texts(variables.root)
+        self.facts = self._values_in(folder, _FACTS, _check_facts)
+        variables = self._values_in(folder, _VARIABLES, _check_texts)
         system = self.facts.get("system") or "linux"
-        super().__init__(_right_values(variables), normal_system(system))
+        super().__init__(variables, normal_system(system))
         self.facts["sysctl"] = self._sysctl_values()
 
-    def _document(self, folder: str, name: str) -> Document:
-        """A JSON file of the tree, without null, which is no answer; without any values where there
-        is no such file. `MachineFileError` where it cannot be read. Faults name the file as one of
+    def _values_in(
+        self,
+        folder: str,
+        name: str,
+        check: Callable[[TomlTable], None],
+    ) -> dict[str, Any]:
+        """The values of a JSON file of the tree, without null, which is no answer; none where there
+        is no such file. `MachineFileError` has each fault of it, and names the file as one of
         `folder`, as the person named it.
         """
         file = os.path.join(folder, name)
@@ -76,14 +78,18 @@ class RecordedHost(Host):
         except (OSError, ValueError) as error:
             fault = fault_at(name, error)
             if fault.kind == MISSING:
-                return Document(file, {})
+                return {}
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
         if isinstance(values, dict):
-            return Document(file, without_null(values), notation=JSON)
-        document = Document(file, {}, notation=JSON)
-        message = f"holds {kind_of(values, JSON)}, not one JSON object"
-        document.add((), message, _WRITE_IT)
-        return document
+            document = Document(file, without_null(values), notation=JSON)
+            check(document.root)
+        else:
+            document = Document(file, {}, notation=JSON)
+            message = f"holds {kind_of(values, JSON)}, not one JSON object"
+            document.add((), message, _WRITE_IT)
+        if not document.ok:
+            raise MachineFileError(document.problems)
+        return dict(document.values)
 
     def _sysctl_values(self) -> dict[str, str]:
         """The kernel values in `sysctl.txt`, by name."""
@@ -95,12 +101,14 @@ class RecordedHost(Host):
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
-        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
-        plain = os.path.join(self.folder, inner)
-        if not os.path.lexists(plain):
-            plain = os.path.join(self.folder, inner.replace(":", "%3A"))
-        place = os.path.realpath(plain)
-        if place != self.folder and not place.startswith(self.folder + os.sep):
+        inner = path.removeprefix(self.folder).replace("\\", "/")
+        inner = inner.lstrip("/")
+        file = os.path.join(self.folder, inner)
+        if not os.path.lexists(file):
+            encoded = inner.replace(":", "%3A")
+            file = os.path.join(self.folder, encoded)
+        place = os.path.realpath(file)
+        if not f"{place}{os.sep}".startswith(f"{self.folder}{os.sep}"):
             raise FileNotFoundError(path)
         return place
 
@@ -110,9 +118,8 @@ class RecordedHost(Host):
 
     def exists(self, path: str) -> bool:
         """Also of a folder whose space is recorded: it was there."""
-        if path in (self.ask("space") or {}):
-            return True
-        return super().exists(path)
+        volumes = self.ask("space") or {}
+        return path in volumes or super().exists(path)
 
     def resolve(self, path: str) -> str:
         """`path` made absolute; the links of the machine are not known."""
@@ -121,14 +128,17 @@ class RecordedHost(Host):
         return str(self.paths.normpath(absolute))
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What the record says under that name, of the nearest folder upwards that it names."""
+        """What the record says under that name; of a folder what it says of the nearest upwards
+        that it names. None where it says nothing.
+        """
         answer = self.facts.get(name)
         if about is None:
             return answer
         answers: Mapping[str, Any] = answer or {}
-        while about not in answers and self.parent(about) != about:
-            about = self.parent(about)
-        return answers.get(about)
+        for folder in self.upwards(about):
+            if folder in answers:
+                return answers[folder]
+        return None
 
 
 def _refuse_other_folders(folder: str) -> None:
@@ -136,12 +146,13 @@ def _refuse_other_folders(folder: str) -> None:
     try:
         names = os.listdir(folder)
     except NotADirectoryError:
-        remedy = "name the folder of a recorded tree"
-        fault = Unreadable("is a file, not a folder", remedy)
+        fault = Unreadable(
+            "is a file, not a folder", "name the folder of a recorded tree"
+        )
     except (OSError, ValueError) as error:
         fault = fault_at(folder, error)
     else:
-        if not set(_PARTS).isdisjoint(names):
+        if _PARTS.intersection(names):
             return
         fault = Unreadable(
             "holds no recorded machine: neither proc nor sys nor facts.json"
@@ -149,26 +160,19 @@ def _refuse_other_folders(folder: str) -> None:
     raise MachineFileError([fault.problem(folder, _NAME_A_TREE)])
 
 
-def _right_values(document: Document) -> dict[str, Any]:
-    """The values of a file that was checked. `MachineFileError` has each fault of it."""
-    if not document.ok:
-        raise MachineFileError(document.problems)
-    return dict(document.values)
-
-
 class RecordedSpace(Stated):
     """What the system said of the volume that holds a folder."""
 
-    free_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
-    total_bytes: int = read_by(minimum=0, maximum=MAX_DISK_BYTES)
+    free_bytes: int = _DISK
+    total_bytes: int = _DISK
 
 
 class RecordedMemory(Stated):
     """What psutil said of the memory, in bytes."""
 
     total: int | None = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
-    available: int | None = _MEMORY
-    swap_free: int | None = _MEMORY
+    available: int | None = MEMORY
+    swap_free: int | None = MEMORY
 
 
 class RecordedCores(Stated):
@@ -183,7 +187,7 @@ class RecordedAdapter(Stated):
 
     id: str | None = None
     name: str | None = None
-    memory: int | None = _MEMORY
+    memory: int | None = MEMORY
 
 
 class RecordedNvml(Stated):

@@ -10,7 +10,6 @@ from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
 from .store_folders import present_table
 
-_FACT = "runtimes"
 _SOURCE = (
     "commands in PATH and the usual folders; packages of this and of other environments"
 )
@@ -25,17 +24,12 @@ def read_runtimes(host: Host, facts: Facts) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing was searched."""
     folders = _program_folders(host)
     found = host.within(lambda: _search(host, folders))
-    if found or _was_searched(host, folders):
-        facts.put(_FACT, tuple(found), _SOURCE)
+    has_python = host.ask("python_path") is not None
+    # a tree without any place to search says nothing of its machine
+    if found or has_python or any(map(host.exists, folders)):
+        facts.put("runtimes", tuple(found), _SOURCE)
     else:
-        facts.lack(_FACT, _UNSEARCHED)
-
-
-def _was_searched(host: Host, folders: Iterable[str]) -> bool:
-    """Whether any place was there to search: a tree without one says nothing of its machine."""
-    if host.ask("python_path") is not None:
-        return True
-    return any(map(host.exists, folders))
+        facts.lack("runtimes", _UNSEARCHED)
 
 
 def _program_folders(host: Host) -> list[str]:
@@ -44,15 +38,10 @@ def _program_folders(host: Host) -> list[str]:
     folders = path.split(host.paths.pathsep)
     usual_folders = present_table().folders
     for folder in usual_folders.get(host.system, ()):
-        folders.append(_in_home(host, folder))
-    absolute = filter(host.is_absolute, folders)
+        folders.append(folder.replace("~", host.home))
     # a PATH may name one folder thousands of times
-    return list(dict.fromkeys(absolute))
-
-
-def _in_home(host: Host, path: str) -> str:
-    """A path of the table with the home folder for `~`."""
-    return path.replace("~", host.home, 1)
+    once = dict.fromkeys(folders)
+    return [folder for folder in once if host.is_absolute(folder)]
 
 
 def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
@@ -62,28 +51,34 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
     for path, name in programs.items():
-        runtimes.setdefault(name, PresentRuntime(id=name, path=path))
+        program = PresentRuntime(id=name, path=path)
+        runtimes.setdefault(name, program)
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
-            first = runtimes.setdefault(package.id, package)
+            name = package.id
+            first = runtimes.setdefault(name, package)
             if not first.version:
-                runtimes[package.id] = first.replace(version=package.version)
+                runtimes[name] = first.replace(version=package.version)
     return [runtimes[name] for name in sorted(runtimes)]
 
 
 def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
-    """By the paths of the programs that are there, the runtimes that they belong to."""
+    """By the paths of the programs that are there, the runtimes that they belong to: `vllm` of
+    `/usr/bin/vllm`.
+    """
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
     programs: dict[str, str] = {}
     for folder in folders:
         for command, runtime in table.commands.items():
             path = host.join(folder, command + suffix)
-            programs[path] = runtime
+            if host.is_program(path):
+                programs[path] = runtime
     for program in table.lm_studio.get(host.system, ()):
-        path = _in_home(host, program)
-        programs[path] = LM_STUDIO
-    return {path: name for path, name in programs.items() if host.is_program(path)}
+        path = program.replace("~", host.home)
+        if host.is_program(path):
+            programs[path] = LM_STUDIO
+    return programs
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
@@ -92,16 +87,17 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
         library = host.join(environment, "lib")
         # Windows has no folder of a version between the two
         yield host.join(library, _PACKAGES)
-        for name in host.listdir(library):
-            if name.startswith("python3"):
-                yield host.join(library, name, _PACKAGES)
+        for name in host.names(library, "python3.*"):
+            yield host.join(library, name, _PACKAGES)
     yield from host.ask("python_path") or ()
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
     """The Python environments of these programs, the active one, and the one beside the work."""
     for program in programs:
-        folder = host.parent(host.resolve(program))
+        # ENVIRONMENT/bin/PROGRAM
+        file = host.resolve(program)
+        folder = host.parent(file)
         yield host.parent(folder)
     for variable in _ENVIRONMENTS:
         environment = host.env.get(variable, "")
@@ -122,5 +118,8 @@ def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
         plain_name = name.lower().replace("_", "-")
         runtime = distributions.get(plain_name)
         if runtime and version:
-            path = host.join(folder, entry)
-            yield PresentRuntime(id=runtime, path=path, version=version)
+            yield PresentRuntime(
+                id=runtime,
+                version=version,
+                path=host.join(folder, entry),
+            )

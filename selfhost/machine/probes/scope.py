@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ...core.records import Record
 from ..platforms import platforms
 from .control_groups import CGROUP
@@ -34,18 +32,16 @@ class _Sign(Record):
 
 def read_scope(host: Host, facts: Facts) -> None:
     """`container`, `vm` or `host`: by the first sign, else by what firmware calls the computer."""
-    sign = _linux_sign(host) if host.system == "linux" else _mac_sign(host)
-    if sign is not None:
-        facts.put("scope", sign.scope, sign.source)
-        return
-    names: dict[str, str] = {}
     if host.system == "linux":
-        for path in _FIRMWARE_FILES:
-            names[path] = host.read_value(path)
+        sign = _linux_sign(host)
     else:
-        for key in _FIRMWARE_KEYS:
-            names[f"registry, {key}"] = host.ask("registry", key) or ""
-    _put_by_firmware(facts, names)
+        sign = _mac_sign(host)
+    if sign is None:
+        sign = _firmware_sign(host)
+    if sign is None:
+        facts.lack("scope", "the system does not say whether this is a virtual machine")
+    else:
+        facts.put("scope", sign.scope, sign.source)
 
 
 def _linux_sign(host: Host) -> _Sign | None:
@@ -98,17 +94,26 @@ def _mac_sign(host: Host) -> _Sign | None:
     return _Sign(scope=scope, source="sysctl machdep.cpu.features")
 
 
-def _put_by_firmware(facts: Facts, names: Mapping[str, str]) -> None:
-    """Whether this is a virtual machine, by what firmware calls the computer in some places."""
+def _firmware_sign(host: Host) -> _Sign | None:
+    """By what firmware calls the computer; None where that is not stated."""
+    names = _names_in_firmware(host)
     places = [place for place, name in names.items() if name]
-    text = " ".join(names.values()).lower()
     if not places:
-        why = "the system does not say whether this is a virtual machine"
-        facts.lack("scope", why)
-        return
-    scope = "host"
-    signs = firmware_names().virtual_firmware
+        return None
+    source = " and ".join(places)
+    text = " ".join(names.values()).lower()
+    words = firmware_names().virtual_firmware
     # `c5.metal` of Amazon EC2 is a whole computer
-    if ".metal" not in text and any(sign in text for sign in signs):
-        scope = "vm"
-    facts.put("scope", scope, " and ".join(places))
+    if ".metal" not in text and any(word in text for word in words):
+        return _Sign(scope="vm", source=source)
+    return _Sign(scope="host", source=source)
+
+
+def _names_in_firmware(host: Host) -> dict[str, str]:
+    """By the file or key where it is stated, what firmware calls the computer; it may be empty."""
+    if host.system == "linux":
+        return {path: host.read_value(path) for path in _FIRMWARE_FILES}
+    names: dict[str, str] = {}
+    for key in _FIRMWARE_KEYS:
+        names[f"registry, {key}"] = host.ask("registry", key) or ""
+    return names

@@ -75,17 +75,19 @@ def places(host: Host) -> dict[str, StoreFolder]:
         "whisper.cpp": StoreFolder(path=".", why="whisper.cpp has no folder of its own")
     }
     for row in present_table().store:
-        above = host.env.get(row.variable) if row.variable else host.home
+        above = host.home
+        if row.variable:
+            above = host.env.get(row.variable, "")
         if not above:
             continue
         path = host.join(above, *row.below)
+        folder = StoreFolder(path=path, why=row.variable or "default")
         for store in row.of:
-            folders.setdefault(
-                store, StoreFolder(path=path, why=row.variable or "default")
-            )
-    if "huggingface" in folders:
-        hub = folders["huggingface"]
-        folders["huggingface"] = hub.replace(path=_expanded(host, hub.path))
+            folders.setdefault(store, folder)
+    hub = folders.get("huggingface")
+    if hub is not None:
+        path = _expanded(host, hub.path)
+        folders["huggingface"] = hub.replace(path=path)
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:
@@ -97,10 +99,12 @@ def _expanded(host: Host, path: str) -> str:
     """A path with the home folder for `~` and with its variables, which huggingface_hub expands and
     llama.cpp does not.
     """
-    path = re.sub(r"^~(?=$|[/\\])", lambda _: host.home or "~", path)
+    if host.home and re.match(r"~($|[/\\])", path):
+        path = host.home + path[1:]
 
     def value(match: re.Match[str]) -> str:
-        return host.env.get(match[1].strip("{}"), match[0])
+        name = match[1].strip("{}")
+        return host.env.get(name, match[0])
 
     return re.sub(r"\$(\w+|\{\w+\})", value, path)
 
@@ -111,8 +115,11 @@ def _ollama_place(host: Host) -> StoreFolder | None:
         if host.read_text(unit):
             return _service_place(host, unit)
     if host.exists(_SNAP):
-        why = "the snap's own folder, unless `snap get ollama models` says another"
-        return StoreFolder(path=_SNAP_MODELS, why=why, account="root")
+        return StoreFolder(
+            path=_SNAP_MODELS,
+            why="the snap's own folder, unless `snap get ollama models` says another",
+            account="root",
+        )
     return None
 
 
@@ -121,13 +128,11 @@ def _service_place(host: Host, unit: str) -> StoreFolder:
     that adds to its unit and cannot be read may set another place.
     """
     folder = f"{unit}.d"
-    names = host.listdir(folder)
+    names = host.names(folder, r".*\.conf")
     if folder in host.why and host.exists(folder):
         return StoreFolder(path="", why=host.why[folder])
     texts = [host.read_text(unit)]
     for name in names:
-        if not name.endswith(".conf"):
-            continue
         file = f"{folder}/{name}"
         text = host.read_text(file)
         if not text and "is empty" not in host.why[file]:
@@ -148,13 +153,17 @@ def _stated_place(
     paths = re.findall(setting, text)
     if paths:
         return StoreFolder(
-            path=paths[-1], why=f"OLLAMA_MODELS in {unit}", account=account
+            path=paths[-1],
+            why=f"OLLAMA_MODELS in {unit}",
+            account=account,
         )
     home = _home_of(host, account)
     if not home.startswith("/"):
         return NO_HOME
     return StoreFolder(
-        path=f"{home}/.ollama/models", why=f"home of {unit}", account=account
+        path=f"{home}/.ollama/models",
+        why=f"home of {unit}",
+        account=account,
     )
 
 

@@ -11,7 +11,7 @@ from ...core.files import SHARD, first_numbered_file, part_name
 from ...core.records import Record
 from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
 from .host import Facts, Host, reason_of
-from .store_folders import StoreFolder, places, present_table
+from .store_folders import NO_HOME, StoreFolder, places, present_table
 
 _FACT = "models_present"
 # of one repository, that each is read does not take minutes
@@ -43,7 +43,8 @@ def read_models(host: Host, facts: Facts) -> None:
         return
     models: list[PresentModel] = []
     for name in stores:
-        store = _LAYOUTS[name](host=host, name=name, place=folders[name])
+        layout = _LAYOUTS[name]
+        store = layout(host=host, name=name, place=folders[name])
         models += _read_store(store, facts)
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
@@ -63,9 +64,9 @@ def _is_searched(
     place = folders.get(store)
     if place is None:
         return False
-    hub = folders.get("huggingface")
     # llama.cpp stores in the hub, unless a variable says otherwise
-    if store == "llama.cpp" and hub is not None and hub.path == place.path:
+    hub = folders.get("huggingface", NO_HOME)
+    if store == "llama.cpp" and place.path == hub.path:
         return False
     return host.live or host.exists(place.path)
 
@@ -76,14 +77,12 @@ def _read_store(store: _Store, facts: Facts) -> Sequence[PresentModel]:
     try:
         found = store.found()
     except (OSError, ValueError) as error:
-        why = f"its folder could not be read: {reason_of(error)}"
-        facts.lack(fact, why, _REMEDY)
+        facts.lack(fact, f"its folder could not be read: {reason_of(error)}", _REMEDY)
         return []
     readable = [model for model in found if model is not None]
-    unreadable = len(found) - len(readable)
+    unreadable = found.count(None)
     if unreadable:
-        why = f"{unreadable:,} of its models could not be read"
-        facts.lack(fact, why, _REMEDY)
+        facts.lack(fact, f"{unreadable:,} of its models could not be read", _REMEDY)
     return readable
 
 
@@ -96,23 +95,6 @@ class _Weights(Record):
     # the GGUF file, of a split one the first; None for all weights of a folder
     file: str | None = None
     quantization: str | None = None
-
-    def model(
-        self,
-        store: str,
-        path: str,
-        repository: str,
-    ) -> PresentModel:
-        """The model of these files, which lie at `path` in a store."""
-        return PresentModel(
-            path=path,
-            size_bytes=self.size_bytes,
-            repository=repository,
-            file=self.file,
-            complete=self.complete,
-            store=store,
-            quantization=self.quantization,
-        )
 
 
 class _FileSet(Record):
@@ -151,10 +133,10 @@ def _weights_in(files: Files) -> Iterator[_Weights]:
     names = _plain_weights(files)
     if names:
         firsts = set(map(first_numbered_file, names))
-        weights = [sets[first] for first in firsts]
-        is_whole = all(part.complete for part in weights)
+        parts = [sets[first] for first in firsts]
+        is_whole = all(part.complete for part in parts)
         yield _Weights(
-            size_bytes=sum(part.size_bytes for part in weights),
+            size_bytes=sum(part.size_bytes for part in parts),
             complete=is_whole and _is_complete(files, names[0]),
         )
 
@@ -192,12 +174,13 @@ def _quantization_in(name: str) -> str | None:
 def _plain_weights(files: Files) -> list[str]:
     """The weights of the best kind that a folder has, in the order of its files."""
     table = present_table().model_files
+    own: list[str] = []
+    for path in files:
+        file = path.rpartition("/")[2]
+        if not file.startswith(table.others):
+            own.append(path)
     for kind in table.weights:
-        weights: list[str] = []
-        for path in files:
-            file = path.rpartition("/")[2]
-            if not file.startswith(table.others) and re.fullmatch(kind, path):
-                weights.append(path)
+        weights = [path for path in own if re.fullmatch(kind, path)]
         if weights:
             return weights
     return []
@@ -233,6 +216,23 @@ class _Store(Record):
     def models(self) -> Models:
         """Its models."""
         raise NotImplementedError
+
+    def model_of(
+        self,
+        weights: _Weights,
+        path: str,
+        repository: str,
+    ) -> PresentModel:
+        """The model of these files, which lie at `path`."""
+        return PresentModel(
+            path=path,
+            size_bytes=weights.size_bytes,
+            repository=repository,
+            file=weights.file,
+            complete=weights.complete,
+            store=self.name,
+            quantization=weights.quantization,
+        )
 
     def path(self, *parts: str) -> str:
         """Where something in it lies."""
@@ -275,12 +275,13 @@ class _Hub(_Store):
                 continue
             repository = name.removeprefix("models--").replace("--", "/")
             for weights in _weights_in(files):
-                yield weights.model(self.name, self.path(name), repository)
+                yield self.model_of(weights, self.path(name), repository)
 
     def snapshot(self, name: str) -> Files:
         """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
         commits = self.folders(name, "snapshots")
-        main = self.host.read_value(self.path(name, "refs", "main"))
+        file = self.path(name, "refs", "main")
+        main = self.host.read_value(file)
         if main in commits:
             commits = [main]
         candidates: list[Files] = []
@@ -300,11 +301,9 @@ class _LmStudio(_Store):
             for name in self.folders(publisher):
                 files = self.files(publisher, name, depth=1)
                 for weights in _weights_in(files):
-                    unsure = weights.replace(
-                        complete=None if weights.complete else False
-                    )
                     path = self.path(publisher, name, weights.file or "")
-                    yield unsure.model(self.name, path, f"{publisher}/{name}")
+                    model = self.model_of(weights, path, f"{publisher}/{name}")
+                    yield model.replace(complete=None if model.complete else False)
 
 
 class _Layer(Record):
@@ -318,6 +317,10 @@ class _Layer(Record):
     def has_weights(self) -> bool:
         """Whether it is a part of the model itself."""
         return self.media_type.endswith(_WEIGHT_LAYERS)
+
+    def is_in(self, blobs: Sizes) -> bool:
+        """Whether its file is there, and whole."""
+        return blobs.get(self.blob) == self.size_bytes
 
 
 class _Ollama(_Store):
@@ -349,17 +352,7 @@ class _Ollama(_Store):
         repository = "/".join(names)
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
         all_bytes = [layer.size_bytes for layer in layers]
-        stored_bytes = [
-            layer.size_bytes
-            for layer in layers
-            if blobs.get(layer.blob) == layer.size_bytes
-        ]
-        quantization = None
-        config = layers[-1].blob
-        # a name that is no blob's could lead anywhere
-        if config in blobs:
-            stated = self.host.read_object(self.path("blobs", config)).get("file_type")
-            quantization = str(stated)[:_MAX_NAME] if stated else None
+        stored_bytes = [layer.size_bytes for layer in layers if layer.is_in(blobs)]
         return PresentModel(
             path=self.path("manifests", *parts),
             size_bytes=sum(stored_bytes),
@@ -368,8 +361,17 @@ class _Ollama(_Store):
             tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(stored_bytes) == len(layers),
             store=self.name,
-            quantization=quantization,
+            quantization=self.quantization(layers[-1], blobs),
         )
+
+    def quantization(self, config: _Layer, blobs: Sizes) -> str | None:
+        """As the config of a model states it; None where it states none."""
+        # a name that is no blob's could lead anywhere
+        if config.blob not in blobs:
+            return None
+        path = self.path("blobs", config.blob)
+        stated = self.host.read_object(path).get("file_type")
+        return str(stated)[:_MAX_NAME] if stated else None
 
 
 def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:

@@ -31,7 +31,10 @@ def _sysctl(name: str) -> str:
     ask = ctypes.CDLL(None).sysctlbyname
     size = ctypes.c_size_t(65536)
     buffer = ctypes.create_string_buffer(size.value)
-    if ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
+    # no value is set
+    new_size = ctypes.c_size_t(0)
+    error = ask(name.encode(), buffer, ctypes.byref(size), None, new_size)
+    if error:
         return ""
     raw = buffer.raw[: size.value]
     # text ends in a zero byte and holds no other; whole numbers come as 4 or 8 bytes
@@ -63,12 +66,12 @@ def _display_adapters() -> list[dict[str, object]] | None:
     keys: dict[str, str] = {}
     for number in range(64):
         value = rf"\Device\Video{number}"
-        path = _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", value)
+        path = _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", value) or ""
         # without `\REGISTRY\MACHINE`
-        key = "\\".join(str(path or "").split("\\")[3:])
-        if key:
-            adapter_key = key.rpartition("\\")[0].lower()
-            keys.setdefault(adapter_key, key)
+        steps = str(path).split("\\")[3:]
+        if steps:
+            adapter_key = "\\".join(steps[:-1]).lower()
+            keys.setdefault(adapter_key, "\\".join(steps))
     adapters: list[dict[str, object]] = []
     for key in keys.values():
         adapter: dict[str, object] = {}
@@ -135,10 +138,12 @@ def _cores() -> dict[str, int | None]:
     """Physical cores, and the CPUs that this process may use."""
     import psutil
 
-    usable = psutil.cpu_count(logical=True)
     if sys.platform == "win32":
         usable = len(psutil.Process().cpu_affinity() or ())
-    return {"physical": psutil.cpu_count(logical=False), "usable": usable}
+    else:
+        usable = psutil.cpu_count(logical=True)
+    physical = psutil.cpu_count(logical=False)
+    return {"physical": physical, "usable": usable}
 
 
 def _mounts() -> dict[str, str]:
@@ -161,7 +166,8 @@ def ask_nvml() -> dict[str, object]:
     import subprocess
     import threading
 
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
+    folder = os.path.dirname(os.path.abspath(__file__))
+    program = os.path.join(folder, "nvml.py")
     is_frozen = getattr(sys, "frozen", False)
     if is_frozen or not sys.executable or not os.path.isfile(program):
         return {"why": "this program runs without a Python interpreter of its own"}
@@ -179,11 +185,12 @@ def ask_nvml() -> dict[str, object]:
     except OSError as error:
         return {"why": f"no process could be started ({error})"}
     try:
-        text = child.communicate(timeout=NVML_SECONDS)[0]
+        text, _ = child.communicate(timeout=NVML_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
         # reaped whenever the driver lets it end
-        threading.Thread(target=child.communicate, daemon=True).start()
+        reaper = threading.Thread(target=child.communicate, daemon=True)
+        reaper.start()
         return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}
     status = child.returncode
     if status:

@@ -66,7 +66,8 @@ def parse_cpus(text: str) -> frozenset[int]:
         return frozenset()
     numbers: set[int] = set()
     for first, last in re.findall("([0-9]+)-?([0-9]*)", text):
-        numbers.update(range(int(first), int(last or first) + 1))
+        end = int(last or first) + 1
+        numbers.update(range(int(first), end))
     return frozenset(numbers)
 
 
@@ -74,7 +75,9 @@ def parse_sizes(text: str) -> dict[str, int]:
     """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
     sizes: dict[str, int] = {}
     for name, number, unit in re.findall(_SIZE, text):
-        sizes[name] = int(number) * (1024 if unit else 1)
+        sizes[name] = int(number)
+        if unit:
+            sizes[name] *= 1024
     return sizes
 
 
@@ -105,7 +108,7 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 def _without_octal(path: str) -> str:
     """A path whose spaces and the like the kernel wrote as octal numbers, such as `\\040`."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 class CpuInfo(Record):
@@ -121,7 +124,10 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
     values = _values_by_key(text)
     name = _arm_name(values) or _stated_name(values)
-    return CpuInfo(name=parse_name(name), instruction_sets=_common_sets(values))
+    return CpuInfo(
+        name=parse_name(name),
+        instruction_sets=_common_sets(values),
+    )
 
 
 def _values_by_key(text: str) -> Values:
@@ -156,10 +162,11 @@ def _arm_name(values: Values) -> str:
 
 def _arm_parts(values: Values) -> Iterator[str]:
     """The names of the parts, by the numbers of their makers and their own."""
+    makers = firmware_names().arm_parts
     for maker in values.get("CPU implementer", ()):
-        parts = firmware_names().arm_parts.get(maker.lower(), {})
+        names = makers.get(maker.lower(), {})
         for number in values.get("CPU part", ()):
-            name = parts.get(number.lower())
+            name = names.get(number.lower())
             if name is not None:
                 yield name
 
@@ -167,8 +174,9 @@ def _arm_parts(values: Values) -> Iterator[str]:
 def _common_sets(values: Values) -> tuple[str, ...] | None:
     """The instruction sets that all lists have in common, sorted; None without a list."""
     for key in _SETS:
-        if key in values:
-            lists = [set(line.lower().split()) for line in values[key]]
-            common = set.intersection(*lists)
+        lines = values.get(key, ())
+        lists = [line.lower().split() for line in lines]
+        if lists:
+            common = set(lists[0]).intersection(*lists)
             return tuple(sorted(common))
     return None
