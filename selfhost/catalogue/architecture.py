@@ -148,7 +148,7 @@ class FeedForward(LayerPart):
     @property
     def experts_of_groups(self) -> int | None:
         """Those from which the groups that a token uses let it choose."""
-        if self.groups is None or self.groups_used is None or self.experts is None:
+        if not (self.groups and self.groups_used and self.experts):
             return None
         return self.groups_used * self.experts // self.groups
 
@@ -255,7 +255,8 @@ class Architecture(Sized):
     @property
     def most_heads(self) -> int:
         """Heads of the layers that have most of them; 0 where no layer attends."""
-        return max((group.heads for group in self.attention), default=0)
+        heads = [group.heads for group in self.attention]
+        return max(heads, default=0)
 
     @property
     def has_experts(self) -> bool:
@@ -285,16 +286,16 @@ def read_architecture(
     gguf: str | None = table.get("gguf", "str")
     transformers: str | None = table.get("transformers", "str")
     values = table.fields(kind)
-    layers = _ModelLayers(values["layers"] or 0, values["heads"])
+    count = values["layers"] or 0
+    layers = _ModelLayers(count, values["heads"])
     # a layer either attends or keeps a state; its feed-forward is beside that
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
     table.close()
-    values["layers"] = layers.count
+    values["layers"] = count
     values["embedding_length"] = values["embedding_length"] or 0
-    architecture = kind(
-        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
-    )
+    values["row"] = gguf or transformers or ""
+    architecture = kind(runs_in_gguf=gguf is not None, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 
@@ -314,7 +315,8 @@ class _ModelLayers:
         places = self._places(lists.values())
         by_key: Values = {}
         for key, lines in lists.items():
-            parts = [self._part(line, places[line], LAYERS[key]) for line in lines]
+            kind = LAYERS[key]
+            parts = [self._part(line, places[line], kind) for line in lines]
             by_key[key] = tuple(filter(None, parts))
         return by_key
 
@@ -353,7 +355,8 @@ class _ModelLayers:
         places: PlacesByLine = {}
         for lines in lists:
             places |= self._named_places(lines)
-        unnamed = set(range(self.count)).difference(*places.values())
+        all_layers = set(range(self.count))
+        unnamed = all_layers.difference(*places.values())
         for lines in lists:
             rest = tuple(sorted(unnamed))
             for line in lines:
@@ -416,7 +419,7 @@ class _ModelLayers:
             return False
         for number in numbers:
             # True is no number of a layer
-            if type(number) is not int or not 0 <= number < self.count:
+            if type(number) is not int or number not in range(self.count):
                 return False
         return len(set(numbers)) == len(numbers)
 
