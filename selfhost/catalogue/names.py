@@ -108,7 +108,8 @@ class Family(Stated):
         }
         figures = self.__getstate__()
         figures["family"] = figures.pop("name")
-        figures["is_missing"] = (self.ollama or self.model) not in catalogue
+        loaded = self.ollama or self.model
+        figures["is_missing"] = loaded not in catalogue
         figures["others"] = others[:_MOST_OTHERS]
         figures["more"] = max(0, len(others) - _MOST_OTHERS)
         notes = sentences("families", "sentence", holds, **figures)
@@ -214,7 +215,8 @@ def unwrap(typed: str) -> str:
     name = typed.strip(_QUOTES)
     for form, replacement in NAME_TABLE.rewritten.items():
         pattern = NAME_TABLE.expressions.get(form, form)
-        name = re.sub(pattern, replacement, name).strip(_QUOTES)
+        name = re.sub(pattern, replacement, name)
+        name = name.strip(_QUOTES)
     return name
 
 
@@ -237,10 +239,8 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
 
 def _latin_names(catalogue: Catalogue) -> Mapping[str, str]:
     """The names of families in Latin letters, by each spelling in another script, sorted."""
-    families = catalogue.common("families")
-    spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
     latin_of: dict[str, str] = {}
-    for latin, spellings in spelled.items():
+    for latin, spellings in catalogue.section("families", "spelled").items():
         latin_of.update(dict.fromkeys(spellings, latin))
     return dict(sorted(latin_of.items()))
 
@@ -251,7 +251,8 @@ def is_path(typed: str) -> bool:
     The bare name of a file of weights is a model's where no such file lies here.
     """
     has_folder = typed == "." or "/" in typed or os.sep in typed
-    if has_folder and len(typed) < _LONGEST_PATH and os.path.exists(typed):
+    may_exist = has_folder and len(typed) < _LONGEST_PATH
+    if may_exist and os.path.exists(typed):
         return True
     if not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -460,7 +461,7 @@ def _is_wide_qat(
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
     if not is_qat and not is_makers:
         return False
-    architectures = catalogue.common("architectures")["architecture"]
+    architectures = catalogue.section("architectures", "architecture")
     row: TomlRow = architectures.get(model.row, {})
     wide_until: str = row.get("wide_qat_table", "")
     return spec.released is not None and spec.released < wide_until
@@ -616,7 +617,8 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     """The model that was tuned from the base model of this repository, and has its size; of several
     the one whose name is nearest.
     """
-    if name.form is not None and name.form.runtime is not None:
+    form = name.form or Form()
+    if form.runtime is not None:
         return None
     key = canonical(name.base)
     sizes = sizes_in(key)
@@ -631,7 +633,8 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     if not tuned:
         return None
     # of the same line before any other
-    same_line = [spec_id for spec_id in tuned if spec_id.startswith(key[:4])]
+    line = key[:4]
+    same_line = [spec_id for spec_id in tuned if spec_id.startswith(line)]
     nearest = min(sorted(same_line or tuned), key=len)
     note = (
         f"{name.with_owner} is the base model that {nearest} was tuned from. "
