@@ -112,11 +112,12 @@ def gguf_name(text: str) -> str:
             prefix = known
             name = name.removeprefix(known)
             break
-    name = name.replace("-", "_").replace(".", "_")
+    name = re.sub("[-.]", "_", name)
     if "_" not in name:
         name = re.sub(_UNSEPARATED, r"\1_\2_\3", name)
     name = name.rstrip("_")
-    return prefix + QUANTIZATION_NAMES.spelled.get(name, name)
+    spelled = QUANTIZATION_NAMES.spelled.get(name, name)
+    return prefix + spelled
 
 
 # weights of one scale where a name does not say: AutoAWQ, GPTQModel, compressed-tensors; MLX
@@ -144,16 +145,17 @@ def scheme_of(text: str) -> Scheme | None:
     if name in QUANTIZATION_NAMES.fixed:
         bits, group = QUANTIZATION_NAMES.fixed[name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
-    match = expression("quantizations", "packed").fullmatch(name)
-    if match is None:
-        return None
-    return _packed_scheme(match)
+    packed = expression("quantizations", "packed")
+    match = packed.fullmatch(name)
+    return None if match is None else _packed_scheme(match)
 
 
 def _with_dashes(text: str) -> str:
     """A name in lower case, its words joined by dashes, with bits as `4bit`."""
-    name = re.sub(r"[_\s.]+", "-", text.strip().lower())
-    name = name.replace("actorder", "").strip("-")
+    name = text.strip().lower()
+    name = re.sub(r"[_\s.]+", "-", name)
+    name = name.replace("actorder", "")
+    name = name.strip("-")
     return re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
 
 
