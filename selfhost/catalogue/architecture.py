@@ -88,7 +88,9 @@ class Attention(LayerPart):
         """Numbers of the row that latent attention keeps of a token: the latent, and the part of a
         key with rope.
         """
-        return (self.latent_length or 0) + (self.rope_length or 0)
+        latent = self.latent_length or 0
+        rope = self.rope_length or 0
+        return latent + rope
 
 
 class Recurrent(LayerPart):
@@ -390,7 +392,8 @@ class _ModelLayers:
             named = self._layers_at(line)
             twice = sorted(taken.intersection(named))
             if twice:
-                numbers = ", ".join(map(str, twice[:5]))
+                first = map(str, twice[:5])
+                numbers = ", ".join(first)
                 message = f"names {numbers}, which an earlier line names"
                 line.problem("at", message, "name each layer once")
             taken.update(named)
@@ -431,7 +434,8 @@ class _ModelLayers:
         start, stop, step = map(_end_of_slice, match.groups())
         if step == 0 or (stop or 0) > self.count:
             return []
-        return list(range(self.count))[start:stop:step]
+        layers = list(range(self.count))
+        return layers[start:stop:step]
 
 
 def _end_of_slice(digits: str | None) -> int | None:
@@ -441,6 +445,7 @@ def _end_of_slice(digits: str | None) -> int | None:
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
     """Whether each size is there that every part of the kind has."""
     for field, value in values.items():
-        if value is None and "None" not in kind._kinds[field]:
+        may_be_none = "None" in kind._kinds[field]
+        if value is None and not may_be_none:
             return False
     return True
