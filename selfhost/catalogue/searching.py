@@ -337,7 +337,8 @@ class _UnknownName:
         if known.meant_by(name) or known.longer_than(name):
             # a slip or a shortened name explains the name better than a tune does
             return None
-        words = self.key.split("-")[: _SEARCHED.most_words]
+        words = self.key.split("-")
+        words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
             why = f"if it is made from {spec_id}, as its name says, it needs as much"
@@ -615,7 +616,8 @@ class _KnownNames:
         # those with the same numbers first, and before them those that begin the same
         near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
         near.sort(key=lambda like: like[:2] != typed.key[:2])
-        ids = [id_of(self._by_key[like].name, self.catalogue) for like in near]
+        names = [self._by_key[key].name for key in near]
+        ids = [id_of(name, self.catalogue) for name in names]
         return list(filter(None, ids))
 
 
