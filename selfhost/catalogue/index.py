@@ -65,11 +65,12 @@ class Outline(Record):
         superseded_by = spec.upkeep.superseded_by
         served = spec.availability
         successor = None
-        table_of_next = "upkeep"
+        # the source of the successor is that of the table that names it
+        table = "upkeep"
         if served is not None and served.successor:
             successor = served.successor
-            table_of_next = "availability"
-        source = spec.sources.get(table_of_next, "")
+            table = "availability"
+        source = spec.sources.get(table, "")
         is_judged = any(words in source for words in _JUDGED)
         return cls(
             id=id,
@@ -164,8 +165,10 @@ class Catalogue:
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        paths = [os.fspath(path) for path in extra]
-        users = list(map(SpecFolder.at, paths))
+        users = []
+        for path in extra:
+            folder = os.fspath(path)
+            users.append(SpecFolder(folder, spec_files_in(folder)))
         if shipped is None:
             return cls(_shipped_specs(), users)
         store = store_of(shipped)
@@ -385,17 +388,11 @@ class SpecFolder:
         self.files = files
         self._specs: dict[str, ModelSpec] = {}
 
-    @classmethod
-    def at(cls, path: str) -> SpecFolder:
-        """The files `<id>.toml` in one of the user's folders."""
-        return cls(path, spec_files_in(path))
-
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
         if id in self._specs:
             return self._specs[id]
-        document = self._document(id)
-        spec = self._read(id, document)
+        document, spec = self._read(id)
         if document.ok and spec is not None:
             if id == spec.id:
                 self._specs[id] = spec
@@ -404,15 +401,13 @@ class SpecFolder:
             document.add(("id",), message, remedy)
         raise SpecError(document.problems)
 
-    def _document(self, id: str) -> Document:
-        """The file of that id."""
-        return read_spec_file(self.files[id])
-
-    def _read(self, id: str, document: Document) -> ModelSpec | None:
-        """What is right in a file; None where that is nothing."""
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        """The file of that id, and what is right in it; None where that is nothing."""
         from .spec_rules import read_model_spec  # a shipped spec goes without
 
-        return read_model_spec(document, self.files[id])
+        path = self.files[id]
+        document = read_spec_file(path)
+        return document, read_model_spec(document, path)
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
@@ -492,21 +487,20 @@ class ShippedSpecs(SpecFolder):
         self.store = store
         self.runtime_names: Sequence[str] = index["runtimes"]
 
-    def _document(self, id: str) -> Document:
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        path = self.files[id]
         values = self._rows[id]
         if values is None:
             # the file is no TOML: it says why
-            return super()._document(id)
-        is_checked = self.store.is_package
-        return Document(self.files[id], values, is_checked=is_checked)
-
-    def _read(self, id: str, document: Document) -> ModelSpec | None:
-        return stated_spec(document, self.files[id])
+            document = read_spec_file(path)
+        else:
+            document = Document(path, values, is_checked=self.store.is_package)
+        return document, stated_spec(document, path)
 
     def _stated(self, id: str) -> ModelSpec | None:
         """As far as it could be read."""
-        document = self._document(id)
-        return self._read(id, document)
+        _, spec = self._read(id)
+        return spec
 
     @cached_property
     def _rows(self) -> TomlRow:
@@ -655,7 +649,8 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     """
     names = []
     for file in _listed(path):
-        if file.startswith(".") or file.endswith(SOURCES_ENDING):
+        is_hidden = file.startswith(".")
+        if is_hidden or file.endswith(SOURCES_ENDING):
             continue
         if file.endswith(ending):
             names.append(file.removesuffix(ending))
