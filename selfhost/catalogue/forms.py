@@ -30,7 +30,8 @@ class EndingWords(Stated):
 _ENDINGS = shipped_record(EndingWords, "quantizations", "endings")
 _CONTAINERS = QUANTIZATION_NAMES.containers
 _WIDE = ("F16", "BF16", "F32")
-_ANY_WORD = "|".join((QUANTIZATION_NAMES.gguf_type, *QUANTIZATION_NAMES.words))
+_OTHER_WORDS = "|".join(QUANTIZATION_NAMES.words)
+_ANY_WORD = f"{QUANTIZATION_NAMES.gguf_type}|{_OTHER_WORDS}"
 # one word of a form, with the sign in front of it; compiled where needed
 _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({_ANY_WORD})\)?$"
 # of the name of a file that has its quantization in it
@@ -95,7 +96,8 @@ def splits(name: str) -> Iterator[SplitName]:
         if "-of-" not in word:
             words.insert(0, word)
         form = _Ending(words, owner, is_tag=is_tag).form()
-        written = last_part[len(base) :].strip("-_.:@ ()")
+        written = last_part.removeprefix(base)
+        written = written.strip("-_.:@ ()")
         form = form.replace(written=written, is_file=is_file)
         yield SplitName(owner=owner, base=base, form=form)
 
@@ -187,7 +189,8 @@ class _Ending:
         others = set(self.words) - {"qat"}
         if len(others) != 1:
             return False
-        return re.fullmatch("[2-8].*bit.*", others.pop()) is not None
+        bits = re.fullmatch("[2-8].*bit.*", others.pop())
+        return bits is not None
 
     def _mlx_form(self) -> Form:
         """What the words say of files for MLX."""
@@ -208,8 +211,8 @@ class _Ending:
             quantization = QUANTIZATION_NAMES.mlx_words.get(word)
             if quantization is not None:
                 return quantization
-        words = " ".join(self.words)
-        bits = re.search(_ENDINGS.bits, words)
+        spaced = " ".join(self.words)
+        bits = re.search(_ENDINGS.bits, spaced)
         return None if bits is None else f"{bits[1]}bit"
 
 
