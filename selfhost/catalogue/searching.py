@@ -220,7 +220,8 @@ class _UnknownName:
         if thing is None:
             return None
         catalogue = self.catalogue
-        figures = {**thing.__getstate__(), "typed": self.quoted}
+        figures = thing.__getstate__()
+        figures["typed"] = self.quoted
         sentences = catalogue.rows(_ThingSentence, "things", "sentence")
         sentence = sentences[table]
         message = fill(sentence.message, figures)
@@ -411,8 +412,8 @@ def _form_of(name: str) -> str:
 
 @cache
 def _things_of(catalogue: Catalogue, table: str) -> Sequence[_Thing]:
-    things = catalogue.rows(_Thing, "things", table)
-    return [thing.replace(name=name) for name, thing in things.items()]
+    rows = catalogue.common_tables("things", table)
+    return [unchecked_record(_Thing, row) for row in rows.values()]
 
 
 class _Repository:
@@ -421,7 +422,7 @@ class _Repository:
     def __init__(self, spec_id: str, name: str) -> None:
         self.spec_id = spec_id
         self.name = name
-        last_part = name.rpartition("/")[2]
+        _, _, last_part = name.rpartition("/")
         self.key = canonical(last_part)
         self.words = frozenset(self.key.split("-"))
         if not _numbers_in(self.key):
@@ -628,7 +629,8 @@ def _known_names(catalogue: Catalogue) -> _KnownNames:
 
 def _last_part_of(typed: str) -> _ComparedName:
     """The last part of a typed name, which is compared with known names."""
-    return _ComparedName(typed.rpartition("/")[2], typed)
+    _, _, last_part = typed.rpartition("/")
+    return _ComparedName(last_part, typed)
 
 
 def _numbers_in(name: str) -> list[str]:
