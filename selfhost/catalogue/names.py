@@ -424,7 +424,8 @@ def _as_publisher_names(
 ) -> str | None:
     """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
     publishers = catalogue.rows(Publisher, "quantizations", "publisher")
-    publisher = publishers.get(_account(name).lower())
+    account = _account(name).lower()
+    publisher = publishers.get(account)
     if publisher is None or quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
@@ -648,7 +649,8 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
 
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
     """
-    plain = expression("names", "snapshot").sub("", name.base)
+    snapshot = expression("names", "snapshot")
+    plain = snapshot.sub("", name.base)
     is_snapshot = plain != name.base
     for maker, rest in _makers(name, plain):
         try:
@@ -680,7 +682,8 @@ def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
     if name.owner or plain != name.base:
         yield _last_part(name.owner), plain
         return
-    first, _, rest = canonical(name.base).partition("-")
+    words = canonical(name.base)
+    first, _, rest = words.partition("-")
     yield first, rest
     second, _, rest = rest.partition("-")
     yield first + second, rest
@@ -707,7 +710,8 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     companies = [spec.developer, _account(spec.repository)]
     if spec.availability is not None:
         companies.append(spec.availability.provider)
-    return any(_letters_of(company).startswith(letters) for company in companies)
+    known = map(_letters_of, companies)
+    return any(company.startswith(letters) for company in known)
 
 
 def _letters_of(company: str | None) -> str:
