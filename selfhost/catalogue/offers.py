@@ -242,10 +242,11 @@ def _offer(
     provider = values["provider"]
     api = providers_table().api_of(provider)
     values["model"] = f"{values['model']}{api.suffix}"
+    day = file.days.get(values["source"], file.day)
     return Offer(
         **values,
         model_id=model_id,
-        as_of=file.days.get(values["source"], file.day),
+        as_of=day,
         base_url=api.base_url,
         key_variable=api.key,
         page=api.page,

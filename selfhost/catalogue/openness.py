@@ -104,10 +104,9 @@ class _Openness:
     def rows(self) -> tuple[OpennessRow, ...]:
         """One row for each question."""
         is_served = self.served is not None
-        access = self._access()
         table = [
             self._open_source(),
-            self._row("open access", access, through=is_served),
+            self._row("open access", self._access(), through=is_served),
             self._row("free to use", self._free_use()),
             self._row("self-hostable", self._hosting()),
             self.auditable(),

@@ -138,9 +138,9 @@ def _stands(values: TomlRow, key: str) -> bool:
     name, _, beginning = key.partition("=")
     path = name.split(".")
     value = value_at(values, path)
-    if value is None or not beginning:
-        return value is not None
-    return str(value).startswith(beginning)
+    if value is None:
+        return False
+    return not beginning or str(value).startswith(beginning)
 
 
 def value_at(value: Any, path: Sequence[str | int]) -> Any:
@@ -287,8 +287,8 @@ class _SpecFile:
         if isinstance(record, PublishedFiles):
             self._check_files(path, record)
         elif isinstance(record, Quantized):
-            name = record.quantization
-            self._check_name((*path, "quantization"), name, record.format)
+            place = (*path, "quantization")
+            self._check_name(place, record.quantization, record.format)
         elif isinstance(record, Architecture):
             # of a model whose weights are said not to follow the architecture it may well be
             # unknown
