@@ -228,7 +228,10 @@ def _gguf_types(words: Sequence[str]) -> dict[str, str]:
 
 
 def _packed_form(words: Sequence[str]) -> Form:
-    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`."""
+    """Weights for vLLM or transformers: `AWQ`, `GPTQ-Int8`, `bnb-4bit`, `int4-AutoRound`.
+
+    Not sized where the words name no such layout: `4bit` alone does not say how bits are packed.
+    """
     ignored = _ENDINGS.unpacked | _CONTAINERS
     stated = [word for word in words if word not in ignored]
     if not _ENDINGS.autoround.isdisjoint(stated):
