@@ -321,7 +321,7 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 
 def _usual_template(launch: Launch) -> str:
     """The program's line for the family or the main use; "" where it would load another type."""
-    template = launch.runtime.command_of(launch.spec.family, launch.spec.uses)
+    template = launch.runtime.command_of(launch.spec.family, launch.spec.main_use)
     if not launch.is_cast:
         return template
     return template if "{cast}" in template else ""

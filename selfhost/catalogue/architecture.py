@@ -88,7 +88,9 @@ class Attention(LayerPart):
         """Numbers of the row that latent attention keeps of a token: the latent, and the part of a
         key with rope.
         """
-        return (self.latent_length or 0) + (self.rope_length or 0)
+        latent = self.latent_length or 0
+        rope = self.rope_length or 0
+        return latent + rope
 
 
 class Recurrent(LayerPart):
@@ -148,7 +150,7 @@ class FeedForward(LayerPart):
     @property
     def experts_of_groups(self) -> int | None:
         """Those from which the groups that a token uses let it choose."""
-        if self.groups is None or self.groups_used is None or self.experts is None:
+        if not (self.groups and self.groups_used and self.experts):
             return None
         return self.groups_used * self.experts // self.groups
 
@@ -255,7 +257,8 @@ class Architecture(Sized):
     @property
     def most_heads(self) -> int:
         """Heads of the layers that have most of them; 0 where no layer attends."""
-        return max((group.heads for group in self.attention), default=0)
+        heads = [group.heads for group in self.attention]
+        return max(heads, default=0)
 
     @property
     def has_experts(self) -> bool:
@@ -285,16 +288,16 @@ def read_architecture(
     gguf: str | None = table.get("gguf", "str")
     transformers: str | None = table.get("transformers", "str")
     values = table.fields(kind)
-    layers = _ModelLayers(values["layers"] or 0, values["heads"])
+    count = values["layers"] or 0
+    layers = _ModelLayers(count, values["heads"])
     # a layer either attends or keeps a state; its feed-forward is beside that
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
     table.close()
-    values["layers"] = layers.count
+    values["layers"] = count
     values["embedding_length"] = values["embedding_length"] or 0
-    architecture = kind(
-        row=gguf or transformers or "", runs_in_gguf=gguf is not None, **values
-    )
+    values["row"] = gguf or transformers or ""
+    architecture = kind(runs_in_gguf=gguf is not None, **values)
     root.document.records.append((table.path, architecture))
     return architecture
 
@@ -314,7 +317,8 @@ class _ModelLayers:
         places = self._places(lists.values())
         by_key: Values = {}
         for key, lines in lists.items():
-            parts = [self._part(line, places[line], LAYERS[key]) for line in lines]
+            kind = LAYERS[key]
+            parts = [self._part(line, places[line], kind) for line in lines]
             by_key[key] = tuple(filter(None, parts))
         return by_key
 
@@ -353,7 +357,8 @@ class _ModelLayers:
         places: PlacesByLine = {}
         for lines in lists:
             places |= self._named_places(lines)
-        unnamed = set(range(self.count)).difference(*places.values())
+        all_layers = set(range(self.count))
+        unnamed = all_layers.difference(*places.values())
         for lines in lists:
             rest = tuple(sorted(unnamed))
             for line in lines:
@@ -387,7 +392,8 @@ class _ModelLayers:
             named = self._layers_at(line)
             twice = sorted(taken.intersection(named))
             if twice:
-                numbers = ", ".join(map(str, twice[:5]))
+                first = map(str, twice[:5])
+                numbers = ", ".join(first)
                 message = f"names {numbers}, which an earlier line names"
                 line.problem("at", message, "name each layer once")
             taken.update(named)
@@ -416,7 +422,7 @@ class _ModelLayers:
             return False
         for number in numbers:
             # True is no number of a layer
-            if type(number) is not int or not 0 <= number < self.count:
+            if type(number) is not int or number not in range(self.count):
                 return False
         return len(set(numbers)) == len(numbers)
 
@@ -428,7 +434,8 @@ class _ModelLayers:
         start, stop, step = map(_end_of_slice, match.groups())
         if step == 0 or (stop or 0) > self.count:
             return []
-        return list(range(self.count))[start:stop:step]
+        layers = list(range(self.count))
+        return layers[start:stop:step]
 
 
 def _end_of_slice(digits: str | None) -> int | None:
@@ -438,6 +445,7 @@ def _end_of_slice(digits: str | None) -> int | None:
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
     """Whether each size is there that every part of the kind has."""
     for field, value in values.items():
-        if value is None and "None" not in kind._kinds[field]:
+        may_be_none = "None" in kind._kinds[field]
+        if value is None and not may_be_none:
             return False
     return True

@@ -9,28 +9,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..core.records import Record
+from ..core.records import Record, Stated
+from ..core.tables import shipped_record
 from .spec_values import QUANTIZATION_NAMES, gguf_name, scheme_of
 
-_WIDE = frozenset({"F16", "BF16", "F32"})
-_ANY_WORD = "|".join((QUANTIZATION_NAMES.gguf_type, *QUANTIZATION_NAMES.words))
+
+class EndingWords(Stated):
+    """`[endings]` of specs/common/quantizations.toml, which explains each key."""
+
+    noted: tuple[str, ...]
+    noted_without_program: tuple[str, ...]
+    mlx: frozenset[str]
+    mlx_tags: frozenset[str]
+    mlx_mixed: frozenset[str]
+    bits: str
+    unpacked: frozenset[str]
+    autoround: frozenset[str]
+
+
+_ENDINGS = shipped_record(EndingWords, "quantizations", "endings")
+_CONTAINERS = QUANTIZATION_NAMES.containers
+_WIDE = ("F16", "BF16", "F32")
+_OTHER_WORDS = "|".join(QUANTIZATION_NAMES.words)
+_ANY_WORD = f"{QUANTIZATION_NAMES.gguf_type}|{_OTHER_WORDS}"
 # one word of a form, with the sign in front of it; compiled where needed
 _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({_ANY_WORD})\)?$"
 # of the name of a file that has its quantization in it
 FILE_ENDINGS = (".gguf", ".llamafile")
-# words that have a note of `[form]` in specs/common/quantizations.toml
-_NOTED = ("mtp", "qat", "llamafile", "cloud")
-_NOTED_WITHOUT_PROGRAM = ("q4", "q5")
-# words of files that MLX alone has, and those that Ollama's tags have for such files
-_MLX_WORDS = frozenset({"mlx", "dwq", "mxfp4-q4", "mxfp4-q8"})
-_MLX_TAG_WORDS = frozenset({"mxfp8", "nvfp4"})
-# words of files of MLX that have layers in several types
-_MLX_MIXED = frozenset({"ud", "dq", "optiq", "mxfp4-q4"})
-# bits of a weight, among words that are joined by spaces
-_BITS = r"(?:^| )(?:q|int|oq)?([2-8])(?:-?bits?|e)?(?: |$)"
-# words that say nothing of how weights are packed
-_NO_PACKING = frozenset({"unsloth", "quantized"}) | QUANTIZATION_NAMES.containers
-_AUTOROUND = frozenset({"autoround", "auto-round"})
 
 
 class Form(Record):
@@ -91,7 +96,8 @@ def splits(name: str) -> Iterator[SplitName]:
         if "-of-" not in word:
             words.insert(0, word)
         form = _Ending(words, owner, is_tag=is_tag).form()
-        written = last_part[len(base) :].strip("-_.:@ ()")
+        written = last_part.removeprefix(base)
+        written = written.strip("-_.:@ ()")
         form = form.replace(written=written, is_file=is_file)
         yield SplitName(owner=owner, base=base, form=form)
 
@@ -109,40 +115,55 @@ class _Ending:
         self.words = words
         self.account = account
         self.is_tag = is_tag
-        # the GGUF types among the words, and words that name neither a type nor a container
-        self.types = _gguf_types(words)
-        self.others = {*words} - self.types.keys() - QUANTIZATION_NAMES.containers
+        self.gguf_types = _gguf_types(words)
+        # words that name neither a type nor a container
+        self.others = set(words) - self.gguf_types.keys() - _CONTAINERS
 
     def form(self) -> Form:
         """What the words say of the weights."""
         form = self._form_of_files()
         runtime = self._program_named() or form.runtime
-        noted: Sequence[str] = _NOTED
+        noted = _ENDINGS.noted
         if runtime is None:
-            noted = (*_NOTED, *_NOTED_WITHOUT_PROGRAM)
-        notes = [word for word in noted if word in self.words]
-        return form.replace(runtime=runtime, notes=(*notes, *form.notes))
+            noted += _ENDINGS.noted_without_program
+        notes = tuple(word for word in noted if word in self.words)
+        return form.replace(runtime=runtime, notes=notes + form.notes)
+
+    def _has_one_of(self, known: frozenset[str]) -> bool:
+        return not known.isdisjoint(self.words)
 
     def _program_named(self) -> str | None:
         """The program of the first word that names one."""
         for word in self.words:
-            if word in QUANTIZATION_NAMES.programs:
-                return QUANTIZATION_NAMES.programs[word]
+            program = QUANTIZATION_NAMES.programs.get(word)
+            if program is not None:
+                return program
         return None
 
     def _form_of_files(self) -> Form:
         """What the words say of the files themselves."""
         if self._is_mlx():
             return self._mlx_form()
-        narrow = [type for type in self.types.values() if type not in _WIDE]
-        # MXFP4 beside other words may be that of safetensors files
-        if narrow and (narrow[0] != "MXFP4" or not self.others):
-            return Form(quantization=narrow[0])
-        if "cloud" not in self.words and self.others - {"qat", "unquantized"}:
+        quantization = self._narrow_gguf_type()
+        if quantization is not None:
+            return Form(quantization=quantization)
+        is_packed = not self.others <= {"qat", "unquantized"}
+        if is_packed and "cloud" not in self.words:
             return _packed_form(self.words)
-        stated = self._type_as_trained()
-        is_container = stated is None and not self.others
-        return Form(quantization=stated, is_container=is_container)
+        quantization = self._type_as_trained()
+        is_container = quantization is None and not self.others
+        return Form(quantization=quantization, is_container=is_container)
+
+    def _narrow_gguf_type(self) -> str | None:
+        """The first GGUF type of less than 16 bits; None where the files may be no GGUF."""
+        for type in self.gguf_types.values():
+            if type in _WIDE:
+                continue
+            if type == "MXFP4" and self.others:
+                # beside other words it may be that of safetensors files
+                return None
+            return type
+        return None
 
     def _type_as_trained(self) -> str | None:
         """The type of weights as they were trained; None where the words do not tell."""
@@ -152,56 +173,54 @@ class _Ending:
         if self.others == {"qat"}:
             # the files that Google publishes of weights trained for 4 bits are of this type
             return "Q4_0"
-        return next(iter(self.types.values()), None)
+        return next(iter(self.gguf_types.values()), None)
 
     def _is_mlx(self) -> bool:
         """Whether files are named as MLX's own, or by bits alone where no account says whose."""
         if "mlx" in self.account.lower():
             return True
-        if not _MLX_WORDS.isdisjoint(self.words):
+        if self._has_one_of(_ENDINGS.mlx):
             return True
         if self.is_tag:
-            return not _MLX_TAG_WORDS.isdisjoint(self.words)
+            return self._has_one_of(_ENDINGS.mlx_tags)
         if self.account:
             return False
         # trained for 4 bits, the weights are MLX's as others are
         others = set(self.words) - {"qat"}
         if len(others) != 1:
             return False
-        return re.fullmatch("[2-8].*bit.*", others.pop()) is not None
+        bits = re.fullmatch("[2-8].*bit.*", others.pop())
+        return bits is not None
 
     def _mlx_form(self) -> Form:
         """What the words say of files for MLX."""
         quantization = self._mlx_quantization()
-        if quantization is None and self.is_tag:
-            of_ollama = ("mlx_of_ollama",)
-            return Form(quantization="nvfp4", runtime="mlx", notes=of_ollama)
         notes: tuple[str, ...] = ()
-        if any(map(_is_mlx_mix, self.words)):
+        if self._has_one_of(_ENDINGS.mlx_mixed):
             notes = ("mixed",)
         if quantization is None:
-            return Form(notes=notes, is_sized=False)
+            if not self.is_tag:
+                return Form(notes=notes, is_sized=False)
+            quantization = "nvfp4"
+            notes = ("mlx_of_ollama",)
         return Form(quantization=quantization, runtime="mlx", notes=notes)
 
     def _mlx_quantization(self) -> str | None:
         """The type that the words state, by its name or by its bits; None where they state none."""
         for word in self.words:
-            if word in QUANTIZATION_NAMES.mlx_words:
-                return QUANTIZATION_NAMES.mlx_words[word]
-        stated = re.search(_BITS, " ".join(self.words))
-        return None if stated is None else f"{stated[1]}bit"
-
-
-def _is_mlx_mix(word: str) -> bool:
-    return word in _MLX_MIXED or word.startswith("oq")
+            quantization = QUANTIZATION_NAMES.mlx_words.get(word)
+            if quantization is not None:
+                return quantization
+        spaced = " ".join(self.words)
+        bits = re.search(_ENDINGS.bits, spaced)
+        return None if bits is None else f"{bits[1]}bit"
 
 
 def _gguf_types(words: Sequence[str]) -> dict[str, str]:
     """The GGUF types among the words, by the word."""
-    pattern = re.compile(QUANTIZATION_NAMES.gguf_type, re.IGNORECASE)
-    types: dict[str, str] = {}
+    types = {}
     for word in words:
-        if pattern.fullmatch(word):
+        if re.fullmatch(QUANTIZATION_NAMES.gguf_type, word, re.IGNORECASE):
             types[word] = gguf_name(word)
         elif word in QUANTIZATION_NAMES.bare:
             types[word] = QUANTIZATION_NAMES.bare[word]
@@ -213,15 +232,14 @@ def _packed_form(words: Sequence[str]) -> Form:
 
     Not sized where the words name no such layout: `4bit` alone does not say how bits are packed.
     """
-    stated = [word for word in words if word not in _NO_PACKING]
-    if not _AUTOROUND.isdisjoint(stated):
-        # packs 4 bits in groups of 128 unless told, in the layout of GPTQ
-        width = "int4"
-        for word in reversed(stated):
-            if word.startswith("int"):
-                width = word
-        stated = ["gptq", width]
-    scheme = scheme_of("-".join(stated))
+    ignored = _ENDINGS.unpacked | _CONTAINERS
+    stated = [word for word in words if word not in ignored]
+    if not _ENDINGS.autoround.isdisjoint(stated):
+        # AutoRound packs weights in the layout of GPTQ
+        widths = [word for word in stated if word.startswith("int")]
+        stated = ["gptq", *widths[:1]]
+    packing = "-".join(stated)
+    scheme = scheme_of(packing)
     if scheme is None:
         return Form(is_sized=False)
     # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels

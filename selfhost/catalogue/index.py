@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property, partial
+from typing import Any
 
 from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -21,8 +21,6 @@ from .runtime import RuntimeSpec
 from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
 from .uses import uses_table
-
-_Value = TypeVar("_Value")
 
 # words of a source where a successor follows from dates or our judgement, and no publisher names it
 _JUDGED = ("release dates", "our judgement")
@@ -65,12 +63,14 @@ class Outline(Record):
     def of_spec(cls, id: str, spec: ModelSpec) -> Outline:
         """The outline of what the file of that id states."""
         superseded_by = spec.upkeep.superseded_by
+        served = spec.availability
         successor = None
-        # where the successor stands, there is its source
-        source = spec.sources.get("upkeep", "")
-        if spec.availability is not None and spec.availability.successor:
-            successor = spec.availability.successor
-            source = spec.sources.get("availability", "")
+        # the source of the successor is that of the table that names it
+        table = "upkeep"
+        if served is not None and served.successor:
+            successor = served.successor
+            table = "availability"
+        source = spec.sources.get(table, "")
         is_judged = any(words in source for words in _JUDGED)
         return cls(
             id=id,
@@ -104,12 +104,14 @@ def _parameters_read(spec: ModelSpec) -> int | None:
         return None
     # of a token the elements of its rows in the tables, but for a tied one: as the output
     # matrix, too, each token reads it whole
-    width = 0
+    row_length = 0
     if model.per_layer_embedding_length is not None:
-        width = model.layers * model.per_layer_embedding_length
+        row_length = model.layers * model.per_layer_embedding_length
     if not model.tied_embeddings:
-        width += model.embedding_length
-    return used - (counts.encoders or 0) - model.published_tokens * width
+        row_length += model.embedding_length
+    looked_up = model.published_tokens * row_length
+    encoders = counts.encoders or 0
+    return used - encoders - looked_up
 
 
 def _purpose(main_use: str) -> str:
@@ -140,7 +142,11 @@ class _Programs(Stated):
 class Catalogue:
     """The specs of one shipped folder and of a user's folders; made by `open`."""
 
-    def __init__(self, shipped: ShippedSpecs, users: Sequence[SpecFolder] = ()) -> None:
+    def __init__(
+        self,
+        shipped: ShippedSpecs,
+        users: Sequence[SpecFolder] = (),
+    ) -> None:
         self._shipped = shipped
         # the folder named last comes first: it overrides the earlier ones
         self._users = tuple(reversed(users))
@@ -151,26 +157,33 @@ class Catalogue:
 
     @classmethod
     def open(
-        cls, extra: Sequence[AnyPath] = (), shipped: str | None = None
+        cls,
+        extra: Sequence[AnyPath] = (),
+        shipped: str | None = None,
     ) -> Catalogue:
         """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
         where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
         `SpecError` for a folder that is none.
         """
-        users = [SpecFolder.at(os.fspath(path)) for path in extra]
+        users = []
+        for path in extra:
+            folder = os.fspath(path)
+            users.append(SpecFolder(folder, spec_files_in(folder)))
         if shipped is None:
             return cls(_shipped_specs(), users)
-        return cls(ShippedSpecs(store_of(shipped)), users)
+        store = store_of(shipped)
+        return cls(ShippedSpecs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens it anew
-        *users, shipped = (folder.path for folder in self._folders)
-        users.reverse()
-        return Catalogue.open, (users, shipped)
+        users = [folder.path for folder in reversed(self._users)]
+        return Catalogue.open, (users, self.folder)
 
     def ids(self) -> tuple[str, ...]:
         """Every model's id, sorted."""
-        ids = frozenset[str]().union(*(folder.files for folder in self._folders))
+        ids: set[str] = set()
+        for folder in self._folders:
+            ids.update(folder.files)
         return tuple(sorted(ids))
 
     def __contains__(self, id: str) -> bool:
@@ -188,11 +201,11 @@ class Catalogue:
         if not folders:
             message = f"no spec has the id {id!r}"
             raise UnknownModelError(message, remedy="`selfhost list` shows them all")
-        first, *others = folders
-        spec = first.spec(id)
-        if others:
-            spec = spec.replace(overrides=others[0].files[id])
-        return spec
+        spec = folders[0].spec(id)
+        if len(folders) == 1:
+            return spec
+        overridden = folders[1].files[id]
+        return spec.replace(overrides=overridden)
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
         """The specs of these ids, of all without; faulty ones are left out."""
@@ -230,16 +243,23 @@ class Catalogue:
     @cache  # noqa: B019
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted: files of `runtimes/`, tables of `common/programs.toml`."""
-        ids = [*self._shipped.runtime_names, *self._programs.program]
+        ids = list(self._shipped.runtime_names)
+        ids += self._programs.program
         return tuple(sorted(ids))
 
     @cached_property
     def _programs(self) -> _Programs:
-        return tables.unchecked_record(_Programs, self.common("programs"))
+        stated = self.common("programs")
+        return tables.unchecked_record(_Programs, stated)
 
     def common(self, name: str) -> TomlRow:
         """As `shipped_table`, of its own folder."""
         return tables.shipped_table(name, self.folder)
+
+    def section(self, file: str, name: str) -> TomlRow:
+        """One table of `common/<file>.toml`; empty where the file has none of that name."""
+        section: TomlRow = self.common(file).get(name, {})
+        return section
 
     def rows(
         self,
@@ -249,23 +269,19 @@ class Catalogue:
     ) -> Mapping[str, AnyRecord]:
         """Each `[table.NAME]` of `common/<file>.toml` as a record, by its name."""
         records = {}
-        for name, row in self._rows_of(file, table).items():
+        for name, row in self.section(file, table).items():
             records[name] = tables.unchecked_record(kind, row)
         return records
-
-    def _rows_of(self, file: str, table: str) -> Mapping[str, TomlRow]:
-        """Each `[table.NAME]` of `common/<file>.toml`, by its name."""
-        rows: Mapping[str, TomlRow] = self.common(file).get(table, {})
-        return rows
 
     @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, TomlRow]:
         """Each `[table.NAME]` of `common/<file>.toml` with its `name`, by that and `aliases`."""
         by_name: dict[str, TomlRow] = {}
-        for name, row in self._rows_of(file, table).items():
+        for name, row in self.section(file, table).items():
             named = {**row, "name": name}
-            for spelling in (name, *row.get("aliases", ())):
-                by_name.setdefault(canonical(spelling), named)
+            spellings = [name, *row.get("aliases", ())]
+            for key in map(canonical, spellings):
+                by_name.setdefault(key, named)
         return by_name
 
     def is_shipped(self, id: str) -> bool:
@@ -341,7 +357,9 @@ class Catalogue:
             successor = self.outlines.get(outline.superseded_by or "")
             if successor is None or successor.id in line:
                 break
-            if successor.closed or successor.modality != outline.modality:
+            if successor.closed:
+                break
+            if successor.modality != outline.modality:
                 break
             line.append(successor.id)
             outline = successor
@@ -364,43 +382,32 @@ class SpecFolder:
     answers to.
     """
 
-    # keeps what follows from all files; None keeps nothing
-    store: Store | None = None
-
     def __init__(self, path: str, files: Mapping[str, str]) -> None:
         self.path = path
         # of each id, sorted, the path of its file
         self.files = files
         self._specs: dict[str, ModelSpec] = {}
 
-    @classmethod
-    def at(cls, path: str) -> SpecFolder:
-        """The files `<id>.toml` in one of the user's folders."""
-        files = {id: _file_of(path, id) for id in _names_in(path)}
-        return cls(path, files)
-
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
         if id in self._specs:
             return self._specs[id]
-        document = self._document(id)
-        spec = self._read(document, self.files[id])
+        document, spec = self._read(id)
         if document.ok and spec is not None:
             if id == spec.id:
                 self._specs[id] = spec
                 return spec
-            document.add(("id",), *misnamed(spec.id, f"{id}.toml"))
+            message, remedy = misnamed(spec.id, f"{id}.toml")
+            document.add(("id",), message, remedy)
         raise SpecError(document.problems)
 
-    def _document(self, id: str) -> Document:
-        """The file of that id."""
-        return read_spec_file(self.files[id])
-
-    def _read(self, document: Document, origin: str) -> ModelSpec | None:
-        """What is right in a file; None where that is nothing."""
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        """The file of that id, and what is right in it; None where that is nothing."""
         from .spec_rules import read_model_spec  # a shipped spec goes without
 
-        return read_model_spec(document, origin)
+        path = self.files[id]
+        document = read_spec_file(path)
+        return document, read_model_spec(document, path)
 
     @cached_property
     def faults(self) -> Mapping[str, Sequence[Problem]]:
@@ -415,34 +422,34 @@ class SpecFolder:
 
     def _stated(self, id: str) -> ModelSpec | None:
         """What the file of that id states, without a fault or None."""
-        return None if id in self.faults else self.spec(id)
+        if id in self.faults:
+            return None
+        return self.spec(id)
 
     @cached_property
     def _stated_specs(self) -> Specs:
         """What each file states, by id; of a faulty one its id alone."""
         specs = {}
         for id in self.files:
-            specs[id] = self._stated(id) or ModelSpec(id=id, name=id)
+            spec = self._stated(id)
+            if spec is None:
+                spec = ModelSpec(id=id, name=id)
+            specs[id] = spec
         return specs
-
-    def _value(self, name: str, make: Callable[[], _Value]) -> _Value:
-        """The value of that name that follows from all files; `make` returns it."""
-        if self.store is None:
-            return make()
-        value: _Value = self.store.value(name, make)
-        return value
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
         """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
         a repository, a title). Several ids are joined by `/`.
         """
-        return self._value(wanted, lambda: _NAMES_IN[wanted](self._stated_specs))
+        if wanted == "aliases":
+            return _aliases_in(self._stated_specs)
+        return _whole_names_in(self._stated_specs)
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
-        names = self.names("aliases" if kind == "aliases" else "whole")
-        meaning = names.get(key)
+        wanted = "aliases" if kind == "aliases" else "whole"
+        meaning = self.names(wanted).get(key)
         if meaning is None:
             return ()
         ids = meaning.split("/")
@@ -454,45 +461,46 @@ class SpecFolder:
     @cached_property
     def outlines(self) -> Sequence[Outline]:
         """The outline of each model."""
-        return list(map(Outline.of_row, self._value("outlines", self._outline_rows)))
-
-    def _outline_rows(self) -> list[TomlRow]:
-        rows: list[TomlRow] = []
+        outlines = []
         for id, spec in self._stated_specs.items():
-            rows.append(Outline.of_spec(id, spec).__getstate__())
-        return rows
+            outlines.append(Outline.of_spec(id, spec))
+        return outlines
 
 
 class ShippedSpecs(SpecFolder):
-    """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form."""
+    """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form.
+
+    The store keeps what follows from all files, too.
+    """
 
     def __init__(self, store: Store) -> None:
-        index = store.value("index", lambda: _index_of(store.folder))
-        place = os.path.join(store.folder, "")
+        folder = store.folder
+        index = store.value("index", lambda: _index_of(folder))
+        place = os.path.join(folder, "")
         if store.is_package:
             # faults name a file as a checkout has it
             place = "specs/"
         files = {}
         for id, path in index["models"].items():
             files[id] = place + path
-        super().__init__(store.folder, files)
-        self.store: Store = store
+        super().__init__(folder, files)
+        self.store = store
         self.runtime_names: Sequence[str] = index["runtimes"]
 
-    def _document(self, id: str) -> Document:
+    def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
+        path = self.files[id]
         values = self._rows[id]
         if values is None:
             # the file is no TOML: it says why
-            return super()._document(id)
-        is_checked = self.store.is_package
-        return Document(self.files[id], values, is_checked=is_checked)
-
-    def _read(self, document: Document, origin: str) -> ModelSpec | None:
-        return stated_spec(document, origin)
+            document = read_spec_file(path)
+        else:
+            document = Document(path, values, is_checked=self.store.is_package)
+        return document, stated_spec(document, path)
 
     def _stated(self, id: str) -> ModelSpec | None:
         """As far as it could be read."""
-        return self._read(self._document(id), self.files[id])
+        _, spec = self._read(id)
+        return spec
 
     @cached_property
     def _rows(self) -> TomlRow:
@@ -505,16 +513,32 @@ class ShippedSpecs(SpecFolder):
             rows[id] = document.values if document.ok else None
         return rows
 
+    @cache  # noqa: B019
+    def names(self, wanted: str) -> Mapping[str, str]:
+        make = partial(super().names, wanted)
+        names: Mapping[str, str] = self.store.value(wanted, make)
+        return names
+
+    @cached_property
+    def outlines(self) -> Sequence[Outline]:
+        rows = self.store.value("outlines", self._make_outlines)
+        return list(map(Outline.of_row, rows))
+
+    def _make_outlines(self) -> list[TomlRow]:
+        return [outline.__getstate__() for outline in super().outlines]
+
 
 def _index_of(folder: str) -> TomlRow:
     """The paths of the models of a folder of specs, by their ids, and the names of its runtimes."""
     models = os.path.join(folder, "models")
     paths: dict[str, str] = {}
     for owner in _names_in(models, ""):
-        for id in _names_in(os.path.join(models, owner)):
+        owner_folder = os.path.join(models, owner)
+        for id in _names_in(owner_folder):
             paths[id] = f"models/{owner}/{id}.toml"
-    runtimes = _names_in(os.path.join(folder, "runtimes"))
-    return {"models": dict(sorted(paths.items())), "runtimes": runtimes}
+    sorted_paths = dict(sorted(paths.items()))
+    runtimes = os.path.join(folder, "runtimes")
+    return {"models": sorted_paths, "runtimes": _names_in(runtimes)}
 
 
 # what the files state: names and outlines
@@ -566,12 +590,6 @@ def _whole_names_in(specs: Specs) -> _Meanings:
     return names
 
 
-_NAMES_IN: Mapping[str, Callable[[Specs], _Meanings]] = {
-    "aliases": _aliases_in,
-    "whole": _whole_names_in,
-}
-
-
 def _repositories_of(spec: ModelSpec) -> Sequence[str]:
     """The model's repository, under all names that lead there."""
     if spec.repository is None:
@@ -614,8 +632,8 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
 
     Raises as `refuse_unread` where a folder is a catalogue in place of the shipped one.
     """
-    typed = [os.fspath(path) for path in specs]
-    folders = [*folders_in_environment(), *typed]
+    folders = folders_in_environment()
+    folders += [os.fspath(path) for path in specs]
     if not folders:
         return _shipped()
     # only where folders are named
@@ -626,39 +644,44 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
 
 
 def _names_in(path: str, ending: str = ".toml") -> list[str]:
-    """The names in a folder that end so, without the ending, sorted."""
+    """The names in a folder that end so, without the ending, sorted; of hidden files and sources
+    none. `SpecError` where it cannot be listed.
+    """
+    names = []
+    for file in _listed(path):
+        is_hidden = file.startswith(".")
+        if is_hidden or file.endswith(SOURCES_ENDING):
+            continue
+        if file.endswith(ending):
+            names.append(file.removesuffix(ending))
+    return sorted(names)
+
+
+def _listed(path: str) -> list[str]:
+    """The files of a folder. `SpecError` where it cannot be listed."""
     try:
-        files = os.listdir(path)
+        return os.listdir(path)
     except OSError as error:
         why = error.strerror or str(error)
     except ValueError as error:
         # a null character in a path
         why = str(error)
-    else:
-        return sorted(_without_ending(files, ending))
-    message = f"cannot be listed: {why}"
-    remedy = "name a folder that holds <id>.toml files"
-    raise SpecError([Problem(file=shown(path), message=message, remedy=remedy)])
+    problem = Problem(
+        file=shown(path),
+        message=f"cannot be listed: {why}",
+        remedy="name a folder that holds <id>.toml files",
+    )
+    raise SpecError([problem])
 
 
-def _without_ending(files: Iterable[str], ending: str) -> Iterator[str]:
-    """The names of files that end so, without the ending; of hidden files and sources none."""
-    for file in files:
-        if file.startswith(".") or file.endswith(SOURCES_ENDING):
-            continue
-        if file.endswith(ending):
-            yield file.removesuffix(ending)
-
-
-def _file_of(folder: str, id: str) -> str:
-    return os.path.join(folder, f"{id}.toml")
-
-
-def spec_files_in(folder: str) -> list[str]:
-    """The paths of the spec files in a folder, in the order of their ids. `SpecError` where it
-    cannot be listed.
+def spec_files_in(folder: str) -> Mapping[str, str]:
+    """The paths of the spec files in a folder by their ids, sorted. `SpecError` where it cannot be
+    listed.
     """
-    return [_file_of(folder, id) for id in _names_in(folder)]
+    files = {}
+    for id in _names_in(folder):
+        files[id] = os.path.join(folder, f"{id}.toml")
+    return files
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

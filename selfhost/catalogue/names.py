@@ -108,7 +108,8 @@ class Family(Stated):
         }
         figures = self.__getstate__()
         figures["family"] = figures.pop("name")
-        figures["is_missing"] = (self.ollama or self.model) not in catalogue
+        loaded = self.ollama or self.model
+        figures["is_missing"] = loaded not in catalogue
         figures["others"] = others[:_MOST_OTHERS]
         figures["more"] = max(0, len(others) - _MOST_OTHERS)
         notes = sentences("families", "sentence", holds, **figures)
@@ -214,7 +215,8 @@ def unwrap(typed: str) -> str:
     name = typed.strip(_QUOTES)
     for form, replacement in NAME_TABLE.rewritten.items():
         pattern = NAME_TABLE.expressions.get(form, form)
-        name = re.sub(pattern, replacement, name).strip(_QUOTES)
+        name = re.sub(pattern, replacement, name)
+        name = name.strip(_QUOTES)
     return name
 
 
@@ -237,10 +239,8 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
 
 def _latin_names(catalogue: Catalogue) -> Mapping[str, str]:
     """The names of families in Latin letters, by each spelling in another script, sorted."""
-    families = catalogue.common("families")
-    spelled: Mapping[str, Sequence[str]] = families.get("spelled", {})
     latin_of: dict[str, str] = {}
-    for latin, spellings in spelled.items():
+    for latin, spellings in catalogue.section("families", "spelled").items():
         latin_of.update(dict.fromkeys(spellings, latin))
     return dict(sorted(latin_of.items()))
 
@@ -251,7 +251,8 @@ def is_path(typed: str) -> bool:
     The bare name of a file of weights is a model's where no such file lies here.
     """
     has_folder = typed == "." or "/" in typed or os.sep in typed
-    if has_folder and len(typed) < _LONGEST_PATH and os.path.exists(typed):
+    may_exist = has_folder and len(typed) < _LONGEST_PATH
+    if may_exist and os.path.exists(typed):
         return True
     if not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -423,7 +424,8 @@ def _as_publisher_names(
 ) -> str | None:
     """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
     publishers = catalogue.rows(Publisher, "quantizations", "publisher")
-    publisher = publishers.get(_account(name).lower())
+    account = _account(name).lower()
+    publisher = publishers.get(account)
     if publisher is None or quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
@@ -460,7 +462,7 @@ def _is_wide_qat(
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
     if not is_qat and not is_makers:
         return False
-    architectures = catalogue.common("architectures")["architecture"]
+    architectures = catalogue.section("architectures", "architecture")
     row: TomlRow = architectures.get(model.row, {})
     wide_until: str = row.get("wide_qat_table", "")
     return spec.released is not None and spec.released < wide_until
@@ -616,7 +618,8 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     """The model that was tuned from the base model of this repository, and has its size; of several
     the one whose name is nearest.
     """
-    if name.form is not None and name.form.runtime is not None:
+    form = name.form or Form()
+    if form.runtime is not None:
         return None
     key = canonical(name.base)
     sizes = sizes_in(key)
@@ -631,7 +634,8 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     if not tuned:
         return None
     # of the same line before any other
-    same_line = [spec_id for spec_id in tuned if spec_id.startswith(key[:4])]
+    line = key[:4]
+    same_line = [spec_id for spec_id in tuned if spec_id.startswith(line)]
     nearest = min(sorted(same_line or tuned), key=len)
     note = (
         f"{name.with_owner} is the base model that {nearest} was tuned from. "
@@ -645,7 +649,8 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
 
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
     """
-    plain = expression("names", "snapshot").sub("", name.base)
+    snapshot = expression("names", "snapshot")
+    plain = snapshot.sub("", name.base)
     is_snapshot = plain != name.base
     for maker, rest in _makers(name, plain):
         try:
@@ -677,7 +682,8 @@ def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
     if name.owner or plain != name.base:
         yield _last_part(name.owner), plain
         return
-    first, _, rest = canonical(name.base).partition("-")
+    words = canonical(name.base)
+    first, _, rest = words.partition("-")
     yield first, rest
     second, _, rest = rest.partition("-")
     yield first + second, rest
@@ -704,7 +710,8 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     companies = [spec.developer, _account(spec.repository)]
     if spec.availability is not None:
         companies.append(spec.availability.provider)
-    return any(_letters_of(company).startswith(letters) for company in companies)
+    known = map(_letters_of, companies)
+    return any(company.startswith(letters) for company in known)
 
 
 def _letters_of(company: str | None) -> str:

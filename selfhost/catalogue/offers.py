@@ -152,7 +152,8 @@ def providers_table() -> ProvidersTable:
 @cache
 def well_known_providers() -> frozenset[str]:
     """The ids of the providers that people know."""
-    return frozenset[str]().union(*providers_table().well_known.values())
+    ids_by_ground = providers_table().well_known
+    return frozenset[str]().union(*ids_by_ground.values())
 
 
 def provider_name(id: str) -> str:
@@ -164,7 +165,8 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
     """The line of curl that asks the offered model something, a text of several lines for a shell;
     () where the address or the kind of request is not known. The key stands in a variable.
     """
-    if offer.base_url is None or modality not in ("text", "vision", "embedding"):
+    is_asked_in_words = modality in ("text", "vision", "embedding")
+    if offer.base_url is None or not is_asked_in_words:
         return ()
     if re.fullmatch(_PLAIN, offer.model) is None:
         # between the quotes of the line it would be something else
@@ -205,7 +207,8 @@ def offers_of(
     if not listed:
         return ()
     listed.sort(key=lambda offer: (*offer.price, offer.provider, offer.model))
-    first = _first_offer(listed, snapshot(path).sold)
+    file = snapshot(path)
+    first = _first_offer(listed, file.sold)
     listed.remove(first)
     return (first, *listed)
 
@@ -213,8 +216,8 @@ def offers_of(
 def _all_offers(path: str, model_id: str) -> Sequence[Offer]:
     """The rows of the snapshot for one model. Raises `SpecError` where they are damaged."""
     file = snapshot(path)
-    values = {model_id: file.rows.get(model_id, [])}
-    document = Document(path, values, notation=JSON)
+    stated = file.rows.get(model_id, [])
+    document = Document(path, {model_id: stated}, notation=JSON)
     rows: Sequence[TomlTable] = document.root.get(model_id, TABLES)
     offers = [_offer(row, model_id, file) for row in rows]
     if document.ok:
@@ -239,10 +242,11 @@ def _offer(
     provider = values["provider"]
     api = providers_table().api_of(provider)
     values["model"] = f"{values['model']}{api.suffix}"
+    day = file.days.get(values["source"], file.day)
     return Offer(
         **values,
         model_id=model_id,
-        as_of=file.days.get(values["source"], file.day),
+        as_of=day,
         base_url=api.base_url,
         key_variable=api.key,
         page=api.page,
@@ -274,7 +278,8 @@ def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
         known.sort(key=lambda offer: offer.base_url is None)
         return known[0]
     # nobody sells it whom people know: of those that are near the cheapest the one that sells most
-    most = Price(*(_NEAR_PRICE * dollars for dollars in listed[0].price))
+    lowest = listed[0].price
+    most = tuple(_NEAR_PRICE * dollars for dollars in lowest)
     near = [offer for offer in listed if offer.price <= most]
     return max(near, key=lambda offer: sold[offer.provider])
 
@@ -293,7 +298,8 @@ def snapshot_day(path: str) -> str | None:
 @lru_cache(maxsize=2)
 def snapshot(path: str) -> Snapshot:
     """The file at `path`, read once. Raises `SpecError` for a file that is missing or damaged."""
-    folder = os.path.dirname(os.path.dirname(path))
+    common = os.path.dirname(path)
+    folder = os.path.dirname(common)
     return snapshot_in(store_of(folder), path)
 
 
@@ -324,13 +330,16 @@ def _parse(path: str) -> Values:
         fault = f"the price snapshot {error.reason}"
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         pass
-    raise SpecError([Problem(file=path, message=fault, remedy=_REMEDY)], remedy=_REMEDY)
+    problem = Problem(file=path, message=fault, remedy=_REMEDY)
+    raise SpecError([problem], remedy=_REMEDY)
 
 
 def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
     """The fields of a `Snapshot`, of the lines of its file as JSON has them."""
     rows = {line["model"]: line["offers"] for line in lines}
-    days = {name: str(row["as_of"]) for name, row in header["sources"].items()}
+    days: dict[str, str] = {}
+    for source, row in header["sources"].items():
+        days[source] = str(row["as_of"])
     sold: Counter[str] = Counter()
     providers: dict[str, int] = {}
     for model, offers in rows.items():

@@ -18,7 +18,7 @@ from ..core.records import Record, Stated
 from ..core.tables import row_names, shipped_record
 from ..core.templates import fill
 from ..core.units import nearest, short_license
-from .spec import Availability, ModelSpec
+from .spec import Availability, License, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
@@ -83,7 +83,8 @@ def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
     if source is None:
         return True
-    return all(map(_is_unconfirmed, source.split(";")))
+    parts = source.split(";")
+    return all(map(_is_unconfirmed, parts))
 
 
 def _is_unconfirmed(part: str) -> bool:
@@ -98,9 +99,7 @@ class _Openness:
         self.spec = spec
         self.served = spec.availability
         self.weights = spec.openness.weights
-        self.license_id: str | None = None
-        if spec.license is not None:
-            self.license_id = spec.license.id
+        self.license = spec.license or License()
 
     def rows(self) -> tuple[OpennessRow, ...]:
         """One row for each question."""
@@ -115,8 +114,8 @@ class _Openness:
         # files that nobody can download run no code
         if not self.spec.closed:
             table.append(self._safe_files())
-        table.append(self._row("current", f"current-{self._state()}"))
-        return tuple(table)
+        current = self._row("current", self._state())
+        return (*table, current)
 
     # each of these returns the code of an answer, a row of the table
 
@@ -155,16 +154,16 @@ class _Openness:
         served = self.served
         upkeep = self.spec.upkeep
         if served is not None and served.retired:
-            return "retired"
+            return "current-retired"
         if upkeep.superseded_by:
-            return "superseded"
+            return "current-superseded"
         if upkeep.note:
-            return "ended" if upkeep.current is False else "noted"
+            return "current-ended" if upkeep.current is False else "current-noted"
         if served is None:
-            return "newest" if upkeep.current else "unknown"
-        if self.spec.unknown.get("availability.retired"):
-            return "doubtful"
-        return "served"
+            return "current-newest" if upkeep.current else "current-unknown"
+        if "availability.retired" in self.spec.unknown:
+            return "current-doubtful"
+        return "current-served"
 
     # what the license allows
 
@@ -182,7 +181,7 @@ class _Openness:
         is_tuning = name == "fine-tuning"
         if is_tuning:
             key = "modification"
-        stated = getattr(self.spec.license, key, None) or "unknown"
+        stated = getattr(self.license, key) or "unknown"
         row = self._row(name, f"permission-{stated}", tuned=is_tuning)
         source = self.spec.sources.get("license")
         by_id = self._known_by_id(key, row.answer)
@@ -192,15 +191,15 @@ class _Openness:
         else:
             # the tag of a repository names the license, not what its text allows
             assumed = source is None or _is_unconfirmed(source)
-        is_assumed = assumed and row.answer != "unknown"
-        sources = tuple(filter(None, (by_id, source)))
-        return row.replace(sources=sources, assumed=is_assumed)
+        sources = filter(None, (by_id, source))
+        return row.replace(
+            sources=tuple(sources),
+            assumed=assumed and row.answer != "unknown",
+        )
 
     def _known_by_id(self, key: str, answer: str) -> str | None:
         """Why the id of a license alone tells that answer; None where it does not."""
-        id = self.license_id
-        if id is None:
-            return None
+        id = self.license.id or ""
         if answer == "yes" and id in _table().osi_approved:
             return (
                 f"the Open Source Initiative approved {id}: any use, change and sharing"
@@ -215,18 +214,14 @@ class _Openness:
         """By the Open Source AI Definition 1.0: all parts published, under terms that allow any
         use.
         """
-        needed = list(map(self._part, _PARTS[:4]))
-        forbidden: list[str] = []
-        are_terms_unknown = False
-        for term in self.permissions():
-            if term.answer in ("no", "partly"):
-                forbidden.append(term.name)
-            elif term.answer == "unknown":
-                are_terms_unknown = True
+        needed = tuple(map(self._part, _PARTS[:4]))
+        terms = self.permissions()
+        restricted = [term.name for term in terms if term.answer in ("no", "partly")]
+        are_terms_unknown = any(term.answer == "unknown" for term in terms)
         lacks = _lacking(needed)
         if self.weights in ("closed", "unknown"):
             code = f"weights-{self.weights}"
-        elif forbidden:
+        elif restricted:
             code = "source-restricted"
         elif are_terms_unknown:
             code = "source-unknown"
@@ -234,9 +229,9 @@ class _Openness:
             code = "source-lacking"
         else:
             code = "source-open"
-        figures = {"restricted": _listed(forbidden), "lacks": lacks}
+        figures = {"restricted": _listed(restricted), "lacks": lacks}
         row = self._row("open source", code, **figures)
-        return row.replace(parts=tuple(needed[:3]))
+        return row.replace(parts=needed[:3])
 
     def auditable(self) -> OpennessRow:
         """Training data, methods and paper."""
@@ -272,7 +267,8 @@ class _Openness:
             # where files lie shows better than a classification that they are published
             source = self.spec.files[0].source
         why = self.spec.unknown.get(key, "not known")
-        return self._row(name.replace("_", " "), f"part-{state}", source, why=why)
+        words = name.replace("_", " ")
+        return self._row(words, f"part-{state}", source, why=why)
 
     def _safe_files(self) -> OpennessRow:
         """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads
@@ -334,7 +330,7 @@ class _Openness:
         return OpennessRow(
             name=name,
             answer=answer,
-            why=fill(template, {**self._figures(), **figures}),
+            why=fill(template, self._figures() | figures),
             sources=tuple(dict.fromkeys(sources)),
             assumed=is_assumed and answer != "unknown",
         )
@@ -356,10 +352,10 @@ class _Openness:
     def _figures(self) -> dict[str, object]:
         """What the reasons of all codes may tell of a model."""
         spec = self.spec
-        conditions = () if spec.license is None else spec.license.conditions
+        license = self.license.id or "its license"
         figures: dict[str, object] = {
-            "license": short_license(self.license_id or "its license"),
-            "conditions": "; ".join(conditions),
+            "license": short_license(license),
+            "conditions": "; ".join(self.license.conditions),
             "repository": spec.repository,
             "doubt": spec.unknown.get("availability.retired"),
             "by": spec.upkeep.superseded_by,
@@ -442,7 +438,8 @@ def satisfies(license_id: str, wanted: str) -> bool:
     wanted_choices = _choices(wanted)
     acceptable = frozenset[str]().union(*wanted_choices)
     for choice in _choices(license_id):
-        if choice <= acceptable and any(map(choice.issuperset, wanted_choices)):
+        meets_one_whole = any(map(choice.issuperset, wanted_choices))
+        if meets_one_whole and choice <= acceptable:
             return True
     return False
 
@@ -459,10 +456,12 @@ def _choices(expression: str) -> list[frozenset[str]]:
 def remedy_of_id(text: str) -> str:
     """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
     # `GPLv3` and `Apache 2.0 license` as SPDX would write them
-    plain = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
+    typed = text.strip().lower()
+    plain = re.sub(r"\s+licen[cs]e$", "", typed[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
     meant = _license_meant(plain)
-    if meant and not re.search(r"-(?:and|or|with)(?:-|$)", plain):
+    are_several = re.search(r"-(?:and|or|with)(?:-|$)", plain)
+    if meant and not are_several:
         return f"did you mean {meant}?"
     return "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
 
@@ -471,7 +470,10 @@ def _license_meant(plain: str) -> str | None:
     """The id of the license that is called so, begins so or is written nearly so."""
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
 
-    ids = [entry["id"] for entry in LICENSES.values() if not entry["deprecated"]]
+    ids = []
+    for entry in LICENSES.values():
+        if not entry["deprecated"]:
+            ids.append(entry["id"])
     # `Llama-3.1-Community`, as reports show it
     shown = {short_license(id).lower(): id for id in row_names("licenses")}
     if plain in shown:

@@ -39,6 +39,9 @@ BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 
+# what `--runtime-option` asks for, by the names of the options
+_Options = Mapping[str, str]
+
 # behind the name of a quantization: weights of one scale, or bits of one
 _VARIANT = r"\d+g|channel|[23]bit"
 
@@ -57,18 +60,14 @@ class RuntimeSpec(Stated):
     # by the id of the model
     parts: Mapping[str, ModelParts] = {}
     quantizations: Mapping[str, QuantizationRule] = read_by(
-        name="quantization", kind=QuantizationRule, default={}
+        name="quantization", default={}
     )
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
     # keys and values may have a type each
     kv_cache_pairs: bool = False
-    cache_rules: Mapping[str, CacheRule] = read_by(
-        name="kv_cache", kind=CacheRule, default={}
-    )
-    named_options: Mapping[str, RuntimeOption] = read_by(
-        name="option", kind=RuntimeOption, default={}
-    )
+    cache_rules: Mapping[str, CacheRule] = read_by(name="kv_cache", default={})
+    named_options: Mapping[str, RuntimeOption] = read_by(name="option", default={})
     companions: tuple[str, ...] = read_by(choices=COMPANIONS, default=())
     unserved: Mapping[str, str] = {}
     store: str
@@ -87,7 +86,7 @@ class RuntimeSpec(Stated):
     pace: PaceRules = stated_part(PaceRules)
     finetuning: Finetuning = stated_part(Finetuning)
 
-    def settings_of(self, options: Mapping[str, str]) -> dict[str, str]:
+    def settings_of(self, options: _Options) -> dict[str, str]:
         """What the options that are asked for set, by what they change."""
         settings: dict[str, str] = {}
         for name, option in self.named_options.items():
@@ -96,7 +95,7 @@ class RuntimeSpec(Stated):
                 settings[option.changes] = option.to or options[name]
         return settings
 
-    def uncounted_under(self, options: Mapping[str, str]) -> dict[str, str]:
+    def uncounted_under(self, options: _Options) -> dict[str, str]:
         """Why memory is not computed under options that are asked for, by their `NAME=VALUE`."""
         reasons: dict[str, str] = {}
         for name, value in options.items():
@@ -128,7 +127,8 @@ class RuntimeSpec(Stated):
         name = quantization or ""
         while name not in self.quantizations:
             name, _, variant = name.rpartition("-")
-            if not name or re.fullmatch(_VARIANT, variant) is None:
+            is_variant = re.fullmatch(_VARIANT, variant)
+            if not name or not is_variant:
                 return None
         return self.quantizations[name]
 
@@ -140,22 +140,18 @@ class RuntimeSpec(Stated):
                 needed.append(rule.compute_capability)
         return max(needed, key=_capability_number, default=None)
 
-    def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
+    def command_of(self, family: str | None, main_use: str) -> str:
         """The command for models of that family, or of that main use, or for any."""
         commands = self.command_lines
-        names = [family or ""]
-        if uses:
-            names.append(uses[0])
-        for name in names:
-            command = commands.by_use.get(name)
-            if command:
-                return command
+        for name in (family or "", main_use):
+            if name in commands.by_use:
+                return commands.by_use[name]
         return commands.default
 
     def quantization_called(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 or awq."""
-        words = text.lower().replace("_", " ").split()
-        typed = "-".join(words)
+        spaced = text.lower().replace("_", " ")
+        typed = "-".join(spaced.split())
         for name, rule in self.quantizations.items():
             if typed == name or typed in rule.also:
                 return name
@@ -164,4 +160,5 @@ class RuntimeSpec(Stated):
 
 def _capability_number(capability: str) -> list[int]:
     """`12.0` as numbers that compare: 12.0 is above 8.9."""
-    return [int(part) for part in capability.split(".")]
+    parts = capability.split(".")
+    return list(map(int, parts))

@@ -117,7 +117,9 @@ class RuntimeOption(Stated):
             numbers = text.split(",")
             if len(numbers) > self.most_numbers:
                 return False
-            return all(map(self._takes_number, numbers)) and any(map(float, numbers))
+            are_right = all(map(self._takes_number, numbers))
+            # a list of zeros says nothing
+            return are_right and any(map(float, numbers))
         return self._takes_number(text)
 
     def _takes_number(self, text: str) -> bool:

@@ -9,7 +9,7 @@ and always the nearest known names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, cached_property, partial
 from shlex import quote
 
@@ -37,6 +37,8 @@ from .names import (
     unwrap,
 )
 
+_Words = list[str]
+
 _SEARCHED = NAME_TABLE.searched
 # names of one model among which the one that was meant is looked for: a user's spec may have 10,000
 _MOST_ALIASES = 50
@@ -49,7 +51,9 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     `UnknownModelError` for anything else, with the nearest names.
     """
     _refuse_no_name(typed)
-    resolution = read(typed, catalogue) or read(typed, catalogue, indirectly=True)
+    resolution = read(typed, catalogue)
+    if resolution is None:
+        resolution = read(typed, catalogue, indirectly=True)
     if resolution is not None:
         return resolution
     name = unwrap(typed)
@@ -94,10 +98,11 @@ def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     """The name with two of its words as one, where that is a single model: `tiny llama`."""
     name_by_id: dict[str, str] = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
-        joined = name[: joint.start(1)] + name[joint.end() :]
-        spec_id = id_of(joined, catalogue)
+        first = name[: joint.start(1)]
+        rest = name[joint.end() :]
+        spec_id = id_of(first + rest, catalogue)
         if spec_id is not None:
-            name_by_id[spec_id] = joined
+            name_by_id[spec_id] = first + rest
     if len(name_by_id) != 1:
         return None
     _, joined = name_by_id.popitem()
@@ -130,14 +135,15 @@ class _UnknownName:
         self.quoted = f'"{shortened(typed)}"'
         self.name = name.removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
-        undivided = SplitName(owner=self.owner, base=self.last_part, form=None)
-        # without all words for a form
-        *_, split = [undivided, *splits(self.name)]
+        split = SplitName(owner=self.owner, base=self.last_part, form=None)
+        for shorter in splits(self.name):
+            # the last is without all words for a form
+            split = shorter
         self.base = split.base
         self.form = split.form or Form()
         # the base without what converters write behind it
-        key = canonical(self.base)
-        self.key = key.removesuffix("-gguf").removesuffix("-i-1")
+        key = canonical(self.base).removesuffix("-gguf")
+        self.key = key.removesuffix("-i-1")
         # what known names are compared with
         self.searched = split.with_owner
 
@@ -165,11 +171,12 @@ class _UnknownName:
         if is_bare_weights(self.name):
             missing = "does not exist here and "
         message = f"{self.quoted} {missing}is not in the catalogue"
-        faulty = dict.fromkeys(fault.file for fault in self.catalogue.own_faults)
-        if not faulty:
+        faults = self.catalogue.own_faults
+        if not faults:
             return message
-        files = ", ".join(list(faulty)[: _SEARCHED.most_files])
-        return f"{message}; faulty files of yours were ignored: {files}"
+        files = list(dict.fromkeys(fault.file for fault in faults))
+        listed = ", ".join(files[: _SEARCHED.most_files])
+        return f"{message}; faulty files of yours were ignored: {listed}"
 
     def _size_by_name(self) -> str:
         """The clause on the size of a model whose name states its parameters; "" for another."""
@@ -185,11 +192,11 @@ class _UnknownName:
     def _hinted_error(self, hint: _Hint) -> UnknownModelError:
         """The error that names the model for which the typed name most likely stands."""
         plain = f"selfhost check {quote(hint.spec_id)}"
-        commands = {"plain": plain, "check": plain + self._options(hint.spec_id)}
+        with_options = plain + self._options(hint.spec_id)
         return UnknownModelError(
             f"{self._not_in_catalogue()}: {hint.why}",
             nearest=(hint.spec_id,),
-            remedy=fill(hint.remedy, commands),
+            remedy=fill(hint.remedy, {"plain": plain, "check": with_options}),
         )
 
     def _options(self, spec_id: str) -> str:
@@ -197,7 +204,8 @@ class _UnknownName:
         form = self.form
         if form.quantization is None:
             return ""
-        if not serves(form, self.catalogue.spec(spec_id), self.catalogue):
+        spec = self.catalogue.spec(spec_id)
+        if not serves(form, spec, self.catalogue):
             return ""
         options = f" --quant {form.quantization}"
         if form.runtime is None:
@@ -212,8 +220,10 @@ class _UnknownName:
         if thing is None:
             return None
         catalogue = self.catalogue
-        figures = {**thing.__getstate__(), "typed": self.quoted}
-        sentence = catalogue.rows(_ThingSentence, "things", "sentence")[table]
+        figures = thing.__getstate__()
+        figures["typed"] = self.quoted
+        sentences = catalogue.rows(_ThingSentence, "things", "sentence")
+        sentence = sentences[table]
         message = fill(sentence.message, figures)
         instead = [id for id in thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
@@ -243,8 +253,7 @@ class _UnknownName:
     def _line(self, table: str) -> _Thing | None:
         """The first row of a table of which one name begins as the typed one."""
         key = canonical(self.last_part)
-        is_tune = key.endswith("-distill") or bool(sizes_in(key))
-        if table == "hosted" and is_tune:
+        if table == "hosted" and (key.endswith("-distill") or sizes_in(key)):
             # a line that is only hosted has no tunes and tells no size
             return None
         for thing in _things_of(self.catalogue, table):
@@ -329,28 +338,29 @@ class _UnknownName:
         if known.meant_by(name) or known.longer_than(name):
             # a slip or a shortened name explains the name better than a tune does
             return None
-        words = self.key.split("-")[: _SEARCHED.most_words]
+        words = self.key.split("-")
+        words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
             why = f"if it is made from {spec_id}, as its name says, it needs as much"
             return _Hint(spec_id=spec_id, why=why)
         # the name of a line of tunes stands in the names of listed models
-        lines = [word for word in words if word not in known.words_of_ids]
-        if max(map(len, lines), default=0) <= 3:
+        lines = set(words) - known.words_of_ids
+        longest = max(map(len, lines), default=0)
+        if longest <= 3:
             return None
         return self._layers_of_line(words)
 
-    def _layers_of_line(self, words: Sequence[str]) -> _Hint | None:
+    def _layers_of_line(self, words: _Words) -> _Hint | None:
         """The one model whose layers all repositories have that are named with these words."""
-        line: list[_Repository] = []
+        name_by_id: dict[str, str] = {}
         for repository in _repositories_alike(self.catalogue):
             if repository.words.issuperset(words):
-                line.append(repository)
-        spec_ids = {repository.spec_id for repository in line}
-        if len(spec_ids) != 1:
+                name_by_id.setdefault(repository.spec_id, repository.name)
+        if len(name_by_id) != 1:
             return None
-        (spec_id,) = spec_ids
-        why = f"{line[0].name} has the layers of {spec_id}"
+        spec_id, name = name_by_id.popitem()
+        why = f"{name} has the layers of {spec_id}"
         return _Hint(spec_id=spec_id, why=why)
 
 
@@ -402,8 +412,8 @@ def _form_of(name: str) -> str:
 
 @cache
 def _things_of(catalogue: Catalogue, table: str) -> Sequence[_Thing]:
-    things = catalogue.rows(_Thing, "things", table)
-    return [thing.replace(name=name) for name, thing in things.items()]
+    rows = catalogue.common_tables("things", table)
+    return [unchecked_record(_Thing, row) for row in rows.values()]
 
 
 class _Repository:
@@ -412,7 +422,7 @@ class _Repository:
     def __init__(self, spec_id: str, name: str) -> None:
         self.spec_id = spec_id
         self.name = name
-        last_part = name.rpartition("/")[2]
+        _, _, last_part = name.rpartition("/")
         self.key = canonical(last_part)
         self.words = frozenset(self.key.split("-"))
         if not _numbers_in(self.key):
@@ -423,7 +433,7 @@ class _Repository:
 @cache
 def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
     """The repositories of `alike.toml`, the last first."""
-    alike: Mapping[str, Sequence[str]] = catalogue.common("alike").get("alike", {})
+    alike = catalogue.section("alike", "alike")
     repositories: list[_Repository] = []
     for spec_id, names in alike.items():
         for name in names:
@@ -432,7 +442,7 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
     return repositories
 
 
-def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
+def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
     """The open model whose name stands in that of its tune, in words that follow one another or, as
     in `qwen3-abliterated:8b`, with the size apart. Words around those that follow one another must
     state no other size.
@@ -440,19 +450,22 @@ def _named_inside(words: list[str], catalogue: Catalogue) -> str | None:
     for inside, others in _parts_of(words):
         name = "-".join(inside)
         # an alias or a short id may be the name of a family
-        kinds = ("whole", "aliases") if sizes_in(name) else ("ids",)
+        kinds = ["ids"]
+        if sizes_in(name):
+            kinds = ["whole", "aliases"]
         try:
             spec_id = catalogue.id_named(name, *kinds)
         except UnknownModelError:
             continue
         if spec_id is None or catalogue.outlines[spec_id].closed:
             continue
-        if not sizes_in("-".join(others)):
+        around = "-".join(others)
+        if not sizes_in(around):
             return spec_id
     return None
 
 
-def _parts_of(words: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
     """The parts of a name that may be another model's name, each with the words around it that must
     state no other size.
 
@@ -525,7 +538,9 @@ class _ComparedName:
         if abs(len(letters) - len(typed)) > 1:
             return False
         # one slip leaves the first or the last letter
-        if letters[:1] != typed[:1] and letters[-1:] != typed[-1:]:
+        is_first_right = letters[:1] == typed[:1]
+        is_last_right = letters[-1:] == typed[-1:]
+        if not (is_first_right or is_last_right):
             return False
         return is_slip(letters, typed) and known.numbers == self.numbers
 
@@ -535,9 +550,8 @@ class _KnownNames:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        families = catalogue.common_tables("families", "family")
-        names = [*catalogue.spellings(_MOST_ALIASES)]
-        names += dict.fromkeys(family["name"] for family in families.values())
+        names = list(catalogue.spellings(_MOST_ALIASES))
+        names += catalogue.section("families", "family")
         # of one model its tag of Ollama, which sorts after its id
         self._by_key = {name.key: name for name in map(_ComparedName, names)}
         self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
@@ -603,7 +617,8 @@ class _KnownNames:
         # those with the same numbers first, and before them those that begin the same
         near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
         near.sort(key=lambda like: like[:2] != typed.key[:2])
-        ids = [id_of(self._by_key[like].name, self.catalogue) for like in near]
+        names = [self._by_key[key].name for key in near]
+        ids = [id_of(name, self.catalogue) for name in names]
         return list(filter(None, ids))
 
 
@@ -614,7 +629,8 @@ def _known_names(catalogue: Catalogue) -> _KnownNames:
 
 def _last_part_of(typed: str) -> _ComparedName:
     """The last part of a typed name, which is compared with known names."""
-    return _ComparedName(typed.rpartition("/")[2], typed)
+    _, _, last_part = typed.rpartition("/")
+    return _ComparedName(last_part, typed)
 
 
 def _numbers_in(name: str) -> list[str]:

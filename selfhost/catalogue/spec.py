@@ -23,9 +23,22 @@ from ..core.tables import (
     row_names,
     unchecked_row,
 )
-from . import spec_values
 from .architecture import Architecture, Sized, read_architecture
-from .spec_values import FORMATS, PLAIN_DTYPES
+from .spec_values import (
+    ADDRESS,
+    ALIAS,
+    FORMATS,
+    ID,
+    INPUTS,
+    MODALITIES,
+    OPENNESS,
+    ORIGIN,
+    PLAIN_DTYPES,
+    REPOSITORY,
+    SCHEMA,
+    SOURCES_ENDING,
+    USES,
+)
 
 ANSWERS = ("yes", "no", "conditional")
 # no model is so small
@@ -40,13 +53,13 @@ _SENTENCE = read_by(lines=True, default=None)
 _SENTENCES = read_by(lines=True, default=())
 _TEXTS_BY_KEY = read_by(lines=True, default={})
 _SOURCE = read_by(lines=True)
-_REPOSITORY = read_by(form=spec_values.REPOSITORY, default=None)
-_REQUIRED_REPOSITORY = read_by(form=spec_values.REPOSITORY)
-_MODEL = read_by(form=spec_values.ID, default=None)
-_MODELS = read_by(form=spec_values.ID, default=())
+_REPOSITORY = read_by(form=REPOSITORY, default=None)
+_REQUIRED_REPOSITORY = read_by(form=REPOSITORY)
+_MODEL = read_by(form=ID, default=None)
+_MODELS = read_by(form=ID, default=())
 _DATE = read_by(form=DATE, default=None)
 _ANSWER = read_by(choices=ANSWERS, default=None)
-_PUBLISHED = read_by(choices=spec_values.OPENNESS, default="unknown")
+_PUBLISHED = read_by(choices=OPENNESS, default="unknown")
 _PLAIN_DTYPE = read_by(choices=PLAIN_DTYPES, default=None)
 _STATED_OR_NONE = read_by(default=None)
 _FLAG = read_by(default=False)
@@ -112,8 +125,8 @@ class PublishedFiles(Record):
 
     def holds(self, quantization: str) -> bool:
         """Whether a file of that quantization lies there, however its name is spelt."""
-        wanted = quantization.lower()
-        return any(name.lower() == wanted for name in self.quantizations)
+        names = map(str.lower, self.quantizations)
+        return quantization.lower() in names
 
 
 class PublishedDraft(Stated):
@@ -158,7 +171,7 @@ class License(Stated):
     """SPDX expression or `LicenseRef-…`, and what it allows, each one of ANSWERS."""
 
     id: str | None = None
-    url: str | None = read_by(form=spec_values.ADDRESS, default=None)
+    url: str | None = read_by(form=ADDRESS, default=None)
     commercial_use: str | None = _ANSWER
     modification: str | None = _ANSWER
     redistribution: str | None = _ANSWER
@@ -321,17 +334,17 @@ class ModelSpec(ShownRecord):
     `refused` is the sentence why no program loads that file.
     """
 
-    id: str = read_by(form=spec_values.ID)
+    id: str = read_by(form=ID)
     name: str = read_by()
     family: str | None = _STATED_OR_NONE
     developer: str | None = _STATED_OR_NONE
     released: str | None = _DATE
-    modality: str = read_by(choices=spec_values.MODALITIES, default="text")
-    uses: tuple[str, ...] | None = read_by(choices=spec_values.USES, default=None)
-    inputs: tuple[str, ...] | None = read_by(choices=spec_values.INPUTS, default=None)
-    tuned_from: str | None = read_by(form=spec_values.ORIGIN, default=None)
+    modality: str = read_by(choices=MODALITIES, default="text")
+    uses: tuple[str, ...] | None = read_by(choices=USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(choices=INPUTS, default=None)
+    tuned_from: str | None = read_by(form=ORIGIN, default=None)
     runtimes: tuple[str, ...] = _MODELS
-    aliases: tuple[str, ...] = read_by(form=spec_values.ALIAS, default=())
+    aliases: tuple[str, ...] = read_by(form=ALIAS, default=())
     repository: str | None = _REPOSITORY
     gated: bool | None = _STATED_OR_NONE
     tokenizer: bool | None = _STATED_OR_NONE
@@ -420,9 +433,7 @@ class ModelSpec(ShownRecord):
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
         """Where files of that quantization lie; None where this catalogue knows of none."""
         files = self.files_of(format, quantization)
-        if files is None:
-            return None
-        return files.repository
+        return None if files is None else files.repository
 
     @property
     def conversions_page(self) -> str:
@@ -433,12 +444,15 @@ class ModelSpec(ShownRecord):
         return f"{page}{self.repository}"
 
     def files_of(
-        self, format: str | None, quantization: str | None
+        self,
+        format: str | None,
+        quantization: str | None,
     ) -> PublishedFiles | None:
         """The first that hold that quantization; listed ones, then those of a typed name."""
+        wanted = quantization or ""
         holding = []
         for files in self.files:
-            if files.format == format and files.holds(quantization or ""):
+            if files.format == format and files.holds(wanted):
                 holding.append(files)
         # of two listings the first stands
         return min(holding, key=_rank_of_files, default=None)
@@ -457,7 +471,7 @@ def _rank_of_files(files: PublishedFiles) -> int:
 def read_spec_file(path: str) -> Document:
     """The file of a spec, with `<id>.sources.toml` beside it."""
     document = Document.read(path)
-    sources_path = path.removesuffix(".toml") + spec_values.SOURCES_ENDING
+    sources_path = path.removesuffix(".toml") + SOURCES_ENDING
     if not document.ok or not os.path.exists(sources_path):
         return document
     if "sources" in document.values:
@@ -481,8 +495,8 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     if not document.ok:
         return None
     schema = root.get("schema", "int")
-    if schema not in (None, spec_values.SCHEMA):
-        known = spec_values.SCHEMA
+    if schema not in (None, SCHEMA):
+        known = SCHEMA
         message = f"is {schema:,}, but this selfhost reads schema {known} only"
         remedy = "update selfhost, or write the file in schema 1"
         root.problem("schema", message, remedy)

@@ -122,7 +122,8 @@ class SpecRule(Stated):
             if not _stands(values, stated):
                 return False
         for key in self.lacks:
-            if _stands(values, key) or value_at(values, ("unknown", key)):
+            why_unknown = value_at(values, ("unknown", key))
+            if why_unknown or _stands(values, key):
                 return False
         return True
 
@@ -134,8 +135,9 @@ def _spec_rules() -> Iterable[SpecRule]:
 
 def _stands(values: TomlRow, key: str) -> bool:
     """Whether a file states the key; behind `=` what its value begins with."""
-    path, _, beginning = key.partition("=")
-    value = value_at(values, path.split("."))
+    name, _, beginning = key.partition("=")
+    path = name.split(".")
+    value = value_at(values, path)
     if value is None:
         return False
     return not beginning or str(value).startswith(beginning)
@@ -144,17 +146,14 @@ def _stands(values: TomlRow, key: str) -> bool:
 def value_at(value: Any, path: Sequence[str | int]) -> Any:
     """What stands at the path in the values of a file; None where nothing does."""
     for part in path:
-        if not _holds(value, part):
+        has_place = isinstance(value, list) and part in range(len(value))
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif has_place:
+            value = value[part]
+        else:
             return None
-        value = value[part]
     return value
-
-
-def _holds(value: object, part: str | int) -> bool:
-    """Whether a value of a file is a table with that key, or a list with that place."""
-    if isinstance(value, dict):
-        return part in value
-    return isinstance(value, list) and part in range(len(value))
 
 
 # the names of facts
@@ -241,6 +240,7 @@ class _SpecFile:
 
     def __init__(self, document: Document, spec: ModelSpec) -> None:
         self.document = document
+        self.add = document.add
         self.values = document.values
         self.spec = spec
         self.model = spec.architecture
@@ -262,13 +262,14 @@ class _SpecFile:
                 continue
             for place in rule.at:
                 if rule.is_broken_at(self.values, place):
-                    path = filter(None, place.split("."))
-                    self.document.add(tuple(path), rule.message, rule.remedy)
+                    keys = filter(None, place.split("."))
+                    path = tuple(keys)
+                    self.add(path, rule.message, rule.remedy)
         for key in self.spec.unknown:
             if _stands(self.values, key):
                 message = "is also stated in this file"
                 remedy = "remove the one that is wrong"
-                self.document.add(("unknown", key), message, remedy)
+                self.add(("unknown", key), message, remedy)
 
     def _check_facts(self, table: str, facts: Iterable[str]) -> None:
         """Look for names in `sources` or `unknown`, which the file chooses, that are no fact's."""
@@ -279,15 +280,15 @@ class _SpecFile:
             otherwise = 'write as "architecture.dtype"'
             remedy = self.document.did_you_mean(fact, known, otherwise, '"{name}"')
             message = "is not a table or key of a spec"
-            self.document.add((table, fact), message, remedy)
+            self.add((table, fact), message, remedy)
 
     def _check_record(self, path: KeyPath, record: Record) -> None:
         """Hold one record of the file against the rules for its kind."""
         if isinstance(record, PublishedFiles):
             self._check_files(path, record)
         elif isinstance(record, Quantized):
-            name = record.quantization
-            self._check_name((*path, "quantization"), name, record.format)
+            place = (*path, "quantization")
+            self._check_name(place, record.quantization, record.format)
         elif isinstance(record, Architecture):
             # of a model whose weights are said not to follow the architecture it may well be
             # unknown
@@ -311,7 +312,7 @@ class _SpecFile:
             place = (*path, key)
             # what was taken from another key is a fault of that
             if value_at(self.values, place) is not None:
-                self.document.add(place, message, remedy)
+                self.add(place, message, remedy)
 
     def _check_files(self, path: KeyPath, files: PublishedFiles) -> None:
         """Look at the sizes and the names of published files."""
@@ -321,13 +322,13 @@ class _SpecFile:
         if not files.unsized:
             remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
             if sizes is None:
-                self.document.add(of_bytes, "is missing", remedy)
+                self.add(of_bytes, "is missing", remedy)
             elif sizes == {}:
-                self.document.add(of_bytes, "is empty", remedy)
+                self.add(of_bytes, "is empty", remedy)
         elif value_at(self.values, (*path, "repository")) is None:
             message = "names files without a repository"
             remedy = "write repository, or bytes with their sizes"
-            self.document.add(of_unsized, message, remedy)
+            self.add(of_unsized, message, remedy)
         if isinstance(sizes, dict):
             for name in sizes:
                 self._check_name((*of_bytes, name), name, files.format)
@@ -349,7 +350,7 @@ class _SpecFile:
         known = ", ".join(plain or choices)
         remedy = self.document.did_you_mean(name, choices, f"known: {known}")
         message = f'"{shortened(name)}" is not a quantization of {format}'
-        self.document.add(path, message, remedy)
+        self.add(path, message, remedy)
 
     def _check_layer(
         self,
@@ -366,21 +367,22 @@ class _SpecFile:
         keys = type(part)._keys
         for key in rules.needed(line, rule):
             if key in keys and key not in line:
-                self.document.add((*path, key), "is missing")
-        if isinstance(part, Attention) and "heads" not in line and model.heads is None:
+                self.add((*path, key), "is missing")
+        has_heads = "heads" in line or model.heads is not None
+        if isinstance(part, Attention) and not has_heads:
             message = "is missing, here and in [architecture]"
-            self.document.add((*path, "heads"), message)
+            self.add((*path, "heads"), message)
         if rule is None:
             return
         kind = _kind_in(line, part)
-        of_kind = (*rule.required, *rule.allowed)
-        unread = keys.keys() - {*of_kind, *rules.of_all_kinds}
+        of_kind = rule.required + rule.allowed
+        listed = ", ".join(of_kind)
+        unread = keys.keys() - set(of_kind + rules.of_all_kinds)
         for key in line:
-            if key not in unread:
-                continue
-            message = f'means nothing with kind = "{kind}"'
-            remedy = f"{kind} has {', '.join(of_kind)}"
-            self.document.add((*path, key), message, remedy)
+            if key in unread:
+                message = f'means nothing with kind = "{kind}"'
+                remedy = f"{kind} has {listed}"
+                self.add((*path, key), message, remedy)
 
     def _check_row(self, model: Architecture) -> None:
         """Look for a slip in the name of an architecture. A number more or less is another version,
@@ -396,7 +398,7 @@ class _SpecFile:
                 typed = shortened(model.row)
                 message = f'"{typed}" is not an architecture that selfhost knows'
                 remedy = f'did you mean "{name}"?'
-                self.document.add(("architecture", key), message, remedy)
+                self.add(("architecture", key), message, remedy)
                 return
 
 
@@ -425,7 +427,8 @@ def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
 
 def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
     ranks = list(part.ranks)
-    if len(ranks) == len(_RANKS) and 0 not in ranks[:3]:
+    are_all_there = len(ranks) == len(_RANKS)
+    if are_all_there and 0 not in ranks[:3]:
         return
     names = ", ".join(_RANKS)
     remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
@@ -459,9 +462,11 @@ class _SizeRule(NamedTuple):
 def _size_rules(kind: type[Sized]) -> Sequence[_SizeRule]:
     """The rules that bind the sizes of such a record."""
     rules = []
-    for rule in filter(None, kind.related.split(",")):
-        key, relation, other, *kinds = rule.split()
-        rules.append(_SizeRule(key, _RELATIONS[relation], other, kinds))
+    stated = kind.related.split(",")
+    for rule in filter(None, stated):
+        key, name, other, *kinds = rule.split()
+        relation = _RELATIONS[name]
+        rules.append(_SizeRule(key, relation, other, kinds))
     return rules
 
 

@@ -112,11 +112,12 @@ def gguf_name(text: str) -> str:
             prefix = known
             name = name.removeprefix(known)
             break
-    name = name.replace("-", "_").replace(".", "_")
+    name = re.sub("[-.]", "_", name)
     if "_" not in name:
         name = re.sub(_UNSEPARATED, r"\1_\2_\3", name)
     name = name.rstrip("_")
-    return prefix + QUANTIZATION_NAMES.spelled.get(name, name)
+    spelled = QUANTIZATION_NAMES.spelled.get(name, name)
+    return prefix + spelled
 
 
 # weights of one scale where a name does not say: AutoAWQ, GPTQModel, compressed-tensors; MLX
@@ -144,32 +145,35 @@ def scheme_of(text: str) -> Scheme | None:
     if name in QUANTIZATION_NAMES.fixed:
         bits, group = QUANTIZATION_NAMES.fixed[name]
         return Scheme(name=name, method=name, bits=bits, group=group or None)
-    match = expression("quantizations", "packed").fullmatch(name)
-    if match is None:
-        return None
-    return _packed_scheme(match)
+    packed = expression("quantizations", "packed")
+    match = packed.fullmatch(name)
+    return None if match is None else _packed_scheme(match)
 
 
 def _with_dashes(text: str) -> str:
     """A name in lower case, its words joined by dashes, with bits as `4bit`."""
-    name = re.sub(r"[_\s.]+", "-", text.strip().lower())
-    name = name.replace("actorder", "").strip("-")
+    name = text.strip().lower()
+    name = re.sub(r"[_\s.]+", "-", name)
+    name = name.replace("actorder", "")
+    name = name.strip("-")
     return re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
 
 
 def _packed_scheme(match: re.Match[str]) -> Scheme | None:
     """The layout of a name that the expression `packed` matches; None where nothing makes it."""
-    first_bits, method, second_bits, size, channel, zeros = match.groups()
+    method = match["method"]
+    zeros = match["zeros"]
     usual_bits = 8 if method == "w8a16" else 4
-    bits = int(first_bits or second_bits or usual_bits)
+    stated_bits = match["bits_before"] or match["bits_behind"]
+    bits = int(stated_bits or usual_bits)
     # AutoAWQ packs 4 bits alone, and zero points always lie beside
     if bits != usual_bits and method != "gptq":
         return None
     if zeros and method in ("awq", "gptq"):
         return None
     group = None
-    if not channel:
-        group = int(size or _USUAL_GROUP)
+    if not match["channel"]:
+        group = int(match["group"] or _USUAL_GROUP)
     name = method
     if bits != usual_bits:
         name += f"-{bits}bit"
@@ -178,7 +182,13 @@ def _packed_scheme(match: re.Match[str]) -> Scheme | None:
     elif group != _USUAL_GROUP:
         name += f"-{group}g"
     name += zeros
-    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(zeros))
+    return Scheme(
+        name=name,
+        method=method,
+        bits=bits,
+        group=group,
+        zeros=zeros != "",
+    )
 
 
 def mlx_scheme(name: str) -> Scheme | None:
@@ -186,9 +196,10 @@ def mlx_scheme(name: str) -> Scheme | None:
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    match = expression("quantizations", "mlx").fullmatch(name)
+    stated = expression("quantizations", "mlx")
+    match = stated.fullmatch(name)
     if match is None:
         return None
-    bits = int(match[1])
-    group = int(match[2] or _USUAL_MLX_GROUP)
+    bits = int(match["bits"])
+    group = int(match["group"] or _USUAL_MLX_GROUP)
     return Scheme(name=name, method="mlx", bits=bits, group=group)

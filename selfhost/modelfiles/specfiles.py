@@ -146,7 +146,7 @@ def _files_in(folder: str, problems: list[Problem]) -> list[str]:
             remedy="name a folder that holds <id>.toml files",
         )
         problems.append(problem)
-    return found
+    return list(found.values())
 
 
 def _spec_beside(file: str) -> str:

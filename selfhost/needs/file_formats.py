@@ -234,7 +234,7 @@ def _default_quantization(
     if is_embedding:
         # vectors are compared with those that others made
         return stored
-    if "{cast}" not in runtime.command_of(spec.family, spec.uses):
+    if "{cast}" not in runtime.command_of(spec.family, spec.main_use):
         return stored
     # half the memory at the same quality: of files in float32 the first type that the command
     # casts them to
