@@ -5,10 +5,12 @@
 
 Each line has the number of runs and of sources or devices, the median distance of the likely figure
 from what was measured, the share of runs inside the range, the median width of the range (its high
-end over its low one), and the median of what was measured over what is likely. The runs are those of
-`speed_residuals.py`. A source is in the fit as a whole or not at all: `HELD_OUT` names the sets, and
-`tests/truth/speed_programs.json` says it of each source. Sets that were compared before a constant
-was chosen with them in view are in the fit.
+end over its low one), and the median of what was measured over what is likely. The runs are those
+of `speed_residuals.py`. Those of `speed_blind.json` count among the runs in no fit, and have a
+table of their own too: they were stored before anything was predicted of one. A source is in the
+fit as a whole or not at all: `HELD_OUT` names the sets, and `tests/truth/speed_programs.json` says
+it of each source. Sets that were compared before a constant was chosen with them in view are in the
+fit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import speed_residuals as paces
@@ -28,7 +31,12 @@ from selfhost.machine.record import Accelerator
 
 DECODE, PROMPT, TOGETHER = "decode", "prompt", "together"
 # programs by their ids
-NAMES = {"vllm": "vLLM", "sglang": "SGLang", "transformers": "Transformers"}
+NAMES = {
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "transformers": "Transformers",
+    "mlx": "MLX",
+}
 
 
 class Set(NamedTuple):
@@ -85,14 +93,16 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="lines with this word alone")
     options = parser.parse_args()
-    for title, use, sets in (
-        ("in no fit", "kept", HELD_OUT),
-        ("in the fit", "fitted", FITTED),
+    blind = [*_of_programs("kept", paces.BLIND)]
+    for title, table in (
+        ("in no fit", [*_runs("kept", HELD_OUT), *blind]),
+        ("of these, stored before one was predicted", blind),
+        ("in the fit", _runs("fitted", FITTED)),
     ):
         print(f"\n{title}")
         print(f"{'':47} runs devices  error  inside  high/low  seen/likely")
         classes = defaultdict[str, list[Run]](list)
-        for name, run in _runs(use, sets):
+        for name, run in table:
             classes[name].append(run)
         for name in sorted(classes):
             if options.only in name:
@@ -117,7 +127,11 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
         for run in paces.SOURCES[source]():
             if not run.group.endswith(paces.SEVERAL):
                 yield _class_of(work or run.group.split()[0], program, run), run
-    for run in paces.of_programs(use):
+    yield from _of_programs(use, paces.PROGRAMS)
+
+
+def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:
+    for run in paces.of_programs(use, path):
         work, program = run.group.split(", ")
         yield _class_of(work, NAMES.get(program, program), run), run
 

@@ -91,6 +91,7 @@ MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 PROMPTS = TRUTH / "speed_prompts.json"
 PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
+BLIND = TRUTH / "speed_blind.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -892,11 +893,11 @@ def of_processor_prompts(use: str) -> Iterator[Run]:
             yield Run.of("decode processor", device, model, seen, speed.decode)
 
 
-def of_programs(use: str) -> Iterator[Run]:
+def of_programs(use: str, path: Path = PROGRAMS) -> Iterator[Run]:
     """The runs of that use of a named program with a micro-batch: prompts, decoding by depth, and
     several sequences together.
     """
-    for row in rows(PROGRAMS):
+    for row in rows(path):
         if row["use"] != use:
             continue
         pace = _pace_of_program(row)
@@ -1088,6 +1089,7 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_processors_prompts.json, in no fit": partial(of_processor_prompts, "kept"),
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
+    "speed_blind.json, in no fit": partial(of_programs, "kept", BLIND),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
