@@ -32,17 +32,18 @@ def run(words: Sequence[str]) -> int:
     options = CompareOptions.read("compare", words)
     names = names_in(options, [options.model, *options.others])
     machine = one_machine(options)
-    answers = judge_models(options, names, [machine])
+    carry = options_to_repeat(options)
+    answers = judge_models(options, names, [machine], carry=carry)
     if answers.errors:
         raise together(answers.errors)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     different: dict[tuple[str, Workload], Verdict] = {}
-    for verdict in in_one_type(catalogue, names, answers.verdicts, workload):
+    verdicts = in_one_type(catalogue, names, answers.verdicts, workload, carry)
+    for verdict in verdicts:
         different[verdict.model.id, verdict.workload] = verdict
     if len(different) < 2:
         raise _one_model_error(names, answers.verdicts)
-    carry = options_to_repeat(options)
     compared = comparison(list(different.values()), workload, carry)
     if options.format == "json":
         write_json(options, json.record(compared))

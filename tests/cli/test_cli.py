@@ -429,6 +429,20 @@ def test_compare_is_informative_and_wants_two_models(
     ] == (2, "")
 
 
+def test_alternatives_of_compared_models_name_the_machine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever runs a proposed command gets the answer for the machine that was asked about."""
+    asked = ("llama-3.3-70b", "qwen3-32b", "--machine", "macbook air m2 16gb")
+    code, out, _ = run(capsys, "compare", *asked, "--json")
+    assert code == 0
+    for row in json.loads(out)["models"]:
+        alternatives = row["verdict"]["alternatives"]
+        assert alternatives
+        for alternative in alternatives:
+            assert "--machine 'macbook air m2 16gb'" in alternative["command"]
+
+
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_names_every_option_and_the_exit_codes(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
