@@ -689,3 +689,10 @@ def test_notes_stand_in_one_order_whoever_asks(
     assert alone == among == asked.to_json()["notes"]
     # the name of the machine, the option without effect, and whose conversion the files are
     assert len(alone) == 3
+
+
+def test_a_ranking_of_more_rows_than_there_are_models_counts_them_all() -> None:
+    """Every model was judged, so nothing is an estimate."""
+    of_many = rank(use="embedding", top=5000, machine=MAC)
+    assert of_many.counts == rank(use="embedding", machine=MAC).counts
+    assert not of_many.counts.is_estimate

@@ -357,11 +357,15 @@ class Lister:
             if only_running and not judged.can_run:
                 continue
             heappush(waiting, (self.key(judged), judged))
-        counts = Counts(
-            models=len(outlines),
-            running=self._likely_running(outlines, rows),
-            is_estimate=self._estimates_running,
-        )
+        if waiting or only_running:
+            counts = Counts(
+                models=len(outlines),
+                running=self._likely_running(outlines, rows),
+                is_estimate=self._estimates_running,
+            )
+        else:
+            # more were asked for than there are
+            counts = count_rows(rows)
         return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
