@@ -229,6 +229,21 @@ def test_the_range_holds_every_run_on_a_host_that_no_rule_was_fitted_on(
         assert pace.low <= run["tokens_per_second"] <= pace.high, run
 
 
+def test_the_range_holds_every_run_on_a_guest_whose_memory_nobody_measured() -> None:
+    """A Zen 3 with AVX2: dense models and mixtures, decoding and prompts."""
+    machine = recorded(2, instruction_sets=("avx2", "fma", "f16c")).replace(
+        memory_bandwidth_bytes_per_second=None,
+        memory_bandwidth_how=None,
+    )
+    runs = rows("measured_zen3")
+    assert len({run["model"] for run in runs}) == 6
+    for run in runs:
+        asked = {"context_tokens": run["tokens"], "runtime": "llama.cpp"}
+        answer = predicted(machine, run["model"], run["quantization"], **asked)
+        pace = span(answer, run["kind"])
+        assert pace.low <= run["tokens_per_second"] <= pace.high, run
+
+
 def test_a_guest_whose_cores_are_slower_than_its_memory_is_told_by_its_cores() -> None:
     """It decodes at half of what it reads: every run lies inside, half of the likely paces within a
     fifth.
