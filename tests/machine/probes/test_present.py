@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -332,8 +333,10 @@ def test_parts_of_large_sets_are_each_looked_at_once(
     read(host)
     calls: list[str] = []
 
-    def note(_frame: object, event: str, _argument: object) -> None:
-        calls.append(event)
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        # line coverage rewrites functions while they run
+        if "slipcover" not in frame.f_code.co_filename:
+            calls.append(event)
 
     facts = Facts(values={}, sources={}, unread={})
     sys.setprofile(note)
