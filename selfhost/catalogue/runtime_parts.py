@@ -21,8 +21,10 @@ CHANGED_BY_OPTIONS = (
     "cache_streams",
 )  # fmt: skip
 
-# values of `split_mode`: over all accelerators, or on one; of `cache_streams`: one for all
+# values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
+# `cache_streams`: one for all
 SPLIT_BY_LAYER = "layer"
+SPLIT_BY_TENSOR = "tensor"
 ON_ONE_CARD = "none"
 ONE_STREAM = "one"
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
+from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER, SPLIT_BY_TENSOR
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
-from ..needs.records import ACCELERATOR, Device, Needs, Split
+from ..needs.records import ACCELERATOR, Device, Needs, Split, Term
 from .batches import is_batch_asked
 from .devices import (
     DEVICE_MARGIN_BYTES,
@@ -34,6 +34,7 @@ from .sharing import (
     layers_in,
     parts_in_turn,
     whole_on_one,
+    with_terms,
 )
 
 if TYPE_CHECKING:
@@ -143,6 +144,10 @@ class _OnRamAndCards(Record):
         """The layouts in the order of `placements`."""
         now = self._allowed(places(self.cards))
         once_idle = self._allowed(places(emptied(self.cards)))
+        if self._setting("split_mode") == SPLIT_BY_TENSOR and len(now) > 1:
+            # llama.cpp moves nothing to another place (common/fit.cpp)
+            yield self._in_parts_of_layers(now)
+            return
         stated = self._as_stated(now)
         if stated is not None:
             yield stated
@@ -195,6 +200,22 @@ class _OnRamAndCards(Record):
         if largest is not None:
             yield from parts_in_turn(self.ram_needs, largest, bounded=False)
             yield whole_on_one(self.card_needs, largest.where)
+
+    def _in_parts_of_layers(self, group: Sequence[Place]) -> Needs:
+        """A part of each layer on each accelerator."""
+        maker = gpu_maker(self.machine, self.question.runtime)
+        case = _case_of(self.question, self.ram_needs)
+        terms = list[Term]()
+        for index, place in enumerate(group):
+            device = Device(devices=len(group), index=index, maker=maker)
+            for term in needs_on(self.ram_needs, case, device).terms:
+                # what is there once is in RAM, or on the first
+                is_there_once = term.where != ACCELERATOR or term.split is Split.FIRST
+                if is_there_once and index > 0:
+                    continue
+                on_card = term.where == ACCELERATOR
+                terms.append(term.replace(where=place.where) if on_card else term)
+        return with_terms(self.card_needs, terms)
 
     # -------------------------------------------------------------- layers by free memory
 

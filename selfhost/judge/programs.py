@@ -504,6 +504,12 @@ class _Limits(Record):
         if not rule.takes(value):
             return self._option_value_refused(name, rule, value)
         case = case_of(self.spec, self.runtime, self.workload)
+        refused = need.why_split_refused(case)
+        if refused is not None and rule.changes == "split_mode":
+            name_of_model = self.spec.name
+            return fault(
+                "runtime_options", "option-refused", model=name_of_model, why=refused
+            ).problems
         why = _without_effect(case, rule)
         if not why:
             return ()

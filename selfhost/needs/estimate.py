@@ -28,6 +28,7 @@ from .file_formats import case_of, case_of_files, parts, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
+from .llamacpp.tensor_split import why_not_split
 from .quantization import TABLES
 from .records import (
     ACCELERATOR,
@@ -96,6 +97,10 @@ def count(case: Case) -> Needs:
         # the memory is not known under an option `NAME=VALUE`
         remedy = f"leave out --runtime-option {option}"
         needs = needs.without(unread(why, remedy, "memory.compute"))
+    why_not = why_not_split(case)
+    if why_not is not None:
+        remedy = "leave out --runtime-option sm=tensor"
+        needs = needs.without(unread(why_not, remedy, "memory.compute"))
     if needs.terms and needs.memory is None:
         needs = _with_least_memory(needs)
     return needs.replace(cpu=_cpu_of(case))
@@ -174,7 +179,7 @@ def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
     are one, and are counted once.
     """
     if not runtime.account.divides_layers:
-        return Device(maker=device.maker)
+        return Device(maker=device.maker, devices=device.devices, index=device.index)
     if not runtime.memory.reserves_by_device:
         return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
     return device

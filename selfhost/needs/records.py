@@ -65,13 +65,15 @@ ACCELERATOR = "accelerator"
 
 
 class Device(Record):
-    """One of `devices` alike that hold a model in equal parts (tensor parallelism). `is_large`: one
+    """One of `devices` that hold a model in parts (tensor parallelism), by its number among them
+    where the parts differ. `is_large`: one
     on which vLLM works on more at once. `is_lean`: the runtime is started with its option `lean`.
     The bytes in all, free, and that a program may take; None where not known. `maker`: NVIDIA's
     among others, in the words of `Accelerator.vendor`; "" where it makes no difference.
     """
 
     devices: int = 1
+    index: int = 0
     maker: str = ""
     is_large: bool = False
     is_lean: bool = False

@@ -48,3 +48,59 @@ def test_nothing_is_offered_where_nothing_gains(
     model: str, asked: dict[str, object]
 ) -> None:
     assert faster(model, **asked) == []
+
+
+# what the part of each layer on each GPU is called
+PARTS = "a part of each layer on each GPU, experimental, and slower prompts"
+
+
+def offered(model: str, machine: str, **asked: object) -> list[str]:
+    """What the faster settings are called on that machine in llama.cpp."""
+    verdict = check(model, machine=machine, runtime="llama.cpp", **asked)  # type: ignore[arg-type]
+    return [setting.what for setting in verdict.faster]
+
+
+def test_parts_of_layers_are_offered_on_two_equal_gpus() -> None:
+    verdict = check("llama-3.3-70b", machine="2x RTX 3090", runtime="llama.cpp")
+    (setting,) = verdict.faster
+    assert setting.what == PARTS
+    assert "--runtime-option sm=tensor" in setting.command
+    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    asked = check(
+        "llama-3.3-70b",
+        machine="2x RTX 3090",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        runtime_options={"sm": "tensor"},
+    )
+    assert asked.decode_tokens_per_second == setting.faster
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "asked"),
+    [
+        pytest.param("qwen3-32b", "RTX 3090", {}, id="one GPU"),
+        pytest.param("qwen3-32b", "4x RTX 3090", {}, id="four, measured both ways"),
+        pytest.param("qwen3-32b", "RTX 3090 + RTX 4090", {}, id="two that differ"),
+        pytest.param("qwen3-32b", "2x RX 7900 XTX", {}, id="two measured AMD cards"),
+        pytest.param("qwen3-30b-a3b", "2x RTX 3090", {}, id="a mixture"),
+        pytest.param("olmo-2-13b", "2x RTX 3060 12GB", {}, id="refused"),
+        pytest.param("qwen3-4b", "2x RTX 3090", {}, id="faster than any that gained"),
+        pytest.param(
+            "qwen3-32b",
+            "2x RTX 3090",
+            {"runtime_options": {"sm": "layer"}},
+            id="layers asked for",
+        ),
+        pytest.param(
+            "qwen3-32b",
+            "2x RTX 3090",
+            {"runtime_options": {"ts": "2,1"}},
+            id="proportions asked for",
+        ),
+    ],
+)
+def test_parts_of_layers_are_not_offered_elsewhere(
+    model: str, machine: str, asked: dict[str, object]
+) -> None:
+    assert PARTS not in offered(model, machine, **asked)

@@ -83,18 +83,95 @@ def test_a_model_that_one_gpu_holds_lies_on_both_where_that_is_asked() -> None:
     assert "-sm layer" in verdict.commands[-1]
 
 
-@pytest.mark.parametrize("mode", ["row", "tensor"])
-@pytest.mark.parametrize("model", ["qwen3-8b", "molmo-7b-d-0924"])
+@pytest.mark.parametrize(
+    ("model", "mode", "options"),
+    [
+        pytest.param("qwen3-8b", "row", {}, id="rows"),
+        pytest.param("molmo-7b-d-0924", "row", {}, id="rows of a vision model"),
+        pytest.param("molmo-7b-d-0924", "tensor", {}, id="no tensors known"),
+        pytest.param("qwen3-8b", "tensor", {"ngl": "9"}, id="layers in RAM"),
+        pytest.param("deepseek-v4-flash", "tensor", {}, id="compressed attention"),
+        pytest.param(
+            "rwkv7-goose-world3-2.9b", "tensor", {}, id="states of another kind"
+        ),
+        pytest.param("bge-m3", "tensor", {}, id="an encoder"),
+    ],
+)
 def test_a_way_that_is_not_computed_is_unknown_with_its_reason(
-    model: str, mode: str
+    model: str, mode: str, options: dict[str, str]
 ) -> None:
     verdict = check(
-        model, machine=TWO_GPUS, runtime="llama.cpp", runtime_options={"sm": mode}
+        model,
+        machine=TWO_GPUS,
+        runtime="llama.cpp",
+        runtime_options={"sm": mode, **options},
     )
     assert verdict.route == "unknown"
     memory = next(found for found in verdict.findings if found.check == "memory")
     assert f"-sm {mode}" in memory.reason
     assert memory.remedy == f"leave out --runtime-option sm={mode}"
+
+
+def bytes_on(verdict: Verdict, place: str) -> dict[str, int]:
+    """The likely bytes of each term there."""
+    assert verdict.needs is not None
+    terms = [term for term in verdict.needs.terms if term.where == place]
+    return {term.name: term.bytes for term in terms}
+
+
+def test_each_gpu_has_a_part_of_every_layer() -> None:
+    """src/llama-model.cpp: half of the heads, with their cache; the compute buffer is whole on each
+    (ggml/src/ggml-backend-meta.cpp).
+    """
+    verdict = judged(sm="tensor")
+    assert verdict.route == "local"
+    assert "-sm tensor" in verdict.commands[-1]
+    first = bytes_on(verdict, "accelerator:0")
+    assert first == bytes_on(verdict, "accelerator:1")
+    # 36 layers × 4 of 8 KV heads × 128 × keys and values × 2 bytes × 4,096 tokens
+    assert first["kv_cache"] == 36 * 4 * 128 * 2 * 2 * 4096
+    alone = bytes_on(check("qwen3-8b", machine=TWO_GPUS), "accelerator:0")
+    assert first["compute"] > alone["compute"]
+    assert 0.5 < first["weights"] / alone["weights"] < 0.51
+
+
+def test_proportions_say_how_large_the_part_of_each_gpu_is() -> None:
+    verdict = judged(sm="tensor", ts="3,1")
+    first = bytes_on(verdict, "accelerator:0")
+    second = bytes_on(verdict, "accelerator:1")
+    assert first["kv_cache"] == 3 * second["kv_cache"]
+
+
+def test_what_no_gpu_has_room_for_does_not_run_in_ram() -> None:
+    """common/fit.cpp changes nothing for tensor parallelism, so that the load fails."""
+    verdict = check(
+        "llama-3.3-70b",
+        machine="2x RTX 3060 12GB, 128 GB RAM",
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert verdict.route == "api"
+    assert verdict.placement == "accelerator"
+
+
+def test_one_gpu_alone_is_judged_as_without_the_option() -> None:
+    machine = "RTX 3090"
+    alone = check("qwen3-8b", machine=machine, runtime="llama.cpp")
+    asked = check(
+        "qwen3-8b",
+        machine=machine,
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert asked.needs is not None
+    assert alone.needs is not None
+    assert asked.needs.terms == alone.needs.terms
+
+
+def test_an_architecture_that_llamacpp_refuses_is_refused_with_its_name() -> None:
+    """src/llama-arch.cpp, llm_arch_supports_sm_tensor."""
+    with pytest.raises(WorkloadError, match="refuses -sm tensor for models of olmo2"):
+        judged("olmo-2-13b", sm="tensor")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
+from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ...core import units
 from ...core.records import Record
 from ...machine import gpus
@@ -30,7 +31,7 @@ from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import Gpu, gpu_of, shared_gpu_of, sum_row
-from .tables import pace_tables
+from .tables import SumRow, pace_tables
 
 # what rounding may leave of a model whose layers all lie on GPUs
 _ROUNDED = 1e-6
@@ -179,7 +180,7 @@ class LaidOut(Record):
         """Of the slowest GPU's part of every layer, and of adding up the parts layer by layer."""
         taken = NO_SECONDS
         for share, gpu in self.gpus:
-            row = sum_row(gpu.device)
+            row = sum_row(gpu.device, step.program, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
             part = gpu.seconds(step, share)
             part += summing_us * 1e-6
@@ -266,7 +267,9 @@ class LaidOut(Record):
         summed_gb = 8 * numbers * of_others / 1e9
         sending = NO_SECONDS
         for _, gpu in self.gpus:
-            sending = longest(sending, summed_gb / _summed_per_second(gpu))
+            row = sum_row(gpu.device, step.program, parts)
+            per_second = _summed_per_second(gpu, row)
+            sending = longest(sending, summed_gb / per_second)
         return sending
 
     def _crossing_seconds(self, step: Step) -> Seconds:
@@ -297,9 +300,11 @@ class LaidOut(Record):
         if self.shares_ram:
             how += ", which shares the RAM"
         if self.is_divided:
-            return (
-                f"{how}, each of which reads its part of every layer at the same time"
-            )
+            how += ", each of which reads its part of every layer at the same time"
+            if step.program:
+                return how
+            row = sum_row(self.gpus[0].gpu.device, step.program, len(self.gpus))
+            return f"{how}; what adding up the parts takes: {row.basis}"
         if not self.is_split or self.cores is None:
             return how
         memory = self.cores.memory
@@ -313,9 +318,8 @@ class LaidOut(Record):
         return f"{on_gpus} of the layers {how}, the rest in RAM: {memory.how}"
 
 
-def _summed_per_second(gpu: Gpu) -> Range:
+def _summed_per_second(gpu: Gpu, row: SumRow) -> Range:
     """GB a second that such GPUs add up with each other, over a link as fast as its own."""
-    row = sum_row(gpu.device)
     link = gpus.link_bytes_per_second(gpu.device.name)
     if row.link_gb_per_s is None or link is None:
         return row.sum_gb_per_s
@@ -349,9 +353,9 @@ def laid_out(
     tokens_per_crossing = 0
     if cells.copies_weights:
         tokens_per_crossing = cells.batch
-    at_once = False
-    if program is not None:
-        at_once = "tensor_parallel" in program.command_lines.options
+    at_once = _settings(question).get("split_mode") == SPLIT_BY_TENSOR
+    if program is not None and "tensor_parallel" in program.command_lines.options:
+        at_once = True
     return LaidOut(
         machine=machine,
         runtime=program,

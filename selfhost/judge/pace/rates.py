@@ -19,7 +19,7 @@ from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.case import MICRO_BATCH_TOKENS
 from ..devices import computes_on_shared, reaches
-from . import Step
+from . import MEASURED_PROGRAM, Step
 from .processor import (
     ANY_APPLE,
     bandwidth,
@@ -31,6 +31,8 @@ from .ranges import Amount, Range, Seconds, highest, longest
 from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
 
 _GB = units.GB
+# a row that rests on fewer is a guess
+_FEWEST_DEVICES = 3
 _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 
 
@@ -113,13 +115,26 @@ def is_timed(device: Accelerator, work: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def sum_row(device: Accelerator) -> SumRow:
-    """How long several such GPUs take to add up the parts of a layer."""
+def sum_row(
+    device: Accelerator,
+    program: str,
+    parts: int,
+) -> SumRow:
+    """How long so many such GPUs take to add up the parts of a layer with a program."""
     facts = _facts_of(device)
     for row in pace_tables().together:
-        if row.fits(facts):
+        fits = row.fits(facts, program=program or MEASURED_PROGRAM)
+        if fits and row.least_parts <= parts:
             return row
     raise LookupError("together has no row for all other GPUs")
+
+
+def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
+    """Whether llama.cpp was measured where so many such GPUs have a part of every layer: on three
+    kinds of them or more.
+    """
+    row = sum_row(device, MEASURED_PROGRAM, parts)
+    return row.program == MEASURED_PROGRAM and row.devices >= _FEWEST_DEVICES
 
 
 def layer_from_python(device: Accelerator) -> Seconds:

@@ -266,10 +266,12 @@ class DecodingRow(DeviceRow):
 
 
 class SumRow(DeviceRow):
-    """What several GPUs take to add up the parts of a layer. `link_gb_per_s`: what the link of a
-    card carries for which `sum_gb_per_s` holds; None: they have links of their own.
+    """What several GPUs take to add up the parts of a layer, `least_parts` of them or more.
+    `link_gb_per_s`: what the link of a card carries for which `sum_gb_per_s` holds; None: they have
+    links of their own.
     """
 
+    least_parts: int = 1
     sum_us: Amount
     sum_gb_per_s: Range = read_by(name="sum_gb_s")
     link_gb_per_s: float | None = read_by(name="link_gb_s", default=None)

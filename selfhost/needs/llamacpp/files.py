@@ -61,6 +61,18 @@ _ENTRY_BYTES = 26
 _SIDE_BYTES = 8
 
 
+class TensorSplitSizes(Stated):
+    """`["llama.cpp".tensor_split]`: architectures that `-sm tensor` is `refused` for, and what each
+    device takes to add up the parts of a layer: at least, likely, at most. `error`: how far its
+    share of the weights may be off.
+    """
+
+    refused: tuple[str, ...]
+    error: float
+    sums_bytes: tuple[int, ...]
+    source: str
+
+
 class LlamaCppSizes(Stated):
     """`["llama.cpp"]` of specs/common/memory.toml, which explains each key. Of two numbers the
     first is the least, the second the most; of three the second is likely.
@@ -86,6 +98,7 @@ class LlamaCppSizes(Stated):
     vocabulary_bytes: Mapping[str, tuple[int, ...]]
     picture_bytes: tuple[int, ...]
     block_compute: tuple[float, ...]
+    tensor_split: TensorSplitSizes
 
 
 SIZES = shipped_record(LlamaCppSizes, "memory", "llama.cpp")

@@ -42,6 +42,7 @@ from ..tensors import (
 from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
 from .files import SIZES, SOURCE, size_of, tokenizer_kind
+from .tensor_split import on_one_of_several
 from .weights import weights_terms
 
 # makers of GPUs whose drivers take RAM that was measured
@@ -67,13 +68,14 @@ def parts(case: Case) -> Needs:
         draft = case.spec.draft
         files = with_files(files, draft_file(case, draft), f"the draft, {draft.name}")
     projector = with_projector(case, files)
-    return Needs(
+    needs = Needs(
         files=projector.files,
         terms=(*weights.terms, *others.terms, *projector.terms),
         evictable_bytes=weights.evictable_bytes,
         largest_file_bytes=min(files.bytes, SIZES.largest_file_bytes),
         unknown=(*others.unknown, *projector.unknown),
     )
+    return on_one_of_several(case, needs)
 
 
 def _beside_weights(case: Case) -> Needs:

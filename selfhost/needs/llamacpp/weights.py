@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...catalogue.spec import SIZE_OF, FileTensors
-from ...core.records import Record
+from ...core.records import Record, Unread
 from ...core.units import plural
 from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, LAYOUTS, TABLES, LayoutBuffer
@@ -40,6 +40,7 @@ from .files import (
     is_size_of,
     recipe_file,
     recipe_of_file,
+    size_of,
     sum_bytes,
     usual_tensors,
 )
@@ -103,6 +104,23 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
     if in_file.scale is None:
         return _SecondLayout(in_file, case).loaded()
     return LoadedWeights(terms=(in_file.term,))
+
+
+def tensors_on_devices(case: Case) -> tuple[FileTensors, ...]:
+    """The tensors that devices hold: without the tables that stay in RAM, but with a token table
+    that is the output matrix too.
+    """
+    files = size_of(case)
+    usual = _usual_tensors(case)
+    if isinstance(files, Unread) or usual is None:
+        return ()
+    in_file = _in_file(case, files, usual)
+    tensors = []
+    for tensor in in_file.loaded:
+        is_output = tensor.name == TOKEN_TABLE and in_file.is_tied(case.row)
+        if is_output or not tensor.name.startswith(TABLES):
+            tensors.append(tensor)
+    return tuple(tensors)
 
 
 def _usual_tensors(case: Case) -> UsualTensors | None:

@@ -1,0 +1,384 @@
+"""What each of several devices holds of a model that llama.cpp splits over them (`-sm tensor`).
+
+In goes a case on one of `Device.devices` devices; out come its terms in bytes. Attention is split
+by the heads of keys and values, with their cache; feed-forwards, of experts each, by their length;
+the output matrix by tokens; linear attention by the heads of its keys, with its states. All else is
+whole on each device: norms, routers, shared experts, and a token table that is the output matrix
+too (llama_meta_device_get_split_state in src/llama-model.cpp of llama.cpp 0c1e570). So is the
+compute buffer, which is reserved for whole tensors (ggml_backend_meta_buffer_type_alloc_buffer in
+ggml/src/ggml-backend-meta.cpp; ggml-org/llama.cpp#23937).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate
+from math import gcd, lcm
+
+from ...catalogue.architecture import Attention, Recurrent
+from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
+from ...catalogue.spec import FileTensors
+from ...core.records import Record
+from ..case import Case
+from ..quantization import BLOCKS
+from ..records import Needs, Size, Term, share_by_device, summed
+from ..tensors import cache_groups, window_of
+from .files import OUTPUT_MATRIX, SIZES
+from .weights import tensors_on_devices
+
+# what a matrix is cut at is a multiple of so many numbers (`blck_size_perf`)
+_STEP = 128
+# kinds of attention and of recurrences whose parts are known; and those that stay whole
+_SPLIT_ATTENTION = ("full", "sliding")
+_SPLIT_RECURRENCES = ("delta",)
+_WHOLE_RECURRENCES = ("convolution",)
+# how the names of tensors begin, behind `blk.*.`, that are cut by heads, by the heads of linear
+# attention, and by the length of a feed-forward
+_BY_HEADS = ("attn_q.", "attn_k.", "attn_v.", "attn_qkv.", "attn_output.weight",
+             "attn_sinks.", "attn_gate.")  # fmt: skip
+_BY_STATES = ("attn_qkv.", "attn_gate.", "ssm_dt.", "ssm_a", "ssm_alpha.", "ssm_beta.",
+              "ssm_ba.", "ssm_conv1d.", "ssm_out.")  # fmt: skip
+_BY_LENGTH = ("ffn_up.", "ffn_gate.", "ffn_gate_up.", "ffn_up_exps.", "ffn_gate_exps.",
+              "ffn_gate_up_exps.", "ffn_down.weight", "ffn_down_exps.weight")  # fmt: skip
+# those that lead back to the width, which all others are cut like
+_OUT_OF_HEADS = "attn_output.weight"
+_OUT_OF_STATES = "ssm_out.weight"
+_OUT_OF_LENGTH = ("ffn_down.weight", "ffn_down_exps.weight")
+_BLOCK = "blk.*."
+
+
+def splits_tensors(case: Case) -> bool:
+    """Whether an option splits the tensors of the model over devices."""
+    return case.settings.get("split_mode") == SPLIT_BY_TENSOR
+
+
+def why_split_refused(case: Case) -> str | None:
+    """Why llama.cpp does not split the model (llm_arch_supports_sm_tensor in src/llama-arch.cpp);
+    None where it does, or no option asks for it.
+    """
+    if splits_tensors(case) and case.model.row in SIZES.tensor_split.refused:
+        return f"llama.cpp refuses -sm tensor for models of {case.model.row}"
+    return None
+
+
+def why_not_split(case: Case) -> str | None:
+    """Why the parts of the model are not known; None where they are, or no option splits it."""
+    if not splits_tensors(case):
+        return None
+    refused = why_split_refused(case)
+    if refused is not None:
+        return refused
+    if case.heads_without_flash is not None:
+        heads = case.heads_without_flash
+        return (
+            f"-sm tensor needs flash attention, which there is none of here for {heads}"
+        )
+    if case.row.encoder or not tensors_on_devices(case):
+        return "how -sm tensor splits this model is not known"
+    for attention in case.model.attention:
+        if attention.kind not in _SPLIT_ATTENTION or attention.indexer_heads:
+            kind = attention.kind
+            return f"how -sm tensor splits {kind} attention was not checked"
+    for recurrent in case.model.recurrent:
+        if recurrent.kind not in (*_SPLIT_RECURRENCES, *_WHOLE_RECURRENCES):
+            return f"how -sm tensor splits {recurrent.kind} layers was not checked"
+    if case.draft is not None or case.companions.own_block:
+        return "what each GPU holds of a draft under -sm tensor is not computed"
+    for placed in ("gpu_layers", "cpu_expert_layers"):
+        if placed in case.settings:
+            return "what each GPU holds under -sm tensor beside layers in RAM is not computed"
+    return None
+
+
+def on_one_of_several(case: Case, needs: Needs) -> Needs:
+    """What one of several devices holds of the needs."""
+    if case.devices == 1 or not splits_tensors(case) or needs.memory is None:
+        return needs
+    split = _Split.of(case)
+    terms = [split.part_of(term) for term in needs.terms]
+    return needs.replace(terms=tuple(terms))
+
+
+def portions(
+    numbers: int,
+    granule: int,
+    parts: Sequence[float],
+    turn: int,
+) -> list[int]:
+    """How many of those numbers each device gets: in proportion to its part, down to a multiple of
+    `granule`; the last gets the rest. `turn`: which device is counted first, another in each layer.
+    """
+    devices = len(parts)
+    turned = [parts[(place + turn) % devices] for place in range(devices)]
+    total = sum(turned)
+    ends = [int(numbers * end / total) for end in accumulate(turned)]
+    given = [0] * devices
+    low = 0
+    for place, end in enumerate(ends):
+        high = end - end % granule
+        if place == devices - 1:
+            high = numbers
+        given[(place + turn) % devices] = high - low
+        low = high
+    return given
+
+
+class _Cut(Record):
+    """Tensors of several layers that are cut alike, each of `numbers` at multiples of `granule`.
+
+    `turns`: the turn of each layer.
+    """
+
+    numbers: int
+    granule: int
+    turns: tuple[int, ...]
+
+    def share(self, parts: Sequence[float], index: int) -> float:
+        """The share of the device of that number."""
+        # turns that leave the same device to begin with cut alike
+        layers_by_turn = Counter(turn % len(parts) for turn in self.turns)
+        taken = 0
+        for turn, layers in layers_by_turn.items():
+            given = portions(self.numbers, self.granule, parts, turn)
+            taken += layers * given[index]
+        return taken / (self.numbers * len(self.turns))
+
+
+class _Split(Record):
+    """A model split over devices in these parts, and the number of the device that is counted.
+
+    `tensors`: those of the file that lie on devices.
+    """
+
+    case: Case
+    parts: tuple[float, ...]
+    index: int
+    tensors: tuple[FileTensors, ...]
+
+    @classmethod
+    def of(cls, case: Case) -> _Split:
+        """The split of a case on one of several devices."""
+        assert case.device is not None
+        return cls(
+            case=case,
+            parts=_parts_of(case),
+            index=case.device.index,
+            tensors=tensors_on_devices(case),
+        )
+
+    def part_of(self, term: Term) -> Term:
+        """What the device holds of the term."""
+        if term.stays_in_ram:
+            return term
+        if term.name == "weights":
+            share = self._share_of_weights
+            weights = share_by_device(term, self.case.devices, share)
+            error = int(weights.bytes * SIZES.tensor_split.error)
+            return weights.widened(error, error)
+        if term.name == "kv_cache":
+            return share_by_device(term, self.case.devices, self._share_of_cache())
+        if term.name == "recurrent_state":
+            return share_by_device(term, self.case.devices, self._share_of_states)
+        if term.name == "compute":
+            return _with_sums(term)
+        return term
+
+    # -------------------------------------------------------------- weights
+
+    @cached_property
+    def _share_of_weights(self) -> float:
+        """Σ share × bytes / Σ bytes of the tensors."""
+        here = 0.0
+        total = 0
+        for tensor in self.tensors:
+            here += tensor.bytes * self._share_of_tensor(tensor)
+            total += tensor.bytes
+        return here / total
+
+    def _share_of_tensor(self, tensor: FileTensors) -> float:
+        """1 of a tensor that is whole on each device."""
+        if tensor.name == OUTPUT_MATRIX:
+            return self._share_of_output(tensor.shape[-1])
+        if not tensor.name.startswith(_BLOCK):
+            return 1.0
+        name = tensor.name.removeprefix(_BLOCK)
+        if name.startswith(_BY_LENGTH):
+            return self._share_by_length(tensor)
+        if name.startswith(_BY_STATES) and self._has_split_states:
+            return self._share_of_states
+        if name.startswith(_BY_HEADS):
+            return self._share_of_heads
+        return 1.0
+
+    def _share_of_output(self, tokens: int) -> float:
+        """The output matrix counts as a layer behind the last."""
+        given = portions(tokens, 1, self.parts, self.case.model.layers)
+        return given[self.index] / tokens
+
+    def _share_by_length(self, tensor: FileTensors) -> float:
+        """That of a matrix of feed-forwards, by the length that stands in its shape. Two that are
+        stored as one have it twice.
+        """
+        leads_out = tensor.name.endswith(_OUT_OF_LENGTH)
+        is_vector = len(tensor.shape) == 1
+        length = tensor.shape[0] if leads_out or is_vector else tensor.shape[1]
+        layers = self._layers_fed(length)
+        if not layers and length % 2 == 0:
+            length //= 2
+            layers = self._layers_fed(length)
+        turns = self._turns_of(layers) or tuple(range(tensor.count))
+        cut = _Cut(numbers=length, granule=self._step_of_length, turns=turns)
+        return cut.share(self.parts, self.index)
+
+    @cached_property
+    def _step_of_length(self) -> int:
+        """What feed-forwards are cut at multiples of: of 128, and of a block of the matrices that
+        lead back to the width.
+        """
+        return lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
+
+    def _layers_fed(self, length: int) -> list[int]:
+        """The layers with a feed-forward of that length."""
+        layers = list[int]()
+        for feed in self.case.model.feed_forward:
+            if length in (feed.length, feed.beside_dense):
+                layers += feed.layers
+        return layers
+
+    def _turns_of(self, layers: Iterable[int]) -> tuple[int, ...]:
+        """The turn of each layer: its number among those of its kind (`get_il_eff`)."""
+        return tuple(self._turns[layer] for layer in layers)
+
+    @cached_property
+    def _turns(self) -> list[int]:
+        """The turn of each layer of the model; layers are of a kind that recur, and have a window,
+        or neither.
+        """
+        model = self.case.model
+        recurring = set[int]()
+        for recurrent in model.recurrent:
+            recurring.update(recurrent.layers)
+        windowed = set[int]()
+        for attention in model.attention:
+            if window_of(model, attention) is not None:
+                windowed.update(attention.layers)
+        counts = Counter[tuple[bool, bool]]()
+        turns = []
+        for layer in range(model.layers):
+            kind = layer in recurring, layer in windowed
+            turns.append(counts[kind])
+            counts[kind] += 1
+        return turns
+
+    def _block_of(self, names: str | tuple[str, ...]) -> int:
+        """The numbers of a block, of the types of the tensors of those names the largest; 1 where
+        there are none.
+        """
+        blocks = [1]
+        for tensor in self.tensors:
+            if tensor.name.endswith(names):
+                blocks.append(BLOCKS[tensor.type].elements)
+        return max(blocks)
+
+    # -------------------------------------------------------------- heads
+
+    @cached_property
+    def _share_of_heads(self) -> float:
+        """The mean over the layers that attend."""
+        layers = 0
+        share = 0.0
+        for attention in self.case.model.attention:
+            count = len(attention.layers)
+            share += count * self._share_of_attention(attention)
+            layers += count
+        return share / layers if layers else 1.0
+
+    def _share_of_attention(self, attention: Attention) -> float:
+        """Of layers that attend alike: by heads of keys, each with the heads of queries that share
+        it, as many at once as end with a block of the output's type.
+
+            granule = lcm(numbers of these queries, block) / numbers of these queries
+        """
+        queries = attention.heads // attention.kv_heads * attention.key_length
+        block = self._block_of(_OUT_OF_HEADS)
+        while block < _STEP and block * len(self.parts) < queries:
+            block *= 2
+        cut = _Cut(
+            numbers=attention.kv_heads,
+            granule=block // gcd(queries, block),
+            turns=self._turns_of(attention.layers),
+        )
+        return cut.share(self.parts, self.index)
+
+    def _share_of_cache(self) -> float:
+        """Σ share × bytes / Σ bytes of the layers that cache alike."""
+        room = self.case.room
+        here = 0.0
+        total = 0
+        for attention in self.case.model.attention:
+            size = 0
+            for group in cache_groups(self.case.model.replace(attention=(attention,))):
+                cells = room.cells_of_layer(window_of(self.case.model, group))
+                row_bytes = room.row_bytes(group.key_elements, group.value_elements)
+                size += group.layers * row_bytes * cells
+            here += size * self._share_of_attention(attention)
+            total += size
+        return here / total if total else 1.0
+
+    # -------------------------------------------------------------- linear attention
+
+    @property
+    def _has_split_states(self) -> bool:
+        """Whether layers with linear attention are split."""
+        kinds = [recurrent.kind for recurrent in self.case.model.recurrent]
+        return any(kind in _SPLIT_RECURRENCES for kind in kinds)
+
+    @cached_property
+    def _share_of_states(self) -> float:
+        """The mean over the recurrent layers that are split; 1 where they stay whole."""
+        layers = 0
+        share = 0.0
+        for recurrent in self.case.model.recurrent:
+            count = len(recurrent.layers)
+            share += count * self._share_of_recurrent(recurrent)
+            layers += count
+        return share / layers if layers else 1.0
+
+    def _share_of_recurrent(self, recurrent: Recurrent) -> float:
+        """Of equal recurrent layers: by heads of keys, as many at once as end with a block.
+
+        granule = lcm(length of a head, block, 128) / length of a head
+        """
+        if recurrent.kind in _WHOLE_RECURRENCES:
+            return 1.0
+        heads = recurrent.key_heads or recurrent.heads
+        length = recurrent.key_length or recurrent.value_length
+        assert heads is not None
+        assert length is not None
+        granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
+        turns = self._turns_of(recurrent.layers)
+        cut = _Cut(numbers=heads, granule=granule, turns=turns)
+        return cut.share(self.parts, self.index)
+
+
+def _parts_of(case: Case) -> tuple[float, ...]:
+    """The part of each device, as an option states it, else equal ones. A device that no number is
+    for gets nothing.
+    """
+    stated = case.settings.get("gpu_shares", "")
+    parts = [float(part) for part in stated.split(",") if part]
+    parts = [*parts, *[0.0] * case.devices][: case.devices]
+    if any(parts):
+        return tuple(parts)
+    return (1.0,) * case.devices
+
+
+def _with_sums(compute: Term) -> Term:
+    """The compute buffer, with what devices take to add up their parts of a layer."""
+    least, likely, most = SIZES.tensor_split.sums_bytes
+    line = summed(compute.arithmetic, f"{likely:,} bytes to add up the parts")
+    size = compute.size.plus(Size(least, likely, most))
+    source = f"{compute.source}; {SIZES.tensor_split.source}"
+    return compute.with_size(size, line).replace(source=source, pipeline_bytes=0)

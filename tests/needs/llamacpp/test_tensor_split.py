@@ -1,0 +1,106 @@
+"""What each device holds under -sm tensor, against what llama.cpp's own code allocates there."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from helpers.needs_of import case_asked, catalogue, runtime
+from helpers.paths import TRUTH
+from selfhost import needs
+from selfhost.needs.llamacpp.files import SIZES
+from selfhost.needs.llamacpp.tensor_split import portions
+from selfhost.needs.records import ACCELERATOR, Device
+
+# a cache in 8 bits ends with room for a row of 512 numbers
+CACHE_ERROR = 0.002
+
+
+@cache
+def rows() -> list[dict[str, Any]]:
+    found = json.loads(
+        (TRUTH / "llamacpp_tensor_split.json").read_text(encoding="utf-8")
+    )
+    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+def named(row: dict[str, Any]) -> str:
+    parts = row["parts"] or "equal"
+    return f"{row['model']} on {row['devices']}, {parts}"
+
+
+def bytes_on(row: dict[str, Any], index: int) -> dict[str, int]:
+    """The likely bytes of each term on the device of that number."""
+    options = {"sm": "tensor", "ub": str(row["n_ubatch"])}
+    if row["parts"]:
+        options["ts"] = row["parts"]
+    case = case_asked(
+        catalogue().spec(row["model"]),
+        runtime("llama.cpp"),
+        quantization=row["quantization"],
+        context_tokens=row["n_ctx"] // row["n_seq_max"],
+        parallel=row["n_seq_max"],
+        kv_cache_type=row["kv_cache_type"],
+        runtime_options=options,
+    )
+    device = Device(devices=row["devices"], index=index)
+    placed = needs.needs_on(needs.count(case), case, device)
+    return {term.name: term.bytes for term in placed.terms if term.where == ACCELERATOR}
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=named(row)) for row in rows()])
+def test_each_device_holds_what_llamacpp_allocates(row: dict[str, Any]) -> None:
+    for index in range(row["devices"]):
+        held = bytes_on(row, index)
+        weights = pytest.approx(row["weights"][index], rel=SIZES.tensor_split.error)
+        assert held["weights"] == weights
+        context = held.get("kv_cache", 0) + held.get("recurrent_state", 0)
+        assert context == pytest.approx(row["context"][index], rel=CACHE_ERROR)
+        _, sums_bytes, _ = SIZES.tensor_split.sums_bytes
+        assert held["compute"] == row["compute"] + sums_bytes
+
+
+@pytest.mark.parametrize(
+    ("numbers", "granule", "parts", "turn", "given"),
+    [
+        pytest.param(8, 1, (1, 1), 0, [4, 4], id="halves"),
+        # ends at 2.67 and 5.33, rounded down
+        pytest.param(8, 1, (1, 1, 1), 0, [2, 3, 3], id="thirds"),
+        pytest.param(8, 1, (1, 1, 1), 1, [3, 2, 3], id="thirds, the next layer"),
+        pytest.param(8, 1, (3, 1), 0, [6, 2], id="three to one"),
+        # the first device counted is the second, with a quarter
+        pytest.param(8, 1, (3, 1), 1, [6, 2], id="three to one, the next layer"),
+        pytest.param(2, 1, (1, 1, 1, 1), 0, [0, 1, 0, 1], id="fewer than devices"),
+        # ends at 1,440: 11 × 128 are 1,408
+        pytest.param(2880, 128, (1, 1), 0, [1408, 1472], id="in steps of 128"),
+    ],
+)
+def test_numbers_are_cut_at_multiples_and_devices_take_turns(
+    numbers: int,
+    granule: int,
+    parts: tuple[float, ...],
+    turn: int,
+    given: list[int],
+) -> None:
+    """src/llama-model.cpp, llama_meta_device_get_split_state: `low`, `high` and `rotation`."""
+    assert portions(numbers, granule, parts, turn) == given
+
+
+def test_what_adding_up_takes_widens_the_buffer() -> None:
+    row = rows()[0]
+    case = case_asked(
+        catalogue().spec(row["model"]),
+        runtime("llama.cpp"),
+        runtime_options={"sm": "tensor"},
+    )
+    placed = needs.needs_on(needs.count(case), case, Device(devices=2))
+    (compute,) = [
+        term
+        for term in placed.terms
+        if term.name == "compute" and term.where == ACCELERATOR
+    ]
+    assert compute.high_bytes - compute.low_bytes > 600_000_000
+    assert "what NCCL takes is a guess" in compute.source
