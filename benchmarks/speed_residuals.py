@@ -92,6 +92,7 @@ PROMPTS = TRUTH / "speed_prompts.json"
 PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
 BLIND = TRUTH / "speed_blind.json"
+ON_CORES = TRUTH / "speed_cores.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -1090,6 +1091,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
     "speed_blind.json, in no fit": partial(of_programs, "kept", BLIND),
+    "speed_cores.json, fitted": partial(of_programs, "fitted", ON_CORES),
+    "speed_cores.json, in no fit": partial(of_programs, "kept", ON_CORES),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
