@@ -362,13 +362,13 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     processor = processor_of(machine)
     core = processor.core
     rate = Range(*core.prompt) * Range(*core.ghz) * 1e9
+    threads = threads_range(machine, runtime)
     # each of many cores computes less than one of few
-    least_of_core = figures.cores_fall.share(processor.cores or 1)
-    rate *= Range(least_of_core / processor.sockets, 1.0, 1.0)
+    rate *= figures.cores_fall.share(threads.likely)
+    rate *= Range(1 / processor.sockets, 1.0, 1.0)
     if processor.is_x86_vm:
         # clouds rent threads, two of a core
         rate *= Range(figures.thread_of_core, 1.0, 1.0)
-    threads = threads_range(machine, runtime)
     return rate * threads.likely * threads.around()
 
 
