@@ -880,7 +880,11 @@ def of_processor_prompts(use: str) -> Iterator[Run]:
             prompt_tokens=row["prompt_tokens"],
             context_tokens=2048,
         )
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        machine = machine_named(row["machine"])
+        if machine.cpu_cores_physical is None:
+            # of a guest told by its processors, the run tells how many threads it took
+            machine = machine.replace(cpu_cores_physical=row["threads"])
+        speed = ask(row["spec"], asked, machine=machine).speed
         if speed is None or speed.prompt is None or speed.decode is None:
             told = f"{row['spec']} on {row['machine']}"
             print(f"  without a pace: {told}", file=sys.stderr)

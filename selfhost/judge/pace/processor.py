@@ -90,7 +90,9 @@ class Processor(Record):
             return False
         cores = self.machine.cpu_cores_physical
         usable = self.machine.cpu_cores_usable
-        return cores is None or usable is None or cores >= usable
+        if usable is None:
+            return True
+        return cores is not None and cores >= usable
 
     @cached_property
     def is_server(self) -> bool:
@@ -215,7 +217,9 @@ class Processor(Record):
         kind = self._core_kind.kind
         narrower = []
         if self.has_some_threads:
-            narrower.append(f"{kind}_shared")
+            if self.may_have_threads_for_cores:
+                narrower.append(f"{kind}_shared")
+            narrower.append(f"{kind}_guest")
         if self._is_mobile:
             narrower.append(f"{kind}_mobile")
         for name in narrower:
