@@ -36,6 +36,7 @@ NAMES = {
     "sglang": "SGLang",
     "transformers": "Transformers",
     "mlx": "MLX",
+    "ollama": "Ollama",
 }
 
 
