@@ -36,6 +36,7 @@ NAMES = {
     "sglang": "SGLang",
     "transformers": "Transformers",
     "mlx": "MLX",
+    "ollama": "Ollama",
 }
 
 
@@ -128,6 +129,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
             if not run.group.endswith(paces.SEVERAL):
                 yield _class_of(work or run.group.split()[0], program, run), run
     yield from _of_programs(use, paces.PROGRAMS)
+    yield from _of_programs(use, paces.ON_CORES)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:

@@ -92,6 +92,7 @@ PROMPTS = TRUTH / "speed_prompts.json"
 PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
 BLIND = TRUTH / "speed_blind.json"
+ON_CORES = TRUTH / "speed_cores.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -879,7 +880,11 @@ def of_processor_prompts(use: str) -> Iterator[Run]:
             prompt_tokens=row["prompt_tokens"],
             context_tokens=2048,
         )
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
+        machine = machine_named(row["machine"])
+        if machine.cpu_cores_physical is None:
+            # of a guest told by its processors, the run tells how many threads it took
+            machine = machine.replace(cpu_cores_physical=row["threads"])
+        speed = ask(row["spec"], asked, machine=machine).speed
         if speed is None or speed.prompt is None or speed.decode is None:
             told = f"{row['spec']} on {row['machine']}"
             print(f"  without a pace: {told}", file=sys.stderr)
@@ -1090,6 +1095,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
     "speed_blind.json, in no fit": partial(of_programs, "kept", BLIND),
+    "speed_cores.json, fitted": partial(of_programs, "fitted", ON_CORES),
+    "speed_cores.json, in no fit": partial(of_programs, "kept", ON_CORES),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),

@@ -435,13 +435,22 @@ def _facts(computer: _Computer) -> FactValues:
     guest = computer.guest
     if guest is not None:
         facts["cpu_cores_usable"] = float(guest.cores)
-        facts["cpu_cores_physical"] = guest.cores
+        if not _rents_threads(computer):
+            facts["cpu_cores_physical"] = guest.cores
     elif computer.is_product:
         if computer.processor == product.processor:
             facts |= _facts_of_product(product)
     elif not computer.cards.label:
         facts[BANDWIDTH] = _soldered_rate(computer.series)
     return facts
+
+
+def _rents_threads(computer: _Computer) -> bool:
+    """Whether the processors of a guest may be threads, two of a core, as clouds rent x86-64."""
+    about = computer.about
+    if about.scope == "container" or "cores" in about.memory.numbers:
+        return False
+    return computer.architecture == "x86_64"
 
 
 def _facts_of_product(product: Product) -> FactValues:

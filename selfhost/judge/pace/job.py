@@ -143,10 +143,8 @@ class Job(Record):
     def _share_in_pytorch(self) -> Range:
         """Of what a processor computes on prompts, what PyTorch reaches in the type."""
         figures = work_figures()
-        threads = threads_range(self.machine, self.runtime).likely
-        of_core = pace_tables().prompt.cores_fall.share(threads)
         float32 = processor_of(self.machine).core.float32
-        share = figures.in_pytorch * (float32 * of_core)
+        share = figures.in_pytorch * float32
         if self.quantization == "bfloat16":
             sets = self.machine.instruction_sets or ()
             for name, gain in figures.in_bfloat16.items():

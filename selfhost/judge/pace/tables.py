@@ -33,15 +33,19 @@ class Bounds(Record):
 
 
 class Fall(Record):
-    """What one of many cores does less: `(cores / of so many) ** power` beyond `cores`."""
+    """What one of many cores does less: `(cores / of so many) ** power` beyond `cores`. The power
+    is `most` at the slow end and `least` at the fast end.
+    """
 
     cores: float
-    power: float
+    most: float
+    likely: float
+    least: float
 
-    def share(self, cores: float) -> float:
+    def share(self, cores: float) -> Range:
         """What each of so many cores computes, beside one of few."""
-        share = (self.cores / cores) ** self.power
-        return float(min(1.0, share))
+        of_one = min(1.0, self.cores / cores)
+        return Range(of_one**self.most, of_one**self.likely, of_one**self.least)
 
 
 class ByVectors(Record):
