@@ -128,6 +128,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
             if not run.group.endswith(paces.SEVERAL):
                 yield _class_of(work or run.group.split()[0], program, run), run
     yield from _of_programs(use, paces.PROGRAMS)
+    yield from _of_programs(use, paces.GPUS)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:

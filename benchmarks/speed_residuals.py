@@ -92,6 +92,7 @@ PROMPTS = TRUTH / "speed_prompts.json"
 PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
 BLIND = TRUTH / "speed_blind.json"
+GPUS = TRUTH / "speed_gpus.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -821,7 +822,10 @@ def of_mlx_prompts(use: str) -> Iterator[Run]:
         verdict = ask(
             row["spec"],
             Workload(
-                quantization=row["quantization"], runtime="mlx", context_tokens=4096
+                quantization=row["quantization"],
+                runtime="mlx",
+                prompt_tokens=row["prompt_tokens"],
+                context_tokens=row["prompt_tokens"] + 512,
             ),
             machine=machine_of(row["device"], "shared", row["memory_gb"]),
         )
@@ -1090,6 +1094,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_programs.json, fitted": partial(of_programs, "fitted"),
     "speed_programs.json, kept out of the fit": partial(of_programs, "kept"),
     "speed_blind.json, in no fit": partial(of_programs, "kept", BLIND),
+    "speed_gpus.json, fitted": partial(of_programs, "fitted", GPUS),
+    "speed_gpus.json, kept out of the fit": partial(of_programs, "kept", GPUS),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
