@@ -27,7 +27,7 @@ from .processor import (
     per_second,
     processor_of,
 )
-from .ranges import Amount, Range, Seconds, highest, longest
+from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
 
 _GB = units.GB
@@ -265,9 +265,7 @@ class Gpu(Record):
         if step.launched_layers is not None:
             launching = layer_from_python(self.device) * step.launched_layers
             return longest(taken, launching / batch)
-        if rates.holds_launching:
-            return taken
-        launching = pace_tables().prompt.launched_seconds * (step.layers / batch)
+        launching = rates.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
 
     def _seconds_to_read_all(self, step: Step) -> Seconds:
@@ -341,8 +339,8 @@ class _PromptRates(Record):
 
     `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
     None: the tokens of each expert are counted in tiles, at the share `expert_matrices` of the rate
-    of matrices. `holds_launching`: the rates hold what launching the layers takes. `batch_tokens`:
-    so many the program computes at once; None: as its options say.
+    of matrices. `launched_seconds`: of each layer of a batch, where the rates do not hold it.
+    `batch_tokens`: so many the program computes at once; None: as its options say.
     """
 
     matrices: Range
@@ -351,7 +349,7 @@ class _PromptRates(Record):
     expert_tile_tokens: Amount
     batch_tokens: int | None = None
     of_experts: Range | None = None
-    holds_launching: bool = False
+    launched_seconds: Seconds = NO_SECONDS
 
 
 def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
@@ -381,8 +379,19 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
         or pace_tables().prompt.expert_tile_tokens,
         batch_tokens=row.batch_tokens,
         of_experts=of_experts,
-        holds_launching=row.program is not None,
+        launched_seconds=_launched_seconds(row),
     )
+
+
+def _launched_seconds(row: ShareRow) -> Seconds:
+    """What a layer of a batch of a prompt takes beside its operations, where `share` of the row
+    does not hold it.
+    """
+    if row.launched_seconds is not None:
+        return row.launched_seconds
+    if row.program is not None:
+        return NO_SECONDS
+    return pace_tables().prompt.launched_seconds
 
 
 def _rate_of_packed(

@@ -284,7 +284,9 @@ class ShareRow(DeviceRow):
     `expert_matrices`: of the same, that of experts' matrices beside their tiles, which are of so
     many tokens (`expert_tile_tokens`; None: as in llama.cpp on most GPUs); `in_fp8`: as many times
     as fast as in 16 bits matrices are in FP8, where the program multiplies them so; `batch_tokens`:
-    of a prompt that the program computes at once, None: as its options say.
+    of a prompt that the program computes at once, None: as its options say; `launched_seconds`: of
+    each layer of such a batch, beside what it computes; None: as in llama.cpp, and in other
+    programs none, because `share` holds it.
     """
 
     share: Range
@@ -296,6 +298,7 @@ class ShareRow(DeviceRow):
     expert_tile_tokens: Amount | None = None
     in_fp8: Range = Range.of(1)
     batch_tokens: int | None = None
+    launched_seconds: Seconds | None = None
 
 
 class SharedGpuMakers(Stated):
