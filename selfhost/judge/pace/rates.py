@@ -228,10 +228,12 @@ class Gpu(Record):
             return layer_from_python(self.device) * step.launched_layers
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
-        if step.program == "graph" or not _has_large_layers(step):
+        if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
             return launching * row.large_layer
+        if step.program == "graph":
+            return launching
         return launching * pace_tables().general.large_layer
 
     # -------------------------------------------------------------- a prompt
