@@ -13,7 +13,8 @@ the same on several GPUs, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
-tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
+tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_fresh.json,
+which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
 the rule was written, held against it once, and in the fit since, speed_processors_newest.json, the
