@@ -130,6 +130,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
                 yield _class_of(work or run.group.split()[0], program, run), run
     yield from _of_programs(use, paces.PROGRAMS)
     yield from _of_programs(use, paces.ON_CORES)
+    yield from _of_programs(use, paces.GPUS)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:

@@ -13,7 +13,8 @@ the same on several GPUs, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
-tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
+tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_fresh.json,
+which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
 the rule was written, held against it once, and in the fit since, speed_processors_newest.json, the
@@ -93,6 +94,7 @@ PROCESSOR_PROMPTS = TRUTH / "speed_processors_prompts.json"
 PROGRAMS = TRUTH / "speed_programs.json"
 BLIND = TRUTH / "speed_blind.json"
 ON_CORES = TRUTH / "speed_cores.json"
+GPUS = TRUTH / "speed_gpus.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -822,7 +824,10 @@ def of_mlx_prompts(use: str) -> Iterator[Run]:
         verdict = ask(
             row["spec"],
             Workload(
-                quantization=row["quantization"], runtime="mlx", context_tokens=4096
+                quantization=row["quantization"],
+                runtime="mlx",
+                prompt_tokens=row["prompt_tokens"],
+                context_tokens=row["prompt_tokens"] + 512,
             ),
             machine=machine_of(row["device"], "shared", row["memory_gb"]),
         )
@@ -1097,6 +1102,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_blind.json, in no fit": partial(of_programs, "kept", BLIND),
     "speed_cores.json, fitted": partial(of_programs, "fitted", ON_CORES),
     "speed_cores.json, in no fit": partial(of_programs, "kept", ON_CORES),
+    "speed_gpus.json, fitted": partial(of_programs, "fitted", GPUS),
+    "speed_gpus.json, kept out of the fit": partial(of_programs, "kept", GPUS),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),

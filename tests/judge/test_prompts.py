@@ -108,6 +108,59 @@ def test_experts_reach_less_on_cards_of_amd() -> None:
         assert prompt.likely <= 1.4 * seen
 
 
+@pytest.mark.parametrize(
+    ("micro_batch", "seen"),
+    [
+        pytest.param(512, 3488.13, id="32 tokens for an expert"),
+        pytest.param(1024, 4387.83, id="64 tokens for an expert"),
+        pytest.param(2048, 5172.07, id="128 tokens for an expert"),
+    ],
+)
+def test_a_larger_micro_batch_helps_a_mixture_less_than_its_tiles(
+    micro_batch: int, seen: float
+) -> None:
+    """Gemma 4 26B on an RTX 3090 (ggml-org/llama.cpp#22298): four times the batch reads 1.5 times
+    as fast.
+    """
+    prompt = pace_of_prompt(
+        "gemma-4-26b-a4b-it",
+        "rtx 3090 64gb",
+        quantization="Q4_K_M",
+        runtime="llama.cpp",
+        prompt_tokens=2048,
+        context_tokens=2560,
+        runtime_options={"ub": str(micro_batch)},
+    )
+    assert prompt.likely == pytest.approx(seen, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("machine", "least", "most"),
+    [
+        # a tile of 64 tokens (ml-explore/mlx#3925): experts with 16 tokens each reach 0.21 of the
+        # rate of others, with 64 of them 0.78
+        pytest.param("macbook pro m5 max 128gb", 1.5, 3.7, id="tiles of 64"),
+        # 619 and 753 tokens/s on an M2 Max (`speed_mlx_prompts.json`)
+        pytest.param("macbook pro m2 max 64gb", 1.1, 1.4, id="tiles of 16"),
+    ],
+)
+def test_mlx_reads_short_prompts_of_mixtures_slower(
+    machine: str, least: float, most: float
+) -> None:
+    short, long = (
+        pace_of_prompt(
+            "qwen3.6-35b-a3b",
+            machine,
+            quantization="4bit",
+            runtime="mlx",
+            prompt_tokens=tokens,
+            context_tokens=tokens + 512,
+        )
+        for tokens in (512, 2048)
+    )
+    assert least <= long.likely / short.likely <= most
+
+
 def test_a_long_prompt_is_hardly_slower_on_a_large_card() -> None:
     """Mistral 7B on an H100 of this project: 9,495 tokens/s of 512, 7,595 of 32,640 as a whole."""
     short, long = (

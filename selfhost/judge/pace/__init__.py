@@ -284,16 +284,15 @@ class Step(Record):
         # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM)
         return {"BF16": 2 * (self.parameters - looked_up)}
 
-    def batch_tokens(self, micro_batch: int) -> int:
-        """Tokens of a prompt that the program computes at once: from Python all of them."""
-        most = {
-            "python": self.prompt_tokens,
-            "graph": pace_tables().prompt.batch_of_graph,
-        }
-        batch = most.get(self.program) or micro_batch
-        if self.prompt_tokens:
-            return min(batch, self.prompt_tokens)
-        return batch
+    def batch_tokens(self, most: int) -> int:
+        """Tokens of a prompt that are computed at once, by a program that computes no more than
+        that: from Python all of them.
+        """
+        if not self.prompt_tokens:
+            return most
+        if self.program == "python":
+            return self.prompt_tokens
+        return min(most, self.prompt_tokens)
 
     def all_weights_bytes(self) -> float:
         """Bytes of the weights that a batch of a prompt reads: of a mixture those of every expert,

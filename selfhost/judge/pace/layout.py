@@ -182,8 +182,7 @@ class LaidOut(Record):
         for share, gpu in self.gpus:
             row = sum_row(gpu.device, step.program, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
-            part = gpu.seconds(step, share)
-            part += summing_us * 1e-6
+            part = gpu.seconds(step, share).plus_independent(summing_us * 1e-6)
             taken = longest(taken, part)
         return taken
 

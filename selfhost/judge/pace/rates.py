@@ -27,7 +27,7 @@ from .processor import (
     per_second,
     processor_of,
 )
-from .ranges import Amount, Range, Seconds, highest, longest
+from .ranges import NO_SECONDS, Amount, Range, Seconds, highest, longest
 from .tables import DecodingRow, DeviceFacts, ShareRow, SumRow, pace_tables
 
 _GB = units.GB
@@ -242,11 +242,13 @@ class Gpu(Record):
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
         layers = step.blocks_in_layers() if row.half_layers else step.layers
-        launching = Seconds.of(layers * row.layer_us.likely * 1e-6)
-        if step.program == "graph" or not _has_large_layers(step):
+        launching = Seconds(*row.layer_us) * (layers * 1e-6)
+        if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
             return launching * row.large_layer
+        if step.program == "graph":
+            return launching
         return launching * pace_tables().general.large_layer
 
     # -------------------------------------------------------------- a prompt
@@ -271,8 +273,8 @@ class Gpu(Record):
         if rates.of_experts is not None and step.has_experts:
             computing = 2 * active / rates.of_experts
             return computing + attending
-        batch = step.batch_tokens(batch_tokens)
-        operations = _operations_of_batch(step, active, batch, rates.expert_matrices)
+        batch = step.batch_tokens(rates.batch_tokens or batch_tokens)
+        operations = _operations_of_batch(step, active, batch, rates)
         computing = 1 / rates.matrices * operations
         reading = self._seconds_to_read_all(step)
         of_token = longest(computing, reading) / batch
@@ -280,9 +282,7 @@ class Gpu(Record):
         if step.launched_layers is not None:
             launching = layer_from_python(self.device) * step.launched_layers
             return longest(taken, launching / batch)
-        if rates.holds_launching:
-            return taken
-        launching = pace_tables().prompt.launched_seconds * (step.layers / batch)
+        launching = rates.launched_seconds * (step.layers / batch)
         return taken.plus_independent(launching)
 
     def _seconds_to_read_all(self, step: Step) -> Seconds:
@@ -355,15 +355,18 @@ class _PromptRates(Record):
     """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
 
     `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
-    None: the tokens of each expert are counted, at the share `expert_matrices` of the rate of
-    matrices. `holds_launching`: the rates hold what launching the layers takes.
+    None: the tokens of each expert are counted in tiles, at the share `expert_matrices` of the rate
+    of matrices. `launched_seconds`: of each layer of a batch, where the rates do not hold it.
+    `batch_tokens`: so many the program computes at once; None: as its options say.
     """
 
     matrices: Range
     attention: Range
     expert_matrices: Range
+    expert_tile_tokens: Amount
+    batch_tokens: int | None = None
     of_experts: Range | None = None
-    holds_launching: bool = False
+    launched_seconds: Seconds = NO_SECONDS
 
 
 def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
@@ -389,9 +392,23 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
         matrices=matrices,
         attention=packed * attended,
         expert_matrices=row.expert_matrices,
+        expert_tile_tokens=row.expert_tile_tokens
+        or pace_tables().prompt.expert_tile_tokens,
+        batch_tokens=row.batch_tokens,
         of_experts=of_experts,
-        holds_launching=row.program is not None,
+        launched_seconds=_launched_seconds(row),
     )
+
+
+def _launched_seconds(row: ShareRow) -> Seconds:
+    """What a layer of a batch of a prompt takes beside its operations, where `share` of the row
+    does not hold it.
+    """
+    if row.launched_seconds is not None:
+        return row.launched_seconds
+    if row.program is not None:
+        return NO_SECONDS
+    return pace_tables().prompt.launched_seconds
 
 
 def _rate_of_packed(
@@ -418,11 +435,10 @@ def _operations_of_batch(
     step: Step,
     active: float,
     batch: int,
-    expert_matrices: Range,
+    rates: _PromptRates,
 ) -> Amount:
     """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
-    in tiles: for few tokens they take as long as for a tile. `expert_matrices`: the share of the
-    rate of other matrices that these reach.
+    in tiles: for few tokens they take as long as for a tile.
     """
     if not step.has_experts:
         return Amount.of(2 * active * batch)
@@ -431,7 +447,7 @@ def _operations_of_batch(
     of_expert = batch * experts.chosen_share
     operations = []
     for tile, share in zip(
-        pace_tables().prompt.expert_tile_tokens, expert_matrices, strict=True
+        rates.expert_tile_tokens, rates.expert_matrices, strict=True
     ):
         of_experts = experts.all * hypot(of_expert, tile) / share
         operations.append(2 * (others + of_experts))

@@ -287,8 +287,12 @@ class ShareRow(DeviceRow):
     Of prompts too: `experts`: on those of mixtures, where a program was measured so; `per_cycle`:
     operations of a multiprocessor in a cycle on packed weights; `plain`: the share on weights in 16
     bits, where it is another; `attended`: of the rate of matrices, that of attention;
-    `expert_matrices`: of the same, that of experts' matrices beside their tiles; `in_fp8`: as many
-    times as fast as in 16 bits matrices are in FP8, where the program multiplies them so.
+    `expert_matrices`: of the same, that of experts' matrices beside their tiles, which are of so
+    many tokens (`expert_tile_tokens`; None: as in llama.cpp on most GPUs); `in_fp8`: as many times
+    as fast as in 16 bits matrices are in FP8, where the program multiplies them so; `batch_tokens`:
+    of a prompt that the program computes at once, None: as its options say; `launched_seconds`: of
+    each layer of such a batch, beside what it computes; None: as in llama.cpp, and in other
+    programs none, because `share` holds it.
     """
 
     share: Range
@@ -297,7 +301,10 @@ class ShareRow(DeviceRow):
     plain: Range | None = None
     attended: Range | None = None
     expert_matrices: Range = Range.of(1)
+    expert_tile_tokens: Amount | None = None
     in_fp8: Range = Range.of(1)
+    batch_tokens: int | None = None
+    launched_seconds: Seconds | None = None
 
 
 class SharedGpuMakers(Stated):
@@ -457,7 +464,6 @@ class PromptFigures(Figures):
     cores_fall: Fall
     launched_seconds: Seconds
     expert_tile_tokens: Amount
-    batch_of_graph: int
     most_of_link: float
     share_of_link: float
     staged_per_second: Range
