@@ -10,7 +10,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import SelfhostError
 
@@ -49,21 +49,20 @@ def in_order(
     work: Iterable[Work],
     do: Callable[[Work], Result],
     processes: int,
-    prepare: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """The result of each piece of work, done by so many processes, each of which calls `prepare`
-    first. Work is taken only as fast as it is done. Raises what `do` raises, and `SelfhostError`
-    where the system ends a process.
+    """The result of each piece of work, done by so many processes. Each has a copy of `do`, which
+    may keep things. Work is taken only as fast as it is done. Raises what `do` raises, and
+    `SelfhostError` where the system ends a process.
     """
     # here, for most audits are small
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(prepare,))
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(do,))
     waiting: deque[Future[Result]] = deque()
     try:
         for piece in work:
-            waiting.append(pool.submit(do, piece))
+            waiting.append(pool.submit(_do_piece, piece))
             if len(waiting) >= processes * _WAITING_FOR_EACH:
                 yield waiting.popleft().result()
         while waiting:
@@ -77,11 +76,18 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(prepare: Callable[[], None] | None) -> None:
+# what this process does with each piece of work, where it is one of a pool
+_work_of_process: list[Callable[[Any], Any]] = []
+
+
+def _begin(do: Callable[[Any], Any]) -> None:
     """Make a new process ready for work."""
     import signal
 
     # an interrupt is for the process that began this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if prepare is not None:
-        prepare()
+    _work_of_process[:] = [do]
+
+
+def _do_piece(piece: Any) -> Any:
+    return _work_of_process[0](piece)

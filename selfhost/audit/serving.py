@@ -97,13 +97,12 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
     if not moments:
         return []
     notes = []
-    # of several the first
-    oldest = min(moments, key=_time_of)
+    oldest = min(moments)
     if oldest.day < today:
         notes.append(
             f'the oldest record is that of "{oldest.name}", read on {oldest.day}'
         )
-    newest = max(moments, key=_time_of)
+    newest = max(moments)
     if newest.day > today:
         others = sum(moment.day > today for moment in moments) - 1
         also = ""
@@ -128,10 +127,6 @@ def _moments(machines: Machines) -> list[_Moment]:
     return moments
 
 
-def _time_of(moment: _Moment) -> datetime:
-    return moment.time
-
-
 # ------------------------------------------------------------------------------------ stated facts
 
 
@@ -139,14 +134,6 @@ class _StatingClass(NamedTuple):
     """A class of the policy that states facts, and the source of these in a record."""
 
     machine_class: MachineClass
-    source: str
-
-
-class _CountedFact(NamedTuple):
-    """A stated fact that counts for some machines."""
-
-    key: str
-    text: str
     source: str
 
 
@@ -163,7 +150,8 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     classes = _stating_classes(policy)
     if not classes:
         return machines, []
-    counts: Counter[_CountedFact] = Counter()
+    # by key, text and source
+    counts: Counter[tuple[str, str, str]] = Counter()
     completed = Machines()
     for machine in machines:
         changed = machine
@@ -171,13 +159,12 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
             values = _missing_facts(changed, key, stated.value)
             if values:
                 changed = changed.stated(values, stated.source)
-                counted = _CountedFact(key, stated.text, stated.source)
-                counts[counted] += 1
+                counts[key, stated.text, stated.source] += 1
         completed.add(changed)
     notes = []
-    for fact, count in counts.items():
+    for (key, text, source), count in counts.items():
         number = units.plural(count, "machine")
-        notes.append(f"{fact.key} of {number}: {fact.text}, {fact.source}")
+        notes.append(f"{key} of {number}: {text}, {source}")
     return completed, notes
 
 
@@ -238,20 +225,10 @@ def _missing_sets(
     """The instruction sets of a machine with those that its class states."""
     # a class may hold machines of several architectures: each gets those of its own
     names = possible_sets(stated, machine.architecture)
+    sets: Iterable[str] = with_implied(names, machine.architecture)
     if is_read:
-        return _sets_not_known_absent(machine, names)
-    sets = with_implied(names, machine.architecture)
-    return {"instruction_sets": sets} if names else {}
-
-
-def _sets_not_known_absent(machine: Machine, names: Iterable[str]) -> FactValues:
-    """The sets that were read, and those of these names that are not known to be absent."""
-    unread = {entry.fact for entry in machine.unread}
-    added = []
-    for name in names:
-        if f"instruction_sets.{name}" in unread:
-            added.append(name)
-    if not added:
-        return {}
-    sets = machine.instruction_sets or ()
-    return {"instruction_sets": (*sets, *added)}
+        # only those that may be there, too, although they were not read
+        unread = {entry.fact for entry in machine.unread}
+        names = tuple([name for name in names if f"instruction_sets.{name}" in unread])
+        sets = (*(machine.instruction_sets or ()), *names)
+    return {"instruction_sets": tuple(sets)} if names else {}
