@@ -159,7 +159,7 @@ def value_at(value: object, *keys: str) -> object:
 
 def rows_of(value: object, *keys: str) -> list[Answer]:
     """The objects of a list below these keys, at most a thousand."""
-    rows: list[Answer] = []
+    rows = []
     items = value_at(value, *keys)
     if isinstance(items, list):
         for item in items[:_MOST_ROWS]:

@@ -268,7 +268,7 @@ def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
     """The volume that holds a folder: that with the longest mount point above it. Of several on one
     mount point the last counts, which hides the others.
     """
-    best: Volume | None = None
+    best = None
     longest = 0
     for volume in volumes:
         mount = _mount_of(volume)

@@ -105,7 +105,14 @@ class Task(Record):
         """What each question comes to."""
         results: list[Outcomes] = []
         for question in self.questions:
-            boxes = _boxes(self.parts, question.wanted)
+            # a few are judged one by one, and so are all where models share the machine: what lies
+            # on which accelerator then follows no order of the machines' numbers
+            boxes = []
+            for part in self.parts:
+                if question.wanted.members or len(part) <= _FEW:
+                    boxes += [[place] for place in part]
+                else:
+                    boxes.append(part)
             decide = partial(self._decide, question.wanted, judge)
             search = AlikeSearch(self.kind.slots, self.numbers, decide)
             try:
@@ -141,20 +148,6 @@ class Task(Record):
             findings=tuple(findings),
         )
         return Decision(key, lacks)
-
-
-def _boxes(parts: Iterable[Places], wanted: Wanted) -> list[Places]:
-    """The machines that are judged together, in each list. A few are judged one by one, and so are
-    all where models share the machine: what lies on which accelerator then follows no order of the
-    machines' numbers.
-    """
-    boxes = []
-    for part in parts:
-        if wanted.members or len(part) <= _FEW:
-            boxes += [[place] for place in part]
-        else:
-            boxes.append(part)
-    return boxes
 
 
 def _work_of_part(part: Places, questions: Questions) -> float:
@@ -241,7 +234,11 @@ class FleetJudge:
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
         # by entry the first that asks the same
-        self._first = _first_that_ask_the_same(policy)
+        self._first = []
+        first_by_question: dict[object, int] = {}
+        for wanted in policy.models:
+            first = first_by_question.setdefault(wanted.question, wanted.index)
+            self._first.append(first)
         self._fates: dict[_FateKey, _Fate] = {}
         # by question and machine, for entries that ask the same
         self._verdicts: dict[tuple[int, int], Verdict] = {}
@@ -403,7 +400,8 @@ class FleetJudge:
             part = self._group(group.row, places)
             row = group.row
             if row.verdict is not None and row.machine not in part.names:
-                row = self._row(row.wanted, places[0], dict(row.excepted))
+                covers = dict(row.excepted)
+                row = self._row(row.wanted, places[0], covers)
             exit_code = row.exit_code if change == "new" else 0
             row = row.replace(change=change, exit_code=exit_code)
             yield part.replace(row=row)
@@ -452,16 +450,6 @@ def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Plac
             work = 0.0
     if share:
         yield share
-
-
-def _first_that_ask_the_same(policy: Policy) -> list[int]:
-    """For each entry of a policy the index of the first that asks the same."""
-    first_by_question: dict[object, int] = {}
-    first = []
-    for wanted in policy.models:
-        index = first_by_question.setdefault(wanted.question, wanted.index)
-        first.append(index)
-    return first
 
 
 def _task_results(

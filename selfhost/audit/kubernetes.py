@@ -70,8 +70,12 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
     items = document.get("items")
     kind = document.get("kind")
-    if isinstance(items, list) and _are_nodes(items, kind):
-        return _nodes(items)
+    if isinstance(items, list):
+        are_nodes = any(map(_is_node, items))
+        if not items:
+            are_nodes = kind in ("List", "NodeList")
+        if are_nodes:
+            return _nodes(items)
     if _is_node(document):
         return [_Node(document).entry()]
     host = plain(document.get(_HOST), MAX_NAME)
@@ -79,13 +83,6 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
         return None
     node = {"metadata": {"labels": document, "name": host}}
     return [_Node(node).entry()]
-
-
-def _are_nodes(items: list[object], kind: object) -> bool:
-    """Whether a list holds nodes; an empty one may."""
-    if not items:
-        return kind in ("List", "NodeList")
-    return any(map(_is_node, items))
 
 
 def _is_node(item: object) -> bool:
@@ -207,7 +204,12 @@ class _Node:
         for key, label in table.kept_labels.items():
             kept[key] = self.labels.get(label)
         kept["pool"] = self._first_label(table.pool_labels)
-        kept["role"] = self._roles()
+        roles = []
+        for key in self.labels:
+            role = key.removeprefix(_ROLE)
+            if role not in ("", key):
+                roles.append(role)
+        kept["role"] = sorted(roles)
         # why the node takes no new work
         states = []
         # what else keeps pods away
@@ -229,14 +231,6 @@ class _Node:
         kept["state"] = states
         kept["taints"] = others
         return labels("kubernetes", kept)
-
-    def _roles(self) -> list[str]:
-        names = []
-        for key in self.labels:
-            name = key.removeprefix(_ROLE)
-            if name not in ("", key):
-                names.append(name)
-        return sorted(names)
 
 
 class _LabelledCards(NamedTuple):

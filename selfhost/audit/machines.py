@@ -23,11 +23,14 @@ from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
-from .answers import is_address, table_of
+from .ansible import read_ansible
+from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
 from .kinds import Kind, MachineOfKind, Machines
 from .known_records import RecordReader
+from .kubernetes import read_kubernetes
 from .processes import in_order, usable_processors
+from .prometheus import read_prometheus
 from .record_text import (
     Entry,
     RecordText,
@@ -37,7 +40,6 @@ from .record_text import (
 )
 from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
 from .rows import listed
-from .systems import READERS
 
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
@@ -63,6 +65,15 @@ _BATCH_CHARACTERS = 4 << 20
 # so many records are read before other processes are started, which takes a third of a second
 # where the system does not fork
 _READ_ALONE = 1_000
+
+# by its system what reads an answer, an object of JSON, in the file of that name: its machines,
+# or None where it is no answer of that system
+Reader = Callable[[Answer, str], list[Entry] | None]
+READERS: Mapping[str, Reader] = {
+    "ansible": read_ansible,
+    "kubernetes": read_kubernetes,
+    "prometheus": read_prometheus,
+}
 
 # hears how many machines were read, and of how many, which is not known
 Tell = Callable[[float, float | None], None]
@@ -144,7 +155,7 @@ class _Inputs:
 
     def batches(self) -> Iterator[list[Found]]:
         """What is found, in lists that take about the same time to read."""
-        batch: list[Found] = []
+        batch = []
         characters = 0
         for found in self._found():
             batch.append(found)
@@ -159,7 +170,7 @@ class _Inputs:
 
     def _found(self) -> Iterator[Found]:
         for path in self._paths:
-            if os.path.isdir(path):
+            if path != "-" and os.path.isdir(path):
                 yield from self._of_folder(path)
             else:
                 yield from self._of_file(path)
@@ -383,11 +394,14 @@ class _Loader:
         # of the file whose results are taken
         self._faults = FaultsOfFile()
 
-    def grouped(self) -> tuple[Problem, ...]:
+    def grouped(self) -> list[Problem]:
         """What a person is told: the faults of files, how many records of which are refused, and
         each reason once.
         """
-        return (*self._of_files.listed(), *self._refused, *self._of_records.listed())
+        faults = self._of_files.listed()
+        faults += self._refused
+        faults += self._of_records.listed()
+        return faults
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
@@ -429,7 +443,8 @@ class _Loader:
             if earlier is None:
                 self._keep(machine, result)
             else:
-                self._refuse(result, [_same_name(machine.name, result.file, earlier)])
+                problem = _same_name(machine.name, result.file, earlier)
+                self._refuse(result, [problem])
 
     def _refuse(self, result: ReadRecord, problems: Sequence[Problem]) -> None:
         """Take what is wrong with a record."""

@@ -30,19 +30,14 @@ def usable_processors() -> int:
     """How many processors this process may use, at most 32; 1 in a process of another pool, such as
     a worker of Dask, which may start none.
     """
-    if _is_daemon():
+    # a worker of a pool has loaded it
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.current_process().daemon:
         return 1
     affinity = getattr(os, "sched_getaffinity", None)
     # macOS and Windows do not have it
     usable = os.cpu_count() if affinity is None else len(affinity(0))
     return min(usable or 1, _MOST_PROCESSES)
-
-
-def _is_daemon() -> bool:
-    """Whether this is a process that may start no others."""
-    # a worker of a pool has loaded it
-    processes = sys.modules.get("multiprocessing.process")
-    return processes is not None and processes.current_process().daemon
 
 
 def in_order(

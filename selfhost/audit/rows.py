@@ -286,7 +286,8 @@ def unplaced_row(
             why = machine.why_unread(fact)
             unread = f"{why.fact} was not read ({why.reason})"
             text = f"may be of class {machine_class.name}: {unread}"
-            reasons.append(Reason(check=None, reason=text, remedy=why.remedy))
+            reason = Reason(check=None, reason=text, remedy=why.remedy)
+            reasons.append(reason)
     return AuditRow(
         machine=machine.name,
         wanted=wanted,

@@ -122,22 +122,21 @@ def _unplaced(
 
 def _with_fault_if_unjudged(audit: Audit) -> Audit:
     """The audit, with a fault where nothing was judged: that is never green, whatever passes."""
-    if audit.exit_code != 0 or any(map(_is_judged, audit.groups)):
+    if audit.exit_code != 0:
         return audit
+    for group in audit.groups:
+        row = group.row
+        # whether a size of the machines was held against the model
+        if row.result is not Result.UNKNOWN:
+            return audit
+        if row.verdict is not None and not _SIZES.issubset(row.undecided):
+            return audit
     nothing = Problem(
         file=audit.policy.file,
         message="nothing was judged: neither the memory nor the disk of any machine could be read",
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
-
-
-def _is_judged(group: MachineGroup) -> bool:
-    """Whether a size of the machines was held against the model."""
-    row = group.row
-    if row.result is not Result.UNKNOWN:
-        return True
-    return row.verdict is not None and not _SIZES.issubset(row.undecided)
 
 
 def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
@@ -147,7 +146,7 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     except PolicyError as error:
         return error.problems
     refused = {}
-    refusals: dict[object, SelfhostError | None] = {}
+    refusals = {}
     for wanted in policy.models:
         question = wanted.question
         if question not in refusals:
@@ -237,7 +236,8 @@ def _changes_since(
     missing = _missing_machines(audit, baseline, fleet)
     missing_first = first_problems(baseline.file, missing)
     problems = (*audit.problems, *missing_first)
-    return audit.replace(groups=tuple(groups), since=since, problems=problems)
+    changed = tuple(groups)
+    return audit.replace(groups=changed, since=since, problems=problems)
 
 
 def _missing_machines(
