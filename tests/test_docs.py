@@ -23,8 +23,8 @@ import selfhost
 from helpers.machines import IDS
 from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
 from selfhost.audit.answers import table_of
+from selfhost.audit.machines import READERS
 from selfhost.audit.policy import read_policy
-from selfhost.audit.systems import READERS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.searching import resolve
 from selfhost.cli import COMMANDS as SUBCOMMANDS

@@ -32,7 +32,10 @@ _CONTAINERS = frozenset(
 
 def read_ansible(document: Answer, file: str) -> list[Entry] | None:
     """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
-    tree_name = _name_in_tree(file)
+    # the inventory's name of a host, which a file of `--tree` has
+    base = os.path.basename(file)
+    is_of_tree = base != file and not base.endswith((".json", ".jsonl"))
+    tree_name = base if is_of_tree else None
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
         return [Entry(_record_of_facts(facts, tree_name))]
@@ -44,13 +47,6 @@ def read_ansible(document: Answer, file: str) -> list[Entry] | None:
     if "ansible_memtotal_mb" in document or "memtotal_mb" in document:
         return [Entry(_record_of_facts(document, tree_name))]
     return None
-
-
-def _name_in_tree(file: str) -> str | None:
-    """The inventory's name of a host, which a file of `--tree` has; None for another file."""
-    base = os.path.basename(file)
-    is_of_tree = base != file and not base.endswith((".json", ".jsonl"))
-    return base if is_of_tree else None
 
 
 def _not_judged(
@@ -80,7 +76,8 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
     own_record = value_at(facts, "local", "selfhost")
     if isinstance(own_record, Mapping) and "schema" in own_record:
         return {**own_record, "name": name or own_record.get("name")}
-    if not whole_number(value_at(facts, "memory_mb", "nocache", "free"), least=1):
+    free = value_at(facts, "memory_mb", "nocache", "free")
+    if not whole_number(free, least=1):
         # on a Mac less than nothing is free
         facts["memory_mb"] = None
     machine = MachineDraft("ansible")
@@ -91,7 +88,13 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
         machine.lacks("system architecture", reason)
     _put_scope(machine, facts)
     machine.read_rows(facts)
-    _put_processor(machine, facts)
+    packages = count_of(facts.get("processor_count"))
+    cores = count_of(facts.get("processor_cores"))
+    if packages is not None and cores is not None:
+        source = "ansible_processor_count times ansible_processor_cores"
+        machine.put("cpu_cores_physical", packages * cores, source)
+    model = _cpu_model(facts.get("processor"))
+    machine.put("cpu_model", model, "ansible_processor")
     _put_home(machine, facts)
     kept = {
         "groups": facts.get("group_names"),
@@ -117,16 +120,6 @@ def _put_scope(machine: MachineDraft, facts: Answer) -> None:
         f"Ansible ran in a container ({kind}), where it reports the memory of the host and not"
         " the container's limit",
     )
-
-
-def _put_processor(machine: MachineDraft, facts: Answer) -> None:
-    packages = count_of(facts.get("processor_count"))
-    cores = count_of(facts.get("processor_cores"))
-    if packages is not None and cores is not None:
-        source = "ansible_processor_count times ansible_processor_cores"
-        machine.put("cpu_cores_physical", packages * cores, source)
-    model = _cpu_model(facts.get("processor"))
-    machine.put("cpu_model", model, "ansible_processor")
 
 
 def _cpu_model(stated: object) -> str | None:

@@ -113,15 +113,12 @@ def machine_name(*candidates: object) -> str | None:
     """The first that names a machine; an address alone is no name, one made of it is."""
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
-        if name is None or is_address(name) or _is_private(name):
+        if name is None or is_address(name):
             continue
-        return name
+        # neither of a person nor of a place in a network
+        if "@" not in name and "://" not in name:
+            return name
     return None
-
-
-def _is_private(name: str) -> bool:
-    """Whether a name is of a person or of a place in a network."""
-    return "@" in name or "://" in name
 
 
 def labels(prefix: str, pairs: Answer) -> dict[str, str]:
@@ -162,7 +159,7 @@ def value_at(value: object, *keys: str) -> object:
 
 def rows_of(value: object, *keys: str) -> list[Answer]:
     """The objects of a list below these keys, at most a thousand."""
-    rows: list[Answer] = []
+    rows = []
     items = value_at(value, *keys)
     if isinstance(items, list):
         for item in items[:_MOST_ROWS]:
@@ -249,21 +246,15 @@ def _moment(value: object) -> str | None:
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _architecture(value: object) -> str | None:
-    """An architecture as records call it; None for what is no text."""
+def _normal(normal: Callable[[str], str | None], value: object) -> str | None:
+    """A name as records have it, by that function; None for what is no text."""
     name = plain(value)
-    return None if name is None else normal_architecture(name)
+    return None if name is None else normal(name)
 
 
-def _system(value: object) -> str | None:
-    """An operating system as records call it; None for one that none may have."""
-    name = plain(value)
-    return None if name is None else normal_system(name)
-
-
-class _Unit(NamedTuple):
-    """How a value in a unit of `systems.toml` is read; what one is called that is no such value,
-    None where nothing is said of it.
+class Unit(NamedTuple):
+    """How a value in a unit of `systems.toml` is read, which is None for what is no such value;
+    what one is called, None where nothing is said of one that is wrong.
     """
 
     read: Callable[[object], object]
@@ -271,23 +262,13 @@ class _Unit(NamedTuple):
 
 
 _memory = partial(whole_number, most=MAX_MEMORY_BYTES)
-_UNITS = {
-    "bytes": _Unit(_memory, "size of memory"),
-    "MiB": _Unit(partial(_memory, unit=units.MIB), "size of memory"),
-    "cores": _Unit(_cores, "number of cores"),
-    "count": _Unit(count_of),
-    "moment": _Unit(_moment),
-    "architecture": _Unit(_architecture),
-    "system": _Unit(_system),
-    "text": _Unit(plain),
+UNITS = {
+    "bytes": Unit(_memory, "size of memory"),
+    "MiB": Unit(partial(_memory, unit=units.MIB), "size of memory"),
+    "cores": Unit(_cores, "number of cores"),
+    "count": Unit(count_of),
+    "moment": Unit(_moment),
+    "architecture": Unit(partial(_normal, normal_architecture)),
+    "system": Unit(partial(_normal, normal_system)),
+    "text": Unit(plain),
 }
-
-
-def value_in_unit(stated: object, unit: str) -> object:
-    """A value in that unit of `systems.toml`; None for what is none."""
-    return _UNITS[unit].read(stated)
-
-
-def noun_of_unit(unit: str) -> str | None:
-    """What a value in that unit is called; None where nothing is said of one that is wrong."""
-    return _UNITS[unit].noun

@@ -1,8 +1,7 @@
 """An earlier audit, and what a row changed to since.
 
 What goes in: the rows of `selfhost audit --format jsonl`, a million of them at most. What comes
-out: a `Baseline`, by which `change_of` says of a row of today's audit whether it is new, fixed or
-changed.
+out: a `Baseline`, which says of a row of today's audit whether it is new, fixed or changed.
 """
 
 from __future__ import annotations
@@ -38,10 +37,27 @@ class Baseline(Record):
     file: str
     rows: Mapping[str, dict[str, Earlier]]
 
-    def earlier(self, row: AuditRow) -> Earlier | None:
-        """What the earlier audit said of a row; None where it lacks it."""
+    def change_of(self, row: AuditRow) -> str | None:
+        """`new`, `fixed` or `changed` since then; what the baseline lacks counts as a pass."""
         by_machine = self.rows.get(row.wanted.label, {})
-        return by_machine.get(row.machine)
+        earlier = by_machine.get(row.machine)
+        is_bad = row.result in _BAD
+        if earlier is None:
+            return "new" if is_bad else None
+        failed = frozenset(row.failed)
+        if earlier == Earlier(row.result, failed):
+            return None
+        was_bad = earlier.result in _BAD
+        if not is_bad:
+            return "fixed" if was_bad else "changed"
+        if not was_bad:
+            return "new"
+        if row.result is not Result.FAIL:
+            return "changed"
+        if earlier.result is Result.FAIL and failed <= earlier.failed:
+            return "changed"
+        # it fails now, or fails more checks
+        return "new"
 
 
 class _Reader:
@@ -104,25 +120,3 @@ def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
         problem = problem.replace(line=reader.line or None)
         raise InputError([problem]) from None
     return Baseline(file=path, rows=reader.rows)
-
-
-def change_of(row: AuditRow, baseline: Baseline) -> str | None:
-    """`new`, `fixed` or `changed` since the baseline; what that lacks counts as a pass."""
-    earlier = baseline.earlier(row)
-    is_bad = row.result in _BAD
-    if earlier is None:
-        return "new" if is_bad else None
-    failed = frozenset(row.failed)
-    if earlier == Earlier(row.result, failed):
-        return None
-    was_bad = earlier.result in _BAD
-    if not is_bad:
-        return "fixed" if was_bad else "changed"
-    if not was_bad:
-        return "new"
-    if row.result is not Result.FAIL:
-        return "changed"
-    if earlier.result is Result.FAIL and failed <= earlier.failed:
-        return "changed"
-    # it fails now, or fails more checks
-    return "new"

@@ -21,15 +21,7 @@ from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.record import FACTS, PURPOSES, SCHEMA, Machine
 from ..machine.understand import cards_named
 from ..machine.words import PartOfMachineError, UnknownGpuError
-from .answers import (
-    count_of,
-    noun_of_unit,
-    plain,
-    table_of,
-    value_at,
-    value_in_unit,
-    whole_number,
-)
+from .answers import UNITS, count_of, plain, table_of, value_at, whole_number
 from .record_text import Entry
 
 # behind the name of a machine that its system cannot reach
@@ -120,13 +112,13 @@ class MachineDraft:
             if stated is None or row.fact in self.values or row.fact in self._lacks:
                 continue
             source = f"{self.table.prefix}{row.path.replace('/', '.')}{row.note}"
-            value = value_in_unit(stated, row.unit)
+            unit = UNITS[row.unit]
+            value = unit.read(stated)
             # no machine is without memory
-            if row.fact == _TOTAL and value == 0:
-                value = None
-            noun = noun_of_unit(row.unit)
-            if value is None and noun is not None:
-                reason = f"{source.partition(':')[0]} is not a {noun}"
+            if row.fact == _TOTAL:
+                value = value or None
+            if value is None and unit.noun is not None:
+                reason = f"{source.partition(':')[0]} is not a {unit.noun}"
                 remedy = "correct the value at its source, or record the machine itself"
                 self.lacks(row.fact, reason, remedy)
             self.put(row.fact, value, source)
@@ -134,10 +126,9 @@ class MachineDraft:
     def put_cloud_type(self, name: object) -> None:
         """State the processor of the type that a cloud rents, where it has a row."""
         rented_type = plain(name, 60)
-        machine = None if rented_type is None else _rented(rented_type)
-        if machine is None:
-            return
-        if machine.architecture != self.values.get("architecture"):
+        machine = _rented(rented_type or "")
+        architecture = self.values.get("architecture")
+        if machine is None or machine.architecture != architecture:
             return
         said = machine.sources.get("cpu_model", "a known machine")
         source = f"the type {rented_type}: {said}"
@@ -161,10 +152,10 @@ class MachineDraft:
             return
         free_bytes = whole_number(volume.free_bytes)
         total_bytes = whole_number(volume.total_bytes)
-        if free_bytes is None and total_bytes is None:
-            return
         if total_bytes is not None:
             total_bytes = max(total_bytes, free_bytes or 0)
+        elif free_bytes is None:
+            return
         place = {
             "path": home,
             "free_bytes": free_bytes,
@@ -191,17 +182,17 @@ class MachineDraft:
         for part, reason in _PARTS_OF_CARDS.items():
             if any(card.get(part) is None for card in cards):
                 self.lacks(f"accelerators.{part}", reason, remedy)
-        unclear = [card["name"] for card in cards if card["unified"] is None]
-        for name in unclear:
-            if gpus.why_unserved(name) is None:
+        for card in cards:
+            if card["unified"] is not None:
+                continue
+            why_unserved = gpus.why_unserved(card["name"])
+            if why_unserved is None:
                 no_row = f"no row of {_TABLE_OF_GPUS} has that name"
                 reason = f"{no_row}, so it may share the machine's RAM"
                 self.lacks("accelerators.unified", reason, remedy)
-                return
-        if unclear:
-            # no runtime serves any of them, and nothing helps
-            why_unserved = gpus.why_unserved(unclear[0])
-            self.lacks("accelerators.unified", f"it is {why_unserved}", "")
+            else:
+                # no runtime serves it, and nothing helps
+                self.lacks("accelerators.unified", f"it is {why_unserved}", "")
 
     def record(
         self, name: str | None, kept_labels: Mapping[str, str]
@@ -277,7 +268,7 @@ def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
     """The volume that holds a folder: that with the longest mount point above it. Of several on one
     mount point the last counts, which hides the others.
     """
-    best: Volume | None = None
+    best = None
     longest = 0
     for volume in volumes:
         mount = _mount_of(volume)
@@ -311,61 +302,51 @@ def card_of(
     is_part: bool = False,
 ) -> CardDraft:
     """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
-    known = _known_card(name)
+    spelled = _spelled(plain(name, 120) or "a GPU")
     if free_bytes is not None and total_bytes is not None:
         free_bytes = min(free_bytes, total_bytes)
     return {
         "vendor": "nvidia",
-        "name": known.name,
+        "name": spelled,
         "memory_total_bytes": total_bytes,
         "memory_free_bytes": free_bytes,
         # only a card with memory of its own can be divided
-        "unified": False if is_part else known.is_unified,
+        "unified": False if is_part else _is_unified(spelled),
         "driver": plain(driver, 60),
     }
 
 
-class _KnownCard(NamedTuple):
-    """How the table of GPUs spells a name, and whether that GPU shares the machine's RAM: None
-    where it has no row.
-    """
-
-    name: str
-    is_unified: bool | None
-
-
 @lru_cache(512)
-def _known_card(name: str) -> _KnownCard:
-    """What is known of a card by its name in a label, which has no spaces: `NVIDIA-H100-80GB-HBM3`,
-    `NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`.
+def _spelled(name: str) -> str:
+    """A name of a label, which has no spaces, as the table of GPUs spells it, else with spaces for
+    signs: `NVIDIA-H100-80GB-HBM3`, `NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`.
     """
-    full_name = plain(name, 120) or "a GPU"
-    text, mark, part = full_name.partition("-MIG-")
-    spelled = _spelled(text)
-    if mark:
-        spelled = f"{spelled} MIG {part}"
-    without_maker = spelled.partition(" ")[2]
-    # no driver says `NVIDIA T4`
-    for candidate in (spelled, without_maker):
-        try:
-            if cards_named(candidate).accelerators:
-                return _KnownCard(spelled, is_unified=False)
-        except PartOfMachineError:
-            return _KnownCard(spelled, is_unified=True)
-        except UnknownGpuError:
-            continue
-    return _KnownCard(spelled, is_unified=None)
-
-
-def _spelled(text: str) -> str:
-    """A name as the table of GPUs spells it, else with spaces for signs."""
+    text, mark, part = name.partition("-MIG-")
     words = words_of(text)
     for card in every_card():
         if words_of(card.name) == words:
-            return card.name
-    if " " in text:
-        return text
-    return text.replace("_", " ").replace("-", " ")
+            text = card.name
+            break
+    else:
+        if " " not in text:
+            text = text.replace("_", " ").replace("-", " ")
+    return f"{text} MIG {part}" if mark else text
+
+
+@lru_cache(512)
+def _is_unified(name: str) -> bool | None:
+    """Whether the GPU of that name shares the machine's RAM; None where it has no row."""
+    without_maker = name.partition(" ")[2]
+    # no driver says `NVIDIA T4`
+    for candidate in (name, without_maker):
+        try:
+            if cards_named(candidate).accelerators:
+                return False
+        except PartOfMachineError:
+            return True
+        except UnknownGpuError:
+            continue
+    return None
 
 
 # ------------------------------------------------------------------------------------------ faults

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from itertools import chain
 from math import log2
@@ -34,7 +34,7 @@ from .kinds import (
     Outcomes,
     Places,
 )
-from .policy import Policy, Wanted
+from .policy import Exemption, Policy, Wanted
 from .processes import in_order, usable_processors
 from .rows import (
     AuditRow,
@@ -101,12 +101,18 @@ class Task(Record):
         """About how many judgements it takes."""
         return sum(_work_of_part(part, self.questions) for part in self.parts)
 
-    def results(self, judge: Judge | None = None) -> list[Outcomes]:
-        """What each question comes to; a process of a pool has its own judge."""
-        judge = judge or _judges[0]
+    def results(self, judge: Judge) -> list[Outcomes]:
+        """What each question comes to."""
         results: list[Outcomes] = []
         for question in self.questions:
-            boxes = _boxes(self.parts, question.wanted)
+            # a few are judged one by one, and so are all where models share the machine: what lies
+            # on which accelerator then follows no order of the machines' numbers
+            boxes = []
+            for part in self.parts:
+                if question.wanted.members or len(part) <= _FEW:
+                    boxes += [[place] for place in part]
+                else:
+                    boxes.append(part)
             decide = partial(self._decide, question.wanted, judge)
             search = AlikeSearch(self.kind.slots, self.numbers, decide)
             try:
@@ -142,20 +148,6 @@ class Task(Record):
             findings=tuple(findings),
         )
         return Decision(key, lacks)
-
-
-def _boxes(parts: Iterable[Places], wanted: Wanted) -> list[Places]:
-    """The machines that are judged together, in each list. A few are judged one by one, and so are
-    all where models share the machine: what lies on which accelerator then follows no order of the
-    machines' numbers.
-    """
-    boxes = []
-    for part in parts:
-        if wanted.members or len(part) <= _FEW:
-            boxes += [[place] for place in part]
-        else:
-            boxes.append(part)
-    return boxes
 
 
 def _work_of_part(part: Places, questions: Questions) -> float:
@@ -242,7 +234,11 @@ class FleetJudge:
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
         # by entry the first that asks the same
-        self._first = _first_that_ask_the_same(policy)
+        self._first = []
+        first_by_question: dict[object, int] = {}
+        for wanted in policy.models:
+            first = first_by_question.setdefault(wanted.question, wanted.index)
+            self._first.append(first)
         self._fates: dict[_FateKey, _Fate] = {}
         # by question and machine, for entries that ask the same
         self._verdicts: dict[tuple[int, int], Verdict] = {}
@@ -383,49 +379,45 @@ class FleetJudge:
         return tuple(questions)
 
     def groups(self) -> Iterator[MachineGroup]:
-        """The machines that fare alike, entry after entry."""
-        for fate in self._fates_in_order():
-            row = self._hardest_row(fate)
+        """The machines that fare alike, entry after entry; a row is of the one that lacks most."""
+        for fate in sorted(self._fates.values(), key=_Fate.order):
+            row = fate.row
+            if row is None:
+                covers = self._exceptions.covers(fate.exceptions)
+                row = self._row(fate.wanted, fate.hardest, covers)
             yield self._group(row, sorted(fate.places))
 
-    def groups_that_changed(self, change_of: ChangeOf) -> Iterator[MachineGroup]:
-        """The machines that fare alike and changed alike."""
-        for fate in self._fates_in_order():
-            hardest = self._hardest_row(fate)
-            changed = defaultdict(list)
-            for place in sorted(fate.places):
-                name = self._machines.kept[place].name
-                change = change_of(hardest.replace(machine=name))
-                if change is not None:
-                    changed[change].append(place)
-            for change, places in changed.items():
-                row = hardest
-                if fate.row is None and fate.hardest not in places:
-                    row = self._row(fate, places[0])
-                row = row.replace(change=change)
-                if change != "new":
-                    # only what is newly wrong fails the audit
-                    row = row.replace(exit_code=0)
-                yield self._group(row, places)
-
-    def _fates_in_order(self) -> list[_Fate]:
-        self._verdicts.clear()
-        return sorted(self._fates.values(), key=_Fate.order)
+    def changed(
+        self, group: MachineGroup, change_of: ChangeOf
+    ) -> Iterator[MachineGroup]:
+        """The machines of a group that changed alike. Only what is newly wrong fails the audit."""
+        by_change = defaultdict(list)
+        for place, name in zip(group.numbers, group.names, strict=True):
+            change = change_of(group.row.replace(machine=name))
+            if change is not None:
+                by_change[change].append(place)
+        for change, places in by_change.items():
+            part = self._group(group.row, places)
+            row = group.row
+            if row.verdict is not None and row.machine not in part.names:
+                covers = dict(row.excepted)
+                row = self._row(row.wanted, places[0], covers)
+            exit_code = row.exit_code if change == "new" else 0
+            row = row.replace(change=change, exit_code=exit_code)
+            yield part.replace(row=row)
 
     def _group(self, row: AuditRow, places: Places) -> MachineGroup:
-        names = []
-        for place in places:
-            names.append(self._machines.kept[place].name)
+        names = [self._machines.kept[place].name for place in places]
         numbers = array("l", places)
         return MachineGroup(row=row, numbers=numbers, names=tuple(names))
 
-    def _hardest_row(self, fate: _Fate) -> AuditRow:
-        """The row of the machine that lacks most."""
-        return fate.row or self._row(fate, fate.hardest)
-
-    def _row(self, fate: _Fate, place: int) -> AuditRow:
-        """The row of an entry on one machine."""
-        wanted = fate.wanted
+    def _row(
+        self,
+        wanted: Wanted,
+        place: int,
+        covers: Mapping[str, Exemption],
+    ) -> AuditRow:
+        """The row of an entry on one machine, which these exceptions cover by their checks."""
         machine = self._machines[place]
         question = (self._first[wanted.index], place)
         verdict = self._verdicts.get(question)
@@ -433,7 +425,6 @@ class FleetJudge:
             basis = self._policy.memory_basis(machine)
             verdict = self._judge(wanted, basis, machine)
             self._verdicts[question] = verdict
-        covers = self._exceptions.covers(fate.exceptions)
         return row_of(self._policy, wanted, machine.name, verdict, covers)
 
 
@@ -461,36 +452,18 @@ def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Plac
         yield share
 
 
-def _first_that_ask_the_same(policy: Policy) -> list[int]:
-    """For each entry of a policy the index of the first that asks the same."""
-    first_by_question: dict[object, int] = {}
-    first = []
-    for wanted in policy.models:
-        index = first_by_question.setdefault(wanted.question, wanted.index)
-        first.append(index)
-    return first
-
-
-# what judges in this process, one of a pool
-_judges: list[Judge] = []
-
-
 def _task_results(
     tasks: Sequence[Task], judge: Judge
 ) -> Iterator[tuple[Task, list[Outcomes]]]:
     """Each task with what its questions come to."""
+    do = partial(Task.results, judge=judge)
+    results: Iterable[list[Outcomes]]
     processes = min(len(tasks), usable_processors())
     if processes < 2 or sum(task.work for task in tasks) < _WORK_OF_TASK:
-        for task in tasks:
-            yield task, task.results(judge)
-        return
-    keep_judge = partial(_keep_judge, judge)
-    results = in_order(tasks, Task.results, processes, keep_judge)
+        results = map(do, tasks)
+    else:
+        results = in_order(tasks, do, processes)
     yield from zip(tasks, results, strict=True)
-
-
-def _keep_judge(judge: Judge) -> None:
-    _judges[:] = [judge]
 
 
 # a longer job is refused, unless it was asked for all the same

@@ -42,6 +42,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import compress
 from typing import Any, NamedTuple
 
 from ..core.errors import SelfhostError
@@ -115,17 +116,11 @@ class Kind(NamedTuple):
     def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[Places]:
         """Machines of this kind in parts that have the same free memory of every accelerator."""
         parts = defaultdict(list)
+        are_of_cards = [slot.fact == _CARDS for slot in self.slots]
         for place, numbers_there in numbers.items():
-            free_bytes = self._free_memory_of_cards(numbers_there)
+            free_bytes = tuple(compress(numbers_there, are_of_cards))
             parts[free_bytes].append(place)
         return [parts[free_bytes] for free_bytes in sorted(parts)]
-
-    def _free_memory_of_cards(self, numbers: Numbers) -> Numbers:
-        free_bytes = []
-        for slot, number in zip(self.slots, numbers, strict=True):
-            if slot.fact == _CARDS:
-                free_bytes.append(number)
-        return tuple(free_bytes)
 
 
 class MachineOfKind(NamedTuple):
@@ -233,9 +228,7 @@ def _numbers_of(machine: Machine) -> dict[Slot, int]:
 def _content_of(machine: Machine) -> tuple[object, ...]:
     """All that a machine's record says but its numbers and what only this machine has."""
     values = machine.__getstate__()
-    for slot in OF_MACHINE:
-        values[slot.fact] = None
-    for fact in _OF_ONE_MACHINE:
+    for fact in (*_OF_ONE_MACHINE, *[slot.fact for slot in OF_MACHINE]):
         values[fact] = None
     for fact, parts in OF_ENTRIES.items():
         if values[fact] is not None:

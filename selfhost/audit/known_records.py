@@ -71,7 +71,13 @@ class RecordReader:
         name = record.get("name", UNNAMED)
         read_at = record.get("read_at")
         labels = record.get("labels", {})
-        if not _is_name(name) or not _are_labels(labels):
+        if not isinstance(labels, dict):
+            return None
+        if any(fault_of(text, str) for text in labels.values()):
+            return None
+        try:
+            checked_name(name)
+        except MachineFileError:
             return None
         if read_at is not None and fault_of(read_at, str, form=MOMENT):
             return None
@@ -120,26 +126,11 @@ def _hide(values: dict[str, Any], key: str) -> None:
         values[key] = 1
 
 
-def _is_name(name: str) -> bool:
-    try:
-        checked_name(name)
-    except MachineFileError:
-        return False
-    return True
-
-
-def _are_labels(labels: object) -> bool:
-    if not isinstance(labels, dict):
-        return False
-    return not any(fault_of(text, str) for text in labels.values())
-
-
 def _are_sizes_in_order(record: JsonObject) -> bool:
     """Whether no size of a machine or of a card is above a larger one."""
-    if not _is_ascending(record, _SIZES):
-        return False
     cards = record.get("accelerators") or ()
-    return all(_is_ascending(card, _SIZES_OF_CARD) for card in cards)
+    are_in_order = [_is_ascending(card, _SIZES_OF_CARD) for card in cards]
+    return _is_ascending(record, _SIZES) and all(are_in_order)
 
 
 def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:

@@ -70,8 +70,12 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
     items = document.get("items")
     kind = document.get("kind")
-    if isinstance(items, list) and _are_nodes(items, kind):
-        return _nodes(items)
+    if isinstance(items, list):
+        are_nodes = any(map(_is_node, items))
+        if not items:
+            are_nodes = kind in ("List", "NodeList")
+        if are_nodes:
+            return _nodes(items)
     if _is_node(document):
         return [_Node(document).entry()]
     host = plain(document.get(_HOST), MAX_NAME)
@@ -79,13 +83,6 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
         return None
     node = {"metadata": {"labels": document, "name": host}}
     return [_Node(node).entry()]
-
-
-def _are_nodes(items: list[object], kind: object) -> bool:
-    """Whether a list holds nodes; an empty one may."""
-    if not items:
-        return kind in ("List", "NodeList")
-    return any(map(_is_node, items))
 
 
 def _is_node(item: object) -> bool:
@@ -126,13 +123,19 @@ class _Node:
             self.labels = all_labels
         name = plain(value_at(node, "metadata", "name"), MAX_NAME)
         self.has_slices = name in with_slices
-        self.ready = self._ready_condition()
+        # the condition `Ready`; {} where the node states none
+        self.ready: Answer = {}
+        for condition in rows_of(node, "status", "conditions"):
+            if condition.get("type") == "Ready":
+                self.ready = condition
+        # `True`, `False` or `Unknown`; None where the node does not state it
+        self.readiness = plain(self.ready.get("status"), 64)
 
     def entry(self) -> Entry:
         """The record of the node; a fault where the cluster does not hear of it."""
         stated_name = value_at(self.node, "metadata", "name")
         name = machine_name(stated_name, self.labels.get(_HOST))
-        if self._is_down():
+        if self.readiness not in (None, "True"):
             # what it stated when it was last seen is not what it has
             reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"
             remedy = (
@@ -151,20 +154,6 @@ class _Node:
             devices = _Devices(self.labels, value_at(self.node, "status"))
             devices.put(machine)
         return Entry(machine.record(name, self._kept_labels()))
-
-    def _ready_condition(self) -> Answer:
-        """The condition `Ready`; {} where the node states none."""
-        for condition in rows_of(self.node, "status", "conditions"):
-            if condition.get("type") == "Ready":
-                return condition
-        return {}
-
-    def _readiness(self) -> str | None:
-        """`True`, `False` or `Unknown`; None where the node does not state it."""
-        return plain(self.ready.get("status"), 64)
-
-    def _is_down(self) -> bool:
-        return self._readiness() not in (None, "True")
 
     def _stated_facts(self) -> dict[str, object]:
         """The node, with what the rows of the system's table look for beside it."""
@@ -215,57 +204,33 @@ class _Node:
         for key, label in table.kept_labels.items():
             kept[key] = self.labels.get(label)
         kept["pool"] = self._first_label(table.pool_labels)
-        kept["role"] = self._roles()
+        roles = []
+        for key in self.labels:
+            role = key.removeprefix(_ROLE)
+            if role not in ("", key):
+                roles.append(role)
+        kept["role"] = sorted(roles)
         # why the node takes no new work
         states = []
+        # what else keeps pods away
         others = []
         if value_at(self.node, "spec", "unschedulable") is True:
             states.append("cordoned")
-        for taint in self._taints():
-            condition = taint.condition
-            if condition is None:
-                others.append(str(taint))
+        for taint in rows_of(self.node, "spec", "taints"):
+            name = plain(taint.get("key"), 120)
+            effect = taint.get("effect")
+            if name is None or effect not in _EFFECTS:
+                continue
+            if not name.startswith(_CONDITION):
+                others.append(f"{name}:{effect}")
             # the taint of a cordoned node
-            elif condition != "unschedulable":
-                states.append(condition)
-        if not states and self._readiness() is not None:
+            elif name != f"{_CONDITION}unschedulable":
+                states.append(name.removeprefix(_CONDITION))
+        if not states and self.readiness is not None:
             states.append("ready")
         kept["state"] = states
         kept["taints"] = others
         return labels("kubernetes", kept)
-
-    def _roles(self) -> list[str]:
-        names = []
-        for key in self.labels:
-            name = key.removeprefix(_ROLE)
-            if name not in ("", key):
-                names.append(name)
-        return sorted(names)
-
-    def _taints(self) -> list[_Taint]:
-        """What keeps pods away."""
-        taints = []
-        for row in rows_of(self.node, "spec", "taints"):
-            key = plain(row.get("key"), 120)
-            effect = row.get("effect")
-            if key is not None and effect in _EFFECTS:
-                taints.append(_Taint(key, str(effect)))
-        return taints
-
-
-class _Taint(NamedTuple):
-    key: str
-    effect: str
-
-    @property
-    def condition(self) -> str | None:
-        """The condition of the node for which Kubernetes set it; None for one of another."""
-        if not self.key.startswith(_CONDITION):
-            return None
-        return self.key.removeprefix(_CONDITION)
-
-    def __str__(self) -> str:
-        return f"{self.key}:{self.effect}"
 
 
 class _LabelledCards(NamedTuple):
@@ -333,7 +298,10 @@ class _Devices:
         found = []
         undivided = self._number_of_undivided(beside_parts=bool(parts))
         if undivided:
-            card = self._card("gpu", "NVIDIA-GPU", self._shares_of_memory())
+            # of its memory each of these pods gets a part
+            is_divided = self._stated.get("gpu.sharing-strategy") == "mps"
+            shares = self._replicas() if is_divided else 1
+            card = self._card("gpu", "NVIDIA-GPU", shares)
             offered = self._offered(undivided, "gpu")
             found.append(_LabelledCards(card, undivided, offered))
         for part in parts[:MOST_CARDS]:
@@ -357,11 +325,6 @@ class _Devices:
     def _replicas(self) -> int:
         """How many pods share a card."""
         return number_of_cards(self._stated.get("gpu.replicas")) or 1
-
-    def _shares_of_memory(self) -> int:
-        """Into how many parts the memory of a card is divided among pods."""
-        is_divided = self._stated.get("gpu.sharing-strategy") == "mps"
-        return self._replicas() if is_divided else 1
 
     def _in_status(self, section: str, resource: str) -> object:
         return value_at(self._status, section, f"{_NVIDIA}{resource}")
@@ -389,18 +352,13 @@ class _Devices:
     ) -> CardDraft:
         """The card of which labels with that prefix tell; `name` where none names it."""
         name = plain(self._stated.get(f"{prefix}.product"), 120) or name
-        total = self._memory_bytes(prefix)
+        size = whole_number(self._stated.get(f"{prefix}.memory")) or 0
+        unit = 1 if size >= _LEAST_BYTES else units.MIB
+        size = whole_number(size, unit, most=MAX_MEMORY_BYTES) or 0
         return card_of(
             name.removesuffix("-SHARED"),
-            None if total is None else total // shares,
+            size // shares or None,
             None,
             self._stated.get("cuda.driver-version.full"),
             is_part=is_part or "-MIG-" in name,
         )
-
-    def _memory_bytes(self, prefix: str) -> int | None:
-        size = whole_number(self._stated.get(f"{prefix}.memory"))
-        if size is None:
-            return None
-        unit = 1 if size >= _LEAST_BYTES else units.MIB
-        return whole_number(size, unit, least=1, most=MAX_MEMORY_BYTES)

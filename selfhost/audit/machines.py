@@ -23,11 +23,14 @@ from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
-from .answers import is_address, table_of
+from .ansible import read_ansible
+from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
 from .kinds import Kind, MachineOfKind, Machines
 from .known_records import RecordReader
+from .kubernetes import read_kubernetes
 from .processes import in_order, usable_processors
+from .prometheus import read_prometheus
 from .record_text import (
     Entry,
     RecordText,
@@ -35,9 +38,8 @@ from .record_text import (
     split_records,
     text_of_start,
 )
-from .refused import SAME_NAME, FaultsOfFile, below, placed_fault
+from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
 from .rows import listed
-from .systems import READERS
 
 # a file with more records that are no machine is another kind of file: it is read no further
 MAX_FAULTY = 10_000
@@ -63,6 +65,15 @@ _BATCH_CHARACTERS = 4 << 20
 # so many records are read before other processes are started, which takes a third of a second
 # where the system does not fork
 _READ_ALONE = 1_000
+
+# by its system what reads an answer, an object of JSON, in the file of that name: its machines,
+# or None where it is no answer of that system
+Reader = Callable[[Answer, str], list[Entry] | None]
+READERS: Mapping[str, Reader] = {
+    "ansible": read_ansible,
+    "kubernetes": read_kubernetes,
+    "prometheus": read_prometheus,
+}
 
 # hears how many machines were read, and of how many, which is not known
 Tell = Callable[[float, float | None], None]
@@ -106,7 +117,7 @@ def load_machines(
     return Fleet(
         machines=loader.machines,
         problems=first_problems(files, loader.problems),
-        grouped=first_problems(files, (*loader.summaries, *loader.by_reason)),
+        grouped=first_problems(files, loader.grouped()),
         down=tuple(loader.down),
         notes=tuple(notes),
     )
@@ -115,24 +126,17 @@ def load_machines(
 # --------------------------------------------------------------------------- finding the records
 
 
-class InputFile(NamedTuple):
-    """A file or a folder by its number among all that are read, and its name in faults."""
-
-    number: int
-    name: str
-
-
 class FoundRecord(NamedTuple):
-    """A record that was found and not looked at."""
+    """A record that was found in that file and not looked at."""
 
-    file: InputFile
+    file: str
     record: RecordText
 
 
 class FileEnd(NamedTuple):
     """A file was read; `problem`: not to its end, or not at all."""
 
-    file: InputFile
+    file: str
     problem: Problem | None = None
 
 
@@ -145,19 +149,13 @@ class _Inputs:
     def __init__(self, paths: Sequence[str], stdin: bytes | None) -> None:
         self._paths = dict.fromkeys(paths)
         self._stdin = stdin
-        # how many files were begun
-        self._files = 0
-        # the numbers of files that are read no further
-        self._abandoned: set[int] = set()
+        # files that are read no further
+        self.abandoned: set[str] = set()
         self.not_read: list[str] = []
-
-    def abandon(self, file: InputFile) -> None:
-        """Read that file no further."""
-        self._abandoned.add(file.number)
 
     def batches(self) -> Iterator[list[Found]]:
         """What is found, in lists that take about the same time to read."""
-        batch: list[Found] = []
+        batch = []
         characters = 0
         for found in self._found():
             batch.append(found)
@@ -172,12 +170,10 @@ class _Inputs:
 
     def _found(self) -> Iterator[Found]:
         for path in self._paths:
-            if path == "-":
-                yield from self._of_file("/dev/stdin", _STANDARD_INPUT, self._stdin)
-            elif os.path.isdir(path):
+            if path != "-" and os.path.isdir(path):
                 yield from self._of_folder(path)
             else:
-                yield from self._of_file(path, path)
+                yield from self._of_file(path)
 
     def _of_folder(self, folder: str) -> Iterator[Found]:
         """`*.json`, `*.jsonl` and what begins as an object, as files of `ansible --tree` do."""
@@ -185,8 +181,7 @@ class _Inputs:
             names = sorted(os.listdir(folder))
         except OSError as error:
             message = f"cannot be read: {error.strerror or error}"
-            problem = Problem(file=folder, message=message)
-            yield FileEnd(self._file(folder), problem)
+            yield FileEnd(folder, Problem(file=folder, message=message))
             return
         is_read = False
         for name in names:
@@ -195,47 +190,39 @@ class _Inputs:
                 continue
             if _may_hold_records(path):
                 is_read = True
-                yield from self._of_file(path, path)
+                yield from self._of_file(path)
             elif os.path.isfile(path):
                 self.not_read.append(path)
         if not is_read:
             message = "the folder holds no record, and folders in it are not read"
             problem = Problem(file=folder, message=message, remedy=RECORD_IT)
-            yield FileEnd(self._file(folder), problem)
+            yield FileEnd(folder, problem)
 
-    def _of_file(
-        self,
-        path: str,
-        name: str,
-        content: bytes | None = None,
-    ) -> Iterator[Found]:
-        """The records of a file, or of its content where that was read already."""
-        file = self._file(name)
+    def _of_file(self, path: str) -> Iterator[Found]:
+        """The records of a file, or of standard input."""
+        file = _STANDARD_INPUT if path == "-" else path
         problem = None
         try:
-            with _stream_of(path, content) as stream:
+            with self._stream_of(path) as stream:
                 for record in _records_of(stream):
                     yield FoundRecord(file, record)
-                    if file.number in self._abandoned:
+                    if file in self.abandoned:
                         break
         except Unreadable as error:
             problem = _problem_of_file(file, error)
         yield FileEnd(file, problem)
 
-    def _file(self, name: str) -> InputFile:
-        self._files += 1
-        return InputFile(self._files, name)
+    def _stream_of(self, path: str) -> IO[bytes]:
+        if path != "-":
+            return open_file(path, input_allowed=True).stream
+        if self._stdin is not None:
+            return BytesIO(self._stdin)
+        return open_file("/dev/stdin", input_allowed=True).stream
 
 
-def _stream_of(path: str, content: bytes | None) -> IO[bytes]:
-    if content is not None:
-        return BytesIO(content)
-    return open_file(path, input_allowed=True).stream
-
-
-def _problem_of_file(file: InputFile, error: Unreadable) -> Problem:
-    remedy = _REMEDIES.get(file.name, RECORD_IT)
-    return error.problem(file.name, remedy)
+def _problem_of_file(file: str, error: Unreadable) -> Problem:
+    remedy = _REMEDIES.get(file, RECORD_IT)
+    return error.problem(file, remedy)
 
 
 def _may_hold_records(path: str) -> bool:
@@ -258,7 +245,7 @@ def _records_of(stream: IO[bytes]) -> Iterator[RecordText]:
     start = read_start(stream)
     text = text_of_start(start)
     if text[:1] not in ("", "{", "["):
-        raise Unreadable("is not JSON", _what_to_give(), line=1)
+        raise Unreadable("is not JSON of machines", _what_to_give(), line=1)
     is_own = '"selfhost.machine/' in text
     return split_records(
         stream,
@@ -279,16 +266,14 @@ def _what_to_give() -> str:
 class ReadRecord(NamedTuple):
     """What came of a record: a machine, or problems, whose keys are within the record.
 
-    `is_object`: it could be parsed, whatever is wrong with its fields. `is_down`: its system calls
-    the machine down. `is_whole`: the problem is the whole file's.
+    `is_down`: its system calls the machine down. `is_whole`: the problem is the whole file's.
     """
 
-    file: InputFile
+    file: str
     line: int | None = None
     place: str | None = None
     machine: MachineOfKind | None = None
     problems: tuple[Problem, ...] = ()
-    is_object: bool = True
     is_down: bool = False
     is_whole: bool = False
 
@@ -334,32 +319,17 @@ class BatchReader:
             results.append(self._read_entry(entry, file))
         return results
 
-    def _read_entry(self, entry: Entry, file: InputFile) -> ReadRecord:
+    def _read_entry(self, entry: Entry, file: str) -> ReadRecord:
         result = ReadRecord(file, entry.line, entry.place)
         if entry.fault is not None:
-            problem = entry.fault.problem(file.name, RECORD_IT)
-            return result._replace(
-                problems=(problem,),
-                is_object=False,
-                is_down=isinstance(entry.fault, OutOfService),
-            )
+            problem = entry.fault.problem(file, RECORD_IT)
+            is_down = isinstance(entry.fault, OutOfService)
+            return result._replace(problems=(problem,), is_down=is_down)
         try:
-            machine = self._records.read(entry.value, file.name)
+            machine = self._records.read(entry.value, file)
         except MachineFileError as error:
             return result._replace(problems=error.problems)
         return result._replace(machine=machine)
-
-
-# what reads in this process, one of a pool
-_readers: list[BatchReader] = []
-
-
-def _start_reader() -> None:
-    _readers[:] = [BatchReader()]
-
-
-def _read_in_pool(batch: Sequence[Found]) -> ReadBatch:
-    return _readers[0].read(batch)
 
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
@@ -373,21 +343,28 @@ def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBa
             break
     else:
         return
-    yield from in_order(batches, _read_in_pool, processes, _start_reader)
+    yield from in_order(batches, BatchReader().read, processes)
 
 
-def _entries_of(entry: Entry, file: InputFile) -> Iterator[Entry]:
+def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
     """The machines of a record: one of our own, or all that another system answers for."""
     value = entry.value
     if not isinstance(value, Mapping) or "schema" in value:
         yield entry
         return
     for read in READERS.values():
-        machines = read(value, file.name)
+        machines = read(value, file)
         if machines is not None:
             break
     else:
-        yield _checked(entry, value)
+        if not any(fact in value for fact in FACTS):
+            reason = (
+                "is neither a machine record nor the output of a system that selfhost"
+                " reads"
+            )
+            entry = entry._replace(fault=Unreadable(reason, _what_to_give()))
+        # else a record without its schema
+        yield entry
         return
     for machine in machines:
         place = below(entry.place, machine.place)
@@ -395,39 +372,7 @@ def _entries_of(entry: Entry, file: InputFile) -> Iterator[Entry]:
         yield machine._replace(place=place, line=line)
 
 
-def _checked(entry: Entry, value: Mapping[str, object]) -> Entry:
-    """An object that no system answered: a record without its schema, or a fault."""
-    if any(fact in value for fact in FACTS):
-        return entry
-    reason = (
-        "is neither a machine record nor the output of a system that selfhost reads"
-    )
-    return entry._replace(fault=Unreadable(reason, _what_to_give()))
-
-
 # --------------------------------------------------------------------------- taking the results
-
-
-class _FileState:
-    """The file whose results are taken: its faults, and how many records it had so far that could
-    be parsed.
-    """
-
-    def __init__(self) -> None:
-        self.faults = FaultsOfFile()
-        self.records = 0
-        self.has_machine_down = False
-        self.is_abandoned = False
-
-
-class _Origin(NamedTuple):
-    """Where a machine was read."""
-
-    file: str
-    line: int | None
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 class _Loader:
@@ -438,13 +383,25 @@ class _Loader:
         self._tell = tell
         self.machines = Machines()
         self.problems: list[Problem] = []
-        self.summaries: list[Problem] = []
-        self.by_reason: list[Problem] = []
         self.down: list[Problem] = []
-        self._origins: dict[str, _Origin] = {}
+        self._of_files = EqualFaults("more file")
+        self._refused: list[Problem] = []
+        self._of_records = EqualFaults("more record")
+        # by the name of a machine its file, with the line
+        self._origins: dict[str, str] = {}
         # by process: for each kind by its number there, its number in `machines.kinds`
         self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
-        self._state = _FileState()
+        # of the file whose results are taken
+        self._faults = FaultsOfFile()
+
+    def grouped(self) -> list[Problem]:
+        """What a person is told: the faults of files, how many records of which are refused, and
+        each reason once.
+        """
+        faults = self._of_files.listed()
+        faults += self._refused
+        faults += self._of_records.listed()
+        return faults
 
     def add(self, batch: ReadBatch) -> None:
         """Take what came of a batch."""
@@ -454,55 +411,60 @@ class _Loader:
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)
-                continue
-            if self._state.is_abandoned:
-                continue
-            try:
-                self._add_record(result, kind_numbers)
-            except Unreadable as error:
-                self._abandon_file(result.file, _problem_of_file(result.file, error))
+            elif self._faults.of_file is None:
+                try:
+                    self._add_record(result, kind_numbers)
+                except Unreadable as error:
+                    problem = _problem_of_file(result.file, error)
+                    self._abandon_file(result.file, problem)
 
     def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
         """Keep a machine, or what is wrong with its record. Raises `Unreadable` where the rest of
         the file is not to be read.
         """
-        state = self._state
-        if len(state.faults.of_records) > MAX_FAULTY:
+        faults = self._faults
+        if len(faults.of_records) > MAX_FAULTY:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
         if result.is_whole:
             self._abandon_file(result.file, *result.problems)
             return
-        state.faults.records += 1
+        faults.records += 1
         if result.is_down:
-            state.has_machine_down = True
             for problem in result.problems:
                 self.down.append(placed_fault(problem, result.line, result.place))
-            return
-        if result.is_object:
-            state.records += 1
-        if result.machine is None:
-            state.faults.refuse(result.problems, result.line, result.place)
-            return
-        kind_number = kind_numbers[result.machine.kind_number]
-        machine = result.machine._replace(kind_number=kind_number)
-        if machine.name == RECORDED:
-            machine = machine._replace(name=self._name(result))
-        earlier = self._origins.get(machine.name)
-        if earlier is not None:
-            problem = _same_name(machine.name, result.file, earlier)
-            state.faults.refuse([problem], result.line, result.place)
-            return
-        origin = _Origin(result.file.name, result.line)
-        self._keep(machine, origin)
+        elif result.machine is None:
+            self._refuse(result, result.problems)
+        else:
+            kind_number = kind_numbers[result.machine.kind_number]
+            machine = result.machine._replace(kind_number=kind_number)
+            if machine.name == RECORDED:
+                machine = machine._replace(name=self._name(result))
+            earlier = self._origins.get(machine.name)
+            if earlier is None:
+                self._keep(machine, result)
+            else:
+                problem = _same_name(machine.name, result.file, earlier)
+                self._refuse(result, [problem])
 
-    def _keep(self, machine: MachineOfKind, origin: _Origin) -> None:
+    def _refuse(self, result: ReadRecord, problems: Sequence[Problem]) -> None:
+        """Take what is wrong with a record."""
+        self._faults.refused += 1
+        for problem in problems:
+            placed = placed_fault(problem, result.line, result.place)
+            self._faults.of_records.append(placed)
+            self._of_records.add(placed, problem.key)
+
+    def _keep(self, machine: MachineOfKind, result: ReadRecord) -> None:
         """Keep a machine whose name is new. Raises `Unreadable` where there are too many."""
         if len(self.machines) == MAX_MACHINES:
             reason = (
                 f"holds more machines than one audit accepts (at most {MAX_MACHINES:,})"
             )
-            raise Unreadable(reason, _SPLIT_IT, line=origin.line)
+            raise Unreadable(reason, _SPLIT_IT, line=result.line)
         self.machines.append(machine)
+        origin = result.file
+        if result.line is not None:
+            origin = f"{origin}:{result.line}"
         self._origins[machine.name] = origin
         if self._tell is not None:
             self._tell(len(self.machines), None)
@@ -514,54 +476,46 @@ class _Loader:
 
     def _name(self, result: ReadRecord) -> str:
         """What a machine without a name is called, as its file is; an address is no name."""
-        base = os.path.basename(result.file.name)
+        base = os.path.basename(result.file)
         stem, extension = os.path.splitext(base)
         if extension not in _EXTENSIONS:
             stem = base
         if is_address(stem):
             stem = f"machine-{len(self.machines) + 1}"
-        count = self._state.records
-        if result.place is not None:
-            # items of a list may stand in one line
-            return f"{stem}:{count}"
-        if result.line is not None:
-            return f"{stem}:{result.line}"
-        return stem if count == 1 else f"{stem}:{count}"
+        number = self._faults.records
+        if result.place is None and result.line is not None:
+            number = result.line
+        elif result.place is None and number == 1:
+            return stem
+        # items of a list may stand in one line
+        return f"{stem}:{number}"
 
-    def _abandon_file(self, file: InputFile, problem: Problem) -> None:
+    def _abandon_file(self, file: str, problem: Problem) -> None:
         """Read a file no further; why not goes before its other faults."""
-        self._state.faults.of_file = problem
-        self._state.is_abandoned = True
-        self._inputs.abandon(file)
+        self._faults.of_file = problem
+        self._inputs.abandoned.add(file)
 
     def _end_file(self, end: FileEnd) -> None:
         """Take the faults of a file that was read, and begin the next."""
-        state = self._state
-        faults = state.faults
-        if not state.is_abandoned:
-            faults.of_file = end.problem or self._problem_if_empty(end.file)
-        file = end.file.name
-        self.problems += faults.listed(file)
-        self.summaries += faults.summary(file)
-        self.by_reason += faults.by_reason(file)
-        self._state = _FileState()
-
-    def _problem_if_empty(self, file: InputFile) -> Problem | None:
-        """That a file holds no machine, not even a faulty one or one that is down."""
-        state = self._state
-        if state.records or state.faults.refused or state.has_machine_down:
-            return None
-        return _problem_of_file(file, Unreadable("holds no machine"))
+        faults = self._faults
+        of_file = faults.of_file or end.problem
+        if of_file is None and not faults.records:
+            of_file = _problem_of_file(end.file, Unreadable("holds no machine"))
+        if of_file is not None:
+            self._of_files.add(of_file, of_file.key)
+        self.problems += faults.listed(end.file, of_file)
+        self._refused += faults.summary(end.file)
+        self._faults = FaultsOfFile()
 
 
 def _same_name(
     name: str,
-    file: InputFile,
-    earlier: _Origin,
+    file: str,
+    earlier: str,
 ) -> Problem:
     """The fault of a machine of that file whose name another has."""
     return Problem(
-        file=file.name,
+        file=file,
         key="name",
         message=f'"{name}"{SAME_NAME}{earlier}',
         remedy="keep one of them, or give each a name of its own",

@@ -159,22 +159,14 @@ def _selector(
         message = f'"{shortened(text)}" selects no machines'
         document.add(path, message, SELECTORS)
     elif selector.kind == "class":
-        _check_class(document, path, selector.pattern)
+        name = selector.pattern
+        names = _class_names(document)
+        if name not in names:
+            remedy = f'add [[class]] with name = "{name}"'
+            near = list(islice(names, _MOST_COMPARED))
+            meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
+            document.add(path, f'no [[class]] has the name "{name}"', meant)
     return selector
-
-
-def _check_class(
-    document: Document,
-    path: KeyPath,
-    name: str,
-) -> None:
-    """Note a class of a selector that the file does not have."""
-    names = _class_names(document)
-    if name not in names:
-        remedy = f'add [[class]] with name = "{name}"'
-        near = list(islice(names, _MOST_COMPARED))
-        meant = document.did_you_mean(name, near, remedy, '"class:{name}"')
-        document.add(path, f'no [[class]] has the name "{name}"', meant)
 
 
 @lru_cache(maxsize=1)
@@ -226,14 +218,19 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
             facts[fact_key] = StatedFact(text, value_of(fact_key, text))
         except SettingError as error:
             problem = error.problems[0]
-            remedy = _remedy_of_fact(fact_key, problem)
+            # the remedy says what to type on the command line; of it only what may have been meant
+            # is kept: `did you mean RTX 4090? Otherwise …`
+            meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
+            remedy = f"write {fact_key} = {FACT_KEYS[fact_key].example}"
+            if otherwise:
+                remedy = f"{meant}{otherwise}{remedy}"
             table.problem(fact_key, problem.message, remedy)
     return facts
 
 
 def _texts_of_facts(table: TomlTable) -> dict[str, str]:
     """The facts that are stated, by their keys, as `--set` would have them."""
-    texts: dict[str, str] = {}
+    texts = {}
     cores = table.get("cores", "float")
     for fact_key in ("disk", "bandwidth", "gpu"):
         text = table.get(fact_key, "str")
@@ -246,15 +243,6 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str]:
         texts["instruction_sets"] = ",".join(sets)
     table.close()
     return texts
-
-
-def _remedy_of_fact(fact_key: str, problem: Problem) -> str:
-    """What to write in a policy. The remedy of a problem says what to type on the command line; of
-    it only what may have been meant is kept: `did you mean RTX 4090? Otherwise …`.
-    """
-    meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
-    remedy = f"write {fact_key} = {FACT_KEYS[fact_key].example}"
-    return f"{meant}{otherwise}{remedy}" if otherwise else remedy
 
 
 def _needs(root: TomlTable, key: str) -> Workload:
@@ -664,16 +652,15 @@ def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
     name that several have is told with all that the entry asks, then with its index, if need be.
     """
     labelled = list(models)
-    for longer_label in (_full_label, _numbered_label):
+    for is_numbered in (False, True):
         counts = Counter([wanted.label for wanted in labelled])
         for place, wanted in enumerate(labelled):
             if counts[wanted.label] > 1:
-                labelled[place] = wanted.replace(label=longer_label(wanted))
+                label = _full_label(wanted)
+                if is_numbered:
+                    label = f"{wanted.label} (model[{wanted.index}])"
+                labelled[place] = wanted.replace(label=label)
     return tuple(labelled)
-
-
-def _numbered_label(wanted: Wanted) -> str:
-    return f"{wanted.label} (model[{wanted.index}])"
 
 
 def _full_label(wanted: Wanted) -> str:

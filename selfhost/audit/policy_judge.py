@@ -6,7 +6,7 @@ and video in the first type and program that run there, as `check` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 from ..advice.api_route import offers_for
@@ -52,27 +52,18 @@ class PolicyJudge:
     ) -> Verdict:
         """Raises `SelfhostError` for an entry that can be judged on no machine."""
         if wanted.members:
-            return self._together(wanted.members, basis, machine)
+            names = []
+            questions = []
+            for member in wanted.members:
+                names.append(member.name)
+                questions.append(self._judged(member, basis, machine).question)
+            are_offered = partial(self._are_offered, questions)
+            return verdict_together(names, questions, machine, are_offered)
         judged = self._judged(wanted, basis, machine)
         is_offered = False
         if judged.failed:
             is_offered = self._are_offered([judged.question], judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
-
-    def _together(
-        self,
-        members: Sequence[Wanted],
-        basis: str,
-        machine: Machine,
-    ) -> Verdict:
-        names = []
-        questions = []
-        for member in members:
-            judged = self._judged(member, basis, machine)
-            names.append(member.name)
-            questions.append(judged.question)
-        are_offered = partial(self._are_offered, questions)
-        return verdict_together(names, questions, machine, are_offered)
 
     def fault_of_name(self, name: str) -> SelfhostError | None:
         """Why a name means no model; None where it means one, or is the path of a file."""

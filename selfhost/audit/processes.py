@@ -10,7 +10,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import SelfhostError
 
@@ -30,7 +30,9 @@ def usable_processors() -> int:
     """How many processors this process may use, at most 32; 1 in a process of another pool, such as
     a worker of Dask, which may start none.
     """
-    if _is_daemon():
+    # a worker of a pool has loaded it
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.current_process().daemon:
         return 1
     affinity = getattr(os, "sched_getaffinity", None)
     # macOS and Windows do not have it
@@ -38,32 +40,24 @@ def usable_processors() -> int:
     return min(usable or 1, _MOST_PROCESSES)
 
 
-def _is_daemon() -> bool:
-    """Whether this is a process that may start no others."""
-    # a worker of a pool has loaded it
-    processes = sys.modules.get("multiprocessing.process")
-    return processes is not None and processes.current_process().daemon
-
-
 def in_order(
     work: Iterable[Work],
     do: Callable[[Work], Result],
     processes: int,
-    prepare: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """The result of each piece of work, done by so many processes, each of which calls `prepare`
-    first. Work is taken only as fast as it is done. Raises what `do` raises, and `SelfhostError`
-    where the system ends a process.
+    """The result of each piece of work, done by so many processes. Each has a copy of `do`, which
+    may keep things. Work is taken only as fast as it is done. Raises what `do` raises, and
+    `SelfhostError` where the system ends a process.
     """
     # here, for most audits are small
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(prepare,))
+    pool = ProcessPoolExecutor(processes, initializer=_begin, initargs=(do,))
     waiting: deque[Future[Result]] = deque()
     try:
         for piece in work:
-            waiting.append(pool.submit(do, piece))
+            waiting.append(pool.submit(_do_piece, piece))
             if len(waiting) >= processes * _WAITING_FOR_EACH:
                 yield waiting.popleft().result()
         while waiting:
@@ -77,11 +71,18 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(prepare: Callable[[], None] | None) -> None:
+# what this process does with each piece of work, where it is one of a pool
+_work_of_process: list[Callable[[Any], Any]] = []
+
+
+def _begin(do: Callable[[Any], Any]) -> None:
     """Make a new process ready for work."""
     import signal
 
     # an interrupt is for the process that began this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if prepare is not None:
-        prepare()
+    _work_of_process[:] = [do]
+
+
+def _do_piece(piece: Any) -> Any:
+    return _work_of_process[0](piece)

@@ -83,30 +83,22 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     instances: dict[str, Samples] = {}
     for number, row in enumerate(rows):
         series = value_at(row, "metric")
-        if isinstance(series, Mapping):
-            _add_sample(instances, series, value_at(row, "value"))
-        else:
+        if not isinstance(series, Mapping):
             entries.append(broken("prometheus", f"data.result[{number}]"))
+            continue
+        instance = plain(series.get("instance"), MAX_NAME)
+        # what a query computes has no name, and is no fact
+        metric = str(series.get("__name__"))
+        if instance is None or not _METRIC.fullmatch(metric):
+            continue
+        stated = value_at(row, "value")
+        if isinstance(stated, list) and len(stated) == 2:
+            sample = Sample(series, *stated)
+            samples = instances.setdefault(instance, defaultdict(list))
+            samples[metric].append(sample)
     for machine in _machines(instances):
         entries.append(Entry(machine.record()))
     return entries
-
-
-def _add_sample(
-    instances: dict[str, Samples],
-    series: Answer,
-    stated: object,
-) -> None:
-    """Add a sample of a metric to those of its instance."""
-    instance = plain(series.get("instance"), MAX_NAME)
-    # what a query computes has no name, and is no fact
-    metric = str(series.get("__name__"))
-    if instance is None or not _METRIC.fullmatch(metric):
-        return
-    if isinstance(stated, list) and len(stated) == 2:
-        sample = Sample(series, *stated)
-        samples = instances.setdefault(instance, defaultdict(list))
-        samples[metric].append(sample)
 
 
 def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
@@ -241,7 +233,7 @@ class _MeasuredMachine:
                 if number is None or size_bytes is None:
                     continue
                 part = sample.label("GPU_I_ID", 20) or ""
-                card = _MeasuredCard(sample)
+                card = _MeasuredCard(sample, {})
                 # the samples of all sizes of a card make one card
                 card = measured.setdefault((number, part), card)
                 card.bytes_of[size] = size_bytes
@@ -270,33 +262,29 @@ def _kept_labels(series: Answer) -> dict[str, str]:
     return labels("prometheus", kept)
 
 
-class _MeasuredCard:
+class _MeasuredCard(NamedTuple):
     """A card, or an instance of a divided one. `bytes_of` has its sizes by the last word of their
     metrics.
     """
 
-    def __init__(self, sample: Sample) -> None:
-        self._sample = sample
-        self.bytes_of: dict[str, int] = {}
+    sample: Sample
+    bytes_of: dict[str, int]
 
     def fact(self, part: str) -> CardDraft:
         """The accelerator of a record; `part` is the instance of a divided card, else empty."""
-        name = self._sample.label("modelName", 120) or "NVIDIA GPU"
-        profile = self._sample.label("GPU_I_PROFILE", 40) or part
+        name = self.sample.label("modelName", 120) or "NVIDIA GPU"
+        profile = self.sample.label("GPU_I_PROFILE", 40) or part
         if profile:
             name = f"{name}-MIG-{profile}"
-        return card_of(
-            name,
-            self._total(),
-            self.bytes_of.get("FREE"),
-            self._sample.series.get("DCGM_FI_DRIVER_VERSION"),
-            is_part=bool(profile),
-        )
-
-    def _total(self) -> int | None:
-        """The size of the card, which is also the sum of its parts."""
         sizes = self.bytes_of
         total = sizes.get("TOTAL")
         if total is None and "FREE" in sizes and "USED" in sizes:
+            # also the sum of its parts
             total = sum(sizes.values())
-        return total or None
+        return card_of(
+            name,
+            total or None,
+            sizes.get("FREE"),
+            self.sample.series.get("DCGM_FI_DRIVER_VERSION"),
+            is_part=bool(profile),
+        )

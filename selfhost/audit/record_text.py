@@ -102,7 +102,9 @@ def split_records(
         raise Unreadable("is empty")
     if text.lstrip(_BLANKS)[0] == "[":
         list_text = _joined(text, pieces, blank_lines, MAX_TEXT_BYTES)
-        yield from _items(list_text)
+        items = parse_json(list_text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
+        for index, item in enumerate(items):
+            yield RecordText(value=item, place=f"[{index}]")
         return
     text = _with_first_line_complete(text, pieces)
     lines = _filled_lines(chain((text,), pieces), blank_lines + 1)
@@ -136,13 +138,6 @@ def _line_record(
         reason = f"has a record of more than {max_bytes:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)
     return RecordText(line, line=number)
-
-
-def _items(list_text: str) -> Iterator[RecordText]:
-    """The items of a list. Raises `Unreadable`."""
-    items = parse_json(list_text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
-    for index, item in enumerate(items):
-        yield RecordText(value=item, place=f"[{index}]")
 
 
 def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
@@ -187,7 +182,11 @@ class _Parts:
         if self._characters > self._most:
             raise too_large(self._most, _ONE_A_LINE)
         if not piece.isascii():
-            width = _width_bytes(piece)
+            # the bytes that Python keeps of each character, by the highest one
+            highest = max(piece)
+            width = 1 if highest <= "\xff" else 2
+            if highest > "\uffff":
+                width = 4
             self._bytes_per_character = max(self._bytes_per_character, width)
         if self._characters * self._bytes_per_character > MAX_TEXT_BYTES:
             reason = f"takes more than {MAX_TEXT_BYTES >> 20} MiB as text"
@@ -195,14 +194,6 @@ class _Parts:
 
     def text(self) -> str:
         return "".join(self._pieces)
-
-
-def _width_bytes(text: str) -> int:
-    """The bytes that Python keeps of each character of a text, by the highest one."""
-    highest = max(text, default="")
-    if highest <= "\xff":
-        return 1
-    return 2 if highest <= "\uffff" else 4
 
 
 def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:

@@ -17,7 +17,7 @@ from ..core.records import Record
 from ..judge.checks import Finding, Outcome
 from ..judge.record import Route, Verdict, exit_code
 from ..machine.record import Machine
-from .policy import Exemption, MachineClass, Policy, Wanted
+from .policy import Exemption, Policy, Wanted
 
 NAMES_SHOWN = 5
 # routes that have the exit codes of rows
@@ -236,16 +236,19 @@ def row_of(
     excepted = []
     reasons_of_failed = []
     reasons_of_undecided = []
-    for finding in _deciding(verdict):
+    for finding in verdict.findings:
+        if verdict.route is Route.LOCAL or not finding.decides:
+            continue
         check = finding.check
+        reason = Reason(check=check, reason=finding.reason, remedy=finding.remedy)
         if check in covers:
             excepted.append((check, covers[check]))
         elif finding.outcome is Outcome.FAIL:
             failed.append(check)
-            reasons_of_failed.append(_reason(finding))
+            reasons_of_failed.append(reason)
         else:
             undecided.append(check)
-            reasons_of_undecided.append(_reason(finding))
+            reasons_of_undecided.append(reason)
     result = Result.PASS
     if failed:
         result = Result.FAIL
@@ -266,17 +269,6 @@ def row_of(
     )
 
 
-def _deciding(verdict: Verdict) -> list[Finding]:
-    """The findings that keep a model from the machine; none where it runs there."""
-    if verdict.route is Route.LOCAL:
-        return []
-    return [finding for finding in verdict.findings if finding.decides]
-
-
-def _reason(finding: Finding) -> Reason:
-    return Reason(check=finding.check, reason=finding.reason, remedy=finding.remedy)
-
-
 def unplaced_row(
     policy: Policy,
     wanted: Wanted,
@@ -288,8 +280,14 @@ def unplaced_row(
         if selector.kind != "class":
             continue
         machine_class = policy.classes_by_name[selector.pattern]
-        if machine_class.holds(machine) is None:
-            reasons += _unread_of_class(machine_class, machine)
+        if machine_class.holds(machine) is not None:
+            continue
+        for fact in machine_class.unread(machine):
+            why = machine.why_unread(fact)
+            unread = f"{why.fact} was not read ({why.reason})"
+            text = f"may be of class {machine_class.name}: {unread}"
+            reason = Reason(check=None, reason=text, remedy=why.remedy)
+            reasons.append(reason)
     return AuditRow(
         machine=machine.name,
         wanted=wanted,
@@ -298,16 +296,6 @@ def unplaced_row(
         exit_code=_exit_code_of(policy, wanted, Result.UNKNOWN),
         reasons=tuple(reasons),
     )
-
-
-def _unread_of_class(machine_class: MachineClass, machine: Machine) -> list[Reason]:
-    """Why it is not known whether a machine belongs to a class."""
-    reasons = []
-    for fact in machine_class.unread(machine):
-        why = machine.why_unread(fact)
-        text = f"may be of class {machine_class.name}: {why.fact} was not read ({why.reason})"
-        reasons.append(Reason(check=None, reason=text, remedy=why.remedy))
-    return reasons
 
 
 def _exit_code_of(
@@ -338,12 +326,11 @@ class Exemptions:
 
     def __init__(self, policy: Policy, today: str) -> None:
         self._policy = policy
-        self._exemptions = policy.exceptions
         self._today = today
         self._rows: Counter[int] = Counter()
         self._concerned: set[int] = set()
         self._by_model = defaultdict(list)
-        for exemption in self._exemptions:
+        for exemption in self._policy.exceptions:
             self._by_model[exemption.model].append(exemption)
 
     def _is_expired(self, exemption: Exemption) -> bool:
@@ -364,7 +351,7 @@ class Exemptions:
         """Those of these exceptions that are for one of the checks."""
         kept = []
         for number in numbers:
-            if self._exemptions[number].rule in checks:
+            if self._policy.exceptions[number].rule in checks:
                 kept.append(number)
         return tuple(kept)
 
@@ -372,34 +359,35 @@ class Exemptions:
         """Of these exceptions the first in force for each check."""
         covering: dict[str, Exemption] = {}
         for number in numbers:
-            exemption = self._exemptions[number]
+            exemption = self._policy.exceptions[number]
             if not self._is_expired(exemption):
                 covering.setdefault(exemption.rule, exemption)
         return covering
 
     def count(self, numbers: ExceptionNumbers, rows: int) -> None:
-        """Count rows that need these exceptions, for each that covers them: of a check's exceptions
-        the first in force. One that ended counts them too, whether or not another covers them now.
+        """Count rows that need these exceptions: for the first in force of each check, and where
+        none is in force for those that ended.
         """
         covering = self.covers(numbers)
         for number in numbers:
-            exemption = self._exemptions[number]
-            covers = covering.get(exemption.rule) is exemption
-            if covers or self._is_expired(exemption):
+            exemption = self._policy.exceptions[number]
+            if covering.get(exemption.rule, exemption) is exemption:
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
-        return tuple(map(self._use, self._exemptions))
-
-    def _use(self, exemption: Exemption) -> ExemptionUse:
-        rows = self._rows[exemption.index]
-        use = ExceptionUse.USED if rows else ExceptionUse.UNUSED
-        if self._is_expired(exemption):
-            use = ExceptionUse.EXPIRED
-        return ExemptionUse(
-            exemption=exemption,
-            use=use,
-            rows=rows,
-            concerned=exemption.index in self._concerned,
-        )
+        uses = []
+        for exemption in self._policy.exceptions:
+            rows = self._rows[exemption.index]
+            use = ExceptionUse.USED if rows else ExceptionUse.UNUSED
+            if self._is_expired(exemption):
+                use = ExceptionUse.EXPIRED
+            uses.append(
+                ExemptionUse(
+                    exemption=exemption,
+                    use=use,
+                    rows=rows,
+                    concerned=exemption.index in self._concerned,
+                )
+            )
+        return tuple(uses)

@@ -5,10 +5,9 @@ faults, and what changed since an earlier audit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
 
 from ..core.errors import (
     PolicyError,
@@ -19,7 +18,7 @@ from ..core.errors import (
     first_problems,
 )
 from ..core.tables import Document
-from .baseline import Baseline, change_of
+from .baseline import Baseline
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
@@ -56,13 +55,13 @@ def run_audit(
         check_name = judge_entry.fault_of_name
     judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
     judging.judge_all(tell or _tell_nobody)
-    unplaced = _unplaced(policy, judging, len(machines))
+    unplaced, notes_of_others = _unplaced(policy, judging, len(machines))
     notes = [
         *fleet.notes,
         *notes_of_days(machines, today),
         *serving.notes,
         *notes_of_facts,
-        *_notes_of_other_classes(unplaced.of_other_classes),
+        *notes_of_others,
     ]
     problems = list(serving.problems)
     if judging.is_cut_off:
@@ -71,7 +70,7 @@ def run_audit(
         message = "there is no machine to judge"
         problem = Problem(file=policy.file, message=message, remedy=RECORD_IT)
         problems.append(problem)
-    problems += entry_problems(policy, judging.refused, unplaced.faulty, len(machines))
+    problems += entry_problems(policy, judging.refused, unplaced, len(machines))
     audit = Audit(
         policy=policy,
         today=today,
@@ -93,65 +92,51 @@ def _tell_nobody(_done: float, _total: float) -> None:
     pass
 
 
-class _Unplaced(NamedTuple):
-    """The entries that are for no machine: those of which that is a fault, and others."""
-
-    faulty: Sequence[Wanted]
-    of_other_classes: Sequence[Wanted]
-
-
 def _unplaced(
     policy: Policy,
     judging: FleetJudge,
     machines: int,
-) -> _Unplaced:
-    """The entries that are for none of so many machines.
+) -> tuple[list[Wanted], list[str]]:
+    """The entries that are wrongly for none of so many machines, and notes on others.
 
     One machine may be held against the policy of its fleet: that entries for other classes select
     nothing is then no fault, but only where some other entry is judged on the machine.
     """
-    if not machines:
-        return _Unplaced((), ())
     unplaced = []
-    of_other_classes = []
+    others = []
     is_one_of_fleet = machines == 1 and bool(judging.placed)
     for wanted in policy.models:
-        if wanted.index in judging.placed:
+        if not machines or wanted.index in judging.placed:
             continue
         if is_one_of_fleet and wanted.is_for_classes:
-            of_other_classes.append(wanted)
+            selectors = " ".join(map(str, wanted.machines))
+            others.append(f"{wanted.name} ({selectors})")
         else:
             unplaced.append(wanted)
-    return _Unplaced(unplaced, of_other_classes)
-
-
-def _notes_of_other_classes(entries: Iterable[Wanted]) -> list[str]:
-    names = []
-    for wanted in entries:
-        names.append(f"{wanted.name} ({' '.join(map(str, wanted.machines))})")
-    if not names:
-        return []
-    return [f"not judged on this machine, which is in another class: {listed(names)}"]
+    notes = []
+    if others:
+        names = listed(others)
+        notes.append(f"not judged on this machine, which is in another class: {names}")
+    return unplaced, notes
 
 
 def _with_fault_if_unjudged(audit: Audit) -> Audit:
     """The audit, with a fault where nothing was judged: that is never green, whatever passes."""
-    if audit.exit_code != 0 or any(map(_is_judged, audit.groups)):
+    if audit.exit_code != 0:
         return audit
+    for group in audit.groups:
+        row = group.row
+        # whether a size of the machines was held against the model
+        if row.result is not Result.UNKNOWN:
+            return audit
+        if row.verdict is not None and not _SIZES.issubset(row.undecided):
+            return audit
     nothing = Problem(
         file=audit.policy.file,
         message="nothing was judged: neither the memory nor the disk of any machine could be read",
         remedy=RECORD_IT,
     )
     return audit.replace(problems=(nothing,))
-
-
-def _is_judged(group: MachineGroup) -> bool:
-    """Whether a size of the machines was held against the model."""
-    row = group.row
-    if row.result is not Result.UNKNOWN:
-        return True
-    return row.verdict is not None and not _SIZES.issubset(row.undecided)
 
 
 def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
@@ -161,7 +146,7 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     except PolicyError as error:
         return error.problems
     refused = {}
-    refusals: dict[object, SelfhostError | None] = {}
+    refusals = {}
     for wanted in policy.models:
         question = wanted.question
         if question not in refusals:
@@ -232,9 +217,11 @@ def _changes_since(
     judging: FleetJudge,
 ) -> Audit:
     """The rows that changed; a machine of the baseline that was not read is a problem."""
-    change = partial(change_of, baseline=baseline)
-    groups = tuple(judging.groups_that_changed(change))
-    unchanged = sum(group.count for group in audit.groups)
+    groups: list[MachineGroup] = []
+    unchanged = 0
+    for group in audit.groups:
+        groups += judging.changed(group, baseline.change_of)
+        unchanged += group.count
     counts: Counter[str | None] = Counter()
     for group in groups:
         counts[group.row.change] += group.count
@@ -249,7 +236,8 @@ def _changes_since(
     missing = _missing_machines(audit, baseline, fleet)
     missing_first = first_problems(baseline.file, missing)
     problems = (*audit.problems, *missing_first)
-    return audit.replace(groups=groups, since=since, problems=problems)
+    changed = tuple(groups)
+    return audit.replace(groups=changed, since=since, problems=problems)
 
 
 def _missing_machines(

@@ -97,13 +97,12 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
     if not moments:
         return []
     notes = []
-    # of several the first
-    oldest = min(moments, key=_time_of)
+    oldest = min(moments)
     if oldest.day < today:
         notes.append(
             f'the oldest record is that of "{oldest.name}", read on {oldest.day}'
         )
-    newest = max(moments, key=_time_of)
+    newest = max(moments)
     if newest.day > today:
         others = sum(moment.day > today for moment in moments) - 1
         also = ""
@@ -128,82 +127,49 @@ def _moments(machines: Machines) -> list[_Moment]:
     return moments
 
 
-def _time_of(moment: _Moment) -> datetime:
-    return moment.time
-
-
 # ------------------------------------------------------------------------------------ stated facts
-
-
-class _StatingClass(NamedTuple):
-    """A class of the policy that states facts, and the source of these in a record."""
-
-    machine_class: MachineClass
-    source: str
-
-
-class _CountedFact(NamedTuple):
-    """A stated fact that counts for some machines."""
-
-    key: str
-    text: str
-    source: str
-
-
-class _FactOfClass(NamedTuple):
-    """A fact that a class states: how it is written, its value and its source."""
-
-    text: str
-    value: Any
-    source: str
 
 
 def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
     """The machines with the facts of their classes, and a sentence for each that counts."""
-    classes = _stating_classes(policy)
-    if not classes:
-        return machines, []
-    counts: Counter[_CountedFact] = Counter()
-    completed = Machines()
-    for machine in machines:
-        changed = machine
-        for key, stated in _stated_for(machine, classes).items():
-            values = _missing_facts(changed, key, stated.value)
-            if values:
-                changed = changed.stated(values, stated.source)
-                counted = _CountedFact(key, stated.text, stated.source)
-                counts[counted] += 1
-        completed.add(changed)
-    notes = []
-    for fact, count in counts.items():
-        number = units.plural(count, "machine")
-        notes.append(f"{fact.key} of {number}: {fact.text}, {fact.source}")
-    return completed, notes
-
-
-def _stating_classes(policy: Policy) -> list[_StatingClass]:
-    """The classes that state facts, in the policy's order."""
-    classes = []
     document = policy.document()
+    # by the name of a class that states facts, their source in a record
+    sources = {}
     for index, machine_class in enumerate(policy.classes):
         if machine_class.facts:
             line = document.line(("class", index, "facts"))
             place = f"{policy.file}:{line} (class {machine_class.name})"
-            source = f"stated by the policy, {place}"
-            classes.append(_StatingClass(machine_class, source))
-    return classes
+            sources[machine_class.name] = f"stated by the policy, {place}"
+    if not sources:
+        return machines, []
+    # by key, text and source
+    counts: Counter[tuple[str, str, str]] = Counter()
+    completed = Machines()
+    for machine in machines:
+        changed = machine
+        for key, machine_class in _stating_classes(policy, machine).items():
+            text, value = machine_class.facts[key]
+            values = _missing_facts(changed, key, value)
+            if values:
+                source = sources[machine_class.name]
+                changed = changed.stated(values, source)
+                counts[key, text, source] += 1
+        completed.add(changed)
+    notes = []
+    for (key, text, source), count in counts.items():
+        number = units.plural(count, "machine")
+        notes.append(f"{key} of {number}: {text}, {source}")
+    return completed, notes
 
 
-def _stated_for(
-    machine: Machine, classes: Iterable[_StatingClass]
-) -> dict[str, _FactOfClass]:
-    """What the classes of a machine state, by key: the first of several counts."""
-    stated: dict[str, _FactOfClass] = {}
-    for machine_class, source in classes:
-        if machine_class.holds(machine):
-            for key, (text, value) in machine_class.facts.items():
-                stated.setdefault(key, _FactOfClass(text, value, source))
-    return stated
+def _stating_classes(policy: Policy, machine: Machine) -> dict[str, MachineClass]:
+    """By the key of a fact the class of the machine that states it: the first of several counts."""
+    stating: dict[str, MachineClass] = {}
+    for machine_class in policy.classes:
+        if machine_class.facts and machine_class.holds(machine):
+            for key in machine_class.facts:
+                stating.setdefault(key, machine_class)
+    return stating
 
 
 def _missing_facts(
@@ -215,7 +181,17 @@ def _missing_facts(
     fact, _ = FACT_KEYS[key]
     is_read = getattr(machine, fact) is not None and fact not in machine.assumed
     if key == "instruction_sets":
-        return _missing_sets(machine, value, is_read=is_read)
+        # a class may hold machines of several architectures: each gets those of its own
+        names = possible_sets(value, machine.architecture)
+        sets: Iterable[str] = with_implied(names, machine.architecture)
+        if is_read:
+            # only those that may be there, too, although they were not read
+            unread = {entry.fact for entry in machine.unread}
+            names = tuple(
+                [name for name in names if f"instruction_sets.{name}" in unread]
+            )
+            sets = (*(machine.instruction_sets or ()), *names)
+        return {fact: tuple(sets)} if names else {}
     if is_read:
         return {}
     if key == "bandwidth":
@@ -227,31 +203,3 @@ def _missing_facts(
     if key == "disk":
         value = filled_disks(machine.disks, value)
     return {fact: value}
-
-
-def _missing_sets(
-    machine: Machine,
-    stated: tuple[str, ...],
-    *,
-    is_read: bool,
-) -> FactValues:
-    """The instruction sets of a machine with those that its class states."""
-    # a class may hold machines of several architectures: each gets those of its own
-    names = possible_sets(stated, machine.architecture)
-    if is_read:
-        return _sets_not_known_absent(machine, names)
-    sets = with_implied(names, machine.architecture)
-    return {"instruction_sets": sets} if names else {}
-
-
-def _sets_not_known_absent(machine: Machine, names: Iterable[str]) -> FactValues:
-    """The sets that were read, and those of these names that are not known to be absent."""
-    unread = {entry.fact for entry in machine.unread}
-    added = []
-    for name in names:
-        if f"instruction_sets.{name}" in unread:
-            added.append(name)
-    if not added:
-        return {}
-    sets = machine.instruction_sets or ()
-    return {"instruction_sets": (*sets, *added)}

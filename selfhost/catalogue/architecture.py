@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from math import prod
+from typing import NamedTuple
 
 from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
@@ -302,24 +303,27 @@ def read_architecture(
     return architecture
 
 
-class _ModelLayers:
-    """The layers of a model, for the lists that describe them. `heads`: of the whole model."""
+class _ModelLayers(NamedTuple):
+    """So many layers of a model, for the lists that describe them. `heads`: of the whole model."""
 
-    def __init__(self, count: int, heads: int | None) -> None:
-        self.count = count
-        self.heads = heads
+    number: int
+    heads: int | None
 
     def parts(self, table: TomlTable, *keys: str) -> Values:
         """The parts in the lists of these keys, of which each layer has one, by the key."""
-        lists: dict[str, Sequence[TomlTable]] = {}
+        lists = {}
         for key in keys:
             lists[key] = table.get(key, TABLES)
         places = self._places(lists.values())
-        by_key: Values = {}
+        by_key = {}
         for key, lines in lists.items():
             kind = LAYERS[key]
-            parts = [self._part(line, places[line], kind) for line in lines]
-            by_key[key] = tuple(filter(None, parts))
+            parts = []
+            for line in lines:
+                part = self._part(line, places[line], kind)
+                if part is not None:
+                    parts.append(part)
+            by_key[key] = tuple(parts)
         return by_key
 
     def _part(
@@ -333,22 +337,19 @@ class _ModelLayers:
         values = line.fields(kind)
         line.close()
         if kind is Attention:
-            self._complete_attention(values)
+            # the sizes that a line does not repeat
+            heads = values["heads"] or self.heads
+            values["heads"] = heads
+            if values["kind"] == "latent" and not values["kv_heads"]:
+                # every head of latent attention has its own key once it is unpacked
+                values["kv_heads"] = heads
+            if not values["value_length"]:
+                values["value_length"] = values["key_length"]
         part = kind(layers=at, **values)
         line.document.records.append((line.path, part))
         if at and _has_all_sizes(kind, values):
             return part
         return None
-
-    def _complete_attention(self, values: Values) -> None:
-        """Fill in the sizes that a line of attention does not repeat."""
-        heads = values["heads"] or self.heads
-        values["heads"] = heads
-        if values["kind"] == "latent" and not values["kv_heads"]:
-            # every head of latent attention has its own key once it is unpacked
-            values["kv_heads"] = heads
-        if not values["value_length"]:
-            values["value_length"] = values["key_length"]
 
     # the layers that the lines of a list name by `at`
 
@@ -357,7 +358,7 @@ class _ModelLayers:
         places: PlacesByLine = {}
         for lines in lists:
             places |= self._named_places(lines)
-        all_layers = set(range(self.count))
+        all_layers = set(range(self.number))
         unnamed = all_layers.difference(*places.values())
         for lines in lists:
             rest = tuple(sorted(unnamed))
@@ -365,7 +366,7 @@ class _ModelLayers:
                 if "at" in line.values:
                     continue
                 places[line] = rest
-                if self.count and not rest:
+                if self.number and not rest:
                     message = "has no `at`, and no layer is left for it"
                     remedy = "remove it, or name its layers with at = …"
                     line.problem(None, message, remedy)
@@ -378,10 +379,10 @@ class _ModelLayers:
         wrong.
         """
         places: PlacesByLine = dict.fromkeys(lines, ())
-        if len(lines) > self.count:
+        if len(lines) > self.number:
             # also bounds what a small file can ask for
-            if self.count:
-                message = f"is line {len(lines):,} of a list for {self.count:,} layers"
+            if self.number:
+                message = f"is line {len(lines):,} of a list for {self.number:,} layers"
                 remedy = "write one line for each kind of layer"
                 lines[-1].problem(None, message, remedy)
             return places
@@ -408,7 +409,7 @@ class _ModelLayers:
             numbers = self._numbers_of_slice(at)
         if self._are_layers(numbers):
             return tuple(sorted(numbers))
-        message = f"names no layers from 0 to {self.count - 1}: {kind_of(at, TOML)}"
+        message = f"names no layers from 0 to {self.number - 1}: {kind_of(at, TOML)}"
         remedy = (
             'write a slice such as ":3" or "3::4", or an array of numbers, '
             "each layer once"
@@ -422,7 +423,7 @@ class _ModelLayers:
             return False
         for number in numbers:
             # True is no number of a layer
-            if type(number) is not int or number not in range(self.count):
+            if type(number) is not int or number not in range(self.number):
                 return False
         return len(set(numbers)) == len(numbers)
 
@@ -431,15 +432,12 @@ class _ModelLayers:
         match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
         if match is None:
             return []
-        start, stop, step = map(_end_of_slice, match.groups())
-        if step == 0 or (stop or 0) > self.count:
+        ends = [int(digits) if digits else None for digits in match.groups()]
+        start, stop, step = ends
+        if step == 0 or (stop or 0) > self.number:
             return []
-        layers = list(range(self.count))
+        layers = list(range(self.number))
         return layers[start:stop:step]
-
-
-def _end_of_slice(digits: str | None) -> int | None:
-    return int(digits) if digits else None
 
 
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
@@ -54,7 +55,7 @@ class Form(Record):
     is_file: bool = False
 
 
-class SplitName(Record):
+class SplitName(NamedTuple):
     """A name in parts: the account, what stands before the words for the form of its files, and the
     form; None where no words are taken off.
     """
@@ -83,7 +84,7 @@ def splits(name: str) -> Iterator[SplitName]:
     is_file = last_part.lower().endswith(FILE_ENDINGS)
     base = last_part
     if not is_file:
-        yield SplitName(owner=owner, base=base, form=None)
+        yield SplitName(owner, base, None)
     # in small letters
     words: list[str] = []
     while True:
@@ -99,7 +100,7 @@ def splits(name: str) -> Iterator[SplitName]:
         written = last_part.removeprefix(base)
         written = written.strip("-_.:@ ()")
         form = form.replace(written=written, is_file=is_file)
-        yield SplitName(owner=owner, base=base, form=form)
+        yield SplitName(owner, base, form)
 
 
 class _Ending:
@@ -122,7 +123,10 @@ class _Ending:
     def form(self) -> Form:
         """What the words say of the weights."""
         form = self._form_of_files()
-        runtime = self._program_named() or form.runtime
+        runtime = form.runtime
+        for word in reversed(self.words):
+            # the program of the first word that names one
+            runtime = QUANTIZATION_NAMES.programs.get(word, runtime)
         noted = _ENDINGS.noted
         if runtime is None:
             noted += _ENDINGS.noted_without_program
@@ -131,14 +135,6 @@ class _Ending:
 
     def _has_one_of(self, known: frozenset[str]) -> bool:
         return not known.isdisjoint(self.words)
-
-    def _program_named(self) -> str | None:
-        """The program of the first word that names one."""
-        for word in self.words:
-            program = QUANTIZATION_NAMES.programs.get(word)
-            if program is not None:
-                return program
-        return None
 
     def _form_of_files(self) -> Form:
         """What the words say of the files themselves."""

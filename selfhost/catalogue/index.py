@@ -72,6 +72,8 @@ class Outline(Record):
             table = "availability"
         source = spec.sources.get(table, "")
         is_judged = any(words in source for words in _JUDGED)
+        use = uses_table().use.get(spec.main_use)
+        purpose = None if use is None else use.purpose
         return cls(
             id=id,
             family=spec.family,
@@ -86,7 +88,7 @@ class Outline(Record):
             aliases=spec.aliases,
             next=successor or superseded_by,
             next_is_judged=is_judged or not source,
-            purpose=_purpose(spec.main_use),
+            purpose=purpose or "general",
             tuned_from=spec.tuned_from,
         )
 
@@ -112,14 +114,6 @@ def _parameters_read(spec: ModelSpec) -> int | None:
     looked_up = model.published_tokens * row_length
     encoders = counts.encoders or 0
     return used - encoders - looked_up
-
-
-def _purpose(main_use: str) -> str:
-    """What a model was made for, by its main use."""
-    use = uses_table().use.get(main_use)
-    if use is None:
-        return "general"
-    return use.purpose or "general"
 
 
 class _Programs(Stated):
@@ -317,7 +311,13 @@ class Catalogue:
                 if len(ids) == 1:
                     return ids[0]
                 if ids:
-                    raise _ambiguous(key, ids)
+                    *others, last = ids
+                    listed = ", ".join(others)
+                    raise UnknownModelError(
+                        f'"{shortened(key)}" may mean {listed} or {last}',
+                        nearest=ids,
+                        remedy="type one of these names in full",
+                    )
         return None
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
@@ -330,7 +330,7 @@ class Catalogue:
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
         """Every model in a few words, by id, without reading its spec."""
-        by_id: dict[str, Outline] = {}
+        by_id = {}
         for folder in reversed(self._folders):
             for outline in folder.outlines:
                 by_id[outline.id] = outline
@@ -340,7 +340,7 @@ class Catalogue:
         """The newest of each model's line, in the order of these ids; behind all of them the models
         that they supersede.
         """
-        current: list[str] = []
+        current = []
         superseded: list[str] = []
         for id in ids:
             line = self._line_of(id)
@@ -364,17 +364,6 @@ class Catalogue:
             line.append(successor.id)
             outline = successor
         return line
-
-
-def _ambiguous(key: str, ids: Sequence[str]) -> UnknownModelError:
-    """The error for a name of several models."""
-    *others, last = ids
-    listed = ", ".join(others)
-    return UnknownModelError(
-        f'"{shortened(key)}" may mean {listed} or {last}',
-        nearest=ids,
-        remedy="type one of these names in full",
-    )
 
 
 class SpecFolder:
@@ -442,9 +431,13 @@ class SpecFolder:
         """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
         a repository, a title). Several ids are joined by `/`.
         """
-        if wanted == "aliases":
-            return _aliases_in(self._stated_specs)
-        return _whole_names_in(self._stated_specs)
+        if wanted != "aliases":
+            return _whole_names_in(self._stated_specs)
+        aliases = _Meanings()
+        for id, spec in self._stated_specs.items():
+            for alias in spec.aliases:
+                aliases.add(alias, id)
+        return aliases
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
@@ -507,7 +500,7 @@ class ShippedSpecs(SpecFolder):
         return self.store.rows("models", self._make_rows)
 
     def _make_rows(self) -> TomlRow:
-        rows: dict[str, TomlRow | None] = {}
+        rows = {}
         for id, path in self.files.items():
             document = read_spec_file(path)
             rows[id] = document.values if document.ok else None
@@ -531,7 +524,7 @@ class ShippedSpecs(SpecFolder):
 def _index_of(folder: str) -> TomlRow:
     """The paths of the models of a folder of specs, by their ids, and the names of its runtimes."""
     models = os.path.join(folder, "models")
-    paths: dict[str, str] = {}
+    paths = {}
     for owner in _names_in(models, ""):
         owner_folder = os.path.join(models, owner)
         for id in _names_in(owner_folder):
@@ -558,15 +551,6 @@ class _Meanings(dict[str, str]):
             self[key] = f"{known}/{id}"
 
 
-def _aliases_in(specs: Specs) -> _Meanings:
-    """What the aliases of the specs mean."""
-    aliases = _Meanings()
-    for id, spec in specs.items():
-        for alias in spec.aliases:
-            aliases.add(alias, id)
-    return aliases
-
-
 def _whole_names_in(specs: Specs) -> _Meanings:
     """What the ids, repositories and titles of the specs mean."""
     names = _Meanings()
@@ -582,8 +566,12 @@ def _whole_names_in(specs: Specs) -> _Meanings:
             if title:
                 # some write it without the account
                 names.add(title, id)
-        for name in _hosted_names(id, spec):
-            repositories.add(name, id)
+        for files in spec.files:
+            if files.format == "gguf" and files.repository:
+                repositories.add(files.repository, id)
+        if spec.availability is not None:
+            # as resellers of APIs write it: openai/gpt-4o
+            repositories.add(f"{spec.availability.provider}/{id}", id)
     # a name that is an id means that model, whatever repository or title is called so, too
     names.update(repositories)
     names.update(ids)
@@ -602,16 +590,6 @@ def _repositories_of(spec: ModelSpec) -> Sequence[str]:
             if written not in repositories:
                 repositories.append(written)
     return repositories
-
-
-def _hosted_names(id: str, spec: ModelSpec) -> Iterator[str]:
-    """Repositories of the model's GGUF files, and its name as resellers of APIs write it."""
-    for files in spec.files:
-        if files.format == "gguf" and files.repository:
-            yield files.repository
-    if spec.availability is not None:
-        # openai/gpt-4o
-        yield f"{spec.availability.provider}/{id}"
 
 
 # opening a catalogue, and the files of a folder

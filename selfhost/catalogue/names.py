@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.records import Record, Stated
@@ -68,7 +68,7 @@ class Resolution(Record):
 Found = Resolution | None
 
 
-class NameMatch(Record):
+class NameMatch(NamedTuple):
     """A known model, and what the rest of a name says of its files; None: there is no rest."""
 
     resolution: Resolution
@@ -97,7 +97,10 @@ class Family(Stated):
         """The model, if there is a spec of it; `key` is what was typed as `canonical` writes it."""
         if self.model not in catalogue:
             return None
-        others = [id for id in self.others if id in catalogue and id != self.model]
+        others = []
+        for id in self.others:
+            if id in catalogue and id != self.model:
+                others.append(id)
         is_full_name = key == canonical(self.model)
         holds = {
             "note": self.note,
@@ -230,19 +233,13 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
     from unicodedata import normalize  # few names need it
 
     text = normalize("NFKC", typed).lower()
-    latin_of = _latin_names(catalogue)
+    latin_of: dict[str, str] = {}
+    for latin, spellings in catalogue.section("families", "spelled").items():
+        latin_of |= dict.fromkeys(spellings, latin)
     # the longest first: 通义千问 holds 千问
     for spelling in sorted(latin_of, key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
     return text if text.isascii() else None
-
-
-def _latin_names(catalogue: Catalogue) -> Mapping[str, str]:
-    """The names of families in Latin letters, by each spelling in another script, sorted."""
-    latin_of: dict[str, str] = {}
-    for latin, spellings in catalogue.section("families", "spelled").items():
-        latin_of.update(dict.fromkeys(spellings, latin))
-    return dict(sorted(latin_of.items()))
 
 
 def is_path(typed: str) -> bool:
@@ -287,8 +284,12 @@ def read(
     """
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
-    if not indirectly and _is_plain(typed):
-        # most names are plain, and the expressions below take 30 ms to compile
+    is_file = typed.lower().endswith(FILE_ENDINGS)
+    # with letters, digits and what joins them alone it is no line to type, no address and no
+    # repository
+    is_plain = re.sub("[-._]", "", typed).isalnum()
+    if is_plain and not is_file and not indirectly:
+        # most names are, and the expressions below take 30 ms to compile
         named = model_named(typed, catalogue)
         if named is not None:
             return named
@@ -303,15 +304,6 @@ def read(
         if resolution is not None:
             return _as_typed(resolution, typed, indirectly=indirectly)
     return None
-
-
-def _is_plain(typed: str) -> bool:
-    """Whether a name has only letters, digits and what joins them, and no ending of a file: such a
-    name is no line to type, no address and no repository.
-    """
-    if typed.lower().endswith(FILE_ENDINGS):
-        return False
-    return re.sub("[-._]", "", typed).isalnum()
 
 
 def _as_typed(
@@ -355,7 +347,7 @@ def matches(
             outline = catalogue.outlines[resolution.spec_id]
             # a closed model has no files
             if split.form is None or not outline.closed:
-                yield NameMatch(resolution=resolution, form=split.form)
+                yield NameMatch(resolution, split.form)
 
 
 def _with_form(
@@ -366,7 +358,11 @@ def _with_form(
     """The model in the form that its name states; None where no program is judged in that form."""
     form = match.form
     resolution = match.resolution
-    repository = _gguf_repository(name)
+    # of GGUF files, which the name is, or names a file of
+    repository = None
+    if "/" in name:
+        found = expression("names", "gguf_repository").fullmatch(name)
+        repository = None if found is None else found[1]
     if form is None:
         return resolution.replace(repository=repository)
     if not form.is_sized:
@@ -397,14 +393,6 @@ def _with_form(
         notes=resolution.notes + notes,
         repository=repository,
     )
-
-
-def _gguf_repository(name: str) -> str | None:
-    """The repository of GGUF files that a name is, or names a file of; None for another."""
-    if "/" not in name:
-        return None
-    match = expression("names", "gguf_repository").fullmatch(name)
-    return None if match is None else match[1]
 
 
 class Publisher(Stated):
@@ -501,7 +489,7 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
         match = Resolution(spec_id=plain)
     if match is None:
         match = _named(key, catalogue, "aliases", "whole")
-    loaded: str | None = None
+    loaded = None
     if ":" in plain:
         loaded = _library_tag(key, catalogue).loads
     elif plain != name and "/" not in plain:
@@ -662,9 +650,12 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
         spec = catalogue.spec(match.spec_id)
         if not _is_maker(maker, spec):
             continue
+        # a repository of the maker's account is another model: its repositories are known as they
+        # are. But LM Studio writes the account before names of its own, all in lower case
+        is_of_account = name.account == _account(spec.repository).lower()
+        if is_of_account and not name.with_owner.islower() and not is_snapshot:
+            continue
         if not is_snapshot:
-            if _is_another_of_account(name, spec):
-                continue
             return match
         if spec.closed:
             note = (
@@ -687,16 +678,6 @@ def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
     yield first, rest
     second, _, rest = rest.partition("-")
     yield first + second, rest
-
-
-def _is_another_of_account(name: SplitName, spec: ModelSpec) -> bool:
-    """Whether a repository of the maker's account is another model than the spec's: its
-    repositories are known as they are. But LM Studio writes the account before names of its own,
-    all in lower case.
-    """
-    if name.account != _account(spec.repository).lower():
-        return False
-    return not f"{name.owner}{name.base}".islower()
 
 
 def _is_maker(name: str, spec: ModelSpec) -> bool:

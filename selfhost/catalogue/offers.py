@@ -305,16 +305,15 @@ def snapshot(path: str) -> Snapshot:
 
 def snapshot_in(store: Store, path: str) -> Snapshot:
     """The price snapshot of a folder of specs, whose file is `path`."""
-    header = store.value("common/offers", lambda: _header(path))
+
+    def make_header() -> Values:
+        values = _parse(path)
+        del values["rows"]
+        return values
+
+    header = store.value("common/offers", make_header)
     rows = store.rows("common/offers-rows", lambda: _parse(path)["rows"])
     return Snapshot(**header, rows=rows)
-
-
-def _header(path: str) -> Values:
-    """The fields of the `Snapshot` but for its rows."""
-    values = _parse(path)
-    del values["rows"]
-    return values
 
 
 def _parse(path: str) -> Values:
@@ -337,11 +336,11 @@ def _parse(path: str) -> Values:
 def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
     """The fields of a `Snapshot`, of the lines of its file as JSON has them."""
     rows = {line["model"]: line["offers"] for line in lines}
-    days: dict[str, str] = {}
+    days = {}
     for source, row in header["sources"].items():
         days[source] = str(row["as_of"])
     sold: Counter[str] = Counter()
-    providers: dict[str, int] = {}
+    providers = {}
     for model, offers in rows.items():
         sellers = [offer["provider"] for offer in offers if "provider" in offer]
         # a dict, not a set: two builds write the same file

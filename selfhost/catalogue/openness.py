@@ -216,7 +216,10 @@ class _Openness:
         """
         needed = tuple(map(self._part, _PARTS[:4]))
         terms = self.permissions()
-        restricted = [term.name for term in terms if term.answer in ("no", "partly")]
+        restricted = []
+        for term in terms:
+            if term.answer in ("no", "partly"):
+                restricted.append(term.name)
         are_terms_unknown = any(term.answer == "unknown" for term in terms)
         lacks = _lacking(needed)
         if self.weights in ("closed", "unknown"):
@@ -251,7 +254,13 @@ class _Openness:
         elif data.answer in ("no", "unknown"):
             answer = f"data-{data.answer}"
         else:
-            answer = _answer_of_all(parts)
+            # `unknown` where some may be published, and the others were
+            answers = {part.answer for part in parts}
+            answer = "partly"
+            if answers == {"yes"}:
+                answer = "all"
+            elif answers == {"yes", "unknown"}:
+                answer = "unknown"
         has = ", ".join(map(_with_state, parts))
         row = self._row("auditable", f"audit-{answer}", has=has)
         return row.replace(parts=parts)
@@ -317,12 +326,15 @@ class _Openness:
         is_assumed = False
         stated_sources = list(stated)
         for key in keys:
-            part = self._row_called(key)
-            if part is None:
-                stated_sources.append(self._source_of(key))
+            if key in _PARTS:
+                part = self._part(key)
+            elif key in PERMISSIONS:
+                part = self.permission(key)
             else:
-                sources += part.sources
-                is_assumed = is_assumed or part.assumed
+                stated_sources.append(self._source_of(key))
+                continue
+            sources += part.sources
+            is_assumed = is_assumed or part.assumed
         for source in stated_sources:
             is_assumed = is_assumed or unconfirmed(source)
             if source:
@@ -334,14 +346,6 @@ class _Openness:
             sources=tuple(dict.fromkeys(sources)),
             assumed=is_assumed and answer != "unknown",
         )
-
-    def _row_called(self, key: str) -> OpennessRow | None:
-        """The answer of one of _PARTS or PERMISSIONS; None for any other key."""
-        if key in _PARTS:
-            return self._part(key)
-        if key in PERMISSIONS:
-            return self.permission(key)
-        return None
 
     def _source_of(self, key: str) -> str | None:
         """The source of a key, or of its table."""
@@ -368,8 +372,8 @@ class _Openness:
 
 def _lacking(parts: Sequence[OpennessRow]) -> str:
     """What of these parts is not published, or not known to be; empty where all of them are."""
-    missing: list[str] = []
-    doubtful: list[str] = []
+    missing = []
+    doubtful = []
     for part in parts:
         if part.answer == "no":
             missing.append(part.name)
@@ -378,16 +382,6 @@ def _lacking(parts: Sequence[OpennessRow]) -> str:
     if missing:
         doubtful.insert(0, f"{_listed(missing)} not published")
     return ", ".join(doubtful)
-
-
-def _answer_of_all(parts: Sequence[OpennessRow]) -> str:
-    """Whether all parts were published; `unknown` where some may be, and the others were."""
-    answers = {part.answer for part in parts}
-    if answers == {"yes"}:
-        return "all"
-    if answers == {"yes", "unknown"}:
-        return "unknown"
-    return "partly"
 
 
 def _with_state(part: OpennessRow) -> str:
@@ -478,9 +472,11 @@ def _license_meant(plain: str) -> str | None:
     shown = {short_license(id).lower(): id for id in row_names("licenses")}
     if plain in shown:
         return shown[plain]
-    if re.search(r"\d", plain):
-        begun = [id for id in ids if id.lower().startswith(plain)]
-        if begun:
-            return min(begun, key=len)
+    begun = []
+    for id in ids:
+        if id.lower().startswith(plain):
+            begun.append(id)
+    if begun and re.search(r"\d", plain):
+        return min(begun, key=len)
     guess = nearest(plain, [*ids, *shown])
     return shown.get(guess or "", guess)

@@ -88,7 +88,7 @@ class RuntimeSpec(Stated):
 
     def settings_of(self, options: _Options) -> dict[str, str]:
         """What the options that are asked for set, by what they change."""
-        settings: dict[str, str] = {}
+        settings = {}
         for name, option in self.named_options.items():
             # of two that change the same the first counts
             if name in options and option.changes not in settings:
@@ -97,7 +97,7 @@ class RuntimeSpec(Stated):
 
     def uncounted_under(self, options: _Options) -> dict[str, str]:
         """Why memory is not computed under options that are asked for, by their `NAME=VALUE`."""
-        reasons: dict[str, str] = {}
+        reasons = {}
         for name, value in options.items():
             option = self.named_options.get(name)
             if option is not None and value in option.uncounted:

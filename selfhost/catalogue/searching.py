@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property, partial
 from shlex import quote
+from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import Record, Stated, shortened
+from ..core.records import Stated, shortened
 from ..core.tables import unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
@@ -25,7 +26,6 @@ from .name_table import NAME_TABLE
 from .names import (
     MAX_NAME_LENGTH,
     SEE_NAMES,
-    NameMatch,
     Resolution,
     id_of,
     is_bare_weights,
@@ -96,7 +96,7 @@ def _refuse_several(typed: str, catalogue: Catalogue) -> None:
 
 def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     """The name with two of its words as one, where that is a single model: `tiny llama`."""
-    name_by_id: dict[str, str] = {}
+    name_by_id = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
         first = name[: joint.start(1)]
         rest = name[joint.end() :]
@@ -109,7 +109,7 @@ def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     return joined
 
 
-class _Hint(Record):
+class _Hint(NamedTuple):
     """A model that an unknown name may stand for."""
 
     spec_id: str
@@ -135,7 +135,7 @@ class _UnknownName:
         self.quoted = f'"{shortened(typed)}"'
         self.name = name.removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
-        split = SplitName(owner=self.owner, base=self.last_part, form=None)
+        split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
             # the last is without all words for a form
             split = shorter
@@ -155,7 +155,13 @@ class _UnknownName:
                 return error
         hint = self._hint()
         if hint is not None:
-            return self._hinted_error(hint)
+            plain = f"selfhost check {quote(hint.spec_id)}"
+            with_options = plain + self._options(hint.spec_id)
+            return UnknownModelError(
+                f"{self._not_in_catalogue()}: {hint.why}",
+                nearest=(hint.spec_id,),
+                remedy=fill(hint.remedy, {"plain": plain, "check": with_options}),
+            )
         error = self._thing_error("line")
         if error is not None:
             return error
@@ -188,16 +194,6 @@ class _UnknownName:
         size = units.decimal(weights_bytes)
         parameters = f"{billions} billion parameters, as its name says"
         return f": {parameters}, are about {size} of weights in Q4_K_M"
-
-    def _hinted_error(self, hint: _Hint) -> UnknownModelError:
-        """The error that names the model for which the typed name most likely stands."""
-        plain = f"selfhost check {quote(hint.spec_id)}"
-        with_options = plain + self._options(hint.spec_id)
-        return UnknownModelError(
-            f"{self._not_in_catalogue()}: {hint.why}",
-            nearest=(hint.spec_id,),
-            remedy=fill(hint.remedy, {"plain": plain, "check": with_options}),
-        )
 
     def _options(self, spec_id: str) -> str:
         """The options of `check` for that model in the form that the name states."""
@@ -253,8 +249,9 @@ class _UnknownName:
     def _line(self, table: str) -> _Thing | None:
         """The first row of a table of which one name begins as the typed one."""
         key = canonical(self.last_part)
-        if table == "hosted" and (key.endswith("-distill") or sizes_in(key)):
-            # a line that is only hosted has no tunes and tells no size
+        # a line that is only hosted has no tunes and tells no size
+        is_another = key.endswith("-distill") or sizes_in(key)
+        if is_another and table == "hosted":
             return None
         for thing in _things_of(self.catalogue, table):
             if thing.begins(key):
@@ -283,38 +280,35 @@ class _UnknownName:
         if spec_id is None:
             return None
         return _Hint(
-            spec_id=spec_id,
-            why=f"{quantization} is not a known quantization",
-            remedy=f"`selfhost show {quote(spec_id)} -v` lists what there is",
+            spec_id,
+            f"{quantization} is not a known quantization",
+            f"`selfhost show {quote(spec_id)} -v` lists what there is",
         )
 
     def _in_another_format(self) -> _Hint | None:
         """A known model in files whose size is not known."""
-        match = self._first_match(self.name)
+        match = next(matches(self.name, self.catalogue), None)
         if match is None or match.form is None:
             return None
         spec_id = match.resolution.spec_id
         holds = f"its name says that it holds {spec_id} in another format"
         return _Hint(
-            spec_id=spec_id,
-            why=f"{holds} ({match.form.written}), whose size is not known",
-            remedy="for the known formats: {plain}",
+            spec_id,
+            f"{holds} ({match.form.written}), whose size is not known",
+            "for the known formats: {plain}",
         )
-
-    def _first_match(self, name: str) -> NameMatch | None:
-        return next(matches(name, self.catalogue), None)
 
     def _same_name(self) -> _Hint | None:
         """A known model in an account that may hold other weights."""
-        match = self._first_match(self.last_part)
+        match = next(matches(self.last_part, self.catalogue), None)
         if match is None or not self.owner:
             return None
         spec_id = match.resolution.spec_id
         repository = f'this repository of "{shortened(self.owner)}"'
         return _Hint(
-            spec_id=spec_id,
-            why=f"{repository} may hold other weights than {spec_id}",
-            remedy="if it holds the same weights: {check}",
+            spec_id,
+            f"{repository} may hold other weights than {spec_id}",
+            "if it holds the same weights: {check}",
         )
 
     def _same_layers(self) -> _Hint | None:
@@ -326,7 +320,7 @@ class _UnknownName:
             if repository.key in keys:
                 spec_id = repository.spec_id
                 why = f"it has the layers of {spec_id}, so it needs as much"
-                return _Hint(spec_id=spec_id, why=why)
+                return _Hint(spec_id, why)
         return None
 
     def _made_from(self) -> _Hint | None:
@@ -343,7 +337,7 @@ class _UnknownName:
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
             why = f"if it is made from {spec_id}, as its name says, it needs as much"
-            return _Hint(spec_id=spec_id, why=why)
+            return _Hint(spec_id, why)
         # the name of a line of tunes stands in the names of listed models
         lines = set(words) - known.words_of_ids
         longest = max(map(len, lines), default=0)
@@ -361,7 +355,7 @@ class _UnknownName:
             return None
         spec_id, name = name_by_id.popitem()
         why = f"{name} has the layers of {spec_id}"
-        return _Hint(spec_id=spec_id, why=why)
+        return _Hint(spec_id, why)
 
 
 class _Thing(Stated):
@@ -434,7 +428,7 @@ class _Repository:
 def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
     """The repositories of `alike.toml`, the last first."""
     alike = catalogue.section("alike", "alike")
-    repositories: list[_Repository] = []
+    repositories = []
     for spec_id, names in alike.items():
         for name in names:
             repositories.append(_Repository(spec_id, name))
@@ -444,8 +438,7 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
 
 def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
     """The open model whose name stands in that of its tune, in words that follow one another or, as
-    in `qwen3-abliterated:8b`, with the size apart. Words around those that follow one another must
-    state no other size.
+    in `qwen3-abliterated:8b`, with the size apart. The words left out must state no other size.
     """
     for inside, others in _parts_of(words):
         name = "-".join(inside)
@@ -466,45 +459,32 @@ def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
 
 
 def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
-    """The parts of a name that may be another model's name, each with the words around it that must
-    state no other size.
+    """The parts of a name that may be another model's name, each with the words that it leaves out.
 
-    First each run of three or more words, the longest first, with all words around it. Then, of a
-    name that ends in a size, each beginning together with that size; words between the two are
-    left out, and not held against any size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`, [].
+    First each run of three or more words, the longest first. Then, of a name that ends in a size,
+    each beginning together with that size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`.
     """
     count = len(words)
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
-            around = words[:start] + words[end:]
-            yield words[start:end], around
+            yield words[start:end], words[:start] + words[end:]
     if words[-1:] != ["b"]:
         return
     # `8-b`: two words
     size = words[-2:]
     for end in range(count - 3, 0, -1):
-        yield words[:end] + size, []
+        yield words[:end] + size, words[end:-2]
 
 
 # the nearest known names
 
 
-class _Size(Record):
+class _Size(NamedTuple):
     """The number of billions in a name; `line` is the name without it, as `canonical` writes it."""
 
     line: str
     billions: float
-
-    @classmethod
-    def in_name(cls, name: str) -> _Size | None:
-        """That of a name; None where it has none."""
-        sized = re.fullmatch(_SEARCHED.sized, name)
-        if sized is None:
-            return None
-        before, billions, behind = sized.groups()
-        line = canonical(f"{before}-{behind}")
-        return cls(line=line, billions=float(billions))
 
 
 class _ComparedName:
@@ -527,7 +507,11 @@ class _ComparedName:
     @cached_property
     def size(self) -> _Size | None:
         """The billions that the name states; None where it states none."""
-        return _Size.in_name(self._searched)
+        sized = re.fullmatch(_SEARCHED.sized, self._searched)
+        if sized is None:
+            return None
+        before, billions, behind = sized.groups()
+        return _Size(canonical(f"{before}-{behind}"), float(billions))
 
     def is_slip_of(self, known: _ComparedName) -> bool:
         """Whether the names have other letters by one, or by two that are swapped, and the same
@@ -553,7 +537,9 @@ class _KnownNames:
         names = list(catalogue.spellings(_MOST_ALIASES))
         names += catalogue.section("families", "family")
         # of one model its tag of Ollama, which sorts after its id
-        self._by_key = {name.key: name for name in map(_ComparedName, names)}
+        self._by_key = {}
+        for name in map(_ComparedName, names):
+            self._by_key[name.key] = name
         self._keys_of_ids = {id: canonical(id) for id in catalogue.outlines}
 
     @cached_property
@@ -566,7 +552,7 @@ class _KnownNames:
         """Names from which the typed one differs by a slip with its numbers right, else other
         sizes.
         """
-        meant: list[str] = []
+        meant = []
         if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
             known = filter(typed.is_slip_of, self._by_key.values())
             meant = sorted(name.name for name in known)
@@ -577,7 +563,7 @@ class _KnownNames:
         wanted = typed.size
         if wanted is None:
             return []
-        distances: dict[str, float] = {}
+        distances = {}
         for known in self._by_key.values():
             size = known.size
             if size is not None and size.line == wanted.line:
@@ -622,9 +608,7 @@ class _KnownNames:
         return list(filter(None, ids))
 
 
-@cache
-def _known_names(catalogue: Catalogue) -> _KnownNames:
-    return _KnownNames(catalogue)
+_known_names = cache(_KnownNames)
 
 
 def _last_part_of(typed: str) -> _ComparedName:

@@ -506,7 +506,10 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     # what a file does not repeat
     values["parameters"] = _all_parameters(values)
     values["openness"] = _openness(values, root.values)
-    values["tokenizer"] = _has_tokenizer(values)
+    # whoever publishes a model publishes a tokenizer with it
+    values["tokenizer"] = values["tokenizer"] is not False
+    if "tokenizer" in values["unknown"]:
+        values["tokenizer"] = None
     return ModelSpec(**values, origin=origin)
 
 
@@ -529,11 +532,3 @@ def _openness(values: Values, stated: TomlRow) -> Openness:
     if states_weights or not values["repository"]:
         return openness
     return openness.replace(weights="published")
-
-
-def _has_tokenizer(values: Values) -> bool | None:
-    """Whoever publishes a model publishes a tokenizer with it, unless the file says otherwise."""
-    if "tokenizer" in values["unknown"]:
-        return None
-    stated: bool | None = values["tokenizer"]
-    return stated is not False

@@ -42,7 +42,7 @@ Misfit = tuple[str, str, str]
 _RANKS = ("decay", "rate", "first values", "gate")
 
 
-class _Relation(Record):
+class _Relation(NamedTuple):
     """What a size must be to another one."""
 
     # whether a size and the other break it
@@ -53,24 +53,24 @@ class _Relation(Record):
 
 _RELATIONS: Mapping[str, _Relation] = {
     "at_most": _Relation(
-        is_broken=operator.gt,
-        words="more than",
-        remedy="write at most",
+        operator.gt,
+        "more than",
+        "write at most",
     ),
     "above": _Relation(
-        is_broken=operator.le,
-        words="not more than",
-        remedy="write more than",
+        operator.le,
+        "not more than",
+        "write more than",
     ),
     "below": _Relation(
-        is_broken=operator.ge,
-        words="not less than",
-        remedy="write less than",
+        operator.ge,
+        "not less than",
+        "write less than",
     ),
     "divides": _Relation(
-        is_broken=lambda size, other: other % size != 0,
-        words="which does not divide",
-        remedy="write a divisor of",
+        lambda size, other: other % size != 0,
+        "which does not divide",
+        "write a divisor of",
     ),
 }
 

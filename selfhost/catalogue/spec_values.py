@@ -140,7 +140,12 @@ def scheme_of(text: str) -> Scheme | None:
     """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
     None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
     """
-    name = _with_dashes(text)
+    # in lower case, its words joined by dashes, with bits as `4bit`
+    name = text.strip().lower()
+    name = re.sub(r"[_\s.]+", "-", name)
+    name = name.replace("actorder", "")
+    name = name.strip("-")
+    name = re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
     name = QUANTIZATION_NAMES.spelled.get(name, name)
     if name in QUANTIZATION_NAMES.fixed:
         bits, group = QUANTIZATION_NAMES.fixed[name]
@@ -148,15 +153,6 @@ def scheme_of(text: str) -> Scheme | None:
     packed = expression("quantizations", "packed")
     match = packed.fullmatch(name)
     return None if match is None else _packed_scheme(match)
-
-
-def _with_dashes(text: str) -> str:
-    """A name in lower case, its words joined by dashes, with bits as `4bit`."""
-    name = text.strip().lower()
-    name = re.sub(r"[_\s.]+", "-", name)
-    name = name.replace("actorder", "")
-    name = name.strip("-")
-    return re.sub(r"\bint([2348])\b|\b([2348])-bit\b", r"\1\2bit", name)
 
 
 def _packed_scheme(match: re.Match[str]) -> Scheme | None:

@@ -170,9 +170,9 @@ def measured_where_unknown(options: Options, machine: Machine) -> Machine:
     """This machine with its bandwidth measured in 60 ms where nothing else tells it."""
     if options.no_measure or not _lacks_bandwidth(machine):
         return machine
-    from ..machine.reader import measured_at_present
+    from ..machine.reader import measured
 
-    return measured_at_present(machine)
+    return measured(machine, brief=True)
 
 
 def _lacks_bandwidth(machine: Machine) -> bool:

@@ -118,9 +118,9 @@ def _cards_by_word() -> Mapping[str, Sequence[CardModel]]:
 def joined(named: Iterable[NamedCards]) -> NamedCards:
     """All of them together."""
     accelerators: list[Accelerator] = []
-    labels: list[str] = []
+    labels = []
     notes: list[str] = []
-    sources: list[str] = []
+    sources = []
     for cards in named:
         accelerators += cards.accelerators
         labels.append(cards.label)

@@ -133,7 +133,7 @@ def _gpu_of_size(text: str) -> Accelerator:
         raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")
     size, name, rate = match.groups(default="")
     memory = _size(size)
-    bandwidth: int | None = None
+    bandwidth = None
     if rate:
         bandwidth = _bandwidth(rate).bytes_per_second
     name = name.strip() or f"GPU with {units.binary(memory)}"
@@ -249,30 +249,21 @@ def apply(
         facts = _facts_of_setting(changed, key, read.values[key])
         changed = changed.stated(facts, read.source_of(key))
     if named:
-        changed = _with_cards(changed, named, are_disks_set="disk" in read.texts)
+        # in place of its own
+        facts = {"accelerators": joined(named).accelerators}
+        # the disk of the computer that was read says nothing about the one that has these GPUs
+        if "disk" not in read.texts:
+            facts["disks"] = None
+        sources = []
+        for cards in named:
+            sources += [*cards.notes, cards.source]
+        changed = changed.stated(facts, "; ".join(sources))
     if named or are_cards_set:
         _refuse_cards_on_apple(changed, named)
     changes = [card.label for card in named]
     changes += map(str.strip, settings)
     name = f"{machine.name} with {', '.join(changes)}"
     return planned(changed.replace(name=shortened(name, 120)))
-
-
-def _with_cards(
-    machine: Machine,
-    named: Sequence[NamedCards],
-    *,
-    are_disks_set: bool,
-) -> Machine:
-    """The machine with the GPUs of `--gpu` in place of its own."""
-    facts: FactValues = {"accelerators": joined(named).accelerators}
-    # the disk of the computer that was read says nothing about the one that has these GPUs
-    if not are_disks_set:
-        facts["disks"] = None
-    sources = []
-    for cards in named:
-        sources += [*cards.notes, cards.source]
-    return machine.stated(facts, "; ".join(sources))
 
 
 def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Problem]:
@@ -381,7 +372,8 @@ def _read_settings(settings: Sequence[str]) -> _Settings:
 
 def _unknown_key(key: str, value: str | None) -> Problem:
     """What to write instead; `value` is None where there is no `=`."""
-    guess = _key_meant(key)
+    also = [name for name in SETTINGS if key in _setting(name).also]
+    guess = also[0] if also else nearest(key, SETTINGS)
     if value is None:
         return _fault(key, "is not KEY=VALUE", _how_to_write(guess or "memory"))
     if guess is None:
@@ -390,14 +382,6 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     if is_bare and guess in _KEYS_OF_SIZES:
         value = f"{value}GB"
     return _fault(key, "cannot be set", f"did you mean {guess}={shortened(value)}?")
-
-
-def _key_meant(key: str) -> str | None:
-    """The key that an unknown one likely means; None where none is near."""
-    for name in SETTINGS:
-        if key in _setting(name).also:
-            return name
-    return nearest(key, SETTINGS)
 
 
 def _facts_of_setting(
@@ -444,7 +428,7 @@ def planned(machine: Machine) -> Machine:
     """
     assumed = [*machine.assumed, *_assumed_disks(machine)]
     sources = dict(machine.sources)
-    facts: FactValues = {}
+    facts = {}
     if machine.instruction_sets is not None:
         stated = machine.instruction_sets
         facts["instruction_sets"] = with_implied(stated, machine.architecture)
@@ -454,7 +438,7 @@ def planned(machine: Machine) -> Machine:
             facts["instruction_sets"] = guess.sets
             sources["instruction_sets"] = f"assumed: {guess.why}"
             assumed.append("instruction_sets")
-    cores: _Cores | None = None
+    cores = None
     if machine.cpu_cores_usable is None:
         cores = _cores_of(machine)
     if cores is not None:

@@ -77,7 +77,8 @@ class NamedRow(Stated):
         fitting = [shape for shape in self.models if _fits_any(shape, words)]
         if not fitting:
             return None
-        return len(wanted), -min(map(_signs_in, fitting))
+        signs = [sum(map(shape.count, _SIGNS)) for shape in fitting]
+        return len(wanted), -min(signs)
 
 
 class SeriesRow(NamedRow):
@@ -86,7 +87,7 @@ class SeriesRow(NamedRow):
     name: str
     channels: int
     mts: tuple[int, ...]
-    ghz: float
+    ghz: float | None
     source: str
     bits: int = 64
     kinds: tuple[str, ...] = ()
@@ -107,23 +108,13 @@ class SeriesRow(NamedRow):
         """The row of `share` for a processor with such words in its name."""
         if self.kind is not None:
             return self.kind
-        if self._is_mobile(words):
+        # for laptops, by where its memory sits or the letters behind its number
+        if self.memory in ("either", "soldered"):
+            return "mobile"
+        shape = _table().mobile
+        if any(re.fullmatch(shape, word, re.ASCII) for word in words):
             return "mobile"
         return "client"
-
-    def _is_mobile(self, words: Words) -> bool:
-        """Whether it is for laptops, by where its memory sits or the letters behind its number."""
-        if self.memory in ("either", "soldered"):
-            return True
-        shape = _table().mobile
-        return any(re.fullmatch(shape, word, re.ASCII) for word in words)
-
-    def rates_of(self, words: Words) -> Rates:
-        """What the memory of a processor with such words in its name gives."""
-        ram = RamRow(channels=self.channels, mts=self.mts, bits=self.bits)
-        if any(_fits_any(shape, words) for shape in self.kinds_of):
-            ram = ram.replace(kinds=self.kinds)
-        return ram.bytes_per_second
 
 
 class CpuClass(Stated):
@@ -207,13 +198,8 @@ class _GuestRow(Stated):
     high: tuple[float, ...]
     types: tuple[int, ...]
     source: str
+    # whether it counts guests of AMD's, or of other makers; None: of any
     amd: bool | None = None
-
-    def fits(self, core: str, *, is_amd: bool | None) -> bool:
-        """Whether it counts guests with such cores, of AMD's or of other makers (None: of any)."""
-        if core not in self.core:
-            return False
-        return is_amd is None or self.amd in (None, is_amd)
 
 
 class _NumberRow(Stated):
@@ -239,13 +225,6 @@ class _Writing(Stated):
     idle: frozenset[str]
     words: Mapping[str, str]
     changed: Mapping[str, str]
-
-    def brand_of(self, words: Words) -> Sequence[str]:
-        """The words that a name with these words begins with; none for other makers' names."""
-        for row in self.brands:
-            if not words.isdisjoint(row.words):
-                return row.brand.split()
-        return ()
 
     def word(self, word: str) -> str:
         """A word of a name, in capital and small letters as its maker writes it."""
@@ -366,13 +345,18 @@ def guests_with(
     counts = table.guest_cores
     if cores > counts[-1] * 2**0.5:
         return None
-    columns = _columns_around(counts, cores)
+    # those of the counts next to this number: one for a count of the table, and outside of it
+    first = bisect_right(counts, cores) - 1
+    last = bisect_left(counts, cores)
+    columns = slice(max(first, 0), last + 1)
     lows: list[float] = []
     likely: list[float] = []
     highs: list[float] = []
     types = 0
     for row in table.guest:
-        if not row.fits(core, is_amd=is_amd):
+        if core not in row.core:
+            continue
+        if is_amd is not None and row.amd not in (None, is_amd):
             continue
         lows += row.low[columns]
         likely += row.likely[columns]
@@ -386,38 +370,16 @@ def guests_with(
     return ends, types
 
 
-def _columns_around(counts: Sequence[int], cores: float) -> slice:
-    """The places in `guest_cores` of the counts next to a number of cores: one place for a count of
-    the table, and for a number outside of it.
-    """
-    first = bisect_right(counts, cores) - 1
-    last = bisect_left(counts, cores)
-    return slice(max(first, 0), last + 1)
-
-
-class ProcessorSeries(Record):
-    """A series of processors with one memory specification.
+class ProcessorSeries(SeriesRow):
+    """A series of processors, for the processors of one name.
 
     `bytes_per_second`: of one socket, all channels filled. `cores` are 0 of a client, that has one
     socket; `core` and `ghz` None where only the GPU in it is known.
     """
 
-    name: str
-    channels: int
-    bytes_per_second: Rates
-    memory: str
     kind: str
+    bytes_per_second: Rates
     share: MemoryShare
-    vectors: str
-    cores: int = 0
-    threads: int = 1
-    bits: int = 64
-    core: str | None = None
-    ghz: float | None = None
-    architecture: str | None = None
-    memory_gib: int | None = None
-    on_package_gib: int | None = None
-    graphics: str | None = None
 
 
 def class_of(name: str) -> CpuClass:
@@ -442,24 +404,17 @@ def processor_of(name: str) -> ProcessorSeries | None:
     share = share_of(kind, row.mts[-1])
     if row.core_gb_per_s is not None:
         share = share.replace(core_gb_per_s=row.core_gb_per_s)
-    return ProcessorSeries(
-        name=row.name,
-        channels=row.channels,
-        bits=row.bits,
-        bytes_per_second=row.rates_of(words),
-        memory=row.memory,
-        kind=kind,
-        share=share,
-        vectors=row.vectors,
-        core=row.core or CORE_OF[row.vectors],
-        ghz=row.ghz,
-        cores=row.cores,
-        threads=row.threads,
-        architecture=row.architecture,
-        memory_gib=row.memory_gib,
-        on_package_gib=row.on_package_gib,
-        graphics=row.graphics,
-    )
+    ram = RamRow(channels=row.channels, mts=row.mts, bits=row.bits)
+    if any(_fits_any(shape, words) for shape in row.kinds_of):
+        ram = ram.replace(kinds=row.kinds)
+    values = {
+        **row.__getstate__(),
+        "kind": kind,
+        "core": row.core or CORE_OF[row.vectors],
+        "bytes_per_second": ram.bytes_per_second,
+        "share": share,
+    }
+    return ProcessorSeries(**values)
 
 
 _Row = TypeVar("_Row", bound=NamedRow)
@@ -467,7 +422,7 @@ _Row = TypeVar("_Row", bound=NamedRow)
 
 def _best_row(rows: Iterable[_Row], words: Words) -> _Row | None:
     """The row that fits best; of several that fit alike the first."""
-    best: _Row | None = None
+    best = None
     best_rank = (-1, 0)
     for row in rows:
         rank = row.rank(words)
@@ -479,10 +434,6 @@ def _best_row(rows: Iterable[_Row], words: Words) -> _Row | None:
 
 def _fits_any(shape: str, words: Words) -> bool:
     return any(_fits(shape, word) for word in words)
-
-
-def _signs_in(shape: str) -> int:
-    return sum(map(shape.count, _SIGNS))
 
 
 def _fits(shape: str, word: str) -> bool:
@@ -595,11 +546,16 @@ def written_name(name: str) -> str:
     typed = name.split()
     count = count_of(name)
     if count > 1:
-        typed = [word for word in typed if not _is_count(word)]
-    brand = writing.brand_of(frozenset(typed))
-    words = [*brand]
+        # without `2x`, `x2` and `dual`
+        number = rf"{_COUNT}|{'|'.join(number_words())}"
+        typed = [word for word in typed if not re.fullmatch(number, word)]
+    words = []
+    for row in writing.brands:
+        if not set(typed).isdisjoint(row.words):
+            words = row.brand.split()
+            break
     for word in typed:
-        if word not in brand and word not in writing.idle:
+        if word not in words and word not in writing.idle:
             words.append(word)
     if not words:
         return name
@@ -609,11 +565,6 @@ def written_name(name: str) -> str:
     for wrong, right in writing.changed.items():
         text = text.replace(wrong, right)
     return f"{count}x {text}" if count > 1 else text
-
-
-def _is_count(word: str) -> bool:
-    """Whether a word tells how many processors there are: `2x`, `x2`, `dual`."""
-    return word in number_words() or re.fullmatch(_COUNT, word) is not None
 
 
 def core_called(name: str, ghz: float | None) -> Core:
@@ -671,17 +622,9 @@ class CoreCounts(Record):
 
     def times(self, processors: int) -> CoreCounts:
         """The cores of so many of these processors."""
-        if processors == 1:
-            return self
-        return self.replace(
-            physical=_multiplied(self.physical, processors),
-            performance=_multiplied(self.performance, processors),
-        )
-
-
-def _multiplied(counts: Counts, factor: int) -> Counts:
-    fewest, usual, most = counts
-    return fewest * factor, usual * factor, most * factor
+        physical = tuple([count * processors for count in self.physical])
+        performance = tuple([count * processors for count in self.performance])
+        return self.replace(physical=physical, performance=performance)
 
 
 def cores_of(name: str) -> CoreCounts | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from operator import attrgetter
+from typing import NamedTuple
 
 from ..core import units
 from ..core.records import Record
@@ -62,7 +63,7 @@ _MOST_IGNORED = 8
 _NAME_AND_SIZE = attrgetter("name", "memory_total_bytes")
 
 
-class _Guest(Record):
+class _Guest(NamedTuple):
     """A virtual machine or a container of no listed product."""
 
     cores: int
@@ -136,7 +137,10 @@ class _Computer(Record):
             return told
         if self.guest is not None:
             return _GUEST_PROCESSOR
-        if self._has_gpu:
+        # a GPU, or one in the product's processor
+        if self.cards.label or self.product.shared is not None:
+            return None
+        if self.about.vram_gib is not None:
             return None
         self._refuse_without_parts()
         return _UNNAMED_PROCESSOR
@@ -152,13 +156,6 @@ class _Computer(Record):
             if not cpus.names_a_kind_alone(words):
                 return named
         return self.product.processor or named
-
-    @property
-    def _has_gpu(self) -> bool:
-        """Whether a GPU is told, or comes with the product's processor."""
-        if self.cards.label or self.product.shared is not None:
-            return True
-        return self.about.vram_gib is not None
 
     def _refuse_without_parts(self) -> None:
         """Refuse a description that names neither processor nor GPU, unless its RAM is all it
@@ -216,7 +213,12 @@ class _Computer(Record):
             return self.product.gib[0]
         usual_gib = self.cpu_class.memory_gib
         if self.cards.label or self.processor is None:
-            return max(usual_gib, _USUAL_RAM_GIB, self._gib_of_cards())
+            # as much as its cards have together
+            total_bytes = 0
+            for card in self.cards.accelerators or _unnamed_gpu(self.about):
+                total_bytes += card.memory_total_bytes or 0
+            gib_of_cards = round(total_bytes / units.GIB)
+            return max(usual_gib, _USUAL_RAM_GIB, gib_of_cards)
         chip = self.chip
         if chip is not None and chip.memory_gib is not None:
             return chip.memory_gib
@@ -225,25 +227,10 @@ class _Computer(Record):
             return usual_gib
         return series.on_package_gib or series.memory_gib or usual_gib
 
-    def _gib_of_cards(self) -> int:
-        """The memory of its cards together."""
-        total_bytes = 0
-        for card in self.cards.accelerators or _unnamed_gpu(self.about):
-            total_bytes += card.memory_total_bytes or 0
-        return round(total_bytes / units.GIB)
-
     @property
     def cpu_class(self) -> cpus.CpuClass:
         """What most computers with such a processor have."""
         return cpus.class_of(self.processor or "")
-
-    @property
-    def gpu_inside(self) -> str | None:
-        """The name of the GPU in its processor; None where none is told."""
-        gpu = self.product.shared
-        if gpu is None and self.chip is not None:
-            return self.chip.gpu
-        return gpu
 
     @property
     def is_product(self) -> bool:
@@ -272,7 +259,9 @@ class _Computer(Record):
         """Its cards, else the GPU in its processor, else a GPU without a name."""
         if self.cards.accelerators:
             return self.cards.accelerators
-        inside = self.gpu_inside
+        inside = self.product.shared
+        if inside is None and self.chip is not None:
+            inside = self.chip.gpu
         if inside is not None:
             vendor = gpus.vendor_of(inside)
             gpu = Accelerator(vendor=vendor, name=inside, unified=True)
@@ -288,13 +277,6 @@ class _Computer(Record):
         if len(product.gib) == 1 and not product.guest:
             return True
         return self.series is not None and self.series.on_package_gib is not None
-
-    @property
-    def is_series_told(self) -> bool:
-        """Whether the name tells the series; of a generation no number was named."""
-        if self.chip is not None:
-            return True
-        return self.series is not None and "|" not in self.series.kind
 
 
 def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
@@ -390,37 +372,17 @@ def _guest(about: Description) -> _Guest:
     """The size of a guest; its memory or its cores follow from the other. Raises
     `UnknownMachineError` where neither is told.
     """
-    cores = _stated_processors(about)
-    ram_gib = about.memory.ram_gib
-    are_cores_stated = cores is not None
-    if not ram_gib:
-        if cores is None or about.processor is None:
-            raise bad_name("guest", about.text)
-        ram_gib = cores * _USUAL_GIB_OF_A_PROCESSOR
-    if cores is None:
-        cores = max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
-    return _Guest(cores=cores, ram_gib=ram_gib, are_cores_stated=are_cores_stated)
-
-
-def _stated_processors(about: Description) -> int | None:
-    """How many processors a guest has; None where that is not stated."""
+    numbers = about.memory.numbers
+    stated = 0
     for name in _NUMBERS_OF_GUESTS:
-        number = about.memory.numbers.get(name)
-        if number:
-            return number
-    return None
-
-
-def _refuse_without_parts(
-    about: Description,
-    product: Product,
-    ram_gib: float | None,
-) -> None:
-    """Refuse a description that names neither processor nor GPU, unless its RAM is all it tells."""
-    if about.setting.is_line or product is not _NO_PRODUCT:
-        raise bad_name("product", about.text)
-    if ram_gib is None or has_digit(" ".join(about.ignored)):
-        raise unknown_machine(about.text)
+        stated = stated or numbers.get(name, 0)
+    ram_gib = about.memory.ram_gib
+    if not ram_gib:
+        if not stated or about.processor is None:
+            raise bad_name("guest", about.text)
+        ram_gib = stated * _USUAL_GIB_OF_A_PROCESSOR
+    cores = stated or max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
+    return _Guest(cores, ram_gib, stated > 0)
 
 
 def _facts(computer: _Computer) -> FactValues:
@@ -494,7 +456,9 @@ def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
         assumed.append("accelerators")
     if guest is not None and not guest.are_cores_stated:
         assumed += _CORE_FACTS
-    if _is_system_assumed(computer):
+    # where no word tells it, and little more is told
+    is_system_told = computer.about.setting.system or not computer.is_bare
+    if not is_system_told and (computer.is_cards_alone or not computer.cards.label):
         assumed.append("system")
     if computer.processor == _UNNAMED_PROCESSOR:
         assumed.append("cpu_model")
@@ -506,13 +470,6 @@ def _may_have_gpu(computer: _Computer) -> bool:
     if computer.accelerators or computer.is_product:
         return False
     return not computer.about.setting.has_no_card
-
-
-def _is_system_assumed(computer: _Computer) -> bool:
-    """Whether no word tells the system of a computer of which little more is told."""
-    if computer.about.setting.system or not computer.is_bare:
-        return False
-    return computer.is_cards_alone or not computer.cards.label
 
 
 def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
@@ -610,7 +567,9 @@ def _doubts(computer: _Computer) -> Iterator[str]:
     about = computer.about
     yield from _doubts_of_product(computer)
     yield from _doubts_of_processor(computer)
-    if _is_system_open(about):
+    # told neither by a word nor by the chip
+    is_system_open = not about.setting.system and about.chip is None
+    if is_system_open and about.scope != "container":
         system = _SYSTEM_NAMES[computer.system]
         yield _note("system", system=system)
     if about.vram_gib is not None:
@@ -625,13 +584,6 @@ def _doubts(computer: _Computer) -> Iterator[str]:
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
     if others and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
-
-
-def _is_system_open(about: Description) -> bool:
-    """Whether neither a word nor the chip tells the system, and it is not in a container."""
-    if about.setting.system or about.chip is not None:
-        return False
-    return about.scope != "container"
 
 
 def _doubts_of_product(computer: _Computer) -> Iterator[str]:
@@ -651,12 +603,14 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     """How little the description tells of its processor."""
     about = computer.about
     processor = computer.processor
+    series = computer.series
     if processor in (_UNNAMED_PROCESSOR, _GUEST_PROCESSOR):
         yield _note("unnamed")
     elif processor is None:
         if not computer.is_product:
             yield _note("unsaid")
-    elif not computer.is_series_told:
+    elif computer.chip is None and (series is None or "|" in series.kind):
+        # of a generation no number was named
         yield _note("series", series=cpus.written_name(processor))
     named = about.processor
     if named is not None and named != processor:
@@ -684,12 +638,6 @@ class _StatedRam(Record):
     def name(self) -> str:
         """`DDR4`, or `RAM` of an unstated kind."""
         return self.kind.upper() or "RAM"
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is said."""
-        stated = (self.mts, self.channels, self.sticks)
-        return not self.kind and stated == (None, None, None)
 
     def channels_of(self, series: cpus.ProcessorSeries, processors: int) -> int:
         """The channels of such a processor that are filled, with so many of them in the machine."""
@@ -750,7 +698,8 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
         channels=numbers.get("channels"),
         sticks=numbers.get("sticks"),
     )
-    if ram.is_empty or machine.scope != "host":
+    stated = numbers.keys() & {"mts", "channels", "sticks"}
+    if machine.scope != "host" or not (ram.kind or stated):
         return machine, ""
     if machine.memory_bandwidth_bytes_per_second is not None:
         return machine, ""

@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, lru_cache
+from itertools import chain
+from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Record, Stated, read_by
+from ..core.records import Stated, read_by
 from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
@@ -89,10 +91,6 @@ class GpuRow(Stated):
         """The words that a name of it must have."""
         return frozenset(self.words.split())
 
-    def is_sold_with_about(self, gib: float) -> bool:
-        """Whether it is sold with that memory, or a tenth more or less."""
-        return any(abs(size - gib) < 0.1 * size for size in self.memory_gib)
-
     def peak_with(self, gib: float | None) -> PeakRate | None:
         """The peak of its memory where it has that much; None where the row does not tell it."""
         if self.gb_per_s is None:
@@ -109,10 +107,6 @@ class _Generation(Stated):
     capability: str
     names: tuple[str, ...]
     hbm: tuple[str, ...] = ()
-
-    def has_hbm(self, words: frozenset[str]) -> bool:
-        """Whether a GPU of that generation whose name has these words has HBM."""
-        return any(words_of(name) <= words for name in self.hbm)
 
 
 class _Unserved(Stated):
@@ -173,11 +167,6 @@ class KeptMemory(Stated):
     least: int
     likely: int
     most: int
-
-    def likely_at(self, total_mib: float, smaller: KeptMemory) -> float:
-        """MiB that are likely kept of a card between a smaller one and this."""
-        share = (total_mib - smaller.total) / (self.total - smaller.total)
-        return smaller.likely + share * (self.likely - smaller.likely)
 
 
 # of which nothing can be kept
@@ -267,7 +256,7 @@ def facts_of(name: str) -> GpuRow:
     return GpuRow(**facts)
 
 
-def peak_rate_of(name: str, memory_gib: float | None = None) -> PeakRate | None:
+def peak_rate_of(name: str, memory_gib: float | None) -> PeakRate | None:
     """That of the GPU of that name, with that memory where it is sold with several; None where no
     row tells it.
     """
@@ -301,9 +290,9 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     for row in card_rows():
         if row.unified or row.gb_per_s is None:
             continue
-        if not row.is_sold_with_about(memory_gib):
-            continue
-        if vendor in (UNKNOWN, vendor_of(row.name)):
+        # or a tenth more or less
+        has_size = any(abs(size - memory_gib) < 0.1 * size for size in row.memory_gib)
+        if has_size and vendor in (UNKNOWN, vendor_of(row.name)):
             peaks.append(row.gb_per_s)
     if not peaks:
         return None
@@ -334,12 +323,14 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     smaller = _NO_CARD
     for larger in keeps.sizes:
         if total_mib < larger.total:
-            return round(larger.likely_at(total_mib, smaller) * units.MIB)
+            share = (total_mib - smaller.total) / (larger.total - smaller.total)
+            likely = smaller.likely + share * (larger.likely - smaller.likely)
+            return round(likely * units.MIB)
         smaller = larger
     return smaller.likely * units.MIB
 
 
-class _Part(Record):
+class _Part(NamedTuple):
     """What is known of the GPU that an instance of MIG is a part of, and its share of that; of
     another GPU itself and 1.
     """
@@ -351,11 +342,11 @@ class _Part(Record):
 def _part_of(name: str) -> _Part:
     match = re.fullmatch(_MIG, name)
     if match is None:
-        return _Part(facts=facts_of(name), share=1.0)
+        return _Part(facts_of(name), 1.0)
     facts = facts_of(match["gpu"])
     used = int(match["used"] or match["slices"])
     slices = facts.mig_slices or _USUAL_SLICES
-    return _Part(facts=facts, share=min(1.0, used / slices))
+    return _Part(facts, min(1.0, used / slices))
 
 
 def link_bytes_per_second(name: str) -> float | None:
@@ -435,6 +426,9 @@ def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
     return cpus.ProcessorSeries(
         name=f"those with {facts.name}",
         channels=memory.channels,
+        mts=memory.mts,
+        ghz=None,
+        source=facts.source,
         bits=memory.bits,
         bytes_per_second=memory.bytes_per_second,
         memory="either",
@@ -510,7 +504,8 @@ def reaches_capability(capability: str | None, least: str | None) -> bool | None
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     words = words_of(name)
-    return any(row.has_hbm(words) for row in _table().generation)
+    names = chain.from_iterable(row.hbm for row in _table().generation)
+    return any(words_of(hbm) <= words for hbm in names)
 
 
 def why_unserved(name: str) -> str | None:

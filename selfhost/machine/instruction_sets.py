@@ -5,8 +5,9 @@ a processor whose sets are not known. The table is `specs/common/instruction_set
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from ..core.records import Record, Stated
+from ..core.records import Stated
 from ..core.tables import shipped_record
 from . import cpus
 from .record import Machine
@@ -78,7 +79,7 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
     return tuple(possible)
 
 
-class AssumedSets(Record):
+class AssumedSets(NamedTuple):
     """The sets that a processor is assumed to have, and why these."""
 
     sets: tuple[str, ...]
@@ -94,11 +95,11 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     if least is not None and cpus.processor_of(name) is None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
-        return AssumedSets(sets=with_implied(row.have, "x86_64"), why=why)
+        return AssumedSets(with_implied(row.have, "x86_64"), why)
     # some systems run on fewer processors of an architecture than others
     for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)
         if sets is not None:
             why = f"what nearly every {architecture} processor has"
-            return AssumedSets(sets=sets, why=why)
+            return AssumedSets(sets, why)
     return None

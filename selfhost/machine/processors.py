@@ -36,7 +36,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
 
     Raises `UnknownMachineError` where two are named.
     """
-    found: FoundProcessor | None = None
+    found = None
     for run in phrase.runs():
         if not phrase.is_free(run):
             continue
@@ -100,7 +100,12 @@ def _found(
 ) -> FoundProcessor:
     """The processor of these words, with the count beside them where it may be one of several."""
     is_server = cpus.is_server(name)
-    is_laptop = _is_mobile(phrase, name) and not is_server
+    words = vocabulary()
+    # of a processor for laptops, where no word tells that it is in none
+    shape = words.shape.mobile
+    is_laptop = any(fits(shape, word) for word in name.split())
+    if is_server or phrase.says(words.desktops):
+        is_laptop = False
     places = [*run.places]
     if is_server or cpus.processor_of(name) is None:
         count = phrase.without(places).count_beside(run)
@@ -108,15 +113,6 @@ def _found(
         if count.number > 1:
             name = f"{count.number}x {name}"
     return FoundProcessor(name=name, is_laptop=is_laptop, places=places)
-
-
-def _is_mobile(phrase: Phrase, name: str) -> bool:
-    """Whether the name is of a processor for laptops, and no word tells that it is in none."""
-    words = vocabulary()
-    if phrase.says(words.desktops):
-        return False
-    shape = words.shape.mobile
-    return any(fits(shape, word) for word in name.split())
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
@@ -166,7 +162,10 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
             continue
         if not _is_of_class(word):
             continue
-        run = _kind_from(phrase, at)
+        end = at + 1
+        while _may_go_on(phrase.free_word(end)):
+            end += 1
+        run = phrase.run(at, end)
         # a maker alone is no kind
         if {"core", *cpus.MAKERS}.issuperset(run.words):
             continue
@@ -181,14 +180,6 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
                 return found.replace(places=[*found.places, place])
         return _found(phrase, run, run.name)
     return None
-
-
-def _kind_from(phrase: Phrase, start: int) -> WordRun:
-    """The words from that place on that tell a kind of processor, or are a number of one."""
-    end = start + 1
-    while _may_go_on(phrase.free_word(end)):
-        end += 1
-    return phrase.run(start, end)
 
 
 def _may_go_on(word: str) -> bool:

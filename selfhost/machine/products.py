@@ -97,7 +97,7 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
     `UnknownMachineError` where the name can be several products.
     """
     texts = [word.replace("gen", "") for word in words]
-    found: Product | None = None
+    found = None
     for product in _table().product:
         if not product.is_named_in(texts):
             continue

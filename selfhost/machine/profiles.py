@@ -101,18 +101,6 @@ class CardRow(Stated):
     unified: bool = False
     count: int = 1
 
-    def as_accelerator(self) -> Accelerator:
-        """One of them."""
-        memory_bytes = None
-        if self.memory_gib is not None:
-            memory_bytes = gpus.driver_memory_bytes(self.name, self.memory_gib)
-        return Accelerator(
-            vendor=self.vendor,
-            name=self.name,
-            memory_total_bytes=memory_bytes,
-            unified=self.unified,
-        )
-
 
 class MachineRow(Stated):
     """What the file of a known machine states: `specs/README.md` explains each key."""
@@ -141,7 +129,16 @@ class MachineRow(Stated):
         total_bytes = round(self.memory_gib * units.GIB)
         cards = []
         for card in self.accelerators:
-            cards += [card.as_accelerator()] * card.count
+            memory_bytes = None
+            if card.memory_gib is not None:
+                memory_bytes = gpus.driver_memory_bytes(card.name, card.memory_gib)
+            accelerator = Accelerator(
+                vendor=card.vendor,
+                name=card.name,
+                memory_total_bytes=memory_bytes,
+                unified=card.unified,
+            )
+            cards += [accelerator] * card.count
         return {
             "system": self.system,
             "architecture": self.architecture,

@@ -27,7 +27,7 @@ def read(
         return _read_tree(os.fsdecode(root))
     machine = read_machine().replace(is_this_one=True)
     if measure:
-        return _measured(machine, brief=False)
+        return measured(machine, brief=False)
     return machine
 
 
@@ -41,16 +41,9 @@ def _read_tree(folder: str) -> Machine:
     return machine.replace(name=name or UNNAMED)
 
 
-def measured_at_present(machine: Machine) -> Machine:
-    """`machine`, which must be this computer, with its memory bandwidth measured within 60 ms; as
-    it is where the system hides the computer.
-    """
-    return _measured(machine, brief=True)
-
-
-def _measured(machine: Machine, *, brief: bool) -> Machine:
-    """The machine with its bandwidth measured, unless programs see nothing of the computer that
-    they run on, as in a browser.
+def measured(machine: Machine, *, brief: bool) -> Machine:
+    """`machine`, which must be this computer, with its memory bandwidth measured, if `brief` within
+    60 ms; as it is where programs see nothing of the computer that they run on, as in a browser.
     """
     if normal_system(sys.platform) in platforms().hidden:
         return machine
@@ -79,7 +72,14 @@ def read_machine(host: Host | None = None) -> Machine:
     read_at = host.ask("read_at")
     why_hidden = platforms().hidden.get(host.system)
     if why_hidden is not None:
-        return _hidden_machine(why_hidden, read_at)
+        # nothing shows of the machine
+        lacking = Unread(fact="", reason=why_hidden, remedy="name it by --machine")
+        unread = [lacking.replace(fact=fact) for fact in FACTS]
+        return Machine(
+            read_at=read_at,
+            sources={"read_at": "the system's clock"},
+            unread=tuple(unread),
+        )
     facts = Facts(values={}, sources={}, unread={})
     facts.put("system", host.system, "sys.platform")
     silent = "the recorded tree does not say when it was read"
@@ -144,14 +144,3 @@ def _machine_of(
     for name, value in values.items():
         values[name] = masked(value, every_mask)
     return Machine(**values)
-
-
-def _hidden_machine(why: str, read_at: str | None) -> Machine:
-    """A machine of which the system shows nothing: every fact is unread, for the reason `why`."""
-    lacking = Unread(fact="", reason=why, remedy="name it by --machine")
-    unread = [lacking.replace(fact=fact) for fact in FACTS]
-    return Machine(
-        read_at=read_at,
-        sources={"read_at": "the system's clock"},
-        unread=tuple(unread),
-    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -246,7 +245,12 @@ class Machine(ShownRecord):
 
     @classmethod
     def _completed(cls, values: FactValues) -> FactValues:
-        _refuse_beyond_limits(values)
+        for name, limits in _LIMITS.items():
+            value = values[name]
+            fault = None if value is None else fault_of(value, float, **limits)
+            if fault is not None:
+                problem = Problem(file="Machine", key=name, message=fault.message)
+                raise MachineFileError([problem])
         architecture = values["architecture"]
         if architecture:
             values["architecture"] = normal_architecture(architecture)
@@ -499,18 +503,6 @@ class Process(Record):
     model_bytes: int = 0
 
 
-def _refuse_beyond_limits(values: FactValues) -> None:
-    """Raise `MachineFileError` for a number beyond what a machine can have."""
-    for name, limits in _LIMITS.items():
-        value = values[name]
-        if value is None:
-            continue
-        fault = fault_of(value, float, **limits)
-        if fault is not None:
-            problem = Problem(file="Machine", key=name, message=fault.message)
-            raise MachineFileError([problem])
-
-
 def _linux_sets(values: FactValues) -> tuple[str, ...]:
     """The instruction sets as Linux calls them on that architecture, each once."""
     names_by_architecture = platforms().instruction_sets
@@ -593,7 +585,7 @@ def _plain(value: object) -> object:
 
 def without_null(values: Values) -> Values:
     """A JSON object without null, which says as much as a missing key; 16.0 is 16."""
-    filled: Values = {}
+    filled = {}
     for key, value in values.items():
         if value is not None:
             filled[key] = _filled(value)
@@ -610,76 +602,36 @@ def _filled(value: object) -> object:
     return value
 
 
-class _Field(Record):
-    """How a JSON object states one field of a record.
-
-    `part` is the class of the records in its list; None for any other value. `choices` are the
-    words that this version knows; empty where each is right.
-    """
-
-    name: str
-    annotation: str
-    part: type[Record] | None
-    limits: Values
-    choices: tuple[str, ...]
-
-
-class _Form(Record):
-    """How a JSON object states a record: its fields, the names of those that it must state, and of
-    the sizes among them, each of which is at most the next.
-    """
-
-    fields: tuple[_Field, ...]
-    needed: frozenset[str]
-    sizes: tuple[str, ...]
-
-
-# an audit reads the records of a hundred thousand machines
-@cache
-def _form_of(record: type[Record]) -> _Form:
-    """The form of a kind of record, by the annotations and `read_by` of its fields."""
-    fields = []
-    for name, annotation in record._kinds.items():
-        limits: Values = {}
-        if name in record._keys:
-            limits.update(record._keys[name].limits)
-        choices = tuple(limits.pop("choices", ()))
-        field = _Field(
-            name=name,
-            annotation=annotation,
-            part=_PARTS.get(annotation.removesuffix(" | None")),
-            limits=limits,
-            choices=choices,
-        )
-        fields.append(field)
-    return _Form(
-        fields=tuple(fields),
-        needed=frozenset(record._kinds.keys() - record._defaults.keys()),
-        sizes=tuple(name for name in _SIZES if name in record._kinds),
-    )
-
-
 def _values(table: TomlTable, record: type[Record]) -> FactValues:
     """The fields of a record that a JSON object states; what is wrong is noted."""
-    form = _form_of(record)
-    values: FactValues = {}
-    for field in form.fields:
-        if field.name in table.values:
-            value = _value(table, field)
+    values = {}
+    for name, annotation in record._kinds.items():
+        if name in table.values:
+            value = _value(table, record, name, annotation)
             if value is not None:
-                values[field.name] = value
-        elif field.name in form.needed:
-            table.problem(field.name, "is missing")
-    _check_sizes(table, form.sizes, values)
+                values[name] = value
+        elif name not in record._defaults:
+            table.problem(name, "is missing")
+    _check_sizes(table, values)
     return values
 
 
-def _value(table: TomlTable, field: _Field) -> object:
+def _value(
+    table: TomlTable,
+    record: type[Record],
+    name: str,
+    annotation: str,
+) -> object:
     """The value of one field; None for a word that only another version knows, and for a fault."""
-    if field.part is not None:
-        return _records(table, field.name, field.part)
-    value = table.get(field.name, field.annotation, **field.limits)
-    if field.choices and value not in field.choices:
+    part = _PARTS.get(annotation.removesuffix(" | None"))
+    if part is not None:
+        return _records(table, name, part)
+    limits: Values = {}
+    if name in record._keys:
+        limits.update(record._keys[name].limits)
+    choices = limits.pop("choices", ())
+    value = table.get(name, annotation, **limits)
+    if choices and value not in choices:
         return None
     return value
 
@@ -690,22 +642,18 @@ def _records(
     kind: type[Record],
 ) -> tuple[Record, ...]:
     """The list of that name as records, without those that lack a needed field."""
-    needed = _form_of(kind).needed
     records = []
     for entry in table.get(name, TABLES):
         values = _values(entry, kind)
-        if needed <= values.keys():
+        known = values.keys() | kind._defaults.keys()
+        if known >= kind._kinds.keys():
             records.append(kind(**values))
     return tuple(records)
 
 
-def _check_sizes(
-    table: TomlTable,
-    sizes: tuple[str, ...],
-    values: FactValues,
-) -> None:
+def _check_sizes(table: TomlTable, values: FactValues) -> None:
     """Note each size that is above a larger one, as more memory available than there is."""
-    known = [name for name in sizes if name in values]
+    known = [name for name in _SIZES if name in values]
     for lower, upper in pairwise(known):
         most = values[upper]
         if values[lower] > most:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 from ..core import units
-from ..core.records import Record, Stated
+from ..core.records import Stated
 from ..core.tables import large_record
 from . import cpus
-from .cards import NamedCards
 from .profiles import planned_machine
 from .record import BANDWIDTH, FactValues, Machine
 from .understand import cards_named
@@ -43,12 +43,6 @@ class _Series(Stated):
     gpu: str | None = None
     gpus: Mapping[str, int] = {}
 
-    def cards_of(self, processors: int) -> NamedCards | None:
-        """The GPUs of its type with so many virtual processors; None where it has none."""
-        if self.gpu is None:
-            return None
-        return cards_named(f"{self.gpus.get(str(processors), 1)}x {self.gpu}")
-
 
 class _CloudTable(Stated):
     """`specs/common/cloud_types.toml`, whose header explains each key."""
@@ -63,7 +57,7 @@ class _CloudTable(Stated):
     sources: Mapping[str, str]
 
 
-class _Size(Record):
+class _Size(NamedTuple):
     """One type of a series."""
 
     series: _Series
@@ -120,14 +114,15 @@ def _rented_machine(
     """The machine of a type, with what stands behind its name."""
     series = size.series
     ignored = ""
-    cards: NamedCards | None = None
+    cards = None
     if behind:
         try:
             cards = cards_named(behind.lstrip("+, ").removeprefix("with "))
         except UnknownGpuError:
             ignored = f" Ignored (not understood): {behind}."
-    if cards is None:
-        cards = series.cards_of(size.processors)
+    if cards is None and series.gpu is not None:
+        number = series.gpus.get(str(size.processors), 1)
+        cards = cards_named(f"{number}x {series.gpu}")
     facts: FactValues = {
         "system": "linux",
         "architecture": cpus.class_of(series.cpu).architecture,
@@ -176,7 +171,7 @@ def _size_called(name: str) -> _Size | None:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
         if gib and processors > fewer:
-            return _Size(series=series, memory_gib=gib, processors=fewer or processors)
+            return _Size(series, gib, fewer or processors)
     return None
 
 

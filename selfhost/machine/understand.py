@@ -69,12 +69,6 @@ class Setting(Found):
     has_no_card: bool = False
     has_no_gpu: bool = False
 
-    def of_mac(self) -> Setting:
-        """The same of a Mac: no guest of another system has the GPU in its chip."""
-        if self.scope == "host":
-            return self
-        return self.replace(has_no_gpu=True)
-
 
 class FoundMac(Found):
     """A Mac by its chip."""
@@ -247,12 +241,13 @@ def _described_by(phrase: Phrase) -> Description:
     phrase = phrase.after(product)
     setting = find_setting(phrase, is_product=product is not None)
     phrase = phrase.after(setting)
-    mac: FoundMac | None = None
+    mac = None
     if product is None:
         mac = find_mac(phrase)
     phrase = phrase.after(mac)
-    if mac is not None:
-        setting = setting.of_mac()
+    if mac is not None and setting.scope != "host":
+        # no guest of another system has the GPU in the chip
+        setting = setting.replace(has_no_gpu=True)
     processor = find_processor(phrase)
     is_open = mac is None and processor is None
     if is_open:
@@ -344,7 +339,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     words = vocabulary()
     lines = words.laptops | words.lines
     telling = lines.union(words.systems, words.containers, words.guests, _NO_CARD)
-    system: str | None = None
+    system = None
     is_wsl = False
     places = []
     for at, word in phrase.free.items():
@@ -357,11 +352,25 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         number = phrase.free_word(at + 1)
         if word in words.numbered and fits(r"\d{4}", number):
             places.append(at + 1)
+    scope = "host"
+    if phrase.leaves(words.containers):
+        # whatever it runs in
+        scope = "container"
+    elif phrase.leaves(words.guests):
+        scope = "vm"
     is_line = phrase.leaves(lines) and not is_product
-    _refuse_unjudged(phrase.without(places), is_computer=is_line or is_product)
+    refused = {"chips": words.chips, "clusters": words.clusters}
+    # `galaxy book` is no phone
+    if not is_line and not is_product:
+        refused["phones"] = words.phones
+    left = phrase.without(places).left
+    for kind, names in refused.items():
+        for word in reversed(left):
+            if word in names:
+                raise bad_name(kind, phrase.text, word=word)
     return Setting(
         system=system,
-        scope=_scope_of(phrase),
+        scope=scope,
         is_wsl=is_wsl,
         is_laptop=phrase.leaves(words.laptops | _LAPTOPS),
         is_line=is_line,
@@ -369,29 +378,6 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         has_no_gpu="nogpu" in phrase.left,
         places=places,
     )
-
-
-def _scope_of(phrase: Phrase) -> str:
-    """What the words say that the machine is; a container is one, whatever it runs in."""
-    words = vocabulary()
-    if phrase.leaves(words.containers):
-        return "container"
-    if phrase.leaves(words.guests):
-        return "vm"
-    return "host"
-
-
-def _refuse_unjudged(phrase: Phrase, *, is_computer: bool) -> None:
-    """Refuse accelerators and phones that no runtime serves, and several machines at once."""
-    words = vocabulary()
-    kinds = {"chips": words.chips, "clusters": words.clusters}
-    # `galaxy book` is no phone
-    if not is_computer:
-        kinds["phones"] = words.phones
-    for kind, names in kinds.items():
-        for word in reversed(phrase.left):
-            if word in names:
-                raise bad_name(kind, phrase.text, word=word)
 
 
 def find_mac(phrase: Phrase) -> FoundMac | None:
@@ -491,7 +477,7 @@ def find_memory(
     sizes = _Sizes([], [], [])
     numbers = {}
     places = []
-    ram_kind: str | None = None
+    ram_kind = None
     is_server = cpus.is_server(processor or "")
     for at, word in phrase.free.items():
         if _KIND_OF_RAM.fullmatch(word):
@@ -538,7 +524,7 @@ def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
 
 def find_maker(phrase: Phrase) -> FoundMaker:
     """What is said of a GPU of which its memory and perhaps its maker are told: `amd gpu 16gb`."""
-    maker: str | None = None
+    maker = None
     places = []
     for at, word in phrase.free.items():
         vendor = gpus.vendor_of(word)

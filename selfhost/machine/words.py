@@ -221,7 +221,9 @@ def tokens(text: str) -> list[str]:
     # what is left of the capital of Turkish
     plain = plain.replace("\u0307", "")
     plain = between.join(plain.splitlines())
-    plain = _rewritten(_translated(plain), vocabulary().rewrite)
+    means = _meanings()
+    plain = _spoken_words().sub(lambda match: f" {means[match[0]]} ", plain)
+    plain = _rewritten(plain, vocabulary().rewrite)
     plain = _BETWEEN_PARTS.sub(between, plain)
     same = vocabulary().same
     words = []
@@ -231,12 +233,6 @@ def tokens(text: str) -> list[str]:
             if word.strip("."):
                 words += same.get(word, word).split()
     return words
-
-
-def _translated(text: str) -> str:
-    """The text with what words of other languages mean in their place."""
-    means = _meanings()
-    return _spoken_words().sub(lambda match: f" {means[match[0]]} ", text)
 
 
 @cache

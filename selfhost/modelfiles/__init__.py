@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NoReturn
 
 from ..core.files import first_numbered_file, numbered_files
 from ..core.records import shown
@@ -95,7 +94,9 @@ def _read_folder(path: str) -> LocalModel:
         shard = _only(path, "sets of weights", shard_names)
         return read_weights(path, numbered_files(shard), None, notes)
     if CONFIG not in names:
-        _refuse_folder(path, names, unfinished)
+        fault = "unfinished" if unfinished else "no-model"
+        named = listed(map(shown, unfinished or names), 4)
+        source.refuse(path, fault, names=named)
     pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
     why = reason("no-weights")
     if pickles:
@@ -106,17 +107,6 @@ def _read_folder(path: str) -> LocalModel:
 
 def _ending(names: list[str], *endings: str) -> list[str]:
     return [name for name in names if name.lower().endswith(endings)]
-
-
-def _refuse_folder(
-    path: str,
-    names: Sequence[str],
-    unfinished: Sequence[str],
-) -> NoReturn:
-    """Raise the `SpecError` of a folder without a model."""
-    fault = "unfinished" if unfinished else "no-model"
-    named = listed(map(shown, unfinished or names), 4)
-    source.refuse(path, fault, names=named)
 
 
 def _read_ggufs(

@@ -97,12 +97,18 @@ def _spec(
         )
         sources["parameters.encoder_type"] = file
     safety = Safety()
-    if _has_own_code(keys):
+    # as the classes that transformers has of its own do not
+    may_need_code = keys.type.own_code or not keys.in_gguf
+    if may_need_code and isinstance(keys.outer.get("auto_map"), dict):
         safety = Safety(remote_code=True)
         sources["safety"] = f"auto_map in {file}"
+    modality = "vision" if keys.sees else "text"
+    if architecture is not None and not architecture.output_matrix:
+        # it makes vectors
+        modality = "embedding"
     return source.spec_of(
         keys.path,
-        modality=_modality(keys, architecture),
+        modality=modality,
         parameters=counts,
         architecture=architecture,
         quantized=_quantized_by_others(stored),
@@ -110,22 +116,6 @@ def _spec(
         sources=sources,
         unknown={**keys.unknown, **model_files().never_stated},
     )
-
-
-def _modality(keys: Keys, architecture: Architecture | None) -> str:
-    """The kind of the model; one without an output matrix makes vectors."""
-    if architecture is not None and not architecture.output_matrix:
-        return "embedding"
-    return "vision" if keys.sees else "text"
-
-
-def _has_own_code(keys: Keys) -> bool:
-    """Whether the model needs the code that `auto_map` names, as the classes that transformers has
-    of its own do not.
-    """
-    if keys.in_gguf and not keys.type.own_code:
-        return False
-    return isinstance(keys.outer.get("auto_map"), dict)
 
 
 def _quantized_by_others(stored: Stored) -> Quantized | None:
@@ -195,7 +185,7 @@ def _encoder_type(model_type: str, part: JsonValues) -> str:
     width = _size(part, "width")
     by_width = f"{model_type} {width}"
     by_type = f"{model_type} {own_type} {width}"
-    measured: set[str] = set()
+    measured = set()
     for row in architectures().encoder:
         measured.update(row.get("types", ()))
     if by_width in measured and by_type not in measured:

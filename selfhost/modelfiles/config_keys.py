@@ -60,7 +60,10 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             refuse(path, "no-config", what="it is not a JSON object")
         self.outer: JsonValues = values
-        self.inner = _text_model_in(values)
+        # the configuration of the text model inside that of the whole; empty: it stands at the top
+        self.inner: JsonValues = {}
+        for key in TABLES.keys.nests:
+            self.inner = self.inner or table_of(values.get(key))
         if not _describes_a_model(values, self.inner):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
@@ -117,9 +120,7 @@ class Keys(Sizes):
     def _with_defaults(self, written: JsonValues) -> dict[str, object]:
         """The values as written, then by the class, each under both its names."""
         values = self._under_both_names(written)
-        for key, default in self.defaults.items():
-            values.setdefault(key, default)
-        return self._under_both_names(values)
+        return self._under_both_names({**self.defaults, **values})
 
     def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
         """The values by the names of the file and by those that the class has for them."""
@@ -140,7 +141,11 @@ class Keys(Sizes):
         self.sees = self._has_encoder()
         self.is_headless = False
         if re.search(TABLES.classes.bare, self.class_name):
-            self.is_headless = not self._has_head()
+            # ChatGLM names its bare class, and generates with that of auto_map
+            mapped = table_of(self.outer.get("auto_map"))
+            writes = self.nested or self.type.bare_class_writes
+            has_head = writes or _has_any(mapped, TABLES.classes.writing)
+            self.is_headless = not has_head
 
     def _has_encoder(self) -> bool:
         """Whether the model has an encoder of pictures."""
@@ -150,14 +155,6 @@ class Keys(Sizes):
             return True
         seeing = TABLES.encoders["seeing"]
         return any(map(self.outer.get, seeing))
-
-    def _has_head(self) -> bool:
-        """Whether a model of a bare class generates all the same."""
-        if self.nested or self.type.bare_class_writes:
-            return True
-        # ChatGLM names its bare class, and generates with that of auto_map
-        mapped = table_of(self.outer.get("auto_map"))
-        return _has_any(mapped, TABLES.classes.writing)
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """Every name of each key, by the table of sizes; all of them count as understood."""
@@ -299,15 +296,6 @@ def _harmless() -> re.Pattern[str]:
 def _has_any(values: JsonValues, keys: Iterable[str]) -> bool:
     """Whether the values have one of these keys."""
     return not values.keys().isdisjoint(keys)
-
-
-def _text_model_in(values: JsonValues) -> JsonValues:
-    """The configuration of the text model inside that of the whole; empty: it stands at the top."""
-    for key in TABLES.keys.nests:
-        nested = values.get(key)
-        if isinstance(nested, dict):
-            return nested
-    return {}
 
 
 def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:

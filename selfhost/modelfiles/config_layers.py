@@ -21,7 +21,7 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec import INCOMPLETE
-from ..core.records import Record, Values
+from ..core.records import Values
 from ..core.tables import TomlRow
 from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
@@ -55,7 +55,7 @@ class _Row(NamedTuple):
         return self.states("encoder") and not self.states("diffusion")
 
 
-class _Groups(Record):
+class _Groups(NamedTuple):
     """The parts of all layers, equal ones together. `doubt`: why the feed-forwards do not follow;
     None where they do.
     """
@@ -77,7 +77,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     groups = _groups(keys)
     row = _row_of(keys, groups)
     tables = _tables(keys, row)
-    layers_apart = _layers_apart(keys)
+    deepstack = deepstack_layers(keys.outer.get("vision_config"))
     tied = _ties_embeddings(keys, is_encoder=row.is_encoder)
     _refuse_doubtful_cache(keys, row, attends=bool(groups.attention))
     name = row.name
@@ -98,8 +98,12 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         matrix_dtype=stored.matrices,
         expert_dtype=stored.experts,
         quantizer=stored.quantizer,
+        cache_layers=_cache_layers(keys),
+        deepstack_layers=min(deepstack, keys.layers) or None,
+        mtp_layers=_predicting_layers(keys),
+        per_layer_embedding_length=keys.size("hidden_size_per_layer_input"),
+        altup_inputs=keys.size("altup"),
         **tables,
-        **layers_apart,
     )
     refuse_contradictions(architecture)
     return architecture
@@ -109,6 +113,9 @@ def _groups(keys: Keys) -> _Groups:
     """The parts of the layers. Raises `Unclear` where the cache does not follow."""
     width = keys.needed("width")
     kinds = _kinds(keys)
+    if keys.type.last_full:
+        # whatever the file says, the last layer of some attends to everything
+        kinds[-1] = "full"
     _spread_own_sizes(keys, kinds)
     layers = [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
     called = TABLES.called
@@ -116,7 +123,7 @@ def _groups(keys: Keys) -> _Groups:
     attention = grouped(attending, width, called)
     states = [layer.state() for layer in layers]
     recurrent = grouped(states, width, called)
-    doubt: str | None = None
+    doubt = None
     feed_forward: tuple[FeedForward, ...] = ()
     try:
         parts = [layer.feed_forward() for layer in layers]
@@ -124,10 +131,10 @@ def _groups(keys: Keys) -> _Groups:
     except Unclear as why:
         doubt = str(why)
     return _Groups(
-        attention=attention,
-        recurrent=recurrent,
-        feed_forward=feed_forward,
-        doubt=doubt,
+        attention,
+        recurrent,
+        feed_forward,
+        doubt,
     )
 
 
@@ -178,30 +185,20 @@ def _count_layers(keys: Keys) -> None:
         raise Unclear(f"model_type: {model} has {not_read}, which is not read")
     layers = keys.number("layers", least=1)
     if layers is None:
-        layers = _listed_layers(keys)
+        # a list or a text names them
+        pattern = keys.get(_PATTERN, "layers_block_type")
+        if not isinstance(pattern, str | list) or not pattern:
+            raise Unclear("num_hidden_layers is missing")
+        layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
     keys.layers = layers
 
 
-def _listed_layers(keys: Keys) -> int:
-    """How many layers a list or a text names. Raises `Unclear` without one."""
-    pattern = keys.get(_PATTERN, "layers_block_type")
-    if isinstance(pattern, str | list) and pattern:
-        return len(pattern)
-    raise Unclear("num_hidden_layers is missing")
-
-
 def _kinds(keys: Keys) -> list[str]:
-    """What each layer is: one of the kinds of attention, of states, or of feed-forwards."""
-    kinds = _kinds_as_stated(keys)
-    if keys.type.last_full:
-        # whatever the file says, the last layer of some attends to everything
-        kinds[-1] = "full"
-    return kinds
-
-
-def _kinds_as_stated(keys: Keys) -> list[str]:
+    """What each layer is, as the file states it: one of the kinds of attention, of states, or of
+    feed-forwards.
+    """
     names = keys.per_layer(*TABLES.keys.kinds)
     if names is not None:
         return _listed_kinds(keys, names)
@@ -336,18 +333,12 @@ def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
     return sizes
 
 
-class _Layer:
+class _Layer(NamedTuple):
     """One layer: its number, its kind, and what the keys say of it."""
 
-    def __init__(
-        self,
-        keys: Keys,
-        number: int,
-        kind: str,
-    ) -> None:
-        self.keys = keys
-        self.number = number
-        self.kind = kind
+    keys: Keys
+    number: int
+    kind: str
 
     # attention
 
@@ -361,7 +352,12 @@ class _Layer:
         heads = heads or keys.needed("heads", layer=self.number)
         if self._is_latent():
             return self._latent_attention(heads)
-        length = self._head_length(heads)
+        length = keys.number("head_length", least=1, layer=self.number)
+        if length is None:
+            width = keys.needed("width")
+            if width % heads:
+                raise unclear("head_dim", width=width, heads=heads)
+            length = width // heads
         # in place of values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
         return Attention(
@@ -384,17 +380,6 @@ class _Layer:
         if keys.values.get("use_mla") is False:
             return False
         return self.kind == "full" and bool(rank)
-
-    def _head_length(self, heads: int) -> int:
-        """Elements of a key or a value of one head."""
-        keys = self.keys
-        length = keys.number("head_length", least=1, layer=self.number)
-        if length is not None:
-            return length
-        width = keys.needed("width")
-        if width % heads:
-            raise unclear("head_dim", width=width, heads=heads)
-        return width // heads
 
     def _kv_heads(self, heads: int) -> int:
         keys = self.keys
@@ -618,7 +603,11 @@ def _tables(keys: Keys, row: _Row) -> Values:
             why = f"torch_dtype {short(stated)} is not known"
         keys.unknown["architecture.dtype"] = why
     has_positions = row.states("positions") and not row.states("position_offset")
-    table_length = _table_length(keys)
+    # None where a row has the elements of the layers
+    table_length = None
+    if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
+        length = keys.number("table_length")
+        table_length = None if length == keys.needed("width") else length
     usable = (context or 0) - keys.type.unused_positions
     token_types = keys.size("type_vocab_size")
     return {
@@ -629,26 +618,6 @@ def _tables(keys: Keys, row: _Row) -> Values:
         "positions": context if has_positions else None,
         "token_types": token_types if row.states("token_types") else None,
         "lacks": keys.type.lacks,
-    }
-
-
-def _table_length(keys: Keys) -> int | None:
-    """Elements of a row of the table of tokens; None where these are those of the layers."""
-    if keys.matter.isdisjoint(TABLES.sizes["table_length"]):
-        return None
-    length = keys.number("table_length")
-    return None if length == keys.needed("width") else length
-
-
-def _layers_apart(keys: Keys) -> Values:
-    """Layers and parts of layers that are counted apart, as fields of `Architecture`."""
-    deepstack = deepstack_layers(keys.outer.get("vision_config"))
-    return {
-        "cache_layers": _cache_layers(keys),
-        "deepstack_layers": min(deepstack, keys.layers) or None,
-        "mtp_layers": _predicting_layers(keys),
-        "per_layer_embedding_length": keys.size("hidden_size_per_layer_input"),
-        "altup_inputs": keys.size("altup"),
     }
 
 

@@ -142,18 +142,15 @@ class _QuantizationConfig:
             return _Layout(key, name)
         if method == "compressed-tensors":
             return _Layout("config_groups", self._compressed_name())
-        if method == "bitsandbytes":
-            return _Layout("load_in_4bit", self._bitsandbytes_name())
-        return _Layout("quant_method", None)
-
-    def _bitsandbytes_name(self) -> str | None:
-        values = self.values
+        if method != "bitsandbytes":
+            return _Layout("quant_method", None)
+        name = None
         if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
             is_double = values.get("bnb_4bit_use_double_quant") is True
-            return "nf4-double" if is_double else "nf4"
-        if values.get("load_in_8bit") is True:
-            return "int8"
-        return None
+            name = "nf4-double" if is_double else "nf4"
+        elif values.get("load_in_8bit") is True:
+            name = "int8"
+        return _Layout("load_in_4bit", name)
 
     def _compressed_name(self) -> str | None:
         """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""

@@ -109,7 +109,7 @@ def _headers(path: str) -> list[GgufHeader]:
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
     source.refuse_missing(path, "parts", files)
-    headers: list[GgufHeader] = []
+    headers = []
     tensors = 0
     for file in files:
         header = given if file == path else read_header(file)
@@ -125,7 +125,12 @@ def _quantization(model: GgufModel) -> str:
     """The quantization that `general.file_type` states, if some matrices have its type or the type
     that llama-quantize falls back to; else that of the tensors, with a note where one was stated.
     """
-    types = _types_by_elements(model.tensors)
+    elements: Counter[str] = Counter()
+    for tensor in model.tensors:
+        if len(tensor.shape) > 1:
+            elements[tensor.type] += prod(tensor.shape)
+    # of matrices, the type with most elements first
+    types = [type for type, _ in elements.most_common()] or ["F32"]
     stated = model.values.get("general.file_type")
     name = ""
     if type(stated) is int:
@@ -136,20 +141,10 @@ def _quantization(model: GgufModel) -> str:
     by_tensors = _name_by_types(types)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
-        tensors = source.listed(types, 3)
-        note = f"{said}, but its tensors are {tensors}; judged as {by_tensors}"
+        held = source.listed(types, 3)
+        note = f"{said}, but its tensors are {held}; judged as {by_tensors}"
         model.notes.append(note)
     return by_tensors
-
-
-def _types_by_elements(tensors: Iterable[Tensor]) -> list[str]:
-    """The types of matrices, the one with most elements first."""
-    elements: Counter[str] = Counter()
-    for tensor in tensors:
-        if len(tensor.shape) > 1:
-            elements[tensor.type] += prod(tensor.shape)
-    types = [type for type, _ in elements.most_common()]
-    return types or ["F32"]
 
 
 def _name_by_types(types: Sequence[str]) -> str:
@@ -165,31 +160,31 @@ def _name_by_types(types: Sequence[str]) -> str:
     return usual
 
 
-def _known_architecture(model: GgufModel) -> Architecture | None:
-    """The layers; None where they are not known, and `unknown` says why. Raises `Malformed`."""
+def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
+    """The spec of the model; `unknown` says why layers are not known. Raises `Malformed`."""
+    architecture = None
     try:
-        architecture = architecture_of(model)
-        _check_against_row(model, architecture)
+        layers = architecture_of(model)
+        _check_against_row(model, layers)
+        architecture = layers
     except Malformed:
         raise
     except Unclear as why:
         model.unknown["architecture"] = str(why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
-        return None
-    return architecture
-
-
-def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
-    """The spec of the model. Raises `Malformed`."""
-    architecture = _known_architecture(model)
     tag = clean(model.values.get("general.license"))
     link = clean(model.values.get("general.license.link"))
     header = f"header of {shown(model.path)}"
+    modality = "text"
+    if model.is_image_model:
+        modality = "image"
+    elif model.row.embeds or model.values.get(f"{model.name}.pooling_type"):
+        modality = "embedding"
     return source.spec_of(
         model.path,
         clean(model.values.get("general.name")),
-        modality=_modality(model),
+        modality=modality,
         license=source.license_of(tag, link, model.unknown),
         parameters=_parameters(model, architecture),
         architecture=architecture,
@@ -206,14 +201,6 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
         refused=model.refused,
         tokenizer=True,
     )
-
-
-def _modality(model: GgufModel) -> str:
-    if model.is_image_model:
-        return "image"
-    if model.row.embeds or model.values.get(f"{model.name}.pooling_type"):
-        return "embedding"
-    return "text"
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:

@@ -122,7 +122,7 @@ class GgufHeader(Record):
     tensors: tuple[Tensor, ...]
 
 
-class _TooLong(Record):
+class _TooLong(NamedTuple):
     """Stands for a value that is not kept: a long text (one entry) or a long list."""
 
     entries: int
@@ -154,8 +154,8 @@ def _read_rest(
     tensor_count: int,
 ) -> GgufHeader:
     """Read the keys and the tensor table."""
-    values: dict[str, object] = {}
-    counts: dict[str, int] = {}
+    values = {}
+    counts = {}
     for _ in range(key_count):
         key = reader.name("key")
         if key in values or key in counts:
@@ -247,11 +247,6 @@ class _Reader:
         form = Struct(f"<{count}{_NUMBERS[type_id]}")
         return list(form.unpack(self._bytes(form.size)))
 
-    def skip_numbers(self, type_id: int, count: int) -> None:
-        """Go on behind so many numbers of a type of `_NUMBERS`."""
-        form = "<" + _NUMBERS[type_id]
-        self.skip(count * calcsize(form))
-
     def text(self) -> str | None:
         """The next text; None for one that is too long to keep."""
         length = self.uint64()
@@ -304,7 +299,7 @@ def _read_value(reader: _Reader, key: str) -> object:
         return reader.numbers(type_id, 1)[0]
     if type_id == _TEXT:
         text = reader.text()
-        return _TooLong(entries=1) if text is None else text
+        return _TooLong(1) if text is None else text
     if type_id != _LIST:
         fault = f"has a value of the unknown type {type_id}"
         reader.damaged(f'"{clean(key)}" {fault}')
@@ -317,13 +312,14 @@ def _read_list(reader: _Reader, key: str) -> object:
     length = reader.uint64()
     if type_id == _TEXT:
         reader.skip_texts(length)
-        return _TooLong(entries=length)
+        return _TooLong(length)
     if type_id not in _NUMBERS:
         fault = "is a list of lists, or of values of an unknown type"
         reader.damaged(f'"{clean(key)}" {fault}')
     if length > _MAX_KEPT_ENTRIES:
-        reader.skip_numbers(type_id, length)
-        return _TooLong(entries=length)
+        number_bytes = calcsize(f"<{_NUMBERS[type_id]}")
+        reader.skip(length * number_bytes)
+        return _TooLong(length)
     reader.kept_entries += length
     if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
         reader.damaged("its lists are larger than those of any model")
@@ -341,7 +337,7 @@ def _read_tensors(
     alignment: int,
 ) -> tuple[Tensor, ...]:
     """The entries of the table. The data of each tensor must begin where those before it end."""
-    tensors: dict[str, Tensor] = {}
+    tensors = {}
     # None behind a tensor of unknown size: the next one begins where the header says
     end: int | None = 0
     for _ in range(count):
@@ -370,7 +366,7 @@ def _read_tensor(reader: _Reader) -> Tensor:
         what = _called(name)
         source.refuse(reader.path, "retired", what=what, old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
-    bytes: int | None = None
+    bytes = None
     block = BLOCKS.get(type) or table.blocks.get(type)
     if block is not None:
         elements, block_bytes = block

@@ -10,7 +10,7 @@ gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no conver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..catalogue.architecture import (
     MAX_LAYERS,
@@ -123,13 +123,11 @@ def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
     return shapes
 
 
-class _Layer:
+class _Layer(NamedTuple):
     """One layer of a model, by the tensors that it has and by what the keys say of it."""
 
-    def __init__(self, model: GgufModel, number: int) -> None:
-        self.model = model
-        self.number = number
-        self.row = model.row
+    model: GgufModel
+    number: int
 
     def has(self, *names: str) -> bool:
         """The layer has at least one of these tensors."""
@@ -144,7 +142,7 @@ class _Layer:
         shape = self.shape(name)
         return shape[0] if shape else None
 
-    def count(self, key: str) -> int:
+    def number_of(self, key: str) -> int:
         """A whole number of the layer or of the model, 0 where it is missing."""
         return self.model.count(key, layer=self.number)
 
@@ -163,7 +161,7 @@ class _Layer:
         sizes = model.sizes(rule.keys)
         if kind == "rwkv7":
             sizes["ranks"] = tuple(map(model.count, rule.ranks))
-        elif kind == "mamba" and self.row.rank_from_width:
+        elif kind == "mamba" and self.model.row.rank_from_width:
             # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
             sizes["heads"] = sizes["time_step_rank"]
             sizes["time_step_rank"] = max(64, model.width // 16)
@@ -177,7 +175,7 @@ class _Layer:
     def _state_kind(self) -> str | None:
         """The first kind of state all of whose tensors the layer has."""
         for kind, rule in _TABLE.states.items():
-            if kind in _STATES_OF_ROWS and kind != self.row.state_kind:
+            if kind in _STATES_OF_ROWS and kind != self.model.row.state_kind:
                 continue
             if all(map(self.shape, rule.tensors)):
                 return kind
@@ -197,14 +195,23 @@ class _Layer:
         kind = self._attention_kind(window)
         sizes: Values = {"kv_heads": heads, "window_tokens": window}
         if kind == "latent":
-            sizes |= self._latent_sizes()
+            # one row of elements for all heads
+            sizes |= self._latent_lengths()
+            sizes |= self.model.sizes(_TABLE.latent_heads)
+            sizes["key_length"] -= sizes["rope_length"]
         elif kind == "compressed":
-            sizes |= self._compressed_sizes()
+            # a window, and rows that stand for several tokens each (DeepSeek V4)
+            sizes |= self.model.sizes(_TABLE.compressed)
+            sizes["kv_heads"] = 1
+            sizes["compression"] = self.number_of("attention.compress_ratios") or None
         else:
             sizes |= self._usual_sizes(kind, heads)
         # a layer without an index uses the choice of an earlier one, or looks at everything
         if self.has(*_TABLE.indexing):
-            sizes |= self._indexer_sizes(kind)
+            sizes |= self.model.sizes(_TABLE.indexer)
+            if kind == "compressed":
+                rows = self.model.needed("attention.indexer.top_k")
+                sizes["indexer_rows"] = rows
         return Attention(kind=kind, heads=heads, **sizes)
 
     def _attention_kind(self, window: int | None) -> str:
@@ -219,7 +226,7 @@ class _Layer:
     def _usual_sizes(self, kind: str, heads: int) -> Values:
         """Those of attention that keeps keys and values of so many heads, or of fewer."""
         model = self.model
-        sizes: Values = {}
+        sizes = {}
         kv_heads = model.number("attention.head_count_kv", layer=self.number)
         if kv_heads is not None:
             sizes["kv_heads"] = kv_heads
@@ -227,18 +234,14 @@ class _Layer:
             # files of before April 2025 unpack the latent, and keep keys and values of every head
             sizes |= self._latent_lengths()
         has_values = self.has("attn_v.weight")
-        sizes["values_from_keys"] = self.row.values_from_keys and not has_values
+        sizes["values_from_keys"] = self.model.row.values_from_keys and not has_values
         for name in ("key_length", "value_length"):
-            length = self._head_length(kind, name)
-            sizes[name] = length or model.width // heads
+            # of one head
+            keys = [f"attention.{name}"]
+            if kind == "sliding":
+                keys.insert(0, f"attention.{name}_swa")
+            sizes[name] = model.size(*keys) or model.width // heads
         return sizes
-
-    def _head_length(self, kind: str, name: str) -> int | None:
-        """Elements of a key or a value of one head; None where the header does not say."""
-        key = f"attention.{name}"
-        if kind == "sliding":
-            return self.model.size(f"{key}_swa", key)
-        return self.model.size(key)
 
     def _latent_lengths(self) -> Values:
         """The row that attention makes of a token for all heads."""
@@ -246,35 +249,12 @@ class _Layer:
         lengths["query_latent_length"] = self.model.size("attention.q_lora_rank")
         return lengths
 
-    def _latent_sizes(self) -> Values:
-        """Those of attention that keeps one row of elements for all heads."""
-        sizes = self._latent_lengths()
-        sizes |= self.model.sizes(_TABLE.latent_heads)
-        sizes["key_length"] -= sizes["rope_length"]
-        return sizes
-
-    def _compressed_sizes(self) -> Values:
-        """Those of attention to a window, and to rows that stand for several tokens each (DeepSeek
-        V4).
-        """
-        sizes = self.model.sizes(_TABLE.compressed)
-        sizes["kv_heads"] = 1
-        sizes["compression"] = self.count("attention.compress_ratios") or None
-        return sizes
-
-    def _indexer_sizes(self, kind: str) -> Values:
-        """Those of the index by which attention chooses the tokens that it looks at."""
-        sizes = self.model.sizes(_TABLE.indexer)
-        if kind == "compressed":
-            sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
-        return sizes
-
     # the feed-forward
 
     def feed_forward(self) -> FeedForward | None:
         """The feed-forward of the layer, None where it has none."""
         experts = self.shape("ffn_down_exps.weight")
-        length = self.count("feed_forward_length")
+        length = self.number_of("feed_forward_length")
         if experts and len(experts) == 3:
             return self._mixture(experts)
         dense = self.shape("ffn_down.weight")
@@ -282,7 +262,7 @@ class _Layer:
         if not down:
             return None
         # where the tensor has another length than the header, llama.cpp refuses it
-        if self.row.length_of_both:
+        if self.model.row.length_of_both:
             length //= 2
         if not length:
             length = dense[0] if dense else down[-1]
@@ -339,6 +319,11 @@ def architecture_of(model: GgufModel) -> Architecture:
     attention = grouped(attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     has_output = "output.weight" in model.shapes
+    positions = model.rows_of("position_embd")
+    if positions is not None and model.rows_of("token_types") == 1:
+        positions += _DROPPED_POSITIONS
+    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
+    has_second_norm = model.has_tensor("attn_norm_2.weight")
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
@@ -359,13 +344,14 @@ def architecture_of(model: GgufModel) -> Architecture:
         mtp_layers=model.blocks - model.layers or None,
         vocabulary=_vocabulary(model),
         token_types=model.rows_of("token_types"),
-        positions=_positions(model),
+        positions=positions,
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_attention_bias(model),
+        attention_bias=_unless_usual(has_bias, row.attention_bias),
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
-        parallel_norms=_parallel_norms(model, states),
+        # norms before the parts of a layer that are computed side by side
+        parallel_norms=2 if has_second_norm and not any(states) else None,
     )
     refuse_contradictions(architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
@@ -412,9 +398,9 @@ def _attention(
     """The attention of each layer, None where it has none. `states`: what each keeps."""
     windows = _windows(model)
     key = "attention.head_count"
-    head_counts = [layer.count(key) for layer in layers]
+    head_counts = [layer.number_of(key) for layer in layers]
     most = max(head_counts)
-    by_layer: list[Attention | None] = []
+    by_layer = []
     for layer, state in zip(layers, states, strict=True):
         attention = None
         if layer.attends(state):
@@ -509,14 +495,6 @@ def _vocabulary(model: GgufModel) -> int | None:
     return model.rows_of("token_embd")
 
 
-def _positions(model: GgufModel) -> int | None:
-    """Rows of the published table of positions; None without one."""
-    rows = model.rows_of("position_embd")
-    if rows is not None and model.rows_of("token_types") == 1:
-        return rows + _DROPPED_POSITIONS
-    return rows
-
-
 def _context_tokens(model: GgufModel) -> int | None:
     """The context that the model was trained for; None where the header says 0."""
     context = model.size("context_length")
@@ -548,12 +526,6 @@ def _gate(model: GgufModel) -> str | None:
     return _unless_usual(gate, row.gate)
 
 
-def _attention_bias(model: GgufModel) -> bool | None:
-    """Whether queries have a bias."""
-    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
-    return _unless_usual(has_bias, model.row.attention_bias)
-
-
 def _rope_factors(model: GgufModel) -> str | None:
     """Which factors of rope the file has; of two the last by name."""
     known = _TABLE.rope_factors
@@ -575,10 +547,3 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
         norm = first.query_key_norm(group.key_length)
         return _unless_usual(norm, usual)
     return None
-
-
-def _parallel_norms(model: GgufModel, states: _States) -> int | None:
-    """How many norms stand before the parts of a layer that are computed side by side."""
-    if any(states):
-        return None
-    return 2 if model.has_tensor("attn_norm_2.weight") else None

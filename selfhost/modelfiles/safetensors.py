@@ -105,12 +105,15 @@ def read_weights(
     if config is not None:
         missing = source.missing_names(files)
         if missing:
-            # the config.json says what the model is
+            # the config.json says what the model is; the files are read as far as their headers,
+            # so that one that was cut is refused
+            present = filter(os.path.exists, files)
+            sizes = [read_header(file).file_bytes for file in present]
             model = read_lone_config(config, notes)
             return model.replace(
                 spec=model.spec.replace(origin=path),
                 missing=missing,
-                size_bytes=_bytes_of_present(files),
+                size_bytes=sum(sizes),
                 total_bytes=total_bytes,
             )
     weights = _weights_in(path, files)
@@ -127,18 +130,6 @@ def read_weights(
         notes=(*notes, *model.notes),
     )
     return _with_weights(here, weights)
-
-
-def _bytes_of_present(files: Iterable[str]) -> int:
-    """The bytes of the files that are there. Each is read as far as its header, so that one that
-    was cut is refused.
-    """
-    size_bytes = 0
-    for file in files:
-        if os.path.exists(file):
-            header = read_header(file)
-            size_bytes += header.file_bytes
-    return size_bytes
 
 
 def _with_files_here(
@@ -220,8 +211,16 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         quantized = Quantized(format="safetensors")
         name = None
     architecture = _mended_architecture(model, unknown, weights, dtype)
-    files = _published(model, name, weights)
-    if not files:
+    files: tuple[PublishedFiles, ...] = ()
+    # in a quantization that a spec can name
+    if name is not None and name in QUANTIZATIONS[model.format]:
+        published = PublishedFiles(
+            format=model.format,
+            source=SIZE_OF + shown(model.spec.origin),
+            bytes={name: weights.size_bytes},
+        )
+        files = (published,)
+    else:
         name = None
         types = weights.types_text
         unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=types)
@@ -279,22 +278,6 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     if _PLAIN.issuperset(weights.types):
         return reason("plain", name=name, types=weights.types_text)
     return None
-
-
-def _published(
-    model: LocalModel,
-    name: str | None,
-    weights: Weights,
-) -> tuple[PublishedFiles, ...]:
-    """The files in the quantization of that name; () where it is none that a spec can name."""
-    if name is None or name not in QUANTIZATIONS[model.format]:
-        return ()
-    files = PublishedFiles(
-        format=model.format,
-        source=SIZE_OF + shown(model.spec.origin),
-        bytes={name: weights.size_bytes},
-    )
-    return (files,)
 
 
 def _with_counted(

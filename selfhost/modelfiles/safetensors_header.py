@@ -24,7 +24,6 @@ from math import prod
 from typing import NamedTuple
 
 from ..core.files import MAX_PARTS, read_some
-from ..core.records import Record
 from . import source
 from .source import JsonKind, OpenedFile, clean, refuse, table_of
 from .tables import model_files
@@ -59,7 +58,7 @@ _MOST_BYTES = 1 << 60
 _BLANKS = b" \t\r\n"
 
 
-class StoredTensor(Record):
+class StoredTensor(NamedTuple):
     """One tensor of a file: its dtype as safetensors names it, its elements, and their bytes."""
 
     dtype: str
@@ -74,7 +73,7 @@ class SafetensorsHeader(NamedTuple):
     tensors: Mapping[str, StoredTensor]
 
 
-class Shards(Record):
+class Shards(NamedTuple):
     """The files that an index names, and the bytes of all their tensors; None where it does not
     say.
     """
@@ -156,7 +155,7 @@ def _tensor(
     bytes = end - begin
     if elements * bits[dtype] != 8 * bytes:
         refuse(path, "damaged", what=f"{called} does not have the size of its shape")
-    return StoredTensor(dtype=dtype, elements=elements, bytes=bytes)
+    return StoredTensor(dtype, elements, bytes)
 
 
 def _are_sizes(values: Sequence[object]) -> bool:
@@ -193,4 +192,4 @@ def shards_in(index: str) -> Shards:
     total = metadata.get("total_size")
     if type(total) is not int or not 0 < total < _MOST_BYTES:
         total = None
-    return Shards(files=tuple(files), total_bytes=total)
+    return Shards(tuple(files), total)

@@ -137,7 +137,7 @@ class Sizes:
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer, as fields of its record, by the key of each."""
-        sizes: Values = {}
+        sizes = {}
         for name, key in keys.items():
             sizes[name] = self.needed(key)
         return sizes

@@ -136,7 +136,12 @@ def refuse_other_kinds(
     if size == 0:
         refuse(path, "empty")
     if start.startswith(_LFS):
-        _refuse_pointer(path, start)
+        # what Git keeps in place of a large file
+        size_line = re.search(rb"\nsize (\d{1,18})", start)
+        real = ""
+        if size_line is not None:
+            real = f" of {int(size_line[1]):,} bytes"
+        refuse(path, "pointer", real=real)
     if not start.strip(b"\0"):
         refuse(path, "zeros")
     beginning = start.lstrip()[:15]
@@ -148,15 +153,6 @@ def refuse_other_kinds(
         begins = tuple(map(bytes.fromhex, kind.begins))
         if start.startswith(begins):
             fail(path, kind.message, kind.remedy)
-
-
-def _refuse_pointer(path: str, start: bytes) -> NoReturn:
-    """Raise the `SpecError` of what Git keeps in place of a large file."""
-    size_line = re.search(rb"\nsize (\d{1,18})", start)
-    real = ""
-    if size_line is not None:
-        real = f" of {int(size_line[1]):,} bytes"
-    refuse(path, "pointer", real=real)
 
 
 # opening and parsing
@@ -190,16 +186,11 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
         yield
     except files.Unreadable as error:
         if error.kind == files.MISSING:
-            remedy = _remedy_of_missing(path)
+            unfinished = [path + ending for ending in UNFINISHED]
+            remedy = None
+            if islink(path) or any(map(lexists, unfinished)):
+                remedy = "the download was removed or did not finish: start it again"
         raise SpecError([error.problem(shown(path), remedy)]) from None
-
-
-def _remedy_of_missing(path: str) -> str | None:
-    """What to do about a file that is not there; None where nothing is left of a download."""
-    unfinished = [path + ending for ending in UNFINISHED]
-    if islink(path) or any(map(lexists, unfinished)):
-        return "the download was removed or did not finish: start it again"
-    return None
 
 
 class JsonKind(Record):

@@ -124,36 +124,27 @@ def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
     """
     files = []
     for path in paths:
-        if os.path.isdir(path):
-            files += _files_in(path, problems)
-        else:
+        if not os.path.isdir(path):
             files.append(path)
-    specs = map(_spec_beside, files)
+            continue
+        try:
+            found = spec_files_in(path)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        files += found.values()
+        if not found:
+            problem = Problem(
+                file=shown(path),
+                message="holds no spec",
+                remedy="name a folder that holds <id>.toml files",
+            )
+            problems.append(problem)
+    # a file of sources stands for its spec
+    sources = re.escape(SOURCES_ENDING) + r"\Z"
+    specs = [re.sub(sources, ".toml", file) for file in files]
     # a dict is a set that keeps its order
     return list(dict.fromkeys(specs))
-
-
-def _files_in(folder: str, problems: list[Problem]) -> list[str]:
-    try:
-        found = spec_files_in(folder)
-    except SpecError as error:
-        problems += error.problems
-        return []
-    if not found:
-        problem = Problem(
-            file=shown(folder),
-            message="holds no spec",
-            remedy="name a folder that holds <id>.toml files",
-        )
-        problems.append(problem)
-    return list(found.values())
-
-
-def _spec_beside(file: str) -> str:
-    """The spec that a file of sources belongs to; any other file itself."""
-    if file.endswith(SOURCES_ENDING):
-        return file.removesuffix(SOURCES_ENDING) + ".toml"
-    return file
 
 
 def _note(
@@ -179,8 +170,22 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     if spec.parameters.total is not None and not document.has_faults("parameters"):
         counted = need.counted_parameters(spec) if is_countable else None
         for count in _counts(document, spec, counted):
-            if not count.is_right:
-                _note_count(document, count)
+            if count.is_right:
+                continue
+            what, correct = model_files().spec_bases[count.basis]
+            _note(
+                document,
+                ("parameters", count.key),
+                "count",
+                what=what,
+                correct=correct,
+                key=count.key,
+                stated=count.stated,
+                true=count.true,
+                written=f"{count.true:_}",
+                share=count.share,
+                than="more" if count.true > count.stated else "less",
+            )
     if is_countable:
         _check_files(document, spec)
     return spec
@@ -294,24 +299,6 @@ def _counts(
         )
 
 
-def _note_count(document: Document, count: _Count) -> None:
-    """Note a count that is not the true one."""
-    what, correct = model_files().spec_bases[count.basis]
-    _note(
-        document,
-        ("parameters", count.key),
-        "count",
-        what=what,
-        correct=correct,
-        key=count.key,
-        stated=count.stated,
-        true=count.true,
-        written=f"{count.true:_}",
-        share=count.share,
-        than="more" if count.true > count.stated else "less",
-    )
-
-
 def _check_files(document: Document, spec: ModelSpec) -> None:
     """That stated sizes can be this model's in that quantization, where one can be computed."""
     # a listing may include the projector
@@ -326,21 +313,15 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             if not isinstance(computed, Term):
                 continue
             least = computed.low_bytes * (1 - _FILES_SHARE)
-            most = computed.high_bytes * _widening(spec, name) * (1 + _FILES_SHARE)
+            most = computed.high_bytes * (1 + _FILES_SHARE)
+            if spec.components and name in DTYPES:
+                # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
+                most *= 32 / DTYPES[name]
             if least <= size <= most + encoder_bytes:
                 continue
             counted = f"{computed.bytes:,} ({computed.arithmetic})"
             place = ("files", index, "bytes", name)
             _note(document, place, "size", size=size, name=name, own=counted)
-
-
-def _widening(spec: ModelSpec, quantization: str) -> float:
-    """How many times wider files may be: some pipelines are published in 32 bits and loaded in 16,
-    such as Z-Image.
-    """
-    if not spec.components or quantization not in DTYPES:
-        return 1
-    return 32 / DTYPES[quantization]
 
 
 # a file beside the others
@@ -364,9 +345,7 @@ def _check_together(
     owners = _owners(others)
     for document in documents:
         _check_names(document, owners)
-        _check_pointers(document, known)
-        if runtime_ids:
-            _check_runtimes(document, runtime_ids)
+        _check_pointers(document, known, runtime_ids)
         _check_sources(document)
 
 
@@ -409,8 +388,12 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
             _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
-def _check_pointers(document: Document, ids: Sequence[str]) -> None:
-    """That the ids of other models are those of known ones."""
+def _check_pointers(
+    document: Document,
+    ids: Sequence[str],
+    runtime_ids: Sequence[str],
+) -> None:
+    """That the ids of other models and of runtimes are those of known ones."""
     spec_id = _id_of(document)
     for path in _POINTERS:
         may_be_undescribed = path == ("tuned_from",)
@@ -425,17 +408,12 @@ def _check_pointers(document: Document, ids: Sequence[str]) -> None:
             remedy = document.did_you_mean(text, ids, None, '"{name}"')
             message = f'no spec has the id "{shortened(text)}"'
             document.add(place, message, remedy)
-
-
-def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
-    """That the ids of runtimes are those of known ones."""
     all_ids = f"one of {', '.join(runtime_ids)}"
     for place, text in _texts(document, "runtimes"):
-        if text in runtime_ids:
-            continue
-        remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
-        message = f'no runtime has the id "{shortened(text)}"'
-        document.add(place, message, remedy)
+        if runtime_ids and text not in runtime_ids:
+            remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
+            message = f'no runtime has the id "{shortened(text)}"'
+            document.add(place, message, remedy)
 
 
 def _check_sources(document: Document) -> None:

@@ -36,8 +36,8 @@ def spec_text(model: ModelSpec) -> str:
     stated["files"] = _files(model)
     if model.architecture is not None:
         stated["architecture"] = _architecture(model.architecture)
-    lines: list[str] = []
-    tables: list[str] = []
+    lines = []
+    tables = []
     for key, part in stated.items():
         value = _stated(part) if isinstance(part, Record) else part
         if isinstance(value, dict):
@@ -49,7 +49,7 @@ def spec_text(model: ModelSpec) -> str:
 
 def _stated(record: Record) -> _Values:
     """What a record has otherwise than by default, by the keys of a spec file."""
-    values: _Values = {}
+    values = {}
     for field, key in type(record)._keys.items():
         name = key.name or field
         value = getattr(record, field)
@@ -77,18 +77,15 @@ def _architecture(model: Architecture) -> _Values:
     stated |= _stated(model)
     for key in LAYERS:
         parts: Sequence[LayerPart] = getattr(model, key)
-        rows = [_part(part, model.layers) for part in parts]
+        rows = []
+        for part in parts:
+            row = _stated(part)
+            if len(part.layers) < model.layers:
+                row = {"at": _places(part.layers), **row}
+            rows.append(row)
         if rows:
             stated[key] = rows
     return stated
-
-
-def _part(part: LayerPart, layers: int) -> _Values:
-    """Equal layers, with their places where they are not all of so many."""
-    stated = _stated(part)
-    if len(part.layers) == layers:
-        return stated
-    return {"at": _places(part.layers), **stated}
 
 
 def _places(places: Sequence[int]) -> object:
@@ -108,11 +105,7 @@ def _places(places: Sequence[int]) -> object:
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:
-    lines = []
-    for key, value in values.items():
-        line = _entry(key, value)
-        lines.append(line)
-    return lines
+    return [_entry(key, value) for key, value in values.items()]
 
 
 def _entry(key: str, value: object) -> str:

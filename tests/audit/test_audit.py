@@ -217,6 +217,13 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: ExceptionUse) 
     )
 
 
+def test_an_exception_that_ended_covers_nothing_that_another_covers() -> None:
+    renewed = EXCEPTION.replace("2027-03-31", "2028-03-31")
+    ended, used = one(EXCEPTION + renewed, {"memory": FAIL}, "2027-06-01").exceptions
+    assert (ended.use, ended.rows) == (ExceptionUse.EXPIRED, 0)
+    assert (used.use, used.rows) == (ExceptionUse.USED, 1)
+
+
 def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
     """Same results for the same reasons, whatever the figures: one class, its count, first names
     and largest shortfall.

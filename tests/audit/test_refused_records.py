@@ -162,6 +162,21 @@ def test_equal_reasons_are_one(
     assert [line.replace(path, "FILE") for line in told(fleet)] == lines
 
 
+def test_equal_faults_of_many_files_are_one(tmp_path: Path) -> None:
+    """A folder has a file for each host, as `ansible --tree` writes them."""
+    for number in range(30):
+        record_of_host = json.dumps(with_text_as_memory(number))
+        (tmp_path / f"a{number:02d}.json").write_text(record_of_host, encoding="utf-8")
+        (tmp_path / f"b{number:02d}.json").write_text("", encoding="utf-8")
+    fleet = load_machines(str(tmp_path))
+    assert told(fleet) == [
+        "b00.json: is empty; the same in 29 more files",
+        'a00.json: memory_total_bytes: must be a whole number, not the string "lots"; the same'
+        " in 29 more records",
+    ]
+    assert sum(problem.faults for problem in fleet.grouped) == 60
+
+
 def test_each_file_with_refused_records_is_named_before_any_reason(
     tmp_path: Path,
 ) -> None:
@@ -177,8 +192,8 @@ def test_each_file_with_refused_records_is_named_before_any_reason(
         "b.json: 2 of the 3 records that were read are refused",
     ]
     assert len(lines) == MAX_PROBLEMS + 1
-    # 32 faults, of which 18 lines tell 18
-    assert fleet.grouped[-1].message == "has 14 more faults, not listed"
+    # 32 faults, of which 18 lines tell 19: the reason of two records comes first
+    assert fleet.grouped[-1].message == "has 13 more faults, not listed"
 
 
 def test_several_processes_tell_the_same_reasons(

@@ -47,6 +47,17 @@ def test_near_names_are_looked_for_when_they_are_first_read(
     assert compared == ["mistrl-7-b"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "is_hinted"),
+    [
+        pytest.param("qwen3-abliterated-8b", True, id="the size apart"),
+        pytest.param("qwen3-4b-abliterated-8b", False, id="two sizes"),
+    ],
+)
+def test_a_tune_of_two_sizes_stands_for_no_model(typed: str, is_hinted: bool) -> None:
+    assert ("made from qwen3-8b" in unknown(typed).message) is is_hinted
+
+
 def test_an_error_of_another_process_still_finds_near_names() -> None:
     """A process of an audit sends its errors pickled."""
     error = unknown("mistrl-7b")

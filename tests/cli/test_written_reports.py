@@ -499,8 +499,10 @@ def test_a_file_system_without_owners_modes_or_fsync_takes_a_report(
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from selfhost.cli.writing import write_reports
+# the suite itself may run under nohup, which ignores a signal
+signal.signal(int(sys.argv[2]), signal.SIG_DFL)
 def pieces():
     yield "first piece"
     print("begun", flush=True)
@@ -519,7 +521,7 @@ def test_a_signal_leaves_the_old_file_and_nothing_else(
     (folder / "m.json").unlink()
     (folder / "r.txt").write_text("old")
     with subprocess.Popen(
-        [sys.executable, "-c", SLOW, "r.txt"],
+        [sys.executable, "-c", SLOW, "r.txt", str(int(number))],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as process:

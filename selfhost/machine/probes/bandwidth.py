@@ -29,16 +29,16 @@ _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
 
 
-class _Times(Record):
+class _Times(NamedTuple):
     """What filling memory and reading it may take."""
 
     fill_seconds: float
     read_seconds: float
 
 
-_CAREFUL = _Times(fill_seconds=2.0, read_seconds=0.4)
+_CAREFUL = _Times(2.0, 0.4)
 # within 60 ms, the start of the threads included
-_BRIEF = _Times(fill_seconds=0.028, read_seconds=0.012)
+_BRIEF = _Times(0.028, 0.012)
 
 
 class Trace(NamedTuple):
@@ -50,10 +50,6 @@ class Trace(NamedTuple):
     cpu_share: float
     # the memory that it read over and over
     area_bytes: int
-
-    def chunks_between(self, start: float, end: float) -> int:
-        """How many chunks it was done with in that time."""
-        return len([moment for moment in self.seconds if start < moment <= end])
 
 
 class Measurement(Record):
@@ -143,8 +139,8 @@ def _read_in_threads(
     """What so many threads read at the same time. Raises the first error of a thread."""
     # once each thread has its memory, all begin together
     barrier = Barrier(count, timeout=10)
-    traces: list[Trace] = []
-    errors: list[Exception] = []
+    traces = []
+    errors = []
 
     def run() -> None:
         try:
@@ -168,7 +164,7 @@ def _read_in_threads(
 def cache_bytes(host: Host) -> int:
     """The last-level caches of the CPUs this process may use; the usual where nothing says."""
     # by the CPUs that share one, as the kernel writes them
-    sizes: dict[str, int] = {}
+    sizes = {}
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
             folder = f"{CPUS}/cpu{cpu}/cache/index{level}"
@@ -196,7 +192,9 @@ def joint_rate(traces: Sequence[Trace]) -> int:
     """Bytes per second of all threads together, while all ran; `ValueError` where never."""
     start = max(trace.seconds[0] for trace in traces)
     end = min(trace.seconds[-1] for trace in traces)
-    chunks = sum(trace.chunks_between(start, end) for trace in traces)
+    chunks = 0
+    for trace in traces:
+        chunks += sum(start < moment <= end for moment in trace.seconds)
     if not chunks:
         raise ValueError("the threads did not run at the same time")
     return int(chunks * _CHUNK_BYTES / (end - start))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ...core.records import Record
 from .host import MOUNTINFO, Host
@@ -32,21 +33,21 @@ _MARKS: dict[tuple[int, str], set[str]] = {
 }
 
 
-class ControlGroup(Record):
+class ControlGroup(NamedTuple):
     """A control group: the folder of its files, and its name."""
 
     folder: str
     name: str
 
 
-class Groups(Record):
+class Groups(NamedTuple):
     """The groups of one controller that may limit this process, its own first, the top last."""
 
     version: int
     levels: list[ControlGroup]
 
 
-class CpuQuota(Record):
+class CpuQuota(NamedTuple):
     """How many CPUs a group lets its processes use at once, and the file that says so."""
 
     cpus: float
@@ -72,16 +73,16 @@ class _Hierarchy(Record):
         point = mount.point.rstrip("/")
         below = self.path.removeprefix(root).rstrip("/")
         while below:
-            yield ControlGroup(folder=point + below, name=root + below)
+            yield ControlGroup(point + below, root + below)
             below = below.rpartition("/")[0]
         # the group that is mounted itself
-        yield ControlGroup(folder=point, name=root or "/")
+        yield ControlGroup(point, root or "/")
 
     def mount_of_process(self) -> Mount:
         """The first mount that holds the group of this process. `ValueError` where none does."""
         path = self.path
         leads_upwards = ".." in path.split("/")
-        shown: list[str] = []
+        shown = []
         for mount in self.mounts:
             root = mount.root.rstrip("/")
             if path and not leads_upwards and f"{path}/".startswith(f"{root}/"):
@@ -96,7 +97,7 @@ def read_groups(host: Host, controller: str) -> Groups:
     unseen.
     """
     hierarchy = _hierarchy_of(host, controller)
-    levels: list[ControlGroup] = []
+    levels = []
     # a kernel that has no such controller limits nothing by it
     if hierarchy.mounts or hierarchy.path:
         marks = _MARKS[hierarchy.version, controller]
@@ -106,14 +107,20 @@ def read_groups(host: Host, controller: str) -> Groups:
                 raise ValueError(f"control group {group.name} cannot be seen from here")
             if not marks or not marks.isdisjoint(files):
                 levels.append(group)
-    return Groups(version=hierarchy.version, levels=levels)
+    return Groups(hierarchy.version, levels)
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     """The groups of a controller, of version 1 where it has them. `ValueError` where they are not
     known, or do not show what limits this process.
     """
-    paths = _paths_by_controller(host.read_text(CGROUP))
+    text = host.read_text(CGROUP)
+    # the path of this process by controller; none of a text that was cut off: half a path is that
+    # of another group
+    paths: dict[str, str] = {}
+    if text.endswith("\n"):
+        for names, path_of_names in re.findall(_PATH, text):
+            paths |= dict.fromkeys(names.split(","), path_of_names)
     if not paths:
         raise ValueError(host.why[CGROUP])
     if not host.mounts:
@@ -121,7 +128,11 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     # of two mounts on one point the later one is seen
     shown = {mount.point: mount for mount in host.mounts}
     version = 1
-    mounts = [mount for mount in shown.values() if _is_version_1(mount, controller)]
+    mounts = []
+    for mount in shown.values():
+        controllers = mount.options.split(",")
+        if mount.filesystem == "cgroup" and controller in controllers:
+            mounts.append(mount)
     path = paths.get(controller)
     # a controller of version 1 is none of version 2, whatever else is mounted
     if path is None and not mounts:
@@ -140,25 +151,6 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     return _Hierarchy(version=version, mounts=mounts, path=path or "")
 
 
-def _is_version_1(mount: Mount, controller: str) -> bool:
-    """Whether a mount shows the groups of version 1 of a controller."""
-    controllers = mount.options.split(",")
-    return mount.filesystem == "cgroup" and controller in controllers
-
-
-def _paths_by_controller(text: str) -> dict[str, str]:
-    """The path of this process by controller, as /proc/self/cgroup has it. None of a text that was
-    cut off: half a path is that of another group.
-    """
-    paths: dict[str, str] = {}
-    if not text.endswith("\n"):
-        return paths
-    for controllers, path in re.findall(_PATH, text):
-        for controller in controllers.split(","):
-            paths[controller] = path
-    return paths
-
-
 def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
     """The quota of each group; of one without a quota, very many CPUs. `ValueError` where a limit
     may exist unseen.
@@ -173,9 +165,9 @@ def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
         else:
             period = _limit_in(host, path, 1)
         yield CpuQuota(
-            cpus=quota / period,
-            group=group.name,
-            file=file,
+            quota / period,
+            group.name,
+            file,
         )
 
 

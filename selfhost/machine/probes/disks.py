@@ -31,7 +31,7 @@ class _Volume(Record):
 def read_disks(host: Host, facts: Facts) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     folders = host.within(lambda: places(host))
-    disks: list[Disk] = []
+    disks = []
     for purpose in PURPOSES:
         place = folders.get(purpose, NO_HOME)
         if place.path:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from ...core.records import Record, Stated, read_by
+from ...core.records import Stated, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
 from ..record import FILL_IN
@@ -62,7 +63,7 @@ def firmware_names() -> FirmwareNames:
     return shipped_record(FirmwareNames, "firmware_names")
 
 
-class Why(Record):
+class Why(NamedTuple):
     """Why something is unread, and what a person can do about it; an empty remedy: nothing."""
 
     reason: str
@@ -82,4 +83,4 @@ def why_unread(
     remedy = row.remedy or FILL_IN
     if row.no_remedy:
         remedy = ""
-    return Why(reason=fill(row.reason, values), remedy=remedy)
+    return Why(fill(row.reason, values), remedy)

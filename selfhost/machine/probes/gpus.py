@@ -7,12 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from ...core import units
 from ...core.records import Record
 from ..platforms import platforms
 from ..record import Accelerator
-from .firmware import AdapterMaker, Why, firmware_names, why_unread
+from .firmware import Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, is_untold, read_nvidia
 from .texts import parse_digits, parse_name
@@ -50,9 +51,10 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         place = "sysctl"
     cards = _cards_in(found)
     # of cards why their memory is unread; without any, why there may be some that do not show
-    whys: list[Why] = []
+    whys = []
     for part in found:
-        if part.unread is not None and (part.lacks_memory or not cards):
+        memories = [card.memory_total_bytes for card in part.cards]
+        if part.unread is not None and (None in memories or not cards):
             whys.append(part.unread)
     if cards or not whys:
         sources = [part.source for part in found if part.source]
@@ -74,7 +76,7 @@ def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
     return list(chain.from_iterable(part.cards for part in found))
 
 
-class _Displays(Record):
+class _Displays(NamedTuple):
     """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
 
     folders: Mapping[str, list[str]]
@@ -119,12 +121,6 @@ class _Device(Record):
                 return match
         return None
 
-    def is_handed_over(self) -> bool:
-        """Whether this container was handed one of its files in /dev/dri."""
-        own = self.host.listdir(f"{self.folder}/drm")
-        handed = self.host.listdir("/dev/dri")
-        return not set(own).isdisjoint(handed)
-
 
 class _AmdDevice(_Device):
     """A card of AMD's, or the GPU in a processor."""
@@ -142,7 +138,11 @@ class _AmdDevice(_Device):
         if metrics[2:3] in _REVISIONS_INSIDE:
             # runtimes take one of two pools: what the firmware took out of the RAM for it, or what
             # it may borrow of the RAM
-            borrowed = self.borrowed_bytes()
+            # which can be stated larger than the RAM is (96 GiB and 105 GiB of 128:
+            # GpuZelenograd/memtest_vulkan#66)
+            borrowed = self.size("mem_info_gtt_total") or 0
+            ram_bytes: int = self.facts.values.get("memory_total_bytes", borrowed)
+            borrowed = min(borrowed, ram_bytes)
             unified = (total or 0) <= borrowed
             if unified:
                 total = borrowed or None
@@ -157,14 +157,6 @@ class _AmdDevice(_Device):
             memory_free_bytes=free,
             unified=unified,
         )
-
-    def borrowed_bytes(self) -> int:
-        """How much of the RAM it may borrow; 0 where its driver does not say. That can be stated
-        larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66).
-        """
-        stated = self.size("mem_info_gtt_total") or 0
-        ram_bytes: int = self.facts.values.get("memory_total_bytes", stated)
-        return min(stated, ram_bytes)
 
     def name(self) -> str:
         """As the board calls itself, else as libdrm lists it by device and revision."""
@@ -233,7 +225,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     nvidia = folders.get(_NVIDIA, ())
     found = read_nvidia(host, len(nvidia))
     for kind in (_AmdDevice, _IntelDevice):
-        devices: list[_Device] = []
+        devices = []
         for folder in folders.get(kind.number, ()):
             device = kind(host=host, facts=facts, folder=folder)
             devices.append(device)
@@ -242,7 +234,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        unread = Why(reason=displays.why)
+        unread = Why(displays.why)
         found.append(Cards(unread=unread))
     return found
 
@@ -265,7 +257,7 @@ def _displays_on_bus(host: Host) -> _Displays:
         # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
         elif vendor != _INTEL or ":00:" not in slot:
             folders.setdefault(vendor, []).append(folder)
-    return _Displays(folders=folders, why=why)
+    return _Displays(folders, why)
 
 
 def _why_unlisted(host: Host) -> str | None:
@@ -294,9 +286,14 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
     computer's, and files in /dev/dri those that it was handed.
     """
     first = devices[0]
-    handed = devices
+    handed = list(devices)
     if first.facts.values.get("scope") == "container":
-        handed = [device for device in devices if device.is_handed_over()]
+        handed = []
+        files = set(first.host.listdir("/dev/dri"))
+        for device in devices:
+            own = device.host.listdir(f"{device.folder}/drm")
+            if not files.isdisjoint(own):
+                handed.append(device)
     cards = [device.card() for device in handed or devices]
     masks = [name for name in first.masks if name in first.host.env]
     if not handed:
@@ -312,7 +309,7 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
             for card in cards
         ]
     source = _PCI if first.folder.startswith(_PCI) else _DRM
-    return Cards(cards=cards, source=source, unread=unread)
+    return Cards(cards, source, unread)
 
 
 def _why_without_memory(
@@ -347,9 +344,9 @@ def _read_apple(host: Host) -> Cards:
         unified=True,
     )
     return Cards(
-        cards=[card],
-        source=source,
-        unread=why_unread("metal"),
+        [card],
+        source,
+        why_unread("metal"),
     )
 
 
@@ -358,7 +355,7 @@ def _read_windows(host: Host) -> list[Cards]:
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
-        unread = Why(reason="the registry's list of display adapters could not be read")
+        unread = Why("the registry's list of display adapters could not be read")
         return [*nvidia, Cards(unread=unread)]
     parsed = map(parse_adapter, adapters)
     cards = [card for card in parsed if card is not None]
@@ -372,9 +369,9 @@ def _read_windows(host: Host) -> list[Cards]:
     if not cards:
         return nvidia
     listed = Cards(
-        cards=cards,
-        source="the registry's display adapters",
-        unread=_why_without_memory(cards, "registry"),
+        cards,
+        "the registry's display adapters",
+        _why_without_memory(cards, "registry"),
     )
     return [*nvidia, listed]
 
@@ -382,9 +379,12 @@ def _read_windows(host: Host) -> list[Cards]:
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     """The card of a display adapter; None for graphics of Intel's processors and other makers."""
     code = str(adapter.get("id"))
-    maker = _maker_of_adapter(code.lower())
-    if maker is None:
+    # by the number of each, as PCI has it
+    makers = firmware_names().windows_gpus
+    numbers = [number for number in makers if number in code.lower()]
+    if not numbers:
         return None
+    maker = makers[numbers[0]]
     name = parse_name(str(adapter.get("name") or ""))
     is_card = maker.is_card(name)
     if maker.vendor == "intel" and not is_card:
@@ -399,11 +399,3 @@ def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
         memory_total_bytes=memory_bytes,
         unified=not is_card,
     )
-
-
-def _maker_of_adapter(code: str) -> AdapterMaker | None:
-    """The maker whose number stands in an adapter's code, as PCI has it; None of others."""
-    for number, maker in firmware_names().windows_gpus.items():
-        if number in code:
-            return maker
-    return None

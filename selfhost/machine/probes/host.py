@@ -67,14 +67,18 @@ class Facts(Record):
     def lack(
         self,
         fact: str,
-        why: str = "",
+        why: str,
         remedy: str = "",
     ) -> None:
         """Why a fact is unread, and what to do about it; the usual where nothing is said."""
+        usual_remedy = None
+        for start, words in REMEDIES.items():
+            if fact.startswith(start):
+                usual_remedy = words
         self.unread[fact] = Unread(
             fact=fact,
             reason=why or "the system does not state it",
-            remedy=remedy or _usual_remedy(fact),
+            remedy=remedy or usual_remedy,
         )
 
 
@@ -85,14 +89,6 @@ def _is_possible(fact: str, value: Any) -> bool:
         return True
     limits = key.limits
     return bool(limits["minimum"] <= value <= limits["maximum"])
-
-
-def _usual_remedy(fact: str) -> str | None:
-    """What a person can do about a fact that is unread; None: nothing that is known."""
-    for start, remedy in REMEDIES.items():
-        if fact.startswith(start):
-            return remedy
-    return None
 
 
 def reason_of(error: Exception) -> str:
@@ -128,7 +124,9 @@ class Host:
         self.why: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._deadline_seconds = DEADLINE_SECONDS
-        self.architecture = self._processor_kind()
+        # what this Python's system calls the processor; on Windows the registry does
+        word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
+        self.architecture = normal_architecture(str(word or "")) or None
         release = self.read_text("/proc/sys/kernel/osrelease")
         self.release = release.strip().lower()
         self.home = self._home_folder()
@@ -146,7 +144,7 @@ class Host:
         """A path, then each folder above it, the top last: `/a/b`, `/a`, `/`. None of them need be
         there.
         """
-        below: str | None = None
+        below = None
         while path != below:
             yield path
             below = path
@@ -155,11 +153,6 @@ class Host:
     def is_absolute(self, path: str) -> bool:
         """Whether a path begins at the top, or on Windows at a drive."""
         return bool(self.paths.isabs(path))
-
-    def _processor_kind(self) -> str | None:
-        """What this Python's system calls the processor; on Windows the registry does."""
-        word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
-        return normal_architecture(str(word or "")) or None
 
     def _home_folder(self) -> str:
         """The absolute path of the home folder; empty where there is none."""
@@ -173,10 +166,10 @@ class Host:
         """Linux' own list of mounts; of other systems what psutil says."""
         if self.system == "linux":
             return parse_mountinfo(self.read_text(MOUNTINFO))
-        mounts: list[Mount] = []
+        mounts = []
         names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mount = Mount(point=point, filesystem=name.strip())
+            mount = Mount(point, name.strip())
             mounts.append(mount)
         return tuple(mounts)
 
@@ -258,7 +251,7 @@ class Host:
             entries = os.scandir(self.real(folder))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        sizes: dict[str, int | None] = {}
+        sizes = {}
         with entries:
             for entry in entries:
                 name = self._decoded(entry.name)
@@ -305,7 +298,7 @@ class Host:
     def mount_of(self, path: str) -> Mount | None:
         """The mount that holds an absolute path: of the longest mount point, the latest."""
         folder = self._as_folder(path)
-        nearest: Mount | None = None
+        nearest = None
         longest = 0
         for mount in self.mounts:
             point = self._as_folder(mount.point)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ...core.records import Record
 from ...core.units import binary
@@ -56,7 +57,7 @@ _FILES_BY_VERSION = {
 }
 
 
-class _GroupLimit(Record):
+class _GroupLimit(NamedTuple):
     """The most bytes that a control group may have, and the file or line that says so."""
 
     most: int
@@ -111,16 +112,10 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     least = min(bounds, key=lambda bound: bound.most)
     facts.put("memory_limit_bytes", least.most, least.why)
-    tightest = min(bounds, key=_least_left)
+    # what was not read is less than any number: it may be less than what all others leave
+    tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
     source = tightest.source
     facts.put("memory_available_bytes", tightest.left, source, source)
-
-
-def _least_left(bound: _Bound) -> int:
-    """What is free of a bound. Where it was not read, that is less than any number: it may be less
-    than what all others leave.
-    """
-    return -1 if bound.left is None else bound.left
 
 
 def _put_no_limit(facts: Facts, why: str) -> None:
@@ -149,9 +144,9 @@ def _group_bounds(host: Host) -> list[_Bound]:
     """Every limit of a control group, each with its own group's use. `ValueError` of a bad file."""
     groups = read_groups(host, "memory")
     files = _FILES_BY_VERSION[groups.version]
-    bounds: list[_Bound] = []
+    bounds = []
     # the lowest group that states it has it for all groups above, too
-    inherited: int | None = None
+    inherited = None
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
@@ -165,7 +160,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
     # an ancestor that was read itself says more than the same limit seen from below
     if inherited < min(bound.most for bound in bounds):
         above = f"above {groups.levels[0].name}"
-        limit = _GroupLimit(most=inherited, file=_INHERITED)
+        limit = _GroupLimit(inherited, _INHERITED)
         bounds.append(_bound_of(above, limit, None))
     return bounds
 
@@ -180,14 +175,14 @@ def _least_limit(
     """The least limit of one group. `ValueError` of a file that states none, unless the least limit
     of this and all groups above is known.
     """
-    least = _GroupLimit(most=NO_LIMIT, file=files.limits[0])
+    least = _GroupLimit(NO_LIMIT, files.limits[0])
     for file in files.limits:
         path = f"{group.folder}/{file}"
         limit = parse_limit(host.read_text(path))
         if limit is None and not is_known:
             raise ValueError(host.why[path])
         if limit is not None and limit < least.most:
-            least = _GroupLimit(most=limit, file=file)
+            least = _GroupLimit(limit, file)
     return least
 
 

@@ -5,8 +5,8 @@ name and instruction sets; and which of its cores this process may use.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-from ...core.records import Record
 from .control_groups import read_cpu_quotas
 from .host import CPUINFO, CPUS, STATUS, Facts, Host
 from .texts import parse_cpuinfo, parse_cpus, parse_limit
@@ -68,7 +68,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     )
 
 
-class _Cpus(Record):
+class _Cpus(NamedTuple):
     """Some CPUs, by their numbers, and where that was read."""
 
     numbers: frozenset[int]
@@ -105,14 +105,14 @@ def _allowed_cpus(host: Host) -> _Cpus:
     """The CPUs that this process may use; none where the system does not say."""
     affinity = frozenset[int](host.ask("affinity") or ())
     if affinity:
-        return _Cpus(numbers=affinity, source="sched_getaffinity")
+        return _Cpus(affinity, "sched_getaffinity")
     rest = host.read_text(STATUS).partition("Cpus_allowed_list:")[2]
     mask = rest.partition("\n")[0]
     allowed = parse_cpus(f"{mask.strip()}\n")
     online = parse_cpus(host.read_text(f"{CPUS}/online"))
     # the kernel's mask may name CPUs that are not there
     numbers = allowed & online
-    return _Cpus(numbers=numbers, source=f"{STATUS}, Cpus_allowed_list")
+    return _Cpus(numbers, f"{STATUS}, Cpus_allowed_list")
 
 
 def _read_usable(
@@ -142,7 +142,7 @@ def _read_usable(
 
 def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:
     """The CPUs of each core that has one of `cpus`; empty where the kernel does not say."""
-    cores: list[frozenset[int]] = []
+    cores = []
     left = set(cpus)
     while left:
         cpu = min(left)
@@ -162,7 +162,11 @@ def _fastest_cpus(
 ) -> _Cpus:
     """The CPUs of the fastest kind. `ValueError` where it is not known."""
     if host.exists(_LARGE_CPUS) or host.exists(_SMALL_CPUS):
-        return _intel_large_cpus(host)
+        for path in (_LARGE_CPUS, _SMALL_CPUS):
+            if not parse_cpus(host.read_text(path)):
+                raise ValueError(host.why[path])
+        large_cpus = parse_cpus(host.read_text(_LARGE_CPUS))
+        return _Cpus(large_cpus, _LARGE_CPUS)
     lines = host.read_text(CPUINFO).splitlines()
     arm_parts = {line for line in lines if line.startswith("CPU part")}
     if len(arm_parts) > 1:
@@ -172,25 +176,14 @@ def _fastest_cpus(
     most_threads = max(map(len, cores))
     large = [core for core in cores if len(core) == most_threads]
     numbers = frozenset[int]().union(*large)
-    return _Cpus(numbers=numbers, source=f"{CPUS}, cores by their threads")
-
-
-def _intel_large_cpus(host: Host) -> _Cpus:
-    """The larger of Intel's two kinds. `ValueError` where a file of either is bad."""
-    large = parse_cpus(host.read_text(_LARGE_CPUS))
-    small = parse_cpus(host.read_text(_SMALL_CPUS))
-    if not large:
-        raise ValueError(host.why[_LARGE_CPUS])
-    if not small:
-        raise ValueError(host.why[_SMALL_CPUS])
-    return _Cpus(numbers=large, source=_LARGE_CPUS)
+    return _Cpus(numbers, f"{CPUS}, cores by their threads")
 
 
 def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
     """Those whose capacity is near the highest, as Arm kernels state it. `ValueError` where one of
     them states none.
     """
-    capacities: dict[int, int] = {}
+    capacities = {}
     for cpu in cpus:
         text = host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity")
         capacity = parse_limit(text)
@@ -199,4 +192,4 @@ def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
         capacities[cpu] = capacity
     least = _LEAST_CAPACITY_OF_FASTEST * max(capacities.values())
     fastest = [cpu for cpu in cpus if capacities[cpu] >= least]
-    return _Cpus(numbers=frozenset(fastest), source=f"{CPUS}, cpu_capacity")
+    return _Cpus(frozenset(fastest), f"{CPUS}, cpu_capacity")

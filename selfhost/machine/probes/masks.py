@@ -91,7 +91,7 @@ def masks(host: Host) -> list[Mask]:
     computer = host.ask("hostname") or host.env.get("COMPUTERNAME", "")
     first_label = computer.partition(".")[0]
     case = "(?i)" if host.system == "windows" else ""
-    every_mask: list[Mask] = []
+    every_mask = []
     if len(home) > 1:
         own_home = Mask(
             signs=(home.lower(),),
@@ -125,7 +125,7 @@ def _masks_of_names(
 ) -> list[Mask]:
     """The mask of names that tell who or which it is; none where all are common ones."""
     common = platforms().common_names
-    telling: list[str] = []
+    telling = []
     for name in names:
         if len(name) > 2 and name.lower() not in common:
             telling.append(name)
@@ -151,7 +151,7 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
         return tuple([masked(part, every_mask) for part in value])
     if not isinstance(value, Record):
         return value
-    changes: dict[str, Any] = {}
+    changes = {}
     for name in type(value)._fields:
         if name not in _NAMELESS:
             changes[name] = masked(getattr(value, name), every_mask)

@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.records import Record, Stated, read_by
+from ...core.records import Stated, read_by
 from ..platforms import platforms
 from ..record import MAX_CORES, MAX_MEMORY_BYTES, Accelerator
 from .firmware import Why, firmware_names, why_unread
@@ -35,17 +35,12 @@ _MAX_CLOCK_MHZ = 100_000
 MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 
 
-class Cards(Record):
+class Cards(NamedTuple):
     """What was read of some GPUs, where, and why there may be others, or their memory is None."""
 
     cards: Sequence[Accelerator] = ()
     source: str = ""
     unread: Why | None = None
-
-    @property
-    def lacks_memory(self) -> bool:
-        """Whether the memory of one of them is unread."""
-        return any(card.memory_total_bytes is None for card in self.cards)
 
 
 def is_untold(card: Accelerator) -> bool:
@@ -82,11 +77,6 @@ class NvmlPart(Stated):
         return cls(**stated)
 
     @property
-    def is_bufferless(self) -> bool:
-        """Whether the driver says that this has no memory of its own."""
-        return self.error == _NOT_SUPPORTED and not self.memory_total_bytes
-
-    @property
     def peak_rate(self) -> int | None:
         """Bytes per second of two transfers a clock; None where the driver does not tell. An
         instance of MIG has as many eighths of the channels as of the memory.
@@ -109,7 +99,8 @@ class NvmlPart(Stated):
         """The accelerator that it is."""
         # the name identifies most chips that share the RAM
         card = _named_card(parse_name(self.name, _UNNAMED))
-        if is_arm and self.is_bufferless:
+        is_bufferless = self.error == _NOT_SUPPORTED and not self.memory_total_bytes
+        if is_arm and is_bufferless:
             # an Arm chip that says it has no frame buffer shares it too
             card = card.replace(unified=True)
         total = None
@@ -146,7 +137,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
         unread = why_unread("bufferless")
-        return [Cards(cards=[card], source=_BOARD, unread=unread)]
+        return [Cards([card], _BOARD, unread)]
     nodes = host.names("/dev", _NODE)
     if nodes:
         return [_cards_by_driver(host, len(nodes))]
@@ -181,7 +172,7 @@ def _cards_by_driver(host: Host, count: int) -> Cards:
         return _cards_in_files(host, count, why_unread("unrecorded"))
     stated = answer.get("gpus")
     if isinstance(stated, list):
-        gpus: list[Sequence[NvmlPart]] = []
+        gpus = []
         for parts in stated:
             gpus.append([NvmlPart.of(part) for part in parts])
         return _cards_of_answer(host, gpus, answer.get("driver"))
@@ -208,7 +199,7 @@ def _cards_in_files(
         kinds = set(names)
         name = names[0] if len(kinds) == 1 else _UNNAMED
         names = [name] * count
-    cards: list[Accelerator] = []
+    cards = []
     for name in names:
         card = _named_card(name)
         # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own
@@ -217,9 +208,9 @@ def _cards_in_files(
             card = card.replace(unified=None)
         cards.append(card)
     return Cards(
-        cards=cards,
-        source="/dev/nvidia* and /sys/bus/pci/devices",
-        unread=unread,
+        cards,
+        "/dev/nvidia* and /sys/bus/pci/devices",
+        unread,
     )
 
 
@@ -239,9 +230,9 @@ def _cards_of_answer(
             words = set(mask.split(","))
             card = _named_card(_UNNAMED)
             return Cards(
-                cards=[card] * len(words),
-                source=source,
-                unread=why_unread("uuid", mask=_MASK),
+                [card] * len(words),
+                source,
+                why_unread("uuid", mask=_MASK),
             )
         gpus = selected
     parts = list(chain.from_iterable(gpus))
@@ -255,7 +246,7 @@ def _cards_of_answer(
         if is_untold(card):
             unread = why_unread(part.error, "untold")
             break
-    return Cards(cards=cards, source=source, unread=unread)
+    return Cards(cards, source, unread)
 
 
 def _selected(
@@ -267,7 +258,7 @@ def _selected(
     """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
     unlike GPUs, which it numbers from the fastest on unless `is_by_bus`.
     """
-    selected: dict[int, Sequence[NvmlPart]] = {}
+    selected = {}
     for word in mask.split(","):
         plain = word.strip()
         if plain.lower().startswith(("gpu-", "mig-")):
@@ -277,13 +268,8 @@ def _selected(
         if number is None or number in selected or number >= len(gpus):
             break
         selected[number] = gpus[number]
-    if selected and not is_by_bus and _are_unlike(gpus):
-        return None
-    return list(selected.values())
-
-
-def _are_unlike(gpus: Gpus) -> bool:
-    """Whether these are GPUs of several kinds."""
     parts = chain.from_iterable(gpus)
     kinds = {(part.name, part.memory_total_bytes) for part in parts}
-    return len(gpus) > 1 and len(kinds) > 1
+    if selected and not is_by_bus and len(gpus) > 1 and len(kinds) > 1:
+        return None
+    return list(selected.values())

@@ -99,7 +99,7 @@ def describe(nvml: Subject) -> Facts:
     error = nvml.call("nvmlInit_v2")
     if error:
         return {"error": error}
-    gpus: list[list[Facts]] = []
+    gpus = []
     count = nvml.number("nvmlDeviceGetCount_v2")
     for index in range(min(count, _MAX_DEVICES)):
         gpu = nvml.part("nvmlDeviceGetHandleByIndex_v2", index)
@@ -124,7 +124,7 @@ def _parts_of(gpu: Subject) -> list[Facts]:
     if modes[:1] != [_MIG_ENABLED]:
         return [facts | chip]
     of_gpu: Facts = {"part_of_bytes": facts.get("memory_total_bytes", 0)}
-    instances: list[Facts] = []
+    instances = []
     most = gpu.number("nvmlDeviceGetMaxMigDeviceCount")
     for index in range(min(most, _MAX_DEVICES)):
         instance = gpu.part("nvmlDeviceGetMigDeviceHandleByIndex", index)

@@ -71,7 +71,7 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
     """By the values of `hw.optional` on Arm, by lists of features on x86."""
-    names: set[str] = set()
+    names = set()
     for name, linux_name in firmware_names().mac_arm.items():
         if host.sysctl(f"hw.optional.{name}") == "1":
             names.add(linux_name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from ...core.records import Record
 from ..record import Process
 from .host import Host
 from .texts import parse_sizes
@@ -29,36 +28,18 @@ def read_process(number: str) -> Process | None:
     if "RssAnon" not in status or not maps or not command:
         return None
     memory = [status.get(kind, 0) for kind in _KINDS_OF_MEMORY]
-    model = _largest_model(maps.decode("utf-8", "replace"))
-    return Process(
-        words=_words_of(command),
-        memory_bytes=sum(memory),
-        model_file=model.file,
-        model_bytes=model.resident_bytes,
-    )
-
-
-def _words_of(command: bytes) -> tuple[str, ...]:
-    """The words of a command line, each of which the kernel ends with a zero byte."""
-    text = command.decode("utf-8", "surrogateescape").rstrip("\0")
-    return tuple(text.split("\0"))
-
-
-class _MappedModel(Record):
-    """The largest mapped file that holds a model (None: there is none), and its bytes in RAM."""
-
-    file: str | None
-    resident_bytes: int
-
-
-def _largest_model(maps: str) -> _MappedModel:
-    """The model in the mappings of a process, each with its addresses, its file and its memory."""
+    # the kernel ends each word with a zero byte
+    words = command.decode("utf-8", "surrogateescape").rstrip("\0")
     mapped = Counter[str]()
     resident = Counter[str]()
-    for start, end, path, resident_kib in re.findall(_MAPPED, maps):
+    text = maps.decode("utf-8", "replace")
+    for start, end, path, resident_kib in re.findall(_MAPPED, text):
         mapped[path] += int(end, 16) - int(start, 16)
         resident[path] += int(resident_kib) * 1024
-    if not mapped:
-        return _MappedModel(file=None, resident_bytes=0)
-    file = max(mapped, key=mapped.__getitem__)
-    return _MappedModel(file=file, resident_bytes=resident[file])
+    model_file = max(mapped, key=mapped.__getitem__, default="")
+    return Process(
+        words=tuple(words.split("\0")),
+        memory_bytes=sum(memory),
+        model_file=model_file or None,
+        model_bytes=resident[model_file],
+    )

@@ -59,7 +59,11 @@ class RecordedHost(Host):
         variables = self._values_in(folder, _VARIABLES, _check_texts)
         system = self.facts.get("system") or "linux"
         super().__init__(variables, normal_system(system))
-        self.facts["sysctl"] = self._sysctl_values()
+        kernel_values = {}
+        for line in self.read_text(_SYSCTL).splitlines():
+            name, _, value = line.partition(":")
+            kernel_values[name.strip()] = value.strip()
+        self.facts["sysctl"] = kernel_values
 
     def _values_in(
         self,
@@ -90,14 +94,6 @@ class RecordedHost(Host):
         if not document.ok:
             raise MachineFileError(document.problems)
         return dict(document.values)
-
-    def _sysctl_values(self) -> dict[str, str]:
-        """The kernel values in `sysctl.txt`, by name."""
-        values: dict[str, str] = {}
-        for line in self.read_text(_SYSCTL).splitlines():
-            name, _, value = line.partition(":")
-            values[name.strip()] = value.strip()
-        return values
 
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
@@ -230,7 +226,11 @@ def _check_facts(facts: TomlTable) -> None:
     for texts in _tables_in(facts, "mounts", "registry"):
         _check_texts(texts)
     for nvml in _tables_in(facts, "nvml"):
-        _check_nvml(nvml)
+        nvml.fields(RecordedNvml)
+        # for each GPU what programs can have of it: itself, or its instances
+        for parts in nvml.get("gpus", f"tuple[{TABLES}, ...]"):
+            for part in parts:
+                part.fields(NvmlPart)
     facts.note_slips()
 
 
@@ -248,11 +248,3 @@ def _check_texts(table: TomlTable) -> None:
         if not isinstance(value, str):
             message = f"must be a string, not {kind_of(value, JSON)}"
             table.problem(key, message, 'write it in quotes: "…"')
-
-
-def _check_nvml(nvml: TomlTable) -> None:
-    """`gpus` lists for each GPU what programs can have of it: itself, or its instances."""
-    nvml.fields(RecordedNvml)
-    for parts in nvml.get("gpus", f"tuple[{TABLES}, ...]"):
-        for part in parts:
-            part.fields(NvmlPart)

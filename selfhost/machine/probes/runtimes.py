@@ -68,7 +68,7 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
     """
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    programs: dict[str, str] = {}
+    programs = {}
     for folder in folders:
         for command, runtime in table.commands.items():
             path = host.join(folder, command + suffix)

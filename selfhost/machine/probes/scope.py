@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.records import Record
+from typing import NamedTuple
+
 from ..platforms import platforms
 from .control_groups import CGROUP
 from .firmware import firmware_names
@@ -23,7 +24,7 @@ _FIRMWARE_KEYS = (rf"{_BIOS}\SystemManufacturer", rf"{_BIOS}\SystemProductName")
 _PLAIN_ROOTS = ("ext4", "xfs")
 
 
-class _Sign(Record):
+class _Sign(NamedTuple):
     """What the machine is (`container`, `vm`, `host`), and where that shows."""
 
     scope: str
@@ -48,17 +49,17 @@ def _linux_sign(host: Host) -> _Sign | None:
     """The first sign on Linux; None where only the firmware may tell."""
     container = _container_sign(host)
     if container is not None:
-        return _Sign(scope="container", source=container)
+        return _Sign("container", container)
     if any(word in host.release for word in platforms().virtual_kernels):
-        return _Sign(scope="vm", source="kernel release")
+        return _Sign("vm", "kernel release")
     flags = host.read_text(CPUINFO).split()
     if "hypervisor" in flags:
-        return _Sign(scope="vm", source=f"{CPUINFO}, flag hypervisor")
+        return _Sign("vm", f"{CPUINFO}, flag hypervisor")
     # x86 kernels always show the flag to a guest
     if "sse2" in flags:
-        return _Sign(scope="host", source=f"{CPUINFO}, no flag hypervisor")
+        return _Sign("host", f"{CPUINFO}, no flag hypervisor")
     if host.exists(f"{_TREE}/hypervisor"):
-        return _Sign(scope="vm", source=f"{_TREE}/hypervisor")
+        return _Sign("vm", f"{_TREE}/hypervisor")
     return None
 
 
@@ -86,17 +87,24 @@ def _mac_sign(host: Host) -> _Sign | None:
     stated = host.sysctl("kern.hv_vmm_present")
     if stated in ("0", "1"):
         scope = "vm" if stated == "1" else "host"
-        return _Sign(scope=scope, source="sysctl kern.hv_vmm_present")
+        return _Sign(scope, "sysctl kern.hv_vmm_present")
     features = host.sysctl("machdep.cpu.features").split()
     if stated or not features:
         return None
     scope = "vm" if "VMM" in features else "host"
-    return _Sign(scope=scope, source="sysctl machdep.cpu.features")
+    return _Sign(scope, "sysctl machdep.cpu.features")
 
 
 def _firmware_sign(host: Host) -> _Sign | None:
     """By what firmware calls the computer; None where that is not stated."""
-    names = _names_in_firmware(host)
+    # by the file or key where it is stated; it may be empty
+    names = {}
+    if host.system == "linux":
+        for path in _FIRMWARE_FILES:
+            names[path] = host.read_value(path)
+    else:
+        for key in _FIRMWARE_KEYS:
+            names[f"registry, {key}"] = host.ask("registry", key) or ""
     places = [place for place, name in names.items() if name]
     if not places:
         return None
@@ -105,15 +113,5 @@ def _firmware_sign(host: Host) -> _Sign | None:
     words = firmware_names().virtual_firmware
     # `c5.metal` of Amazon EC2 is a whole computer
     if ".metal" not in text and any(word in text for word in words):
-        return _Sign(scope="vm", source=source)
-    return _Sign(scope="host", source=source)
-
-
-def _names_in_firmware(host: Host) -> dict[str, str]:
-    """By the file or key where it is stated, what firmware calls the computer; it may be empty."""
-    if host.system == "linux":
-        return {path: host.read_value(path) for path in _FIRMWARE_FILES}
-    names: dict[str, str] = {}
-    for key in _FIRMWARE_KEYS:
-        names[f"registry, {key}"] = host.ask("registry", key) or ""
-    return names
+        return _Sign("vm", source)
+    return _Sign("host", source)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from ...core.records import Record, Stated
+from ...core.records import Stated
 from ...core.tables import shipped_record
 from .host import Host
 
@@ -54,7 +55,7 @@ def present_table() -> PresentTable:
     return shipped_record(PresentTable, "present")
 
 
-class StoreFolder(Record):
+class StoreFolder(NamedTuple):
     """A folder where models go."""
 
     # empty where it is not known
@@ -65,15 +66,13 @@ class StoreFolder(Record):
     account: str | None = None
 
 
-NO_HOME = StoreFolder(path="", why="no home folder of its account is known")
+NO_HOME = StoreFolder("", "no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, StoreFolder]:
     """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
     # models of whisper.cpp go where the download script is told to put them
-    folders = {
-        "whisper.cpp": StoreFolder(path=".", why="whisper.cpp has no folder of its own")
-    }
+    folders = {"whisper.cpp": StoreFolder(".", "whisper.cpp has no folder of its own")}
     for row in present_table().store:
         above = host.home
         if row.variable:
@@ -81,13 +80,13 @@ def places(host: Host) -> dict[str, StoreFolder]:
         if not above:
             continue
         path = host.join(above, *row.below)
-        folder = StoreFolder(path=path, why=row.variable or "default")
+        folder = StoreFolder(path, row.variable or "default")
         for store in row.of:
             folders.setdefault(store, folder)
     hub = folders.get("huggingface")
     if hub is not None:
         path = _expanded(host, hub.path)
-        folders["huggingface"] = hub.replace(path=path)
+        folders["huggingface"] = hub._replace(path=path)
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:
@@ -116,9 +115,9 @@ def _ollama_place(host: Host) -> StoreFolder | None:
             return _service_place(host, unit)
     if host.exists(_SNAP):
         return StoreFolder(
-            path=_SNAP_MODELS,
-            why="the snap's own folder, unless `snap get ollama models` says another",
-            account="root",
+            _SNAP_MODELS,
+            "the snap's own folder, unless `snap get ollama models` says another",
+            "root",
         )
     return None
 
@@ -130,13 +129,13 @@ def _service_place(host: Host, unit: str) -> StoreFolder:
     folder = f"{unit}.d"
     names = host.names(folder, r".*\.conf")
     if folder in host.why and host.exists(folder):
-        return StoreFolder(path="", why=host.why[folder])
+        return StoreFolder("", host.why[folder])
     texts = [host.read_text(unit)]
     for name in names:
         file = f"{folder}/{name}"
         text = host.read_text(file)
         if not text and "is empty" not in host.why[file]:
-            return StoreFolder(path="", why=host.why[file])
+            return StoreFolder("", host.why[file])
         texts.append(text)
     return _stated_place(host, unit, "\n".join(texts))
 
@@ -153,24 +152,20 @@ def _stated_place(
     paths = re.findall(setting, text)
     if paths:
         return StoreFolder(
-            path=paths[-1],
-            why=f"OLLAMA_MODELS in {unit}",
-            account=account,
+            paths[-1],
+            f"OLLAMA_MODELS in {unit}",
+            account,
         )
-    home = _home_of(host, account)
-    if not home.startswith("/"):
-        return NO_HOME
-    return StoreFolder(
-        path=f"{home}/.ollama/models",
-        why=f"home of {unit}",
-        account=account,
-    )
-
-
-def _home_of(host: Host, account: str) -> str:
-    """The home folder of an account; empty where the list of accounts has none."""
+    home = ""
     for line in host.read_text("/etc/passwd").splitlines():
         fields = line.split(":")
         if fields[0] == account and len(fields) > 5:
-            return fields[5]
-    return ""
+            home = fields[5]
+            break
+    if not home.startswith("/"):
+        return NO_HOME
+    return StoreFolder(
+        f"{home}/.ollama/models",
+        f"home of {unit}",
+        account,
+    )

@@ -174,7 +174,7 @@ def _quantization_in(name: str) -> str | None:
 def _plain_weights(files: Files) -> list[str]:
     """The weights of the best kind that a folder has, in the order of its files."""
     table = present_table().model_files
-    own: list[str] = []
+    own = []
     for path in files:
         file = path.rpartition("/")[2]
         if not file.startswith(table.others):
@@ -249,7 +249,7 @@ class _Store(Record):
 
     def files(self, *parts: str, depth: int) -> Files:
         """The files of one of its folders, and of those so many levels below it."""
-        files: dict[str, int] = {}
+        files = {}
         for name, size in self.sizes(*parts).items():
             if size is not None:
                 files[name] = size
@@ -284,7 +284,7 @@ class _Hub(_Store):
         main = self.host.read_value(file)
         if main in commits:
             commits = [main]
-        candidates: list[Files] = []
+        candidates = []
         for commit in commits[:_MAX_SNAPSHOTS]:
             # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
             files = self.files(name, "snapshots", commit, depth=2)
@@ -313,15 +313,6 @@ class _Layer(Record):
     size_bytes: int
     media_type: str
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether it is a part of the model itself."""
-        return self.media_type.endswith(_WEIGHT_LAYERS)
-
-    def is_in(self, blobs: Sizes) -> bool:
-        """Whether its file is there, and whole."""
-        return blobs.get(self.blob) == self.size_bytes
-
 
 class _Ollama(_Store):
     """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
@@ -338,7 +329,7 @@ class _Ollama(_Store):
             layers = _layers_of(self.host.read_object(path))
             if not layers:
                 yield None
-            elif any(layer.has_weights for layer in layers):
+            elif any(layer.media_type.endswith(_WEIGHT_LAYERS) for layer in layers):
                 yield self.model(parts, layers, blobs)
 
     def model(
@@ -348,11 +339,20 @@ class _Ollama(_Store):
         blobs: Sizes,
     ) -> PresentModel:
         """The model of a manifest, by the parts of its path and by its layers, the config last."""
+        config = layers[-1].blob
+        stated = None
+        # a name that is no blob's could lead anywhere
+        if config in blobs:
+            path = self.path("blobs", config)
+            stated = self.host.read_object(path).get("file_type")
         registry, *names, tag = parts
         repository = "/".join(names)
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
         all_bytes = [layer.size_bytes for layer in layers]
-        stored_bytes = [layer.size_bytes for layer in layers if layer.is_in(blobs)]
+        stored_bytes = []
+        for layer in layers:
+            if blobs.get(layer.blob) == layer.size_bytes:
+                stored_bytes.append(layer.size_bytes)
         return PresentModel(
             path=self.path("manifests", *parts),
             size_bytes=sum(stored_bytes),
@@ -361,17 +361,8 @@ class _Ollama(_Store):
             tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(stored_bytes) == len(layers),
             store=self.name,
-            quantization=self.quantization(layers[-1], blobs),
+            quantization=str(stated)[:_MAX_NAME] if stated else None,
         )
-
-    def quantization(self, config: _Layer, blobs: Sizes) -> str | None:
-        """As the config of a model states it; None where it states none."""
-        # a name that is no blob's could lead anywhere
-        if config.blob not in blobs:
-            return None
-        path = self.path("blobs", config.blob)
-        stated = self.host.read_object(path).get("file_type")
-        return str(stated)[:_MAX_NAME] if stated else None
 
 
 def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
@@ -379,7 +370,7 @@ def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
     entries = manifest.get("layers") or []
     if not isinstance(entries, list):
         return []
-    layers: list[_Layer] = []
+    layers = []
     for entry in [*entries, manifest.get("config")]:
         layer = _layer_of(entry)
         if layer is None:

@@ -72,9 +72,9 @@ def _display_adapters() -> list[dict[str, object]] | None:
         if steps:
             adapter_key = "\\".join(steps[:-1]).lower()
             keys.setdefault(adapter_key, "\\".join(steps))
-    adapters: list[dict[str, object]] = []
+    adapters = []
     for key in keys.values():
-        adapter: dict[str, object] = {}
+        adapter = {}
         for name, value in _ADAPTER_VALUES.items():
             adapter[name] = _registry_value(key, value)
         if any(adapter.values()):

@@ -5,9 +5,10 @@ says of a processor. Nothing here touches the machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from ...core.records import Record, shortened
+from ...core.records import shortened
 from .firmware import firmware_names
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
@@ -73,7 +74,7 @@ def parse_cpus(text: str) -> frozenset[int]:
 
 def parse_sizes(text: str) -> dict[str, int]:
     """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
-    sizes: dict[str, int] = {}
+    sizes = {}
     for name, number, unit in re.findall(_SIZE, text):
         sizes[name] = int(number)
         if unit:
@@ -81,7 +82,7 @@ def parse_sizes(text: str) -> dict[str, int]:
     return sizes
 
 
-class Mount(Record):
+class Mount(NamedTuple):
     """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
 
     point: str
@@ -93,14 +94,14 @@ class Mount(Record):
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
-    mounts: list[Mount] = []
+    mounts = []
     for root, point, flags, filesystem, options in re.findall(_MOUNT, text):
         mount = Mount(
-            point=_without_octal(point),
-            filesystem=filesystem,
-            root=_without_octal(root),
-            options=options,
-            read_only="ro" in flags.split(","),
+            _without_octal(point),
+            filesystem,
+            _without_octal(root),
+            options,
+            "ro" in flags.split(","),
         )
         mounts.append(mount)
     return tuple(mounts)
@@ -111,7 +112,7 @@ def _without_octal(path: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
-class CpuInfo(Record):
+class CpuInfo(NamedTuple):
     """What /proc/cpuinfo says of a processor."""
 
     # empty where it has none
@@ -123,10 +124,14 @@ class CpuInfo(Record):
 def parse_cpuinfo(text: str) -> CpuInfo:
     """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
     values = _values_by_key(text)
-    name = _arm_name(values) or _stated_name(values)
+    name = _arm_name(values)
+    # of the names that the kernel states the first
+    for key in _NAMES:
+        for stated in values.get(key, ()):
+            name = name or stated
     return CpuInfo(
-        name=parse_name(name),
-        instruction_sets=_common_sets(values),
+        parse_name(name),
+        _common_sets(values),
     )
 
 
@@ -141,34 +146,23 @@ def _values_by_key(text: str) -> Values:
     return values
 
 
-def _stated_name(values: Values) -> str:
-    """The name that the kernel states; empty where it states none."""
-    for key in _NAMES:
-        for name in values.get(key, ()):
-            return name
-    return ""
-
-
 def _arm_name(values: Values) -> str:
     """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
-    names = dict.fromkeys(_arm_parts(values))
+    makers = firmware_names().arm_parts
+    names: dict[str, None] = {}
+    for maker in values.get("CPU implementer", ()):
+        # by the numbers of the maker and the part
+        parts = makers.get(maker.lower(), {})
+        for number in values.get("CPU part", ()):
+            name = parts.get(number.lower())
+            if name is not None:
+                names[name] = None
     if not names:
         return ""
     text = " + ".join(names)
     for board in values.get("Model", ()):
         text += f" ({board})"
     return text
-
-
-def _arm_parts(values: Values) -> Iterator[str]:
-    """The names of the parts, by the numbers of their makers and their own."""
-    makers = firmware_names().arm_parts
-    for maker in values.get("CPU implementer", ()):
-        names = makers.get(maker.lower(), {})
-        for number in values.get("CPU part", ()):
-            name = names.get(number.lower())
-            if name is not None:
-                yield name
 
 
 def _common_sets(values: Values) -> tuple[str, ...] | None:

@@ -126,14 +126,15 @@ def audited(fleet: Fleet, wanted: str) -> Audit:
 
 
 def test_what_is_no_json_says_what_is_read() -> None:
-    """Slurm's and an exporter's own texts, and what is compressed."""
+    """Slurm's and an exporter's own texts, what is compressed, and JSON that is no object."""
     for content in (
+        b"null",
         b"NodeName=n State=IDLE RealMemory=1\n",
         b"# HELP node_x y\n",
         b"\x1f\x8b\x08",
     ):
         (problem,) = loaded(content).problems
-        assert "is not JSON" in problem.message
+        assert "is not JSON of machines" in problem.message
         assert "`kubectl get nodes -o json`" in str(problem.remedy)
 
 
