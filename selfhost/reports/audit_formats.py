@@ -469,12 +469,16 @@ def _command(
 
 def _described_rule(rule: str) -> Object:
     """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
-    words = WORDS.checks.get(rule) or LABELS.rule(rule)
+    if rule in WORDS.checks:
+        asks = WORDS.checks[rule].asks
+        remedy = WORDS.checks[rule].remedy
+    else:
+        asks, remedy = LABELS.rules[rule]
     return {
         "id": rule,
-        "shortDescription": {"text": words.asks},
-        "fullDescription": {"text": f"{words.asks}."},
-        "help": {"text": words.remedy, "markdown": words.remedy},
+        "shortDescription": {"text": asks},
+        "fullDescription": {"text": f"{asks}."},
+        "help": {"text": remedy, "markdown": remedy},
     }
 
 
