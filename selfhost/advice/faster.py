@@ -82,8 +82,13 @@ def _candidates(judged: Judged, runtime: RuntimeSpec) -> Iterator[_Candidate]:
     if stated.draft is None and "mtp" in runtime.companions:
         yield from _with_draft(question.spec, same)
     can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
-    if can_shrink_cache and stated.kv_cache_type is None:
-        yield from _with_smaller_cache(judged, same)
+    # what then fits the GPUs as a whole is many times as fast
+    waits_in_ram = judged.placement == "split"
+    if can_shrink_cache and waits_in_ram and stated.kv_cache_type is None:
+        yield _Candidate(
+            what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
+            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
+        )
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, same)
@@ -97,17 +102,6 @@ def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
     if spec.draft is not None:
         what = f"{spec.draft.name}, the draft that was published for it"
     yield _Candidate(what=what, workload=same.replace(draft=need.OWN_BLOCK))
-
-
-def _with_smaller_cache(judged: Judged, same: Workload) -> Iterator[_Candidate]:
-    """With a smaller KV cache, where a part of the model waits in RAM: what then fits the GPUs as
-    a whole is many times as fast.
-    """
-    if judged.placement == "split":
-        yield _Candidate(
-            what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
-            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
-        )
 
 
 def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
@@ -139,8 +133,8 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
         return None
     name = shell_word(search.asked)
     command = f"selfhost check {name}{candidate.workload.options()}{search.carry}"
-    pace = _pace(judged)
-    faster_pace = _pace(other)
+    pace = judged.users_pace
+    faster_pace = other.users_pace
     if pace is None or faster_pace is None:
         return None
     if faster_pace.likely >= _LEAST_GAIN * pace.likely:
@@ -182,7 +176,3 @@ def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
     """The wait behind the longest of the prompts that are told; None where none is known."""
     waits = waits_of(judged, machine)
     return waits[-1] if waits else None
-
-
-def _pace(judged: Judged) -> Range | None:
-    return None if judged.speed is None else judged.speed.judged

@@ -245,13 +245,11 @@ def _known_machines(
             offers = offers_for(catalogue, best, units.utc_today())
             is_offered = bool(offers)
         machines.append(_known(profile, best, is_offered=is_offered is True))
-    machines.sort(key=_order_of)
-    return tuple(machines)
 
+    def order(known: Known) -> tuple[object, ...]:
+        return _ROUTES.index(known.route), *size_of(known.machine), known.name
 
-def _order_of(known: Known) -> tuple[object, ...]:
-    route = _ROUTES.index(known.route)
-    return route, *size_of(known.machine), known.name
+    return tuple(sorted(machines, key=order))
 
 
 def _known(
@@ -299,10 +297,9 @@ def _is_fast_enough(best: Judged) -> bool:
     less than minutes.
     """
     wanted = best.workload.min_tokens_per_second
-    if wanted:
-        pace = best.users_pace
-        if pace is None or units.is_slower(pace.low, wanted):
-            return False
+    pace = best.users_pace
+    if wanted and (pace is None or units.is_slower(pace.low, wanted)):
+        return False
     if best.speed is not None and best.speed.decode is not None:
         return True
     return not is_slow(best)

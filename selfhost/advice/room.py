@@ -167,7 +167,9 @@ class Reach(Record):
         """How many more tokens or sequences the free memory holds, by what `number` of them keep;
         below 0 where memory is lacking, 0 where that is not known.
         """
-        kept_bytes = self._growing_bytes()
+        needs = self.judged.needs
+        terms = () if needs is None else needs.terms
+        kept_bytes = sum(term.bytes for term in terms if term.name in _GROWING_TERMS)
         free_bytes = self._free_bytes()
         if free_bytes is None or kept_bytes == 0:
             return 0
@@ -182,12 +184,6 @@ class Reach(Record):
         if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
             return None
         return finding.has - finding.needs
-
-    def _growing_bytes(self) -> int:
-        """What the judged tokens and sequences keep; 0 where that is not known."""
-        needs = self.judged.needs
-        terms = () if needs is None else needs.terms
-        return sum(term.bytes for term in terms if term.name in _GROWING_TERMS)
 
     def layout_under(self, **changes: int | str) -> Judged:
         """Where the same question is placed with that change of the workload, at any pace."""

@@ -27,10 +27,10 @@ class Labels(Stated):
     - `check`, `show`, `show_verdict`, `machine`: titles of the sections under `-v`, by the key of
       the JSON that a section shows. `findings`: titles by the outcome, the worst first.
     - `show_first`: what the first screen of `show` lists.
-    - `tables`: by their names tables with their `indent` in blanks and their `columns`, each a title,
-      a sign and a number. The sign is `>` where cells stand at the right, `~` where they wrap; title
-      and sign may have places to fill. A narrow terminal leaves out the column with the highest
-      number first, 0 never.
+    - `tables`: by their names tables, with their `indent` in blanks and their `columns`, each a
+      title, a sign and a number. The sign is `>` where cells stand at the right, `~` where they
+      wrap; title and sign may have places to fill. A narrow terminal leaves out the column with the
+      highest number first, 0 never.
     - `rules`: of a rule of an audit that no check has what it asks, and what to do where it is
       broken.
     """
