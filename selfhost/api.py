@@ -157,9 +157,8 @@ def rank(
     use = use or asked.workload.wanted_use
     ids = chosen(asked.catalogue, use=use, modality=modality)
     lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
-    ranking = (
-        lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
-    )
+    most = len(ids) if top is None else top
+    ranking = lister.first(most, ids, only_running=False)
     return ranking.replace(notes=asked.notes)
 
 

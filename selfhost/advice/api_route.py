@@ -7,7 +7,7 @@ the offers, and in hours and energy on the machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import inf
 from typing import NamedTuple
@@ -246,43 +246,31 @@ def _others(
     catalogue: Catalogue,
 ) -> Iterator[StandIn]:
     """The models that are no successors, in the order that `stand_ins` tells."""
-    order = _Order(spec=spec, purpose=purpose)
+
+    def differences(outline: Outline) -> tuple[bool, ...]:
+        # in what a model differs, the weightiest first
+        return (
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
+            outline.has_use(BASE) != spec.has_use(BASE),
+            outline.family != spec.family,
+        )
+
     sold = _sold_by_size(catalogue, spec.modality)
     if not spec.closed:
         size = spec.parameters.total or inf
         as_large = [outline for outline in sold if _size(outline) >= size]
-        for outline in order.sorted(as_large):
+        for outline in sorted(as_large, key=differences):
             is_of_family = outline.family == spec.family
             yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
         return
     line = _line_of(spec, catalogue)
-    for outline in order.sorted(line):
+    for outline in sorted(line, key=differences):
         yield StandIn(outline, _SAME_LINE)
     for outline in _named_by(spec, catalogue):
         yield StandIn(outline, _NAMED)
-    for outline in order.sorted(reversed(sold)):
+    for outline in sorted(sold[::-1], key=differences):
         yield StandIn(outline, _LARGEST)
-
-
-class _Order(Record):
-    """The order of stand-ins for a model that is made for a purpose."""
-
-    spec: ModelSpec
-    purpose: str
-
-    def sorted(self, outlines: Iterable[Outline]) -> list[Outline]:
-        """The likest models first; of models that are alike the order stays."""
-        return sorted(outlines, key=self._differences)
-
-    def _differences(self, outline: Outline) -> tuple[bool, ...]:
-        """In what a model differs, the weightiest first."""
-        is_base = outline.has_use(BASE)
-        return (
-            outline.superseded_by is not None,
-            outline.purpose != self.purpose,
-            is_base != self.spec.has_use(BASE),
-            outline.family != self.spec.family,
-        )
 
 
 def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:

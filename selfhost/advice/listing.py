@@ -348,15 +348,14 @@ class Lister:
             if only_running and not judged.can_run:
                 continue
             heappush(waiting, (self.key(judged), judged))
+        # where all are asked for, all are judged
+        counts = count_rows(rows)
         if waiting or only_running:
             counts = Counts(
                 models=len(outlines),
                 running=self._likely_running(outlines, rows),
                 is_estimate=self._estimates_running,
             )
-        else:
-            # more were asked for than there are
-            counts = count_rows(rows)
         return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
@@ -387,21 +386,8 @@ class Lister:
 
     def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
         """Each of these models. `tell` hears how many were judged, and how many there are."""
-        outlines = self._outlines(ids)
-        rows: list[Verdict] = []
-        refused: dict[str, WorkloadError] = {}
-        for number, outline in enumerate(outlines):
-            if tell is not None:
-                tell(number, len(outlines))
-            id = outline.id
-            judged = self._judged(id)
-            if isinstance(judged, WorkloadError):
-                refused[id] = judged
-            elif judged is not None:
-                rows.append(judged)
-        rows.sort(key=self.key)
-        counts = count_rows(rows)
-        return self._ranking(rows, refused, counts)
+        most = len(self._catalogue.outlines)
+        return self.first(most, ids, only_running=False, tell=tell)
 
     def _standing(self, id: str) -> Standing:
         return self._standings.by_id[id]
