@@ -269,7 +269,8 @@ def _others(
         yield StandIn(outline, _SAME_LINE)
     for outline in _named_by(spec, catalogue):
         yield StandIn(outline, _NAMED)
-    for outline in sorted(sold[::-1], key=differences):
+    largest_first = sold[::-1]
+    for outline in sorted(largest_first, key=differences):
         yield StandIn(outline, _LARGEST)
 
 
