@@ -341,20 +341,16 @@ def _options_to_repeat(
     words: list[str] = []
     if isinstance(machine, str):
         words += ["--machine", machine]
-    elif machine is not None and _is_known(machine):
-        words += ["--machine", machine.name]
+    elif machine is not None:
+        # here, for most programs name the machine or ask about this one
+        from .machine.profiles import machine_called
+
+        found = machine_called(machine.name)
+        if found is not None and found[0] == machine:
+            words += ["--machine", machine.name]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)
-
-
-def _is_known(machine: Machine) -> bool:
-    """Whether the machine is the one that the catalogue has by its name."""
-    # here, for most programs name the machine or ask about this one
-    from .machine.profiles import machine_called
-
-    found = machine_called(machine.name)
-    return found is not None and found[0] == machine
 
 
 def _how_to_read(reader: str) -> str:
@@ -423,11 +419,10 @@ def _refuse_unknown_kind(
     """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
     if value is None or value in choices:
         return
+    message = f"{value!r} is unknown"
     remedy = _remedy_for_kind(value, choices) if isinstance(value, str) else None
     if remedy is None:
         message = f"{value!r} is not one of {', '.join(choices)}"
-    else:
-        message = f"{value!r} is unknown"
     raise WorkloadError.of(key, message, remedy, file="rank")
 
 

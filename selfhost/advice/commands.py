@@ -197,9 +197,7 @@ def _run_lines(
     if not line:
         return ()
     options = _typed_options(launch, needed, values)
-    if "" in options:
-        return ()
-    if not _all_are_set(launch, needed):
+    if "" in options or not _all_are_set(launch, needed):
         return ()
     return _with_server(launch, " ".join((line, *options)), needed, values)
 

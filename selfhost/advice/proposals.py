@@ -267,17 +267,13 @@ class Proposals(Record):
 
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether it is another open model of the kind and the use that were asked for."""
-        if outline.closed:
-            return False
-        if outline.modality not in self._modalities:
+        if outline.closed or outline.modality not in self._modalities:
             return False
         asked = self.judged.question
         if outline.id == asked.spec.id:
             return False
         wanted_use = asked.stated.wanted_use
-        if wanted_use is None:
-            return True
-        return outline.has_use(wanted_use)
+        return wanted_use is None or outline.has_use(wanted_use)
 
     def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
         """The model as a candidate; none where it is not named and is larger, surely has no room,
@@ -293,9 +289,7 @@ class Proposals(Record):
             uses = self.judged.question.spec.uses
             likeness = standings.likeness(uses, outline)
             has_same_use = likeness.is_alike
-            if not likeness.does_work:
-                return
-            if not bounds.has_room(outline):
+            if not likeness.does_work or not bounds.has_room(outline):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
@@ -317,8 +311,6 @@ class Proposals(Record):
 
 def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
-    if is_slow_picture(judged):
+    if is_slow_picture(judged) or lacks_pace(judged):
         return True
-    if judged.has("context-unmeasured"):
-        return True
-    return lacks_pace(judged)
+    return judged.has("context-unmeasured")

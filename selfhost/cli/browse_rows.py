@@ -101,8 +101,12 @@ class BrowseQuestion:
 
     def command(self, id: str) -> str:
         """The line that asks about that model in a shell."""
-        carry = options_to_repeat(self.options)
-        return f"selfhost check {shell_word(id)}{self.workload.options()}{carry}"
+        return f"selfhost check {shell_word(id)}{self.options_to_type}"
+
+    @property
+    def options_to_type(self) -> str:
+        """What stands behind the model in that line; a space before each option."""
+        return self.workload.options() + options_to_repeat(self.options)
 
     @property
     def context_tokens(self) -> int:
@@ -236,11 +240,7 @@ class Rows:
 
     def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
         """What `selfhost check` shows of that verdict."""
-        asked = Asked(
-            carry=options_to_repeat(question.options),
-            workload_options=question.workload.options(),
-            today=units.utc_today(),
-        )
+        asked = Asked(options=question.options_to_type, today=units.utc_today())
         verbose = question.options.verbose
         return check_document([verdict], asked, verbose=verbose)
 

@@ -35,6 +35,12 @@ from .words import HERE, PLACES, age_blocks, asked_words, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6
+# whether a size fits the machine; None: unknown
+_FITS_WORDS = {
+    True: OPENNESS_WORDS["yes"],
+    False: OPENNESS_WORDS["no"],
+    None: OPENNESS_WORDS["unknown"],
+}
 
 
 def show_document(
@@ -152,15 +158,6 @@ def _availability(model: ModelSpec) -> list[str]:
     return lines
 
 
-def _fits_word(*, fits: bool | None) -> str:
-    """Whether the size fits the machine, in a word; None: unknown."""
-    if fits is None:
-        return OPENNESS_WORDS["unknown"]
-    if fits:
-        return OPENNESS_WORDS["yes"]
-    return OPENNESS_WORDS["no"]
-
-
 def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     """A row a quantization, the largest first; of many those alone that are published most."""
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
@@ -177,7 +174,7 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
             place,
-            _fits_word(fits=size.fits),
+            _FITS_WORDS[size.fits],
             size.quality.cost,
         )
         rows.append(cells)
