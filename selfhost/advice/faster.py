@@ -131,30 +131,30 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     other = _judged_under(candidate.workload, search)
     if other is None or not other.fits:
         return None
+    prompt_tokens: int | None = None
+    usual = judged.users_pace
+    faster = other.users_pace
+    if usual is None or faster is None:
+        return None
+    if faster.likely < _LEAST_GAIN * usual.likely:
+        wait = _longest_wait(judged, search.machine)
+        faster_wait = _longest_wait(other, search.machine)
+        if wait is None or faster_wait is None:
+            return None
+        prompt_tokens = wait.prompt_tokens
+        usual = wait.seconds
+        faster = faster_wait.seconds
+        if usual is None or faster is None:
+            return None
+        if usual.likely < _LEAST_GAIN * faster.likely:
+            return None
     name = shell_word(search.asked)
-    command = f"selfhost check {name}{candidate.workload.options()}{search.carry}"
-    pace = judged.users_pace
-    faster_pace = other.users_pace
-    if pace is None or faster_pace is None:
-        return None
-    if faster_pace.likely >= _LEAST_GAIN * pace.likely:
-        return FasterSetting(
-            what=candidate.what, command=command, usual=pace, faster=faster_pace
-        )
-    wait = _longest_wait(judged, search.machine)
-    faster_wait = _longest_wait(other, search.machine)
-    seconds = None if wait is None else wait.seconds
-    faster_seconds = None if faster_wait is None else faster_wait.seconds
-    if wait is None or seconds is None or faster_seconds is None:
-        return None
-    if seconds.likely < _LEAST_GAIN * faster_seconds.likely:
-        return None
     return FasterSetting(
         what=candidate.what,
-        command=command,
-        prompt_tokens=wait.prompt_tokens,
-        usual=seconds,
-        faster=faster_seconds,
+        command=f"selfhost check {name}{candidate.workload.options()}{search.carry}",
+        prompt_tokens=prompt_tokens,
+        usual=usual,
+        faster=faster,
     )
 
 

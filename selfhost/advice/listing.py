@@ -189,10 +189,7 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
     parts: set[str] = set()
     for kind in kinds:
         parts.update(kind.split("-"))
-    uses: list[str] = []
-    for use in USES:
-        if parts.issuperset(use.split("-")):
-            uses.append(use)
+    uses = [use for use in USES if parts.issuperset(use.split("-"))]
     modalities = kinds.intersection(MODALITIES)
     return KindsMeant(_only(uses), _only(modalities))
 
@@ -415,21 +412,14 @@ class Lister:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        most = 0.0
-        for row in rows:
-            if row.can_run:
-                most = max(most, self._worth_on(row))
-        least = ranking_factors().sorted.least_worth * most
-        useful: list[Verdict] = []
-        others: list[Verdict] = []
-        for row in rows:
-            standing = self._standing(row.model.id)
-            worth = self._worth_on(row) if row.can_run else 0
-            if worth < least or standing.section == LAST:
-                others.append(row)
-            else:
-                useful.append(row)
-        return useful + others
+        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        least = ranking_factors().sorted.least_worth * max(worths.values(), default=0)
+
+        def is_of_little_use(row: Verdict) -> bool:
+            id = row.model.id
+            return worths.get(id, 0) < least or self._standing(id).section == LAST
+
+        return sorted(rows, key=is_of_little_use)
 
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""

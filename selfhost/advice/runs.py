@@ -220,8 +220,7 @@ def _averages(paces: Figures) -> Figures:
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
         if timed:
-            telling = _most_telling(kind, timed)
-            averages.append(_average(telling))
+            averages.append(_average(_most_telling(kind, timed)))
     return averages
 
 
@@ -334,12 +333,8 @@ def _has_sign(text: str, fact: str) -> bool:
 
 def _rates_behind_answers(facts: _Facts) -> Figures:
     """The rates that llama-cli shows behind its last answer."""
-    figures: Figures = []
-    for kind in LEAST_TOKENS:
-        rate = float(facts.get(kind, 0))
-        if rate:
-            figures.append(Figure(term=kind, seen=rate))
-    return figures
+    rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
+    return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
 
 
 def _context_tokens(facts: _Facts) -> int | None:

@@ -254,10 +254,8 @@ def sorted_by(
 
 def _slowness(row: Verdict) -> float | None:
     """Minus the tokens/s of an answer, so that the fastest comes first."""
-    if row.speed is None or row.speed.decode is None:
-        return None
-    likely: float = row.speed.decode.likely
-    return -likely
+    pace = row.decode_tokens_per_second
+    return None if pace is None else -pace.likely
 
 
 def _smallness(row: Verdict) -> int | None:
