@@ -696,7 +696,8 @@ def _words(sizable: _Sizable) -> list[str]:
     # no command loads it: one that loads a file of the user's
     workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
-    total_tokens = (workload.context_tokens or 0) * workload.parallel
+    context_tokens = workload.context_tokens or 0
+    total_tokens = context_tokens * workload.parallel
     values = _values(workload)
     values["file"] = f"{MODELS_FOLDER}/{name}"
     values["total_context_tokens"] = str(total_tokens)

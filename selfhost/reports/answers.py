@@ -18,7 +18,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Block, Blocks, Paragraph, Span, plain, share_of, style_of
+from .layout import Blocks, Paragraph, Span, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
@@ -42,8 +42,15 @@ def document(answer: ShownRecord) -> Blocks:
     if isinstance(answer, Ranking) and len(answer.models) < answer.counts.models:
         # only the first were judged: so `rank` judges all
         every_model = "top=None"
+
+    def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
+        return tuple([_part_in_python(part, every_model) for part in parts])
+
     for block in _of_command(answer):
-        yield _block_in_python(block, every_model)
+        if isinstance(block, Paragraph):
+            yield block.replace(parts=parts_in_python(block.parts))
+        else:
+            yield block.replace(rows=tuple(map(parts_in_python, block.rows)))
 
 
 @singledispatch
@@ -86,21 +93,10 @@ _of_command.register(Comparison, compare_document)
 _of_command.register(Plan, plan_document)
 
 
-def _block_in_python(block: Block, every_model: str) -> Block:
-    """The block with keywords of Python where a sentence names options; `every_model` stands for
-    `--all`.
-    """
-
-    def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
-        return tuple([_part_in_python(part, every_model) for part in parts])
-
-    if isinstance(block, Paragraph):
-        return block.replace(parts=parts_in_python(block.parts))
-    return block.replace(rows=tuple(map(parts_in_python, block.rows)))
-
-
 def _part_in_python(part: str, every_model: str) -> str:
-    """The text in its style, with keywords of Python; a line to type stays as it is."""
+    """The text in its style, with keywords of Python, and `every_model` for `--all`; a line to type
+    stays as it is.
+    """
     style = style_of(part)
     if style in ("command", "comment"):
         return part

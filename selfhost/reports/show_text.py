@@ -35,12 +35,6 @@ from .words import HERE, PLACES, age_blocks, asked_words, place_words
 
 # sizes of the first screen
 _MOST_SIZES = 6
-# whether a size fits the machine; None: unknown
-_FITS_WORDS = {
-    True: OPENNESS_WORDS["yes"],
-    False: OPENNESS_WORDS["no"],
-    None: OPENNESS_WORDS["unknown"],
-}
 
 
 def show_document(
@@ -169,12 +163,15 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
         if verdict.machine.accelerators:
             # else all of it is in the RAM
             place = PLACES.get(size.placement or "", "")
+        fits = OPENNESS_WORDS["unknown"]
+        if size.fits is not None:
+            fits = OPENNESS_WORDS["yes" if size.fits else "no"]
         cells = (
             size.quantization,
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
             place,
-            _FITS_WORDS[size.fits],
+            fits,
             size.quality.cost,
         )
         rows.append(cells)
