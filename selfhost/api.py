@@ -157,9 +157,8 @@ def rank(
     use = use or asked.workload.wanted_use
     ids = chosen(asked.catalogue, use=use, modality=modality)
     lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
-    ranking = (
-        lister.all(ids) if top is None else lister.first(top, ids, only_running=False)
-    )
+    most = len(ids) if top is None else top
+    ranking = lister.first(most, ids, only_running=False)
     return ranking.replace(notes=asked.notes)
 
 
@@ -342,20 +341,16 @@ def _options_to_repeat(
     words: list[str] = []
     if isinstance(machine, str):
         words += ["--machine", machine]
-    elif machine is not None and _is_known(machine):
-        words += ["--machine", machine.name]
+    elif machine is not None:
+        # here, for most programs name the machine or ask about this one
+        from .machine.profiles import machine_called
+
+        found = machine_called(machine.name)
+        if found is not None and found[0] == machine:
+            words += ["--machine", machine.name]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)
-
-
-def _is_known(machine: Machine) -> bool:
-    """Whether the machine is the one that the catalogue has by its name."""
-    # here, for most programs name the machine or ask about this one
-    from .machine.profiles import machine_called
-
-    found = machine_called(machine.name)
-    return found is not None and found[0] == machine
 
 
 def _how_to_read(reader: str) -> str:
@@ -424,11 +419,10 @@ def _refuse_unknown_kind(
     """Raise `WorkloadError` for a use or a modality that does not exist, with what was meant."""
     if value is None or value in choices:
         return
+    message = f"{value!r} is unknown"
     remedy = _remedy_for_kind(value, choices) if isinstance(value, str) else None
     if remedy is None:
         message = f"{value!r} is not one of {', '.join(choices)}"
-    else:
-        message = f"{value!r} is unknown"
     raise WorkloadError.of(key, message, remedy, file="rank")
 
 

@@ -109,7 +109,8 @@ class AlternativeSearch(Record):
         """
         found: dict[tuple[object, ...], Alternative] = {}
         for way in self._ways():
-            if self._is_slow and _may_be_slow(way.judged):
+            is_slow_too = is_too_slow(way.judged) or lacks_pace(way.judged)
+            if self._is_slow and is_slow_too:
                 # another slow form is no way out
                 continue
             alternative = self._alternative(way.judged, way.why)
@@ -128,10 +129,8 @@ class AlternativeSearch(Record):
     @cached_property
     def _is_slow(self) -> bool:
         """Whether the speed rules out what was judged."""
-        return any(
-            finding.check == "speed" and finding.decides
-            for finding in self.judged.findings
-        )
+        speed = self.judged.finding("speed")
+        return speed is not None and speed.decides
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """What was judged as an alternative, with the command that asks for it again."""
@@ -197,12 +196,10 @@ class AlternativeSearch(Record):
     def _trained_with_qlora(self) -> Iterator[Way]:
         """With the method that takes least memory, where another one was asked for or is usual."""
         question = self.judged.question
-        if question.workload.task != "finetune":
-            return
-        if question.workload.finetune_method == "qlora":
-            return
-        workload = question.stated.replace(finetune_method="qlora")
-        yield from self._if_local(workload, "same model, tuned with QLoRA")
+        taken = question.workload
+        if taken.task == "finetune" and taken.finetune_method != "qlora":
+            workload = question.stated.replace(finetune_method="qlora")
+            yield from self._if_local(workload, "same model, tuned with QLoRA")
 
     def smaller(self) -> Way | None:
         """The best type below the judged one, those that accelerators hold first; None for none.
@@ -264,11 +261,11 @@ class AlternativeSearch(Record):
 
     def _with_plain_cache(self) -> Iterator[Way]:
         """Without the type of KV cache that was asked for."""
-        question = self.judged.question
-        if question.stated.kv_cache_type is None:
-            return
-        workload = question.stated.replace(kv_cache_type=None)
-        yield from self._if_local(workload, "same files, KV cache in the model's type")
+        stated = self.judged.question.stated
+        if stated.kv_cache_type is not None:
+            workload = stated.replace(kv_cache_type=None)
+            why = "same files, KV cache in the model's type"
+            yield from self._if_local(workload, why)
 
     def _in_other_programs(self) -> Iterator[Way]:
         """With the usual program where another was asked for, else with the others of its kind."""
@@ -336,9 +333,7 @@ class AlternativeSearch(Record):
         judged = self.judged
         if judged.placement != "split" or not judged.fits:
             return False
-        if judged.question.local_files:
-            return False
-        if judged.offload is not None:
+        if judged.question.local_files or judged.offload is not None:
             return False
         return judged.has("accelerator-partly")
 
@@ -391,16 +386,10 @@ class AlternativeSearch(Record):
         remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
         findings: list[Finding] = []
         for finding in self.judged.findings:
-            if finding.check == "accelerator":
-                findings.append(finding.in_words(finding.reason, remedy))
-            else:
-                findings.append(finding)
+            is_named = finding.check == "accelerator"
+            told = finding.in_words(finding.reason, remedy) if is_named else finding
+            findings.append(told)
         return self.judged.replace(findings=tuple(findings))
-
-
-def _may_be_slow(judged: Judged) -> bool:
-    """Whether it is slower than was asked for, or nothing tells how fast it is."""
-    return is_too_slow(judged) or lacks_pace(judged)
 
 
 def _bits_of(quantization: str) -> int:

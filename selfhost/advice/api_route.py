@@ -7,7 +7,7 @@ the offers, and in hours and energy on the machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import inf
 from typing import NamedTuple
@@ -82,16 +82,13 @@ class _Market(Record):
         """The offers of that model, whatever was asked of it."""
         return offers_of(self.catalogue.offers_path, id, today=self.today)
 
-    def _was_ever_priced(self, id: str) -> bool:
-        """Whether the model has or had an offer with a price."""
-        return bool(offers_of(self.catalogue.offers_path, id, today=""))
-
     def offers_that_meet(self, spec: ModelSpec) -> Offers:
         """Offers of the model, or of its provider without a price, that serve the context asked
         for; none where its license or openness is not what was asked for.
         """
         offers = self.offers_of(spec.id)
-        if spec.closed and not self._was_ever_priced(spec.id):
+        # on no day, so with those that have ended
+        if spec.closed and not self.replace(today="").offers_of(spec.id):
             offers = self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
@@ -100,12 +97,9 @@ class _Market(Record):
             return offers
         if wanted_tokens > _longest_context(spec):
             return ()
-        serving: list[Offer] = []
-        for offer in offers:
-            served_tokens = offer.context_tokens or 0
-            if served_tokens >= wanted_tokens:
-                serving.append(offer)
-        return tuple(serving)
+        return tuple(
+            [offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens]
+        )
 
     def _terms_of(self, spec: ModelSpec) -> Iterator[Finding]:
         """The findings of the license and the openness of a model."""
@@ -164,10 +158,9 @@ class _Market(Record):
             other=other.id,
             why=why,
         )
-        told: list[Offer] = []
-        for offer in offers:
-            told.append(offer.replace(stands_in=True, why_instead=reason))
-        return tuple(told)
+        return tuple(
+            [offer.replace(stands_in=True, why_instead=reason) for offer in offers]
+        )
 
 
 def _is_read_from_model_files(spec: ModelSpec) -> bool:
@@ -243,12 +236,8 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
             # the one that is named first may be retired itself
             said = f"which follows {followers[0].outline.id}, {why}"
         followers.append(StandIn(last, said))
-    followers.sort(key=_is_followed)
+    followers.sort(key=lambda stand_in: stand_in.outline.next is not None)
     return followers
-
-
-def _is_followed(stand_in: StandIn) -> bool:
-    return stand_in.outline.next is not None
 
 
 def _others(
@@ -257,43 +246,32 @@ def _others(
     catalogue: Catalogue,
 ) -> Iterator[StandIn]:
     """The models that are no successors, in the order that `stand_ins` tells."""
-    order = _Order(spec=spec, purpose=purpose)
+
+    def differences(outline: Outline) -> tuple[bool, ...]:
+        # in what a model differs, the weightiest first
+        return (
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
+            outline.has_use(BASE) != spec.has_use(BASE),
+            outline.family != spec.family,
+        )
+
     sold = _sold_by_size(catalogue, spec.modality)
     if not spec.closed:
         size = spec.parameters.total or inf
         as_large = [outline for outline in sold if _size(outline) >= size]
-        for outline in order.sorted(as_large):
+        for outline in sorted(as_large, key=differences):
             is_of_family = outline.family == spec.family
             yield StandIn(outline, _AS_LARGE_IN_FAMILY if is_of_family else _AS_LARGE)
         return
     line = _line_of(spec, catalogue)
-    for outline in order.sorted(line):
+    for outline in sorted(line, key=differences):
         yield StandIn(outline, _SAME_LINE)
     for outline in _named_by(spec, catalogue):
         yield StandIn(outline, _NAMED)
-    for outline in order.sorted(reversed(sold)):
+    largest_first = sold[::-1]
+    for outline in sorted(largest_first, key=differences):
         yield StandIn(outline, _LARGEST)
-
-
-class _Order(Record):
-    """The order of stand-ins for a model that is made for a purpose."""
-
-    spec: ModelSpec
-    purpose: str
-
-    def sorted(self, outlines: Iterable[Outline]) -> list[Outline]:
-        """The likest models first; of models that are alike the order stays."""
-        return sorted(outlines, key=self._differences)
-
-    def _differences(self, outline: Outline) -> tuple[bool, ...]:
-        """In what a model differs, the weightiest first."""
-        is_base = outline.has_use(BASE)
-        return (
-            outline.superseded_by is not None,
-            outline.purpose != self.purpose,
-            is_base != self.spec.has_use(BASE),
-            outline.family != self.spec.family,
-        )
 
 
 def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
@@ -308,16 +286,10 @@ def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
 
 def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
     """The closed models of its provider's line, the newest first."""
-    line: list[Outline] = []
-    for outline in _of_modality(catalogue, spec.modality):
-        if outline.family == spec.family and outline.closed:
-            line.append(outline)
-    line.sort(key=_day_and_id, reverse=True)
+    outlines = _of_modality(catalogue, spec.modality)
+    line = [one for one in outlines if one.closed and one.family == spec.family]
+    line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     return line
-
-
-def _day_and_id(outline: Outline) -> tuple[str, str]:
-    return outline.released or "", outline.id
 
 
 def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
@@ -332,12 +304,9 @@ def _sold_by_size(catalogue: Catalogue, modality: str) -> Sequence[Outline]:
     models are in no list.
     """
     listed = snapshot(catalogue.offers_path).rows
-    sold: list[Outline] = []
-    for outline in _of_modality(catalogue, modality):
-        if not outline.closed and outline.id in listed:
-            sold.append(outline)
-    sold.sort(key=_size)
-    return sold
+    outlines = _of_modality(catalogue, modality)
+    sold = [one for one in outlines if not one.closed and one.id in listed]
+    return sorted(sold, key=_size)
 
 
 def _size(outline: Outline) -> int:
@@ -374,9 +343,11 @@ def shutdown_of(
     """The end of a closed model that is at most 60 days away; None where it goes on."""
     if not spec.closed or spec.availability is None:
         return None
-    last_day = _last_day(offers)
-    if last_day is None:
+    # those of the model itself; one that goes on has no end
+    ends = [offer.ends for offer in offers if not offer.stands_in]
+    if not ends or None in ends:
         return None
+    last_day = max(filter(None, ends))
     # loaded for an announced end, which few models have
     from datetime import date
 
@@ -390,18 +361,6 @@ def shutdown_of(
     return shutdown.replace(
         successor=outline.next, successor_is_judged=outline.next_is_judged
     )
-
-
-def _last_day(offers: Sequence[Offer]) -> str | None:
-    """The day on which the last offer of the model itself ends; None where one goes on."""
-    ends: list[str] = []
-    for offer in offers:
-        if offer.stands_in:
-            continue
-        if offer.ends is None:
-            return None
-        ends.append(offer.ends)
-    return max(ends, default=None)
 
 
 # ------------------------------------------------------------------ the cost of a month
@@ -468,7 +427,8 @@ def month(
         return MonthlyCost(reason=reason)
     day = _day_of(load, modality)
     here: LocalCost | None = None
-    if _runs_at_any_speed(judged):
+    # nothing but its speed may keep it from running
+    if judged.needs is not None and set(judged.failed) <= {"speed"}:
         here = _local_cost(load, day, machine, judged)
     return MonthlyCost(
         input_tokens_per_day=day.read,
@@ -477,13 +437,6 @@ def month(
         offers=tuple(map(day.cost_of, offers)),
         here=here,
     )
-
-
-def _runs_at_any_speed(judged: Judged) -> bool:
-    """Whether nothing but its speed keeps it from running."""
-    if judged.needs is None:
-        return False
-    return all(check == "speed" for check in judged.failed)
 
 
 class _Day(Record):
@@ -510,11 +463,12 @@ def _day_of(load: Load, modality: str) -> _Day:
     read = load.input_tokens_per_day
     written = load.output_tokens_per_day
     is_assumed = load.assumed_split
-    if modality != "embedding":
-        return _Day(read=read, written=written, is_split_assumed=is_assumed)
-    if is_assumed:
-        read += written
-    return _Day(read=read, written=0, is_split_assumed=False)
+    if modality == "embedding":
+        if is_assumed:
+            read += written
+        written = 0
+        is_assumed = False
+    return _Day(read=read, written=written, is_split_assumed=is_assumed)
 
 
 def _price(tokens: int, rate: float | None) -> float | None:

@@ -66,11 +66,9 @@ def _file_to_name(question: Question) -> str | None:
     find it by itself; else None.
     """
     here = question.here
-    if here is None:
+    if here is None or here.missing_bytes != 0 or not here.by_path:
         return None
-    if here.missing_bytes != 0:
-        return None
-    return here.path if here.by_path else None
+    return here.path
 
 
 def _other_line(launch: Launch) -> Lines:
@@ -111,26 +109,19 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the program fetches what was judged, and runs it on the machine."""
     question = launch.question
-    if question.local_files:
+    if question.local_files or question.missing_bytes == 0:
         return False
-    if question.missing_bytes == 0:
+    if launch.may_crash or not _may_have_build(launch):
         return False
-    if launch.may_crash:
-        return False
-    if not _may_have_build(launch):
-        return False
-    if launch.spec.modality not in launch.runtime.modalities:
-        return False
-    return _takes(launch)
+    return launch.spec.modality in launch.runtime.modalities and _takes(launch)
 
 
 def _template_of_long_texts(launch: Launch) -> str:
     """The line that embeds texts longer than the usual batch; "" where none is needed, and where
     the shell would not take it.
     """
-    if launch.spec.modality != "embedding":
-        return ""
-    if launch.machine.system == "windows":
+    is_embedding = launch.spec.modality == "embedding"
+    if not is_embedding or launch.machine.system == "windows":
         return ""
     if values_of(launch)["batch_tokens"] is None:
         return ""
@@ -206,9 +197,7 @@ def _run_lines(
     if not line:
         return ()
     options = _typed_options(launch, needed, values)
-    if "" in options:
-        return ()
-    if not _all_are_set(launch, needed):
+    if "" in options or not _all_are_set(launch, needed):
         return ()
     return _with_server(launch, " ".join((line, *options)), needed, values)
 

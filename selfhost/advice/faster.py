@@ -92,8 +92,13 @@ def _candidates(
     if stated.draft is None and "mtp" in runtime.companions:
         yield from _with_draft(question.spec, same)
     can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
-    if can_shrink_cache and stated.kv_cache_type is None:
-        yield from _with_smaller_cache(judged, same)
+    # what then fits the GPUs as a whole is many times as fast
+    waits_in_ram = judged.placement == "split"
+    if can_shrink_cache and waits_in_ram and stated.kv_cache_type is None:
+        yield _Candidate(
+            what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
+            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
+        )
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, same)
@@ -109,17 +114,6 @@ def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
     if spec.draft is not None:
         what = f"{spec.draft.name}, the draft that was published for it"
     yield _Candidate(what=what, workload=same.replace(draft=need.OWN_BLOCK))
-
-
-def _with_smaller_cache(judged: Judged, same: Workload) -> Iterator[_Candidate]:
-    """With a smaller KV cache, where a part of the model waits in RAM: what then fits the GPUs as
-    a whole is many times as fast.
-    """
-    if judged.placement == "split":
-        yield _Candidate(
-            what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
-            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
-        )
 
 
 def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
@@ -183,30 +177,30 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     other = _judged_under(candidate.workload, search)
     if other is None or not other.fits:
         return None
+    prompt_tokens: int | None = None
+    usual = judged.users_pace
+    faster = other.users_pace
+    if usual is None or faster is None:
+        return None
+    if faster.likely < _LEAST_GAIN * usual.likely:
+        wait = _longest_wait(judged, search.machine)
+        faster_wait = _longest_wait(other, search.machine)
+        if wait is None or faster_wait is None:
+            return None
+        prompt_tokens = wait.prompt_tokens
+        usual = wait.seconds
+        faster = faster_wait.seconds
+        if usual is None or faster is None:
+            return None
+        if usual.likely < _LEAST_GAIN * faster.likely:
+            return None
     name = shell_word(search.asked)
-    command = f"selfhost check {name}{candidate.workload.options()}{search.carry}"
-    pace = _pace(judged)
-    faster_pace = _pace(other)
-    if pace is None or faster_pace is None:
-        return None
-    if faster_pace.likely >= _LEAST_GAIN * pace.likely:
-        return FasterSetting(
-            what=candidate.what, command=command, usual=pace, faster=faster_pace
-        )
-    wait = _longest_wait(judged, search.machine)
-    faster_wait = _longest_wait(other, search.machine)
-    seconds = None if wait is None else wait.seconds
-    faster_seconds = None if faster_wait is None else faster_wait.seconds
-    if wait is None or seconds is None or faster_seconds is None:
-        return None
-    if seconds.likely < _LEAST_GAIN * faster_seconds.likely:
-        return None
     return FasterSetting(
         what=candidate.what,
-        command=command,
-        prompt_tokens=wait.prompt_tokens,
-        usual=seconds,
-        faster=faster_seconds,
+        command=f"selfhost check {name}{candidate.workload.options()}{search.carry}",
+        prompt_tokens=prompt_tokens,
+        usual=usual,
+        faster=faster,
     )
 
 
@@ -228,7 +222,3 @@ def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
     """The wait behind the longest of the prompts that are told; None where none is known."""
     waits = waits_of(judged, machine)
     return waits[-1] if waits else None
-
-
-def _pace(judged: Judged) -> Range | None:
-    return None if judged.speed is None else judged.speed.judged

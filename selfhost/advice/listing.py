@@ -170,19 +170,10 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     text = " ".join(latin)
     for phrase, use in uses_table().kinds.items():
         if " " in phrase:
-            text = _with_use(text, phrase, use)
-    compared = dict.fromkeys(text.split())
-    return tuple(compared)
-
-
-def _with_use(
-    text: str,
-    phrase: str,
-    use: str,
-) -> str:
-    """The text with the name of a use in place of the phrase, which may be spelled with hyphens."""
-    spelled = phrase.replace(" ", "[ -]")
-    return re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
+            # it may be spelled with hyphens
+            spelled = phrase.replace(" ", "[ -]")
+            text = re.sub(rf"(?<!\S){spelled}(?!\S)", use, text)
+    return tuple(dict.fromkeys(text.split()))
 
 
 class KindsMeant(NamedTuple):
@@ -198,10 +189,7 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
     parts: set[str] = set()
     for kind in kinds:
         parts.update(kind.split("-"))
-    uses: list[str] = []
-    for use in USES:
-        if parts.issuperset(use.split("-")):
-            uses.append(use)
+    uses = [use for use in USES if parts.issuperset(use.split("-"))]
     modalities = kinds.intersection(MODALITIES)
     return KindsMeant(_only(uses), _only(modalities))
 
@@ -357,15 +345,14 @@ class Lister:
             if only_running and not judged.can_run:
                 continue
             heappush(waiting, (self.key(judged), judged))
+        # where all are asked for, all are judged
+        counts = count_rows(rows)
         if waiting or only_running:
             counts = Counts(
                 models=len(outlines),
                 running=self._likely_running(outlines, rows),
                 is_estimate=self._estimates_running,
             )
-        else:
-            # more were asked for than there are
-            counts = count_rows(rows)
         return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
@@ -396,21 +383,8 @@ class Lister:
 
     def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
         """Each of these models. `tell` hears how many were judged, and how many there are."""
-        outlines = self._outlines(ids)
-        rows: list[Verdict] = []
-        refused: dict[str, WorkloadError] = {}
-        for number, outline in enumerate(outlines):
-            if tell is not None:
-                tell(number, len(outlines))
-            id = outline.id
-            judged = self._judged(id)
-            if isinstance(judged, WorkloadError):
-                refused[id] = judged
-            elif judged is not None:
-                rows.append(judged)
-        rows.sort(key=self.key)
-        counts = count_rows(rows)
-        return self._ranking(rows, refused, counts)
+        most = len(self._catalogue.outlines)
+        return self.first(most, ids, only_running=False, tell=tell)
 
     def _standing(self, id: str) -> Standing:
         return self._standings.by_id[id]
@@ -432,28 +406,20 @@ class Lister:
 
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
-        pace = self._bounds.tokens_per_second(outline)
-        return share_of_pace(pace)
+        return share_of_pace(self._bounds.tokens_per_second(outline))
 
     def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
         """The rows in their order, those first that are worth using on the machine: at least a
         tenth as much as the best of them, no base models and none that a newer one replaced.
         """
-        most = 0.0
-        for row in rows:
-            if row.can_run:
-                most = max(most, self._worth_on(row))
-        least = ranking_factors().sorted.least_worth * most
-        useful: list[Verdict] = []
-        others: list[Verdict] = []
-        for row in rows:
-            standing = self._standing(row.model.id)
-            worth = self._worth_on(row) if row.can_run else 0
-            if worth < least or standing.section == LAST:
-                others.append(row)
-            else:
-                useful.append(row)
-        return useful + others
+        worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
+        least = ranking_factors().sorted.least_worth * max(worths.values(), default=0)
+
+        def is_of_little_use(row: Verdict) -> bool:
+            id = row.model.id
+            return worths.get(id, 0) < least or self._standing(id).section == LAST
+
+        return sorted(rows, key=is_of_little_use)
 
     def _worth_on(self, answer: Verdict) -> float:
         """What a model that runs counts for on the machine, more is better."""
@@ -543,12 +509,17 @@ class Lister:
 
             workload = workload.replace(license=canonical_expression(workload.license))
         ruled_out: set[str] = set()
-        if not _asks_for_terms(workload):
-            return ruled_out
-        for spec in self._catalogue.specs():
-            for finding in terms_checks(spec, workload):
-                if finding.outcome is Outcome.FAIL:
-                    ruled_out.add(spec.id)
+        asks = (
+            workload.license,
+            workload.auditable,
+            workload.commercial,
+            workload.modify,
+        )
+        if any(asks):
+            for spec in self._catalogue.specs():
+                for finding in terms_checks(spec, workload):
+                    if finding.outcome is Outcome.FAIL:
+                        ruled_out.add(spec.id)
         return ruled_out
 
     def _ranking(
@@ -564,9 +535,8 @@ class Lister:
             self._raise_if_all_are_refused(refused)
         models: list[Verdict] = []
         for row in rows:
-            why = None
-            if row.can_run:
-                why = reasons(row, self._standing(row.model.id))
+            standing = self._standing(row.model.id)
+            why = reasons(row, standing) if row.can_run else None
             models.append(row.replace(why=why))
         return Ranking(
             machine=self._machine,
@@ -604,19 +574,10 @@ def _can_estimate(workload: Workload) -> bool:
     """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
     neither a program nor a type is named.
     """
-    if workload.parallel > 1:
-        return False
-    if workload.runtime or workload.quantization:
+    if workload.parallel > 1 or workload.runtime or workload.quantization:
         return False
     tokens = workload.context_tokens or workload.tokens_with_prompt or 0
     return tokens <= DEFAULT_CONTEXT_TOKENS
-
-
-def _asks_for_terms(workload: Workload) -> bool:
-    """Whether a license or openness was asked for."""
-    if workload.license is not None:
-        return True
-    return workload.auditable or workload.commercial or workload.modify
 
 
 def count_rows(answers: Sequence[Verdict]) -> Counts:
@@ -641,13 +602,9 @@ def list_notes(
     (`named`), which of them cannot be judged so.
     """
     if workload.states("context_tokens"):
-        kinds: set[str] = set()
-        for row in ranking.models:
-            model = row.model
-            if not reads_context(model):
-                kinds.add(model.modality)
-        said = {"no-context-of-kinds": kinds}
-        yield from remarks(said, kinds=sorted(kinds))
+        models = [row.model for row in ranking.models]
+        kinds = {model.modality for model in models if not reads_context(model)}
+        yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
     if named and ranking.refused:
         yield from _note_on_refused(ranking.refused)
 

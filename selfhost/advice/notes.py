@@ -88,10 +88,8 @@ def notes_on_question(
 def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
     """How the provider of a model tunes it for its customers."""
     served = spec.availability
-    if served is None:
-        return
-    words = served.fine_tuning
-    if words:
+    if served is not None and served.fine_tuning:
+        words = served.fine_tuning
         yield from _said("fine-tuning", provider=served.provider, words=words)
 
 
@@ -111,9 +109,7 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
     if runtime is None or not types.differ:
         return
-    if not judged.fits:
-        return
-    if judged.placement == "host":
+    if not judged.fits or judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
         yield from _said(
@@ -127,10 +123,8 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
 def _note_on_purpose(question: Question) -> Iterator[str]:
     """That no source says of the model what its purpose needs."""
     use = question.stated.wanted_use
-    if use is None:
-        return
     spec = question.spec
-    if spec.has_use(use):
+    if use is None or spec.has_use(use):
         return
     yield from _said(
         "no-use",
@@ -220,9 +214,7 @@ def _without_effect(
 def _token_options_without_effect(question: Question) -> list[str]:
     """Options on tokens, of a model that writes none."""
     stated = question.stated
-    if stated.task != "generate":
-        return []
-    if question.spec.modality in GENERATING:
+    if stated.task != "generate" or question.spec.modality in GENERATING:
         return []
     options: list[str] = []
     for key in _TOKEN_OPTIONS:
@@ -256,9 +248,7 @@ def notes_on_cards(
     machine: Machine,
 ) -> Iterator[str]:
     """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
-    if not judged.fits:
-        return
-    if judged.needs is None or judged.placement != "accelerator":
+    if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
         return
     cards = [card for card in machine.cards if card.unified is not True]
     used = _cards_of(judged.needs)
@@ -322,9 +312,7 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
 
 def note_on_smaller(smaller: Judged | None) -> Sentences:
     """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
-    if smaller is None:
-        return ()
-    if smaller.placement != "accelerator":
+    if smaller is None or smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
     return _said("on-gpu", type=smaller.quantization, pace=pace)
@@ -342,7 +330,14 @@ def note_on_users(reach: Reach) -> Sentences:
     judged = reach.judged
     waiting = 0 if judged.speed is None else judged.speed.waiting
     if waiting:
-        return _note_on_waiting(judged, waiting)
+        users = judged.workload.parallel
+        runtime = judged.question.runtime
+        return _said(
+            "users-wait",
+            at_once=users - waiting,
+            users=users,
+            program="" if runtime is None else runtime.name,
+        )
     if judged.placement == "split" and judged.question.step is not None:
         return _note_on_spilling(reach)
     return ()
@@ -372,30 +367,15 @@ def _note_on_spilling(reach: Reach) -> Sentences:
     )
 
 
-def _note_on_waiting(judged: Judged, waiting: int) -> Sentences:
-    users = judged.workload.parallel
-    runtime = judged.question.runtime
-    return _said(
-        "users-wait",
-        at_once=users - waiting,
-        users=users,
-        program="" if runtime is None else runtime.name,
-    )
-
-
 # ------------------------------------------------------------------ how the name was understood
 
 
 def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
     """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
-    if judged.fits:
-        return ()
-    if not understood.files.is_tag:
-        return ()
-    if understood.workload.quantization is not None:
+    if judged.fits or not understood.files.is_tag:
         return ()
     taken = judged.workload
-    if taken.format != "gguf":
+    if understood.workload.quantization is not None or taken.format != "gguf":
         return ()
     return _said("tag", tag=bare_name(understood.asked), type=taken.quantization)
 
@@ -478,9 +458,7 @@ def _note_on_conversion(question: Question) -> Sentences:
     """Whose files they are, where not those of the account that publishes the weights."""
     spec = question.spec
     format = question.workload.format
-    if question.local_files:
-        return ()
-    if format not in CONVERTED:
+    if question.local_files or format not in CONVERTED:
         return ()
     repository = spec.repository_of(format, question.workload.quantization)
     if repository is None or spec.repository is None:

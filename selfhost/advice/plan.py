@@ -245,13 +245,11 @@ def _known_machines(
             offers = offers_for(catalogue, best, units.utc_today())
             is_offered = bool(offers)
         machines.append(_known(profile, best, is_offered=is_offered is True))
-    machines.sort(key=_order_of)
-    return tuple(machines)
 
+    def order(known: Known) -> tuple[object, ...]:
+        return _ROUTES.index(known.route), *size_of(known.machine), known.name
 
-def _order_of(known: Known) -> tuple[object, ...]:
-    route = _ROUTES.index(known.route)
-    return route, *size_of(known.machine), known.name
+    return tuple(sorted(machines, key=order))
 
 
 def _known(
@@ -299,10 +297,9 @@ def _is_fast_enough(best: Judged) -> bool:
     less than minutes.
     """
     wanted = best.workload.min_tokens_per_second
-    if wanted:
-        pace = best.users_pace
-        if pace is None or units.is_slower(pace.low, wanted):
-            return False
+    pace = best.users_pace
+    if wanted and (pace is None or units.is_slower(pace.low, wanted)):
+        return False
     if best.speed is not None and best.speed.decode is not None:
         return True
     return not is_slow(best)
@@ -416,21 +413,19 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     if needs is None or needs.memory is None:
         return without_least
     sizes = _sizes(question, needs)
-    ram_with_card = _Ram.of(sizes.ram_with_card_bytes, vast, smallest)
-    ram = ram_with_card
-    if platform.runs_in_ram:
-        ram = _Ram.of(needs.memory.high_bytes, vast, smallest)
+    taken_bytes = sizes.ram_with_card_bytes
+    reserve_bytes = reserve_beside(taken_bytes, vast, smallest)
     # a need stated as one figure may not say what lies in RAM when accelerators hold the model
-    if ram.total_bytes == 0:
+    memory_beside_bytes = taken_bytes + reserve_bytes if taken_bytes else None
+    if platform.runs_in_ram:
+        taken_bytes = needs.memory.high_bytes
+        reserve_bytes = reserve_beside(taken_bytes, vast, smallest)
+    ram_bytes = taken_bytes + reserve_bytes
+    if ram_bytes == 0 or max(ram_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
         return without_least
-    if max(ram.total_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
-        return without_least
-    memory_beside_bytes = None
-    if sizes.ram_with_card_bytes:
-        memory_beside_bytes = ram_with_card.total_bytes
     machine = vast.replace(
-        memory_total_bytes=ram.total_bytes,
-        memory_limit_bytes=ram.total_bytes,
+        memory_total_bytes=ram_bytes,
+        memory_limit_bytes=ram_bytes,
         disks=disks_of(sizes.disk_bytes),
         accelerators=platform.cards(sizes.card_bytes),
     )
@@ -443,8 +438,8 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     architecture = vast.architecture or ""
     least = LeastMachine(
         machine=paced.machine,
-        memory_bytes=ram.total_bytes,
-        reserve_bytes=ram.reserve_bytes,
+        memory_bytes=ram_bytes,
+        reserve_bytes=reserve_bytes,
         disk_bytes=sizes.disk_bytes,
         cpu=LeastCpu(
             architectures=cpu.architectures,
@@ -516,24 +511,6 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
         if free_bytes >= stored.high + extra_bytes:
             return free_bytes
         free_bytes = stored.high + extra_bytes
-
-
-class _Ram(NamedTuple):
-    """RAM in all, and what of it the system keeps."""
-
-    total_bytes: int
-    reserve_bytes: int
-
-    @classmethod
-    def of(
-        cls,
-        taken_bytes: int,
-        machine: Machine,
-        workload: Workload,
-    ) -> _Ram:
-        """The RAM of the smallest machine of that system in which a program takes so much."""
-        reserve_bytes = reserve_beside(taken_bytes, machine, workload)
-        return cls(reserve_bytes + taken_bytes, reserve_bytes)
 
 
 # ------------------------------------------------------------------ the least pace

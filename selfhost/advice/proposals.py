@@ -63,7 +63,7 @@ class _Candidate(NamedTuple):
     minus_worth: float
     id: str
 
-    def best_rank(self, *, is_less_open: bool, is_in_other_program: bool) -> _Rank:
+    def rank(self, *, is_less_open: bool, is_in_other_program: bool) -> _Rank:
         """The best rank that it may get once it is judged."""
         return _Rank(
             is_for_other_work=self.is_for_other_work,
@@ -81,26 +81,6 @@ class _Proposal(Record):
     judged: Judged
 
 
-class _Shortlist:
-    """The best `most` proposals so far, the best first."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.proposals: list[_Proposal] = []
-
-    def has_no_place_for(self, rank: _Rank) -> bool:
-        """Whether as many better ones are listed as are wanted."""
-        if len(self.proposals) < self._most:
-            return False
-        return rank > self.proposals[-1].rank
-
-    def add(self, proposal: _Proposal) -> None:
-        """List it, and drop what has no place any more."""
-        self.proposals.append(proposal)
-        self.proposals.sort(key=lambda listed: listed.rank)
-        del self.proposals[self._most :]
-
-
 class Proposals(Record):
     """Other models in place of the one that was judged, `judged`."""
 
@@ -110,19 +90,23 @@ class Proposals(Record):
 
     def best(self, most: int) -> list[Judged]:
         """The best `most` that run here fast enough, judged until none left can be worth more."""
-        shortlist = _Shortlist(most)
+        # the best first
+        found: list[_Proposal] = []
         for candidate in self._candidates():
-            best_rank = candidate.best_rank(
+            rank = candidate.rank(
                 is_less_open=False, is_in_other_program=self._is_program_useless
             )
-            if shortlist.has_no_place_for(best_rank):
+            worst = found[-1].rank if len(found) == most else None
+            if worst is not None and rank > worst:
                 break
             # no spec where its file is faulty
             for spec in self.catalogue.specs([candidate.id]):
-                proposal = self._proposal(candidate, spec, shortlist)
+                proposal = self._proposal(candidate, spec, worst)
                 if proposal is not None:
-                    shortlist.add(proposal)
-        return [self.as_checked(proposal.judged) for proposal in shortlist.proposals]
+                    found.append(proposal)
+            found.sort(key=lambda listed: listed.rank)
+            del found[most:]
+        return [self.as_checked(proposal.judged) for proposal in found]
 
     def why(self, judged: Judged) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
@@ -166,20 +150,20 @@ class Proposals(Record):
         self,
         candidate: _Candidate,
         spec: ModelSpec,
-        shortlist: _Shortlist,
+        worst: _Rank | None,
     ) -> _Proposal | None:
         """The candidate as it runs here, with the program that was asked for or else another one;
-        None where it does not run, or has no place among the best.
+        None where it does not run, or ranks behind `worst`.
         """
         terms = list(terms_checks(spec, self._plain))
         if any(finding.decides for finding in terms):
             return None
         is_less_open = any(is_partly_open(finding) for finding in terms)
         can_load = self._may_load(spec)
-        best_rank = candidate.best_rank(
+        rank = candidate.rank(
             is_less_open=is_less_open, is_in_other_program=not can_load
         )
-        if shortlist.has_no_place_for(best_rank):
+        if worst is not None and rank > worst:
             # a fully open model, or one that the asked program runs, may still come
             return None
         asked_runtime = self.judged.question.stated.runtime
@@ -191,7 +175,7 @@ class Proposals(Record):
             judged = self.fit(spec, self._plain)
         if judged is None or is_too_slow(judged):
             return None
-        rank = best_rank._replace(
+        rank = rank._replace(
             is_doubtful=_is_doubtful(judged),
             is_in_other_program=is_in_other_program,
             minus_worth=candidate.minus_worth * share_on(judged),
@@ -283,17 +267,13 @@ class Proposals(Record):
 
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether it is another open model of the kind and the use that were asked for."""
-        if outline.closed:
-            return False
-        if outline.modality not in self._modalities:
+        if outline.closed or outline.modality not in self._modalities:
             return False
         asked = self.judged.question
         if outline.id == asked.spec.id:
             return False
         wanted_use = asked.stated.wanted_use
-        if wanted_use is None:
-            return True
-        return outline.has_use(wanted_use)
+        return wanted_use is None or outline.has_use(wanted_use)
 
     def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
         """The model as a candidate; none where it is not named and is larger, surely has no room,
@@ -309,9 +289,7 @@ class Proposals(Record):
             uses = self.judged.question.spec.uses
             likeness = standings.likeness(uses, outline)
             has_same_use = likeness.is_alike
-            if not likeness.does_work:
-                return
-            if not bounds.has_room(outline):
+            if not likeness.does_work or not bounds.has_room(outline):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
@@ -333,8 +311,6 @@ class Proposals(Record):
 
 def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
-    if is_slow_picture(judged):
+    if is_slow_picture(judged) or lacks_pace(judged):
         return True
-    if judged.has("context-unmeasured"):
-        return True
-    return lacks_pace(judged)
+    return judged.has("context-unmeasured")

@@ -30,8 +30,6 @@ from ..needs.tensors import ArchitectureRow
 _MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
-# terms of the need that grow with the tokens and with the sequences
-_GROWING_TERMS = ("kv_cache", "recurrent_state")
 # types of published weights: a type before one of them in the order loses no less
 _SIXTEEN_BITS = ("F16", "BF16")
 
@@ -134,9 +132,6 @@ class Reach(Record):
     ) -> int | None:
         """The largest number of tokens or sequences up to `most` that fits; None where not even one
         does. Smaller numbers fit where a larger one does.
-
-        The search goes in growing steps from a guess, which rests on what the judged number keeps,
-        until the number lies between two that were tried, and then halves what is between them.
         """
 
         def fits(number: int) -> bool:
@@ -148,46 +143,9 @@ class Reach(Record):
         is_known_to_fit = self.judged.fits and low == judged_number
         if not is_known_to_fit and not fits(low):
             return None
-        guess = low + self._more_by_free_memory(low)
-        if not low < guess < most and fits(most):
+        if fits(most):
             return most
-        high = most
-        step = max(1, guess // 128)
-        while low < guess < high:
-            if fits(guess):
-                low = guess
-                guess += step
-            else:
-                high = guess
-                guess -= step
-            step *= 2
-        return low + units.count_while(fits, range(low + 1, high + 1))
-
-    def _more_by_free_memory(self, number: int) -> int:
-        """How many more tokens or sequences the free memory holds, by what `number` of them keep;
-        below 0 where memory is lacking, 0 where that is not known.
-        """
-        kept_bytes = self._growing_bytes()
-        free_bytes = self._free_bytes()
-        if free_bytes is None or kept_bytes == 0:
-            return 0
-        return free_bytes * number // kept_bytes
-
-    def _free_bytes(self) -> int | None:
-        """The memory left beside what was judged, below 0 where it is lacking; None: not known."""
-        check = "memory" if self.judged.placement == "host" else "accelerator"
-        finding = self.judged.finding(check)
-        if finding is None:
-            return None
-        if not isinstance(finding.has, int) or not isinstance(finding.needs, int):
-            return None
-        return finding.has - finding.needs
-
-    def _growing_bytes(self) -> int:
-        """What the judged tokens and sequences keep; 0 where that is not known."""
-        needs = self.judged.needs
-        terms = () if needs is None else needs.terms
-        return sum(term.bytes for term in terms if term.name in _GROWING_TERMS)
+        return low + units.count_while(fits, range(low + 1, most))
 
     def layout_under(self, **changes: int | str) -> Judged:
         """Where the same question is placed with that change of the workload, at any pace."""

@@ -220,8 +220,7 @@ def _averages(paces: Figures) -> Figures:
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
         if timed:
-            telling = _most_telling(kind, timed)
-            averages.append(_average(telling))
+            averages.append(_average(_most_telling(kind, timed)))
     return averages
 
 
@@ -254,15 +253,12 @@ def _average(paces: Figures) -> Figure:
 
 def _average_depth(paces: Figures) -> int | None:
     """Tokens of context, weighted by those that were timed; None where no pace tells its depth."""
-    depths: list[int] = []
-    weights: list[int] = []
-    for pace in paces:
-        if pace.depth_tokens is not None:
-            depths.append(pace.depth_tokens)
-            weights.append(pace.timed_tokens)
-    if not depths:
+    # by their tokens
+    deep = [pace for pace in paces if pace.depth_tokens is not None]
+    if not deep:
         return None
-    return round(fmean(depths, weights))
+    depths = [pace.depth_tokens or 0 for pace in deep]
+    return round(fmean(depths, [pace.timed_tokens for pace in deep]))
 
 
 # ---------------------------------------------------------------- logs of llama.cpp
@@ -337,12 +333,8 @@ def _has_sign(text: str, fact: str) -> bool:
 
 def _rates_behind_answers(facts: _Facts) -> Figures:
     """The rates that llama-cli shows behind its last answer."""
-    figures: Figures = []
-    for kind in LEAST_TOKENS:
-        rate = float(facts.get(kind, 0))
-        if rate:
-            figures.append(Figure(term=kind, seen=rate))
-    return figures
+    rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
+    return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
 
 
 def _context_tokens(facts: _Facts) -> int | None:
@@ -436,29 +428,17 @@ def _memory(
     )
 
 
-class _Timing(Record):
-    """One line of times in a log: so many tokens, at that rate."""
-
-    tokens: int = 0
-    tokens_per_second: float = 0
-
-    @classmethod
-    def of_line(cls, match: re.Match[str]) -> _Timing:
-        """The rate is the printed one where that has digits enough: builds of 2026 count the first
-        token of an answer among its tokens, and not in its rate.
-        """
-        tokens = int(match["tokens"])
-        ms = float(match["ms"])
-        rate = 0.0
-        if match["rate"]:
-            rate = float(match["rate"])
-        if rate < 1 and ms > 0:
-            rate = 1000 * tokens / ms
-        return cls(tokens=tokens, tokens_per_second=rate)
-
-    def paces(self, kind: str, depth: int | None) -> Figures:
-        """The pace of such a line, with so many tokens in the context."""
-        return _paces(kind, self.tokens_per_second, self.tokens, depth)
+def _pace_of_line(match: re.Match[str]) -> Figure:
+    """The pace that a line of times tells. The rate is the printed one where that has digits
+    enough: builds of 2026 count the first token of an answer among its tokens, and not in its rate.
+    """
+    tokens = int(match["tokens"])
+    ms = float(match["ms"])
+    rate = float(match["rate"] or 0)
+    if rate < 1 and ms > 0:
+        rate = 1000 * tokens / ms
+    kind = "prompt" if match["kind"] == "prompt eval" else "decode"
+    return Figure(term=kind, seen=rate, tokens=tokens)
 
 
 def _paces(
@@ -475,34 +455,37 @@ def _paces(
 
 
 class _Request:
-    """What a log tells of one request. `timings` are those of its prompt and of its answer, by
+    """What a log tells of one request. `timed` are the paces of its prompt and of its answer, by
     `prompt` and `decode`. `tokens_at_end` are in its context when it ends; None where the log does
     not tell. `is_shared`: another request ran at the same time.
     """
 
     def __init__(self) -> None:
-        self.timings: dict[str, _Timing] = {}
+        self.timed: dict[str, Figure] = {}
         self.tokens_at_end: int | None = None
         self.is_shared = False
 
     def paces(self) -> Figures:
-        """The pace of the prompt and of the answer, as far as the log has them."""
-        nothing = _Timing()
-        prompt = self.timings.get("prompt", nothing)
-        decode = self.timings.get("decode", nothing)
-        # tokens that stood in the context before it wrote
-        before = prompt.tokens
+        """The pace of the prompt and of the answer, as far as the log has them, each with the
+        tokens that stood in the context.
+        """
+        read = self._tokens("prompt")
+        written = self._tokens("decode")
+        before = read
         if self.tokens_at_end is not None:
-            before = self.tokens_at_end - decode.tokens
-        cached = max(0, before - prompt.tokens)
-        depth = None
-        if before > 0:
-            depth = before + decode.tokens // 2
-        paces = prompt.paces("prompt", cached)
-        paces += decode.paces("decode", depth)
-        if self.is_shared:
-            return [pace.replace(shared=True) for pace in paces]
+            before = self.tokens_at_end - written
+        depth_of_answer = before + written // 2 if before > 0 else None
+        depths = {"prompt": max(0, before - read), "decode": depth_of_answer}
+        paces: Figures = []
+        for kind, depth in depths.items():
+            pace = self.timed.get(kind)
+            if pace is not None and pace.seen and pace.tokens:
+                paces.append(pace.replace(depth_tokens=depth, shared=self.is_shared))
         return paces
+
+    def _tokens(self, kind: str) -> int:
+        """The tokens of the prompt or of the answer; 0 where the log has no time of these."""
+        return self.timed[kind].timed_tokens if kind in self.timed else 0
 
 
 class _Requests:
@@ -540,17 +523,12 @@ class _Requests:
             request = self._by_task[task]
             request.tokens_at_end = int(tokens_at_end)
 
-    def time(
-        self,
-        task: str,
-        kind: str,
-        timing: _Timing,
-    ) -> None:
-        """Note a figure of the task. One that its request has already begins the next request."""
+    def time(self, task: str, pace: Figure) -> None:
+        """Note a pace of the task. One that its request has already begins the next request."""
         request = self._by_task[task]
-        if kind in request.timings:
+        if pace.term in request.timed:
             request = self._begin(task)
-        request.timings[kind] = timing
+        request.timed[pace.term] = pace
 
 
 def _paces_of_requests(text: str) -> Figures:
@@ -567,8 +545,7 @@ def _paces_of_requests(text: str) -> Figures:
             requests.release(task, match["tokens_at_end"])
         elif event is None:
             # a line of times, which follow the task that `print_timing` names
-            kind = "prompt" if match["kind"] == "prompt eval" else "decode"
-            requests.time(task, kind, _Timing.of_line(match))
+            requests.time(task, _pace_of_line(match))
     paces: Figures = []
     for request in requests.begun:
         paces += request.paces()
@@ -656,11 +633,9 @@ def _tested_pace(test: str, cell: str) -> Figures:
         return []
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
-    kind = "prompt"
     if match["kind"] == "tg":
-        kind = "decode"
-        depth += tokens // 2
-    return _paces(kind, float(number), tokens, depth)
+        return _paces("decode", float(number), tokens, depth + tokens // 2)
+    return _paces("prompt", float(number), tokens, depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -770,17 +745,15 @@ def _read_vllm(text: str) -> Run:
     # of a model on several devices the log tells the part of one
     if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, where)
-    sequences = 1
     pace = _steadiest_pace(text)
     if pace is not None:
         figures.append(pace)
-        sequences = pace.sequences
     return Run(
         tool="vLLM log",
         runtime="vllm",
         name=name,
         context_tokens=facts.amount("context"),
-        parallel=sequences,
+        parallel=1 if pace is None else pace.sequences,
         on_processor=where == HOST,
         cards=0 if where == HOST else 1,
         drafts="SpecDecoding metrics:" in text,
@@ -852,9 +825,7 @@ def run_of_process(number: str) -> Run:
     elif "name" not in facts:
         raise refusal("runs", "no-model-open", number=number)
     # -c is for all sequences together; without a number of them one cache serves all
-    parallel = None if "unified" in facts else facts.count("parallel")
-    if parallel is None:
-        parallel = 1
+    parallel = 1 if "unified" in facts else facts.count("parallel") or 1
     # `ollama runner`, the program that Ollama starts for a model
     is_ollama = "runner" in seen.words[1:3]
     is_in_ram = facts.get("gpu_layers") == "0"

@@ -23,7 +23,6 @@ from ..core.records import Record, Stated
 from ..core.tables import refusal, sentences, shipped_record
 from ..core.templates import fill
 from ..core.workload import Workload
-from ..judge.checks import Finding
 from ..judge.checks.space import bytes_to_store
 from ..judge.defaults import smallest_of_list, takes_first_of_list
 from ..judge.equal_parts import smallest_device_bytes
@@ -189,14 +188,17 @@ def node() -> Machine:
 
 def disks_of(free: int | None) -> tuple[Disk, ...]:
     """So many bytes for whatever a runtime stores."""
-    disk = Disk(
-        purpose="",
-        path="its disk",
-        free_bytes=free,
-        total_bytes=free,
-        writable=True,
-    )
-    return tuple([disk.replace(purpose=purpose) for purpose in PURPOSES])
+    disks: list[Disk] = []
+    for purpose in PURPOSES:
+        disk = Disk(
+            purpose=purpose,
+            path="its disk",
+            free_bytes=free,
+            total_bytes=free,
+            writable=True,
+        )
+        disks.append(disk)
+    return tuple(disks)
 
 
 def least_card(
@@ -341,7 +343,9 @@ def _chosen_workload(
     takes_first = takes_first_of_list(question)
     if not _states_memory(machine):
         return smallest_of_list(question, catalogue) if takes_first else None
-    if not takes_first and not _follows_memory(question):
+    # the type follows the memory where none was asked for, and no file is here
+    follows_memory = question.here is None and bool(question.in_turn)
+    if not takes_first and not follows_memory:
         return None
     place = vast
     if machine.memory_total_bytes is not None:
@@ -351,13 +355,6 @@ def _chosen_workload(
             memory_available_bytes=machine.memory_available_bytes,
         )
     return judged_for(catalogue, meant, place).question.workload
-
-
-def _follows_memory(question: Question) -> bool:
-    """Whether the type follows the memory: none was asked for, and no file is here."""
-    if question.here is not None:
-        return False
-    return bool(question.in_turn)
 
 
 # ---------------------------------------------------------------- what is sized
@@ -425,51 +422,32 @@ def _sizable(verdict: Verdict) -> _Sizable:
     if needs is not None and memory is None:
         for unread in needs.unknown:
             if unread.fact.startswith("memory"):
-                raise _refused(verdict, "unknown", unread.reason, unread.remedy)
+                why = unread.reason
+                raise _refused(verdict, "unknown", reason=why, remedy=unread.remedy)
     for finding in verdict.findings:
-        if _keeps_out_of_container(finding):
-            raise _refused(verdict, "fails", finding.reason, finding.remedy)
+        # even a container that is as large as the model takes
+        if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
+            why = finding.reason
+            raise _refused(verdict, "fails", reason=why, remedy=finding.remedy)
     if needs is None or memory is None:
-        raise _refused(verdict, "unknown", "its spec states no needs", "")
+        why = "its spec states no needs"
+        raise _refused(verdict, "unknown", reason=why, remedy="")
     runtime = verdict.question.runtime
-    if runtime is None or _is_stated_whole(memory):
-        raise refusal(
-            "sizes",
-            "whole",
-            model=verdict.model.name,
-            asked=verdict.asked,
-            low=memory.low_bytes,
-            high=memory.high_bytes,
-        )
+    is_stated_whole = all(term.how is How.STATED for term in memory.terms)
+    if runtime is None or is_stated_whole:
+        low = memory.low_bytes
+        raise _refused(verdict, "whole", low=low, high=memory.high_bytes)
     return _Sizable(verdict=verdict, runtime=runtime, needs=needs, memory=memory)
-
-
-def _keeps_out_of_container(finding: Finding) -> bool:
-    """Whether the finding rules out even a container that is as large as the model takes."""
-    if finding.code == "accelerator-close":
-        return True
-    return finding.outcome is Outcome.FAIL
-
-
-def _is_stated_whole(memory: MemoryNeed) -> bool:
-    return all(term.how is How.STATED for term in memory.terms)
 
 
 def _refused(
     verdict: Verdict,
     key: str,
-    reason: str = "",
-    remedy: str | None = None,
+    **figures: object,
 ) -> SelfhostError:
     """The error that a model has no size."""
-    return refusal(
-        "sizes",
-        key,
-        model=verdict.model.name,
-        asked=verdict.asked,
-        reason=reason,
-        remedy=remedy,
-    )
+    name = verdict.model.name
+    return refusal("sizes", key, model=name, asked=verdict.asked, **figures)
 
 
 def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
@@ -490,7 +468,10 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
     at_most = in_use + sum(growth.bytes for growth in growths)
-    growths.append(_page_tables(at_most + sizable.memory.evictable_bytes))
+    at_most += sizable.memory.evictable_bytes
+    # what the kernel itself holds for memory in use; a control group counts it
+    pages = -(-at_most // _PAGE_BYTES)
+    growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     start = _start(sizable, growths)
     return ContainerSize(
         asked=verdict.asked,
@@ -536,10 +517,9 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...
     accelerators: list[CardMemory] = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
-        if most is None:
-            continue
-        accelerator = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
-        accelerators.append(accelerator)
+        if most is not None:
+            used = CardMemory(vendor=card.vendor, name=card.name, memory_bytes=most)
+            accelerators.append(used)
     return tuple(accelerators)
 
 
@@ -561,12 +541,6 @@ def _growth(
         unbound_bytes=unbound_bytes,
         why=fill(words.why, figures),
     )
-
-
-def _page_tables(in_use_bytes: int) -> Growth:
-    """What the kernel itself holds for memory in use; a control group counts it."""
-    pages = -(-in_use_bytes // _PAGE_BYTES)
-    return _growth("page_tables", pages * _PAGE_ENTRY_BYTES)
 
 
 def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
@@ -600,12 +574,11 @@ def _conversations(
     kept = runtime.memory.kept_checkpoints
     allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     uncounted_bytes = sizable.uncounted_copies_bytes
-    copies_bytes = 0
-    if uncounted_bytes:
-        copies_bytes = allowed * uncounted_bytes // (kept - counted)
-    yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
     if not uncounted_bytes:
+        yield from _earlier_prompts(sizable, prompt_cache_bytes, 0)
         return
+    copies_bytes = allowed * uncounted_bytes // (kept - counted)
+    yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
     bound = sizable.bound("checkpoints", context_checkpoints=allowed)
     if not bound:
         option = runtime.command_lines.options.get("checkpoints", "")
@@ -625,20 +598,16 @@ def _earlier_prompts(
     (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody goes on with such a
     text, so that no room is made for them unless it was asked for.
     """
-    if not sizable.state_bytes:
-        return
     most = sizable.service.prompt_cache_bytes
-    if not most:
+    if not most or not sizable.state_bytes:
         return
     parallel = sizable.workload.parallel
     if parallel == 1 and not sizable.generates:
         return
-    size = prompt_cache_bytes
-    if size is None:
-        size = 0
-        if sizable.generates:
-            state_bytes = -(-sizable.state_bytes // parallel)
-            size = min(state_bytes * parallel + copies_bytes, most)
+    size = prompt_cache_bytes or 0
+    if prompt_cache_bytes is None and sizable.generates:
+        state_bytes = -(-sizable.state_bytes // parallel)
+        size = min(state_bytes * parallel + copies_bytes, most)
     mib = -(-size // units.MIB)
     bound = sizable.bound("prompt_cache", mib=mib)
     yield _growth("prompts", mib * units.MIB, bound, most)
@@ -697,12 +666,10 @@ def _is_missing(option: str, arguments: Sequence[str]) -> bool:
 
 def _values(workload: Workload) -> dict[str, str | None]:
     """The settings of the workload for a template; None where they are the usual ones."""
-    context_tokens: str | None = None
-    if workload.context_tokens:
-        context_tokens = str(workload.context_tokens)
+    tokens = workload.context_tokens
     kv_cache_type = workload.kv_cache_type
     return {
-        "context_tokens": context_tokens,
+        "context_tokens": str(tokens) if tokens else None,
         "parallel": str(workload.parallel),
         "kv_cache_type": None if kv_cache_type == "f16" else kv_cache_type,
     }
@@ -712,10 +679,7 @@ def _options(sizable: _Sizable) -> list[str]:
     """The settings of a server that is told by its environment, and the bounds of its service."""
     values = _values(sizable.workload)
     settings = sizable.runtime.command_lines.settings
-    options: list[str] = []
-    for key in values:
-        option = fill_partly(settings.get(key, ""), values)
-        options.append(option)
+    options = [fill_partly(settings.get(key, ""), values) for key in values]
     if sizable.workload.parallel > 1:
         options.append(sizable.bound("users", **values))
     options.append(sizable.bound("share", **values))

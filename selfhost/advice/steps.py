@@ -178,16 +178,10 @@ def _is_listed(launch: Launch) -> bool:
     if launch.question.local_files:
         return True
     files = _files_of(launch)
-    if files is None:
-        return True
-    if files.listed:
-        return True
-    if files.named:
+    if files is None or files.listed or files.named:
         return True
     here = launch.question.here
-    if here is None:
-        return False
-    return here.by_path or bool(here.repository)
+    return here is not None and (here.by_path or bool(here.repository))
 
 
 def _files_of(launch: Launch) -> PublishedFiles | None:
@@ -463,20 +457,13 @@ def _login_lines(launch: Launch) -> list[str]:
 
 
 def _needs_login(judged: Judged) -> bool:
-    """Whether the files come from a publisher who has a gate."""
+    """Whether the files still come from a publisher who has a gate."""
     if judged.has("weights-gated"):
         return True
-    if not judged.has("weights-unsafe"):
-        return False
+    question = judged.question
     # a warning of what loading them may run stands before the one of the gate
-    return _has_gate(judged.question)
-
-
-def _has_gate(question: Question) -> bool:
-    """Whether a download from the publisher, who has a gate, is still to come."""
-    spec = question.spec
-    if not spec.gated:
+    hides_gate = judged.has("weights-unsafe") and question.spec.gated
+    if not hides_gate or question.missing_bytes == 0:
         return False
-    if question.missing_bytes == 0:
-        return False
-    return who_else_has_the_files(spec, question.runtime, question.workload) is None
+    workload = question.workload
+    return who_else_has_the_files(question.spec, question.runtime, workload) is None

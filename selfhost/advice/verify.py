@@ -141,9 +141,7 @@ def _workload(run: Run, catalogue: Catalogue) -> Workload:
     own.
     """
     cache_type = run.kv_cache_type
-    if cache_type not in KV_CACHE_CHOICES:
-        cache_type = None
-    if cache_type == "f16":
+    if cache_type not in KV_CACHE_CHOICES or cache_type == "f16":
         cache_type = None
     return Workload(
         runtime=run.runtime,
@@ -387,19 +385,13 @@ class _Prediction(Record):
     @property
     def _predicted_weights(self) -> int:
         """The bytes of weights that are predicted on accelerators, at the low end."""
-        size = 0
-        for term in self.gpu_terms:
-            if term.name == "weights":
-                size += term.low_bytes
-        return size
+        terms = [term for term in self.gpu_terms if term.name == "weights"]
+        return sum(term.low_bytes for term in terms)
 
     def _weights_on_gpus(self) -> float:
         """The bytes of weights that the run had on accelerators."""
-        size = 0.0
-        for row in self.run.figures_of("weights"):
-            if row.where != HOST:
-                size += row.seen
-        return size
+        rows = self.run.figures_of("weights")
+        return sum(row.seen for row in rows if row.where != HOST)
 
     def why_in_ram(self) -> str | None:
         """That a part of the model was in RAM, so that no figure compares; None where none was."""
@@ -528,7 +520,9 @@ class _MemoryPrediction(_Prediction):
         memory = self.verdict.memory
         if memory is None:
             return seen.replace(why=_why("no-memory"))
-        if seen.term != ALL_MEMORY and _is_stated_whole(memory):
+        # one figure of a spec, which is one term
+        is_stated_whole = all(term.name == "weights" for term in memory.terms)
+        if seen.term != ALL_MEMORY and is_stated_whole:
             return seen.replace(why=_why("no-parts"))
         predicted = self._bytes(seen, memory)
         is_beside_gpu = seen.where == HOST and self.gpu_terms
@@ -544,12 +538,9 @@ class _MemoryPrediction(_Prediction):
         holds it. On a GPU that shares the RAM all terms lie on the host.
         """
         is_host = seen.where == HOST or not self.gpu_terms
-        terms: list[Term] = []
-        for term in memory.terms:
-            lies_there = (term.where == HOST) is is_host
-            if lies_there and _is_part(term, seen.term):
-                terms.append(term)
-        need = MemoryNeed(terms=tuple(terms))
+        there = [term for term in memory.terms if (term.where == HOST) is is_host]
+        parts = [term for term in there if _is_part(term, seen.term)]
+        need = MemoryNeed(terms=tuple(parts))
         low = need.low_bytes
         likely = need.total_bytes
         high = need.high_bytes
@@ -635,11 +626,6 @@ def _is_not_filled(seen: Figure, predicted: Range) -> bool:
     return seen.seen < predicted.low - seen.rounding
 
 
-def _is_stated_whole(memory: MemoryNeed) -> bool:
-    """Whether the need is stated as one figure, which is one term."""
-    return all(term.name == "weights" for term in memory.terms)
-
-
 def _is_part(term: Term, seen: str) -> bool:
     """Whether the term of the need is a part of the figure called `seen`."""
     if seen == ALL_MEMORY:
@@ -660,7 +646,7 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
     for row in rows:
         if row.inside is None:
             continue
-        if _may_hold_prompts(row):
+        if row.term in PROCESS_TERMS and row.is_above and not row.inside:
             holds["prompt-cache"] = True
         if row.subject == "memory" or not row.likely:
             continue
@@ -673,13 +659,6 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
             holds["basis"] = True
     how = None if verdict.speed is None else verdict.speed.how
     return _notes(holds, how=how, remedy=how_to_measure(verdict.machine))
-
-
-def _may_hold_prompts(row: Figure) -> bool:
-    """Whether it is the memory of a process, and more than was predicted."""
-    if row.term not in PROCESS_TERMS:
-        return False
-    return row.is_above and not row.inside
 
 
 def is_wide(row: Figure) -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 
 from ..advice.listing import ListPlace, Ranking, count_rows, words_typed
-from ..advice.understood import understand
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.spec_values import MODALITIES, USES
@@ -102,8 +101,12 @@ class BrowseQuestion:
 
     def command(self, id: str) -> str:
         """The line that asks about that model in a shell."""
-        carry = options_to_repeat(self.options)
-        return f"selfhost check {shell_word(id)}{self.workload.options()}{carry}"
+        return f"selfhost check {shell_word(id)}{self.options_to_type}"
+
+    @property
+    def options_to_type(self) -> str:
+        """What stands behind the model in that line; a space before each option."""
+        return self.workload.options() + options_to_repeat(self.options)
 
     @property
     def context_tokens(self) -> int:
@@ -114,14 +117,14 @@ class BrowseQuestion:
         """The question with the next larger context of `CONTEXTS` for step 1, the next smaller for
         -1; None where there is none.
         """
-        if step > 0:
-            larger = [tokens for tokens in CONTEXTS if tokens > self.context_tokens]
-            tokens = min(larger, default=None)
-        else:
-            smaller = [tokens for tokens in CONTEXTS if tokens < self.context_tokens]
-            tokens = max(smaller, default=None)
-        if tokens is None:
+        present = self.context_tokens
+        # in the direction of the step the nearest comes first
+        beyond = [
+            tokens for tokens in CONTEXTS[::step] if step * (tokens - present) > 0
+        ]
+        if not beyond:
             return None
+        tokens = beyond[0]
         is_default = tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None
         # what is not stated may be less: a model that was trained for less takes less
         return self.changed({"context_tokens": None if is_default else tokens})
@@ -139,22 +142,13 @@ class KeySetting(Record):
         """What the screen calls the choice that the options state; the value itself where they
         state one that is no choice.
         """
+        fields = next(iter(self.choices.values()))
+        # None of an option that was not typed, and of a switch that is off
+        values = {field: vars(options).get(field) or None for field in fields}
         for name, stated in self.choices.items():
-            if all(
-                _value(options, field) == (stated[field] or None) for field in stated
-            ):
+            if values == {field: value or None for field, value in stated.items()}:
                 return name
-        values: list[str] = []
-        for field in next(iter(self.choices.values())):
-            value = _value(options, field)
-            if value is not None:
-                values.append(str(value))
-        return " ".join(values)
-
-
-def _value(options: BrowseOptions, field: str) -> object:
-    """The value of an option; None of one that was not typed, and of a switch that is off."""
-    return vars(options).get(field) or None
+        return " ".join(str(value) for value in values.values() if value)
 
 
 def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
@@ -246,11 +240,7 @@ class Rows:
 
     def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
         """What `selfhost check` shows of that verdict."""
-        asked = Asked(
-            carry=options_to_repeat(question.options),
-            workload_options=question.workload.options(),
-            today=units.utc_today(),
-        )
+        asked = Asked(options=question.options_to_type, today=units.utc_today())
         verbose = question.options.verbose
         return check_document([verdict], asked, verbose=verbose)
 
@@ -258,15 +248,8 @@ class Rows:
         """The verdict of `selfhost check` on that model. Raises `SelfhostError`."""
         workload = question.workload
         machine = question.machine
-        meant = understand(self.catalogue, id, workload, machine)
         carry = options_to_repeat(question.options)
-        verdict = check_with(
-            self.catalogue,
-            meant,
-            workload,
-            machine,
-            carry=carry,
-        )
+        verdict = check_with(self.catalogue, id, workload, machine, carry=carry)
         notes = (*question.options.notes, *verdict.first_notes)
         return verdict.replace(first_notes=notes)
 
@@ -283,8 +266,6 @@ class _View:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)
         ids = chosen_ids(options, catalogue)
-        if ids is None:
-            ids = list(catalogue.ids())
         self.lister = lister_of(options, catalogue, question.workload, question.machine)
         ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]
@@ -296,17 +277,10 @@ class _View:
 
     def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> ShownRows:
         """The rows of the models that are judged by now, and what to say of them."""
-        verdicts: list[Verdict] = []
-        refused: list[WorkloadError] = []
-        left = 0
-        for id in self.ids:
-            judged = known.get(id)
-            if isinstance(judged, Verdict):
-                verdicts.append(judged)
-            elif isinstance(judged, WorkloadError):
-                refused.append(judged)
-            elif id not in known:
-                left += 1
+        judged = [known[id] for id in self.ids if id in known]
+        left = len(self.ids) - len(judged)
+        verdicts = [answer for answer in judged if isinstance(answer, Verdict)]
+        refused = [answer for answer in judged if isinstance(answer, WorkloadError)]
         rows = self._rows(verdicts)
         if left:
             summary = self._progress(verdicts, left)
@@ -321,11 +295,9 @@ class _View:
 
     def _rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
         """The rows to show, in their order."""
-        rows: list[Verdict] = []
-        only_running = self._options.shows_only_running
-        for row in filter(self._options.takes, judged):
-            if row.can_run or not only_running:
-                rows.append(row)
+        rows = list(filter(self._options.takes, judged))
+        if self._options.shows_only_running:
+            rows = [row for row in rows if row.can_run]
         rows.sort(key=self._place)
         return sorted_by(rows, self._options.sort, self.lister)
 

@@ -2,8 +2,8 @@
 `check` for the model at the cursor.
 
 A question and what `browse_rows` finds go in; keys change the question. Judging runs in a thread,
-which posts its rows as messages: the screen never waits for it. A thread that another question has
-made needless is cancelled, and ends after the model that it judges.
+which hands its rows over by `call_later`: the screen never waits for it. A thread that another
+question has made needless is cancelled, and ends after the model that it judges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key, Resize
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
@@ -126,47 +125,9 @@ class Browser(App[Exception | None]):
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
 
-    class NewRows(Message):
-        """Rows of the question that is asked."""
-
-        def __init__(self, question: BrowseQuestion, shown: ShownRows) -> None:
-            super().__init__()
-            self.question = question
-            self.shown = shown
-
-    class Answered(Message):
-        """The answer for the model at the cursor, or why there is none."""
-
-        def __init__(self, question: BrowseQuestion, answer: ShownAnswer) -> None:
-            super().__init__()
-            self.question = question
-            self.answer = answer
-
-    class Conditional(Message):
-        """What the model fits as that does not run as asked; empty: it fits in no way."""
-
-        def __init__(
-            self,
-            question: BrowseQuestion,
-            id: str,
-            words: str,
-        ) -> None:
-            super().__init__()
-            self.question = question
-            self.id = id
-            self.words = words
-
-    class Refused(Message):
-        """The question makes no sense, or (`is_bug`) the program has a fault."""
-
-        def __init__(self, error: Exception) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, options: BrowseOptions, machine: Machine) -> None:
         super().__init__()
-        words = " ".join(options.words)
-        self.typed = words
+        self.typed = " ".join(options.words)
         self.question = BrowseQuestion(options, machine)
         self.rows = Rows(self.question)
         self.settings = settings(self.rows.catalogue)
@@ -216,18 +177,17 @@ class Browser(App[Exception | None]):
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing is judged, and nothing waits to be."""
-        has_timer = self._letter_timer is not None or self._move_timer is not None
-        return not has_timer and all(worker.is_finished for worker in self.workers)
+        if self._letter_timer is not None or self._move_timer is not None:
+            return False
+        return all(worker.is_finished for worker in self.workers)
 
     def _write_settings(self) -> None:
         """Write the line of settings: each key with what it is set to."""
         options = self.question.options
         line = Text()
         for setting in self.settings:
-            line.append_text(
-                _setting_words(setting.key, setting.title, setting.chosen(options))
-            )
-            line.append("  ")
+            chosen = setting.chosen(options)
+            line.append_text(_setting_words(setting.key, setting.title, chosen))
         tokens = f"{self.question.context_tokens:,}"
         line.append_text(_setting_words("+/-", "context", tokens))
         self._static("#settings").update(line)
@@ -266,7 +226,7 @@ class Browser(App[Exception | None]):
             for shown in rows.in_parts(question, typed):
                 if worker.is_cancelled:
                     return
-                self.post_message(self.NewRows(question, shown))
+                self.call_later(self._show_rows, question, shown)
 
         self._in_thread(judge, "rows")
 
@@ -280,27 +240,26 @@ class Browser(App[Exception | None]):
                 work()
             except Exception as error:
                 if not get_current_worker().is_cancelled:
-                    self.post_message(self.Refused(error))
+                    self.call_later(self._tell, error)
 
         self.run_worker(told, group=group, thread=True, exclusive=True)
 
-    def on_browser_new_rows(self, message: NewRows) -> None:
+    def _show_rows(self, question: BrowseQuestion, shown: ShownRows) -> None:
         """Show rows, unless the question has changed since."""
-        if message.question is not self.question:
+        if question is not self.question:
             return
-        shown = message.shown
         self._summary = shown.summary
         self.table.show_rows(shown.rows, shown.pace_title)
         self._write_summary()
         if self.answer is None:
             self._ask_for_answer()
 
-    def on_browser_refused(self, message: Refused) -> None:
-        """Tell what makes no sense."""
-        if not isinstance(message.error, SelfhostError):
-            self.exit(message.error)
+    def _tell(self, error: Exception) -> None:
+        """Tell what makes no sense; any other error is a bug."""
+        if not isinstance(error, SelfhostError):
+            self.exit(error)
             return
-        self._summary = sentence(message.error)
+        self._summary = sentence(error)
         self._write_summary()
 
     def _ask(self, stated: Stated, machine: Machine | None = None) -> None:
@@ -356,7 +315,7 @@ class Browser(App[Exception | None]):
                 wide_lines=drawn(blocks, width_of_screen),
             )
             if not get_current_worker().is_cancelled:
-                self.post_message(self.Answered(question, answer))
+                self.call_later(self._show_answer, question, answer)
 
         self._in_thread(ask, "answer")
 
@@ -367,12 +326,10 @@ class Browser(App[Exception | None]):
         pane = self.screen_stack[0].query_one("#pane", VerticalScroll)
         return pane.scrollable_content_region.width
 
-    def on_browser_answered(self, message: Answered) -> None:
+    def _show_answer(self, question: BrowseQuestion, answer: ShownAnswer) -> None:
         """Show an answer, unless the question or the cursor has moved on."""
-        answer = message.answer
         self._asked_about = None
-        is_asked = message.question is self.question
-        if is_asked and answer.id == self.table.current_id:
+        if question is self.question and answer.id == self.table.current_id:
             self.answer = answer
             self._static("#answer").update(answer.lines)
             if isinstance(self.screen, AnswerScreen):
@@ -396,18 +353,25 @@ class Browser(App[Exception | None]):
                 if worker.is_cancelled:
                     return
                 words = condition_words(rows.verdict(question, id))
-                self.post_message(self.Conditional(question, id, words))
+                self.call_later(self._show_condition, question, id, words)
 
         if ids:
             self._in_thread(ask, "conditions")
 
-    def on_browser_conditional(self, message: Conditional) -> None:
-        """Mark a model that fits under a condition."""
-        if not self.question.asks_the_same(message.question):
+    def _show_condition(
+        self,
+        question: BrowseQuestion,
+        id: str,
+        words: str,
+    ) -> None:
+        """Mark a model that does not run as asked, and fits as the words say; empty of one that
+        fits in no way.
+        """
+        if not self.question.asks_the_same(question):
             return
-        self._conditions[message.id] = message.words
-        if message.words:
-            self.table.mark_conditional(message.id)
+        self._conditions[id] = words
+        if words:
+            self.table.mark_conditional(id)
             self._write_summary()
 
     def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
@@ -511,10 +475,10 @@ def _setting_words(
     title: str,
     chosen: str,
 ) -> Text:
-    """What a key changes and what it is set to, which stay on one line."""
+    """What a key changes and what it is set to, which stay on one line; two spaces behind."""
     words = Text.assemble((key, "bold"), " ", (title, "dim"), " ", chosen)
     words.plain = words.plain.replace(" ", "\N{NO-BREAK SPACE}")
-    return words
+    return words.append("  ")
 
 
 def drawn(blocks: Blocks, width: int) -> Text:
@@ -575,26 +539,23 @@ class ChoiceScreen(ModalScreen[str | None]):
 
     def __init__(self, setting: KeySetting, chosen: str) -> None:
         super().__init__()
-        self._setting = setting
+        self._title = setting.title
+        self._names = list(setting.choices)
         self._chosen = chosen
 
     def compose(self) -> ComposeResult:
         """The choices, the present one marked by the cursor."""
         with Vertical():
-            yield Static(self._setting.title, classes="title")
-            yield OptionList(*[Option(name, id=str(at)) for at, name in self._named()])
+            yield Static(self._title, classes="title")
+            yield OptionList(*self._names)
             yield Static("Enter: take it · Escape: back", classes="hint")
-
-    def _named(self) -> list[tuple[int, str]]:
-        return list(enumerate(self._setting.choices))
 
     def on_mount(self) -> None:
         """Put the cursor on what is chosen."""
         choices = self.query_one(OptionList)
         choices.focus()
-        for at, name in self._named():
-            if name == self._chosen:
-                choices.highlighted = at
+        if self._chosen in self._names:
+            choices.highlighted = self._names.index(self._chosen)
 
     def on_key(self, event: Key) -> None:
         """Go to the next choice that begins with the letter."""
@@ -605,16 +566,15 @@ class ChoiceScreen(ModalScreen[str | None]):
         begin = 0
         if choices.highlighted is not None:
             begin = choices.highlighted + 1
-        named = self._named()
-        for at, name in [*named[begin:], *named[:begin]]:
+        for name in [*self._names[begin:], *self._names[:begin]]:
             if name.lower().startswith(letter.lower()):
-                choices.highlighted = at
+                choices.highlighted = self._names.index(name)
                 event.stop()
                 return
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Take the choice."""
-        self.dismiss(list(self._setting.choices)[event.option_index])
+        self.dismiss(self._names[event.option_index])
 
 
 class MachineNamed(Record):
@@ -632,14 +592,6 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
         Binding("escape", "dismiss", "back", show=False),
         Binding("down", "enter_list", show=False),
     ]
-
-    class Found(Message):
-        """The machine that was typed, or the sentence that says why there is none."""
-
-        def __init__(self, named: MachineNamed | None, problem: str) -> None:
-            super().__init__()
-            self.named = named
-            self.problem = problem
 
     def __init__(self, question: BrowseQuestion) -> None:
         super().__init__()
@@ -705,17 +657,14 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
                 options = question.changed({"machine": text}).options
                 machine = measured_where_unknown(options, one_machine(options))
             except SelfhostError as error:
-                self.post_message(self.Found(None, sentence(error)))
+                self.call_later(self._tell, sentence(error))
                 return
             named = MachineNamed(text=text, machine=machine, notes=options.notes)
-            self.post_message(self.Found(named, ""))
+            self.app.call_later(self.dismiss, named)
 
         self.run_worker(find, thread=True, exclusive=True)
 
-    def on_machine_screen_found(self, message: Found) -> None:
-        """Go back with the machine, or say what is wrong."""
-        if message.named is None:
-            self.query_one("#problem", Static).update(message.problem)
-            self.query_one("#machine", Input).focus()
-        else:
-            self.dismiss(message.named)
+    def _tell(self, problem: str) -> None:
+        """Say why there is no such machine."""
+        self.query_one("#problem", Static).update(problem)
+        self.query_one("#machine", Input).focus()

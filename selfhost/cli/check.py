@@ -105,8 +105,7 @@ def _present(
     if rows_are_told:
         write("\n")
     asked = Asked(
-        carry=options_to_repeat(options),
-        workload_options=workload_of(options).options(),
+        options=workload_of(options).options() + options_to_repeat(options),
         today=utc_today(),
         unjudged=unjudged,
         rows_are_told=rows_are_told,

@@ -60,6 +60,12 @@ class ListOptions(Options):
         return not (self.all or self.words or self.format == "html")
 
     @property
+    def chooses_models(self) -> bool:
+        """Whether only some models of the catalogue are asked for."""
+        kinds = (self.family, self.modality, self.use, self.openness)
+        return bool(self.words) or any(kinds)
+
+    @property
     def chooses_by_verdict(self) -> bool:
         """Whether models that run may be left out too, so that all must be judged to show one."""
         return self.max_size is not None or self.route not in (None, "local")
@@ -90,7 +96,7 @@ def run(words: Sequence[str]) -> int:
     options.words = words_typed(options.words, catalogue)
     ids = chosen_ids(options, catalogue)
     listing = _ranking(options, catalogue, workload, machine, ids)
-    remarks = list_notes(listing, workload, named=ids is not None)
+    remarks = list_notes(listing, workload, named=options.chooses_models)
     notes = (*options.take_notes(), *remarks)
     if options.format == "json":
         first = listing.models[: options.top]
@@ -114,10 +120,9 @@ def _document(
     top = options.top
     if top is None and not (is_page or options.all):
         top = _rows_of_terminal(options)
-    near: tuple[str, ...] = ()
+    guesses: Sequence[str] = ()
     if not (listing.counts.models or listing.refused):
         guesses = words_in_names(options.words, catalogue)
-        near = tuple(f"`selfhost list {guess}`" for guess in guesses)
     return list_document(
         listing,
         workload,
@@ -125,7 +130,7 @@ def _document(
         wide=options.wide or is_page,
         only_running=options.shows_only_running,
         sort=options.sort,
-        near=near,
+        near=[f"`selfhost list {guess}`" for guess in guesses],
         today=utc_today(),
         notes=notes,
     )
@@ -141,17 +146,8 @@ def _rows_of_terminal(options: ListOptions) -> int:
     return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
 
 
-def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str] | None:
-    """The ids of the models that pass every filter of models, None without a filter."""
-    filters = (
-        options.words,
-        options.family,
-        options.modality,
-        options.use,
-        options.openness,
-    )
-    if not any(filters):
-        return None
+def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str]:
+    """The ids of the models that pass every filter of models."""
     families: set[str] = set()
     if options.family:
         families = _families_named(options.family, catalogue)
@@ -186,7 +182,7 @@ def _ranking(
     catalogue: Catalogue,
     workload: Workload,
     machine: Machine,
-    ids: Sequence[str] | None,
+    ids: Sequence[str],
 ) -> Ranking:
     """Judge the models to show, and count all that pass the filters."""
     lister = lister_of(options, catalogue, workload, machine)
@@ -223,12 +219,12 @@ def lister_of(
     )
 
 
-def _shows_first(options: ListOptions, ids: Sequence[str] | None) -> bool:
+def _shows_first(options: ListOptions, ids: Sequence[str]) -> bool:
     """Whether the first models in the usual order are shown, so that others need no judgement."""
     if options.chooses_by_verdict or options.sort != "best" or options.all:
         return False
     if options.format == "text":
-        are_few = ids is not None and 0 < len(ids) <= _FEW
+        are_few = options.chooses_models and 0 < len(ids) <= _FEW
         return options.top is not None or not are_few
     # a page or a document has all models where no --top is stated, and only a list in text leaves
     # out those that do not run before all are judged
@@ -258,14 +254,8 @@ def sorted_by(
 
 def _slowness(row: Verdict) -> float | None:
     """Minus the tokens/s of an answer, so that the fastest comes first."""
-    if row.speed is None or row.speed.decode is None:
-        return None
-    likely: float = row.speed.decode.likely
-    return -likely
-
-
-def _memory_bytes(row: Verdict) -> int | None:
-    return None if row.memory is None else row.memory.high_bytes
+    pace = row.decode_tokens_per_second
+    return None if pace is None else -pace.likely
 
 
 def _smallness(row: Verdict) -> int | None:
@@ -286,7 +276,7 @@ def _age(row: Verdict) -> int | None:
 # what each column is sorted by, the least first; None is not known
 _COLUMNS: Mapping[str, Callable[[Verdict], float | str | None]] = {
     "speed": _slowness,
-    "memory": _memory_bytes,
+    "memory": lambda row: row.memory_high_bytes,
     "download": lambda row: row.download_bytes,
     "parameters": _smallness,
     "released": _age,

@@ -134,19 +134,7 @@ _KINDS: Mapping[str, type] = {
     "boolean": bool,
     "array": list,
 }
-_WORKLOAD = (
-    "context_tokens",
-    "quantization",
-    "runtime",
-    "purpose",
-    "prompt_tokens",
-    "max_wait_seconds",
-    "parallel",
-    "min_tokens_per_second",
-    "private",
-    "commercial",
-    "license",
-)
+_WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
 class Tool(Record):

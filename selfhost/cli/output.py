@@ -1,8 +1,8 @@
 """Writes what a command has to say: the report to standard output or to the file of --output, all
 else (errors, notes) to standard error.
 
-A command calls one of four functions: `present` with blocks, for a person; `write_json` with
-a document; `deliver` with a finished text; `deliver_lines` with lines that a terminal may break.
+A command calls one of three functions: `present` with blocks, for a person; `write_json` with
+a document; `deliver` with a finished text.
 A terminal gets blocks in its width and in colour; a pipe and a file get plain text or HTML.
 `writing.py` writes files.
 """
@@ -117,14 +117,9 @@ def _wrapped(text: str) -> str:
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return text
-    return _broken(text, _columns_of_errors())
-
-
-def _broken(text: str, columns: int) -> str:
-    """The lines of a text broken between words, for a terminal of that width."""
     from ..reports.layout import wrapped
 
-    return wrapped(text, max(columns, _FEWEST_COLUMNS))
+    return wrapped(text, max(_columns_of_errors(), _FEWEST_COLUMNS))
 
 
 def _columns_of_errors() -> int:
@@ -244,7 +239,7 @@ def draw(options: Options, blocks: Blocks) -> None:
         from ..reports.markup import page
 
         deliver(options, page(blocks))
-    elif _is_drawn(options):
+    elif options.output is None and (is_terminal() or _forces_color(options)):
         from ..reports.screen import show
 
         show(blocks, _Screen(), is_terminal=is_terminal(), no_color=options.no_color)
@@ -253,11 +248,6 @@ def draw(options: Options, blocks: Blocks) -> None:
         from ..reports.layout import plain
 
         deliver(options, plain(blocks))
-
-
-def _is_drawn(options: Options) -> bool:
-    """Whether `rich` draws a report for a person: on a terminal, or where colours are forced."""
-    return options.output is None and (is_terminal() or _forces_color(options))
 
 
 def deliver(options: Options, text: Text) -> None:
@@ -275,15 +265,6 @@ def deliver(options: Options, text: Text) -> None:
         for piece in text:
             write(piece)
     _write_notes(options)
-
-
-def deliver_lines(options: Options, text: str) -> None:
-    """Write a report of plain lines, as `deliver` does; a terminal gets them broken between words.
-    Raises `UsageError` where the file cannot be written.
-    """
-    if options.output is None and is_terminal():
-        text = _broken(text, terminal_size().columns)
-    deliver(options, text)
 
 
 def _write_notes(options: Options) -> None:

@@ -3,9 +3,6 @@
     with Progress("judging models") as tell:
         listing = lister.all(ids, tell)
 
-    for name in track(names, "judging models", len(names)):
-        ...
-
 Layers below the command line get `tell` as a plain function, and call it with how many are done
 and of how many, None where that is not known. Nothing is drawn in the first second; the line is
 gone once the block is left. A pipe sees nothing, and loads no `rich`.
@@ -15,16 +12,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from ..core.templates import fill
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-Item = TypeVar("Item")
 # an answer that takes no longer needs no line
 SECONDS_BEFORE = 1.0
 # a terminal is not drawn on more often
@@ -87,18 +83,6 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-
-def track(
-    items: Iterable[Item],
-    description: str,
-    total: int | None = None,
-) -> Iterator[Item]:
-    """The items, with a line that says how many were taken."""
-    with Progress(description) as tell:
-        for number, item in enumerate(items):
-            tell(number, total)
-            yield item
 
 
 class Lines:

@@ -27,7 +27,7 @@ from .output import (
     write_json,
 )
 from .parser import Options
-from .progress import track
+from .progress import Progress
 from .texts import help_texts
 
 
@@ -50,14 +50,16 @@ def run(words: Sequence[str]) -> int:
     errors: dict[str, SelfhostError] = {}
     names = names_in(options, options.models)
     cache_bytes = options.prompt_cache
-    for name in track(names, "sizing containers", len(names)):
-        try:
-            size = size_with(
-                catalogue, name, workload, machine, prompt_cache_bytes=cache_bytes
-            )
-            sizes.append(fit_to_node(size, machine))
-        except SelfhostError as error:
-            errors[name] = error
+    with Progress("sizing containers") as tell:
+        for number, name in enumerate(names):
+            tell(number, len(names))
+            try:
+                size = size_with(
+                    catalogue, name, workload, machine, prompt_cache_bytes=cache_bytes
+                )
+                sizes.append(fit_to_node(size, machine))
+            except SelfhostError as error:
+                errors[name] = error
     if not sizes:
         raise together(errors)
     # what has a size can be served

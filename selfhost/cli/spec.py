@@ -17,8 +17,8 @@ from ..core.records import fault_of
 from ..modelfiles import name_by_place, read_local, spec_text
 from ..modelfiles.specfiles import check_spec_files
 from ..reports import json
-from ..reports.layout import clean, ended, problems_text
-from .output import deliver, deliver_lines, note, note_faulty_specs, write_json
+from ..reports.layout import problems_text, texts
+from .output import deliver, note, note_faulty_specs, present, write_json
 from .parser import Options
 from .progress import Progress
 
@@ -63,9 +63,10 @@ def _check(options: SpecOptions) -> int:
         )
         write_json(options, document)
     else:
-        lines = [clean(f"{spec.origin}: ok ({spec.name})") for spec in valid_specs]
-        text = problems_text(problems) if problems else ended(lines)
-        deliver_lines(options, text)
+        lines = [f"{spec.origin}: ok ({spec.name})" for spec in valid_specs]
+        if problems:
+            lines = problems_text(problems).splitlines()
+        present(options, texts(lines, indent=0))
     if not problems:
         note_faulty_specs(catalogue)
     return code

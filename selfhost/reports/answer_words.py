@@ -202,8 +202,8 @@ def _reservation(answer: Verdict) -> str:
         return _SLOWLY
     pace = answer.finding("speed")
     if (
-        answer.has("speed-not-known")
-        and pace is not None
+        pace is not None
+        and pace.code == "speed-not-known"
         and pace.unit != "tokens_per_second"
     ):
         return "RUNS, PACE NOT KNOWN"
@@ -251,12 +251,9 @@ def _long_time(seconds: float) -> str:
 def limit_words(answer: Verdict) -> str:
     """What must be raised before it runs as judged, and what happens until then; else empty."""
     card = answer.finding("accelerator")
-    if (
-        not answer.can_run
-        or not answer.waits_for_setting
-        or card is None
-        or not card.remedy
-    ):
+    if not answer.can_run or not answer.waits_for_setting:
+        return ""
+    if card is None or not card.remedy:
         return ""
     until = "a part may run on the CPU, more slowly"
     if answer.workload.format == "mlx":
@@ -301,13 +298,11 @@ def causes(answer: Verdict) -> str:
         return "; ".join(
             open_words(finding for finding in ordered(answer) if finding.decides)
         )
-    codes = []
-    for finding in answer.findings:
+    failed = [found for found in answer.findings if found.outcome is Outcome.FAIL]
+    if answer.model.closed:
         # a model without weights has no license to name
-        is_told = answer.model.closed and finding.check == "license"
-        if finding.outcome is Outcome.FAIL and not is_told:
-            codes.append(finding.code)
-    why = failed_words(codes)
+        failed = [finding for finding in failed if finding.check != "license"]
+    why = failed_words(finding.code for finding in failed)
     runtime = answer.question.runtime
     if answer.question.stated.runtime and runtime is not None:
         # of a program that was asked for nothing is said of others
@@ -327,10 +322,9 @@ def open_words(findings: Iterable[Finding]) -> list[str]:
             too_close.append(WORDS.why_open[finding.code])
         else:
             unread.append(WORDS.checks[finding.check].title)
-    if not unread:
-        return too_close
-    listed = ", ".join(unread)
-    return [f"{listed} not known", *too_close]
+    if unread:
+        too_close.insert(0, f"{', '.join(unread)} not known")
+    return too_close
 
 
 def failed_words(codes: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -17,27 +18,39 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Block, Blocks, Paragraph, Span, Table, plain, share_of, style_of
-from .list_text import ListHints, list_document
+from .layout import Blocks, Paragraph, Span, plain, share_of, style_of
+from .list_text import list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
 from .show_text import model_document
-from .size_text import FORMATS, size_document
+from .size_text import size_document
 
 if TYPE_CHECKING:
     from .screen import Drawn
 
-# in `…: -v` and `(see -v)`
-_VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))")
-# the argument of `rank` with which it judges every model
-_JUDGE_ALL = "top=None"
+# `…: -v`, `(see -v)`, and the columns of a list: the dict has them
+_VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))|--wide\b|the same with --all\b")
+# the command `selfhost list --all` stays
+_EVERY_MODEL = re.compile(r"(?<!selfhost list )--all\b")
 
 
 def document(answer: ShownRecord) -> Blocks:
     """Return the blocks that the command of that answer shows, with keywords of Python in place of
     options.
     """
-    return map(_block_in_python, _of_command(answer))
+    every_model = "to_json()"
+    if isinstance(answer, Ranking) and len(answer.models) < answer.counts.models:
+        # only the first were judged: so `rank` judges all
+        every_model = "top=None"
+
+    def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
+        return tuple([_part_in_python(part, every_model) for part in parts])
+
+    for block in _of_command(answer):
+        if isinstance(block, Paragraph):
+            yield block.replace(parts=parts_in_python(block.parts))
+        else:
+            yield block.replace(rows=tuple(map(parts_in_python, block.rows)))
 
 
 @singledispatch
@@ -54,24 +67,14 @@ def _(answer: Verdict) -> Blocks:
 
 @_of_command.register
 def _(answer: ContainerSize) -> Blocks:
-    """The screen of `size` for one model; Python has no keyword for its formats."""
-    return size_document([answer], to_paste=f"selfhost size MODEL {FORMATS}")
+    """The screen of `size` for one model."""
+    return size_document([answer])
 
 
 @_of_command.register
 def _(answer: Ranking) -> Blocks:
-    """The screen of `list`. The dict has every row that was judged, every column and reason."""
-    every_row = "to_json()"
-    if len(answer.models) < answer.counts.models:
-        # only the first were judged
-        every_row = _JUDGE_ALL
-    hints = ListHints(
-        rows=every_row,
-        columns="to_json()",
-        judge_all=_JUDGE_ALL,
-        why_not="to_json()",
-    )
-    return list_document(answer, notes=answer.notes, hints=hints)
+    """The screen of `list`."""
+    return list_document(answer, notes=answer.notes)
 
 
 @_of_command.register
@@ -90,29 +93,15 @@ _of_command.register(Comparison, compare_document)
 _of_command.register(Plan, plan_document)
 
 
-def _block_in_python(block: Block) -> Block:
-    """The block with keywords of Python where a sentence names options."""
-    if isinstance(block, Paragraph):
-        return _paragraph_in_python(block)
-    return _table_in_python(block)
-
-
-def _paragraph_in_python(paragraph: Paragraph) -> Paragraph:
-    return paragraph.replace(parts=tuple(map(_part_in_python, paragraph.parts)))
-
-
-def _table_in_python(table: Table) -> Table:
-    rows = [tuple(map(_part_in_python, row)) for row in table.rows]
-    return table.replace(rows=tuple(rows))
-
-
-def _part_in_python(part: str) -> str:
-    """The text in its style, with keywords of Python; a line to type stays as it is."""
+def _part_in_python(part: str, every_model: str) -> str:
+    """The text in its style, with keywords of Python, and `every_model` for `--all`; a line to type
+    stays as it is.
+    """
     style = style_of(part)
     if style in ("command", "comment"):
         return part
-    # `-v` of the command line adds what the dict has
     told = _VERBOSE.sub("to_json()", in_python(part))
+    told = _EVERY_MODEL.sub(every_model, told)
     return part if told == part else Span(told, style, share_of(part))
 
 

@@ -469,12 +469,16 @@ def _command(
 
 def _described_rule(rule: str) -> Object:
     """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
-    words = WORDS.checks.get(rule) or LABELS.rule(rule)
+    if rule in WORDS.checks:
+        asks = WORDS.checks[rule].asks
+        remedy = WORDS.checks[rule].remedy
+    else:
+        asks, remedy = LABELS.rules[rule]
     return {
         "id": rule,
-        "shortDescription": {"text": words.asks},
-        "fullDescription": {"text": f"{words.asks}."},
-        "help": {"text": words.remedy, "markdown": words.remedy},
+        "shortDescription": {"text": asks},
+        "fullDescription": {"text": f"{asks}."},
+        "help": {"text": remedy, "markdown": remedy},
     }
 
 
@@ -541,15 +545,10 @@ def _sarif_location(issue: Issue) -> Object:
 
 def _uri(path: str) -> str:
     """A relative reference as RFC 3986 wants it; a whole path as a `file` URI."""
-    signs = []
-    if path.startswith("/"):
-        signs.append("file://")
-    for byte in path.encode("utf-8", "replace"):
-        if re.match(rb"[\w.~/-]", bytes([byte])):
-            signs.append(chr(byte))
-        else:
-            signs.append(f"%{byte:02X}")
-    return "".join(signs)
+    written = path.encode("utf-8", "replace")
+    escaped = re.sub(rb"[^\w.~/-]", lambda sign: b"%%%02X" % ord(sign[0]), written)
+    reference = escaped.decode()
+    return f"file://{reference}" if path.startswith("/") else reference
 
 
 # ---------------------------------------------------------------- all formats

@@ -104,7 +104,7 @@ def _one_blocks(
     verbose: bool,
 ) -> Blocks:
     """The whole screen for one model, a block after the other."""
-    measured = "--measure" in asked.carry.split()
+    measured = "--measure" in asked.options.split()
     yield answer_line(verdict)
     yield from texts(_first_lines(verdict, measured=measured))
     yield from _row_blocks(verdict)
@@ -332,9 +332,7 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
         return _Cells(amount=pace_of(speed), note=ends)
     whose = ""
     if speed.each_of > 1:
-        whose = " each"
-        if speed.judged is None:
-            whose = " alone"
+        whose = " alone" if speed.judged is None else " each"
     amount = f"~{units.speed(pace.likely)}{whose}"
     ends = units.pace(pace.low, pace.high)
     return _Cells(amount=amount, note=f"{ends}{_needed_words(finding, verdict, pace)}")
@@ -429,14 +427,9 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     if verdict.memory is None or finding.check not in ("memory", "accelerator"):
         return finding.needs
     for in_ram in (True, False):
-        likely_bytes = 0
-        most_bytes = 0
-        for term in verdict.memory.terms:
-            if (term.where == "host") is in_ram:
-                likely_bytes += term.bytes
-                most_bytes += term.high_bytes
-        if most_bytes == finding.needs:
-            return likely_bytes
+        terms = [t for t in verdict.memory.terms if (t.where == "host") is in_ram]
+        if sum(term.high_bytes for term in terms) == finding.needs:
+            return sum(term.bytes for term in terms)
     return finding.needs
 
 
@@ -469,11 +462,8 @@ def _unsaid(verdict: Verdict) -> Iterator[Topic]:
     """What did not pass and neither a row nor the first lines say, the worst first; and before it
     what limits a memory that is too small.
     """
-    memory = verdict.finding("memory")
-    machine = verdict.machine
-    is_short = memory is not None and memory.outcome is Outcome.FAIL
-    limit = limit_words_of(machine)
-    if is_short and limit and not machine.planning:
+    limit = limit_words_of(verdict.machine)
+    if "memory" in verdict.failed and limit and not verdict.machine.planning:
         yield "memory", limit, None
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
@@ -497,11 +487,8 @@ def _is_said(finding: Finding, verdict: Verdict) -> bool:
         # the license's row says what it allows
         return not (workload.commercial or workload.modify or workload.license)
     limit_bytes = verdict.machine.address_space_bytes
-    if (
-        limit_bytes is not None
-        and finding.check == "memory"
-        and finding.has == limit_bytes
-    ):
+    is_of_memory = finding.check == "memory" and finding.has is not None
+    if is_of_memory and finding.has == limit_bytes:
         # a row does not say that a limit such as `ulimit -v` is what is short
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
@@ -592,13 +579,9 @@ def otherwise_words(other: Alternative, verdict: Verdict) -> str:
         parts += [other.quantization, other.finetune_method]
         if other.runtime not in (None, verdict.runtime):
             parts.append(f"with {other.runtime}")
-    context_tokens = other.context_tokens
-    if (
-        context_tokens
-        and verdict.context_tokens
-        and context_tokens != verdict.context_tokens
-    ):
-        parts.append(units.tokens(context_tokens))
+    tokens = other.context_tokens or 0
+    if tokens and verdict.context_tokens not in (None, 0, tokens):
+        parts.append(units.tokens(tokens))
     return " ".join(filter(None, parts))
 
 
@@ -717,11 +700,8 @@ def _full_blocks(verdict: Verdict) -> Blocks:
         yield line()
         yield line(API_RISKS)
     for outcome, title in LABELS.findings.items():
-        entries = []
-        for finding in ordered(verdict):
-            if finding.outcome == outcome:
-                entries.append(AS_TOPIC(finding))
-        yield from section(title, topics(entries))
+        findings = [found for found in ordered(verdict) if found.outcome == outcome]
+        yield from section(title, topics(map(AS_TOPIC, findings)))
     yield from section("Notes", texts(verdict.fine_print))
     yield from sections(json.verdict(verdict), LABELS.check)
     yield from unread_blocks(verdict.machine)

@@ -41,8 +41,6 @@ def compare_document(
     """
     models = comparison.models
     verdicts = [compared.verdict for compared in models]
-    if not verdicts:
-        return
     head = [count_words(verdicts), planned_words(verdicts[0].machine)]
     yield from texts(head, indent=0)
     for start in range(0, len(models), SIDE_BY_SIDE):
@@ -130,9 +128,7 @@ def _first_word(verdict: Verdict) -> str:
     if verdict.workload.prompt_tokens is None or verdict.speed is None:
         return ""
     wait = verdict.speed.first_token_seconds
-    if wait is None:
-        return ""
-    return f"after {units.duration(wait.likely)}"
+    return "" if wait is None else f"after {units.duration(wait.likely)}"
 
 
 def _month_facts(verdict: Verdict) -> dict[str, str]:
@@ -241,7 +237,5 @@ def _types_apart(verdicts: Sequence[Verdict]) -> str:
     if len(set(types.values())) < 2:
         return ""
     start = "Not in one quantization, so memory and pace are not like for like"
-    listed = []
-    for model, quantization in types.items():
-        listed.append(f"{model} in {quantization}")
+    listed = [f"{model} in {quantization}" for model, quantization in types.items()]
     return f"{start}: {', '.join(listed)}."

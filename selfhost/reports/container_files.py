@@ -395,20 +395,10 @@ def _systemd_argument(word: str) -> str:
 def _systemd_word(word: str) -> str:
     """A word as systemd reads it: with specifiers for `%`, and C's escapes (systemd.syntax(7))."""
     text = _systemd_text(word).replace('"', '\\"')
-    # `##[` gives orders to a CI service wherever it stands
-    text = text.replace("##", "\\x23#")
-    text = _with_escapes(text, _escaped_for_c)
+    text = _with_escapes(text)
     if text and not any(sign in text for sign in " \"';"):
         return text
     return f'"{text}"'
-
-
-def _escaped_for_c(sign: str) -> str:
-    """A sign as C escapes it: one of ASCII by two digits."""
-    number = ord(sign)
-    if number < 0x80:
-        return f"\\x{number:02x}"
-    return _escaped(sign)
 
 
 def _container_values(server: Server) -> dict[str, object]:
@@ -495,24 +485,20 @@ def _yaml(value: object) -> str:
     # no format but these needs it
     import json
 
-    text = _with_escapes(json.dumps(value, ensure_ascii=False), _escaped)
+    return _with_escapes(json.dumps(value, ensure_ascii=False))
+
+
+def _with_escapes(text: str) -> str:
+    """The text, each sign that no terminal shows as it is as YAML and systemd escape it."""
     # `##[` gives orders to a CI service wherever it stands
+    text = "".join(map(_escaped, text))
     return text.replace("##", "\\u0023#")
 
 
-def _with_escapes(text: str, escaped: Callable[[str], str]) -> str:
-    """The text, each sign that no terminal shows as it is written as `escaped` has it."""
-    signs = []
-    for sign in text:
-        if sign.isprintable():
-            signs.append(sign)
-        else:
-            signs.append(escaped(sign))
-    return "".join(signs)
-
-
 def _escaped(sign: str) -> str:
-    """A sign as YAML and C escape it."""
+    """A sign, as an escape where it shows nothing."""
+    if sign.isprintable():
+        return sign
     number = ord(sign)
     if number <= 0xFFFF:
         return f"\\u{number:04x}"

@@ -10,37 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from ..core.records import Record, Stated
+from ..core.records import Stated
 from ..core.tables import TomlRow, unchecked_table
 
 # a label, a title or a reason, by what it stands for
 Words = Mapping[str, str]
-
-
-class ColumnForm(Record):
-    """A column of a table that is written down: its title may have places to fill.
-
-    `sign` is `>` where cells stand at the right, `~` where they wrap, else empty; it may be a place
-    to fill. A narrow terminal leaves out the column with the highest `drop` first, 0 never.
-    """
-
-    title: str
-    sign: str
-    drop: int
-
-
-class TableForm(Record):
-    """A table that is written down, by its columns; `indent` counts blanks."""
-
-    indent: int
-    columns: tuple[ColumnForm, ...]
-
-
-class RuleWords(Record):
-    """A rule of an audit: what it asks, and what to do where it is broken."""
-
-    asks: str
-    remedy: str
 
 
 class Labels(Stated):
@@ -52,8 +26,13 @@ class Labels(Stated):
       of the figures of `verify`.
     - `check`, `show`, `show_verdict`, `machine`: titles of the sections under `-v`, by the key of
       the JSON that a section shows. `findings`: titles by the outcome, the worst first.
-    - `show_first`: what the first screen of `show` lists. `tables`: tables by their names.
-    - `rules`: what code scanning shows of a rule of an audit that no check has.
+    - `show_first`: what the first screen of `show` lists.
+    - `tables`: by their names tables, with their `indent` in blanks and their `columns`, each a
+      title, a sign and a number. The sign is `>` where cells stand at the right, `~` where they
+      wrap; title and sign may have places to fill. A narrow terminal leaves out the column with the
+      highest number first, 0 never.
+    - `rules`: of a rule of an audit that no check has what it asks, and what to do where it is
+      broken.
     """
 
     schema: int
@@ -68,23 +47,8 @@ class Labels(Stated):
     machine: Words
     findings: Words
     show_first: Mapping[str, tuple[str, ...]]
-    # what a rule asks, and what to do where it is broken
     rules: Mapping[str, tuple[str, str]]
-    # rows of `TableForm`, whose columns are lists
     tables: Mapping[str, TomlRow]
-
-    def rule(self, name: str) -> RuleWords:
-        """Return the words of a rule that no check has."""
-        asks, remedy = self.rules[name]
-        return RuleWords(asks=asks, remedy=remedy)
-
-    def table(self, name: str) -> TableForm:
-        """Return the form of a table: an answer has few of all that there are."""
-        written = self.tables[name]
-        columns: list[ColumnForm] = []
-        for title, sign, drop in written["columns"]:
-            columns.append(ColumnForm(title=title, sign=sign, drop=drop))
-        return TableForm(indent=written["indent"], columns=tuple(columns))
 
 
 LABELS = unchecked_table(Labels, "labels")

@@ -76,16 +76,12 @@ class Span(str):
 
 def style_of(text: str) -> str:
     """Return the style of a span; empty for any other text."""
-    if isinstance(text, Span):
-        return text.style
-    return ""
+    return text.style if isinstance(text, Span) else ""
 
 
 def share_of(text: str) -> float:
     """Return the share of a span; 0 for any other text."""
-    if isinstance(text, Span):
-        return text.share
-    return 0
+    return text.share if isinstance(text, Span) else 0
 
 
 def strong(text: str) -> Span:
@@ -146,18 +142,18 @@ class Table(Record):
         # an error is told without the words of tables
         from .labels import LABELS
 
-        form = LABELS.table(name)
+        form = LABELS.tables[name]
         columns = []
-        for written in form.columns:
-            sign = fill(written.sign, stated)
+        for title, sign, drop in form["columns"]:
+            alignment = fill(sign, stated)
             column = Column(
-                title=fill(written.title, stated),
-                right=sign == ">",
-                wrap=sign == "~",
-                drop=written.drop,
+                title=fill(title, stated),
+                right=alignment == ">",
+                wrap=alignment == "~",
+                drop=drop,
             )
             columns.append(column)
-        return cls(columns=tuple(columns), rows=tuple(rows), indent=form.indent)
+        return cls(columns=tuple(columns), rows=tuple(rows), indent=form["indent"])
 
     def has_text(self, at: int) -> bool:
         """Whether any row has more than blanks in the column at that place."""
@@ -324,13 +320,13 @@ def plain(blocks: Blocks) -> str:
 
 def _block_lines(block: Block) -> Iterator[str]:
     """The line of a paragraph, or the lines of a table, each without blanks at its end."""
-    margin = " " * block.indent
     if isinstance(block, Table):
-        for row in _table_lines(block):
-            yield f"{margin}{row}".rstrip()
-        return
-    text = "".join(map(clean, block.parts))
-    yield f"{margin}{text}".rstrip()
+        lines = list(_table_lines(block))
+    else:
+        lines = ["".join(map(clean, block.parts))]
+    margin = " " * block.indent
+    for text in lines:
+        yield f"{margin}{text}".rstrip()
 
 
 def _table_lines(table: Table) -> Iterator[str]:
@@ -374,20 +370,18 @@ def problems_text(problems: Iterable[Problem]) -> str:
     faults_by_file = Counter(problem.file for problem in told)
     lines: list[str] = []
     for problem in told:
-        first, *others = _problem_lines([problem])
         is_of_whole_file = problem.line is None and not problem.key
         is_alone = faults_by_file[problem.file] == 1
-        if is_of_whole_file and is_alone and not first.startswith("error:"):
-            first = f"error: {first}"
-        lines += [first, *others]
+        lines += _problem_lines(problem, is_error=is_of_whole_file and is_alone)
     return _printed(lines)
 
 
-def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
-    """The line of each fault, and behind it those of what to write instead."""
-    for problem in problems:
-        yield f"{_place(problem)}: {problem.message}"
-        yield from _remedy_lines(problem.remedy)
+def _problem_lines(problem: Problem, *, is_error: bool) -> list[str]:
+    """The line of a fault, behind `error:` where it `is_error`, and what to write instead."""
+    first = f"{_place(problem)}: {problem.message}"
+    if is_error and not first.startswith("error:"):
+        first = f"error: {first}"
+    return [first, *_remedy_lines(problem.remedy)]
 
 
 def _place(problem: Problem) -> str:
@@ -411,29 +405,20 @@ def _place(problem: Problem) -> str:
 
 def _remedy_lines(remedy: str | None) -> list[str]:
     """A line for each way out, indented; none where nothing can be done."""
-    lines = []
-    for way in (remedy or "").split("\n"):
-        if way:
-            lines.append(f"  {way}")
-    return lines
+    ways = (remedy or "").split("\n")
+    return [f"  {way}" for way in ways if way]
 
 
 def error_text(error: SelfhostError) -> str:
     """Return what went wrong, behind `error:`, the nearest names, and what to type instead."""
-    lines = [f"error: {error.message}"]
-    if isinstance(error, InputError) and error.problems:
-        lines = []
-        for text in _problem_lines(error.grouped):
-            if text.startswith(("error:", "  ")):
-                lines.append(text)
-            else:
-                lines.append(f"error: {text}")
-    if isinstance(error, UnknownModelError):
-        # near names take long to find
-        unsaid = error.unsaid
-        if unsaid:
-            names = ", ".join(unsaid)
-            lines.append(f"  did you mean: {names}")
+    lines: list[str] = []
+    if isinstance(error, InputError):
+        for problem in error.grouped:
+            lines += _problem_lines(problem, is_error=True)
+    if not lines:
+        lines.append(f"error: {error.message}")
+    if isinstance(error, UnknownModelError) and error.unsaid:
+        lines.append(f"  did you mean: {', '.join(error.unsaid)}")
     lines += _remedy_lines(error.remedy)
     return _printed(lines)
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from ..advice.listing import Counts, Ranking
 from ..core import units
-from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks.space import given_by
 from ..judge.devices import room_of
@@ -37,27 +36,6 @@ _LONG_WAIT = "wait-long"
 _NEARLY_ALL = 0.95
 
 
-class ListHints(Record):
-    """What to type to see more than a list shows.
-
-    `rows` shows every row, `columns` every column. `judge_all` judges every model, where a count is
-    an estimate. `why_not` tells why each model does not run, where none does.
-    """
-
-    rows: str
-    columns: str
-    judge_all: str
-    why_not: str
-
-
-_OF_COMMAND_LINE = ListHints(
-    rows="--all",
-    columns="--wide",
-    judge_all="--all",
-    why_not="the same with --all",
-)
-
-
 def list_document(
     listing: Ranking,
     workload: Workload | None = None,
@@ -69,33 +47,25 @@ def list_document(
     near: Sequence[str] = (),
     today: str | None = None,
     notes: Sequence[str] = (),
-    hints: ListHints = _OF_COMMAND_LINE,
 ) -> Blocks:
     """Yield how many models run, then a table of the first `top` in the order given, None for all.
 
     `workload` is what was asked; None: the default. `only_running` leaves out what does not run
     here, `wide` adds columns. `sort` is the order that the rows have. `near` are commands that list
     what was perhaps meant where no model matches; `notes` are about the machine's name. `today`
-    lets the screen tell an old catalogue. `hints` say what to type to see more.
+    lets the screen tell an old catalogue.
     """
+    workload = workload or Workload()
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
     head = [_nothing_matches(listing, near, notes)]
     if listing.counts.models:
-        summary = summary_words(listing, workload or Workload(), hints.judge_all)
-        head = [summary, planned_words(listing.machine)]
+        head = [summary_words(listing, workload), planned_words(listing.machine)]
     yield from texts([*head, *notes], indent=0)
     if rows:
         yield line()
         yield _table(rows, wide=wide)
         yield line()
-        foot = _footer(
-            listing,
-            rows,
-            hints,
-            wide=wide,
-            only_running=only_running,
-        )
-        yield line(foot)
+        yield line(_footer(listing, rows, wide=wide, only_running=only_running))
         if sort in LABELS.orders:
             yield line(LABELS.orders[sort])
         if have_paces(rows):
@@ -104,8 +74,8 @@ def list_document(
             yield line(f"a machine that runs one: selfhost plan {rows[0].model.id}")
     elif listing.counts.models:
         yield line()
-        yield line(f"why not, model by model: {hints.why_not}")
-        asked = (workload or Workload()).options()
+        yield line("why not, model by model: the same with --all")
+        asked = workload.options()
         yield line(f"a machine that runs one: selfhost plan MODEL{asked}")
     yield from age_blocks(listing.catalogue_as_of, today)
 
@@ -126,14 +96,8 @@ def _nothing_matches(
     return f"No model matches.{hint}"
 
 
-def summary_words(
-    listing: Ranking,
-    workload: Workload,
-    judge_all: str = _OF_COMMAND_LINE.judge_all,
-) -> str:
-    """How many run and in which memory, how many are slow, not known or ruled out, in a line.
-    `judge_all` is what to type to judge every model, where the count is an estimate.
-    """
+def summary_words(listing: Ranking, workload: Workload) -> str:
+    """How many run and in which memory, how many are slow, not known or ruled out, in a line."""
     counts = listing.counts
     runs = f"{_count_words(counts)} {place_words(listing.machine)}"
     memory = ", ".join(_memory_parts(listing.machine, workload))
@@ -143,7 +107,7 @@ def summary_words(
         runs += f", {counts.slow:,} of them likely slow"
     parts = [runs]
     if counts.is_estimate:
-        parts.append(f"{judge_all} judges every one")
+        parts.append("--all judges every one")
     if counts.unknown:
         parts.append(f"{counts.unknown:,} unknown")
     if listing.ruled_out:
@@ -251,7 +215,6 @@ def _is_tight(row: Verdict) -> bool:
 def _footer(
     listing: Ranking,
     rows: Sequence[Verdict],
-    hints: ListHints,
     *,
     wide: bool,
     only_running: bool,
@@ -265,9 +228,9 @@ def _footer(
         about = "about " if counts.is_estimate else ""
     parts = [f"{len(rows)} of {about}{candidates:,}"]
     if candidates < counts.models or len(rows) < candidates:
-        parts.append(f"all: {hints.rows}")
+        parts.append("all: --all")
     if not wide:
-        parts.append(f"columns: {hints.columns}")
+        parts.append("columns: --wide")
     return " · ".join([*parts, *legend(rows)])
 
 

@@ -175,39 +175,36 @@ def _table_lines(table: Table) -> Iterator[str]:
     columns = _columns(table)
     head = ""
     if any(column.title for column in columns.values()):
-        titles = "".join(map(_title_cell, columns.values()))
-        head = f"<thead><tr>{titles}</tr></thead>"
+        titles = [
+            _cell("th", column.title, column, is_number=False)
+            for column in columns.values()
+        ]
+        head = f"<thead><tr>{''.join(titles)}</tr></thead>"
     yield f"<table>{head}<tbody>\n"
     for row in table.rows:
-        cells = [_cell(row[at], column) for at, column in columns.items()]
+        cells = [
+            _cell("td", row[at], column, is_number=column.right)
+            for at, column in columns.items()
+        ]
         yield f"<tr>{''.join(cells)}</tr>\n"
     yield "</tbody></table>\n"
 
 
-def _title_cell(column: Column) -> str:
-    """The cell of a title."""
-    classes = _classes(column, is_number=False)
-    return f"<th{classes}>{escape(clean(column.title))}</th>"
-
-
-def _cell(text: str, column: Column) -> str:
-    """The cell of a row in that column."""
-    classes = _classes(column, is_number=column.right)
-    return f"<td{classes}>{_as_html(text)}</td>"
-
-
-def _classes(column: Column, *, is_number: bool) -> str:
-    """The classes of a cell as an attribute: `n` of a number, and `drop1`, `drop2`, … of a column
-    that a narrow page may leave out, the highest first.
+def _cell(
+    tag: str,
+    text: str,
+    column: Column,
+    *,
+    is_number: bool,
+) -> str:
+    """A cell with its classes: `n` of a number, and `drop1`, `drop2`, … of a column that a narrow
+    page may leave out, the highest first.
     """
-    names = []
-    if is_number:
-        names.append("n")
+    classes = ["n"] if is_number else []
     if column.drop:
-        names.append(f"drop{column.drop}")
-    if not names:
-        return ""
-    return f' class="{" ".join(names)}"'
+        classes.append(f"drop{column.drop}")
+    attribute = f' class="{" ".join(classes)}"' if classes else ""
+    return f"<{tag}{attribute}>{_as_html(text)}</{tag}>"
 
 
 def _as_html(text: str) -> str:

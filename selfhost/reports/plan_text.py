@@ -256,18 +256,13 @@ def _first_machines(plan: Plan) -> list[Known]:
 
     What people own or rent comes first, those in doubt last.
     """
-    alike: dict[tuple[str, bool], list[Known]] = {}
     # runners of CI and containers are no answer to what to buy or rent
-    rest: dict[tuple[str, bool], list[Known]] = {}
-    for known in plan.fitting:
-        groups = alike
-        if known.kind in _NOT_TO_OWN:
-            groups = rest
+    to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN]
+    alike: dict[tuple[str, bool], list[Known]] = {}
+    for known in to_own or plan.fitting:
         group = known.kind, known.placement == "accelerator"
-        groups.setdefault(group, []).append(known)
-    bests = list(map(_best, (alike or rest).values()))
-    bests.sort(key=_order)
-    return bests[:_SHOWN]
+        alike.setdefault(group, []).append(known)
+    return sorted(map(_best, alike.values()), key=_order)[:_SHOWN]
 
 
 def _order(known: Known) -> tuple[bool, int]:
@@ -280,15 +275,15 @@ def _order(known: Known) -> tuple[bool, int]:
 
 def _best(machines: Sequence[Known]) -> Known:
     """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
-    fast_enough = [known for known in machines if known.is_fast_enough]
-    paced = [known for known in machines if pace_of(known.speed) != "-"]
-    for known in paced:
-        if known.is_comfortable:
-            return known
-    for known in paced:
-        if known.is_fast_enough:
-            return known
-    return (fast_enough or machines)[0]
+
+    def lacks(known: Known) -> tuple[bool, ...]:
+        has_pace = pace_of(known.speed) != "-"
+        is_comfortable = has_pace and known.is_comfortable
+        is_sure = has_pace and known.is_fast_enough
+        return not is_comfortable, not is_sure, not known.is_fast_enough
+
+    # of those that lack the same the first
+    return min(machines, key=lacks)
 
 
 def _doubts(known: Known) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +21,6 @@ from rich.console import Console, ConsoleOptions
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..core.records import Record
 from .layout import (
     GLUE,
     Blocks,
@@ -197,15 +196,6 @@ def _bar(share: float, style: str) -> Text:
     return bar.append("─" * open_cells)
 
 
-class _Setting(Record):
-    """How the columns of a table stand: the cells between two of them, and widths by place; rich
-    chooses that of a column without one.
-    """
-
-    gap: int
-    widths: Mapping[int, int]
-
-
 def _table_lines(
     table: Table,
     console: Console,
@@ -216,9 +206,8 @@ def _table_lines(
     1. Columns with a `drop` are left out while the others need more than there is. A column that
        wraps needs `_COMFORTABLE` cells, any other its widest cell.
     2. If what is kept fits without a broken word, rich narrows the columns that wrap.
-    3. Else a table that `splits` becomes several of two columns; in any other all columns wrap,
-       between words where the longest words of all columns have room side by side, if need be
-       with one cell between two columns.
+    3. Else a table that `splits` becomes several of two columns; in any other all columns wrap, if
+       need be with one cell between two columns.
     """
     has_bars = width >= _WIDE_ENOUGH
     rows = []
@@ -241,10 +230,12 @@ def _table_lines(
             yield from _table_lines(_of_two_columns(table, at), console, width)
             yield Text()
         return
-    setting = _Setting(gap=_GAP, widths={})
+    gap = _GAP
     if words_break:
-        setting = _setting_between_words(table, rows, shown, room)
-    drawing = _drawing(table, rows, shown, setting, all_wrap=words_break)
+        longest_words = [_unbroken_width(table, rows, at, wraps=True) for at in shown]
+        if _total(longest_words) > room:
+            gap = 1
+    drawing = _drawing(table, rows, shown, gap, all_wrap=words_break)
     options = console.options.update(width=room, max_width=room, no_wrap=False)
     for segments in console.render_lines(drawing, options, pad=False):
         line = Text(" " * table.indent)
@@ -265,7 +256,7 @@ def _drawing(
     table: Table,
     rows: Sequence[Sequence[Text]],
     shown: Sequence[int],
-    setting: _Setting,
+    gap: int,
     *,
     all_wrap: bool,
 ) -> RichTable:
@@ -273,7 +264,7 @@ def _drawing(
     drawing = RichTable(
         box=None,
         pad_edge=False,
-        padding=(0, setting.gap, 0, 0),
+        padding=(0, gap, 0, 0),
         header_style="",
         show_header=any(table.columns[at].title for at in shown),
     )
@@ -284,16 +275,15 @@ def _drawing(
             justify="right" if column.right else "left",
             no_wrap=not (column.wrap or all_wrap),
             overflow="fold",
-            width=setting.widths.get(at),
         )
     for row in rows:
         drawing.add_row(*[row[at] for at in shown])
     return drawing
 
 
-def _total(widths: Collection[int], gap: int = _GAP) -> int:
+def _total(widths: Collection[int]) -> int:
     """The width of columns of these widths with the gaps between them."""
-    return sum(widths) + gap * (len(widths) - 1)
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _full_widths(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
@@ -345,33 +335,6 @@ def _unbroken_width(
         for part in parts:
             widest = max(widest, cell_len(part))
     return widest
-
-
-def _setting_between_words(
-    table: Table,
-    rows: Sequence[Sequence[Text]],
-    shown: Sequence[int],
-    room: int,
-) -> _Setting:
-    """How the columns stand when all of them wrap, so that figures keep their units: those that
-    wrap anyway take what the others leave. Where the longest words lack the room, rich breaks them.
-    """
-    widths = {at: _unbroken_width(table, rows, at, wraps=True) for at in shown}
-    gap = _GAP
-    if _total(widths.values(), gap) > room:
-        gap = 1
-    spare = room - _total(widths.values(), gap)
-    if spare < 0:
-        return _Setting(gap=_GAP, widths={})
-    fixed: dict[int, int] = {}
-    for at, width in widths.items():
-        if table.columns[at].wrap:
-            continue
-        more = _unbroken_width(table, rows, at, wraps=False) - width
-        taken = min(spare, more)
-        fixed[at] = width + taken
-        spare -= taken
-    return _Setting(gap=gap, widths=fixed)
 
 
 def _of_two_columns(table: Table, at: int) -> Table:

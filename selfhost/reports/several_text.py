@@ -218,8 +218,7 @@ def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
     """Why each does not run, what runs instead, who serves it, and what to type next."""
     for verdict in others:
         yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
-        options = f"{asked.workload_options}{asked.carry}"
-        typed = f"selfhost check {verdict.model.id}{options}"
+        typed = f"selfhost check {verdict.model.id}{asked.options}"
         if verdict.alternatives:
             first = verdict.alternatives[0]
             name = first.id

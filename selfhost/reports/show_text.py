@@ -152,15 +152,6 @@ def _availability(model: ModelSpec) -> list[str]:
     return lines
 
 
-def _fits_word(*, fits: bool | None) -> str:
-    """Whether the size fits the machine, in a word; None: unknown."""
-    if fits is None:
-        return OPENNESS_WORDS["unknown"]
-    if fits:
-        return OPENNESS_WORDS["yes"]
-    return OPENNESS_WORDS["no"]
-
-
 def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     """A row a quantization, the largest first; of many those alone that are published most."""
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
@@ -172,12 +163,15 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
         if verdict.machine.accelerators:
             # else all of it is in the RAM
             place = PLACES.get(size.placement or "", "")
+        fits = OPENNESS_WORDS["unknown"]
+        if size.fits is not None:
+            fits = OPENNESS_WORDS["yes" if size.fits else "no"]
         cells = (
             size.quantization,
             units.decimal(size.bytes),
             known_figure(size.memory_likely_bytes, units.binary, ""),
             place,
-            _fits_word(fits=size.fits),
+            fits,
             size.quality.cost,
         )
         rows.append(cells)

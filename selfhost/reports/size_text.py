@@ -28,28 +28,27 @@ from .words import format_words
 
 # what is printed is enough
 _rounded_up = partial(units.binary, up=True)
-# the options with which `size` prints files to paste
-FORMATS = "--format kubernetes, compose, docker or systemd"
+# also for a program, which has no argument for the formats
+_TO_PASTE = (
+    "To paste: selfhost size MODEL --format kubernetes, compose, docker or systemd"
+)
 
 
 def size_document(
     sizes: Sequence[ContainerSize],
     *,
     verbose: bool = False,
-    to_paste: str = FORMATS,
 ) -> Blocks:
-    """Yield one model on a screen, several as a table; `verbose` adds each growth and term.
-    `to_paste` is what to type for files to paste.
-    """
+    """Yield one model on a screen, several as a table; `verbose` adds each growth and term."""
     if len(sizes) > 1:
-        yield from _several(sizes, to_paste)
+        yield from _several(sizes)
     if len(sizes) == 1 or verbose:
         for size in sizes:
             yield line()
-            yield from _single(size, to_paste, verbose=verbose)
+            yield from _single(size, verbose=verbose)
 
 
-def _several(sizes: Sequence[ContainerSize], to_paste: str) -> Blocks:
+def _several(sizes: Sequence[ContainerSize]) -> Blocks:
     """The sums, a row a container, and the notes on each."""
     request = _rounded_up(sum(size.request_bytes for size in sizes))
     limit = _rounded_up(sum(size.limit_bytes for size in sizes))
@@ -71,17 +70,10 @@ def _several(sizes: Sequence[ContainerSize], to_paste: str) -> Blocks:
     yield line()
     yield Table.of("containers", rows)
     yield line()
-    yield from texts(
-        [*notes, "Options and figures: -v", f"To paste: {to_paste}"], indent=0
-    )
+    yield from texts([*notes, "Options and figures: -v", _TO_PASTE], indent=0)
 
 
-def _single(
-    size: ContainerSize,
-    to_paste: str,
-    *,
-    verbose: bool,
-) -> Blocks:
+def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
     """What one container takes, what can grow in it, and the command that holds it to that."""
     request = _rounded_up(size.request_bytes)
     limit = _rounded_up(size.limit_bytes)
@@ -97,7 +89,7 @@ def _single(
         yield from _terms(size)
     if size.image is not None:
         yield from section("Start it with", commands(_start_lines(size)))
-        yield line(f"To paste: {to_paste}")
+        yield line(_TO_PASTE)
 
 
 def _workload_line(size: ContainerSize) -> Paragraph:

@@ -43,16 +43,11 @@ def verify_document(comparison: Verification) -> Blocks:
 
 def _inside(comparison: Verification) -> str:
     """How many of the figures that can be compared are inside the range."""
-    compared = 0
-    inside = 0
-    for figure in comparison.differences:
-        if figure.inside is not None:
-            compared += 1
-        if figure.inside:
-            inside += 1
+    insides = [figure.inside for figure in comparison.differences]
+    compared = len(insides) - insides.count(None)
     if not compared:
         return "no figure of the run can be compared"
-    return f"{inside} of {compared} figures inside the range"
+    return f"{insides.count(True)} of {compared} figures inside the range"
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

@@ -32,14 +32,13 @@ _OLD_CATALOGUE_MONTHS = 6
 class Asked(Record):
     """The command that an answer belongs to.
 
-    `carry` are the options of the machine and such, with `--measure` where the bandwidth was
-    measured. `today` gives prices an age. Of several models alone: `workload_options` and `carry`
-    go behind a command that no verdict proposes, `unjudged` counts names without an answer, and the
-    table is left out where `rows_are_told` already, each by `several_text.told_row`.
+    `options` go behind a command that no verdict proposes, with `--measure` where the bandwidth was
+    measured. `today` gives prices an age. Of several models alone: `unjudged` counts names without
+    an answer, and the table is left out where `rows_are_told` already, each by
+    `several_text.told_row`.
     """
 
-    carry: str = ""
-    workload_options: str = ""
+    options: str = ""
     today: str | None = None
     unjudged: int = 0
     rows_are_told: bool = False

@@ -15,7 +15,7 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.cli import progress as module
-from selfhost.cli.progress import Lines, Progress, track
+from selfhost.cli.progress import Lines, Progress
 
 pty = pytest.importorskip("pty")
 SPECS = sorted((ROOT / "specs" / "models").glob("*/gpt2*.toml"))
@@ -229,11 +229,6 @@ def test_it_is_taken_away_when_the_work_fails(bars: list[Bar]) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert bars[0].is_stopped
-
-
-@pytest.mark.usefixtures("bars")
-def test_track_gives_every_item() -> None:
-    assert [*track("abc", "reading", 3)] == ["a", "b", "c"]
 
 
 def test_a_log_of_a_job_has_a_line_every_two_seconds() -> None:
