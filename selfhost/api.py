@@ -1,8 +1,8 @@
-"""What a program asks: `check`, `can_run`, `rank`, `plan`, `compare` and `size`, each answering as
-the command of its name. Here arguments are checked and given their defaults.
+"""The functions for programs: `check`, `can_run`, `rank`, `plan`, `compare` and `size`, each with
+the answer of the command of its name. This module checks the arguments and fills in their defaults.
 
-Where no machine is given these functions read this one; otherwise they read spec files and today's
-date alone, and may be called from several threads.
+Without a machine as argument these functions read this machine; otherwise they read only spec files
+and today's date, and may be called from several threads.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def can_run(
     _expect_model(model)
     asked = _ask(workload, machine, specs, fields)
     understood = understand(asked.catalogue, model, asked.workload, asked.machine)
-    # no verdict is made: its commands, offers and remedies decide nothing
+    # no verdict is made, since commands, offers and remedies decide nothing here
     return judged_for(asked.catalogue, understood, asked.machine).fits
 
 
@@ -179,7 +179,7 @@ def plan(
     """
     from .advice.plan import plan_with
 
-    # what lies on this machine, and how busy it is, do not matter elsewhere
+    # models on this machine and its present load do not matter for another machine
     elsewhere = Machine(planning=True)
     _expect_model(model)
     asked = _ask(workload, elsewhere, specs, fields)
@@ -304,7 +304,7 @@ def _ask(
     specs: Sequence[PathLike],
     fields: Mapping[str, object],
 ) -> _Asked:
-    """What is asked of a model or of the catalogue, with its defaults.
+    """The question about a model or the catalogue, with its defaults.
 
     Raises `SelfhostError` for arguments that make no sense: first for a wrong type, then for the
     workload, the machine's name and the specs.
@@ -342,7 +342,7 @@ def _options_to_repeat(
     if isinstance(machine, str):
         words += ["--machine", machine]
     elif machine is not None:
-        # here, for most programs name the machine or ask about this one
+        # imported here: most programs name a machine or ask about this one
         from .machine.profiles import machine_called
 
         found = machine_called(machine.name)
@@ -395,7 +395,7 @@ def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Worklo
     return completed
 
 
-# a program asks about many models on one machine
+# cached: a program asks about many models on one machine
 @lru_cache(maxsize=32)
 def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
     """The machine of that name, and what else the name can mean. Raises `SelfhostError`."""
@@ -404,7 +404,7 @@ def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
     try:
         machine, note = named(name)
     except SelfhostError as error:
-        # of a traceback only the text is seen
+        # a traceback shows only the text of an error
         error.remedy = f"{in_python(error.remedy or '')}; {_how_to_read('from_file')}"
         error.args = (f"{error.message}; {error.remedy}",)
         raise
@@ -427,7 +427,8 @@ def _refuse_unknown_kind(
 
 
 def _remedy_for_kind(typed: str, choices: Sequence[str]) -> str | None:
-    """What to write instead of a use or a modality that does not exist; None where it is unclear.
+    """The remedy for a use or a modality that does not exist: what to write instead. None where the
+    meaning is unclear.
 
     `use="coding"` means "code", and `use="image"` is a modality.
     """

@@ -26,12 +26,13 @@ _HELP = (
     f"{MARKER}(model, **workload): skip where selfhost's route for the model is not `local`;"
     " keywords are fields of selfhost.Workload, such as context_tokens=8192"
 )
-# a project that registers the marker for runs without selfhost says so in its own words
+# the word in the marker's description by which selfhost's own registration is recognized: a project
+# that registers the marker for runs without selfhost describes it in its own words
 _OURS = "selfhost"
 Model = str | os.PathLike[str]
-# the machine of a run
+# the machine of a test run
 _MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
-# by what a marker asks: why it does not run, None where it does
+# by model and workload of a marker: why the model does not run, or None if it runs
 _REASONS: pytest.StashKey[dict[tuple[Model, Workload], str | None]] = pytest.StashKey()
 
 
@@ -41,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_REASONS] = {}
 
 
-# before pytest's own hook, which skips what has the marker `skip`: so the report names the test
+# before pytest's own hook, which skips tests with the marker `skip`, so that the report names the
+# test
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Marks the test to be skipped with the reason of the verdict. A marker that names a model and
@@ -78,27 +80,27 @@ def _why_skipped(config: pytest.Config, marker: pytest.Mark) -> str | None:
     names = [*marker.args]
     if not names and "model" in fields:
         names = [fields.pop("model")]
-    # what `check` takes: a name, or the path of a model's file
+    # the first argument, as in `check`: a name, or the path of a model's file
     if not names or not isinstance(names[0], str | os.PathLike):
         return None
     model: Model = names[0]
     fault = _fault_of_arguments(names, fields)
     if fault is not None and not _is_known(config, model):
-        # a marker of somebody else's, with arguments of its own
+        # another plugin's marker, with its own arguments
         return None
     if fault is None:
         try:
             return _reason(config, model, Workload(**fields))
         except SelfhostError as error:
             fault = _text_of(error)
-    # outside of the handler, for pytest would print the handled error as well
+    # outside the handler, since pytest would print the handled error too
     pytest.fail(f"{MARKER}: {fault}", pytrace=False)
 
 
 def _fault_of_arguments(
     names: Sequence[object], fields: Mapping[str, Any]
 ) -> str | None:
-    """What is wrong with the arguments of a marker but for its model; None where nothing is."""
+    """The fault of a marker's arguments, its model aside; None where the arguments are right."""
     from . import SelfhostError, Workload
 
     if len(names) > 1:

@@ -60,8 +60,10 @@ class Way(Record):
 
 
 class AlternativeSearch(Record):
-    """What would fit in place of what was judged. `asked` is the name that was typed; `carry` goes
-    behind each command that asks about the same machine.
+    """The search for alternatives to a judged question.
+
+    `asked` is the name that the user typed. `carry` are options that every proposed command
+    repeats, so that the command asks about the same machine.
     """
 
     judged: Judged
@@ -90,8 +92,10 @@ class AlternativeSearch(Record):
         return self.reach.room()
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What would get the route `local`: the same model, smaller or with a shorter context, then
-        other models, best first. What was asked is asked of the alternatives too.
+        """The alternatives with the route `local`: first the same model, smaller or with a shorter
+        context, then other models, the best first.
+
+        Every alternative meets the conditions that the user stated.
         """
         same_model = self._of_same_model()
         others = _MOST_ALTERNATIVES
@@ -133,7 +137,7 @@ class AlternativeSearch(Record):
         return speed is not None and speed.decides
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
-        """What was judged as an alternative, with the command that asks for it again."""
+        """The alternative that a judgement makes, with the command that asks for the same again."""
         # here, for most models that are checked run, and there is no such answer
         from .ranking import TIGHT
 
@@ -194,7 +198,9 @@ class AlternativeSearch(Record):
             yield Way(judged=self.proposals.as_checked(judged), why=why)
 
     def _trained_with_qlora(self) -> Iterator[Way]:
-        """With the method that takes least memory, where another one was asked for or is usual."""
+        """Yield the same model trained with QLoRA, the method that takes least memory, unless QLoRA
+        was judged already.
+        """
         question = self.judged.question
         taken = question.workload
         if taken.task == "finetune" and taken.finetune_method != "qlora":
@@ -268,7 +274,9 @@ class AlternativeSearch(Record):
             yield from self._if_local(workload, why)
 
     def _in_other_programs(self) -> Iterator[Way]:
-        """With the usual program where another was asked for, else with the others of its kind."""
+        """Yield the same model in other runtimes: in the usual runtime where the user named another
+        one, else in each runtime of the modality.
+        """
         question = self.judged.question
         spec = question.spec
         names: Iterable[str | None] = [None]
@@ -289,7 +297,9 @@ class AlternativeSearch(Record):
             yield Way(judged=judged, why=f"same model with {program}")
 
     def _with_shorter_context(self) -> Iterator[Way]:
-        """With the longest context that fits, where it still holds the prompt."""
+        """Yield the same files with the longest context that fits, if that context still holds the
+        prompt.
+        """
         question = self.judged.question
         taken = question.workload
         shortest = max(_SHORTEST_CONTEXT_TOKENS, taken.prompt_tokens or 0)
@@ -376,7 +386,9 @@ class AlternativeSearch(Record):
         return self._alternative(smaller, f"fits the GPU whole; {quality.text}")
 
     def with_remedy(self, smaller: Judged) -> Judged:
-        """What was judged, with the type of which accelerators hold all named in their finding."""
+        """The judgement with a new remedy in its accelerator finding: the quantization that fits on
+        the accelerators as a whole.
+        """
         quantization = smaller.quantization or ""
         users_pace = smaller.users_pace
         pace = None if users_pace is None else units.speed(users_pace.likely)

@@ -72,7 +72,7 @@ def offers_for(
 
 
 class _Market(Record):
-    """What is sold on a day, to whoever asks that question."""
+    """The API offers of one day, seen from one question."""
 
     catalogue: Catalogue
     question: Question
@@ -106,7 +106,9 @@ class _Market(Record):
         return terms_checks(spec, self.question.workload)
 
     def _offers_without_price(self, spec: ModelSpec) -> Offers:
-        """Of the provider of a closed model in service, of which no offer ever had a price."""
+        """The offer without a price from the provider of a closed model in service, for models of
+        which no price was ever listed.
+        """
         served = spec.availability
         if served is None or not served.api:
             return ()
@@ -193,14 +195,16 @@ class StandIn(NamedTuple):
 
 
 def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
-    """What stands in for a model: the first that is offered and meets what was asked is taken.
+    """Yield the models that may stand in for a model at an API; the caller takes the first that is
+    offered and meets the conditions of the question.
 
-    Its successors, the one that nothing follows before those on the way to it. Then, of an open
-    one, those as large or larger for the same kind of input, in this order: not superseded, made
-    for the same purpose, a base model or none as it is, of the same family, the nearest in size.
-    How large a closed one is nobody knows: there it is the other models of its provider's line, the
-    newest first, then the open-weight ones that its spec names, then any, the largest first; of
-    each, those made for the same purpose first, and what is superseded after all that is not.
+    Successors come first, the newest successor before the ones between. For an open model, other
+    open models follow that have as many parameters or more and read the same kind of input, in this
+    order: not superseded, made for the same purpose, base model or not like the model, of the same
+    family, nearest in size. The size of a closed model is not known. For a closed model follow the
+    other models of its provider's line, the newest first, then the open-weight models that its spec
+    names, then all others, the largest first; within each group, models for the same purpose come
+    first and superseded models last.
     """
     own = catalogue.outlines.get(spec.id)
     purpose = "general" if own is None else own.purpose
@@ -398,8 +402,10 @@ class LocalCost(Record):
 
 
 class MonthlyCost(Record):
-    """What the load costs by offers and on the machine, which is `here`, None where the model does
-    not run. `reason` says why a load in tokens does not apply; then all else is empty.
+    """The monthly cost of a load, by API offers and on the machine.
+
+    `here` is the cost on the machine; None where the model does not run there. `reason` says why a
+    load in tokens does not apply to the question; all other fields are then empty.
     """
 
     input_tokens_per_day: int | None = None
@@ -417,7 +423,7 @@ def month(
     judged: Judged,
     machine: Machine,
 ) -> MonthlyCost:
-    """What the load costs by these offers, and on the machine where the model runs there."""
+    """The monthly cost of a load by these offers, and on the machine if the model runs there."""
     modality = judged.question.spec.modality
     if judged.workload.task == "finetune":
         reason = "a load in tokens a day does not apply to fine-tuning"
@@ -447,7 +453,7 @@ class _Day(Record):
     is_split_assumed: bool
 
     def cost_of(self, offer: Offer) -> OfferCost:
-        """What a month of such days costs; the rates are for a million tokens."""
+        """The cost of a month of such days at an offer, whose rates are for a million tokens."""
         read = _price(self.read, offer.input_usd_per_million_tokens)
         written = _price(self.written, offer.output_usd_per_million_tokens)
         price: float | None = None
@@ -472,7 +478,7 @@ def _day_of(load: Load, modality: str) -> _Day:
 
 
 def _price(tokens: int, rate: float | None) -> float | None:
-    """What so many tokens cost; None where the rate is not known."""
+    """The price of a number of tokens at a rate; None where the rate is not known."""
     if tokens == 0:
         return 0.0
     return None if rate is None else tokens * rate

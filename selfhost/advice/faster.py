@@ -42,10 +42,11 @@ _FASTEST_IN_PARTS = 60
 
 
 class FasterSetting(Record):
-    """One setting, and what it gains.
+    """A setting of the runtime that answers faster, with its gain.
 
-    `what`: the setting in words. `command` judges the model under it. `usual` and `faster` are
-    tokens a second, or the seconds of a wait behind a prompt of `prompt_tokens`.
+    `what`: the setting in words. `command` judges the model under the setting. `usual` and `faster`
+    are the pace in tokens per second without and with the setting, or the wait in seconds behind a
+    prompt of `prompt_tokens`.
     """
 
     what: str
@@ -107,7 +108,9 @@ def _candidates(
 
 
 def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
-    """With the block of the model that drafts, or the draft that its maker published."""
+    """Yield the setting that drafts tokens with the model's own prediction block, or with the draft
+    model that its publisher released.
+    """
     if need.why_no_own_block(spec) is not None:
         return
     what = "the model's own draft block"
@@ -117,7 +120,9 @@ def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
 
 
 def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
-    """With large batches, where the program has an option for them that nobody stated."""
+    """Yield the setting with larger batches, if the runtime has an option for batches that nobody
+    stated.
+    """
     options = dict(same.runtime_options)
     for name, option in runtime.named_options.items():
         if option.changes == _MICRO_BATCH and name in options:
@@ -140,7 +145,7 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
     model = judged.question.spec.architecture
     if model is None or model.has_experts:
         return False
-    pace = _pace(judged)
+    pace = judged.users_pace
     if pace is None or pace.likely > _FASTEST_IN_PARTS:
         return False
     cards = machine.cards
@@ -170,8 +175,8 @@ def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Can
 
 
 def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting | None:
-    """What the setting gains in the pace, else in the longest wait; None for too little, and where
-    the model does not run so.
+    """The setting with its gain in pace, else with its gain in the longest wait; None if neither
+    gain is large enough, or the model does not run under the setting.
     """
     judged = search.judged
     other = _judged_under(candidate.workload, search)

@@ -42,11 +42,12 @@ _WORTH_BOUNDING = 0.1
 
 
 class Launch(Record):
-    """What was judged on a machine, and the runtime whose lines are typed.
+    """A judged question on a machine, and the runtime for which command lines are written.
 
-    `tag` is what Ollama calls the model in the judged quantization, where that was typed.
-    `cards_used` are the accelerators with memory of their own that hold a part of the model, by
-    number; `leaves_cards`: they hold all of it, and the machine has more of them.
+    `tag` is the name that the user typed for Ollama, if that tag loads the judged quantization.
+    `cards_used` are the numbers of the accelerators with memory of their own that hold a part of
+    the model. `leaves_cards`: these hold all of the model, and the machine has further
+    accelerators.
     """
 
     judged: Judged
@@ -61,7 +62,7 @@ class Launch(Record):
 
     @property
     def question(self) -> Question:
-        """What was asked, with every default."""
+        """The question that was judged, with every default filled in."""
         return self.judged.question
 
     @property
@@ -80,7 +81,9 @@ class Launch(Record):
 
     @property
     def rule(self) -> QuantizationRule | None:
-        """What the program says of the judged type; None where it says nothing."""
+        """The runtime's rule for the judged quantization; None where the runtime has no rule for
+        it.
+        """
         return self.runtime.rule_of(self.workload.quantization)
 
     @property
@@ -105,7 +108,7 @@ class Launch(Record):
 
     @property
     def settings(self) -> dict[str, str]:
-        """What options of the program that were asked for make of what they change."""
+        """The settings that the stated runtime options change, by the name of the setting."""
         return self.runtime.settings_of(self.workload.runtime_options)
 
     @property
@@ -206,7 +209,9 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
 
 
 def _figures_of_place(launch: Launch) -> Figures:
-    """Where it computes: the word for the device, the number of the card, the layers there."""
+    """The template values for the place of computation: the word for the device, the number of the
+    card, the layers on GPUs.
+    """
     share: float | None = None
     if "memory_share" in launch.lines.options:
         share = _memory_share(launch)
@@ -273,8 +278,10 @@ def device_word(launch: Launch) -> str | None:
 
 
 def _devices_beside_ram(launch: Launch) -> list[str]:
-    """What computes a model that lies in RAM, the nearest word first. A GPU that shares the RAM is
-    used where the program can, whatever the placement is called.
+    """The keys of device words for a model that lies in RAM, the most specific key first.
+
+    A GPU that shares the RAM computes wherever the runtime can use it, whatever the placement is
+    called.
     """
     keys = ["host"]
     for gpu in reversed(launch.cards):
@@ -289,7 +296,7 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
 
 
 def _figures_of_model(launch: Launch) -> Figures:
-    """What a pipeline needs to know of the model, and how far its context is scaled."""
+    """The template values that a pipeline needs of the model, and the scaling of its context."""
     spec = launch.spec
     figures: Figures = {
         "components": _components_to_quantize(spec),
@@ -323,8 +330,8 @@ def _components_to_quantize(spec: ModelSpec) -> str | None:
 
 
 def _input(launch: Launch) -> str:
-    """What a pipeline is given: of this model, of those with the same first input and modality, or
-    of its modality.
+    """The example input of a pipeline: the one for this model, else for models with the same first
+    input and modality, else for the modality.
     """
     spec = launch.spec
     keys = [spec.id, spec.modality]
@@ -347,7 +354,9 @@ def _checkpoints_kept(launch: Launch) -> int | None:
 
 
 def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
-    """What a server comes to keep of long conversations beside the need; 0 where that is little."""
+    """The bytes that a server may keep of long conversations in addition to the need; 0 where they
+    are few.
+    """
     question = judged.question
     if judged.memory is None:
         return 0
@@ -431,7 +440,7 @@ def _conversion(launch: Launch) -> _Conversion:
 
 
 def _tag(launch: Launch) -> str | None:
-    """What the program calls the model, where it knows models by tags."""
+    """The tag by which the runtime knows the model; None where the runtime uses no tags."""
     if launch.workload.format == "ggml":
         size = launch.spec.id.removeprefix("whisper-")
         if launch.quantization == "F16":

@@ -86,11 +86,11 @@ class ListPlace(NamedTuple):
 
 
 class Counts(Record):
-    """Of the models of a list: how many there are, how many run, how many of these likely give text
-    too slowly, and of how many it is not known whether they run.
+    """The numbers of models in a list: all, those that run, those of these that are likely too slow
+    for reading along, and those of which nobody can tell.
 
-    `is_estimate`: not all were judged, and `running` are those that memory and disk have room for.
-    `running` is None where not all were judged and it cannot be estimated.
+    `is_estimate`: not every model was judged, and `running` counts the models for which memory and
+    disk have room. `running` is None where not every model was judged and no estimate is possible.
     """
 
     models: int
@@ -256,7 +256,7 @@ def _is_part_of_names(word: str, names: Iterable[str]) -> bool:
 
 
 def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """What to search for where the words together find no model: each word that stands in some
+    """The words to search for where all words together match no model: each word that is part of a
     model's name, else the nearest names.
     """
     names: list[str] = []
@@ -382,7 +382,9 @@ class Lister:
         return max(likely, running)
 
     def all(self, ids: Ids | None = None, *, tell: Tell | None = None) -> Ranking:
-        """Each of these models. `tell` hears how many were judged, and how many there are."""
+        """Judge each of these models. `tell` is called with the number of models judged so far and
+        the number of all.
+        """
         most = len(self._catalogue.outlines)
         return self.first(most, ids, only_running=False, tell=tell)
 
@@ -422,7 +424,7 @@ class Lister:
         return sorted(rows, key=is_of_little_use)
 
     def _worth_on(self, answer: Verdict) -> float:
-        """What a model that runs counts for on the machine, more is better."""
+        """The worth of a model that runs on the machine; more is better."""
         id = answer.model.id
         best_share = self._best_share(self._catalogue.outlines[id])
         return self._standing(id).worth * share_on(answer, best_share)
@@ -598,8 +600,8 @@ def list_notes(
     *,
     named: bool,
 ) -> Iterator[str]:
-    """That a context has no effect on some models; where only some models were asked for
-    (`named`), which of them cannot be judged so.
+    """Yield notes on a list: that a stated context has no effect on some models and, where the user
+    named the models (`named`), which of them cannot be judged as asked.
     """
     if workload.states("context_tokens"):
         models = [row.model for row in ranking.models]
@@ -610,7 +612,7 @@ def list_notes(
 
 
 def _note_on_refused(refused: Refused) -> Iterator[str]:
-    """Which models cannot be judged as asked, and why the first cannot."""
+    """Yield a note on the models that cannot be judged as asked, with the reason of the first."""
     ids = sorted(refused)
     first = ids[0]
     shown = as_typed(refused[first])

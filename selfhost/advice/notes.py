@@ -64,7 +64,9 @@ def notes_on_question(
     machine: Machine,
     offers: tuple[Offer, ...],
 ) -> Iterator[str]:
-    """What stands in for the model, what is wrong with the user's specs, what has no effect."""
+    """Yield notes on the question: the models that stand in at an API, faults in the user's own
+    specs, and options without effect.
+    """
     question = judged.question
     reasons = [offer.why_instead for offer in offers if offer.why_instead]
     yield from dict.fromkeys(reasons)
@@ -94,7 +96,9 @@ def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
 
 
 def _notes_on_draft(judged: Judged) -> Iterator[str]:
-    """What a model that drafts takes, and that text comes slower with it."""
+    """Yield notes on a draft: the memory that a draft takes, and a warning where the draft makes
+    text slower.
+    """
     if not judged.workload.draft:
         return
     if judged.question.companions is not None:
@@ -104,7 +108,9 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
 
 
 def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
-    """That keys and values of two types need a build of the program that nobody publishes."""
+    """Yield a note that two types of keys and values need a build of the runtime that nobody
+    publishes.
+    """
     runtime = judged.question.runtime
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
     if runtime is None or not types.differ:
@@ -121,7 +127,7 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
 
 
 def _note_on_purpose(question: Question) -> Iterator[str]:
-    """That no source says of the model what its purpose needs."""
+    """Yield a note where no source says that the model can do the work that the purpose needs."""
     use = question.stated.wanted_use
     spec = question.spec
     if use is None or spec.has_use(use):
@@ -135,7 +141,7 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
 
 
 def _note_on_context(question: Question) -> Iterator[str]:
-    """That a long prompt sets the context."""
+    """Yield a note where the length of the prompt sets the context."""
     if question.spec.modality not in GENERATING:
         return
     tokens = question.workload.context_tokens
@@ -180,7 +186,9 @@ def _is_slower_with_draft(speed: Speed | None) -> bool:
 
 
 def _options_without_effect(question: Question) -> Iterator[str]:
-    """One sentence on the weights or the tokens, one on the context, one on the KV cache."""
+    """Yield a note for each kind of option without effect: on weights or tokens, on the context, on
+    the KV cache.
+    """
     stated = question.stated
     spec = question.spec
     model = spec.name
@@ -247,7 +255,9 @@ def notes_on_cards(
     judged: Judged,
     machine: Machine,
 ) -> Iterator[str]:
-    """That GPUs stay idle, and that a tag of Ollama's is one file, which may be why."""
+    """Yield a note where GPUs stay idle, and that an Ollama tag stands for one file, which may be
+    the reason.
+    """
     if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
         return
     cards = [card for card in machine.cards if card.unified is not True]
@@ -273,7 +283,7 @@ def _cards_of(needs: Needs) -> set[str]:
 
 
 def note_on_clock(machine: Machine, today: str) -> Sentences:
-    """That the machine was recorded after today."""
+    """The note on a machine whose record has a date after today."""
     day = machine.read_on
     if day is None or day <= today:
         return ()
@@ -281,7 +291,9 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
 
 
 def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
-    """That long conversations take more than the need, of the program whose lines are printed."""
+    """The note that long conversations take more memory than the need, for the runtime whose
+    commands are printed.
+    """
     if not judged.fits:
         return ()
     if any("--ctx-checkpoints" in line for line in to_type.commands):
@@ -311,7 +323,9 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
 
 
 def note_on_smaller(smaller: Judged | None) -> Sentences:
-    """That GPUs would hold the `smaller` type of what runs in RAM beside them."""
+    """The note that GPUs would hold the `smaller` quantization of a model that otherwise runs in
+    RAM.
+    """
     if smaller is None or smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
@@ -371,7 +385,9 @@ def _note_on_spilling(reach: Reach) -> Sentences:
 
 
 def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
-    """Which type a tag of Ollama's loads, where that does not run and nothing says it yet."""
+    """The note on the quantization that an Ollama tag loads, where the model does not run and no
+    other sentence names the quantization.
+    """
     if judged.fits or not understood.files.is_tag:
         return ()
     taken = judged.workload
@@ -388,7 +404,7 @@ def fine_print(
     judged: Judged,
     to_type: Steps,
 ) -> Iterator[str]:
-    """What few need to know of the program, its files and the lines to type."""
+    """Yield the notes that few people need, on the runtime, its files and the commands."""
     question = judged.question
     workload = judged.workload
     runtime = question.runtime
@@ -418,7 +434,9 @@ def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
 
 
 def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
-    """In which batches a prompt is read, where they are not the usual ones."""
+    """Yield a note on the batch size in which prompts are read, if the size is not the usual
+    one.
+    """
     tokens = None if judged.needs is None else judged.needs.batch_tokens
     if tokens is not None:
         yield from _said(
@@ -430,7 +448,9 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
 
 
 def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
-    """What the program makes of the files while it loads them, and what it needs for that."""
+    """Yield notes on the conversion that the runtime does while it loads the files, and on the
+    packages that the conversion needs.
+    """
     spec = question.spec
     workload = question.workload
     type = workload.quantization
@@ -448,14 +468,16 @@ def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]
 
 
 def _published_bits(spec: ModelSpec) -> int:
-    """Of one weight as it is downloaded: 16 where the spec does not say."""
+    """The bits of one weight in the published files; 16 where the spec does not say."""
     if spec.architecture is None:
         return 16
     return 32 if spec.architecture.dtype == "float32" else 16
 
 
 def _note_on_conversion(question: Question) -> Sentences:
-    """Whose files they are, where not those of the account that publishes the weights."""
+    """The note on the owner of converted files, if the owner is not the publisher of the
+    weights.
+    """
     spec = question.spec
     format = question.workload.format
     if question.local_files or format not in CONVERTED:

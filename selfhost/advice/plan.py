@@ -69,8 +69,9 @@ _VAST = Machine(
 
 
 class LeastCpu(Record):
-    """What the processor must be. `cores` reach the wanted speed, as the bandwidth of
-    `LeastMachine` does; None where no speed is wanted, or no cores do.
+    """The least processor for a model. `cores` is the number of cores that reaches the wanted pace
+    with the bandwidth of `LeastMachine`; None where no pace is wanted, or no number of cores
+    reaches it.
     """
 
     architectures: tuple[str, ...]
@@ -164,7 +165,9 @@ class Plan(Report):
 
     @property
     def download_seconds(self) -> float | None:
-        """None where no speed of the download was stated, or the size is not known."""
+        """The seconds that the download takes; None where no speed of the connection was stated, or
+        the size is not known.
+        """
         if self.needs is None:
             return None
         return self.workload.seconds_to_download(self.needs.download_bytes)
@@ -258,7 +261,9 @@ def _known(
     *,
     is_offered: bool,
 ) -> Known:
-    """What was judged on a known machine, with what tells how well it would do."""
+    """The row of a known machine: the best judgement there, and the facts by which such machines
+    are ranked.
+    """
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     card_bytes = 0
@@ -469,9 +474,9 @@ class _Sizes(NamedTuple):
 
 
 def _sizes(question: Question, needs: Needs) -> _Sizes:
-    """What the needs come to in each place, at their highest ends.
+    """The bytes that the needs take on an accelerator, in RAM and on disk, each at the high end.
 
-    The RAM is for the accelerator whose driver takes most of it: a plan names no maker.
+    The RAM is counted for the maker whose driver takes most of it, because a plan names no maker.
     """
     case = question.case
     if question.wants_gpu:
@@ -498,8 +503,8 @@ def _high_bytes(needs: Needs, *, in_ram: bool) -> int:
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:
-    """What must be free: the files, and a margin or what the file is made of; None where the size
-    of the files is not known.
+    """The bytes that must be free on the disk: the files, and the larger of a margin and the files
+    from which the model file is made; None where the size of the files is not known.
     """
     stored = bytes_to_store(needs, None)
     if stored is None:

@@ -47,7 +47,7 @@ _AS_GOOD_AS = {"text": GENERATING}
 
 
 class _Rank(NamedTuple):
-    """Where a proposal stands among the others; the smaller rank is the better one."""
+    """The rank of a proposal among the others; the smaller rank is the better one."""
 
     is_for_other_work: bool
     is_less_open: bool
@@ -142,7 +142,7 @@ class Proposals(Record):
 
     @cached_property
     def _plain(self) -> Workload:
-        """What was asked, without what only one model or one program comes in."""
+        """The stated workload without the fields that only one model or one runtime offers."""
         stated = self.judged.question.stated
         return stated.replace(runtime=None, format=None, quantization=None, draft=None)
 
@@ -199,7 +199,9 @@ class Proposals(Record):
         return judged if judged.fits else None
 
     def as_checked(self, judged: Judged) -> Judged:
-        """What `fit` returned, with the defaults that suit the machine, as `check` has it."""
+        """The judgement that `fit` returned, with the defaults that suit the machine, as `check`
+        judges.
+        """
         if follows_a_list(judged.question.spec, judged.question.stated):
             return judged
         return suited(judged, self.catalogue, self.machine)
@@ -299,8 +301,8 @@ class Proposals(Record):
 
     @cached_property
     def _most_parameters(self) -> float:
-        """As many as the judged model has, less one; a few more where the machine does not rule the
-        model out; infinite where they are not known.
+        """The most parameters that a proposal may have: fewer than the judged model has, or a few
+        more where the machine does not rule the model out; infinite where the number is not known.
         """
         checks = {finding.check for finding in self.judged.findings if finding.decides}
         total = self.judged.question.spec.parameters.total or inf

@@ -62,7 +62,9 @@ class _SizeFactors(Stated):
 
 
 class _WorthFactors(Stated):
-    """By what a sign multiplies what a model counts for; so many providers adopted it."""
+    """The factors by which signs multiply the worth of a model. A model counts as adopted if
+    `adopted_providers` API providers or more offer it.
+    """
 
     adopted_providers: float
     providers_exponent: float
@@ -91,7 +93,7 @@ class _LeastFactors(Stated):
 
 
 class _SortedFactors(Stated):
-    """What is worth less than this share of the best comes last."""
+    """The factor for sorting: models worth less than this share of the best come last."""
 
     least_worth: float
 
@@ -108,8 +110,8 @@ class _Factors(Stated):
 
 
 class _UsualSize(Stated):
-    """What most models of a kind take, for the line that counts models. `program_gib` is memory of
-    the program and its usual context.
+    """The usual size of models of one kind, for the line that estimates how many models fit.
+    `program_gib` is the memory of the runtime with its usual context.
     """
 
     bytes_of_parameter: float
@@ -156,7 +158,9 @@ class Standing(Record):
 
 
 class Traits(NamedTuple):
-    """What the uses of a model say of it together: for any subject, and answering in words."""
+    """The traits that the uses of a model imply: whether the model is for any subject, and whether
+    it answers in words.
+    """
 
     is_general: bool
     answers: bool
@@ -189,7 +193,9 @@ class Standings:
     @classmethod
     @cache
     def load(cls, catalogue: Catalogue) -> Standings:
-        """Those of a catalogue, which are made once, however many answers are ranked."""
+        """Return the standings of a catalogue. They are made once, however many answers are
+        ranked.
+        """
         return cls(catalogue)
 
     def _standing(self, outline: Outline) -> Standing:
@@ -264,8 +270,8 @@ class Standings:
         return min(outline.released or origin.released, origin.released)
 
     def traits(self, uses: Uses) -> Traits:
-        """What uses say together. A model that states none is a general model that answers; a base
-        model, or one that embeds, does not answer.
+        """The traits that these uses imply together. A model without stated uses counts as a
+        general model that answers; a base model or an embedding model does not answer.
         """
         listed = [self._uses[use] for use in uses or () if use in self._uses]
         if not listed:
@@ -320,10 +326,11 @@ def share_of_pace(pace: float, half: float | None = None) -> float:
 
 
 def share_on(judged: Judged, most: float = 1.0) -> float:
-    """Which share of its worth a model has on that machine, at most 1: by its pace, less where a
-    prompt has to cross to the accelerator, where its license is not known, and where other programs
-    must or should be closed first. `most` is what the memory allows, for text of which no pace is
-    known.
+    """The share of its worth that a model has on the machine, at most 1.
+
+    The pace decides. The share is less where a prompt crosses to the accelerator, where the license
+    is not known, and where other programs must or should be closed first. `most` is the largest
+    share that the memory allows, for text of which no pace is known.
     """
     share = _share_by_pace(judged, most)
     if judged.placement == "split":
@@ -402,7 +409,7 @@ class BestCase(Record):
     bits_stated: float | None
 
     def least_bytes(self, parameters: int | None, modality: str) -> float:
-        """What so many parameters take at least; 0 where their number is not known."""
+        """The least bytes that a number of parameters takes; 0 where the number is not known."""
         if parameters is None:
             return 0
         if self.bits_stated:

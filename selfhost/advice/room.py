@@ -148,7 +148,7 @@ class Reach(Record):
         return low + units.count_while(fits, range(low + 1, most))
 
     def layout_under(self, **changes: int | str) -> Judged:
-        """Where the same question is placed with that change of the workload, at any pace."""
+        """The placement of the same question under a changed workload, at any pace."""
         return self._placed(self._asked_under(changes))
 
     def fits(self, **changes: int | str) -> bool:

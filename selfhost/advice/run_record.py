@@ -20,16 +20,17 @@ LEAST_TOKENS = {"decode": 8, "prompt": 32}
 
 
 class Figure(Record):
-    """One figure of a run, and what is predicted for it.
+    """One figure that a run measured, with its prediction.
 
-    `subject` is memory (`seen` bytes of `term`, one of the needs or of PROCESS_TERMS, which lie
-    on HOST or ACCELERATORS, `where`, all of them together) or pace (tokens per second; `term`
-    is decode or prompt). `seen` may be off by `rounding`. Of a pace `tokens` were timed, on average
-    of several requests, with `depth_tokens` in the context on average (of a prompt: before it);
-    None where the run does not tell. `sequences` decoded at once, all together at that pace.
-    `shared`: others were answered at the same time.
+    `subject` is `memory` or `pace`. Of memory, `seen` is in bytes; `term` is a term of the needs or
+    one of PROCESS_TERMS, and `where` is HOST or ACCELERATORS (the sum of all accelerators). Of a
+    pace, `seen` is in tokens per second, and `term` is `decode` or `prompt`. `seen` may be off by
+    `rounding`. `tokens` were timed, on average over the requests, with `depth_tokens` in the
+    context on average (for a prompt: before it); None where the run does not tell. `sequences`
+    decoded at once, with `seen` as their sum. `shared`: the program answered other requests at the
+    same time.
 
-    `low`, `likely` and `high` are predicted, None where nothing could be; `inside` is None, with
+    `low`, `likely` and `high` are the prediction; None where there is none. `inside` is None, with
     the reason in `why`, where the two cannot be compared.
     """
 
@@ -74,15 +75,16 @@ class Figure(Record):
 
 
 class Run(Record):
-    """One run of a model. None means that the log or the process does not tell.
+    """One run of a model. A field is None where the log or the process does not tell.
 
     `file` and `name` are as the run wrote them: they find the model and go into no report.
-    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `states` are the
-    sequences that share one cache, each with a recurrent state of its own. `experts_in_ram`: of so
-    many of the first layers at most (`--n-cpu-moe`). `output_tokens` of a batch can have logits,
-    and `batch_tokens` are computed at once (-ub). `gpu` is the name of hardware as the run wrote
-    it, `cards` how many accelerators held something. `drafts`: a second model drafts tokens.
-    `notes` are sentences about what the run does not tell.
+    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `states` is the
+    number of sequences that share one cache, each with a recurrent state of its own.
+    `experts_in_ram` is the largest number of first layers whose experts stay in RAM
+    (`--n-cpu-moe`). `output_tokens` of a batch can have logits, and `batch_tokens` are computed at
+    once (-ub). `gpu` is the name of hardware as the run wrote it, `cards` the number of
+    accelerators that held something. `drafts`: a second model drafts tokens. `notes` are sentences
+    about facts that the run does not tell.
     """
 
     tool: str

@@ -114,7 +114,7 @@ def read_log(path: str, tell: Tell | None = None) -> str:
 
 
 def run_of(text: str) -> Run | None:
-    """What the output tells of its run; None where no reader knows it."""
+    """The run that the output describes; None where no reader knows the output."""
     text = _pattern("colours").sub("", text)
     text = text.replace("\r", "")
     for read in (_read_bench, _read_answers, _read_log, _read_vllm):
@@ -128,7 +128,7 @@ def run_of(text: str) -> Run | None:
 
 
 class _Facts(dict[str, str]):
-    """What a run tells of itself: the text of each fact by its name."""
+    """The facts that a run tells of itself: a text for each name."""
 
     def amount(self, name: str) -> int | None:
         """`494.03 M` and `373 MiB` as numbers; None where the fact is no such number."""
@@ -215,7 +215,7 @@ def _run_with(
 
 
 def _averages(paces: Figures) -> Figures:
-    """Of each kind one pace: all tokens over all their time."""
+    """One pace for each kind: all tokens over all their time."""
     averages: Figures = []
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
@@ -238,7 +238,7 @@ def _most_telling(kind: str, paces: Figures) -> Figures:
 
 
 def _average(paces: Figures) -> Figure:
-    """One pace for several of one kind; times and depths are weighted by the tokens."""
+    """The average pace of several requests of one kind; times and depths are weighted by tokens."""
     first = paces[0]
     tokens = [pace.timed_tokens for pace in paces]
     rates = [pace.seen for pace in paces]
@@ -560,7 +560,7 @@ _SETUP = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "exp
 
 
 class _BenchRow(Record):
-    """One row of the table: the cell of each fact, and the pace of its test."""
+    """A row of llama-bench's table: the cell of each fact, and the pace of the test."""
 
     cells: Mapping[str, str]
     pace: Figure
@@ -572,7 +572,7 @@ class _BenchRow(Record):
 
     @property
     def test(self) -> tuple[object, ...]:
-        """What was timed."""
+        """The test that was timed: its kind, tokens and depth."""
         pace = self.pace
         return pace.term, pace.tokens, pace.depth_tokens
 
@@ -604,7 +604,7 @@ def _read_bench(text: str) -> Run | None:
 
 
 def _bench_rows(text: str) -> Iterator[_BenchRow]:
-    """Each row that has a pace. A text may hold several tables, each below its head."""
+    """Yield each row with a pace. A text may hold several tables, each below its own head."""
     names = _table().bench
     head: list[str] = []
     for line in StringIO(text):
@@ -661,7 +661,9 @@ def _ran_on_processor(row: _BenchRow) -> bool | None:
 
 
 def _read_answers(text: str) -> Run | None:
-    """Of the first program whose figures the text holds: the first prompt, and each answer."""
+    """The run of the first program whose figures stand in the text: its first prompt, and every
+    answer.
+    """
     for program in _table().answers:
         answers = _answers(program, text)
         # Ollama counts later prompts with the tokens that its cache had already
@@ -735,7 +737,9 @@ class _Answer(dict[str, float]):
 
 
 def _read_vllm(text: str) -> Run:
-    """What vLLM loaded, and its pace with the number of requests that ran longest."""
+    """The run in a log of vLLM: the weights, and the pace with the number of requests that ran
+    longest.
+    """
     facts = _facts("vllm", text)
     name = facts.get("name")
     if "repository" in facts:
@@ -788,8 +792,9 @@ def _steadiest_pace(text: str) -> Figure | None:
 
 
 def _rates_by_sequences(text: str) -> dict[int, list[float]]:
-    """By how many requests ran, the tokens a second of each window in which the same number ran
-    from start to end and no prompt was read.
+    """The decode rates in tokens per second by the number of running requests.
+
+    A window counts if the same number of requests ran from start to end and no prompt was read.
     """
     rates: dict[int, list[float]] = {}
     before = 0

@@ -38,13 +38,13 @@ TOGETHER = " + "
 
 
 class QuantizationSize(Record):
-    """One quantization of a model with one runtime: what travels, what it takes, whether it would
-    run, what it costs in quality.
+    """The sizes of a model in one quantization and runtime: its download, its memory, whether it
+    fits, and its loss in quality.
 
-    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
-    known; `memory_bytes` the most it may take, `memory_likely_bytes` what it likely takes, None
-    where that is not known; `fits` is None where it cannot be told. `placement` is where the memory
-    lies, host, accelerator or split; None where it does not fit.
+    `family` is gguf, safetensors, mlx or another format. `bytes` is the size of the download, and
+    `how` says how that size is known. `memory_bytes` is the most that the model may take,
+    `memory_likely_bytes` the likely memory; None where these are not known. `fits` is None where
+    nobody can tell. `placement` is host, accelerator or split; None where the model does not fit.
     """
 
     quantization: str
@@ -127,7 +127,9 @@ def _asked_in(
 
 
 def _size(question: Question, machine: Machine) -> QuantizationSize | None:
-    """None where the size of the files, or what the type costs, is not known."""
+    """The sizes under that question; None where the size of the files, or the loss in quality, is
+    not known.
+    """
     workload = question.workload
     quality = quality_of_workload(workload, question.spec)
     if quality is None:
@@ -154,8 +156,8 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
 
 
 def _fits(judged: Judged) -> bool | None:
-    """None where it cannot be told. Of a file that somebody has, nobody asks here whether it was
-    published.
+    """Whether the model fits; None where nobody can tell. The user may have made the file, so
+    whether somebody published it plays no part.
     """
     if judged.failed:
         return False
@@ -199,9 +201,10 @@ def comparison(
     workload: Workload | None = None,
     carry: str = "",
 ) -> Comparison:
-    """Those verdicts side by side, with how open each model is and what its license permits.
-    `workload` is what was asked of all of them; None: the default. `carry` are the options that
-    name the machine and the specs.
+    """Return the verdicts side by side, with the openness and the permissions of each model.
+
+    `workload` is the workload that all of them share; None for the default. `carry` are the options
+    that name the machine and the specs.
     """
     models: list[Compared] = []
     for verdict in verdicts:

@@ -76,10 +76,12 @@ class _SizesTable(Stated):
 
 
 class Growth(Record):
-    """What a server may come to hold in addition to its request: `bytes` at most, where `bound` is
-    set, an option or environment variable; None where nothing bounds it. `unbound_bytes` is what it
-    grows to without; None where that is not known or nothing bounds it. The growth named
-    `uncertainty` is by how much the request may be too low.
+    """Memory that a server may come to hold in addition to its request.
+
+    `bytes` is the most while `bound` is set, which is an option or an environment variable; `bound`
+    is None where nothing bounds the growth. `unbound_bytes` is the most without the bound; None
+    where that is not known or nothing bounds it. The growth named `uncertainty` is the amount by
+    which the request may be too low.
     """
 
     name: str
@@ -98,15 +100,15 @@ class CardMemory(Record):
 
 
 class ContainerSize(Report):
-    """What the container or service of one model takes, in bytes.
+    """The memory that the container or service of one model takes, in bytes.
 
-    `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
-    are the mapped weights that each token reads, and the program: reclaimable, but without them the
+    The kernel cannot take back `unreclaimable_bytes` (the likely figure). `page_cache_bytes` are
+    the mapped weights that each token reads, and the program: reclaimable, but without them the
     pace collapses. Without the page cache in its limit llama-server was killed while its own memory
-    was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in
-    use, the kernel gives up. `image` is None where no publisher offers one. `arguments` go behind
-    the image's own program: see `image_arguments` and `program`. `fetch` is the line that downloads
-    the model once it runs, None where it does so by itself.
+    was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but pages in
+    use, the kernel gives up. `image` is None where no publisher offers an image. `arguments` go
+    behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
+    downloads the model once the server runs; None where the server downloads by itself.
     """
 
     asked: str
@@ -152,7 +154,9 @@ class ContainerSize(Report):
 
     @property
     def request_bytes(self) -> int:
-        """What a scheduler must reserve for it to keep its pace: the page cache too."""
+        """The memory that a scheduler must reserve for the server to keep its pace, with the page
+        cache.
+        """
         return self.unreclaimable_bytes + self.page_cache_bytes
 
     @property
@@ -174,7 +178,9 @@ class ContainerSize(Report):
 
 
 def node() -> Machine:
-    """Where no machine is named: Linux on x86-64-v3 without an accelerator."""
+    """The machine that is assumed where none is named: Linux on x86-64-v3 without an
+    accelerator.
+    """
     return Machine(
         name="a node",
         planning=True,
@@ -187,7 +193,7 @@ def node() -> Machine:
 
 
 def disks_of(free: int | None) -> tuple[Disk, ...]:
-    """So many bytes for whatever a runtime stores."""
+    """The disks of a machine with `free` bytes for every purpose."""
     disks: list[Disk] = []
     for purpose in PURPOSES:
         disk = Disk(
@@ -361,7 +367,7 @@ def _chosen_workload(
 
 
 class _Sizable(Record):
-    """What a size is worked out from."""
+    """A verdict from which a size can be computed, with its runtime, needs and memory."""
 
     verdict: Verdict
     runtime: RuntimeSpec
@@ -383,7 +389,7 @@ class _Sizable(Record):
 
     @property
     def state_bytes(self) -> int:
-        """What the server keeps of the tokens of all users."""
+        """The bytes that the server keeps for the tokens of all users."""
         size = 0
         for term in self.memory.terms:
             if term.name in ("kv_cache", "recurrent_state"):
@@ -412,8 +418,10 @@ class _Sizable(Record):
 
 
 def _sizable(verdict: Verdict) -> _Sizable:
-    """What a size is worked out from. Raises `SelfhostError` with the reason where there is none:
-    of a need that is stated as one figure nobody knows what a server gives back.
+    """The verdict with the parts from which a size is computed.
+
+    Raises `SelfhostError` with the reason where there is no size. A need that is stated as one
+    figure does not say how much memory a server gives back.
     """
     if verdict.model.closed:
         raise _refused(verdict, "closed")
@@ -566,8 +574,11 @@ def _spread(term: Term) -> int:
 def _conversations(
     sizable: _Sizable, prompt_cache_bytes: int | None
 ) -> Iterator[Growth]:
-    """What the server keeps to go on with: earlier prompts, and copies of each context. The command
-    allows all copies, or only those that the need counts where the others would matter.
+    """Yield the memory that the server keeps to continue conversations: earlier prompts, and copies
+    of each context.
+
+    The command allows all copies, or only the copies that the need counts where further ones would
+    matter.
     """
     runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
@@ -617,8 +628,8 @@ def _earlier_prompts(
 
 
 class _Start(Record):
-    """What starts the server: arguments behind its program, its environment, and the line that
-    downloads the model once it runs, as `ContainerSize` has them.
+    """The start of the server: the arguments behind its program, its environment, and the line that
+    downloads the model once the server runs, as `ContainerSize` has them.
     """
 
     arguments: tuple[str, ...] = ()

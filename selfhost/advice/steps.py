@@ -90,7 +90,7 @@ def _launch(
     machine: Machine,
     tag: str | None,
 ) -> Launch:
-    """What was judged, with the accelerators that hold a part of it."""
+    """The judged question with the accelerators that hold a part of the model."""
     places: set[str] = set()
     if judged.needs is not None:
         places = {term.where for term in judged.needs.terms}
@@ -118,8 +118,8 @@ def _is_on_cards_alone(judged: Judged, runtime: RuntimeSpec) -> bool:
 
 
 def _powershell_line(line: str) -> str:
-    """As Windows' own PowerShell 5.1 takes it: without `&&` (about_Pipeline_Chain_Operators), and
-    with `curl` for Invoke-WebRequest (about_Aliases).
+    """The line as Windows PowerShell 5.1 reads it: without `&&` (about_Pipeline_Chain_Operators),
+    and without `curl`, which is Invoke-WebRequest there (about_Aliases).
     """
     if line.startswith("#"):
         return line
@@ -137,7 +137,7 @@ def _powershell_line(line: str) -> str:
 
 
 def _steps_of_training(launch: Launch) -> Steps:
-    """What installs the trainer and what trains; a comment alone where no command is known."""
+    """The steps that install the trainer and train; a comment alone where no command is known."""
     training = training_lines(launch)
     if not training.line:
         return Steps(setup=training.install)
@@ -149,8 +149,8 @@ def _steps_of_training(launch: Launch) -> Steps:
 
 
 def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
-    """By the published files or a tag of Ollama's, the one before the other; else by a file that
-    was named or has to be made.
+    """The steps that run the model by its published files or by an Ollama tag, in the wanted order;
+    else by a file that the spec names or the user has to make.
     """
     lines = commands(launch)
     if by_tag_first or not lines:
@@ -163,7 +163,9 @@ def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
 
 
 def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
-    """By `lines`, which download the published files and run them, or run files that are here."""
+    """The steps with `lines`, which download and run the published files, or run files on the
+    machine.
+    """
     setup = [*_setup(launch, lines), *_server_address(launch.runtime)]
     commands_class = _LISTED
     if not _is_listed(launch):
@@ -204,7 +206,9 @@ def _part_lines(launch: Launch) -> Iterator[str]:
 
 
 def _steps_by_tag(launch: Launch) -> Steps:
-    """By a tag of Ollama's; no lines where its library is not known to have what was judged."""
+    """The steps with an Ollama tag; no lines where Ollama's library is not known to have the judged
+    quantization.
+    """
     runtime = launch.catalogue.runtime(LIBRARY_RUNTIME)
     launch = launch.replace(runtime=runtime)
     lines = lines_by_tag(launch)
@@ -232,7 +236,9 @@ def _steps_by_tag(launch: Launch) -> Steps:
 
 
 def _steps_of_made_file(launch: Launch) -> Steps:
-    """Of the published file whose name was typed, else of one made of the published weights."""
+    """The steps for the published file that the user named, else for a file made of the published
+    weights.
+    """
     if launch.question.missing_bytes == 0:
         return Steps()
     files = _files_of(launch)
@@ -428,7 +434,9 @@ def _server_address(runtime: RuntimeSpec) -> Lines:
 
 
 def _shared_memory_lines(launch: Launch) -> Lines:
-    """Of a GPU that may use no more than a part of what it shares, and would hold only a part."""
+    """The lines that raise the limit of a GPU that shares the RAM, if that GPU would otherwise hold
+    only a part of the model.
+    """
     if not launch.judged.has("accelerator-partly"):
         return ()
     needs = launch.judged.needs

@@ -48,9 +48,11 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 class Understood(Record):
-    """What the caller named: the spec, how it was written, the workload with what the name
-    itself says, sentences about it, its files. `otherwise`: the same without the program and the
-    quantization that the name implies; None where it implies neither.
+    """The caller's words, understood: the spec, the name as typed, the workload with the facts that
+    the name itself states, notes on the name, and its files.
+
+    `otherwise` is the same without the runtime and the quantization that the name implies; None
+    where the name implies neither.
     """
 
     spec: ModelSpec
@@ -62,7 +64,7 @@ class Understood(Record):
     otherwise: Understood | None = None
 
     def question(self, catalogue: Catalogue, machine: Machine) -> Question:
-        """What is asked of that machine, with every default. Raises `WorkloadError`."""
+        """The question for that machine, with every default filled in. Raises `WorkloadError`."""
         return ask(self.spec, self.workload, catalogue, machine, self.files)
 
 
@@ -72,9 +74,10 @@ def understand(
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
-    """What a spec, a path or a name means. Raises `UnknownModelError`, or `SpecError` of a file.
+    """The meaning of a spec, a path or a name. Raises `UnknownModelError`, and `SpecError` for a
+    file.
 
-    With a machine, files of a program that does not run there are not insisted on.
+    With a machine, the files of a runtime that does not run there are not insisted on.
     """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
@@ -143,7 +146,7 @@ def judged_for(
 
 
 def _understand_file(typed: str, workload: Workload) -> Understood:
-    """What a path means: a spec in TOML, a GGUF file, a folder, or a lone config.json."""
+    """The meaning of a path: a spec in TOML, a GGUF file, a folder, or a lone config.json."""
     from ..modelfiles import read_local, stored_notes
     from ..modelfiles.specfiles import checked_spec
 
@@ -206,7 +209,7 @@ def understand_name(
     typed: str,
     workload: Workload,
 ) -> Understood:
-    """What a name means. Raises `UnknownModelError`, which says why and what is near."""
+    """The meaning of a name. Raises `UnknownModelError`, which says why and lists near names."""
     return _Name(typed=typed, stated=workload, catalogue=catalogue).understood()
 
 
@@ -238,7 +241,9 @@ class _Name(Record):
         return self.catalogue.runtime(LIBRARY_RUNTIME)
 
     def understood(self) -> Understood:
-        """What the name means; what it implies of program and type counts unless it was stated."""
+        """The meaning of the name. The runtime and the quantization that the name implies count
+        unless the user stated others.
+        """
         stated = self.stated
         resolved = self._resolved()
         spec = _checked(resolved.spec_id, self.catalogue)
@@ -282,7 +287,9 @@ class _Name(Record):
         )
 
     def _resolved(self) -> Resolution:
-        """What the name reads as, else what a search finds. Raises `UnknownModelError`."""
+        """The resolution that the name states, else the one that a search finds. Raises
+        `UnknownModelError`.
+        """
         reading = read(self.typed, self.catalogue)
         if reading is not None:
             return reading

@@ -96,7 +96,9 @@ def _concluded(further: _Advice) -> Verdict:
 
 
 class _Advice(Further):
-    """What was judged, and what its commands, alternatives, room and costs are worked out from."""
+    """The costly parts of a verdict, each computed when it is read: commands, alternatives, room,
+    costs.
+    """
 
     catalogue: Catalogue
     understood: Understood
@@ -132,12 +134,12 @@ class _Advice(Further):
         return self.to_type.commands_class
 
     def fine_print(self) -> Sentences:
-        """What few need to know of the program, its files and the lines to type."""
+        """The notes that few people need, on the runtime, its files and the commands."""
         return tuple(fine_print(self.understood, self.judged, self.to_type))
 
     @cached_property
     def search(self) -> AlternativeSearch:
-        """What would fit in place of what was judged."""
+        """The search for alternatives to the judged question."""
         return AlternativeSearch(
             judged=self.judged,
             catalogue=self.catalogue,
@@ -153,7 +155,9 @@ class _Advice(Further):
 
     @property
     def told(self) -> Judged:
-        """What was judged, with the smaller type named where accelerators hold all of one."""
+        """The judgement as the user is told: a smaller quantization that fits on the accelerators
+        as a whole is named as a remedy.
+        """
         if self.on_gpus is None:
             return self.judged
         return self.search.with_remedy(self.on_gpus)
@@ -163,7 +167,7 @@ class _Advice(Further):
         return offers_for(self.catalogue, self.judged, self.day)
 
     def api_offers(self) -> tuple[Offer, ...]:
-        """Who sells the model, or what stands in for it."""
+        """The API offers of the model, or of a model that stands in for it."""
         return self._offers
 
     def room(self) -> Room | None:
@@ -179,7 +183,9 @@ class _Advice(Further):
         return faster_settings(self.search)
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What runs instead; where accelerators hold a part, the type of which they hold all."""
+        """The alternatives that run; where accelerators hold only a part of the model, the
+        quantization that fits on them as a whole.
+        """
         if self.on_gpus is not None:
             return (self.search.as_alternative(self.on_gpus),)
         if self.judged.fits:
@@ -187,14 +193,14 @@ class _Advice(Further):
         return self.search.alternatives()
 
     def monthly_cost(self) -> MonthlyCost | None:
-        """What the stated load costs; None where none was stated."""
+        """The cost of the stated load; None where no load was stated."""
         load = self.judged.question.stated.load
         if load is None:
             return None
         return month(load, self.api_offers(), self.told, self.machine)
 
     def notes(self) -> Sentences:
-        """What to know beside the answer, in the order in which it is shown."""
+        """The notes beside the answer, in the order in which they are shown."""
         judged = self.judged
         machine = self.machine
         offers = self.api_offers()

@@ -87,7 +87,7 @@ class Verification(Record):
 
     @property
     def exit_code(self) -> int:
-        """That of `selfhost verify`."""
+        """The exit code of `selfhost verify`."""
         return _EXIT_CODES[self.outcome]
 
 
@@ -137,8 +137,8 @@ def _notes(holds: Mapping[str, object], **figures: object) -> Sentences:
 
 
 def _workload(run: Run, catalogue: Catalogue) -> Workload:
-    """What to predict for that run; the KV cache has the usual type where none is predicted of its
-    own.
+    """The workload to predict for the run. A type of KV cache without a prediction of its own
+    counts as the usual type.
     """
     cache_type = run.kv_cache_type
     if cache_type not in KV_CACHE_CHOICES or cache_type == "f16":
@@ -308,7 +308,7 @@ def _compared_figures(
     catalogue: Catalogue,
     workload: Workload,
 ) -> tuple[Figure, ...]:
-    """Each figure of the run with what is predicted for it. `verdict` is that on `workload`."""
+    """Each figure of the run with its prediction. `verdict` is the verdict under `workload`."""
     memory = _MemoryPrediction(run=run, verdict=verdict)
     paces = _PacePrediction(
         run=run, verdict=verdict, catalogue=catalogue, workload=workload
@@ -394,7 +394,9 @@ class _Prediction(Record):
         return sum(row.seen for row in rows if row.where != HOST)
 
     def why_in_ram(self) -> str | None:
-        """That a part of the model was in RAM, so that no figure compares; None where none was."""
+        """The reason why no figure can be compared where a part of the model was in RAM; None where
+        none was.
+        """
         return _why("in-ram") if self._was_part_in_ram else None
 
 
@@ -496,7 +498,9 @@ class _PacePrediction(_Prediction):
 
 
 def _why_few(seen: Figure, least: int) -> str | None:
-    """That fewer than `least` tokens were timed; None where not, and where nobody told."""
+    """The reason that fewer than `least` tokens were timed; None where enough were timed, or the
+    run does not tell.
+    """
     if seen.tokens is None or seen.tokens >= least:
         return None
     return _why("few", tokens=seen.tokens, least=least)
@@ -557,7 +561,9 @@ class _MemoryPrediction(_Prediction):
         return Range(low, likely, high)
 
     def _unlisted_bytes(self, need: MemoryNeed, memory: MemoryNeed) -> int:
-        """What a process may hold of the file in addition to the tensors, such as its header."""
+        """The bytes of the file that a process may hold in addition to the tensors, such as the
+        header.
+        """
         file_bytes = self.run.file_bytes or 0
         mapped_bytes = memory.evictable_bytes
         for term in need.terms:
@@ -577,7 +583,9 @@ class _MemoryPrediction(_Prediction):
         return why or self.why_in_ram()
 
     def _why_other_weights(self) -> str | None:
-        """That the run repacked weights, where the prediction is for a command that forbids it."""
+        """The reason that the run repacked weights and the predicted command forbids repacking;
+        None where this does not apply.
+        """
         if not self.run.figures_of("repacked_weights"):
             return None
         runtime = self.verdict.question.runtime

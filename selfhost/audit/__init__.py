@@ -1,1 +1,1 @@
-"""A policy held against one machine or many."""
+"""The check of one machine or many against a policy."""

@@ -1,7 +1,7 @@
-"""Machines as Ansible's `setup` module answers for them.
+"""Machines as read from the answers of Ansible's `setup` module.
 
-Sizes are MiB where the key ends in `_mb`, bytes in `ansible_mounts`. The fact cache is no answer:
-its format is the cache plugin's own.
+Sizes are MiB if the key ends in `_mb`, and bytes in `ansible_mounts`. The fact cache is not read:
+its format depends on the cache plugin.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from .answers import (
 from .drafts import NOT_JUDGED, SOME_HOME, MachineDraft, Volume
 from .record_text import Entry
 
-# in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
+# values of `ansible_virtualization_type` for guests in which /proc/meminfo is the host's
 _CONTAINERS = frozenset(
     ("container", "containerd", "docker", "lxc", "openvz", "podman")
 )
 
 
 def read_ansible(document: Answer, file: str) -> list[Entry] | None:
-    """Facts as the module answers, or alone, with prefix or without; None where it is neither."""
+    """Return the host in an answer of Ansible's setup module, or in its facts alone, with or
+    without their prefix. None for any other document.
+    """
     # the inventory's name of a host, which a file of `--tree` has
     base = os.path.basename(file)
     is_of_tree = base != file and not base.endswith((".json", ".jsonl"))
@@ -63,7 +65,9 @@ def _not_judged(
 
 
 def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
-    """The record of a host. The inventory's name goes before the host's own."""
+    """The record of a host. The inventory's name goes before the name that the host gives
+    itself.
+    """
     facts = {}
     for key, value in answer.items():
         facts[key.removeprefix("ansible_")] = value
@@ -78,7 +82,7 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
         return {**own_record, "name": name or own_record.get("name")}
     free = value_at(facts, "memory_mb", "nocache", "free")
     if not whole_number(free, least=1):
-        # on a Mac less than nothing is free
+        # on a Mac, Ansible reports negative free memory
         facts["memory_mb"] = None
     machine = MachineDraft("ansible")
     if facts.get("os_family") == "Windows":
@@ -123,8 +127,8 @@ def _put_scope(machine: MachineDraft, facts: Answer) -> None:
 
 
 def _cpu_model(stated: object) -> str | None:
-    """The model of the last thread: number, maker and model of each are stated one after the other,
-    on some systems the model alone.
+    """The model of the last thread in Ansible's list. The list has number, maker and model of each
+    thread, on some systems the model alone.
     """
     values = stated if isinstance(stated, list) else [stated]
     for value in reversed(values):

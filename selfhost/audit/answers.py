@@ -1,7 +1,7 @@
-"""Values as other systems write them in their answers, and the tables that say where they stand.
+"""Values in the answers of other systems, and the tables that say where the values stand.
 
-What goes in: a value of decoded JSON, of which nothing is known. What comes out: a number, a text
-or a label that a machine record may hold, or None for what is none.
+What goes in: any value of decoded JSON. What comes out: a number, a text or a label that a machine
+record may hold, or None if the value is not one.
 
 Texts of an answer reach a record through `plain` alone, labels through `labels` alone, and names
 through `machine_name` alone: addresses and serial numbers get no further.
@@ -23,18 +23,20 @@ from ..machine.record import MAX_DISK_BYTES, MAX_MEMORY_BYTES
 MAX_LABELS = 32
 MAX_LABEL = 200
 MAX_NAME = 253
-# of the objects in a list
+# the most objects in a list
 _MOST_ROWS = 1000
-# of a number's text
+# the longest text of a number
 _LONGEST_NUMBER = 64
 
-# an object of JSON, of which nothing is known but that its keys are texts
+# an object of JSON, of which only the type of the keys is checked
 Answer = Mapping[str, object]
 
 
 class FactRow(Stated):
-    """Where an answer states a fact: keys with slashes between them; what its source says beside
-    that, and the unit.
+    """The place of a fact in a system's answer.
+
+    `path` has the keys with slashes between them, `unit` the unit of the value. `note` is added to
+    the source of the fact.
     """
 
     fact: str
@@ -44,7 +46,9 @@ class FactRow(Stated):
 
 
 class LackingFacts(Stated):
-    """Facts, separated by blanks, that a system lacks; without a remedy the system's counts."""
+    """Facts, separated by blanks, that a system's answers lack. Without a remedy the system's own
+    remedy stands.
+    """
 
     facts: str
     reason: str
@@ -52,8 +56,8 @@ class LackingFacts(Stated):
 
 
 class SystemTable(Stated):
-    """What the answers of one system say of machines, as the head of `specs/common/systems.toml`
-    explains it. What follows `lacks` only Kubernetes has.
+    """The facts of machines that one system's answers state or lack, as the head of
+    `specs/common/systems.toml` explains. Only Kubernetes has the fields after `lacks`.
     """
 
     title: str
@@ -71,8 +75,10 @@ class SystemTable(Stated):
 
 
 class SystemsTable(Stated):
-    """`specs/common/systems.toml`: `system` by its name, `resting` words that say that a machine
-    takes no new work, `class_labels` the labels that may be kept where anybody may write any.
+    """The table `specs/common/systems.toml`.
+
+    `system` has each system by name. `resting` has the words that say that a machine takes no new
+    work. `class_labels` are the labels that may be kept where anybody may write any label.
     """
 
     schema: int
@@ -89,7 +95,7 @@ def systems_table() -> SystemsTable:
 
 
 def table_of(system: str) -> SystemTable:
-    """What the answers of one system say."""
+    """Return the table of one system's answers."""
     return systems_table().system[system]
 
 
@@ -97,7 +103,9 @@ def table_of(system: str) -> SystemTable:
 
 
 def plain(value: object, length: int = MAX_LABEL) -> str | None:
-    """A text of an answer, cut, with nothing that controls a terminal; None for what is none."""
+    """Return a text of an answer, cut to `length` and without characters that control a terminal;
+    None for a value that is no text.
+    """
     if not isinstance(value, str):
         return None
     text = shown(value[: 4 * length])
@@ -110,7 +118,9 @@ def is_address(name: str) -> bool:
 
 
 def machine_name(*candidates: object) -> str | None:
-    """The first that names a machine; an address alone is no name, one made of it is."""
+    """Return the first candidate that can name a machine. An address alone is no name; a name made
+    of an address is.
+    """
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
         if name is None or is_address(name):
@@ -122,7 +132,9 @@ def machine_name(*candidates: object) -> str | None:
 
 
 def labels(prefix: str, pairs: Answer) -> dict[str, str]:
-    """Labels as `prefix.key`, at most MAX_LABELS of MAX_LABEL characters; none that is private."""
+    """Return labels as `prefix.key`, at most MAX_LABELS of MAX_LABEL characters each. Private
+    labels are left out.
+    """
     kept: dict[str, str] = {}
     private = expression("systems", "private")
     for key, value in pairs.items():
@@ -138,7 +150,7 @@ def labels(prefix: str, pairs: Answer) -> dict[str, str]:
 
 
 def _label_text(value: object) -> str | None:
-    """The value of a label as one line; items of a list with commas between them."""
+    """The value of a label as one line. The items of a list have commas between them."""
     if not isinstance(value, list | tuple):
         return plain(value)
     texts = filter(None, map(plain, value[:MAX_LABELS]))
@@ -149,7 +161,7 @@ def _label_text(value: object) -> str | None:
 
 
 def value_at(value: object, *keys: str) -> object:
-    """What lies below these keys; None where one is not there."""
+    """Return the value below these keys; None where a key is missing."""
     for key in keys:
         if not isinstance(value, Mapping):
             return None
@@ -189,7 +201,9 @@ _QUANTITY = {
 
 
 def _number(value: object) -> int | float | None:
-    """A number, also as text (`25276510208`, `2.5e+10`, `129520107Ki`); None for any other."""
+    """The number in a value, which may be a text (`25276510208`, `2.5e+10`, `129520107Ki`); None
+    for any other value.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if not isinstance(value, str):
@@ -214,9 +228,11 @@ def whole_number(
     least: int = 0,
     most: int = MAX_DISK_BYTES,
 ) -> int | None:
-    """A whole number of units, as a number or as text; None for what is none, or beyond reason."""
+    """Return a whole number of units, stated as a number or as text; None for any other value, and
+    for a number out of bounds.
+    """
     number = _number(value)
-    # no comparison holds for NaN
+    # NaN fails every comparison
     if number is None or not abs(number) <= most:
         return None
     size = int(number * unit)
@@ -224,7 +240,7 @@ def whole_number(
 
 
 def count_of(value: object) -> int | None:
-    """How many of something there are: from 1 to a million."""
+    """Return a count from 1 to a million; None for any other value."""
     return whole_number(value, least=1, most=1_000_000)
 
 
@@ -236,7 +252,7 @@ def _cores(value: object) -> float | None:
 
 
 def _moment(value: object) -> str | None:
-    """A time with its zone, as records have it; None for one without."""
+    """The time with its zone, as records have it; None for a time without a zone."""
     try:
         time = datetime.fromisoformat(plain(value) or "")
     except ValueError:

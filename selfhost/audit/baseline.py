@@ -1,7 +1,8 @@
-"""An earlier audit, and what a row changed to since.
+"""An earlier audit, and the changes of rows since then.
 
 What goes in: the rows of `selfhost audit --format jsonl`, a million of them at most. What comes
-out: a `Baseline`, which says of a row of today's audit whether it is new, fixed or changed.
+out: a `Baseline`, whose `change_of` says of a row of today's audit whether it is new, fixed or
+changed.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from ..core.records import Record
 from .record_text import text_lines
 from .rows import AuditRow, Result
 
-# a row takes about 200 bytes: room for a million of them
+# a row takes about 200 bytes: room for a million rows
 MAX_BASELINE_BYTES = 1 << 28
 _RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 _BAD = (Result.FAIL, Result.UNKNOWN)
-# hears how many rows were read, and of how many, which is not known
+# takes how many rows were read, and the total, which is None because it is not known
 Tell = Callable[[float, float | None], None]
 
 
@@ -32,7 +33,7 @@ class Earlier(NamedTuple):
 
 
 class Baseline(Record):
-    """An earlier audit: by label and machine what was said."""
+    """An earlier audit. `rows` has its results by label and machine."""
 
     file: str
     rows: Mapping[str, dict[str, Earlier]]
@@ -56,17 +57,19 @@ class Baseline(Record):
             return "changed"
         if earlier.result is Result.FAIL and failed <= earlier.failed:
             return "changed"
-        # it fails now, or fails more checks
+        # the row fails now, or fails more checks than before
         return "new"
 
 
 class _Reader:
-    """Reads the lines of an earlier audit. `line` is the last that was read, 0 for none."""
+    """A reader of the lines of an earlier audit. `line` is the number of the last line read, 0 for
+    none.
+    """
 
     def __init__(self) -> None:
         self.line = 0
         self.rows: dict[str, dict[str, Earlier]] = {}
-        # of a million rows few say something else of their machines
+        # equal rows are kept once: among a million rows few differ in more than the machine
         self._alike: dict[Earlier, Earlier] = {}
 
     def read(self, stream: IO[bytes], tell: Tell | None) -> None:
@@ -77,7 +80,7 @@ class _Reader:
             row = parse_json(text)
             if not isinstance(row, dict) or "schema" in row:
                 raise _not_a_row("JSON Lines have one object on each line")
-            # a line of a problem says nothing of a machine
+            # a line that reports a problem tells nothing about a machine
             if row.get("problem") is None:
                 self._add(row)
         if not self.rows:
@@ -85,7 +88,7 @@ class _Reader:
             raise Unreadable(reason)
 
     def _add(self, row: Mapping[str, object]) -> None:
-        """Keep what a line says. Raises `Unreadable`."""
+        """Keep the result in a row. Raises `Unreadable` for an object that is no row."""
         machine = row.get("machine")
         label = row.get("label")
         if not isinstance(machine, str) or not isinstance(label, str):
@@ -105,8 +108,8 @@ def _not_a_row(reason: str) -> Unreadable:
 
 
 def read_baseline(path: str, tell: Tell | None = None) -> Baseline:
-    """The earlier audit in a file; `tell` hears how many rows were read. `InputError` has file and
-    line.
+    """Return the earlier audit in a file. `tell` hears how many rows were read. `InputError` has
+    the file and the line.
     """
     reader = _Reader()
     try:

@@ -1,8 +1,9 @@
 """The record of one machine while the answer of another system is read.
 
 What goes in: the facts that an answer states, one after the other, each with its source; rows of
-`specs/common/systems.toml` say which an answer states where, and which a system lacks. What comes
-out: a `selfhost.machine/1` object, in which each fact has a source, or a reason and a remedy.
+`specs/common/systems.toml` say where an answer states each fact, and which facts a system lacks.
+What comes out: a `selfhost.machine/1` object, in which each fact has a source, or a reason and a
+remedy.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from ..machine.words import PartOfMachineError, UnknownGpuError
 from .answers import UNITS, count_of, plain, table_of, value_at, whole_number
 from .record_text import Entry
 
-# behind the name of a machine that its system cannot reach
+# the text after the name of a machine that its system cannot reach
 NOT_JUDGED = " is not judged: "
-# a home folder where nobody says which: it lies on /home where that is a volume, else on /
+# an assumed home folder: it lies on /home if /home is a volume, or else on /
 SOME_HOME = "/home/user"
 _LIMIT = "memory_limit_bytes"
 _TOTAL = "memory_total_bytes"
@@ -36,7 +37,7 @@ _NO_STORE = frozenset(
     ("proc", "sysfs", "cgroup", "cgroup2", "squashfs", "iso9660", "autofs")
 )
 _TABLE_OF_GPUS = "specs/common/gpus.toml"
-# why a part of a card is not known
+# the reasons for unknown facts of a card
 _PARTS_OF_CARDS = {
     _TOTAL: "the system does not state it",
     "memory_free_bytes": "the system does not say how much is free on each card now",
@@ -44,7 +45,9 @@ _PARTS_OF_CARDS = {
 
 
 class CardDraft(TypedDict):
-    """An accelerator, as machine records have it; None for what its system does not state."""
+    """An accelerator, as machine records have it. A value that its system does not state is
+    None.
+    """
 
     vendor: str
     name: str
@@ -55,7 +58,9 @@ class CardDraft(TypedDict):
 
 
 class Volume(NamedTuple):
-    """A mounted file system, each value as its system writes it; None for what is not stated."""
+    """A mounted file system, each value as its system writes it. A value that is not stated is
+    None.
+    """
 
     mount: object
     free_bytes: object
@@ -64,14 +69,16 @@ class Volume(NamedTuple):
 
 
 class _Reason(NamedTuple):
-    """Why a fact is not known, and how to get it; None: in no way."""
+    """The reason why a fact is not known, and how to get it. The remedy is None where there is no
+    way.
+    """
 
     reason: str
     remedy: str | None
 
 
 class MachineDraft:
-    """The record of one machine while the answer of a system is read."""
+    """The record of one machine, filled while a system's answer is read."""
 
     def __init__(self, system: str) -> None:
         self.table = table_of(system)
@@ -86,7 +93,7 @@ class MachineDraft:
         value: object,
         source: str,
     ) -> None:
-        """State a fact; None, which the answer does not hold, changes nothing."""
+        """State a fact. A None, for a fact that the answer lacks, changes nothing."""
         if value is not None:
             self.values[fact] = value
             self.sources[fact] = source
@@ -97,8 +104,10 @@ class MachineDraft:
         reason: str,
         remedy: str | None = None,
     ) -> None:
-        """Say why these facts, separated by blanks, are not known, and how to get them: without a
-        remedy as the system's table says, with an empty one in no way. What is said first stays.
+        """Say why these facts, separated by blanks, are not known, and how to get them.
+
+        Without a remedy the remedy of the system's table stands; an empty remedy says that there is
+        no way. The first reason for a fact stays.
         """
         if remedy is None:
             remedy = self.table.remedy
@@ -106,7 +115,9 @@ class MachineDraft:
             self._lacks.setdefault(fact, _Reason(reason, remedy or None))
 
     def read_rows(self, answer: object) -> None:
-        """State the facts of the system's rows, each by its first row that the answer states."""
+        """State the facts of the system's rows. Where several rows have a fact, the first row that
+        the answer states counts.
+        """
         for row in self.table.rows:
             stated = value_at(answer, *row.path.split("/"))
             if stated is None or row.fact in self.values or row.fact in self._lacks:
@@ -114,7 +125,7 @@ class MachineDraft:
             source = f"{self.table.prefix}{row.path.replace('/', '.')}{row.note}"
             unit = UNITS[row.unit]
             value = unit.read(stated)
-            # no machine is without memory
+            # every machine has some memory
             if row.fact == _TOTAL:
                 value = value or None
             if value is None and unit.noun is not None:
@@ -124,7 +135,7 @@ class MachineDraft:
             self.put(row.fact, value, source)
 
     def put_cloud_type(self, name: object) -> None:
-        """State the processor of the type that a cloud rents, where it has a row."""
+        """State the processor of a type that a cloud rents, where a row has the type."""
         rented_type = plain(name, 60)
         machine = _rented(rented_type or "")
         architecture = self.values.get("architecture")
@@ -144,8 +155,10 @@ class MachineDraft:
         home: str,
         source: str,
     ) -> None:
-        """State the places in the home folder where runtimes store models: all on the volume with
-        the longest mount point above it. `source` is a template with `mount` for that.
+        """State the places in the home folder where runtimes store models. All are on the volume
+        with the longest mount point above the folder.
+
+        `source` is a template with `mount` for the mount point.
         """
         volume = _volume_of(home, volumes)
         if volume is None:
@@ -176,7 +189,9 @@ class MachineDraft:
         source: str,
         remedy: str | None = None,
     ) -> None:
-        """State these cards, none where there are none; `remedy` tells what of them is missing."""
+        """State these cards; an empty list states that there are none. `remedy` says how to get
+        what is missing of the cards.
+        """
         cards = cards[:MOST_CARDS]
         self.put("accelerators", list(cards), source)
         for part, reason in _PARTS_OF_CARDS.items():
@@ -197,15 +212,15 @@ class MachineDraft:
     def record(
         self, name: str | None, kept_labels: Mapping[str, str]
     ) -> dict[str, Any]:
-        """The `selfhost.machine/1` object. The memory is its own limit where none is stated, and
-        the instruction sets are those of the processor's series.
+        """Return the `selfhost.machine/1` object. Where no limit is stated the memory is its own
+        limit, and the instruction sets are those of the processor's series.
         """
         self._assume_instruction_sets()
         self._complete_limit()
         self._cap_memory()
         for lack in self.table.lacks:
             self.lacks(lack.facts, lack.reason, lack.remedy)
-        # of what nothing was said
+        # facts for which no reason was given yet
         self.lacks(" ".join(FACTS), self.table.reason)
         unread = []
         for fact, why in self._lacks.items():
@@ -235,7 +250,7 @@ class MachineDraft:
             self.assumed.append("instruction_sets")
 
     def _complete_limit(self) -> None:
-        """Without a limit of its own the memory is limited by its size."""
+        """State the size of the memory as its limit, where no limit is stated."""
         if _TOTAL not in self.values:
             if _TOTAL in self._lacks:
                 self.lacks(_LIMIT, *self._lacks[_TOTAL])
@@ -244,7 +259,7 @@ class MachineDraft:
             self.put(_LIMIT, self.values[_TOTAL], source)
 
     def _cap_memory(self) -> None:
-        """No limit is above the memory in all, and no more is available than the limit: systems
+        """Lower the limit to the size of the memory, and the available memory to the limit: systems
         round down to MiB.
         """
         most = inf
@@ -256,7 +271,7 @@ class MachineDraft:
 
 @lru_cache(512)
 def _rented(name: str) -> Machine | None:
-    """The virtual machine that a cloud rents under that name; None where no row has it."""
+    """The virtual machine that a cloud rents under that name; None where no row has the name."""
     match = profiles.machine_called(name) or rented.rented(name)
     if match is None:
         return None
@@ -265,8 +280,9 @@ def _rented(name: str) -> Machine | None:
 
 
 def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
-    """The volume that holds a folder: that with the longest mount point above it. Of several on one
-    mount point the last counts, which hides the others.
+    """The volume that holds a folder: the volume with the longest mount point above the folder.
+
+    Of several on one mount point the last counts, because it hides the others.
     """
     best = None
     longest = 0
@@ -301,7 +317,9 @@ def card_of(
     *,
     is_part: bool = False,
 ) -> CardDraft:
-    """An accelerator of NVIDIA's by its system's name; `is_part`: a slice of one, by MIG."""
+    """Return an NVIDIA accelerator by the name that its system gives. `is_part`: the accelerator is
+    an instance of MIG.
+    """
     spelled = _spelled(plain(name, 120) or "a GPU")
     if free_bytes is not None and total_bytes is not None:
         free_bytes = min(free_bytes, total_bytes)
@@ -310,7 +328,7 @@ def card_of(
         "name": spelled,
         "memory_total_bytes": total_bytes,
         "memory_free_bytes": free_bytes,
-        # only a card with memory of its own can be divided
+        # only a card with its own memory can be divided
         "unified": False if is_part else _is_unified(spelled),
         "driver": plain(driver, 60),
     }
@@ -337,7 +355,7 @@ def _spelled(name: str) -> str:
 def _is_unified(name: str) -> bool | None:
     """Whether the GPU of that name shares the machine's RAM; None where it has no row."""
     without_maker = name.partition(" ")[2]
-    # no driver says `NVIDIA T4`
+    # drivers omit the maker in names such as `NVIDIA T4`, so the name is also tried without it
     for candidate in (name, without_maker):
         try:
             if cards_named(candidate).accelerators:
@@ -353,11 +371,13 @@ def _is_unified(name: str) -> bool | None:
 
 
 class OutOfService(Unreadable):
-    """A machine that its system calls down: a policy may leave it out."""
+    """Raised for a machine that its system calls down. A policy may leave such machines out."""
 
 
 def broken(system: str, place: str) -> Entry:
-    """The fault of an item that describes no machine: none goes missing without a word."""
+    """Return the fault of an item that describes no machine, so that no item is dropped without a
+    word.
+    """
     table = table_of(system)
     reason = f"does not describe a machine of {table.title}"
     remedy = f"run `{table.command}` again, or remove the entry"

@@ -1,9 +1,9 @@
-"""Every entry of a policy on every machine of a fleet.
+"""The judgement of every entry of a policy on every machine of a fleet.
 
-`FleetJudge` says which entries are for which machines, and puts machines of one kind for which the
-same entries are into tasks of about the same size. Several processes do the tasks (`Task.results`),
-in the way that `kinds` explains: several machines together, wherever two judgements answer for all
-of them. At last the machines that fare alike become the groups of the audit.
+`FleetJudge` finds the entries for each machine, and puts machines of one kind with the same entries
+into tasks of about the same size. Several processes do the tasks (`Task.results`) in the way that
+`kinds` explains: several machines together, wherever two judgements answer for all of them. At last
+the machines with equal results become the groups of the audit.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ from .rows import (
     unplaced_row,
 )
 
-# hears how much is done, and of how much
+# takes how much is done, and how much there is in all
 Tell = Callable[[float, float], None]
-# gives the verdict of one entry, under the basis of memory that holds there, on one machine
+# takes an entry, the basis of memory that applies and a machine; returns the verdict
 Judge = Callable[[Wanted, str, Machine], Verdict]
-# why a model's name means none; None of every other
+# takes a model's name; returns why the name means no model, or None
 NameCheck = Callable[[str], SelfhostError | None]
-# what a row changed to since an earlier audit; None: nothing
+# takes a row; returns how the row changed since an earlier audit, or None without a change
 ChangeOf = Callable[[AuditRow], str | None]
 
-# judgements of one task: about half a second
+# the judgements in one task: about half a second
 _WORK_OF_TASK = 500.0
-# questions of one task: a policy may have tens of thousands
+# the questions in one task: a policy may have tens of thousands
 _MOST_QUESTIONS = 250
-# up to so many machines are judged one by one
+# up to this number, machines are judged one by one
 _FEW = 4
-# a policy with more questions that cannot be judged is judged no further
+# with more questions than this that cannot be judged, judging stops
 MOST_REFUSED = 1_000
 
 
 class Asker(NamedTuple):
-    """An entry of the policy, by its index, that is for a machine, and the numbers of the
-    exceptions that are for it there.
+    """An entry of the policy that is for a machine, by the entry's index, with the numbers of its
+    exceptions there.
     """
 
     entry: int
@@ -74,8 +74,10 @@ class Asker(NamedTuple):
 
 
 class SharedQuestion(NamedTuple):
-    """What several entries ask alike: the first entry of the policy that asks it, which is judged
-    for all, and those that ask it on the machines of a task.
+    """A question that several entries of the policy ask alike.
+
+    `wanted` is the first of these entries, which is judged for all. `askers` are the entries that
+    ask the question on the machines of a task.
     """
 
     wanted: Wanted
@@ -86,8 +88,8 @@ Questions = tuple[SharedQuestion, ...]
 
 
 class Task(Record):
-    """Machines of one kind with their numbers, in parts that have the same free memory of every
-    accelerator, and what is asked of them.
+    """Machines of one kind with their numbers, and the questions about them. Machines of one part
+    have the same free memory of every accelerator.
     """
 
     kind: Kind
@@ -98,7 +100,7 @@ class Task(Record):
 
     @cached_property
     def work(self) -> float:
-        """About how many judgements it takes."""
+        """The approximate number of judgements that the task takes."""
         return sum(_work_of_part(part, self.questions) for part in self.parts)
 
     def results(self, judge: Judge) -> list[Outcomes]:
@@ -127,7 +129,7 @@ class Task(Record):
         judge: Judge,
         numbers: Numbers,
     ) -> Decision:
-        """What decides on a machine of the kind with these numbers."""
+        """The decision on a machine of the kind with these numbers."""
         machine = self.kind.machine(numbers)
         verdict = judge(wanted, self.basis, machine)
         findings = []
@@ -151,7 +153,9 @@ class Task(Record):
 
 
 def _work_of_part(part: Places, questions: Questions) -> float:
-    """About how many judgements these questions take on those machines of one kind."""
+    """The approximate number of judgements that these questions take on those machines of one
+    kind.
+    """
     machines = len(part)
     work = 0.0
     for question in questions:
@@ -165,9 +169,9 @@ def _work_of_part(part: Places, questions: Questions) -> float:
 class _Fate:
     """The machines that fare alike under one entry, by their `places`.
 
-    Either they were judged: then `hardest` is the place of the one that lacks most, whose row is
-    made when it is shown. Or it is not known whether the entry is for them: then `row` is set, the
-    same for all.
+    Where the machines were judged, `hardest` is the place of the one that lacks most, whose row is
+    made when it is shown. Where it is not known whether the entry is for the machines, `row` is
+    set, the same for all.
     """
 
     def __init__(self, wanted: Wanted, exceptions: ExceptionNumbers) -> None:
@@ -183,7 +187,7 @@ class _Fate:
         """Add machines that were judged."""
         self.places.extend(alike.places)
         is_harder = alike.lacks > self._lacks
-        # of two that lack as much the first counts
+        # of two machines that lack equally much, the first counts
         if alike.lacks == self._lacks:
             is_harder = alike.hardest < self.hardest
         if is_harder:
@@ -191,13 +195,16 @@ class _Fate:
             self._lacks = alike.lacks
 
     def order(self) -> tuple[int, int]:
-        """The place of the group in the audit: by the entry, then by the first machine."""
+        """Return the sort key of the group in the audit: the entry, then the first machine."""
         return self.wanted.index, min(self.places)
 
 
 class _FateKey(NamedTuple):
-    """An entry, what decides of it, and which exceptions are for what decides. `decides` is a
-    `DecisionKey`, or the reasons of a row where it is not known whether the entry is for a machine.
+    """The key of machines that fare alike: an entry, what decides, and the exceptions for what
+    decides.
+
+    `decides` is a `DecisionKey`, or the reasons of a row where it is not known whether the entry is
+    for a machine.
     """
 
     entry: int
@@ -206,7 +213,7 @@ class _FateKey(NamedTuple):
 
 
 class _BatchKey(NamedTuple):
-    """What machines have in common that can be judged together."""
+    """The properties that machines must share to be judged together."""
 
     kind_number: int
     basis: str
@@ -214,8 +221,9 @@ class _BatchKey(NamedTuple):
 
 
 class FleetJudge:
-    """Judges a policy's entries: `placed` are for a machine, `refused` could not be judged. Entries
-    that ask the same are judged once.
+    """The judge of a policy's entries on a fleet. Entries that ask the same are judged once.
+
+    `placed` are the entries that are for a machine, `refused` the entries that could not be judged.
     """
 
     def __init__(
@@ -233,14 +241,14 @@ class FleetJudge:
         self._check_name = check_name
         self.refused: dict[int, SelfhostError] = {}
         self.placed: set[int] = set()
-        # by entry the first that asks the same
+        # the first entry that asks the same question, by entry
         self._first = []
         first_by_question: dict[object, int] = {}
         for wanted in policy.models:
             first = first_by_question.setdefault(wanted.question, wanted.index)
             self._first.append(first)
         self._fates: dict[_FateKey, _Fate] = {}
-        # by question and machine, for entries that ask the same
+        # verdicts by question and machine, for entries that ask the same question
         self._verdicts: dict[tuple[int, int], Verdict] = {}
         self._batches = defaultdict(list)
         for place, machine in enumerate(machines):
@@ -256,7 +264,9 @@ class FleetJudge:
         return len(self.refused) > MOST_REFUSED
 
     def _askers_on(self, place: int, machine: Machine) -> tuple[Asker, ...]:
-        """The entries that are for a machine. Of others that may be, that is kept at once."""
+        """The entries that are for a machine. Entries that may be for it are kept at once as rows
+        without a verdict.
+        """
         askers = []
         for wanted in self._policy.models:
             selected = self._policy.selects(wanted.machines, machine)
@@ -275,7 +285,7 @@ class FleetJudge:
         return tuple(askers)
 
     def _fate(self, key: _FateKey) -> _Fate:
-        """The machines of that key; none yet where it is new."""
+        """The machines of that key; a new, empty group where the key is new."""
         fate = self._fates.get(key)
         if fate is None:
             wanted = self._policy.models[key.entry]
@@ -283,14 +293,14 @@ class FleetJudge:
         return fate
 
     def judge_all(self, tell: Tell) -> None:
-        """Judge each entry where it is asked for; `tell` hears how many verdicts are given, and of
-        how many.
+        """Judge each entry on the machines that it is for. `tell` hears how many verdicts are
+        given, and of how many.
         """
         self._refuse_unknown_names()
         if not self.is_cut_off:
             self._do_tasks(tell)
         if self.is_cut_off:
-            # what was judged so far is no answer
+            # an audit that was cut off gives no answers
             self._fates.clear()
         for key in list(self._fates):
             if key.entry in self.refused:
@@ -299,8 +309,8 @@ class FleetJudge:
             self._exceptions.count(fate.exceptions, len(fate.places))
 
     def _refuse_unknown_names(self) -> None:
-        """Refuse the entries whose names mean no model, in this process: others would each read the
-        catalogue for them.
+        """Refuse the entries whose names mean no model. This process does it, because each other
+        process would read the catalogue for it.
         """
         if self._check_name is None:
             return
@@ -333,7 +343,7 @@ class FleetJudge:
             self.refused.setdefault(asker.entry, error)
 
     def _add(self, question: SharedQuestion, result: Sequence[AlikeMachines]) -> None:
-        """Add what a question came to, to each entry that asks it."""
+        """Add the outcome of a question to each entry that asks it."""
         for alike in result:
             checks = alike.key.checks
             for asker in question.askers:
@@ -366,7 +376,7 @@ class FleetJudge:
                     )
 
     def _questions(self, askers: Iterable[Asker]) -> Questions:
-        """What these entries ask, each question once; none that was refused."""
+        """The questions of these entries, each once. Questions of refused entries are left out."""
         by_first = defaultdict(list)
         for asker in askers:
             if asker.entry not in self.refused:
@@ -429,7 +439,9 @@ class FleetJudge:
 
 
 def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | None:
-    """Why the name of an entry, or the first of its members' names, means no model."""
+    """The error where the name of an entry, or one of its members' names, means no model; else
+    None.
+    """
     for member in wanted.members or (wanted,):
         error = check_name(member.name)
         if error is not None:
@@ -438,7 +450,7 @@ def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | No
 
 
 def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Places]]:
-    """The parts, as many at a time as make the work of a task."""
+    """Yield the parts in lists, each of about the work of a task."""
     share = []
     work = 0.0
     for part in parts:
@@ -455,7 +467,7 @@ def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Plac
 def _task_results(
     tasks: Sequence[Task], judge: Judge
 ) -> Iterator[tuple[Task, list[Outcomes]]]:
-    """Each task with what its questions come to."""
+    """Yield each task with the outcomes of its questions."""
     do = partial(Task.results, judge=judge)
     results: Iterable[list[Outcomes]]
     processes = min(len(tasks), usable_processors())
@@ -466,29 +478,34 @@ def _task_results(
     yield from zip(tasks, results, strict=True)
 
 
-# a longer job is refused, unless it was asked for all the same
+# a longer audit is refused unless the user allows it
 MOST_SECONDS = 15 * 60
-# what was done in so many seconds says how long all of it takes, within the first part of the job
+# the whole duration is estimated from at least this many seconds of work, and only within this
+# first part of the job
 _LEAST_SECONDS = 5.0
 _WATCHED_PART = 0.2
 
 
 class _Begun(NamedTuple):
-    """When the first things were judged, for which much is read once, and what part they were."""
+    """The time when the first machines were judged, and the part of the work that they were. Much
+    is read once before that.
+    """
 
     seconds: float
     part: float
 
 
 class TimeLimit:
-    """Refuses a job that would take too long, by the pace of its first seconds."""
+    """A limit that refuses a job which would take too long, by the pace of its first seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._begun: _Begun | None = None
 
     def __call__(self, done: float, total: float) -> None:
-        """So many of all verdicts are given. Raises `SelfhostError`."""
+        """Hear that `done` of `total` verdicts are given. Raises `SelfhostError` where all of them
+        would take too long.
+        """
         now = self._clock()
         part = done / total
         if self._begun is None:

@@ -51,16 +51,17 @@ from ..judge.record import PACE_CHECKS
 from ..machine.record import BANDWIDTH, Machine
 
 Labels = Mapping[str, str]
-# the numbers of a machine of a kind, in the order of the kind's slots
+# the numbers of a machine, in the order of its kind's slots
 Numbers = tuple[int, ...]
-# machines by their places in the fleet
+# machines by their index in the fleet
 Places = list[int]
 NumbersByMachine = Mapping[int, Numbers]
 
 
 class Slot(NamedTuple):
-    """Where a number stands in a record: `disks`, the first, `free_bytes`. A number of the machine
-    itself, such as `swap_free_bytes`, has no entry and no part.
+    """The place of a number in a record: `disks`, the first entry, `free_bytes`.
+
+    A number of the machine itself, such as `swap_free_bytes`, has no entry and no part.
     """
 
     fact: str
@@ -70,7 +71,7 @@ class Slot(NamedTuple):
 
 _LIMIT = "memory_limit_bytes"
 _CARDS = "accelerators"
-# the numbers of a machine itself
+# numbers of a machine itself
 OF_MACHINE = (
     Slot("memory_available_bytes"),
     Slot(_LIMIT),
@@ -78,27 +79,29 @@ OF_MACHINE = (
     Slot("swap_free_bytes"),
     Slot(BANDWIDTH),
 )
-# by the fact, the parts of each of its entries
+# numbers in the entries of a list, by the fact that is the list
 OF_ENTRIES = {
     "disks": ("free_bytes", "total_bytes"),
     _CARDS: ("memory_free_bytes",),
 }
 _MEMORY = "memory"
-# the fact on which a check rests; that of any other are the sizes of memory
+# the fact that decides a check; every other check depends on the sizes of memory
 _FACT_OF_CHECK = {"disk": "disks", **dict.fromkeys(PACE_CHECKS, BANDWIDTH)}
-# what tells machines of one kind apart, beside the numbers
+# the facts in which machines of one kind differ, in addition to the numbers
 _OF_ONE_MACHINE = ("name", "labels", "read_at")
 
 
 class Kind(NamedTuple):
-    """A machine, and the slots of the numbers in which others of its kind differ from it."""
+    """A kind of machine: a template, and the slots of the numbers in which the machines of the kind
+    differ.
+    """
 
     template: Machine
     slots: tuple[Slot, ...]
 
     def machine(self, numbers: Numbers, **facts: Any) -> Machine:
-        """The machine of this kind with these numbers, and these facts."""
-        # by a fact and the index of an entry: the parts of the entry that are numbers
+        """Return the machine of this kind with these numbers, and with these facts."""
+        # keys: a fact and the index of an entry; values: the entry's parts that are numbers
         parts: defaultdict[tuple[str, int], Values] = defaultdict(dict)
         for slot, number in zip(self.slots, numbers, strict=True):
             if slot.entry is None:
@@ -114,7 +117,9 @@ class Kind(NamedTuple):
         return self.template.replace_unchecked(**facts)
 
     def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[Places]:
-        """Machines of this kind in parts that have the same free memory of every accelerator."""
+        """Return the places of machines of this kind in parts. The machines of a part have the same
+        free memory of every accelerator.
+        """
         parts = defaultdict(list)
         are_of_cards = [slot.fact == _CARDS for slot in self.slots]
         for place, numbers_there in numbers.items():
@@ -124,7 +129,9 @@ class Kind(NamedTuple):
 
 
 class MachineOfKind(NamedTuple):
-    """A machine, by the number of its kind in some `Kinds`, its numbers, and what only it has."""
+    """A machine by the number of its kind in some `Kinds`, its numbers, and the values that only
+    this machine has.
+    """
 
     kind_number: int
     numbers: Numbers
@@ -134,8 +141,8 @@ class MachineOfKind(NamedTuple):
 
 
 class Kinds:
-    """The kinds of some machines. The number of a kind is its place in `known`, where they are in
-    the order in which they were met.
+    """The kinds of some machines. The number of a kind is its place in `known`, which is in the
+    order in which the kinds were met.
     """
 
     def __init__(self) -> None:
@@ -143,7 +150,9 @@ class Kinds:
         self._number_by_content: dict[object, int] = {}
 
     def number_of(self, kind: Kind) -> int:
-        """The number of the kind that this one is equal to, a new one where none is."""
+        """Return the number of the known kind that is equal to `kind`, or a new number where no
+        kind is.
+        """
         content = _content_of(kind.template), kind.slots
         number = self._number_by_content.setdefault(content, len(self.known))
         if number == len(self.known):
@@ -151,7 +160,7 @@ class Kinds:
         return number
 
     def split(self, machine: Machine) -> MachineOfKind:
-        """A machine as its kind and its numbers."""
+        """Return a machine as its kind and its numbers."""
         numbers = _numbers_of(machine)
         kind = Kind(machine, tuple(numbers))
         return MachineOfKind(
@@ -164,14 +173,14 @@ class Kinds:
 
 
 class Machines:
-    """The machines of a fleet in the order in which they were added. `kept` has what is kept of
+    """The machines of a fleet in the order in which they were added. `kept` has the kept values of
     each; a machine is made when it is asked for by its place.
     """
 
     def __init__(self, machines: Iterable[Machine] = ()) -> None:
         self.kinds = Kinds()
         self.kept: list[MachineOfKind] = []
-        # many machines have the same labels, which are kept once
+        # equal labels are kept once: many machines share them
         self._labels: dict[Labels, Labels] = {}
         for machine in machines:
             self.add(machine)
@@ -195,7 +204,7 @@ class Machines:
 
     @property
     def names(self) -> list[str]:
-        """The names in the same order."""
+        """The names of the machines in order."""
         return [machine.name for machine in self.kept]
 
     def add(self, machine: Machine) -> None:
@@ -210,7 +219,7 @@ class Machines:
 
 
 def _numbers_of(machine: Machine) -> dict[Slot, int]:
-    """The numbers of a machine, by their slots: those that are known."""
+    """The known numbers of a machine, by their slots."""
     numbers = {}
     for slot in OF_MACHINE:
         number = getattr(machine, slot.fact)
@@ -226,7 +235,9 @@ def _numbers_of(machine: Machine) -> dict[Slot, int]:
 
 
 def _content_of(machine: Machine) -> tuple[object, ...]:
-    """All that a machine's record says but its numbers and what only this machine has."""
+    """The values of a machine's record, without its numbers and without the values that only this
+    machine has.
+    """
     values = machine.__getstate__()
     for fact in (*_OF_ONE_MACHINE, *[slot.fact for slot in OF_MACHINE]):
         values[fact] = None
@@ -238,7 +249,7 @@ def _content_of(machine: Machine) -> tuple[object, ...]:
 
 
 def _without(entry: Record, parts: Sequence[str]) -> tuple[object, ...]:
-    """The values of a record but those of some fields."""
+    """The values of a record, without those of some fields."""
     values = entry.__getstate__()
     for part in parts:
         del values[part]
@@ -246,7 +257,7 @@ def _without(entry: Record, parts: Sequence[str]) -> tuple[object, ...]:
 
 
 class DecidingFinding(NamedTuple):
-    """What of a finding decides that machines fare alike."""
+    """The values of a finding by which machines fare alike or not."""
 
     check: str
     outcome: str
@@ -254,7 +265,7 @@ class DecidingFinding(NamedTuple):
 
 
 class DecisionKey(NamedTuple):
-    """What decides of a verdict: machines with equal keys fare alike."""
+    """The values of a verdict by which machines fare alike: machines with equal keys fare alike."""
 
     route: str
     runtime: str | None
@@ -269,7 +280,9 @@ class DecisionKey(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a judgement comes to, and the most that the machine lacks, in the unit of its check."""
+    """The result of a judgement, and the most that the machine lacks, in the unit of the check that
+    it fails.
+    """
 
     key: DecisionKey
     lacks: float
@@ -279,8 +292,8 @@ Decide = Callable[[Numbers], Decision]
 
 
 class AlikeMachines(NamedTuple):
-    """Machines that fare alike, by their places; `hardest` is the place of the one that lacks most,
-    and `lacks` how much.
+    """Machines that fare alike, by their places. `hardest` is the place of the machine that lacks
+    most, and `lacks` how much it lacks.
     """
 
     key: DecisionKey
@@ -289,19 +302,21 @@ class AlikeMachines(NamedTuple):
     lacks: float
 
 
-# what comes of an entry of a policy on the machines of a task
+# the result of one entry of a policy on the machines of a task
 Outcomes = list[AlikeMachines] | SelfhostError
 
 
 class _Column(NamedTuple):
-    """One number of each machine of a box: what a slot of that fact holds."""
+    """The numbers of all machines of a box in one slot, which belongs to `fact`."""
 
     fact: str
     numbers: Numbers
 
     @property
     def basis(self) -> str:
-        """On what a check rests that these numbers decide: this fact, or any size of memory."""
+        """The basis of the checks that these numbers decide: this fact, or memory for any size of
+        memory.
+        """
         return self.fact if self.fact in _FACT_OF_CHECK.values() else _MEMORY
 
     @property
@@ -314,16 +329,18 @@ class _Column(NamedTuple):
 
     @property
     def middle(self) -> int:
-        """The number from which on machines are in the larger half."""
+        """The least number of the larger half of the machines."""
         values = sorted(self.numbers)
         middle = values[len(values) // 2]
         if middle > values[0]:
             return middle
-        # most have the least number: the others are apart
+        # most machines have the least number: the others form the larger half
         return next(value for value in values if value > middle)
 
     def halves(self, box: Places) -> list[Places]:
-        """The machines of a box with the smaller numbers, and those with the larger ones."""
+        """Return the machines of a box with the smaller numbers, then those with the larger
+        numbers.
+        """
         middle = self.middle
         smaller = []
         larger = []
@@ -336,7 +353,9 @@ class _Column(NamedTuple):
 
 
 class AlikeSearch:
-    """Sorts machines of one kind by how they fare. `decide` judges one with these numbers."""
+    """A search that sorts machines of one kind by how they fare. `decide` judges the machine with
+    given numbers.
+    """
 
     def __init__(
         self,
@@ -349,8 +368,10 @@ class AlikeSearch:
         self._decide = cache(decide)
 
     def machines_that_fare_alike(self, boxes: Iterable[Places]) -> list[AlikeMachines]:
-        """The machines in these boxes, sorted by what decides there. A box is a list of machines by
-        their places; one whose worst and best machine differ is halved.
+        """Return the machines of these boxes in groups that fare alike.
+
+        A box is a list of machines by their places. A box whose worst and best machine fare
+        differently is halved.
         """
         found: defaultdict[DecisionKey, _Found] = defaultdict(_Found)
         waiting = list(boxes)
@@ -369,19 +390,21 @@ class AlikeSearch:
         return [self._alike(key, machines) for key, machines in found.items()]
 
     def _columns(self, places: Places) -> list[_Column]:
-        """For each slot the numbers of these machines."""
+        """The numbers of these machines, a column for each slot."""
         rows = [self._numbers[place] for place in places]
         numbers_by_slot = zip(*rows, strict=True)
         return list(map(_Column, self._facts, numbers_by_slot))
 
     def _alike(self, key: DecisionKey, found: _Found) -> AlikeMachines:
-        """The machines that were found, with the one that lacks most, the first of several."""
+        """The group of the machines that were found, with the machine that lacks most, the first of
+        several.
+        """
         places = found.places
         hardest = min(places)
         most = 0.0
         for place in self._candidates(places):
             if most == found.lacks:
-                # none lacks more
+                # no machine can lack more than this
                 break
             lacks = self._decide(self._numbers[place]).lacks
             if lacks > most:
@@ -390,9 +413,9 @@ class AlikeSearch:
         return AlikeMachines(key, places, hardest, most)
 
     def _candidates(self, places: Places) -> list[int]:
-        """The first machine, and for each number the first of those that have the least of it.
+        """The places of the first machine, and of the first machine with the least of each number.
 
-        One of these lacks most, as long as what is lacking rests on one number or on the least of
+        One of these lacks most, as long as the shortfall rests on one number or on the least of
         several. If it rested on the sum of two, a machine that is second in both could lack more.
         """
         candidates = {min(places)}
@@ -419,8 +442,8 @@ def _column_that_decides(
     worst: DecisionKey,
     best: DecisionKey,
 ) -> _Column:
-    """The numbers along which a box is halved: those on which the difference rests, else the first
-    that differ.
+    """The column along which a box is halved: a column on which the difference rests, else the
+    first that differs.
     """
     different = set(worst.findings) ^ set(best.findings)
     bases = {_FACT_OF_CHECK.get(finding.check, _MEMORY) for finding in different}
@@ -428,7 +451,7 @@ def _column_that_decides(
     deciding = [column for column in differing if column.basis in bases]
     candidates = deciding or differing
     for column in candidates:
-        # of the sizes of memory the limit decides most often
+        # among the sizes of memory, the limit decides most often
         if column.basis != _MEMORY or column.fact == _LIMIT:
             return column
     return candidates[0]

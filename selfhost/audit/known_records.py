@@ -1,14 +1,14 @@
-"""Records of machines, read in full only where no earlier one said the same.
+"""Records of machines, read in full only if no earlier record had the same text.
 
 What goes in: the parsed JSON of a record. What comes out: the machine as its kind and its numbers,
 or `MachineFileError`.
 
-A data center has a few dozen kinds of machine, and to check each of the 150 values of a record
-takes three quarters of the time of reading it. So the text of each record that was right is kept,
-without what tells machines of one `Kind` apart: the name, the labels, the time of reading, and some
-numbers. Of a later record with the same text only these are checked. One with anything unusual,
-such as a number of another type or a size above a larger one, is read in full: only that tells
-faults.
+A data center has a few dozen kinds of machine, and checking each of the 150 values of a record
+takes three quarters of the time of reading it. So the text of each correct record is kept, without
+the facts in which machines of one `Kind` differ: the name, the labels, the time of reading, and
+some numbers. A later record with the same text has only these facts checked. A record with anything
+unusual, such as a number of another type or a size above a larger one, is read in full, because
+only a full reading finds the faults.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from ..machine.record import (
 )
 from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 
-# of all texts that are kept: most take 4 kB, those of machines with many models far more
+# the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
+# many models far more
 _MOST_CHARACTERS = 20_000_000
-# of a machine, none above one that stands after it; then those of an accelerator
+# sizes in ascending order, of a machine and of an accelerator: none may be larger than a later one
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 _SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
 
@@ -38,16 +39,18 @@ JsonObject = Mapping[str, Any]
 
 
 class RecordReader:
-    """Reads records of machines. Their `kinds` are in the order in which they were met."""
+    """A reader of machine records. Its `kinds` are in the order in which they were met."""
 
     def __init__(self) -> None:
         self.kinds = Kinds()
-        # by the text of a record the number of its kind
+        # the number of the kind by the text of a record
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
 
     def read(self, record: object, file: str) -> MachineOfKind:
-        """The machine of a record; `file` is how errors call it. Raises `MachineFileError`."""
+        """Return the machine of a record. `file` is the name of the record in errors. Raises
+        `MachineFileError`.
+        """
         if not isinstance(record, dict):
             return self._read_in_full(record, file)
         text = _text_of(record)
@@ -64,7 +67,7 @@ class RecordReader:
         return self.kinds.split(Machine.from_json(record, file))
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
-        """The machine of a record of that kind; None where a value of its own is unusual."""
+        """The machine of a record of a known kind; None where one of its own values is unusual."""
         numbers = self._numbers(kind_number, record)
         if numbers is None or not _are_sizes_in_order(record):
             return None
@@ -86,7 +89,7 @@ class RecordReader:
         return MachineOfKind(kind_number, numbers, name, FrozenDict(labels), read_at)
 
     def _numbers(self, kind_number: int, record: JsonObject) -> Numbers | None:
-        """The numbers of a record of that kind; None where one is unusual."""
+        """The numbers of a record of a known kind; None where a number is unusual."""
         numbers = []
         for slot in self.kinds.known[kind_number].slots:
             number = record[slot.fact]
@@ -99,7 +102,7 @@ class RecordReader:
 
 
 def _text_of(record: JsonObject) -> str:
-    """All that a record says but what may differ from machine to machine."""
+    """The text of a record without the values that may differ from machine to machine."""
     rest = {**record, "name": None, "labels": None}
     _hide(rest, "read_at")
     for slot in OF_MACHINE:
@@ -121,7 +124,7 @@ def _without_numbers(entry: object, parts: Sequence[str]) -> object:
 
 
 def _hide(values: dict[str, Any], key: str) -> None:
-    """Write 1 for a value. None and 0 stay: they say more than another size does."""
+    """Write 1 in place of a value. None and 0 stay, because they mean more than another size."""
     if values.get(key):
         values[key] = 1
 

@@ -1,8 +1,9 @@
 """Machines as Kubernetes describes its nodes, with labels of Node Feature Discovery and of NVIDIA's
 GPU discovery.
 
-Of a node `status.capacity` is the machine's, `status.allocatable` what all pods together may have
-(https://kubernetes.io/docs/reference/node/node-status/): a budget, not what is free.
+`status.capacity` of a node is the capacity of the machine, `status.allocatable` the share for all
+pods together (https://kubernetes.io/docs/reference/node/node-status/): a budget, not the free
+amount.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ _GPU_DISCOVERY = "install the maker's GPU discovery, which labels nodes with the
 _IN_A_POD = "run `selfhost machine --format json` in a pod on the node"
 
 _NVIDIA = "nvidia.com/"
-# a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
+# a figure from here on is in bytes; a smaller figure is in MiB, as in older releases of GPU feature
+# discovery
 _LEAST_BYTES = 10_000_000
 _MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
 # NVIDIA's and AMD's devices on the PCI bus
@@ -60,14 +62,16 @@ _PCI = re.compile(
 _GPU_RESOURCE = re.compile(r"(?:nvidia|amd|gpu\.intel)\.com/")
 
 _ROLE = "node-role.kubernetes.io/"
-# of taints that Kubernetes itself sets, for a node's conditions and for cordoning
+# the prefix of taints that Kubernetes itself sets for a node's conditions and for cordoning
 # (https://kubernetes.io/docs/reference/labels-annotations-taints/)
 _CONDITION = "node.kubernetes.io/"
 _EFFECTS = ("NoSchedule", "NoExecute")
 
 
 def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
-    """Nodes of a list, one alone, or the labels of one; None where it is none of these."""
+    """Return the nodes of a list, a node alone, or the node of a set of labels. None for any other
+    document.
+    """
     items = document.get("items")
     kind = document.get("kind")
     if isinstance(items, list):
@@ -93,8 +97,8 @@ def _is_node(item: object) -> bool:
 
 
 def _nodes(items: list[object]) -> list[Entry]:
-    """The nodes among the items of a list, which may hold other things too."""
-    # dynamic resource allocation: devices that no label tells of
+    """The nodes among the items of a list, which may hold other objects too."""
+    # nodes with dynamic resource allocation: no label tells their devices
     with_slices = set()
     for item in items:
         if value_at(item, "kind") == "ResourceSlice":
@@ -113,7 +117,9 @@ def _nodes(items: list[object]) -> list[Entry]:
 
 
 class _Node:
-    """A node of a cluster. `with_slices` are the names of those whose devices are in slices."""
+    """A node of a cluster. `with_slices` are the names of the nodes whose devices are in
+    ResourceSlices.
+    """
 
     def __init__(self, node: Answer, with_slices: Container[str] = ()) -> None:
         self.node = node
@@ -132,11 +138,11 @@ class _Node:
         self.readiness = plain(self.ready.get("status"), 64)
 
     def entry(self) -> Entry:
-        """The record of the node; a fault where the cluster does not hear of it."""
+        """Return the record of the node, or a fault where the cluster does not hear of the node."""
         stated_name = value_at(self.node, "metadata", "name")
         name = machine_name(stated_name, self.labels.get(_HOST))
         if self.readiness not in (None, "True"):
-            # what it stated when it was last seen is not what it has
+            # the last known values of a node that is down do not show what the node has now
             reason = f"{name or 'a machine'}{NOT_JUDGED}Kubernetes calls it NotReady"
             remedy = (
                 "bring it back and ask again, or write"
@@ -156,7 +162,9 @@ class _Node:
         return Entry(machine.record(name, self._kept_labels()))
 
     def _stated_facts(self) -> dict[str, object]:
-        """The node, with what the rows of the system's table look for beside it."""
+        """The node, with the labels and the condition that the rows of the system's table look
+        for.
+        """
         stated_labels = {
             "arch": self.labels.get(_ARCHITECTURE),
             "os": self.labels.get(_SYSTEM),
@@ -168,14 +176,14 @@ class _Node:
         }
 
     def _first_label(self, keys: Iterable[str]) -> object:
-        """The first of these labels that says something; None where none does."""
+        """The value of the first of these labels that has one; None where none has."""
         for key in keys:
             if self.labels.get(key):
                 return self.labels[key]
         return None
 
     def _put_instruction_sets(self, machine: MachineDraft) -> None:
-        """State those that Node Feature Discovery labels."""
+        """State the instruction sets that Node Feature Discovery labels."""
         names = machine.table.sets
         found = []
         for key, value in self.labels.items():
@@ -198,7 +206,9 @@ class _Node:
         machine.lacks("instruction_sets", reason, _DISCOVERY)
 
     def _kept_labels(self) -> dict[str, str]:
-        """Those that make classes of machines; none of the others, which anybody may write."""
+        """The labels that make classes of machines. All other labels are dropped, because anybody
+        may write them.
+        """
         table = table_of("kubernetes")
         kept = {}
         for key, label in table.kept_labels.items():
@@ -210,7 +220,7 @@ class _Node:
             if role not in ("", key):
                 roles.append(role)
         kept["role"] = sorted(roles)
-        # why the node takes no new work
+        # the reasons why the node takes no new work
         states = []
         # what else keeps pods away
         others = []
@@ -223,7 +233,7 @@ class _Node:
                 continue
             if not name.startswith(_CONDITION):
                 others.append(f"{name}:{effect}")
-            # the taint of a cordoned node
+            # every taint except that of a cordoned node
             elif name != f"{_CONDITION}unschedulable":
                 states.append(name.removeprefix(_CONDITION))
         if not states and self.readiness is not None:
@@ -234,7 +244,7 @@ class _Node:
 
 
 class _LabelledCards(NamedTuple):
-    """Equal cards of a node: how many there are, and how many of them pods may get."""
+    """Equal cards of a node: the number of cards, and the number that pods may get."""
 
     card: CardDraft
     number: int
@@ -251,7 +261,7 @@ class _Devices:
     def __init__(self, all_labels: Answer, status: object) -> None:
         self._all_labels = all_labels
         self._status = status
-        # what NVIDIA's labels state
+        # the values of NVIDIA's labels
         self._stated: dict[str, object] = {}
         for key, value in all_labels.items():
             self._stated[key.removeprefix(_NVIDIA)] = value
@@ -283,7 +293,7 @@ class _Devices:
             machine.put("accelerators", [], source)
 
     def _states_no_gpu(self) -> bool:
-        """Whether the node states what it has, and no GPU among that."""
+        """Whether the node states its resources, and no GPU among them."""
         capacity = value_at(self._status, "capacity")
         if not isinstance(capacity, Mapping):
             return False
@@ -313,31 +323,32 @@ class _Devices:
         return found
 
     def _number_of_undivided(self, *, beside_parts: bool) -> int:
-        """How many cards there are that are not divided into instances."""
+        """The number of cards that are not divided into instances."""
         in_capacity = number_of_cards(self._in_status("capacity", "gpu"))
         offered = in_capacity // self._replicas()
         is_stated = isinstance(value_at(self._status, "capacity"), Mapping)
-        # beside instances the label counts the divided cards, too, which the node does not offer
+        # on a node with MIG instances, the label also counts the divided cards, which the node does
+        # not offer
         if beside_parts and is_stated:
             return offered
         return number_of_cards(self._stated.get("gpu.count")) or offered
 
     def _replicas(self) -> int:
-        """How many pods share a card."""
+        """The number of pods that share a card."""
         return number_of_cards(self._stated.get("gpu.replicas")) or 1
 
     def _in_status(self, section: str, resource: str) -> object:
         return value_at(self._status, section, f"{_NVIDIA}{resource}")
 
     def _offered(self, number: int, resource: str) -> int:
-        """How many of so many cards pods may get: all but the unhealthy ones, whose devices are in
-        the capacity, but not in the allocatable.
+        """The number of the cards that pods may get: all but the unhealthy ones, whose devices are
+        in the capacity and not in the allocatable.
         """
         devices = self._in_status("capacity", resource)
         healthy = self._in_status("allocatable", resource)
         if devices is None or healthy is None:
             return number
-        # shares of a card are devices of their own
+        # a shared card counts as several devices
         all_devices = number_of_cards(devices)
         usable = min(number_of_cards(healthy), all_devices)
         return number * usable // (all_devices or 1)
@@ -350,7 +361,9 @@ class _Devices:
         *,
         is_part: bool = False,
     ) -> CardDraft:
-        """The card of which labels with that prefix tell; `name` where none names it."""
+        """The card that the labels with that prefix describe. Its name is `name` where no label
+        names it.
+        """
         name = plain(self._stated.get(f"{prefix}.product"), 120) or name
         size = whole_number(self._stated.get(f"{prefix}.memory")) or 0
         unit = 1 if size >= _LEAST_BYTES else units.MIB

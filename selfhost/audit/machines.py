@@ -1,13 +1,13 @@
 """Recorded machines of a fleet: files, folders and standard input -> `Fleet`.
 
-A file holds one record, a list of them or one a line. A record is one of our own (`selfhost
-machine --format json`), or what Ansible, Kubernetes or Prometheus answers, which is recognized by
-its content; a file and a folder may mix them.
+A file holds one record, a list of them or one a line. A record is one of our own (`selfhost machine
+--format json`), or an answer of Ansible, Kubernetes or Prometheus, which is recognized by its
+content; a file and a folder may mix them.
 
 Reading takes three steps. `_Inputs` finds the records of all files, and puts them into batches.
-`BatchReader` parses the records of a batch and checks what they say; from some number of records on
-several processes do it. `_Loader` takes the results in the order of the files: names must differ
-across all of them, and every fault of every file is told, in that order.
+`BatchReader` parses and checks the records of a batch; from some number of records on, several
+processes do this. `_Loader` takes the results in the order of the files: names must differ across
+all files, and every fault of every file is reported, in that order.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ from .record_text import (
 from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
 from .rows import listed
 
-# a file with more records that are no machine is another kind of file: it is read no further
+# a file with more wrong records is some other kind of file: reading stops
 MAX_FAULTY = 10_000
-# each takes 0.4 to 0.9 kB, so that they fit into half a gigabyte
+# machines take 0.4 to 0.9 kB each, so that all fit into half a gigabyte
 MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
-# a pipe is read where a command failed, too
+# a pipe is read even if the command before it failed
 _REMEDIES = {
     _STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"
 }
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 _SPLIT_IT = f"split the file, and audit each part: split -l {MAX_MACHINES // 2} FILE"
 
-# of one answer: some 5,000 nodes of Kubernetes with all they state. Python takes up to 125 bytes a
-# value
+# the most values in one answer: some 5,000 nodes of Kubernetes with all their facts. Python takes
+# up to 125 bytes for each value
 MAX_VALUES = 4_000_000
 _EXTENSIONS = (".json", ".jsonl")
 # a batch takes half a second to read
 _BATCH_RECORDS = 1_000
 _BATCH_CHARACTERS = 4 << 20
-# so many records are read before other processes are started, which takes a third of a second
-# where the system does not fork
+# the records read before other processes are started; starting them takes a third of a second on
+# systems that do not fork
 _READ_ALONE = 1_000
 
 # by its system what reads an answer, an object of JSON, in the file of that name: its machines,
@@ -75,13 +75,15 @@ READERS: Mapping[str, Reader] = {
     "prometheus": read_prometheus,
 }
 
-# hears how many machines were read, and of how many, which is not known
+# takes how many machines were read, and the total, which is None because it is not known
 Tell = Callable[[float, float | None], None]
 
 
 class Fleet(Record):
-    """Machines with names that differ, and what is wrong with other records: `problems` for a
-    program, `grouped` for a person. `down`: faults of machines that are called down.
+    """Machines with names that differ, and the faults of other records.
+
+    `problems` are the faults for a program, `grouped` the same for a person. `down` are the faults
+    of machines that are called down.
     """
 
     machines: Machines
@@ -97,10 +99,12 @@ def load_machines(
     tell: Tell | None = None,
     processes: int | None = None,
 ) -> Fleet:
-    """Recorded machines of all paths: of a file, of a folder, or of `-`, which is standard input or
-    the bytes `stdin`. A record without a name takes its file's, and its line's number where the
-    file holds several. `tell` hears how many machines were read. So many `processes` may read;
-    None: one for each processor.
+    """Return the recorded machines of all paths: of a file, of a folder, or of `-`, which is
+    standard input or the bytes `stdin`.
+
+    A record without a name takes its file's name, and its line's number where the file holds
+    several. `tell` hears how many machines were read. `processes` is the number of processes that
+    may read; None: one for each processor.
 
     Faults of records do not raise; `SelfhostError` says that the system ended a process.
     """
@@ -110,7 +114,7 @@ def load_machines(
         loader.add(batch)
     notes = []
     if inputs.not_read:
-        # a file that is no record may be a host's that was written empty: it is named
+        # a file that is no record is named, since it may be a host's file that was written empty
         names = listed([shown(path) for path in inputs.not_read])
         notes.append(f"files that hold no record were not read: {names}")
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
@@ -134,7 +138,7 @@ class FoundRecord(NamedTuple):
 
 
 class FileEnd(NamedTuple):
-    """A file was read; `problem`: not to its end, or not at all."""
+    """The end of a file. `problem`: the file was not read to its end, or not at all."""
 
     file: str
     problem: Problem | None = None
@@ -154,7 +158,9 @@ class _Inputs:
         self.not_read: list[str] = []
 
     def batches(self) -> Iterator[list[Found]]:
-        """What is found, in lists that take about the same time to read."""
+        """Yield the found records and ends of files, in lists that take about the same time to
+        read.
+        """
         batch = []
         characters = 0
         for found in self._found():
@@ -176,7 +182,9 @@ class _Inputs:
                 yield from self._of_file(path)
 
     def _of_folder(self, folder: str) -> Iterator[Found]:
-        """`*.json`, `*.jsonl` and what begins as an object, as files of `ansible --tree` do."""
+        """Yield the records of `*.json`, `*.jsonl` and files that begin as an object, as the files
+        of `ansible --tree` do.
+        """
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
@@ -226,7 +234,9 @@ def _problem_of_file(file: str, error: Unreadable) -> Problem:
 
 
 def _may_hold_records(path: str) -> bool:
-    """Whether a file of a folder is read. One that cannot be opened is, for its fault is told."""
+    """Whether a file of a folder is read. A file that cannot be opened is, so that its fault is
+    told.
+    """
     if path.endswith(_EXTENSIONS):
         return True
     try:
@@ -234,13 +244,13 @@ def _may_hold_records(path: str) -> bool:
             text = text_of_start(read_start(stream))
     except Unreadable:
         return os.path.isfile(path) or not os.path.exists(path)
-    # a brace and a key, or the end: templates begin with other braces
+    # a brace before a key or the end: templates have other characters after their braces
     return re.match(r'\{\s*(?:["}]|$)', text) is not None
 
 
 def _records_of(stream: IO[bytes]) -> Iterator[RecordText]:
-    """The records of a stream: our own are small, answers of other systems may be large. Raises
-    `Unreadable`.
+    """The records of a stream. Own records are small; the answers of other systems may be large.
+    Raises `Unreadable`.
     """
     start = read_start(stream)
     text = text_of_start(start)
@@ -264,9 +274,10 @@ def _what_to_give() -> str:
 
 
 class ReadRecord(NamedTuple):
-    """What came of a record: a machine, or problems, whose keys are within the record.
+    """The result of reading a record: a machine, or problems, whose keys are within the record.
 
-    `is_down`: its system calls the machine down. `is_whole`: the problem is the whole file's.
+    `is_object`: the record could be parsed, whatever is wrong with its fields. `is_down`: the
+    machine's system calls the machine down. `is_whole`: the problem is the whole file's.
     """
 
     file: str
@@ -279,8 +290,10 @@ class ReadRecord(NamedTuple):
 
 
 class ReadBatch(NamedTuple):
-    """What came of a batch, in its order: machines, whose kinds are numbered by the process that
-    read them, and the kinds that this process met for the first time.
+    """The results of reading a batch, in the batch's order.
+
+    The process that read the machines numbered their kinds. `new_kinds` are the kinds that this
+    process met for the first time.
     """
 
     process: int
@@ -289,13 +302,13 @@ class ReadBatch(NamedTuple):
 
 
 class BatchReader:
-    """Reads batches in one process. A machine without a name is called RECORDED."""
+    """A reader of batches in one process. A machine without a name is called RECORDED."""
 
     def __init__(self) -> None:
         self._records = RecordReader()
 
     def read(self, batch: Sequence[Found]) -> ReadBatch:
-        """The machines and the faults of a batch."""
+        """Return the machines and the faults of a batch."""
         kinds = self._records.kinds.known
         known = len(kinds)
         results: list[ReadRecord | FileEnd] = []
@@ -307,7 +320,7 @@ class BatchReader:
         return ReadBatch(os.getpid(), kinds[known:], results)
 
     def _read(self, found: FoundRecord) -> list[ReadRecord]:
-        """What comes of a record."""
+        """The results of reading a record: one for each machine in it."""
         file = found.file
         try:
             record = found.record.entry()
@@ -333,7 +346,9 @@ class BatchReader:
 
 
 def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBatch]:
-    """Each batch, read: the first by this process, and where there are more by several."""
+    """Yield each batch, read. This process reads the first batches; where there are more, several
+    processes read the rest.
+    """
     reader = BatchReader()
     count = 0
     for batch in batches:
@@ -347,7 +362,9 @@ def _read_all(batches: Iterator[list[Found]], processes: int) -> Iterator[ReadBa
 
 
 def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
-    """The machines of a record: one of our own, or all that another system answers for."""
+    """Yield the machines of a record: one of an own record, or all machines in the answer of
+    another system.
+    """
     value = entry.value
     if not isinstance(value, Mapping) or "schema" in value:
         yield entry
@@ -376,7 +393,9 @@ def _entries_of(entry: Entry, file: str) -> Iterator[Entry]:
 
 
 class _Loader:
-    """The machines of all files, whose names must differ, and what is wrong with others."""
+    """The loader of the machines of all files. Their names must differ; other records become
+    faults.
+    """
 
     def __init__(self, inputs: _Inputs, tell: Tell | None) -> None:
         self._inputs = inputs
@@ -389,7 +408,7 @@ class _Loader:
         self._of_records = EqualFaults("more record")
         # by the name of a machine its file, with the line
         self._origins: dict[str, str] = {}
-        # by process: for each kind by its number there, its number in `machines.kinds`
+        # by process: maps a kind's number in this process to the number in `machines.kinds`
         self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
         # of the file whose results are taken
         self._faults = FaultsOfFile()
@@ -404,7 +423,7 @@ class _Loader:
         return faults
 
     def add(self, batch: ReadBatch) -> None:
-        """Take what came of a batch."""
+        """Take the results of a batch."""
         kind_numbers = self._kind_numbers[batch.process]
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
@@ -419,8 +438,8 @@ class _Loader:
                     self._abandon_file(result.file, problem)
 
     def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
-        """Keep a machine, or what is wrong with its record. Raises `Unreadable` where the rest of
-        the file is not to be read.
+        """Keep a machine, or the faults of its record. Raises `Unreadable` where the rest of the
+        file is not to be read.
         """
         faults = self._faults
         if len(faults.of_records) > MAX_FAULTY:
@@ -455,7 +474,9 @@ class _Loader:
             self._of_records.add(placed, problem.key)
 
     def _keep(self, machine: MachineOfKind, result: ReadRecord) -> None:
-        """Keep a machine whose name is new. Raises `Unreadable` where there are too many."""
+        """Keep a machine whose name is new. Raises `Unreadable` where there are too many machines
+        or kinds.
+        """
         if len(self.machines) == MAX_MACHINES:
             reason = (
                 f"holds more machines than one audit accepts (at most {MAX_MACHINES:,})"
@@ -475,7 +496,9 @@ class _Loader:
             raise Unreadable(message)
 
     def _name(self, result: ReadRecord) -> str:
-        """What a machine without a name is called, as its file is; an address is no name."""
+        """The name of a machine whose record states none, made of the file's name. An address is no
+        name.
+        """
         base = os.path.basename(result.file)
         stem, extension = os.path.splitext(base)
         if extension not in _EXTENSIONS:
@@ -487,11 +510,11 @@ class _Loader:
             number = result.line
         elif result.place is None and number == 1:
             return stem
-        # items of a list may stand in one line
+        # items of a list may stand in one line, so that the count tells them apart
         return f"{stem}:{number}"
 
     def _abandon_file(self, file: str, problem: Problem) -> None:
-        """Read a file no further; why not goes before its other faults."""
+        """Read no more of a file. The reason goes before the file's other faults."""
         self._faults.of_file = problem
         self._inputs.abandoned.add(file)
 
@@ -513,7 +536,7 @@ def _same_name(
     file: str,
     earlier: str,
 ) -> Problem:
-    """The fault of a machine of that file whose name another has."""
+    """The fault of a machine of that file whose name an earlier machine has."""
     return Problem(
         file=file,
         key="name",

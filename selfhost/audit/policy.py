@@ -1,9 +1,10 @@
-"""`audit.toml`: which models must run on which machines, and which exceptions somebody answers
-for, until when.
+"""`audit.toml`: the models that must run on some machines, and the exceptions, each with an owner
+and an end date.
 
 What goes in: the file as a `Document`, which collects the faults of its values. What comes out: a
 `Policy`, or `PolicyError` with every fault. Fields of the records below that are `read_by` are read
-from keys of their names; the functions beside them read those that need more than a type.
+from keys of the same names; the functions beside them read the fields whose check needs more than a
+type.
 """
 
 from __future__ import annotations
@@ -42,28 +43,28 @@ SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 SEVERITIES = ("error", "warning")
 FAIL_ON = (*SEVERITIES, "never")
 ON_UNKNOWN = ("unknown", "error", "warning", "ignore")
-# a comma between digits is one of a number: `1,024MiB`
+# a comma between digits belongs to a number: `1,024MiB`
 _BETWEEN_BOUNDS = r"(?<![0-9]),|,(?![0-9])"
-# signs of bounds on the memory, the longer first
+# signs of bounds on the memory, the longer signs first
 _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": ge,
     "<=": le,
     ">": gt,
     "<": lt,
 }
-# names among which the one that was meant is looked for
+# the most names that are compared with a misspelt name
 _MOST_COMPARED = 500
-# models side by side on one machine: each is one more program that runs at the same time
+# the most models side by side on one machine: each is one more program that runs at the same time
 _MOST_TOGETHER = 1_000
-# what a [[together]] states itself; all else is of its models
+# the keys of a [[together]] table itself; all other keys belong to its models
 _KEYS_OF_TOGETHER = ("machines", "severity")
 _NEEDS = ("private", "commercial", "modify", "auditable")
-# keys that are no entry's, and what to do with one that stands there
+# keys that belong to no entry, and the remedy for such a key in an entry
 _OF_ALL = dict.fromkeys(
     (*_NEEDS, "license"), "write it under [needs]: it holds for every model"
 )
-# what a [[model]] asks: fields of `Workload`, each with its words in the label of a model that is
-# named several times
+# the fields of `Workload` that a [[model]] may state, each with its words in the label of a model
+# that is named several times
 ASKED = {
     "purpose": "for {value}",
     "context_tokens": "{value} tokens",
@@ -77,13 +78,13 @@ ASKED = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
-# what to write instead of an option
+# the remedy in a policy for a fault whose remedy names a command-line option
 _IN_A_POLICY = {"max_wait_seconds": 'write prompt_tokens = 2000, or for = "agent"'}
-# the keys of a [[model]] that are not called as the field
+# keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
     **{key: Workload._keys[key].limits for key in ASKED},
-    # every name that `Workload` reads as one
+    # every name that `Workload` accepts
     "kv_cache_type": {"choices": (*KV_CACHE_CHOICES, *CACHE_TYPE_NAMES)},
 }
 
@@ -95,7 +96,7 @@ class FactKey(NamedTuple):
     example: str
 
 
-# by the keys of `--set`
+# facts by the key of `--set`
 FACT_KEYS = {
     "disk": FactKey("disks", '"500GB"'),
     "cores": FactKey("cpu_cores_usable", "8"),
@@ -108,7 +109,7 @@ FACT_KEYS = {
 
 
 class EntryFault(NamedTuple):
-    """What is wrong with a key of an entry, and what to write instead. `entry` is its index in
+    """A fault of a key of an entry, and what to write instead. `entry` is the index of the entry in
     `Policy.models`.
     """
 
@@ -119,7 +120,9 @@ class EntryFault(NamedTuple):
 
 
 class StatedFact(NamedTuple):
-    """A fact that a class states: as it is written, and what `changes.value_of` reads in it."""
+    """A fact that a class states: the text of it, and the value that `changes.value_of` reads in
+    the text.
+    """
 
     text: str
     value: object
@@ -129,11 +132,11 @@ class StatedFact(NamedTuple):
 
 
 def _selectors(table: TomlTable, key: str) -> Selectors:
-    """The selectors that are right; what is wrong with others is noted."""
+    """The valid selectors of a key. The faults of others are noted."""
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    # the table notes what is no text
+    # `table.get` reports values that are not texts
     texts = set(table.get(key, "tuple[str, ...]"))
     if not texts:
         return ()
@@ -153,7 +156,7 @@ def _selector(
     path: KeyPath,
     text: str,
 ) -> Selector | None:
-    """The selector of a text; None, which is noted, where it is none."""
+    """The selector of a text. A text that is no selector is noted, and gives None."""
     selector = Selector.parse(text)
     if selector is None:
         message = f'"{shortened(text)}" selects no machines'
@@ -175,13 +178,13 @@ def _class_names(document: Document) -> Mapping[str, None]:
     names: dict[str, None] = {}
     for _, record in document.records:
         if isinstance(record, MachineClass):
-            # None where it is missing
+            # None where the key is missing
             names[str(record.name)] = None
     return names
 
 
 def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
-    """The bounds of `">=15GiB"` or `">=15GiB, <64GiB"`; those after a wrong one are not read."""
+    """The bounds of `">=15GiB"` or `">=15GiB, <64GiB"`. Bounds after a faulty one are not read."""
     text = table.get(key, "str")
     if text is None:
         return ()
@@ -208,7 +211,7 @@ def _architecture(table: TomlTable, key: str) -> str | None:
 
 
 def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
-    """What a class states of its machines, by keys of `FACT_KEYS`."""
+    """The facts that a class states of its machines, by keys of `FACT_KEYS`."""
     table = root.get(key, "TomlTable")
     if table is None:
         return {}
@@ -229,7 +232,7 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
 
 
 def _texts_of_facts(table: TomlTable) -> dict[str, str]:
-    """The facts that are stated, by their keys, as `--set` would have them."""
+    """The texts of the facts that are stated, by their keys, in the form of `--set`."""
     texts = {}
     cores = table.get("cores", "float")
     for fact_key in ("disk", "bandwidth", "gpu"):
@@ -273,7 +276,7 @@ def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
         if name in names:
             message = f'"{name}" is the name of an earlier class'
             table.problem("name", message, "rename one of the two")
-        # None where it is missing
+        # None where the key is missing
         if name:
             names.add(name)
     return tuple(classes)
@@ -283,8 +286,8 @@ def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
 
 
 class Selector(Record):
-    """A text such as `class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is KEY. Globs heed
-    case.
+    """A text that selects machines: `class:NAME`, `host:GLOB` or `label:KEY=GLOB`, whose `key` is
+    KEY. Globs heed case.
     """
 
     text: str
@@ -294,7 +297,7 @@ class Selector(Record):
 
     @classmethod
     def parse(cls, text: str) -> Selector | None:
-        """The selector of a text; None where it is none."""
+        """Return the selector of a text; None where the text is no selector."""
         kind, _, pattern = text.partition(":")
         if not pattern:
             return None
@@ -315,7 +318,7 @@ class Selector(Record):
         return self.text
 
 
-# () selects every machine
+# an empty tuple selects every machine
 Selectors = tuple[Selector, ...]
 
 
@@ -330,7 +333,7 @@ def _has_label(
 
 
 class Bound(NamedTuple):
-    """A bound on a size, such as `>=` and 16106127360."""
+    """A bound on a size: a sign such as `>=`, and bytes such as 16106127360."""
 
     sign: str
     size_bytes: int
@@ -345,13 +348,13 @@ class Bound(NamedTuple):
         raise ValueError(f"{text!r} does not begin with one of {' '.join(_BOUNDS)}")
 
     def holds(self, size_bytes: int) -> bool:
-        """Whether a size is within it."""
+        """Whether a size is within the bound."""
         return _BOUNDS[self.sign](size_bytes, self.size_bytes)
 
 
 class ClassMatch(Stated):
-    """The conditions of a class, all of which must hold; none at all takes every machine. `labels`
-    are globs by label.
+    """The conditions of a class, all of which must hold. Without conditions the class takes every
+    machine. `labels` are globs by label.
     """
 
     labels: Mapping[str, str] = read_by(name="label", default={})
@@ -361,7 +364,9 @@ class ClassMatch(Stated):
     architecture: str | None = read_by(_architecture, default=None)
 
     def excludes(self, machine: Machine) -> bool:
-        """Whether a condition does not hold; a fact that was not read breaks none."""
+        """Whether a condition does not hold for the machine. A fact that was not read breaks no
+        condition.
+        """
         for key, glob in self.labels.items():
             if not _has_label(machine, key, glob):
                 return True
@@ -375,8 +380,10 @@ class ClassMatch(Stated):
 
 
 class MachineClass(Stated):
-    """One `[[class]]`; `memory` is the basis on which its machines are judged, None the usual one.
-    `facts` stand, by key, where records have none.
+    """A `[[class]]` of a policy.
+
+    `memory` is the basis on which the machines of the class are judged, None the usual basis.
+    `facts` stand, by key, where the records of the machines have none.
     """
 
     name: str = read_by()
@@ -394,19 +401,20 @@ class MachineClass(Stated):
         return facts
 
     def holds(self, machine: Machine) -> bool | None:
-        """Whether the machine belongs; None where that hangs on a fact that was not read."""
+        """Whether the machine belongs to the class; None where an unread fact decides that."""
         if self.match.excludes(machine):
             return False
         return None if self.unread(machine) else True
 
 
 class Wanted(Record):
-    """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () means everywhere.
+    """A `[[model]]` or a `[[together]]` of a policy: what must run, how, and where. No `machines`
+    means everywhere.
 
-    `asked` has what the policy needs of every model, too. `label` tells entries of one name apart.
-    `index` is the place in `Policy.models`, `path` that in the file. `members` are what a
-    `[[together]]` wants side by side, each as its `[[model]]` asks for it; its name is theirs,
-    joined by " + ".
+    `asked` includes what the policy needs of every model. `label` tells entries of one name apart.
+    `index` is the place in `Policy.models`, `path` the place in the file. `members` are the models
+    that a `[[together]]` wants side by side, each as its `[[model]]` asks for it; the name of the
+    entry is their names, joined by " + ".
     """
 
     index: int
@@ -426,12 +434,16 @@ class Wanted(Record):
 
     @property
     def question(self) -> object:
-        """What a verdict rests on: entries with equal ones have the same verdict everywhere."""
+        """The values on which a verdict rests: entries with equal values have the same verdict
+        everywhere.
+        """
         return self.name, self.asked, self.require_runtime, self.members
 
 
 class Exemption(Record):
-    """One `[[exception]]`: one finding of one model passes until the day `expires` (UTC)."""
+    """An `[[exception]]` of a policy: one finding of one model passes until the day `expires`
+    (UTC).
+    """
 
     index: int
     model: str = read_by()
@@ -443,9 +455,10 @@ class Exemption(Record):
 
 
 class Policy(Record):
-    """A whole `audit.toml`; `text` is its content, so that later problems can name a line.
-    `models` are the `[[model]]` entries, then the `[[together]]` ones. `fail_on` is the severity
-    from which on the audit fails; `on_unknown` is what a verdict that cannot be given counts as.
+    """A whole `audit.toml`. `text` is its content, so that later problems can name a line.
+
+    `models` are the `[[model]]` entries, then the `[[together]]` entries. `fail_on` is the least
+    severity that makes the audit fail. `on_unknown` says what a missing verdict counts as.
     """
 
     file: str
@@ -475,22 +488,28 @@ class Policy(Record):
 
     @cached_property
     def classes_by_name(self) -> Mapping[str, MachineClass]:
-        """The classes, whose names differ."""
+        """The classes by their names, which differ."""
         return {machine_class.name: machine_class for machine_class in self.classes}
 
     def memory_basis(self, machine: Machine) -> str:
-        """That of the first class that states one and to which the machine belongs."""
+        """Return the memory basis of the first class that states one and holds the machine;
+        `default` where no class does.
+        """
         for machine_class in self.classes:
             if machine_class.memory and machine_class.holds(machine):
                 return machine_class.memory
         return "default"
 
     def document(self) -> Document:
-        """The file's text without its values, for the lines of what shows only later."""
+        """Return the file's text without its values, to find the lines of faults that show only
+        later.
+        """
         return Document(self.file, {}, self.text)
 
     def problems(self, faults: Iterable[EntryFault]) -> tuple[Problem, ...]:
-        """Faults of entries of `models` that show only later, each at its key and line."""
+        """Return the problems of faults of entries of `models` that show only later, each with its
+        key and line.
+        """
         document = self.document()
         for fault in faults:
             wanted = self.models[fault.entry]
@@ -506,7 +525,7 @@ class Policy(Record):
 
 
 def read_policy(document: Document) -> Policy:
-    """The policy that `document` states. `PolicyError` holds every problem."""
+    """Return the policy that `document` states. `PolicyError` holds every problem."""
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
     root = document.root
@@ -530,7 +549,9 @@ def read_policy(document: Document) -> Policy:
 
 
 def _with_remedy(problem: Problem) -> Problem:
-    """A fault of a file that is no TOML, with what to do; one without a line is of the file."""
+    """The fault of a file that is no TOML. A fault without a line is about the whole file; without
+    a remedy it gets the remedy to write a new policy.
+    """
     if problem.line is None and not problem.remedy:
         return problem.replace(remedy=INIT)
     return problem
@@ -544,7 +565,9 @@ def _check_schema(root: TomlTable) -> None:
 
 
 def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
-    """Each `[[model]]`, then each `[[together]]`; all ask what the policy needs of every model."""
+    """The entries of each `[[model]]`, then of each `[[together]]`. Each entry includes what the
+    policy needs of every model.
+    """
     entries = []
     for table in root.get("model", TABLES):
         entries.append(_model(table, needs))
@@ -555,7 +578,7 @@ def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
 
 
 def _model(table: TomlTable, needs: Workload) -> Wanted:
-    """A `[[model]]`."""
+    """The entry of a `[[model]]`."""
     name = table.get("name", "str", required=True) or ""
     asked = _asked(table, needs)
     where = table.fields(Wanted)
@@ -573,7 +596,9 @@ def _model(table: TomlTable, needs: Workload) -> Wanted:
 
 
 def _asked(table: TomlTable, needs: Workload) -> Workload:
-    """What a `[[model]]` asks. A value that makes no sense beside the others is noted."""
+    """The workload that a `[[model]]` asks for. A value that contradicts the others is noted as a
+    problem.
+    """
     stated = {}
     for field in ASKED:
         key = KEYS_OF_FIELDS.get(field, field)
@@ -590,21 +615,21 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
 
 
 class _TogetherReader:
-    """Reads each `[[together]]`, whose models may be entries of their own."""
+    """A reader of `[[together]]` entries, whose models may be entries of their own."""
 
     def __init__(self, needs: Workload, entries: Iterable[Wanted]) -> None:
         self._needs = needs
-        # the entries that are meant by a name or by a label
+        # entries by name and by label
         self._entries = defaultdict(list)
         labelled = _labelled(entries)
         for wanted in labelled:
             self._entries[wanted.name].append(wanted)
-        # a label goes before a name
+        # a label overrides a name
         for wanted in labelled:
             self._entries[wanted.label] = [wanted]
 
     def read(self, table: TomlTable, index: int) -> Wanted:
-        """The entry, which is that one of `Policy.models`."""
+        """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
         members = []
         for place, name in _names_together(table).items():
             members.append(self._member(table, place, name))
@@ -632,8 +657,8 @@ class _TogetherReader:
         place: int,
         name: str,
     ) -> Wanted:
-        """What is wanted of the model that the list names at that place; it is noted there where
-        several entries are called so.
+        """The entry of the model that the list names at `place`. Several entries of one name are
+        noted as a problem there.
         """
         entries = self._entries.get(name)
         if entries is None:
@@ -648,8 +673,11 @@ class _TogetherReader:
 
 
 def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """The entries with labels that no two share: some readers keep the first of two equal names. A
-    name that several have is told with all that the entry asks, then with its index, if need be.
+    """The entries with labels that differ, because some readers keep only the first of two equal
+    names.
+
+    A name that several entries have is written with all that the entry asks, then with the entry's
+    index where needed.
     """
     labelled = list(models)
     for is_numbered in (False, True):
@@ -682,7 +710,7 @@ def _full_label(wanted: Wanted) -> str:
 
 
 def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, ...]:
-    """Each `[[exception]]`, which must be for a model of the policy."""
+    """The entries of each `[[exception]]`, which must be for a model of the policy."""
     names = dict.fromkeys([wanted.name for wanted in models])
     exemptions = []
     for index, table in enumerate(root.get("exception", TABLES)):
@@ -691,7 +719,7 @@ def _exceptions(root: TomlTable, models: Iterable[Wanted]) -> tuple[Exemption, .
         table.close()
         exemptions.append(exemption)
         model = exemption.model
-        # None where it is missing
+        # None where the key is missing
         if model and model not in names:
             remedy = "write the name as its [[model]] does, or remove the exception"
             near = list(islice(names, _MOST_COMPARED))
@@ -712,8 +740,8 @@ def starter_policy() -> str:
 
 
 def _names_together(table: TomlTable) -> Mapping[int, str]:
-    """The models of a `[[together]]` by their places in its list, which may hold wrong values too;
-    none where they are too many.
+    """The names of the models of a `[[together]]`, by their places in its list, which may hold
+    wrong values too. Empty where there are too many.
     """
     names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
     if len(names) > _MOST_TOGETHER:

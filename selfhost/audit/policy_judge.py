@@ -1,7 +1,7 @@
-"""The verdict of an entry of a policy on a machine.
+"""The verdict on a machine for one entry of a policy.
 
 Models are judged in their own defaults, so that a policy means the same on every machine; pictures
-and video in the first type and program that run there, as `check` does.
+and video are judged in the first type and program that run on the machine, as in `check`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _Sets = tuple[str, ...] | None
 
 
 class PolicyJudge:
-    """Gives the verdict of an entry of a policy on a machine, without commands and alternatives.
+    """A function that gives the verdict of a policy's entry on a machine, without commands and
+    alternatives.
+
     Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
     """
 
@@ -37,11 +39,11 @@ class PolicyJudge:
         self._catalogue = catalogue
         self._today = today
         self._questions: dict[tuple[Wanted, _Sets], Question] = {}
-        # by all that the offers of a model rest on
+        # keys: everything that the offers of a model depend on
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        # what was kept stays in this process
+        # cached answers stay in this process
         return PolicyJudge, (self._catalogue, self._today)
 
     def __call__(
@@ -50,7 +52,9 @@ class PolicyJudge:
         basis: str,
         machine: Machine,
     ) -> Verdict:
-        """Raises `SelfhostError` for an entry that can be judged on no machine."""
+        """Return the verdict of an entry on a machine. Raises `SelfhostError` for an entry that can
+        be judged on no machine.
+        """
         if wanted.members:
             names = []
             questions = []
@@ -66,7 +70,9 @@ class PolicyJudge:
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def fault_of_name(self, name: str) -> SelfhostError | None:
-        """Why a name means no model; None where it means one, or is the path of a file."""
+        """Return the error where a name means no model; None where it means one, or is the path of
+        a file.
+        """
         if is_path(name):
             return None
         try:
@@ -74,12 +80,12 @@ class PolicyJudge:
         except UnknownModelError as error:
             return error
         except SelfhostError:
-            # of a spec, which is told where the model is judged
+            # an error in a spec, which is reported where the model is judged
             return None
         return None
 
     def refusal(self, wanted: Wanted) -> SelfhostError | None:
-        """Why an entry can be judged on no machine; None where it can."""
+        """Return the error where an entry can be judged on no machine; else None."""
         try:
             self(wanted, "default", Machine())
         except SelfhostError as error:
@@ -92,7 +98,7 @@ class PolicyJudge:
         basis: str,
         machine: Machine,
     ) -> Judged:
-        """What is judged of a model in its own defaults."""
+        """The judgement of a model under the model's own defaults."""
         asked = wanted.asked.replace(memory_basis=basis)
         model = wanted.replace(asked=asked)
         judged = judge(self._question(model, machine), machine)
@@ -101,8 +107,10 @@ class PolicyJudge:
         return judged
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
-        """What is asked of a model. Without model files on the machine the question hangs on
-        nothing of it but how weights are laid out there, and is kept.
+        """The question that an entry asks about its model on a machine.
+
+        Without model files on the machine, the question depends only on the layout of weights
+        there, and is kept for other machines.
         """
         if machine.models_present or machine.is_this_one:
             return self._ask(model, machine)
@@ -142,13 +150,15 @@ class PolicyJudge:
 
 
 def _deciding_sets(machine: Machine) -> _Sets:
-    """The instruction sets of a machine that decide how weights are laid out there."""
+    """The instruction sets of a machine that decide the layout of weights there; None where the
+    machine's sets are unread.
+    """
     if shared_gpu_of(machine, is_used=True) is not None:
         return ()
     if machine.instruction_sets is None:
         return None
     for name in LAYOUTS:
         if name in machine.instruction_sets:
-            # the first decides
+            # the first set in the list that the machine has decides
             return (name,)
     return ()

@@ -1,7 +1,7 @@
 """Work shared by several processes: reading the records of a fleet, and judging its machines.
 
-What goes in: work that can be pickled, and the function that does it. What comes out: the results,
-in the order of the work.
+What goes in: tasks that can be pickled, and the function that does them. What comes out: the
+results, in the order of the tasks.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-# more gain nothing
+# more processes gain nothing
 _MOST_PROCESSES = 32
-# work handed out for each process: enough that none waits, and little enough to keep in memory
+# tasks handed out for each process: enough to keep it busy, and few enough to keep in memory
 _WAITING_FOR_EACH = 3
 
 
 def usable_processors() -> int:
-    """How many processors this process may use, at most 32; 1 in a process of another pool, such as
-    a worker of Dask, which may start none.
+    """Return the number of processors that this process may use, at most 32.
+
+    The number is 1 in a process of another pool, such as a worker of Dask, which may start no
+    processes.
     """
-    # a worker of a pool has loaded it
+    # a worker of a pool has this module loaded
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.current_process().daemon:
         return 1
     affinity = getattr(os, "sched_getaffinity", None)
-    # macOS and Windows do not have it
+    # macOS and Windows do not have this function
     usable = os.cpu_count() if affinity is None else len(affinity(0))
     return min(usable or 1, _MOST_PROCESSES)
 
@@ -49,7 +51,7 @@ def in_order(
     may keep things. Work is taken only as fast as it is done. Raises what `do` raises, and
     `SelfhostError` where the system ends a process.
     """
-    # here, for most audits are small
+    # imported here: most audits are small
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
@@ -79,7 +81,7 @@ def _begin(do: Callable[[Any], Any]) -> None:
     """Make a new process ready for work."""
     import signal
 
-    # an interrupt is for the process that began this one
+    # an interrupt is meant for the parent process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work_of_process[:] = [do]
 

@@ -1,8 +1,8 @@
-"""Machines as exporters of Prometheus measure them: node_exporter, and dcgm-exporter for GPUs.
+"""Machines as read from exporters of Prometheus: node_exporter, and dcgm-exporter for GPUs.
 
-What goes in: the answer to an instant query. Series of one `instance` are one machine; GPUs join it
-by their address or by dcgm-exporter's label `Hostname`. Framebuffer memory of dcgm-exporter is MiB
-(its etc/default-counters.csv).
+What goes in: the answer to an instant query. The series of one `instance` describe one machine;
+GPUs are assigned to a machine by their address or by dcgm-exporter's label `Hostname`. Framebuffer
+memory of dcgm-exporter is MiB (its etc/default-counters.csv).
 """
 
 from __future__ import annotations
@@ -34,23 +34,25 @@ _CARD = "DCGM_FI_DEV_FB_"
 _FREE = f"{_CARD}FREE"
 _USED = f"{_CARD}USED"
 _METRIC = re.compile(r"(?:node_|DCGM_)\w+", re.ASCII)
-# behind an address
+# the port after an address
 _PORT = r"(?<=.):\d+\Z"
-# of the memory of a card
+# the sizes of a card's memory in the names of metrics
 _SIZES = ("FREE", "USED", "TOTAL", "RESERVED")
-# which label of a metric names the host
+# the label of a metric that names the host
 _NAMING_LABELS = {"node_uname_info": "nodename", _FREE: "Hostname", _USED: "Hostname"}
 
 
 class Sample(NamedTuple):
-    """A sample as it was answered: the labels of its series, its Unix time, and its value."""
+    """A sample of an answer: the labels of its series, its Unix time, and its value."""
 
     series: Answer
     second: object
     value: object
 
     def label(self, key: str, length: int = 60) -> str | None:
-        """The text of a label of the series, cut; None where it has none."""
+        """Return the text of a label of the series, cut to a length; None where the series has
+        none.
+        """
         return plain(self.series.get(key), length)
 
     @property
@@ -64,12 +66,14 @@ class Sample(NamedTuple):
         return self.label("UUID", 80) or self.label("gpu", 20)
 
 
-# of one instance: by metric its samples
+# the samples of one instance, by metric
 Samples = defaultdict[str, list[Sample]]
 
 
 def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
-    """The answer to an instant query as the HTTP API gives it; None where it is none."""
+    """Return the machines in the answer to an instant query of the HTTP API; None for any other
+    document.
+    """
     if "errorType" in document:
         command = table_of("prometheus").command
         fault = Unreadable("is an error of Prometheus, not an answer", command)
@@ -87,7 +91,7 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
             entries.append(broken("prometheus", f"data.result[{number}]"))
             continue
         instance = plain(series.get("instance"), MAX_NAME)
-        # what a query computes has no name, and is no fact
+        # computed series of a query have no name and are ignored
         metric = str(series.get("__name__"))
         if instance is None or not _METRIC.fullmatch(metric):
             continue
@@ -102,8 +106,10 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
 
 
 def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
-    """Each machine. An instance that measures no memory, as dcgm-exporter does, adds its samples to
-    the machine that has a name of it; where none has, it is a machine itself.
+    """The machines of these instances.
+
+    An instance without a metric of memory, such as dcgm-exporter, adds its samples to the machine
+    that shares a name with it. Where no machine does, the instance is a machine of its own.
     """
     machines = []
     others = []
@@ -117,7 +123,7 @@ def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
         for name in machine.names:
             by_name[name] = machine
     for other in others:
-        # a label says more than the address
+        # a label identifies the machine better than the address
         for name in reversed(other.names):
             if name in by_name:
                 by_name[name].add(other.samples)
@@ -128,8 +134,8 @@ def _machines(instances: Mapping[str, Samples]) -> list[_MeasuredMachine]:
 
 
 class _MeasuredMachine:
-    """What exporters measured of one machine: its samples by their metrics. `names` are its address
-    without the port, and what labels call it.
+    """The samples that exporters measured of one machine, by metric. `names` are the machine's
+    address without the port, and the names that labels give it.
     """
 
     def __init__(self, instance: str, samples: Samples) -> None:
@@ -142,7 +148,7 @@ class _MeasuredMachine:
                     self.names.append(name)
 
     def add(self, samples: Samples) -> None:
-        """Add what another exporter measured of the machine."""
+        """Add the samples that another exporter measured of the machine."""
         for metric, others in samples.items():
             self.samples[metric] += others
 
@@ -155,7 +161,7 @@ class _MeasuredMachine:
         return None
 
     def record(self) -> dict[str, Any]:
-        """The record of the machine."""
+        """Return the record of the machine."""
         machine = MachineDraft("prometheus")
         machine.read_rows(self._stated_facts())
         source = (
@@ -181,8 +187,8 @@ class _MeasuredMachine:
         return machine.record(machine_name(*self.names), kept_labels)
 
     def _stated_facts(self) -> dict[str, object]:
-        """What the rows of the system's table look for: values by metric, or the labels of one that
-        only informs.
+        """The values that the rows of the system's table look for, by metric. A metric that only
+        informs (`…_info`) gives its labels.
         """
         stated: dict[str, object] = {}
         for metric, samples in self.samples.items():
@@ -191,7 +197,7 @@ class _MeasuredMachine:
                 stated[metric] = last.series
             else:
                 stated[metric] = last.value
-        # each CPU and each core has a series
+        # each CPU and each core has its own series
         cpus = self._count("node_cpu_seconds_total", "cpu")
         if cpus is None:
             cpus = self._count("node_cpu_info", "cpu")
@@ -203,8 +209,8 @@ class _MeasuredMachine:
         return self.samples.get(metric, [])
 
     def _count(self, metric: str, *keys: str) -> int | None:
-        """How many CPUs, cores or the like a metric has samples of, which those labels tell apart;
-        None for none.
+        """The number of CPUs, cores or the like that a metric has samples of, told apart by those
+        labels; None where there are none.
         """
         found = set()
         for sample in self._of(metric):
@@ -214,7 +220,7 @@ class _MeasuredMachine:
         return len(found) or None
 
     def _volumes(self) -> Iterator[Volume]:
-        """The mounted file systems of which it is known what is free."""
+        """Yield the mounted file systems whose free bytes are known."""
         sizes = {}
         for sample in self._of("node_filesystem_size_bytes"):
             sizes[sample.mount] = sample.value
@@ -224,7 +230,9 @@ class _MeasuredMachine:
             yield Volume(mount, sample.value, sizes.get(mount), kind)
 
     def _cards(self) -> list[CardDraft]:
-        """Each card, and each instance of a divided one, which itself is left out."""
+        """The cards of the machine. A divided card is left out, and each instance of it stands for
+        itself.
+        """
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
@@ -234,7 +242,7 @@ class _MeasuredMachine:
                     continue
                 part = sample.label("GPU_I_ID", 20) or ""
                 card = _MeasuredCard(sample, {})
-                # the samples of all sizes of a card make one card
+                # the samples of all sizes of a card describe one card
                 card = measured.setdefault((number, part), card)
                 card.bytes_of[size] = size_bytes
         divided = {number for number, part in measured if part}
@@ -263,7 +271,7 @@ def _kept_labels(series: Answer) -> dict[str, str]:
 
 
 class _MeasuredCard(NamedTuple):
-    """A card, or an instance of a divided one. `bytes_of` has its sizes by the last word of their
+    """A card, or an instance of a divided card. `bytes_of` has its sizes by the last word of their
     metrics.
     """
 
@@ -271,7 +279,9 @@ class _MeasuredCard(NamedTuple):
     bytes_of: dict[str, int]
 
     def fact(self, part: str) -> CardDraft:
-        """The accelerator of a record; `part` is the instance of a divided card, else empty."""
+        """Return the accelerator for a record. `part` is the instance of a divided card, else
+        empty.
+        """
         name = self.sample.label("modelName", 120) or "NVIDIA GPU"
         profile = self.sample.label("GPU_I_PROFILE", 40) or part
         if profile:

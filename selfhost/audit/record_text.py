@@ -1,4 +1,4 @@
-"""Records in a stream of text: where each begins and ends, and in which line.
+"""Records in a stream of text: the beginning, the end and the line of each.
 
 What goes in: the bytes of a file or of standard input. What comes out: a `RecordText` for each
 record, in order. A stream holds one value of JSON, a list of records, or a record on each line
@@ -27,10 +27,10 @@ from ..core.files import (
     too_large,
 )
 
-# of a text, by which it is recognized what it holds
+# the bytes at the start of a text from which its kind is recognized
 START_BYTES = 1 << 16
 _CHUNK_BYTES = 1 << 20
-# of a list of records
+# the most signs in a list of records
 _MAX_LIST_SIGNS = 4 * MAX_SIGNS
 _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 _BLANKS = " \t\r\n"
@@ -39,8 +39,10 @@ _BLANK_RUN = re.compile(f"[{_BLANKS}]*")
 
 
 class Entry(NamedTuple):
-    """A parsed record: its `value`, or the `fault` that keeps it from being one. A record has a
-    `line`, or a `place` in a list (`[1]`); one that is the whole file has neither.
+    """A parsed record: its `value`, or the `fault` for which there is no value.
+
+    A record has a `line`, or a `place` in a list (`[1]`). A record that is the whole file has
+    neither.
     """
 
     value: object = None
@@ -50,8 +52,8 @@ class Entry(NamedTuple):
 
 
 class RecordText(NamedTuple):
-    """A record of a stream: its `text`, or its `value` where that was parsed to find the record.
-    `is_whole`: nothing else is in the stream.
+    """A record of a stream: its `text`, or its `value` where the text was parsed to find the
+    record. `is_whole`: the record is all that the stream holds.
     """
 
     text: str = ""
@@ -62,8 +64,9 @@ class RecordText(NamedTuple):
     is_whole: bool = False
 
     def entry(self) -> Entry:
-        """The record, parsed. Raises `Unreadable` for the whole stream, where it holds only that;
-        a broken line is an entry with a fault.
+        """Return the record, parsed. A broken line is an entry with a fault.
+
+        Raises `Unreadable` for a broken record that is the whole stream.
         """
         if not self.text:
             return Entry(self.value, self.line, self.place)
@@ -77,7 +80,7 @@ class RecordText(NamedTuple):
 
 
 def read_start(stream: IO[bytes]) -> bytes:
-    """The first bytes of a stream, by which it is recognized what the stream holds."""
+    """Return the first bytes of a stream, which tell what the stream holds."""
     return read_some(stream, START_BYTES)
 
 
@@ -93,8 +96,10 @@ def split_records(
     max_signs: int = MAX_SIGNS,
     start: bytes = b"",
 ) -> Iterator[RecordText]:
-    """The records of a stream that begins with `start`: items of a list, lines, or the one value.
-    Raises `Unreadable` for the whole, also after some records.
+    """Yield the records of a stream that begins with `start`: the items of a list, the lines, or
+    the one value.
+
+    Raises `Unreadable` for the whole stream, perhaps after some records.
     """
     pieces = _pieces(stream, start)
     blank_lines, text = _first_text(pieces)
@@ -110,7 +115,7 @@ def split_records(
     lines = _filled_lines(chain((text,), pieces), blank_lines + 1)
     first = _line_record(*next(lines), max_record_bytes).entry()
     if not isinstance(first.value, dict):
-        # a value of several lines, or no object; what `lines` has taken is still in `text`
+        # a value of several lines, or no object; the lines read so far are still in `text`
         text = _joined(text, pieces, blank_lines, max_record_bytes)
         yield RecordText(text, max_signs=max_signs, is_whole=True)
         return
@@ -124,7 +129,7 @@ def split_records(
 
 
 def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
-    """Each line of a stream that is not blank, with its number. Raises `Unreadable`."""
+    """Yield the lines of a stream that are not blank, each with its number. Raises `Unreadable`."""
     return _filled_lines(_pieces(stream, b""), 1)
 
 
@@ -133,7 +138,7 @@ def _line_record(
     line: str,
     max_bytes: int,
 ) -> RecordText:
-    """The record on a line. Raises `Unreadable` for one that is too long to be a record."""
+    """The record on a line. Raises `Unreadable` for a line that is too long to be a record."""
     if len(line) > max_bytes:
         reason = f"has a record of more than {max_bytes:,} bytes"
         raise Unreadable(reason, line=number, kind=LARGE)
@@ -155,7 +160,7 @@ def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
 
 
 def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
-    """How many lines the blank pieces in front have, and the first that is not blank."""
+    """The number of lines in the blank pieces in front, and the first piece that is not blank."""
     blank_lines = 0
     for piece in pieces:
         if piece.strip(_BLANKS):
@@ -165,7 +170,7 @@ def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
 
 
 class _Parts:
-    """Pieces of one text. Raises `Unreadable` where they are more than `most` characters, or would
+    """Pieces of one text. Raises `Unreadable` where they have more than `most` characters, or would
     take more memory than a text may.
     """
 
@@ -173,7 +178,8 @@ class _Parts:
         self._most = most
         self._pieces: list[str] = []
         self._characters = 0
-        # one character outside of ASCII makes Python keep the whole text in 2 or 4 bytes each
+        # a single character outside ASCII makes Python store the whole text in 2 or 4 bytes a
+        # character
         self._bytes_per_character = 1
 
     def add(self, piece: str) -> None:
@@ -197,10 +203,10 @@ class _Parts:
 
 
 def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:
-    """A text and the pieces behind it up to the end of its first line that is not blank."""
+    """The text with the next pieces, up to the end of its first line that is not blank."""
     parts = _Parts(MAX_TEXT_BYTES)
     parts.add(text)
-    # the end of that line is looked for behind its first character
+    # the end of the line is searched after the first character that is not blank
     begin = len(text) - len(text.lstrip(_BLANKS))
     if "\n" in text[begin:]:
         return text
@@ -217,7 +223,7 @@ def _joined(
     blank_lines: int,
     most: int,
 ) -> str:
-    """All of a text, with blank lines in front so that faults have their line."""
+    """The whole text, with blank lines in front so that faults have their line."""
     parts = _Parts(most)
     parts.add(text)
     for piece in pieces:
@@ -226,8 +232,10 @@ def _joined(
 
 
 def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
-    """Each line that is not blank with its number; `number` is that of the first."""
-    # what was read of a line that has not ended yet
+    """Yield the lines that are not blank, each with its number; `number` is the number of the first
+    line.
+    """
+    # the part read so far of a line that has not ended
     begun = _Parts(MAX_TEXT_BYTES)
     for piece in pieces:
         begun.add(piece)
@@ -253,6 +261,8 @@ def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str
 
 
 def _first_filled(text: str, position: int) -> int:
-    """The place of the first character from there on that is not blank, or the text's end."""
+    """The place of the first character from `position` on that is not blank, or the end of the
+    text.
+    """
     blanks = _BLANK_RUN.match(text, position)
     return len(text) if blanks is None else blanks.end()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..core.errors import Problem, first_problems
 from ..core.units import plural
 
-# between the name of a machine and where an earlier one has it
+# the words between a machine's name and the place of an earlier machine with the same name
 SAME_NAME = " is also the name of the machine in "
 
 
@@ -31,7 +31,9 @@ class FaultsOfFile:
         self.refused = 0
 
     def listed(self, file: str, of_file: Problem | None) -> tuple[Problem, ...]:
-        """The fault of the file and the first of its records, and one that counts the others."""
+        """Return the fault of the file and the first faults of its records, with a fault that
+        counts the others.
+        """
         faults = self.of_records
         if of_file is not None:
             faults = [of_file, *faults]
@@ -63,7 +65,7 @@ class EqualFaults:
 
     def __init__(self, others: str) -> None:
         self._others = others
-        # by reason its first fault, and how many faults have it
+        # the first fault of each reason, and the number of faults with this reason
         self._first: dict[_Reason, Problem] = {}
         self._counts: Counter[_Reason] = Counter()
 
@@ -96,10 +98,10 @@ def placed_fault(
     line: int | None,
     place: str | None,
 ) -> Problem:
-    """A fault with the line and the place of its record."""
+    """Return a fault with the line and the place of its record."""
     return fault.replace(line=line, key=below(place, fault.key))
 
 
 def below(*keys: str | None) -> str | None:
-    """The keys one below the other, `items[1].name`; None where there are none."""
+    """Return the path of keys below each other, `items[1].name`; None where there is no key."""
     return ".".join(filter(None, keys)) or None

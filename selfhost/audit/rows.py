@@ -1,8 +1,8 @@
-"""The answer of an audit: rows, groups of machines that fare alike, and the fate of exceptions.
+"""The answer of an audit: rows, groups of machines with equal results, and the state of exceptions.
 
 What goes in: a verdict, the entry of the policy that asked for it, and the exceptions for it. What
-comes out: an `AuditRow`, with what the policy says of the verdict. Machines whose rows differ in
-nothing but the machine's name are one `MachineGroup`; all groups make the `Audit`.
+comes out: an `AuditRow`, which has the result of the verdict under the policy. Machines whose rows
+differ in nothing but the machine's name are one `MachineGroup`; all groups make the `Audit`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..machine.record import Machine
 from .policy import Exemption, Policy, Wanted
 
 NAMES_SHOWN = 5
-# routes that have the exit codes of rows
+# the routes that the exit codes of rows stand for
 _ROUTE_OF_EXIT_CODE = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
 
 
@@ -29,7 +29,7 @@ ExceptionNumbers = tuple[int, ...]
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names as a text, and how many more there are."""
     text = ", ".join(names[:NAMES_SHOWN])
     others = len(names) - NAMES_SHOWN
     if others > 0:
@@ -38,7 +38,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 class Result(StrEnum):
-    """What one row says of the policy; `excepted`: exceptions in force cover what failed."""
+    """The result of a row under the policy; `excepted`: exceptions in force cover what failed."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -47,7 +47,7 @@ class Result(StrEnum):
 
 
 class Reason(Record):
-    """One thing that decided a row."""
+    """A finding or an unread fact that decided a row."""
 
     check: str | None
     reason: str
@@ -58,11 +58,12 @@ class Reason(Record):
 
 
 class AuditRow(Record):
-    """One model on one machine.
+    """The result of one model on one machine.
 
-    `verdict`: None where it is not known whether the policy asks for the model there, else that of
-    a machine that fares alike and lacks most. `failed` and `undecided` are checks that no exception
-    covers. `exit_code` is this row's part in the audit's. `change`: `new`, `fixed` or `changed`.
+    `verdict` is the verdict of the machine that fares alike and lacks most. None where it is not
+    known whether the policy asks for the model on the machine. `failed` and `undecided` are checks
+    that no exception covers. `exit_code` is this row's part in the exit code of the audit.
+    `change`: `new`, `fixed` or `changed`.
     """
 
     machine: str
@@ -78,18 +79,18 @@ class AuditRow(Record):
 
     @property
     def route(self) -> Route:
-        """The verdict's route; unknown where there is no verdict."""
+        """The route of the verdict; unknown where there is no verdict."""
         return Route.UNKNOWN if self.verdict is None else self.verdict.route
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The verdict's findings; () where there is no verdict."""
+        """The findings of the verdict; () where there is no verdict."""
         return () if self.verdict is None else self.verdict.findings
 
 
 class MachineGroup(Record):
-    """Machines that fare alike under an entry of the policy, `numbers` their places in the audit's;
-    `row` is that of the machine with the largest shortfall.
+    """Machines that fare alike under an entry of the policy. `numbers` are their places in the
+    audit; `row` is the row of the machine with the largest shortfall.
     """
 
     row: AuditRow
@@ -98,19 +99,19 @@ class MachineGroup(Record):
 
     @property
     def count(self) -> int:
-        """How many machines."""
+        """The number of machines in the group."""
         return len(self.numbers)
 
     @property
     def name(self) -> str:
-        """`edge-01`, or `edge-01 and 9 more`."""
+        """The name of the group: `edge-01`, or `edge-01 and 9 more`."""
         if self.count == 1:
             return self.names[0]
         return f"{self.names[0]} and {self.count - 1:,} more"
 
 
 class ExceptionUse(StrEnum):
-    """What became of an exception."""
+    """The state of an exception after the audit."""
 
     USED = "used"
     UNUSED = "unused"
@@ -118,7 +119,9 @@ class ExceptionUse(StrEnum):
 
 
 class ExemptionUse(Record):
-    """`rows`: how many it covers, or would had it not ended; `concerned`: it is for a machine."""
+    """The use of an exception. `rows`: how many rows it covers, or would cover if it had not ended.
+    `concerned`: the exception is for a machine.
+    """
 
     exemption: Exemption
     use: ExceptionUse
@@ -127,7 +130,7 @@ class ExemptionUse(Record):
 
 
 class Since(Record):
-    """An audit against an earlier one: how many rows became what."""
+    """The comparison of an audit with an earlier one: the number of rows for each change."""
 
     file: str
     new: int
@@ -137,12 +140,15 @@ class Since(Record):
 
 
 class Audit(Record):
-    """The answer of `today` (`YYYY-MM-DD`, UTC) for the machines of these `names`.
+    """The result of an audit on the day `today` (`YYYY-MM-DD`, UTC), for the machines with these
+    `names`.
 
-    With `since`, `groups` hold only what changed. With `problems`, faults of the policy or of
-    records that showed only here, the exit code is 2. `record_problems` are those of them that the
-    records have; a person is told `grouped_record_problems` instead (`Fleet`). `notes` say what the
-    answer rests on.
+    - With `since`, `groups` holds only what changed.
+    - `problems` are faults of the policy or of records that showed only here. With them the exit
+      code is 2.
+    - `record_problems` are the problems that records have. A person is told
+      `grouped_record_problems` instead, as in `Fleet`.
+    - `notes` say what the result rests on.
     """
 
     policy: Policy
@@ -158,12 +164,14 @@ class Audit(Record):
 
     @property
     def machines(self) -> int:
-        """How many machines were judged."""
+        """The number of machines that were judged."""
         return len(self.names)
 
     @property
     def rows(self) -> Iterator[AuditRow]:
-        """A row for each model of each machine in turn, made when it is asked for."""
+        """Yield the row of each model on each machine in turn. A row is made when it is asked
+        for.
+        """
         columns = self._groups_by_machine()
         for number, name in enumerate(self.names):
             for column in columns:
@@ -173,7 +181,7 @@ class Audit(Record):
 
     @property
     def grouped_problems(self) -> tuple[Problem, ...]:
-        """The problems as a person is told them: those of records of one reason are one."""
+        """The problems as a person is told them: problems of records with one reason are one."""
         others = []
         for problem in self.problems:
             if problem not in self.record_problems:
@@ -182,11 +190,13 @@ class Audit(Record):
 
     @property
     def faults(self) -> int:
-        """How many faults the problems tell or count."""
+        """The number of faults that the problems tell or count."""
         return sum(problem.faults for problem in self.problems)
 
     def _groups_by_machine(self) -> list[array[int]]:
-        """For each entry by machine the place of its group; -1 where it is not judged there."""
+        """The group of each machine, a column for each entry: the group's place in `groups`, or -1
+        where the entry is not judged on the machine.
+        """
         nowhere = array("l", [-1]) * len(self.names)
         columns = []
         for _ in self.policy.models:
@@ -199,7 +209,9 @@ class Audit(Record):
 
     @property
     def exit_code(self) -> int:
-        """0 the policy holds, 1 it is broken, 2 not all could be judged, 3 something is unknown."""
+        """The exit code: 0 the policy holds, 1 it is broken, 2 not everything could be judged, 3
+        something is unknown.
+        """
         routes = []
         for group in self.groups:
             routes.append(_ROUTE_OF_EXIT_CODE[group.row.exit_code])
@@ -209,13 +221,15 @@ class Audit(Record):
 
     @property
     def outcome(self) -> Result:
-        """`pass`, `fail` or `unknown`; a fail stays one where other things were not judged."""
+        """The outcome: `pass`, `fail` or `unknown`. A fail stays a fail where other entries were
+        not judged.
+        """
         if 1 in [group.row.exit_code for group in self.groups]:
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
     def count(self, result: Result) -> int:
-        """How many verdicts have that result."""
+        """Return the number of verdicts with that result."""
         count = 0
         for group in self.groups:
             if group.row.result is result:
@@ -230,7 +244,9 @@ def row_of(
     verdict: Verdict,
     covers: Mapping[str, Exemption],
 ) -> AuditRow:
-    """What the policy says of a verdict; `covers` are the exceptions in force, by their checks."""
+    """Return the row of a verdict under the policy; `covers` are the exceptions in force, by their
+    checks.
+    """
     failed = []
     undecided = []
     excepted = []
@@ -274,7 +290,9 @@ def unplaced_row(
     wanted: Wanted,
     machine: Machine,
 ) -> AuditRow:
-    """The row of a machine of which a fact is unread that the policy's class asks for."""
+    """Return the row of a machine with an unread fact that decides whether the entry is for the
+    machine.
+    """
     reasons = []
     for selector in wanted.machines:
         if selector.kind != "class":
@@ -303,7 +321,9 @@ def _exit_code_of(
     wanted: Wanted,
     result: Result,
 ) -> int:
-    """0, 1 or 3. An unknown never counts for more than a fail: knowing less turns no job red."""
+    """The exit code of a row: 0, 1 or 3. An unknown never counts for more than a fail: knowing less
+    turns no job red.
+    """
     if result in (Result.PASS, Result.EXCEPTED):
         return 0
     severity = wanted.severity
@@ -320,8 +340,10 @@ def _exit_code_of(
 
 
 class Exemptions:
-    """The policy's exceptions, and how many rows each covers, or would if it were in force.
-    `today` is `YYYY-MM-DD` in UTC. An exception goes by its number in the policy.
+    """The policy's exceptions, with the number of rows that each covers, or would cover if it were
+    in force.
+
+    `today` is `YYYY-MM-DD` in UTC. An exception is known by its number in the policy.
     """
 
     def __init__(self, policy: Policy, today: str) -> None:
@@ -337,7 +359,9 @@ class Exemptions:
         return self._today >= exemption.expires
 
     def concerning(self, model: str, machine: Machine) -> ExceptionNumbers:
-        """The exceptions for a model that is judged on the machine, in the policy's order."""
+        """Return the exceptions for a model on the machine where it is judged, in the policy's
+        order.
+        """
         numbers = []
         for exemption in self._by_model.get(model, ()):
             if self._policy.selects(exemption.machines, machine):
@@ -348,7 +372,7 @@ class Exemptions:
     def of_checks(
         self, numbers: ExceptionNumbers, checks: set[str]
     ) -> ExceptionNumbers:
-        """Those of these exceptions that are for one of the checks."""
+        """Return the exceptions among `numbers` that are for one of the checks."""
         kept = []
         for number in numbers:
             if self._policy.exceptions[number].rule in checks:
@@ -356,7 +380,7 @@ class Exemptions:
         return tuple(kept)
 
     def covers(self, numbers: ExceptionNumbers) -> dict[str, Exemption]:
-        """Of these exceptions the first in force for each check."""
+        """Return the first exception in force among `numbers` for each check."""
         covering: dict[str, Exemption] = {}
         for number in numbers:
             exemption = self._policy.exceptions[number]
@@ -375,7 +399,7 @@ class Exemptions:
                 self._rows[number] += rows
 
     def uses(self) -> tuple[ExemptionUse, ...]:
-        """What became of each, in the policy's order."""
+        """Return the use of each exception, in the policy's order."""
         uses = []
         for exemption in self._policy.exceptions:
             rows = self._rows[exemption.index]

@@ -1,5 +1,5 @@
-"""Many models on many machines, held against a policy -> `Audit`: rows in a fixed order, all
-faults, and what changed since an earlier audit.
+"""The run of an audit: many models on many machines, checked against a policy -> `Audit`: rows in a
+fixed order, all faults, and the changes since an earlier audit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
 
-# nothing was judged on a machine of which neither is known
+# a machine of which neither fact is known was not judged at all
 _SIZES = frozenset(("memory", "disk"))
 _NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 
@@ -41,7 +41,8 @@ def run_audit(
     tell: Tell | None = None,
     baseline: Baseline | None = None,
 ) -> Audit:
-    """Judge each model on each machine that the policy names for it; with a baseline, what changed.
+    """Judge each model on each machine that the policy names for it. With a baseline, return only
+    what changed.
 
     A `SelfhostError` of `judge_entry`, which is pickled for other processes, becomes a problem at
     the policy's line. `today` is `YYYY-MM-DD` in UTC. `tell` hears how many verdicts are given, and
@@ -121,7 +122,9 @@ def _unplaced(
 
 
 def _with_fault_if_unjudged(audit: Audit) -> Audit:
-    """The audit, with a fault where nothing was judged: that is never green, whatever passes."""
+    """The audit, with a fault where nothing was judged. Such an audit is never green, whatever
+    passes.
+    """
     if audit.exit_code != 0:
         return audit
     for group in audit.groups:
@@ -140,7 +143,9 @@ def _with_fault_if_unjudged(audit: Audit) -> Audit:
 
 
 def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
-    """Every fault that would keep an audit with this policy from an answer on any machine."""
+    """Return every fault for which an audit with this policy could give no answer on any
+    machine.
+    """
     try:
         policy = read_policy(Document.read(path))
     except PolicyError as error:
@@ -174,7 +179,9 @@ def entry_problems(
     unplaced: Sequence[Wanted] = (),
     machines: int = 0,
 ) -> tuple[Problem, ...]:
-    """What is wrong with entries that were refused, or are for none of so many machines."""
+    """Return the problems of entries that were refused, and of entries that select none of the
+    `machines`.
+    """
     faults: list[EntryFault] = []
     for index, error in refused.items():
         faults += _faults_of(index, error)
@@ -188,7 +195,9 @@ def entry_problems(
 
 
 def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
-    """What an error says of an entry: of each key of it, or of the file that it names."""
+    """Yield the faults of an entry for which an error was raised: one for each key, or for the file
+    that the entry names.
+    """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
         remedy_of_name = partial(_remedy_of_name, error)
@@ -204,7 +213,9 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
 
 
 def _remedy_of_name(error: SelfhostError) -> str | None:
-    """The name that was meant; it is looked for only where the fault is listed."""
+    """The remedy with the name that was meant. The name is looked for only where the fault is
+    listed.
+    """
     if isinstance(error, UnknownModelError) and error.nearest:
         return f'did you mean "{error.nearest[0]}"?'
     return error.remedy
@@ -216,7 +227,9 @@ def _changes_since(
     fleet: Fleet,
     judging: FleetJudge,
 ) -> Audit:
-    """The rows that changed; a machine of the baseline that was not read is a problem."""
+    """The audit with only the rows that changed. A machine of the baseline that was not read is a
+    problem.
+    """
     groups: list[MachineGroup] = []
     unchanged = 0
     for group in audit.groups:
@@ -245,11 +258,13 @@ def _missing_machines(
     baseline: Baseline,
     fleet: Fleet,
 ) -> Iterator[Problem]:
-    """The machines of the baseline that are not in the fleet, not even with a fault. It may hold a
-    million, so each is told only as it is asked for.
+    """Yield a problem for each machine of the baseline that is not in the fleet, not even with a
+    fault.
+
+    The baseline may hold a million machines, so each problem is made only when it is asked for.
     """
     seen = set(fleet.machines.names)
-    # a fault of a machine begins with its name, then NOT_JUDGED
+    # a problem of a machine begins with the machine's name, then NOT_JUDGED
     for problem in (*audit.problems, *fleet.down):
         seen.add(problem.message.partition(NOT_JUDGED)[0])
     for name in chain.from_iterable(baseline.rows.values()):

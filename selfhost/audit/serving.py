@@ -1,7 +1,8 @@
-"""The machines of a fleet as a policy judges them.
+"""The machines of a fleet in the form in which a policy judges them.
 
-What goes in: the machines that were read. What comes out: those that serve, with the facts that
-the policy states for their classes, and notes on machines at rest, old records and stated facts.
+What goes in: the machines that were read. What comes out: the machines that serve models, with the
+facts that the policy states for their classes, and notes on machines out of service, old records
+and stated facts.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from .rows import listed
 
 
 class Serving(NamedTuple):
-    """The machines to judge, notes on those that are not judged or take no new work, and faults of
-    those that are down.
+    """The machines to judge, with notes on machines that are not judged or take no new work, and
+    faults of machines that are down.
     """
 
     machines: Machines
@@ -35,7 +36,9 @@ class Serving(NamedTuple):
 
 
 def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
-    """The machines of a fleet that a policy judges: where it says so, all that take new work."""
+    """Return the machines of a fleet that a policy judges: all, or where the policy says so those
+    that take new work.
+    """
     is_skipped = policy.out_of_service == "skip"
     machines = fleet.machines
     reasons = [_why_resting(machine.labels) for machine in machines.kept]
@@ -58,7 +61,9 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
 
 
 def _why_resting(labels: Mapping[str, str]) -> str:
-    """The words of a machine's labels that say that it takes no new work; empty for none."""
+    """The words of a machine's labels that say that the machine takes no new work; empty where
+    there are none.
+    """
     resting_words = systems_table().resting
     found = []
     for key, text in labels.items():
@@ -81,7 +86,7 @@ def _without(machines: Machines, reasons: Iterable[str]) -> Machines:
 
 
 class _Moment(NamedTuple):
-    """When a machine was recorded, in UTC."""
+    """The time in UTC when a machine was recorded, and the machine's name."""
 
     time: datetime
     name: str
@@ -92,7 +97,9 @@ class _Moment(NamedTuple):
 
 
 def notes_of_days(machines: Machines, today: str) -> list[str]:
-    """Where the oldest record is of another day than today (UTC), and which are of a later one."""
+    """Return a note where the oldest record is of an earlier day than today (UTC), and a note on
+    records of a later day.
+    """
     moments = _moments(machines)
     if not moments:
         return []
@@ -116,7 +123,7 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
 
 
 def _moments(machines: Machines) -> list[_Moment]:
-    """The moments of all records that have one that is a moment in UTC."""
+    """The moments of all records whose time can be written in UTC."""
     moments = []
     for machine in machines.kept:
         try:
@@ -131,7 +138,9 @@ def _moments(machines: Machines) -> list[_Moment]:
 
 
 def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, list[str]]:
-    """The machines with the facts of their classes, and a sentence for each that counts."""
+    """Return the machines with the facts that their classes state, and a note for each fact that
+    was used.
+    """
     document = policy.document()
     # by the name of a class that states facts, their source in a record
     sources = {}
@@ -177,11 +186,12 @@ def _missing_facts(
     key: str,
     value: Any,
 ) -> FactValues:
-    """The facts of a machine that a stated one changes; {} where it says nothing of it."""
+    """The facts that a stated fact adds to a machine; {} where the machine has them already."""
     fact, _ = FACT_KEYS[key]
     is_read = getattr(machine, fact) is not None and fact not in machine.assumed
     if key == "instruction_sets":
-        # a class may hold machines of several architectures: each gets those of its own
+        # a class may hold machines of several architectures: each gets only the sets of its
+        # architecture
         names = possible_sets(value, machine.architecture)
         sets: Iterable[str] = with_implied(names, machine.architecture)
         if is_read:

@@ -1,5 +1,5 @@
-"""The sizes of a model that its bytes follow from: attention, recurrent states and feed-forwards of
-its layers; and the reader of `[architecture]`, whose lines name layers by `at`.
+"""The sizes of a model that decide its bytes: attention, recurrent states and feed-forwards of its
+layers; and the reader of `[architecture]`, whose lines name layers with `at`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
-# numbers of layers
+# the numbers of layers
 Places = tuple[int, ...]
 # the layers of each line of a list
 PlacesByLine = dict[TomlTable, Places]
-# more than any published model has: bounds what a hostile file can ask for
+# more layers than any published model has: this bounds the work that a hostile file can cause
 MAX_LAYERS = 1000
 MAX_EXPERTS = 10_000
 MAX_SIZE = 1 << 32
@@ -25,13 +25,14 @@ _ATTENTION_KINDS = ("full", "sliding", "latent", "cross", "compressed")
 _STATE_KINDS = (
     "mamba", "mamba2", "delta", "kda", "lightning", "convolution", "rglru", "rwkv7",
 )  # fmt: skip
-# what a model may have beside its row, or lack of it: flags of `needs.tensors.ArchitectureRow`
+# parts that a model may have although its row lacks them, or lack although its row has them: flags
+# of `needs.tensors.ArchitectureRow`
 ROW_FLAGS = (
     "attention_output_bias", "feed_forward_bias", "norm_bias", "output_bias", "output_norm",
     "embedding_norm", "token_types", "positions", "pooler", "output_in_gguf",
 )  # fmt: skip
 
-# fields as a file states them: a size that may be missing, one that must be there, and so on
+# kinds of fields in a file: a size that may be missing, a required size, and so on
 _SIZE = read_by(minimum=1, maximum=MAX_SIZE, default=None)
 _REQUIRED = read_by(minimum=1, maximum=MAX_SIZE)
 _LAYER_COUNT = read_by(minimum=1, maximum=MAX_LAYERS)
@@ -44,24 +45,27 @@ _QUERY_KEY_NORM = read_by(choices=("head", "per_head", "full", "none"), default=
 
 
 class Sized(Record):
-    """What a model states in sizes. `related` has the rules that bind them, as
-    `kv_heads divides heads`: two keys, a relation of `spec_rules` between them, and behind that the
-    kinds of layer that the rule is for, if not for all.
+    """A record of sizes that a model states.
+
+    `related` lists the rules that bind the sizes, such as `kv_heads divides heads`: two keys with a
+    relation of `spec_rules` between them, and after these the kinds of layer that the rule is
+    limited to, if any.
     """
 
     related = ""
 
 
 class LayerPart(Sized):
-    """What some `layers` have in common: attention, a recurrent state or a feed-forward."""
+    """A part that some `layers` have in common: attention, a recurrent state or a feed-forward."""
 
     layers: Places = ()
 
 
 class Attention(LayerPart):
-    """Layers that attend alike."""
+    """Layers with the same attention."""
 
-    # a head shares the keys and values of as many others, and a group of the output
+    # the number of heads is a multiple of the number of key and value heads, and of the output
+    # groups
     related = (
         "kv_heads divides heads, output_groups divides heads, "
         "rope_length below key_length full"
@@ -86,8 +90,8 @@ class Attention(LayerPart):
 
     @property
     def latent_row_length(self) -> int:
-        """Numbers of the row that latent attention keeps of a token: the latent, and the part of a
-        key with rope.
+        """The numbers in the row that latent attention keeps of a token: the latent, and the part
+        of a key that RoPE rotates.
         """
         latent = self.latent_length or 0
         rope = self.rope_length or 0
@@ -116,7 +120,7 @@ class Recurrent(LayerPart):
 
     @property
     def inner_numbers(self) -> int:
-        """Numbers of one token between its projections; 0 where nothing tells."""
+        """The numbers of one token between the projections of the layer; 0 where not known."""
         if self.inner_length is not None:
             return self.inner_length
         if self.heads is None or self.value_length is None:
@@ -129,7 +133,7 @@ class FeedForward(LayerPart):
 
     related = (
         "used at_most experts, groups_used at_most groups, padded_length above length,"
-        # a group is ranked by its two best
+        # the rank of a group is the sum of its two best experts
         " groups divides experts, groups below experts, used at_most experts_of_groups"
     )
     length: int = _REQUIRED
@@ -145,18 +149,20 @@ class FeedForward(LayerPart):
 
     @property
     def chosen(self) -> int:
-        """Experts that one token uses; 1 of a dense feed-forward."""
+        """The number of experts that one token uses; 1 for a dense feed-forward."""
         return self.used or 1
 
     @property
     def experts_of_groups(self) -> int | None:
-        """Those from which the groups that a token uses let it choose."""
+        """The number of experts in the groups that a token uses, among which the router chooses;
+        None where the experts have no groups.
+        """
         if not (self.groups and self.groups_used and self.experts):
             return None
         return self.groups_used * self.experts // self.groups
 
 
-# the lists of `[architecture]`
+# the lists of the table `[architecture]`
 LAYERS: Mapping[str, type[LayerPart]] = {
     "attention": Attention, "recurrent": Recurrent, "feed_forward": FeedForward,
 }  # fmt: skip
@@ -175,7 +181,9 @@ class Audio(Record):
 
 
 class TensorGroup(Record):
-    """Tensors that are alike; `layers` is empty outside the blocks, `shape` begins with the row."""
+    """Equal tensors of several layers; `layers` is empty outside the blocks, and `shape` has the
+    row length first.
+    """
 
     name: str
     layers: Places
@@ -183,16 +191,17 @@ class TensorGroup(Record):
 
     @property
     def parameters(self) -> int:
-        """Numbers in all of these tensors."""
+        """The number of parameters in all of these tensors."""
         tensors = len(self.layers) or 1
         return prod(self.shape) * tensors
 
 
 class Architecture(Sized):
-    """Sizes that differ between two models of one architecture; what all its models share is the
-    row named by `row`, `general.architecture` of the GGUF file where one exists (`runs_in_gguf`),
-    else the transformers model type. `tensors` are those of the checkpoint where a program's use of
-    its layers is not known.
+    """The sizes that differ between models of one architecture.
+
+    `row` names the row with everything that these models share: `general.architecture` of the GGUF
+    file where one exists (`runs_in_gguf`), else the transformers model type. `tensors` are the
+    tensors of the checkpoint where it is not known how a program uses its layers.
     """
 
     related = (
@@ -241,33 +250,39 @@ class Architecture(Sized):
 
     @property
     def published_tokens(self) -> int:
-        """Tokens of the published vocabulary; 0 where not known."""
+        """The size of the published vocabulary in tokens; 0 where not known."""
         return self.vocabulary or 0
 
     @property
     def gguf_tokens(self) -> int:
-        """Tokens of the vocabulary in a GGUF file, which converters pad or cut; 0: not known."""
+        """The size of the vocabulary in a GGUF file, which converters pad or cut; 0 where not
+        known.
+        """
         return self.vocabulary_gguf or self.published_tokens
 
     @property
     def narrow_types(self) -> tuple[str, ...]:
-        """The types of matrices and of experts, where their type is not that of the rest."""
+        """The types of matrices and of experts, where these differ from the type of the other
+        tensors.
+        """
         types = (self.matrix_dtype, self.expert_dtype)
         return tuple(type for type in types if type is not None)
 
     @property
     def most_heads(self) -> int:
-        """Heads of the layers that have most of them; 0 where no layer attends."""
+        """The largest number of heads of any layer; 0 where no layer attends."""
         heads = [group.heads for group in self.attention]
         return max(heads, default=0)
 
     @property
     def has_experts(self) -> bool:
-        """Whether a token uses some of the parameters alone."""
+        """Whether the model is a mixture of experts, of which a token uses only some."""
         return any(part.experts for part in self.feed_forward)
 
     def packed_with(self, method: str) -> Architecture:
-        """As it is in files of that method: some AWQ and GPTQ files have longer feed-forwards."""
+        """The architecture as files of a quantization method hold it: some AWQ and GPTQ files have
+        longer feed-forwards.
+        """
         if method not in ("awq", "gptq"):
             return self
         longer = []
@@ -282,7 +297,7 @@ def read_architecture(
     name: str,
     kind: type[Architecture],
 ) -> Architecture | None:
-    """`[architecture]`, None where it is missing or no table."""
+    """The architecture that `[architecture]` describes; None where that is missing or no table."""
     table: TomlTable | None = root.get(name, "TomlTable")
     if table is None:
         return None
@@ -291,7 +306,7 @@ def read_architecture(
     values = table.fields(kind)
     count = values["layers"] or 0
     layers = _ModelLayers(count, values["heads"])
-    # a layer either attends or keeps a state; its feed-forward is beside that
+    # each layer either attends or keeps a state; its feed-forward comes in addition
     values |= layers.parts(table, "attention", "recurrent")
     values |= layers.parts(table, "feed_forward")
     table.close()
@@ -310,7 +325,9 @@ class _ModelLayers(NamedTuple):
     heads: int | None
 
     def parts(self, table: TomlTable, *keys: str) -> Values:
-        """The parts in the lists of these keys, of which each layer has one, by the key."""
+        """The parts in the lists of these keys, by key. Each layer has one part of all these lists
+        together.
+        """
         lists = {}
         for key in keys:
             lists[key] = table.get(key, TABLES)
@@ -332,7 +349,7 @@ class _ModelLayers(NamedTuple):
         at: Places,
         kind: type[LayerPart],
     ) -> LayerPart | None:
-        """One line of a list, None where it is wrong."""
+        """The part that one line of a list describes; None where the line is wrong."""
         line.get("at", "Any")
         values = line.fields(kind)
         line.close()
@@ -341,7 +358,7 @@ class _ModelLayers(NamedTuple):
             heads = values["heads"] or self.heads
             values["heads"] = heads
             if values["kind"] == "latent" and not values["kv_heads"]:
-                # every head of latent attention has its own key once it is unpacked
+                # once unpacked, latent attention has a separate key for every head
                 values["kv_heads"] = heads
             if not values["value_length"]:
                 values["value_length"] = values["key_length"]
@@ -351,10 +368,12 @@ class _ModelLayers(NamedTuple):
             return part
         return None
 
-    # the layers that the lines of a list name by `at`
+    # the layers that the lines of a list name with `at`
 
     def _places(self, lists: Collection[Sequence[TomlTable]]) -> PlacesByLine:
-        """The layers of every line, () where it is wrong; without `at` those that no line names."""
+        """The layers of every line; () for a wrong line. A line without `at` gets the layers that
+        no line names.
+        """
         places: PlacesByLine = {}
         for lines in lists:
             places |= self._named_places(lines)
@@ -370,17 +389,17 @@ class _ModelLayers(NamedTuple):
                     message = "has no `at`, and no layer is left for it"
                     remedy = "remove it, or name its layers with at = …"
                     line.problem(None, message, remedy)
-                # the first such line of a list takes them all
+                # the first line without `at` takes all remaining layers
                 rest = ()
         return places
 
     def _named_places(self, lines: Sequence[TomlTable]) -> PlacesByLine:
-        """The layers that the `at` of each line of a list names; () without it, and where it is
-        wrong.
+        """The layers that the `at` of each line of a list names; () for a line without `at`, and
+        for a wrong one.
         """
         places: PlacesByLine = dict.fromkeys(lines, ())
         if len(lines) > self.number:
-            # also bounds what a small file can ask for
+            # this bounds the work that a small file can cause, too
             if self.number:
                 message = f"is line {len(lines):,} of a list for {self.number:,} layers"
                 remedy = "write one line for each kind of layer"
@@ -402,7 +421,9 @@ class _ModelLayers(NamedTuple):
         return places
 
     def _layers_at(self, line: TomlTable) -> Places:
-        """Those that the `at` of a line names, a slice or a list; () where it is wrong."""
+        """The numbers of the layers that the `at` of a line names, as a slice or a list; () where
+        it is wrong.
+        """
         at = line.values["at"]
         numbers = at
         if isinstance(at, str):
@@ -418,17 +439,19 @@ class _ModelLayers(NamedTuple):
         return ()
 
     def _are_layers(self, numbers: object) -> bool:
-        """Whether these are numbers of layers in a list, each once."""
+        """Whether the value is a list of layer numbers without repetition."""
         if not isinstance(numbers, list) or not numbers:
             return False
         for number in numbers:
-            # True is no number of a layer
+            # True is no layer number, though it equals 1
             if type(number) is not int or number not in range(self.number):
                 return False
         return len(set(numbers)) == len(numbers)
 
     def _numbers_of_slice(self, text: str) -> Sequence[int]:
-        """The numbers of a slice as Python writes it; none for another text, or an end beyond."""
+        """The layer numbers of a slice written as in Python; [] for another text, or an end beyond
+        the last layer.
+        """
         match = re.fullmatch(r"(\d{0,9}):(\d{0,9})(?::(\d{0,9}))?", text, re.ASCII)
         if match is None:
             return []
@@ -441,7 +464,7 @@ class _ModelLayers(NamedTuple):
 
 
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
-    """Whether each size is there that every part of the kind has."""
+    """Whether the values include every size that the kind of part requires."""
     for field, value in values.items():
         may_be_none = "None" in kind._kinds[field]
         if value is None and not may_be_none:

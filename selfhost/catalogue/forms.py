@@ -1,7 +1,9 @@
-"""What the end of a model's name says of its files: `-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`, `:8b-mlx`.
+"""The meaning of a name's ending for the files of a model: `-AWQ`, `-MTP-GGUF:UD-Q4_K_XL`,
+`:8b-mlx`.
 
 What goes in: a name, perhaps with the account of its repository. What comes out: each way to split
-it into a base and a `Form`, which tells the quantization and the program that the files are for.
+it into a base and a `Form`, which has the quantization of the files and the program that they are
+made for.
 """
 
 from __future__ import annotations
@@ -33,15 +35,17 @@ _CONTAINERS = QUANTIZATION_NAMES.containers
 _WIDE = ("F16", "BF16", "F32")
 _OTHER_WORDS = "|".join(QUANTIZATION_NAMES.words)
 _ANY_WORD = f"{QUANTIZATION_NAMES.gguf_type}|{_OTHER_WORDS}"
-# one word of a form, with the sign in front of it; compiled where needed
+# one word of a form with the separator before it; compiled where needed
 _WORD = rf"(?i)(?:^|[-_.:@\s(]+)({_ANY_WORD})\)?$"
-# of the name of a file that has its quantization in it
+# endings of the names of files whose name states the quantization
 FILE_ENDINGS = (".gguf", ".llamafile")
 
 
 class Form(Record):
-    """What the end of a name says of the weights; `is_sized` is False where no size can be computed
-    for it. `notes` are keys of `[form]` in specs/common/quantizations.toml.
+    """The form of the weights that the end of a model's name states.
+
+    `is_sized` is False where no size can be computed for the form. `notes` are keys of `[form]` in
+    specs/common/quantizations.toml.
     """
 
     written: str = ""
@@ -49,15 +53,15 @@ class Form(Record):
     runtime: str | None = None
     notes: tuple[str, ...] = ()
     is_sized: bool = True
-    # only words for containers: the name alone is no evidence of whose weights these are
+    # only words for containers: such a name does not show who made the weights
     is_container: bool = False
-    # the end of a file's name
+    # whether the form ended with the ending of a file
     is_file: bool = False
 
 
 class SplitName(NamedTuple):
-    """A name in parts: the account, what stands before the words for the form of its files, and the
-    form; None where no words are taken off.
+    """A name split into its account (`owner`), its base, and the form of the files; `form` is None
+    where no words were taken off.
     """
 
     owner: str
@@ -66,7 +70,7 @@ class SplitName(NamedTuple):
 
     @property
     def account(self) -> str:
-        """The owner as accounts are compared."""
+        """The owner in lower case, as accounts are compared."""
         return self.owner.lower()
 
     @property
@@ -76,8 +80,10 @@ class SplitName(NamedTuple):
 
 
 def splits(name: str) -> Iterator[SplitName]:
-    """Each way to take the words for a form off a name, which may have an owner in front: none of
-    them, unless it is a file's, then one, two, and so on.
+    """Yield the ways to take the words for a form off the end of a name, which may start with an
+    owner.
+
+    First no word is taken off, unless the name is a file's; then one word, two words, and so on.
     """
     owner, _, last_part = name.rpartition("/")
     is_tag = ":" in last_part
@@ -85,7 +91,7 @@ def splits(name: str) -> Iterator[SplitName]:
     base = last_part
     if not is_file:
         yield SplitName(owner, base, None)
-    # in small letters
+    # the words, in lower case
     words: list[str] = []
     while True:
         match = re.search(_WORD, base)
@@ -93,7 +99,7 @@ def splits(name: str) -> Iterator[SplitName]:
             return
         base = base[: match.start()]
         word = match[1].lower()
-        # the number of a part says nothing
+        # the number of a part tells nothing about the form
         if "-of-" not in word:
             words.insert(0, word)
         form = _Ending(words, owner, is_tag=is_tag).form()
@@ -104,7 +110,9 @@ def splits(name: str) -> Iterator[SplitName]:
 
 
 class _Ending:
-    """The words at the end of a name. `is_tag`: they stand in a tag of Ollama's library."""
+    """The words at the end of a name, from which the form is read. `is_tag`: the words are in a tag
+    of Ollama's library.
+    """
 
     def __init__(
         self,
@@ -121,7 +129,7 @@ class _Ending:
         self.others = set(words) - self.gguf_types.keys() - _CONTAINERS
 
     def form(self) -> Form:
-        """What the words say of the weights."""
+        """The form of the weights that the words state, with the program that they name."""
         form = self._form_of_files()
         runtime = form.runtime
         for word in reversed(self.words):
@@ -137,7 +145,9 @@ class _Ending:
         return not known.isdisjoint(self.words)
 
     def _form_of_files(self) -> Form:
-        """What the words say of the files themselves."""
+        """The form that the words state for the files, without a program named by a word of its
+        own.
+        """
         if self._is_mlx():
             return self._mlx_form()
         quantization = self._narrow_gguf_type()
@@ -156,18 +166,20 @@ class _Ending:
             if type in _WIDE:
                 continue
             if type == "MXFP4" and self.others:
-                # beside other words it may be that of safetensors files
+                # with other words MXFP4 may be the type of safetensors files
                 return None
             return type
         return None
 
     def _type_as_trained(self) -> str | None:
-        """The type of weights as they were trained; None where the words do not tell."""
+        """The type of weights that were not quantized afterwards; None where the words do not
+        tell.
+        """
         if "safetensors" in self.words or "unquantized" in self.words:
-            # of other files than GGUF the plain type says only that they are as published
+            # in files other than GGUF, the plain type only says that the weights are as published
             return None
         if self.others == {"qat"}:
-            # the files that Google publishes of weights trained for 4 bits are of this type
+            # Google's files of weights trained for 4 bits have this type
             return "Q4_0"
         return next(iter(self.gguf_types.values()), None)
 
@@ -181,7 +193,7 @@ class _Ending:
             return self._has_one_of(_ENDINGS.mlx_tags)
         if self.account:
             return False
-        # trained for 4 bits, the weights are MLX's as others are
+        # weights trained for 4 bits may be in MLX's format like any others
         others = set(self.words) - {"qat"}
         if len(others) != 1:
             return False
@@ -189,7 +201,7 @@ class _Ending:
         return bits is not None
 
     def _mlx_form(self) -> Form:
-        """What the words say of files for MLX."""
+        """The form that the words state for files for MLX."""
         quantization = self._mlx_quantization()
         notes: tuple[str, ...] = ()
         if self._has_one_of(_ENDINGS.mlx_mixed):
@@ -231,13 +243,13 @@ def _packed_form(words: Sequence[str]) -> Form:
     ignored = _ENDINGS.unpacked | _CONTAINERS
     stated = [word for word in words if word not in ignored]
     if not _ENDINGS.autoround.isdisjoint(stated):
-        # AutoRound packs weights in the layout of GPTQ
+        # AutoRound packs weights in GPTQ's layout
         widths = [word for word in stated if word.startswith("int")]
         stated = ["gptq", *widths[:1]]
     packing = "-".join(stated)
     scheme = scheme_of(packing)
     if scheme is None:
         return Form(is_sized=False)
-    # bitsandbytes makes its types for transformers, the others are laid out for vLLM's kernels
+    # bitsandbytes types are made for transformers, the other layouts for vLLM's kernels
     runtime = "transformers" if scheme.name.startswith("nf4") else "vllm"
     return Form(quantization=scheme.name, runtime=runtime)

@@ -1,5 +1,5 @@
-"""Which specs exist, shipped and of a user's own folders; the names that each model answers to, and
-its outline. Shipped specs are read in their stored form (`core/stored.py`).
+"""The specs that exist, shipped and in a user's own folders, with the names and the outline of each
+model. Shipped specs are read in their stored form (`core/stored.py`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ from .spec import ModelSpec, read_spec_file, stated_spec
 from .spec_values import SOURCES_ENDING
 from .uses import uses_table
 
-# words of a source where a successor follows from dates or our judgement, and no publisher names it
+# words in the source of a successor that no publisher named: it follows from dates or our judgement
 _JUDGED = ("release dates", "our judgement")
 
 AnyPath = str | os.PathLike[str]
 
 
 class Outline(Record):
-    """What tells whether a model's spec is worth reading. `purpose`: what it was made for, by its
-    main use. `parameters_read`: those that a token uses but for encoders and for tables, of which
-    it looks up rows; None where the layers are not known. `next`: a served model's successor, else
-    what supersedes it; `next_is_judged`: the publisher does not say it, its spec does.
+    """The facts about a model that tell whether its spec is worth reading.
+
+    - `purpose`: the kind of work that the model was made for, found from its main use.
+    - `parameters_read`: the parameters that a token uses, without encoders and without tables,
+      of which only rows are looked up; None where the layers are not known.
+    - `next`: the successor of a served model, else the model that supersedes this one.
+    - `next_is_judged`: the spec names `next`, but the publisher does not.
     """
 
     id: str
@@ -61,11 +64,11 @@ class Outline(Record):
 
     @classmethod
     def of_spec(cls, id: str, spec: ModelSpec) -> Outline:
-        """The outline of what the file of that id states."""
+        """The outline of the spec with that id."""
         superseded_by = spec.upkeep.superseded_by
         served = spec.availability
         successor = None
-        # the source of the successor is that of the table that names it
+        # the source of the successor stands in the table that names the successor
         table = "upkeep"
         if served is not None and served.successor:
             successor = served.successor
@@ -104,8 +107,8 @@ def _parameters_read(spec: ModelSpec) -> int | None:
     used = counts.active or counts.total
     if used is None or model is None:
         return None
-    # of a token the elements of its rows in the tables, but for a tied one: as the output
-    # matrix, too, each token reads it whole
+    # the elements that a token looks up in the tables; a tied table is read whole, because it is
+    # the output matrix too
     row_length = 0
     if model.per_layer_embedding_length is not None:
         row_length = model.layers * model.per_layer_embedding_length
@@ -117,14 +120,14 @@ def _parameters_read(spec: ModelSpec) -> int | None:
 
 
 class _Programs(Stated):
-    """`specs/common/programs.toml`: what each program states over the `default` of all."""
+    """`specs/common/programs.toml`: the values of each program, over the `default` of all."""
 
     schema: int = 1
     default: Mapping[str, Any]
     program: Mapping[str, Any]
 
     def stated_of(self, id: str) -> TomlRow:
-        """What holds of a program: its own values, each table over the same table of `default`."""
+        """The values of a program: its own over those of `default`, merged table by table."""
         stated: TomlRow = self.program[id]
         values = {**self.default, "id": id, **stated}
         for key, usual in self.default.items():
@@ -142,10 +145,10 @@ class Catalogue:
         users: Sequence[SpecFolder] = (),
     ) -> None:
         self._shipped = shipped
-        # the folder named last comes first: it overrides the earlier ones
+        # the folder named last comes first, since it overrides the earlier ones
         self._users = tuple(reversed(users))
         self._folders: Sequence[SpecFolder] = (*self._users, shipped)
-        # where the shipped specs lie, and the price snapshot that ships with them
+        # the folder of the shipped specs, and the price snapshot shipped with them
         self.folder = shipped.path
         self.offers_path = os.path.join(self.folder, "common", "offers.jsonl")
 
@@ -169,7 +172,7 @@ class Catalogue:
         return cls(ShippedSpecs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # another process opens it anew
+        # another process opens the catalogue anew
         users = [folder.path for folder in reversed(self._users)]
         return Catalogue.open, (users, self.folder)
 
@@ -184,7 +187,7 @@ class Catalogue:
         return bool(self._folders_with(id))
 
     def _folders_with(self, id: str) -> list[SpecFolder]:
-        """The folders that have a spec with this id, that whose spec counts first."""
+        """The folders that have a spec with this id, first the one whose spec counts."""
         return [folder for folder in self._folders if id in folder.files]
 
     def spec(self, id: str) -> ModelSpec:
@@ -224,7 +227,9 @@ class Catalogue:
         return runtime.replace(library=id)
 
     def _runtime_document(self, id: str) -> Document:
-        """What states a runtime: a file of `runtimes/`, or a table of `common/programs.toml`."""
+        """The document that describes a runtime: a file of `runtimes/`, or a table of
+        `common/programs.toml`. Raises `WorkloadError` for an unknown id.
+        """
         programs = self._programs
         if id in programs.program:
             return Document("specs/common/programs.toml", programs.stated_of(id))
@@ -247,11 +252,15 @@ class Catalogue:
         return tables.unchecked_record(_Programs, stated)
 
     def common(self, name: str) -> TomlRow:
-        """As `shipped_table`, of its own folder."""
+        """The values of `common/<name>.toml` in the catalogue's own folder, read by
+        `shipped_table`.
+        """
         return tables.shipped_table(name, self.folder)
 
     def section(self, file: str, name: str) -> TomlRow:
-        """One table of `common/<file>.toml`; empty where the file has none of that name."""
+        """The values of one table of `common/<file>.toml`; empty where the file has no table of
+        that name.
+        """
         section: TomlRow = self.common(file).get(name, {})
         return section
 
@@ -261,7 +270,7 @@ class Catalogue:
         file: str,
         table: str,
     ) -> Mapping[str, AnyRecord]:
-        """Each `[table.NAME]` of `common/<file>.toml` as a record, by its name."""
+        """The records of the tables `[table.NAME]` of `common/<file>.toml`, by their names."""
         records = {}
         for name, row in self.section(file, table).items():
             records[name] = tables.unchecked_record(kind, row)
@@ -269,7 +278,9 @@ class Catalogue:
 
     @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, TomlRow]:
-        """Each `[table.NAME]` of `common/<file>.toml` with its `name`, by that and `aliases`."""
+        """The tables `[table.NAME]` of `common/<file>.toml`, each with its `name`, by their names
+        and `aliases` as `canonical` writes them.
+        """
         by_name: dict[str, TomlRow] = {}
         for name, row in self.section(file, table).items():
             named = {**row, "name": name}
@@ -297,12 +308,12 @@ class Catalogue:
         *kinds: str,
         is_own: bool = False,
     ) -> str | None:
-        """The id of the model that has this name, as `canonical` writes it; None where none has.
+        """The id of the model with this name, as `canonical` writes it; None where no model has it.
 
-        `kinds` says as what the name is looked up, in turn: "ids", "aliases", or "whole" (an id, a
-        repository, a title). For each kind the user's folders are asked before the shipped one, and
-        with `is_own` they alone. Raises `UnknownModelError` where several models of a folder have
-        the name.
+        `kinds` are the kinds of names to look up, in turn: "ids", "aliases", or "whole" (an id, a
+        repository, a title). For each kind the user's folders are searched before the shipped one;
+        with `is_own` only they are. Raises `UnknownModelError` where several models of a folder
+        have the name.
         """
         folders = self._users if is_own else self._folders
         for kind in kinds:
@@ -321,7 +332,9 @@ class Catalogue:
         return None
 
     def spellings(self, most_aliases: int | None = None) -> tuple[str, ...]:
-        """Every id and alias as its spec writes it, sorted; of a model at most so many aliases."""
+        """All ids and aliases as the specs write them, sorted. `most_aliases`: the most aliases of
+        one model.
+        """
         names = set(self.outlines)
         for outline in self.outlines.values():
             names.update(outline.aliases[:most_aliases])
@@ -329,7 +342,7 @@ class Catalogue:
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline]:
-        """Every model in a few words, by id, without reading its spec."""
+        """The outlines of all models by id, without reading their specs."""
         by_id = {}
         for folder in reversed(self._folders):
             for outline in folder.outlines:
@@ -337,8 +350,8 @@ class Catalogue:
         return dict(sorted(by_id.items()))
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The newest of each model's line, in the order of these ids; behind all of them the models
-        that they supersede.
+        """The newest model of each line, in the order of these ids, and after them the models that
+        they supersede.
         """
         current = []
         superseded: list[str] = []
@@ -350,7 +363,9 @@ class Catalogue:
         return tuple(dict.fromkeys(current + superseded))
 
     def _line_of(self, id: str) -> list[str]:
-        """The model, the open one of its modality that supersedes it, and so on to the newest."""
+        """The line of a model: the model, the open model of its modality that supersedes it, and so
+        on to the newest.
+        """
         line = [id]
         outline = self.outlines.get(id)
         while outline is not None:
@@ -367,13 +382,13 @@ class Catalogue:
 
 
 class SpecFolder:
-    """A user's specs by their ids: of each the path of its file, the record, and the names that it
-    answers to.
+    """The specs in a user's folder, by their ids: the path of each file, its record, and the names
+    of the model.
     """
 
     def __init__(self, path: str, files: Mapping[str, str]) -> None:
         self.path = path
-        # of each id, sorted, the path of its file
+        # the path of the file of each id, sorted by id
         self.files = files
         self._specs: dict[str, ModelSpec] = {}
 
@@ -391,8 +406,10 @@ class SpecFolder:
         raise SpecError(document.problems)
 
     def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
-        """The file of that id, and what is right in it; None where that is nothing."""
-        from .spec_rules import read_model_spec  # a shipped spec goes without
+        """The file of that id, and the spec as far as it could be read; None where nothing
+        could.
+        """
+        from .spec_rules import read_model_spec  # shipped specs skip the rules
 
         path = self.files[id]
         document = read_spec_file(path)
@@ -410,14 +427,14 @@ class SpecFolder:
         return faults
 
     def _stated(self, id: str) -> ModelSpec | None:
-        """What the file of that id states, without a fault or None."""
+        """The spec of that id; None where its file has a fault."""
         if id in self.faults:
             return None
         return self.spec(id)
 
     @cached_property
     def _stated_specs(self) -> Specs:
-        """What each file states, by id; of a faulty one its id alone."""
+        """The specs of all files by id; for a file with a fault, a spec with its id alone."""
         specs = {}
         for id in self.files:
             spec = self._stated(id)
@@ -428,8 +445,10 @@ class SpecFolder:
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def names(self, wanted: str) -> Mapping[str, str]:
-        """What a name means, as `canonical` writes it, as one of `aliases` or as a `whole` (an id,
-        a repository, a title). Several ids are joined by `/`.
+        """The ids of the models that each name stands for; several ids are joined by `/`.
+
+        Names are written as `canonical` writes them. `wanted` is "aliases" for the aliases, or
+        "whole" for the ids, repositories and titles.
         """
         if wanted != "aliases":
             return _whole_names_in(self._stated_specs)
@@ -440,20 +459,20 @@ class SpecFolder:
         return aliases
 
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
-        """The ids of the models that have that name, as one of "ids", "aliases" or "whole"."""
+        """The ids of the models with that name. `kind` is "ids", "aliases" or "whole"."""
         wanted = "aliases" if kind == "aliases" else "whole"
         meaning = self.names(wanted).get(key)
         if meaning is None:
             return ()
         ids = meaning.split("/")
-        # a whole name that is an id means the models of that id alone
+        # a whole name that is an id means only the models of this id
         if kind == "ids" and canonical(ids[0]) != key:
             return ()
         return ids
 
     @cached_property
     def outlines(self) -> Sequence[Outline]:
-        """The outline of each model."""
+        """The outlines of all models in the folder."""
         outlines = []
         for id, spec in self._stated_specs.items():
             outlines.append(Outline.of_spec(id, spec))
@@ -462,8 +481,7 @@ class SpecFolder:
 
 class ShippedSpecs(SpecFolder):
     """The specs that come with selfhost, in `models/OWNER/<id>.toml`, read in their stored form.
-
-    The store keeps what follows from all files, too.
+    The store also keeps the names and outlines derived from all files.
     """
 
     def __init__(self, store: Store) -> None:
@@ -471,7 +489,7 @@ class ShippedSpecs(SpecFolder):
         index = store.value("index", lambda: _index_of(folder))
         place = os.path.join(folder, "")
         if store.is_package:
-            # faults name a file as a checkout has it
+            # faults name a file by its path in a checkout
             place = "specs/"
         files = {}
         for id, path in index["models"].items():
@@ -484,14 +502,14 @@ class ShippedSpecs(SpecFolder):
         path = self.files[id]
         values = self._rows[id]
         if values is None:
-            # the file is no TOML: it says why
+            # the file is no TOML: reading it raises the reason
             document = read_spec_file(path)
         else:
             document = Document(path, values, is_checked=self.store.is_package)
         return document, stated_spec(document, path)
 
     def _stated(self, id: str) -> ModelSpec | None:
-        """As far as it could be read."""
+        """The spec of that id as far as its file could be read; None where nothing could."""
         _, spec = self._read(id)
         return spec
 
@@ -534,17 +552,17 @@ def _index_of(folder: str) -> TomlRow:
     return {"models": sorted_paths, "runtimes": _names_in(runtimes)}
 
 
-# what the files state: names and outlines
+# the specs by id: names and outlines
 
 
 Specs = Mapping[str, ModelSpec]
 
 
 class _Meanings(dict[str, str]):
-    """What names mean, by the name as `canonical` writes it: ids of models, joined by `/`."""
+    """The models that names stand for: ids joined by `/`, by the name as `canonical` writes it."""
 
     def add(self, name: str, id: str) -> None:
-        """Let the name mean the model `id` too."""
+        """Add the model `id` to the models that the name stands for."""
         key = canonical(name)
         known = self.setdefault(key, id)
         if id not in known.split("/"):
@@ -552,7 +570,7 @@ class _Meanings(dict[str, str]):
 
 
 def _whole_names_in(specs: Specs) -> _Meanings:
-    """What the ids, repositories and titles of the specs mean."""
+    """The models that the ids, repositories and titles in the specs stand for."""
     names = _Meanings()
     repositories = _Meanings()
     ids = _Meanings()
@@ -564,7 +582,7 @@ def _whole_names_in(specs: Specs) -> _Meanings:
             repositories.add(repository, id)
             _, _, title = repository.partition("/")
             if title:
-                # some write it without the account
+                # some people write the title without the account
                 names.add(title, id)
         for files in spec.files:
             if files.format == "gguf" and files.repository:
@@ -572,19 +590,19 @@ def _whole_names_in(specs: Specs) -> _Meanings:
         if spec.availability is not None:
             # as resellers of APIs write it: openai/gpt-4o
             repositories.add(f"{spec.availability.provider}/{id}", id)
-    # a name that is an id means that model, whatever repository or title is called so, too
+    # a name that is an id means that model, even if a repository or a title has the same name
     names.update(repositories)
     names.update(ids)
     return names
 
 
 def _repositories_of(spec: ModelSpec) -> Sequence[str]:
-    """The model's repository, under all names that lead there."""
+    """All names of the model's repository, including those that redirect to it."""
     if spec.repository is None:
         return ()
     repositories = [spec.repository]
     for form, other in NAME_TABLE.other_repository.items():
-        # those added meanwhile are written otherwise in the next form
+        # a copy, since the loop adds repositories; the next form rewrites the added ones too
         for repository in tuple(repositories):
             written = re.sub(form, other, repository)
             if written not in repositories:
@@ -592,7 +610,7 @@ def _repositories_of(spec: ModelSpec) -> Sequence[str]:
     return repositories
 
 
-# opening a catalogue, and the files of a folder
+# opening a catalogue and listing the files of a folder
 
 
 @cache
@@ -614,7 +632,7 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
     folders += [os.fspath(path) for path in specs]
     if not folders:
         return _shipped()
-    # only where folders are named
+    # imported only where folders are named
     from ..core.catalogues import own_folders, refuse_unread
 
     refuse_unread(folders)
@@ -622,8 +640,8 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
 
 
 def _names_in(path: str, ending: str = ".toml") -> list[str]:
-    """The names in a folder that end so, without the ending, sorted; of hidden files and sources
-    none. `SpecError` where it cannot be listed.
+    """The names of files in a folder with that ending, without it, sorted. Hidden files and files
+    of sources are left out. Raises `SpecError` where the folder cannot be listed.
     """
     names = []
     for file in _listed(path):
@@ -642,7 +660,7 @@ def _listed(path: str) -> list[str]:
     except OSError as error:
         why = error.strerror or str(error)
     except ValueError as error:
-        # a null character in a path
+        # a path with a null character
         why = str(error)
     problem = Problem(
         file=shown(path),
@@ -663,6 +681,6 @@ def spec_files_in(folder: str) -> Mapping[str, str]:
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
-    """What is wrong with a spec in a file of another name than its id, and what to do."""
+    """The message and the remedy for a spec whose file is not named after its id."""
     message = f'is "{shortened(id)}", but the file is called {shown(file)}'
     return message, f"the file is named after the id: {shortened(id)}.toml"

@@ -1,7 +1,7 @@
 """The table of names, `specs/common/names.toml`: how names are written, read and searched for.
 
-Its header explains each key. `spec_values` has the forms of ids and addresses of it, `index` and
-`names` what a name may mean, `searching` how an unknown one is read.
+The header of the table explains each key. `spec_values` uses its forms of ids and addresses,
+`index` and `names` its meanings of names, `searching` its rules for unknown names.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from ..core.tables import unchecked_table
 
 
 class Searched(Stated):
-    """How a search and an unknown name are read. The numbers bound what is looked for; the others
-    are expressions.
-    """
+    """The limits and regular expressions by which a search and an unknown name are read."""
 
     most_searched: int
     most_words: int
@@ -31,8 +29,9 @@ class Searched(Stated):
 
 
 class NameTable(Stated):
-    """The whole file. `rewritten`: what replaces each expression, of which some go by a key of
-    `expressions`; `form`: the expression of a value, and what is said of another.
+    """The whole table of names. `rewritten`: the replacement of each expression, some of which are
+    named by a key of `expressions`. `form`: the expression that a value must match, and the message
+    for another value.
     """
 
     schema: int
@@ -45,5 +44,5 @@ class NameTable(Stated):
     form: Mapping[str, tuple[str, ...]]
 
 
-# what to type next has several lines and a replacement may be blank, which `shipped_record` refuses
+# `shipped_record` refuses texts of several lines and blank replacements, which this table needs
 NAME_TABLE = unchecked_table(NameTable, "names")

@@ -1,12 +1,12 @@
 """The model that a name means, with the quantization and the program that the name states.
 
 What goes in: a name as a person typed or pasted it, and the catalogue. What comes out: a
-`Resolution`, or None for a name that no model goes by (`searching.py` says what to tell then).
+`Resolution`, or None for a name that no model has (`searching.py` then makes the error).
 
 A name is looked up as it is, then without the words for the form of its files at the end
-(`forms.splits`). If both fail, the name is tried as that of a base model from which a known
-model was tuned, and as one with its maker in front. Digits are never corrected. A note says what
-was read as something else.
+(`forms.splits`). If both fail, the name is tried as the name of a base model from which a known
+model was tuned, and as a name with the maker in front. Digits are never corrected. A note tells the
+user which part was read as something else.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from .spec_values import PICTURES, TRAINED_FOR
 if TYPE_CHECKING:
     from .spec import ModelSpec
 
-# the longest repository id of Hugging Face has 193, an address of a file in it a few dozen more
+# the longest repository id of Hugging Face has 193 characters, the address of a file in it a few
+# dozen more
 MAX_NAME_LENGTH = 400
 _MOST_OTHERS = 3
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _FILE_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
-# the tag that Ollama takes where none is typed
+# the tag that Ollama uses if none is typed
 _LATEST = ":latest"
-# longer ones are no path of any system
+# longer than a path of any system
 _LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
 # accounts of other people's models, unchanged under the original's name
@@ -45,11 +46,11 @@ SEE_NAMES = NAME_TABLE.see_names
 
 
 class Resolution(Record):
-    """The spec that a name stands for, and what the name states of the files.
+    """The spec that a name stands for, with the facts that the name states about the files.
 
-    `runtime`: only one kind of program loads these files. `repository` is the typed one where its
-    name says that it holds the files. `names_file`: the name is that of one published GGUF file,
-    or Ollama's tag of one.
+    - `runtime`: set where only one kind of program loads these files.
+    - `repository`: the typed repository, where its name says that it holds the files.
+    - `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
     """
 
     spec_id: str
@@ -60,16 +61,18 @@ class Resolution(Record):
     names_file: bool = False
 
     def with_note(self, note: str) -> Resolution:
-        """The same, with a note before the others."""
+        """The resolution with a note before the others."""
         return self.replace(notes=(note, *self.notes))
 
 
-# None: no model goes by the name
+# None: no model has the name
 Found = Resolution | None
 
 
 class NameMatch(NamedTuple):
-    """A known model, and what the rest of a name says of its files; None: there is no rest."""
+    """A known model that a name may mean, and the form that the rest of the name states; None where
+    nothing is left.
+    """
 
     resolution: Resolution
     form: Form | None
@@ -79,10 +82,11 @@ _Reading = Callable[[SplitName, Catalogue], Found]
 
 
 class Family(Stated):
-    """A row of `[family]` in specs/common/families.toml: what the bare name of a family means.
+    """A row of `[family]` in specs/common/families.toml: the meaning of a family's bare name.
 
-    `name` is empty where no family is called so. `ollama`: the model that Ollama loads by the name,
-    where that is another one. `note` is told in place of the sentence on families.
+    - `name`: empty where no family has the name.
+    - `ollama`: the model that Ollama loads by the name, where that is another one.
+    - `note`: told in place of the sentence on families.
     """
 
     name: str = ""
@@ -94,7 +98,9 @@ class Family(Stated):
     aliases: tuple[str, ...] = ()
 
     def resolution(self, key: str, catalogue: Catalogue) -> Found:
-        """The model, if there is a spec of it; `key` is what was typed as `canonical` writes it."""
+        """The resolution to the family's model; None where it has no spec. `key`: the typed name as
+        `canonical` writes it.
+        """
         if self.model not in catalogue:
             return None
         others = []
@@ -104,7 +110,7 @@ class Family(Stated):
         is_full_name = key == canonical(self.model)
         holds = {
             "note": self.note,
-            # a full name needs no word on how it was taken, only on what else there is
+            # a full name needs no note on how it was read, only on the alternatives
             "family": self.note is None and not is_full_name,
             "tag": self.ollama,
             "others": others,
@@ -120,9 +126,10 @@ class Family(Stated):
 
 
 class LibraryTag(Stated):
-    """A row of `[tag]` there: what Ollama loads by a tag that means another model elsewhere.
+    """A row of `[tag]` in specs/common/families.toml: a tag by which Ollama loads another model
+    than the name means elsewhere.
 
-    `name` is empty where no tag is called so.
+    `name` is empty where no tag has the name.
     """
 
     name: str = ""
@@ -131,19 +138,19 @@ class LibraryTag(Stated):
 
 
 def _family(key: str, catalogue: Catalogue) -> Family:
-    """The family of a name, as `canonical` writes it."""
+    """The family with that name, as `canonical` writes it."""
     families = catalogue.common_tables("families", "family")
     return unchecked_record(Family, families.get(key, {}))
 
 
 def _library_tag(key: str, catalogue: Catalogue) -> LibraryTag:
-    """The tag of Ollama's library of a name, as `canonical` writes it."""
+    """The tag of Ollama's library with that name, as `canonical` writes it."""
     tags = catalogue.common_tables("families", "tag")
     return unchecked_record(LibraryTag, tags.get(key, {}))
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model that goes by this name, None where no single one does."""
+    """The id of the model with this name; None where not exactly one model has it."""
     try:
         resolution = read(name, catalogue)
     except SelfhostError:
@@ -152,7 +159,9 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Ids and aliases that begin so, case and separators aside, for shell completion."""
+    """The ids and aliases that begin with a prefix, ignoring case and separators, for shell
+    completion.
+    """
     start = canonical(prefix)
     if prefix and not start:
         return ()
@@ -188,7 +197,7 @@ def sizes_in(name: str) -> set[str]:
     return set(pattern.findall(canonical(name)))
 
 
-# a name without what stands around it where people paste it
+# unwrapping a name from commands, addresses and quotes
 
 
 def named_in_command(typed: str) -> str | None:
@@ -236,7 +245,7 @@ def latin_spelling(typed: str, catalogue: Catalogue) -> str | None:
     latin_of: dict[str, str] = {}
     for latin, spellings in catalogue.section("families", "spelled").items():
         latin_of |= dict.fromkeys(spellings, latin)
-    # the longest first: 通义千问 holds 千问
+    # the longest spelling first: 通义千问 contains 千问
     for spelling in sorted(latin_of, key=len, reverse=True):
         text = text.replace(spelling, latin_of[spelling])
     return text if text.isascii() else None
@@ -268,7 +277,7 @@ def is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS)
 
 
-# from a name to a model
+# reading a name as a model
 
 
 def read(
@@ -294,7 +303,7 @@ def read(
         if named is not None:
             return named
     name = unwrap(typed)
-    # a tag of Ollama whose size lacks its unit
+    # an Ollama tag whose size lacks the unit
     if re.fullmatch(r"[^/:\s]+:\d{1,3}(?:\.\d)?", name):
         longer = read(f"{name}b", catalogue)
         if longer is not None:
@@ -312,11 +321,14 @@ def _as_typed(
     *,
     indirectly: bool,
 ) -> Resolution:
-    """A resolution without a repository of which nothing is known, and with `names_file`: a single
-    word that states a quantization, and is neither a program's form nor a repository.
+    """The resolution adjusted to the typed name. An indirect match has no repository, because
+    nothing is known of it.
+
+    `names_file` is set for a single word that states a quantization, but no program and no
+    repository.
     """
     if indirectly:
-        # the typed spelling is not known, so neither is the repository
+        # the typed spelling is unknown, and so is the repository
         resolution = resolution.replace(repository=None)
     if resolution.quantization is None:
         return resolution
@@ -332,8 +344,8 @@ def matches(
     *,
     indirectly: bool = False,
 ) -> Iterator[NameMatch]:
-    """Known models that a name may mean. The whole name comes first, then the name without one word
-    of its end, two, and so on.
+    """Yield known models that a name may mean: for the whole name first, then for the name without
+    its last word, its last two, and so on.
     """
     readings: Sequence[_Reading] = (_literal,)
     if indirectly:
@@ -355,7 +367,9 @@ def _with_form(
     name: str,
     catalogue: Catalogue,
 ) -> Found:
-    """The model in the form that its name states; None where no program is judged in that form."""
+    """The resolution with the form that the name states; None where no size or program is known for
+    that form.
+    """
     form = match.form
     resolution = match.resolution
     # of GGUF files, which the name is, or names a file of
@@ -396,8 +410,8 @@ def _with_form(
 
 
 class Publisher(Stated):
-    """A row of `[publisher]` in specs/common/quantizations.toml: what a publisher writes before the
-    names of its own types.
+    """A row of `[publisher]` in specs/common/quantizations.toml: the prefix that a publisher writes
+    before the names of its own types.
     """
 
     prefix: str
@@ -424,7 +438,7 @@ def serves(
     spec: ModelSpec,
     catalogue: Catalogue,
 ) -> bool:
-    """Whether the program of that form may be one for the model: vLLM makes no pictures."""
+    """Whether the program of a form can serve the model: vLLM makes no pictures."""
     if form.runtime is None or spec.modality not in PICTURES:
         return True
     runtime = catalogue.runtime(form.runtime)
@@ -437,15 +451,16 @@ def _is_wide_qat(
     name: str,
     catalogue: Catalogue,
 ) -> bool:
-    """Whether the files are Google's own of a model that was trained for 4 bits, of those whose
-    table of tokens has 16 bits all the same.
+    """Whether the files are Google's own of a model trained for 4 bits whose token table still has
+    16 bits.
     """
     model = spec.architecture
     account, _, file = name.rpartition("/")
     if model is None or account.lower() not in ("", "google"):
         return False
-    # Google's own files are called as any converter's but for the case of the type: stduhpf's card
-    # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
+    # Google's own files are named like any converter's except for the lower-case type: stduhpf's
+    # card of gemma-3-27b-it-qat-q4_0-gguf-small links to one, and public programs load the files of
+    # 1B to 12B
     is_makers = file == f"{_last_part(spec.repository)}-q4_0.gguf"
     is_qat = "qat" in form.notes and form.quantization == "Q4_0"
     if not is_qat and not is_makers:
@@ -457,7 +472,7 @@ def _is_wide_qat(
 
 
 def _account(repository: str | None) -> str:
-    """Whose a repository is; empty for None."""
+    """The account that a repository belongs to; empty for None."""
     return (repository or "").partition("/")[0]
 
 
@@ -466,7 +481,7 @@ def _last_part(repository: str | None) -> str:
     return (repository or "").rpartition("/")[2]
 
 
-# a name to the letter
+# reading a name literally
 
 
 def model_named(name: str, catalogue: Catalogue) -> Found:
@@ -484,7 +499,7 @@ def model_named(name: str, catalogue: Catalogue) -> Found:
         return Resolution(spec_id=users_id)
     family = _family(key, catalogue)
     match = family.resolution(key, catalogue)
-    # of an id as it is written nothing else is read
+    # an id is read only as this id
     if match is None and plain in catalogue:
         match = Resolution(spec_id=plain)
     if match is None:
@@ -528,7 +543,9 @@ def _named(
     catalogue: Catalogue,
     *kinds: str,
 ) -> Found:
-    """The one model that has this name, as `canonical` writes it, as one of these kinds."""
+    """The one model with this name, as `canonical` writes it, looked up as these kinds of names;
+    None where there is none.
+    """
     spec_id = catalogue.id_named(key, *kinds)
     if spec_id is None:
         return None
@@ -540,11 +557,13 @@ def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     return _family(canonical(name), catalogue).ollama
 
 
-# the three ways to read what stands before the form
+# three ways to read the part of a name before the form
 
 
 def _literal(name: SplitName, catalogue: Catalogue) -> Found:
-    """The model of this very name, in an account whose files hold it."""
+    """The model with exactly this name, in an account whose files hold its weights; None where
+    there is none.
+    """
     form = name.form
     if name.owner:
         match = model_named(name.with_owner, catalogue)
@@ -552,7 +571,7 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Found:
             match = _original(name.base, catalogue)
         return match
     if form is not None and form.is_file:
-        # the name of a file is its original's; an alias may mean another model
+        # a file is named after the original model; an alias may mean another model
         match = _original(name.base, catalogue)
         if match is not None:
             return match
@@ -560,11 +579,11 @@ def _literal(name: SplitName, catalogue: Catalogue) -> Found:
 
 
 def _holds_original(name: SplitName) -> bool:
-    """Whether files of an account hold the weights of the model that they are named for.
+    """Whether files of an account hold the weights of the model that they are named after.
 
-    They do where the account publishes other people's models alone (CONVERTERS), and where the name
-    is a file's or states a form that others make of a model, as `-AWQ`. A name that states no form,
-    or a container alone (`-GGUF`), is no evidence.
+    They do where the account publishes only other people's models (CONVERTERS), and where the name
+    is a file's or states a form that others make of a model, such as `-AWQ`. A name without a form,
+    or with a container alone (`-GGUF`), is no evidence.
     """
     if name.account in CONVERTERS:
         return True
@@ -574,9 +593,9 @@ def _holds_original(name: SplitName) -> bool:
 
 
 def _original(name: str, catalogue: Catalogue) -> Found:
-    """The model by its whole name, which no alias is.
+    """The model with this whole name; aliases do not count. None where there is none.
 
-    Files of bartowski have the account in front, those in llama.cpp's cache the repository:
+    Files of bartowski begin with the account, and files in llama.cpp's cache with the repository:
     `unsloth_Qwen3-8B-GGUF_Qwen3-8B-Q4_K_M.gguf`.
     """
     behind_account = name.partition("_")[2]
@@ -590,8 +609,8 @@ def _original(name: str, catalogue: Catalogue) -> Found:
 
 @cache
 def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
-    """The models that were tuned from another one, by the repository of that one: without its
-    account, and as `canonical` writes it.
+    """The models that were tuned from another one, by the name of that one's repository, without
+    its account and as `canonical` writes it.
     """
     tunes: dict[str, list[Outline]] = {}
     for outline in catalogue.outlines.values():
@@ -603,8 +622,8 @@ def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
 
 
 def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
-    """The model that was tuned from the base model of this repository, and has its size; of several
-    the one whose name is nearest.
+    """The model of the same size that was tuned from the base model in this repository. Of several
+    the one with the nearest name; None where there is none.
     """
     form = name.form or Form()
     if form.runtime is not None:
@@ -616,12 +635,12 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
         account = _account(outline.tuned_from).lower()
         if name.account not in (account, "", *CONVERTERS):
             continue
-        # it states the sizes of the typed name, or that states none
+        # every size in the typed name must stand in the id
         if sizes <= sizes_in(outline.id):
             tuned.append(outline.id)
     if not tuned:
         return None
-    # of the same line before any other
+    # models of the same line first
     line = key[:4]
     same_line = [spec_id for spec_id in tuned if spec_id.startswith(line)]
     nearest = min(sorted(same_line or tuned), key=len)
@@ -667,8 +686,8 @@ def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
 
 
 def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
-    """Each way to part a name: the name of a maker, and what stands behind it. `plain`: the base
-    without a date.
+    """Yield the ways to split a name into the name of a maker and the rest. `plain`: the base of
+    the name without a date.
     """
     if name.owner or plain != name.base:
         yield _last_part(name.owner), plain
@@ -681,7 +700,9 @@ def _makers(name: SplitName, plain: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_maker(name: str, spec: ModelSpec) -> bool:
-    """Whether that name may stand before a model: the beginning of its maker's or its account."""
+    """Whether a name may stand before a model's name: it is the beginning of its maker's or its
+    account's name.
+    """
     letters = _letters_of(name)
     # Google's API writes models/gemini-1.5-pro
     if spec.closed and letters in ("", "models"):
@@ -696,5 +717,7 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
 
 
 def _letters_of(company: str | None) -> str:
-    """A company as accounts of resellers write it: xai for x-ai, mistralai for Mistral AI."""
+    """The letters of a company's name, as accounts of resellers write it: xai for x-ai, mistralai
+    for Mistral AI.
+    """
     return re.sub(r"[\W_]", "", (company or "").lower())

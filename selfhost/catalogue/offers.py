@@ -1,6 +1,6 @@
-"""API prices: the dated snapshot that ships with the project, what its providers are called, and
-where they take requests. The first line of the snapshot is a header, each other line is
-`{"model": ID, "offers": […]}`.
+"""API prices: the dated snapshot that ships with the project, and the names and request addresses
+of its providers. The first line of the snapshot is a header, each other line is `{"model": ID,
+"offers": […]}`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..core.templates import fill
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 MAX_BYTES = 16 << 20
-# characters that mean nothing to a shell or in JSON
+# characters without a special meaning in a shell or in JSON
 _PLAIN = r"[A-Za-z0-9@./:_+-]*"
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 _DOLLARS = read_by(maximum=1e9, default=None)
-# of providers that nobody knows, those that ask at most so many times the lowest price are near
+# the factor on the lowest price up to which offers of little-known providers count as near
 _NEAR_PRICE = 1.1
 
 
@@ -62,10 +62,10 @@ class Offer(Record):
 
     @property
     def price(self) -> Price:
-        """Its price, to be compared with those of other offers."""
+        """The price of the offer, to compare with the prices of other offers."""
         tokens = inf
         if self.input_usd_per_million_tokens is not None:
-            # what embeds has no output to pay for
+            # embedding models have no output to pay for
             output = self.output_usd_per_million_tokens or 0.0
             tokens = INPUT_PER_OUTPUT_TOKEN * self.input_usd_per_million_tokens + output
         return Price(
@@ -76,8 +76,8 @@ class Offer(Record):
 
 
 class Price(NamedTuple):
-    """Dollars: of three million tokens in and one out, of a minute of audio, of an image; what is
-    not known is infinite, so that it comes last.
+    """A price in dollars: of three million input tokens and one million output tokens, of a minute
+    of audio, and of an image. An unknown price is infinite, so that it sorts last.
     """
 
     tokens: float
@@ -90,9 +90,9 @@ def _or_unknown(dollars: float | None) -> float:
 
 
 class ProviderApi(Stated):
-    """Where a provider takes requests: a row of `api` in `common/providers.toml`.
+    """The API of a provider: a row of `api` in `common/providers.toml`.
 
-    `suffix` goes behind the name of a model; `chat` is the kind of request that a chat is.
+    `suffix` is put after the name of a model; `chat` is the kind of request that sends a chat.
     """
 
     source: str = ""
@@ -104,15 +104,15 @@ class ProviderApi(Stated):
 
 
 class ApiRequest(Stated):
-    """One kind of request: the path behind the address of an API, and a template of its body."""
+    """A kind of request to an API: the path after the address, and a template of the body."""
 
     path: str
     body: str
 
 
 class ProvidersTable(Stated):
-    """`specs/common/providers.toml`. `well_known`: by the ground on which people know them, the ids
-    of providers.
+    """`specs/common/providers.toml`. `well_known`: the ids of well-known providers, by the reason
+    why people know them.
     """
 
     schema: int
@@ -124,13 +124,17 @@ class ProvidersTable(Stated):
     sources: Mapping[str, str]
 
     def api_of(self, provider: str) -> ProviderApi:
-        """Where that provider takes requests; a row without an address where it is not known."""
+        """The API of a provider; a row without an address where the API is not known."""
         return self.api.get(provider, ProviderApi())
 
 
 class Snapshot(Record):
-    """The day of the whole file and of each source, how many models each provider sells, and of
-    each model by how many providers it is sold, and its offers as rows.
+    """The price snapshot.
+
+    - `day`, `days`: the day of the whole file, and of each source.
+    - `sold`: the number of models that each provider sells.
+    - `providers`: the number of providers that sell each model.
+    - `rows`: the offers of each model.
     """
 
     day: str
@@ -140,7 +144,7 @@ class Snapshot(Record):
     rows: Rows
 
 
-# what the providers are, and where they take requests
+# the table of providers and of their request addresses
 
 
 @cache
@@ -157,19 +161,21 @@ def well_known_providers() -> frozenset[str]:
 
 
 def provider_name(id: str) -> str:
-    """The name of the provider that price lists call so; the id where no name is known."""
+    """The name of the provider with that id in price lists; the id itself where no name is
+    known.
+    """
     return providers_table().names.get(id, id)
 
 
 def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
-    """The line of curl that asks the offered model something, a text of several lines for a shell;
-    () where the address or the kind of request is not known. The key stands in a variable.
+    """The curl command that sends a request to the offered model, as lines for a shell. () where
+    the address or the kind of request is not known. The key stands in a variable.
     """
     is_asked_in_words = modality in ("text", "vision", "embedding")
     if offer.base_url is None or not is_asked_in_words:
         return ()
     if re.fullmatch(_PLAIN, offer.model) is None:
-        # between the quotes of the line it would be something else
+        # between the quotes of the command line such a name would mean something else
         return ()
     table = providers_table()
     kind = "embedding"
@@ -188,7 +194,7 @@ def request_lines(offer: Offer, modality: str) -> tuple[str, ...]:
 # the offers for one model
 
 
-# a model that is sold stands in for hundreds of others
+# cached: one model for sale stands in for hundreds of others
 @lru_cache(maxsize=1024)
 def offers_of(
     path: str,
@@ -225,7 +231,7 @@ def _all_offers(path: str, model_id: str) -> Sequence[Offer]:
     line = _line_of(path, model_id)
     problems = []
     for problem in document.problems:
-        # those without a remedy get that of a damaged file
+        # problems without a remedy get the remedy of a damaged file
         remedy = problem.remedy or _REMEDY
         problems.append(problem.replace(line=line, remedy=remedy))
     raise SpecError(problems, remedy=_REMEDY)
@@ -236,7 +242,9 @@ def _offer(
     model_id: str,
     file: Snapshot,
 ) -> Offer:
-    """A row of the snapshot, with where to send a request and the model's name as one has it."""
+    """The offer that a row of the snapshot states, with the provider's address and its full name of
+    the model.
+    """
     values = row.fields(Offer)
     row.close()
     provider = values["provider"]
@@ -255,7 +263,7 @@ def _offer(
 
 
 def _line_of(path: str, model_id: str) -> int | None:
-    """The line of the snapshot that has the model's offers; None in a package, which has no such
+    """The line of the snapshot with the model's offers; None in a package, which has no such
     file.
     """
     import json
@@ -274,17 +282,18 @@ def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
     """
     known = [offer for offer in listed if offer.well_known]
     if known:
-        # before all others those whose address is known
+        # offers with a known address come first
         known.sort(key=lambda offer: offer.base_url is None)
         return known[0]
-    # nobody sells it whom people know: of those that are near the cheapest the one that sells most
+    # without a well-known provider: of the offers near the lowest price, the provider that sells
+    # most models
     lowest = listed[0].price
     most = tuple(_NEAR_PRICE * dollars for dollars in lowest)
     near = [offer for offer in listed if offer.price <= most]
     return max(near, key=lambda offer: sold[offer.provider])
 
 
-# the file
+# the snapshot file
 
 
 def snapshot_day(path: str) -> str | None:
@@ -343,7 +352,7 @@ def _snapshot_values(header: Values, lines: Iterable[Values]) -> Values:
     providers = {}
     for model, offers in rows.items():
         sellers = [offer["provider"] for offer in offers if "provider" in offer]
-        # a dict, not a set: two builds write the same file
+        # a dict, not a set: two builds must write the same file
         distinct = dict.fromkeys(sellers)
         providers[model] = len(distinct)
         sold.update(distinct.keys())

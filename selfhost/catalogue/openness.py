@@ -1,11 +1,12 @@
-"""How open a model is, row by row, and whether a license is among those that were asked for.
+"""The openness of a model, row by row, and the check whether a license is one of the accepted
+licenses.
 
 What goes in: a model's spec. What comes out: an `OpennessRow` for each question, with the answer,
 the reason and the sources that both rest on.
 
 The words follow the Open Source AI Definition, https://opensource.org/ai/open-source-ai-definition,
-and the Model Openness Framework, https://arxiv.org/abs/2403.13784; licenses SPDX 3.0.1.
-What is said for each code stands in specs/common/openness.toml.
+and the Model Openness Framework, https://arxiv.org/abs/2403.13784; licenses SPDX 3.0.1. The
+sentences for each code stand in specs/common/openness.toml.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from .spec import Availability, License, ModelSpec
 
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
 _PARTS = ("weights", "inference_code", "training_code", "training_data", "paper")
-# words of a source where nobody looked the fact up
+# words in the source of a fact that nobody looked up
 _UNCONFIRMED = ("general knowledge", "our judgement")
-# what formats are called in sentences
+# the names of formats in sentences
 _FORMAT_NAMES = {"gguf": "GGUF", "mlx": "MLX"}
 _STATES = {"yes": "published", "partly": "published in part", "no": "not published"}
 _LONGEST_EXPRESSION = 500
 
 
 class _OpennessTable(Stated):
-    """`specs/common/openness.toml`. `row`: by code the answer, the reason, and the parts,
-    permissions and keys of a spec that both rest on.
+    """`specs/common/openness.toml`. `row`: by code, the answer, the reason, and the parts,
+    permissions and keys of a spec on which both rest.
     """
 
     osi_approved: tuple[str, ...]
@@ -47,8 +48,9 @@ def _table() -> _OpennessTable:
 
 
 class OpennessRow(Record):
-    """One question about a model and its answer: yes, partly, no or unknown. `assumed`: no source
-    confirmed it. `parts` are the rows that it follows from.
+    """A question about a model, and the answer: yes, partly, no or unknown.
+
+    `assumed`: no source confirms the answer. `parts` are the rows from which the answer follows.
     """
 
     name: str
@@ -65,22 +67,26 @@ def rows(spec: ModelSpec) -> tuple[OpennessRow, ...]:
 
 
 def permissions(spec: ModelSpec) -> tuple[OpennessRow, ...]:
-    """What the license says of each of PERMISSIONS; () where there are no weights."""
+    """The answers of the license about all PERMISSIONS; () for a model whose weights are closed."""
     return _Openness(spec).permissions()
 
 
 def permission(spec: ModelSpec, name: str) -> OpennessRow:
-    """What the license says of one of PERMISSIONS; a tuned model is a modified one."""
+    """The answer of the license about one of PERMISSIONS. Fine-tuning is answered as
+    modification.
+    """
     return _Openness(spec).permission(name)
 
 
 def auditable(spec: ModelSpec) -> OpennessRow:
-    """Training data, methods and paper. Without the data nobody can check what a model learned."""
+    """The answer whether the model can be audited: its training data, methods and paper. Without
+    the data nobody can check what a model learned.
+    """
     return _Openness(spec).auditable()
 
 
 def unconfirmed(source: str | None) -> bool:
-    """No source, or one of which every part is general knowledge."""
+    """Whether there is no source, or every part of the source is general knowledge."""
     if source is None:
         return True
     parts = source.split(";")
@@ -93,7 +99,7 @@ def _is_unconfirmed(part: str) -> bool:
 
 
 class _Openness:
-    """The questions about one model."""
+    """The questions about the openness of one model, with their answers."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
@@ -102,7 +108,7 @@ class _Openness:
         self.license = spec.license or License()
 
     def rows(self) -> tuple[OpennessRow, ...]:
-        """One row for each question."""
+        """The rows of the table, one for each question."""
         is_served = self.served is not None
         table = [
             self._open_source(),
@@ -111,17 +117,17 @@ class _Openness:
             self._row("self-hostable", self._hosting()),
             self.auditable(),
         ]
-        # files that nobody can download run no code
+        # a closed model has no files that could run code
         if not self.spec.closed:
             table.append(self._safe_files())
         current = self._row("current", self._state())
         return (*table, current)
 
-    # each of these returns the code of an answer, a row of the table
+    # each of these methods returns a code, which names a row of the table of answers
 
     def _access(self) -> str:
-        """Whether anybody can fetch the weights without a login or a form; of a closed model also
-        who serves it.
+        """The code of the answer whether anybody can fetch the weights without a login or a form;
+        for a closed model, how it is served.
         """
         if self.spec.closed and self.served is not None:
             if self.served.retired:
@@ -150,7 +156,7 @@ class _Openness:
         return f"host-{use.answer}"
 
     def _state(self) -> str:
-        """Whether the model is still the one to take."""
+        """The code of the answer whether the model is still current."""
         served = self.served
         upkeep = self.spec.upkeep
         if served is not None and served.retired:
@@ -165,16 +171,18 @@ class _Openness:
             return "current-doubtful"
         return "current-served"
 
-    # what the license allows
+    # the permissions of a license
 
     def permissions(self) -> tuple[OpennessRow, ...]:
-        """What the license says of each of PERMISSIONS; () where there are no weights."""
+        """The answers of the license about all PERMISSIONS; () for a model whose weights are
+        closed.
+        """
         if self.spec.closed:
             return ()
         return tuple(map(self.permission, PERMISSIONS))
 
     def permission(self, name: str) -> OpennessRow:
-        """What the license says of one of PERMISSIONS."""
+        """The answer of the license about one of PERMISSIONS."""
         if self.spec.closed:
             return self._row(name, "permission-closed")
         key = name.replace(" ", "_")
@@ -186,10 +194,10 @@ class _Openness:
         source = self.spec.sources.get("license")
         by_id = self._known_by_id(key, row.answer)
         if by_id is not None:
-            # that the model is under the license takes a source of its own
+            # whether the model is under this license needs a source too
             assumed = unconfirmed(source)
         else:
-            # the tag of a repository names the license, not what its text allows
+            # the tag of a repository names the license, but does not show that its text allows this
             assumed = source is None or _is_unconfirmed(source)
         sources = filter(None, (by_id, source))
         return row.replace(
@@ -198,7 +206,7 @@ class _Openness:
         )
 
     def _known_by_id(self, key: str, answer: str) -> str | None:
-        """Why the id of a license alone tells that answer; None where it does not."""
+        """The reason why the id of a license alone tells that answer; None where it does not."""
         id = self.license.id or ""
         if answer == "yes" and id in _table().osi_approved:
             return (
@@ -208,11 +216,11 @@ class _Openness:
             return f"{id}: NonCommercial"
         return None
 
-    # what was published
+    # the published parts
 
     def _open_source(self) -> OpennessRow:
-        """By the Open Source AI Definition 1.0: all parts published, under terms that allow any
-        use.
+        """The answer by the Open Source AI Definition 1.0: open source means all parts published,
+        under terms that allow any use.
         """
         needed = tuple(map(self._part, _PARTS[:4]))
         terms = self.permissions()
@@ -237,11 +245,11 @@ class _Openness:
         return row.replace(parts=needed[:3])
 
     def auditable(self) -> OpennessRow:
-        """Training data, methods and paper."""
+        """The answer whether the model can be audited, from training data, methods and paper."""
         code = self._part("training_code")
         data = self._part("training_data")
         paper = self._part("paper")
-        # the training code says it all, a paper some of it
+        # training code shows all methods, a paper some of them
         how = code.answer
         if how == "no":
             how = paper.answer
@@ -266,22 +274,22 @@ class _Openness:
         return row.replace(parts=parts)
 
     def _part(self, name: str) -> OpennessRow:
-        """Whether one of _PARTS was published."""
+        """The answer whether one of _PARTS was published."""
         state: str = getattr(self.spec.openness, name)
         key = f"openness.{name}"
         source = None
         if state != "unknown":
             source = self._source_of(key)
         if name == "weights" and self.spec.files and unconfirmed(source):
-            # where files lie shows better than a classification that they are published
+            # a list of downloadable files proves publication better than an assumed classification
             source = self.spec.files[0].source
         why = self.spec.unknown.get(key, "not known")
         words = name.replace("_", " ")
         return self._row(words, f"part-{state}", source, why=why)
 
     def _safe_files(self) -> OpennessRow:
-        """GGUF and safetensors hold numbers alone; where nobody knows of code, what loads
-        without.
+        """The answer whether the files are safe to load. GGUF and safetensors hold only numbers;
+        where it is not known whether loading runs code, only formats that load without code count.
         """
         name = "safe files"
         table = _table()
@@ -308,7 +316,7 @@ class _Openness:
         code = "files-code-unknown" if without_code else "files-unknown"
         return self._row(name, code, formats=_listed(without_code))
 
-    # the row of a code
+    # making the row of a code
 
     def _row(
         self,
@@ -317,9 +325,11 @@ class _Openness:
         *stated: str | None,
         **figures: object,
     ) -> OpennessRow:
-        """The answer of that code with the sources of what it rests on; assumed where that is.
+        """The row for that code, with the sources of the facts on which it rests. It is assumed
+        where one of these is.
 
-        `stated`: sources beside those of the keys that the code names. `figures` fill the reason.
+        `stated`: further sources, beside those of the keys that the code names. `figures` fill the
+        reason.
         """
         answer, template, *keys = _table().row[code]
         sources: list[str] = []
@@ -354,7 +364,7 @@ class _Openness:
         return sources.get(key) or sources.get(table)
 
     def _figures(self) -> dict[str, object]:
-        """What the reasons of all codes may tell of a model."""
+        """The values of a model that the reasons of all codes may be filled with."""
         spec = self.spec
         license = self.license.id or "its license"
         figures: dict[str, object] = {
@@ -371,7 +381,9 @@ class _Openness:
 
 
 def _lacking(parts: Sequence[OpennessRow]) -> str:
-    """What of these parts is not published, or not known to be; empty where all of them are."""
+    """The parts that are not published, or not known to be, as a clause; empty where all parts are
+    published.
+    """
     missing = []
     doubtful = []
     for part in parts:
@@ -439,8 +451,8 @@ def satisfies(license_id: str, wanted: str) -> bool:
 
 
 def _choices(expression: str) -> list[frozenset[str]]:
-    """The licenses of each choice: `A OR B AND C` is [{a}, {b, c}]. What SPDX writes for later
-    versions is left out.
+    """The sets of licenses of each choice in an expression: `A OR B AND C` is [{a}, {b, c}]. SPDX's
+    marks for later versions are left out.
     """
     plain = re.sub(r"\+|-or-later|-only", "", expression.casefold())
     choices = re.split(r"\s+or\s+", plain)
@@ -448,8 +460,10 @@ def _choices(expression: str) -> list[frozenset[str]]:
 
 
 def remedy_of_id(text: str) -> str:
-    """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
-    # `GPLv3` and `Apache 2.0 license` as SPDX would write them
+    """The remedy for a text that is not an SPDX expression: the id most likely meant, if one is
+    found.
+    """
+    # rewrites `GPLv3` and `Apache 2.0 license` as SPDX ids
     typed = text.strip().lower()
     plain = re.sub(r"\s+licen[cs]e$", "", typed[:100])
     plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", plain)
@@ -461,14 +475,16 @@ def remedy_of_id(text: str) -> str:
 
 
 def _license_meant(plain: str) -> str | None:
-    """The id of the license that is called so, begins so or is written nearly so."""
+    """The id of the license that has this name, begins with it, or is spelt nearly so; None where
+    none does.
+    """
     from packaging.licenses import LICENSES  # type: ignore[attr-defined]
 
     ids = []
     for entry in LICENSES.values():
         if not entry["deprecated"]:
             ids.append(entry["id"])
-    # `Llama-3.1-Community`, as reports show it
+    # reports show short names such as `Llama-3.1-Community`
     shown = {short_license(id).lower(): id for id in row_names("licenses")}
     if plain in shown:
         return shown[plain]

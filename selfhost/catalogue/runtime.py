@@ -30,24 +30,26 @@ from .runtime_parts import (
 )
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
-# the program in whose library models go by tags
+# the program whose library names models by tags
 LIBRARY_RUNTIME = "ollama"
-# what a workload may load beside a model
+# files that a workload may load in addition to the model
 COMPANIONS = ("draft", "mtp", "adapter")
-# what a command has where the model wants it
+# placeholders of a command that are filled only for models that need them
 BLANKS = (
     "remote_code", "steps", "rate", "cast", "tiled", "chunked", "result", "variant", "guidance",
 )  # fmt: skip
 
-# what `--runtime-option` asks for, by the names of the options
+# values of `--runtime-option` by the name of the option
 _Options = Mapping[str, str]
 
-# behind the name of a quantization: weights of one scale, or bits of one
+# a suffix of a quantization: the weights that share a scale, or the bits of a weight
 _VARIANT = r"\d+g|channel|[23]bit"
 
 
 class RuntimeSpec(Stated):
-    """One program that loads models: a file of `specs/runtimes/`."""
+    """A program that loads models: a file of `specs/runtimes/`, or a table of
+    `specs/common/programs.toml`.
+    """
 
     id: str = read_by(form=ID)
     name: str
@@ -57,14 +59,14 @@ class RuntimeSpec(Stated):
     formats: tuple[str, ...] = read_by(choices=FORMATS)
     modalities: tuple[str, ...] = read_by(choices=MODALITIES)
     text_part: Mapping[str, tuple[str, ...]] = {}
-    # by the id of the model
+    # keys: ids of models
     parts: Mapping[str, ModelParts] = {}
     quantizations: Mapping[str, QuantizationRule] = read_by(
         name="quantization", default={}
     )
     casts: tuple[str, ...] = read_by(choices=PLAIN_DTYPES, default=())
     kv_cache_types: tuple[str, ...] = read_by(choices=KV_CACHE_TYPES, default=())
-    # keys and values may have a type each
+    # whether keys and values may have different types
     kv_cache_pairs: bool = False
     cache_rules: Mapping[str, CacheRule] = read_by(name="kv_cache", default={})
     named_options: Mapping[str, RuntimeOption] = read_by(name="option", default={})
@@ -87,16 +89,20 @@ class RuntimeSpec(Stated):
     finetuning: Finetuning = stated_part(Finetuning)
 
     def settings_of(self, options: _Options) -> dict[str, str]:
-        """What the options that are asked for set, by what they change."""
+        """The values that the requested options set, by the setting that they change. Of two
+        options for one setting the first counts.
+        """
         settings = {}
         for name, option in self.named_options.items():
-            # of two that change the same the first counts
+            # the first of two options with the same effect wins
             if name in options and option.changes not in settings:
                 settings[option.changes] = option.to or options[name]
         return settings
 
     def uncounted_under(self, options: _Options) -> dict[str, str]:
-        """Why memory is not computed under options that are asked for, by their `NAME=VALUE`."""
+        """The reasons why memory is not computed under requested options, by `NAME=VALUE` of the
+        option.
+        """
         reasons = {}
         for name, value in options.items():
             option = self.named_options.get(name)
@@ -105,7 +111,9 @@ class RuntimeSpec(Stated):
         return reasons
 
     def keeps_cache_in(self, kv_cache_type: str) -> bool:
-        """Whether the program keeps a cache of that type, or of those types of keys and values."""
+        """Whether the program keeps a KV cache in that type, or in that pair of types for keys and
+        values.
+        """
         types = CacheTypes.of(kv_cache_type)
         if types.differ and not self.kv_cache_pairs:
             return False
@@ -115,15 +123,15 @@ class RuntimeSpec(Stated):
     def crashing_sets(
         self, instruction_sets: Collection[str] | None
     ) -> tuple[str, ...]:
-        """The instruction sets of a processor on which the program may crash; None: its sets are
-        not known.
+        """The instruction sets of a processor that may crash the program. `instruction_sets`: None
+        where they are not known.
         """
         known = instruction_sets or ()
         crashing = self.platforms.crashes_with_sets
         return tuple(name for name in crashing if name in known)
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
-        """The rule for a quantization, whatever the size of its groups; None for a stored type."""
+        """The rule for a quantization of any group size; None for a stored type."""
         name = quantization or ""
         while name not in self.quantizations:
             name, _, variant = name.rpartition("-")
@@ -133,7 +141,9 @@ class RuntimeSpec(Stated):
         return self.quantizations[name]
 
     def capability_under(self, rules: Sequence[KernelRule]) -> str | None:
-        """The least compute capability of an NVIDIA GPU that runs it under these rules, too."""
+        """The least compute capability of an NVIDIA GPU for the program and these rules together;
+        None where none is needed.
+        """
         needed = []
         for rule in (self.gpus, *rules):
             if rule.compute_capability is not None:
@@ -141,7 +151,7 @@ class RuntimeSpec(Stated):
         return max(needed, key=_capability_number, default=None)
 
     def command_of(self, family: str | None, main_use: str) -> str:
-        """The command for models of that family, or of that main use, or for any."""
+        """The command for models of that family, else of that main use, else the default."""
         commands = self.command_lines
         for name in (family or "", main_use):
             if name in commands.by_use:
@@ -149,7 +159,9 @@ class RuntimeSpec(Stated):
         return commands.default
 
     def quantization_called(self, text: str) -> str | None:
-        """The quantization that people call so with this program: `4bit` is nf4 or awq."""
+        """The quantization that this program's users call by that text: `4bit` is nf4 or awq. None
+        where there is none.
+        """
         spaced = text.lower().replace("_", " ")
         typed = "-".join(spaced.split())
         for name, rule in self.quantizations.items():
@@ -159,6 +171,6 @@ class RuntimeSpec(Stated):
 
 
 def _capability_number(capability: str) -> list[int]:
-    """`12.0` as numbers that compare: 12.0 is above 8.9."""
+    """A compute capability such as `12.0` as numbers to compare: 12.0 is above 8.9."""
     parts = capability.split(".")
     return list(map(int, parts))

@@ -1,7 +1,8 @@
-"""What a runtime file states, in parts: one record for each reader.
+"""The parts of a runtime file: one record for each part.
 
-A `RuntimeSpec` (`runtime.py`) holds one of each. `specs/README.md` says what each key means. All
-values are of one file of `specs/runtimes/`, or of one table of `specs/common/programs.toml`.
+A `RuntimeSpec` (`runtime.py`) holds one record of each kind. `specs/README.md` says what each key
+means. All values come from one file of `specs/runtimes/`, or from one table of
+`specs/common/programs.toml`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..core.templates import fill
 from ..core.workload import FINETUNE_METHODS
 from .spec import Denoising
 
-# what an option of a program may change: see `RuntimeOption`
+# the settings that a program's option may change: see `RuntimeOption`
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
@@ -29,20 +30,20 @@ ON_ONE_CARD = "none"
 ONE_STREAM = "one"
 
 
-# fields as a file states them: a count that may be missing, one that must be there, a share
+# kinds of fields in a file: an optional count, a required count, a share
 _COUNT = read_by(minimum=1, default=None)
 _REQUIRED_COUNT = read_by(minimum=1)
 _COUNT_OR_ZERO = read_by(minimum=1, default=0)
 _SIZES_BY_NAME = read_by(minimum=1, default={})
 _SHARES_BY_NAME = read_by(minimum=0.01, maximum=1.0, default={})
-# numbers of an option, as a person may type them
+# a number as typed in an option
 _WHOLE_NUMBER = r"[0-9]{1,9}"
 _SHARE = r"[01](\.[0-9]{1,9})?"
 _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
 
 class QuantizationRule(Stated):
-    """How one program takes one quantization of safetensors or MLX files."""
+    """The rule for one quantization of safetensors or MLX files in one program."""
 
     also: tuple[str, ...] = ()
     at_load: bool = False
@@ -56,13 +57,13 @@ class QuantizationRule(Stated):
     offload_commands: Mapping[str, str] = {}
     source: str
 
-    # what the rule is about, as sentences call it, and the field of a workload that asks for it
+    # the noun for this rule in sentences, and the field of a workload that selects the rule
     subject = "that quantization"
     asked_by = "quantization"
 
 
 class CacheRule(Stated):
-    """GPUs on which one program keeps a KV cache in one type."""
+    """The GPUs on which a program keeps a KV cache in one type."""
 
     compute_capability: str | None = None
     by_heads_capability: str | None = None
@@ -77,14 +78,14 @@ class CacheRule(Stated):
     asked_by = "kv_cache_type"
 
 
-# what says on which GPUs a program has kernels for something
+# rules that say on which GPUs a program has kernels
 KernelRule = QuantizationRule | CacheRule
 
 
 class RuntimeOption(Stated):
-    """An option of one program by which it takes another amount, as `--runtime-option` names it.
+    """An option of a program, as `--runtime-option` names it.
 
-    Its value is `yes` where it is a switch, which sets what it changes `to` that; one of
+    The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
     `choices`; else up to `most_numbers` numbers with commas between them. `uncounted`: choices
     under which the memory is not computed, each with the reason.
     """
@@ -101,16 +102,16 @@ class RuntimeOption(Stated):
 
     @property
     def is_number(self) -> bool:
-        """Whether its value is one number."""
+        """Whether the option's value is one number."""
         return not (self.to or self.choices or self.is_list)
 
     @property
     def is_list(self) -> bool:
-        """Whether it takes several numbers."""
+        """Whether the option takes several numbers."""
         return self.most_numbers > 1
 
     def takes(self, text: str) -> bool:
-        """Whether it can be set to that."""
+        """Whether the option accepts that value."""
         if self.to:
             return text == "yes"
         if self.choices:
@@ -120,12 +121,14 @@ class RuntimeOption(Stated):
             if len(numbers) > self.most_numbers:
                 return False
             are_right = all(map(self._takes_number, numbers))
-            # a list of zeros says nothing
+            # a list of zeros gives no GPU a share
             return are_right and any(map(float, numbers))
         return self._takes_number(text)
 
     def _takes_number(self, text: str) -> bool:
-        """Whether that is a number from the least to the most, a whole one above 1."""
+        """Whether the text is a number from the least to the most. Numbers of an option whose most
+        is above 1 are whole, except in a list.
+        """
         form = _WHOLE_NUMBER if self.most > 1 else _SHARE
         if self.is_list:
             form = _LISTED_NUMBER
@@ -148,7 +151,7 @@ class AutomaticBatch(Stated):
 
 
 class Conversion(Stated):
-    """How the published weights become a file that the program loads, line by line."""
+    """The commands that turn published weights into a file that the program loads."""
 
     look_first: str
     format: str = "gguf"
@@ -166,12 +169,12 @@ class Conversion(Stated):
 
 
 class ComponentFile(Stated):
-    """One file of a model that comes in several."""
+    """The file of one component, for a model whose components are separate files."""
 
     component: str
     option: str
     repository: str
-    # with `{quantization}` where its name has that
+    # `{quantization}` stands for the quantization in the file's name
     file: str
     type: str = ""
     bytes: Mapping[str, int] = _SIZES_BY_NAME
@@ -189,7 +192,7 @@ class ModelParts(Stated):
     files: tuple[ComponentFile, ...]
 
     def words(self, quantization: str) -> str:
-        """The options of the command that take them."""
+        """The options of the command that load these files."""
         options = [f"{file.option} models/{file.file}" for file in self.files]
         options.append(self.options)
         figures = {"quantization": quantization}
@@ -197,7 +200,7 @@ class ModelParts(Stated):
 
 
 class Service(Stated):
-    """How a runtime serves from a container or a service."""
+    """The way in which a runtime serves from a container or a service."""
 
     image: str
     images: Mapping[str, str] = {}
@@ -254,14 +257,16 @@ class Account(Stated):
 
 
 class BuildPlatforms(Stated):
-    """Where a program's published builds run.
+    """The platforms on which a program's published builds run.
 
-    `systems`: systems that have one, as `linux-x86_64`. `elsewhere`: how the program runs on
-    systems that it is not judged on, as a clause. `from_source`: systems without a build, and
-    `source_build` the page that says how to make one. `big_endian_systems`: their build loads
-    big-endian GGUF files alone. Without `instruction_sets`, by architecture, the build crashes;
-    without `recommended_instruction_sets` it is slow. The build may crash on a processor with one
-    of `crashes_with_sets`; `crash_remedy` prevents that.
+    - `systems`: the systems with a build, such as `linux-x86_64`.
+    - `elsewhere`: how the program runs on systems that it is not judged on, as a clause.
+    - `from_source`: systems without a build; `source_build` is the page on how to make one.
+    - `big_endian_systems`: systems whose build loads only big-endian GGUF files.
+    - `instruction_sets`: by architecture, the sets without which the build crashes.
+    - `recommended_instruction_sets`: by architecture, the sets without which the build is slow.
+    - `crashes_with_sets`: the build may crash on a processor with one of these sets;
+      `crash_remedy` prevents the crash.
     """
 
     systems: tuple[str, ...]
@@ -276,11 +281,12 @@ class BuildPlatforms(Stated):
 
 
 class Versions(Stated):
-    """Which releases load a model, by row of `common/architectures.toml`.
+    """The releases of a program that load a model, by row of `common/architectures.toml`.
 
-    `minimum`: the first release that knows the row; `last`: the last that loads it; `builds`: a
-    build of a packager that knew it. `minimum["commands"]` is the first release that takes the
-    commands as they stand in the file.
+    - `minimum`: the first release that knows the row. `minimum["commands"]` is the first
+      release that accepts the commands as the file states them.
+    - `last`: the last release that loads the row.
+    - `builds`: a packager's build that knew the row.
     """
 
     minimum: Mapping[str, str] = {}
@@ -289,21 +295,25 @@ class Versions(Stated):
 
 
 class GpuSupport(Stated):
-    """On which GPUs a program computes, and what that changes.
+    """The GPUs on which a program computes, and what depends on them.
 
-    `required`: the program needs a GPU, and `on_cpu` says how it runs without one all the same.
-    `unused`: the program computes on the processor whatever the machine has; on
-    `unused_systems` it does so too. `compute_capability`: the least of an NVIDIA GPU;
-    `shared_compute_capability`: the least of one that shares the RAM, where that is more.
-    `amd_gpus`: names that the builds are made for, as regular expressions of whole words (empty:
-    not known). `amd_as`: by instruction set, other GPUs that run its kernels on Linux
-    (HSA_OVERRIDE_GFX_VERSION). `sharing`: by maker, names of GPUs sharing the RAM that the builds
-    are made for. `sharing_vendors`: makers of GPUs sharing the RAM that the builds compute on.
-    `cuda_attention`: makers of GPUs on which ggml's CUDA code computes attention, and
-    `paired_cache_build` the setting of a build that does so with keys and values of two types.
-    `quantizations`: default quantizations where GPUs hold the whole model, best first, each with
-    the largest share of their memory that it may take. `preferred_from`: number of GPUs from
-    which the program is the default.
+    - `required`: the program needs a GPU; `on_cpu` says how it still runs without one.
+    - `unused`: the program computes on the processor on every machine; on `unused_systems` it
+      does so too.
+    - `compute_capability`: the least for an NVIDIA GPU; `shared_compute_capability`: the least
+      for an NVIDIA GPU that shares the RAM, where that is more.
+    - `amd_gpus`: names that the builds are made for, as regular expressions of whole words
+      (empty: not known).
+    - `amd_as`: by instruction set, other GPUs that run its kernels on Linux
+      (HSA_OVERRIDE_GFX_VERSION).
+    - `sharing`: by maker, names of GPUs sharing the RAM that the builds are made for.
+    - `sharing_vendors`: makers of GPUs sharing the RAM that the builds compute on.
+    - `cuda_attention`: makers of GPUs on which ggml's CUDA code computes attention;
+      `paired_cache_build`: the build setting with which that code takes keys and values of two
+      types.
+    - `quantizations`: default quantizations where GPUs hold the whole model, the best first,
+      each with the largest share of the GPUs' memory that it may take.
+    - `preferred_from`: the number of GPUs from which the program is the default.
     """
 
     required: bool = False
@@ -328,14 +338,16 @@ class GpuSupport(Stated):
 
 
 class Installation(Stated):
-    """How a program is installed, and seen to be installed.
+    """The way to install a program, and to see whether it is installed.
 
-    `present` and `distributions`: commands and Python distributions that show that the program is
-    there. `lines`: what to type, by system, SYSTEM-VENDOR, SYSTEM-accelerator or `any`; `needs`:
-    what must be there first; `first`: the line before the others, by vendor of the accelerator or
-    `below-7.5`. `packages`: what `lines` leave out, by family or by what a command says.
-    `releases`: the page of its releases. `token_variable`: the environment variable that holds
-    the token of a login.
+    - `present`, `distributions`: commands and Python distributions that show that the program
+      is installed.
+    - `lines`: the commands to type, by system, SYSTEM-VENDOR, SYSTEM-accelerator or `any`.
+    - `needs`: what must be installed before.
+    - `first`: the line before the others, by vendor of the accelerator or `below-7.5`.
+    - `packages`: packages that `lines` leave out, by family or by the text of a command.
+    - `releases`: the page of the program's releases.
+    - `token_variable`: the environment variable that holds the token of a login.
     """
 
     present: tuple[str, ...] = ()
@@ -349,15 +361,19 @@ class Installation(Stated):
 
 
 class CommandLines(Stated):
-    """What a person types to run a model; `core/templates.py` fills the lines.
+    """The commands that a person types to run a model. `core/templates.py` fills the lines.
 
-    `default`, or `by_use` by family or main use; `offload` by the way in which parts of a model
-    come to an accelerator in turn. `devices`, `inputs` and `blanks` fill the places of their
-    names. `variants`: repositories that hold files of their own for a quantization;
-    `guided_families`: models that leave out a second pass unless asked. `options`: what is added
-    where the workload departs from the program's default, `settings` the same as `NAME=value` for
-    `serve`, the command that starts its server. `serves_api`: the path of OpenAI's API where the
-    command starts a server. `shown_with`: the runtime whose command stands beside this one's.
+    - `default`: the usual command; `by_use`: others, by family or main use.
+    - `offload`: commands by the way of offloading, in which parts of a model come to an
+      accelerator in turn.
+    - `devices`, `inputs`, `blanks`: texts for the places of their names in the commands.
+    - `variants`: repositories that hold separate files for a quantization.
+    - `guided_families`: models that leave out a second pass unless asked.
+    - `options`: options to add where the workload departs from the program's default.
+    - `settings`: the same options as `NAME=value` for `serve`.
+    - `serve`: the command that starts the program's server.
+    - `serves_api`: the path of OpenAI's API where the command starts a server.
+    - `shown_with`: the runtime whose command stands beside this one's.
     """
 
     default: str = ""
@@ -376,12 +392,13 @@ class CommandLines(Stated):
 
 
 class LibraryTags(Stated):
-    """Names of a program's own library of models.
+    """The tags in a program's own library of models.
 
-    `quantizations`: by tag, the type that it loads where that is not the usual one; `bytes` of the
-    text model where the library made the file otherwise; `unpacked`: tags whose files are of
-    before llama.cpp kept the latent alone. `shared_with`: runtimes for whose files some tags
-    stand, which the program computes with their code.
+    - `quantizations`: by tag, the type that it loads where that is not the usual one.
+    - `bytes`: by tag, the size of the text model where the library made the file differently.
+    - `unpacked`: tags whose files date from before llama.cpp kept the latent alone.
+    - `shared_with`: runtimes whose files some tags stand for; the program computes these with
+      the runtimes' code.
     """
 
     quantizations: Mapping[str, str] = {}
@@ -391,19 +408,28 @@ class LibraryTags(Stated):
 
 
 class MemoryRules(Stated):
-    """What a program takes beside the weights, and how it lays out its KV cache.
+    """The memory that a program takes beside the weights, and the layout of its KV cache.
 
-    `overhead_…`: the program itself. `default_context_tokens`: the context that it takes unless
-    told, and `longer_context_gpu_bytes` the memory of all GPUs from which that is longer.
-    `cache_step_tokens`: tokens for which it makes room at a time. `maps_files`: processes share
-    one copy of the weights. `keeps_read_text`: it keeps keys and values of a text that an encoder
-    read. `reserves_by_device`: it leaves free of a GPU what follows from the size of that.
-    Of llama.cpp's code: `flash_attention`: on unless told; `logits_rows`: logits are reserved for
-    the last token of each sequence, or for a whole batch; `whole_windows`: layers with a window
-    cache the whole context, and `window_shares`, by row, that share of it; `state_share`: states
-    of recurrent layers get so many times as much as keys and values (0: what they need);
-    `context_checkpoints`: copies of what a cache cannot be rolled back to, of one prompt;
-    `kept_checkpoints`: those that one sequence keeps.
+    - `overhead_…`: the program itself.
+    - `default_context_tokens`: the context length by default; `longer_context_gpu_bytes`: the
+      memory of all GPUs from which that default is longer.
+    - `cache_step_tokens`: the number of tokens by which the cache grows.
+    - `maps_files`: processes share one copy of the weights.
+    - `keeps_read_text`: the program keeps keys and values of a text that an encoder read.
+    - `reserves_by_device`: the memory left free on a GPU follows from the size of the GPU.
+
+    From llama.cpp's code:
+
+    - `flash_attention`: on by default.
+    - `logits_rows`: logits are reserved for the last token of each sequence, or for a whole
+      batch.
+    - `whole_windows`: layers with a window cache the whole context; `window_shares`: by row,
+      the share of the context that they cache instead.
+    - `state_share`: the states of recurrent layers get this multiple of the bytes of keys and
+      values (0: the bytes that they need).
+    - `context_checkpoints`: copies, for one prompt, of the parts of a cache that cannot be
+      rolled back.
+    - `kept_checkpoints`: the copies that one sequence keeps.
     """
 
     overhead_low_bytes: int = 0
@@ -428,12 +454,14 @@ class MemoryRules(Stated):
 
 
 class Batches(Stated):
-    """How many sequences and tokens a program computes at once.
+    """The number of sequences and tokens that a program computes at once.
 
-    `most_sequences`: None where there is no limit. `queues_requests`: users who find no room in
-    memory wait. `automatic`: batches of a prompt that the program chooses by itself, and
-    `automatic_since` which version. `embedding_tokens`: the batch of a model that embeds.
-    `beside_ram`: sizes that its command is given where experts wait in RAM.
+    - `most_sequences`: the limit; None where there is none.
+    - `queues_requests`: users who find no room in memory wait.
+    - `automatic`: the batches for prompts that the program chooses by itself;
+      `automatic_since`: the first version that does.
+    - `embedding_tokens`: the batch size of a model that embeds.
+    - `beside_ram`: the batch sizes that the command states where experts wait in RAM.
     """
 
     most_sequences: int | None = _COUNT
@@ -445,10 +473,12 @@ class Batches(Stated):
 
 
 class LayerPlacement(Stated):
-    """How a program places the layers of a model.
+    """The way in which a program places the layers of a model.
 
-    `split`: part of them can be in RAM. `spread`: several accelerators get whole layers of text
-    each. `leaves_experts`: of a mixture the experts stay in RAM instead of whole layers.
+    - `split`: part of the layers can be in RAM.
+    - `spread`: several accelerators get whole layers each, in text models.
+    - `leaves_experts`: in a mixture of experts, the experts stay in RAM instead of whole
+      layers.
     """
 
     split: bool = False
@@ -457,12 +487,12 @@ class LayerPlacement(Stated):
 
 
 class PaceRules(Stated):
-    """What decides how fast a program's code computes.
+    """The properties of a program's code that decide how fast it computes.
 
-    `replays_graphs`: on a GPU a step is replayed as one graph, not llama.cpp's.
-    `launches_layers`: Python launches each operation. `multiplies_rows`: built without
-    llama.cpp's kernels that compute blocks of a product. `default_threads`: the most threads on a
-    processor unless told, None for all cores.
+    - `replays_graphs`: on a GPU a step is replayed as one graph, not llama.cpp's.
+    - `launches_layers`: Python launches each operation.
+    - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
+    - `default_threads`: the most threads on a processor by default; None for all cores.
     """
 
     replays_graphs: bool = False
@@ -472,11 +502,13 @@ class PaceRules(Stated):
 
 
 class Finetuning(Stated):
-    """How a program trains a model.
+    """The way in which a program trains a model.
 
-    `trainer`: what is typed; `trainer_layers`: the layers that it trains unless told, None for
-    all. `commands` by method; `options` by device, or by what is left out; `elsewhere`, by
-    modality: what trains models that these commands do not; `packages` by method or optimizer.
+    - `trainer`: the command to type.
+    - `trainer_layers`: the layers that it trains by default; None for all.
+    - `commands`: by method; `options`: by device, or by the part left out.
+    - `elsewhere`: by modality, the tool that trains models which these commands do not.
+    - `packages`: by method or optimizer.
     """
 
     trainer: str = ""

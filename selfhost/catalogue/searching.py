@@ -1,9 +1,9 @@
-"""From what a person typed to one model, or to what to say of a name that no model goes by.
+"""The search from typed text to one model, or to the error for a name that no model has.
 
-`resolve` returns a `names.Resolution` or raises. The error for an unknown name tells, in this
-order: that several models were typed; what a tool, a hosted model or another thing is; the model
-whose weights the name most likely stands for; the size that follows from the number in the name;
-and always the nearest known names.
+`resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells, in
+this order: that several models were typed; that the name means a tool, a hosted model or some other
+thing; the model whose weights the name most likely stands for; the size that follows from the
+number in the name; and always the nearest known names.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from .names import (
 _Words = list[str]
 
 _SEARCHED = NAME_TABLE.searched
-# names of one model among which the one that was meant is looked for: a user's spec may have 10,000
+# the most names of one model that are compared with a typed name: a user's spec may have 10,000
 _MOST_ALIASES = 50
-# shorter names differ from too many others in one letter
+# shorter names differ by one letter from too many other names
 _LEAST_LETTERS_OF_SLIP = 4
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
-    """The model that goes by this name. Raises `NotAModelError` for a tool or service,
-    `UnknownModelError` for anything else, with the nearest names.
+    """The resolution of a typed name to a model. Raises `NotAModelError` for a tool or service, and
+    `UnknownModelError`, with the nearest names, for any other unknown name.
     """
     _refuse_no_name(typed)
     resolution = read(typed, catalogue)
@@ -95,7 +95,9 @@ def _refuse_several(typed: str, catalogue: Catalogue) -> None:
 
 
 def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
-    """The name with two of its words as one, where that is a single model: `tiny llama`."""
+    """The name with two of its words joined, where exactly one model results: `tiny llama`. None
+    otherwise.
+    """
     name_by_id = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
         first = name[: joint.start(1)]
@@ -113,15 +115,17 @@ class _Hint(NamedTuple):
     """A model that an unknown name may stand for."""
 
     spec_id: str
-    # why, as a clause
+    # the reason, as a clause
     why: str
-    # what to type, with the places {check} and {plain}
+    # the command to type, with the placeholders {check} and {plain}
     remedy: str = "{check}"
 
 
 class _UnknownName:
-    """A name that no model goes by, in parts. `name`: what was typed, unwrapped; `base`: its last
-    part without the words for the form of the files, which `form` tells.
+    """A name that no model has, in parts.
+
+    `name`: the typed name, unwrapped. `base`: the last part of the name without the words for the
+    form of the files; `form` is that form.
     """
 
     def __init__(
@@ -131,24 +135,24 @@ class _UnknownName:
         catalogue: Catalogue,
     ) -> None:
         self.catalogue = catalogue
-        # as a message has it
+        # the name as messages quote it
         self.quoted = f'"{shortened(typed)}"'
         self.name = name.removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
         split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
-            # the last is without all words for a form
+            # the last split has all words of the form removed
             split = shorter
         self.base = split.base
         self.form = split.form or Form()
-        # the base without what converters write behind it
+        # the base without suffixes of converters
         key = canonical(self.base).removesuffix("-gguf")
         self.key = key.removesuffix("-i-1")
-        # what known names are compared with
+        # the text that is compared with known names
         self.searched = split.with_owner
 
     def error(self) -> UnknownModelError:
-        """The error that says most of the name."""
+        """The error that tells most about the name."""
         for table in ("thing", "uncovered", "hosted"):
             error = self._thing_error(table)
             if error is not None:
@@ -172,7 +176,7 @@ class _UnknownName:
         )
 
     def _not_in_catalogue(self) -> str:
-        """The sentence that the name is not known, with the faulty files of the user's own."""
+        """The sentence that the name is not known. It also lists the user's faulty files."""
         missing = ""
         if is_bare_weights(self.name):
             missing = "does not exist here and "
@@ -185,7 +189,9 @@ class _UnknownName:
         return f"{message}; faulty files of yours were ignored: {listed}"
 
     def _size_by_name(self) -> str:
-        """The clause on the size of a model whose name states its parameters; "" for another."""
+        """The clause on the size of the weights, computed from the number of parameters in the
+        name; "" where the name states none.
+        """
         sizes = re.findall(_SEARCHED.billions, self.base)
         if len(sizes) != 1:
             return ""
@@ -196,7 +202,7 @@ class _UnknownName:
         return f": {parameters}, are about {size} of weights in Q4_K_M"
 
     def _options(self, spec_id: str) -> str:
-        """The options of `check` for that model in the form that the name states."""
+        """The options of `check` for the form that the name states; "" for no usable form."""
         form = self.form
         if form.quantization is None:
             return ""
@@ -208,10 +214,10 @@ class _UnknownName:
             return options
         return f" --runtime {form.runtime}{options}"
 
-    # tools, services and other names that are no model's
+    # names of tools, services and other things that are no models
 
     def _thing_error(self, table: str) -> UnknownModelError | None:
-        """The error for a name of an entry in a table of `things.toml`; None for any other."""
+        """The error for a name listed in a table of `things.toml`; None for any other name."""
         thing = self._thing() if table == "thing" else self._line(table)
         if thing is None:
             return None
@@ -247,9 +253,11 @@ class _UnknownName:
         return None
 
     def _line(self, table: str) -> _Thing | None:
-        """The first row of a table of which one name begins as the typed one."""
+        """The first row of a table with a name that the typed name begins with; None where there is
+        none.
+        """
         key = canonical(self.last_part)
-        # a line that is only hosted has no tunes and tells no size
+        # models that are only hosted have no fine-tunes and state no sizes
         is_another = key.endswith("-distill") or sizes_in(key)
         if is_another and table == "hosted":
             return None
@@ -261,7 +269,7 @@ class _UnknownName:
     # models whose weights the name may stand for
 
     def _hint(self) -> _Hint | None:
-        """The likeliest model that the name may stand for."""
+        """The hint at the model that the name most likely stands for; None where there is none."""
         return (
             self._in_unknown_quantization()
             or self._in_another_format()
@@ -271,7 +279,7 @@ class _UnknownName:
         )
 
     def _in_unknown_quantization(self) -> _Hint | None:
-        """A known model in a type that nobody knows."""
+        """The hint for a known model with an unknown quantization; None for any other name."""
         typed = re.fullmatch(_SEARCHED.quantized, self.last_part)
         if typed is None:
             return None
@@ -286,7 +294,7 @@ class _UnknownName:
         )
 
     def _in_another_format(self) -> _Hint | None:
-        """A known model in files whose size is not known."""
+        """The hint for a known model in files whose size is not known; None for any other name."""
         match = next(matches(self.name, self.catalogue), None)
         if match is None or match.form is None:
             return None
@@ -299,7 +307,9 @@ class _UnknownName:
         )
 
     def _same_name(self) -> _Hint | None:
-        """A known model in an account that may hold other weights."""
+        """The hint for a known model's name in an account that may hold other weights; None for any
+        other name.
+        """
         match = next(matches(self.last_part, self.catalogue), None)
         if match is None or not self.owner:
             return None
@@ -312,7 +322,9 @@ class _UnknownName:
         )
 
     def _same_layers(self) -> _Hint | None:
-        """The model whose layers the repository has, as `alike.toml` says."""
+        """The hint for a repository that has the layers of a known model, as `alike.toml` lists it;
+        None for any other name.
+        """
         behind_account = self.base.partition("_")[2]
         with_owner = f"{self.owner}/{self.key}"
         keys = (self.key, canonical(behind_account), canonical(with_owner))
@@ -324,13 +336,13 @@ class _UnknownName:
         return None
 
     def _made_from(self) -> _Hint | None:
-        """The model that is named in the name of its tune, or whose layers the tunes of that line
-        have.
+        """The hint for a tuned model: the model that its name contains, or the model whose layers
+        all tunes of that line have. None for any other name.
         """
         known = _known_names(self.catalogue)
         name = _last_part_of(self.searched)
         if known.meant_by(name) or known.longer_than(name):
-            # a slip or a shortened name explains the name better than a tune does
+            # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
         words = self.key.split("-")
         words = words[: _SEARCHED.most_words]
@@ -338,7 +350,7 @@ class _UnknownName:
         if spec_id is not None:
             why = f"if it is made from {spec_id}, as its name says, it needs as much"
             return _Hint(spec_id, why)
-        # the name of a line of tunes stands in the names of listed models
+        # the word that names a line of fine-tunes also stands in the names of listed models
         lines = set(words) - known.words_of_ids
         longest = max(map(len, lines), default=0)
         if longest <= 3:
@@ -346,7 +358,9 @@ class _UnknownName:
         return self._layers_of_line(words)
 
     def _layers_of_line(self, words: _Words) -> _Hint | None:
-        """The one model whose layers all repositories have that are named with these words."""
+        """The hint at the one model whose layers all repositories with these words in their names
+        have; None where there are several or none.
+        """
         name_by_id: dict[str, str] = {}
         for repository in _repositories_alike(self.catalogue):
             if repository.words.issuperset(words):
@@ -359,8 +373,10 @@ class _UnknownName:
 
 
 class _Thing(Stated):
-    """A row of specs/common/things.toml. One of the table `thing` has `aliases` and a `kind`;
-    `names` are beginnings of names, `whole` names as they are. `try_instead`: ids of models.
+    """A row of specs/common/things.toml.
+
+    Rows of the table `thing` have `aliases` and a `kind`. `names` are beginnings of names, `whole`
+    complete names. `try_instead`: ids of models.
     """
 
     name: str = ""
@@ -390,8 +406,8 @@ class _Thing(Stated):
 
 
 class _ThingSentence(Stated):
-    """What is said of the names in one table of things.toml. `before_command`: what stands in front
-    of the command for another model.
+    """The sentence about the names in one table of things.toml. `before_command`: the words before
+    the command for another model.
     """
 
     message: str
@@ -399,7 +415,7 @@ class _ThingSentence(Stated):
 
 
 def _form_of(name: str) -> str:
-    """The expression of a name of a row, in which `*` stands for any letters."""
+    """The regular expression for a name in a row, in which `*` stands for any letters."""
     parts = [canonical(part) for part in name.split("*")]
     return ".+".join(map(re.escape, parts))
 
@@ -411,7 +427,7 @@ def _things_of(catalogue: Catalogue, table: str) -> Sequence[_Thing]:
 
 
 class _Repository:
-    """A repository of `alike.toml`, and the model whose layers it has."""
+    """A repository listed in `alike.toml`, and the model whose layers it has."""
 
     def __init__(self, spec_id: str, name: str) -> None:
         self.spec_id = spec_id
@@ -420,7 +436,8 @@ class _Repository:
         self.key = canonical(last_part)
         self.words = frozenset(self.key.split("-"))
         if not _numbers_in(self.key):
-            # many accounts have a repository called by words alone: that of this account is meant
+            # many accounts have a repository with such a name of words alone: only this account's
+            # is meant
             self.key = canonical(name)
 
 
@@ -437,12 +454,15 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
 
 
 def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
-    """The open model whose name stands in that of its tune, in words that follow one another or, as
-    in `qwen3-abliterated:8b`, with the size apart. The words left out must state no other size.
+    """The id of the open model whose name is contained in the name of its tune; None where there is
+    none.
+
+    The model's words follow one another or, as in `qwen3-abliterated:8b`, have the size apart.
+    Other words around words that follow one another must not state another size.
     """
     for inside, others in _parts_of(words):
         name = "-".join(inside)
-        # an alias or a short id may be the name of a family
+        # an alias or a short id may be a family's name
         kinds = ["ids"]
         if sizes_in(name):
             kinds = ["whole", "aliases"]
@@ -459,10 +479,12 @@ def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
 
 
 def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
-    """The parts of a name that may be another model's name, each with the words that it leaves out.
+    """Yield the parts of a name that may be another model's name, each with the words around it
+    that must not state another size.
 
-    First each run of three or more words, the longest first. Then, of a name that ends in a size,
-    each beginning together with that size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`.
+    First comes each run of three or more words, the longest first, with all words around it. If the
+    name ends in a size, each beginning of the name together with that size follows. Words between
+    the two are left out and may state any size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`, [].
     """
     count = len(words)
     for length in range(count - 1, 2, -1):
@@ -471,7 +493,7 @@ def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
             yield words[start:end], words[:start] + words[end:]
     if words[-1:] != ["b"]:
         return
-    # `8-b`: two words
+    # `8-b` stands in two words
     size = words[-2:]
     for end in range(count - 3, 0, -1):
         yield words[:end] + size, words[end:-2]
@@ -481,16 +503,19 @@ def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
 
 
 class _Size(NamedTuple):
-    """The number of billions in a name; `line` is the name without it, as `canonical` writes it."""
+    """The number of billions of parameters in a name; `line` is the name without the number, as
+    `canonical` writes it.
+    """
 
     line: str
     billions: float
 
 
 class _ComparedName:
-    """A name that is compared with others: as it is written, and as `canonical` writes it.
+    """A name to compare with others: as it is written, and as `canonical` writes it.
 
-    `searched`: the whole of which the name is the last part; its size is that of this whole.
+    `searched`: the whole typed name, of which this name is the last part; the size is read from the
+    whole.
     """
 
     def __init__(self, name: str, searched: str | None = None) -> None:
@@ -501,12 +526,12 @@ class _ComparedName:
 
     @cached_property
     def numbers(self) -> list[str]:
-        """Those in the name, from left to right."""
+        """The numbers in the name, from left to right."""
         return _numbers_in(self.name)
 
     @cached_property
     def size(self) -> _Size | None:
-        """The billions that the name states; None where it states none."""
+        """The size in billions that the name states; None where it states none."""
         sized = re.fullmatch(_SEARCHED.sized, self._searched)
         if sized is None:
             return None
@@ -514,14 +539,14 @@ class _ComparedName:
         return _Size(canonical(f"{before}-{behind}"), float(billions))
 
     def is_slip_of(self, known: _ComparedName) -> bool:
-        """Whether the names have other letters by one, or by two that are swapped, and the same
-        numbers.
+        """Whether this name differs from a known one by one letter, or by two swapped letters, and
+        has the same numbers.
         """
         typed = self.letters
         letters = known.letters
         if abs(len(letters) - len(typed)) > 1:
             return False
-        # one slip leaves the first or the last letter
+        # one typing slip keeps the first or the last letter
         is_first_right = letters[:1] == typed[:1]
         is_last_right = letters[-1:] == typed[-1:]
         if not (is_first_right or is_last_right):
@@ -530,13 +555,14 @@ class _ComparedName:
 
 
 class _KnownNames:
-    """All names of a catalogue's models and families, ready to be searched for the one meant."""
+    """The names of all models and families of a catalogue, prepared for a search."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         names = list(catalogue.spellings(_MOST_ALIASES))
         names += catalogue.section("families", "family")
-        # of one model its tag of Ollama, which sorts after its id
+        # a later name with the same key replaces an earlier one: the Ollama tag of a model sorts
+        # after its id
         self._by_key = {}
         for name in map(_ComparedName, names):
             self._by_key[name.key] = name
@@ -544,13 +570,13 @@ class _KnownNames:
 
     @cached_property
     def words_of_ids(self) -> frozenset[str]:
-        """Every word of the ids."""
+        """All words of the ids."""
         joined = "-".join(self._keys_of_ids.values())
         return frozenset(joined.split("-"))
 
     def meant_by(self, typed: _ComparedName) -> list[str]:
-        """Names from which the typed one differs by a slip with its numbers right, else other
-        sizes.
+        """The known names that differ from the typed one by a slip, with the same numbers; if there
+        are none, the same name with other sizes.
         """
         meant = []
         if len(typed.letters) >= _LEAST_LETTERS_OF_SLIP:
@@ -559,7 +585,9 @@ class _KnownNames:
         return meant or self._other_sizes(typed)
 
     def _other_sizes(self, typed: _ComparedName) -> list[str]:
-        """Those that differ from it in the number of parameters alone, the nearest first."""
+        """The known names that differ from the typed one only in the number of parameters, the
+        nearest number first.
+        """
         wanted = typed.size
         if wanted is None:
             return []
@@ -581,7 +609,9 @@ class _KnownNames:
         return longer
 
     def of_family(self, typed: _ComparedName) -> list[str]:
-        """The ids that begin with the typed name, or are of a family of that name; newest first."""
+        """The ids that begin with the typed name, or belong to a family of that name, the newest
+        first.
+        """
         outlines = self.catalogue.outlines
         ids = self.longer_than(typed)
         for outline in outlines.values():
@@ -591,8 +621,10 @@ class _KnownNames:
         return ids
 
     def alike(self, typed: _ComparedName) -> list[str]:
-        """The models whose names share most letters with the typed one, as difflib counts it."""
-        from difflib import get_close_matches  # 2 ms, for unknown names alone
+        """The ids of the models whose names are most similar to the typed one, by difflib's
+        measure.
+        """
+        from difflib import get_close_matches  # 2 ms, only for unknown names
 
         near = get_close_matches(
             typed.key[:MAX_GUESSED_LETTERS],
@@ -600,7 +632,7 @@ class _KnownNames:
             n=4 * _SEARCHED.most_hints,
             cutoff=_SEARCHED.near,
         )
-        # those with the same numbers first, and before them those that begin the same
+        # names with the same first letters first, then names with the same numbers
         near.sort(key=lambda like: _numbers_in(like) != typed.numbers)
         near.sort(key=lambda like: like[:2] != typed.key[:2])
         names = [self._by_key[key].name for key in near]
@@ -622,10 +654,11 @@ def _numbers_in(name: str) -> list[str]:
 
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Known names, one a model: slips, else other sizes, the family's newest, the most alike.
+    """The known names nearest to a typed one, one for each model: slips, else other sizes, then the
+    family's newest models, then similar names.
 
-    They take longer to find than all else of an answer (6 ms), so only one that is shown is
-    asked for.
+    The search takes longer than the rest of an answer (6 ms), so it runs only for an error that is
+    shown.
     """
     known = _known_names(catalogue)
     searched = _last_part_of(typed)

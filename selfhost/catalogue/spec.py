@@ -41,10 +41,10 @@ from .spec_values import (
 )
 
 ANSWERS = ("yes", "no", "conditional")
-# no model is so small
+# the smallest file size that is accepted
 _LEAST_BYTES = 1000
 
-# fields as a file states them: a count that may be missing, one that must be there, a sentence
+# kinds of fields in a file: an optional count, a required count, a sentence
 _COUNT = read_by(minimum=1, default=None)
 _REQUIRED_COUNT = read_by(minimum=1)
 _SIZES_BY_NAME = read_by(minimum=1, default={})
@@ -66,7 +66,7 @@ _FLAG = read_by(default=False)
 
 
 class Sound(Stated):
-    """What making, or writing down, a minute of sound takes."""
+    """The work of making, or transcribing, a minute of sound."""
 
     tokens_per_second: float | None = None
     step_parameters: int | None = _COUNT
@@ -79,7 +79,7 @@ class Sound(Stated):
 
 
 class Denoising(Stated):
-    """How a model makes one picture, or one clip of video, of its own size."""
+    """The work of making one picture, or one clip of video, of the model's own size."""
 
     steps: int = _REQUIRED_COUNT
     passes: int = _REQUIRED_COUNT
@@ -93,20 +93,20 @@ class Denoising(Stated):
 
     @property
     def operations(self) -> float:
-        """Of all steps, and of decoding."""
+        """The number of operations of all steps and of decoding."""
         of_steps = self.steps * self.passes * self.step_operations
         return float(of_steps + self.decode_operations)
 
 
-# behind the name of an architecture's row where a model's file does not tell all tensors
+# the suffix of an architecture's row where the model's file does not show all tensors
 INCOMPLETE = " (incomplete)"
-# how the source of a size begins that was read of a file on this disk; its path follows
+# the beginning of the source of a size that was read from a local file; the path follows
 SIZE_OF = "size of "
 
 
 class PublishedFiles(Record):
-    """Sizes that one publisher states. `named`: somebody typed the file's name, or Ollama's tag
-    of it, so that it is published, wherever that is.
+    """The files of one publisher, with their stated sizes. `named`: somebody typed the file's name,
+    or Ollama's tag of it, so the file is published, wherever that is.
     """
 
     format: str = read_by(choices=FORMATS)
@@ -120,19 +120,21 @@ class PublishedFiles(Record):
 
     @property
     def quantizations(self) -> tuple[str, ...]:
-        """All that lie there, of stated size or not."""
+        """The quantizations of all files in the repository, whether their size is stated or not."""
         return (*self.bytes, *self.unsized)
 
     def holds(self, quantization: str) -> bool:
-        """Whether a file of that quantization lies there, however its name is spelt."""
+        """Whether the repository holds a file of that quantization, however its name is spelt."""
         names = map(str.lower, self.quantizations)
         return quantization.lower() in names
 
 
 class PublishedDraft(Stated):
-    """A small model that was trained to draft for this one alone. It reads the keys and values that
-    this one cached, and keeps none of its own. `parameters`: of all its tensors. `gguf_bytes`: its
-    Q8_0 file, which lies in `gguf_repository` beside files of the model.
+    """A small model that was trained to draft for one other model alone.
+
+    The draft reads the keys and values that the other model cached, and keeps none of its own.
+    `parameters`: of all its tensors. `gguf_bytes`: the size of its Q8_0 file, which lies in
+    `gguf_repository` beside files of the other model.
     """
 
     repository: str = _REQUIRED_REPOSITORY
@@ -143,20 +145,22 @@ class PublishedDraft(Stated):
 
     @property
     def name(self) -> str:
-        """What people call it: its repository without the publisher."""
+        """The usual name of the draft: its repository without the publisher."""
         return self.repository.partition("/")[2]
 
 
 class Quantized(Stated):
-    """How weights are stored that others quantized; `quantization` is None without a name here."""
+    """The quantization in which others stored the weights; `quantization` is None where it has no
+    name here.
+    """
 
     format: str = read_by(choices=("safetensors", "mlx"))
     quantization: str | None = None
 
 
 class FileTensors(Record):
-    """Tensors of one file that are alike, `count` of them, together `bytes`: a block's number in
-    their name is `*`. `extra`: of blocks that predict more than one token.
+    """Equal tensors of one file: `count` of them, with `bytes` together. In their name `*` stands
+    for the number of a block. `extra`: tensors of multi-token-prediction blocks.
     """
 
     name: str
@@ -168,7 +172,9 @@ class FileTensors(Record):
 
 
 class License(Stated):
-    """SPDX expression or `LicenseRef-…`, and what it allows, each one of ANSWERS."""
+    """A license: an SPDX expression or `LicenseRef-…`, and whether it allows commercial use,
+    modification and redistribution, each one of ANSWERS.
+    """
 
     id: str | None = None
     url: str | None = read_by(form=ADDRESS, default=None)
@@ -180,7 +186,9 @@ class License(Stated):
 
 
 class Openness(Stated):
-    """What was published, each one of OPENNESS."""
+    """The openness of each part of a model: published, partial, closed or unknown, as OPENNESS
+    lists them.
+    """
 
     weights: str = _PUBLISHED
     inference_code: str = _PUBLISHED
@@ -190,7 +198,9 @@ class Openness(Stated):
 
 
 class Parameters(Sized):
-    """Counts in the published checkpoint: tied matrices once, without multi-token-prediction."""
+    """The numbers of parameters in the published checkpoint: tied matrices count once, and
+    multi-token-prediction blocks do not count.
+    """
 
     related = "active at_most total, encoders at_most total"
     total: int | None = _COUNT
@@ -204,7 +214,9 @@ class Parameters(Sized):
 
 
 class StatedWay(Sized):
-    """What a pipeline takes of a GPU in one type, with its components or layers moved there."""
+    """The stated GPU memory of a pipeline in one type, with its components or layers moved to the
+    GPU in turn.
+    """
 
     related = "low_bytes at_most high_bytes"
     quantization: str = read_by()
@@ -220,7 +232,9 @@ class StatedWay(Sized):
 
 
 class StatedNeeds(Sized):
-    """What somebody states a model takes; `ways` are those that offload the components."""
+    """The memory and disk space that somebody states for a model; `ways` are the ways of offloading
+    its components.
+    """
 
     related = "low_bytes at_most high_bytes"
     low_bytes: int | None = _BYTES
@@ -237,7 +251,7 @@ class StatedNeeds(Sized):
 
 
 class Upkeep(Stated):
-    """Whether the model is still the one to take."""
+    """Whether the model is still current, or superseded by another."""
 
     current: bool | None = None
     superseded_by: str | None = _MODEL
@@ -245,10 +259,11 @@ class Upkeep(Stated):
 
 
 class Safety(Stated):
-    """Which file formats the weights come in, and whether loading runs remote code.
+    """The file formats of the weights, and whether loading them runs remote code.
 
-    `remote_code` is of the publisher's files (`trust_remote_code`). A GGUF or ggml file of the same
-    model holds none: `runs_code` (`judge/checks/model.py`) tells it of a question. None: not known.
+    `remote_code` is about the publisher's files (`trust_remote_code`); None: not known. A GGUF or
+    ggml file of the same model holds no code: `runs_code` (`judge/checks/model.py`) answers for a
+    question.
     """
 
     formats: tuple[str, ...] = read_by(choices=FORMATS, default=())
@@ -256,7 +271,9 @@ class Safety(Stated):
 
 
 class Availability(Stated):
-    """A closed model: why there are no weights, who serves it, and what is nearest."""
+    """The facts on a closed model: why there are no weights, who serves it, and the nearest
+    alternatives.
+    """
 
     why: str = _SOURCE
     provider: str
@@ -269,7 +286,9 @@ class Availability(Stated):
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Why there are no weights, and what else a reader should know of it."""
+        """Sentences that say why there are no weights, and what else a reader should know of the
+        model.
+        """
         clauses = self.why.split("; ")
         if self.retired:
             clauses.append(f"{self.provider} retired it on {self.retired}")
@@ -283,7 +302,9 @@ def _license(
     key: str,
     kind: type[License],
 ) -> License | None:
-    """A table of its own, or the id of a row of specs/common/licenses.toml."""
+    """The license that a spec states: a table of its own, or the id of a row of
+    specs/common/licenses.toml.
+    """
     id = root.values.get(key)
     if not isinstance(id, str):
         terms: License | None = root.get(key, "License", kind=kind)
@@ -307,7 +328,8 @@ def _embedding(root: TomlTable, key: str) -> int | None:
     return length
 
 
-# the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
+# seconds of the recording with which the needs were measured (tests/truth/kinds.json), unless a
+# spec states another
 HEARD_SECONDS = 30
 
 
@@ -327,11 +349,13 @@ def _needs(
 
 
 class ModelSpec(ShownRecord):
-    """One set of published weights (or one closed model), as its spec file states it.
+    """A set of published weights (or a closed model), as its spec file states it.
 
-    `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
-    `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and
-    `refused` is the sentence why no program loads that file.
+    - `origin`: the file that the spec was read from.
+    - `overrides`: the shipped file that it replaces, if any.
+    - `tensors`: the tensors of the very GGUF file that the spec was read from; no spec file
+      lists them.
+    - `refused`: the sentence why no program loads that file.
     """
 
     id: str = read_by(form=ID)
@@ -363,11 +387,11 @@ class ModelSpec(ShownRecord):
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     picture_operations: int | None = _COUNT
     files: tuple[PublishedFiles, ...] = read_by(default=())
-    # by a name of Ollama's library, where the file is not what llama-quantize makes
+    # keys: names in Ollama's library whose file was not made with llama-quantize's recipe
     tag_bytes: Mapping[str, int] = _SIZES_BY_NAME
     quantized: Quantized | None = read_by(default=None)
     draft: PublishedDraft | None = read_by(default=None)
-    # a text for each table or key of a spec that it names
+    # the source of each table or key of a spec
     sources: Mapping[str, str] = _TEXTS_BY_KEY
     unknown: Mapping[str, str] = _TEXTS_BY_KEY
     needs: StatedNeeds | None = read_by(_needs, kind=StatedNeeds, default=None)
@@ -381,7 +405,9 @@ class ModelSpec(ShownRecord):
 
     @property
     def library_tag(self) -> str | None:
-        """The first name that Ollama's library has for it; None where the spec states none."""
+        """The first tag that the spec states for the model in Ollama's library; None where it
+        states none.
+        """
         for alias in self.aliases:
             if ":" in alias:
                 return alias
@@ -394,14 +420,16 @@ class ModelSpec(ShownRecord):
 
     @property
     def weights_published(self) -> bool | None:
-        """In whole or in part; None where it is not known."""
+        """Whether the weights were published, in whole or in part; None where not known."""
         if self.openness.weights == "unknown":
             return None
         return not self.closed
 
     @property
     def lone_config(self) -> str | None:
-        """The config.json, without its weights, that it was read from or made of; else None."""
+        """The path of the config.json without weights from which the spec was read or made; None
+        for any other spec.
+        """
         if self.openness.weights != "unknown":
             return None
         path = self.origin
@@ -413,17 +441,17 @@ class ModelSpec(ShownRecord):
 
     @property
     def parameters_total(self) -> int | None:
-        """All of them; None where not known."""
+        """The number of all parameters; None where not known."""
         return self.parameters.total
 
     @property
     def parameters_active(self) -> int | None:
-        """Those that one token takes; None where not known."""
+        """The number of parameters that one token uses; None where not known."""
         return self.parameters.active
 
     @property
     def main_use(self) -> str:
-        """The use that is stated first; "" where no source states any."""
+        """The first use that the spec states; "" where it states none."""
         return self.uses[0] if self.uses else ""
 
     def has_use(self, use: str) -> bool:
@@ -431,13 +459,17 @@ class ModelSpec(ShownRecord):
         return self.uses is not None and use in self.uses
 
     def repository_of(self, format: str | None, quantization: str | None) -> str | None:
-        """Where files of that quantization lie; None where this catalogue knows of none."""
+        """The repository of the files of a quantization; None where this catalogue knows of
+        none.
+        """
         files = self.files_of(format, quantization)
         return None if files is None else files.repository
 
     @property
     def conversions_page(self) -> str:
-        """Where Hugging Face lists what was made of the published weights; "" where not known."""
+        """The page of Hugging Face that lists conversions of the published weights; "" where not
+        known.
+        """
         if not self.repository:
             return ""
         page = "https://huggingface.co/models?other=base_model:quantized:"
@@ -448,28 +480,32 @@ class ModelSpec(ShownRecord):
         format: str | None,
         quantization: str | None,
     ) -> PublishedFiles | None:
-        """The first that hold that quantization; listed ones, then those of a typed name."""
+        """The first files that hold that quantization: listed files come before files whose name
+        was typed, and these before all others. None where no files hold it.
+        """
         wanted = quantization or ""
         holding = []
         for files in self.files:
             if files.format == format and files.holds(wanted):
                 holding.append(files)
-        # of two listings the first stands
+        # `min` keeps the first of two listings
         return min(holding, key=_rank_of_files, default=None)
 
 
 def _rank_of_files(files: PublishedFiles) -> int:
-    """The lower, the better is it known where the files lie: a listing, a typed name, neither."""
+    """A rank of how well the place of files is known, the lower the better: a listing, a typed
+    name, neither.
+    """
     if files.listed and files.repository:
         return 0
     return 1 if files.named else 2
 
 
-# the file of a spec
+# reading the file of a spec
 
 
 def read_spec_file(path: str) -> Document:
-    """The file of a spec, with `<id>.sources.toml` beside it."""
+    """The document of a spec file, with the sources in `<id>.sources.toml` beside it."""
     document = Document.read(path)
     sources_path = path.removesuffix(".toml") + SOURCES_ENDING
     if not document.ok or not os.path.exists(sources_path):
@@ -488,8 +524,8 @@ def read_spec_file(path: str) -> Document:
 
 
 def stated_spec(document: Document, origin: str) -> ModelSpec | None:
-    """The spec that `document` states; where that has faults, what is right in it. None where it is
-    no TOML or of another schema.
+    """The spec that `document` states; where the document has faults, only the right values. None
+    where it is no TOML or of another schema.
     """
     root = document.root
     if not document.ok:
@@ -503,7 +539,7 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
         return None
     values = root.fields(ModelSpec)
     root.close()
-    # what a file does not repeat
+    # values that are computed from other values of the file
     values["parameters"] = _all_parameters(values)
     values["openness"] = _openness(values, root.values)
     # whoever publishes a model publishes a tokenizer with it
@@ -514,7 +550,7 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
 
 
 def _all_parameters(values: Values) -> Parameters:
-    """The counts of a spec: a dense model uses all its parameters."""
+    """The parameter counts of a spec. A dense model uses all its parameters."""
     counts: Parameters = values["parameters"]
     model: Architecture | None = values["architecture"]
     if counts.active is not None or "parameters.active" in values["unknown"]:
@@ -525,7 +561,9 @@ def _all_parameters(values: Values) -> Parameters:
 
 
 def _openness(values: Values, stated: TomlRow) -> Openness:
-    """What was published: a repository holds weights, unless the file says otherwise."""
+    """The openness of a model's parts. A repository counts as published weights, unless the file
+    says otherwise.
+    """
     openness: Openness = values["openness"]
     table = stated.get("openness")
     states_weights = isinstance(table, dict) and "weights" in table

@@ -1,8 +1,9 @@
-"""What no type of a key tells of a spec: which keys need or exclude another, which sizes go
-together. The shipped specs were held against these rules before, so that a check does without.
+"""The rules of a spec that the types of its keys cannot express: keys that need or exclude other
+keys, and sizes that depend on each other. Shipped specs were checked before, so that `check` does
+not apply these rules to them.
 
-What goes in: the document of a spec file and what could be read of it. What comes out: a fault for
-each rule that the file breaks, with its place and what to write instead.
+What goes in: the document of a spec file and the spec read from it. What comes out: a fault for
+each broken rule, with its place and its remedy.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ from .architecture import (
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
 from .spec_values import QUANTIZATIONS
 
-# a key, what is wrong with it as a clause that begins with a verb, and what to write instead
+# a key, the fault as a clause that begins with a verb, and the remedy
 Misfit = tuple[str, str, str]
 
-# what the ranks of RWKV are of; without a gate the last is 0
+# the meanings of RWKV's ranks in order; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
 
 
 class _Relation(NamedTuple):
-    """What a size must be to another one."""
+    """A relation that one size must have to another."""
 
-    # whether a size and the other break it
+    # takes a size and the related size, returns whether they break the relation
     is_broken: Callable[[int, int], bool]
     words: str
     remedy: str
@@ -76,28 +77,31 @@ _RELATIONS: Mapping[str, _Relation] = {
 
 
 def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
-    """As `stated_spec`; each rule that it breaks, as far as it could be read, is a fault too."""
+    """The spec that `stated_spec` reads from a document. A fault is added for each rule that the
+    spec breaks, as far as it could be read.
+    """
     spec = stated_spec(document, origin)
     if spec is not None:
         _SpecFile(document, spec).check()
     return spec
 
 
-# keys that need or exclude another
+# keys that require or exclude another key
 
 
-# the key of a rule that stands for the place at which the rule is looked at
+# the key that stands for the place of the rule itself
 _THE_PLACE = "."
 
 
 class SpecRule(Stated):
-    """One of `[[spec_rules]]` (specs/common/model_files.toml), whose header explains each key.
+    """A rule for keys of a spec: one of `[[spec_rules]]` (specs/common/model_files.toml), whose
+    header explains each key.
 
-    It is for specs of models that are `closed` or not (None: for both), and with `whole` for files
-    alone in which no key is misspelt.
+    `closed`: the rule is only for specs of closed models, or only for the others; None: for both.
+    `whole`: the rule is only for files in which no key is misspelt.
     """
 
-    # keys; "." is the whole file
+    # the places at which the rule applies; "." is the whole file
     at: tuple[str, ...]
     message: str
     remedy: str
@@ -107,16 +111,16 @@ class SpecRule(Stated):
     lacks: tuple[str, ...] = ()
 
     def is_for(self, document: Document, spec: ModelSpec) -> bool:
-        """Whether the rule is for such a file."""
+        """Whether the rule applies to the file at all."""
         if self.closed not in (None, spec.closed):
             return False
         if not self.whole:
             return True
-        # a key that was merely misspelt is not missing
+        # a misspelt key must not count as missing
         return document.values.keys() <= document.root.known_keys
 
     def is_broken_at(self, values: TomlRow, place: str) -> bool:
-        """Whether the keys that stand in a file break the rule there."""
+        """Whether the keys that a file states break the rule at a place."""
         for key in self.has:
             stated = place if key == _THE_PLACE else key
             if not _stands(values, stated):
@@ -134,7 +138,9 @@ def _spec_rules() -> Iterable[SpecRule]:
 
 
 def _stands(values: TomlRow, key: str) -> bool:
-    """Whether a file states the key; behind `=` what its value begins with."""
+    """Whether a file states the key. After `=` the key may have the beginning that its value must
+    have.
+    """
     name, _, beginning = key.partition("=")
     path = name.split(".")
     value = value_at(values, path)
@@ -144,7 +150,7 @@ def _stands(values: TomlRow, key: str) -> bool:
 
 
 def value_at(value: Any, path: Sequence[str | int]) -> Any:
-    """What stands at the path in the values of a file; None where nothing does."""
+    """The value at a path in the values of a file; None where there is none."""
     for part in path:
         has_place = isinstance(value, list) and part in range(len(value))
         if isinstance(value, dict):
@@ -156,10 +162,10 @@ def value_at(value: Any, path: Sequence[str | int]) -> Any:
     return value
 
 
-# the names of facts
+# names of facts
 
 
-# read by functions of their own, so that no record has these keys
+# keys that other functions read, so that no record has them
 _READ_APART = (
     "embedding.length",
     "needs.memory_bytes",
@@ -169,7 +175,9 @@ _READ_APART = (
 
 
 def _facts(kind: type[Record], before: str = "") -> Iterator[str]:
-    """What may have a source, or be unknown: the tables and keys of a spec, those inside dotted."""
+    """Yield the names of all facts that may have a source or be unknown: the tables and keys of a
+    spec, with inner keys after a dot.
+    """
     for field, key in kind._keys.items():
         name = f"{before}{key.name or field}"
         yield name
@@ -188,7 +196,7 @@ def _known_facts() -> Sequence[str]:
     return facts
 
 
-# one file
+# checking one file
 
 
 class KindRule(Stated):
@@ -199,9 +207,10 @@ class KindRule(Stated):
 
 
 class LayerKeys(Stated):
-    """`[layer_keys]` of specs/common/model_files.toml: what a line of each kind of layer states.
+    """The keys that the lines of each kind of layer may state: `[layer_keys]` of
+    specs/common/model_files.toml.
 
-    `of_all_kinds`: keys that any line may have. `beside`: the other key that a key needs.
+    `of_all_kinds`: keys that any line may have. `beside`: by key, another key that it requires.
     """
 
     of_all_kinds: tuple[str, ...]
@@ -236,7 +245,7 @@ def _kind_in(line: TomlRow, part: LayerPart) -> str:
 
 
 class _SpecFile:
-    """A spec file as far as it could be read, held against the rules."""
+    """A spec file, as far as it could be read, to check against the rules."""
 
     def __init__(self, document: Document, spec: ModelSpec) -> None:
         self.document = document
@@ -244,7 +253,7 @@ class _SpecFile:
         self.values = document.values
         self.spec = spec
         self.model = spec.architecture
-        # before any rule was looked at
+        # whether the file had no faults before the rules were checked
         self.is_read_whole = document.ok
 
     def check(self) -> None:
@@ -256,7 +265,7 @@ class _SpecFile:
             self._check_record(path, record)
 
     def _check_keys(self) -> None:
-        """Look for keys that miss another one, or exclude it."""
+        """Look for keys that lack a key which they require, or exclude another one."""
         for rule in _spec_rules():
             if not rule.is_for(self.document, self.spec):
                 continue
@@ -272,7 +281,7 @@ class _SpecFile:
                 self.add(("unknown", key), message, remedy)
 
     def _check_facts(self, table: str, facts: Iterable[str]) -> None:
-        """Look for names in `sources` or `unknown`, which the file chooses, that are no fact's."""
+        """Look for names in `sources` or `unknown` that are no facts of a spec."""
         known = _known_facts()
         for fact in facts:
             if fact in known or fact.startswith(("components.", "files.")):
@@ -283,14 +292,14 @@ class _SpecFile:
             self.add((table, fact), message, remedy)
 
     def _check_record(self, path: KeyPath, record: Record) -> None:
-        """Hold one record of the file against the rules for its kind."""
+        """Check one record of the file against the rules for its kind."""
         if isinstance(record, PublishedFiles):
             self._check_files(path, record)
         elif isinstance(record, Quantized):
             place = (*path, "quantization")
             self._check_name(place, record.quantization, record.format)
         elif isinstance(record, Architecture):
-            # of a model whose weights are said not to follow the architecture it may well be
+            # a spec may state that the weights do not follow the architecture; then the row may be
             # unknown
             if "parameters.total" not in self.spec.unknown:
                 self._check_row(record)
@@ -300,17 +309,17 @@ class _SpecFile:
             self._check_sizes(path, record)
 
     def _check_sizes(self, path: KeyPath, record: Sized) -> None:
-        """Look for sizes that the file states and that cannot be beside the others of a record."""
+        """Look for sizes that the file states and that contradict other sizes of the record."""
         width = None
         if record is self.model:
             if not self.is_read_whole:
-                # of a model that cannot be read whole the sizes say nothing
+                # sizes of a model that could not be read whole prove nothing
                 return
         elif self.model is not None:
             width = self.model.embedding_length
         for key, message, remedy in misfits(record, width):
             place = (*path, key)
-            # what was taken from another key is a fault of that
+            # a fault of a size derived from another key is reported at that key
             if value_at(self.values, place) is not None:
                 self.add(place, message, remedy)
 
@@ -345,7 +354,7 @@ class _SpecFile:
         choices = QUANTIZATIONS.get(format or "", ())
         if not name or not choices or name in choices:
             return
-        # without the groups and bits, which are variants
+        # the names without variants for groups and bits
         plain = [choice for choice in choices if "-" not in choice]
         known = ", ".join(plain or choices)
         remedy = self.document.did_you_mean(name, choices, f"known: {known}")
@@ -358,8 +367,8 @@ class _SpecFile:
         part: LayerPart,
         model: Architecture,
     ) -> None:
-        """Look for what the kind of a layer must state and its line has not, and for what says
-        nothing with it.
+        """Look for keys that the kind of a layer requires and its line lacks, and for keys that
+        mean nothing for that kind.
         """
         rules = shipped_record(LayerKeys, "model_files", "layer_keys")
         line: TomlRow = value_at(self.values, path)
@@ -406,11 +415,13 @@ def _digits_of(name: str) -> str:
     return re.sub(r"\D", "", name)
 
 
-# sizes that go together
+# sizes that depend on each other
 
 
 def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
-    """Every size that cannot be beside the others of a part, in a model of that width."""
+    """Yield every size of a part that is impossible beside its other sizes, in a model of that
+    width.
+    """
     yield from _implausible_sizes(record)
     yield from _broken_relations(record, width)
     if isinstance(record, Recurrent) and record.kind == "rwkv7":
@@ -448,8 +459,8 @@ def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
 
 
 class _SizeRule(NamedTuple):
-    """One rule of `Sized.related`: what the size `key` must be to the size `other`, in layers of
-    these kinds (empty: of any).
+    """A rule of `Sized.related`: the relation that the size `key` must have to the size `other`, in
+    layers of these kinds (empty: of any).
     """
 
     key: str

@@ -1,5 +1,5 @@
-"""What specs may state: kinds of models, forms of ids, names of quantizations and the layout that
-each stands for. What the end of a model's name says of its files is in `forms`.
+"""The values that specs may state: kinds of models, forms of ids, names of quantizations and the
+layout of each. The meaning of a model name's ending is in `forms`.
 """
 
 from __future__ import annotations
@@ -13,44 +13,45 @@ from ..core.tables import expression, row_names, shipped_record
 from .name_table import NAME_TABLE
 
 SCHEMA = 1
-# of the file beside `<id>.toml` that says where its facts come from
+# the ending of the file beside `<id>.toml` that states the sources of facts
 SOURCES_ENDING = ".sources.toml"
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
-# those whose work is counted in tokens one after another
+# modalities whose output is counted in tokens, generated one after another
 GENERATING = ("text", "vision")
-# those whose parts come one after the other, each a model of its own
+# modalities of pipelines: several models that run one after the other
 PICTURES = ("image", "video")
-# those that make one thing after another; a server of vectors, or of what it hears, answers several
+# modalities served one request at a time; embedding and speech servers answer several at once
 ONE_AT_A_TIME = ("image", "video", "music")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
-# what a model may be for
+# the uses of models
 USES = row_names("uses", "use")
-# of the weights, the code or the data, what was published
+# how much of the weights, code or data was published
 OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
-# the word of `tuned_from` for a model whose training began with random weights
+# the value of `tuned_from` for a model trained from random weights
 SCRATCH = "scratch"
 
 
 def _form(name: str) -> TextForm:
-    """What a text of that kind must look like, by the table of names."""
+    """The form that texts of one kind must have, from the table of names."""
     return TextForm(*NAME_TABLE.form[name])
 
 
 ID = _form("id")
 REPOSITORY = _form("repository")
-# of what a model was tuned: an id or a repository
+# the model that a model was tuned from: an id or a repository
 ORIGIN = _form("origin")
 ADDRESS = _form("address")
 ALIAS = _form("alias")
 
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
-# a folder as it was trained: what loads a repository of these takes a folder in its place
+# formats of whole folders as trained: a program that loads such a repository also loads a folder
 CHECKPOINTS = ("safetensors", "pickle")
-# types that a model runs in as they are
+# types in which a model runs without conversion
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
-# what CTranslate2 computes in, whatever the file has; what MLX's own converter makes; best first
+# the types in which CTranslate2 computes, whatever type the file has; the types that MLX's own
+# converter makes; best first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 
@@ -66,7 +67,7 @@ class QuantizationNames(Stated):
     words: tuple[str, ...]
     containers: frozenset[str]
     programs: Mapping[str, str]
-    # bits of a weight, weights of one scale
+    # the bits of a weight, and the number of weights that share a scale
     fixed: Mapping[str, tuple[int, ...]]
     mlx_modes: Mapping[str, tuple[int, ...]]
     mlx_words: Mapping[str, str]
@@ -77,16 +78,17 @@ class QuantizationNames(Stated):
 
 QUANTIZATION_NAMES = shipped_record(QuantizationNames, "quantizations", "names")
 DTYPES = QUANTIZATION_NAMES.dtypes
-# modes of MLX that have a scale of 8 bits and no bias: bits of a weight, weights of one scale
+# MLX modes with 8-bit scales and no bias: the bits of a weight, and the number of weights that
+# share a scale
 MLX_MODES = QUANTIZATION_NAMES.mlx_modes
-# what other formats call a stored type
+# the names of a stored type in other formats
 SAME_TYPES = QUANTIZATION_NAMES.same
-# what others than the publisher make; 4 bits in groups of 128 where the name does not say
+# types made by others than the publisher; 4 bits in groups of 128 unless the name says otherwise
 PACKED = QUANTIZATION_NAMES.packed
-# what llama-quantize makes, and mixes of publishers
+# types that llama-quantize makes, and publishers' mixes
 _GGUF_TYPES = row_names("gguf_types", "quantization")
 _GGUF_MIXES = row_names("gguf_types", "mixes")
-# those of other formats as publishers name them
+# quantizations by format, as publishers name them
 QUANTIZATIONS: Mapping[str, Sequence[str]] = {
     "gguf": (*_GGUF_TYPES, *_GGUF_MIXES, "MXFP4_MOE"),
     "ggml": QUANTIZATION_NAMES.ggml,
@@ -96,15 +98,18 @@ QUANTIZATIONS: Mapping[str, Sequence[str]] = {
     "mlx": QUANTIZATION_NAMES.mlx,
 }
 
-# before the type of weights that were trained for it; names of files and tags have the type alone
+# the prefix of the type of weights that were trained for this type; names of files and tags lack
+# the prefix
 TRAINED_FOR = "QAT-"
 
-# `q4km`: a name without the signs between its parts
+# matches names without separators, such as `q4km`
 _UNSEPARATED = r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$"
 
 
 def gguf_name(text: str) -> str:
-    """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are `Q4_K_M`."""
+    """A GGUF type, typed in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are
+    `Q4_K_M`.
+    """
     name = text.strip().upper()
     prefix = ""
     for known in ("UD-", TRAINED_FOR):
@@ -120,13 +125,16 @@ def gguf_name(text: str) -> str:
     return prefix + spelled
 
 
-# weights of one scale where a name does not say: AutoAWQ, GPTQModel, compressed-tensors; MLX
+# the number of weights that share a scale unless the name states it: AutoAWQ, GPTQModel and
+# compressed-tensors; MLX
 _USUAL_GROUP = 128
 _USUAL_MLX_GROUP = 64
 
 
 class Scheme(Record):
-    """One quantized layout; `group`: weights per scale, None: the row; `zeros` are kept or not."""
+    """A quantized layout. `group`: the weights that share a scale; None: a whole row. `zeros`: zero
+    points are kept.
+    """
 
     name: str
     method: str
@@ -137,8 +145,11 @@ class Scheme(Record):
 
 @lru_cache(maxsize=512)
 def scheme_of(text: str) -> Scheme | None:
-    """What a name stands for, with its canonical name: `AWQ-INT4` -> `awq`, `bnb-4bit` -> `nf4`.
-    None for a plain type, one of DTYPES that nobody makes of others' weights, and any other name.
+    """The layout that the name of a quantization stands for, with the canonical name: `AWQ-INT4` ->
+    `awq`, `bnb-4bit` -> `nf4`.
+
+    None for a plain type, for a type of DTYPES that only the model's publisher makes, and for any
+    other name.
     """
     # in lower case, its words joined by dashes, with bits as `4bit`
     name = text.strip().lower()
@@ -156,13 +167,15 @@ def scheme_of(text: str) -> Scheme | None:
 
 
 def _packed_scheme(match: re.Match[str]) -> Scheme | None:
-    """The layout of a name that the expression `packed` matches; None where nothing makes it."""
+    """The layout of a name that the expression `packed` matches; None where no program makes such a
+    layout.
+    """
     method = match["method"]
     zeros = match["zeros"]
     usual_bits = 8 if method == "w8a16" else 4
     stated_bits = match["bits_before"] or match["bits_behind"]
     bits = int(stated_bits or usual_bits)
-    # AutoAWQ packs 4 bits alone, and zero points always lie beside
+    # AutoAWQ packs only 4 bits, and always stores zero points
     if bits != usual_bits and method != "gptq":
         return None
     if zeros and method in ("awq", "gptq"):
@@ -188,7 +201,9 @@ def _packed_scheme(match: re.Match[str]) -> Scheme | None:
 
 
 def mlx_scheme(name: str) -> Scheme | None:
-    """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
+    """The layout that a name of MLX's quantizations stands for: `4bit` has groups of 64, `4bit-32g`
+    of 32. None for any other name.
+    """
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)

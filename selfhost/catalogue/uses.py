@@ -1,4 +1,4 @@
-"""What a model may be for, and what people call that in a search (specs/common/uses.toml)."""
+"""The uses of a model, and the words for them in a search (specs/common/uses.toml)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from ..core.tables import shipped_record
 
 
 class Use(Stated):
-    """One use. `label` and `sentence` are for people; programs branch on the rest.
+    """A use of models. `label` and `sentence` are for people; programs branch on the other fields.
 
-    `answers`: a model with the use answers a question in words. `general`: the use is for any
-    subject. `makes` is what comes out, such as text or speech. `purpose` is the word for the use
-    where it narrows a model down to one kind of work. `special_first`: in a list of this use a
-    model that was made for it comes before general ones.
+    - `answers`: a model with the use answers a question in words.
+    - `general`: the use is for any subject.
+    - `makes`: the output, such as text or speech.
+    - `purpose`: the word for the use where it narrows a model down to one kind of work.
+    - `special_first`: in a list for this use, a model made for it comes before general ones.
     """
 
     label: str

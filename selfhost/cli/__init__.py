@@ -2,8 +2,8 @@
 
 from contextlib import ExitStack
 
-# The purpose of each command, in the order of `--help`. The command is the function `run` of the
-# module of the same name.
+# The purpose of each command, in the order of `--help`. A command is the function `run` in the
+# module of its name.
 COMMANDS = {
     "check": "can a model run here, or is an API the practical route?",
     "list": "list what runs on this machine, best first",
@@ -20,5 +20,5 @@ COMMANDS = {
     "completion": "print a completion script for bash, zsh or fish",
 }
 
-# what a run has opened and closes at its end: `main` does so
+# resources that a run has opened; `main` closes them at the end
 AT_END = ExitStack()

@@ -1,8 +1,7 @@
-"""What the options of a command line ask for: a workload, and the machines to judge.
+"""The request in the options of a command line: a workload, and the machines to judge.
 
 In: the `Options` of a command line. Out: values of `core` and `machine`, or a `UsageError`,
-`WorkloadError` or `MachineFileError`. What else the name of a machine can mean goes into
-`options.notes`.
+`WorkloadError` or `MachineFileError`. Other meanings of a machine's name go into `options.notes`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
     from ..machine.record import Machine
     from .parser import Options
 
-# the fields of a Load that have an option of their own
+# the fields of a Load that have their own option
 _LOAD_FIGURES = ("watts", "electricity_per_kwh")
 
 
 def workload_of(options: Options) -> Workload:
-    """What is asked of the models. Raises `WorkloadError` where that makes no sense."""
+    """Return the workload that the options ask for. Raises `WorkloadError` where the options make
+    no sense together.
+    """
     stated: dict[str, Any] = vars(options)
     fields = {field: value for field, value in stated.items() if field in FLAGS}
     if "runtime_options" in fields:
@@ -41,7 +42,7 @@ def workload_of(options: Options) -> Workload:
     try:
         return Workload(**fields)
     except WorkloadError as error:
-        # under the name that was typed: --users is --parallel
+        # errors use the option as typed: --users is --parallel
         raise as_typed(error, {**FLAGS, **options.given}) from None
 
 
@@ -50,7 +51,7 @@ def pairs_of(
     texts: Sequence[str],
     example: str,
 ) -> dict[str, str]:
-    """What a repeated KEY=VALUE option states, by its keys. Raises `UsageError`."""
+    """Return the values of a repeated KEY=VALUE option, by key. Raises `UsageError`."""
     pairs: dict[str, str] = {}
     for text in texts:
         typed, equals, value = text.partition("=")
@@ -76,8 +77,9 @@ def one_machine(options: Options) -> Machine:
 
 
 def machines_of(options: Options) -> tuple[Machine, ...]:
-    """The machine to judge, or each of a folder, as --set and --gpu change it. What else their
-    names can mean becomes `options.notes`.
+    """Return the machine to judge, or each machine of a folder, as --set and --gpu change it.
+
+    Other meanings of the names are put into `options.notes`.
     """
     _refuse_measuring_another(options)
     options.notes = ()
@@ -90,8 +92,8 @@ def machines_of(options: Options) -> tuple[Machine, ...]:
 
 
 def changed(options: Options, machine: Machine) -> Machine:
-    """The machine as --set and --gpu say. What else the GPUs' names can mean becomes
-    `options.notes`.
+    """Return the machine as --set and --gpu change it. Other meanings of the GPUs' names are put
+    into `options.notes`.
     """
     from ..machine.changes import apply
     from ..machine.understand import cards_named
@@ -119,7 +121,7 @@ def _refuse_measuring_another(options: Options) -> None:
 
 
 def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
-    """The machines of a name, a path or a description, and what else the name can mean."""
+    """The machines of a name, a path or a description, and a note on other meanings of the name."""
     from ..machine.record import Machine
 
     text: str | None = options.machine
@@ -135,18 +137,18 @@ def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
 
 
 def _machine_called(text: str) -> tuple[Machine, str | None] | None:
-    """The machine of that name or description, and what else the name can mean; None for a path."""
+    """The machine of that name or description, and a note on other meanings; None for a path."""
     from ..machine.profiles import machine_called
 
     is_there = os.path.lexists(text)
-    # a file that happens to be called as a machine changes nothing, unless it is named as a path
+    # a file that happens to have the name of a machine is ignored, unless it is given as a path
     if not is_there or "/" not in text:
         known = machine_called(text)
         if known is not None:
             return known
     if is_there or text in ("", "-") or text.endswith((".json", ".jsonl")):
         return None
-    # a path that leads nowhere; a description has spaces, as in "i5-8250U 16GB 1TB/s"
+    # a path to nothing; a description has spaces, as in "i5-8250U 16GB 1TB/s"
     if "/" in text and " " not in text.strip():
         return None
     from ..machine.named import named
@@ -155,7 +157,9 @@ def _machine_called(text: str) -> tuple[Machine, str | None] | None:
 
 
 def _machines_in(folder: str) -> tuple[Machine, ...]:
-    """The machines whose records the folder holds. Raises `MachineFileError` for a faulty one."""
+    """The machines whose records the folder holds. Raises `MachineFileError` for a faulty
+    record.
+    """
     from ..audit.machines import load_machines
 
     fleet = load_machines(folder)
@@ -167,7 +171,9 @@ def _machines_in(folder: str) -> tuple[Machine, ...]:
 
 
 def measured_where_unknown(options: Options, machine: Machine) -> Machine:
-    """This machine with its bandwidth measured in 60 ms where nothing else tells it."""
+    """Return the machine. Where it is this computer and nothing tells its memory bandwidth, the
+    bandwidth is measured, in 60 ms.
+    """
     if options.no_measure or not _lacks_bandwidth(machine):
         return machine
     from ..machine.reader import measured
@@ -183,13 +189,14 @@ def _lacks_bandwidth(machine: Machine) -> bool:
         return False
     if machine.memory_bandwidth_bytes_per_second is not None:
         return False
-    # what fits a GPU rests on no RAM, and of a listed chip the bandwidth is known
+    # a model that fits a GPU does not depend on the RAM, and the bandwidth of a listed chip is
+    # known
     return not machine.accelerators and processor_of(machine).chip is None
 
 
 def options_to_repeat(options: Options) -> str:
-    """The options that a proposed next call needs too, besides those of the workload; a space
-    before each.
+    """Return the options that a proposed next call needs besides those of the workload, with a
+    space before each.
     """
     from ..core.quoting import shell_word
 

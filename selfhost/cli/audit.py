@@ -1,5 +1,5 @@
-"""`selfhost audit`: machines judged against a policy file, with a report for each system that wants
-one; and a policy to begin with (`--init`), or the faults of policies (`--validate`).
+"""`selfhost audit`: machines judged against a policy file, with reports in the formats of several
+systems; a policy to begin with (`--init`), or the faults of policies (`--validate`).
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ from .parser import Options
 from .progress import Lines, Progress, is_shown
 from .writing import write_reports
 
-# the policy where none is named
+# the default policy file
 _POLICY = "audit.toml"
 
 
 class AuditOptions(Options):
-    """The options of `audit`. `format` has the names of several, each perhaps with `=FILE`;
-    `validate` is None where nobody asked for it, `today` is YYYY-MM-DD in UTC.
+    """The options of `audit`.
+
+    `format` has the names of several formats, each perhaps with `=FILE`. `validate` is None where
+    it was not asked for. `today` is YYYY-MM-DD in UTC.
     """
 
     format: list[str]  # type: ignore[assignment]
@@ -57,7 +59,7 @@ class AuditOptions(Options):
 
 
 class Output(Record):
-    """The format of a report, and the file for it; None is standard output."""
+    """The format of a report, and the file for it; the path is None for standard output."""
 
     form: str
     path: str | None
@@ -82,8 +84,8 @@ def _judge(
     outputs: Sequence[Output],
     words: Sequence[str],
 ) -> int:
-    """Judge the machines against the policy, and write every report. The exit code is the audit's,
-    and 2 where an input has faults.
+    """Judge the machines against the policy, and write every report. Return the exit code of the
+    audit, or 2 where an input has faults.
     """
     today = options.today or utc_today()
     file = Document.read(options.policy)
@@ -114,7 +116,7 @@ def _judge(
 
 
 def _fleet(paths: Sequence[str]) -> Fleet:
-    """The machines of the records at the paths; this machine without paths."""
+    """The machines of the records at the paths; this machine where there are no paths."""
     if not paths:
         return Fleet(machines=Machines([Machine.read()]))
     with Progress("reading records") as tell:
@@ -127,11 +129,13 @@ def _teller(
     *,
     is_bounded: bool,
 ) -> Tell:
-    """The function that is told how many verdicts are given: a terminal has a line drawn, the log
-    of a job has one every two seconds, and with `is_bounded` a long job is refused.
+    """The function that is told how many verdicts are given.
+
+    It draws a line on a terminal, and writes a line every two seconds to the log of a job. With
+    `is_bounded` it refuses a long job.
     """
     hearers: list[Tell] = [drawn]
-    # a program that wants JSON finds no progress on standard error
+    # a program that asks for JSON gets no progress on standard error
     if not is_shown() and not asks_for_json(words):
         hearers.append(Lines(_say, "judged {done:number} of {total:number} verdicts"))
     if is_bounded:
@@ -167,7 +171,8 @@ def _answer(
     for form in forms:
         _show(options, form, audit)
     if audit.problems:
-        # nothing on standard output is an answer for the whole policy
+        # with any problem, standard output stays empty: a partial answer could pass for the whole
+        # policy
         raise InputError(audit.problems, grouped=audit.grouped_problems)
     return audit.exit_code
 
@@ -177,8 +182,8 @@ def _show(
     form: str,
     audit: Audit,
 ) -> None:
-    """Write a report to standard output: what was judged, whatever could not be. Standard error has
-    the faults, and some formats have them too.
+    """Write a report to standard output: what was judged, whatever could not be. Faults go to
+    standard error, and in some formats into the report too.
     """
     has_answer = not audit.problems or bool(audit.groups) or audit.since is not None
     if not (has_answer or FORMATS[form].shows_problems):
@@ -207,13 +212,15 @@ def _outputs(options: AuditOptions) -> list[Output]:
 
 
 def _formats_by_ending(path: str | None) -> list[str]:
-    """The format whose files end as the path does, where there is one."""
+    """The formats whose files have the ending of the path; empty where there is none."""
     ending = "" if path is None else path.rpartition(".")[2]
     return [name for name, form in FORMATS.items() if form.suffix == ending]
 
 
 def _output_of(text: str) -> Output:
-    """The report of one `--format NAME` or `--format NAME=FILE`. Raises `UsageError`."""
+    """The format and the file of one `--format NAME` or `--format NAME=FILE`. Raises
+    `UsageError`.
+    """
     form, equals, path = text.partition("=")
     if form not in FORMATS:
         near = nearest(form, tuple(FORMATS))
@@ -236,8 +243,8 @@ def _refuse_reports(options: AuditOptions) -> None:
 
 
 def _write_policy(path: str) -> int:
-    """Write a policy to begin with to a new file, or to standard output for "-". The exit code is
-    0.
+    """Write a policy to begin with to a new file, or to standard output for "-". Return the exit
+    code 0.
     """
     if path == "-":
         write(starter_policy())
@@ -254,7 +261,9 @@ def _write_policy(path: str) -> int:
 
 
 def _validate(options: AuditOptions) -> int:
-    """Name each valid policy. The exit code is 0; raises `InputError` with the faults of all."""
+    """Write the name of each valid policy. Return the exit code 0; raises `InputError` with the
+    faults of all policies.
+    """
     paths = options.validate or [options.policy]
     judge = PolicyJudge(open_catalogue(options.specs), utc_today())
     faults: list[Problem] = []

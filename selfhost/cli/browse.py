@@ -1,8 +1,8 @@
-"""`selfhost browse`: the list as a screen to move in, with the answer of `check` beside it.
+"""`selfhost browse`: an interactive list of models, with the answer of `check` beside it.
 
-`run` reads the command line and starts the screen, which Textual draws (the extra `tui`). What the
-screen shows comes from `browse_rows`, which judges as `list` and `check` do; `browse_screen` draws
-it, and `browse_table` the table. Only this command loads the three.
+`run` reads the command line and starts the screen, which Textual draws (the extra `tui`). The
+contents come from `browse_rows`, which judges as `list` and `check` do; `browse_screen` draws it,
+and `browse_table` the table. Only this command loads the three.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _SECONDS_OF_A_TURN = 0.001
 
 
 def run(words: Sequence[str]) -> int:
-    """Show the screen until the user quits. The exit code is 0.
+    """Show the screen until the user quits. Return the exit code 0.
 
     Raises `UsageError` where Textual or a terminal is missing, and for an option or a machine that
-    makes no sense: the screen would hide these sentences.
+    makes no sense, because the screen would hide these messages.
     """
     options = BrowseOptions.read("browse", words)
     _refuse_without_textual()
@@ -33,10 +33,10 @@ def run(words: Sequence[str]) -> int:
     workload_of(options)
     machine = measured_where_unknown(options, one_machine(options))
     if options.no_color:
-        # Textual asks the environment
+        # Textual reads this environment variable
         os.environ["NO_COLOR"] = "1"
-    # the thread that judges gives way to the screen after so long, not after 5 ms: measured on a
-    # busy machine, half of the waits of the screen became shorter than 10 ms (before 20)
+    # the judging thread gives way to the screen after this time, instead of 5 ms: measured on a
+    # busy machine, half of the screen's waits fell below 10 ms (20 before)
     sys.setswitchinterval(_SECONDS_OF_A_TURN)
     from .browse_screen import Browser
 

@@ -1,9 +1,9 @@
-"""What `browse` shows, without drawing: rows of judged models, the answer for one, and what may be
-changed by a key.
+"""The contents of `browse`, without drawing: rows of judged models, the answer for one model, and
+the settings that keys change.
 
-A `BrowseQuestion` holds the options as they were typed, or changed since, and the machine. `Rows`
-judges its models in parts and keeps their verdicts, so that another filter or order judges nothing
-again. A `KeySetting` is what one key changes: its choices are values of the options.
+A `BrowseQuestion` holds the options as typed, or as changed since, and the machine. `Rows` judges
+its models in parts and keeps their verdicts, so that another filter or order judges nothing again.
+A `KeySetting` is the setting that one key changes: its choices are values of the options.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from .asked import options_to_repeat, workload_of
 from .list import ListOptions, chosen_ids, lister_of, sorted_by
 from .options import options_of
 
-# rows appear so soon, and are drawn anew no more often: an eye sees both as at once
+# seconds until rows appear, and between redraws: both look immediate
 _SECONDS_BEFORE_FIRST = 0.15
 _SECONDS_BETWEEN = 0.4
-# values of options, by their attributes
+# values of options by attribute
 Stated = Mapping[str, object]
-# what each choice states
+# the option values of each choice
 Choices = Mapping[str, Stated]
-# the contexts that one key steps through, in tokens
+# the contexts in tokens that one key steps through
 CONTEXTS = (4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144)
 # the types that people download most; --quant takes every type
 _USUAL_TYPES = (
@@ -61,7 +61,7 @@ _USUAL_TYPES = (
 
 
 class BrowseOptions(ListOptions):
-    """The options of `browse`: those of `list` but for its formats and lengths."""
+    """The options of `browse`: those of `list`, without its formats and lengths."""
 
     format = "text"
     top = None
@@ -75,20 +75,20 @@ class BrowseOptions(ListOptions):
 
 
 class BrowseQuestion:
-    """What is asked of all models: options, and the machine that they name.
+    """The question that `browse` asks about all models: options, and the machine that they name.
 
     Two threads read a question, so nothing changes one: `changed` returns another.
     """
 
     def __init__(self, options: BrowseOptions, machine: Machine) -> None:
-        """Raises `WorkloadError` where the options contradict each other."""
+        """Make the question. Raises `WorkloadError` where the options contradict each other."""
         self.options = options
         self.machine = machine
         self.workload: Workload = workload_of(options)
 
     def changed(self, stated: Stated, machine: Machine | None = None) -> BrowseQuestion:
-        """The question with other values of options, by their attributes. Raises as
-        `BrowseQuestion`.
+        """Return the question with other values of options, by their attributes. Raises the errors
+        of `BrowseQuestion`.
         """
         options = copy.copy(self.options)
         for name, value in stated.items():
@@ -96,11 +96,11 @@ class BrowseQuestion:
         return BrowseQuestion(options, machine or self.machine)
 
     def asks_the_same(self, other: BrowseQuestion) -> bool:
-        """Whether the verdicts of one are those of the other: only filters and order differ."""
+        """Whether both questions have the same verdicts: only filters and order differ."""
         return self.workload == other.workload and self.machine is other.machine
 
     def command(self, id: str) -> str:
-        """The line that asks about that model in a shell."""
+        """Return the shell command that asks about that model."""
         return f"selfhost check {shell_word(id)}{self.options_to_type}"
 
     @property
@@ -110,12 +110,12 @@ class BrowseQuestion:
 
     @property
     def context_tokens(self) -> int:
-        """The context that was stated, or else is judged."""
+        """The stated context length in tokens, else the default."""
         return self.workload.context_tokens or DEFAULT_CONTEXT_TOKENS
 
     def with_next_context(self, step: int) -> BrowseQuestion | None:
-        """The question with the next larger context of `CONTEXTS` for step 1, the next smaller for
-        -1; None where there is none.
+        """Return the question with the next larger context of `CONTEXTS` for step 1, or the next
+        smaller for -1; None where there is none.
         """
         present = self.context_tokens
         # in the direction of the step the nearest comes first
@@ -126,21 +126,21 @@ class BrowseQuestion:
             return None
         tokens = beyond[0]
         is_default = tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None
-        # what is not stated may be less: a model that was trained for less takes less
+        # without a stated context, a model trained for fewer tokens takes fewer
         return self.changed({"context_tokens": None if is_default else tokens})
 
 
 class KeySetting(Record):
-    """What a key changes."""
+    """The setting that a key of the screen changes."""
 
     key: str
     title: str
-    # by what the screen calls a choice
+    # the choices by their label on the screen
     choices: Choices
 
     def chosen(self, options: BrowseOptions) -> str:
-        """What the screen calls the choice that the options state; the value itself where they
-        state one that is no choice.
+        """Return the screen's name for the choice that the options state. A value that is none of
+        the choices is its own name.
         """
         fields = next(iter(self.choices.values()))
         # None of an option that was not typed, and of a switch that is off
@@ -152,7 +152,7 @@ class KeySetting(Record):
 
 
 def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
-    """What can be changed, in the order of the screen."""
+    """Return the settings that keys can change, in the order of the screen."""
     (sort,) = (option for option in options_of("browse") if option.flag == "--sort")
     sorts = {name: {"sort": name} for name in sort.choices}
     shown = {"what runs": {"all": False}, "all": {"all": True}}
@@ -179,7 +179,7 @@ def _any_or(field: str, values: Sequence[str]) -> Choices:
 
 
 def _uses() -> Choices:
-    """Kinds of models, and what models are made for."""
+    """The choices of the kind of model and of its use."""
     choices: dict[str, Stated] = {"any": {"use": None, "modality": None}}
     for modality in MODALITIES:
         choices[modality] = {"use": None, "modality": modality}
@@ -189,7 +189,9 @@ def _uses() -> Choices:
 
 
 def _terms() -> Choices:
-    """What the license must allow, or must be open besides the weights."""
+    """The choices of license terms: what the license must allow, or must be open besides the
+    weights.
+    """
     free: Stated = {"commercial": False, "modify": False, "auditable": False}
     return {
         "any": free,
@@ -203,28 +205,34 @@ def _terms() -> Choices:
 
 
 class ShownRows(Record):
-    """The rows of the table, in their order, and what stands above them."""
+    """The rows of the table in their order, with the title of the pace column and the summary
+    above.
+    """
 
     rows: tuple[Verdict, ...]
-    # `tokens/s`, or `pace` where each figure says its own unit
+    # `tokens/s`, or `pace` where the figures have different units
     pace_title: str
     summary: str
 
 
 class Rows:
-    """The models of one question as they are judged. A question that asks the same of them, with
-    another filter or order, may be asked by `in_parts` of the same object.
+    """The models of one question while they are judged.
+
+    A question with another filter or order, which asks the same about the models, may be given to
+    `in_parts` of the same object.
     """
 
     def __init__(self, question: BrowseQuestion) -> None:
         self.question = question
         self.catalogue: Catalogue = open_catalogue(question.options.specs)
-        # by id; None: the spec of the model is faulty
+        # verdicts by id; None: the spec of the model is faulty
         self._judged: dict[str, Verdict | WorkloadError | None] = {}
 
     def in_parts(self, question: BrowseQuestion, typed: str) -> Iterator[ShownRows]:
-        """Yield the rows that are judged already, then again and again with those judged since;
-        the last time all. `typed` are the words of the filter.
+        """Yield the rows that are judged already, then again and again with the rows judged since.
+        The last time yields all rows.
+
+        `typed` are the words of the filter.
         """
         view = _View(question, typed, self.catalogue)
         left = [id for id in view.ids if id not in self._judged]
@@ -239,13 +247,13 @@ class Rows:
         yield view.shown(self._judged)
 
     def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
-        """What `selfhost check` shows of that verdict."""
+        """Return the blocks of text that `selfhost check` shows for that verdict."""
         asked = Asked(options=question.options_to_type, today=units.utc_today())
         verbose = question.options.verbose
         return check_document([verdict], asked, verbose=verbose)
 
     def verdict(self, question: BrowseQuestion, id: str) -> Verdict:
-        """The verdict of `selfhost check` on that model. Raises `SelfhostError`."""
+        """Return the verdict of `selfhost check` on that model. Raises `SelfhostError`."""
         workload = question.workload
         machine = question.machine
         carry = options_to_repeat(question.options)
@@ -255,7 +263,7 @@ class Rows:
 
 
 class _View:
-    """What a question shows of the models: those that pass its filters, in its order."""
+    """The models that a question shows: those that pass its filters, in its order."""
 
     def __init__(
         self,
@@ -272,11 +280,11 @@ class _View:
         self._ruled_out = len(ids) - len(self.ids)
         self._question = question
         self._options = options
-        # by id; to work one out takes longer than to sort all
+        # the places by id: computing one takes longer than sorting all
         self._places: dict[str, ListPlace] = {}
 
     def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> ShownRows:
-        """The rows of the models that are judged by now, and what to say of them."""
+        """Return the rows of the models that are judged by now, and the summary above them."""
         judged = [known[id] for id in self.ids if id in known]
         left = len(self.ids) - len(judged)
         verdicts = [answer for answer in judged if isinstance(answer, Verdict)]
@@ -309,13 +317,13 @@ class _View:
         return place
 
     def _progress(self, judged: Sequence[Verdict], left: int) -> str:
-        """How many are judged, of which some have no verdict."""
+        """The sentence on how many models are judged. Some of them have no verdict."""
         done = len(self.ids) - left
         running = sum(row.can_run for row in judged)
         return f"Judged {done:,} of {len(self.ids):,} models: {running:,} run."
 
     def _summary(self, judged: Sequence[Verdict]) -> str:
-        """What `list` says above its table."""
+        """The summary that `list` shows above its table."""
         if not judged:
             return "No model matches."
         ranking = Ranking(
@@ -333,8 +341,8 @@ def may_fit(row: Verdict) -> bool:
 
 
 def condition_words(verdict: Verdict) -> str:
-    """What the model fits as, where it does not run as asked: `fits as Q3_K_M`; empty where it does
-    not fit at all.
+    """Return words for the form in which a model fits that does not run as asked: `fits as Q3_K_M`.
+    Empty where the model does not fit at all.
     """
     if not may_fit(verdict):
         return ""
@@ -345,5 +353,7 @@ def condition_words(verdict: Verdict) -> str:
 
 
 def sentence(error: SelfhostError) -> str:
-    """What is wrong and what to do, as the command line says it, in one line."""
+    """Return the message of an error with its remedy, as the command line shows them, in one
+    line.
+    """
     return one_line(error_text(as_typed(error)).rstrip("\n"))

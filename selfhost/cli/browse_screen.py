@@ -1,9 +1,9 @@
 """The screen of `browse`, drawn by Textual: a filter, the settings, the table, and the answer of
 `check` for the model at the cursor.
 
-A question and what `browse_rows` finds go in; keys change the question. Judging runs in a thread,
-which hands its rows over by `call_later`: the screen never waits for it. A thread that another
-question has made needless is cancelled, and ends after the model that it judges.
+What goes in: a question and the rows of `browse_rows`; keys change the question. Judging runs in a
+thread, which posts its rows as messages: the screen never waits for it. A thread is cancelled once
+another question has replaced its own, and ends after the model that it is judging.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ from .browse_rows import (
 )
 from .browse_table import FITS_IF, ModelTable
 
-# in a narrower terminal the answer has a screen of its own
+# in a narrower terminal the answer has its own screen
 _COLUMNS_FOR_TWO = 100
-# a filter is not searched for at each letter, nor a model judged that the cursor only passes
+# waits after a letter and after a move, so that neither each letter starts a search nor each model
+# passed is judged
 _SECONDS_AFTER_LETTER = 0.12
 _SECONDS_AFTER_MOVE = 0.06
 _MOST_NAMES = 8
-# the padding of an answer and its scroll bar
+# the columns of an answer's padding and scroll bar
 _EDGES = 3
 _HELP = """\
 /       filter: words of a name, a maker or a use, as for list
@@ -77,7 +78,9 @@ Signs:  ✓ runs   ✗ does not run   ? cannot tell
 
 
 class ShownAnswer(Record):
-    """What `check` says of a model, and its lines: beside the table and on the whole screen."""
+    """The verdict of `check` on a model, with the lines to show: beside the table, and on the whole
+    screen.
+    """
 
     id: str
     verdict: Verdict
@@ -86,7 +89,9 @@ class ShownAnswer(Record):
 
 
 class Browser(App[Exception | None]):
-    """The list of models as a screen to move in; ends with an error only where there is a bug."""
+    """The screen with the list of models. It ends with an error only where the program has a
+    bug.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
@@ -136,9 +141,11 @@ class Browser(App[Exception | None]):
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
         self.answer: ShownAnswer | None = None
         self._summary = ""
-        # by id: what a model that does not run as asked fits as; empty of one that never does
+        # by id: the conditions under which a model fits that does not run as asked; empty if there
+        # are none
         self._conditions: dict[str, str] = {}
-        # what a thread answers now: the question, the id of the model, the widths of its lines
+        # the question that a thread is answering: the question, the id of the model, the widths of
+        # its lines
         self._asked_about: tuple[BrowseQuestion, str, int, int] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
@@ -176,13 +183,13 @@ class Browser(App[Exception | None]):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing is judged, and nothing waits to be."""
+        """Whether nothing is being judged, and nothing waits to be judged."""
         if self._letter_timer is not None or self._move_timer is not None:
             return False
         return all(worker.is_finished for worker in self.workers)
 
     def _write_settings(self) -> None:
-        """Write the line of settings: each key with what it is set to."""
+        """Write the line of settings: each key with its present value."""
         options = self.question.options
         line = Text()
         for setting in self.settings:
@@ -193,7 +200,7 @@ class Browser(App[Exception | None]):
         self._static("#settings").update(line)
 
     def _write_summary(self) -> None:
-        """Write how many models run, and what the sign of the model at the cursor stands for."""
+        """Write how many models run, and the meaning of the sign of the model at the cursor."""
         line = Text(self._summary)
         row = self.table.current_row
         if row is not None:
@@ -211,7 +218,7 @@ class Browser(App[Exception | None]):
     # ------------------------------------------------------------ judging
 
     def _judge(self) -> None:
-        """Judge in a thread what the question asks; an earlier one is given up."""
+        """Judge the models of the question in a thread. An earlier thread is given up."""
         self._letter_timer = None
         question = self.question
         typed = self.typed
@@ -231,8 +238,9 @@ class Browser(App[Exception | None]):
         self._in_thread(judge, "rows")
 
     def _in_thread(self, work: Callable[[], None], group: str) -> None:
-        """Do the work in a thread, in place of other work of the group. A question that makes no
-        sense is told, and a bug ends the screen.
+        """Do the work in a thread, in place of other work of the group.
+
+        A question that makes no sense is reported, and a bug ends the screen.
         """
 
         def told() -> None:
@@ -263,7 +271,7 @@ class Browser(App[Exception | None]):
         self._write_summary()
 
     def _ask(self, stated: Stated, machine: Machine | None = None) -> None:
-        """Ask another question, unless it makes no sense."""
+        """Ask another question, unless the question makes no sense."""
         try:
             question = self.question.changed(stated, machine)
         except SelfhostError as error:
@@ -272,7 +280,7 @@ class Browser(App[Exception | None]):
         self._take(question)
 
     def _take(self, question: BrowseQuestion) -> None:
-        """Judge what another question asks, and show it."""
+        """Judge the models of another question, and show the rows."""
         self.question = question
         self._write_settings()
         self._judge()
@@ -289,7 +297,9 @@ class Browser(App[Exception | None]):
         self._move_timer = self.set_timer(_SECONDS_AFTER_MOVE, self._ask_for_answer)
 
     def _ask_for_answer(self) -> None:
-        """Ask in a thread what `check` says of the model at the cursor, unless one does already."""
+        """Get the verdict of `check` on the model at the cursor in a thread, unless a thread gets
+        it already.
+        """
         self._move_timer = None
         id = self.table.current_id
         if id is None:
@@ -320,7 +330,9 @@ class Browser(App[Exception | None]):
         self._in_thread(ask, "answer")
 
     def _answer_width(self) -> int:
-        """The columns that the answer has beside the table; of the screen, without such room."""
+        """The columns of the answer beside the table; the columns of the screen where there is no
+        room beside it.
+        """
         if self.is_narrow:
             return self.size.width - _EDGES
         pane = self.screen_stack[0].query_one("#pane", VerticalScroll)
@@ -337,7 +349,7 @@ class Browser(App[Exception | None]):
             self._ask_for_conditions()
 
     def _ask_for_conditions(self) -> None:
-        """Find out in a thread which models on the screen do not run as asked, but would fit in
+        """Find in a thread the models on the screen that do not run as asked, but would fit in
         another type or context.
         """
         question = self.question
@@ -408,7 +420,7 @@ class Browser(App[Exception | None]):
         self.table.focus()
 
     def action_choose(self, key: str) -> None:
-        """Choose among what a key changes."""
+        """Let the user choose among the values of a key's setting."""
         setting = self._setting(key)
         chosen = setting.chosen(self.question.options)
 
@@ -448,7 +460,7 @@ class Browser(App[Exception | None]):
         self.push_screen(MachineScreen(self.question), take)
 
     def action_copy_command(self) -> None:
-        """Copy the line that asks about the model in a shell."""
+        """Copy the shell command that asks about the model."""
         id = self.table.current_id
         if id is not None:
             self._copy(self.question.command(id))
@@ -475,14 +487,16 @@ def _setting_words(
     title: str,
     chosen: str,
 ) -> Text:
-    """What a key changes and what it is set to, which stay on one line; two spaces behind."""
+    """The key, the title and the chosen value of a setting, joined so that they stay on one
+    line.
+    """
     words = Text.assemble((key, "bold"), " ", (title, "dim"), " ", chosen)
     words.plain = words.plain.replace(" ", "\N{NO-BREAK SPACE}")
     return words.append("  ")
 
 
 def drawn(blocks: Blocks, width: int) -> Text:
-    """The blocks as a terminal of that width shows them; a line to type is not broken."""
+    """Return the blocks as a terminal of that width shows them. A line to type is not broken."""
     console = Console(width=width, force_terminal=True, color_system="truecolor")
     lines = Drawn(blocks).__rich_console__(console, console.options)
     return Text("\n").join(lines)
@@ -516,7 +530,7 @@ class AnswerScreen(ModalScreen[None]):
 
 
 class HelpScreen(ModalScreen[None]):
-    """What each key does."""
+    """The screen that explains each key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,question_mark", "dismiss", "back", key_display="esc")
@@ -525,13 +539,13 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The keys and the signs."""
         with Vertical():
-            # at the top, for a terminal of 24 lines shows no more
+            # at the top, because a terminal of 24 lines shows no more
             yield Static("selfhost browse: keys · Escape: back", classes="title")
             yield Static(_HELP, markup=False)
 
 
 class ChoiceScreen(ModalScreen[str | None]):
-    """A list of the choices of one setting."""
+    """The screen with the choices of one setting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "back", show=False)
@@ -551,7 +565,7 @@ class ChoiceScreen(ModalScreen[str | None]):
             yield Static("Enter: take it · Escape: back", classes="hint")
 
     def on_mount(self) -> None:
-        """Put the cursor on what is chosen."""
+        """Put the cursor on the chosen value."""
         choices = self.query_one(OptionList)
         choices.focus()
         if self._chosen in self._names:
@@ -578,7 +592,7 @@ class ChoiceScreen(ModalScreen[str | None]):
 
 
 class MachineNamed(Record):
-    """A machine with the words that named it; None: this one."""
+    """A machine with the words that named it; the words are None for this machine."""
 
     text: str | None
     machine: Machine
@@ -586,7 +600,7 @@ class MachineNamed(Record):
 
 
 class MachineScreen(ModalScreen[MachineNamed | None]):
-    """Asks for the name of a machine, or for a description, until it is understood."""
+    """The screen that asks for the name or the description of a machine until it is understood."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "back", show=False),
@@ -648,7 +662,7 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
         self._find(event.value.strip())
 
     def _find(self, typed: str) -> None:
-        """Find out in a thread which machine that is: a driver may have to be asked."""
+        """Find the machine that was typed in a thread, because a driver may have to be asked."""
         text = typed or None
         question = self._question
 

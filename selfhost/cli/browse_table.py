@@ -1,8 +1,8 @@
-"""The table of `browse`: a row a model, of which only those on the screen are drawn.
+"""The table of `browse`: one row for each model; only the rows on the screen are drawn.
 
-Verdicts go in, in the order to show; the cells are those of `selfhost list --wide`. Textual's own
-table holds every cell of every row, which takes most of a second for a catalogue, each time that
-the order changes.
+What goes in: verdicts in the order to show. The cells are the same as in `selfhost list --wide`.
+Textual's own table holds every cell of every row, which takes most of a second for a catalogue,
+each time that the order changes.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from ..reports.list_text import row_cells
 from ..reports.model_figures import figures_of, table_of_paces
 from ..reports.screen import kept_columns, rich_style
 
-# before a model that does not run as asked, and fits under a condition
+# marks a model that does not run as asked but fits under a condition
 FITS_IF = Span("↓", Outcome.WARN)
-# between two columns
+# the gap between two columns
 _GAP = "  "
-# the last column of the list, why a model stands where it does, is too wide for a screen with more
+# the last column of the list, the reason for the order, is too wide for this screen
 _COLUMNS_LEFT_OUT = 1
-# the column that says where a model is held
+# the column with the place that holds the model
 _PLACE = 3
 
 
 class ModelTable(ScrollView):
-    """A table with a cursor. It says `Moved` when the cursor stands on another model, and `Opened`
+    """A table with a cursor. It sends `Moved` when the cursor stands on another model, and `Opened`
     when a model is chosen by Enter or by a second click.
     """
 
@@ -58,41 +58,42 @@ class ModelTable(ScrollView):
     ]
 
     class Moved(Message):
-        """The cursor stands on another model; None: there is none."""
+        """The message that the cursor stands on another model; None: on no model."""
 
         def __init__(self, id: str | None) -> None:
             super().__init__()
             self.id = id
 
     class Opened(Message):
-        """The model at the cursor is chosen."""
+        """The message that the model at the cursor is chosen."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: Sequence[Verdict] = ()
-        # all models are held in one place, so that no column says where
+        # True where one place holds all models, so that no column names the place
         self._has_one_place = True
-        # the rows belong to an earlier question
+        # whether the rows belong to an earlier question
         self.is_old = False
         self._pace_title = ""
         self._place = 0
         # the ids of models that fit under a condition
         self._conditional: set[str] = set()
-        # by id; only of rows that were drawn
+        # cells by id, only of rows that were drawn
         self._cells: dict[str, Cells] = {}
-        # of each column in cells of the terminal: a column grows and never shrinks
+        # the width of each column in cells of the terminal: a column only grows
         self._widths: dict[int, int] = {}
         self._form = table_of_paces("listed wide", (), "")
         self._shown_columns: list[int] = []
         self._styles_known: dict[str, Style] = {}
-        # by place: of the columns that are not empty
+        # the widths of the columns that are not empty, by column
         self._needed: dict[int, int] = {}
 
     # ------------------------------------------------------------ what is shown
 
     def show_rows(self, rows: Sequence[Verdict], pace_title: str) -> None:
-        """Show these rows. The cursor stays on its model where that is among them; at the top it
-        stays at the top, for there better models are looked for.
+        """Show these rows. The cursor stays on its model where the rows have it.
+
+        A cursor at the top stays at the top, where better models are looked for.
         """
         id = self.current_id
         is_at_top = self._place == 0
@@ -113,18 +114,18 @@ class ModelTable(ScrollView):
             self.post_message(self.Moved(self.current_id))
 
     def mark_old(self) -> None:
-        """Dim the rows: they answer an earlier question."""
+        """Dim the rows, which answer an earlier question."""
         self.is_old = True
         self.refresh()
 
     def mark_conditional(self, id: str) -> None:
-        """Mark the model: it does not run as asked, and fits under a condition."""
+        """Mark a model that does not run as asked, and fits under a condition."""
         self._conditional.add(id)
         self._cells.pop(id, None)
         self.refresh()
 
     def _forget_cells(self, pace_title: str) -> None:
-        """Make every cell anew: the figures are others."""
+        """Make every cell anew, because the figures have changed."""
         self._pace_title = pace_title
         self._cells.clear()
         self._conditional.clear()
@@ -133,14 +134,14 @@ class ModelTable(ScrollView):
 
     @property
     def current_row(self) -> Verdict | None:
-        """The row at the cursor; None of an empty table."""
+        """The row at the cursor; None for an empty table."""
         if self._place < len(self.rows):
             return self.rows[self._place]
         return None
 
     @property
     def current_id(self) -> str | None:
-        """The id of the model at the cursor; None of an empty table."""
+        """The id of the model at the cursor; None for an empty table."""
         row = self.current_row
         return None if row is None else row.model.id
 
@@ -155,7 +156,7 @@ class ModelTable(ScrollView):
         for at, column in enumerate(columns):
             width = self._widths.get(at, 0)
             is_told = at != _PLACE or not self._has_one_place
-            # a column of empty cells is not shown
+            # an empty column is not shown
             if width and is_told:
                 needed[at] = max(width, cell_len(column.title))
         room = self.size.width - 1
@@ -173,7 +174,7 @@ class ModelTable(ScrollView):
 
     @property
     def _page_rows(self) -> int:
-        """How many rows the screen has room for under the titles."""
+        """The number of rows that the screen has room for under the titles."""
         return max(1, self.size.height - 1)
 
     def _cells_of(self, row: Verdict) -> Cells:
@@ -188,7 +189,7 @@ class ModelTable(ScrollView):
     # ------------------------------------------------------------ drawing
 
     def render_line(self, y: int) -> Strip:
-        """The line of the screen: the titles first, then a row each."""
+        """Return a line of the screen: the titles first, then the rows."""
         base = self._style("")
         if y == 0:
             style = base + self._style("table--header")
@@ -205,8 +206,9 @@ class ModelTable(ScrollView):
         return self._strip(self._cells_of(self.rows[place]), style)
 
     def _style(self, part: str) -> Style:
-        """The style of a part of the table; of the table itself for an empty name. To work one out
-        takes longer than to draw a line.
+        """The style of a part of the table; the style of the table itself for an empty name.
+
+        To work a style out takes longer than to draw a line.
         """
         style = self._styles_known.get(part)
         if style is None:
@@ -215,7 +217,7 @@ class ModelTable(ScrollView):
         return style
 
     def notify_style_update(self) -> None:
-        """Forget the styles: a theme has changed."""
+        """Forget the styles, because a theme has changed."""
         self._styles_known.clear()
         super().notify_style_update()
 
@@ -273,7 +275,9 @@ class ModelTable(ScrollView):
         self._fit_columns()
 
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the row that was clicked, or choose it where it stands there."""
+        """Move the cursor to the clicked row, or choose the row where the cursor is there
+        already.
+        """
         place = round(self.scroll_y) + event.y - 1
         if event.y == 0 or place >= len(self.rows):
             return

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ..judge.record import Verdict
     from ..reports.layout import Block
 
-# The answer for more models than these is one table, whose rows are written one by one, each as
-# soon as it is known: the width of a column cannot wait for the last row.
+# With more models than this, the answer is one table whose rows are written as soon as each is
+# known, so that the widths of columns cannot depend on the rows.
 _MOST_AT_ONCE = 20
 
 
@@ -57,7 +57,7 @@ def run(words: Sequence[str]) -> int:
         (verdict.route for verdict in verdicts), no_answer=bool(answers.errors)
     )
     if options.format == "json":
-        # each check loads the one report that it writes: programs start many checks
+        # only the report that is written is imported: programs start many checks
         from ..reports import json
 
         write_json(options, json.check(verdicts, answers.errors))
@@ -69,7 +69,7 @@ def run(words: Sequence[str]) -> int:
             rows_are_told=rows_are_told,
         )
         if len(verdicts) > 1:
-            # the document of a single model has a note of its own
+            # the document of a single model has its own note
             note_faulty_specs(open_catalogue(options.specs))
     complain_of_names(options, answers.errors, code)
     return code
@@ -97,7 +97,7 @@ def _present(
     *,
     rows_are_told: bool,
 ) -> None:
-    """Write the answer for each machine; `unjudged` names of models have none."""
+    """Write the answer for each machine. The names in `unjudged` have no answer."""
     from ..reports.check_text import check_document
     from ..reports.layout import line as empty_line
     from ..reports.words import Asked

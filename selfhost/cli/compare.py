@@ -26,8 +26,8 @@ class CompareOptions(Options):
 
 
 def run(words: Sequence[str]) -> int:
-    """Compare the models; a name that is no model leaves no answer. The exit code is 0 whatever the
-    routes are.
+    """Compare the models. A name that is no model leaves no answer. Return the exit code 0,
+    whatever the routes are.
     """
     options = CompareOptions.read("compare", words)
     names = names_in(options, [options.model, *options.others])
@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _one_model_error(names: Sequence[str], verdicts: Sequence[Verdict]) -> UsageError:
-    """The error for names that all mean one model, which may have been typed in several ways."""
+    """The error for names that all mean one model, typed perhaps in several ways."""
     message = f"{names[0]} is one model"
     typed = list(dict.fromkeys(names))
     if len(typed) > 1:

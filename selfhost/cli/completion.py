@@ -46,7 +46,7 @@ def run(words: list[str]) -> int:
 
 
 def candidates(words: Sequence[str]) -> list[str]:
-    """What may stand for the last of the words behind `selfhost`."""
+    """Return the completions of the last of the words behind `selfhost`."""
     from ..catalogue.index import open_catalogue
     from ..catalogue.names import complete
 
@@ -54,7 +54,7 @@ def candidates(words: Sequence[str]) -> list[str]:
     typed = words[-1] if words else ""
     if len(words) < 2:
         return _beginning_with(typed, COMMANDS) or list(complete(typed, catalogue))
-    # a bare name of a model is a check
+    # a model's name without a command means `check`
     command = words[0] if words[0] in COMMANDS else "check"
     options: dict[str, Option] = {}
     for option in options_of(command):
@@ -81,7 +81,7 @@ def _values(
     typed: str,
     catalogue: Catalogue,
 ) -> list[str]:
-    """The values of an option that begin with what was typed; a switch has none."""
+    """The values of an option that begin with the typed text. A switch has none."""
     if option.metavar is None:
         return []
     values = option.choices or _known_values(option.flag, catalogue)
@@ -89,9 +89,9 @@ def _values(
 
 
 def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
-    """The values that the catalogue or another module lists for an option; none for others.
+    """The values that the catalogue or another module lists for an option; none for other options.
 
-    Each is one word of a shell: a script offers it unquoted.
+    Each value is one word of a shell: a script offers it unquoted.
     """
     match flag:
         case "--family":
@@ -127,7 +127,7 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
 
 
 def _beginning_with(typed: str, names: Iterable[str]) -> list[str]:
-    """The names that begin with what was typed, in any case and with a dash for a space."""
+    """The names that begin with the typed text, in any case and with a dash for a space."""
     start = _with_dashes(typed)
     return [name for name in names if _with_dashes(name).startswith(start)]
 

@@ -1,5 +1,5 @@
-"""What to type instead: the errors for commands, options, values and words that make no sense, each
-with what was likely meant.
+"""Suggestions of what to type instead: the errors for unknown commands, options, values and words,
+each with the most likely meaning.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from . import COMMANDS
 from .options import CHOICES, options_of, see_help
 from .texts import help_texts, meant
 
-# options whose choices are kinds of models, of which one may be typed for another
+# options whose values are kinds of models and are easily confused
 _KINDS = ("--modality", "--use", "--openness")
 
 
 def unknown_command(word: str, rest: Sequence[str]) -> UsageError:
-    """The error for a word that is neither a command nor a model; `rest` are those behind it."""
+    """Return the error for a word that is neither a command nor a model. `rest` are the words
+    behind it.
+    """
     from ..core.quoting import shell_line
 
     if word.startswith("-"):
@@ -42,14 +44,14 @@ def unknown_options(command: str, words: Sequence[str]) -> UsageError:
     typed = [word.partition("=")[0] for word in words]
     listed = " ".join(typed)
     kind = "unknown option" if len(typed) == 1 else "unknown options"
-    # without the dashes, which all options have, and which would make unlike words look alike
+    # without the dashes, which all options share: with them, unlike words would look alike
     names = [word.lstrip("-") for word in typed]
     remedy = _instead_of_options(command, names) or see_help(command)
     return UsageError(f"{kind} {listed}", remedy=remedy)
 
 
 def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
-    """What to type instead of unknown options; None where nothing is near."""
+    """The remedy for unknown options: what to type instead. None where no option is near."""
     texts = help_texts()
     flags = [option.flag.removeprefix("--") for option in options_of(command)]
     flags += ["json", "help"]
@@ -76,7 +78,9 @@ def unknown_choice(
     typed: str,
     choices: Sequence[str],
 ) -> UsageError:
-    """The error for a value that is none of the choices; `flag` is empty where it is a word."""
+    """Return the error for a value that is none of the choices. `flag` is empty for a word without
+    an option.
+    """
     guess = _likely_choice(flag, typed.strip().lower(), choices)
     message = f"{typed!r} is not one of {', '.join(choices)}"
     if flag:
@@ -88,7 +92,7 @@ def unknown_choice(
 
 
 def _format_with_file(typed: str, choices: Sequence[str]) -> str | None:
-    """What to type for `json=report.json`, which only `audit` takes; None for any other value."""
+    """The remedy for `json=report.json`, which only `audit` takes; None for any other value."""
     name, equals, path = typed.partition("=")
     if not equals or not path or name not in choices:
         return None
@@ -112,7 +116,7 @@ def _likely_choice(
     kind = kind_meant(word)
     guesses = [meant(word, help_texts().values, choices), kind]
     for choice in choices:
-        # `image` begins image-generation, and `generation` is a part of it
+        # `image` is the beginning of image-generation, and `generation` a part of it
         if f"-{word}" in f"-{canonical(choice)}":
             guesses.append(choice)
     guesses.append(nearest(word, choices))

@@ -1,5 +1,5 @@
-"""What a run reads, by its command line: no report takes the place of an input, and none goes where
-the next run of the same command would read it as one.
+"""The input files of a run, as named by its command line: no report may replace an input, or lie
+where the next run of the same command would read the report as an input.
 
 Files that are found only while a run reads, such as the config beside a model, are known to
 `core.files.inputs_opened`; `writing.write_reports` refuses those.
@@ -19,12 +19,13 @@ from .writing import input_refused, open_pipes
 
 # options whose values name no input
 _NO_INPUTS = ("output", "format", "given")
-# options whose values name inputs, and no model
+# options whose values name inputs other than models
 _NO_MODELS = ("machines", "machine", "specs", "root")
 _RECORDS = (".json", ".jsonl")
-# formats of reports that are a JSON object, or several
+# formats of reports that consist of one or several JSON objects
 _JSON_FORMATS = ("json", "jsonl", "sarif")
-# besides the files of tokenizers: weights in every format that publishers store in one folder
+# the weights in every format that publishers store in one folder; the files of tokenizers are
+# listed below
 _MODEL_ENDINGS = (
     ".gguf",
     ".safetensors",
@@ -42,7 +43,7 @@ _MODEL_ENDINGS = (
     ".jinja",
     "config.json",
 )
-# what else is downloaded with the weights, so that a report in its place would break the model
+# files downloaded with the weights: a report in place of one of them would break the model
 _MODEL_NAMES = (
     "added_tokens.json",
     "chat_template.json",
@@ -56,13 +57,13 @@ _OF_SELFHOST = "among the files of selfhost itself"
 
 
 class ClosedTree(Record):
-    """A folder in which no report may lie, nor in any folder below it; `name` is what it is."""
+    """A folder in which, at any depth, no report may lie. `name` describes the folder."""
 
     path: str
     name: str
 
     def holds(self, target: FileTarget) -> bool:
-        """Whether a report would lie in it."""
+        """Whether a report would lie in the folder."""
         folder = os.path.dirname(target.place)
         while not _are_one_folder(folder, self.path):
             parent = os.path.dirname(folder)
@@ -73,9 +74,10 @@ class ClosedTree(Record):
 
 
 class ReadFolder(Record):
-    """A folder that is read as one: files of these `endings` in it, or `names`, are inputs.
+    """A folder that is read as a whole: its files with these `endings` or `names` are inputs.
 
-    `kind` is what they are taken for. `takes_objects`: so is any file that begins as a JSON object.
+    `kind` says what the inputs are. With `takes_objects` every file that begins as a JSON object is
+    an input, too.
     """
 
     path: str
@@ -85,7 +87,9 @@ class ReadFolder(Record):
     takes_objects: bool = False
 
     def would_read(self, target: FileTarget, *, is_object: bool) -> bool:
-        """Whether a report at the target, a JSON object or none, would be one of its inputs."""
+        """Whether a report at the target would be read as an input. `is_object`: the report is a
+        JSON object.
+        """
         folder, name = os.path.split(target.place)
         if name.startswith(".") or not _are_one_folder(folder, self.path):
             return False
@@ -99,8 +103,10 @@ def refuse_targets(
     *,
     with_standard_output: bool = False,
 ) -> None:
-    """Raise `UsageError` where a report, a (format, path), would replace an input, be read as one
-    by the next run or replace another report, or where its path takes none.
+    """Raise `UsageError` for a report that would replace an input or another report, or that the
+    next run would read as an input.
+
+    `reports` are pairs (format, path). A path that takes no report is refused, too.
     """
     paths = [path for _, path in reports]
     targets = targets_of(paths, with_standard_output=with_standard_output)
@@ -133,8 +139,8 @@ def _are_one_folder(one: str, other: str) -> bool:
 
 
 def _texts(options: argparse.Namespace, name: str) -> list[str]:
-    """What an option states: one text or several, none where it was not typed, or where the command
-    does not have it.
+    """The texts that were typed for an option: one, several, or none where the option was not typed
+    or the command does not have it.
     """
     value = vars(options).get(name)
     values = value if isinstance(value, list) else [value]
@@ -142,8 +148,10 @@ def _texts(options: argparse.Namespace, name: str) -> list[str]:
 
 
 def _words(options: argparse.Namespace, *others: str) -> Iterator[str]:
-    """Each word of the command line that may name an input, but for those of the options `others`:
-    a value, and what stands behind the `=` in it (`--runtime-option mmproj=FILE`).
+    """Yield the words of the command line that may name an input, except those of the options
+    `others`.
+
+    Words are each value, and the part of it behind the `=` (`--runtime-option mmproj=FILE`).
     """
     for name in vars(options):
         if name in _NO_INPUTS or name in others:
@@ -160,7 +168,7 @@ def _is_new_spec(options: argparse.Namespace) -> bool:
 
 
 def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
-    """The files that are named, by their ids, with all parts of a model that is split."""
+    """The files that the command line names, by their ids, with all parts of a split model."""
     files: dict[FileId, str] = {}
     for word in _words(options):
         name = "standard input" if word == "-" else word
@@ -196,7 +204,7 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
         for path in _spec_folders(options):
             yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
     if not _checks_specs(options):
-        # only where a command names a folder of a model
+        # imported only where a command names a folder of a model
         from ..modelfiles.tables import model_files
 
         names = (*model_files().tokenizers, *_MODEL_NAMES)
@@ -210,7 +218,7 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
 
 
 def _checks_specs(options: argparse.Namespace) -> bool:
-    """Whether the command is `spec check`, whose files are specs and no models."""
+    """Whether the command is `spec check`, whose files are specs, and no models."""
     return _texts(options, "action") == ["check"]
 
 
@@ -225,7 +233,7 @@ def _spec_folders(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _model_folders(options: argparse.Namespace) -> Iterator[str]:
-    """The folders that are named as models, and those of the model files that are named."""
+    """Yield the folders that are named as models, and the folders of the named model files."""
     for word in _words(options, *_NO_MODELS):
         folder = word
         if word.lower().endswith(_MODEL_ENDINGS):

@@ -29,16 +29,16 @@ from .output import is_terminal, note_faulty_specs, present, terminal_size, writ
 from .parser import Options
 from .progress import Progress
 
-# so few models are all judged: to settle the first rows of them takes as long
+# up to this number all models are judged: finding the first rows would take as long
 _FEW = 60
-# lines of a terminal that are no rows
+# the lines of a terminal that are not rows
 _OTHER_LINES = 8
-# rows on a terminal that is too low for these lines and more rows
+# the rows on a terminal that is too low
 _LEAST_ROWS = 5
 
 
 class ListOptions(Options):
-    """The options of `list`; None is an option that was not given. `max_size` is in bytes."""
+    """The options of `list`. An option that was not given is None. `max_size` is in bytes."""
 
     words: Sequence[str]
     top: int | None
@@ -54,7 +54,9 @@ class ListOptions(Options):
 
     @property
     def shows_only_running(self) -> bool:
-        """Whether a person sees only models that run: so where nothing was asked for but those."""
+        """Whether a person sees only models that run: with the route `local`, or without a route
+        where neither --all, words nor a web page were asked for.
+        """
         if self.route is not None:
             return self.route == "local"
         return not (self.all or self.words or self.format == "html")
@@ -67,12 +69,14 @@ class ListOptions(Options):
 
     @property
     def chooses_by_verdict(self) -> bool:
-        """Whether models that run may be left out too, so that all must be judged to show one."""
+        """Whether models that run may be left out too, so that all models must be judged to show
+        one.
+        """
         return self.max_size is not None or self.route not in (None, "local")
 
     def takes(self, row: Verdict) -> bool:
-        """Whether a model is on the route and of the size asked for; one whose size is not known
-        is not.
+        """Whether a model has the route and the size that were asked for. A model of unknown size
+        has not.
         """
         if self.route not in (None, row.route):
             return False
@@ -89,7 +93,7 @@ def run(words: Sequence[str]) -> int:
             "--all and --top exclude each other", remedy="leave one of them out"
         )
     workload = workload_of(options)
-    # an agent needs a model that calls functions, unless another use was asked for
+    # agents need a model that calls functions, unless another use was asked for
     options.use = options.use or workload.wanted_use
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
@@ -115,7 +119,9 @@ def _document(
     listing: Ranking,
     notes: Sequence[str],
 ) -> Blocks:
-    """The list for a person: a page has all models and columns, a terminal what it has room for."""
+    """The list for a person. A page has all models and columns, a terminal those that it has room
+    for.
+    """
     is_page = options.format == "html"
     top = options.top
     if top is None and not (is_page or options.all):
@@ -137,7 +143,7 @@ def _document(
 
 
 def _rows_of_terminal(options: ListOptions) -> int:
-    """How many rows to show where nobody says it: as many as the terminal has lines for."""
+    """The number of rows to show where none is stated: as many as the terminal has lines for."""
     if options.output is not None or not is_terminal():
         return TOP
     lines = terminal_size().lines
@@ -162,7 +168,9 @@ def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str]:
 
 
 def _families_named(typed: str, catalogue: Catalogue) -> set[str]:
-    """The families whose names begin with the words typed. Raises `UsageError` where none does."""
+    """The families whose names begin with the typed words. Raises `UsageError` where no name
+    does.
+    """
     outlines = catalogue.outlines.values()
     names = sorted({outline.family for outline in outlines if outline.family})
     start = f"{canonical(typed)}-"
@@ -193,7 +201,7 @@ def _ranking(
             first = lister.first(top, ids, only_running=only_running, tell=tell)
             if first.models:
                 return first
-        # where nothing runs, how each fails tells what to change
+        # where no model runs, the reasons of all models show what to change
         listing = lister.all(ids, tell=tell)
     taken = filter(options.takes, listing.models)
     rows = sorted_by(list(taken), options.sort, lister)
@@ -206,8 +214,8 @@ def lister_of(
     workload: Workload,
     machine: Machine,
 ) -> Lister:
-    """What judges the models and knows their order."""
-    # a use and a modality among the words order the models that hold them
+    """Return the lister, which judges the models and knows their order."""
+    # a use and a modality in the search words order the models that have them
     use, modality = kinds_in(options.words)
     return Lister(
         catalogue,
@@ -226,8 +234,8 @@ def _shows_first(options: ListOptions, ids: Sequence[str]) -> bool:
     if options.format == "text":
         are_few = options.chooses_models and 0 < len(ids) <= _FEW
         return options.top is not None or not are_few
-    # a page or a document has all models where no --top is stated, and only a list in text leaves
-    # out those that do not run before all are judged
+    # without --top a page or a document holds all models; only a list in text can leave out models
+    # that do not run before all are judged
     return options.top is not None and options.route is None
 
 
@@ -236,7 +244,9 @@ def sorted_by(
     column: str,
     lister: Lister,
 ) -> list[Verdict]:
-    """The rows by a column, those last whose value is not known; "best" is their order already."""
+    """Return the rows sorted by a column, those without a known value last. The rows come sorted by
+    "best".
+    """
     if column not in _COLUMNS:
         return rows
     value_of = _COLUMNS[column]
@@ -247,7 +257,7 @@ def sorted_by(
 
     rows.sort(key=place)
     if column == "speed":
-        # the fastest of all are toys and base models of years ago, which nobody looks for
+        # the fastest models are toys and old base models, which nobody looks for
         return lister.useful_first(rows)
     return rows
 
@@ -269,11 +279,11 @@ def _age(row: Verdict) -> int | None:
     released = row.model.released
     if not released:
         return None
-    # a month or a year alone comes behind its days
+    # a month or a year alone sorts after its days
     return -int(released.replace("-", "").ljust(8, "0"))
 
 
-# what each column is sorted by, the least first; None is not known
+# the sort value of each column, the least first; None: not known
 _COLUMNS: Mapping[str, Callable[[Verdict], float | str | None]] = {
     "speed": _slowness,
     "memory": lambda row: row.memory_high_bytes,

@@ -1,4 +1,5 @@
-"""`selfhost machine`: what was read of this machine, of another one, or the machines known by name.
+"""`selfhost machine`: the facts of this machine or of another machine, or the machines known by
+name.
 
 Its JSON is the record that `--machine FILE` and `audit --machines` take.
 """
@@ -19,7 +20,7 @@ from .parser import Options
 
 
 class MachineOptions(Options):
-    """The options of `machine`; `words` are for `profiles`, `root` is the folder of a recorded
+    """The options of `machine`. `words` are for `profiles`; `root` is the folder of a recorded
     tree.
     """
 
@@ -31,7 +32,9 @@ class MachineOptions(Options):
 
 
 def run(words: Sequence[str]) -> int:
-    """Show a machine, with the name and the labels that it is to have. The exit code is 0."""
+    """Show a machine, with the name and the labels that the options give it. Return the exit code
+    0.
+    """
     options = MachineOptions.read("machine", words)
     _refuse_own_specs(options)
     if options.profiles:
@@ -57,11 +60,11 @@ def run(words: Sequence[str]) -> int:
 
 
 def _refuse_own_specs(options: MachineOptions) -> None:
-    """Refuse a folder of the user's own specs, which tell nothing of machines. A catalogue that
-    --specs names is in use since the program began.
+    """Refuse a folder of the user's own specs, which describe no machines. A catalogue that --specs
+    names is in use since the program began.
     """
     if options.specs:
-        # only where the option is typed
+        # imported only where the option is given
         from ..core.catalogues import own_folders
 
         for path in own_folders(options.specs):
@@ -71,13 +74,17 @@ def _refuse_own_specs(options: MachineOptions) -> None:
 
 
 def _is_described(options: MachineOptions) -> bool:
-    """Whether another machine, or another GPU or fact than this machine has, is described."""
+    """Whether the options describe another machine, or a GPU or fact that this machine does not
+    have.
+    """
     is_changed = bool(options.gpu or options.set)
     return options.machine is not None or is_changed
 
 
 def _machine_asked_for(options: MachineOptions) -> Machine:
-    """The machine that the options describe, else what is read of this one or of a tree."""
+    """The machine that the options describe, else this machine or the machine of a tree, as it is
+    read.
+    """
     if options.root is not None and (_is_described(options) or options.measure):
         raise UsageError(
             "--root reads a recorded tree; --machine, --gpu and --set describe"
@@ -90,7 +97,7 @@ def _machine_asked_for(options: MachineOptions) -> Machine:
 
 
 def _list_profiles(options: MachineOptions) -> int:
-    """List the machines that `--machine NAME` knows, those that have every word."""
+    """List the machines that `--machine NAME` knows and that have every word."""
     reads_machine = options.root or options.measure or _is_described(options)
     if reads_machine or options.name or options.label:
         raise UsageError(

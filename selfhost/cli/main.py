@@ -19,14 +19,14 @@ from ..judge import BUG, INTERRUPTED, NO_ANSWER
 from . import AT_END, COMMANDS
 from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
-# options without a value, which may stand before the command too
+# options without a value, allowed before the command too
 _EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
-# the system has no memory for what was asked
+# the error number for a lack of memory
 _ENOMEM = 12
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code, never raises, never shows a traceback."""
+    """Run one command and return the exit code. It never raises, and never shows a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
     _collect_garbage_rarely()
     keep_inputs()
@@ -94,7 +94,7 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 
 def _run(words: Sequence[str]) -> int:
-    """Do what the words ask for; returns the exit code."""
+    """Run the command that the words name, and return the exit code."""
     _refuse_undecodable(words)
     _choose_catalogue(words)
     everywhere, words = _options_before_command(words)
@@ -119,14 +119,14 @@ def _run(words: Sequence[str]) -> int:
         return 0
     if command not in COMMANDS:
         _refuse_unknown(command, rest)
-        # a model alone is a check
+        # a model's name without a command means `check`
         command = "check"
         rest = words
     return _run_command(command, [*everywhere, *rest])
 
 
 def _refuse_undecodable(words: Sequence[str]) -> None:
-    """Refuse names that are no UTF-8: no report shows them, no printed command names them."""
+    """Refuse names that are not UTF-8, which no report and no printed command can show."""
     for word in words:
         if not is_utf8(word):
             text = "".join(map(_readable, word))
@@ -135,9 +135,9 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
 
 
 def _choose_catalogue(words: Sequence[str]) -> None:
-    """Let a catalogue that --specs or SELFHOST_SPECS names answer in place of the built-in one.
+    """Replace the built-in catalogue by the one that --specs or SELFHOST_SPECS names.
 
-    The words are not parsed yet, for the parser reads tables of the catalogue itself.
+    The words are not parsed yet, because the parser reads tables of the catalogue itself.
     """
     typed: list[str] = []
     for place, word in enumerate(words):
@@ -148,7 +148,7 @@ def _choose_catalogue(words: Sequence[str]) -> None:
         elif word.startswith("--specs="):
             typed.append(word.removeprefix("--specs="))
     if typed or folders_in_environment():
-        # only where folders are named
+        # imported only where folders are named
         from ..core.catalogues import choose_catalogue
 
         choose_catalogue(typed)
@@ -169,9 +169,12 @@ def _options_before_command(
 
 
 def _refuse_unknown(word: str, rest: Sequence[str]) -> None:
-    """Refuse what looks like an option or a command; anything else is the name of a model."""
+    """Refuse a word that looks like an option or a command. Any other word is the name of a
+    model.
+    """
     if not word.startswith("-"):
-        # no command has a digit or a mark in it; of other words the catalogue decides
+        # no command contains a digit, a dot, a slash or a colon; for other words the catalogue
+        # decides
         if any(letter.isdecimal() or letter in "./:" for letter in word):
             return
         from ..catalogue.index import open_catalogue
@@ -185,17 +188,17 @@ def _refuse_unknown(word: str, rest: Sequence[str]) -> None:
 
 
 def _run_command(command: str, words: list[str]) -> int:
-    """Carry the command out with the words behind it; returns its exit code."""
+    """Run the command with the words behind it, and return its exit code."""
     module = import_module(f".{command}", __package__)
     try:
         return int(module.run(words))
     except SystemExit as error:
-        # the help is printed
+        # argparse has printed the help
         return error.code if isinstance(error.code, int) else NO_ANSWER
 
 
 def _help(words: Sequence[str]) -> str:
-    """The help of the command that the words name, else of all."""
+    """The help of the command that the words name, else the overview."""
     if not words or words[0] not in COMMANDS:
         return _overview()
     from .parser import help_of
@@ -204,7 +207,7 @@ def _help(words: Sequence[str]) -> str:
 
 
 def _overview() -> str:
-    """What `selfhost --help` prints."""
+    """The text of `selfhost --help`."""
     from .texts import help_texts
 
     texts = help_texts()

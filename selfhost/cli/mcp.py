@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from mcp.types import CallToolResult
 
-# an agent reads an answer whole, and pays for its length
+# an agent reads a whole answer and pays for its length
 _LISTED_MODELS = 10
 _LISTED_MACHINES = 10
 _INSTRUCTIONS = """\
@@ -44,7 +44,7 @@ Before you download, recommend or start an open-weight model, call `check`. `rou
 `unknown` (a deciding fact could not be read; `findings` say which, and what to do). `list` names \
 what runs here. The tools only read: they download nothing and open no internet connection."""
 
-# the JSON schema of each argument; those of a Workload have the names of its fields
+# the JSON schema of each argument; arguments of a Workload have the names of its fields
 ARGUMENTS: Mapping[str, Object] = {
     "model": {
         "type": "string",
@@ -126,7 +126,7 @@ ARGUMENTS: Mapping[str, Object] = {
         "description": f"how many models to list (default: {_LISTED_MODELS})",
     },
 }
-# how Python has the kinds of JSON
+# the Python types of JSON's kinds
 _KINDS: Mapping[str, type] = {
     "string": str,
     "integer": int,
@@ -138,8 +138,8 @@ _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
 
 class Tool(Record):
-    """A tool: the function that answers, whose docstring tells agents what for, and the names of
-    its arguments.
+    """A tool for agents: the function that answers, and the names of its arguments. The function's
+    docstring tells agents what the tool is for.
     """
 
     answer: Callable[..., Object]
@@ -195,8 +195,8 @@ def compare(models: Sequence[str], **fields: Any) -> Object:
 
 
 def machine(machine: str | None = None) -> Object:
-    """What is known of this machine, and from where: memory, processor, accelerators, disks and
-    installed runtimes. With `machine`: what is known of the machine that the words describe.
+    """Read the facts of this machine, each with its source: memory, processor, accelerators, disks
+    and installed runtimes. With `machine`: the facts of the machine that the words describe.
     """
     if machine is None:
         return Machine.read().to_json()
@@ -231,7 +231,7 @@ def run(words: Sequence[str]) -> int:
             "selfhost mcp waits for an agent on standard input (Ctrl-C ends it)\n",
             to_error=True,
         )
-    # the run is as long as the agent's: what it reads is not kept
+    # the server runs as long as the agent: a list of input files would grow without end
     forget_inputs()
     _serve(server)
     return 0
@@ -292,7 +292,7 @@ def _server() -> Server[Any]:
 
 
 def result(name: str, arguments: Mapping[str, Any]) -> CallToolResult:
-    """The answer of a tool, as text and as an object; an error, or a bug, as its sentence and
+    """Return the answer of a tool, as text and as an object. An error, or a bug, is its message and
     remedy.
     """
     import json
@@ -305,14 +305,14 @@ def result(name: str, arguments: Mapping[str, Any]) -> CallToolResult:
         problem = error if isinstance(error, SelfhostError) else bug(error)
         content = TextContent(type="text", text=sentence(problem))
         return CallToolResult(content=[content], is_error=True)
-    # without spaces: each is a token that the agent pays
+    # without spaces, since the agent pays for each token
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
     content = TextContent(type="text", text=text)
     return CallToolResult(content=[content], structured_content=answer)
 
 
 def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
-    """The JSON with which a tool answers; an argument that is null states nothing.
+    """Return the JSON answer of a tool. An argument that is null states nothing.
 
     Raises `SelfhostError`, also for a tool or an argument that does not exist.
     """
@@ -325,7 +325,7 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
     stated: Object = {}
     for key, value in arguments.items():
         if key not in tool.arguments:
-            # what is passed over in silence would be taken for judged
+            # an argument that was silently ignored would seem to be judged
             names = ", ".join(tool.arguments)
             message = f"`{name}` takes no argument {shortened(key)!r}"
             raise UsageError(message, remedy=f"its arguments are {names}")
@@ -341,8 +341,8 @@ def answer_of(name: str, arguments: Mapping[str, Any]) -> Object:
 
 
 def _refuse_wrong_kinds(tool: str, stated: Object) -> None:
-    """Raise `WorkloadError` for arguments of other kinds than their schemas say, in the words of
-    JSON: the functions that answer have those of Python.
+    """Raise `WorkloadError` for arguments whose kinds do not match their schemas, in the words of
+    JSON. The functions that answer would use those of Python.
     """
     problems: list[Problem] = []
     for key, value in stated.items():
@@ -362,7 +362,9 @@ def _wrong_kinds(
     schema: Object,
     parse: Callable[[str], int],
 ) -> Iterator[Problem]:
-    """The fault of a value that is not of the kind of its schema; of an array those of its items.
+    """Yield the fault of a value whose kind does not match its schema; for an array the faults of
+    its items.
+
     `parse` reads a number that was given as a string, for the remedy.
     """
     fault = fault_of_kind(value, _KINDS[schema["type"]], parse, JSON)
@@ -374,7 +376,7 @@ def _wrong_kinds(
 
 
 def sentence(error: SelfhostError) -> str:
-    """What is wrong and, where the text does not say it yet, what to do."""
+    """Return the message of an error, with the remedy where the message does not hold it yet."""
     text = str(error)
     remedy = one_line(error.remedy or "")
     if remedy not in text:

@@ -1,5 +1,5 @@
-"""What `check`, `compare`, `show`, `plan` and `size` share: the names of models in the words that
-were typed, and the verdicts of several models on several machines.
+"""The functions that `check`, `compare`, `show`, `plan` and `size` share: finding the names of
+models in the typed words, and judging several models on several machines.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from .asked import measured_where_unknown, workload_of
 from .parser import Options
 from .progress import Progress
 
-# the size of a model as a word of its own: `7b`, `8x7b`, `a3b`, `3.1`
+# the size of a model as a separate word: `7b`, `8x7b`, `a3b`, `3.1`
 _SIZE = r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?"
-# as many words as the longest name has that people type without quotes
+# the most words in a name that people type without quotes
 _MOST_WORDS = 4
 
 
 class Answers(Record):
-    """What came of the names on the machines."""
+    """The verdicts and the errors of the named models on the machines."""
 
     # the verdicts on each machine, in the order of the names
     by_machine: list[list[Verdict]]
-    # by name: why it has no verdict on any machine
+    # by name: why the model has no verdict on any machine
     errors: dict[str, SelfhostError]
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Those of all machines."""
+        """The verdicts on all machines."""
         verdicts: list[Verdict] = []
         for of_machine in self.by_machine:
             verdicts += of_machine
@@ -43,8 +43,8 @@ class Answers(Record):
 
 
 def names_in(options: Options, words: Sequence[str]) -> list[str]:
-    """The names of models in the words: one name in `gpt oss 20b`, `nothing 7b` and
-    `ollama run llama3.2`, else one a word.
+    """Return the names of models in the words: one name for `gpt oss 20b`, `nothing 7b` and `ollama
+    run llama3.2`, else one name a word.
 
     Raises `UsageError` where a word is only the size of one of several models.
     """
@@ -57,7 +57,7 @@ def names_in(options: Options, words: Sequence[str]) -> list[str]:
         return [line]
     catalogue = open_catalogue(options.specs)
     known = [word for word in words if id_of(word, catalogue)]
-    # the whole is a name, and some word of it is none
+    # the whole line is a name, and at least one word alone is not
     if id_of(line, catalogue) and len(known) < len(words):
         return [line]
     if sizes:
@@ -66,7 +66,9 @@ def names_in(options: Options, words: Sequence[str]) -> list[str]:
 
 
 def one_name_in(options: Options, words: Sequence[str]) -> str:
-    """The name of the one model in the words. Raises `UsageError` where they name several."""
+    """Return the name of the one model in the words. Raises `UsageError` where the words name
+    several.
+    """
     names = names_in(options, words)
     if len(names) > 1:
         unexpected = " ".join(names[1:])
@@ -79,7 +81,9 @@ def _size_alone(
     sizes: Sequence[str],
     catalogue: Catalogue,
 ) -> UsageError:
-    """The error for the first size, with the words put in quotes as they were perhaps meant."""
+    """The error for the first size that stands alone, with the names in quotes as they were perhaps
+    meant.
+    """
     names: list[str] = []
     rest = [*words]
     while rest:
@@ -99,8 +103,8 @@ def _words_of_first_name(
     sizes: Sequence[str],
     catalogue: Catalogue,
 ) -> int:
-    """How many of the words make the first name: as many as make a known one, else the first word
-    with the size behind it.
+    """The number of words in the first name: as many as make a known name, else the first word with
+    the size behind it.
     """
     for count in range(_MOST_WORDS, 1, -1):
         if id_of(" ".join(words[:count]), catalogue):
@@ -119,7 +123,7 @@ def judge_models(
     carry: str = "",
 ) -> Answers:
     """Judge every model on each machine. `hear` gets each verdict as soon as it is given. `carry`
-    goes behind each proposed command, as in `check_with`.
+    is added to each proposed command, as in `check_with`.
     """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
@@ -135,11 +139,11 @@ def judge_models(
                 tell(done, total)
                 done += 1
                 if name in answers.errors:
-                    # what an earlier machine has told is told once
+                    # an error found on an earlier machine is reported once
                     continue
                 try:
                     meant = understand(catalogue, name, workload, judged_machine)
-                    # an unknown name and a closed model need no measurement
+                    # an unknown name or a closed model needs no measurement
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)
                     verdict = verdicts.check_with(
@@ -163,8 +167,10 @@ def judge_models(
 
 
 def _add_machine_notes(answers: Answers, notes: Sequence[str]) -> None:
-    """Add to each verdict what else the machine's name can mean: before the notes of a verdict that
-    is alone, and of several behind how each name of a model was understood.
+    """Add the notes on other meanings of the machine's name to each verdict.
+
+    They go before the notes of a single verdict. With several verdicts they go behind the notes on
+    how each model's name was understood.
     """
     is_alone = len(answers.verdicts) == 1
     for of_machine in answers.by_machine:

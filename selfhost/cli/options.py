@@ -1,6 +1,5 @@
-"""What each command takes, as `specs/common/options.toml` declares it: its options and its words,
-in the order of `--help`. `parser.py` makes argparse's arguments of them, `completion.py` offers
-them to a shell.
+"""The options and words of each command, as declared in `specs/common/options.toml`, in the order
+of `--help`. `parser.py` makes argparse's arguments of them, `completion.py` offers them to a shell.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from ..core.workload import (
     cache_type,
 )
 
-# the values of an option that the table does not list, for other modules own the list
+# values of options that the table omits, because other modules define them
 CHOICES: Mapping[str, Sequence[str]] = {
     "--kv-cache": KV_CACHE_CHOICES,
     "--method": FINETUNE_METHODS,
@@ -41,34 +40,34 @@ CHOICES: Mapping[str, Sequence[str]] = {
 }
 # the field of a Workload, or of its Load, that an option states
 _FIELDS = {flag: field for field, flag in FLAGS.items()}
-# of the two figures in one text a Load is made
+# a Load is made from the two figures in this text
 _FIELDS["--tokens-per-day"] = "load"
 
 
 class Option(Record):
-    """One option of a command: a switch, or a flag with a value."""
+    """An option of a command: a switch, or a flag with a value."""
 
-    # as it is typed: `("-v", "--verbose")`
+    # the names as typed: `("-v", "--verbose")`
     names: tuple[str, ...]
     help: str
-    # what stands for the value in the help; None makes the option a switch
+    # the placeholder for the value in the help; None makes the option a switch
     metavar: str | None = None
-    # how the value is read: a key of `READERS`
+    # the reader of the value: a key of `READERS`
     type: str = "text"
-    # all the values there are; empty where any text may be one
+    # all possible values; empty where any text is allowed
     choices: Sequence[str] = ()
-    # its value where it is not typed, unless `is_of_workload`
+    # the value if the option is not typed, unless `is_of_workload`
     default: str | None = None
-    # its values, from all the times that it is typed, are a list
+    # whether the option may be typed several times; its values make a list
     is_repeatable: bool = False
-    # one flag takes several values
+    # whether the option takes several values at once
     is_list: bool = False
-    # what a switch states
+    # the value that a switch sets
     states: bool = True
 
     @property
     def flag(self) -> str:
-        """Its long name."""
+        """The long name of the option."""
         return next(name for name in self.names if name.startswith("--"))
 
     @property
@@ -81,11 +80,13 @@ class Option(Record):
 
     @property
     def is_of_workload(self) -> bool:
-        """Whether it states a field of a Workload or Load, which know their defaults themselves."""
+        """Whether the option states a field of a Workload or Load, which know their defaults
+        themselves.
+        """
         return self.flag in _FIELDS
 
     def read(self, text: str) -> object:
-        """The value that the text states. Raises `ValueError` with what is wrong."""
+        """Return the value that the text states. Raises `ValueError` for a wrong text."""
         if not text.strip():
             raise ValueError(f"expected a value, got {text!r}")
         if "\0" in text:
@@ -94,7 +95,7 @@ class Option(Record):
 
 
 class Positional(Record):
-    """A word of a command that is no option, or several words."""
+    """A word of a command that is no option, or several such words."""
 
     name: str
     help: str
@@ -102,7 +103,7 @@ class Positional(Record):
     choices: Sequence[str] = ()
     default: str | None = None
     is_list: bool = False
-    # of a list; None: any number
+    # the most values of a list; None: any number
     most: int | None = None
     is_optional: bool = False
 
@@ -139,17 +140,17 @@ def positionals_of(command: str) -> list[Positional]:
 
 
 def usage_of(command: str) -> str:
-    """How the words of a command are typed: `MODEL…`."""
+    """Return the form of a command's words: `MODEL…`."""
     return _options_table().usage[command]
 
 
 def see_help(command: str) -> str:
-    """The remedy where nothing better is known."""
+    """Return the remedy where no better one is known: to see the help."""
     return f"see `selfhost {command} --help`"
 
 
 def formats_of(command: str) -> Sequence[str]:
-    """The values of --format; none where the command has no such option, or that of an audit."""
+    """Return the values of --format for a command. The formats of `audit` are listed elsewhere."""
     others = _options_table().formats.get(command, ())
     return ("text", "json", *others)
 
@@ -168,7 +169,7 @@ class _OptionsTable(Stated):
     groups: Mapping[str, str]
     formats: Mapping[str, Sequence[str]]
     usage: Mapping[str, str]
-    # rows of `Positional` by command and name, and of `Option` by flag
+    # rows of `Positional` by command and name, and rows of `Option` by command and flag
     words: Mapping[str, Mapping[str, TomlRow]]
     option: Mapping[str, TomlRow]
 
@@ -179,7 +180,9 @@ def _options_table() -> _OptionsTable:
 
 
 def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:
-    """The options that a command takes, those of a group one by one; `/` is between names."""
+    """Yield the options that a command takes, those of a group one by one. A `/` is between the
+    names of an option.
+    """
     for word in table.taken[command].split():
         if word in table.groups:
             yield from table.groups[word].split()
@@ -188,7 +191,7 @@ def _names_taken(table: _OptionsTable, command: str) -> Iterator[str]:
 
 
 def _format_option(command: str) -> Option:
-    """`--format`, with the formats of the command; an audit writes several at once."""
+    """The option `--format`, with the formats of the command. An audit writes several at once."""
     names = ("--format",)
     if command == "audit":
         from ..reports.audit_formats import FORMATS
@@ -212,7 +215,7 @@ def _format_option(command: str) -> Option:
 
 
 def _day(text: str) -> str:
-    """A day of the calendar, as policies write it. Raises `ValueError`."""
+    """The day that the text states, as policies write it. Raises `ValueError`."""
     from datetime import date
 
     try:
@@ -222,14 +225,14 @@ def _day(text: str) -> str:
 
 
 def _rows(text: str) -> int:
-    """A number of rows to show. Raises `ValueError`."""
+    """The number of rows that the text states. Raises `ValueError`."""
     rows = parse_whole(text)
     if rows < 1:
         raise ValueError(f"must be at least 1, not {rows}")
     return rows
 
 
-# by the `type` of an option in the table; each raises `ValueError` with what is wrong
+# readers by the `type` of an option in the table; each raises `ValueError` with the fault
 READERS: Mapping[str, Callable[[str], object]] = {
     "text": str,
     "tokens": parse_tokens,

@@ -1,9 +1,9 @@
-"""Writes what a command has to say: the report to standard output or to the file of --output, all
-else (errors, notes) to standard error.
+"""Writes the output of a command: the report to standard output or to the file of --output, errors
+and notes to standard error.
 
-A command calls one of three functions: `present` with blocks, for a person; `write_json` with
-a document; `deliver` with a finished text.
-A terminal gets blocks in its width and in colour; a pipe and a file get plain text or HTML.
+A command calls one of four functions: `present` with blocks, for a person; `write_json` with a
+document; `deliver` with a finished text; `deliver_lines` with lines that a terminal may break. A
+terminal gets blocks in its width and in colour; a pipe and a file get plain text or HTML.
 `writing.py` writes files.
 """
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from .parser import Options
     from .writing import Text
 
-# below these a wrapped sentence is a column of words
+# in fewer columns a wrapped sentence would be a column of words
 _FEWEST_COLUMNS = 30
 _TO_A_FILE = "--output FILE writes the report to a file"
-# what a pipe or terminal may not be able to encode, and what says the same in ASCII
+# characters that a pipe or terminal may not be able to encode, with ASCII substitutes
 _ASCII = str.maketrans(
     {
         "×": "x",
@@ -65,7 +65,7 @@ _ASCII = str.maketrans(
 
 
 def is_terminal() -> bool:
-    """Whether standard output is one."""
+    """Whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
@@ -74,15 +74,15 @@ def terminal_size() -> os.terminal_size:
 
     The environment's COLUMNS and LINES go before what the terminal says.
     """
-    # only a terminal and a help screen are worth the loading
+    # imported only for a terminal and a help screen
     from shutil import get_terminal_size
 
     return get_terminal_size((80, 0))
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
-    """Whether the words of a command line ask for JSON. Only the words are looked at, for as a
-    whole they may make no sense.
+    """Whether the words of a command line ask for JSON. The words are not parsed, because the
+    command line may make no sense.
     """
     if "--json" in words or "--format=json" in words:
         return True
@@ -95,8 +95,8 @@ def complain(
     *,
     wants_json: bool,
 ) -> None:
-    """Say what went wrong on standard error, as a person or a program reads it. `code` is the exit
-    code that follows.
+    """Write an error to standard error, for a person or for a program. `code` is the exit code that
+    follows.
     """
     from ..core.workload import as_typed
 
@@ -112,8 +112,8 @@ def complain(
 
 
 def _wrapped(text: str) -> str:
-    """The lines of an error broken between words where standard error is a terminal, in its width:
-    a terminal itself breaks words.
+    """The text of an error. On a terminal its lines are broken between words, in the terminal's
+    width: a terminal itself breaks words.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return text
@@ -123,18 +123,20 @@ def _wrapped(text: str) -> str:
 
 
 def _columns_of_errors() -> int:
-    """As `terminal_size`; where standard output is no terminal, those of standard error."""
+    """The columns for standard error, as `terminal_size` finds them. Where standard output is no
+    terminal, the columns of standard error count.
+    """
     from shutil import get_terminal_size
 
     columns = 0
     with suppress(OSError, ValueError):
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    # a terminal that does not know its width says 0
+    # a terminal that does not know its width reports 0
     return get_terminal_size((columns or 80, 0)).columns
 
 
 def bug(error: BaseException) -> SelfhostError:
-    """An error nobody caught as one to report, with the line that raised it."""
+    """Return an uncaught error as a `SelfhostError` to report, with the line that raised it."""
     return SelfhostError(
         f"a bug in selfhost: {_told(error)}",
         remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
@@ -142,8 +144,10 @@ def bug(error: BaseException) -> SelfhostError:
 
 
 def fault_of_catalogue(error: BaseException) -> SelfhostError:
-    """An error nobody caught, where a catalogue answers that this program did not come with: most
-    likely a table of it is wrong.
+    """Return an uncaught error as a `SelfhostError` about the catalogue, where another one than the
+    built-in answers.
+
+    Most likely a table of that catalogue is wrong.
     """
     return SelfhostError(
         f"the catalogue {other_catalogue()} does not work with this selfhost: {_told(error)}",
@@ -152,7 +156,7 @@ def fault_of_catalogue(error: BaseException) -> SelfhostError:
 
 
 def _told(error: BaseException) -> str:
-    """The error in a line, with the place that raised it."""
+    """The error in one line, with the place that raised it."""
     where = ""
     trace = error.__traceback__
     while trace is not None:
@@ -163,20 +167,20 @@ def _told(error: BaseException) -> str:
 
 
 def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """One error to raise or show, made of the errors for names of models, by name.
+    """Return one error to raise or show, made of the errors for names of models, by name.
 
     A single error is returned as it is. Several become an `InputError` that lists the first
     `MAX_PROBLEMS` problems: those that an error has itself, else one for its name.
     """
     if len(errors) == 1:
         return next(iter(errors.values()))
-    # dicts serve as sets that keep the order
+    # dicts as ordered sets
     problems: dict[Problem, None] = {}
     guesses: dict[str, None] = {}
     for name, error in errors.items():
         near_names: Sequence[str] = ()
         if len(problems) < MAX_PROBLEMS:
-            # near names take long to find, and a problem that is not listed shows none
+            # near names take long to find, and are not needed for problems that are not listed
             near_names = error.nearest
         guesses |= dict.fromkeys(near_names)
         if isinstance(error, InputError) and error.problems:
@@ -191,7 +195,9 @@ def _problem_of_name(
     error: SelfhostError,
     near_names: Sequence[str],
 ) -> Problem:
-    """The error for one name as a line of a list; near names take the place of its remedy."""
+    """The error for one name as a line of a list. Near names take the place of the error's
+    remedy.
+    """
     remedy = error.remedy
     if near_names:
         listed = " or ".join(near_names[:3])
@@ -204,7 +210,7 @@ def complain_of_names(
     errors: Mapping[str, SelfhostError],
     code: int,
 ) -> None:
-    """After the answer, say on standard error which names of models have none, and why."""
+    """Write to standard error, after the answer, which names of models have no answer, and why."""
     if errors:
         write(flush=True)
         complain(together(errors), code, wants_json=options.format == "json")
@@ -218,14 +224,15 @@ def write_json(options: Options, document: Mapping[str, object]) -> None:
 
 
 def present(options: Options, blocks: Blocks) -> None:
-    """Write blocks for a person, and the catalogue that answered where it is not the built-in one:
-    as a web page for `--format html`, else drawn on a terminal, else as plain text.
+    """Write blocks for a person, and the name of the catalogue where it is not the built-in one.
+
+    The form is a web page for `--format html`, a drawing on a terminal, and plain text elsewhere.
     """
     draw(options, chain(blocks, _catalogue_blocks()))
 
 
 def _catalogue_blocks() -> Blocks:
-    """The line that names the catalogue that answered; none for the built-in one."""
+    """Yield the line that names the catalogue that answered; nothing for the built-in one."""
     catalogue = other_catalogue()
     if catalogue is not None:
         from ..reports.layout import line
@@ -234,7 +241,7 @@ def _catalogue_blocks() -> Blocks:
 
 
 def draw(options: Options, blocks: Blocks) -> None:
-    """Write blocks as they are: a part of what `present` writes."""
+    """Write blocks without the line on the catalogue that `present` adds."""
     if options.format == "html":
         from ..reports.markup import page
 
@@ -251,11 +258,13 @@ def draw(options: Options, blocks: Blocks) -> None:
 
 
 def deliver(options: Options, text: Text) -> None:
-    """Write a report, perhaps in pieces, to the file of --output or else to standard output; then
-    write `options.notes` to standard error. Raises `UsageError` where the file cannot be written.
+    """Write a report, perhaps in pieces, to the file of --output, else to standard output. Then
+    write `options.notes` to standard error.
+
+    Raises `UsageError` where the file cannot be written.
     """
     if options.output is not None:
-        # loaded only for a file
+        # imported only where a file is written
         from .writing import write_reports
 
         write_reports([(options.output, text)])
@@ -280,8 +289,10 @@ def _forces_color(options: Options) -> bool:
 
 
 class _Screen:
-    """Standard output as the file that rich writes to. All text goes through `write`, which knows
-    what to do about a closed stream, and about letters that the encoding lacks.
+    """Standard output as the file that rich writes to.
+
+    All text goes through `write`, which handles a closed stream, and letters that the encoding
+    lacks.
     """
 
     encoding = "utf-8"
@@ -340,8 +351,8 @@ def _write_encodable(stream: TextIO, text: str) -> None:
 
 
 def _discard_rest(stream: TextIO) -> None:
-    """Send what is left in the stream's buffer nowhere; at exit Python would complain of it."""
-    # a stream of its own kind has no descriptor
+    """Discard the rest of the stream's buffer, of which Python would complain at exit."""
+    # a replaced stream has no descriptor
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -349,13 +360,13 @@ def _discard_rest(stream: TextIO) -> None:
 
 def _reader_is_gone(error: OSError) -> bool:
     """Whether a pipe has lost its reader, as behind `| head`."""
-    # that is EINVAL on Windows
+    # Windows reports EINVAL for a pipe without a reader
     is_einval = os.name == "nt" and error.errno == errno.EINVAL
     return is_einval or isinstance(error, BrokenPipeError)
 
 
 def note(text: str) -> None:
-    """Write a remark to standard error, after what was written of the answer so far."""
+    """Write a remark to standard error, after the part of the answer that was written so far."""
     write(flush=True)
     from ..reports.layout import clean
 
@@ -365,7 +376,7 @@ def note(text: str) -> None:
 
 
 def note_faulty_specs(catalogue: Catalogue) -> None:
-    """Note what is wrong with the user's own specs, where the answer has no place for it."""
+    """Note the faults of the user's own specs, where the answer has no place for them."""
     if catalogue.own_faults:
         from ..reports.layout import problems_text
 

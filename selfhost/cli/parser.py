@@ -29,12 +29,12 @@ from .options import (
 )
 from .output import is_terminal, terminal_size, write
 
-# of more options than this the help has two parts
+# with more options than this, the help has two parts
 _MANY_OPTIONS = 14
 
 
 class Options(argparse.Namespace):
-    """What a command line states: an attribute for each option and positional of its command.
+    """The options and positionals of a command line, each as an attribute.
 
     `specs/common/options.toml` lists the options of each command. The attributes below belong to
     several commands, and have the value for a command without the option; the subclass of a command
@@ -50,24 +50,25 @@ class Options(argparse.Namespace):
     set: Sequence[str] = ()
     measure: bool = False
     no_measure: bool = False
-    # what else the name of the machine can mean: `output.deliver` writes it to standard error
-    # behind the report
+    # other meanings of the machine's name: `output.deliver` writes these notes to standard error
+    # after the report
     notes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
-        # by attribute: the flag as it was typed (`parallel`: --users); switches are not recorded
+        # by attribute: the flag as typed (`parallel`: --users); switches are not recorded
         self.given: dict[str, str] = {}
-        # the file for the report; None is standard output
+        # the file for the report; None: standard output
         self.output: str | None = None
 
     @classmethod
     def read(cls, command: str, words: Sequence[str]) -> Self:
-        """The options in the words after the command. `-h` prints the help and raises `SystemExit`.
+        """Return the options in the words after the command. `-h` prints the help and raises
+        `SystemExit`.
 
         Raises `UsageError` for words that make no sense, and for an --output that cannot take the
         report. An --output that is a named pipe is opened now. `audit` checks its outputs itself,
-        for it may have several.
+        because it may have several.
         """
         typed, after_dashes = _split_at_dashes(words)
         if "-h" in typed or "--help" in typed:
@@ -89,14 +90,16 @@ class Options(argparse.Namespace):
         return options
 
     def take_notes(self) -> tuple[str, ...]:
-        """The notes, for an answer that holds them itself: none is left for standard error."""
+        """Return the notes for an answer that holds them itself, and remove them, so that none goes
+        to standard error.
+        """
         notes = self.notes
         self.notes = ()
         return notes
 
 
 def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
-    """The words before `--`, with `--format=json` for `--json`; and the words after `--`, which are
+    """The words before `--`, with `--format=json` for `--json`, and the words after `--`, which are
     never options.
     """
     place = words.index("--") if "--" in words else len(words)
@@ -127,9 +130,10 @@ def _take_words(
     command: str,
     words: list[str],
 ) -> None:
-    """Set the positionals of the command from the words that are not options, in order.
+    """Set the positionals of the command from the words that are no options, in order.
 
-    Raises `UsageError` for a missing word, for one that is not a choice, and for words left over.
+    Raises `UsageError` for a missing word, for a word that is none of the choices, and for words
+    left over.
     """
     for positional in positionals_of(command):
         value: str | list[str] | None = positional.default
@@ -139,7 +143,7 @@ def _take_words(
         elif words:
             value = words[0]
             words = words[1:]
-            # a positional has no flag to name in the error
+            # a positional has no flag that the error could name
             _check_choice("", value, positional.choices)
         if not value and not positional.is_optional:
             from .corrections import missing_words
@@ -156,7 +160,7 @@ def _check_choice(
     value: object,
     choices: Sequence[str],
 ) -> None:
-    """Refuse a value that is not one of the choices; without choices any value may stand."""
+    """Refuse a value that is none of the choices. Without choices every value is right."""
     if choices and value not in choices:
         from .corrections import unknown_choice
 
@@ -164,8 +168,8 @@ def _check_choice(
 
 
 def _settle_output(options: Options, command: str) -> None:
-    """Make `--output -` standard output. If no format was typed, take the one that the ending of
-    --output names: json for `report.json`.
+    """Make `--output -` standard output. Where no format was typed, take the format of the file's
+    ending: json for `report.json`.
     """
     if options.output == "-":
         options.output = None
@@ -177,7 +181,9 @@ def _settle_output(options: Options, command: str) -> None:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse with the options of one command; raises `UsageError` where argparse would exit."""
+    """A parser with the options of one command. It raises `UsageError` where argparse would
+    exit.
+    """
 
     def __init__(self, command: str) -> None:
         purpose = COMMANDS[command]
@@ -196,7 +202,7 @@ class CommandParser(argparse.ArgumentParser):
         self.words_group = self.add_argument_group("arguments")
         first_group = self.add_argument_group("options")
         more_group = self.add_argument_group("more options")
-        # for the list of options: `Options.read` prints the help before argparse sees the flag
+        # listed in the help only: `Options.read` prints the help before argparse sees the flag
         first_group.add_argument(
             "-h", "--help", action="help", help="show this help message and exit"
         )
@@ -215,8 +221,9 @@ class CommandParser(argparse.ArgumentParser):
             )
 
     def error(self, message: str) -> NoReturn:
-        """Raise argparse's complaint, in the words of all other errors."""
-        # of "argument --quant: expected one argument", which a user reads as a second option
+        """Raise the complaint of argparse as a `UsageError`."""
+        # the prefix of "argument --quant: expected one argument", in which a user may take
+        # "argument" for another option
         message = message.removeprefix("argument ")
         message = message.replace("expected one argument", "expected a value")
         raise UsageError(message, remedy=see_help(self.command))
@@ -238,7 +245,7 @@ def help_of(command: str) -> str:
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal, from 40 to 100 columns; 80 in a pipe."""
+    """A formatter for help as wide as the terminal, from 40 to 100 columns; 80 in a pipe."""
 
     def __init__(self, prog: str) -> None:
         width = 80
@@ -259,16 +266,16 @@ def _settings_of(option: Option) -> dict[str, Any]:
         settings["nargs"] = "*" if option.is_list else None
         settings["default"] = [] if option.is_repeatable else option.default
     if option.is_of_workload:
-        # not typed, no attribute: the Workload knows the default
+        # no attribute is set if the option is not typed: the Workload knows the default
         settings["default"] = argparse.SUPPRESS
     return settings
 
 
 class _Value(argparse.Action):
-    """Reads the text behind a flag and sets the attribute of the option.
+    """An action that reads the text behind a flag and sets the attribute of the option.
 
-    A repeatable option collects the values of each time that it is typed. Any other may be typed
-    twice only with the same value.
+    A repeatable option collects the values of each time that it is typed. Any other option may be
+    typed twice only with the same value.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from .parser import Options
 
 
 class PlanOptions(Options):
-    """The options of `plan`; `model` has the words of one name."""
+    """The options of `plan`. `model` has the words of one name."""
 
     model: list[str]
 

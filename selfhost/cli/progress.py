@@ -21,11 +21,11 @@ from ..core.templates import fill
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-# an answer that takes no longer needs no line
+# a shorter answer needs no progress line
 SECONDS_BEFORE = 1.0
-# a terminal is not drawn on more often
+# the shortest time between two redraws of a terminal
 _SECONDS_BETWEEN = 0.1
-# the log of a job does not get a line more often
+# the shortest time between two lines in a job's log
 SECONDS_BETWEEN_LINES = 2.0
 
 
@@ -36,10 +36,10 @@ def is_shown() -> bool:
 
 
 class Progress:
-    """A line that says how many are done, drawn when it is called. `are_bytes`: they are bytes,
-    told as megabytes. `clock` gives seconds.
+    """A line on standard error that says how much is done, drawn when it is called.
 
-    No thread draws, so that a process may be forked meanwhile.
+    `are_bytes`: the numbers are bytes, shown as megabytes. `clock` gives seconds. No thread draws,
+    so that a process may be forked meanwhile.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Progress:
         self.hide()
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        """Say that so many are done, of `total` where that is known."""
+        """Draw that `done` is done, of `total` where that is known."""
         if not self._is_shown:
             return
         now = self._clock()
@@ -79,15 +79,16 @@ class Progress:
         )
 
     def hide(self) -> None:
-        """Take the line away, before something else is written; the next call may draw it anew."""
+        """Remove the line before other text is written. The next call may draw it anew."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 class Lines:
-    """Writes a line every two seconds, for the log of a job that is no terminal. `form` is
-    a template with `done` and `total`; `clock` gives seconds.
+    """A writer of a line every two seconds, for the log of a job that has no terminal.
+
+    `form` is a template with `done` and `total`; `clock` gives seconds.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Lines:
         self._next_time = clock() + SECONDS_BETWEEN_LINES
 
     def __call__(self, done: float, total: float | None = None) -> None:
-        """Say that so many are done, and of how many."""
+        """Write that `done` of `total` is done, at most every two seconds."""
         now = self._clock()
         if now < self._next_time:
             return
@@ -117,7 +118,7 @@ def _started_bar(
     *,
     are_bytes: bool,
 ) -> Bar:
-    """A bar on standard error that is gone when it is stopped."""
+    """A bar on standard error that vanishes when it is stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -134,7 +135,7 @@ def _started_bar(
         console=Console(file=sys.stderr),
         auto_refresh=False,
         transient=True,
-        # what is written meanwhile goes where it belongs
+        # output written meanwhile keeps its own stream
         redirect_stdout=False,
         redirect_stderr=False,
     )

@@ -1,4 +1,4 @@
-"""`selfhost show`: what is known of a model, its license, openness, sizes and needs."""
+"""`selfhost show`: the facts of a model, its license, openness, sizes and needs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .parser import Options
 
 
 class ShowOptions(Options):
-    """The options of `show`; `model` has the words of one name."""
+    """The options of `show`. `model` has the words of one name."""
 
     model: list[str]
 
 
 def run(words: Sequence[str]) -> int:
-    """Show what is known of a model. The exit code is 0."""
+    """Show the facts of a model. Return the exit code 0."""
     options = ShowOptions.read("show", words)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     name = one_name_in(options, options.model)
     shown = describe(catalogue, name, workload, one_machine(options))
-    # in the answer itself, for standard error is often thrown away
+    # notes go into the answer itself, because standard error is often discarded
     notes = (*options.take_notes(), *shown.verdict.first_notes)
     shown = shown.replace(verdict=shown.verdict.replace(first_notes=notes))
     if options.format == "json":

@@ -32,7 +32,7 @@ from .texts import help_texts
 
 
 class SizeOptions(Options):
-    """The options of `size`; `prompt_cache` is in bytes, None for one prompt a user."""
+    """The options of `size`. `prompt_cache` is in bytes; None for one prompt a user."""
 
     models: list[str]
     prompt_cache: int | None
@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
                 errors[name] = error
     if not sizes:
         raise together(errors)
-    # what has a size can be served
+    # a model with a size can be served
     code = exit_code([Route.LOCAL], no_answer=bool(errors))
     if options.format == "json":
         write_json(options, json.sizes(sizes, errors, code))

@@ -1,6 +1,6 @@
-"""`selfhost spec`: `check` tells what is wrong with spec files, `new` makes one of a model file.
+"""`selfhost spec`: `check` lists the faults of spec files, `new` makes a spec from a model file.
 
-A new spec goes to standard output or to a file that is not there yet.
+A new spec goes to standard output or to a new file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .output import deliver, note, note_faulty_specs, present, write_json
 from .parser import Options
 from .progress import Progress
 
-# where a spec begins that is made of no file
+# the remedy for a spec that is made without a model file
 _BY_HAND = "to write one by hand, begin with examples/specs/my-model.toml (keys: specs/README.md)"
 
 

@@ -1,10 +1,11 @@
-"""What a path leads to, and so how a report is written there, or why it cannot be.
+"""The target of an output path, and the way to write a report there, or the reason why this is
+impossible.
 
-A path goes in, a `Target` comes out, or a `UsageError`. For a regular file, and for a path where
-no file is yet, `writing.py` makes a complete new file. It writes directly to a descriptor that this
-process has open (`/dev/fd/3`), to a pipe and to a character device. Everything else is refused:
-a folder, a disk, a file that another process has open (`/proc/PID/fd/1`). Links are followed; how
-a path is spelled decides nothing.
+A path goes in, a `Target` comes out, or a `UsageError`. For a regular file, and for a path where no
+file is yet, `writing.py` makes a complete new file. It writes directly to a descriptor that this
+process has open (`/dev/fd/3`), to a pipe and to a character device. Everything else is refused: a
+folder, a disk, a file that another process has open (`/proc/PID/fd/1`). Links are followed; how a
+path is spelled decides nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from ..core.errors import UsageError
 from ..core.records import Record, shown_path
 
-# the device and the inode of a file, which all of its names share
+# the device and the inode of a file, shared by all its names
 FileId = tuple[int, int]
-# one way to name where a report goes: the id or the path of a file, or the number of a descriptor
+# a place of a report: the id or the path of a file, or the number of a descriptor
 Place = FileId | str | int
 
 _OWN_FOLDER = (
@@ -33,14 +34,14 @@ _KINDS = {
 }
 # more links than a system follows (Linux: 40)
 _MOST_LINKS = 64
-# where Linux shows the descriptors of a process, or of one of its threads
+# the folders in which Linux shows the descriptors of a process or of one of its threads
 _DESCRIPTORS = r"/proc/\d+(/task/\d+)?/fd"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Target(Record):
-    """Where a report goes. `id` is None for a file that does not exist yet, and for a device, which
-    takes any number of reports.
+    """The place that a report goes to. `id` is None for a file that does not exist yet, and for a
+    device, which takes any number of reports.
     """
 
     path: str
@@ -48,7 +49,9 @@ class Target(Record):
 
     @property
     def places(self) -> set[Place]:
-        """All names of where the report goes. Two targets that share one are the same place."""
+        """All names of the place that the report goes to. Two targets that share a name are the
+        same place.
+        """
         return set() if self.id is None else {self.id}
 
 
@@ -94,7 +97,7 @@ def target_of(path: str) -> Target:
     except FileNotFoundError as error:
         return _new_file(path, error)
     except (OSError, ValueError) as error:
-        # a null character in a path is a `ValueError`
+        # a null character in a path raises `ValueError`
         raise unwritable(path, error) from None
     if stat.S_ISREG(status.st_mode):
         return _old_file(path, status)
@@ -152,7 +155,7 @@ def _descriptor_at(path: str) -> int | None:
     """The number of a descriptor of this process, where a path leads to one, perhaps by links."""
     if os.name != "posix":
         return None
-    # the last one is of a thread: /proc/PID/task/TID/fd
+    # the last folder belongs to a thread: /proc/PID/task/TID/fd
     names = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
     folders = {os.path.realpath(name) for name in names}
     for link in _followed(path):
@@ -174,7 +177,7 @@ def _followed(path: str) -> Iterator[str]:
 
 
 def _open_descriptor(path: str, number: int) -> DescriptorTarget:
-    # only a POSIX system has the module
+    # only POSIX systems have this module
     import fcntl
 
     try:

@@ -1,4 +1,4 @@
-"""What the command line says of itself: `specs/common/help.toml` as one record."""
+"""The texts of the command line: `specs/common/help.toml` as one record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from ..core.records import Stated
 from ..core.tables import unchecked_table
 
-# a list of words by the word that is ours for them
+# lists of other programs' words, by selfhost's own word
 Synonyms = Mapping[str, Sequence[str]]
 
 
@@ -16,26 +16,26 @@ class HelpTexts(Stated):
     """The texts of `--help`, and what to type instead of a wrong option or command."""
 
     schema: int
-    # before and after the list of commands
+    # the texts before and after the list of commands
     overview: str
     exit_codes: str
-    # what `verify` reads
+    # the runs that `verify` reads
     runs: str
-    # the following are by command; "overview" is that of `selfhost --help`
+    # the following are by command; "overview" stands for `selfhost --help`
     examples: Mapping[str, str]
-    # by exit code; "other" are those of every command without an entry
+    # by exit code; "other" stands for every command without an entry
     exits: Mapping[str, Mapping[str, str]]
-    # where the words of a command are missing
+    # the message where a command lacks its words
     missing: Mapping[str, str]
-    # the command that judges machines, where this one does not
+    # the command that judges machines, for commands that do not
     judges_machines: Mapping[str, str]
     # message and remedy where `size` can write no block
     no_image: Mapping[str, str]
     no_command: Mapping[str, str]
-    # remedies by unknown option; `stated` where the command has --set
+    # remedies by unknown option; `stated` is for commands with --set
     instead: Mapping[str, str]
     stated: Mapping[str, str]
-    # by our name: what other programs call an option, a value or a command
+    # other programs' names of an option, a value or a command, by selfhost's name
     options: Synonyms
     values: Synonyms
     commands: Synonyms

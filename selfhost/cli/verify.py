@@ -1,4 +1,4 @@
-"""`selfhost verify`: a prediction held against a run, by the log or the process of the run."""
+"""`selfhost verify`: a prediction compared with a real run, by its log or its process."""
 
 from __future__ import annotations
 

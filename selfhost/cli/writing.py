@@ -34,19 +34,20 @@ from .targets import (
     unwritable,
 )
 
-# a text, perhaps in pieces
+# a text, whole or in pieces
 Text = str | Iterable[str]
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
-# neither waits for the reader of a pipe nor makes a terminal this process's own
+# opening neither waits for a pipe's reader nor makes a terminal this process's own
 _AS_IT_STANDS = (
     os.O_WRONLY | _BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 )
-# what file systems say that cannot synchronize a file; any other error tells of a lost report
+# error numbers of file systems that cannot synchronize a file; any other error means that the
+# report was lost
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
-# By path, the descriptors of the pipes that were opened before anything was computed. They stay
+# The descriptors of the pipes that were opened before anything was computed, by path. They stay
 # open until the report is written: to a reader, a closed pipe is the end of the report.
 _pipe_descriptors: dict[str, int] = {}
 
@@ -131,7 +132,7 @@ def _write_directly(target: Target, text: Text) -> None:
 def _descriptor_for(target: Target) -> int:
     """A descriptor that leads to the target; the caller closes it after the report."""
     if isinstance(target, DescriptorTarget):
-        # unlike a file that is opened anew, a copy shares the position and the mode of appending
+        # unlike a newly opened file, a copy shares the position and the append mode
         return os.dup(target.number)
     if target.path in _pipe_descriptors:
         return _pipe_descriptors.pop(target.path)
@@ -157,13 +158,13 @@ class _NewFiles:
     """
 
     def __init__(self) -> None:
-        # by the path of a new file: the path that it will be renamed to
+        # the final path of each new file, by its temporary path
         self._places: dict[str, str] = {}
         # the signals that `_end` handles inside the block
         self._signals: list[int] = []
 
     def __enter__(self) -> Self:
-        # loaded where a file is written, and nowhere else
+        # imported only where a file is written
         import signal
 
         for name in ("SIGTERM", "SIGHUP"):
@@ -175,7 +176,8 @@ class _NewFiles:
             try:
                 signal.signal(number, self._end)
             except ValueError:
-                # only the main thread may set a handler; elsewhere the new files stay on a signal
+                # only the main thread may set a handler; in other threads a signal leaves the new
+                # files behind
                 return self
             self._signals.append(number)
         return self
@@ -246,13 +248,13 @@ def _give_to(
     try:
         os.chown(path, user, group)
     except OSError:
-        # an ordinary account may give a file to another group of its own
+        # an ordinary account may give a file to another group that it belongs to
         with suppress(OSError):
             os.chown(path, -1, group)
 
 
 def _synchronize(file: IO[bytes]) -> None:
-    """Have the file written to the disk: some file systems report a full disk only then."""
+    """Write the file through to the disk: some file systems report a full disk only then."""
     try:
         os.fsync(file.fileno())
     except OSError as error:

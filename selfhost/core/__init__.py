@@ -1,3 +1,3 @@
-"""What every other package rests on: errors, files, units, records and tables."""
+"""The base of every other package: errors, files, units, records and tables."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Another catalogue in place of the built-in one: the folder `specs/` of a newer clone of selfhost.
 
-`--specs` and SELFHOST_SPECS may name such a folder, or the clone. Its models, prices, machines and
-tables of hardware then answer alone. Most tables are read while modules load, so that one process
-reads one catalogue: it is chosen before the first table is read.
+`--specs` and SELFHOST_SPECS may name such a folder, or the clone. All answers then rest on its
+models, prices, machines and tables of hardware. Most tables are read while modules load, so that
+one process reads one catalogue, which is chosen before the first table is read.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .stored import (
 
 
 def choose_catalogue(typed: Sequence[str]) -> None:
-    """Let a catalogue among the folders of `--specs`, else of SELFHOST_SPECS, answer from now on.
+    """Use a catalogue among the folders of `--specs`, else of SELFHOST_SPECS, from now on.
 
-    Processes that this one starts read it as well, for SELFHOST_SPECS names it to them. Raises as
+    Processes that this one starts use it too, because SELFHOST_SPECS names it to them. Raises as
     `own_folders`, and `UsageError` for a path that SELFHOST_SPECS cannot name.
     """
     own_folders(typed)
@@ -41,7 +41,9 @@ def choose_catalogue(typed: Sequence[str]) -> None:
 
 
 def refuse_separator(catalogue: str) -> None:
-    """Raise `UsageError` for a path with what separates the folders of SELFHOST_SPECS."""
+    """Raise `UsageError` for a path that contains the separator of the folders in
+    SELFHOST_SPECS.
+    """
     if os.pathsep in catalogue:
         message = f'{shown(catalogue)}: has "{os.pathsep}", which separates folders'
         message = f"{message} in {SPECS_VARIABLE}"
@@ -49,10 +51,10 @@ def refuse_separator(catalogue: str) -> None:
 
 
 def own_folders(paths: Iterable[str]) -> list[str]:
-    """The paths that name a folder of a user's own specs, and no catalogue.
+    """The paths that name a folder of a user's own specs, without those of catalogues.
 
     Raises `SpecError` for a catalogue of a format that this program does not read, and `UsageError`
-    for two of them.
+    for two catalogues.
     """
     folders: list[str] = []
     catalogues: list[str] = []
@@ -74,8 +76,8 @@ def own_folders(paths: Iterable[str]) -> list[str]:
 
 
 def refuse_unread(paths: Iterable[str]) -> None:
-    """Raise `UsageError` where one of the paths is a catalogue, and another one is in use; else as
-    `own_folders`.
+    """Raise `UsageError` where one of the paths is a catalogue and another catalogue is in use.
+    Raises also as `own_folders`.
     """
     named = list(paths)
     own_folders(named)
@@ -88,7 +90,7 @@ def refuse_unread(paths: Iterable[str]) -> None:
 
 
 def _fault_of(catalogue: str) -> Problem | None:
-    """Why this program does not read a catalogue; None where it does."""
+    """The fault for which this program does not read a catalogue; None where it reads it."""
     number = format_of(catalogue)
     if number == SPECS_FORMAT:
         return None

@@ -1,7 +1,7 @@
 """The errors that selfhost raises, and `Problem`: one fault of one file, option or argument.
 
-Every error is a `SelfhostError` with a message and, where there is one, a remedy. Those of an input
-with faults (`InputError`) carry the `Problem` of each.
+Every error is a `SelfhostError` with a message and, if there is one, a remedy. An `InputError`
+carries one `Problem` for each fault of an input.
 """
 
 from __future__ import annotations
@@ -11,17 +11,24 @@ from collections.abc import Callable, Iterable
 
 from .records import Record
 
-# where a value stands in a file: `("files", 0, "bytes")` is `bytes` of the first table of `files`
+# the place of a value in a file: `("files", 0, "bytes")` is the key `bytes` of the first table of
+# `files`
 KeyPath = tuple[str | int, ...]
-# names, or a function that finds them where finding takes long
+# names, or a function that finds the names where this takes long
 Names = Iterable[str] | Callable[[], Iterable[str]]
 
 
 class Problem(Record):
-    """One fault of one input: `file` as the user named it, `line` from 1, None where it is not
-    certain, `key` as a dotted path (`architecture.attention[0].kv_heads`), `remedy` what to write
-    or type instead. One that stands for others, only counted, has their number in `unlisted`. One
-    that is told for others of the same reason, too, has the number of the others in `alike`.
+    """A fault of an input.
+
+    - `file`: the name of the file as the user gave it.
+    - `line`: counted from 1; None where it is not certain.
+    - `key`: a dotted path (`architecture.attention[0].kv_heads`).
+    - `remedy`: the text to write or type instead.
+    - `unlisted`: in a problem that stands for faults which are only counted, the number of
+      these.
+    - `alike`: in a problem that is told for several faults with the same reason, the number of
+      the others.
     """
 
     file: str
@@ -34,7 +41,7 @@ class Problem(Record):
 
     @property
     def faults(self) -> int:
-        """How many faults it tells or counts."""
+        """The number of faults that the problem tells or counts."""
         return self.unlisted or 1 + self.alike
 
     def __str__(self) -> str:
@@ -50,19 +57,19 @@ class Problem(Record):
 
 
 def one_line(remedy: str) -> str:
-    """A remedy of several ways, one in a line and padded to columns, as one sentence."""
+    """A remedy of several lines, padded to columns, as one sentence."""
     if "\n" not in remedy:
         return remedy
     lines = [" ".join(line.split()) for line in remedy.split("\n")]
     return "; ".join(lines)
 
 
-# of one input; what is wrong beyond these is counted
+# the most faults of one input that are listed; further ones are counted
 MAX_PROBLEMS = 20
 
 
 def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The first MAX_PROBLEMS, and one of that file that counts the others."""
+    """The first MAX_PROBLEMS problems, and one more of `file` that counts the others."""
     listed: list[Problem] = []
     unlisted = 0
     for problem in problems:
@@ -78,7 +85,9 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
 
 
 def _first_of_each_input(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The first MAX_PROBLEMS of each file or option, and one that counts its others."""
+    """The first MAX_PROBLEMS problems of each file or option, each followed by one that counts the
+    others.
+    """
     by_file: dict[str, list[Problem]] = {}
     for problem in problems:
         by_file.setdefault(problem.file, []).append(problem)
@@ -116,7 +125,7 @@ class SelfhostError(Exception):
         return self._nearest
 
     def __reduce__(self) -> tuple[object, ...]:
-        # a process pool sends errors back pickled, and some take arguments without a default
+        # a process pool pickles errors, and some errors take arguments without a default
         return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
@@ -138,7 +147,7 @@ class UnknownModelError(SelfhostError, LookupError):
 
     @property
     def unsaid(self) -> tuple[str, ...]:
-        """The nearest names that the message does not have: `step3` in it is not `step`."""
+        """The nearest names that the message does not mention yet: `step3` in it is not `step`."""
         said = set(re.findall(r"[\w-]+(?:\.[\w-]+)*", self.message))
         return tuple(name for name in self.nearest if name not in said)
 
@@ -221,7 +230,7 @@ class PolicyError(InputError):
 
 
 class WorkloadError(InputError):
-    """What was asked makes no sense: a context of 0, a runtime that does not exist."""
+    """A request makes no sense: a context of 0, a runtime that does not exist."""
 
     @classmethod
     def of(

@@ -1,7 +1,7 @@
-"""The one way to open and read a file that a person names, standard input too.
+"""The only functions that open and read a file named by a person, including standard input.
 
-Only ordinary files are read, and of each at most a stated number of bytes. JSON is of strangers:
-what it may hold is counted before it is parsed. What cannot be read raises `Unreadable`.
+Only ordinary files are read, each up to a stated number of bytes. JSON is not trusted: its values
+are counted before it is parsed. A file that cannot be read raises `Unreadable`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .records import Record
 if TYPE_CHECKING:
     import json
 
-# below what the allocator asks the system for each time
+# less than the allocator requests from the system at a time
 _CHUNK_BYTES = 96 << 10
-# what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
+# the paths that shells pass for `<(command)` and for a pipe; any other pipe or device could block
 # without end
 _STANDARD_INPUT = "/dev/(?:stdin|fd/([0-9]{1,6}))"
-# each of these is missing on some system
+# each of these flags is missing on some system
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -42,9 +42,9 @@ _KINDS = {
 MISSING = "missing"
 LARGE = "large"
 
-# By device and number of each file that this run has opened: the path that it was opened by. None
-# where nobody keeps them. Only the command line does, whose run ends: those of a long-lived program
-# would pile up.
+# The paths of the files that this run has opened, by device and inode number. None where no list is
+# kept: only the command line keeps one, since its run ends; in a long-lived program the list would
+# grow without end.
 _inputs: dict[tuple[int, int], str] | None = None
 
 
@@ -55,7 +55,9 @@ def keep_inputs() -> None:
 
 
 def forget_inputs() -> None:
-    """End such a run: the number of a file that is gone may be the next file's."""
+    """End a run whose inputs are kept: the number of a deleted file may be given to the next
+    file.
+    """
     global _inputs
     _inputs = None
 
@@ -73,11 +75,12 @@ def _keep_input(path: str, status: os.stat_result) -> None:
 
 
 class Unreadable(OSError):
-    """Why something cannot be read.
+    """The reason why a file cannot be read.
 
-    `reason` follows the name of the file in a sentence ("does not exist"). `remedy` is None where
-    only the caller knows one, `line` None where no line is at fault. `kind` is MISSING, LARGE or
-    "" for any other reason.
+    - `reason`: follows the name of the file in a sentence ("does not exist").
+    - `remedy`: None where only the caller knows one.
+    - `line`: None where no line is at fault.
+    - `kind`: MISSING, LARGE, or "" for any other reason.
     """
 
     def __init__(
@@ -95,7 +98,9 @@ class Unreadable(OSError):
         self.kind = kind
 
     def problem(self, file: str, remedy: str | None = None) -> Problem:
-        """The fault of that file; `remedy` is for one without its own."""
+        """The problem of the file `file`. `remedy` is used where this one has no remedy of its
+        own.
+        """
         return Problem(
             file=file,
             line=self.line,
@@ -115,7 +120,7 @@ def is_utf8(name: str) -> bool:
 
 
 def fault_at(path: str, error: OSError | ValueError) -> Unreadable:
-    """What an error of the system says of a path, in the words of an `Unreadable`."""
+    """The `Unreadable` that describes an error of the system for a path."""
     if isinstance(error, Unreadable):
         return error
     if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -142,10 +147,10 @@ def open_file(
     input_allowed: bool = False,
     is_input: bool = True,
 ) -> OpenFile:
-    """Open an ordinary file; with `input_allowed` also what a shell passes for a pipe, whose size
-    is None. Raises `Unreadable`.
+    """Open an ordinary file. With `input_allowed`, open also the pipes that a shell passes, whose
+    size is None. Raises `Unreadable`.
 
-    `is_input` is false where the file is only looked at, to see whether it is an input.
+    `is_input` is false where the file is only inspected, to see whether it is an input.
     """
     if not is_utf8(path):
         reason = "has a name that is not UTF-8, which no report can show"
@@ -162,7 +167,7 @@ def open_file(
 
 
 def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
-    # its kind is asked before it is opened, for opening a device may do something
+    # the kind is checked before opening: to open a device may have an effect
     kind = stat.S_IFMT(os.stat(path).st_mode)
     if kind == stat.S_IFDIR:
         raise Unreadable("is a folder, not a file", "name the file in it")
@@ -170,7 +175,7 @@ def _open_ordinary(path: str, *, is_input: bool) -> OpenFile:
         raise _not_ordinary(kind)
     stream = os.fdopen(os.open(path, _FLAGS), "rb", buffering=0)
     status = os.fstat(stream.fileno())
-    # another file may have its name by then
+    # another file may have the name by now
     if not stat.S_ISREG(status.st_mode):
         stream.close()
         raise _not_ordinary(stat.S_IFMT(status.st_mode))
@@ -186,11 +191,11 @@ def _not_ordinary(kind: int) -> Unreadable:
 
 
 def _open_descriptor(path: str, number: int) -> OpenFile:
-    """Open what the shell has opened, from where it stands: a socket cannot be opened by its path,
-    and a file would begin anew.
+    """Open a descriptor that the shell has opened, at its current position. A socket cannot be
+    opened by its path, and a file would be read again from its begin.
     """
     if number == 0 and sys.__stdin__ is None:
-        # another file may have the number by now
+        # another file may have the descriptor's number by now
         raise Unreadable("cannot be read: standard input is closed", kind=MISSING)
     stream = os.fdopen(os.dup(number), "rb", buffering=0)
     status = os.fstat(number)
@@ -203,7 +208,9 @@ def _open_descriptor(path: str, number: int) -> OpenFile:
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
-    """At most so many bytes from where the stream stands. Raises `Unreadable`."""
+    """Read at most `limit_bytes` bytes from the current position of a stream. Raises
+    `Unreadable`.
+    """
     parts: list[bytes] = []
     while limit_bytes > 0:
         try:
@@ -211,7 +218,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
         except OSError as error:
             raise fault_at("", error) from None
         if part is None:
-            # a file of the kernel's that gives what comes next, such as /proc/kmsg
+            # a kernel file that returns the next event, such as /proc/kmsg
             raise Unreadable("has no data yet, and may never have any")
         if not part:
             break
@@ -226,7 +233,9 @@ def read_file(
     *,
     input_allowed: bool = False,
 ) -> bytes:
-    """All of what `open_file` opens. Raises `Unreadable`, also for more than `limit_bytes`."""
+    """Read a whole file that `open_file` opens. Raises `Unreadable`, also for more than
+    `limit_bytes`.
+    """
     stream, size = open_file(path, input_allowed=input_allowed)
     with stream:
         if size is not None and size > limit_bytes:
@@ -238,8 +247,8 @@ def read_file(
 
 
 class _Ends:
-    """The first bytes of a stream, and the last of the rest, at least one. What lies between is let
-    go while it is read, a whole part at a time.
+    """The first bytes of a stream, and the last bytes of the rest. The bytes between are dropped
+    while the stream is read, a whole part at a time.
     """
 
     def __init__(self, start_bytes: int, end_bytes: int) -> None:
@@ -251,7 +260,7 @@ class _Ends:
         self._dropped_bytes = 0
 
     def add(self, part: bytes) -> None:
-        """Take the next bytes of the stream."""
+        """Add the next bytes of the stream."""
         room_bytes = self._start_bytes - len(self.start)
         self.start += part[:room_bytes]
         rest = part[room_bytes:]
@@ -263,11 +272,11 @@ class _Ends:
             self._dropped_bytes += len(dropped)
 
     def joined(self) -> bytes:
-        """Both ends, with a line break in place of what is left out between them."""
+        """Both ends, with a line break in place of the bytes left out between them."""
         start = bytes(self.start)
         end = b"".join(self._parts)
         cut_bytes = max(0, len(end) - self._end_bytes)
-        # a character of UTF-16 takes two bytes or four
+        # a character of UTF-16 takes two or four bytes: the cut must be even
         if (self._dropped_bytes + cut_bytes) % 2 == 1:
             cut_bytes += 1
         if self._dropped_bytes + cut_bytes == 0:
@@ -276,7 +285,7 @@ class _Ends:
         return start + line_break + end[cut_bytes:]
 
 
-# by the mark that UTF-16 begins with
+# line breaks by the byte order mark of UTF-16
 _LINE_BREAKS = {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}
 
 
@@ -288,10 +297,11 @@ def read_ends(
     limit_bytes: int,
     tell: Callable[[int, int | None], None] | None = None,
 ) -> bytes:
-    """The first and the last bytes of a text that `open_file` opens, without zeros in front, and a
-    line break where something between is left out. Both sizes are even and above 0. `tell` hears
-    how many bytes were read, and of how many. Raises `Unreadable`, also for more than
-    `limit_bytes`.
+    """Read the first and the last bytes of a text that `open_file` opens, without zeros in front,
+    and with a line break in place of anything left out between.
+
+    Both sizes must be even and above 0. `tell` is called with the bytes read so far and the size of
+    the file. Raises `Unreadable`, also for more than `limit_bytes`.
     """
     stream, size = open_file(path, input_allowed=True)
     ends = _Ends(start_bytes, end_bytes)
@@ -315,14 +325,16 @@ def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text by its first two bytes, as `codecs` calls it: UTF-16, which the `>` of
-    Windows PowerShell writes, or UTF-8, where its `Set-Content` writes a mark in front.
+    """The encoding of a text, by its first two bytes, as `codecs` calls it: UTF-16, which the `>`
+    of Windows PowerShell writes, or UTF-8, with or without the mark that its `Set-Content` writes.
     """
     return "utf-16" if start[:2] in _LINE_BREAKS else "utf-8-sig"
 
 
 def text_of(content: bytes, errors: str = "strict") -> str:
-    """Decode a text in either encoding. Raises `Unreadable` for what is no text, or nothing."""
+    """Decode a text in UTF-8 or UTF-16. Raises `Unreadable` for bytes that are no text, and for an
+    empty text.
+    """
     try:
         text = content.decode(encoding_of(content), errors)
     except UnicodeDecodeError as error:
@@ -335,9 +347,9 @@ def text_of(content: bytes, errors: str = "strict") -> str:
     return text
 
 
-# a part of a split file; DeepSeek's have six digits behind `of`
+# the name of a part of a split file; DeepSeek's names have six digits after `of`
 SHARD = r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)"
-# more than any model's files have
+# more parts than any model has
 MAX_PARTS = 10_000
 
 
@@ -346,22 +358,24 @@ class PartName(Record):
 
     begin: str
     number: int
-    # how many parts there are, in the digits of the name
+    # the number of parts, in the digits of the name
     count: str
     ending: str
 
     @property
     def parts(self) -> int:
-        """How many files the model is split over."""
+        """The number of files that the model is split into."""
         return int(self.count)
 
     def of_part(self, number: int) -> str:
-        """The name of the part of that number."""
+        """The name of the part with that number."""
         return f"{self.begin}-{number:05d}-of-{self.count}{self.ending}"
 
 
 def part_name(path: str) -> PartName | None:
-    """The name of a part, also with a number that no part has; None of a file that is not split."""
+    """The name of a part of a split model, also with a number that no part has; None for a file
+    that is not split.
+    """
     match = re.fullmatch(SHARD, path)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
         return None
@@ -370,8 +384,8 @@ def part_name(path: str) -> PartName | None:
 
 
 def numbered_files(path: str) -> tuple[str, ...]:
-    """The file itself, or where its name ends in `-00001-of-00003` every part of that set: up to
-    10,000 names.
+    """The names of all parts of a split file, up to 10,000, if the name ends as in
+    `-00001-of-00003`; else the file itself.
     """
     name = part_name(path)
     if name is None:
@@ -380,20 +394,20 @@ def numbered_files(path: str) -> tuple[str, ...]:
 
 
 def first_numbered_file(path: str) -> str:
-    """The first of `numbered_files`, without the names of the others."""
+    """The first name of `numbered_files`, found without making the others."""
     name = part_name(path)
     if name is None:
         return path
     return name.of_part(1)
 
 
-# deeper is nobody's record; Python's own limit differs from version to version
+# no real record is nested deeper; Python's own limit differs between versions
 MAX_DEPTH = 64
-# Before parsing, the signs `[ { , :` are counted, of which each value and each key follows one.
-# CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
-# short strings), so a million of them stay under 125 MB.
+# Before parsing, the signs `[ { , :` are counted: each value and each key follows one. CPython 3.11
+# to 3.14 takes up to 125 bytes for each sign (an object of one new key, or an entry of two short
+# strings), so that a million signs stay under 125 MB.
 MAX_SIGNS = 1_000_000
-# One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
+# a single character outside ASCII makes Python store the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 128 << 20
 _BLANKS = " \t\r\n"
 
@@ -405,8 +419,10 @@ def parse_json(
     constant: Callable[[str], Any] | None = None,
     remedy: str = "give the file as its program wrote it",
 ) -> Any:
-    """The value of a text; `constant` makes what stands for NaN and Infinity, which are refused
-    without it. Raises `Unreadable`, with `remedy` for more than `max_signs`.
+    """The value that a JSON text states.
+
+    `constant` makes the values for NaN and Infinity, which are refused without it. Raises
+    `Unreadable`, with `remedy` where the text has more than `max_signs` signs.
     """
     import json
 
@@ -450,7 +466,7 @@ def _syntax_fault(text: str, error: json.JSONDecodeError) -> Unreadable:
 
 
 def _is_too_deep(value: object) -> bool:
-    """Whether lists and objects are nested in more than MAX_DEPTH levels."""
+    """Whether lists and objects are nested more than MAX_DEPTH levels deep."""
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         below: list[object] = []

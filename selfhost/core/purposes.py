@@ -1,7 +1,7 @@
-"""What a model is wanted for: `chat`, `agent` or `documents`, and what each of them asks for.
+"""The purposes of a model, `chat`, `agent` and `documents`, and the requirements of each.
 
-`specs/common/purposes.toml` states the values, with their sources. A `Workload` takes those that
-nobody stated.
+`specs/common/purposes.toml` states the values, with their sources. A `Workload` takes the values of
+its purpose unless the user states others.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ WORKLOAD_PURPOSES = ("chat", "agent", "documents")
 
 
 class Purpose(Stated):
-    """What one purpose asks for. None: the default of the workload, or nothing.
+    """The values that one purpose sets in a workload. None: the purpose sets no value, and the
+    default of the workload applies.
 
-    `use`: what a model must be able to do, as its spec names it.
+    `use`: the use that a model must have, as its spec names it.
     """
 
     context_tokens: int | None = None

@@ -1,5 +1,5 @@
-"""Words of a POSIX shell: a line that is printed names the same file when it is typed, whatever
-the name holds.
+"""Quotes for words of a POSIX shell: a printed command line names the same file when it is typed,
+whatever characters the name holds.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ import re
 import shlex
 from collections.abc import Iterable
 
-# what a CI service takes for a command: `::name` and `##[` (see `reports.layout.clean`)
+# texts that a CI service reads as a command: `::name` and `##[` (see `reports.layout.clean`)
 _OBEYED = ("::", "##")
-# the three ways of a shell to quote, of which the first is not known to `shlex`
+# the three kinds of quotes in a shell; `shlex` does not know the first
 _QUOTED = r"""\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
 _ESCAPE = rb"\\([0-7]{3}|.)"
 
@@ -28,7 +28,7 @@ def shell_word(text: str) -> str:
     for sign in _OBEYED:
         with_octal = _in_octal(sign[0]) + sign[1]
         escaped = escaped.replace(sign, with_octal)
-        # of three signs in a row two are left
+        # the first replacement leaves two of three signs in a row: replace again
         escaped = escaped.replace(sign, with_octal)
     written = ""
     for letter in escaped:

@@ -1,12 +1,12 @@
 """Frozen records with named fields, the check of a single value, and texts made printable.
 
 - `Record` is the base of nearly every class of the program: its annotations are its fields.
-- `fault_of` says what is wrong with one value, wherever it was given: a field of a `Workload`, a
-  key of a file. A `Notation` has what Python, TOML and JSON call the kinds of values.
-- `shown`, `shortened` and `brief` print what a person typed, or what stands in a file.
+- `fault_of` says what is wrong with one value, such as a field of a `Workload` or a key of a file.
+  A `Notation` has the names of kinds of values in Python, TOML or JSON.
+- `shown`, `shortened` and `brief` make typed text and text of files printable.
 
-`Record` stands in for `dataclasses`: that module and one class of eight fields cost 16 ms and
-0.65 ms of start-up (measured, Python 3.11), and `check` is a program people start many times.
+`Record` stands in for `dataclasses`: that module and one class of eight fields cost 16 ms and 0.65
+ms of start-up (measured, Python 3.11), and `check` is a program people start many times.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 _NO_DEFAULT = object()
 
 
-# the values of a record by the names of its fields
+# the values of a record by field name
 Values = dict[str, Any]
 
 
 class FileKey:
-    """How a file states a field of a record, as `read_by` declares it.
+    """The description of how a file states a field of a record, as `read_by` declares it.
 
-    - `read` reads the value from `(table, key, **limits)`; None: the field's annotation says how.
-    - `name` is the key in the file; None: the field's own name.
-    - `default` stands for a value that is missing or wrong.
-    - `limits`: what the value may be, as `fault_of` and `TomlTable.get` take it. They have
+    - `read`: reads the value from `(table, key, **limits)`; None: the field's annotation tells.
+    - `name`: the key in the file; None: the field's own name.
+    - `default`: used for a value that is missing or wrong.
+    - `limits`: the limits of the value, as `fault_of` and `TomlTable.get` take them, with
       `required` where a missing key is a fault.
     """
 
@@ -79,7 +79,7 @@ def read_by(
 ) -> Any:
     """Declare a field that a file states too: `slots: int = read_by(minimum=1)`.
 
-    Without a default a file must state it. The other arguments are those of a `FileKey`.
+    Without a default the file must state the field. The other arguments are those of a `FileKey`.
     """
     if default is _NO_DEFAULT:
         return FileKey(read, name, None, {**limits, "required": True})
@@ -90,8 +90,8 @@ _Part = TypeVar("_Part", bound="Record")
 
 
 def stated_part(kind: type[_Part]) -> _Part:
-    """Declare a field that is a table of the file; one that is missing has all defaults of its
-    record: `memory: MemoryRules = stated_part(MemoryRules)`.
+    """Declare a field that is a table of the file: `memory: MemoryRules =
+    stated_part(MemoryRules)`. For a missing table the field has all defaults of the table's record.
     """
     part: _Part = read_by(kind=kind, default=kind())
     return part
@@ -101,23 +101,24 @@ def stated_part(kind: type[_Part]) -> _Part:
     kw_only_default=True, frozen_default=True, field_specifiers=(read_by,)
 )
 class _RecordType(type):
-    """The type of record classes: collects the fields of a class behind those of its first base.
+    """The type of record classes. It collects the fields of a class after those of its first base.
 
-    As in a `NamedTuple`, the names below have an underscore, and what begins with one is no field.
+    As in a `NamedTuple`, the names below have an underscore, and a name that begins with one is no
+    field.
     """
 
     _fields: tuple[str, ...]
-    # only of fields that need no argument
+    # defaults of the fields that need no argument
     _defaults: Values
-    # only of fields that a file may state
+    # the keys of the fields that a file may state
     _keys: dict[str, FileKey]
-    # the annotation of each field, as it is written
+    # the annotation of each field as source text
     _kinds: dict[str, str]
-    # the fields in which a dict is frozen
+    # the fields whose dict is frozen
     _mappings: tuple[str, ...]
-    # takes the values of all fields from a dict by name, in the order of the fields
+    # takes a dict of all values by name, returns the values in the order of the fields
     _in_order: Callable[[Values], object]
-    # whether values are taken as they are: no mapping is frozen, and neither `_completed` nor
+    # whether values are stored unchanged: no mapping is frozen, and neither `_completed` nor
     # `_check` is overridden
     _is_plain: bool
 
@@ -135,7 +136,8 @@ class _RecordType(type):
         for field, annotation in body.get("__annotations__", {}).items():
             if field[0] == "_":
                 continue
-            # its text, for the module begins with `from __future__ import annotations`
+            # the annotation is text, because the module begins with `from __future__ import
+            # annotations`
             kinds[field] = annotation
             assigned = body.pop(field, _NO_DEFAULT)
             if is_stated and type(assigned) is not FileKey:
@@ -149,7 +151,7 @@ class _RecordType(type):
                 defaults[field] = default
         mappings = list[str]()
         for field, kind in kinds.items():
-            # a mapping may go by the name of another type, as TomlRow
+            # a mapping may be annotated with an alias such as TomlRow
             if kind.startswith("Mapping") or type(defaults.get(field)) is FrozenDict:
                 mappings.append(field)
         body["_kinds"] = kinds
@@ -177,7 +179,9 @@ class _RecordType(type):
 
 
 def _has_rules(base: type | None, body: Values) -> bool:
-    """Whether a class with that body completes or checks its values; `Record` itself does not."""
+    """Whether a class with that body completes or checks its values. `Record` itself does
+    neither.
+    """
     if base is None:
         return False
     if "_completed" in body or "_check" in body:
@@ -186,8 +190,8 @@ def _has_rules(base: type | None, body: Values) -> bool:
 
 
 def _default_of(assigned: object) -> object:
-    """The default of a field to which that was assigned; _NO_DEFAULT where an argument must give
-    the value.
+    """The default of a field with that assigned value; _NO_DEFAULT where an argument must give the
+    value.
     """
     default = assigned
     if isinstance(assigned, FileKey):
@@ -213,7 +217,7 @@ class Record(metaclass=_RecordType):
     and `_check` raises where they make no sense together. `replace` calls both again.
     """
 
-    # what an unknown field raises
+    # the error that an unknown field raises
     _unknown_field: ClassVar[type[TypeError]] = TypeError
 
     def __init__(self, **values: object) -> None:
@@ -223,7 +227,7 @@ class Record(metaclass=_RecordType):
         if values.keys() != kind._kinds.keys():
             raise kind._fault_of_names(values)
         if kind._is_plain:
-            # all fields at once: thousands of records are made in one run
+            # sets all fields at once: one run makes thousands of records
             object.__setattr__(self, "__dict__", values)
         else:
             self._freeze(values)
@@ -249,7 +253,9 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def _completed(cls, values: Values) -> Values:
-        """Return the values of all fields, with those filled in that follow from the others."""
+        """Return the values of all fields, with the missing ones filled in that follow from the
+        others.
+        """
         return values
 
     def _check(self) -> None:
@@ -257,14 +263,14 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def _fault_of_names(cls, values: Values) -> TypeError:
-        """Return the error that names the field that is missing, or the one that is unknown."""
+        """Return the error that names a missing field, or an unknown one."""
         for name in cls._fields:
             if name not in values:
                 return TypeError(f"{cls.__name__} needs {name}")
         name = min(values.keys() - cls._kinds.keys())
         near = nearest(name, cls._fields)
         for field in cls._fields:
-            # `quantization` for `quant`
+            # as in `quantization` for `quant`
             if near is None and field.startswith(name):
                 near = field
         meant = f": did you mean {near}?" if near else ""
@@ -291,7 +297,7 @@ class Record(metaclass=_RecordType):
 
     @cached_property
     def _content_hash(self) -> int:
-        # records are keys of caches, and large ones take long to hash
+        # cached: records are keys of caches, and hashing a large record takes long
         kind = type(self)
         return hash((kind, kind._in_order(self.__dict__)))
 
@@ -302,7 +308,7 @@ class Record(metaclass=_RecordType):
         return f"{kind}({listed})"
 
     def __getstate__(self) -> Values:
-        """The values by field, without what was computed once and kept beside them."""
+        """Return the values by field, without cached results."""
         values = self.__dict__
         return {name: values[name] for name in type(self)._fields}
 
@@ -315,7 +321,7 @@ class Record(metaclass=_RecordType):
         if all(values[name] is value for name, value in changes.items()):
             return self
         if len(values) > len(kind._fields):
-            # without what was computed once
+            # leaves out the values of cached properties
             values = self.__getstate__()
         copy = kind.__new__(kind)
         values = {**values, **changes}
@@ -333,19 +339,21 @@ class ShownRecord(Record):
     """
 
     def __str__(self) -> str:
-        """What its command prints into a pipe."""
+        """Return the text that the command of this answer prints into a pipe."""
         from ..reports.answers import text
 
         return text(self)
 
     def __rich__(self) -> object:
-        """What its command draws on a terminal: `rich.print(answer)`."""
+        """Return the drawing that the command of this answer shows on a terminal:
+        `rich.print(answer)`.
+        """
         from ..reports.answers import drawn
 
         return drawn(self)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a table."""
+        """Return the table in HTML that a notebook shows."""
         from ..reports.markup import notebook
 
         return notebook(self)
@@ -358,7 +366,9 @@ class Stated(Record):
 
 
 class Unread(Record):
-    """Why a value is None, and what a person can do about it (None: nothing)."""
+    """A fact whose value is None, with the reason, and a remedy for a person (None: nothing
+    helps).
+    """
 
     fact: str
     reason: str
@@ -366,7 +376,7 @@ class Unread(Record):
 
 
 class Fault:
-    """What is wrong with a value, as a clause behind its name, and what to write instead."""
+    """A fault of a value: a clause to put after the value's name, and the text to write instead."""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
         self.message = message
@@ -374,10 +384,10 @@ class Fault:
 
 
 class TextForm:
-    """What a text of one kind looks like, and what is said of another.
+    """The form of texts of one kind, and the fault of a text with another form.
 
-    The whole text matches `pattern`; what it names `date` must be a date of the calendar too.
-    `message` is what is wrong with another text, as a clause behind it.
+    The whole text must match `pattern`; a group of the pattern with the name `date` must also be a
+    date of the calendar. `message` is the fault as a clause to put after the text.
     """
 
     def __init__(
@@ -404,9 +414,11 @@ DAY = TextForm(
 
 
 class Notation(Record):
-    """What a notation calls values in a message: nothing, the two truths, values in order (`array`)
-    and values by their keys (`table`). `thousands`: the mark that it allows in whole numbers, empty
-    for none.
+    """The words for values in the messages of one notation, such as TOML or JSON.
+
+    - `none`, `true`, `false`: no value, and the two truth values.
+    - `array`, `table`: values in order, and values by their keys.
+    - `thousands`: the separator allowed in whole numbers; "" for none.
     """
 
     none: str
@@ -417,7 +429,7 @@ class Notation(Record):
     thousands: str = "_"
 
     def name_of(self, kind: type) -> str:
-        """The name of the values of that type: of `bool` both of them."""
+        """The name of values of a type; for `bool` the names of both values."""
         if kind is list:
             return self.array
         if kind is dict:
@@ -436,7 +448,7 @@ JSON = Notation(
     table="an object",
     thousands="",
 )
-# toml.io/en/v1.0.0, which has no null
+# toml.io/en/v1.0.0; TOML has no null
 TOML = Notation(
     none="nothing",
     true="true",
@@ -452,7 +464,7 @@ PYTHON = Notation(
     table="a dict",
 )
 
-# the kinds that every notation calls the same
+# the kinds that every notation names alike
 _KINDS: Mapping[type, str] = {
     str: "a string",
     int: "a whole number",
@@ -466,7 +478,7 @@ _HOW_TO_WRITE: Mapping[type, str] = {
 }
 
 
-# the longest text of a file; a report may print it whole
+# the longest text of a file: a report may print the text whole
 MAX_TEXT = 10_000
 
 
@@ -482,12 +494,13 @@ def fault_of(
     parse: Callable[[str], int] = parse_whole,
     notation: Notation = PYTHON,
 ) -> Fault | None:
-    """What is wrong with a value that should be of that kind; None where it is right.
+    """The fault of a value that should have the type `kind`; None where the value is right.
 
-    A number lies within the bounds, and nan does not; whole numbers are numbers, true is none. A
-    string is one of `choices` if given; else it is not blank, on one line unless `lines`, of that
-    `form` and of at most MAX_TEXT characters. `parse` reads a whole number that was given as a
-    string, for the remedy. `notation` is the one that states the value.
+    A number must lie within the bounds, which nan never does; a whole number also counts as a
+    number, true does not. A string must be one of `choices` if given. Otherwise a string must not
+    be blank, must be on one line unless `lines`, must have the form `form`, and may have at most
+    MAX_TEXT characters. `parse` reads a whole number that was given as a string, for the remedy.
+    `notation` is the notation that the value was written in.
     """
     fault = fault_of_kind(value, kind, parse, notation)
     if fault is not None:
@@ -498,7 +511,7 @@ def fault_of(
         return None
     if value < minimum:
         return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
-    # nan is not at most anything
+    # this form of the comparison also refuses nan
     if not value <= maximum:
         return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
     return None
@@ -510,8 +523,8 @@ def fault_of_kind(
     parse: Callable[[str], int],
     notation: Notation,
 ) -> Fault | None:
-    """What is wrong with a value that is of another kind; None where it is of that one. Any whole
-    number is a number.
+    """The fault of a value with another type than `kind`; None where the type is right. A whole
+    number also counts as a number.
     """
     given: type = type(value)
     is_whole_for_float = kind is float and given is int
@@ -520,7 +533,7 @@ def fault_of_kind(
     remedy = _HOW_TO_WRITE.get(kind)
     if kind is int:
         with suppress(ValueError):
-            # `"4,096"`, `7e9`
+            # as in `"4,096"` or `7e9`
             number = parse(str(value).removesuffix(".0"))
             remedy = f"write {number:{notation.thousands}}"
     name = notation.name_of(kind)
@@ -559,7 +572,7 @@ def _fault_of_text(
 
 
 def kind_of(value: object, notation: Notation) -> str:
-    """What a value is, in words for a message: `the string "4k"`, in JSON `null` or `an object`."""
+    """A value in words for a message: `the string "4k"`, in JSON `null` or `an object`."""
     if value is None:
         return notation.none
     if isinstance(value, str):
@@ -580,7 +593,9 @@ def _bound(number: float) -> str:
 
 
 def _digits(number: float) -> str:
-    """A number for a message. Python refuses to print whole numbers of more than 4,300 digits."""
+    """The digits of a number for a message. Python refuses to print whole numbers of more than
+    4,300 digits, so very long ones are described.
+    """
     if not isinstance(number, int):
         return str(number)
     if -(10**30) < number < 10**30:
@@ -593,7 +608,7 @@ def shown(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-# the longest word or path, and the longest sentence, that are printed whole
+# the longest word or path that is printed whole
 _LONG_WORD = 200
 _LONG_SENTENCE = 1_000
 
@@ -610,8 +625,8 @@ def shown_path(path: str) -> str:
 
 
 def brief(sentence: str) -> str:
-    """A sentence for a report of faults, its longest words and a long middle left out: what was
-    typed, or stands in a file, may have any length.
+    """A sentence shortened for a report of faults: its longest words and a long middle are left
+    out, because typed text and text of files may have any length.
     """
     if len(sentence) <= _LONG_WORD:
         return sentence
@@ -626,12 +641,12 @@ def _without_middle(word: re.Match[str]) -> str:
 
 
 def brief_lines(text: str) -> str:
-    """Each line of a text, as `brief` has it."""
+    """The text with each of its lines shortened by `brief`."""
     return "\n".join(map(brief, text.split("\n")))
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """Text of others as a message quotes it: on one line, and in part where it is long."""
+    """A foreign text as a message quotes it: on one line, and cut where it is long."""
     on_one_line = " ".join(text[: 4 * most].split())
     clean = shown(on_one_line)
     if len(clean) <= most:

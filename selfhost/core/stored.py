@@ -1,16 +1,16 @@
 """The stored form of the shipped specs: JSON in place of TOML, which takes seconds to parse.
 
 A `Store` returns a value by its name, such as `common/gpus`. One value is a file `<name>.json`;
-rows that are read one at a time are the lines of `<name>.jsonl`, and `<name>-places.json` says
-where each begins.
+rows that are read one at a time are the lines of `<name>.jsonl`, and `<name>-places.json` has the
+position of each row.
 
-- A package holds every file in place of its TOML files, and nothing is made.
+- A package holds every stored file in place of its TOML files, and computes none.
 - A checkout makes a file from its TOML files when it is first asked for, in the folder
   `selfhost/specs-<path>-<state>` of the user's cache. Path and state are checksums: of the path of
-  the specs, and of the names, sizes and times of all files that the values follow from. So any
-  change of one makes every value anew.
+  the specs, and of the names, sizes and times of all files that the values depend on. So a change
+  of any such file makes every value anew.
 - Where the cache cannot be written, each process makes the values that it asks for.
-- Any other folder of TOML files is read as it is, and nothing is kept.
+- Any other folder of TOML files is read directly, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from typing import Any
 from .errors import Problem, SpecError
 from .files import read_file, text_of
 
-# folders of specs, separated as those of PATH
+# the environment variable with the folders of specs, separated as in PATH
 SPECS_VARIABLE = "SELFHOST_SPECS"
-# the format of `specs/` that this program reads; the file says when it changes
+# the format of `specs/` that this program reads; the folder states its format in a file
 SPECS_FORMAT = 1
 FORMAT_FILE = os.path.join("common", "format.toml")
 _FORMAT_BYTES = 10_000
 _REMEDY = "install selfhost-check again"
-# in the folder of a package's specs: shows that every value is stored there
+# a file in the folder of a package's specs; its presence shows that every value is stored
 _COMPLETE = "index.json"
-# the packages whose code makes stored values: a change of theirs makes them anew
+# the packages whose code computes stored values: a change of this code invalidates the values
 _PACKAGES_THAT_MAKE_VALUES = ("core", "catalogue")
-# values by their keys, of which each may be anything that JSON holds
+# values by their keys; a value is anything that JSON can hold
 Rows = Mapping[str, Any]
-# the first byte of each row of a file, its length in bytes and checksum, by the key of the row
+# by the key of a row: the position of the row's first byte in the file, its length in bytes and its
+# checksum
 Places = Mapping[str, tuple[int, int, int]]
 
-# a process that began before the last change still reads the values of that time
+# for this time a process that began before the last change may still read the old values
 _IN_USE_SECONDS = 3600
 
 
@@ -149,7 +150,7 @@ def _with_checksum(value: bytes) -> bytes:
     return b'{"crc32": "%08x", "value": %b}\n' % (zlib.crc32(value), value)
 
 
-# what stands around the value there
+# the bytes before and after the value in such a file
 _BYTES_BEFORE = len(b'{"crc32": "00000000", "value": ')
 _BYTES_BEHIND = len(b"}\n")
 
@@ -182,16 +183,17 @@ def _keep_rows(path: str, rows: Rows) -> Places:
 
 def _keep(path: str, content: bytes) -> None:
     """Write a file whole, or not at all where the folder cannot be written."""
-    # unlike a process's id, no other thread has it, nor another container with the same cache
+    # a random name: a process id could be shared with another thread, or with another container on
+    # the same cache
     unfinished = f"{path}.{os.urandom(6).hex()}.tmp"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(unfinished, "wb") as file:
             file.write(content)
-        # another process that makes the same value replaces it by an equal one
+        # another process that computes the same value replaces the file by an equal one
         os.replace(unfinished, path)
     except OSError:
-        # what a full disk took of it is of no use
+        # a full disk may have cut the file
         with suppress(OSError):
             os.unlink(unfinished)
 
@@ -258,7 +260,7 @@ def built_in_folder() -> str:
     missing.
     """
     package = package_folder()
-    # in a package its own, in a checkout beside it
+    # an installed package has the specs inside its folder, a checkout beside it
     for parent in (package, os.path.dirname(package)):
         path = os.path.join(parent, "specs")
         if os.path.isdir(path):
@@ -320,7 +322,7 @@ def _state(folder: str, before: int) -> int:
             state = _state(entry.path, state)
             continue
         status = _status_of(entry)
-        # the second time is of the last change of anything on Linux and macOS: it cannot be set
+        # st_ctime is the time of the last change of any kind on Linux and macOS: it cannot be set
         facts = (entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         state = zlib.crc32(ascii(facts).encode(), state)
     return state

@@ -1,17 +1,17 @@
 """TOML files read key by key, and the tables that come with the program (`specs/common/`).
 
 A `Document` is a parsed file, a `TomlTable` one table of it. Each value is asked for by its key and
-with what it may be; a wrong one becomes a `Problem` with its line, and reading goes on, so that a
-person sees all faults at once.
+its bounds; a wrong value becomes a `Problem` with its line, and reading goes on, so that a person
+sees all faults at once.
 
 A file of `specs/common/` is read in one of these ways:
 
 - `shipped_table` returns its values as they stand, unchecked.
-- `shipped_record` returns it, or one section of it, as a record, with each value checked.
-- `shipped_rows` returns a record of each table in a section of it, with each value checked, and
-  `shipped_texts` each text in a section of it.
-- `large_record` returns it as a record without a check, which a test makes; each value is checked
-  where another catalogue answers.
+- `shipped_record` returns the file, or one section of it, as a record, with each value checked.
+- `shipped_rows` returns one record for each table in a section of the file, with each value
+  checked, and `shipped_texts` returns each text in a section.
+- `large_record` returns the file as a record without a check, because a test checks it; each value
+  is checked if another catalogue is used.
 - `unchecked_record` makes a record of such values without a check.
 """
 
@@ -40,34 +40,35 @@ from .units import is_slip, nearest
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 FoundRemedy = Callable[[], str | None]
-# what to write instead, or what finds it
+# the text to write instead, a function that finds the text, or None
 Remedy = str | FoundRemedy | None
-# a table of a file, or a row of a shipped one, whose header explains each key
+# a table of a file, or a row of a shipped file; the header of that file explains each key
 TomlRow = Mapping[str, Any]
-# what a value may be, as `TomlTable.get` and `fault_of` take it
+# bounds of a value, in the form of the arguments of `TomlTable.get` and `fault_of`
 Limits = Mapping[str, Any]
-# where a value stands in a list or table
+# the place of a value in a list (a number) or in a table (a key)
 _Key = TypeVar("_Key", int, str)
 
 # 30,000 exceptions of a policy, each with a reason and an owner, take 5 to 6 MB
 MAX_FILE_BYTES = 6 << 20
-# `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
+# in `a.a.a.…`, tomllib's time grows with the square of the number of parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
-# far above the words, names and selectors that any list of a file has
+# far more words, names or selectors than any real list has
 MAX_LISTED = 10_000
-# begins at the start of a word and never steps back, so that its time grows with the text alone
+# starts at the beginning of a word and never backtracks, so that the time grows in proportion to
+# the text
 _ENDLESS_KEY = (
     r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
     f"{{{MAX_KEY_PARTS}}}"
 )
 
 
-# a file without any has no value that `_with_text_dates` would change
+# `_with_text_dates` changes nothing in a file without a date or time
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
 
 class _Fault(Record):
-    """A fault that was noted of the value at `path`, or of one that is missing there."""
+    """A noted fault of the value at `path`, or of a value that is missing there."""
 
     path: KeyPath
     message: str
@@ -75,7 +76,7 @@ class _Fault(Record):
 
 
 class _PlacedFault(Record):
-    """A fault with its file and line. None: it has no line."""
+    """A fault with its file and line; `line` is None where the fault has no line."""
 
     file: str
     line: int | None
@@ -93,12 +94,16 @@ class _PlacedFault(Record):
 
 
 class Document:
-    """A parsed file and the problems found in it so far. `values` is empty when the text is no
-    TOML; the syntax error is then the only problem. Dates are text. `text` is None for values that
-    were not read of a TOML file (the stored form of one, JSON, a `Workload`). Their problems have a
-    line only where the TOML file `file` is there. `is_checked`: each value is right, as in a
-    package, whose values were checked before it was built; so `TomlTable.get` checks none of them.
-    `notation` is the one in which a person wrote the values, also where their stored form is read.
+    """A parsed file and the problems found in it so far.
+
+    - `values`: empty where the text is no TOML; the syntax error is then the only problem.
+      Dates are text.
+    - `text`: None for values that were not read from a TOML file (the stored form of one, JSON,
+      a `Workload`). Their problems have a line only where the TOML file `file` exists.
+    - `is_checked`: every value is known to be right, as in a package, whose values were checked
+      before it was built; `TomlTable.get` then checks nothing.
+    - `notation`: the notation in which a person wrote the values, also where their stored form
+      is read.
     """
 
     def __init__(
@@ -117,7 +122,7 @@ class Document:
         self.notation = notation
         # the whole file as one table
         self.root = TomlTable(self, (), values)
-        # what was read of it, each with its place
+        # the records that were read from the file, each with its place
         self.records: list[tuple[KeyPath, Record]] = []
         # files beside this one, by the key whose values they state
         self.parts: dict[str, Document] = {}
@@ -127,7 +132,9 @@ class Document:
 
     @classmethod
     def read(cls, path: str, content: bytes | None = None) -> Document:
-        """The file at `path`, or its content. Never raises: what is no TOML has a problem."""
+        """The document of the file at `path`, or of its content. Never raises: a text that is no
+        TOML becomes a problem.
+        """
         try:
             if content is None:
                 content = read_file(path, MAX_FILE_BYTES)
@@ -146,14 +153,14 @@ class Document:
         message: str,
         remedy: Remedy = None,
     ) -> None:
-        """Note a fault of the value at `path`, or that it is missing there. A remedy that takes
+        """Note a fault of the value at `path`, or that the value is missing. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
         self._faults.append(_Fault(path=path, message=message, remedy=remedy))
 
     @property
     def ok(self) -> bool:
-        """True while no fault was found."""
+        """Whether no fault was found so far."""
         return not self._faults and self._unusable is None
 
     def has_faults(self, *tables: str) -> bool:
@@ -186,8 +193,8 @@ class Document:
         return first_problems(self.file, self.all_problems(MAX_PROBLEMS))
 
     def all_problems(self, most_guesses: int) -> tuple[Problem, ...]:
-        """Every fault so far, in the order of their lines. Remedies that take long to find are
-        looked for in at most so many of them.
+        """All faults so far, in the order of their lines. Remedies that take long to find are
+        looked for in at most `most_guesses` faults.
         """
         if self._unusable is not None:
             return (self._unusable.problem(self.file),)
@@ -203,13 +210,15 @@ class Document:
 
     @property
     def count_of_guesses(self) -> int:
-        """How many faults so far have a remedy that takes long to find."""
+        """The number of faults so far with a remedy that takes long to find."""
         return sum(callable(fault.remedy) for fault in self._faults)
 
     def _faults_by_line(self) -> list[_PlacedFault]:
-        """Those of this file before those of files beside it."""
+        """The faults sorted by line: first the faults of this file, then those of files beside
+        it.
+        """
         placed = [self._placed(fault) for fault in self._faults]
-        # sorting keeps the order of those that are equal
+        # sorting is stable: faults on one line keep their order
         placed.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
         return placed
 
@@ -222,15 +231,15 @@ class Document:
         return _PlacedFault(file=self.file, line=self.line(path), fault=fault)
 
     def line(self, path: KeyPath) -> int | None:
-        """The line of what stands at `path`, else of the nearest table around it. None where that
-        is the whole file, and where no TOML file is there, as in a package.
+        """The line of the value at `path`, else of the nearest table around it. None where that is
+        the whole file, and where there is no TOML file, as in a package.
         """
         is_of_toml = self.file.endswith(".toml")
         if self.text is None and is_of_toml and os.path.isfile(self.file):
-            # the stored form of a checkout's file: its text tells the line
+            # a checkout's file was read in its stored form: the line is found in its text
             self.text = Document.read(self.file).text
         if self.text is not None and not self._lines:
-            # only where there is a fault
+            # imported only where there is a fault
             from .toml_lines import lines_of
 
             self._lines = lines_of(self.text)
@@ -250,7 +259,7 @@ def _parsed(text: str) -> dict[str, Any]:
         if re.search(_DATE_OR_TIME, text):
             values = {key: _with_text_dates(part) for key, part in values.items()}
     except tomllib.TOMLDecodeError as error:
-        # only where there is a fault
+        # imported only where there is a fault
         from .toml_lines import syntax_fault
 
         raise syntax_fault(str(error), text) from None
@@ -284,12 +293,12 @@ def key_name(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-# the annotation of several tables, for `TomlTable.get`
+# the annotation of a list of tables in `TomlTable.get`
 TABLES = "tuple[TomlTable, ...]"
 
-# the types that a file has as they are; a list or table of them is another annotation
+# the types that a file states directly; a list or table of these types has another annotation
 _PLAIN: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
-# what stands for a list or table that is missing or wrong; for any other value None does
+# the values that replace a missing or wrong list or table; any other value is replaced by None
 _EMPTY: Mapping[str, object] = {
     "tuple": (),
     "frozenset": frozenset(),
@@ -329,10 +338,11 @@ def _parts_of(annotation: str) -> _Annotation:
 
 
 class _Reader:
-    """Reads a value of a document, with all that is in it. Faults are noted in the document.
+    """A reader of one value of a document, with everything inside it. Faults are noted in the
+    document.
 
     `kind` is the class of the records in the value; `limits` are those of `fault_of`, for each
-    text, number and truth value in it.
+    text, number and truth value inside.
     """
 
     def __init__(
@@ -351,7 +361,7 @@ class _Reader:
         value: Any,
         annotation: _Annotation,
     ) -> object:
-        """The value as a record has it; for a wrong one None, or an empty list or table."""
+        """The value as the record has it; None, or an empty list or table, for a wrong value."""
         if annotation.outer == "Any":
             return value
         is_checked = self.document.is_checked
@@ -373,7 +383,7 @@ class _Reader:
                 return dict(self._read_each(path, value.items(), annotation.inner))
             case "TomlTable":
                 return TomlTable(self.document, path, value)
-        # the name of a record
+        # any other annotation is the name of a record
         return TomlTable(self.document, path, value).as_record(self.kind)
 
     def _is_right(
@@ -382,7 +392,7 @@ class _Reader:
         value: object,
         kind: type,
     ) -> bool:
-        """Whether a value is of that type and within the limits; what is wrong is noted."""
+        """Whether a value has that type and is within the limits. A fault is noted."""
         fault = fault_of(value, kind, notation=self.document.notation, **self.limits)
         if fault is None:
             return True
@@ -399,13 +409,14 @@ class _Reader:
         values: Sequence[object],
         annotation: str,
     ) -> tuple[object, ...]:
-        """The right values of a list; none of one that is too long."""
+        """The right values of a list; () for a list that is too long."""
         if len(values) > MAX_LISTED and annotation in _PLAIN:
             message = f"lists {len(values):,} values; at most {MAX_LISTED:,} are read"
             self.document.add(path, message)
             return ()
         is_on_one_line = annotation == "str" and "lines" not in self.limits
-        # a package has lists of thousands of words
+        # a document that was checked before is not checked again: a package has lists of thousands
+        # of words
         if self.document.is_checked and is_on_one_line:
             return tuple(values)
         parts = self._read_each(path, enumerate(values), annotation)
@@ -417,7 +428,7 @@ class _Reader:
         values: Iterable[tuple[_Key, object]],
         annotation: str,
     ) -> Iterator[tuple[_Key, object]]:
-        """The right ones of the values in a list or table, each behind its place or key."""
+        """Yield the right values of a list or table, each after its place or key."""
         parts = _parts_of(annotation)
         for key, value in values:
             part = self.read((*path, key), value, parts)
@@ -426,8 +437,10 @@ class _Reader:
 
 
 class TomlTable:
-    """One table of a `Document`, whose values are asked for by their keys. What is wrong becomes a
-    problem of the document, and nothing is raised. `close()` notes every key that nobody asked for.
+    """A table of a `Document`, whose values are read key by key.
+
+    A wrong value becomes a problem of the document, and nothing is raised. `close()` adds a problem
+    for every key that was not read.
     """
 
     def __init__(
@@ -439,12 +452,12 @@ class TomlTable:
         self.document = document
         self.path = path
         self.values = values
-        # a set that keeps its order
+        # a dict as an ordered set
         self._known: dict[str, None] = {}
 
     @property
     def known_keys(self) -> frozenset[str]:
-        """The keys that were asked for so far."""
+        """The keys that were read so far."""
         return frozenset(self._known)
 
     def problem(
@@ -502,7 +515,8 @@ class TomlTable:
         for field, stated in kind._keys.items():
             key = stated.name or field
             value = None
-            # most of the 140 keys of a runtime are missing
+            # only keys that are present or required are read: most of the 140 keys of a runtime are
+            # missing
             if key in self.values or "required" in stated.limits:
                 if stated.read is not None:
                     value = stated.read(self, key, **stated.limits)
@@ -514,8 +528,8 @@ class TomlTable:
         return values
 
     def as_record(self, kind: type[AnyRecord]) -> AnyRecord:
-        """The table as a record, with each key noted that is none of its fields. Where the document
-        has faults, a required field may be None against its type.
+        """The table as a record. Each key that is not one of its fields is noted. Where the
+        document has faults, a required field may be None against its type.
         """
         record = kind(**self.fields(kind))
         self.close()
@@ -523,11 +537,13 @@ class TomlTable:
         return record
 
     def _unknown_keys(self) -> list[str]:
-        """The keys that nobody asked for so far."""
+        """The keys that were not read so far."""
         return [key for key in self.values if key not in self._known]
 
     def close(self, elsewhere: Mapping[str, str] = {}) -> None:
-        """Note every key that nobody asked for. `elsewhere` has a remedy of its own for some."""
+        """Add a problem for every key that was not read. `elsewhere` has the remedies for some of
+        these keys.
+        """
         known = tuple(self._known)
         for key in self._unknown_keys():
             remedy: Remedy = elsewhere.get(key)
@@ -537,8 +553,8 @@ class TomlTable:
             self.problem(key, "is not a known key", remedy)
 
     def note_slips(self) -> None:
-        """Note every key that is one letter off a known one; others that are unknown are ignored,
-        for a later version may know them.
+        """Note every key that is one letter off a known key. Other unknown keys are ignored,
+        because a later version may know them.
         """
         for key in self._unknown_keys():
             for known in self._known:
@@ -555,8 +571,9 @@ def _innermost(annotation: str) -> str:
 
 @cache
 def limits_of(kind: type[Record], field: str) -> Limits:
-    """What a file's value of a field may be: the limits that `read_by` declares, and as `kind` the
-    record that the field's annotation names, unless a function of its own reads the field.
+    """The limits of a field's value in a file: the limits that `read_by` declares, and as `kind`
+    the record class that the field's annotation names. A field that a function of its own reads has
+    no `kind`.
     """
     stated = kind._keys[field]
     limits = stated.limits
@@ -564,7 +581,8 @@ def limits_of(kind: type[Record], field: str) -> Limits:
         return limits
     name = _innermost(kind._kinds[field])
     if name.islower():
-        # a text, a number, or true or false: most of 500 fields in a check
+        # a text, a number or a truth value needs no further limits: most of 500 fields in a check
+        # are such values
         return limits
     for base in kind.__mro__:
         if field in vars(base).get("__annotations__", ()):
@@ -659,9 +677,10 @@ def shipped_rows(
 
 
 def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>.toml` as a record. The values of the built-in catalogue are
-    taken as they stand; of another one they are checked, which takes twenty times as long. Raises
-    `SpecError` with each fault.
+    """The table `specs/common/<name>.toml` as a record.
+
+    The values of the built-in catalogue are not checked. The values of another catalogue are, which
+    takes twenty times as long. Raises `SpecError` with each fault.
     """
     if other_catalogue() is None:
         return unchecked_table(kind, name)
@@ -669,7 +688,7 @@ def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 
 def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
-    """The table `specs/common/<name>.toml` as a record, with the values as they stand."""
+    """The table `specs/common/<name>.toml` as a record, without a check of its values."""
     return unchecked_record(kind, _new_document(name).values)
 
 
@@ -685,15 +704,19 @@ def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     for key, value in values.items():
         field = fields[key]
         by_field[field.name] = value
-        # most values are texts and numbers, and one table has thousands
+        # only lists and tables are converted: most values are texts and numbers, and one table has
+        # thousands
         if isinstance(value, (list, dict)):
             by_field[field.name] = field.unchecked(value)
     return kind(**by_field)
 
 
 class _UncheckedField(Record):
-    """A field of a record: its name, the class of the records in its value, None where it holds
-    none, and whether its value is a table with such a record, or a list, under each name.
+    """A field of a record that is made without a check.
+
+    - `name`: the name of the field.
+    - `part`: the class of the records inside the value; None where the value holds no records.
+    - `is_by_name`: the value is a table that holds such a record, or a list, under each name.
     """
 
     name: str
@@ -701,7 +724,7 @@ class _UncheckedField(Record):
     is_by_name: bool
 
     def unchecked(self, value: object) -> object:
-        """The value as the field has it: each list as a tuple, each table of `part` as a record."""
+        """The value as the field has it: lists as tuples, and tables of `part` as records."""
         if self.is_by_name and isinstance(value, dict):
             return {name: self._part(row) for name, row in value.items()}
         return self._part(value)
@@ -716,7 +739,7 @@ class _UncheckedField(Record):
     def _entries(self, values: list[object]) -> tuple[object, ...]:
         entries: list[object] = []
         for value in values:
-            # a call for each of thousands of numbers would take as long as all the rest
+            # a call for each of thousands of numbers would double the time
             if isinstance(value, (list, dict)):
                 entries.append(self._part(value))
             else:
@@ -726,7 +749,7 @@ class _UncheckedField(Record):
 
 @cache
 def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
-    """The fields by their keys in a file."""
+    """The fields of a record by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
     for name, stated in kind._keys.items():
         part = limits_of(kind, name).get("kind")
@@ -798,7 +821,7 @@ def sentences(
 
 
 class _Refusal(Stated):
-    """An error of a table, as two templates: what is wrong, and what to do."""
+    """The templates of an error in a table: the message and the remedy."""
 
     message: str
     remedy: str

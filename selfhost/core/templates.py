@@ -52,18 +52,18 @@ from .units import (
 )
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
-    # 1024 bytes are a KiB
+    # 1024 bytes are 1 KiB
     "binary": binary,
-    # the same, rounded up
+    # `binary`, rounded up
     "most": partial(binary, up=True),
-    # 1000 bytes are a kB
+    # 1000 bytes are 1 kB
     "decimal": decimal,
     "tokens": tokens,
-    # of seconds
+    # the value is in seconds
     "duration": duration,
-    # `7.25 B`
+    # as in `7.25 B`
     "count": count,
-    # `1,024`
+    # as in `1,024`
     "number": with_thousands,
     # several names
     "and": " and ".join,
@@ -155,7 +155,7 @@ class _Place(Record):
     typed: str = ""
 
 
-# a list asks for the same few sentences thousands of times
+# cached: `list` asks for the same few sentences thousands of times
 @lru_cache(maxsize=1024)
 def _places(line: str) -> tuple[_Place, ...]:
     places: list[_Place] = []

@@ -1,5 +1,5 @@
-"""Where things stand in the text of a TOML file. `tomllib` gives a place for syntax errors only, so
-the lines of keys and tables are looked for here, once there is a fault to print.
+"""The lines of keys and tables in the text of a TOML file. `tomllib` tells the place of syntax
+errors only, so that this module finds the lines once there is a fault to print.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from .errors import KeyPath
 from .files import Unreadable
 from .records import shortened
 
-# What may hold the end of a line, or a bracket that opens nothing, before these. Strings are taken
-# by runs that never step back: by characters one of 5 MB took 400 MB.
+# What may contain a line break, or a bracket that opens nothing, in front of the sign. Strings are
+# matched by runs that never backtrack: matched by characters, a string of 5 MB took 400 MB.
 _SIGN = (
     r"""(?s)\"{3}(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
     r"""|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|'(?:[^'\n]*'|[^']*\Z)|#[^\n]*|[][{}\n]"""
 )
-# a line that is a whole statement, or blank: of 100,000 lines most are. `*+` gives no
-# blank back: a line of a million blanks and a comment would take most of an hour
+# a line that is a whole statement, or blank: most of 100,000 lines are. `*+` never gives a blank
+# back: with backtracking, a line of a million blanks and a comment would take most of an hour
 _PLAIN_LINE = (
     r"""[ \t]*+((?:\[\[[A-Za-z0-9_-]+\]\]|"""
     r"""[A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"|[A-Za-z0-9_.+-]+))?)[ \t]*\n"""
@@ -32,10 +32,11 @@ _PLAIN_HEADER = r"\[\[([A-Za-z0-9_-]+)\]\]"
 class _Statement(NamedTuple):
     """A header of a table, or a key with its value."""
 
-    # its first line, from 1
+    # the number of the first line, from 1
     line: int
     text: str
-    # the first line of each text, list and table in its list; numbers, true and false have none
+    # the first line of each text, list and table in the statement's list; numbers, true and false
+    # have none
     rows: list[int]
 
 
@@ -47,20 +48,20 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     4
     """
     lines: dict[KeyPath, int] = {}
-    # how many tables there were so far of each list of tables
+    # the number of tables so far in each list of tables
     counts: Counter[KeyPath] = Counter()
     table: KeyPath = ()
     for line, statement, rows in _statements(text):
         is_header = statement[0] == "["
         path = () if is_header else table
         value = _parsed(statement)
-        # `[a.b]` and `a.b = 1` are tables of one key in each other
+        # `[a.b]` and `a.b = 1` are nested tables of one key each
         while isinstance(value, dict) and len(value) == 1:
             ((key, value),) = value.items()
             path = (*path, key)
             lines.setdefault(path, line)
             if is_header:
-                # `[[a]]` begins the next table of a list, `[a.b]` stands in the last one
+                # `[[a]]` begins the next table of a list, `[a.b]` belongs to the last table
                 if value == [{}]:
                     counts[path] += 1
                 if counts[path]:
@@ -88,8 +89,8 @@ def _parsed(statement: str) -> Any:
 
 
 def syntax_fault(message: str, text: str) -> Unreadable:
-    """What `tomllib` says is wrong with a text, `… (at line 3, column 5)` or `… (at end of
-    document)`, in the words of an `Unreadable`, with what to write instead where that is known.
+    """The `Unreadable` for a syntax error of `tomllib` in a text, with a remedy where one is known.
+    The message of `tomllib` ends in `(at line 3, column 5)` or `(at end of document)`.
     """
     reason, _, place = message.rpartition(" (at ")
     at = re.match("line ([0-9]+)", place)
@@ -102,7 +103,7 @@ def syntax_fault(message: str, text: str) -> Unreadable:
     line = int(at[1])
     remedy = None
     if reason.startswith(("Cannot overwrite", "Cannot declare")):
-        # the place is the end of a value that may span many lines
+        # tomllib reports the end of a value that may span many lines
         statement = _statement_at(text, line)
         line = statement.line
         reason = f"{shortened(statement.text.partition('=')[0])} is written twice"
@@ -118,7 +119,7 @@ def syntax_fault(message: str, text: str) -> Unreadable:
 
 
 def _statement_at(text: str, line: int) -> _Statement:
-    """The last statement that begins in that line or before."""
+    """The last statement that begins in that line or before it."""
     last = _Statement(1, "", [])
     for statement in _statements(text):
         if statement.line > line:
@@ -128,7 +129,7 @@ def _statement_at(text: str, line: int) -> _Statement:
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """The headers and keys in their order, without comments."""
+    """Yield the headers and keys in their order, without comments."""
     text += "\n"
     plain_line = re.compile(_PLAIN_LINE)
     line = 1
@@ -154,7 +155,9 @@ def _end_of_statement(
     start: int,
     line: int,
 ) -> tuple[int, list[int]]:
-    """Where the statement ends that begins at `start`, in that line, and the lines of its rows."""
+    """The end of the statement that begins at `start` in line `line`, and the lines of the
+    statement's rows.
+    """
     depth = 0
     rows: list[int] = []
     for sign in re.compile(_SIGN).finditer(text, start):

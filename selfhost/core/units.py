@@ -1,8 +1,8 @@
-"""Bytes, tokens, speeds, times and prices, printed so that the unit is always seen, and read as
-people type them; dates of the calendar; and how names are compared.
+"""Bytes, tokens, speeds, times and prices, printed always with their unit, and read in the forms
+that people type; dates of the calendar; and the comparison of names.
 
-A function that reads what was typed (`parse_size`) raises `ValueError` with what is wrong and what
-to write. A GiB is 2**30 bytes and a GB is 10**9.
+A function that reads typed text (such as `parse_size`) raises `ValueError` with the fault and the
+correct form. A GiB is 2**30 bytes and a GB is 10**9.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Show = Callable[[float], str]
 
 
 def counted(names: Sequence[str]) -> list[str]:
-    """Each name once, `2 × RTX 3090` where it stands twice."""
+    """The names, each listed once: `2 × RTX 3090` for a name that occurs twice."""
     texts: list[str] = []
     for name, number in Counter(names).items():
         texts.append(name if number == 1 else f"{number} × {name}")
@@ -48,8 +48,8 @@ def with_thousands(number: float) -> str:
 
 
 def count_while(holds: Callable[[int], bool], numbers: range) -> int:
-    """How many numbers at the start of the range `holds` is true for, found by halving: once it is
-    false, it must be false for all that follow.
+    """The number of values at the start of the range for which `holds` is true, found by halving.
+    Once `holds` is false, it must be false for all that follow.
     """
     return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
 
@@ -100,7 +100,7 @@ def _bytes(size: float) -> str:
     return f"{size} bytes"
 
 
-# of the base to the power 4, 3, 2 and 1
+# the units of the base to the powers 4, 3, 2 and 1
 _BINARY_UNITS = ("TiB", "GiB", "MiB", "KiB")
 _DECIMAL_UNITS = ("TB", "GB", "MB", "kB")
 _COUNT_UNITS = ("T", "B", "M", "K")
@@ -121,13 +121,13 @@ def _scaled(
     power = len(units)
     for unit in units:
         factor = base**power
-        # 0.9995 and up would print as 1000 of the next smaller unit
+        # 0.9995 and more would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
             places = _places_for_three_digits(value)
             if up:
                 steps = 10**places
-                # minus the floor of minus the steps: exact, as a division of floats is not
+                # -(-a // b) rounds up exactly; a division of floats does not
                 value = -(-size * steps // factor) / steps
             return f"{sign}{value:,.{places}f} {unit}"
         power -= 1
@@ -158,8 +158,8 @@ def speed(low: float, high: float | None = None) -> str:
 
 
 def pace(low: float, high: float | None = None) -> str:
-    """As `speed`, under a heading that names the unit: `8.0-12`; one figure where it is alone or
-    both print alike.
+    """A pace like `speed`, without the unit, for a column whose heading names it: `8.0-12`. One
+    figure where only `low` is given, or both print alike.
     """
     first = _pace_digits(low)
     if high is None:
@@ -189,7 +189,7 @@ def is_slower(tokens_per_second: float, wanted: float) -> bool:
 
 
 def short_license(expression: str) -> str:
-    """How reports show an expression of SPDX, or a license of its own."""
+    """The name of a license in reports: an SPDX expression without `LicenseRef-`."""
     return expression.replace("LicenseRef-", "")
 
 
@@ -210,7 +210,7 @@ def duration(seconds: float) -> str:
 
 
 def _two_digits(number: float, noun: str) -> str:
-    """`2.5 hours`, `12 hours`: two digits at least of what is not whole."""
+    """A number with its noun: `2.5 hours`, `12 hours`. A number below ten has two digits."""
     if number >= 9.95:
         return _rounded(number, noun)
     text = f"{number:.2g}"
@@ -220,7 +220,9 @@ def _two_digits(number: float, noun: str) -> str:
 
 
 def _rounded(number: float, noun: str) -> str:
-    """`2 minutes`: never one of them, as `duration` takes the next smaller unit below two."""
+    """A whole number with its noun in the plural: `2 minutes`. `duration` never asks for one of a
+    unit, because it uses the next smaller unit below two.
+    """
     return f"{number:,.0f} {noun}s"
 
 
@@ -255,7 +257,7 @@ _MONTHS_OF_30_DAYS = (4, 6, 9, 11)
 
 
 def days_of_month(year: int, month: int) -> int:
-    """How many days the month (1 to 12) has in the Gregorian calendar: 28 to 31."""
+    """The number of days of a month (1 to 12) in the Gregorian calendar: 28 to 31."""
     if month == 2:
         is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
         return 29 if is_leap else 28
@@ -281,12 +283,12 @@ def fault_of_date(date: str) -> str | None:
     return f"{_MONTHS[month - 1]} {year} has {days} days"
 
 
-# at most 24 digits, perhaps with marks of thousands, `,` or `_`; then a unit
+# at most 24 digits, with or without separators of thousands (`,` or `_`); then a unit
 _QUANTITY = (
     r" *(-?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+|[0-9]{1,24})(\.[0-9]{1,24})?"
     r"(?: *([A-Za-z][A-Za-z /]*?))? *"
 )
-# a bare K, M, G or T is binary, as `docker run -m` and `systemd` read it
+# a bare K, M, G or T is binary, as in `docker run -m` and systemd
 _SIZES = {
     "": 1,
     "b": 1,
@@ -311,14 +313,14 @@ _SECONDS = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
 _NO_UNIT = {"": 1}
-# a small b is a bit and a capital B a byte, but not behind a small m, g or t
+# a small b means bits and a capital B bytes; after a small m, g or t, a small b means bytes too
 _RATE = (
     r"([kKMGT]i?|[mgt]i?(?=bit|[bB]yte))?(bits?|b|B|[bB]ytes?)(?:/s|/sec|/second|ps)"
 )
 
 
 class _Quantity:
-    """What was typed, exactly: a number as a fraction of whole numbers, and its unit as typed."""
+    """A typed quantity, exact: the number as a fraction of whole numbers, and the unit as typed."""
 
     def __init__(
         self,
@@ -344,7 +346,7 @@ def _quantity(text: str, refusal: str) -> _Quantity:
 
 
 def _why_no_quantity(text: str) -> str | None:
-    """What is wrong with the number in a text; None where nothing in particular is."""
+    """The fault in a text that is not a number; None where no particular fault is found."""
     for letter in text:
         if not letter.isascii():
             return f"holds {letter!r}: write a number with the digits 0 to 9"
@@ -357,8 +359,10 @@ def _why_no_quantity(text: str) -> str | None:
 
 
 class _Measure:
-    """What numbers of one kind are called, how one is typed, and what each unit of theirs, in small
-    letters, is worth. A number without a unit may be negative: its reader says what the least is.
+    """A kind of number that people type: its name, an example, and the value of each unit by its
+    name in lower case.
+
+    A kind without units allows negative numbers; the caller then checks the lower bound.
     """
 
     def __init__(
@@ -435,7 +439,8 @@ def parse_number(text: str) -> float:
 def parse_size(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g` -> whole bytes. 8 and 7.5 were meant as GB or GiB."""
     quantity = _SIZE.read(text)
-    # to the nearest byte, so that what is printed in three digits is read back as near as it tells
+    # rounded to the nearest byte: a size printed with three digits is read back as exactly as the
+    # digits allow
     twice = 2 * quantity.numerator + quantity.denominator
     size_bytes = twice // (2 * quantity.denominator)
     if quantity.numerator > 0 and not quantity.unit and size_bytes < MIB:
@@ -466,7 +471,7 @@ _PARTS = re.compile(r"[0-9]+|[^0-9\s_.:/()\[\]-]+")
 MAX_GUESSED_LETTERS = 60
 
 
-# names of models, of which there are a few thousand, are asked about again and again
+# cached: a few thousand names of models are compared repeatedly
 @lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
     """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
@@ -501,10 +506,10 @@ def words_of(name: str) -> frozenset[str]:
 
 
 def is_slip(word: str, choice: str) -> bool:
-    """Whether one letter more, less or other, or two swapped, makes one of the other."""
+    """Whether two names differ by one letter more, less or other, or by two swapped letters."""
     if word == choice:
         return False
-    # both from the first letter on that differs
+    # both words from the first different letter on
     start = _common_letters(word, choice)
     typed = word[start:]
     meant = choice[start:]
@@ -516,7 +521,7 @@ def is_slip(word: str, choice: str) -> bool:
 
 
 def _common_letters(word: str, choice: str) -> int:
-    """With how many equal letters both begin."""
+    """The number of letters at the beginning that a word and a choice have in common."""
     number = 0
     for typed, meant in zip(word, choice, strict=False):
         if typed != meant:

@@ -1,7 +1,7 @@
-"""What is asked of a model: `Workload`, and `Load`, what a day brings.
+"""The request to a model: a `Workload`, and a `Load`, which is the demand of one day.
 
-Each field of theirs is an option of the command line too, which `read_by(name=…)` names. A value
-that makes no sense raises `WorkloadError` with every fault.
+Each field of both is also an option of the command line, which `read_by(name=…)` names. Wrong
+values raise one `WorkloadError` with every fault.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ if TYPE_CHECKING:
 
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
-# what most published recipes take; peft itself starts from 8
+# the LoRA rank of most published recipes; peft's own default is 8
 DEFAULT_LORA_RANK = 16
 KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
-# types that programs keep of keys and of values apart, as `q8_0:q4_0`
+# types that programs can set for keys and values separately, as in `q8_0:q4_0`
 _PAIRED_TYPES = ("f16", "q8_0", "q4_0")
 _KV_CACHE_PAIRS = tuple(
     f"{keys}:{values}" for keys, values in permutations(_PAIRED_TYPES, 2)
 )
-# all that `--kv-cache` takes
+# all values of `--kv-cache`
 KV_CACHE_CHOICES = (*KV_CACHE_TYPES, *_KV_CACHE_PAIRS)
-# what vLLM and SGLang call one of them too
+# further names of these types in vLLM and SGLang
 CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
 MEMORY_BASES = ("default", "total", "available")
 DEFAULT_CONTEXT_TOKENS = 4096
-# a 300-word answer in three minutes; 0 switches the wish off
+# writes a 300-word answer in three minutes; 0 means no minimum
 DEFAULT_MIN_TOKENS_PER_SECOND = 2.0
 READING_TOKENS_PER_SECOND = 5.0
 # 300 English words; the lowest useful speed writes them in three minutes
 ANSWER_TOKENS = 360
-# of a load whose split is not stated: tokens read for one that is written, the blend of
+# tokens read for each token written, where the split of a load is not stated: the blend of
 # artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3
 # more than any machine has
 MOST_BYTES = 10**18
-# in what a size is typed again: the first that divides it
+# the units in which a size is written as an argument: the first that divides the size
 _SIZE_UNITS = {"GiB": GIB, "GB": GB, "MiB": MIB, "MB": MB, "B": 1}
-# fields that go with one task alone
+# fields that only one task takes
 _ONLY_GENERATE = (
     "purpose",
     "kv_cache_type",
@@ -67,7 +67,7 @@ _ONLY_GENERATE = (
     "runtime_options",
     "min_tokens_per_second",
 )
-# fields that a purpose states where nobody else does
+# fields that a purpose states unless the user does
 _BY_PURPOSE = ("context_tokens", "prompt_tokens", "max_wait_seconds")
 _ONLY_FINETUNE = (
     "finetune_method",
@@ -83,11 +83,13 @@ _BYTES: Limits = {"maximum": MOST_BYTES, "parse": parse_size}
 
 
 class Load(Record):
-    """What a day brings, for the cost of a month: it never changes the route.
+    """The tokens of one day, from which the cost of a month is computed. A load never changes the
+    route.
 
-    `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
-    `watts` is what the computer draws at work, as its owner measured it; `electricity_per_kwh` is
-    in the user's own currency.
+    `assumed_split`: only the sum was stated, and three input tokens are assumed for each output
+    token. `watts` is the power that the computer draws at work, as its owner measured it;
+    `electricity_per_kwh` is in the user's own currency.
+
     Raises `WorkloadError` with every fault.
 
     >>> Load(input_tokens_per_day=2_000_000, output_tokens_per_day=500_000).typed
@@ -108,7 +110,8 @@ class Load(Record):
         watts: float | None = None,
         electricity_per_kwh: float | None = None,
     ) -> Load:
-        """`2M:500k`, in and out, or `200k`, both together. Raises `WorkloadError`.
+        """Return the load that a text states: `2M:500k` for input and output, or `200k` for both
+        together. Raises `WorkloadError`.
 
         >>> Load.parse("2M:500k").output_tokens_per_day
         500000
@@ -134,7 +137,9 @@ class Load(Record):
 
     @property
     def typed(self) -> str:
-        """As `parse` reads it: `2000000:500000`, or the sum where only that was stated."""
+        """The load as a text that `parse` reads: `2000000:500000`, or the sum where only the sum
+        was stated.
+        """
         if self.assumed_split:
             return str(self.input_tokens_per_day + self.output_tokens_per_day)
         return f"{self.input_tokens_per_day}:{self.output_tokens_per_day}"
@@ -151,34 +156,36 @@ class Load(Record):
 
 
 class Workload(Record):
-    """What the model is wanted for. None leaves the choice to selfhost: it takes what fits the
-    model best, and the answer states what that was.
+    """The task and the conditions for which a model is judged. A field that is None leaves the
+    choice to selfhost: the value that fits the model best is taken, and the answer states it.
 
-    Fields with a meaning that their names do not say:
-    - `purpose`: `chat`, `agent` or `documents`. The purpose sets the context, the prompt and the
-      longest wait where these are None (`specs/common/purposes.toml`).
+    Fields whose names do not say their meaning:
+
+    - `purpose`: `chat`, `agent` or `documents`. The purpose sets the context, the prompt and
+      the longest wait where these are None (`specs/common/purposes.toml`).
     - `context_tokens`: the context of one user; N `parallel` users need N times the cache.
     - `kv_cache_type`: the type of the KV cache, or KEYS:VALUES, such as `q8_0:q4_0`, for a type
-      of the keys and one of the values.
-    - `prompt_tokens`: the length of a prompt, for the time to the first token. Where no context is
-      stated, the context holds at least this prompt and an answer.
-    - `max_wait_seconds`: the longest useful wait for the first token behind that prompt.
-    - `runtime_options`: values of the runtime's own options, by their names without dashes, such
-      as `{"ub": "1024", "no-mmproj": "yes"}`. The runtime's spec lists them under `[option]`.
-    - `min_tokens_per_second`: the lowest useful pace for each of the `parallel` users. None is 2
-      tokens/s, 0 accepts any pace.
+      of the keys and another of the values.
+    - `prompt_tokens`: the length of a prompt, for the time to the first token. Where no context
+      is stated, the context holds at least this prompt and an answer.
+    - `max_wait_seconds`: the longest useful wait for the first token after that prompt.
+    - `runtime_options`: values of the runtime's own options, by their names without dashes,
+      such as `{"ub": "1024", "no-mmproj": "yes"}`. The runtime's spec lists them under
+      `[option]`.
+    - `min_tokens_per_second`: the lowest useful pace for each of the `parallel` users. None is
+      2 tokens/s, 0 accepts any pace.
     - `audio_seconds`: the length of one recording that a speech model hears.
-    - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the block
-      that the model itself brings.
+    - `draft`: a smaller model that proposes tokens (speculative decoding), or `mtp` for the
+      model's own multi-token-prediction block.
     - `reserve_bytes`: memory kept for the system itself.
-    - `download_bytes_per_second`: of the connection; it decides nothing.
+    - `download_bytes_per_second`: the speed of the connection; it decides nothing.
     - `private`: nothing may leave the machine, so an API is no answer.
     - `license`: an SPDX expression that the model's license must meet.
     - `load`: asks for the cost of a month beside the answer.
 
-    With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with
-    adapters of `lora_rank`, the `optimizer` and, with `checkpointing`, one input kept per layer and
-    the rest computed again. `dataset_tokens` counts every pass over the dataset.
+    With the task `finetune`, `parallel` sequences are trained at once by `finetune_method`, with
+    adapters of `lora_rank` and the `optimizer`. With `checkpointing` only one input per layer is
+    kept, and the rest is computed again. `dataset_tokens` counts every pass over the dataset.
 
     Raises `WorkloadError` with every fault.
 
@@ -257,7 +264,7 @@ class Workload(Record):
         return "".join(f" {option}" for option in options)
 
     def states(self, field: str) -> bool:
-        """Whether the field has another value than its default, and than that of the purpose."""
+        """Whether the field's value differs from its default and from the value of the purpose."""
         value = getattr(self, field)
         return value not in (Workload._defaults.get(field), self._by_purpose(field))
 
@@ -269,7 +276,9 @@ class Workload(Record):
 
     @property
     def wanted_use(self) -> str | None:
-        """What a model must be able to do for the purpose, as its spec names it; else None."""
+        """The use that a model must have for the purpose, as its spec names it; None where the
+        purpose asks for none.
+        """
         if self.purpose is None:
             return None
         return purposes_table().purpose[self.purpose].use
@@ -286,13 +295,15 @@ class Workload(Record):
         return min(-(-tokens // 256) * 256, _MOST_TOKENS)
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
-        """How long that takes; None where no speed was stated, or the size is not known."""
+        """The seconds that a download of `size_bytes` takes; None where no speed was stated, or the
+        size is not known.
+        """
         if size_bytes is None or self.download_bytes_per_second is None:
             return None
         return size_bytes / self.download_bytes_per_second
 
     def with_finetuning_defaults(self) -> Workload:
-        """The same with LoRA, AdamW and checkpointing where nothing else was asked."""
+        """The workload with LoRA, AdamW and checkpointing where the user asked for nothing else."""
         method = self.finetune_method or "lora"
         rank = None
         if method != "full":
@@ -308,9 +319,9 @@ class Workload(Record):
     def _completed(cls, values: Values) -> Values:
         typed = values["kv_cache_type"]
         if isinstance(typed, str):
-            # before anything compares it: fp8_e4m3 is fp8
+            # converted before any comparison: fp8_e4m3 is fp8
             values["kv_cache_type"] = cache_type(typed)
-        # fine-tuning refuses a purpose, and must not also refuse what nobody stated
+        # fine-tuning refuses a purpose, and must not refuse values that nobody stated
         if values["purpose"] in WORKLOAD_PURPOSES and values["task"] != "finetune":
             purpose = purposes_table().purpose[values["purpose"]]
             for field in _BY_PURPOSE:
@@ -349,7 +360,7 @@ class Workload(Record):
             stated.add(("lora_rank",), message, "leave it out")
 
 
-# what each field of a Workload and of its Load is called on the command line
+# the command-line option of each field of a Workload and of its Load
 FLAGS: Mapping[str, str] = {
     field: str(key.name)
     for kind in (Workload, Load)
@@ -426,7 +437,7 @@ def cache_type(text: str) -> str:
     keys, colon, values = text.partition(":")
     name = _canonical_cache_type(keys)
     values_name = _canonical_cache_type(values)
-    # one name for two types that are equal
+    # two equal types have one name
     if colon and values_name != name:
         name = f"{name}:{values_name}"
     return name if name in KV_CACHE_CHOICES else text
@@ -437,7 +448,7 @@ def _canonical_cache_type(text: str) -> str:
     return CACHE_TYPE_NAMES.get(name, name)
 
 
-# what no value is
+# a sentinel that equals no value
 _NO_DEFAULT = object()
 
 
@@ -450,7 +461,7 @@ def _stated_values(record: Workload | Load) -> Document:
         default = defaults.get(field, _NO_DEFAULT)
         if value is default:
             continue
-        # True is not 1, though it equals 1
+        # the types are compared too: True equals 1
         if type(value) is type(default) and value == default:
             continue
         values[field] = value
@@ -458,7 +469,7 @@ def _stated_values(record: Workload | Load) -> Document:
             values[field] = dict(value)
     document = Document("workload", values, notation=PYTHON)
     for field, stated in values.items():
-        # a `Load` has checked itself
+        # a `Load` has checked its own values
         if field == "load":
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
@@ -492,7 +503,7 @@ def as_typed(
             continue
         flag = None
         if problem.key is not None:
-            # `runtime_options.ts` is one of several values
+            # `runtime_options.ts` names one value of a mapping
             field, _, name = problem.key.partition(".")
             flag = flags.get(field, field)
             if flag and name:
@@ -503,7 +514,7 @@ def as_typed(
     return WorkloadError(typed)
 
 
-# what Python writes in place of options that are no field of a Workload
+# the Python arguments for options that are no field of a Workload
 _OTHER_KEYWORDS = {
     "--machine": "machine",
     "--gpu": "machine",
@@ -512,14 +523,13 @@ _OTHER_KEYWORDS = {
     "--measure": "machine=Machine.read(measure=True)",
     "--no-checkpointing": "checkpointing=False",
 }
-# those of them that have a text
+# the Python arguments among these whose value is a text
 _OTHER_TEXTS = ("machine",)
-# words of a sentence that may stand behind an option that is named without a value
+# words of a sentence that may follow an option named without a value
 _PROSE = frozenset(
     ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
 )
-# A command, or what somebody typed in quotes, which stay as they are; or an option, perhaps with a
-# value.
+# A command or a quoted text, which stays unchanged; or an option, with or without a value.
 _COMMAND_OR_OPTION = (
     r"`(?!--)[^`]*`"
     r'|"[^"]*"'
@@ -528,9 +538,9 @@ _COMMAND_OR_OPTION = (
     r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*)"
     r"(?P<rest>[ =](?P<value>'[^']*'|\"[^\"]*\"|(?!-)[^\s,;()`]+))?"
 )
-# an option that Python has no keyword for, before another one that does as well
+# an option without a Python keyword, followed by an alternative that has one
 _OR_ANOTHER = r"--set \S+ or (?=--(?:gpu|machine)\b)"
-# of several arguments in a row each but the last
+# each argument of a row, except the last
 _ARGUMENT = r"(?<==)(\S+) (?=[a-z_]+=)"
 
 
@@ -547,7 +557,7 @@ def in_python(text: str) -> str:
     """
     if "--" not in text:
         return text
-    # regular expressions load slowly, and few sentences need one
+    # `re` is imported here: it loads slowly, and few sentences need it
     import re
 
     told = re.sub(_OR_ANOTHER, "", text)

@@ -1,5 +1,6 @@
-"""What a machine is judged to run. Here are the route and the one place that decides the exit code:
-all that the command line needs of a verdict before it knows what is asked.
+"""The judgement of a model on a machine. This module holds the route and the only function that
+decides the exit code: the part of a verdict that the command line needs before it knows the
+question.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""In batches of how many tokens a program reads prompts where nobody states it.
+"""The batch in tokens with which a program reads prompts if the user states none.
 
-Some programs choose by the free memory of the GPUs. The compute buffer grows with the batch, so
-that `with_automatic_batch` counts the needs again for the batch that the program chooses.
+Some programs choose the batch by the free memory of the GPUs. The compute buffer grows with the
+batch, so that `with_automatic_batch` counts the needs again for the batch that the program chooses.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .checks.runtime import installed_on, is_older
 from .devices import free_for
 from .record import Question
 
-# of a device that one of the automatic batches fits on: what Ollama's scheduler takes alone, in
-# bestSingleGPUFit of server/sched.go@fb307609
+# the part of one GPU's free memory, in hundredths, that a model may fill to be placed on that GPU
+# alone: Ollama's scheduler, bestSingleGPUFit of server/sched.go@fb307609
 _ALONE_PERCENT = 80
 # the options that state a batch
 _OPTIONS = {"micro_batch_tokens", "batch_tokens"}
 
 
 def with_automatic_batch(question: Question, machine: Machine) -> Needs:
-    """The needs in the batches that the program chooses by itself.
+    """The needs, counted for the batch size that the runtime chooses by itself.
 
-    They stay as they are where the program has no rule, a batch was asked for, or the version that
-    is installed is older than the rule.
+    The needs stay as they are where the runtime has no rule, where the user asked for a batch size,
+    or where the installed version is older than the rule.
     """
     needs = question.needs
     runtime = question.runtime
@@ -67,7 +67,7 @@ def is_batch_asked(case: Case) -> bool:
 
 
 class _BatchChoice(Record):
-    """How a program chooses the batch for a model on a machine; `needs` are those in RAM."""
+    """A choice of the batch size for a model on a machine. `needs` are the model's needs in RAM."""
 
     needs: Needs
     case: Case
@@ -83,7 +83,9 @@ class _BatchChoice(Record):
         return is_older(present.version, self.runtime.batches.automatic_since)
 
     def tokens(self) -> int | None:
-        """The tokens of a batch; None where so short a context leaves no choice."""
+        """The number of tokens in a batch; None where the context is so short that no rule
+        applies.
+        """
         room = self.case.room
         batches = self.runtime.batches
         if self.case.embeds:
@@ -101,14 +103,16 @@ class _BatchChoice(Record):
         for rule in rules:
             if _has_room(rule, predicted_bytes, free_bytes):
                 return rule.tokens
-        # what any program takes
+        # no rule fits: the default batch of every llama.cpp program
         return room.batch
 
     def predicted_bytes(self) -> int:
-        """What Ollama takes a model for before it loads it (llm/llama_server.go@fb307609,
-        PredictServerVRAM): the file of the model, and keys and values of every block in 16 bits, of
-        as many heads as the block with the fewest has, one at least, each of the width over all
-        heads.
+        """The bytes of memory that Ollama predicts for the model before loading
+        (llm/llama_server.go@fb307609, PredictServerVRAM).
+
+        The prediction is the model's file without the projector, plus a KV cache in 16 bits for
+        every block. The cache counts the KV heads of the block with the fewest, at least one, each
+        head as wide as the embedding length divided by the number of heads.
         """
         model = self.case.model
         files_bytes = 0 if self.needs.files is None else self.needs.files.bytes
@@ -121,8 +125,8 @@ class _BatchChoice(Record):
         return files_bytes + 2 * model.layers * block_numbers * self.case.room.tokens
 
     def _free_bytes(self, predicted_bytes: int) -> int:
-        """Free memory of the GPU that holds the model alone, else of all of one maker; 0 without
-        GPUs.
+        """The free bytes of the GPU that holds the model alone, else of all GPUs of one maker; 0
+        without GPUs.
         """
         most = 0
         by_maker = Counter[str]()
@@ -141,7 +145,7 @@ def _has_room(
     free_bytes: int,
 ) -> bool:
     if not free_bytes:
-        # without a GPU the program counts nothing
+        # without a GPU the program chooses no batch by memory
         return True
     if predicted_bytes > free_bytes * rule.most_percent // 100:
         return False
@@ -150,7 +154,9 @@ def _has_room(
 
 
 def _fewest_kv_heads(model: Architecture) -> int:
-    """The fewest heads of keys and values of a layer: one where it has none, and of a latent."""
+    """The fewest KV heads of a layer. A layer without attention counts as one head, and so does
+    latent attention.
+    """
     attending = sum(len(group.layers) for group in model.attention)
     if attending < model.layers:
         return 1

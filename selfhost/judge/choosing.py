@@ -1,8 +1,9 @@
-"""The only loop over candidates: `choose` takes the first that is good, else the best by rank.
+"""The only loop over candidates: `choose` takes the first candidate that is good, or else the best
+by rank.
 
-A `Candidate` is a complete question with the rule by which it is taken. `judge.defaults` lists the
-candidates, the best first. Each rule says when a candidate is good, how it ranks where none is, and
-in which sentence the user is told why it was taken.
+A `Candidate` is a complete question with the rule by which it is chosen. `judge.defaults` lists the
+candidates, the best first. Each rule says when a candidate is good, how the candidate ranks if none
+is good, and which sentence tells the user why it was chosen.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ Rank = tuple[float, ...]
 
 
 class Change(Record):
-    """What a candidate has in place of what was asked; None leaves it as it was."""
+    """The options that a candidate changes in the user's workload; None leaves an option as it
+    was.
+    """
 
     runtime: str | None = None
     quantization: str | None = None
@@ -38,7 +41,7 @@ class Change(Record):
     context_tokens: int | None = None
 
     def of(self, stated: Workload) -> Workload:
-        """What was asked, with the change."""
+        """The stated workload with the change applied."""
         changed = dict[str, str | int]()
         for name, value in self.__getstate__().items():
             if value is not None:
@@ -47,9 +50,10 @@ class Change(Record):
 
 
 class Search(Record):
-    """What was judged in the usual defaults, and what is needed to ask with others.
+    """A search for the best candidate: the judgement in the usual defaults, and everything needed
+    to ask with other options.
 
-    `runtime` is the program in which it was judged.
+    `runtime` is the runtime of the usual judgement.
     """
 
     usual: Judged
@@ -63,7 +67,7 @@ class Search(Record):
         return self.usual.question
 
     def asked_with(self, change: Change) -> Question | None:
-        """The question with that change; None where the program does not take it."""
+        """The question with the change applied; None where the runtime does not take it."""
         return asked_with(self.question, change, self.catalogue, self.machine)
 
     def candidate(
@@ -72,8 +76,11 @@ class Search(Record):
         change: Change | None,
         **facts: Any,
     ) -> Iterator[Candidate]:
-        """The one candidate of that kind with that change, None: the usual defaults; without any
-        where the program does not take the change.
+        """Yield one candidate of the given kind with the change applied, or none where the runtime
+        does not take the change.
+
+        A `change` of None stands for the usual defaults. `facts` are further fields of the
+        candidate.
         """
         question: Question | None = self.question
         if change is not None:
@@ -88,7 +95,7 @@ def asked_with(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Question | None:
-    """What was asked with that change; None where the program does not take it."""
+    """The question with the change applied; None where the runtime does not take it."""
     workload = change.of(question.stated)
     try:
         other = ask(question.spec, workload, catalogue, machine, question.files)
@@ -105,26 +112,30 @@ def asked_with(
 
 
 class Candidate(Record):
-    """A question, and the rule by which it is taken. Subclasses are the rules."""
+    """A question, and the rule by which the search takes it. Each subclass is one rule."""
 
     search: Search
     question: Question
 
     @property
     def is_ranked(self) -> bool:
-        """Whether it may be taken where no candidate is good."""
+        """Whether the search may take the candidate where no candidate is good."""
         return False
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether it is taken at once, and no later candidate is judged."""
+        """Whether the search takes the candidate at once, without judging any later candidate."""
         raise NotImplementedError
 
     def rank(self, judged: Judged) -> Rank:
-        """Its rank among those that are ranked, where no candidate is good."""
+        """The rank of the candidate among all ranked candidates, for a search in which no candidate
+        is good.
+        """
         raise NotImplementedError
 
     def why(self, judged: Judged) -> str | None:
-        """The sentence for a user who did not ask for it; None where it needs none."""
+        """The sentence that tells the user why the candidate was taken; None where no sentence is
+        needed.
+        """
         raise NotImplementedError
 
     def phrased(
@@ -144,7 +155,9 @@ class Candidate(Record):
 
 
 def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
-    """The first candidate that is good, else the one of the least rank; of equals the first."""
+    """The judgement of the first good candidate, else of the candidate with the least rank; of
+    equal ranks the first wins.
+    """
     best: tuple[Rank, Candidate, Judged] | None = None
     for candidate in candidates:
         # the usual defaults are judged already
@@ -165,7 +178,7 @@ def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
 
 
 def _told(candidate: Candidate, judged: Judged) -> Judged:
-    """What was judged, with the sentence why it was taken."""
+    """The judgement, with the sentence why the candidate was taken."""
     why = candidate.why(judged)
     if why is None:
         return judged
@@ -173,7 +186,7 @@ def _told(candidate: Candidate, judged: Judged) -> Judged:
 
 
 def _in_words(judged: Judged, machine: Machine) -> str:
-    """The names of the accelerators that hold it, or the RAM."""
+    """The names of the accelerators that hold the model, or "the RAM"."""
     cards = machine.accelerators
     if not cards or judged.needs is None:
         return "the RAM"
@@ -187,7 +200,7 @@ def _in_words(judged: Judged, machine: Machine) -> str:
 
 
 def _faster_pace(usual: Judged, judged: Judged) -> str | None:
-    """The pace of the usual default, where it is faster than the candidate."""
+    """The pace of the usual default where that is faster than the candidate's; None elsewhere."""
     if usual.speed is None or judged.speed is None:
         return None
     pace = usual.speed.judged
@@ -201,8 +214,10 @@ def _faster_pace(usual: Judged, judged: Judged) -> str | None:
 
 
 class RunPlace(IntEnum):
-    """Where a candidate runs, the best place first; `BY_PARTS` and `BY_LAYERS`: on an accelerator,
-    to which they come in turn.
+    """The places where a candidate runs, the best first.
+
+    `BY_PARTS` and `BY_LAYERS` are places on an accelerator that the parts of the model, or its
+    layers, enter in turn.
     """
 
     ACCELERATORS = 0
@@ -221,9 +236,10 @@ _PLACES_OF_PARTS = {
 
 
 def place_of(judged: Judged, *, with_disk_room: bool = False) -> RunPlace:
-    """Where it runs. The checks of the model itself play no part: all candidates share them.
+    """The place where a judged candidate runs.
 
-    `with_disk_room`: as if the disk had room.
+    The checks of the model itself play no part, because all candidates share the model.
+    `with_disk_room` judges as if the disk had room.
     """
     for finding in judged.findings:
         if not finding.decides or finding.check in MODEL_CHECKS:
@@ -238,20 +254,22 @@ def place_of(judged: Judged, *, with_disk_room: bool = False) -> RunPlace:
 
 
 class PlacedCandidate(Candidate):
-    """A candidate of a list that goes by the place: pictures, video and training."""
+    """A candidate that is ranked by the place where it runs: pictures, video and training."""
 
     @property
     def is_ranked(self) -> bool:
         return True
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether it runs in the best place that the machine has."""
+        """Whether the candidate runs in the best place that the machine has."""
         if self.search.machine.accelerators:
             return place_of(judged) is RunPlace.ACCELERATORS
         return place_of(judged) <= RunPlace.RAM
 
     def rank(self, judged: Judged) -> Rank:
-        """Where it runs, where it would if the disk had room, and the memory that it lacks."""
+        """The rank by three figures: the place where the candidate runs, the place if the disk had
+        room, and the bytes of memory that it lacks.
+        """
         lacking_bytes: float = 0
         failed = [check for check in judged.failed if check != "disk"]
         if failed:

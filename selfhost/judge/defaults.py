@@ -1,23 +1,22 @@
-"""The defaults that follow the machine, as lists of candidates.
+"""The defaults that depend on the machine, as lists of candidates.
 
 `suited` takes a question that was judged in the model's own defaults, and returns the candidate
 that suits the machine best. `cases` lists the candidates, the best first, and `choosing.choose`
 judges them. There is a list for each of:
 
-- text: the program for many requests, or the largest type that accelerators hold; where the usual
-  type does not run, the first smaller one that does; where only Ollama's library has the file,
-  Ollama;
-- training: the first method that accelerators hold, the last one with shorter examples too;
-- pictures and video: the first type of the program's list that accelerators hold, then those of
+- text: the program for many requests, or the largest type that accelerators hold; if the usual type
+  does not run, the first smaller type that does; if only Ollama's library has the file, Ollama;
+- training: the first method that accelerators hold, and the last method with shorter examples too;
+- pictures and video: the first type of the program's list that accelerators hold, then the types of
   other programs.
 
-What was stated, what lies in files here, and what is already downloaded is never changed. Which
-types, programs and methods are tried is data of the runtimes (`on_accelerators`,
-`preferred_from_accelerators`, `finetune_methods`, `finetune_contexts`).
+Stated values, files on this machine and downloaded files are never changed. The types, programs and
+methods to try are data of the runtimes (`on_accelerators`, `preferred_from_accelerators`,
+`finetune_methods`, `finetune_contexts`).
 
-The lists differ in one point. A picture or a training goes by the place where it runs: where no
-candidate is good, the one that lacks least is told. A text is never told in another type that does
-not run either, so its rank prefers the usual one.
+The lists differ in one point. Pictures and training rank by the place where they run: if no
+candidate is good, the answer is the candidate that lacks least. For text, the answer is never
+another type that does not run either: the rank prefers the usual type.
 """
 
 from __future__ import annotations
@@ -56,11 +55,11 @@ from .judging import layout_for
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
-# a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
-# 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
+# chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
+# that Ollama sets below 24 GiB and the 32,768 from 24 GiB on (docs/context-length.mdx@948f6933)
 _GROWN_CONTEXT_TOKENS = 16_384
-# where a third of what it takes is lacking, four bits do not fit either: the file is an eighth
-# smaller than in the usual type, and no need of text is so wide a range
+# if more than a third of the need is lacking, four bits do not fit either: the file is an eighth
+# smaller than in the usual type, and no need of a text model has so wide a range
 _SAVED_PART = 3
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
@@ -72,7 +71,9 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
 
 
 def takes_first_of_list(question: Question) -> bool:
-    """Pictures or video in no stated type, where the program is free or has a list."""
+    """Whether the question is about pictures or video, states no type, and leaves the runtime free
+    or names one with a list of types.
+    """
     runtime = question.runtime
     if question.needs is None or runtime is None or _are_files_fixed(question):
         return False
@@ -94,7 +95,9 @@ def suited(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Judged:
-    """What was judged in the usual defaults, or the candidate that suits the machine best."""
+    """The judgement of the candidate that suits the machine best, or the usual judgement where no
+    candidate is better.
+    """
     runtime = usual.question.runtime
     if usual.question.needs is None or runtime is None:
         return usual
@@ -136,8 +139,9 @@ def _ways_for_text(search: Search) -> Iterator[Candidate]:
 
 
 def _may_suit_many(search: Search) -> bool:
-    """Whether a program that serves many requests at once is worth judging: it may be fast enough
-    where the usual one is only too slow.
+    """Whether a runtime that serves many requests at once is worth judging.
+
+    Such a runtime may be fast enough where the usual one is only too slow.
     """
     if search.runtime.gpus.preferred_from > 0:
         return True
@@ -145,7 +149,7 @@ def _may_suit_many(search: Search) -> bool:
 
 
 def _is_only_too_slow(usual: Judged) -> bool:
-    """Whether nothing but its pace or its wait keeps it from running."""
+    """Whether the pace or the wait alone keeps the model from running."""
     deciding = {finding.check for finding in usual.findings if finding.decides}
     return deciding.issubset(PACE_CHECKS)
 
@@ -155,7 +159,7 @@ def _is_type_free(question: Question) -> bool:
 
 
 class _TextInTurn(Candidate):
-    """Text in one of the types that are tried in turn."""
+    """A text candidate in one of the types that the search tries in turn."""
 
     @property
     def is_ranked(self) -> bool:
@@ -163,27 +167,33 @@ class _TextInTurn(Candidate):
 
     @property
     def default_type(self) -> str:
-        """The type that is usual for the model in its program, published or not."""
+        """The model's usual type in the runtime, published or not."""
         return need.default_format_and_quantization(
             self.question.spec, self.search.runtime
         )[1]
 
     def rank(self, judged: Judged) -> Rank:
-        """What may run, then the type that is usual for the model, then what was judged first."""
+        """The rank by three classes: candidates that may run, then the model's usual type, then all
+        others.
+        """
         if not judged.failed:
             return (0,)
         return (1,) if judged.quantization == self.default_type else (2,)
 
 
 class _UsualText(_TextInTurn):
-    """Text as it was judged first: the others are measured by it."""
+    """The text candidate in the usual defaults, with which the others are compared."""
 
     def is_good(self, judged: Judged) -> bool:
-        """Whether no other may be taken: the files were named, or lie here."""
+        """Whether no other candidate may be taken, because the files were named or lie on this
+        machine.
+        """
         return _are_files_fixed(judged.question)
 
     def why(self, judged: Judged) -> str | None:
-        """That nobody publishes the type which is usual for the model."""
+        """The sentence that nobody publishes the model's usual type; None where somebody does, or
+        where no sentence is needed.
+        """
         question = judged.question
         if not question.in_turn or question.here is not None or not judged.fits:
             return None
@@ -194,20 +204,24 @@ class _UsualText(_TextInTurn):
 
 
 class _SmallerType(_TextInTurn):
-    """The next type, because the model does not run in the usual one."""
+    """A text candidate in the next type of the list, because the model does not run in the usual
+    one.
+    """
 
     def is_good(self, judged: Judged) -> bool:
         return judged.fits
 
     def why(self, judged: Judged) -> str | None:
-        """Nothing of a type of which it is not known whether the model runs in it."""
+        """The sentence that the smaller type fits; None where the model is not known to run in that
+        type.
+        """
         if not judged.fits:
             return None
         return self.phrased("smaller", judged, first=self.search.usual.quantization)
 
 
 def _may_run_in_smaller_type(usual: Judged) -> bool:
-    """Whether the types that are tried in turn are worth judging."""
+    """Whether the types of the list are worth judging."""
     if usual.fits:
         return False
     for finding in usual.findings:
@@ -222,7 +236,7 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
 
 
 class _ProgramForMany(Candidate):
-    """A program that is preferred on so many accelerators as the machine has."""
+    """A candidate in a runtime that is preferred on the machine's number of accelerators."""
 
     number: int
 
@@ -254,9 +268,10 @@ class _ProgramForMany(Candidate):
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
-    """Each program preferred on so many accelerators: in its usual type, then in its listed ones.
+    """Yield a candidate for each runtime that is preferred on the machine's number of accelerators:
+    first in the runtime's usual type, then in its listed types.
 
-    The usual program in its usual type is what was judged already.
+    The usual runtime in its usual type is judged already.
     """
     number = len(places(search.machine.accelerators))
     if number < 2:
@@ -276,9 +291,10 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
 
 
 class _LargerType(Candidate):
-    """A larger type, which accelerators hold at reading speed with room for more context.
+    """A candidate in a larger type that accelerators hold at reading speed, with room for a longer
+    context.
 
-    `most_share` is the largest share of their memory that it may take.
+    `most_share` is the largest share of the accelerators' memory that the candidate may take.
     """
 
     most_share: float
@@ -290,7 +306,9 @@ class _LargerType(Candidate):
         return _is_as_good(judged, self.search.usual) and self._has_room_to_grow(judged)
 
     def _has_room_to_grow(self, judged: Judged) -> bool:
-        """Whether accelerators hold it with a longer context, where no context was stated."""
+        """Whether accelerators hold the model with a longer context too; True where the user stated
+        a context.
+        """
         question = self.question
         if question.stated.context_tokens is not None:
             return True
@@ -325,7 +343,9 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
 
 
 def _is_worth_trying(quantization: str, usual: Judged) -> bool:
-    """Whether the file is as well known as the usual one, and its bits keep more of the weights."""
+    """Whether the file in that type is as well known as the usual one, and its bits keep more of
+    the weights.
+    """
     spec = usual.question.spec
     if not _has_no_spare_bits(quantization, spec):
         return False
@@ -336,8 +356,8 @@ def _is_worth_trying(quantization: str, usual: Judged) -> bool:
 
 
 def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
-    """Whether the type has at most the bits of the published weights: more would keep nothing
-    more of them.
+    """Whether the type has at most as many bits as the published weights. More bits would keep
+    nothing more of the weights.
     """
     bits = BITS_PER_WEIGHT.get(quantization)
     if bits is None:
@@ -346,7 +366,7 @@ def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
 
 
 class _ByTag(Candidate):
-    """Ollama, where its tag alone is known to have the file that is asked for."""
+    """A candidate in Ollama, where only Ollama's library is known to have the requested file."""
 
     def is_good(self, judged: Judged) -> bool:
         return judged.fits
@@ -378,7 +398,9 @@ def _by_tag(search: Search) -> Iterator[Candidate]:
 
 
 def _share_held(judged: Judged) -> float | None:
-    """What it takes of what accelerators give that compute all of it; None where they do not."""
+    """The share of the accelerators' memory that the model takes; None where accelerators do not
+    compute all of the model.
+    """
     finding = judged.finding("accelerator")
     if finding is None or finding.code not in ("accelerator-fits", "accelerator-lean"):
         return None
@@ -392,7 +414,11 @@ def _share_held(judged: Judged) -> float | None:
 
 
 def _is_as_good(judged: Judged, usual: Judged) -> bool:
-    """At reading speed, with its program here if the usual one is, and no finding worse."""
+    """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
+    usual one's.
+
+    The candidate's runtime must be installed where the usual runtime is.
+    """
     pace = None if judged.speed is None else judged.speed.judged
     if not judged.fits or pace is None or _share_held(judged) is None:
         return False
@@ -415,7 +441,7 @@ def _is_as_good(judged: Judged, usual: Judged) -> bool:
 
 
 class _Method(PlacedCandidate):
-    """A method of training, perhaps with shorter examples."""
+    """A candidate with one training method, perhaps with shorter examples."""
 
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
@@ -440,7 +466,9 @@ class _Method(PlacedCandidate):
 
 
 def _methods_of_training(search: Search) -> Iterator[Candidate]:
-    """The usual method, the others, and the last with shorter examples where none were stated."""
+    """Yield the usual method, the other methods, and the last method with shorter examples where
+    the user stated no length.
+    """
     yield from search.candidate(_Method, None)
     for change in _changes_of_method(search):
         yield from search.candidate(_Method, change)
@@ -464,7 +492,7 @@ def _changes_of_method(search: Search) -> Iterator[Change]:
 
 
 def _method_in_words(workload: Workload) -> str:
-    # a training has a method, its usual one where none was stated
+    # every training has a method: the usual one where none was stated
     assert workload.finetune_method is not None
     return _METHODS[workload.finetune_method]
 
@@ -473,11 +501,11 @@ def _method_in_words(workload: Workload) -> str:
 
 
 class _PictureType(PlacedCandidate):
-    """A type of pictures or video, in the usual program or in another.
+    """A candidate in one type of pictures or video, in the usual runtime or in another.
 
-    `preference` decides between equal places: of two that do not fit whole, the files of fewer
-    bits have smaller parts and a smaller download, though accelerators would have been given the
-    other first.
+    `preference` decides between equal places. Of two candidates that do not fit whole, the file of
+    fewer bits has smaller parts and a smaller download, though accelerators would have been given
+    the other first.
     """
 
     preference: int
@@ -515,14 +543,16 @@ class _Turn(IntEnum):
 
 
 class _PictureWay(Record):
-    """A type of pictures or video before it is asked for; `change` is None for the usual one."""
+    """A type of pictures or video that is not asked for yet; `change` is None for the usual
+    type.
+    """
 
     change: Change | None
     turn: _Turn
 
 
 def _types_of_picture(search: Search) -> Iterator[Candidate]:
-    """The types in the order in which they are tried.
+    """Yield the picture candidates in the order in which the search tries them.
 
     Without accelerators the order is that of the preference, else that of the turns.
     """
@@ -536,9 +566,10 @@ def _types_of_picture(search: Search) -> Iterator[Candidate]:
 
 
 def _picture_ways(search: Search) -> list[_PictureWay]:
-    """The types in the order of preference: other programs' before the usual program's.
+    """The types in the order of preference: those of other runtimes before those of the usual
+    runtime.
 
-    The usual type is the first or the last of all.
+    The usual type is the first or the last of the list.
     """
     runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
@@ -568,7 +599,7 @@ def _is_usual_first(
     *,
     has_others: bool,
 ) -> bool:
-    """Whether the usual type is preferred: where it is the best and there is no other program, or
+    """Whether the usual type is preferred: where it is the best and no other runtime exists, or
     where it would run in RAM.
     """
     if usual.quantization in listed[:1] and not has_others:
@@ -593,7 +624,7 @@ def _has_eight_bits(quantization: str | None) -> bool:
 
 
 def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
-    """The types of the model that the program's list has for accelerators, the best first."""
+    """The model's types that the runtime lists for accelerators, the best first."""
     types = need.quantizations_of(spec, runtime)
     return [name for name in runtime.gpus.quantizations if name in types]
 
@@ -603,7 +634,9 @@ def _changes_elsewhere(
     catalogue: Catalogue,
     usual: RuntimeSpec,
 ) -> Iterator[Change]:
-    """Each other program of the modality with each type of its list, where the program is free."""
+    """Yield a change to each other runtime of the modality with each type of that runtime's list;
+    nothing where the user stated a runtime.
+    """
     if question.stated.runtime is not None:
         return
     for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
@@ -620,7 +653,9 @@ def _changes_elsewhere(
 
 
 def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
-    """The workload asked for in the type and program of least memory without an accelerator."""
+    """The stated workload in the type and runtime that take the least memory without an
+    accelerator.
+    """
     stated = question.stated
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
@@ -628,7 +663,8 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
         other = asked_with(question, change, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue
-        # where the file of the usual type is known, that of a smaller one must be too
+        # if the file of the usual type is published, the file of the smaller type must be published
+        # too
         if other.making_bytes and not question.making_bytes:
             continue
         if smallest is None or _ram_bytes(other) < _ram_bytes(smallest):
@@ -642,7 +678,9 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
 
 
 def _changes_of_size(question: Question, catalogue: Catalogue) -> Iterator[Change]:
-    """The types that are tried in turn; of pictures those of all programs."""
+    """Yield the changes to each type that is tried in turn; for pictures, to the types of all
+    runtimes.
+    """
     for name in question.in_turn:
         yield Change(quantization=name)
     runtime = question.runtime
@@ -654,7 +692,7 @@ def _changes_of_size(question: Question, catalogue: Catalogue) -> Iterator[Chang
 
 
 def _ram_bytes(question: Question) -> float:
-    """The RAM that it takes; infinite where that is not known."""
+    """The bytes of RAM that the question takes; infinite where that is not known."""
     if question.needs is None:
         return inf
     return question.needs.ram_bytes() or inf

@@ -1,7 +1,8 @@
-"""What accelerators can give, and which of them a program computes on.
+"""The memory that accelerators can give, and the accelerators on which a program computes.
 
-`room_of` says what a program may take of one accelerator, and `lent_to_gpu` what a GPU that shares
-the RAM may use of it. `runs_on` and `computes_on_shared` hold a GPU against a program's builds.
+`room_of` says how much of one accelerator a program may take, and `lent_to_gpu` how much RAM a GPU
+that shares the RAM may use. `runs_on` and `computes_on_shared` compare a GPU with the builds of a
+program.
 """
 
 from __future__ import annotations
@@ -21,42 +22,45 @@ from ..needs.case import Case
 from ..needs.records import Device, Needs, Split, Term
 from .pace.ranges import Range
 
-# llama.cpp's fitter leaves so much of each device free (0c1e5709, common/common.h line 483)
+# the bytes of each device that llama.cpp's fitter leaves free (0c1e5709, common/common.h line 483)
 DEVICE_MARGIN_BYTES = 1 * GIB
-# CUDA's context, which no need counts: 609 to 708 MiB of llama.cpp on an H100 (gpu_rest_bytes of
+# the CUDA context, which no need counts: 609 to 708 MiB for llama.cpp on an H100 (gpu_rest_bytes of
 # tests/truth/llamacpp_gpu_ram.json)
 _CONTEXT_BYTES = 708 * MIB
-# vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
-# vllm/config/cache.py lines 215-223)
+# the hundredths of each device's memory that vLLM takes; it fails where these are not enough (vllm
+# 0.33.0, vllm/config/cache.py lines 215-223)
 _GPU_ONLY_PERCENT = 92
-# of its RAM a system leaves a GPU: 101 of a DGX Spark's 121.7 GiB (public reports, 2026-11)
+# the hundredths of the RAM that a system leaves to a GPU that shares it: 101 of a DGX Spark's 121.7
+# GiB (public reports, 2026-11)
 LEFT_PERCENT = 82
-# from here on, but for an A100 and a GB10, it works on four times as much at once, by
-# get_batch_defaults of vllm/engine/arg_utils.py
+# the device size from which vLLM reads four times as many tokens at once, except on an A100 and a
+# GB10: get_batch_defaults of vllm/engine/arg_utils.py
 LARGE_DEVICE_BYTES = 70 * GIB
 
 
 def _amd_shares(_ram_bytes: int) -> tuple[float, float]:
-    """Of the RAM, whatever its size, what the drivers of AMD's GPUs lend, least and most.
+    """The shares of the RAM that the drivers of AMD's GPUs lend, the least and the most, whatever
+    the size of the RAM.
 
-    They lend half (Linux: drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools,
-    docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where ttm.pages_limit, in pages of
-    4 KiB, or the firmware gives more.
+    The drivers lend half (Linux: drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools,
+    docs/amd-ttm.md; Windows: shared GPU memory). They lend up to all of the RAM where
+    ttm.pages_limit, in pages of 4 KiB, or the firmware gives more.
     """
     return 0.5, 1.0
 
 
 class _Lending(Record):
-    """How a system lends RAM to a GPU."""
+    """A rule by which a system lends RAM to a GPU."""
 
-    # of so many bytes of RAM, the least and the most that is lent
+    # takes the bytes of RAM, returns the least and the most share of them that is lent
     shares: Callable[[int], tuple[float, float]]
-    # the line that makes it lend all, and the system on which it does; None: on any
+    # the command line that makes the system lend all RAM, and the system that has this command;
+    # None: any system
     line: str
     system: str | None = None
 
 
-# by maker of a GPU that shares the RAM
+# keys: the makers of GPUs that share the RAM
 _LENDING: Mapping[str, _Lending] = {
     "apple": _Lending(
         shares=metal_share, line="sudo sysctl iogpu.wired_limit_mb={mib}"
@@ -70,14 +74,17 @@ _LENDING: Mapping[str, _Lending] = {
 
 
 class Place(Record):
-    """One accelerator with memory of its own, by its number, and what it can give; None: unread."""
+    """An accelerator with memory of its own, by its number.
+
+    `room_bytes` is the memory that the accelerator can give; None where it was not read.
+    """
 
     index: int
     room_bytes: int | None = None
 
     @property
     def known_bytes(self) -> int:
-        """What it is known to give; 0 where it was not read."""
+        """The bytes that the accelerator is known to give; 0 where its memory was not read."""
         return self.room_bytes or 0
 
     @property
@@ -92,9 +99,10 @@ def index_of(where: str) -> int:
 
 
 def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
-    """The accelerators that are no part of the RAM, in the machine's order.
+    """The accelerators that are not known to share the RAM, in the machine's order.
 
-    Of instances of NVIDIA's MIG, of which a program gets one (MIG user guide), the largest alone.
+    Of several NVIDIA MIG instances only the largest counts, because a program gets one of them (MIG
+    user guide).
     """
     if accelerators is None:
         return ()
@@ -113,7 +121,7 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
 
 
 def roomiest(candidates: Sequence[Place]) -> Place | None:
-    """The accelerator with most room; None where none has any."""
+    """The accelerator with the most room; None where none has any."""
     with_room = [place for place in candidates if place.known_bytes]
     return max(with_room, key=lambda place: place.known_bytes, default=None)
 
@@ -124,8 +132,8 @@ def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
 
 
 def basis_on(machine: Machine, workload: Workload) -> str:
-    """The memory that counts, as in `Workload.memory_basis`: of a machine that is only planned
-    nothing is free now.
+    """The memory that counts, as in `Workload.memory_basis`. A machine that is only planned has no
+    memory free now.
     """
     if workload.memory_basis == "default" and machine.planning:
         return "total"
@@ -133,7 +141,9 @@ def basis_on(machine: Machine, workload: Workload) -> str:
 
 
 def idle(device: Accelerator) -> Accelerator:
-    """The device without what other programs take; as it is where they take nothing."""
+    """The device without the memory that other processes take; the device unchanged where they take
+    none.
+    """
     size = idle_bytes(device)
     free = device.memory_free_bytes
     if size is None or free is None or free >= size:
@@ -142,9 +152,10 @@ def idle(device: Accelerator) -> Accelerator:
 
 
 def idle_bytes(device: Accelerator) -> int | None:
-    """What programs see of its memory while none runs: all but what its driver keeps.
+    """The bytes of a device's memory that programs see while none runs: all but the driver's share.
 
-    None where its memory was not read. An instance of MIG is stated without the driver's share.
+    None where the memory was not read. The stated memory of a MIG instance leaves out the driver's
+    share already.
     """
     total = device.memory_total_bytes
     if total is None or device.is_part:
@@ -153,16 +164,17 @@ def idle_bytes(device: Accelerator) -> int | None:
 
 
 def _reserve_bytes(vendor: str, total_bytes: int) -> int:
-    """What of a card by name no need may take: what llama.cpp leaves free, or more.
+    """The bytes of a named card that no model may take: the margin that llama.cpp leaves free, or
+    more.
 
-    More where what the driver keeps and the context are more than that.
+    The reserve is larger where the driver's share and the CUDA context together exceed that margin.
     """
     kept = gpus.kept_by_driver_bytes(vendor, total_bytes)
     return max(DEVICE_MARGIN_BYTES, kept + _CONTEXT_BYTES)
 
 
 def smallest_total_bytes(vendor: str, room_bytes: int) -> int:
-    """The memory of the smallest card of that maker that gives a program so much."""
+    """The memory of the maker's smallest card that gives a program `room_bytes`."""
     total = room_bytes
     while True:
         given = total - _reserve_bytes(vendor, total)
@@ -173,16 +185,19 @@ def smallest_total_bytes(vendor: str, room_bytes: int) -> int:
 
 
 def percent_of(case: Case | None) -> float:
-    """Hundredths of each device that a program which runs on these alone takes."""
+    """The percentage of each device's memory that a runtime takes if it runs on accelerators
+    alone.
+    """
     share = None if case is None else case.settings.get("memory_share")
     return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 
 def room_of(device: Accelerator, percent: float | None = None) -> int | None:
-    """What a program may take of it now: that share, or all but what llama.cpp leaves free.
+    """The bytes that a program may take of a device now: the given percentage, or all but the
+    margin that llama.cpp leaves free.
 
-    What is left free holds the context of CUDA, and with PyTorch what that reserves, up to 0.9 GiB.
-    Of a card by name it holds what the driver keeps, too. None where its memory was not read.
+    That margin holds the CUDA context and, with PyTorch, up to 0.9 GiB of reserved memory. For a
+    named card the margin holds the driver's share too. None where the memory was not read.
     """
     if percent is not None:
         return _share_of(device, percent)
@@ -197,7 +212,9 @@ def room_of(device: Accelerator, percent: float | None = None) -> int | None:
 
 
 def _share_of(device: Accelerator, percent: float) -> int | None:
-    """So many hundredths of its memory, as far as they are free; None where it was not read."""
+    """The given percentage of a device's memory, as far as that memory is free; None where the
+    memory was not read.
+    """
     total = device.memory_total_bytes
     if total is None:
         return None
@@ -209,7 +226,7 @@ def _share_of(device: Accelerator, percent: float) -> int | None:
 
 
 def _is_large(card: Accelerator) -> bool:
-    """Whether vLLM works on many tokens at once there."""
+    """Whether vLLM computes many tokens at once on the card."""
     total = card.memory_total_bytes
     if total is None or total < LARGE_DEVICE_BYTES:
         return False
@@ -227,7 +244,9 @@ def device_of(
     *,
     is_lean: bool = False,
 ) -> Device:
-    """The accelerator as far as the need of a program that takes its share of it depends on it."""
+    """The device record of a card, for counting the needs of a runtime that takes a share of each
+    device.
+    """
     if card is None:
         return Device(devices=devices, is_lean=is_lean)
     return Device(
@@ -241,7 +260,9 @@ def device_of(
 
 
 def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
-    """Those of known room by maker, as a build of PyTorch uses them; the first maker comes last."""
+    """The places of known room, grouped by maker, because a build of PyTorch uses the GPUs of one
+    maker. The first maker comes last.
+    """
     groups = dict[str, list[Place]]()
     for place in candidates:
         if place.room_bytes is not None:
@@ -254,8 +275,9 @@ def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[P
 
 
 def reaches(device: Accelerator, least: str | None) -> bool | None:
-    """Whether it has that compute capability, or none is asked of it, as of all but NVIDIA's; None
-    where that is not known.
+    """Whether the device has the least compute capability; None where that is not known.
+
+    True where no capability is asked for, and for devices of all makers but NVIDIA.
     """
     if least is None:
         return True
@@ -269,10 +291,10 @@ def is_built_for(
     patterns: Sequence[str],
     vendor: str = "amd",
 ) -> bool | None:
-    """Whether a GPU of that maker is among the patterns of names and of instruction sets.
+    """Whether a GPU of that maker matches the patterns of product names and instruction sets.
 
-    None for a GPU of another maker, without patterns, and where neither name nor instruction set of
-    one of AMD's is known.
+    None for a GPU of another maker, for no patterns, and for an AMD GPU whose name and instruction
+    set tell no product.
     """
     if not patterns:
         return None
@@ -289,29 +311,35 @@ def is_built_for(
 
 
 def _tells_product(name: str) -> bool:
-    """Whether the name of a GPU has a number, and not that of a device alone."""
+    """Whether the name of a GPU has a number that is no device id."""
     if "0x" in name:
         return False
     return any(map(str.isdecimal, name))
 
 
 def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
-    """The compute capability that its builds ask of such a GPU; None where they ask for none."""
+    """The compute capability that the runtime's builds require of the GPU; None where they require
+    none.
+    """
     if device.unified:
         return runtime.gpus.shared_compute_capability
     return runtime.gpus.compute_capability
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """False where every build of the program is known not to compute on such a GPU."""
+    """Whether some build of the runtime may compute on the GPU; False where every build is known
+    not to.
+    """
     if reaches(device, least_capability(runtime, device)) is False:
         return False
-    # without patterns it is not known, which does not rule it out
+    # without patterns the answer is not known, and the device is not ruled out
     return is_built_for(device, amd_gpus(runtime)) is not False
 
 
 def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
-    """The maker of the GPUs that compute a model, that of ggml's CUDA code first; "" for none."""
+    """The maker of the GPUs that compute the model; "" for none. A maker whose GPUs run ggml's CUDA
+    code comes first.
+    """
     if runtime is None:
         return ""
     vendors = []
@@ -329,7 +357,9 @@ def suits(
     device: Accelerator,
     rules: Sequence[KernelRule],
 ) -> bool:
-    """False where no build of the program is known to compute under those rules on the GPU."""
+    """Whether some build of the runtime may compute on the GPU under the kernel rules; False where
+    every build is known not to.
+    """
     if reaches(device, runtime.capability_under(rules)) is False:
         return False
     return runs_on(runtime, device)
@@ -340,10 +370,10 @@ def usable_cards(
     runtime: RuntimeSpec | None,
     workload: Workload,
 ) -> tuple[Accelerator, ...] | None:
-    """The accelerators as the program can use them.
+    """The accelerators as the runtime can use them.
 
-    They count as idle where the machine is only planned. Those that no build of the program uses
-    have no room.
+    Accelerators of a machine that is only planned count as idle. Accelerators that no build of the
+    runtime uses have no room.
     """
     cards = machine.accelerators
     if not cards:
@@ -366,17 +396,19 @@ def _is_usable(
     machine: Machine,
     runtime: RuntimeSpec,
 ) -> bool:
-    """Whether a build of the program computes on it, or it shares the RAM."""
+    """Whether a build of the runtime computes on the card, or the card shares the RAM."""
     if card.unified is not False:
         return True
-    # on some systems every build leaves GPUs unused
+    # on some systems no build of the program uses a GPU
     if machine.platform in runtime.gpus.unused_systems:
         return False
     return runs_on(runtime, card)
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
-    """Patterns of the GPUs of AMD's that its builds compute on, some of them under another name."""
+    """The patterns of AMD GPUs that the runtime's builds compute on, including GPUs that run under
+    another name.
+    """
     patterns = list(runtime.gpus.amd_gpus)
     for renamed in runtime.gpus.amd_as.values():
         patterns += renamed
@@ -384,7 +416,7 @@ def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
-    """Whether the program's builds compute on that GPU, which shares the RAM."""
+    """Whether the runtime's builds compute on a GPU that shares the RAM."""
     vendor = device.vendor.lower()
     if vendor not in runtime.gpus.sharing_vendors:
         return False
@@ -395,7 +427,7 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 
 def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
-    """Whether the program's builds compute on that GPU, shared or with memory of its own."""
+    """Whether the runtime's builds compute on the card, with shared memory or memory of its own."""
     computes = computes_on_shared if card.unified else runs_on
     return computes(runtime, card)
 
@@ -404,9 +436,10 @@ def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
 
 
 class SharedMemory(Record):
-    """What the system lets a GPU of Apple's or AMD's that shares the RAM use of it.
+    """The RAM that the system lends to an Apple or AMD GPU without memory of its own: the least and
+    the most bytes.
 
-    The least and the most; the `line` to type lets it use up to `raised_bytes`, 0 for no line.
+    The command `line` raises the limit to `raised_bytes`, which is 0 where no such line exists.
     """
 
     device: Accelerator
@@ -417,7 +450,10 @@ class SharedMemory(Record):
 
 
 def lent_to_gpu(machine: Machine) -> SharedMemory | None:
-    """What the system lends the first such GPU; None without one, and where nothing tells it."""
+    """The RAM that the system lends to the first Apple or AMD GPU that shares the RAM.
+
+    None without such a GPU, and where the size of the RAM is not known.
+    """
     total = machine.memory_total_bytes
     if total is None:
         return None
@@ -432,7 +468,7 @@ def _lent(
     total: int,
     system: str | None,
 ) -> SharedMemory:
-    """What is lent of so many bytes of RAM."""
+    """The memory that the system lends to the device, of `total` bytes of RAM."""
     lending = _LENDING[device.vendor]
     raised = total if lending.system in (None, system) else 0
     limit = device.memory_total_bytes
@@ -457,9 +493,10 @@ def free_for(
     card: Accelerator,
     machine: Machine,
 ) -> int:
-    """Bytes free of a GPU that the program computes on; 0 of another, and where it was not read.
+    """The free bytes of a GPU that the runtime computes on; 0 for other GPUs, and where the memory
+    was not read.
 
-    Of a GPU that shares the RAM this is what is free of the RAM, as far as the system lends it.
+    For a GPU that shares the RAM, the free RAM counts, as far as the system lends it.
     """
     if not _computes_on(runtime, card):
         return 0
@@ -477,9 +514,10 @@ def share_on_shared(
     machine: Machine,
     layers: int,
 ) -> Range:
-    """Of the layers, the share that a GPU which shares the RAM is let to hold.
+    """The share of the layers that may lie on a GPU that shares the RAM, as far as the system lends
+    it memory.
 
-    Where a printed line raises the limit, the low end alone is without it.
+    Where a printed command line raises the limit, only the low end counts without that line.
     """
     lent = lent_to_gpu(machine)
     if lent is None or needs.memory is None:
@@ -498,9 +536,10 @@ def share_on_shared(
 
 
 class _HostTerms(Record):
-    """The terms in RAM of a model of so many layers.
+    """The memory terms in RAM of a model with `layers` layers.
 
-    `end` in the methods is the field of a term that counts: the least, the likely or the most.
+    `end` in the methods is the field of a term that counts: the least, the likely or the most
+    bytes.
     """
 
     terms: Sequence[Term]
@@ -511,7 +550,7 @@ class _HostTerms(Record):
         return sum(getattr(term, end) for term in self.terms)
 
     def share_within(self, limit_bytes: float, end: str) -> float:
-        """The share of the layers that fits within the limit, beside what does not move."""
+        """The share of the layers that fits within the limit, beside the terms that do not move."""
         over = self.bytes_at(end) - limit_bytes
         by_layer = [term for term in self.terms if term.split is Split.LAYERS]
         moving = sum(getattr(term, end) for term in by_layer)

@@ -1,4 +1,6 @@
-"""The draft of speculative decoding: which model, or which block, writes tokens ahead."""
+"""The draft of speculative decoding: the model, or the block of the model, that proposes the next
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,21 @@ from .programs import programs_that
 
 
 class _Draft(Record):
-    """A model that drafts for another, in the type of its files."""
+    """A model that drafts for another model, in the type of its own files."""
 
     spec: ModelSpec
     quantization: str
     is_here: bool
 
     def is_of(self, spec: ModelSpec) -> bool:
-        """Whether it is that model itself."""
+        """Whether the draft is the model `spec` itself."""
         return (self.spec.id, self.spec.origin) == (spec.id, spec.origin)
 
 
 def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
-    """Whether that is the draft which the publisher of the model made for it.
+    """Whether the typed name means the draft that the model's publisher made for the model.
 
-    It has the name of the draft's repository, with or without the owner, or of its GGUF file, as
+    The draft has the name of its repository, with or without the owner, or of its GGUF file, as
     `mtp-gemma-4-31B-it-Q8_0.gguf`.
     """
     if spec.draft is None or not typed or is_path(typed):
@@ -52,9 +54,11 @@ def companions_of(
     workload: Workload,
     catalogue: Catalogue,
 ) -> need.Companions | None:
-    """The model's own prediction block, or the draft model that was named; None without a draft.
+    """Return the model's own prediction block, or the draft model that the user named; None without
+    a draft.
 
-    Raises `WorkloadError` where the program has no such drafts, or the draft does not suit.
+    Raises `WorkloadError` where the runtime has no such drafts, or the draft does not suit the
+    model.
     """
     if not workload.draft:
         return None
@@ -88,7 +92,9 @@ def _named_draft(
     runtime: RuntimeSpec,
     catalogue: Catalogue,
 ) -> _Draft:
-    """The model of that name or file; in the program's usual type where none is named."""
+    """The draft of the typed name or file, in the runtime's usual type where the user named
+    none.
+    """
     if is_path(typed):
         from ..modelfiles import read_local
 
@@ -114,7 +120,7 @@ def _refuse_unsuited(
     runtime: RuntimeSpec,
     workload: Workload,
 ) -> None:
-    """Raise where that draft cannot write ahead for the model."""
+    """Raise `WorkloadError` where the draft cannot write ahead for the model."""
     drafting = draft.spec
     if drafting.modality not in GENERATING:
         raise fault("draft", "draft-no-text", model=drafting.name)
@@ -139,6 +145,6 @@ def _refuse_unsuited(
         raise fault("draft", "draft-itself", draft=drafting.name, quantization=type)
     size = drafting.parameters.total
     most = spec.parameters.total
-    # the same model in fewer bits, and what is of unknown size, may draft
+    # the same model in a smaller quantization, and a model of unknown size, may draft
     if size is not None and most is not None and size > most:
         raise fault("draft", "draft-larger", **names, drafting=size, checking=most)

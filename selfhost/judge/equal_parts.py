@@ -1,7 +1,8 @@
-"""A model in a program that runs on accelerators alone, in equal parts on one or several of them.
+"""The layout of a model in a program that runs only on accelerators, in equal parts on one or
+several of them.
 
-Such a program takes a share of each accelerator (`devices.percent_of`), and divides a model over as
-many as tensor parallelism allows.
+Such a program takes a share of each accelerator (`devices.percent_of`), and divides the model over
+as many accelerators as tensor parallelism allows.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from .sharing import SIZES, parts_in_turn, with_terms
 if TYPE_CHECKING:
     from .record import Question
 
-# sizes of devices from which on a program takes more or less of them are multiples of it
+# the device sizes at which a program begins to take another share of the memory are multiples of
+# this size
 _STEP_BYTES = 5 * GIB
 
 
@@ -41,16 +43,19 @@ def layouts_without_ram(
     machine: Machine,
     question: Question,
 ) -> Iterator[Needs]:
-    """On one accelerator, then on as many as tensor parallelism divides it over.
+    """Yield the layouts on accelerators alone: on one accelerator, then on as many as tensor
+    parallelism divides the model over.
 
-    First as the accelerators are now, else once other programs have left them. Then a part at a
-    time, then where nothing was read; the RAM last. Where it surely fits on none, on the number
-    that lack least, with an option that makes it take less.
+    The accelerators count first as they are now, else as if other processes had left them. Where no
+    group of accelerators has room, the layouts come in this order: the group that lacks the least,
+    with the option that makes the runtime take less; one part of the model at a time; each
+    accelerator whose memory was not read; last the group that lacks the least, or the RAM where no
+    group exists.
 
-    Groups are chosen by the accelerators as they are now or will be, and counted as they are now.
+    Groups are chosen by the accelerators' state now or once idle, and counted in their state now.
     """
     now = machine.cards
-    # the same where no other program runs on them
+    # the two states are the same where no other program runs on the accelerators
     states = list(dict.fromkeys((now, emptied(now))))
     tried = list[_Group]()
     for cards in states:
@@ -79,10 +84,10 @@ def layouts_without_ram(
 
 
 def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
-    """One accelerator alone that has room, and the largest group that has.
+    """Yield the single accelerator that has room, and the largest group that has room.
 
-    More of them are faster, and leave more of each for requests (vLLM documentation, parallelism
-    and scaling: as many as the machine has).
+    A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
+    parallelism and scaling: as many as the machine has).
     """
     for group in groups[:1]:
         if group.has_room:
@@ -94,7 +99,9 @@ def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
 
 
 def _in_less(group: _Group) -> Iterator[Needs]:
-    """With the option that makes the program take less, where that may fit."""
+    """Yield the layout with the option that makes the runtime take less memory, where that layout
+    may fit.
+    """
     device = Device(devices=len(group.places))
     usual = group.counted_on(device)
     less = group.counted_on(device.replace(is_lean=True))
@@ -106,7 +113,9 @@ def _in_less(group: _Group) -> Iterator[Needs]:
 
 
 def unread_places(machine: Machine) -> Iterator[Place]:
-    """The accelerators of which the memory, or whether they share the RAM, was not read."""
+    """Yield the accelerators whose memory was not read, or of which it is not known whether they
+    share the RAM.
+    """
     cards = machine.accelerators
     if cards is None:
         yield Place(index=0)
@@ -121,12 +130,12 @@ def unread_places(machine: Machine) -> Iterator[Place]:
 
 
 class _Group(Record):
-    """Accelerators that hold a model in equal parts.
+    """A group of accelerators that hold a model in equal parts.
 
-    - `needs`: all of the model in RAM.
+    - `needs`: the model's needs, all of it in RAM.
     - `places`: the accelerators of the group, with the room of each.
-    - `cards`: all accelerators of the machine, in a state in which the parts are counted.
-    - `is_lean`: with the option that makes the program take less.
+    - `cards`: all accelerators of the machine, in the state in which the parts are counted.
+    - `is_lean`: the runtime is started with the option that makes it take less.
     """
 
     needs: Needs
@@ -137,17 +146,17 @@ class _Group(Record):
 
     @cached_property
     def lacking_bytes(self) -> int:
-        """The bytes that the tightest of them lacks; 0 or less where it fits."""
+        """The bytes that the tightest accelerator lacks; 0 or less where the model fits."""
         return lacking_bytes(self.parts, self.places)
 
     @property
     def has_room(self) -> bool:
-        """Whether each of them holds its part."""
+        """Whether each accelerator holds its part."""
         return self.lacking_bytes <= 0
 
     @cached_property
     def parts(self) -> Needs:
-        """The needs as they lie on the group; each process takes memory in RAM, too."""
+        """The needs, placed on the group. Each process takes memory in RAM, too."""
         by_place = self._needs_by_place()
         terms = []
         for alike in zip(*(needs.terms for needs in by_place), strict=True):
@@ -160,11 +169,11 @@ class _Group(Record):
         return with_terms(by_place[0], terms)
 
     def counted_on(self, device: Device) -> Needs:
-        """What the program takes for its part on such a device."""
+        """The needs of the runtime's part on one such device."""
         return needs_on(self.needs, self.question.case, device)
 
     def _needs_by_place(self) -> list[Needs]:
-        """What the program takes for its part on each; equal accelerators are counted once."""
+        """The needs of the part on each accelerator; equal accelerators are counted once."""
         counted: dict[Device, Needs] = {}
         by_place = []
         for place in self.places:
@@ -186,9 +195,9 @@ def _groups(
     cards: Sequence[Accelerator],
     question: Question,
 ) -> list[_Group]:
-    """The largest accelerators in each number that may share the model, the fewest first.
+    """The largest accelerators in each number that may share the model, the smallest group first.
 
-    Of those that suit the program, where some do.
+    Only accelerators that suit the runtime count, where some do.
     """
     rooms = _rooms(machine, cards, question)
     suited = rooms
@@ -216,7 +225,9 @@ def _rooms(
     cards: Sequence[Accelerator],
     question: Question,
 ) -> list[Place]:
-    """Those with memory of their own, with what a program that takes its share may have of it."""
+    """The accelerators with memory of their own, each with the room for a runtime that takes a
+    percentage of the memory.
+    """
     percent = percent_of(question.case)
     rooms = []
     for place in places(machine.accelerators):
@@ -231,7 +242,9 @@ def lacking_bytes(
     group: Sequence[Place],
     end: str = "high_bytes",
 ) -> int:
-    """The bytes that the tightest of the accelerators lacks; 0 or less where it fits."""
+    """The bytes that the tightest accelerator of the group lacks; 0 or less where the layout
+    fits.
+    """
     lacking = {place.where: -place.known_bytes for place in group}
     for term in placed.terms:
         if term.where in lacking:
@@ -240,7 +253,7 @@ def lacking_bytes(
 
 
 def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
-    """The least memory of a device on which such a program surely finds room."""
+    """The least memory in bytes with which a device surely has room for the model."""
     percent = percent_of(case)
     size = 0
     while True:
@@ -253,13 +266,13 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
                 lacking += term.high_bytes
         if lacking <= 0:
             return size
-        # what is lacking grows no faster than the device does, so no step is too long
+        # a larger device never needs more than the lacking bytes, so that no step is too long
         next_step = size // _STEP_BYTES * _STEP_BYTES + _STEP_BYTES
         size = min(size + lacking, next_step)
 
 
 def _of_each_process(term: Term, number: int) -> Term:
-    """What a program takes of RAM, once for each device."""
+    """The term, with the runtime's own RAM counted once for each device."""
     if term.name not in PROGRAMS or number == 1:
         return term
     together = {end: number * getattr(term, end) for end in SIZES}

@@ -1,8 +1,8 @@
-"""Which files of a model can be had.
+"""The sources of a model's files.
 
-A file is published in a repository, it comes under a tag of a program's own library, a converter
-makes it of the published weights, or it lies on this machine already. The functions take the spec
-of the model, the program and the workload whose format and quantization are filled in.
+A file is published in a repository, stands under a tag in a program's own library, is converted
+from the published weights, or lies on this machine already. The functions take the spec of the
+model, the program, and the workload with format and quantization filled in.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs, Term
 from .record import USUAL_STORE, DownloadedFiles
 
-# Two conversions to one quantization differ by some per cent at most (importance matrix, token
-# table, header): what is further off is another model. Where nothing says that a file is whole, it
-# must be as large as the need, but for the header.
+# Two conversions to one quantization differ in size by some per cent at most (importance matrix,
+# token table, header): a file that differs by more holds another model. Where nothing says that a
+# file is complete, it must be as large as the need, except for the header.
 _SAME_MODEL_SHARE = 0.12
 _SAME_SIZE_SHARE = 0.005
 
@@ -37,7 +37,7 @@ _SAME_SIZE_SHARE = 0.005
 
 
 def states_needs_alone(spec: ModelSpec) -> bool:
-    """Whether the spec says what the model takes, and names no files."""
+    """Whether the spec states what the model takes, and names no files."""
     if spec.needs is None:
         return False
     if spec.architecture is not None:
@@ -46,7 +46,9 @@ def states_needs_alone(spec: ModelSpec) -> bool:
 
 
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
-    """The published files of that type, whatever their publisher calls it; None without any."""
+    """The published files of the workload's type, whatever name their publisher gives the type;
+    None where no files are listed.
+    """
     listed = spec.files_of(workload.format, workload.quantization)
     if listed is not None:
         return listed
@@ -55,7 +57,7 @@ def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
 
 
 def is_published(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether a repository is known that has the file, or the file's own name was typed."""
+    """Whether a known repository has the file, or the user typed the file's own name."""
     listing = listing_of(spec, workload)
     if listing is None:
         return False
@@ -69,7 +71,7 @@ def loads_by_tag(
     runtime: RuntimeSpec,
     workload: Workload,
 ) -> bool:
-    """Whether the program's own library has the file under a tag of the model, without a login."""
+    """Whether the runtime's own library has the file under a tag of the model, without a login."""
     tag = spec.library_tag
     if tag is None:
         return False
@@ -91,7 +93,7 @@ def can_be_made(
     runtime: RuntimeSpec,
     workload: Workload,
 ) -> bool:
-    """Whether the program's converter makes that file of the publisher's weights."""
+    """Whether the runtime's converter makes the file from the publisher's weights."""
     return _conversion_to(spec, runtime, workload) is not None
 
 
@@ -100,7 +102,9 @@ def _conversion_to(
     runtime: RuntimeSpec,
     workload: Workload,
 ) -> Conversion | None:
-    """How the program's converter makes that file; None where it does not."""
+    """The conversion by which the runtime's converter makes the file; None where no conversion
+    does.
+    """
     conversion = runtime.conversion
     if conversion is None:
         return None
@@ -117,8 +121,8 @@ def _conversion_to(
 
 
 def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
-    """Whether there are published weights that the converter reads: some read those of 16 bits
-    alone.
+    """Whether the converter reads the model's published weights. Some converters read 16-bit
+    weights only.
     """
     if not spec.repository and not spec.lone_config:
         return False
@@ -140,7 +144,9 @@ def bytes_to_make(
     workload: Workload,
     catalogue: Catalogue,
 ) -> int:
-    """What lies on the disk beside a file while it is made; 0 where somebody has the file."""
+    """The bytes that lie on the disk beside a file while it is made; 0 where somebody has the
+    file.
+    """
     if workload.task != "generate":
         return 0
     if is_published(spec, workload):
@@ -153,7 +159,7 @@ def bytes_to_make(
     making_bytes = 0
     for format, type in _files_on_the_way(spec, conversion, workload):
         size = need.weights_files(spec, format, type)
-        # a file of unknown size is one all the same
+        # a file of unknown size counts as a file
         size_bytes = size.bytes if isinstance(size, Term) else 0
         making_bytes += max(1, size_bytes)
     return making_bytes
@@ -164,7 +170,7 @@ def _files_on_the_way(
     conversion: Conversion,
     workload: Workload,
 ) -> Iterator[tuple[str, str]]:
-    """Format and type of each file of which another is made."""
+    """Yield the format and type of each file from which the wanted file is made."""
     yield "safetensors", stored_type(spec.architecture)
     if workload.quantization not in conversion.types:
         yield conversion.format, conversion.through
@@ -176,10 +182,10 @@ def types_in_turn(
     format: str,
     usual: str,
 ) -> tuple[str, ...]:
-    """The GGUF types that are tried in turn where none is asked for.
+    """The GGUF types that are tried in turn where the user asks for none.
 
-    Of a model whose usual type nobody publishes, the nearest published ones come first. The last is
-    `FOUR_BITS`, where its file can be had.
+    Where nobody publishes the model's usual type, the nearest published types come first. The last
+    type is `FOUR_BITS`, where that file can be had.
     """
     if format != "gguf":
         return (usual,)
@@ -202,7 +208,7 @@ def _types_instead(spec: ModelSpec, usual: str) -> set[str]:
             continue
         for quantization in files.quantizations:
             name = quantization.upper()
-            # a publisher's own mix is named after the type that it weighs as much as
+            # a publisher's own mix is named after the standard type of the same size
             if name.endswith(usual):
                 return set()
             if files.repository:
@@ -211,8 +217,10 @@ def _types_instead(spec: ModelSpec, usual: str) -> set[str]:
 
 
 def _nearest_published(types: Collection[str], usual: str) -> list[str]:
-    """The published type before the usual one, then those from it on, down to the smallest that is
-    taken by itself.
+    """The published types that come nearest to the usual one.
+
+    The first is the smallest published type that is larger than the usual one. The published types
+    from the usual one down to the smallest default follow.
     """
     usual_place = GGUF_QUANTIZATIONS.index(usual)
     last_place = GGUF_QUANTIZATIONS.index(SMALLEST_DEFAULT)
@@ -228,7 +236,9 @@ def _nearest_published(types: Collection[str], usual: str) -> list[str]:
 
 
 def _is_compared_by_vectors(spec: ModelSpec) -> bool:
-    """Whether its vectors are compared with those that others made, in the usual type."""
+    """Whether the model makes vectors that are compared with vectors of other people, made in the
+    usual type.
+    """
     if spec.modality in GENERATING:
         return False
     return spec.main_use != "reranking"
@@ -247,7 +257,9 @@ def who_else_has_the_files(
     runtime: RuntimeSpec | None,
     workload: Workload,
 ) -> str | None:
-    """Who has the files beside the publisher with a gate; None where nobody is known to."""
+    """The name of whoever has the files besides the gated publisher; None where nobody is known
+    to.
+    """
     if runtime is not None and spec.id in runtime.parts:
         return runtime.parts[spec.id].files[0].repository
     files = spec.files_of(workload.format, workload.quantization)
@@ -278,9 +290,11 @@ def local_copy(
     machine: Machine,
     catalogue: Catalogue,
 ) -> DownloadedFiles | None:
-    """The files of that type that lie where the program finds them; of several the most complete.
+    """The downloaded files of the workload's type that the runtime finds on the machine; of several
+    copies the most complete.
 
-    `needs` are those of the model alone. None where no files of the model are known to be here.
+    `needs` are the needs of the model without its companions. None where no files of the model are
+    known to be on the machine.
     """
     present = machine.models_present
     if not present:
@@ -300,7 +314,9 @@ def local_copy(
 
 
 def _stores_of(store: str, machine: Machine) -> set[str]:
-    """The stores in which a program looks: its own, those by path, those of the same folder."""
+    """The stores in which a runtime looks for files: its own store, stores that it reads by path,
+    and stores in the same folder.
+    """
     stores = {store, *FILES_BY_PATH.get(store, ())}
     disk_of_store = machine.disk_for(store)
     if disk_of_store is None:
@@ -312,7 +328,9 @@ def _stores_of(store: str, machine: Machine) -> set[str]:
 
 
 def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
-    """The paths of what turns pictures or sound into tokens, by repository."""
+    """The paths of the projector files, by repository. A projector turns pictures or sound into
+    tokens.
+    """
     paths = {}
     for model in present:
         if _is_projector(model) and model.complete is not False:
@@ -321,14 +339,18 @@ def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
 
 
 def _is_projector(model: PresentModel) -> bool:
-    """Whether the file turns pictures or sound into tokens: `mmproj-F16.gguf`."""
+    """Whether the file is a projector, which turns pictures or sound into tokens:
+    `mmproj-F16.gguf`.
+    """
     if model.file is None:
         return False
     return "mmproj" in model.file.lower()
 
 
 class _WantedFiles(Record):
-    """The files of a model that a program loads, to be found among those on a machine."""
+    """The files of a model that a runtime loads, which are searched for among the files on a
+    machine.
+    """
 
     spec: ModelSpec
     runtime: RuntimeSpec | None
@@ -339,9 +361,11 @@ class _WantedFiles(Record):
     def copy_in(
         self, model: PresentModel, projector: str | None
     ) -> DownloadedFiles | None:
-        """What of the files that is; None where they are no files of the model in that type.
+        """The downloaded files that a present model holds; None where that model is another one, or
+        of another type.
 
-        `projector`: the path of what turns pictures into tokens, in the same repository.
+        `projector` is the path of the projector in the same repository. A projector turns pictures
+        into tokens.
         """
         if not self._has_type_of(model):
             return None
@@ -362,7 +386,7 @@ class _WantedFiles(Record):
         )
 
     def _has_type_of(self, model: PresentModel) -> bool:
-        """Whether what lies there has the format and the quantization of the workload."""
+        """Whether the present model has the format and the quantization of the workload."""
         is_folder = model.file is None and model.tag is None
         if self.workload.format not in ("gguf", "ggml"):
             return is_folder
@@ -376,9 +400,9 @@ class _WantedFiles(Record):
     # -------------------------------------------------------------- what is missing
 
     def _missing_bytes(self, model: PresentModel, *, has_projector: bool) -> int | None:
-        """What is still to be downloaded.
+        """The bytes that are still to be downloaded.
 
-        None for another model, or where nothing says how much.
+        None where the present model is another one, or where nothing says how much is missing.
         """
         model_bytes = self.needs.download_bytes
         if model.complete is False:
@@ -386,7 +410,8 @@ class _WantedFiles(Record):
         if model_bytes is None:
             return 0 if model.complete else None
         if self.workload.format == "ggml":
-            # downloaded under its last name: only the published size tells that it is complete
+            # whisper.cpp's file has its final name while it is downloaded: only the published size
+            # tells that it is complete
             return 0 if model.size_bytes == model_bytes else None
         projector_bytes = self._projector_bytes(model)
         if not self._has_size_of(model, model_bytes, projector_bytes):
@@ -399,7 +424,9 @@ class _WantedFiles(Record):
         model_bytes: int,
         projector_bytes: int,
     ) -> bool:
-        """Whether the files are about as large as the model; some lie there without projector."""
+        """Whether the files are about as large as the wanted model, with or without the
+        projector.
+        """
         share = _SAME_MODEL_SHARE if model.complete else _SAME_SIZE_SHARE
         if model.size_bytes < (model_bytes - projector_bytes) * (1 - share):
             return False
@@ -408,7 +435,9 @@ class _WantedFiles(Record):
         return model.size_bytes <= model_bytes * (1 + _SAME_MODEL_SHARE)
 
     def _projector_bytes(self, model: PresentModel) -> int:
-        """What turns pictures into tokens; 0 where that lies in the same files."""
+        """The bytes of the projector, which turns pictures into tokens; 0 where the model's own
+        files hold it.
+        """
         if self.workload.format != "gguf":
             return 0
         if model.tag is not None:
@@ -419,7 +448,7 @@ class _WantedFiles(Record):
     # -------------------------------------------------------------- whose files they are
 
     def _is_model_of(self, model: PresentModel) -> bool:
-        """Whether the files are those of the model, by their repository, tag or name."""
+        """Whether the files belong to the wanted model, by their repository, tag or name."""
         if self.workload.format == "gguf":
             return self._is_gguf_of(model)
         if self.workload.format == "ggml":
@@ -432,7 +461,7 @@ class _WantedFiles(Record):
         return model.repository.lower() == repository.lower()
 
     def _is_ggml_of(self, model: PresentModel) -> bool:
-        """Whether whisper.cpp's file has the size of the model: `ggml-large-v3-q5_0.bin`."""
+        """Whether whisper.cpp's file has the model size of the spec: `ggml-large-v3-q5_0.bin`."""
         if model.file is None:
             return False
         typed = model.file.removeprefix("ggml-").removesuffix(".bin")
@@ -440,13 +469,13 @@ class _WantedFiles(Record):
         return size == self.spec.id.removeprefix("whisper-")
 
     def _is_gguf_of(self, model: PresentModel) -> bool:
-        """Whether a GGUF file or a tag of Ollama's is the model's, and no projector."""
+        """Whether a GGUF file or an Ollama tag belongs to the wanted model, and is no projector."""
         if _is_projector(model):
             return False
         for name in (model.repository, model.tag):
             if name and self._is_known(name):
                 return True
-        # names of models begin with their family's: others need no look-up
+        # names of models begin with their family's name: a name that does not needs no look-up
         family = re.split(r"[^a-z]", self.spec.id, maxsplit=1)[0]
         name = _name_of(model)
         if family not in name.lower():
@@ -454,13 +483,15 @@ class _WantedFiles(Record):
         return id_of(name, self.catalogue) == self.spec.id
 
     def _is_known(self, name: str) -> bool:
-        """Whether that is a repository or another name of the model."""
+        """Whether the name is a repository or an alias of the model."""
         names = [self.spec.repository, *self.spec.aliases]
         names += [files.repository for files in self.spec.files]
         return name.lower() in [known.lower() for known in names if known]
 
     def _repository(self) -> str | None:
-        """Where the program would download them from; None where no repository is known."""
+        """The repository from which the runtime would download the files; None where no repository
+        is known.
+        """
         listing = listing_of(self.spec, self.workload)
         repository = None if listing is None else listing.repository
         if repository is not None:
@@ -468,12 +499,12 @@ class _WantedFiles(Record):
         if self.workload.format in ("mlx", "ctranslate2"):
             return None
         if self._is_quantized_before():
-            # nobody is known to publish what somebody quantized
+            # no publisher is known for a model that somebody quantized
             return None
         return self.spec.repository
 
     def _is_quantized_before(self) -> bool:
-        """Whether the type is made before the program loads it, not at load."""
+        """Whether the type is made before the runtime loads the files, not at load."""
         if self.runtime is None:
             return False
         rule = self.runtime.rule_of(self.workload.quantization)
@@ -481,7 +512,7 @@ class _WantedFiles(Record):
 
 
 def _bytes_to_complete(model: PresentModel, model_bytes: int | None) -> int | None:
-    """What is missing of a download that was broken off; None where nothing says how much."""
+    """The bytes that an interrupted download still lacks; None where nothing says how many."""
     total_bytes = model.total_bytes or model_bytes
     if total_bytes is None:
         return None
@@ -490,8 +521,8 @@ def _bytes_to_complete(model: PresentModel, model_bytes: int | None) -> int | No
 
 
 def _name_of(model: PresentModel) -> str:
-    """The repository or tag of a model, else its GGUF file, without the ending and the number of
-    its part.
+    """The repository or tag of a present model, else the name of its GGUF file without the ending
+    and the part number.
     """
     if model.repository:
         return model.repository
@@ -502,7 +533,7 @@ def _name_of(model: PresentModel) -> str:
 
 
 def _canonical(quantization: str | None) -> str:
-    """The name of a type, however it is spelt; empty for none."""
+    """The canonical name of a quantization, in upper case; empty for none."""
     if quantization is None:
         return ""
     name = need.canonical_quantization(quantization)

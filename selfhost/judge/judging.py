@@ -1,10 +1,10 @@
-"""A question held against a machine: every finding, and the layout that is judged.
+"""The judgement of a question on a machine: every finding, and the layout that is judged.
 
-`judge` takes a complete question. `_OnMachine.layouts` lists the places in which its memory may
-lie, each with the findings of memory and accelerators. `best_layout` takes the first that runs fast
-enough, with its pace. `layout_for` does so, too; where all users at once find no room, it lets some
-of them wait. The other checks do not depend on the layout. `waits_of` says how long a person waits
-for the first token.
+`judge` takes a complete question. `_OnMachine.layouts` lists the layouts of the model's memory,
+each with the findings of memory and accelerators. `best_layout` takes the first layout that runs
+fast enough, with its pace. `layout_for` does the same, but lets some users wait if there is no room
+for all at once. The other checks do not depend on the layout. `waits_of` says how long a person
+waits for the first token.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from .step import step_of
 
 
 def judge(question: Question, machine: Machine) -> Judged:
-    """Every finding for that question on that machine, in the order of `CHECKS`.
+    """Return every finding for the question on the machine, in the order of `CHECKS`.
 
-    Of a closed model these are `weights` and what was asked of its terms; of a model that the
-    program does not load, `runtime` too.
+    A closed model has the finding `weights` and the findings of the license terms that were asked
+    for. A model that the runtime does not load has the finding `runtime` too.
     """
     findings = [weights_check(question)]
     findings += terms_checks(question.spec, question.workload)
@@ -72,10 +72,10 @@ def judge(question: Question, machine: Machine) -> Judged:
 
 
 def layout_for(question: Question, machine: Machine) -> Judged:
-    """The layout that is judged, with the findings of memory, accelerators and pace alone.
+    """The layout that is judged, with the findings of memory, accelerators and pace only.
 
-    Where all users at once have no room: the layout of as many as have, if the program lets the
-    others wait. No pace is told of a layout that has no room.
+    Where memory does not hold all users at once, the layout holds as many users as have room, if
+    the runtime lets the others wait. A layout without room has no pace.
     """
     layout = best_layout(question, machine)
     if not layout.failed:
@@ -94,8 +94,9 @@ def best_layout(
 ) -> Judged:
     """The first layout that has room and is fast enough, with its pace.
 
-    Where none is fast enough: the best of those that have room. Where none has room: the one that
-    lacks least memory, without its pace. `at_any_pace`: the first that has room, without its pace.
+    Where no layout is fast enough: the best of the layouts that have room. Where no layout has
+    room: the layout that lacks the least memory, without its pace. With `at_any_pace`: the first
+    layout that has room, without its pace.
     """
     asked = _OnMachine(question=question, machine=machine)
     seen = []
@@ -116,16 +117,18 @@ def best_layout(
 
 
 def _is_too_slow(layout: Judged) -> bool:
-    """Whether its pace, or the wait for its first token, rules it out or leaves it open."""
+    """Whether the pace, or the wait for the first token, rules the layout out or leaves the answer
+    open.
+    """
     found = [finding for finding in layout.findings if finding.check in PACE_CHECKS]
     return any(finding.decides for finding in found)
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
-    """The first that may be fast enough, else the first.
+    """The first layout that may be fast enough, else the first layout of all.
 
-    Where that lies on an accelerator, a later one may take its place: the last of those on
-    accelerators which were read and which no other program has to leave first.
+    Where that layout lies on an accelerator, the last other layout on accelerators takes its place,
+    if those accelerators were read and no other process has to leave them first.
     """
     perhaps_fast = [layout for layout in slow if not layout.failed]
     candidates = perhaps_fast or slow
@@ -141,7 +144,7 @@ def _best_of_slow(slow: Sequence[Judged]) -> Judged:
 
 
 def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
-    """The layout in RAM, unless more memory would mend it and another lacks less of it."""
+    """The layout in RAM, unless more memory would mend it and another layout lacks less memory."""
     last = seen[-1]
     for layout in seen:
         if layout.placement == "host":
@@ -152,16 +155,16 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
 
 
 class _OnMachine(Record):
-    """A question of which the memory is counted, held against a machine."""
+    """A question whose memory need is counted, compared with a machine."""
 
     question: Question
     machine: Machine
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
-        """Each layout with the findings of memory and accelerators alone, in the order to be
-        judged.
+        """Yield each layout with the findings of memory and accelerators only, in the order in
+        which layouts are judged.
 
-        `at_any_pace`: without layouts that only read prompts faster than another.
+        With `at_any_pace`, layouts are left out that only read prompts faster than another layout.
         """
         question = self.question
         cards = usable_cards(self.machine, question.runtime, question.workload)
@@ -170,7 +173,7 @@ class _OnMachine(Record):
         stored_bytes = stored_in_memory(needs, machine, question)
         ways: Iterable[Needs] = (needs,)
         if cards != ():
-            # a machine without accelerators never needs the module
+            # a machine without accelerators needs no `placement`: the import costs time
             from .placement import placements
 
             ways = placements(needs, machine, question, at_any_pace=at_any_pace)
@@ -183,14 +186,16 @@ class _OnMachine(Record):
     # -------------------------------------------------------------- the pace
 
     def with_pace(self, layout: Judged) -> Judged:
-        """The layout with its pace, and the findings of pace and wait."""
+        """The layout with its pace, and with the findings of pace and wait."""
         return self._paced(layout, self._pace_of(layout))
 
     def without_pace(self, layout: Judged, why_not: str) -> Judged:
-        """What does not run, with the reason why no pace is told."""
+        """The layout of a model that does not run, with `why_not` as the reason why no pace is
+        told.
+        """
         speed = Speed(how=why_not)
         if self.question.step is None:
-            # what is done says in which unit its pace is not told
+            # the finding names the unit of the pace that is not known
             speed = speed.replace(unit=self._pace_of(layout).unit)
         findings = []
         for found in layout.findings:
@@ -200,18 +205,18 @@ class _OnMachine(Record):
         return layout.replace(speed=speed, findings=tuple(findings))
 
     def _pace_of(self, layout: Judged) -> Speed:
-        """How fast the layout is."""
+        """The pace of the layout."""
         if self.question.step is not None:
             return pace_of_text(self.question, layout.placed, self.machine)
-        # of pictures, speech and training: no question of text needs the module
+        # pictures, speech and training only: a question about text needs no import of this module
         from .pace.work import pace_of_work
 
         return pace_of_work(self.question, layout.placed, self.machine)
 
     def _paced(self, layout: Judged, pace: Speed) -> Judged:
-        """The layout with that pace, held against the pace and the wait that are wanted.
+        """The layout with the given pace, compared with the pace and the wait that the user wants.
 
-        A layout of fewer users is told with the question for all of them.
+        A layout of fewer users carries the question for all users.
         """
         question = self.question
         check = work_check if question.step is None else speed_check
@@ -226,9 +231,7 @@ class _OnMachine(Record):
 
     @property
     def takes_turns(self) -> bool:
-        """Whether users who find no room in memory wait for their turn, as the program lets
-        them.
-        """
+        """Whether the runtime lets users who find no room in memory wait for their turn."""
         question = self.question
         if question.runtime is None or question.step is None:
             return False
@@ -237,15 +240,15 @@ class _OnMachine(Record):
         return question.runtime.batches.queues_requests
 
     def _layout_of_users(self, users: int) -> Judged:
-        """The first layout that has room for so many users."""
+        """The first layout that has room for the given number of users."""
         workload = self.question.workload.replace(parallel=users)
         question = asked_under(self.question, workload, self.machine)
         return best_layout(question, self.machine, at_any_pace=True)
 
     def _most_users(self, *, may_be_lean: bool) -> int:
-        """How many users at once have room, of all but one; 0 for none.
+        """The largest number of users at once that have room, of all but one; 0 for none.
 
-        `may_be_lean`: with an option that makes it slower, too.
+        With `may_be_lean`, layouts count too that use an option which makes the runtime slower.
         """
 
         def has_room(users: int) -> bool:
@@ -255,7 +258,9 @@ class _OnMachine(Record):
         return count_while(has_room, range(1, self.question.workload.parallel))
 
     def served_in_turn(self) -> Judged | None:
-        """The layout of as many users as memory holds at once; None where it does not hold one."""
+        """The layout of as many users as memory holds at once; None where memory does not hold one
+        user.
+        """
         at_once = self._most_users(may_be_lean=False)
         if not at_once:
             at_once = self._most_users(may_be_lean=True)
@@ -265,7 +270,7 @@ class _OnMachine(Record):
         layout = self._layout_of_users(at_once)
         pace = pace_of_text(layout.question, layout.placed, self.machine)
         pace = pace.replace(
-            # all users share in turn what is computed at once
+            # the sequences that are computed at once serve all users in turn
             parallel_total=pace.parallel_total or pace.decode,
             each_of=users,
             waiting=users - at_once,
@@ -277,9 +282,10 @@ class _OnMachine(Record):
 
 
 def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
-    """The waits of text, the shortest prompt first; none where nothing is known of its pace.
+    """The waits for the first token of a text model, the shortest prompt first; none where the pace
+    is not known.
 
-    They are behind the prompt that was stated; without one, behind prompts of usual lengths
+    The wait is for the stated prompt, or for prompts of usual lengths where none was stated
     (`specs/common/purposes.toml`).
     """
     speed = judged.speed
@@ -305,8 +311,10 @@ def _seconds_behind(
     judged: Judged,
     machine: Machine,
 ) -> Range | None:
-    """The wait behind such a prompt; None where the model was not trained for its length, and where
-    nothing tells how fast prompts are read.
+    """The wait for the first token behind a prompt of the given length.
+
+    None where the model was not trained for that length, and where nothing tells how fast prompts
+    are read.
     """
     question = judged.question
     trained_tokens = question.trained_tokens

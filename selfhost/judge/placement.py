@@ -1,8 +1,8 @@
-"""Where a model's memory would lie: on accelerators, split with RAM, or in RAM alone.
+"""The places of a model's memory: on accelerators, split with RAM, or in RAM alone.
 
 `placements` lists the layouts of a question on a machine, in the order in which they are judged.
-`sharing` shares layers out over places. `equal_parts` has the programs that run on accelerators
-alone.
+`sharing` divides layers over several places. `equal_parts` has the layouts of programs that run
+only on accelerators.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from .sharing import (
 if TYPE_CHECKING:
     from .record import Question
 
-# of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
-# get_balanced_memory, 1.25 times the largest or the mean
+# where several accelerators take whole layers, each keeps this many layers free: accelerate,
+# get_balanced_memory, 1.25 times the largest layer or the mean
 _ANOTHER_LAYER = 1.25
-# how much more of the weights larger batches may leave to the RAM, an assumed figure: each token
-# is slowed down as much
+# the factor by which larger batches may increase the weights in RAM (assumed): each token slows
+# down by the same factor
 _MORE_IN_RAM = 1.1
-# parts that are stated with decimals are counted in whole steps
+# decimal parts are converted to whole numbers with this factor
 _STEPS_OF_PART = 1_000_000
-# the ends of a need that accelerators are held against, in turn: of training the likely and the
-# least too, for trainers differ
+# the ends of a need that are compared with the accelerators, in turn: for training also the likely
+# and the least, since trainers differ
 _ENDS_BY_TASK = {
     "generate": ("high_bytes",),
     "finetune": ("high_bytes", "bytes", "low_bytes"),
@@ -63,11 +63,12 @@ def placements(
     *,
     at_any_pace: bool = False,
 ) -> Iterator[Needs]:
-    """The same needs with their terms placed, in the order they are to be judged.
+    """Yield the needs with their terms placed, in the order in which layouts are judged.
 
-    These are: accelerators, split, host, the same once others have left them, an unread
-    accelerator; last the largest accelerator where it must hold all and cannot. A split with larger
-    batches of a prompt goes before a split, unless `at_any_pace`.
+    The order is: accelerators, split, host, the same once other processes have left the
+    accelerators, an accelerator that was not read. The last layout is the largest accelerator,
+    where it must hold all of the model and cannot. A split with larger prompt batches comes before
+    a split, unless `at_any_pace` is set.
     """
     if needs.memory is None:
         yield needs
@@ -88,7 +89,7 @@ def placements(
 
 
 def _may_use_cards(question: Question, machine: Machine) -> bool:
-    """Whether the program uses accelerators, and the machine may have some with memory of their
+    """Whether the runtime uses accelerators, and the machine may have some with memory of their
     own.
     """
     if question.runtime is not None and question.runtime.gpus.unused:
@@ -109,7 +110,7 @@ def _counted_on_card(
 
 
 def _case_of(question: Question, needs: Needs) -> Case | None:
-    """The case of the question in the batches that these needs are counted for."""
+    """The case of the question, with the batch size for which the needs are counted."""
     if question.case is None:
         return None
     return in_batches(question.case, needs.batch_tokens)
@@ -125,10 +126,10 @@ def _weights_in_ram(placed: Needs) -> int:
 
 
 class _OnRamAndCards(Record):
-    """A model in a program that may use RAM and accelerators.
+    """A model in a runtime that may use RAM and accelerators.
 
-    - `ram_needs`: what it takes with all of it in RAM.
-    - `card_needs`: what it takes on an accelerator, before one is chosen.
+    - `ram_needs`: the needs with all of the model in RAM.
+    - `card_needs`: the needs on an accelerator, before one is chosen.
     """
 
     ram_needs: Needs
@@ -141,7 +142,7 @@ class _OnRamAndCards(Record):
         return self.machine.cards
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Needs]:
-        """The layouts in the order of `placements`."""
+        """Yield the layouts in the order of `placements`."""
         now = self._allowed(places(self.cards))
         once_idle = self._allowed(places(emptied(self.cards)))
         if self._setting("split_mode") == SPLIT_BY_TENSOR and len(now) > 1:
@@ -168,22 +169,23 @@ class _OnRamAndCards(Record):
             yield from self._on_largest(once_idle)
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
-        """The accelerators that the options which were asked for leave: one or all."""
+        """The accelerators that the user's options allow: one or all."""
         if self._setting("split_mode") != ON_ONE_CARD:
             return candidates
         one = self._fastest_that_holds(candidates) or roomiest(candidates)
         return candidates if one is None else [one]
 
     def _setting(self, changed: str) -> str | None:
-        """What options that were asked for set that to; None where none does."""
+        """The value to which the user's options set `changed`; None where no option sets it."""
         return self.question.settings.get(changed)
 
     def _on_idle_cards(
         self, once_idle: Sequence[Place], placed_now: Needs | None
     ) -> Iterator[Needs]:
-        """On accelerators once other programs have left them.
+        """Yield the layouts on accelerators once other processes have left them.
 
-        `placed_now`: the layout on them as they are now; None where they hold nothing.
+        `placed_now` is the layout on the accelerators as they are now; None where they hold nothing
+        now.
         """
         layout = self._on_cards(once_idle)
         if placed_now is None:
@@ -191,11 +193,13 @@ class _OnRamAndCards(Record):
                 yield layout
             yield from parts_in_turn(self.ram_needs, roomiest(once_idle))
         elif layout is not None and layout.placement == "accelerator":
-            # a few layers more make no other layout
+            # a layout with a few layers more on the accelerators is not listed again
             yield layout
 
     def _on_largest(self, candidates: Sequence[Place]) -> Iterator[Needs]:
-        """On the largest accelerator, though it does not hold all."""
+        """Yield the layouts on the largest accelerator, though it does not hold all of the
+        model.
+        """
         largest = roomiest(candidates)
         if largest is not None:
             yield from parts_in_turn(self.ram_needs, largest, bounded=False)
@@ -221,8 +225,8 @@ class _OnRamAndCards(Record):
 
     @cached_property
     def _divisible(self) -> DivisibleModel | None:
-        """The model as the program shares its layers out between accelerators and RAM; None where
-        it shares none out.
+        """The model, if the runtime divides its layers between accelerators and RAM; None where the
+        runtime divides no layers.
         """
         question = self.question
         if question.runtime is None or not question.runtime.layers.split:
@@ -237,8 +241,9 @@ class _OnRamAndCards(Record):
         )
 
     def _as_stated(self, group: Sequence[Place]) -> Needs | None:
-        """The layers that options state; None where no option states any. Where one does, llama.cpp
-        shares out nothing by itself (common/fit.cpp).
+        """The layout of the layers that options state; None where no option states any.
+
+        llama.cpp divides nothing by itself where an option states the layers (common/fit.cpp).
         """
         number = self._setting("gpu_layers")
         if number is not None:
@@ -251,10 +256,11 @@ class _OnRamAndCards(Record):
     def _in_proportion(
         self, group: Sequence[Place], number: int | None
     ) -> Needs | None:
-        """The last so many layers, None: all, in the proportions of `_parts_of`.
+        """The layout of the last `number` layers on the group, divided in the proportions of
+        `_parts_of`; None stands for all layers.
 
-        llama.cpp numbers the output matrix as one layer more, after the last
-        (src/llama-model.cpp, load_tensors).
+        llama.cpp numbers the output matrix as one layer more, after the last (src/llama-model.cpp,
+        load_tensors).
         """
         model = self._divisible
         if model is None or not group or self.question.case is None:
@@ -265,17 +271,19 @@ class _OnRamAndCards(Record):
         shares = _shares_in_proportion(group, self._parts_of(group), numbered)
         if not shares:
             return self.ram_needs
-        # a division begins with the last layers; the output matrix is none of them
+        # a division begins with the last layers; the output matrix is not counted as a layer
         shares.reverse()
         last = shares[0]
         shares[0] = LayerShare(last.where, last.layers - 1)
         return model.divided(shares)
 
     def _parts_of(self, group: Sequence[Place]) -> list[int]:
-        """The part of the layers for each place: as an option states it, else all that is free."""
+        """The part of the layers for each place: the parts that an option states, else all free
+        memory of the place.
+        """
         stated = self._setting("gpu_shares")
         if stated is not None:
-            # a device that is left out gets nothing
+            # a device without a stated part gets no layers
             parts = [0] * len(group)
             for index, part in enumerate(stated.split(",")[: len(group)]):
                 parts[index] = round(float(part) * _STEPS_OF_PART)
@@ -284,8 +292,10 @@ class _OnRamAndCards(Record):
         return [_free_bytes(place) for place in group]
 
     def _on_cards_at_any_end(self, group: Sequence[Place]) -> Needs | None:
-        """By the most that it may take; training by the likely or the least where that fits
-        alone.
+        """The layout on the accelerators by the most bytes that the model may take; None where
+        nothing fits.
+
+        Training is placed by the likely or the least bytes where only these fit.
         """
         for end in _ENDS_BY_TASK[self.question.workload.task]:
             layout = self._on_cards(group, end)
@@ -296,7 +306,9 @@ class _OnRamAndCards(Record):
     def _on_cards(
         self, candidates: Sequence[Place], end: str = "high_bytes"
     ) -> Needs | None:
-        """On the one with the fastest memory that holds that `end`, else its layers shared out."""
+        """The layout on the accelerator with the fastest memory that holds the `end` bytes, else
+        with the layers divided; None where nothing fits.
+        """
         known = [place for place in candidates if place.room_bytes is not None]
         if self._setting("split_mode") != SPLIT_BY_LAYER or len(known) < 2:
             fastest = self._fastest_that_holds(known, end)
@@ -312,9 +324,10 @@ class _OnRamAndCards(Record):
         return model.divided(shares) if shares else None
 
     def _on_several(self, known: Sequence[Place], end: str) -> Needs | None:
-        """On as few of several accelerators as hold that `end` in proportion; None: not even all.
+        """The layout on the fewest accelerators that hold the `end` bytes in proportion; None where
+        even all of them do not.
 
-        A program that has to be told to take one accelerator takes all.
+        A runtime that has to be told to take one accelerator takes all.
         """
         by_room = sorted(
             known, key=lambda place: (-place.known_bytes, -self._rate(place))
@@ -333,7 +346,9 @@ class _OnRamAndCards(Record):
     def _fastest_that_holds(
         self, candidates: Sequence[Place], end: str = "high_bytes"
     ) -> Place | None:
-        """The one with the fastest memory that holds that `end` of all; None where none does."""
+        """The accelerator with the fastest memory that holds the `end` bytes of the whole model;
+        None where no accelerator does.
+        """
         terms = [term for term in self.card_needs.terms if term.where == ACCELERATOR]
         size = sum(getattr(term, end) for term in terms)
         holding = []
@@ -347,8 +362,8 @@ class _OnRamAndCards(Record):
         )
 
     def _rate(self, place: Place) -> float:
-        """Bytes per second of its memory; 0 where that is not known."""
-        # the rates are a large module, which a machine without accelerators does not need
+        """The bytes per second of the accelerator's memory; 0 where they are not known."""
+        # `rates` is a large module: a machine without accelerators does not load it
         from .pace.rates import device_bandwidth
 
         return device_bandwidth(self.cards[place.index]) or 0
@@ -358,8 +373,9 @@ class _OnRamAndCards(Record):
     def _in_larger_batches(
         self, group: Sequence[Place], placed: Needs
     ) -> Iterator[Needs]:
-        """The layout with the largest batches of a prompt that leave hardly more experts to the
-        RAM: all experts that lie in RAM cross to the GPUs once for each batch.
+        """Yield the layout with the largest prompt batches that leave hardly more experts in RAM.
+
+        All experts in RAM are copied to the GPUs once for each batch.
         """
         question = self.question
         case = _case_of(question, self.ram_needs)
@@ -368,7 +384,7 @@ class _OnRamAndCards(Record):
         if is_batch_asked(case):
             return
         if not any(term.offload_bytes for term in self.card_needs.terms):
-            # no experts cross
+            # without experts in RAM no weights cross to the GPU
             return
         most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
         for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
@@ -385,10 +401,10 @@ class _OnRamAndCards(Record):
     # -------------------------------------------------------------- layers balanced
 
     def _balanced(self) -> Needs | None:
-        """Over several accelerators of one maker, as accelerate's device_map "auto" does (its
-        documentation, big model inference).
+        """The layout over several accelerators of one maker, as accelerate's device_map "auto"
+        divides the layers (its documentation, big model inference).
 
-        None where a layer would lie in RAM, from where it moves for each token.
+        None where a layer would lie in RAM, from where it is copied for each token.
         """
         layers = self._layers_to_spread()
         if layers is None:
@@ -403,7 +419,9 @@ class _OnRamAndCards(Record):
         return None
 
     def _layers_to_spread(self) -> int | None:
-        """The layers that the program spreads over accelerators alone; None: it does not."""
+        """The number of layers that the runtime spreads over accelerators alone; None where the
+        runtime spreads none.
+        """
         question = self.question
         if question.workload.task == "finetune":
             return None
@@ -414,8 +432,8 @@ class _OnRamAndCards(Record):
         return _layers_of(question)
 
     def _balanced_rooms(self, group: Sequence[Place], layers: int) -> list[Place]:
-        """The accelerators with the room that accelerate fills: as many layers on each, one more to
-        spare. The last takes what the others leave.
+        """The accelerators with the room that accelerate fills: an even share of the layers on
+        each, and one layer to spare. The last accelerator takes the rest.
         """
         layer_bytes = 0
         all_bytes = 0
@@ -437,15 +455,16 @@ class _OnRamAndCards(Record):
 
 
 def _layers_of(question: Question) -> int | None:
-    """The layers of the model; None where they are not known."""
+    """The number of the model's layers; None where it is not known."""
     architecture = question.spec.architecture
     return None if architecture is None else architecture.layers
 
 
 def _free_bytes(place: Place) -> int:
-    """All that is free, which llama.cpp divides layers by: what it leaves free counts, too.
+    """The free bytes of a place by which llama.cpp divides layers, including the margin that it
+    leaves free.
 
-    1 where nothing is known to be free, so that such places share alike.
+    1 where nothing is known to be free, so that such places get equal parts.
     """
     return DEVICE_MARGIN_BYTES + place.room_bytes if place.room_bytes else 1
 
@@ -455,7 +474,7 @@ def _shares_in_proportion(
     parts: Sequence[int],
     layers: int,
 ) -> list[LayerShare]:
-    """So many layers in those proportions, the first layers first.
+    """The share of the layers for each place in the given proportions, the first layers first.
 
     Each place ends with the layer in which its part ends.
     """

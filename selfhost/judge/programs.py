@@ -1,8 +1,8 @@
 """The program and the quantization of a question, under the names that the catalogue uses.
 
-`named_as_listed` takes what was typed and returns a `Request`, or it raises with everything that
-makes no sense: a program or a quantization that does not exist, an option that the program does
-not have. Where no program was named, the first that loads the model is taken.
+`named_as_listed` takes the typed names and returns a `Request`, or raises an error with every
+fault: a program or a quantization that does not exist, an option that the program does not have. If
+no program was named, the first program that loads the model is taken.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .checks import fault
 from .files import states_needs_alone
 from .record import NamedFiles
 
-# the runtime taken when none is asked for: the first that loads the model
+# the programs taken where none is named, by modality: the first that loads the model
 RUNTIMES_BY_MODALITY = {
     "text": ("llama.cpp", "transformers"),
     "vision": ("llama.cpp", "transformers"),
@@ -38,14 +38,14 @@ RUNTIMES_BY_MODALITY = {
     "video": ("diffusers", "stable-diffusion.cpp"),
     "music": ("diffusers",),
 }
-# it loads the published weights of what embeds texts as its users do
+# the program that loads the published weights of an embedding model as its users do
 _EMBEDDING_RUNTIME = "sentence-transformers"
-# the one that trains, with peft
+# the program that trains, together with peft
 _FINETUNING_RUNTIME = "transformers"
-# for a quantization that the usual runtime does not load: the first that takes it
+# the programs for a quantization that the usual program does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
-# one stored type under the names that other formats have for it; last the other of 16 bits, as
-# which programs load the published one (`--dtype half`), of the same size
+# names of one stored type in several formats; the last name is the other type of 16 bits, in which
+# some programs can load the published weights (`--dtype half`) at the same size
 _OTHER_NAMES = {
     "BF16": ("bfloat16", "bf16", "float16"), "bfloat16": ("BF16", "bf16", "float16"),
     "F16": ("float16", "fp16", "bfloat16"), "float16": ("F16", "fp16", "bfloat16"),
@@ -53,17 +53,17 @@ _OTHER_NAMES = {
     "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
 }  # fmt: skip
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
-# the type of KV cache that asks nothing of a program
+# the KV cache type that every program supports
 _USUAL_CACHE = "f16"
-# of the quantizations of a model that an error names
+# how many quantizations of a model an error lists
 _NAMED = 8
 
 
 class Request(Record):
-    """A model, the files that were named, and the workload under the catalogue's names.
+    """A model, the files that the user named, and the workload under the catalogue's names.
 
-    `runtime` is the program that was asked for, else the first that loads the model; None for a
-    closed model, and for one of which no program is known.
+    `runtime` is the requested runtime, else the first that loads the model. None for a closed
+    model, and for a model of which no runtime is known.
     """
 
     spec: ModelSpec
@@ -73,7 +73,9 @@ class Request(Record):
 
     @property
     def names_context(self) -> bool:
-        """Whether a context was asked for: a prompt beyond the default asks for its context."""
+        """Whether a context was asked for. A prompt beyond the default context asks for its own
+        context.
+        """
         if self.workload.context_tokens is not None:
             return True
         return (self.workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
@@ -84,7 +86,9 @@ def programs_that(
     spec: ModelSpec,
     catalogue: Catalogue,
 ) -> str:
-    """What to type for the programs that load the model and do that; empty without any."""
+    """The option to type for the runtimes that load the model and satisfy `does`; empty where no
+    runtime does.
+    """
     fitting = list[str]()
     for id in catalogue.runtime_ids():
         runtime = catalogue.runtime(id)
@@ -99,8 +103,9 @@ def named_as_listed(
     files: NamedFiles,
     catalogue: Catalogue,
 ) -> Request:
-    """License, program and quantization under canonical names. Raises `WorkloadError` with all that
-    makes no sense.
+    """Return the request with license, runtime and quantization under canonical names.
+
+    Raises `WorkloadError` with everything that makes no sense.
     """
     problems = list[Problem]()
     workload = stated
@@ -144,7 +149,11 @@ def _runtime_for(
     files: NamedFiles,
     catalogue: Catalogue,
 ) -> RuntimeSpec | None:
-    """The program that was asked for, else the usual one. Raises `WorkloadError` for no program."""
+    """The runtime that the user asked for, else the usual one; None for a closed model and for a
+    model of which no runtime is known.
+
+    Raises `WorkloadError` where the name is no runtime.
+    """
     if workload.runtime is not None:
         return _named_runtime(spec, workload.runtime, catalogue)
     if spec.closed:
@@ -183,7 +192,7 @@ def _named_runtime(
             modality=spec.modality,
             runtimes=runtimes,
         )
-    # what to type in place of a model stands behind
+    # the text before the semicolon says what to type in place of the model
     what = facts["answer"].partition(";")[0]
     runtimes = facts.get("runs_with") or runtimes
     raise fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
@@ -194,14 +203,15 @@ def _first_that_loads(
     catalogue: Catalogue,
     formats: tuple[str, ...],
 ) -> RuntimeSpec:
-    """The first program that loads the model in one of the formats, where there are any.
+    """The first runtime that loads the model in one of the formats, where formats are given.
 
-    Else the first of its modality that loads it, else the first of all.
+    Else the first runtime of the modality that loads the model, else the first of all.
     """
     usual = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     tried = list(usual)
     if formats:
-        # files in a format of their own go before what the modality usually runs in
+        # files in a format of their own: the programs for such files come before the modality's
+        # usual ones
         tried += [name for name in PACKED_RUNTIMES if name not in usual]
     loads: RuntimeSpec | None = None
     for name in tried:
@@ -216,12 +226,14 @@ def _first_that_loads(
 
 
 def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
-    """Whether the program loads files in one of the formats, or none are named."""
+    """Whether the runtime loads files in one of the formats, or no formats are named."""
     return not formats or not set(formats).isdisjoint(runtime.formats)
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """The programs of the modality, for an embedding of texts the one of its users first."""
+    """The runtimes of the modality. For text embeddings the runtime that most users take comes
+    first.
+    """
     usual = RUNTIMES_BY_MODALITY[spec.modality]
     if not spec.has_use("embedding"):
         return usual
@@ -232,8 +244,8 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
     if type not in _OTHER_NAMES:
         return usual
-    # the best would need a file that somebody has to make, no smaller than the published weights:
-    # what loads these comes first
+    # the best program would need a file that nobody publishes and that is no smaller than the
+    # published weights: the program that loads these comes first
     return (_EMBEDDING_RUNTIME, *usual)
 
 
@@ -243,7 +255,7 @@ def _runtime_in(
     usual: RuntimeSpec,
     catalogue: Catalogue,
 ) -> RuntimeSpec:
-    """The first program that takes that quantization, the usual one before the others."""
+    """The first runtime that takes the quantization, the usual runtime before the others."""
     if spec.components:
         names = RUNTIMES_BY_MODALITY[spec.modality]
     elif quantization in PACKED:
@@ -279,7 +291,9 @@ def _listed_quantization(
     typed: str,
     runtime: RuntimeSpec | None,
 ) -> str:
-    """The quantization that was typed under its canonical name. Raises `WorkloadError`."""
+    """The canonical name of the quantization that the user typed. Raises `WorkloadError` where no
+    name matches.
+    """
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
         # a publisher's own mix has the name under which the spec lists it
@@ -289,7 +303,7 @@ def _listed_quantization(
     if name is not None:
         return name
     every = need.EVERY_QUANTIZATION
-    # the mixes of Unsloth are typed without their first letters, too
+    # Unsloth's mixes may be typed without the prefix `UD-`
     guess = need.canonical_quantization(f"UD-{typed.strip()}")
     if guess is None:
         guess = _type_of_bits(typed, every) or nearest(typed, every)
@@ -312,11 +326,13 @@ def quantization_there(
     quantization: str,
     catalogue: Catalogue,
 ) -> str:
-    """Its name in the program's files; `WorkloadError` where its size cannot be told."""
+    """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
+    cannot be told.
+    """
     format, usual = need.default_format_and_quantization(spec, runtime)
     if {quantization, usual} <= _FLOAT8:
         return usual
-    # the default may be asked for by name, too, even where its size is unknown
+    # the default may be asked for by name even where its size is unknown
     listed = need.quantizations_of(spec, runtime)
     by_lower_name = {name.lower(): name for name in reversed((*listed, usual))}
     for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
@@ -353,10 +369,10 @@ def _has_size(
     format: str,
     name: str,
 ) -> bool:
-    """Whether the files of that type can be had, and their size is known."""
+    """Whether the files of the type can be had, and their size is known."""
     if format not in ("gguf", "mlx") and runtime.rule_of(name) is None:
         return False
-    # of listed parts the command fetches each by its name
+    # a model in listed parts: the command downloads each part by its name
     if spec.id in runtime.parts:
         return False
     if not _can_quantize(spec, runtime, name):
@@ -369,9 +385,9 @@ def _can_quantize(
     runtime: RuntimeSpec,
     quantization: str,
 ) -> bool:
-    """Whether the program has the weights in that quantization.
+    """Whether the runtime has the weights in the quantization.
 
-    False where the program would have to quantize weights that are narrow already.
+    False where the runtime would have to quantize weights that are quantized already.
     """
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
@@ -383,7 +399,9 @@ def _can_quantize(
 
 
 def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
-    """GGUF's usual type with as many bits as `4bit`, `int8` or `Q5` says."""
+    """The usual GGUF type with as many bits as `4bit`, `int8` or `Q5` says; None where no listed
+    type fits.
+    """
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     if bits is None:
         return None
@@ -399,9 +417,9 @@ def _comes_in(
     runtime: RuntimeSpec,
     quantization: str,
 ) -> bool:
-    """Whether the program has the model in that quantization."""
+    """Whether the runtime has the model in the quantization."""
     name = runtime.quantization_called(quantization) or quantization
-    # MLX's files are made by its rules, which tell their sizes
+    # MLX files are made by MLX's own rules, which give their sizes
     if "mlx" not in runtime.formats and runtime.rule_of(name) is None:
         return False
     if need.why_not_loaded(spec, runtime) is not None:
@@ -413,7 +431,9 @@ def _comes_in(
 
 
 def _limits_exceeded(request: Request, catalogue: Catalogue) -> Iterator[Problem]:
-    """What was asked for beyond what the program does: options, sequences, a type of KV cache."""
+    """Yield a problem for each request beyond the runtime's limits: options, sequences, the type of
+    the KV cache.
+    """
     workload = request.workload
     if request.runtime is not None:
         limits = _Limits(
@@ -432,7 +452,9 @@ def _limits_exceeded(request: Request, catalogue: Catalogue) -> Iterator[Problem
 
 
 def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> tuple[Problem, ...]:
-    """A spec that states one sum for all memory says nothing of its KV cache."""
+    """The problem that a spec which states one sum for all memory says nothing of the KV cache;
+    empty for other specs.
+    """
     if spec.needs is None:
         return ()
     type = workload.kv_cache_type
@@ -440,7 +462,7 @@ def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> tuple[Problem, ...]:
 
 
 class _Limits(Record):
-    """What a program does with a model, and what was asked of both."""
+    """The limits of a runtime with a model, and the workload that is checked against them."""
 
     spec: ModelSpec
     runtime: RuntimeSpec
@@ -448,7 +470,7 @@ class _Limits(Record):
     catalogue: Catalogue
 
     def exceeded(self) -> Iterator[Problem]:
-        """What was asked for beyond what the program does."""
+        """Yield a problem for each part of the workload beyond the runtime's limits."""
         for option in self.workload.runtime_options:
             yield from self._option_refused(option)
         most = self.runtime.batches.most_sequences
@@ -494,7 +516,9 @@ class _Limits(Record):
         ).problems
 
     def _option_refused(self, name: str) -> tuple[Problem, ...]:
-        """Why the program does not take that option with that value; empty where it does."""
+        """The problem why the runtime does not take the option with its value; empty where it
+        does.
+        """
         if name not in self.runtime.named_options:
             return self._option_unknown(name)
         rule = self.runtime.named_options[name]
@@ -522,7 +546,7 @@ class _Limits(Record):
         rule: RuntimeOption,
         value: str,
     ) -> tuple[Problem, ...]:
-        """That the option takes other values."""
+        """The problem that the option does not take `value`, with the values that it takes."""
         return fault(
             "runtime_options",
             "option-value",
@@ -561,15 +585,15 @@ class _Limits(Record):
 
 
 def _serves_any_number(runtime: RuntimeSpec) -> bool:
-    """Whether it is a program of those for servers that sets no bound to sequences."""
+    """Whether the runtime is a server runtime without a limit to the number of sequences."""
     if runtime.id not in PACKED_RUNTIMES:
         return False
     return not runtime.batches.most_sequences
 
 
 def _without_effect(case: Case, rule: RuntimeOption) -> str:
-    """Why an option does nothing for this model, or nothing that is computed; empty where its
-    effect is computed.
+    """The reason why an option does nothing for the model, or nothing that is computed; empty where
+    its effect is computed.
     """
     if rule.changes == "cpu_expert_layers":
         return "dense" if _is_dense(case.spec) else ""

@@ -1,7 +1,7 @@
-"""What a quantization costs in quality.
+"""The loss of quality that a quantization causes.
 
-`quality_of` takes the name of a quantization, and the model where there is one. It returns the
-measured loss of `specs/common/quantizations.toml`, with a sentence that says it.
+`quality_of` takes the name of a quantization, and the model if there is one. It returns the
+measured loss of `specs/common/quantizations.toml`, with a sentence about it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from ..core.workload import Workload
 NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
 # nobody notices the loss
 LOSSLESS = (AS_PUBLISHED, NEGLIGIBLE)
-# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
-# in needs/training.py
+# the type to which bitsandbytes quantizes the frozen weights at load, whatever type was published;
+# needs/training.py counts the same type
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 
 class Quality(Record):
-    """What one quantization costs: `cost` is a word of the file's scale, `text` a sentence.
+    """The quality loss of one quantization: `cost` is a word of the file's scale, `text` a
+    sentence.
 
     `loss_percent` is how much worse than 16-bit weights `model` became by `measure`; None where
-    nobody measured it. `worth_having` is False for what one takes only where nothing else fits.
-    The table states all but the `quantization`, which is the name of its row.
+    nobody measured the loss. `worth_having` is False for a quantization that is taken only where
+    nothing else fits. The table states all fields but `quantization`, which is the name of the row.
     """
 
     quantization: str = ""
@@ -43,7 +44,7 @@ class Quality(Record):
 
     @property
     def warning(self) -> str | None:
-        """What one must know before anything else; None for what is worth having."""
+        """The warning that a user must read first; None for a quantization that is worth having."""
         return None if self.worth_having else f"{self.quantization}: {self.text}"
 
 
@@ -54,10 +55,10 @@ def _measured() -> Mapping[str | int, Quality]:
 
 
 def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
-    """What is known of a quantization: of any model, or of the model `spec`.
+    """The quality loss of a quantization, measured on any model, or told for the model `spec`.
 
-    Groups of another size than usual count as the usual ones. The type that the model was
-    published in costs nothing.
+    A quantization in groups of an unusual size counts as the usual one. The type in which the model
+    was published costs nothing.
     """
     quality = _of_any_model(quantization)
     if spec is None:
@@ -69,7 +70,7 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
             text="no loss: the model was published in this type",
             source=quality.source,
         )
-    # the figures are of models that write a text
+    # the losses were measured on models that write text
     if spec.modality in GENERATING:
         return quality
     if quality.model in (None, "any"):
@@ -84,12 +85,12 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
 
 
 def _of_any_model(quantization: str) -> Quality:
-    """What is known of the quantization in models that write a text."""
+    """The quality loss that was measured for the quantization in text models."""
     measured = _measured()
     if quantization in measured:
         return measured[quantization].replace(quantization=quantization)
     if quantization.endswith(("g", "-channel")):
-        # awq-64g: a name with the size of its groups
+        # a name such as awq-64g ends with the size of the groups
         usual, _, _ = quantization.rpartition("-")
         if usual in measured:
             quality = measured[usual]
@@ -99,7 +100,9 @@ def _of_any_model(quantization: str) -> Quality:
 
 
 def _is_published_in(spec: ModelSpec, quantization: str) -> bool:
-    """Whether the publisher stored the weights in that type; False of what others quantized."""
+    """Whether the publisher stored the weights in that type; False for weights that somebody else
+    quantized.
+    """
     model = spec.architecture
     if model is None or spec.quantized is not None:
         return False
@@ -115,9 +118,10 @@ def quality_of_workload(
     *,
     is_halved: bool = False,
 ) -> Quality | None:
-    """The quality of the weights that the task computes with; None where it names no type.
+    """The quality of the weights that the task computes with; None where the workload names no
+    type.
 
-    `is_halved`: files of 32 bits are loaded in 16.
+    `is_halved`: files of 32 bits are loaded in 16 bits.
     """
     if workload.quantization is None:
         return None

@@ -1,8 +1,9 @@
-"""The question that `judging.judge` holds against a machine: what was asked, with every default.
+"""The question that `judging.judge` answers for a machine: the user's request, with every default
+filled in.
 
-`ask` takes the model, what was asked of it, and the machine. In this order it finds the program and
-the quantization (`programs`), the files that the program loads, the tokens and the KV cache, the
-draft (`drafts`), the memory (`needs`), one step of decoding (`step`), and the files that lie on the
+`ask` takes the model, the request and the machine. In this order it finds the program and the
+quantization (`programs`), the files that the program loads, the tokens and the KV cache, the draft
+(`drafts`), the memory (`needs`), one step of decoding (`step`), and the files that lie on the
 machine already (`files`). It makes the `Question` once, at the end.
 """
 
@@ -40,7 +41,7 @@ def ask(
     machine: Machine,
     files: NamedFiles = NO_FILES,
 ) -> Question:
-    """The question with every default filled in.
+    """Return the question with every default filled in.
 
     Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
@@ -54,7 +55,7 @@ def ask(
                 spec, workload.replace(quantization=name), catalogue, machine, files
             )
         except WorkloadError:
-            # its size cannot be told
+            # the size of the model in this type is not known
             continue
         if other.here is not None:
             return other.replace(stated=workload)
@@ -68,7 +69,7 @@ def _question(
     machine: Machine,
     files: NamedFiles,
 ) -> Question:
-    """The question in the type that was asked for, else in the model's usual one."""
+    """The question in the requested type, else in the model's usual type."""
     _refuse_purpose(spec, stated)
     _refuse_long_prompt(spec, stated)
     request = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
@@ -126,12 +127,12 @@ def _question(
 
 
 def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
-    """What was asked, without a context that means nothing to the model, and with its own draft
-    under the one name.
+    """The stated workload, without a context that means nothing to the model, and with the model's
+    own draft under one name.
     """
     changes = dict[str, str | float | None]()
     if not _heeds_context(spec, stated):
-        # the purpose states a context, too; without it, what else it states has to be kept
+        # the purpose states a context too: the purpose is dropped, and its other values are kept
         changes["purpose"] = None
         changes["context_tokens"] = None
         changes["prompt_tokens"] = stated.prompt_tokens
@@ -142,9 +143,9 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
 
 
 def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
-    """Whether the context that was asked for means something to the model.
+    """Whether the requested context means something to the model.
 
-    The context of a purpose is meant for models that write text alone.
+    The context of a purpose is meant for models that write text only.
     """
     if not reads_context(spec):
         return False
@@ -152,7 +153,9 @@ def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
 
 
 def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
-    """Raise where the purpose needs a model that does some work with text, and this writes none."""
+    """Raise `WorkloadError` where the purpose needs a model that works with text, and the model
+    writes none.
+    """
     if spec.modality in GENERATING:
         return
     purpose = workload.purpose
@@ -161,7 +164,7 @@ def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
 
 
 def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
-    """Raise where the prompt that was stated leaves no room for an answer in the context."""
+    """Raise `WorkloadError` where the stated prompt leaves no room for an answer in the context."""
     prompt = workload.prompt_tokens
     context = workload.context_tokens
     if spec.modality not in GENERATING:
@@ -181,7 +184,7 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
 
 
 def _without_program(workload: Workload) -> Workload:
-    """What can be asked of a closed model: nothing about its files and the program."""
+    """The workload without its file and runtime options, which mean nothing for a closed model."""
     return workload.replace(
         runtime=None,
         format=None,
@@ -195,7 +198,9 @@ def _without_program(workload: Workload) -> Workload:
 
 
 class _Refusal(Record):
-    """Why the program does not run or train the files, and what to do where no other would."""
+    """The reason why the runtime does not run or train the files, and what to do where no other
+    runtime does.
+    """
 
     spec: ModelSpec
     runtime: RuntimeSpec
@@ -204,12 +209,14 @@ class _Refusal(Record):
 
     @property
     def is_untold(self) -> bool:
-        """Whether no source says that the program loads the model."""
+        """Whether no source says that the runtime loads the model."""
         return self.why == need.why_untold(self.spec, self.runtime)
 
 
 def _refusal(request: Request) -> _Refusal | None:
-    """Why the program does not run or train these files; None where it does."""
+    """The refusal of the runtime to run or train the files; None where the runtime runs or trains
+    them.
+    """
     spec = request.spec
     runtime = request.runtime
     if runtime is None:
@@ -224,8 +231,8 @@ def _refusal(request: Request) -> _Refusal | None:
 
 
 def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
-    """Why files that were named are of no use to the program; None where they are, or where such
-    files are made of the published weights.
+    """The sentence why named files are of no use to the runtime; None where they are, or where such
+    files are made from the published weights.
     """
     formats = request.files.formats
     if loads_one_of(formats, runtime):
@@ -245,10 +252,10 @@ def _refusal_to_train(
     why: str | None,
     remedy: str | None,
 ) -> _Refusal | None:
-    """Why the program does not train the model; None where it does, and where the needs say that
-    such training is not computed (`finetune_needs`).
+    """The refusal of the runtime to train the model; None where the runtime trains it, and where
+    the needs say that such training is not computed (`finetune_needs`).
 
-    `why` is why it does not load the model, with a remedy.
+    `why` and `remedy` tell why the runtime does not load the model.
     """
     spec = request.spec
     if runtime.finetuning.trainer:
@@ -258,7 +265,7 @@ def _refusal_to_train(
     elif spec.refused is None and _is_trained_elsewhere(spec, runtime):
         return None
     elif why is not None:
-        # no other program is judged for training
+        # no other program can train: the remedy is the original weights
         original = "train the original weights (a folder of safetensors files)"
         remedy = remedy or original
     else:
@@ -273,12 +280,14 @@ def _refusal_to_train(
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
-    """Whether the program trains no such models, or another was made for this one."""
+    """Whether the runtime trains no model of the modality, or another runtime was made for the
+    model.
+    """
     if spec.modality not in runtime.modalities:
         return True
     if spec.architecture is not None:
         return False
-    # a model of which no layers are known names the programs that were made for it
+    # for a model without known layers, the spec names the programs that were made for it
     return bool(spec.runtimes) and runtime.id not in spec.runtimes
 
 
@@ -286,12 +295,12 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 class _Loaded(Record):
-    """The files that the program loads. `spec` has the maker of the files first.
+    """The files that the runtime loads. `spec` lists the maker of the files first.
 
-    - `runtime`, `format` and `quantization` are None where no program is known; the quantization
-      also where the spec states needs alone.
-    - `local_files`: files that were named are loaded.
-    - `in_turn`: the types that are tried where the model does not run in this one.
+    - `runtime`, `format` and `quantization` are None where no runtime is known; the quantization
+      also where the spec states needs only.
+    - `local_files`: the runtime loads files that the user named.
+    - `in_turn`: the types to try where the model does not run in this type.
     """
 
     spec: ModelSpec
@@ -304,8 +313,9 @@ class _Loaded(Record):
 
 
 def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
-    """The type that was asked for, else the program's usual one. Raises `WorkloadError` for a type
-    of which the size cannot be told.
+    """The files in the requested type, else in the runtime's usual type.
+
+    Raises `WorkloadError` for a type whose size cannot be told.
     """
     spec = request.spec
     files = request.files
@@ -317,8 +327,8 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
     local_files = files.are_here
     if not loads_one_of(files.formats, runtime):
-        # the program cannot load the named files: its own are downloaded, or made of the published
-        # ones; the type of an original, such as bfloat16, is none to make them in
+        # the program cannot load the named files: the program's own files are downloaded, or made
+        # of the published ones. The type of an original, such as bfloat16, is no type to convert to
         local_files = False
         if quantization in DTYPES:
             quantization = None
@@ -332,7 +342,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             quantization = types[0]
             in_turn = types[1:]
     elif not local_files:
-        # the type of files that are here is a fact: the needs say where its size is unknown
+        # the type of files on this machine is a fact: where its size is unknown, the needs say so
         quantization = quantization_there(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
@@ -350,7 +360,7 @@ def _with_maker_first(
     format: str,
     quantization: str | None,
 ) -> ModelSpec:
-    """The maker of a mix of types goes before a file of which the name alone is known."""
+    """The spec with the maker of a mix of types before a file of which only the name is known."""
     if format != "gguf":
         return spec
     if quantization is None:
@@ -368,7 +378,7 @@ def _with_maker_first(
 
 
 def _completed(request: Request, loaded: _Loaded) -> Workload:
-    """The workload with program, files and the defaults of tokens, where these make sense."""
+    """The workload with runtime, files and the defaults of tokens, where these make sense."""
     spec = loaded.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
@@ -389,14 +399,16 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
 
 
 def _usual_context(request: Request, spec: ModelSpec) -> int | None:
-    """What holds the prompt and an answer, or what is usual; None where tokens make no sense."""
+    """The context length that holds the prompt and an answer, or the usual length; None where
+    tokens make no sense.
+    """
     tokens: int | None = None
     if spec.modality in GENERATING:
         tokens = request.workload.tokens_with_prompt
     elif spec.modality != "embedding":
         return None
     if spec.architecture is None:
-        # whether it can use so many is a question even where nothing is known of its layers
+        # without known layers it is still asked whether the model can use so many tokens
         return tokens if request.names_context else None
     usual = DEFAULT_CONTEXT_TOKENS
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
@@ -406,7 +418,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
 
 
 class _Counting(Record):
-    """A model in a program on a machine, of which the memory is counted under workloads."""
+    """A model in a runtime on a machine, for which the memory of workloads is counted."""
 
     spec: ModelSpec
     runtime: RuntimeSpec | None
@@ -414,12 +426,12 @@ class _Counting(Record):
     machine: Machine
 
     def case(self, workload: Workload) -> need.Case:
-        """What the memory under that workload is counted from."""
+        """The case from which the memory under the workload is counted."""
         shared = shared_gpu_of(self.machine, is_used=True)
         sets = self.machine.instruction_sets
         maker = ""
         if shared is not None:
-            # llama.cpp lays no weights out anew that a GPU reads which shares the RAM
+            # llama.cpp repacks no weights that a GPU sharing the RAM reads
             sets = ()
             maker = shared.device.vendor
         return need.case_for(
@@ -437,7 +449,7 @@ def asked_under(
     workload: Workload,
     machine: Machine,
 ) -> Question:
-    """The same question under another workload, with what that takes."""
+    """The same question under another workload, with the needs counted again."""
     counting = _Counting(
         spec=question.spec,
         runtime=question.runtime,
@@ -449,9 +461,9 @@ def asked_under(
 
 
 class _Counted(Record):
-    """The memory of a model, and the workload with the type of KV cache that it keeps.
+    """The memory need of a model, and the workload with the type of KV cache that the model keeps.
 
-    `alone`: without its companions.
+    `alone` are the needs without the companions.
     """
 
     workload: Workload
@@ -461,12 +473,14 @@ class _Counted(Record):
 
     @property
     def model_bytes(self) -> int:
-        """What is downloaded for the model alone; 0 where that is not known."""
+        """The bytes to download for the model without its companions; 0 where they are not
+        known.
+        """
         return self.alone.download_bytes or 0
 
     @property
     def beside_bytes(self) -> int:
-        """What is downloaded for the companions."""
+        """The bytes to download for the companions."""
         all_bytes = self.needs.download_bytes or 0
         return max(0, all_bytes - self.model_bytes)
 
@@ -477,8 +491,9 @@ def _counted(
     *,
     is_cache_asked: bool,
 ) -> _Counted:
-    """Counted with the KV cache that was asked for. Raises `WorkloadError` where the program keeps
-    none of that type.
+    """The memory need, counted with the requested KV cache type.
+
+    Raises `WorkloadError` where the runtime keeps no KV cache of that type.
     """
     case = counting.case(workload)
     needs = need.count(case)
@@ -486,9 +501,9 @@ def _counted(
     if is_cache_asked:
         _refuse_cache_type(counting, workload, keeps_cache=keeps_cache)
     if not keeps_cache:
-        # a program that has the option takes it, and it changes nothing
+        # the program accepts the option, but it keeps no KV cache, so the type changes nothing
         workload = workload.replace(kv_cache_type=None)
-        # the default type is counted as none is
+        # the default type is counted like no stated type
         if is_cache_asked:
             case = counting.case(workload)
             needs = need.count(case)
@@ -499,7 +514,7 @@ def _counted(
 
 
 def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
-    """Whether the model keeps keys and values; True where that is not known."""
+    """Whether the model keeps a KV cache; True where that is not known."""
     if runtime is None or needs.memory is None:
         return True
     return any(term.name == "kv_cache" for term in needs.memory.terms)
@@ -511,7 +526,7 @@ def _refuse_cache_type(
     *,
     keeps_cache: bool,
 ) -> None:
-    """Raise where the program keeps no cache of the type that was asked for."""
+    """Raise `WorkloadError` where the runtime keeps no KV cache of the requested type."""
     model = counting.spec.name
     runtime = counting.runtime
     if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
@@ -528,8 +543,8 @@ def _refuse_cache_type(
 
 
 class _FilesThere(Record):
-    """What of the files lies on the machine, None where nothing does, and what is needed beside
-    the file while it is made.
+    """The files that lie on the machine (None for none), and the bytes needed beside the file while
+    it is made.
     """
 
     here: DownloadedFiles | None
@@ -542,7 +557,7 @@ def _files_there(
     catalogue: Catalogue,
     machine: Machine,
 ) -> _FilesThere:
-    """The files that were named, else those that lie where the program finds them."""
+    """The files that the user named, else the files that the runtime finds on the machine."""
     spec = loaded.spec
     runtime = loaded.runtime
     workload = counted.workload
@@ -559,7 +574,7 @@ def _files_there(
 def _part_here(
     part: DownloadedFiles | None, model_bytes: int
 ) -> DownloadedFiles | None:
-    """A part of the files that was named, with what is missing of it."""
+    """The named part of the files, with the bytes that are still missing."""
     if part is None or part.missing_bytes is not None:
         return part
     if model_bytes <= part.size_bytes:

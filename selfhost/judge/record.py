@@ -1,4 +1,6 @@
-"""What is asked of one model and what was judged of it, with the route that follows."""
+"""The records of a question about one model and of the verdict on the model, with the route that
+follows.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,12 @@ __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
-    """How far one could go on this machine, each with everything else as judged, without moving off
-    the accelerators; None where it makes no sense or nothing fits.
+    """The limits up to which the model runs on the machine without leaving the accelerators.
 
-    `longest_context_tokens` is per sequence; `best_quantization` the one that keeps most quality,
-    of those without noticeable loss the smallest; `most_parallel` the number of sequences.
+    Each limit holds with everything else as judged. None where a limit makes no sense or nothing
+    fits. `longest_context_tokens` is per sequence. `best_quantization` keeps the most quality; of
+    quantizations without noticeable loss it is the smallest. `most_parallel` is the number of
+    sequences.
     """
 
     longest_context_tokens: int | None = None
@@ -46,9 +49,10 @@ class Room(Record):
 
 
 class DownloadedFiles(Record):
-    """What of the files asked for is on the machine; None: not known.
+    """The requested files, as far as they lie on the machine. `missing_bytes` is None where the
+    missing size is not known.
 
-    `by_path`: the runtime does not find them by itself, nor the `projector` beside them.
+    `by_path`: the runtime finds neither the files nor the `projector` beside them by itself.
     """
 
     path: str
@@ -63,8 +67,10 @@ class DownloadedFiles(Record):
 
 
 class NamedFiles(Record):
-    """Model files that were named: whether they `are_here`, in `formats`, or in `part`. `is_tag`:
-    the name is a tag of Ollama's library, which is one file.
+    """The model files that the user named: whether they `are_here`, their `formats`, and the `part`
+    of them on the machine.
+
+    `is_tag`: the name is a tag of Ollama's library, which is one file.
     """
 
     is_tag: bool = False
@@ -74,26 +80,29 @@ class NamedFiles(Record):
 
 
 NO_FILES = NamedFiles()
-# whoever has no program of its own stores files as Hugging Face's libraries do
+# programs without a store of their own keep files where Hugging Face's libraries do
 USUAL_STORE = "huggingface"
 
 
 class Question(Record):
-    """All that is asked of one model, every default filled in.
+    """A complete question about one model, with every default filled in.
 
-    - `stated`: what was asked, before defaults were filled in; `files`: those that were named.
-    - `why_not_loaded` by the runtime, None where it is, and `load_remedy` what to do where no other
-      would load it; `is_untold`: no source says whether it loads it. `requires_runtime`: it must
-      be installed already.
-    - `case`: what the memory is counted from; `needs`: the memory before it is placed. Both are
-      None where it is not counted. `step`: one of decoding, None where a pace makes no sense.
+    - `stated`: the workload before defaults were filled in. `files`: the files that the user named.
+    - `why_not_loaded`: why the runtime does not load the model, None where it does. `load_remedy`:
+      what to do where no other runtime would. `is_untold`: no source says whether the runtime loads
+      the model. `requires_runtime`: the runtime must be installed already.
+    - `case`: the facts from which the memory is counted. `needs`: the memory before it is placed.
+      Both are None where the memory is not counted. `step`: one step of decoding, None where a pace
+      makes no sense.
     - `context_asked`: the context was stated, or follows from a long prompt.
-    - `local_files`: files that were named are loaded, so they are on this machine. `here`: those
-      asked for lie on it, whole or in part.
-    - `companions` are loaded beside the model; `beside_bytes` of them have to be downloaded.
-    - `making_bytes` lie on the disk beside the file while it is made of the published weights.
-    - `chosen`: why runtime, quantization or method are others than the model's own defaults.
-      `in_turn`: the types that are tried where the model does not run in its default one.
+    - `local_files`: the runtime loads files that the user named, so they are on this machine.
+      `here`: the requested files on the machine, whole or in part.
+    - `companions`: models that are loaded beside the model. `beside_bytes`: the bytes to download
+      for them.
+    - `making_bytes`: the bytes on the disk beside the file while it is made from the published
+      weights.
+    - `chosen`: why runtime, quantization or method differ from the model's own defaults. `in_turn`:
+      the types to try where the model does not run in its default one.
     """
 
     spec: ModelSpec
@@ -119,34 +128,37 @@ class Question(Record):
 
     @property
     def store(self) -> str:
-        """The purpose of the disk that the files lie on."""
+        """The purpose of the disk on which the files lie."""
         return USUAL_STORE if self.runtime is None else self.runtime.store
 
     @property
     def speed_stated(self) -> bool:
-        """Whether a least speed was asked for."""
+        """Whether the user stated a minimum speed."""
         return self.stated.min_tokens_per_second is not None
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """What the options that were asked for set, by the name of what they change."""
+        """The values that the user's options set, by the name of the setting that they change."""
         return {} if self.case is None else self.case.settings
 
     @property
     def row(self) -> ArchitectureRow:
-        """The row of its architecture."""
+        """The row of the model's architecture."""
         architecture = self.spec.architecture
         return UNKNOWN_ROW if architecture is None else row_of(architecture)
 
     @property
     def trained_tokens(self) -> int | None:
-        """The context it was trained for, with a decoder that of both together; None: not known."""
+        """The context length for which the model was trained; None where that is not known.
+
+        For an encoder with a decoder the length counts the tokens of both.
+        """
         architecture = self.spec.architecture
         return None if architecture is None else trained_tokens(architecture, self.row)
 
     @property
     def unfamiliar(self) -> str | None:
-        """The name of an architecture that no row describes; None where one does."""
+        """The name of the model's architecture where no row describes it; None where one does."""
         if self.spec.architecture is None:
             return None
         name = self.spec.architecture.row
@@ -156,7 +168,7 @@ class Question(Record):
 
     @property
     def wants_gpu(self) -> bool:
-        """Whether the program runs that quantization on accelerators alone."""
+        """Whether the runtime runs the quantization on accelerators only."""
         if self.runtime is None:
             return False
         rule = self.runtime.rule_of(self.workload.quantization)
@@ -165,7 +177,9 @@ class Question(Record):
 
     @property
     def missing_bytes(self) -> int | None:
-        """What is still to be downloaded; None where all of it is, or it is not known."""
+        """The bytes that are still to be downloaded; None where nothing lies on the machine yet, or
+        where the size is not known.
+        """
         missing = None if self.here is None else self.here.missing_bytes
         if self.local_files:
             missing = 0
@@ -173,7 +187,9 @@ class Question(Record):
 
     @property
     def kernel_rules(self) -> tuple[KernelRule, ...]:
-        """What the program asks of accelerators, for this quantization and this cache."""
+        """The rules that the runtime's kernels set for accelerators, for the quantization and the
+        KV cache type of the workload.
+        """
         if self.runtime is None:
             return ()
         cache_type = self.workload.kv_cache_type or ""
@@ -185,7 +201,7 @@ class Question(Record):
 
 
 def _rule_of_cache(rule: CacheRule | None, spec: ModelSpec) -> CacheRule | None:
-    """What a type of cache asks for under that model; None where the type asks for nothing."""
+    """The rule of a KV cache type under the model; None where the type has no rule."""
     model = spec.architecture
     if rule is None or model is None or rule.by_heads_capability is None:
         return rule
@@ -200,8 +216,9 @@ def _attends_by_heads(
     spec: ModelSpec,
     model: Architecture,
 ) -> bool:
-    """Whether the kernels that attend by heads, which other GPUs have too, take all layers: they
-    know heads of some lengths alone.
+    """Whether the kernels that attend by heads take all layers of the model.
+
+    More GPUs have these kernels, but the kernels take heads of some lengths only.
     """
     if model.row in rule.not_by_heads:
         return False
@@ -218,9 +235,11 @@ def _attends_by_heads(
 
 
 class Report(ShownRecord):
-    """An answer that a program may show. As `ShownRecord`, it imports reports only then."""
+    """An answer that a program may show. Like `ShownRecord`, it imports the reports only when it is
+    shown.
+    """
 
-    # public names that are no keys of its JSON
+    # public names that are not keys of the JSON
     _shown_by: ClassVar[tuple[str, ...]] = ("to_json",)
 
     def to_json(self) -> dict[str, Any]:
@@ -243,20 +262,22 @@ class Report(ShownRecord):
         return sorted({*keys, *self._shown_by})
 
 
-# it fits, and leaves the system or the accelerator little
+# the model fits, but leaves little memory to the system or on the accelerator
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
-# the checks of what memory holds
+# the checks that compare needs with memory
 MEMORY_CHECKS = ("memory", "accelerator")
-# those of how long one waits: what fails them runs, and is only too slow
+# the checks of waiting times: a model that fails one of them runs, but too slowly
 PACE_CHECKS = ("speed", "wait")
-# those of the model itself: what it fails on, it fails on in every type, program and machine
+# the checks of the model itself: they fail in every type, program and machine alike
 MODEL_CHECKS = checks_mended_by("model")
-# those that no other machine mends
+# the checks that no other machine would pass
 MACHINELESS_CHECKS = checks_mended_by("model", "program")
 
 
 class Judged(Record):
-    """Findings in the order of CHECKS, the needs and the speed as placed."""
+    """The judgement of one question: findings in the order of CHECKS, and the needs and the speed
+    as placed.
+    """
 
     question: Question
     findings: tuple[Finding, ...]
@@ -265,7 +286,7 @@ class Judged(Record):
 
     @property
     def workload(self) -> Workload:
-        """The workload that is judged, every default filled in."""
+        """The judged workload, with every default filled in."""
         return self.question.workload
 
     @property
@@ -273,7 +294,7 @@ class Judged(Record):
         return self.question.workload.quantization
 
     def finding(self, name: str) -> Finding | None:
-        """The finding of that check, None where it was not asked for."""
+        """The finding of the named check; None where the check was not asked for."""
         for finding in self.findings:
             if finding.check == name:
                 return finding
@@ -284,7 +305,9 @@ class Judged(Record):
         return any(finding.code in codes for finding in self.findings)
 
     def lacking_bytes(self) -> float:
-        """What memory and accelerators lack together; infinite where more may not be enough."""
+        """The bytes that memory and accelerators lack together; infinite where no amount is known
+        to be enough.
+        """
         lacking_bytes: float = 0
         for finding in self.findings:
             if finding.check not in MEMORY_CHECKS:
@@ -297,13 +320,13 @@ class Judged(Record):
 
     @property
     def placed(self) -> Needs:
-        """What it takes, placed, of a model of which that is known."""
+        """The placed needs of a model whose needs are known."""
         assert self.needs is not None
         return self.needs
 
     @property
     def memory(self) -> MemoryNeed | None:
-        """What it takes, placed; None where that is not known."""
+        """The memory need as placed; None where it is not known."""
         return None if self.needs is None else self.needs.memory
 
     @property
@@ -313,40 +336,51 @@ class Judged(Record):
 
     @property
     def offload(self) -> str | None:
-        """How its parts come to an accelerator in turn; None where they do not."""
+        """The way in which the parts of the model come to an accelerator in turn; None where they
+        do not.
+        """
         return self.needs.offload if self.needs is not None else None
 
     @property
     def users_pace(self) -> Range | None:
-        """Tokens a second that each user gets; None of work that is no text, or where not known."""
+        """The tokens per second that each user gets; None where they are not known, and for work
+        other than text.
+        """
         return None if self.speed is None else self.speed.judged
 
     @property
     def waits_for_setting(self) -> bool:
-        """A GPU that shares the RAM holds all of it only once a limit of the system is raised."""
+        """Whether a GPU that shares the RAM holds all of the model only once a limit of the system
+        is raised.
+        """
         return self.placement == "host" and self.has("accelerator-partly")
 
     @property
     def fits(self) -> bool:
-        """No `fail`, and no `unknown` that decides: the route would be local."""
+        """Whether the route would be local: no finding is a `fail`, or an `unknown` that
+        decides.
+        """
         return not any(finding.decides for finding in self.findings)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The checks that rule a local run out."""
+        """The names of the checks that rule a local run out."""
         findings = self.findings
         return tuple(found.check for found in findings if found.outcome is Outcome.FAIL)
 
     @property
     def is_on_accelerators(self) -> bool:
-        """They hold all that can lie there, in memory of their own or in RAM that they share."""
+        """Whether accelerators hold all that can lie on them, in memory of their own or in shared
+        RAM.
+        """
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
 
 class Further(Record):
-    """What advice works out about a verdict when somebody reads it: it takes most of the time.
+    """The advice on a verdict, which is worked out when somebody reads it, because it takes most of
+    the time.
 
-    This class works out nothing: a list and an audit tell the route alone.
+    This class works out nothing: a list and an audit tell only the route.
     """
 
     def setup(self) -> tuple[str, ...]:
@@ -362,15 +396,15 @@ class Further(Record):
         return None
 
     def fine_print(self) -> tuple[str, ...]:
-        """What few need to know."""
+        """The notes that few users need."""
         return ()
 
     def room(self) -> Room | None:
-        """How far one could go in each respect alone."""
+        """The limit of each setting, with all others as judged."""
         return None
 
     def waits(self) -> tuple[Wait, ...]:
-        """How long the first token takes."""
+        """The waits for the first token."""
         return ()
 
     def faster(self) -> tuple[Any, ...]:
@@ -378,23 +412,23 @@ class Further(Record):
         return ()
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What runs instead, best first."""
+        """The models and settings that run instead, the best first."""
         return ()
 
     def api_offers(self) -> tuple[Offer, ...]:
-        """Who sells the model, or what stands in for it."""
+        """The API offers of the model, or of a model in its place."""
         return ()
 
     def monthly_cost(self) -> Any:
-        """What the stated load costs."""
+        """The monthly cost of the stated load."""
         return None
 
     def notes(self) -> tuple[str, ...]:
-        """What to know beside the answer."""
+        """The notes beside the answer."""
         return ()
 
 
-# what a verdict works out with `further` when it is read for the first time
+# values that `further` computes when they are first read
 _WORKED_OUT = (
     "setup",
     "commands",
@@ -415,7 +449,9 @@ def _restored(
     values: dict[str, Any],
     read: dict[str, Any],
 ) -> Verdict:
-    """A verdict out of a pickle: what its `further` would work out is worked out already."""
+    """The verdict from a pickle, with everything that its `further` would work out already
+    stored.
+    """
     verdict = kind(**values)
     vars(verdict).update(read)
     return verdict
@@ -460,7 +496,7 @@ class Verdict(Judged, Report):
     machine: Machine
     shutdown: Any = None
     understood_as: tuple[str, ...] = ()
-    # notes of the caller, which come first
+    # the caller's notes, which come first
     first_notes: tuple[str, ...] = ()
     quality: Quality | None = None
     loaded_bits: int | None = None
@@ -484,12 +520,12 @@ class Verdict(Judged, Report):
 
     @cached_property
     def fine_print(self) -> tuple[str, ...]:
-        """What few need to know of the program, its files and the lines to type."""
+        """The notes on the runtime, its files and the command lines that few users need."""
         return self.further.fine_print()
 
     @cached_property
     def room(self) -> Room | None:
-        """How far one could go in each respect alone; None where nothing is known of it."""
+        """The limit of each setting, with all others as judged; None where nothing is known."""
         return self.further.room()
 
     @cached_property
@@ -510,26 +546,26 @@ class Verdict(Judged, Report):
 
     @cached_property
     def alternatives(self) -> tuple[Alternative, ...]:
-        """What runs here instead, best first."""
+        """The models and settings that run here instead, the best first."""
         return self.further.alternatives()
 
     @cached_property
     def api_offers(self) -> tuple[Offer, ...]:
-        """Who sells the model, or what stands in for it, the cheapest first."""
+        """The API offers of the model, or of a model in its place, the cheapest first."""
         return self.further.api_offers()
 
     @cached_property
     def monthly_cost(self) -> Any:
-        """What the stated load costs; None where none was stated."""
+        """The monthly cost of the stated load; None where no load was stated."""
         return self.further.monthly_cost()
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What to know beside the answer."""
+        """The notes beside the answer; the caller's notes come first."""
         return self.first_notes + self.further.notes()
 
     def __eq__(self, other: object) -> bool:
-        """Whether both decide the same, whatever of them was read."""
+        """Whether both verdicts decide the same, whatever parts of them were read."""
         if not isinstance(other, Verdict) or type(other) is not type(self):
             return NotImplemented
         return self._decided() == other._decided()
@@ -541,7 +577,9 @@ class Verdict(Judged, Report):
         return {**self.__getstate__(), "further": Further()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the catalogue, from which the rest would be worked out: all of it is, now."""
+        """The pickled form, which holds everything worked out now. The catalogue, from which the
+        advice is worked out, is left out.
+        """
         worked_out = {name: getattr(self, name) for name in _WORKED_OUT}
         return _restored, (type(self), self._decided(), worked_out)
 
@@ -554,7 +592,9 @@ class Verdict(Judged, Report):
         offered: bool,
         **fields: Any,
     ) -> Self:
-        """As judged on that machine; `offered`: whether an API may be used and one is offered."""
+        """Return the verdict of a judgement on the machine. `offered` tells whether an API may be
+        used and one is offered.
+        """
         route = Route.LOCAL
         if judged.failed:
             route = Route.API if offered else Route.NEITHER
@@ -571,29 +611,31 @@ class Verdict(Judged, Report):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """`selfhost.verdict/1`, as a dict for `json.dumps`."""
+        """The object `selfhost.verdict/1`, as a dict for `json.dumps`."""
         from ..reports.json import verdict
 
         return verdict(self)
 
     @property
     def model(self) -> ModelSpec:
-        """The model that is judged, with what is known of its files."""
+        """The judged model, with the facts known of its files."""
         return self.question.spec
 
     @property
     def here(self) -> DownloadedFiles | None:
-        """What of the files lies on the machine already."""
+        """The requested files that lie on the machine already; None for none."""
         return self.question.here
 
     @property
     def can_run(self) -> bool:
-        """True only when the route is local."""
+        """Whether the route is local."""
         return self.route is Route.LOCAL
 
     @property
     def can_download(self) -> bool | None:
-        """Weights published and disk large enough; None where either is unknown."""
+        """Whether the weights are published and the disk has room for them; None where either is
+        not known.
+        """
         outcomes = set()
         for name in ("weights", "disk"):
             finding = self.finding(name)
@@ -602,7 +644,7 @@ class Verdict(Judged, Report):
             return False
         if None in outcomes or Outcome.UNKNOWN in outcomes:
             return None
-        # of "weights-yours" nobody stated where to get them
+        # for "weights-yours" nobody stated a source of the weights
         return None if self.has("weights-yours") else True
 
     @property
@@ -640,7 +682,9 @@ class Verdict(Judged, Report):
 
     @property
     def download_seconds(self) -> float | None:
-        """At the speed that was stated; None where none was, or the size is not known."""
+        """The seconds of the download at the stated speed; None where no speed was stated, or the
+        size is not known.
+        """
         return self.workload.seconds_to_download(self.download_bytes)
 
     @property
@@ -663,8 +707,10 @@ class Verdict(Judged, Report):
 
 
 class Alternative(Verdict):
-    """Something that would fit instead: the same model smaller or with a shorter context, or
-    another model. `command` asks about it with everything that was asked before.
+    """A verdict on something that would fit instead: the same model smaller or with a shorter
+    context, or another model.
+
+    `command` asks about the alternative with everything that was asked before.
     """
 
     why: str

@@ -1,11 +1,11 @@
-"""The layers of a model shared out over accelerators and RAM, term by term.
+"""The division of a model's layers over accelerators and RAM, term by term.
 
-`DivisibleModel` says how many layers have room in which place, and gives the terms of the model in
-these places. Layers are shared out from the last to the first, since the output matrix goes with
-the last one. What a place takes is computed with the range of each term.
+`DivisibleModel` says how many layers have room in each place, and gives the terms of the model in
+these places. Layers are assigned from the last to the first, since the output matrix goes with the
+last layer. The memory in each place is computed with the range of each term.
 
-`card_needs` are the needs as `needs_on` counts them: the terms of the model wait for the
-accelerator that holds them.
+`card_needs` are the needs as `needs_on` counts them: the terms of the model are not assigned to an
+accelerator yet.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
 class LayerShare(NamedTuple):
-    """So many layers in one place, `host` or `accelerator:N`."""
+    """A number of layers that lie in one place, `host` or `accelerator:N`."""
 
     where: str
     layers: int
@@ -48,7 +48,9 @@ def with_terms(
 
 
 def whole_on_one(card_needs: Needs, where: str) -> Needs:
-    """All of it on that accelerator, but for the program and what llama.cpp keeps in RAM."""
+    """The needs with all terms on one accelerator, except for the runtime itself and what llama.cpp
+    keeps in RAM.
+    """
     placed = []
     for term in card_needs.terms:
         placed.append(term.replace(where=where) if term.where == ACCELERATOR else term)
@@ -61,7 +63,10 @@ def parts_in_turn(
     *,
     bounded: bool = True,
 ) -> Iterator[Needs]:
-    """Parts in RAM and one at a time on that accelerator; `bounded`: those that have room there."""
+    """Yield the layouts with the parts in RAM, of which one at a time moves to the accelerator.
+
+    With `bounded`, only layouts whose largest part has room there.
+    """
     if place is None:
         return
     room_bytes = place.known_bytes
@@ -75,9 +80,9 @@ def parts_in_turn(
 
 
 class DivisibleModel(Record):
-    """A model of so many layers, which may lie in several places.
+    """A model whose layers may lie in several places.
 
-    `ram_needs`: what it takes with all of it in RAM; `card_needs`: on accelerators.
+    `ram_needs` are the needs with all of the model in RAM, `card_needs` the needs on accelerators.
     """
 
     ram_needs: Needs
@@ -85,9 +90,9 @@ class DivisibleModel(Record):
     layers: int
 
     def shares_with_room(self, candidates: Sequence[Place]) -> list[LayerShare]:
-        """As many layers on each place as have room there, the last layers first.
+        """The number of layers that have room on each place, the last layers first.
 
-        Where some stay in RAM, the first place keeps room for the copies of those.
+        Where some layers stay in RAM, the first place keeps room for copies of their weights.
         """
         filling = _Filling.of(self, is_alone=len(candidates) == 1)
         shares = filling.shares(candidates)
@@ -98,7 +103,9 @@ class DivisibleModel(Record):
         return filling.replace(first_bytes=first_bytes).shares(candidates)
 
     def divided(self, shares: Sequence[LayerShare]) -> Needs:
-        """The terms where those shares lie; the layers that are left over lie in RAM."""
+        """The needs with each term placed by the shares; the layers that are left over lie in
+        RAM.
+        """
         left = self.layers - layers_in(shares)
         terms = self.card_needs.terms
         ram_terms = {}
@@ -119,7 +126,7 @@ class DivisibleModel(Record):
 
 
 def layers_in(shares: Sequence[LayerShare]) -> int:
-    """The layers of all shares."""
+    """The number of layers in all shares."""
     return sum(share.layers for share in shares)
 
 
@@ -127,11 +134,11 @@ def layers_in(shares: Sequence[LayerShare]) -> int:
 
 
 class _Filling(Record):
-    """What places take that are filled with layers.
+    """The memory that places need while they are filled with layers.
 
-    - `layer_terms` are shared out by layer.
+    - `layer_terms` are divided by layer.
     - `place_bytes` are taken on each place, whatever layers lie there.
-    - `first_bytes` are taken on the first place alone, with the output matrix.
+    - `first_bytes` are taken on the first place only, with the output matrix.
     """
 
     layers: int
@@ -141,7 +148,7 @@ class _Filling(Record):
 
     @classmethod
     def of(cls, model: DivisibleModel, *, is_alone: bool) -> _Filling:
-        """That of a model; `is_alone`: there is one place."""
+        """Return the filling of a model. `is_alone` tells whether there is only one place."""
         layer_terms = []
         place_bytes = 0
         first_bytes = 0
@@ -163,7 +170,7 @@ class _Filling(Record):
         )
 
     def shares(self, candidates: Sequence[Place]) -> list[LayerShare]:
-        """As many layers on each place as have room there, the last layers first."""
+        """The number of layers that have room on each place, the last layers first."""
         shares = list[LayerShare]()
         left = self.layers
         for place in candidates:
@@ -177,7 +184,7 @@ class _Filling(Record):
         return shares
 
     def _most_layers(self, room_bytes: int, stop: int) -> int:
-        """How many of the layers before `stop`, its nearest ones, have room in so many bytes."""
+        """The number of layers directly before `stop` that have room in `room_bytes`."""
         if room_bytes < 0:
             return 0
 
@@ -185,19 +192,20 @@ class _Filling(Record):
             part = _Layers(start=stop - count, stop=stop, of=self.layers)
             return sum(part.bytes_of(term, "high_bytes") for term in self.layer_terms)
 
-        # 0 layers take no bytes, so that at least that count has room
+        # 0 layers take no bytes, so that at least 0 layers have room
         return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
 
 
 class _Layers(Record):
-    """The layers from `start` on, before `stop`, of so many that a model has."""
+    """The layers from `start` up to, but without, `stop`, of a model with `of` layers."""
 
     start: int
     stop: int
     of: int
 
     def bytes_of(self, term: Term, end: str) -> int:
-        """What these layers take of a term, at one of its `SIZES`, without the output matrix.
+        """The bytes of a term that fall on these layers, at one of its `SIZES`, without the output
+        matrix.
 
         The shares of all layers and the output matrix add up to the term.
         """
@@ -213,10 +221,10 @@ class _Layers(Record):
 
 
 class _Division(Record):
-    """Shares of a model of so many layers, of which `left` are in RAM.
+    """A division of a model into shares, with `left` of its `layers` in RAM.
 
-    `card_terms`: its terms on accelerators. `ram_terms`: those in RAM by name; empty where nothing
-    of the model is in RAM.
+    `card_terms` are the terms on accelerators. `ram_terms` are the terms in RAM by name; empty
+    where nothing of the model is in RAM.
     """
 
     card_terms: Sequence[Term]
@@ -227,7 +235,7 @@ class _Division(Record):
 
     @property
     def first(self) -> str:
-        """The place with the lowest number."""
+        """The place with the lowest accelerator number."""
         return min((share.where for share in self.shares), key=index_of)
 
     def terms(self) -> list[Term]:
@@ -245,7 +253,7 @@ class _Division(Record):
         return terms
 
     def _in_each(self, term: Term) -> Iterator[Term]:
-        """What is needed wherever layers run, as a compute buffer."""
+        """Yield the term once for each place where layers run, as for a compute buffer."""
         ram_term = self.ram_terms.get(term.name)
         if ram_term is not None and not self._stays_in_ram(term.name):
             yield ram_term
@@ -253,17 +261,19 @@ class _Division(Record):
             yield self._with_copies(term, share.where)
 
     def _stays_in_ram(self, name: str) -> bool:
-        """Whether a term of that name stays in RAM: what a device computes with weights that lie
-        there is not computed in RAM, too.
+        """Whether a term of that name stays in RAM.
+
+        A device then computes with the weights that lie in RAM, and the processor does not compute
+        with them too.
         """
         in_ram = [term for term in self.card_terms if term.split is Split.HOST]
         return any(term.name == name for term in in_ram)
 
     def _with_copies(self, term: Term, where: str) -> Term:
-        """The term in that place, enlarged by the copies that lie there.
+        """The term in the place `where`, enlarged by the copies that lie there.
 
-        Where weights lie in RAM, these are copies of experts on the first device; where several
-        devices hold all, copies of inputs on each.
+        Where weights lie in RAM, the first device holds copies of experts. Where several devices
+        hold all layers, each holds copies of inputs.
         """
         placed = term.replace(where=where)
         if self.ram_terms:
@@ -277,7 +287,7 @@ class _Division(Record):
         return _enlarged(placed, term.pipeline_bytes, what)
 
     def _by_layers(self, term: Term) -> Iterator[Term]:
-        """The part of the term in each place; the output matrix goes with the last layers."""
+        """Yield the part of the term in each place; the output matrix goes with the last layers."""
         output_bytes = term.output_bytes
         stop = self.layers
         # the RAM has the first layers; none where accelerators have all
@@ -296,7 +306,9 @@ class _Division(Record):
         part: _Layers,
         output_bytes: int,
     ) -> Term:
-        """What a share takes of the term: its layers, and so many bytes of output matrix."""
+        """The part of the term that falls on a share: its layers, and `output_bytes` of the output
+        matrix.
+        """
         line = term.arithmetic
         if term.output_bytes:
             line = taken_off(line, term.output_bytes, "outside the layers")
@@ -305,7 +317,7 @@ class _Division(Record):
             line = summed(f"{output_bytes:,} bytes of output matrix", line)
         how = term.how
         if how is How.EXACT and share.layers < self.layers:
-            # layers that differ are taken to lie evenly
+            # layers that differ in size are assumed to be spread evenly
             how = How.COMPUTED
         sizes = {end: output_bytes + part.bytes_of(term, end) for end in SIZES}
         return term.replace(
@@ -318,7 +330,7 @@ def _enlarged(
     more_bytes: int,
     what: str,
 ) -> Term:
-    """The term with so many bytes more."""
+    """The term with `more_bytes` added."""
     if not more_bytes:
         return term
     line = summed(term.arithmetic, f"{more_bytes:,} bytes {what}")

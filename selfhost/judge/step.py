@@ -1,4 +1,5 @@
-"""One step of decoding: what is read for one token, at which depth, and what launches it.
+"""One step of decoding: the bytes that are read for one token, the depth in the context, and the
+program that launches the layers.
 
 `step_of` takes the model, the program and the complete workload. `judge.pace` turns the step into
 seconds on a machine.
@@ -18,9 +19,10 @@ from .pace.tables import pace_tables
 
 # bytes of a parameter, by the type of the weights
 _TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# of the layers, where a type says nothing else: the fewest, the usual number and the most
+# the fewest, usual and most hundredths of the layers that are launched for a token, where the rule
+# of the type states none
 _ALL_LAUNCHED = (100, 100, 100)
-# of an expert without a gate: up and down
+# the matrices of an expert without a gate: up and down
 _UNGATED_MATRICES = 2
 
 
@@ -29,8 +31,10 @@ def step_of(
     runtime: RuntimeSpec | None,
     workload: Workload,
 ) -> Step | None:
-    """One step of decoding behind the prompt that is stated, or in a short chat where that is
-    longer. The step reads nothing where that is not known. None where a pace makes no sense.
+    """Return one step of decoding behind the stated prompt, or in a short chat where that is
+    longer.
+
+    The step reads no bytes where the bytes are not known. None where a pace makes no sense.
     """
     if spec.modality not in GENERATING or workload.task != "generate":
         return None
@@ -54,7 +58,7 @@ def step_of(
 
 
 def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:
-    """The step without what a program makes of it."""
+    """The step without the facts that depend on a runtime."""
     architecture = spec.architecture
     prompt_tokens = workload.prompt_tokens or 0
     chat_tokens = min(SHORT_CHAT_TOKENS, (workload.context_tokens or 0) / 2)
@@ -75,7 +79,7 @@ def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:
         expert_matrices=expert_matrices,
         depth_tokens=max(chat_tokens, prompt_tokens),
         prompt_tokens=prompt_tokens,
-        # a cache in blocks counts as one of 16 bits: to unpack it takes time too
+        # a cache quantized in blocks counts as 16 bits: unpacking takes time too
         cached_number_bytes=1 if workload.kv_cache_type == "fp8" else 2,
     )
 
@@ -88,7 +92,7 @@ def _launched_layers(
     """The layers that Python launches for one token: the slow end, the likely number, the fast."""
     rule = runtime.rule_of(type)
     fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
-    # each expert is called in turn at the slow end
+    # slow end: the experts are launched one after the other
     experts = 0
     if step.architecture is not None:
         for part in step.architecture.feed_forward:
@@ -107,7 +111,9 @@ def _step_by_parameters(
     spec: ModelSpec,
     parameters: int,
 ) -> Step:
-    """Of a model without known layers: what is launched and read, by the number of parameters."""
+    """The step of a model whose layers are not known, with launched layers and read bytes estimated
+    from the number of parameters.
+    """
     figures = pace_tables().step
     layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
     launched_layers = figures.layers_ends * layers

@@ -1,8 +1,9 @@
-"""Several models side by side, each a process of its own, whose needs add up.
+"""Several models side by side, each in its own process, whose needs add up.
 
-Each model takes, in the order given, what the earlier ones leave of the machine. Where that order
-does not fit, the largest model goes first. Then the sums of memory and disk are held against the
-whole machine. Files that several processes map count once on the disk and once in the page cache.
+Each model takes, in the given order, the memory that the earlier models leave of the machine. If
+the models do not fit in that order, the largest model goes first. Then the sums of memory and disk
+are compared with the whole machine. Files that several processes map count once on the disk and
+once in the page cache.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ def judge_together(
     names: Sequence[str],
     machine: Machine,
 ) -> Judged:
-    """Whether the machine holds all of them at once. `names` stand in reasons.
+    """Return the judgement whether the machine holds all models at once. `names` stand in the
+    reasons.
 
-    The findings are those of all. The question, the memory basis and the reserve are those of the
-    first. The needs are the sums as placed, in the order given; None where a model is closed, or
-    its program does not load it.
+    The findings are those of all models. The question, the memory basis and the reserve are those
+    of the first model. The needs are the placed needs in the given order, summed; None where a
+    model is closed, or its runtime does not load it.
     """
     models = list[_Model]()
     for question, name in zip(questions, names, strict=True):
@@ -55,7 +57,7 @@ def judge_together(
 
 
 def _judged_in_turn(models: Iterable[_Model], machine: Machine) -> Judged:
-    """All models, each judged on what those before it leave of the machine."""
+    """The judgement of all models, each judged on the machine that the models before it leave."""
     left = machine
     members = []
     for model in models:
@@ -67,26 +69,26 @@ def _judged_in_turn(models: Iterable[_Model], machine: Machine) -> Judged:
 
 
 class _Model(Record):
-    """One of the models that are asked about, with its number in the order given."""
+    """A model of the request, with its number in the given order."""
 
     number: int
     name: str
     question: Question
 
     def most_bytes(self) -> int:
-        """The most that it takes of all memory."""
+        """The most bytes that the model takes of all memory."""
         needs = self.question.needs
         assert needs is not None
         return sum(term.high_bytes for term in needs.terms)
 
     def judged_on(self, machine: Machine) -> _Member:
-        """The model judged on what is left of a machine."""
+        """The model, judged on the rest of a machine."""
         judged = judge(self.question, machine)
         return _Member(number=self.number, name=self.name, judged=judged)
 
 
 class _Member(Record):
-    """One of the models, judged on its part of the machine."""
+    """A model, judged on its part of the machine."""
 
     number: int
     name: str
@@ -98,27 +100,27 @@ class _Member(Record):
 
     @property
     def undownloaded(self) -> Needs:
-        """What it takes as placed, as if nothing of it were downloaded yet."""
+        """The placed needs, as if nothing of the model were downloaded yet."""
         return self.judged.placed.replace(missing_bytes=None)
 
     @property
     def files(self) -> Hashable:
-        """What tells the files of one model from those of another."""
+        """The key that tells the files of one model from the files of another."""
         question = self.question
         workload = question.workload
         return question.spec.id, workload.format, workload.quantization, question.store
 
     @property
     def maps_files(self) -> bool:
-        """Whether its process shares the pages of its files with others."""
+        """Whether the model's process shares the pages of its files with other processes."""
         runtime = self.question.runtime
         return runtime is not None and runtime.memory.maps_files
 
     def left_of(self, machine: Machine) -> Machine:
-        """The machine as the next model finds it, which is placed by what is left.
+        """The machine that is left for the next model.
 
-        Of the RAM in all the least that the model takes is gone, of what is free now the most, and
-        the most of the memory of accelerators.
+        The total RAM loses the least that the model takes. The free RAM and the memory of
+        accelerators lose the most.
         """
         memory = self.judged.memory
         if memory is None:
@@ -130,7 +132,7 @@ class _Member(Record):
         if cards is not None:
             cards = tuple(self._cards_left(memory, cards, least_bytes))
         return machine.replace(
-            # a machine has some memory
+            # every machine has some memory
             memory_total_bytes=less(machine.memory_total_bytes, least_bytes, 1),
             memory_limit_bytes=less(machine.memory_limit_bytes, least_bytes, 1),
             memory_available_bytes=less(machine.memory_available_bytes, most_bytes),
@@ -143,10 +145,11 @@ class _Member(Record):
         cards: Sequence[Accelerator],
         least_ram_bytes: int,
     ) -> Iterator[Accelerator]:
-        """The accelerators without what the model takes of them."""
+        """Yield the accelerators without the memory that the model takes of them."""
         percent = 100.0
         if self.question.wants_gpu:
-            # the program takes a share of each device, which must lose what lies there
+            # the program takes a share of each device, and has to find free what other models
+            # occupy
             percent = percent_of(self.question.case)
         most_bytes = {place.where: place.high_bytes for place in memory.places}
         for index, card in enumerate(cards):
@@ -164,14 +167,16 @@ class _Member(Record):
 
 
 class _Together(Record):
-    """Models that were judged one after the other, held against the whole machine at once."""
+    """A group of models that were judged one after the other, checked against the whole machine at
+    once.
+    """
 
     members: Sequence[_Member]
     machine: Machine
 
     @cached_property
     def storing(self) -> Sequence[_Member]:
-        """The models whose files are stored: of those that load the same files, the first."""
+        """The models whose files are stored: of models with the same files, the first."""
         first_with: dict[Hashable, _Member] = {}
         for member in self.members:
             first_with.setdefault(member.files, member)
@@ -179,7 +184,9 @@ class _Together(Record):
 
     @cached_property
     def needs_of_members(self) -> Sequence[Needs]:
-        """What each model takes; files that several processes map count for the first."""
+        """The needs of each model. Files that several processes map count for the first process
+        only.
+        """
         counted = []
         mapped = set[Hashable]()
         for member in self.members:
@@ -191,7 +198,7 @@ class _Together(Record):
         return counted
 
     def judged(self) -> Judged:
-        """The findings of all models, with memory and disk held against the sums."""
+        """The findings of all models, with memory and disk checked against the sums."""
         findings = list(_worst_of_members(self.members))
         findings.append(self._disk_check())
         findings.append(self._memory_check())
@@ -201,7 +208,7 @@ class _Together(Record):
 
     @cached_property
     def needs(self) -> Needs:
-        """What all models take."""
+        """The summed needs of all models."""
         terms = list[Term]()
         placements = set()
         evictable_bytes = 0
@@ -224,13 +231,13 @@ class _Together(Record):
         )
 
     def _unknown(self) -> Iterator[Unread]:
-        """What is not known of each model."""
+        """Yield each unknown need of each model, with the model's name in the reason."""
         for member in self.members:
             for why in member.undownloaded.unknown:
                 yield why.replace(reason=f"of {member.name}, {why.reason}")
 
     def _memory_check(self) -> Finding:
-        """Whether the RAM holds the sum, with what each model takes of it."""
+        """The finding whether the RAM holds the sum, with the amount that each model takes."""
         files_bytes = 0
         for member in self.storing:
             question = member.question
@@ -248,7 +255,9 @@ class _Together(Record):
         return found.in_words(reason, found.remedy)
 
     def _disk_check(self) -> Finding:
-        """The worst of the volumes; two folders with the same sizes and file system are one."""
+        """The worst finding of all volumes. Two folders with equal sizes and file system count as
+        one volume.
+        """
         by_volume = dict[Hashable, list[_Member]]()
         for member in self.storing:
             volume = self._volume_of(member.question.store)
@@ -259,7 +268,7 @@ class _Together(Record):
         return _worst(findings)
 
     def _check_of_volume(self, members: Sequence[_Member]) -> Finding:
-        """Whether a volume has room for the files of these models."""
+        """The finding whether a volume has room for the files of the models."""
         first = members[0]
         if len(members) == 1:
             return disk_check(first.undownloaded, self.machine, first.question)
@@ -275,7 +284,7 @@ class _Together(Record):
         return disk_check(needs, self.machine, question)
 
     def _volume_of(self, store: str) -> Hashable:
-        """What tells the volume of a store from others."""
+        """The key that tells the volume of a store from other volumes."""
         disk = self.machine.disk_for(store)
         if disk is None:
             return store
@@ -283,7 +292,7 @@ class _Together(Record):
 
 
 def _without_mapped(needs: Needs) -> Needs:
-    """Without files that another process maps already; drafts are read anew."""
+    """The needs without files that another process maps already. Draft models are read anew."""
     terms = []
     for term in needs.terms:
         is_read_anew = term.name.startswith("draft_")
@@ -293,7 +302,7 @@ def _without_mapped(needs: Needs) -> Needs:
 
 
 def _all_files(sizes: Iterable[int | None]) -> Term | None:
-    """The files of several models as one; None where the size of some is not known."""
+    """The files of several models as one term; None where the size of some is not known."""
     total_bytes = 0
     for size in sizes:
         if size is None:
@@ -306,7 +315,9 @@ def _all_files(sizes: Iterable[int | None]) -> Term | None:
 
 
 def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
-    """The worst finding of each check, but for disk and memory, which are held against the sums."""
+    """Yield the worst finding of each check, except for disk and memory, which are checked against
+    the sums.
+    """
     for check in CHECKS:
         if check in ("disk", "memory"):
             continue
@@ -321,5 +332,5 @@ def _worst_of_members(members: Sequence[_Member]) -> Iterator[Finding]:
 
 
 def _worst(findings: Sequence[Finding]) -> Finding:
-    """The finding of the worst outcome; of equals one that decides."""
+    """The finding with the worst outcome; of equal outcomes one that decides."""
     return max(findings, key=lambda finding: (finding.severity, finding.decides))

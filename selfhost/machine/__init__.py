@@ -1,3 +1,3 @@
-"""A machine as facts: the record and its file, known machines, changes to one, and the probes
-that read the real one.
+"""A machine as facts: the record and its file, known machines, changes to a machine, and the probes
+that read the real machine.
 """

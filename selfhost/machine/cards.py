@@ -1,7 +1,7 @@
 """The GPUs that a name means: `2x 3090`, `geforce rtx 4060 ti 16 gb`.
 
 What goes in: the words of a name, and the size and count beside it. What comes out: `NamedCards`,
-with the usual form of the GPU where the name can mean several, and a note that says so. The GPUs
+with the usual form of the GPU if the name can mean several, and a note about the choice. The GPUs
 that are sold are the rows of specs/common/gpus.toml (`every_card`).
 """
 
@@ -30,7 +30,7 @@ from .record import Accelerator
 from .words import bad_name, count_in, is_size, spelled, spelled_out, vocabulary
 
 MOST_CARDS = 64
-# names of which one is asked for, at most
+# the most names that a refusal offers as the meaning
 _MOST_ASKED = 8
 
 
@@ -39,7 +39,9 @@ class CardModel(GpuRow):
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """All words of its driver's name, its maker and what people say beside them."""
+        """All words that a name of the card may have: those of the driver's name, the maker, and
+        the words that people add.
+        """
         vendor = vendor_of(self.name)
         former_makers = vocabulary().former.get(vendor, ())
         texts = [self.name, self.words, self.also, vendor, *former_makers]
@@ -47,7 +49,7 @@ class CardModel(GpuRow):
 
     @cached_property
     def nicknames(self) -> Sequence[frozenset[str]]:
-        """The words of each other name, which count as a whole."""
+        """The words of each other name of the card. Such a name counts only as a whole."""
         idle = vocabulary().gpu_idle
         return [words_of(name) - idle for name in self.called]
 
@@ -62,7 +64,7 @@ class CardModel(GpuRow):
         return " ".join(said) or self.name
 
     def label_with(self, memory_gib: float) -> str:
-        """The label with a memory; as it is where it names that already."""
+        """Return the label with a memory size, unless the label names that size already."""
         size = f"{memory_gib:g}"
         if re.search(rf"\b{size} ?GB\b", self.label):
             return self.label
@@ -74,7 +76,7 @@ class CardModel(GpuRow):
         return self.word_set - vocabulary().left_out
 
     def can_be(self, typed: frozenset[str]) -> bool:
-        """Whether these words name it, or several GPUs of which it is one."""
+        """Whether these words name this GPU, or several GPUs of which this is one."""
         if typed in self.nicknames:
             return True
         needed = self.telling - vocabulary().forms
@@ -82,10 +84,10 @@ class CardModel(GpuRow):
 
 
 class NamedCards(Record):
-    """GPUs that somebody named.
+    """The GPUs that somebody named.
 
-    `label` is a short name for all, `2x RTX 3090`; `notes` has a sentence for each name that can
-    mean more than one; `source` says where memory and bandwidth are from.
+    `label` is a short name for all of them, `2x RTX 3090`. `notes` has a sentence for each name
+    that can mean several GPUs. `source` says where memory and bandwidth are from.
     """
 
     accelerators: tuple[Accelerator, ...]
@@ -95,7 +97,7 @@ class NamedCards(Record):
 
     @property
     def is_unified(self) -> bool:
-        """Whether each of them is in a processor, whose RAM it uses."""
+        """Whether each of the GPUs is in a processor, whose RAM it uses."""
         return all(card.unified for card in self.accelerators)
 
 
@@ -107,7 +109,7 @@ def every_card() -> Sequence[CardModel]:
 
 @cache
 def _cards_by_word() -> Mapping[str, Sequence[CardModel]]:
-    """By each word of a name the cards that have it."""
+    """The cards whose names have a word, by that word. Nicknames count as names."""
     cards: dict[str, list[CardModel]] = {}
     for card in every_card():
         for word in card.named.union(*card.nicknames):
@@ -116,7 +118,7 @@ def _cards_by_word() -> Mapping[str, Sequence[CardModel]]:
 
 
 def joined(named: Iterable[NamedCards]) -> NamedCards:
-    """All of them together."""
+    """Return the GPUs of several names together."""
     accelerators: list[Accelerator] = []
     labels = []
     notes: list[str] = []
@@ -140,8 +142,10 @@ def cards_meant(
     memory_gib: float | None,
     count: int,
 ) -> NamedCards:
-    """So many of one of the GPUs that what was typed can mean, with that memory (None: the usual
-    one). Raises `UnknownGpuError` or `PartOfMachineError`.
+    """Return `count` copies of one GPU out of `several`, the GPUs that the text `typed` can mean.
+
+    `memory_gib` is the memory of each; None for the usual size. Raises `UnknownGpuError` or
+    `PartOfMachineError`.
     """
     if all(card.unified for card in several):
         cards = _inside_processor(several)
@@ -154,7 +158,9 @@ def cards_meant(
 
 
 def _inside_processor(several: Sequence[CardModel]) -> NamedCards:
-    """The first of them that processors have in them. Raises `PartOfMachineError` where none is."""
+    """The first of the GPUs that sits inside a processor. Raises `PartOfMachineError` where none
+    does.
+    """
     for card in several:
         if not card.integrated:
             continue
@@ -169,7 +175,9 @@ def _inside_processor(several: Sequence[CardModel]) -> NamedCards:
 
 
 class _SizedCard(Record):
-    """A GPU with one of the memories that it is sold with, and the peak of that."""
+    """A GPU with one of the memory sizes that it is sold with, and the peak bandwidth of that
+    memory.
+    """
 
     card: CardModel
     memory_gib: float
@@ -177,12 +185,14 @@ class _SizedCard(Record):
 
     @property
     def memory(self) -> tuple[float, float]:
-        """The size and the peak, by which two forms of one name differ."""
+        """The memory size and the peak bandwidth, by which two forms of one name differ."""
         return self.memory_gib, self.peak.gb_per_s
 
     @property
     def order(self) -> tuple[bool, float, float]:
-        """Its place among others: usual memories first, then by size and peak."""
+        """The sort key of the card: cards with their usual memory come first, then the order is by
+        size and peak bandwidth.
+        """
         is_unusual = self.card.usual_gib not in (None, self.memory_gib)
         return is_unusual, *self.memory
 
@@ -193,8 +203,10 @@ class _SizedCard(Record):
 
 
 def _sized(several: Iterable[CardModel], memory_gib: float | None) -> list[_SizedCard]:
-    """Each GPU with each of its memories, or those with that memory, on all devices or on one, in
-    their order.
+    """List each GPU once for each memory size that it is sold with, sorted by `order`.
+
+    With `memory_gib` only the sizes stay that match, either on one device of the card or on all of
+    them together.
     """
     sized = []
     for card in several:
@@ -212,7 +224,9 @@ def _choose_size(
     typed: str,
     memory_gib: float | None,
 ) -> NamedCards:
-    """The usual size of the cards that a name can mean, else the smallest and slowest; a note."""
+    """The cards that a name means, in the usual size, else the smallest and slowest. A note tells
+    the other readings.
+    """
     options = _sized(several, memory_gib)
     if not options:
         raise not_sold_so(several, memory_gib or 0)
@@ -241,7 +255,9 @@ def _other_readings(
     options: Iterable[_SizedCard],
     typed: str,
 ) -> tuple[str, ...]:
-    """A note of what else the name can mean, in the order of size; none where it means one."""
+    """A note of what else the name can mean, in the order of size. Empty where the name means one
+    GPU.
+    """
     others: dict[str, None] = {}
     for option in options:
         if option.memory != chosen.memory:
@@ -258,8 +274,9 @@ def _other_readings(
 
 @lru_cache(maxsize=4096)
 def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
-    """The cards of which a name says enough, `h200` is no `h200 nvl`; also by a short form,
-    `3070s`, and in a laptop its form.
+    """Return the cards that a name means. The name must say enough: `h200` is no `h200 nvl`.
+
+    A short form counts as the name, `3070s`. With `laptop` the laptop form of the card goes first.
     """
     if laptop:
         several = matches(f"{name} laptop")
@@ -270,7 +287,7 @@ def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
     for spelling in spelled_out(text):
         words = frozenset(same.get(word, word) for word in words_of(spelling))
         typed = words - vocabulary().gpu_idle
-        # the fewest cards with one of the words are the quickest to look through
+        # the word with the fewest cards is the quickest to search
         cards_by_word = _cards_by_word()
         with_a_word = [cards_by_word.get(word, ()) for word in typed]
         fewest = min(with_a_word, key=len, default=())
@@ -283,7 +300,11 @@ def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
 def _most_told(
     meant: Sequence[CardModel], typed: frozenset[str]
 ) -> Sequence[CardModel]:
-    """Of several cards those of which most words are told; all where none is told in full."""
+    """Keep the cards whose distinctive words are all in `typed`, and of these the cards with the
+    most such words.
+
+    All cards stay where none has all its distinctive words in `typed`.
+    """
     told = [card for card in meant if card.telling <= typed]
     if not told:
         return meant
@@ -309,7 +330,7 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
 
 
 def _names_near(text: str) -> list[str]:
-    """Labels of cards that have all these words, else of those that are spelled alike."""
+    """The labels of the cards that have all these words, else of cards that are spelled alike."""
     words = set()
     for word in text.lower().split():
         if not is_size(word) and count_in(word) is None:

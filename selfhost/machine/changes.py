@@ -1,4 +1,6 @@
-"""What if: a machine with some facts changed, and what is assumed of one that is only planned."""
+"""Hypothetical machines: a machine with some facts changed, and the assumptions about a machine
+that is only planned.
+"""
 
 from __future__ import annotations
 
@@ -20,39 +22,43 @@ from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
 from .words import GpuCountError, SettingRow, UnknownGpuError, spelled, vocabulary
 
-# general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
+# general-purpose machines of clouds and CI have 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
 # GitLab)
 _ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 _MOST_ASSUMED_CORES = 64
-# `2x24GiB:NAME`, `8 x 80 GB`: a number of GPUs before a size
+# as in `2x24GiB:NAME` or `8 x 80 GB`: a number of GPUs before a size
 _COUNT_OF_SIZES = (
     r"(?ai)\s*(\d{1,9})\s*[x×*]\s*(\d+(?:\.\d+)?\s*(?:[kmgt]?i?b?)\s*(?::.*)?)"
 )
-# `24GiB`, `24GiB:NAME`, `24GiB:900GB/s`, `24GiB:NAME:900GB/s`
+# the forms `24GiB`, `24GiB:NAME`, `24GiB:900GB/s` and `24GiB:NAME:900GB/s`
 _SIZE_NAME_AND_RATE = r"(?ai)([^:,]+)(?::(.*?))??(?::([^:]*/s\s*))?"
 _EXAMPLE_OF_SIZES = "write for example gpu=2x24GiB"
-# keys whose value is a size: a bare number is meant in gigabytes
+# keys whose value is a size: a bare number means gigabytes
 _KEYS_OF_SIZES = ("memory", "disk", "gpu")
 
 
 class SettingError(InputError):
-    """A `--set` makes no sense; `problems` names every one that does not."""
+    """Raised for `--set` settings that make no sense; `problems` names each of them."""
 
 
 def _setting(key: str) -> SettingRow:
-    """What a key of `--set` states and takes."""
+    """The row of a key of `--set`: which facts the key states, and which values it takes."""
     return vocabulary().setting[key]
 
 
 class MemoryRate(Record):
-    """Bytes per second; `is_measured`: that is what was measured and no peak."""
+    """A memory bandwidth in bytes a second. `is_measured`: the figure was measured, and is no
+    peak.
+    """
 
     bytes_per_second: int
     is_measured: bool
 
     @property
     def facts(self) -> FactValues:
-        """What a machine with that bandwidth is known to have, and how."""
+        """The facts that this bandwidth states of a machine: the figure, and how the figure is
+        known.
+        """
         return {
             BANDWIDTH: self.bytes_per_second,
             "memory_bandwidth_how": record.MEASURED if self.is_measured else None,
@@ -61,7 +67,7 @@ class MemoryRate(Record):
 
 
 def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
-    """Bytes of a size, at least one. `ValueError` for what no machine has."""
+    """The bytes of a size, at least one. `ValueError` for a size that no machine has."""
     size = parse_size(text)
     if size < 1:
         raise ValueError("is nothing")
@@ -71,15 +77,15 @@ def _size(text: str, most: int = record.MAX_MEMORY_BYTES) -> int:
 
 
 def _disk_size(text: str) -> int:
-    """Bytes that are free on a disk; none of a full one."""
-    # a full disk is something to ask about
+    """The bytes that are free on a disk; 0 of a full disk."""
+    # 0 bytes are valid: people may ask about a full disk
     if parse_size(text) == 0:
         return 0
     return _size(text, record.MAX_DISK_BYTES)
 
 
 def _bandwidth(text: str) -> MemoryRate:
-    """The rate of memory: `80GB/s`, or with `:measured` behind it what was measured."""
+    """The memory bandwidth: `80GB/s`, or a measured one with `:measured` behind it."""
     rate, colon, how = text.partition(":")
     is_measured = how.strip().lower() == "measured"
     if colon and not is_measured:
@@ -94,7 +100,7 @@ def _bandwidth(text: str) -> MemoryRate:
 
 
 def _cores(text: str) -> float:
-    """A number of cores, which may be a part of one."""
+    """The number of cores, which may be a part of one core."""
     number = parse_number(text)
     if not record.MIN_CORES <= number <= record.MAX_CORES:
         bounds = f"from {record.MIN_CORES} to {record.MAX_CORES:,}"
@@ -103,14 +109,16 @@ def _cores(text: str) -> float:
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
-    """`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or names as of `--gpu`."""
+    """The GPUs of `24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or of names as `--gpu` takes
+    them.
+    """
     counted = re.fullmatch(_COUNT_OF_SIZES, text)
     try:
         return cards_named(text).accelerators
     except GpuCountError as error:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
-        # what is spelled like a known name is a slip; else it is read as a size
+        # a text close to a known name is a typing slip; any other text is read as a size
         is_name = ":" not in text and counted is None
         if is_name and error.nearest:
             raise ValueError(str(error), error.remedy) from None
@@ -155,7 +163,11 @@ def _choice(
     normal: Callable[[str], str],
     typed: str,
 ) -> str:
-    """One of the words that a key takes, in any spelling that `normal` knows."""
+    """Return the word of the key's choices that the user typed, in any spelling that `normal`
+    knows.
+
+    Raises `ValueError` for a word that is none of the choices.
+    """
     name = normal(typed)
     choices = _setting(key).choices
     if name in choices:
@@ -169,7 +181,7 @@ def _choice(
 
 
 def _instruction_sets(text: str) -> tuple[str, ...]:
-    """Names of instruction sets with commas between them; `none` for no set."""
+    """The instruction sets in a text with commas between the names; `none` means no set."""
     names = []
     for typed in text.lower().split(","):
         name = typed.strip()
@@ -193,12 +205,15 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "system": partial(_choice, "system", normal_system),
     "instruction_sets": _instruction_sets,
 }
-# the keys of `--set`, in the order of their use: a later one may state what an earlier one lost
+# the keys of `--set` in the order in which they are applied: a later key may state a fact that an
+# earlier key cleared
 SETTINGS = tuple(_READERS)
 
 
 def value_of(key: str, text: str) -> Any:
-    """The value of one setting; of `gpu` a tuple of cards. `SettingError` says what is wrong."""
+    """Return the value of a setting; for `gpu` a tuple of cards. Raises `SettingError` for a wrong
+    value.
+    """
     try:
         if text:
             return _READERS[key](text)
@@ -206,7 +221,7 @@ def value_of(key: str, text: str) -> Any:
     except ValueError as error:
         message, *remedies = error.args
         remedies.append(_how_to_write(key))
-        # the example of the setting says more than that of a size
+        # the example of the setting is more useful than the example of a size
         message = message.partition(": write for")[0]
         raise SettingError([_fault(key, message, remedies[0])]) from None
 
@@ -232,8 +247,11 @@ def apply(
     settings: Sequence[str],
     named: Sequence[NamedCards] = (),
 ) -> Machine:
-    """`machine` as it would be with each `key=value` of `settings`, and with the `named` GPUs in
-    place of its own, for planning; without either as it is. Raises `SettingError` with every fault.
+    """Return `machine` for planning, with each `key=value` of `settings`, and with the `named` GPUs
+    in place of its own.
+
+    Without settings and GPUs the machine is returned as it is. Raises `SettingError` with every
+    fault.
     """
     if not settings and not named:
         return machine
@@ -251,7 +269,7 @@ def apply(
     if named:
         # in place of its own
         facts = {"accelerators": joined(named).accelerators}
-        # the disk of the computer that was read says nothing about the one that has these GPUs
+        # the disk of the computer that was read tells nothing about the computer with these GPUs
         if "disk" not in read.texts:
             facts["disks"] = None
         sources = []
@@ -267,7 +285,7 @@ def apply(
 
 
 def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Problem]:
-    """What is wrong with the GPUs of `--gpu`; `are_set`: `--set gpu=…` is given, too."""
+    """List the faults of the GPUs given by `--gpu`. `are_set`: `--set gpu=…` is given, too."""
     if not named:
         return []
     counts = [len(cards.accelerators) for cards in named]
@@ -306,8 +324,8 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
 
 
 class _Settings:
-    """The settings that were given: by key the text and the value, of `gpu` all of them; and what
-    is wrong.
+    """The settings that were given, and their faults. `texts` and `values` are by key; those of
+    `gpu` hold every GPU.
     """
 
     def __init__(self) -> None:
@@ -316,7 +334,7 @@ class _Settings:
         self.problems: list[Problem] = []
 
     def source_of(self, key: str) -> str:
-        """Where the facts of that key are from."""
+        """The source of the facts that a key states, as the user typed the setting."""
         source = f"--set {shown(self.texts[key])}"
         value = self.values[key]
         if isinstance(value, MemoryRate) and value.is_measured:
@@ -329,8 +347,8 @@ class _Settings:
         setting: str,
         text: str,
     ) -> None:
-        """Read the text of a setting, whose key is known. A further GPU is added to those before;
-        any other key may be set once.
+        """Read the text of a setting whose key is known. A further GPU is added to the earlier
+        ones; any other key may be set once.
         """
         if not self._may_set(key, text):
             self.problems.append(_fault(key, "is set several times", "set it once"))
@@ -371,7 +389,9 @@ def _read_settings(settings: Sequence[str]) -> _Settings:
 
 
 def _unknown_key(key: str, value: str | None) -> Problem:
-    """What to write instead; `value` is None where there is no `=`."""
+    """The fault of an unknown key, with what to write instead. `value` is None where the setting
+    has no `=`.
+    """
     also = [name for name in SETTINGS if key in _setting(name).also]
     guess = also[0] if also else nearest(key, SETTINGS)
     if value is None:
@@ -389,7 +409,7 @@ def _facts_of_setting(
     key: str,
     value: Any,
 ) -> FactValues:
-    """The facts that a setting states, and None for each fact that no longer holds with it."""
+    """The facts that a setting states, and None for each fact that the setting makes untrue."""
     if isinstance(value, MemoryRate):
         return value.facts
     if key == "disk":
@@ -399,7 +419,7 @@ def _facts_of_setting(
     if key == "architecture" and value == before.architecture:
         return stated
     facts: FactValues = dict.fromkeys(setting.lost)
-    # other cores read memory at another pace than was measured
+    # another number of cores reads memory at another pace than was measured
     are_others = key == "cores" and value != before.cpu_cores_usable
     if are_others and before.is_bandwidth_measured:
         facts[BANDWIDTH] = None
@@ -407,7 +427,9 @@ def _facts_of_setting(
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
-    """Every place with that much free, and a place for each kind of store that has none."""
+    """Return every place with `free` bytes free, and a new place for each kind of store that has
+    none.
+    """
     all_disks = list(disks or ())
     purposes = [disk.purpose for disk in all_disks]
     for purpose in PURPOSES:
@@ -423,8 +445,10 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
 
 
 def planned(machine: Machine) -> Machine:
-    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
-    sets that it lacks are assumed. Those sets that it has bring what they imply.
+    """Return the machine for planning. Its memory counts as a whole, and missing disks, cores and
+    instruction sets are assumed.
+
+    The instruction sets that the machine has bring the sets that they imply.
     """
     assumed = [*machine.assumed, *_assumed_disks(machine)]
     sources = dict(machine.sources)
@@ -455,7 +479,7 @@ def planned(machine: Machine) -> Machine:
 
 
 def _assumed_disks(machine: Machine) -> list[str]:
-    """The facts of disks that the machine lacks."""
+    """The names of the facts of disks that the machine lacks."""
     if machine.disks is None:
         return ["disks"]
     facts = []
@@ -469,7 +493,7 @@ def _assumed_disks(machine: Machine) -> list[str]:
 
 
 class _Cores(Record):
-    """The cores of a machine that states none, and why these many."""
+    """The cores of a machine that states none, and the reason for their number."""
 
     facts: FactValues
     why: str
@@ -477,8 +501,12 @@ class _Cores(Record):
 
 
 def _cores_of(machine: Machine) -> _Cores | None:
-    """Those that the processor's name tells, else one for so much memory; None without both."""
-    # a guest and a container have a part of the processor's
+    """The cores of a machine that states none: the cores that the processor's name tells, else one
+    core for each 4 GiB of memory.
+
+    None where neither is known.
+    """
+    # a guest or a container has only some of the processor's cores
     if machine.scope == "host":
         listed = gpus.cores_in(machine)
         if listed is not None:
@@ -496,7 +524,7 @@ def _cores_of(machine: Machine) -> _Cores | None:
 
 
 def _cores_listed(listed: CoreCounts) -> _Cores:
-    """The usual cores of the processors of that name."""
+    """The usual cores of the processors that the name means."""
     least, usual, most = listed.physical
     facts: FactValues = {
         "cpu_cores_physical": usual,

@@ -1,5 +1,5 @@
-"""What a processor's name tells of its memory and its cores: `specs/common/cpus.toml` and
-`cpu_cores.toml`; and chips with their memory beside them, Apple's among them: `chips.toml`.
+"""The memory and the cores of a processor by its name: `specs/common/cpus.toml` and
+`cpu_cores.toml`; and chips that come with their memory, such as Apple's: `chips.toml`.
 
 The header of each table explains the keys of its rows.
 """
@@ -24,9 +24,9 @@ from ..core.units import words_of
 Ends = tuple[float, float, float]
 # the fewest, the usual count and the most
 Counts = tuple[int, int, int]
-# those of a name, as `words_of` tells them
+# the words of a name, as `words_of` splits the name
 Words = AbstractSet[str]
-# what cores compute, by `vectors`, of a row that does not say more
+# the kind of core by `vectors`, for rows that state no more
 CORE_OF = {
     "none": "avx",
     "sse": "avx",
@@ -34,28 +34,30 @@ CORE_OF = {
     "avx512": "avx512",
     "arm": "arm",
 }
-# fewest and usual cores, as shares of those of the largest of a series of servers: a guess
+# the fewest and the usual cores as shares of the largest processor in a series of servers: a guess
 _FEWEST_SHARE = 0.125
 _USUAL_SHARE = 0.5
-# what stands for a sign in the shape of a model number; `?` is any
+# the characters that a sign stands for in the pattern of a model number; `?` stands for any
 _LETTERS_OF = {"#": "0123456789", "+": "123456789"}
 _SIGNS = "#+?*"
-# makers as people type them, also before a bare number
+# makers as people type them, with or without a number after the name
 MAKERS = ("amd", "intel")
-# a name of words alone, as a description gives it
+# a name that consists of words only, as in a description
 _TYPED_NAME = r"[a-z0-9.+]+( [a-z0-9.+]+)*"
-# `2x`, `x2`
+# as in `2x` or `x2`
 _COUNT = r"x[0-9]{1,2}|[0-9]{1,2}x"
-# `8th`; words with a number, `7800x3d`, `rk3588`, `v4`; those that a hyphen may stand before
+# as in `8th`; then words with a number, as in `7800x3d`, `rk3588` or `v4`; then words that a hyphen
+# may precede
 _ORDINAL = r"[0-9]+(st|nd|rd|th)"
 _NUMBER = r"[a-z]{0,3}[0-9]"
 _LONG_NUMBER = r"[a-z]?[0-9][a-z0-9]+"
 
 
 class NamedRow(Stated):
-    """A row that is found by the words of a processor's name, and by shapes of its number.
+    """A row that is found by the words of a processor's name, and by shapes of the processor's
+    number.
 
-    Each of `words` must be there, of `a|b` one of the two; none of `without` may be.
+    Each of `words` must be in the name, of `a|b` one of the two. None of `without` may be.
     """
 
     words: str = ""
@@ -63,8 +65,8 @@ class NamedRow(Stated):
     models: tuple[str, ...] = ()
 
     def rank(self, words: Words) -> tuple[int, int] | None:
-        """How well the row fits these words: by how many of its own, then by the shape with the
-        fewest signs. None where it does not fit.
+        """Return how well the row fits these words: by the number of the row's words, then by the
+        shape with the fewest signs. None where the row does not fit.
         """
         wanted = self.words.split()
         for choices in wanted:
@@ -118,12 +120,12 @@ class SeriesRow(NamedRow):
 
 
 class CpuClass(Stated):
-    """A row of `class`. What has no row is `UNKNOWN_CLASS`."""
+    """A row of `class`. A processor without a row is of `UNKNOWN_CLASS`."""
 
     words: tuple[str, ...] = ()
     architecture: str = "x86_64"
     system: str = "linux"
-    # of most machines with one; 0 where that is not known
+    # the memory in most machines with such a processor; 0: not known
     memory_gib: int = 0
     most_gib: int | None = None
     least_gb_per_s: float | None = None
@@ -139,7 +141,9 @@ UNKNOWN_CLASS = CpuClass()
 
 
 class MemoryShare(Stated):
-    """A row of `share`, of what memory and cores give together; `devices` it was seen on."""
+    """A row of `share`: the part of the peak bandwidth that memory and cores give together.
+    `devices` is the number of devices on which the row rests.
+    """
 
     kind: str
     low: float
@@ -151,8 +155,11 @@ class MemoryShare(Stated):
     takes_either: bool = False
 
     def read_bytes_per_second(self, peak: float, cores: float | None) -> float:
-        """Bytes per second at which so many cores (None: enough) read weights while a model
-        decodes, of memory of that peak, by `of_peak` of cpus.toml: each bounds the other.
+        """Return the bytes a second at which `cores` cores (None: enough) read weights while a
+        model decodes.
+
+        `peak` is the peak bandwidth of the memory. Memory, at `of_peak` of cpus.toml, and cores
+        bound each other.
         """
         memory_rate = _table().of_peak * peak
         if cores is None:
@@ -162,14 +169,16 @@ class MemoryShare(Stated):
 
     @property
     def source(self) -> str:
-        """What it rests on, as the end of a clause."""
+        """The evidence for the figures, as the end of a clause."""
         if not self.devices:
             return "a guess"
         return f"by runs on {self.devices} devices"
 
 
 class DecodeRow(Stated):
-    """A row of `decode`: how a kind of processor compares with the one that was measured."""
+    """A row of `decode`: the comparison of a kind of processor with the processor that was
+    measured.
+    """
 
     kind: str
     memory: tuple[float, ...]
@@ -177,7 +186,9 @@ class DecodeRow(Stated):
 
 
 class Core(Stated):
-    """A row of `core`: each slow end, likely, fast end, while all of them work."""
+    """A row of `core`. Each figure is a slow end, a likely value and a fast end, while all cores
+    work.
+    """
 
     name: str = read_by(name="core")
     prompt: tuple[float, ...]
@@ -190,7 +201,9 @@ class Core(Stated):
 
 
 class _GuestRow(Stated):
-    """A row of `guest`: what virtual machines read, a column for each count of `guest_cores`."""
+    """A row of `guest`: the bandwidths that virtual machines read, a column for each count of
+    `guest_cores`.
+    """
 
     core: tuple[str, ...]
     low: tuple[float, ...]
@@ -203,7 +216,9 @@ class _GuestRow(Stated):
 
 
 class _NumberRow(Stated):
-    """A row of `number`: the words before a number of that shape, and what must stand beside."""
+    """A row of `number`: the words before a number of that shape, and what must stand beside the
+    number.
+    """
 
     words: str
     shape: str
@@ -218,7 +233,7 @@ class _Brand(Stated):
 
 
 class _Writing(Stated):
-    """`[written]`, how makers write names."""
+    """The table `[written]`: the ways in which makers write names."""
 
     brands: tuple[_Brand, ...]
     joined: frozenset[str]
@@ -237,7 +252,9 @@ class _Writing(Stated):
         return word.capitalize()
 
     def sign_between(self, word: str, following: str) -> str:
-        """What stands between two words of a name."""
+        """The sign between two neighbouring words of a name: a hyphen before a model number where
+        the maker writes one, else a space.
+        """
         is_number = re.fullmatch(_LONG_NUMBER, following) is not None
         if word in self.joined and is_number and not re.fullmatch(_ORDINAL, following):
             return "-"
@@ -278,8 +295,11 @@ def decode_rows() -> Sequence[DecodeRow]:
 
 
 class Rates(NamedTuple):
-    """Bytes per second of a memory: of the slowest and fastest modules that a machine of its kind
-    takes (`least`, `most`), of those that it may have, and of the usual ones.
+    """Memory bandwidths in bytes a second.
+
+    `least` and `most` are those of the slowest and fastest modules that a machine of its kind
+    takes, `slowest` and `fastest` those of the modules that it may have, `usual` those of the usual
+    modules.
     """
 
     least: float
@@ -290,8 +310,8 @@ class Rates(NamedTuple):
 
 
 class RamRow(Stated):
-    """RAM by its channels of so many bits, all filled, its kinds, and its rates in MT/s: the
-    slowest, the usual and the fastest.
+    """RAM of `channels` channels of `bits` bits each, all filled. `kinds` are its kinds, `mts` its
+    rates in MT/s: the slowest, the usual and the fastest.
     """
 
     channels: int
@@ -301,8 +321,10 @@ class RamRow(Stated):
 
     @property
     def bytes_per_second(self) -> Rates:
-        """What that memory gives: `slowest` and `fastest` of its kinds at their rates nearest to
-        the usual one, which stands where no kinds are named.
+        """The bandwidth of the memory in bytes a second, all channels filled.
+
+        `slowest` and `fastest` are those of the `kinds`, each at its rate nearest to the usual one.
+        Without `kinds` both are the usual rate.
         """
         least, usual, most = self.mts
         nearest = []
@@ -318,12 +340,16 @@ class RamRow(Stated):
 
 
 def ram_rates(kind: str) -> Sequence[int] | None:
-    """The slowest and the fastest usual rate of a kind of RAM in MT/s; None for one not listed."""
+    """Return the slowest and the fastest usual rate of a kind of RAM in MT/s; None for a kind that
+    is not listed.
+    """
     return _table().ram.get(kind)
 
 
 def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
-    """How processors of a kind read their memory, the fastest of which has that rate."""
+    """Return the row of `share` for a kind of processor whose fastest memory runs at `most_mts`.
+    Raises `KeyError` without a row.
+    """
     for row in _table().share:
         if row.kind == kind and most_mts <= row.up_to_mts:
             return row
@@ -337,9 +363,12 @@ def guests_with(
     is_amd: bool | None,
     cores: float,
 ) -> tuple[Ends, int] | None:
-    """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
-    weights at, and how many instance types have about as many; None where none were counted. With
-    `is_amd` None of any maker. Between two counts it holds both, below the first in proportion.
+    """Return the bytes a second at which cloud guests read weights, with the number of instance
+    types behind the figures.
+
+    The guests have about `cores` cores of that kind, a row of `core`; `is_amd` None means any
+    maker. Between two counts the range holds both; below the first count the figures shrink in
+    proportion. None where no guest was counted.
     """
     table = _table()
     counts = table.guest_cores
@@ -393,7 +422,9 @@ def class_of(name: str) -> CpuClass:
 
 @lru_cache(maxsize=512)
 def processor_of(name: str) -> ProcessorSeries | None:
-    """The series, else the generation, whose row fits a processor's name best; None for others."""
+    """Return the series, else the generation, whose row fits a processor's name best; None where no
+    row fits.
+    """
     words = words_of(name)
     row = _best_row(_table().cpu, words)
     if row is None:
@@ -421,7 +452,7 @@ _Row = TypeVar("_Row", bound=NamedRow)
 
 
 def _best_row(rows: Iterable[_Row], words: Words) -> _Row | None:
-    """The row that fits best; of several that fit alike the first."""
+    """The row that fits best; the first where several fit alike."""
     best = None
     best_rank = (-1, 0)
     for row in rows:
@@ -437,8 +468,10 @@ def _fits_any(shape: str, words: Words) -> bool:
 
 
 def _fits(shape: str, word: str) -> bool:
-    """Whether a word has the shape of a model number: `#` any digit, `+` any but 0, `?` any sign,
-    and `*` at the end whatever follows, but no digit behind `#`.
+    """Whether a word has the shape of a model number: `#` is any digit, `+` any digit but 0, `?`
+    any sign.
+
+    A `*` at the end is any rest, but no digit behind `#`.
     """
     start = shape.removesuffix("*")
     rest = word[len(start) :]
@@ -461,7 +494,7 @@ def is_server(name: str) -> bool:
 
 
 def maker_of(name: str) -> str | None:
-    """AMD or Intel, by a word of a processor's name; None where none tells."""
+    """Return AMD or Intel by a word of a processor's name; None where no word tells."""
     words = words_of(name)
     for maker, its_words in _table().makers.items():
         if not words.isdisjoint(its_words):
@@ -470,13 +503,16 @@ def maker_of(name: str) -> str | None:
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
-    """The series that a bare number can be of; `beside_gpu`: one that may be anything, too."""
+    """Return the names of the series that a bare number can belong to. `beside_gpu`: so may a
+    number that can be anything.
+    """
     maker = None
     first, _, rest = number.partition(" ")
     if first in MAKERS:
         maker = maker_of(first)
         number = rest
-    # what must stand beside a number; no GPU of Intel's has such a one: `intel 12400`
+    # the conditions under which a row's number is accepted; Intel's GPUs have no such numbers:
+    # `intel 12400` is a processor
     is_there = {
         "maker": maker is not None,
         "gpu": beside_gpu or maker == "Intel",
@@ -500,15 +536,15 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
 
 
 def names_a_kind_alone(words: Words) -> bool:
-    """Whether words tell a kind of processor and nothing more: `core i9`, `dual xeon gold`. A maker
-    alone, `intel`, is no kind.
+    """Whether words tell a kind of processor and nothing more: `core i9`, `dual xeon gold`. A
+    maker's name alone, `intel`, is no kind.
     """
     words = words - {*MAKERS}
     telling = set()
     for word in words - {*_table().beside_kind}:
         if count_of(word) == 1:
             telling.add(word)
-    # `xeon gold` has only words that stand beside others, of which `xeon` tells a class
+    # `xeon gold` consists only of words that accompany a name; of these `xeon` tells a class
     kind = class_of(" ".join(telling or words))
     if kind is UNKNOWN_CLASS:
         return False
@@ -516,12 +552,14 @@ def names_a_kind_alone(words: Words) -> bool:
 
 
 def number_words() -> Mapping[str, int]:
-    """The numbers that words mean: 2 of `dual`."""
+    """Return the numbers that words mean: 2 for `dual`."""
     return _table().counts
 
 
 def count_of(name: str) -> int:
-    """How many processors a name tells, `dual xeon`; the `x6` of one with one socket are cores."""
+    """Return how many processors a name tells: 2 for `dual xeon`. The `x6` of a processor with one
+    socket is a number of cores.
+    """
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
@@ -536,9 +574,11 @@ def count_of(name: str) -> int:
 
 
 def written_name(name: str) -> str:
-    """A processor's name as a person reads it in its maker's lists, with the count of several in
-    front: `2x epyc 7742` is `2x AMD EPYC 7742`. Only a name in small letters, as a description
-    gives it, is changed. Programs look up the name as it was.
+    """Return a processor's name as its maker's lists write it, with the count of several in front:
+    `2x AMD EPYC 7742` for `2x epyc 7742`.
+
+    Only a name in small letters, as a description gives it, is changed. Programs look up the name
+    as it was.
     """
     if re.fullmatch(_TYPED_NAME, name) is None:
         return name
@@ -568,7 +608,9 @@ def written_name(name: str) -> str:
 
 
 def core_called(name: str, ghz: float | None) -> Core:
-    """What the cores of that name compute, at the clock of a series where that is known."""
+    """The row of `core` with that name. Its clock is that of the series, `ghz`, where the series
+    states one.
+    """
     table = _table()
     core = next(row for row in table.core if row.name == name)
     if ghz is None:
@@ -578,8 +620,10 @@ def core_called(name: str, ghz: float | None) -> Core:
 
 
 class CountRow(NamedRow):
-    """A row of cpu_cores.toml: one count of cores, or the fewest, the usual and the most; alike of
-    the fastest kind (empty: all of them are). `threads` of each, None: those of the series.
+    """A row of cpu_cores.toml. `cores` is one count, or the fewest, the usual and the most; so is
+    `performance` for the fastest kind of core (empty: all cores).
+
+    `threads` is for each core; None means the threads of the series.
     """
 
     cores: tuple[int, ...]
@@ -590,7 +634,7 @@ class CountRow(NamedRow):
 class _CountTable(Stated):
     """`specs/common/cpu_cores.toml`."""
 
-    # by the name of a series its rows, which are read as `CountRow` where it is asked for
+    # rows by the name of a series; a row is read as `CountRow` on demand
     series: Mapping[str, Any]
 
 
@@ -600,9 +644,11 @@ def _count_table() -> _CountTable:
 
 
 class CoreCounts(Record):
-    """How many cores a processor has, or several: the fewest, the usual count and the most, alike
-    where its name tells the count. `physical` of every kind, `performance` of the fastest one with
-    so many `threads` each.
+    """The cores of a processor, or of several: the fewest, the usual count and the most. The three
+    are alike where the name tells the count.
+
+    `physical` counts all cores, `performance` those of the fastest kind, each of which has
+    `threads` threads.
     """
 
     physical: Counts
@@ -611,7 +657,7 @@ class CoreCounts(Record):
 
     @property
     def usable(self) -> int:
-        """The threads of the usual count, of which the slower cores have one."""
+        """The threads of the usual count of cores. The slower cores have one thread each."""
         return self.physical[1] + self.performance[1] * (self.threads - 1)
 
     @property
@@ -621,7 +667,7 @@ class CoreCounts(Record):
         return fewest == most
 
     def times(self, processors: int) -> CoreCounts:
-        """The cores of so many of these processors."""
+        """Return the cores of `processors` such processors."""
         physical = tuple([count * processors for count in self.physical])
         performance = tuple([count * processors for count in self.performance])
         return self.replace(physical=physical, performance=performance)
@@ -669,7 +715,7 @@ def cores_from(
     *,
     threads: int,
 ) -> CoreCounts:
-    """The cores of a processor, of the counts of a row."""
+    """Return the cores of a processor by the counts of a row."""
     return CoreCounts(
         physical=_counts_of(cores),
         performance=_counts_of(performance or cores),
@@ -678,7 +724,7 @@ def cores_from(
 
 
 def _counts_of(cores: Sequence[int]) -> Counts:
-    """The fewest, the usual count and the most; alike of one number."""
+    """The fewest, the usual count and the most, which are alike where the row states one number."""
     usual = cores[len(cores) // 2]
     return cores[0], usual, cores[-1]
 
@@ -693,8 +739,8 @@ class SmallerChip(Stated):
 
 
 class SoldMac(Stated):
-    """The Macs with a chip. The first of `gib` is that of the cheapest; the sizes `smaller_gib`
-    come only with the form of `smaller_cores`.
+    """The Macs that are sold with a chip. The first of `gib` is the RAM of the cheapest Mac. The
+    sizes `smaller_gib` come only with the form of the chip that has `smaller_cores`.
     """
 
     sold_as: tuple[str, ...]
@@ -723,7 +769,9 @@ class Chip(NamedRow):
 
 
 class _MetalShare(Stated):
-    """What the GPU of a Mac with at most so much RAM may use of it, least and most."""
+    """The least and the largest share of the RAM that the GPU of a Mac with at most `up_to_gib` of
+    RAM may use.
+    """
 
     share: tuple[float, ...]
     up_to_gib: float = inf
@@ -755,12 +803,16 @@ def mac_chips() -> Mapping[Chip, SoldMac]:
 
 @lru_cache(maxsize=512)
 def chip_of(words: frozenset[str]) -> Chip | None:
-    """The chip that the words of a processor's or a GPU's name mean; None for others."""
+    """Return the chip that the words of a processor's or a GPU's name mean; None where they mean no
+    chip.
+    """
     return _best_row(_chip_table().chip, words)
 
 
 def metal_share(ram_bytes: int) -> tuple[float, float]:
-    """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
+    """Return the least and the largest share of a Mac's RAM that macOS lets the GPU use, unless
+    somebody changed the setting.
+    """
     for row in _chip_table().metal:
         if ram_bytes <= row.up_to_gib * units.GIB:
             least, most = row.share

@@ -1,9 +1,9 @@
 """The machine that a description means.
 
-What goes in: a `Description`. What comes out: the machine and a note. Several sources tell the
-parts of a computer: the description first, then its product, then its processor. `_Computer` takes
-each part from the first source that tells it. What no source tells is assumed, marked so in the
-machine, and named in the note.
+What goes in: a `Description`. What comes out: the machine and a note. The parts of a computer come
+from several sources: first the description, then its product, then its processor. `_Computer` takes
+each part from the first source that has it. A part that no source has is assumed, marked as assumed
+in the machine, and named in the note.
 """
 
 from __future__ import annotations
@@ -37,29 +37,31 @@ from .record import (
 from .understand import Description, cards_named
 from .words import bad_name, has_digit, vocabulary
 
-# of a computer that is no listed product
+# stands for a computer that is no listed product
 _NO_PRODUCT = Product(title="a machine", gib=(), source="")
 _CORE_FACTS = ("cpu_cores_usable", "cpu_cores_physical")
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
-# what tells the processors of a guest, the surest first
+# the words for a guest's processors, the most reliable first
 _NUMBERS_OF_GUESTS = ("vcpus", "threads", "cores")
-# a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
+# a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one processor and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
-# of 26 profiles whose GPUs hold more than this 24 have as much RAM; most desktops have this
+# assumed RAM: of 26 profiles whose GPUs hold more than 32 GiB, 24 have at least as much RAM as GPU
+# memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
-# words of computers on which Windows is usual
+# words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
-# memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
-# 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
+# memory for overclocking is sold up to a third faster than the fastest in the table (DDR5-8400
+# against 6400, DDR4-4800 against 3600), and memory runs at half of the slowest at least
 _LEAST_OF_SLOWEST = 0.5
 _MOST_OF_FASTEST = 1.35
-# DDR3 of 1600 MT/s fits a processor for 1866, and no DDR5 of 4800 one for DDR4 of 3600 (assumed)
+# the most that the rate of memory and the rate of the processor may differ: DDR3 of 1600 MT/s fits
+# a processor for 1866, and DDR5 of 4800 fits no processor for DDR4 of 3600 (assumed)
 _LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
-# by which two machines have the same GPUs
+# machines that agree in these facts have the same GPUs
 _NAME_AND_SIZE = attrgetter("name", "memory_total_bytes")
 
 
@@ -79,7 +81,9 @@ class _Computer(Record):
 
     @cached_property
     def cards(self) -> NamedCards:
-        """The cards that are named, else those of the product. No Mac with Apple's chip has any."""
+        """The cards that the description names, else the product's cards. No Mac with an Apple chip
+        has a card.
+        """
         about = self.about
         gpu = self.product.gpu
         if about.chip is not None:
@@ -92,8 +96,9 @@ class _Computer(Record):
 
     @cached_property
     def stated_ram_gib(self) -> float | None:
-        """What of the stated RAM a board's system tells; None of a size that only its disk can
-        have.
+        """The stated RAM in GiB; for a board the size that its system reports, up to a tenth less.
+
+        None where no RAM is stated, and for a size that only the disk of the board can have.
         """
         stated_gib = self.about.memory.ram_gib
         if not stated_gib:
@@ -113,8 +118,10 @@ class _Computer(Record):
 
     @cached_property
     def guest(self) -> _Guest | None:
-        """Its size, where it is a virtual machine or a container of no listed product. Raises
-        `UnknownMachineError` where neither its memory nor its cores are told.
+        """The cores and the RAM of a virtual machine or a container that is no listed product; None
+        for any other computer.
+
+        Raises `UnknownMachineError` where the description tells neither memory nor cores.
         """
         if self.about.scope == "host" or self.is_product:
             return None
@@ -122,15 +129,18 @@ class _Computer(Record):
 
     @property
     def ram_gib(self) -> float | None:
-        """The RAM that is stated, or follows from a guest's cores; None where it is the usual."""
+        """The RAM in GiB that is stated, or that follows from a guest's cores; None where the usual
+        size counts.
+        """
         if self.guest is not None:
             return self.guest.ram_gib
         return self.stated_ram_gib
 
     @cached_property
     def processor(self) -> str | None:
-        """Its processor; None where only GPUs are told. Raises `UnknownMachineError` where too
-        little is told.
+        """The name of the computer's processor; None where the description tells GPUs alone.
+
+        Raises `UnknownMachineError` where the description tells too little.
         """
         told = self._told_processor
         if told is not None:
@@ -147,8 +157,8 @@ class _Computer(Record):
 
     @property
     def _told_processor(self) -> str | None:
-        """The processor that is named, or that of the product where only a kind is: `r720 dual
-        xeon`. None where none is told.
+        """The processor that the description names. Where it names only a kind, the product's
+        processor: `r720 dual xeon`. None where none is told.
         """
         named = self.about.processor
         if named is not None:
@@ -169,18 +179,20 @@ class _Computer(Record):
 
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
-        """The series of its processor."""
+        """The series of the computer's processor."""
         return cpus.processor_of(self.processor or "")
 
     @cached_property
     def chip(self) -> cpus.Chip | None:
-        """The chip with memory beside it that its processor is."""
+        """The processor's row in chips.toml; None where the processor is no chip with memory beside
+        it.
+        """
         words = words_of(self.processor or "")
         return cpus.chip_of(words)
 
     @property
     def system(self) -> str:
-        """Its system; phones are judged as Linux is."""
+        """The operating system of the computer. Phones are judged as Linux is."""
         about = self.about
         stated = about.setting.system or self.product.system
         if stated is not None:
@@ -198,7 +210,9 @@ class _Computer(Record):
 
     @property
     def architecture(self) -> str:
-        """Its architecture."""
+        """The architecture of the computer: that of its product, else of its processor's series,
+        else of its processor's class.
+        """
         architecture = self.product.architecture
         if architecture is None and self.series is not None:
             architecture = self.series.architecture
@@ -206,7 +220,9 @@ class _Computer(Record):
 
     @property
     def memory_gib(self) -> float:
-        """Its RAM: the usual size, where none is stated."""
+        """The computer's RAM in GiB: the stated size, else the usual size of the product, the
+        processor or a computer with such GPUs.
+        """
         if self.ram_gib is not None:
             return self.ram_gib
         if self.product.gib:
@@ -229,34 +245,38 @@ class _Computer(Record):
 
     @property
     def cpu_class(self) -> cpus.CpuClass:
-        """What most computers with such a processor have."""
+        """The class of the computer's processor, which tells what most computers with such a
+        processor have.
+        """
         return cpus.class_of(self.processor or "")
 
     @property
     def is_product(self) -> bool:
-        """Whether it is a listed product."""
+        """Whether the computer is a listed product."""
         return self.product is not _NO_PRODUCT
 
     @property
     def is_bare(self) -> bool:
-        """Whether it is neither a listed product nor a guest."""
+        """Whether the computer is neither a listed product nor a guest."""
         return self.guest is None and not self.is_product
 
     @property
     def is_cards_alone(self) -> bool:
-        """Whether nothing is told but its cards."""
+        """Whether the description tells nothing but the cards."""
         return self.is_bare and self.processor is None and not self.is_ram_stated
 
     @property
     def named_processor(self) -> str | None:
-        """Its processor, where that is named and is not the one that its product comes with."""
+        """The processor where the description names one that the product does not come with; else
+        None.
+        """
         if self.processor in (self.product.processor, _UNNAMED_PROCESSOR):
             return None
         return self.processor
 
     @property
     def accelerators(self) -> tuple[Accelerator, ...]:
-        """Its cards, else the GPU in its processor, else a GPU without a name."""
+        """The computer's cards, else the GPU in its processor, else a GPU without a name."""
         if self.cards.accelerators:
             return self.cards.accelerators
         inside = self.product.shared
@@ -280,7 +300,7 @@ class _Computer(Record):
 
 
 def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
-    """A GPU of which its memory and perhaps its maker are told; none where no memory is."""
+    """A GPU whose memory and perhaps maker are told, and no more. Empty where no memory is told."""
     if about.vram_gib is None:
         return ()
     memory_bytes = round(about.vram_gib * units.GIB)
@@ -296,8 +316,9 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
 
 
 def described(about: Description) -> tuple[Machine, str]:
-    """The machine of a description, and what else that can mean or what was assumed. Raises
-    `UnknownMachineError` where it names no part, or can be several machines.
+    """Return the machine of a description, with a note of other meanings and assumptions.
+
+    Raises `UnknownMachineError` where the description names no part, or can mean several machines.
     """
     computer = _Computer(about=about, product=_product_of(about))
     profile = _profile_with(computer)
@@ -328,7 +349,7 @@ def _quoted(about: Description) -> str:
 
 
 def _planned(computer: _Computer) -> Machine:
-    """The machine of these parts."""
+    """The machine with the parts of the computer, for planning."""
     product = computer.product
     facts = _facts(computer)
     source = _quoted(computer.about)
@@ -351,7 +372,7 @@ def _planned(computer: _Computer) -> Machine:
 
 
 def _judged_as(computer: _Computer, machine: Machine) -> str:
-    """The sentence that says what a description means."""
+    """The sentence that says which machine the description is judged as."""
     ram = _ram_words(computer.memory_gib)
     guessed = ""
     if "memory_total_bytes" in machine.assumed:
@@ -369,8 +390,10 @@ def _product_of(about: Description) -> Product:
 
 
 def _guest(about: Description) -> _Guest:
-    """The size of a guest; its memory or its cores follow from the other. Raises
-    `UnknownMachineError` where neither is told.
+    """The size of a guest. The memory follows from the cores, or the cores from the memory, where
+    one is not told.
+
+    Raises `UnknownMachineError` where neither is told.
     """
     numbers = about.memory.numbers
     stated = 0
@@ -386,7 +409,9 @@ def _guest(about: Description) -> _Guest:
 
 
 def _facts(computer: _Computer) -> FactValues:
-    """What is told, and the cores and rate of memory that come with the product or chip."""
+    """The facts that the description states, with the cores and the memory bandwidth of the product
+    or the chip.
+    """
     facts: FactValues = {
         "system": computer.system,
         "architecture": computer.architecture,
@@ -416,7 +441,7 @@ def _rents_threads(computer: _Computer) -> bool:
 
 
 def _facts_of_product(product: Product) -> FactValues:
-    """The rate of memory and the cores of a product with its own processor."""
+    """The memory bandwidth and the cores of a product with its own processor."""
     facts: FactValues = {}
     if product.gb_per_s is not None:
         facts[BANDWIDTH] = round(product.gb_per_s * units.GB)
@@ -433,7 +458,9 @@ def _facts_of_product(product: Product) -> FactValues:
 
 
 def _soldered_rate(series: cpus.ProcessorSeries | None) -> int | None:
-    """Bytes a second of memory that is soldered and sold at one rate alone; else None."""
+    """The bandwidth in bytes a second of memory that is soldered and sold at one rate alone; else
+    None.
+    """
     if series is None or series.memory != "soldered":
         return None
     rates = series.bytes_per_second
@@ -466,14 +493,19 @@ def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
 
 
 def _may_have_gpu(computer: _Computer) -> bool:
-    """Whether nothing tells that it has a GPU, or that it has none."""
+    """Whether nothing tells that the computer has a GPU, or that it has none."""
     if computer.accelerators or computer.is_product:
         return False
     return not computer.about.setting.has_no_card
 
 
 def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
-    """Of GPUs alone the laptop or desktop that has them and the least memory, else the server."""
+    """The profile of a computer with the named GPUs, with a note, where the description names GPUs
+    alone; else None.
+
+    The profile is the desktop with the least memory, else the server. Where the description says
+    laptop, it is the laptop.
+    """
     if not _names_gpus_alone(computer):
         return None
     about = computer.about
@@ -506,7 +538,9 @@ def _names_gpus_alone(computer: _Computer) -> bool:
 
 
 def _stated_cores(machine: Machine, about: Description) -> FactValues:
-    """The facts of cores that are stated, where its processor's name tells none."""
+    """The facts of the cores that a description states, where the processor's name does not tell
+    the cores.
+    """
     numbers = about.memory.numbers
     stated = numbers.get("cores", 0)
     if not stated or about.chip is not None:
@@ -525,7 +559,7 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
 
 
 def _in_wsl(machine: Machine) -> Machine:
-    """The virtual machine in which Windows runs Linux."""
+    """The virtual machine in which Windows runs Linux, made of the Windows machine."""
     half_bytes = (machine.memory_total_bytes or 0) // 2
     facts: FactValues = dict.fromkeys(MEMORY_FACTS, half_bytes)
     machine = machine.stated(facts, "half of the RAM, as WSL has it")
@@ -534,7 +568,7 @@ def _in_wsl(machine: Machine) -> Machine:
 
 
 def _title(computer: _Computer) -> str:
-    """What the machine is called: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
+    """The display name of the machine: `a machine with AMD Ryzen 5 5600X and RTX 3090`."""
     about = computer.about
     title = computer.product.title
     names = []
@@ -563,7 +597,7 @@ def _note(key: str, **figures: object) -> str:
 
 
 def _doubts(computer: _Computer) -> Iterator[str]:
-    """What else the description can mean, and what was assumed."""
+    """Yield the notes on other meanings of the description, and on what was assumed."""
     about = computer.about
     yield from _doubts_of_product(computer)
     yield from _doubts_of_processor(computer)
@@ -587,7 +621,7 @@ def _doubts(computer: _Computer) -> Iterator[str]:
 
 
 def _doubts_of_product(computer: _Computer) -> Iterator[str]:
-    """Cores that its chip does not have, and a GPU that nobody named."""
+    """Yield notes on stated cores that the chip does not have, and on a GPU that nobody named."""
     about = computer.about
     product = computer.product
     cards = computer.cards.label
@@ -600,7 +634,7 @@ def _doubts_of_product(computer: _Computer) -> Iterator[str]:
 
 
 def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
-    """How little the description tells of its processor."""
+    """Yield notes on how little the description tells of its processor."""
     about = computer.about
     processor = computer.processor
     series = computer.series
@@ -620,14 +654,19 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
 
 
 def _ram_words(gib: float) -> str:
-    """`16 GB of RAM`, as it is sold; `15.5 GiB of RAM`, which a system tells that kept some."""
+    """The words for a size of RAM: `16 GB of RAM`, as it is sold, and `15.5 GiB of RAM` where the
+    system kept some.
+    """
     if gib == int(gib):
         return f"{gib:,g} GB of RAM"
     return f"{gib:,g} GiB of RAM"
 
 
 class _StatedRam(Record):
-    """What a description says of the modules of its RAM; None and empty of what it does not."""
+    """The kind, rate, channels and modules of RAM that a description states.
+
+    A number is None, and the kind is empty, where the description does not state it.
+    """
 
     kind: str
     mts: int | None
@@ -636,11 +675,13 @@ class _StatedRam(Record):
 
     @property
     def name(self) -> str:
-        """`DDR4`, or `RAM` of an unstated kind."""
+        """The kind of the RAM, `DDR4`; `RAM` where the kind is not stated."""
         return self.kind.upper() or "RAM"
 
     def channels_of(self, series: cpus.ProcessorSeries, processors: int) -> int:
-        """The channels of such a processor that are filled, with so many of them in the machine."""
+        """Return the filled channels of a processor of that series in a machine with so many
+        processors.
+        """
         channels = series.channels
         if self.channels is not None:
             channels = min(channels, self.channels)
@@ -650,7 +691,9 @@ class _StatedRam(Record):
         return channels
 
     def rate_mts(self, series: cpus.ProcessorSeries) -> int | None:
-        """The rate in MT/s that is stated, else that of the kind; None where it does not fit."""
+        """Return the stated rate in MT/s, else the rate of the kind. None where the rate or the
+        kind does not fit the processor.
+        """
         if series.memory == "bus":
             return None
         bytes_per_mts = series.bits * series.channels / 8 * units.MB
@@ -674,14 +717,14 @@ class _StatedRam(Record):
         return rate
 
     def how_known(self, series: cpus.ProcessorSeries, channels: int) -> str | None:
-        """How the bandwidth is known: with its rate assumed, or its channels taken to be filled;
-        None where all of it is stated.
+        """Return how the bandwidth is known: with an assumed rate, or with channels that are
+        assumed to be filled. None where the description states all of it.
         """
         rates = series.bytes_per_second
         has_one_rate = self.kind and rates.slowest < rates.fastest
         if self.mts is None and not has_one_rate:
             return RATE_ASSUMED
-        # of two channels one may be empty
+        # with two channels, one may be empty
         if channels != 2 or self.kind.startswith("lp"):
             return None
         if self.sticks is None and self.channels is None:
@@ -690,7 +733,9 @@ class _StatedRam(Record):
 
 
 def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
-    """With the bandwidth that a stated kind of RAM, rate or number of modules means; a note."""
+    """The machine with the bandwidth that a stated kind of RAM, rate or number of modules means,
+    and a note on it.
+    """
     numbers = about.memory.numbers
     ram = _StatedRam(
         kind=about.memory.ram_kind or "",
@@ -715,7 +760,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
         BANDWIDTH: bandwidth,
         "memory_bandwidth_how": ram.how_known(series, channels),
     }
-    # the rate of a kind is a guess
+    # the rate of a kind of memory is a guess
     is_guess = BANDWIDTH in machine.assumed and ram.mts is None
     machine = machine.stated(facts, f"{what}, as its description says")
     if is_guess:

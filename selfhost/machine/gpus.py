@@ -1,5 +1,5 @@
-"""What the name of a GPU tells: `specs/common/gpus.toml`, whose header explains each key. It is
-read when a GPU is looked up, once: a machine without one does not pay for it.
+"""The facts of a GPU by its name: `specs/common/gpus.toml`, whose header explains each key. The
+table is read once, when the first GPU is looked up: a machine without GPUs does not load it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
 
-# the maker of a GPU whose name tells none
+# the maker of a GPU whose name does not tell it
 UNKNOWN = "unknown"
-# into how many slices MIG divides a GPU whose row does not say
+# the number of slices into which MIG divides a GPU whose row states none
 _USUAL_SLICES = 7
-# what a virtual machine gets of an NVIDIA card, `GRID T4-8Q`: how fast that is no name tells
+# a virtual GPU of an NVIDIA card, `GRID T4-8Q`: no name tells its speed
 _VGPU = r"(?:NVIDIA|GRID)[ -].+-\d{1,3}[ABCQ]"
-# an instance of MIG; `1c.` of one of several slices is the part of it that one program computes on
+# an instance of MIG; `1c.` marks the part of an instance on which one program computes
 _MIG = r"(?P<gpu>.+?) MIG (?:(?P<used>\d)c\.)?(?P<slices>\d)g\..*"
-# operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
-# them: of a core without matrix units, and of one with
+# 16-bit operations of one core of Apple's GPUs in a cycle, consistent with `apple_tflops` of the
+# table: without and with matrix units
 _FLOPS_OF_CORE = 256
 _FLOPS_OF_MATRIX_CORE = 1024
-# two threads of each core of the computer around a card
+# threads for each core of the computer around a card
 _THREADS_OF_COMPUTER = 2
 
 
@@ -41,20 +41,20 @@ class IntegratedMemory(cpus.RamRow):
 
 
 class PeakRate(Stated):
-    """The peak of a GPU's memory in GB/s, and the key of its source."""
+    """The peak bandwidth of a GPU's memory in GB/s, and the key of its source."""
 
     gb_per_s: float
     source: str
 
 
 class OtherMemory(PeakRate):
-    """The memory of a card with the same name and another size."""
+    """The memory of a card that has the same name and another size."""
 
     memory_gib: float
 
 
 class DriverMemory(Stated):
-    """What the driver tells of a card that is sold with so much memory."""
+    """The memory in MiB that the driver reports of a card sold with `sold_gb`."""
 
     sold_gb: float
     mib: int
@@ -88,11 +88,13 @@ class GpuRow(Stated):
 
     @cached_property
     def word_set(self) -> frozenset[str]:
-        """The words that a name of it must have."""
+        """The words that a name of the GPU must have."""
         return frozenset(self.words.split())
 
     def peak_with(self, gib: float | None) -> PeakRate | None:
-        """The peak of its memory where it has that much; None where the row does not tell it."""
+        """Return the peak bandwidth of the GPU with `gib` of memory; None where the row does not
+        tell a bandwidth.
+        """
         if self.gb_per_s is None:
             return None
         for other in self.other:
@@ -102,7 +104,7 @@ class GpuRow(Stated):
 
 
 class _Generation(Stated):
-    """GPUs of one compute capability; `hbm` are the words of names of those with HBM."""
+    """The GPUs of one compute capability. `hbm` has the words of the names of GPUs with HBM."""
 
     capability: str
     names: tuple[str, ...]
@@ -110,7 +112,7 @@ class _Generation(Stated):
 
 
 class _Unserved(Stated):
-    """Accelerators that no build judged here computes on."""
+    """Accelerators on which no build judged here computes."""
 
     words: tuple[str, ...]
     clause: str = read_by(name="is")
@@ -124,7 +126,9 @@ class SmallDevices(Stated):
 
 
 class _MatrixRow(Stated):
-    """Operations in 16 bits of one multiprocessor in a cycle; without `names` of every GPU."""
+    """The 16-bit operations of one multiprocessor in a cycle. Without `names` the row is for every
+    GPU of the capability.
+    """
 
     capability: str
     flops: int
@@ -142,8 +146,8 @@ class _Maker(Stated):
 
 
 class Computer(cpus.RamRow):
-    """The computer around a card, or around nothing that is known; `kind` is a row of `share` in
-    cpus.toml, `cores` the fewest, the usual count and the most.
+    """The computer around a card, or around nothing that is known. `kind` is a row of `share` in
+    cpus.toml; `cores` are the fewest, the usual count and the most.
     """
 
     name: str
@@ -154,14 +158,16 @@ class Computer(cpus.RamRow):
     memory_gib: int = 0
 
     def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
-        """Whether such computers have cards of these names, and so much RAM."""
+        """Whether such computers have as many cards of these names, and as much RAM."""
         if len(cards) > self.cards or memory_gib > self.memory_gib:
             return False
         return all(_has_words(name, self.names) for name in cards)
 
 
 class KeptMemory(Stated):
-    """MiB that a driver keeps of a card that it reports `total` of: least, likely and most seen."""
+    """The MiB that a driver keeps of a card that it reports `total` MiB of: the least, the likely
+    and the most seen.
+    """
 
     total: int
     least: int
@@ -169,12 +175,14 @@ class KeptMemory(Stated):
     most: int
 
 
-# of which nothing can be kept
+# the record of a card of which the driver keeps no memory
 _NO_CARD = KeptMemory(total=0, least=0, likely=0, most=0)
 
 
 class _DriverKeeps(Stated):
-    """The makers whose drivers keep memory of a card, the smallest card first."""
+    """The makers whose drivers keep memory of a card, and the kept memory by size, the smallest
+    card first.
+    """
 
     makers: tuple[str, ...]
     sizes: tuple[KeptMemory, ...]
@@ -210,24 +218,24 @@ def card_rows() -> Sequence[GpuRow]:
 
 
 def source_called(key: str) -> str:
-    """Where the figures of a row are from, by its `source`."""
+    """The full text of a source, by the key in a row's `source`."""
     return _table().sources[key]
 
 
 def small_devices() -> SmallDevices:
-    """What vLLM counts among the small devices."""
+    """The devices that vLLM counts among the small ones."""
     return _table().small
 
 
 @lru_cache(maxsize=256)
 def _rows_called(name: str) -> Sequence[GpuRow]:
-    """The rows whose words the name has, those with the most words first."""
+    """The rows whose words are all in the name, those with the most words first."""
     if re.fullmatch(_VGPU, name):
         return ()
     table = _table()
     words = frozenset(table.same.get(word, word) for word in words_of(name))
     has_number = re.search(r"\d", name) is not None
-    # words that make another GPU of one: `ti`, `laptop`
+    # words that name another GPU, such as `ti` and `laptop`
     variants = words.intersection(table.variants)
     matching = []
     for row in card_rows():
@@ -241,13 +249,15 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
 
 @lru_cache(maxsize=256)
 def facts_of(name: str) -> GpuRow:
-    """The facts of the GPU of that name, from all rows whose words the name has. Where rows differ,
-    the row with more words counts; a row that leaves a key out takes nothing away. `name` is the
-    whole name that the GPU's driver gives; empty where no row fits.
+    """Return the facts of a GPU from all rows whose words its name has. `name` is the whole name
+    that the GPU's driver gives.
+
+    Where rows differ, the row with more words counts; a row that leaves a key out takes nothing
+    away. The facts are empty where no row fits.
     """
     nothing = {"name": "", "words": "", "source": "", **GpuRow._defaults}
     facts = dict(nothing)
-    # the row with the most words last, so that it overrides the others
+    # the row with the most words comes last and overrides the others
     for row in reversed(_rows_called(name)):
         for key, default in nothing.items():
             value = getattr(row, key)
@@ -257,8 +267,10 @@ def facts_of(name: str) -> GpuRow:
 
 
 def peak_rate_of(name: str, memory_gib: float | None) -> PeakRate | None:
-    """That of the GPU of that name, with that memory where it is sold with several; None where no
-    row tells it.
+    """Return the peak memory bandwidth of a GPU by its name, with the source.
+
+    `memory_gib` chooses between the sizes of a GPU that is sold with several. None where no row
+    tells the bandwidth.
     """
     for row in _rows_called(name):
         peak = row.peak_with(memory_gib)
@@ -268,7 +280,9 @@ def peak_rate_of(name: str, memory_gib: float | None) -> PeakRate | None:
 
 
 def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
-    """As `peak_rate_of`, without the source."""
+    """Return the peak memory bandwidth of a GPU in GB/s, as `peak_rate_of` does, without the
+    source.
+    """
     peak = peak_rate_of(name, memory_gib)
     if peak is None:
         return None
@@ -300,7 +314,11 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
 
 
 def driver_memory_bytes(name: str, sold_gb: float) -> int:
-    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
+    """Return the memory in bytes that the driver reports of a card, by the card's whole name and
+    the size it is sold with.
+
+    Without a row for that size, the sold size counts as GiB.
+    """
     for row in card_rows():
         if row.name != name:
             continue
@@ -311,10 +329,11 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
 
 
 def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
-    """What the driver of a maker likely keeps of a card of that size before any program runs.
+    """Return the bytes of a card's memory that the driver of its maker likely keeps before any
+    program runs.
 
-    Between two sizes of the table it goes in proportion, above the largest it stays the same; 0 of
-    a maker of whom nothing is known.
+    Between two sizes of the table the bytes grow in proportion; above the largest size they stay
+    the same. Return 0 for a maker of whom nothing is known.
     """
     keeps = _table().driver_keeps
     if vendor not in keeps.makers:
@@ -331,8 +350,8 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
 
 
 class _Part(NamedTuple):
-    """What is known of the GPU that an instance of MIG is a part of, and its share of that; of
-    another GPU itself and 1.
+    """The facts of a GPU, and a share of it: for an instance of MIG the instance's share of its
+    GPU, else 1.
     """
 
     facts: GpuRow
@@ -350,7 +369,9 @@ def _part_of(name: str) -> _Part:
 
 
 def link_bytes_per_second(name: str) -> float | None:
-    """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
+    """Return the peak bytes a second that the PCIe link between a GPU and the RAM carries each way;
+    None where the link is not known.
+    """
     link = _part_of(name).facts.pcie
     if link is None:
         return None
@@ -360,7 +381,11 @@ def link_bytes_per_second(name: str) -> float | None:
 
 @lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
-    """Of all multiprocessors of NVIDIA's at the boost clock, or cores of Apple's by the peak."""
+    """Return the cycles a second of all multiprocessors of an NVIDIA GPU together at the boost
+    clock, or of all cores of an Apple GPU by its peak.
+
+    None where the table does not tell.
+    """
     chip = cpus.chip_of(words_of(name))
     if chip is not None and chip.tflops is not None:
         flops = _FLOPS_OF_CORE
@@ -376,7 +401,9 @@ def cycles_per_second(name: str) -> float | None:
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second, of Apple's with its largest GPU."""
+    """Return the peak of a GPU's 16-bit arithmetic in operations a second; of an Apple chip with
+    its largest GPU. None where it is not known.
+    """
     cycles = cycles_per_second(name)
     flops = _flops_of_processor(name, capability)
     if cycles is not None and flops is not None:
@@ -393,7 +420,9 @@ def peak_flops(name: str, capability: str | None) -> float | None:
 
 
 def _flops_of_processor(name: str, capability: str | None) -> int | None:
-    """What one multiprocessor of NVIDIA's does in a cycle; None where that is not known."""
+    """The 16-bit operations of one NVIDIA multiprocessor in a cycle; None where they are not
+    known.
+    """
     for row in _table().matrix:
         if row.capability == capability and _has_words(name, row.names):
             return row.flops
@@ -401,7 +430,9 @@ def _flops_of_processor(name: str, capability: str | None) -> int | None:
 
 
 def series_in(machine: Machine) -> cpus.ProcessorSeries | None:
-    """The series of its processor, by its name or that of the GPU in it."""
+    """Return the series of a machine's processor, by the processor's name or by the GPU inside it.
+    None where neither tells.
+    """
     series = cpus.processor_of(machine.cpu_model or "")
     if series is not None:
         return series
@@ -413,14 +444,16 @@ def series_in(machine: Machine) -> cpus.ProcessorSeries | None:
 
 
 def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
-    """The processors that have a GPU of that name in them, by what is known of their memory; None
-    where the GPU is not in a processor, or its name may be a card's.
+    """The series of processors that have a GPU of that name inside them, by what is known of their
+    memory.
+
+    None where the GPU is not in a processor, or the name may be a card's.
     """
     facts = facts_of(gpu)
     memory = facts.integrated
     if memory is None:
         return None
-    # a name that fits two GPUs has the memory of the one and the name of the other
+    # a name that fits two GPUs would mix the memory of one with the name of the other
     if facts_of(facts.name).integrated is not memory:
         return None
     return cpus.ProcessorSeries(
@@ -439,7 +472,9 @@ def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
 
 
 def computer_of(machine: Machine) -> Computer | None:
-    """The computer that its cards tell; None where these may be a server's."""
+    """Return the kind of computer that a machine's cards tell; None where the cards may be a
+    server's.
+    """
     names = []
     for card in machine.cards:
         if not card.unified:
@@ -455,7 +490,9 @@ def computer_of(machine: Machine) -> Computer | None:
 
 
 def cores_in(machine: Machine) -> cpus.CoreCounts | None:
-    """The cores that its processor tells, else the computer around its cards or its GPU."""
+    """Return the cores of a machine by its processor's name, else by the computer around its cards
+    or its GPU. None where nothing tells.
+    """
     if machine.cpu_model:
         return cpus.cores_of(machine.cpu_model)
     cards = machine.cards
@@ -472,9 +509,11 @@ def cores_in(machine: Machine) -> cpus.CoreCounts | None:
 
 @lru_cache(maxsize=1024)
 def capability_by_name(name: str) -> str | None:
-    """The compute capability of an NVIDIA GPU by the name it reports; of others None."""
+    """Return the compute capability of an NVIDIA GPU by the name that the GPU reports; None for
+    other GPUs.
+    """
     if re.fullmatch(_VGPU, name):
-        # some of them draw alone
+        # some virtual GPUs only draw
         return None
     for row in _table().generation:
         if _has_words(name, row.names):
@@ -483,18 +522,20 @@ def capability_by_name(name: str) -> str | None:
 
 
 def capability_of(card: Accelerator) -> str | None:
-    """Its compute capability, as it was read, else by its name; None where neither tells."""
+    """Return the compute capability of a GPU, as it was read, else by the GPU's name; None where
+    neither tells.
+    """
     return card.compute_capability or capability_by_name(card.name)
 
 
 def reaches_capability(capability: str | None, least: str | None) -> bool | None:
-    """Whether that compute capability is enough; None where it is not known."""
+    """Whether a compute capability is at least `least`; None where the capability is not known."""
     if least is None:
         return True
     if capability is None:
         return None
     numbers = capability.split(".")
-    # others write no numbers
+    # other makers' capabilities are no numbers
     if not all(map(str.isdecimal, numbers)):
         return False
     needed = list(map(int, least.split(".")))
@@ -509,7 +550,9 @@ def has_hbm(name: str) -> bool:
 
 
 def why_unserved(name: str) -> str | None:
-    """What an accelerator is that no build judged here computes on, as a clause; else None."""
+    """Return a clause that says what an accelerator is on which no build judged here computes; None
+    for any other accelerator.
+    """
     for row in _table().unserved:
         if _has_words(name, row.words):
             return row.clause
@@ -518,7 +561,9 @@ def why_unserved(name: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
-    """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
+    """Return nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where no word
+    tells.
+    """
     words = words_of(name)
     for maker in _table().maker:
         if not words.isdisjoint(maker.words):
@@ -527,7 +572,9 @@ def vendor_of(name: str) -> str:
 
 
 def makes_only_gpus(vendor: str | None) -> bool:
-    """Whether who names that maker means a GPU; False for an unknown maker and for None."""
+    """Whether a description that names only this maker means a GPU. False for an unknown maker and
+    for None.
+    """
     for maker in _table().maker:
         if maker.id == vendor:
             return maker.only_gpus

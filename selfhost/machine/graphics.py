@@ -22,20 +22,22 @@ from .words import (
     vocabulary,
 )
 
-# sizes of RAM are multiples of this, but for the smallest
+# sizes of RAM are multiples of this, except the smallest
 _STEP_OF_RAM_GIB = 4
 _MOST_ODD_RAM_GIB = 6
 
 
 class FoundCards(Found):
-    """GPUs in the order of their names."""
+    """The GPUs that were found, in the order of their names in the text."""
 
     cards: Sequence[NamedCards] = ()
 
 
 class Around(Record):
-    """What is known of the machine around GPUs. `line`: words that people leave unsaid before the
-    numbers of its GPUs; `has_chip`: it has a chip of Apple's.
+    """The facts about the machine around GPUs that help to read their names.
+
+    `line`: words that people leave unsaid before the numbers of the machine's GPUs. `has_chip`: the
+    machine has an Apple chip.
     """
 
     line: str = ""
@@ -48,7 +50,7 @@ _UNKNOWN_MACHINE = Around()
 
 
 class _CardSize(Found):
-    """A size beside the name of a card; None where it is none of the card's own."""
+    """A size beside the name of a card. None where the size is not the card's own."""
 
     memory_gib: float | None = None
 
@@ -68,12 +70,12 @@ class _Mention(Record):
 
     @property
     def first(self) -> CardModel:
-        """The first of the GPUs that it can mean."""
+        """The first of the GPUs that the name can mean."""
         return self.meant[0]
 
     @property
     def is_unified(self) -> bool:
-        """Whether all of them share the RAM of their machine."""
+        """Whether all GPUs that the name can mean share the RAM of their machine."""
         return all(card.unified for card in self.meant)
 
     def is_sold_with(self, gib: float | None) -> bool:
@@ -88,8 +90,10 @@ class _Mention(Record):
         return any(word in card.named for card in self.meant)
 
     def is_processor(self, *, has_cards: bool) -> bool:
-        """Whether it is a processor's bare number, as behind a GPU (`has_cards`: one was named
-        already). Raises `UnknownMachineError` where it can be either.
+        """Whether the name is a processor's bare number, as behind a GPU (`has_cards`: a GPU was
+        named already).
+
+        Raises `UnknownMachineError` where the number can be a processor's or a GPU's.
         """
         number = self.run.name
         if not number.isdecimal() or self.phrase.is_of_gpus:
@@ -105,8 +109,10 @@ class _Mention(Record):
         raise two_readings(self.phrase, number, readings)
 
     def found(self) -> FoundCards:
-        """The GPUs with the size and count beside the name, and the places of all these words; no
-        GPU where it is the one in the processor that was named.
+        """Return the GPUs with the size and count beside the name, and the places of all these
+        words.
+
+        No GPU is returned where the name means the GPU inside the named processor.
         """
         places = [*self.run.places]
         if self.is_unified:
@@ -114,7 +120,7 @@ class _Mention(Record):
                 return FoundCards(places=places)
             cards = cards_meant(self.meant, self.typed, None, 1)
             return FoundCards(cards=[cards], places=places)
-        # `rtx 6000 pro max-q 96gb`, where `q` is no end of a name
+        # as in `rtx 6000 pro max-q 96gb`, where `q` is not the end of a name
         run = self.phrase.with_fillers(self.run)
         size = self._size(run.end)
         places += size.places
@@ -125,8 +131,11 @@ class _Mention(Record):
         return FoundCards(cards=[cards], places=places)
 
     def _size(self, end: int) -> _CardSize:
-        """The size in the name, else the one behind the place `end`, else the one before the name.
-        Raises `UnknownGpuError` where it can only be the card's, which is not sold with it.
+        """The size in the name, else the size behind the place `end`, else the size before the
+        name.
+
+        Raises `UnknownGpuError` for a size that can only be the card's, where the card is not sold
+        with it.
         """
         if self.is_sold_with(self.size_gib):
             return _CardSize(memory_gib=self.size_gib)
@@ -152,8 +161,9 @@ class _Mention(Record):
         return _CardSize()
 
     def _size_before(self) -> _CardSize:
-        """The card's size before its name, where another is the RAM's. Raises
-        `UnknownMachineError` for `2x16gb v100`, which can be modules of RAM.
+        """The card's size before its name, where another size is the RAM's.
+
+        Raises `UnknownMachineError` for `2x16gb v100`, which can be modules of RAM.
         """
         phrase = self.phrase
         at = self.run.start - 1
@@ -186,7 +196,7 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
         found = mention.found()
         phrase = phrase.after(found)
         for cards in found.cards:
-            # the GPU in a processor counts once
+            # a GPU inside the processor is counted once
             if not cards.is_unified or cards not in cards_at.values():
                 cards_at[run.start] = cards
     in_order = [cards_at[place] for place in sorted(cards_at)]
@@ -199,7 +209,7 @@ def _mention(
     run: WordRun,
     around: Around,
 ) -> _Mention | None:
-    """What GPU a run names; None where it names none."""
+    """The mention of a GPU that a run of words makes; None where the run names no GPU."""
     if "and" in run.words:
         return None
     if not phrase.is_of_gpus and not _has_form_of_name(run.words):
@@ -237,7 +247,7 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
     words = vocabulary()
     if tuple(run) in words.gpus_inside:
         return True
-    # the form of a GPU is no filler
+    # words for the form of a GPU are not ignored
     idle = (words.idle - words.forms) | words.gpu_idle
     ends = {run[0], run[-1]}
     if not idle.isdisjoint(ends):
@@ -255,7 +265,9 @@ def _has_form_of_name(run: Sequence[str]) -> bool:
 
 
 def _is_no_ram(phrase: Phrase, gib: float) -> bool:
-    """Whether a size is none of RAM, or another is said to be it, or of a card that was changed."""
+    """Whether a size cannot be the RAM's: no RAM has that size, another size is called RAM, or the
+    text says that the card was changed.
+    """
     is_odd = gib % _STEP_OF_RAM_GIB != 0
     if is_odd and gib > _MOST_ODD_RAM_GIB:
         return True
@@ -271,8 +283,10 @@ def choose_cards(
     *,
     has_no_gpu: bool,
 ) -> Sequence[NamedCards]:
-    """The cards without what is in the processor beside them. Raises `UnknownGpuError` for a name
-    of a card that is not known, and `UnknownMachineError` for one or another.
+    """Return the cards; the GPU in the processor is left out where there are others.
+
+    Raises `UnknownGpuError` for the name of an unknown card, and `UnknownMachineError` for a choice
+    between several.
     """
     _refuse_unknown_card(phrase)
     discrete = [named for named in cards if not named.is_unified]
@@ -289,7 +303,9 @@ def choose_cards(
 
 
 def _refuse_unknown_card(phrase: Phrase) -> None:
-    """Raise `UnknownGpuError` where a line of cards and a number are left: `rtx 4123`."""
+    """Raise `UnknownGpuError` where the name of a line of cards and a number are left: `rtx
+    4123`.
+    """
     words = vocabulary()
     for at, word in phrase.free.items():
         number = phrase.free_word(at + 1)

@@ -1,5 +1,6 @@
-"""Sets of instructions: what one brings, what is none of an architecture's, and what is assumed of
-a processor whose sets are not known. The table is `specs/common/instruction_sets.toml`.
+"""Instruction sets: the sets that a set implies, the sets that an architecture cannot have, and the
+sets assumed of a processor whose sets are not known. The table is
+`specs/common/instruction_sets.toml`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from .record import Machine
 
 
 class LeastSets(Stated):
-    """What every processor of a class has, and what many of them lack."""
+    """The instruction sets that every processor of a class has (`have`), and those that many
+    processors of the class lack (`lack`).
+    """
 
     have: tuple[str, ...]
     lack: str
 
 
 class InstructionSets(Stated):
-    """The table. `assumed`, by system and architecture or by architecture; `least` by
-    `least_vectors` of a class; `series` by `vectors`, the architecture first; `baseline` by
-    architecture; `implied` by set.
+    """The table of instruction sets.
+
+    - `assumed` is by system and architecture, or by architecture.
+    - `least` is by `least_vectors` of a class.
+    - `series` is by `vectors`, the architecture first.
+    - `baseline` is by architecture.
+    - `implied` is by instruction set.
     """
 
     assumed: Mapping[str, tuple[str, ...]]
@@ -39,12 +46,12 @@ def instruction_sets() -> InstructionSets:
 
 
 def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ...]:
-    """Those that were named, then those that they bring and those that every processor of the
-    architecture has.
+    """Return the named sets, then the sets that these imply, and the sets that every processor of
+    the architecture has.
     """
     table = instruction_sets()
     baseline = table.baseline.get(architecture or "", ())
-    # a dict stands for a set that keeps its order
+    # a dict as an ordered set
     found = dict.fromkeys([*sets, *baseline])
     waiting = list(found)
     while waiting:
@@ -56,15 +63,16 @@ def with_implied(sets: Iterable[str], architecture: str | None) -> tuple[str, ..
 
 
 def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
-    """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
-    name that no table here has may be any processor's, and one of unknown architecture have any.
+    """Return the sets that a processor of the architecture may have: an Arm processor has no AVX2.
+
+    A set that no table lists stays. All sets stay where the architecture is unknown.
     """
     table = instruction_sets()
     if architecture not in table.baseline:
         return tuple(sets)
     foreign: set[str] = set()
-    # what every processor of another architecture has: a set that brings one of these is foreign,
-    # too, though no table assumes it
+    # the sets that every processor of another architecture has: a set that implies one of them is
+    # foreign too, though no table assumes it
     foreign_baseline: set[str] = set()
     for other in table.baseline:
         if other != architecture:
@@ -80,14 +88,16 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
 
 
 class AssumedSets(NamedTuple):
-    """The sets that a processor is assumed to have, and why these."""
+    """The instruction sets that a processor is assumed to have, and the reason."""
 
     sets: tuple[str, ...]
     why: str
 
 
 def assumed_sets(machine: Machine) -> AssumedSets | None:
-    """What the processors of such machines have; None where nothing tells."""
+    """Return the instruction sets that processors of such machines are assumed to have; None where
+    nothing tells.
+    """
     table = instruction_sets()
     architecture = machine.architecture
     name = machine.cpu_model or ""
@@ -96,7 +106,7 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(with_implied(row.have, "x86_64"), why)
-    # some systems run on fewer processors of an architecture than others
+    # one system may run on fewer processors of an architecture than another
     for key in (machine.platform, architecture or ""):
         sets = table.assumed.get(key)
         if sets is not None:

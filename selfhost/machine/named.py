@@ -13,9 +13,11 @@ from .words import BREAK, bad_name, tokens
 
 
 def named(text: str) -> tuple[Machine, str | None]:
-    """The machine that `text` means: a profile by its name, the type that a cloud rents, else a
-    machine of the parts that it names; and what else that can mean, or what was assumed. Raises
-    `UnknownMachineError` where it names no part or can be several, and `MachineFileError`.
+    """Return the machine that `text` means, with a note of other meanings and assumptions.
+
+    The text is the name of a profile, the type that a cloud rents, or a description of parts.
+    Raises `UnknownMachineError` where it names no part or can mean several machines, and
+    `MachineFileError`.
     """
     machine, note = _machine_and_note(text)
     if note is None:
@@ -26,14 +28,16 @@ def named(text: str) -> tuple[Machine, str | None]:
 
 
 def _machine_and_note(text: str) -> tuple[Machine, str | None]:
-    """The machine, and the note about it; None where the text means one machine and no more."""
+    """The machine, and the note about it. The note is None where the text means one machine and no
+    more.
+    """
     match = machine_called(text) or machine_called(without_provider(text))
     if match is None:
         match = rented(text)
     if match is None and has_unlisted_gpu(text):
         raise bad_name("unlisted_gpu", text)
     if match is None:
-        # a profile in other spelling: `mac mini m4, 16 gb ram`
+        # a profile in another spelling: `mac mini m4, 16 gb ram`
         words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
         match = machine_called(" ".join(words))
     if match is None:

@@ -13,7 +13,7 @@ _LONGEST_NAME = 9
 
 
 class WordRun(NamedTuple):
-    """Words that stand side by side: those from place `start` on, up to `end`."""
+    """Words that stand side by side, from place `start` up to `end`."""
 
     start: int
     end: int
@@ -21,29 +21,32 @@ class WordRun(NamedTuple):
 
     @property
     def places(self) -> range:
-        """The places of its words."""
+        """The places of the run's words."""
         return range(self.start, self.end)
 
     @property
     def name(self) -> str:
-        """Its words in one text."""
+        """The words of the run in one text."""
         return " ".join(self.words)
 
 
 class Found(Record):
-    """What a matcher found, with the places of its words."""
+    """The result of a matcher, with the places of the words that it claims."""
 
     places: Collection[int] = ()
 
 
 class Count(Found):
-    """A number of things, and where `2x` or `x2` states it; one where no word does."""
+    """A number of things, and the place of the `2x` or `x2` that states it. The number is one where
+    no word states it.
+    """
 
     number: int = 1
 
 
 class Phrase(NamedTuple):
-    """The words of a text in order. `free` are those that no matcher has claimed, by their places.
+    """The words of a text in order. `free` are the words that no matcher has claimed, by their
+    places.
 
     `is_of_gpus`: the text is to name GPUs and nothing else.
     """
@@ -55,7 +58,7 @@ class Phrase(NamedTuple):
 
     @classmethod
     def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
-        """The words of a text, all of them free but the breaks between its parts."""
+        """Return the phrase of a text. All words are free; the breaks between parts are not."""
         words = tokens(text)
         free = {at: word for at, word in enumerate(words) if word != BREAK}
         return cls(text, words, free, is_of_gpus)
@@ -68,7 +71,9 @@ class Phrase(NamedTuple):
         return self._replace(free=free)
 
     def after(self, found: Found | None) -> Phrase:
-        """The phrase in which the words of what was found are claimed; None: nothing was."""
+        """Return the phrase in which the words of `found` are claimed; the phrase itself for
+        None.
+        """
         if found is None:
             return self
         return self.without(found.places)
@@ -97,7 +102,7 @@ class Phrase(NamedTuple):
         return self.free.get(at, "")
 
     def run(self, start: int, end: int) -> WordRun:
-        """The words from a place on, up to another."""
+        """Return the words from one place up to another."""
         return WordRun(start, end, self.words[start:end])
 
     def is_free(self, run: WordRun) -> bool:
@@ -105,7 +110,7 @@ class Phrase(NamedTuple):
         return all(at in self.free for at in run.places)
 
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
-        """Free words that stand side by side, the longest runs first."""
+        """Yield the runs of free words that stand side by side, the longest first."""
         count = len(self.words)
         for length in range(min(longest, count), 0, -1):
             for start in range(count - length + 1):
@@ -114,7 +119,7 @@ class Phrase(NamedTuple):
                     yield run
 
     def memory_gib(self, at: int) -> float:
-        """The size in GB that stands free at that place; 0 where there is none."""
+        """Return the free size in GB at that place; 0 where there is none."""
         size = SIZE.fullmatch(self.free_word(at))
         if size is None or size[2] != "gb":
             return 0.0
@@ -122,11 +127,11 @@ class Phrase(NamedTuple):
 
     @property
     def has_memory(self) -> bool:
-        """Whether a size in GB stands free anywhere."""
+        """Whether a size in GB is free anywhere."""
         return any(map(self.memory_gib, self.free))
 
     def with_fillers(self, run: WordRun) -> WordRun:
-        """The run with what may stand between it and its size or count."""
+        """Return the run with the fillers that may stand between it and its size or count."""
         fillers = vocabulary().gpu_idle.union(MAKERS)
         fillers -= {"with", "vram"}
         start = run.start
@@ -138,9 +143,9 @@ class Phrase(NamedTuple):
         return self.run(start, end)
 
     def count_beside(self, run: WordRun) -> Count:
-        """The `2x` before the run or the `x2` behind it, perhaps behind its size, too."""
+        """Return the count beside the run: `2x` before it, or `x2` behind it or behind its size."""
         end = run.end
-        # a size behind the run is claimed with it
+        # a size after the run is claimed together with it
         while end not in self.free and is_size(self.word(end)):
             end += 1
         with_size = self.run(run.start, end)

@@ -1,4 +1,4 @@
-"""What systems, processors and file systems are called: `specs/common/platforms.toml`."""
+"""The names of systems, processors and file systems: `specs/common/platforms.toml`."""
 
 from __future__ import annotations
 
@@ -35,19 +35,25 @@ def platforms() -> Platforms:
 
 
 def normal_architecture(word: str) -> str:
-    """`AMD64`, `arm64`, `i586` -> x86_64, aarch64, i686; in small letters where it is another."""
+    """Return Linux' name of an architecture: x86_64, aarch64, i686 for `AMD64`, `arm64`, `i586`.
+    Any other name is returned in small letters.
+    """
     name = word.strip().lower()
     return platforms().architectures.get(name, name)
 
 
 def normal_system(word: str) -> str:
-    """`Darwin`, `win32` -> macos, windows; in small letters where it is another."""
+    """Return the name of an operating system: macos, windows for `Darwin`, `win32`. Any other name
+    is returned in small letters.
+    """
     name = word.strip().lower()
     return platforms().systems.get(name, name)
 
 
 def filesystem_kind(name: str | None) -> str:
-    """`network`, `memory` or `fat`, as of `Disk.kind`; empty for others, and for None."""
+    """Return `network`, `memory` or `fat`, as `Disk.kind` does; empty for other file systems, and
+    for None.
+    """
     for kind, names in platforms().filesystems.items():
         if (name or "").lower() in names:
             return kind

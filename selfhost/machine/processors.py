@@ -16,15 +16,15 @@ from .words import MODULES, NUMBERED, bad_name, fits, has_digit, is_size, vocabu
 
 # a count before a name
 _TIMES = re.compile(r"\d{1,2}x", re.ASCII)
-# `8gen` of the 8th
+# as in `8gen`, the 8th generation
 _GENERATION = re.compile(r"(\d+)gen", re.ASCII)
 _LONGEST_NUMBER = 3
 _ORDINALS = {"1": "1st", "2": "2nd", "3": "3rd"}
 
 
 class FoundProcessor(Found):
-    """A processor, `2x epyc 7742` for two. `is_laptop`: only laptops have it, as far as the
-    description tells.
+    """A processor that was found, `2x epyc 7742` for two. `is_laptop`: only laptops have the
+    processor, as far as the description tells.
     """
 
     name: str
@@ -32,9 +32,9 @@ class FoundProcessor(Found):
 
 
 def find_processor(phrase: Phrase) -> FoundProcessor | None:
-    """A processor by words of its kind and a number of a listed series: `ryzen 5 5600x`.
+    """Find a processor by the words of its kind and the number of a listed series: `ryzen 5 5600x`.
 
-    Raises `UnknownMachineError` where two are named.
+    Raises `UnknownMachineError` where the text names two processors.
     """
     found = None
     for run in phrase.runs():
@@ -45,7 +45,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
         if found is None:
             found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
-            # the same again, or another
+            # either the same processor again, or a second one
             names = {"first": found.name, "second": run.name}
             if run.words[-1] not in found.name:
                 raise bad_name("two_processors", phrase.text, **names)
@@ -56,7 +56,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
 
 
 def _is_processor(run: WordRun) -> bool:
-    """Whether the words name a series, and each of them is needed."""
+    """Whether the words name a series of processors, and each word is needed."""
     if not _is_of_class(run.words[0]):
         return False
     if not all(map(_may_be_of_name, run.words)):
@@ -71,7 +71,7 @@ def _is_processor(run: WordRun) -> bool:
     without_last = cpus.processor_of(shorter)
     if without_last is None or without_last.name != series.name:
         return True
-    # a word that tells neither the series nor the cores is none of the name
+    # a word that changes neither the series nor the cores does not belong to the name
     return cpus.cores_of(run.name) != cpus.cores_of(shorter)
 
 
@@ -81,7 +81,9 @@ def _is_of_class(word: str) -> bool:
 
 
 def _may_be_of_name(word: str) -> bool:
-    """Whether a processor's name can have this word: no size, no rate, nothing of a GPU's name."""
+    """Whether a processor's name can have this word: a size, a rate or a word of a GPU's name
+    cannot be in it.
+    """
     if is_size(word):
         return False
     for shape in (MODULES, NUMBERED, _TIMES):
@@ -98,7 +100,7 @@ def _found(
     run: WordRun,
     name: str,
 ) -> FoundProcessor:
-    """The processor of these words, with the count beside them where it may be one of several."""
+    """The processor of these words, with the count beside them where there may be several."""
     is_server = cpus.is_server(name)
     words = vocabulary()
     # of a processor for laptops, where no word tells that it is in none
@@ -116,8 +118,10 @@ def _found(
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
-    """A processor by its number: one that no GPU has, `5800x3d`; `beside_gpu` also figures alone,
-    `5600 32gb 4060 ti`. Raises `UnknownMachineError` where it is that of several series.
+    """Find a processor by its number, which no GPU has: `5800x3d`. With `beside_gpu` figures alone
+    count, too: `5600 32gb 4060 ti`.
+
+    Raises `UnknownMachineError` where the number belongs to several series.
     """
     for run in phrase.runs(_LONGEST_NUMBER):
         if not beside_gpu and matches(run.name):
@@ -154,8 +158,8 @@ def two_readings(
 
 
 def find_kind(phrase: Phrase) -> FoundProcessor | None:
-    """A kind of processor with numbers of no listed series, or with none: `ryzen 7`, `xeon`,
-    `i5 8th gen`, `amd a10x9600p`.
+    """Find a kind of processor without a number of a listed series: `ryzen 7`, `xeon`, `i5 8th
+    gen`, `amd a10x9600p`.
     """
     for at, word in phrase.free.items():
         if word in vocabulary().no_kind:
@@ -166,7 +170,7 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
         while _may_go_on(phrase.free_word(end)):
             end += 1
         run = phrase.run(at, end)
-        # a maker alone is no kind
+        # a maker alone names no kind of processor
         if {"core", *cpus.MAKERS}.issuperset(run.words):
             continue
         for place in (run.end, at - 1):
@@ -183,7 +187,7 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
 
 
 def _may_go_on(word: str) -> bool:
-    """Whether a word behind a kind of processor tells more of it; an empty one does not."""
+    """Whether a word behind a kind of processor tells more of the kind. An empty word does not."""
     if not _may_be_of_name(word):
         return False
     if has_digit(word) and not matches(word):

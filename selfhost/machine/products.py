@@ -1,7 +1,7 @@
-"""Computers that are sold as one thing: handhelds, boards, mini PCs, Intel Macs.
+"""Computers that are sold as one product: handhelds, boards, mini PCs, Intel Macs.
 
 What goes in: the words of a description. What comes out: the product of specs/common/products.toml
-whose name they hold.
+whose name the words contain.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from .cpus import Chip, SoldMac
 from .phrases import Found
 from .words import bad_name, vocabulary
 
-# words that may stand between those of a name
+# words that may stand between the words of a name
 _BETWEEN = frozenset(("pro", "mini", ""))
 
 
 class Product(Stated):
-    """A row of `product`, or a Mac with one of Apple's chips, which no words name.
+    """A row of `product`, or a Mac with an Apple chip, which has no words of its own.
 
-    The first of `gib` is the usual size of the RAM. `processor` is None of a product that is sold
-    with several, `cores` what its system counts, `shared` the GPU in its processor, `gpu` its card
-    as it is typed, `line` what people leave unsaid before the number of its GPU, `gb_per_s` the
-    peak of its memory. `guest`: it is a virtual machine or a container.
+    - The first of `gib` is the usual size of the RAM.
+    - `processor` is None where the product is sold with several.
+    - `cores` is the number of cores that the product's system counts.
+    - `shared` is the GPU in the processor, and `gpu` the card, as it is typed.
+    - `line` has the words that people leave unsaid before the number of the GPU.
+    - `gb_per_s` is the peak bandwidth of the memory.
+    - `guest`: the product is a virtual machine or a container.
     """
 
     title: str
@@ -47,12 +50,12 @@ class Product(Stated):
 
     @cached_property
     def name(self) -> list[str]:
-        """The words of its name."""
+        """The words of the product's name."""
         return self.words.split()
 
     def is_named_in(self, texts: Sequence[str]) -> bool:
-        """Whether these words hold those of its name: in that order with only fillers between
-        them, or in any order where one of them is a year.
+        """Whether these words hold those of the product's name: in its order with only fillers
+        between them, or in any order where one of them is a year.
         """
         name = self.name
         if not set(name).issubset(texts):
@@ -68,7 +71,7 @@ class Product(Stated):
 
     @property
     def source_text(self) -> str:
-        """Where its figures are from."""
+        """The source of the product's figures, as a text."""
         return _table().sources[self.source]
 
 
@@ -104,7 +107,7 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         if found is None or len(product.name) > len(found.name):
             found = product
     if found is None or len(found.name) == 1:
-        # a word that is the name of several products alone
+        # a single word that several products share
         for word, code in _table().refused.items():
             if word in texts:
                 raise bad_name(code, text)
@@ -120,8 +123,9 @@ def mac_with(
     mac: SoldMac,
     ram_gib: float | None,
 ) -> Product:
-    """The Mac with one of Apple's chips and that RAM (None: that of the cheapest). Raises
-    `UnknownMachineError` for a size that it is not sold with.
+    """Return the Mac with an Apple chip and that RAM (None: the RAM of the cheapest).
+
+    Raises `UnknownMachineError` for a size with which the Mac is not sold.
     """
     gib = ram_gib or mac.gib[0]
     if gib not in mac.gib:

@@ -1,5 +1,5 @@
-"""Machines that people ask about without having them: `--machine aws-g5.xlarge`. One TOML file
-each, read when it is named.
+"""Known machines that people ask about without having them: `--machine aws-g5.xlarge`. Each is one
+TOML file, which is read when the machine is named.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ MEMORY_FACTS = ("memory_total_bytes", "memory_limit_bytes")
 
 
 class Profile(Record):
-    """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in
-    `machine.confidence`.
+    """A machine as it is sold or rented. `kind` is one of KINDS; `machine.confidence` says how sure
+    the figures are.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Profile(Record):
 
 
 class RunnerLabel(Stated):
-    """Other names of a profile's machine. `note` is said with the answer; it ends with the profile
-    `other` where there is one.
+    """The other names of a profile's machine. `note` is shown with the answer, and ends with the
+    profile `other` where there is one.
     """
 
     profile: str
@@ -78,7 +78,7 @@ class RunnerLabel(Stated):
     other: str | None = None
 
     def note_about(self, typed: str) -> str:
-        """What is said where somebody typed one of the labels."""
+        """The note for a user who typed one of the labels."""
         note = f'"{typed}": {self.note}'
         if self.other is None:
             return f"{note}."
@@ -103,7 +103,7 @@ class CardRow(Stated):
 
 
 class MachineRow(Stated):
-    """What the file of a known machine states: `specs/README.md` explains each key."""
+    """The keys of a known machine's file: `specs/README.md` explains each key."""
 
     title: str
     kind: str
@@ -154,7 +154,7 @@ class MachineRow(Stated):
         }
 
     def _disks(self) -> tuple[Disk, ...] | None:
-        """A place of each purpose on the one disk; None where nothing is said of it."""
+        """The disk of the row as the place for each purpose; None where the row states no disk."""
         if self.disk_free_gb is None and self.disk_gb is None:
             return None
         disk = Disk(
@@ -168,7 +168,7 @@ class MachineRow(Stated):
 
 
 def _bytes_of(gb: float | None) -> int | None:
-    """Bytes of so many GB; None for None."""
+    """The bytes of `gb` GB; None for None."""
     if gb is None:
         return None
     return round(gb * units.GB)
@@ -181,7 +181,7 @@ def _rows() -> Mapping[str, MachineRow]:
     rows = {}
     for name, values in rows_in(store).items():
         if is_checked:
-            # a test holds the values against their fields
+            # a test checks the values against their fields
             rows[name] = unchecked_record(MachineRow, values)
             continue
         file = os.path.join(store.folder, "machines", f"{name}.toml")
@@ -193,7 +193,9 @@ def _rows() -> Mapping[str, MachineRow]:
 
 
 def rows_in(store: Store) -> TomlRow:
-    """What each profile states, by its name. Raises `MachineFileError` where one is no TOML."""
+    """Return the values of each profile in a store, by the profile's name. Raises
+    `MachineFileError` where a file is no TOML.
+    """
     folder = os.path.join(store.folder, "machines")
 
     def parse() -> TomlRow:
@@ -218,12 +220,14 @@ def names() -> tuple[str, ...]:
 
 @cache
 def _names_by_spelling() -> Mapping[str, Sequence[str]]:
-    """Names, and names without their first word, as `canonical` writes them -> what they can be."""
+    """The names of profiles that a typed name can mean, by the name as `canonical` writes it, with
+    and without its first word.
+    """
     names_of_key: dict[str, list[str]] = {}
     for name in names():
         rest = name.partition("-")[2]
         kind = rest.partition("-")[0]
-        # `desktop 8gb` describes a computer, not `docker-desktop-8gb`
+        # `desktop 8gb` describes a computer, and does not mean `docker-desktop-8gb`
         if rest and kind not in KINDS:
             several = names_of_key.setdefault(canonical(rest), [])
             several.append(name)
@@ -233,7 +237,9 @@ def _names_by_spelling() -> Mapping[str, Sequence[str]]:
 
 
 def unknown_machine(typed: str) -> SelfhostError:
-    """The error for what is no known machine, with names that are spelled alike or hold it."""
+    """Return the error for a name of no known machine. It lists names that are spelled alike or
+    hold the typed name.
+    """
     wanted = canonical(typed)
     names_of_key = _names_by_spelling()
     several = names_of_key.get(wanted, ())
@@ -255,8 +261,10 @@ def unknown_machine(typed: str) -> SelfhostError:
 
 
 def machine_called(text: str) -> tuple[Machine, str | None] | None:
-    """The known machine of this name in any spelling, without its first word where that leaves no
-    doubt, or of a label of hosted runners, `ubuntu-latest`, with a note; None for none or several.
+    """Return the known machine that `text` names, with a note; None where it names none or several.
+
+    The name may have any spelling, and may lack its first word where that leaves no doubt. It may
+    also be a label of hosted runners, `ubuntu-latest`.
     """
     key = canonical(text)
     found = _names_by_spelling().get(key, ())
@@ -278,9 +286,11 @@ def all_profiles() -> tuple[Profile, ...]:
 
 
 def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profile, ...]:
-    """Those whose name begins so and whose GPUs have these names, by kind and memory.
+    """Return the profiles whose names begin with `first_word` and whose GPUs have exactly these
+    names, by kind and memory.
 
-    No other is made: to make all of them takes a sixth of a check. Raises `MachineFileError`.
+    No other profile is made: to make all of them takes a sixth of a check. Raises
+    `MachineFileError`.
     """
     wanted = set(cards)
     found = []
@@ -303,7 +313,9 @@ def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
-    """What machines are ordered by: the bytes of RAM and of GPUs together, then cores."""
+    """Return the sort key of a machine's size: the bytes of RAM and GPU memory together, then the
+    cores.
+    """
     total = machine.memory_limit_bytes or 0
     for card in machine.cards:
         if not card.unified:
@@ -313,8 +325,8 @@ def size_of(machine: Machine) -> tuple[int, float]:
 
 @cache
 def load(name: str) -> Profile:
-    """The known machine of a shipped file. Raises `MachineFileError`, and KeyError for a name that
-    is none.
+    """Return the known machine of a shipped file. Raises `MachineFileError`, and `KeyError` for a
+    name of no file.
     """
     row = _rows()[name]
     facts = row.facts()
@@ -331,7 +343,7 @@ def load(name: str) -> Profile:
         name=name,
         scope="vm" if row.kind in _GUESTS else "host",
         confidence=row.confidence,
-        # without a figure the pace rests on what machines of this class have
+        # without a stated bandwidth, the pace rests on machines of this class
         assumed=() if BANDWIDTH in sources else (BANDWIDTH,),
         sources=sources,
         unread=(_DISKS_TO_CHOOSE,) if row.kind in _WITHOUT_DISKS else (),
@@ -356,7 +368,9 @@ def planned_machine(
     scope: str,
     confidence: str,
 ) -> Machine:
-    """A machine to plan for, of facts from one source; those that are `assumed` say so."""
+    """Return a machine for planning, with facts from one source. The facts in `assumed` are marked
+    so in their sources.
+    """
     memory_bytes = round(memory_gib * units.GIB)
     facts = facts | dict.fromkeys(MEMORY_FACTS, memory_bytes)
     sources = {}

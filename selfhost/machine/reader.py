@@ -1,4 +1,6 @@
-"""The one door to the real machine: as it is now, one process of it, or a recorded tree."""
+"""The only reader of the real machine: the machine as it is now, one process of it, or a recorded
+tree.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def read(
 
 
 def _read_tree(folder: str) -> Machine:
-    """The machine of a recorded tree, which goes by its folder's name: it is not "this machine"."""
+    """The machine of a recorded tree. Its name is that of the tree's folder, and not "this
+    machine".
+    """
     from .probes.recorded import RecordedHost
 
     machine = read_machine(RecordedHost(folder))
@@ -53,18 +57,20 @@ def measured(machine: Machine, *, brief: bool) -> Machine:
 
 
 def process(number: str) -> Process | None:
-    """The running process of that id; None where it cannot be read, as always but on Linux."""
+    """Return the running process of that id; None where it cannot be read, as on every system but
+    Linux.
+    """
     from .probes.processes import read_process
 
     return read_process(number)
 
 
 def read_machine(host: Host | None = None) -> Machine:
-    """This computer, or the one `host` stands for. Never raises for what it cannot read: that
-    becomes None with its reason.
+    """Read this computer, or the computer that `host` stands for. A fact that cannot be read
+    becomes None with its reason, and raises nothing.
 
-    Takes a few milliseconds; at most some seconds where a network mount or a driver does not
-    answer.
+    Reading takes a few milliseconds, and at most some seconds where a network mount or a driver
+    does not answer.
     """
     from .probes.host import Facts, Host, reason_of
 
@@ -87,20 +93,24 @@ def read_machine(host: Host | None = None) -> Machine:
     why = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
     facts.lack(BANDWIDTH, why, remedy)
-    # the reason of every fact that no probe told: which probe would have is not recorded
+    # the reason for every fact that no probe found: it is not known which probe should have found
+    # it
     failures = []
     for probe in _probes(host.system):
         try:
             probe(host, facts)
-        # what goes wrong with one spoils the facts of no other; psutil's own errors and a missing
-        # system library included
+        # an error of one probe must not spoil the facts of the others; this includes psutil's own
+        # errors and a missing system library
         except Exception as error:
             failures.append(f"reading it failed: {reason_of(error)}")
     return _machine_of(host, facts, "; ".join(failures) or "it could not be read")
 
 
 def _probes(system: str) -> Sequence[Probe]:
-    """Each reads one thing. The order matters: GPUs depend on the scope and the memory."""
+    """The probes of a system in the order in which they run. Each probe reads one thing.
+
+    The order matters: GPUs depend on the scope and the memory.
+    """
     from .probes.disks import read_disks
     from .probes.gpus import read_accelerators
     from .probes.runtimes import read_runtimes
@@ -129,8 +139,10 @@ def _machine_of(
     facts: Facts,
     why_missing: str,
 ) -> Machine:
-    """The machine that has these facts. What would tell its user and its place in a network is
-    masked. `why_missing`: the reason of a fact that no probe told anything of.
+    """The machine that has these facts. Texts that tell its user or its place in a network are
+    masked.
+
+    `why_missing` is the reason of each fact that no probe read.
     """
     from .probes.masks import masked, masks
 

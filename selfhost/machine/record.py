@@ -1,8 +1,8 @@
-"""Machine: the facts that were read of a computer. A fact is a plain value, and `sources` says
-where it was read; or it is None, and `unread` says why, and what to do about it.
+"""Machine: the facts that were read of a computer. A fact is a plain value, whose origin stands in
+`sources`; or the fact is None, and `unread` has the reason and the remedy.
 
 The annotation of a field states its type, `read_by` its bounds or its choices. `Machine.from_json`
-reads both, so that a faulty record is told by the key that is wrong.
+checks both, so that the error for a faulty record names the wrong key.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from .platforms import (
 )
 
 SCHEMA = "selfhost.machine/1"
-# the name of a machine that nobody named; of another's record it says nothing
+# the name of a machine without a given name; in a record of another computer this name says nothing
 UNNAMED = "this machine"
-# a record that names no machine
+# the name of a record that names no machine
 RECORDED = "the recorded machine"
-# where runtimes store models: what `Disk.purpose` is
+# the values of `Disk.purpose`: the programs or libraries whose store lies on the disk
 PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
-# and `PresentRuntime.id` may be too
+# LM Studio is not judged, but llama.cpp can load its models: a further value of
+# `PresentModel.store` and `PresentRuntime.id`
 LM_STUDIO = "lm-studio"
-# by purpose: stores of other programs, whose files a runtime is given by their path
+# by purpose: stores of other programs, from which a runtime loads files by path
 FILES_BY_PATH = {"llama.cpp": (LM_STUDIO,)}
 
-# above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes
-# report up to 2**64 bytes free
+# above any machine: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to
+# 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52
 MAX_DISK_BYTES = 2**64
-# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period,
+# a quota is at least a millisecond in each second (Linux's min_cfs_quota_period,
 # max_cfs_quota_period)
 MIN_CORES = 0.001
 MAX_CORES = 1_000_000
@@ -59,57 +59,57 @@ MAX_FILE_BYTES = 4 * 2**20
 
 FAT_FILE_BYTES = 2**32 - 1
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
-# what to do about a fact that is not read
+# the remedy for a fact that was not read
 FILL_IN = (
     "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
     " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
 )
-# and by what a fact begins with
+# the remedies by the beginning of a fact's name
 REMEDIES = {
     "memory_": "state it: add `--set memory=16GiB` to `selfhost check`",
     "disks": "state it: add `--set disk=100GB` to `selfhost check`",
     "runtimes": FILL_IN,
 }
 
-# how the memory bandwidth is known, where it is more than somebody's word: read by the cores with
-# care or in a moment; or stated by the number of modules at the rate that is usual, or by their
-# rate with both channels taken to be filled
+# how the memory bandwidth is known: measured carefully by all cores; measured briefly; stated as
+# modules at an assumed usual rate; or stated as a rate with both channels assumed filled
 BANDWIDTH = "memory_bandwidth_bytes_per_second"
 MEASURED = "measured"
 BRIEFLY = "measured-briefly"
 RATE_ASSUMED = "rate-assumed"
 FILLED_ASSUMED = "filled-assumed"
 HOWS = (MEASURED, BRIEFLY, RATE_ASSUMED, FILLED_ASSUMED)
-# which end of what is there a figure is, where other programs had a part of it
+# the figure is a lower bound, since other programs used part of the bandwidth
 LEAST = "least"
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
-# a moment with its zone
+# a point in time with its time zone
 MOMENT = TextForm(
     "(?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})",
     "is not a time",
     "write for example 2026-10-01T12:00:00Z",
 )
-# of a machine, or one of its labels; no host's is longer than 253 (RFC 1035, 2.3.4)
+# the name of a machine or of a label; host names have at most 253 characters (RFC 1035, 2.3.4)
 _NAME = TextForm(
     "(?s).{0,1000}", "is longer than 1,000 characters", "give it a shorter name"
 )
-# facts of a machine, by the names of its fields
+# the facts of a machine by field name
 FactValues = Values
 _DISK = read_by(default=None, minimum=0, maximum=MAX_DISK_BYTES)
 _MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
-# bytes, or bytes a second, of which a machine has some
+# bytes, or bytes per second, greater than zero
 _SOME_BYTES = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
 
 
 class Disk(Record):
-    """One place where a runtime would store models. `path` has the home folder as `~`.
+    """A place where a runtime would store models. `path` has the home folder as `~`.
 
-    `free_bytes` is what an ordinary account may use, quotas of accounts aside; `writable` is about
+    `free_bytes` is what an ordinary account may use, quotas of accounts aside. `writable` is about
     the account that stores the file: a service's own folder is writable unless its mount is
-    read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
+    read-only. None means unread, never "by another account"; the reason is in
+    `disks.<purpose>.writable`.
     """
 
     purpose: str
@@ -121,19 +121,22 @@ class Disk(Record):
 
     @property
     def kind(self) -> str:
-        """`network`: on another machine or the host of this one, slow to map into memory; `memory`:
-        what is stored takes RAM; `fat`: no file is larger than FAT_FILE_BYTES; empty for others.
+        """The kind of file system, empty for all others:
+
+        - `network`: on another machine or the host of this one, slow to map into memory.
+        - `memory`: what is stored takes RAM.
+        - `fat`: no file is larger than FAT_FILE_BYTES.
         """
         return filesystem_kind(self.filesystem)
 
 
 class Accelerator(Record):
-    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
-    it may. Every Apple GPU does.
+    """A GPU or another accelerator. `unified`: it shares the machine's RAM, as every Apple GPU
+    does; None where that is not known, so it may.
 
-    `memory_total_bytes` of one that does is what it may use of the RAM.
-    `memory_bandwidth_bytes_per_second` is the peak of its own memory. `compute_capability` is
-    NVIDIA's (9.0).
+    `memory_total_bytes` of an accelerator that shares the RAM is the part of the RAM that it may
+    use. `memory_bandwidth_bytes_per_second` is the peak bandwidth of its own memory.
+    `compute_capability` is NVIDIA's (9.0).
     """
 
     vendor: str
@@ -147,7 +150,9 @@ class Accelerator(Record):
 
     @property
     def is_part(self) -> bool:
-        """An instance of MIG: a program gets one of them, and no other GPU beside it."""
+        """Whether the accelerator is an instance of MIG: a program gets one of them, and no other
+        GPU beside it.
+        """
         return "MIG" in self.name.split()
 
     @classmethod
@@ -158,7 +163,7 @@ class Accelerator(Record):
 
 
 class PresentRuntime(Record):
-    """A runtime that was seen, and not run; no `version` where no file states it."""
+    """A runtime that was seen, and not run. `version` is None where no file states it."""
 
     id: str
     version: str | None = None
@@ -168,11 +173,14 @@ class PresentRuntime(Record):
 class PresentModel(Record):
     """A model that is on the machine already, whole or in part.
 
-    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known;
-    `complete`: every byte is there, None where that is not known. `repository` is Hugging Face's,
-    `file` the GGUF or ggml file in it (of a split one the first part, None for a whole repository),
-    `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or `lm-studio`;
-    `quantization` as the store or the file's name states it.
+    - `path` has the home folder as `~`.
+    - `size_bytes` are the bytes that are present, of `total_bytes` where that is known.
+    - `complete`: every byte is present; None where that is not known.
+    - `repository` is Hugging Face's. `file` is the GGUF or ggml file in it, of a split one the
+      first part, and None for a whole repository.
+    - `tag` is Ollama's name.
+    - `store` is the runtime whose folder holds the model: one of PURPOSES or `lm-studio`.
+    - `quantization` is the one that the store or the name of the file states.
     """
 
     path: str
@@ -189,25 +197,34 @@ class PresentModel(Record):
 class Machine(ShownRecord):
     """A computer as `selfhost` sees it.
 
-    `is_this_one`: it was read of the computer that asks, and may since have been changed by
-    `--set`. `measured_in_vain`: the memory bandwidth was measured, and no figure came of it.
-    Neither is in the JSON object, which is read elsewhere. `memory_total_bytes` is the hardware's,
-    `memory_limit_bytes` what this process may ever have (the least of hardware and every control
-    group above it), `memory_available_bytes` what it could have now without swapping,
-    `address_space_bytes` what `ulimit -v` leaves, mapped files included (None: no such limit).
-    `cpu_cores_usable` has affinity and quota applied and may be a fraction;
-    `cpu_cores_performance` are those of `cpu_cores_physical` that are of the fastest kind.
-    `instruction_sets` are Linux kernel names. `memory_bandwidth_how` says how, None for what
-    somebody states; `memory_bandwidth_bound` is `least` where more may be there. `accelerators` is
-    () when there are none. `planning`: a profile, or changed by --set, so its memory is judged as
-    a whole. `assumed` names facts taken from the machine's class: a finding that rests on one is at
-    least a `warn`. `confidence` of a profile is `high`, `medium` or `low`.
+    - `is_this_one`: the machine was read of the computer that asks, and may since have been changed
+      by `--set`.
+    - `measured_in_vain`: the memory bandwidth was measured, and no figure came of it. This field
+      and `is_this_one` are not in the JSON object, which is read elsewhere.
+    - `memory_total_bytes` is the memory of the hardware.
+    - `memory_limit_bytes` is the most that this process may ever have: the least of the hardware
+      and every control group above it.
+    - `memory_available_bytes` is the memory that the process could have now without swapping.
+    - `address_space_bytes` is the rest that `ulimit -v` leaves, mapped files included. None: no
+      such limit.
+    - `cpu_cores_usable` has affinity and quota applied, and may be a fraction.
+    - `cpu_cores_performance` are the `cpu_cores_physical` of the fastest kind.
+    - `instruction_sets` are Linux kernel names.
+    - `memory_bandwidth_how` says how the bandwidth is known; None for a figure that somebody
+      states.
+    - `memory_bandwidth_bound` is `least` where the bandwidth may be higher.
+    - `accelerators` is () where there are none.
+    - `planning`: the machine is a profile, or was changed by --set, so its memory is judged as a
+      whole.
+    - `assumed` names the facts taken from the machine's class. A finding that rests on one is at
+      least a `warn`.
+    - `confidence` of a profile is `high`, `medium` or `low`.
 
     A None always has an entry of the same name in `unread`; a value has its entry in `sources`.
-    Making one adds the entries that are missing ("the record does not say"; where it has a
-    `confidence`, the catalogue), drops those of facts that have a value, and writes system and
-    architecture as Linux names them. `MachineFileError` names a number beyond what a machine can
-    have.
+    Making a machine adds the entries that are missing ("the record does not say"; with a
+    `confidence`, the catalogue does not), drops the entries of facts that have a value, and writes
+    system and architecture as Linux names them. `MachineFileError` names a number beyond what a
+    machine can have.
     """
 
     name: str = read_by(default=UNNAMED, form=_NAME)
@@ -267,20 +284,20 @@ class Machine(ShownRecord):
     def read(
         cls, *, measure: bool = False, root: str | os.PathLike[str] | None = None
     ) -> Machine:
-        """This machine, as it is now: no socket, no write. What cannot be read is in `unread`;
-        never raises for that.
+        """Read this machine, as it is now, without a socket and without a write. A fact that cannot
+        be read is in `unread`, and raises nothing.
 
-        No child process, with one exception: where an NVIDIA driver is present a child asks its
-        library, which can hang, for at most ten seconds.
+        No child process starts, with one exception: where an NVIDIA driver is present, a child asks
+        the driver's library, which can hang, for at most ten seconds.
 
         With `measure` the memory bandwidth is measured too, which takes up to a second. With `root`
-        not this machine but the recorded tree of another is read: DIR/proc, DIR/sys, …
+        the recorded tree of another machine is read in place of this machine: DIR/proc, DIR/sys, …
         `MachineFileError` where the folder holds none.
 
         >>> Machine.read().is_this_one
         True
         """
-        # here, for a record that is read from a file needs no probes
+        # imported here: a record that is read from a file needs no probes
         from .reader import read
 
         return read(measure=measure, root=root)
@@ -293,9 +310,11 @@ class Machine(ShownRecord):
         *,
         unnamed: str = RECORDED,
     ) -> Machine:
-        """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
-        missing ones become unread. `unnamed` is what a machine without a name is called, `file` how
-        errors call the input. `MachineFileError` carries the first 20 problems.
+        """Return the record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are
+        ignored; missing keys become unread.
+
+        `unnamed` is the name for a machine without one, `file` the name of the input in errors.
+        `MachineFileError` carries the first 20 problems.
 
         >>> record = {"schema": "selfhost.machine/1", "memory_total_bytes": 16 * 2**30}
         >>> can_run("llama-3.3-70b", machine=Machine.from_json(record))
@@ -313,15 +332,17 @@ class Machine(ShownRecord):
             raise MachineFileError(document.problems)
         for name in _NOT_IN_JSON:
             values[name] = cls._defaults[name]
-        # a machine read without `--name` is recorded so
+        # a machine read without `--name` has this name in its record
         if values.get("name", UNNAMED) == UNNAMED:
             values["name"] = unnamed
         return cls(**values)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
-        """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
-        `MachineFileError` carries the problems, as `from_json` has them.
+        """Return the record in a JSON file of at most 4 MiB, or in the text that `/dev/stdin` or
+        `/dev/fd/N` gives.
+
+        `MachineFileError` carries the problems, as for `from_json`.
         """
         from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
 
@@ -340,7 +361,9 @@ class Machine(ShownRecord):
             raise MachineFileError([problem]) from None
 
     def to_json(self) -> dict[str, Any]:
-        """The `selfhost.machine/1` object: every key present, None where unread, whole bytes."""
+        """Return the `selfhost.machine/1` object: every key is present, None where the fact is
+        unread, and bytes are whole numbers.
+        """
         out: FactValues = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
             value = getattr(self, name)
@@ -355,17 +378,22 @@ class Machine(ShownRecord):
         return out
 
     def replace_unchecked(self, **values: Any) -> Machine:
-        """As `replace`, in a seventh of the time (5 of 35 microseconds), for values of machines
-        that were checked: an audit of a fleet makes a machine for each verdict.
+        """Return a copy with other values, as `replace` does, in a seventh of the time (5 of 35
+        microseconds).
+
+        The values must come from machines that were checked. An audit of a fleet makes a machine
+        for each verdict.
         """
         return self._of_checked({**self.__getstate__(), **values})
 
     def stated(self, facts: FactValues, source: str) -> Machine:
-        """A copy with those facts and their source, without what was said of them and of their
-        parts (`disks.ollama.writable`) before. A None among them is a fact that no longer holds.
+        """Return a copy with those facts and their source. Earlier entries about the facts and
+        their parts (`disks.ollama.writable`) are dropped.
+
+        A None among the facts means that the fact no longer holds.
         """
         parts = tuple([f"{fact}." for fact in facts])
-        # an entry for each None, which takes the place of one that was there
+        # one Unread for each fact set to None, in place of an earlier one
         lost: list[Unread] = []
         sources = dict(self.sources)
         for fact, value in facts.items():
@@ -393,57 +421,65 @@ class Machine(ShownRecord):
 
     @property
     def is_bandwidth_measured(self) -> bool:
-        """The cores of that machine read its memory: the figure is nobody's word."""
+        """Whether the memory bandwidth was measured by the cores of the machine."""
         return self.memory_bandwidth_how in (MEASURED, BRIEFLY)
 
     @property
     def read_on(self) -> str | None:
-        """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where not known."""
+        """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where the day is not
+        known.
+        """
         if self.read_at is None:
             return None
         day, _, time = self.read_at.partition("T")
         if time.endswith("Z"):
             return day
-        # loaded only for a moment of another time zone: loading takes a fiftieth of a check
+        # imported only for a moment in another time zone: the import takes a fiftieth of a check
         from datetime import UTC, datetime
 
         try:
             moment = datetime.fromisoformat(self.read_at)
             return moment.astimezone(UTC).date().isoformat()
-        # a leap second, or a moment of the year 1 or 9999 that is none in UTC
+        # a leap second, or a moment at the edge of the years 1 or 9999 that does not exist in UTC
         except (ValueError, OverflowError):
             return None
 
     @property
     def platform(self) -> str:
-        """`linux-x86_64`, as the files of runtimes name those of their builds."""
+        """The system and the architecture, `linux-x86_64`, as the files of runtimes name their
+        builds.
+        """
         return f"{self.system}-{self.architecture}"
 
     @property
     def cards(self) -> tuple[Accelerator, ...]:
-        """The accelerators; () for none, and where they were not read."""
+        """The accelerators; () where there are none, and where they were not read."""
         return self.accelerators or ()
 
     def why_unread(self, fact: str) -> Unread:
-        """The reason why `fact` is None; also of a part, such as `disks.ollama.free_bytes`."""
+        """Return the reason why `fact` is None. The fact may be a part, such as
+        `disks.ollama.free_bytes`.
+        """
         for entry in self.unread:
             if entry.fact == fact:
                 return entry
         return _unstated(self.confidence).replace(fact=fact)
 
     def disk_for(self, purpose: str) -> Disk | None:
-        """Where downloads of that kind land; None when it was not read."""
+        """Return the place where downloads for that purpose land; None where the place was not
+        read.
+        """
         for disk in self.disks or ():
             if disk.purpose == purpose:
                 return disk
         return None
 
 
-# what is known of the computer that asks alone
+# facts that are known only of the computer that runs this program
 _NOT_IN_JSON = ("is_this_one", "measured_in_vain")
-# what is left out where it is not known
+# keys that are left out where their value is not known
 _WHERE_KNOWN = ("memory_bandwidth_how", "memory_bandwidth_bound")
-# facts whose None says that there is none; that of the others always has an Unread
+# facts for which None means that there is nothing; a None of any other fact has an Unread
 _NO_FACTS = (*_WHERE_KNOWN, "address_space_bytes", "confidence")
 FACTS = tuple(
     [
@@ -452,7 +488,7 @@ FACTS = tuple(
         if default is None and name not in _NO_FACTS
     ]
 )
-# what lists hold, by their annotation
+# the class of the records in a list, by the list's annotation
 _PARTS = {
     f"tuple[{kind.__name__}, ...]": kind
     for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
@@ -477,14 +513,14 @@ _NO_LONGER = Unread(
     reason="what was read no longer applies to the machine as you stated it",
     remedy="state it by --set",
 )
-# sizes of a machine or an accelerator: none is above one that stands after it
+# sizes in ascending order: none may be larger than a later one
 _SIZES = (
     "memory_available_bytes",
     "memory_limit_bytes",
     "memory_free_bytes",
     "memory_total_bytes",
 )
-# parts of list entries of which a None has its Unread, once for the whole list
+# parts of list entries whose None has one Unread for the whole list
 _EXPLAINED_PARTS = (
     ("accelerators", "memory_total_bytes"),
     ("accelerators", "unified"),
@@ -493,8 +529,10 @@ _EXPLAINED_PARTS = (
 
 
 class Process(Record):
-    """A running one: `words` is its command line. Of its memory, swapped pages and those of files
-    included, `model_bytes` are of `model_file`, the largest mapped file that holds a model.
+    """A running process. `words` is its command line.
+
+    `memory_bytes` is its memory, swapped pages and those of files included. Of these, `model_bytes`
+    belong to `model_file`, the largest mapped file that holds a model.
     """
 
     words: tuple[str, ...]
@@ -504,7 +542,7 @@ class Process(Record):
 
 
 def _linux_sets(values: FactValues) -> tuple[str, ...]:
-    """The instruction sets as Linux calls them on that architecture, each once."""
+    """The instruction sets, each once, by the names that Linux uses on that architecture."""
     names_by_architecture = platforms().instruction_sets
     names = names_by_architecture.get(values["architecture"], {})
     sets: dict[str, None] = {}
@@ -515,8 +553,10 @@ def _linux_sets(values: FactValues) -> tuple[str, ...]:
 
 
 def _unstated(confidence: str | None) -> Unread:
-    """Why a fact is None of which nothing is said: the record lacks it, or the catalogue where the
-    machine has a `confidence`. Its `fact` is empty.
+    """The reason for a None about which nothing is said: the record lacks the fact, or the
+    catalogue does where the machine has a `confidence`.
+
+    The `fact` of the entry is empty.
     """
     if confidence is None:
         return _NOT_SAID
@@ -524,12 +564,15 @@ def _unstated(confidence: str | None) -> Unread:
 
 
 def _explained(values: FactValues) -> tuple[Unread, ...]:
-    """One entry for each fact in `values` that is None, those given first."""
+    """The `unread` entries of a machine: one entry for each fact in `values` that is None. The
+    given entries come first.
+    """
     is_missing = _missing_facts(values)
     unstated = _unstated(values["confidence"])
     reasons: dict[str, Unread] = {}
     for entry in values["unread"]:
-        # an entry that explains no None stays: `models_present.ollama`, a store not read whole
+        # an entry that explains no None stays, such as `models_present.ollama` for a store that was
+        # not read whole
         if is_missing.get(entry.fact, True):
             reasons.setdefault(entry.fact, entry)
     for fact, lacks in is_missing.items():
@@ -539,11 +582,13 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
 
 
 def _missing_facts(values: FactValues) -> dict[str, bool]:
-    """Whether a fact is None, by its name and by those of its parts: `disks.ollama.free_bytes`."""
+    """Whether each fact is None, by its name and by the names of its parts:
+    `disks.ollama.free_bytes`.
+    """
     is_missing = {fact: values[fact] is None for fact in FACTS}
     for disk in values["disks"] or ():
         fact = f"disks.{disk.purpose}"
-        # it is listed, so that no reason why it is not there may stay
+        # the disk is listed: a reason for its absence must not stay
         is_missing[fact] = False
         is_missing[f"{fact}.free_bytes"] = disk.free_bytes is None
         is_missing[f"{fact}.writable"] = disk.writable is None
@@ -556,11 +601,11 @@ def _missing_facts(values: FactValues) -> dict[str, bool]:
 
 
 def _check_schema(document: Document, data: Mapping[str, object]) -> None:
-    """Note where an object is no machine record that this version reads."""
+    """Note a problem where an object is no machine record that this version reads."""
     schema = document.values.get("schema")
     if schema == SCHEMA:
         return
-    # without a schema one known key is enough
+    # without a schema, one known key is enough
     if schema is None and not data.keys().isdisjoint(FACTS):
         return
     kind = "not stated" if schema is None else kind_of(schema, JSON)
@@ -573,7 +618,9 @@ def _check_schema(document: Document, data: Mapping[str, object]) -> None:
 
 
 def _plain(value: object) -> object:
-    """A value of a fact as JSON has it: records as objects. No record in a list holds another."""
+    """The value of a fact as JSON has it, with records as objects. No record in a list holds
+    another record.
+    """
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple):
@@ -584,7 +631,9 @@ def _plain(value: object) -> object:
 
 
 def without_null(values: Values) -> Values:
-    """A JSON object without null, which says as much as a missing key; 16.0 is 16."""
+    """Return a JSON object without null, which means the same as a missing key. Whole floats become
+    ints: 16.0 is 16.
+    """
     filled = {}
     for key, value in values.items():
         if value is not None:
@@ -603,7 +652,7 @@ def _filled(value: object) -> object:
 
 
 def _values(table: TomlTable, record: type[Record]) -> FactValues:
-    """The fields of a record that a JSON object states; what is wrong is noted."""
+    """The fields of a record that a JSON object states. Faults are noted as problems."""
     values = {}
     for name, annotation in record._kinds.items():
         if name in table.values:
@@ -622,7 +671,9 @@ def _value(
     name: str,
     annotation: str,
 ) -> object:
-    """The value of one field; None for a word that only another version knows, and for a fault."""
+    """The value of one field; None for a word that only another version knows, and for a faulty
+    value.
+    """
     part = _PARTS.get(annotation.removesuffix(" | None"))
     if part is not None:
         return _records(table, name, part)
@@ -641,7 +692,7 @@ def _records(
     name: str,
     kind: type[Record],
 ) -> tuple[Record, ...]:
-    """The list of that name as records, without those that lack a needed field."""
+    """The list of that name as records. Entries that lack a needed field are left out."""
     records = []
     for entry in table.get(name, TABLES):
         values = _values(entry, kind)
@@ -652,7 +703,9 @@ def _records(
 
 
 def _check_sizes(table: TomlTable, values: FactValues) -> None:
-    """Note each size that is above a larger one, as more memory available than there is."""
+    """Note a problem for each size above a larger one, such as more memory available than there
+    is.
+    """
     known = [name for name in _SIZES if name in values]
     for lower, upper in pairwise(known):
         most = values[upper]
@@ -662,7 +715,9 @@ def _check_sizes(table: TomlTable, values: FactValues) -> None:
 
 
 def checked_name(text: str, key: str = "name") -> str:
-    """`text`, if it may be a name or a label; else `MachineFileError` that names `key`."""
+    """Return `text` where it may be a name or a label. Raises `MachineFileError`, which names
+    `key`, where it may not.
+    """
     fault = fault_of(text, str, form=_NAME)
     if fault is None:
         return text

@@ -21,14 +21,15 @@ from .understand import cards_named
 from .words import UnknownGpuError, fits, has_digit
 
 _MOST_LETTERS = 120
-# a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
+# a whole computer as large as its largest virtual machine: `c7a.metal-48xl`
 _METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl\b")
 
 
 class _Series(Stated):
-    """A row of `type`: the types of one series, whose names begin with a letter of `begins`. `gib`
-    is the memory for each virtual processor by the word `kind` of the name, `gpus` the number of
-    GPUs by the number of virtual processors.
+    """A row of `type`: the types of one series, whose names begin with a letter of `begins`.
+
+    `gib` is the memory for each virtual processor, by the word `kind` of the name. `gpus` is the
+    number of GPUs, by the number of virtual processors.
     """
 
     provider: str
@@ -51,14 +52,14 @@ class _CloudTable(Stated):
     providers: tuple[str, ...]
     unlisted: str
     constrained: str
-    # virtual processors of a size: 2 of `large`
+    # the virtual processors of a size: 2 for `large`
     sizes: Mapping[str, int]
     type: tuple[_Series, ...]
     sources: Mapping[str, str]
 
 
 class _Size(NamedTuple):
-    """One type of a series."""
+    """A type of a series of rented machines: its virtual processors and its memory."""
 
     series: _Series
     memory_gib: float
@@ -71,8 +72,9 @@ def _table() -> _CloudTable:
 
 
 def rented(text: str) -> tuple[Machine, str] | None:
-    """The machine that a cloud's name for a type means, with GPUs that are named behind it,
-    `n1-standard-8 + t4`, in place of its own, and a note; None for any other text.
+    """Return the machine that a cloud's name for a type means, and a note; None for any other text.
+
+    GPUs that are named behind the type, `n1-standard-8 + t4`, take the place of its own.
     """
     plain = without_provider(text)
     if len(plain) > _MOST_LETTERS or not has_digit(plain):
@@ -89,16 +91,16 @@ def rented(text: str) -> tuple[Machine, str] | None:
 
 
 def has_unlisted_gpu(text: str) -> bool:
-    """Whether this is a type with a GPU, or a part of one, that no row tells."""
+    """Whether a text names a type with a GPU, or with a part of one, that no row lists."""
     plain = without_provider(text).lower()
     shape = _table().unlisted
     return fits(shape, plain)
 
 
 def without_provider(text: str) -> str:
-    """The text without the words for who rents it out, before it or behind: `google cloud`."""
+    """Return the text without the words for the provider before or behind it: `google cloud`."""
     providers = _table().providers
-    # SageMaker's names have `ml.` before them
+    # SageMaker's names begin with `ml.`
     words = text.strip().removeprefix("ml.").split()
     for end in (0, -1):
         while len(words) > 1 and words[end].lower() in providers:
@@ -111,7 +113,7 @@ def _rented_machine(
     size: _Size,
     behind: str,
 ) -> tuple[Machine, str]:
-    """The machine of a type, with what stands behind its name."""
+    """The machine of a type with the GPUs named behind the type, and a note."""
     series = size.series
     ignored = ""
     cards = None
@@ -148,16 +150,16 @@ def _rented_machine(
 
 
 def _size_called(name: str) -> _Size | None:
-    """The type of a name in lower case."""
+    """The type of that name, which is in lower case; None where no row fits."""
     fewer = 0
-    # a type with fewer processors than another has its memory: `Standard_E8-4s_v5`
+    # a type with fewer processors than another type has that type's memory: `Standard_E8-4s_v5`
     shape = _table().constrained
     constrained = re.fullmatch(shape, name, re.ASCII)
     if constrained is not None:
         name = f"{constrained['before']}{constrained['behind']}"
         fewer = int(constrained["count"])
     for series in _table().type:
-        # an expression takes 0.3 ms to compile
+        # checks the first letter first: to compile an expression takes 0.3 ms
         if name[:1] not in series.begins:
             continue
         match = re.fullmatch(series.types, name, re.ASCII)
@@ -176,7 +178,9 @@ def _size_called(name: str) -> _Size | None:
 
 
 def _processors_of(series: _Series, size: str) -> int:
-    """The virtual processors of a size: of `8` eight, of `4xlarge` 16; 0 where it is none."""
+    """The virtual processors of a size: eight of `8`, 16 of `4xlarge`; 0 for a word that is no
+    size.
+    """
     if series.processors is not None:
         return series.processors.get(size, 0)
     word = size.lstrip("0123456789")

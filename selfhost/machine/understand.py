@@ -1,10 +1,11 @@
-"""What a description of a machine names: a product, a processor, GPUs, memory, cores, a system.
+"""The things that a description of a machine names: a product, a processor, GPUs, memory, cores, a
+system.
 
-What goes in: a text. What comes out: a `Description`, complete when it is made. The text becomes
-words once (`phrases.Phrase`). A matcher for each kind of thing finds it among the words that are
-free, and returns it with the places of its words: the longest name counts. `_described_by` calls
-them, the surest names first; `_refuse_contradictions` refuses what cannot be. Nothing is guessed
-here: `described` fills the gaps.
+What goes in: a text. What comes out: a complete `Description`. The text is split into words once
+(`phrases.Phrase`). For each kind of thing, a matcher finds the longest name among the unclaimed
+words, and returns the thing with the positions of its words. `_described_by` calls the matchers,
+the most reliable names first; `_refuse_contradictions` refuses impossible machines. Nothing is
+guessed here: `described` fills the gaps.
 """
 
 from __future__ import annotations
@@ -35,30 +36,31 @@ from .words import (
 )
 
 _KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
-# a number of GPUs that `words.COUNT` does not read, `100x`, `x 100`; of GPUs alone also `1000x`
+# a number of GPUs beyond `words.COUNT`: `100x` or `x 100`; in a description of GPUs alone also
+# `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
 _ANY_COUNT = re.compile(r"\b(?:x ?(\d{3})|x(\d{3,9})|(\d{3,9}) ?x)\b", re.ASCII)
 _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
 _OF_APPLE = frozenset(("apple", "air"))
-# behind `m2`
+# words that follow `m2`
 _FORMS_OF_CHIP = frozenset(("pro", "max", "ultra"))
 _MOST_WORDS = 80
 _MOST_LETTERS = 200
-# of sizes that no word tells apart one from here on is a disk's, where the processor is of a class
-# that takes at most so much RAM
+# if no word tells two sizes apart, a size from here on is a disk's, provided that the processor's
+# class takes at most the RAM below
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
-# more are no count: `32x` ends a processor's name
+# a larger number is no count: `32x` ends a processor's name
 _MOST_COMPUTERS = 16
 
 
 class Setting(Found):
-    """What words say of a machine as a whole.
+    """The words of a description that are about the machine as a whole.
 
-    `is_line`: a line of computers with several processors. `has_no_card`: there is no GPU beside
-    the processor, `has_no_gpu`: none at all.
+    `is_line`: the words name a line of computers that is sold with several processors.
+    `has_no_card`: there is no GPU beside the processor. `has_no_gpu`: there is no GPU at all.
     """
 
     system: str | None = None
@@ -71,15 +73,16 @@ class Setting(Found):
 
 
 class FoundMac(Found):
-    """A Mac by its chip."""
+    """A Mac, found by its chip."""
 
     chip: cpus.Chip
 
 
 class FoundMemory(Found):
-    """The memory that is told, in GiB; None where none is.
+    """The memory that a description tells, in GiB; None where it tells none.
 
-    `numbers`: cores, threads, vcpus, mts, channels, sticks and gen, by these words.
+    `numbers` has the numbers of cores, threads, vcpus, mts, channels, sticks and gen, by these
+    words.
     """
 
     ram_gib: float | None
@@ -89,17 +92,20 @@ class FoundMemory(Found):
 
 
 class FoundMaker(Found):
-    """What is said of a GPU that has no name: its maker, and perhaps that it is one."""
+    """The words about a GPU that has no name: its maker, and whether the words say that there is a
+    GPU.
+    """
 
     name: str | None
     says_gpu: bool
 
 
 class Description(Record):
-    """What a text tells of a machine; None and empty for what it does not.
+    """The parts of a machine that a text names. A part that the text does not name is None or
+    empty.
 
-    `product`: of products.toml; `chip`: one of Apple's, which no other processor or GPU stands
-    beside. `rest` has the words that no matcher claims.
+    `product` is a row of products.toml. `chip` is an Apple chip, which no other processor or GPU
+    stands beside. `rest` has the words that no matcher claims.
     """
 
     product: Product | None
@@ -114,12 +120,14 @@ class Description(Record):
 
     @property
     def text(self) -> str:
-        """The text as it was typed, and not only what is left of it."""
+        """The whole text as it was typed."""
         return self.rest.text
 
     @property
     def scope(self) -> str:
-        """What kind of machine it is: virtual processors are those of a virtual machine."""
+        """The kind of machine: `host`, `vm` or `container`. A text that names virtual processors
+        means a virtual machine.
+        """
         scope = self.setting.scope
         if scope == "host" and "vcpus" in self.memory.numbers:
             return "vm"
@@ -127,14 +135,16 @@ class Description(Record):
 
     @property
     def vram_gib(self) -> float | None:
-        """Memory of a GPU of which no more is stated, but perhaps its maker."""
+        """The memory in GiB of a GPU of which only the memory and perhaps the maker are stated;
+        None without such a GPU.
+        """
         if self.are_gpus_known:
             return None
         return self.memory.vram_gib
 
     @property
     def is_processor_told(self) -> bool:
-        """Whether a processor is named, or comes with a product or a Mac."""
+        """Whether the text names a processor, or a product or a Mac that comes with one."""
         return any((self.product, self.chip, self.processor))
 
     @property
@@ -160,7 +170,9 @@ class Description(Record):
 
 
 def read_description(text: str) -> Description:
-    """Raises `UnknownMachineError` where the text names two things, or one that is not known."""
+    """Read the description in a text. Raises `UnknownMachineError` where the text names two things,
+    or a thing that is not known.
+    """
     shape = vocabulary().shape.zero
     zero = re.search(shape, text.lower(), re.ASCII)
     if zero is not None:
@@ -182,10 +194,12 @@ def read_description(text: str) -> Description:
 
 
 def cards_named(text: str) -> NamedCards:
-    """The GPUs that `text` names and nothing else, as in `read_description`; `none` is no GPU.
+    """Return the GPUs that `text` names. The text, read as in `read_description`, must name nothing
+    else; `none` means no GPU.
 
-    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Of several cards that a
-    name can mean the smallest and slowest is taken, of sizes the usual. Raises `UnknownGpuError`.
+    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
+    several cards, the smallest and slowest is taken; where a card has several sizes, the usual one.
+    Raises `UnknownGpuError`.
     """
     typed = text.strip()
     if typed.lower() in ("none", "no gpu"):
@@ -212,7 +226,7 @@ def cards_named(text: str) -> NamedCards:
 
 
 def _part_with(phrase: Phrase, word: str) -> Sequence[str]:
-    """The words of the first part of a phrase that has this word."""
+    """The words of the first part of a phrase that holds this word."""
     text = " ".join(phrase.words)
     for part in text.split(BREAK):
         words = part.split()
@@ -227,7 +241,7 @@ def _refuse_part_of_gpu(text: str) -> None:
     part = re.search(shape, text, re.ASCII)
     if part is None:
         return
-    # the first group is of an instance, the second of a vGPU
+    # the first size belongs to an instance, the second to a vGPU
     typed, mig_gib, vgpu_gib = part.group(0, 1, 2)
     name = shortened(typed)
     if mig_gib:
@@ -236,7 +250,9 @@ def _refuse_part_of_gpu(text: str) -> None:
 
 
 def _described_by(phrase: Phrase) -> Description:
-    """What each matcher finds, from the surest kind of name to the vaguest."""
+    """The description made of what each matcher finds, from the surest kind of name to the
+    vaguest.
+    """
     product = find_product(phrase.words, phrase.text)
     phrase = phrase.after(product)
     setting = find_setting(phrase, is_product=product is not None)
@@ -263,7 +279,7 @@ def _described_by(phrase: Phrase) -> Description:
     phrase = phrase.after(found_cards)
     cards = choose_cards(phrase, found_cards.cards, has_no_gpu=setting.has_no_gpu)
     if is_open and processor is None:
-        # what may be a number of either is a processor's behind a GPU
+        # after a GPU, a number that could name either is a processor's
         processor = find_number(phrase, beside_gpu=bool(cards))
         if processor is None:
             processor = find_kind(phrase)
@@ -286,15 +302,15 @@ def _described_by(phrase: Phrase) -> Description:
 
 
 def _is_laptop(setting: Setting, processor: FoundProcessor | None) -> bool:
-    """Whether a word says so, or only laptops have the processor."""
+    """Whether a word says that the machine is a laptop, or only laptops have the processor."""
     if processor is not None and processor.is_laptop:
         return True
     return setting.is_laptop
 
 
 def _refuse_contradictions(about: Description) -> None:
-    """Refuse a GPU of which nothing is told, an Arm processor without a name, more cards than are
-    judged, and a count that is of nothing.
+    """Refuse a description with a contradiction or a gap: a GPU of which nothing is told, an Arm
+    processor without a name, more cards than are judged, or a count that belongs to nothing.
     """
     rest = about.rest
     is_unnamed = about.maker.says_gpu and about.memory.vram_gib is None
@@ -306,17 +322,19 @@ def _refuse_contradictions(about: Description) -> None:
     if not about.cards and not about.is_processor_told:
         return
     for word in rest.left:
-        # `2x dgx spark`
+        # as in `2x dgx spark`
         if 1 < (count_in(word) or 0) <= _MOST_COMPUTERS:
             raise bad_name("count", rest.text, count=word)
 
 
 def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
-    """Refuse a number of cards that is not judged, typed as `1000x` or as the sum of several."""
+    """Refuse a number of cards above the most that are judged, typed as `1000x` or as the sum of
+    several names.
+    """
     if not cards:
         return
     count = len(joined(cards).accelerators)
-    # in a description four digits are a processor's: `5800 x`
+    # in a description four digits belong to a processor: `5800 x`
     shape = _LARGE_COUNT
     if phrase.is_of_gpus:
         shape = _ANY_COUNT
@@ -332,7 +350,8 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
 
 
 def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
-    """The system, guests, containers, lines of computers, `laptop`, and that there is no GPU.
+    """Find the words for the system, guests, containers, lines of computers, laptops, and the lack
+    of a GPU.
 
     Raises `UnknownMachineError` for phones, for chips that no runtime uses, and for clusters.
     """
@@ -348,7 +367,7 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         if word in words.systems:
             system = words.systems[word]
             is_wsl = is_wsl or word.startswith("wsl")
-        # models of these have four digits, as GPUs have: `vostro 3070`
+        # these computers have four-digit models like GPUs: `vostro 3070`
         number = phrase.free_word(at + 1)
         if word in words.numbered and fits(r"\d{4}", number):
             places.append(at + 1)
@@ -381,8 +400,9 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
 
 
 def find_mac(phrase: Phrase) -> FoundMac | None:
-    """A Mac by its chip or its name, `m2 pro`, `mac mini`; None where the words name none. Raises
-    `UnknownMachineError` for a Mac that is not known, and for a name of several.
+    """Find a Mac by its chip or its name, `m2 pro`, `mac mini`; None where the words name no Mac.
+
+    Raises `UnknownMachineError` for an unknown Mac, and for a name of several.
     """
     words = vocabulary()
     is_mac = phrase.leaves(words.macs)
@@ -409,7 +429,7 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
 
 
 def _chip_places(phrase: Phrase) -> list[int]:
-    """The places of the first chip of Apple's, `m2` and perhaps `pro` behind it."""
+    """The places of the first Apple chip: `m2`, and perhaps `pro` behind it."""
     words = vocabulary()
     for at, word in phrase.free.items():
         if not fits(words.shape.chip, word):
@@ -434,14 +454,16 @@ def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
 
 
 class _Sizes(NamedTuple):
-    """Sizes in GiB by what they are of, without those of disks; `plain` where no word tells."""
+    """The sizes in GiB that a text names, by what each belongs to. `plain` has the sizes that no
+    word tells apart; sizes of disks are left out.
+    """
 
     ram: list[float]
     vram: list[float]
     plain: list[float]
 
     def add(self, size: re.Match[str], *, is_server: bool) -> None:
-        """Add the size that was read; of clients `1tb` is a disk's."""
+        """Add a size that was read. In a client `1tb` is a disk's, and is left out."""
         number, unit, kind = size.groups()
         gib = float(number)
         if unit == "tb":
@@ -454,8 +476,9 @@ class _Sizes(NamedTuple):
             self.plain.append(gib)
 
     def plain_but_disks(self, processor: str) -> set[float]:
-        """Of `ryzen 5600x 16gb 512gb` the sizes that are none of a disk, by the most RAM that such
-        a processor takes.
+        """The plain sizes without the sizes of disks: 16 of `ryzen 5600x 16gb 512gb`.
+
+        The most RAM that the processor's class takes decides whether a large size can be RAM.
         """
         sizes = set(self.plain)
         most_gib = cpus.class_of(processor).most_gib or 0
@@ -470,9 +493,10 @@ def find_memory(
     *,
     has_chip: bool,
 ) -> FoundMemory:
-    """The RAM: what is said to be it, else the one size that no disk has; also cores and rates.
+    """Find the RAM: the size that is called RAM, else the one size that no disk has. Cores and
+    rates are found, too.
 
-    Raises `UnknownMachineError` where it can be either of two sizes.
+    Raises `UnknownMachineError` where two sizes can be the RAM's.
     """
     sizes = _Sizes([], [], [])
     numbers = {}
@@ -497,7 +521,7 @@ def find_memory(
         places.append(at)
     plain = sizes.plain_but_disks(processor or "")
     if sizes.ram:
-        # `2x 16gb v100 64gb`: it does not tell whether these are modules
+        # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
         is_unclear = "sticks" in numbers or "or" in phrase.words
         ram_gib: float | None = max(sizes.ram)
         if is_unclear and plain and ram_gib not in plain:
@@ -516,14 +540,16 @@ def find_memory(
 
 
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
-    """The error for sizes of which each can be the RAM's."""
+    """The error for several sizes, each of which can be the RAM's."""
     listed = " and ".join([f"{size:g} GB" for size in sorted(sizes)])
     largest = f"{max(sizes):g}"
     return bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
 
 
 def find_maker(phrase: Phrase) -> FoundMaker:
-    """What is said of a GPU of which its memory and perhaps its maker are told: `amd gpu 16gb`."""
+    """Find the words about a GPU without a name, whose memory and perhaps maker are told: `amd gpu
+    16gb`.
+    """
     maker = None
     places = []
     for at, word in phrase.free.items():

@@ -1,8 +1,8 @@
 """The words of a description of a machine, in one spelling each, and why a description is refused.
 
 What goes in: a text that somebody typed, such as `2x 3090, 64 gb ddr4`. What comes out: its words
-(`tokens`), and the errors for texts that name nothing or two things (`bad_name`). Which word means
-what stands in specs/common/words.toml (`vocabulary`).
+(`tokens`), and the errors for texts that name nothing or two things (`bad_name`). The meaning of
+each word stands in specs/common/words.toml (`vocabulary`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from ..core.tables import TomlTable, shipped_record
 from ..core.templates import fill
 from .cpus import number_words
 
-# stands between the parts of a description
+# the separator between the parts of a description
 BREAK = "|"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
-# `2x16gb`: modules of RAM, and GB of each
+# as in `2x16gb`: a number of RAM modules, and the GB of each
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
-# `2x`, `x2`
+# as in `2x` or `x2`
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
-# `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels`, `2sticks`, and `8gen` of the 8th
+# as in `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels` or `2sticks`, and `8gen` for the 8th
+# generation
 NUMBERED = re.compile(
     r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII
 )
 _BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@\n\t\r!?]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
-# letters of scripts without spaces, whose words stand alone wherever they are: `16기가`
+# letters of scripts without spaces, in which words need no separator: `16기가`
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -41,7 +42,7 @@ def is_size(word: str) -> bool:
 
 
 def count_in(word: str) -> int | None:
-    """The number of `2x` or `x2`; None for any other word."""
+    """Return the number in `2x` or `x2`; None for any other word."""
     if COUNT.fullmatch(word) is None:
         return None
     return int(word.strip("x"))
@@ -58,19 +59,21 @@ def fits(shape: str, word: str) -> bool:
 
 
 class UnknownMachineError(SelfhostError, LookupError):
-    """No profile answers to the name. `nearest` are names that do, closest first."""
+    """Raised where no profile has the name. `nearest` are names of profiles, the closest first."""
 
 
 class UnknownGpuError(SelfhostError, LookupError):
-    """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
+    """Raised where no GPU that is sold as a card has the name. `nearest` are names of such GPUs."""
 
 
 class PartOfMachineError(UnknownGpuError):
-    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
+    """Raised for a GPU whose memory is its machine's RAM, so that it comes with the machine
+    alone.
+    """
 
 
 class GpuCountError(UnknownGpuError):
-    """The name is that of a GPU, and of so many none is judged."""
+    """Raised where a text names a GPU with a count that is not judged."""
 
 
 _ERRORS = {
@@ -82,7 +85,7 @@ _ERRORS = {
 
 
 def _as_written(table: TomlTable, key: str) -> object:
-    """The text of the key, which may be blank."""
+    """The value of the key as it is, even where it is blank."""
     return table.get(key, "Any")
 
 
@@ -94,8 +97,8 @@ class Spoken(Stated):
 
 
 class Replacement(Stated):
-    """A regular expression, and what replaces each match: the template `put`, or the text that the
-    function of the name `by` makes of the match.
+    """A regular expression, and the replacement of each match: the template `put`, or the result of
+    the function named `by`.
     """
 
     find: str
@@ -114,7 +117,9 @@ class Replacement(Stated):
 
 
 class Refusal(Stated):
-    """Why a description is refused and what to type instead; `error` is a key of _ERRORS."""
+    """The reason why a description is refused, and what to type instead. `error` is a key of
+    _ERRORS.
+    """
 
     message: str = read_by(name="is")
     remedy: str
@@ -134,8 +139,11 @@ class Shapes(Stated):
 
 
 class SettingRow(Stated):
-    """A key of `--set`: `facts` that it states, those `lost` by it, other names of it (`also`), and
-    the only values that it takes (`choices`; none: any).
+    """A key of `--set`.
+
+    - `facts` are the facts that the key states, and `lost` those that it makes untrue.
+    - `also` are other names of the key.
+    - `choices` are the only values that the key takes; without choices it takes any value.
     """
 
     example: str
@@ -185,7 +193,7 @@ class Vocabulary(Stated):
     former: Mapping[str, tuple[str, ...]]
     refused: Mapping[str, Refusal]
     setting: Mapping[str, SettingRow]
-    # read by `described`
+    # `described` reads this
     note: Mapping[str, str]
 
 
@@ -200,7 +208,9 @@ def bad_name(
     nearest: Iterable[str] = (),
     **values: object,
 ) -> SelfhostError:
-    """The error for what was typed, by its code in `refused` of words.toml, with these values."""
+    """Return the error for a text that was typed, by its code in `refused` of words.toml. `values`
+    fill the templates.
+    """
     refusal = vocabulary().refused[code]
     plain = shortened(text)
     values["plain"] = plain
@@ -212,13 +222,14 @@ def bad_name(
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a description in one spelling each, in order, with BREAK between its parts.
+    """Return the words of a description in order, in one spelling each, with BREAK between its
+    parts.
 
     `2x RTX 3090, 32 GB DDR4` has the words 2x, rtx, 3090, |, 32gbram and ddr4.
     """
     between = f" {BREAK} "
     plain = unicodedata.normalize("NFKC", text).lower()
-    # what is left of the capital of Turkish
+    # lower-casing the Turkish capital İ leaves this dot
     plain = plain.replace("\u0307", "")
     plain = between.join(plain.splitlines())
     means = _meanings()
@@ -245,7 +256,9 @@ def _meanings() -> Mapping[str, str]:
 
 @cache
 def _spoken_words() -> re.Pattern[str]:
-    """Any word of another language: the longest first, alone unless written without spaces."""
+    """The pattern of all words of other languages, the longest first. A word stands alone unless
+    its language writes no spaces.
+    """
     inside = []
     alone = []
     for word in sorted(_meanings(), key=len, reverse=True):
@@ -258,12 +271,16 @@ def _spoken_words() -> re.Pattern[str]:
 
 
 def spelled(text: str) -> str:
-    """A GPU's name with the spaces that drivers write: `RTX4070TiSUPER` is `RTX 4070 Ti SUPER`."""
+    """Return a GPU's name with the spaces that drivers write: `RTX 4070 Ti SUPER` for
+    `RTX4070TiSUPER`.
+    """
     return _rewritten(text, vocabulary().spelling)
 
 
 def spelled_out(name: str) -> Iterator[str]:
-    """The name of a GPU, and what it can be short for: `3070s` also for `3070 super`."""
+    """Yield the name of a GPU, then the names for which it can be short: `3070 super` for
+    `3070s`.
+    """
     yield name
     for form in vocabulary().short:
         yield form.applied_to(name)
@@ -278,7 +295,7 @@ def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
 
 
 def _count(match: re.Match[str]) -> str:
-    """`2` for `dual` before channels, sticks and cores."""
+    """The replacement `2` for `dual` before channels, sticks and cores."""
     number = number_words().get(match[1])
     if number is None:
         return match[0]
@@ -286,7 +303,7 @@ def _count(match: re.Match[str]) -> str:
 
 
 def _times(match: re.Match[str]) -> str:
-    """`2x` for `dual`."""
+    """The replacement `2x` for `dual`."""
     return f" {number_words()[match[1]]}x "
 
 
@@ -299,7 +316,9 @@ def _mib(match: re.Match[str]) -> str:
 
 
 def _modules(match: re.Match[str]) -> str:
-    """`2x16gb` for `32gb (2x16)`; as it is where that is not the sum."""
+    """The replacement `2x16gb` for `32gb (2x16)`. The text stays as it is where the modules do not
+    add up to the size.
+    """
     total_gb, count, module_gb = map(int, match.groups())
     if total_gb != count * module_gb:
         return match[0]

@@ -1,7 +1,7 @@
-"""A model on this disk -> `LocalModel`, from headers alone.
+"""The reader of a model on this disk: path -> `LocalModel`, from headers alone.
 
 What goes in: the path of a GGUF file, of safetensors files, of a config.json, or of a folder with
-one of them. `gguf`, `safetensors` and `config` read these; `toml_writer` writes the spec, and
+one of these. `gguf`, `safetensors` and `config` read the files; `toml_writer` writes the spec, and
 `specfiles` checks specs.
 """
 
@@ -58,14 +58,15 @@ def _read_file(path: str) -> LocalModel:
         return read_gguf(path)
     source.refuse_other_kinds(path, start, size)
     name = path.lower()
-    # first by its name: the length of a header may begin with the byte of a bracket
+    # safetensors files are recognized by their name first: the length of a header may begin with
+    # the byte of a bracket
     if name.endswith(".safetensors") or source.is_safetensors(start):
         return read_weights(path, numbered_files(path), None)
     text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
     is_json = text.startswith((b"{", b"["))
     if name.endswith(".toml") or not is_json:
         for kind in model_files().named:
-            # the last has no ending, and stands for every name
+            # the last kind has no ending and stands for every name
             if name.endswith(kind.ending):
                 source.fail(path, kind.message, kind.remedy)
     if name.endswith(INDEX_ENDING):
@@ -125,7 +126,8 @@ def _read_ggufs(
     if models and projectors:
         projector = shown(projectors[0])
         notes = (*notes, reason("projector", name=projector))
-    # a projector alone is refused for what it is; of a split file any part that is there
+    # a projector alone is passed on, and refused with its own reason; of a split model any part
+    # found is passed on
     file = _only(path, "GGUF models", models or projectors)
     model = read_gguf(file)
     return model.replace(notes=(*notes, *model.notes))

@@ -1,8 +1,8 @@
 """From a Hugging Face `config.json` to a `ModelSpec`: the shape of a model, without its weights.
 
-What goes in: the path of the file. What comes out: a `LocalModel`. `config_keys` says what its keys
-mean, `config_weights` how its weights are stored, `config_layers` what its layers are. Where a key
-bears on the cache or on the weights and is not understood, that part of the spec stays empty, and
+What goes in: the path of the file. What comes out: a `LocalModel`. `config_keys` has the meaning of
+its keys, `config_weights` the storage of its weights, `config_layers` its layers. If a key that
+matters to the cache or to the weights is not understood, that part of the spec stays empty, and
 `unknown` says why.
 """
 
@@ -29,9 +29,9 @@ from .source import JsonKind, JsonValues, LocalModel, reason, table_of
 from .tables import model_files
 
 _CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
-# where NVIDIA's exporter writes what others write into config.json
+# the file in which NVIDIA's exporter writes what other quantizers write into config.json
 _EXPORTED = JsonKind(what="hf_quant_config.json", most_bytes=MAX_CONFIG_BYTES)
-# types that publishers store weights in
+# types in which publishers store weights
 _PUBLISHED = ("float8", "mxfp4", "ternary")
 
 
@@ -66,7 +66,7 @@ def read_config(path: str) -> LocalModel:
 
 
 def _values_of(path: str) -> object:
-    """The values of the file, with what NVIDIA's exporter wrote beside it."""
+    """The values of the file, with the quantization that NVIDIA's exporter wrote beside it."""
     values = source.read_json(path, _CONFIG)
     exported = source.sibling(path, _EXPORTED.what)
     if exported is None or not isinstance(values, dict):
@@ -119,10 +119,12 @@ def _spec(
 
 
 def _quantized_by_others(stored: Stored) -> Quantized | None:
-    """How weights are stored that others quantized; None for weights as they were published."""
+    """The quantization in which others stored the weights; None for weights as they were
+    published.
+    """
     if not stored.quantized:
         return None
-    # a narrow type that models are published in, and that converters read
+    # a narrow type in which models are published and which converters can read
     name = stored.name or ""
     if stored.format != "mlx" and name.startswith(_PUBLISHED):
         return None
@@ -132,7 +134,7 @@ def _quantized_by_others(stored: Stored) -> Quantized | None:
 
 
 def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
-    """Those of the language model."""
+    """The parameters of the language model; no counts where the layers are not known."""
     if architecture is None or "parameters.total" in keys.unknown:
         return Parameters()
     if row_of(architecture) is UNKNOWN_ROW:
@@ -155,7 +157,7 @@ def _with_encoders(
     counts: Parameters,
     text_width: int,
 ) -> Parameters:
-    """The parameters of the language model and about those of its encoders."""
+    """The parameter counts of the language model, with an estimate for its encoders."""
     parts = []
     encoders = 0
     for name in TABLES.encoders["parts"]:
@@ -180,7 +182,7 @@ def _with_encoders(
 
 
 def _encoder_type(model_type: str, part: JsonValues) -> str:
-    """The first encoder's type, as `[[encoder]]` of architectures.toml has it."""
+    """The type of the first encoder, as `[[encoder]]` of architectures.toml names it."""
     own_type = source.clean(part.get("model_type")).lower()
     width = _size(part, "width")
     by_width = f"{model_type} {width}"
@@ -194,7 +196,9 @@ def _encoder_type(model_type: str, part: JsonValues) -> str:
 
 
 def encoder_parameters(part: JsonValues, text_width: int) -> int:
-    """About how many parameters an encoder has, with two matrices from merged patches to a text."""
+    """An estimate of an encoder's parameters, including two matrices that turn merged patches into
+    embeddings of the text model.
+    """
     width = _size(part, "width")
     inner = _size(part, "length") or 4 * width
     matrices = 2
@@ -203,7 +207,7 @@ def encoder_parameters(part: JsonValues, text_width: int) -> int:
     attention = 4 * width * width
     feed_forward = matrices * width * inner
     layers = _size(part, "layers")
-    # a square of so many patches on a side becomes one
+    # the encoder merges a square of this many patches on a side into one
     side = max(1, _size(part, "merged"))
     merged = width * side * side
     joiner = merged * (merged + text_width)
@@ -212,7 +216,7 @@ def encoder_parameters(part: JsonValues, text_width: int) -> int:
 
 
 def _size(part: JsonValues, size: str) -> int:
-    """The first of the names of a size that has a whole number; 0 without one."""
+    """The whole number under the first of a size's names that has one; 0 where none has."""
     for name in TABLES.encoders[size]:
         value = part.get(name)
         if type(value) is int and 0 < value < MAX_NUMBER:

@@ -1,7 +1,7 @@
-"""The keys of a `config.json`: under which names each size stands, and which keys nothing reads.
+"""The keys of a `config.json`: the names of each size, and the keys that no reader uses.
 
-What goes in: the values of the file. What comes out: `Keys`, in which a size is asked for by any of
-its names. The tables of names are in `specs/common/model_types.toml` and `config_classes.toml`.
+What goes in: the values of the file. What comes out: `Keys`, which finds a size under any of its
+names. The tables of names are in `specs/common/model_types.toml` and `config_classes.toml`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from .sizes import Sizes, Unclear, unclear
 from .source import JsonValues, clean, listed, refuse, short, table_of
 from .tables import model_files
 
-# the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
-# megabytes
+# the longest published config.json has 37 kB; tokenizer files given by mistake have megabytes
 MAX_CONFIG_BYTES = 1 << 23
 TABLES: ModelTypesTable = model_type_tables()
-# values that say of a key that the model has nothing of the kind
+# values that say that the model lacks the part that a key describes
 _NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
-# keys whose lists have an entry a layer, of models that state no number of layers
+# keys whose lists have one entry for each layer, for models that state no number of layers
 _LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
 _TYPE_KEYS = ("torch_dtype", "dtype")
 
 
 class PublishedType(NamedTuple):
-    """The type of the weights before anything was quantized, and what the file says of it. `dtype`
-    is None where this is missing or not understood.
+    """The type of the weights before any quantization, and the value that the file states for it.
+    `dtype` is None where the value is missing or not understood.
     """
 
     dtype: str | None
@@ -44,15 +43,18 @@ class PublishedType(NamedTuple):
 
 
 class Keys(Sizes):
-    """The keys of a config.json under the names of its class.
+    """The keys of a config.json, under the names of its configuration class.
 
-    `outer` is the whole file, `inner` the part of its text model, and `values` the keys of the text
-    model with the defaults of its class; `written` are those that stand in the file, `understood`
-    those that something reads. `nested`: the top has none of the text model's keys. `type` is the
-    row of its model type, `published` what this type says of published models. `has_class`: it is
-    known what its class does; `matter` are the keys with which this class changes weights or cache.
-    `in_gguf`: the converter of llama.cpp knows the model type. `sees`: it has an encoder of
-    pictures. `is_headless`: a published class without an output matrix.
+    - `outer`: the whole file; `inner`: the part of its text model.
+    - `values`: the keys of the text model with the defaults of its class.
+    - `written`: the keys that the file states; `understood`: the keys that something reads.
+    - `nested`: the top level has none of the text model's keys.
+    - `type`: the row of the model type; `published`: the values that published models have.
+    - `has_class`: the behaviour of the class is known; `matter`: the keys by which the class
+      changes weights or cache.
+    - `in_gguf`: llama.cpp's converter knows the model type.
+    - `sees`: the model has an encoder of pictures.
+    - `is_headless`: a published class without an output matrix.
     """
 
     def __init__(self, path: str, values: object) -> None:
@@ -68,7 +70,7 @@ class Keys(Sizes):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
             refuse(path, "no-config", what=what)
-        # some files repeat the text model's keys at the top, and nest no more than its name
+        # some files repeat the text model's keys at the top level, and nest only its name
         repeats_keys = _has_any(values, TABLES.sizes["layers"])
         self.nested = bool(self.inner) and not repeats_keys
         self._find_type()
@@ -81,22 +83,22 @@ class Keys(Sizes):
         self._read_class_name()
 
     def _find_type(self) -> None:
-        """Set the rows of the model type, of the text model and of the whole."""
+        """Set the rows of the model type, for the text model and for the whole model."""
         self.outer_kind = _kind_in(self.outer)
         self.kind = _kind_in(self.inner) or self.outer_kind
         self.outer_type = model_type_of(self.outer_kind)
         type = model_type_of(self.kind)
         self.type: ModelType = type
-        # the value, or the list of values, that keys have in all published models
+        # the values that a key has in all published models
         self.published = {**TABLES.published, **type.published}
         may_have_row = type.in_gguf and self.outer_type.in_gguf
         self.in_gguf = may_have_row and bool(type.row)
 
     def _find_class(self) -> None:
-        """Set the row of the class, and the defaults and names that class and type give."""
+        """Set the row of the class, and the defaults and names that class and model type give."""
         known = config_class_of(self.kind)
         if self.type.own_code:
-            # a file with code of its own names other classes
+            # a file with its own code names classes that transformers does not know
             known = None
         self.has_class = known is not None
         row = known or ConfigClass()
@@ -106,7 +108,7 @@ class Keys(Sizes):
         self.matter = frozenset(row.matter)
 
     def _written_values(self) -> dict[str, object]:
-        """The values of the text model as they stand in the file."""
+        """The values of the text model that the file states."""
         values = dict(self.outer)
         if self.nested:
             for key in values.keys() - TABLES.keys.inherited:
@@ -118,12 +120,12 @@ class Keys(Sizes):
         return values
 
     def _with_defaults(self, written: JsonValues) -> dict[str, object]:
-        """The values as written, then by the class, each under both its names."""
+        """The stated values and the defaults of the class, each under both its names."""
         values = self._under_both_names(written)
         return self._under_both_names({**self.defaults, **values})
 
     def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
-        """The values by the names of the file and by those that the class has for them."""
+        """The values under the file's names and under the names that the class has for them."""
         values = dict(stated)
         for name, other in self.names.items():
             if name in values:
@@ -133,7 +135,7 @@ class Keys(Sizes):
         return values
 
     def _read_class_name(self) -> None:
-        """Set what the name of the class tells."""
+        """Set the facts that the name of the class tells."""
         self.class_name = ""
         named = self.outer.get("architectures")
         if isinstance(named, list) and named:
@@ -141,7 +143,7 @@ class Keys(Sizes):
         self.sees = self._has_encoder()
         self.is_headless = False
         if re.search(TABLES.classes.bare, self.class_name):
-            # ChatGLM names its bare class, and generates with that of auto_map
+            # ChatGLM names its bare class, but generates with the class of auto_map
             mapped = table_of(self.outer.get("auto_map"))
             writes = self.nested or self.type.bare_class_writes
             has_head = writes or _has_any(mapped, TABLES.classes.writing)
@@ -157,7 +159,9 @@ class Keys(Sizes):
         return any(map(self.outer.get, seeing))
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """Every name of each key, by the table of sizes; all of them count as understood."""
+        """All names of each key, from the table of sizes. All of these names count as
+        understood.
+        """
         names: list[str] = []
         for key in keys:
             names += TABLES.sizes.get(key, (key,))
@@ -165,7 +169,9 @@ class Keys(Sizes):
         return names
 
     def per_layer(self, *keys: str) -> Sequence[object] | None:
-        """A list, or a text, with one entry per layer; None where the key is missing or empty."""
+        """A list, or a text, with one entry per layer; None where the key is missing or empty.
+        Raises `Unclear` where it is too short.
+        """
         entries = self.get(*keys)
         if not entries:
             return None
@@ -176,7 +182,7 @@ class Keys(Sizes):
         raise unclear("entries", key=key, layers=layers)
 
     def places(self, key: str) -> list[int] | None:
-        """The numbers of the layers that a key names, None without it."""
+        """The numbers of the layers that a key names; None where the key is missing."""
         value = self.get(key)
         if value is None:
             return None
@@ -198,12 +204,14 @@ class Keys(Sizes):
         dtype = model_files().torch_types.get(name)
         return PublishedType(dtype, stated)
 
-    # keys that nothing reads
+    # keys that no reader uses
 
-    # they are found by their names, by the class, or by a value that no published model has
+    # such keys are found by their names, by the class, or by a value that no published model has
 
     def not_understood_of_cache(self) -> list[str]:
-        """Those that may change what the model keeps of its context."""
+        """The keys that nothing reads and that may change the KV cache or the states of the
+        model.
+        """
         odd = self._odd_by_name(TABLES.keys.cache)
         for key in self._odd_by_class():
             if key in self._class.cache:
@@ -212,7 +220,7 @@ class Keys(Sizes):
         return sorted(map(clean, odd))
 
     def not_understood_of_weights(self) -> list[str]:
-        """Those that may change the weights."""
+        """The keys that nothing reads and that may change the weights."""
         odd = self._odd_by_name(TABLES.keys.weights)
         small = _any_of(TABLES.keys.small)
         for key in self._odd_by_class():
@@ -224,7 +232,9 @@ class Keys(Sizes):
         return sorted(map(clean, odd))
 
     def _all_understood(self) -> set[str]:
-        """The keys that something reads, under both their names, and those with a usual value."""
+        """The keys that something reads, under both their names, and the keys with the value of
+        published models.
+        """
         usual = self.published.keys() - self._unusual()
         understood = self.understood | usual
         for pair in self.names.items():
@@ -233,7 +243,7 @@ class Keys(Sizes):
         return understood
 
     def _unusual(self) -> set[str]:
-        """The keys that have another value than published models have."""
+        """The keys whose value differs from the value of published models."""
         unusual = set()
         for key, published in self.published.items():
             value = self.values.get(key)
@@ -243,12 +253,12 @@ class Keys(Sizes):
         return unusual
 
     def _odd_by_name(self, patterns: Iterable[str]) -> set[str]:
-        """The keys whose names say by these patterns that they may matter, with a value that is
-        something.
+        """The keys whose names match the patterns of keys that may matter, and whose value is not
+        empty.
         """
         may_matter = _any_of(patterns)
         harmless = _harmless()
-        # `_odd_by_class` judges the keys that matter to the class
+        # `_odd_by_class` checks the keys that matter to the class
         judged = self.matter.union(self._class.idle)
         odd = set()
         for key, value in self.values.items():
@@ -264,7 +274,7 @@ class Keys(Sizes):
         return odd
 
     def _odd_by_class(self) -> list[str]:
-        """The keys that matter to the class, with another value than its default."""
+        """The keys that matter to the class and differ from its default."""
         defaults = self._class.defaults
         matter = self.matter.intersection(self.written)
         odd = []
@@ -275,7 +285,7 @@ class Keys(Sizes):
 
 
 def _kind_in(values: JsonValues) -> str:
-    """The model type that values state, in small letters."""
+    """The model type that the values state, in lower case."""
     return clean(values.get("model_type")).lower()
 
 
@@ -285,9 +295,9 @@ def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
 
 @cache
 def _harmless() -> re.Pattern[str]:
-    """What matches the names of keys that change no bytes."""
+    """The expression that matches the names of keys which change no bytes."""
     keys = TABLES.keys
-    # a word is a whole one between underscores: conv_layer_ids is no token's id
+    # a word counts only between underscores: conv_layer_ids is not the id of a token
     words = f"(?:^|_)(?:{'|'.join(keys.harmless_words)})(?:_|$)"
     names = f"^(?:{'|'.join(keys.harmless)})$"
     return _any_of((words, names, *keys.harmless_patterns))
@@ -299,8 +309,8 @@ def _has_any(values: JsonValues, keys: Iterable[str]) -> bool:
 
 
 def _describes_a_model(values: JsonValues, text_model: JsonValues) -> bool:
-    """Whether a file has two of the keys of its type, its nested configuration and its class, or
-    those of its sizes.
+    """Whether a file describes a model: it has two of model type, class and nested configuration,
+    or it states the width and the number of layers.
     """
     signs = (values.get("model_type"), values.get("architectures"), text_model)
     if sum(map(bool, signs)) >= 2:

@@ -1,10 +1,11 @@
-"""The layers of a model and its tables, by the keys of its `config.json`.
+"""The layers and tables of a model, read from the keys of its `config.json`.
 
 What goes in: the `Keys` of the file and how its weights are `Stored`. What comes out: the
 `Architecture`, with the attention, the recurrent state and the feed-forward of each layer.
 
 The keys are those of the transformers configuration classes and of the published files themselves.
-`Unclear` is raised where the cache does not follow; where the weights do not, `unknown` says why.
+`Unclear` is raised if the keys do not determine the cache; if they do not determine the weights,
+`unknown` says why.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from .config_weights import Stored
 from .sizes import Unclear, grouped, most_heads, refuse_contradictions, unclear
 from .source import JsonValues, listed, reason, refuse, short, table_of
 
-# kinds of layers that attend; "hybrid" keeps a state, too
+# kinds of layers that attend; "hybrid" layers keep a state too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
-# what `per_layer_config` may state
+# the sizes that `per_layer_config` may state
 _OWN_SIZES = ("head_dim", "num_key_value_heads")
-# the sizes of an index by which latent attention chooses tokens
+# the sizes of the indexer with which latent attention chooses tokens
 _INDEXER = {"indexer_heads": "index_n_heads", "indexer_length": "index_head_dim"}
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
 
 
 class _Row(NamedTuple):
-    """The name of a row of architectures.toml and its values; None where it is no row's name."""
+    """The name of a row of architectures.toml, and its values; None where no row has the name."""
 
     name: str
     values: TomlRow | None
@@ -51,13 +52,13 @@ class _Row(NamedTuple):
 
     @property
     def is_encoder(self) -> bool:
-        """Whether models of the row only read."""
+        """Whether models of the row only read, and write nothing."""
         return self.states("encoder") and not self.states("diffusion")
 
 
 class _Groups(NamedTuple):
-    """The parts of all layers, equal ones together. `doubt`: why the feed-forwards do not follow;
-    None where they do.
+    """The parts of all layers, with equal layers in one group. `doubt`: why the feed-forwards are
+    not known; None where they are.
     """
 
     attention: tuple[Attention, ...]
@@ -67,12 +68,14 @@ class _Groups(NamedTuple):
 
     @property
     def has_experts(self) -> bool:
-        """Whether any feed-forward is one of several experts."""
+        """Whether any layer has several experts."""
         return any(part.experts for part in self.feed_forward)
 
 
 def architecture_of(keys: Keys, stored: Stored) -> Architecture:
-    """The layers and the tables. Raises `Unclear` where the cache does not follow."""
+    """The architecture that the keys describe. Raises `Unclear` where the cache is not known from
+    them.
+    """
     _count_layers(keys)
     groups = _groups(keys)
     row = _row_of(keys, groups)
@@ -110,11 +113,11 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
 
 
 def _groups(keys: Keys) -> _Groups:
-    """The parts of the layers. Raises `Unclear` where the cache does not follow."""
+    """The parts of the layers. Raises `Unclear` where the cache is not known from the keys."""
     width = keys.needed("width")
     kinds = _kinds(keys)
     if keys.type.last_full:
-        # whatever the file says, the last layer of some attends to everything
+        # in some model types the last layer attends to everything, whatever the file says
         kinds[-1] = "full"
     _spread_own_sizes(keys, kinds)
     layers = [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
@@ -143,8 +146,9 @@ def _name_of_incomplete(
     row: _Row,
     why: str,
 ) -> str:
-    """The name of a row for a model whose weights do not follow, which `unknown` says. Raises
-    `Unclear` where the row alone tells that the model keeps no cache.
+    """The name of a row for a model whose weights are not known; `unknown` gets the reason.
+
+    Raises `Unclear` where the row shows that the model keeps no cache.
     """
     if row.is_encoder or row.states("recomputes"):
         raise Unclear(why)
@@ -152,12 +156,14 @@ def _name_of_incomplete(
     keys.unknown["parameters.total"] = incomplete
     if row.values is None:
         return row.name
-    # with the name of a row it would be believed to have all its tensors
+    # with the plain name of a row, the model would be assumed to have all tensors of the row
     return row.name + INCOMPLETE
 
 
 def _row_of(keys: Keys, groups: _Groups) -> _Row:
-    """Its row of architectures.toml, or what stands in for the name of one."""
+    """The model's row of architectures.toml, or a name in its place where the model type has no
+    row.
+    """
     type = keys.type
     if not type.row:
         return _Row(keys.kind or "unnamed", None)
@@ -172,7 +178,7 @@ def _row_of(keys: Keys, groups: _Groups) -> _Row:
     return _Row(name, architectures().architecture.get(name))
 
 
-# what each layer is
+# the kind of each layer
 
 
 def _count_layers(keys: Keys) -> None:
@@ -220,7 +226,9 @@ def _full_every(
     step: int,
     others: str,
 ) -> list[str]:
-    """The kinds of layers of which the last of every so many attends to everything."""
+    """The kinds of layers where every layer with a number divisible by `step`, counted from 1,
+    attends to everything, and the others have the kind `others`.
+    """
     kinds = []
     for number in range(1, keys.layers + 1):
         if number % step == 0:
@@ -231,8 +239,8 @@ def _full_every(
 
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
-    """The kinds of layers by their names in the file."""
-    # the keys of recurrent layers stand in the file whether or not the list has any
+    """The kinds of layers, translated from their names in the file."""
+    # the file has the keys of recurrent layers even if no layer is recurrent
     for key in keys.values:
         if key.startswith("mamba_"):
             keys.understood.add(key)
@@ -251,11 +259,13 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
 
 
 def _kinds_by_window(keys: Keys) -> list[str]:
-    """Which layers have the window. Raises `Unclear` where the file does not say."""
+    """The kind of each layer, told by the layers that have the sliding window. Raises `Unclear`
+    where the file does not say which do.
+    """
     window = _window(keys)
-    # these keys are read even without a window, for a key that is read counts as understood.
+    # these keys are read even without a window, since a key that was read counts as understood.
     # Despite its name, `no_rope_layers` has 1 for layers with rope, which have the window, and 0
-    # for those without, which attend to everything (Llama 4, SmallThinker).
+    # for layers without rope, which attend to everything (Llama 4, SmallThinker).
     slides = keys.per_layer("no_rope_layers")
     first = keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
@@ -276,7 +286,7 @@ def _kinds_by_window(keys: Keys) -> list[str]:
 
 
 def _window(keys: Keys) -> int | None:
-    """In tokens, None where no layer has one shorter than the context."""
+    """The sliding window in tokens; None where no layer has a window shorter than the context."""
     if keys.get("window") == -1:
         return None
     if keys.values.get("use_sliding_window") is False:
@@ -284,14 +294,14 @@ def _window(keys: Keys) -> int | None:
     window = keys.number("window")
     context = keys.number("context")
     if window and context and window >= context:
-        # a window as long as the context limits nothing
+        # a window as long as the context has no effect
         return None
     return window or None
 
 
 def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
-    """List for each layer the sizes that some have otherwise: by a table of transformers 5.23, or
-    those without a window (Gemma 4).
+    """Replace sizes by a list with one entry per layer, where some layers have other sizes: from a
+    table of transformers 5.23, or in layers without a window (Gemma 4).
     """
     by_layer = _sizes_by_layer(keys)
     full = _sizes_of_full_layers(keys)
@@ -322,7 +332,7 @@ def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
 
 
 def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
-    """The sizes that layers without a window have otherwise, by their keys."""
+    """The sizes of layers without a window, by key, where these differ from the other layers."""
     length = keys.number("global_head_dim")
     if not length:
         return {}
@@ -334,7 +344,7 @@ def _sizes_of_full_layers(keys: Keys) -> dict[str, int | None]:
 
 
 class _Layer(NamedTuple):
-    """One layer: its number, its kind, and what the keys say of it."""
+    """A layer of a model: its number, its kind, and the parts that the keys describe."""
 
     keys: Keys
     number: int
@@ -358,7 +368,7 @@ class _Layer(NamedTuple):
             if width % heads:
                 raise unclear("head_dim", width=width, heads=heads)
             length = width // heads
-        # in place of values (Gemma 4)
+        # whether keys also serve as values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
         return Attention(
             kind="full" if kind == "hybrid" else kind,
@@ -375,7 +385,7 @@ class _Layer(NamedTuple):
         keys = self.keys
         rank = keys.number("kv_lora_rank")
         if not rank:
-            # without its latent a class that has one by default has no attention
+            # a latent size of 0 would leave no attention: the default of the class applies
             rank = keys.defaults.get("kv_lora_rank")
         if keys.values.get("use_mla") is False:
             return False
@@ -386,24 +396,24 @@ class _Layer(NamedTuple):
         shares_one = keys.get("multi_query")
         stated = keys.number("kv_heads", layer=self.number)
         if shares_one is not None and not keys.values.get("new_decoder_architecture"):
-            # Falcon's older classes and GPT-BigCode ignore other keys
+            # Falcon's older classes and GPT-BigCode ignore the other keys
             return 1 if shares_one else heads
         return stated or heads
 
     def _latent_attention(self, heads: int) -> Attention:
-        """Attention that keeps one row of elements for all heads."""
+        """Latent attention, which keeps one row of elements for all heads."""
         keys = self.keys
         sizes = keys.sizes(TABLES.latent)
         sizes["kv_heads"] = heads
         sizes["query_latent_length"] = keys.size("q_lora_rank")
         has_index = keys.number("index_n_heads")
-        # a layer may use the choice of an earlier one
+        # a layer without an index may use the tokens that an earlier layer chose
         if has_index and self._chooses_tokens():
             sizes |= keys.sizes(_INDEXER)
         return Attention(kind="latent", heads=heads, **sizes)
 
     def _chooses_tokens(self) -> bool:
-        """Whether the layer has an indexer of its own, where the model has any."""
+        """Whether the layer has a sparse indexer of its own, in a model with indexers."""
         choices = self.keys.per_layer("indexer_types")
         if choices is None:
             return True
@@ -412,7 +422,7 @@ class _Layer(NamedTuple):
             raise Unclear(f"indexer_types: {short(choice)} is not understood")
         return choice == "full"
 
-    # the state
+    # recurrent states
 
     def state(self) -> Recurrent | None:
         """The recurrent state of the layer, None where it keeps none."""
@@ -437,15 +447,15 @@ class _Layer(NamedTuple):
         return expand * keys.needed("width")
 
     def _time_step_rank(self) -> int:
-        """That of a Mamba layer, by default a sixteenth of the width, rounded up."""
+        """The time step rank of a Mamba layer; by default a sixteenth of the width, rounded up."""
         keys = self.keys
         if keys.get("time_step_rank") == "auto":
             return -(-keys.needed("width") // 16)
         return keys.needed("time_step_rank")
 
     def _inner_length(self, heads: int) -> int:
-        """That of a Mamba2 layer, as the file states it, or by its heads, by its class, or by its
-        width.
+        """The inner length of a Mamba2 layer: as the file states it, or from its heads, from its
+        class, or from its width.
         """
         keys = self.keys
         length = keys.number("mamba_d_ssm")
@@ -463,7 +473,7 @@ class _Layer(NamedTuple):
         place = keys.type.feed_forward
         if place == "none":
             return None
-        # where a layer has attention, a state or a feed-forward, and no two of them
+        # in some models each layer is only one of attention, state and feed-forward
         is_apart = place == "by_kind" or isinstance(keys.get(_PATTERN), str)
         if is_apart and kind not in ("mlp", "moe"):
             return None
@@ -482,7 +492,7 @@ class _Layer(NamedTuple):
     def _may_be_mixture(self, experts: int) -> bool:
         """Whether the model has layers with experts."""
         type = self.keys.type
-        # HunYuan's dense models state one
+        # HunYuan's dense models state one expert
         fewest = 1 if type.lone_expert else 2
         if experts < fewest:
             return False
@@ -491,7 +501,7 @@ class _Layer(NamedTuple):
         return bool(self.keys.get(type.experts_if))
 
     def _mixture(self, experts: int) -> FeedForward:
-        """A feed-forward of several experts, of which a token uses some."""
+        """The feed-forward of a mixture: several experts, of which a token uses some."""
         keys = self.keys
         used = keys.count("used")
         if not 0 < used <= experts:
@@ -518,13 +528,13 @@ class _Layer(NamedTuple):
         )
 
     def _shared_length(self, length: int) -> int | None:
-        """Elements of the experts that every token uses; None without any."""
+        """The length of the shared experts, which every token uses; None without any."""
         shared_length = self.keys.number("shared_length")
         shared_experts = self.keys.number("shared_experts")
         if shared_experts == 0:
             return None
         if shared_length is None and shared_experts is not None:
-            # a file that states no length has shared experts as long as the others
+            # if the file states no length, each shared expert is as long as a routed one
             shared_length = shared_experts * length
         return shared_length or None
 
@@ -556,7 +566,9 @@ class _Layer(NamedTuple):
         return (number + 1) % step == 0
 
     def _dense_length(self) -> int:
-        """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
+        """The length of a dense feed-forward, derived by the rule `dense_length` of the model
+        type.
+        """
         keys = self.keys
         rule = keys.type.dense_length
         if rule == "shared":
@@ -565,10 +577,10 @@ class _Layer(NamedTuple):
                 return shared
         length = self._stated_length()
         if rule == "halved":
-            # the file counts gate and up together
+            # the file states the length of gate and up together
             return length // 2
         if keys.get("block_auto_adjust_ff_dim"):
-            # as LFM2 has it
+            # the rule of LFM2
             step = max(1, keys.count("block_multiple_of"))
             return -(-int(2 * length / 3) // step) * step
         layers_with_keys = keys.layers - keys.count("num_kv_shared_layers")
@@ -577,7 +589,7 @@ class _Layer(NamedTuple):
         return length
 
     def _stated_length(self) -> int:
-        """The length of a dense feed-forward, or how many times the width it is."""
+        """The length of a dense feed-forward, stated as a number or as a multiple of the width."""
         keys = self.keys
         length = keys.number("length", layer=self.number)
         ratio = keys.number("length_ratio")
@@ -588,11 +600,11 @@ class _Layer(NamedTuple):
         return ratio * keys.needed("width")
 
 
-# tables, and layers that are counted apart
+# tables, and layers that are counted separately
 
 
 def _tables(keys: Keys, row: _Row) -> Values:
-    """The tables of tokens and positions and their type, as fields of `Architecture`."""
+    """The facts on the tables of tokens and positions, as fields of `Architecture`."""
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
@@ -622,8 +634,8 @@ def _tables(keys: Keys, row: _Row) -> Values:
 
 
 def _cache_layers(keys: Keys) -> int | None:
-    """Layers with a cache of their own, None where all have one: also where the file has the key
-    and its class does not read it (`matter` of config_classes.toml).
+    """The number of layers with a cache of their own; None where all layers have one, and where the
+    class does not read the key (`matter` of config_classes.toml).
     """
     key = "num_kv_shared_layers"
     if keys.has_class and key not in keys.matter:
@@ -637,7 +649,7 @@ def _cache_layers(keys: Keys) -> int | None:
 
 
 def deepstack_layers(encoder: object) -> int:
-    """Layers of the text that add a slice of the encoder's embeddings."""
+    """The number of layers of the text model that add a slice of the encoder's embeddings."""
     values = table_of(encoder)
     places = values.get("deepstack_visual_indexes")
     if not isinstance(places, list):
@@ -646,7 +658,9 @@ def deepstack_layers(encoder: object) -> int:
 
 
 def _predicting_layers(keys: Keys) -> int | None:
-    """Blocks that predict more than one token, None for none and where no program loads them."""
+    """The number of multi-token-prediction blocks; None where there are none, or no program loads
+    them.
+    """
     published = keys.outer_type.mtp_layers
     layers = keys.number("mtp")
     if layers is None:
@@ -663,7 +677,7 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     if is_encoder:
         is_untied = keys.values.get(_TIED) is False
         if is_untied and keys.class_name.endswith("ForMaskedLM"):
-            # no row counts the head that it then has
+            # the model then has a head that no row counts
             return None
         return False
     keys.understood.add(_TIED)
@@ -671,8 +685,8 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     if stated == (False, True):
         return None
     if stated == (True, False):
-        # where the outer class would tie, transformers leaves a matrix alone that the published
-        # files have
+        # the published files hold the matrix that the outer class would tie; transformers leaves it
+        # untied
         return keys.outer_type.tied_by_text_config
     for name in TABLES.keys.tying:
         value = keys.get(name)
@@ -681,7 +695,7 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
     return keys.type.tied
 
 
-# doubts
+# doubtful values
 
 
 def _refuse_doubtful_cache(
@@ -690,8 +704,8 @@ def _refuse_doubtful_cache(
     *,
     attends: bool,
 ) -> None:
-    """Raise `Unclear` where the cache does not follow, or whether, or for how many heads, the
-    model keeps one.
+    """Raise `Unclear` where the size of the cache is in doubt: by keys that are not understood, by
+    a class that may keep no cache, or by an unknown number of KV heads.
     """
     doubtful = keys.not_understood_of_cache()
     if doubtful:
@@ -713,7 +727,9 @@ def _incompleteness(
     *,
     tied: bool | None,
 ) -> str | None:
-    """Why the weights do not follow, beside the feed-forwards; None where they do."""
+    """The reason why the weights are not known, apart from the feed-forwards; None where they
+    are.
+    """
     needed = keys.matter.intersection(TABLES.keys.always_stated)
     missing = sorted(needed.difference(keys.values))
     if missing:

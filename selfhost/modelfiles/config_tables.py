@@ -1,5 +1,5 @@
-"""`model_types.toml` and `config_classes.toml` of specs/common as typed records: what the keys of a
-config.json mean, by model type. The comments of the files explain their keys.
+"""`model_types.toml` and `config_classes.toml` of specs/common as typed records: the meaning of the
+keys of a config.json, by model type. The comments of the files explain their keys.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from ..core.tables import AnyRecord, Document, TomlRow, shipped_record
 
 
 class ModelType(Stated):
-    """What is special about the configuration of one model type. `row` is that of
-    architectures.toml, "" for none; `not_read` what its layers have that is not read.
+    """The special facts about the configuration of one model type.
+
+    `row` is its row of architectures.toml; "" for none. `not_read` names a feature of its layers
+    that is not read.
     """
 
     row: str = ""
@@ -28,7 +30,7 @@ class ModelType(Stated):
     defaults: Mapping[str, Any] = {}
     names: Mapping[str, str] = {}
     published: Mapping[str, Any] = {}
-    # of all layers, "" where they differ or the file says it
+    # the kind of all layers; "" where layers differ or the file states the kinds
     layers: str = ""
     kinds: Mapping[str, str] = {}
     last_full: bool = False
@@ -40,19 +42,25 @@ class ModelType(Stated):
     experts_if: str = ""
     router_bias: bool = False
     lacks: tuple[str, ...] = ()
-    # None: it is not known
+    # None: not known
     tied: bool | None = None
     tied_by_text_config: bool | None = None
     unused_positions: int = 0
-    # as many as published models of it have; None: none has any
+    # the most blocks of multi-token prediction in published models; None: no published model has
+    # any
     mtp_layers: int | None = None
     sees: bool = False
     bare_class_writes: bool = False
 
 
 class ConfigClass(Stated):
-    """What a configuration class of transformers does: its defaults, other names of its keys, the
-    keys that matter to it, those of them that change the cache, and those that change nothing.
+    """A configuration class of transformers.
+
+    - `defaults`: the default values of its keys.
+    - `names`: other names of its keys.
+    - `matter`: the keys that change weights or cache.
+    - `cache`: of these, the keys that change the cache.
+    - `idle`: keys that change nothing.
     """
 
     defaults: Any = {}
@@ -63,7 +71,7 @@ class ConfigClass(Stated):
 
 
 class KeyTable(Stated):
-    """Keys of a config.json, and parts of their names, by what they are."""
+    """The keys of a config.json, and parts of their names, grouped by their role."""
 
     cache: tuple[str, ...]
     weights: tuple[str, ...]
@@ -81,8 +89,8 @@ class KeyTable(Stated):
 
 
 class ClassNames(Stated):
-    """Expressions of the names of classes that write nothing by themselves or only read, and the
-    keys of `auto_map` that write.
+    """Expressions for the names of bare classes (`bare`) and of classes that only read (`reading`),
+    and the keys of `auto_map` that stand for writing (`writing`).
     """
 
     bare: str
@@ -108,7 +116,7 @@ class ModelTypesTable(Stated):
     published: Mapping[str, Any]
     plain: Mapping[str, tuple[str, ...]]
     not_read: Mapping[str, tuple[str, ...]]
-    # of which one is read, as a `ModelType`
+    # the table of one model type, read as a `ModelType`
     model_type: Any
 
 
@@ -118,7 +126,7 @@ class ConfigClassesTable(Stated):
     schema: int
     as_of: str
     source: str
-    # of which one is read, as a `ConfigClass`
+    # the table of one class, read as a `ConfigClass`
     class_: Any = read_by(name="class")
 
 
@@ -129,7 +137,7 @@ def model_type_tables() -> ModelTypesTable:
 
 @lru_cache
 def model_type_of(name: str) -> ModelType:
-    """The model type of that name; one without anything special where it is not known."""
+    """The model type with that name; one without anything special where the name is not known."""
     table = model_type_tables()
     if name in table.model_type:
         return _record_of(ModelType, "model_types", table.model_type[name])
@@ -144,7 +152,7 @@ def model_type_of(name: str) -> ModelType:
 
 @lru_cache
 def config_class_of(name: str) -> ConfigClass | None:
-    """The class of the model type of that name; None where none is known."""
+    """The configuration class for the model type with that name; None where none is known."""
     table = "config_classes"
     values = shipped_record(ConfigClassesTable, table).class_.get(name)
     if values is None:
@@ -157,7 +165,7 @@ def _record_of(
     table: str,
     values: TomlRow,
 ) -> AnyRecord:
-    """One row of a table as a record. Raises `SpecError` with each fault of it."""
+    """The record of one row of a table. Raises `SpecError` with each fault of the row."""
     document = Document(table, values)
     record = document.root.as_record(kind)
     if not document.ok:

@@ -1,5 +1,5 @@
-"""How the weights that a `config.json` describes are stored, by its key `quantization_config`, or
-`quantization` of MLX.
+"""The storage of the weights that a `config.json` describes, read from its key
+`quantization_config`, or `quantization` of MLX.
 
 What goes in: the `Keys` of the file. What comes out: `Stored`, the type of the weights in the words
 of QUANTIZATIONS, or why it is not known.
@@ -19,15 +19,17 @@ from .tables import QuantizationTable, model_files
 
 _TABLE: QuantizationTable = model_files().quantization_config
 _KEY = "quantization_config"
-# keys of which an empty list makes the head narrow, too
+# an empty list under these keys means that the head is quantized too
 _WITH_HEAD = ("ignore", "llm_int8_skip_modules")
 
 
 class Stored(Record):
-    """How the weights are stored: `name` in the words of QUANTIZATIONS, else `why` it is unknown.
+    """The quantization in which the weights are stored.
 
-    `matrices` and `experts` are the types of those alone. `quantized`: the weights are no longer in
-    the type of training. `quantizer`: not every runtime that loads the type loads its files.
+    - `name`: in the words of QUANTIZATIONS; else `why` says why it is unknown.
+    - `matrices`, `experts`: the types of these tensors alone.
+    - `quantized`: the weights are no longer in the type of training.
+    - `quantizer`: set where not every runtime that loads the type loads this quantizer's files.
     """
 
     name: str | None = None
@@ -40,7 +42,7 @@ class Stored(Record):
 
 
 def stored_of(keys: Keys) -> Stored:
-    """How the weights that a config.json describes are stored."""
+    """The quantization of the weights that a config.json describes."""
     mlx = keys.outer.get("quantization")
     if mlx:
         return _MlxConfig(mlx).stored(keys)
@@ -48,21 +50,23 @@ def stored_of(keys: Keys) -> Stored:
     if not stated:
         published = keys.published_type()
         return Stored(name=published.dtype, quantized=False)
-    # what is no table states a method that is not understood
+    # a value that is not a table states an unknown method
     config = _QuantizationConfig(table_of(stated))
     has_experts = bool(keys.get("experts"))
     return config.stored(has_experts=has_experts)
 
 
 class _Layout(NamedTuple):
-    """The key that tells the layout, and its name, None where it is not understood."""
+    """The key that tells the layout, and the layout's name; None where it is not understood."""
 
     key: str
     name: str | None
 
 
 class _QuantizationConfig:
-    """A `quantization_config` by its keys. `method`: that of quantization, "None" without one."""
+    """The contents of a `quantization_config`. `method`: the quantization method, "None" where none
+    is stated.
+    """
 
     def __init__(self, values: JsonValues) -> None:
         self.values = values
@@ -72,13 +76,13 @@ class _QuantizationConfig:
         self.method = str(method or None)
 
     def stored(self, *, has_experts: bool) -> Stored:
-        """How the weights are stored. `has_experts`: the model is a mixture."""
+        """The quantization of the weights. `has_experts`: the model is a mixture of experts."""
         layout = self._layout()
         name = layout.name
         if name is None:
             return self._not_understood(layout.key)
         quantizer = "modelopt" if self.method == "modelopt" else None
-        # gpt-oss: the experts alone
+        # gpt-oss quantizes only the experts
         are_experts_alone = self.method == "mxfp4"
         if has_experts and self._leaves_experts_alone():
             are_experts_alone = True
@@ -97,14 +101,14 @@ class _QuantizationConfig:
     # modules that were left in the type of training
 
     def _left_out(self) -> Iterator[tuple[str, object]]:
-        """The lists of what was left in the type of training, each behind its key."""
+        """Yield the lists of modules left in the type of training, each after its key."""
         for key in _TABLE.left_out:
             names = self.values.get(key)
             if names is not None:
                 yield key, names
 
     def _leaves_experts_alone(self) -> bool:
-        """Whether all but the experts was left in the type of training (Kimi K2.5)."""
+        """Whether everything except the experts was left in the type of training (Kimi K2.5)."""
         pattern = re.compile(_TABLE.experts_alone)
         for _, names in self._left_out():
             if not isinstance(names, list):
@@ -115,7 +119,9 @@ class _QuantizationConfig:
         return False
 
     def _key_of_wide_matrices(self) -> str | None:
-        """The key that leaves matrices of the blocks in the type of training; None for none."""
+        """The key that leaves matrices of the blocks in the type of training; None where no key
+        does.
+        """
         for key, names in self._left_out():
             if not _are_outside_blocks(key, names):
                 return key
@@ -127,7 +133,9 @@ class _QuantizationConfig:
     # the layout of narrow weights
 
     def _layout(self) -> _Layout:
-        """The layout by the method of quantization, and by the keys that this method reads."""
+        """The layout of the narrow weights, told by the quantization method and the keys that this
+        method reads.
+        """
         values = self.values
         method = self.method
         rule = _TABLE.layouts.get(method)
@@ -153,7 +161,9 @@ class _QuantizationConfig:
         return _Layout("load_in_4bit", name)
 
     def _compressed_name(self) -> str | None:
-        """llm-compressor with one type for all linear layers (compressed-tensors 0.12)."""
+        """The quantization of files by llm-compressor with one type for all linear layers
+        (compressed-tensors 0.12); None for other files.
+        """
         groups = table_of(self.values.get("config_groups"))
         if len(groups) != 1:
             return None
@@ -170,9 +180,9 @@ class _QuantizationConfig:
 
 
 def _are_outside_blocks(key: str, names: object) -> bool:
-    """Whether all modules that a key names are none of the matrices of the blocks."""
+    """Whether the modules that a key names include no matrices of the blocks."""
     if not isinstance(names, list):
-        # false, 0 or "" names nothing
+        # false, 0 and "" name no module
         return not names
     if not names:
         return key not in _WITH_HEAD
@@ -185,7 +195,9 @@ def _packed(
     group: object,
     zeros: str = "",
 ) -> str | None:
-    """The name of integers packed by that layout; None where no program packs them so."""
+    """The name of the quantization with integers in that layout; None where no program packs them
+    so.
+    """
     size = f"{group}g"
     if group in (-1, None):
         size = "channel"
@@ -196,7 +208,9 @@ def _packed(
 
 
 def _linear_name(weights: JsonValues) -> str | None:
-    """The name of a type of linear layers, as llm-compressor describes it."""
+    """The name of the quantization of linear layers that llm-compressor describes; None where there
+    is none.
+    """
     type = weights.get("type")
     bits = weights.get("num_bits")
     group = weights.get("group_size")
@@ -214,7 +228,7 @@ def _linear_name(weights: JsonValues) -> str | None:
 
 
 class _MlxConfig:
-    """MLX's `quantization`, with what it says of single layers under their names."""
+    """MLX's `quantization`, which also has entries for single layers under their names."""
 
     def __init__(self, stated: object) -> None:
         values = table_of(stated)
@@ -225,14 +239,14 @@ class _MlxConfig:
         self.group = values.get("group_size")
 
     def stored(self, keys: Keys) -> Stored:
-        """How the weights are stored; where layers differ, a note of the `keys` says so."""
+        """The quantization of the weights. Where layers differ, a note is added to the `keys`."""
         scheme = self._scheme()
         if scheme is None:
             why = reason("mlx-quantization", value=short(self.stated))
             return Stored(format="mlx", why=why)
         name = scheme.name.removesuffix("-64g")
         bits_of_layers = self._bits_of_layers()
-        # gpt-oss: experts as published, all else in 8 bits
+        # gpt-oss: experts in the published type, all other weights in 8 bits
         if self.mode == "mxfp4" and bits_of_layers == {8}:
             name = "MXFP4-Q8"
         elif bits_of_layers - {self.bits}:
@@ -253,12 +267,12 @@ class _MlxConfig:
         return scheme
 
     def _bits_of_layers(self) -> set[int | None]:
-        """The bits of layers that are named by themselves; None for one that is not quantized, and
-        for bits that are no number.
+        """The bits of the layers with an entry of their own. None stands for a layer that is not
+        quantized, and for bits that are no number.
         """
         bits: set[int | None] = set()
         for key, part in self.values.items():
-            # a router is small
+            # routers are small enough to ignore
             if key.endswith(("gate", "router")):
                 continue
             if part is False:

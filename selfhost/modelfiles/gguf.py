@@ -1,8 +1,8 @@
 """From a GGUF file, or the parts of one, to a `ModelSpec`, by its header alone.
 
-What goes in: the path of the file. What comes out: a `LocalModel`. The types of the tensors say the
-quantization; `gguf_layers` says what the layers are. The tensor table is held against that of its
-architecture's row.
+What goes in: the path of the file. What comes out: a `LocalModel`. The types of the tensors give
+the quantization; `gguf_layers` reads the layers. The tensor table is compared with the table that
+the architecture's row gives.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from .source import LocalModel, clean, reason
 from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
-# a bit of general.file_type: the converter guessed it (LLAMA_FTYPE_GUESSED)
+# a bit of general.file_type that says that the converter guessed the type (LLAMA_FTYPE_GUESSED)
 _GUESSED = 1024
-# the type of most tensors by quantization, where the two have other names
+# the type of most tensors by quantization, where the two names differ
 _BASES = {**BASE_TYPES, "MXFP4_MOE": "MXFP4"}
 
 _Shape = tuple[int, ...]
@@ -72,7 +72,7 @@ def read_gguf(path: str) -> LocalModel:
     try:
         spec = _spec(model, files)
     except Malformed as fault:
-        # no converter writes it
+        # no converter writes such a file
         source.refuse(path, "unusable", what=fault)
     return LocalModel(
         spec=spec,
@@ -88,7 +88,7 @@ def _refuse_mixed_parts(
     headers: Sequence[GgufHeader],
     tensors: Sequence[Tensor],
 ) -> None:
-    """Raise `SpecError` where the parts are not those of one model."""
+    """Raise `SpecError` where the parts do not belong to one model."""
     count = len(tensors)
     promised = headers[0].values.get("split.tensors.count", count)
     unlike = len({tensor.name for tensor in tensors})
@@ -100,8 +100,8 @@ def _refuse_mixed_parts(
 
 
 def _headers(path: str) -> list[GgufHeader]:
-    """The header of each part. What was named is read first: its own faults come before those of
-    its siblings.
+    """The headers of all parts. The named file is read first, so that its faults come before those
+    of its siblings.
     """
     given = read_header(path)
     files = numbered_files(path)
@@ -122,8 +122,9 @@ def _headers(path: str) -> list[GgufHeader]:
 
 
 def _quantization(model: GgufModel) -> str:
-    """The quantization that `general.file_type` states, if some matrices have its type or the type
-    that llama-quantize falls back to; else that of the tensors, with a note where one was stated.
+    """The quantization that `general.file_type` states, if some matrices have its type or the
+    fallback type of llama-quantize. Otherwise the quantization of the tensors, with a note where
+    one was stated.
     """
     elements: Counter[str] = Counter()
     for tensor in model.tensors:
@@ -148,7 +149,7 @@ def _quantization(model: GgufModel) -> str:
 
 
 def _name_by_types(types: Sequence[str]) -> str:
-    """The quantization whose files mostly have these types."""
+    """The quantization whose files usually have these types."""
     usual = types[0]
     if usual in ("Q3_K", "Q4_K", "Q5_K"):
         kinds = [type for type in types if type.endswith("_K")]
@@ -204,7 +205,9 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
-    """What llama.cpp loads, alike tensors together; () where it does not know a type."""
+    """The tensors that llama.cpp loads, with equal tensors counted as one; () where the type of a
+    tensor is not known.
+    """
     alike: Counter[FileTensors] = Counter()
     for tensor in model.tensors:
         if not tensor.bytes or tensor.type not in BLOCKS:
@@ -227,10 +230,11 @@ def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
 
 
 def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
-    """The parameters in all, those that a token uses, and those of blocks that predict more tokens.
+    """The numbers of parameters: all, those that a token uses, and those of multi-token-prediction
+    blocks.
 
-    They are counted from the file, without the tables of RoPE, which are no weights. Where the row
-    of the architecture gives the same tensors, its own count is the total. Only the row tells how
+    They are counted in the file, without the tables of RoPE, which are no weights. Where the row of
+    the architecture gives the same tensors, the row's count is the total. Only the row tells how
     many of the experts' parameters are not active.
     """
     total = 0
@@ -256,29 +260,31 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
 
 
 def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
-    """Set `is_as_row`, and note the tensors that only the file or only the row has, or that have
-    another shape there. These may differ, even in shape: optional ones, those of blocks that
-    predict more tokens, and those of a layer where one tensor stands for several. Raises `Unclear`
-    for any other: then the file is of another architecture.
+    """Compare the tensors of the file with those that the row of its architecture gives. Set
+    `is_as_row`, and note the differences.
+
+    Some tensors may be missing, extra or of another shape: optional ones, those of
+    multi-token-prediction blocks, and those of a layer where one tensor stands for several. Raises
+    `Unclear` for any other difference, because the file is then of another architecture.
     """
     if row_of(architecture) is UNKNOWN_ROW:
         raise Unclear(f"its layers lack a part that every {model.name} model has")
     expected = _expected_shapes(architecture)
     actual = _actual_shapes(model.tensors)
-    # what is in one of the two alone
+    # the tensors that only one of the two has, or whose shapes differ
     unlike = expected.items() ^ actual.items()
     differing = sorted({place for place, _ in unlike})
     model.is_as_row = not differing
     if model.is_as_row:
         return
-    # layers where one tensor stands for several of the row's: nothing in them is compared
+    # layers in which one tensor replaces several of the row: their tensors are not compared
     merged_layers = set()
     for place in differing:
         if place.name in _TABLE.instead and place not in expected:
             merged_layers.add(place.layer)
     optional = re.compile("|".join(_TABLE.optional))
     for place in differing:
-        # blocks that predict more tokens are not in the row
+        # the row has no blocks of multi-token prediction
         is_predicting = model.layers <= place.layer < model.blocks
         if is_predicting or place.layer in merged_layers:
             continue
@@ -294,8 +300,10 @@ def _refuse_tensor(
     stored: _Shape | None,
     wanted: _Shape | None,
 ) -> NoReturn:
-    """Raise `Unclear` for the shape of a tensor; None: it is not there, or should not be."""
-    # llama.cpp refuses a tensor that it does not look for, too, as long as no release learns of it
+    """Raise `Unclear` for a tensor whose shape differs from the row's. None: the file lacks the
+    tensor, or the row does.
+    """
+    # llama.cpp refuses tensors that it does not look for too, until a release knows them
     # (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors)
     what = f"its tensor {_name_at(place)} is {_shape_words(stored, 'missing')}"
     instead = _shape_words(wanted, "absent (no known llama.cpp loads it)")

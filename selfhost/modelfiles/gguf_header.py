@@ -36,28 +36,28 @@ from . import source
 from .source import clean
 from .tables import model_files
 
-# The vocabulary is most of a header: 0.7 to 10 MB in published files.
+# The vocabulary is the largest part of a header: 0.7 to 10 MB in published files.
 MAX_HEADER_BYTES = 1 << 27
-# Kimi K2 has about 1,100 tensors, as the experts of a layer are one.
+# Kimi K2 has about 1,100 tensors, since one tensor holds all experts of a layer.
 MAX_TENSORS = 100_000
-# Models have fewer than 100 keys, converted image models one for each reshaped tensor.
+# Models have fewer than 100 keys; converted image models have one key for each reshaped tensor.
 _MAX_KEYS = 10_000
-# Longer texts, such as a chat template, are passed over; a longer name is a fault.
+# Longer texts, such as a chat template, are skipped; a longer name is a fault.
 _MAX_TEXT_BYTES = 1 << 12
-# Lists with an entry for each layer are kept; the entries of longer ones are only counted.
+# Lists with one entry for each layer are kept; the entries of longer lists are only counted.
 _MAX_KEPT_ENTRIES = 2 * MAX_LAYERS
 _MAX_KEPT_ENTRIES_IN_ALL = 1 << 20
 # GGML_MAX_DIMS of ggml.h
 _MAX_DIMENSIONS = 4
-# a hundred times as many as the largest matrix of 2026 has
+# a hundred times as many as the largest matrix of 2026
 _MAX_ELEMENTS = 1 << 48
 # powers of two
 _ALIGNMENTS = frozenset(1 << bits for bits in range(21))
 _READ_BYTES = 1 << 20
 
 _UINT64 = Struct("<Q")
-# What `struct` calls the numbers of each type: 8-bit, 16-bit and 32-bit integers without and with a
-# sign, float32, bool; then 64-bit integers and float64.
+# The `struct` codes of the number types: 8-bit, 16-bit and 32-bit integers without and with a sign,
+# float32, bool; then 64-bit integers and float64.
 _NUMBERS: Mapping[int, str] = {
     0: "B",
     1: "b",
@@ -73,13 +73,13 @@ _NUMBERS: Mapping[int, str] = {
 }
 _TEXT = 8
 _LIST = 9
-# A number with a leading zero is none of llama.cpp's.
+# llama.cpp writes no block numbers with leading zeros.
 _BLOCK = re.compile(r"(?s)((?:.*\.)?blk\.)(0|[1-9]\d{0,5})(\..+)$")
 _ALIGNMENT = "general.alignment"
 
 
 class TensorPlace(NamedTuple):
-    """Where a tensor stands: its name with `*` for the number of its block, and that number, -1
+    """The place of a tensor: its name with `*` for the number of its block, and that number; -1
     outside the blocks.
     """
 
@@ -88,10 +88,10 @@ class TensorPlace(NamedTuple):
 
 
 class Tensor(Record):
-    """One entry of the tensor table.
+    """An entry of the tensor table.
 
-    `shape` has the row length first. The data begin `offset` bytes behind the header. `bytes` is
-    None for a type whose size is not known.
+    `shape` has the row length first. The data of the tensor begin `offset` bytes after the header.
+    `bytes` is None for a type whose size is not known.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Tensor(Record):
 
     @property
     def place(self) -> TensorPlace:
-        """Where it stands, by its name."""
+        """The place of the tensor in the model, found from its name."""
         block = _BLOCK.match(self.name)
         if block is None:
             return TensorPlace(self.name, -1)
@@ -111,8 +111,10 @@ class Tensor(Record):
 
 
 class GgufHeader(Record):
-    """What a file says of itself. `counts` has the lengths of values that were too long to keep.
-    `unused_bytes` lie behind the last tensor and its padding; 0 where its size is not known.
+    """The header of a GGUF file.
+
+    `counts` has the lengths of the values that were too long to keep. `unused_bytes` lie after the
+    last tensor and its padding; 0 where the size of that tensor is not known.
     """
 
     file_bytes: int
@@ -123,7 +125,7 @@ class GgufHeader(Record):
 
 
 class _TooLong(NamedTuple):
-    """Stands for a value that is not kept: a long text (one entry) or a long list."""
+    """A stand-in for a value that is not kept: a long text (one entry) or a long list."""
 
     entries: int
 
@@ -166,7 +168,7 @@ def _read_rest(
         else:
             values[key] = value
     alignment = values.get(_ALIGNMENT, 32)
-    # bool is a type of its own in GGUF
+    # bool is a separate type in GGUF, but an int in Python
     if type(alignment) is not int or alignment not in _ALIGNMENTS:
         reader.damaged(f"{_ALIGNMENT} is not a power of two")
     tensors = _read_tensors(reader, tensor_count, alignment)
@@ -180,8 +182,8 @@ def _read_rest(
 
 
 class _Reader:
-    """Reads the bytes of a header in order. What a header says of lengths is held against the size
-    of the file before anything is read. Raises `SpecError` and `Unreadable`.
+    """A reader of the bytes of a header, in order. Lengths that the header states are checked
+    against the size of the file before anything is read. Raises `SpecError` and `Unreadable`.
     """
 
     def __init__(
@@ -193,12 +195,12 @@ class _Reader:
     ) -> None:
         self.path = path
         self.file_bytes = file_bytes
-        # entries of lists that were kept so far
+        # the entries of lists kept so far
         self.kept_entries = 0
-        # where the next value begins
+        # the position of the next value
         self.place = 0
         self._stream = stream
-        # the file from its begin, as far as it was read
+        # the bytes of the file read so far
         self._content = start
 
     def damaged(self, what: str) -> NoReturn:
@@ -206,13 +208,13 @@ class _Reader:
         source.refuse(self.path, "damaged", what=what)
 
     def skip(self, count: int) -> None:
-        """Go on by that many bytes, which must be there."""
+        """Skip `count` bytes, which must be there."""
         self._need(count)
         self.place += count
 
     def _need(self, count: int) -> None:
-        """Have that many more bytes in memory. Raises where the file ends before them, and where
-        they lie beyond the longest header that is read.
+        """Read until `count` more bytes are in memory. Raises where the file ends before them, or
+        where they exceed the longest header that is read.
         """
         end = self.place + count
         if end > self.file_bytes:
@@ -223,18 +225,19 @@ class _Reader:
         missing = end - len(self._content)
         if missing <= 0:
             return
-        # as much again as there is, so that a long header is copied a few times only
+        # reads at least as much as was read before, so that a long header is copied only a few
+        # times
         wanted = max(missing, _READ_BYTES, len(self._content))
         self._content += read_some(self._stream, wanted)
         if end > len(self._content):
             source.refuse(self.path, "shorter")
 
     def uint32(self) -> int:
-        """The next number of 32 bits."""
+        """Read the next number of 32 bits."""
         return int.from_bytes(self._bytes(4), "little")
 
     def uint64(self) -> int:
-        """The next number of 64 bits."""
+        """Read the next number of 64 bits."""
         return int.from_bytes(self._bytes(8), "little")
 
     def _bytes(self, count: int) -> bytes:
@@ -243,12 +246,12 @@ class _Reader:
         return self._content[begin : self.place]
 
     def numbers(self, type_id: int, count: int) -> list[int | float]:
-        """So many numbers of a type of `_NUMBERS`."""
+        """Read the next `count` numbers of a type of `_NUMBERS`."""
         form = Struct(f"<{count}{_NUMBERS[type_id]}")
         return list(form.unpack(self._bytes(form.size)))
 
     def text(self) -> str | None:
-        """The next text; None for one that is too long to keep."""
+        """Read the next text; None for a text that is too long to keep."""
         length = self.uint64()
         if length > _MAX_TEXT_BYTES:
             self.skip(length)
@@ -256,8 +259,8 @@ class _Reader:
         return self._bytes(length).decode("utf-8", "replace")
 
     def name(self, what: str) -> str:
-        """The next text, which names something: `what` says what the name is. A text that is longer
-        than any name is a fault.
+        """Read the next text, which is a name; `what` says of what. A text longer than any name is
+        a fault.
         """
         name = self.text()
         if name is None:
@@ -265,20 +268,22 @@ class _Reader:
         return name
 
     def skip_texts(self, count: int) -> None:
-        """Go on behind so many texts. The vocabulary is such a list, and most of a header."""
-        # at least their lengths must be there, which bounds the count that the file claims
+        """Skip the next `count` texts. The vocabulary is such a list, and most of a header."""
+        # each text has at least a length: this bounds the count that the file claims
         self._need(8 * count)
         while count:
             count -= self._skip_texts_in_memory(count)
             if count:
                 self._need(8)
-        # the last text, too
+        # the last text must be complete too
         self._need(0)
 
     def _skip_texts_in_memory(self, count: int) -> int:
-        """Go on behind those of so many texts whose lengths are in memory. Returns how many texts
-        that were. The place is then behind the last of them, which may not be in memory yet, nor
-        even in the file.
+        """Skip those of the next `count` texts whose lengths are in memory, and return how many
+        texts were skipped.
+
+        The place is then after the last of them, which may not be in memory yet, nor even in the
+        file.
         """
         content = self._content
         place = self.place
@@ -293,7 +298,9 @@ class _Reader:
 
 
 def _read_value(reader: _Reader, key: str) -> object:
-    """The value of that key: a number, a text or a list of numbers; a `_TooLong` in its place."""
+    """Read the value of that key: a number, a text or a list of numbers, or a `_TooLong` in its
+    place.
+    """
     type_id = reader.uint32()
     if type_id in _NUMBERS:
         return reader.numbers(type_id, 1)[0]
@@ -307,7 +314,7 @@ def _read_value(reader: _Reader, key: str) -> object:
 
 
 def _read_list(reader: _Reader, key: str) -> object:
-    """The list of that key, or a `_TooLong` in its place. Texts are never kept."""
+    """Read the list of that key, or a `_TooLong` in its place. Lists of texts are never kept."""
     type_id = reader.uint32()
     length = reader.uint64()
     if type_id == _TEXT:
@@ -336,9 +343,11 @@ def _read_tensors(
     count: int,
     alignment: int,
 ) -> tuple[Tensor, ...]:
-    """The entries of the table. The data of each tensor must begin where those before it end."""
+    """Read the entries of the tensor table. The data of each tensor must begin where those before
+    it end.
+    """
     tensors = {}
-    # None behind a tensor of unknown size: the next one begins where the header says
+    # None after a tensor of unknown size: the next tensor begins where the header says
     end: int | None = 0
     for _ in range(count):
         tensor = _read_tensor(reader)
@@ -355,7 +364,7 @@ def _read_tensors(
 
 
 def _read_tensor(reader: _Reader) -> Tensor:
-    """The next entry of the table."""
+    """Read the next entry of the tensor table."""
     table = model_files().gguf
     name = reader.name("tensor's name")
     shape = _read_shape(reader, name)
@@ -378,7 +387,7 @@ def _read_tensor(reader: _Reader) -> Tensor:
 
 
 def _read_shape(reader: _Reader, name: str) -> tuple[int, ...]:
-    """The dimensions of the tensor of that name; one of 1 where it has none."""
+    """Read the dimensions of the tensor with that name; one dimension of 1 where it has none."""
     dimensions = reader.uint32()
     if dimensions > _MAX_DIMENSIONS:
         reader.damaged(f"{_called(name)} has {dimensions:,} dimensions")
@@ -398,15 +407,17 @@ def _unused_bytes(
     tensors: tuple[Tensor, ...],
     alignment: int,
 ) -> int:
-    """Bytes of the file behind its last tensor, 0 where that one's size is not known. The reader
-    stands at the end of the header. Raises `SpecError` for a file that ends before its tensors.
+    """The bytes of the file after its last tensor; 0 where the size of that tensor is not known.
+
+    The reader must stand at the end of the header. Raises `SpecError` for a file that ends before
+    its tensors.
     """
     if not tensors:
         return 0
     header_bytes = _padded(reader.place, alignment)
     data_bytes = 0
     for tensor in tensors:
-        # of unknown size: at least one
+        # a tensor of unknown size has at least one byte
         data_bytes = max(data_bytes, tensor.offset + (tensor.bytes or 1))
     needed_bytes = header_bytes + data_bytes
     missing_bytes = needed_bytes - reader.file_bytes

@@ -1,10 +1,10 @@
-"""The layers of a GGUF model and its tables, by the keys of its header and by its tensors.
+"""The layers and tables of a GGUF model, read from the keys of its header and from its tensors.
 
 What goes in: a `GgufModel`, the header of the file with the tensors of all its parts. What comes
 out: the `Architecture`, with the attention, the recurrent state and the feed-forward of each layer.
-Keys say the sizes of the layers; tensors say which kind a layer is, by their names in llama.cpp's
-gguf-py/gguf/constants.py. What does not follow raises `Unclear`, what no converter writes
-`Malformed`.
+Keys give the sizes of the layers; tensors give the kind of a layer, by their names in llama.cpp's
+gguf-py/gguf/constants.py. A fact that the file does not determine raises `Unclear`; a value that no
+converter writes raises `Malformed`.
 """
 
 from __future__ import annotations
@@ -37,26 +37,30 @@ from .tables import GgufTable, model_files
 _TABLE: GgufTable = model_files().gguf
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
-# llama.cpp, src/llama-model.cpp: rope_sections has four
+# rope_sections has four entries (llama.cpp, src/llama-model.cpp)
 _ROPE_SECTIONS = 4
-# states whose tensors other layers have, too: the row says that its layers keep them
+# states that the tensors do not reveal, since other layers have the same tensors: the row says
+# whether layers keep them
 _STATES_OF_ROWS = ("lightning", "delta")
-# T5 has two stacks of blocks of the same widths
+# T5 has two stacks of blocks with the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
 
 _Shape = tuple[int, ...]
-# what each layer keeps beside a cache
+# the state of each layer, which is kept in addition to a cache
 _States = Sequence[Recurrent | None]
 
 
 class GgufModel(Sizes):
-    """The header of one model, with the tensors of all its parts.
+    """The header of a model, with the tensors of all its parts.
 
-    `path` is what the user gave, `tensors` those of all parts. `name` is `general.architecture`;
-    `row` its row, one with the defaults alone where the name is not known. `shapes` has the tensors
-    of both stacks of a T5 under the names of one stack too. `blocks` are all, `layers` those that
-    do not predict more tokens. `is_as_row`: the tensors are those that the row gives. `refused`:
-    why llama.cpp stops at the file, if it does.
+    - `path`: as the user gave it; `tensors`: the tensors of all parts.
+    - `name`: `general.architecture`; `row`: its row, with defaults alone where the name is not
+      known.
+    - `shapes`: by name; tensors of both stacks of a T5 also under the names of a single stack.
+    - `blocks`: the number of all blocks; `layers`: the number without multi-token-prediction
+      blocks.
+    - `is_as_row`: the tensors are the same as the row gives.
+    - `refused`: why llama.cpp refuses the file, if it does.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class GgufModel(Sizes):
         self.refused: str | None = None
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """The keys below the name of the architecture, as the header has them."""
+        """The keys as the header has them, after the name of the architecture."""
         names = [f"{self.name}.{key}" for key in keys]
         for name in names:
             if name in self.counts:
@@ -91,27 +95,29 @@ class GgufModel(Sizes):
 
     @property
     def is_image_model(self) -> bool:
-        """Whether the architecture is one of those that draw."""
+        """Whether the architecture is one of image or video models."""
         return self.name in architectures().image_models.architectures
 
     @property
     def width(self) -> int:
-        """The elements of a token between the layers."""
+        """The width of the model: the elements of a token between the layers."""
         return self.needed("embedding_length")
 
     def rows_of(self, table: str) -> int | None:
-        """The rows of a table of the model; None without it."""
+        """The number of rows in a table of the model; None where the model lacks the table."""
         shape = self.shapes.get(f"{table}.weight")
         if not shape:
             return None
-        # of a single row the file has no second dimension
+        # a table of a single row has one dimension in the file
         if len(shape) == 1:
             return 1
         return shape[1]
 
 
 def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
-    """The shape of each tensor; of one in a stack of T5 under the name in one stack, too."""
+    """The shapes of the tensors by name. A tensor in a stack of T5 is also listed under its name in
+    a single stack.
+    """
     shapes = {}
     for tensor in tensors:
         name = tensor.name
@@ -124,21 +130,23 @@ def _shapes_by_name(tensors: Sequence[Tensor]) -> Mapping[str, _Shape]:
 
 
 class _Layer(NamedTuple):
-    """One layer of a model, by the tensors that it has and by what the keys say of it."""
+    """A layer of a model, described by its tensors and by the keys of the header."""
 
     model: GgufModel
     number: int
 
     def has(self, *names: str) -> bool:
-        """The layer has at least one of these tensors."""
+        """Whether the layer has at least one of these tensors."""
         return any(map(self.shape, names))
 
     def shape(self, name: str) -> _Shape | None:
-        """That of a tensor of the layer, the row length first; None without it."""
+        """The shape of a tensor of the layer, the row length first; None where the layer lacks the
+        tensor.
+        """
         return self.model.shapes.get(f"blk.{self.number}.{name}")
 
     def _row_length(self, name: str) -> int | None:
-        """The elements of a row of a matrix of the layer; None without it."""
+        """The row length of a matrix of the layer; None where the layer lacks the matrix."""
         shape = self.shape(name)
         return shape[0] if shape else None
 
@@ -146,10 +154,12 @@ class _Layer(NamedTuple):
         """A whole number of the layer or of the model, 0 where it is missing."""
         return self.model.count(key, layer=self.number)
 
-    # the state
+    # recurrent states
 
     def state(self) -> Recurrent | None:
-        """The state that the layer keeps. Raises `Unclear` for one of an unknown kind."""
+        """The state that the layer keeps; None where it keeps none. Raises `Unclear` for a state of
+        an unknown kind.
+        """
         model = self.model
         kind = self._state_kind()
         if kind is None:
@@ -162,18 +172,18 @@ class _Layer(NamedTuple):
         if kind == "rwkv7":
             sizes["ranks"] = tuple(map(model.count, rule.ranks))
         elif kind == "mamba" and self.model.row.rank_from_width:
-            # PLaMo 2: no key states it (src/models/plamo2.cpp: dt_dim)
+            # PLaMo 2: no key states the number of heads (src/models/plamo2.cpp: dt_dim)
             sizes["heads"] = sizes["time_step_rank"]
             sizes["time_step_rank"] = max(64, model.width // 16)
         elif kind == "mamba2" and not self.has("ssm_norm.weight"):
             sizes["norm"] = False
         elif kind == "delta":
-            # the header has the values of all heads
+            # the header states the length of the values of all heads together
             sizes["value_length"] //= sizes["heads"]
         return Recurrent(kind=kind, **sizes)
 
     def _state_kind(self) -> str | None:
-        """The first kind of state all of whose tensors the layer has."""
+        """The first kind of state whose tensors the layer has all of; None for no kind."""
         for kind, rule in _TABLE.states.items():
             if kind in _STATES_OF_ROWS and kind != self.model.row.state_kind:
                 continue
@@ -191,7 +201,9 @@ class _Layer(NamedTuple):
         return self.has(*tensors)
 
     def attention(self, heads: int, window: int | None) -> Attention:
-        """The attention of the layer, by what its keys state; `window` in tokens, None without."""
+        """The attention of the layer, from the header's keys. `window`: in tokens; None for
+        none.
+        """
         kind = self._attention_kind(window)
         sizes: Values = {"kv_heads": heads, "window_tokens": window}
         if kind == "latent":
@@ -206,7 +218,8 @@ class _Layer(NamedTuple):
             sizes["compression"] = self.number_of("attention.compress_ratios") or None
         else:
             sizes |= self._usual_sizes(kind, heads)
-        # a layer without an index uses the choice of an earlier one, or looks at everything
+        # a layer without an index uses the tokens that an earlier layer chose, or attends to
+        # everything
         if self.has(*_TABLE.indexing):
             sizes |= self.model.sizes(_TABLE.indexer)
             if kind == "compressed":
@@ -224,14 +237,17 @@ class _Layer(NamedTuple):
         return "full" if window is None else "sliding"
 
     def _usual_sizes(self, kind: str, heads: int) -> Values:
-        """Those of attention that keeps keys and values of so many heads, or of fewer."""
+        """The sizes of attention that keeps keys and values for each of `heads` heads, or for fewer
+        KV heads.
+        """
         model = self.model
         sizes = {}
         kv_heads = model.number("attention.head_count_kv", layer=self.number)
         if kv_heads is not None:
             sizes["kv_heads"] = kv_heads
         if kind == "full" and self.has("attn_kv_b.weight"):
-            # files of before April 2025 unpack the latent, and keep keys and values of every head
+            # files from before April 2025 unpack the latent, and cache keys and values of every
+            # head
             sizes |= self._latent_lengths()
         has_values = self.has("attn_v.weight")
         sizes["values_from_keys"] = self.model.row.values_from_keys and not has_values
@@ -244,7 +260,7 @@ class _Layer(NamedTuple):
         return sizes
 
     def _latent_lengths(self) -> Values:
-        """The row that attention makes of a token for all heads."""
+        """The lengths of the latent row that attention makes of a token for all heads."""
         lengths = self.model.sizes(_TABLE.latent)
         lengths["query_latent_length"] = self.model.size("attention.q_lora_rank")
         return lengths
@@ -261,7 +277,7 @@ class _Layer(NamedTuple):
         down = dense or self.shape("channel_mix_key.weight")
         if not down:
             return None
-        # where the tensor has another length than the header, llama.cpp refuses it
+        # llama.cpp refuses a file in which tensor and header differ in this length
         if self.model.row.length_of_both:
             length //= 2
         if not length:
@@ -269,7 +285,7 @@ class _Layer(NamedTuple):
         return FeedForward(length=length)
 
     def _mixture(self, experts: _Shape) -> FeedForward:
-        """A feed-forward of several experts, of whose matrices that is the shape."""
+        """The feed-forward of several experts. `experts`: the shape of their matrices."""
         model = self.model
         length, width, _ = experts
         is_narrow = width != model.width
@@ -284,10 +300,12 @@ class _Layer(NamedTuple):
             **model.groups("expert_group_count", "expert_group_used_count"),
         )
 
-    # what differs from the row
+    # differences from the row
 
     def gate(self) -> str | None:
-        """How the gate of the feed-forward is stored; None for one that is not of that form."""
+        """The form in which the gate of the feed-forward is stored: split, fused or none. None
+        where the layer lacks these matrices.
+        """
         up = self.shape("ffn_up.weight")
         down = self.shape("ffn_down.weight")
         if not up or not down:
@@ -297,7 +315,7 @@ class _Layer(NamedTuple):
         return "fused" if up[-1] == 2 * down[0] else "none"
 
     def query_key_norm(self, key_length: int) -> str:
-        """How queries and keys are normalized, by the shape of the norm."""
+        """The kind of norm of queries and keys, told by the shape of the norm."""
         shape = self.shape("attn_q_norm.weight")
         if not shape:
             return "none"
@@ -307,7 +325,7 @@ class _Layer(NamedTuple):
 
 
 def architecture_of(model: GgufModel) -> Architecture:
-    """The layers and tables. Raises `Unclear` where they do not follow from the header."""
+    """The architecture of the model. Raises `Unclear` where the header does not tell it."""
     _count_layers(model)
     row = model.row
     width = model.width
@@ -339,7 +357,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         stored_layers=model.layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs", "hyper_connection.count"),
-        # layers that add a slice of the pictures' embeddings
+        # the number of layers that add a slice of the pictures' embeddings
         deepstack_layers=deepstack_layers or None,
         mtp_layers=model.blocks - model.layers or None,
         vocabulary=_vocabulary(model),
@@ -395,7 +413,9 @@ def _attention(
     layers: Sequence[_Layer],
     states: _States,
 ) -> list[Attention | None]:
-    """The attention of each layer, None where it has none. `states`: what each keeps."""
+    """The attention of each layer; None for layers without. `states`: the state that each layer
+    keeps.
+    """
     windows = _windows(model)
     key = "attention.head_count"
     head_counts = [layer.number_of(key) for layer in layers]
@@ -414,8 +434,8 @@ def _attention(
 
 
 def _windows(model: GgufModel) -> list[int | None]:
-    """The window of each layer in tokens, None where it attends to everything: by a list or by
-    every so many; else as the row says.
+    """The window of each layer in tokens, None where the layer attends to everything: from a list,
+    or from the interval of full layers that the file or the row states.
     """
     layers = model.layers
     window = _window(model)
@@ -447,20 +467,22 @@ def _windows(model: GgufModel) -> list[int | None]:
 
 
 def _window(model: GgufModel) -> int | None:
-    """The window in tokens, of the layers that have one; None where none has."""
+    """The window in tokens of the layers that have one; None where no layer has."""
     row = model.row
     window = model.size("attention.sliding_window", "attention.chunk_size")
     if window is None and row.window_cache_layers in (None, model.layers):
         window = row.window_tokens
     context = model.size("context_length")
     if window and context and window >= context:
-        # a window that no text can fill is none
+        # a window longer than any text has no effect
         return None
     return window
 
 
 def _loops(model: GgufModel) -> int:
-    """How often the model runs through its layers, each time with a cache of their own."""
+    """The number of times that the model runs through its layers, each time with a separate
+    cache.
+    """
     if not model.row.loops:
         return 1
     loops = model.size("num_loops") or 1
@@ -470,7 +492,7 @@ def _loops(model: GgufModel) -> int:
 
 
 def _cache_layers(model: GgufModel) -> int | None:
-    """Layers with a cache of their own, None where all have one."""
+    """The number of layers with a cache of their own; None where all have one."""
     layers = model.layers
     caching = model.row.cache_layers or layers
     shared = model.number("attention.shared_kv_layers")
@@ -481,16 +503,16 @@ def _cache_layers(model: GgufModel) -> int | None:
     return caching if caching < layers else None
 
 
-# tables beside the layers
+# tables outside the layers
 
 
 def _vocabulary(model: GgufModel) -> int | None:
-    """Rows of the table of tokens; None where nothing tells."""
+    """The number of rows in the token table; None where nothing tells."""
     tokens = model.counts.get("tokenizer.ggml.tokens")
     if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
         tokens = model.number("vocab_size")
     if tokens and not model.row.embedding_rows_beyond:
-        # llama.cpp makes the table of tokens as long as the tokenizer
+        # llama.cpp makes the token table as long as the tokenizer's vocabulary
         return tokens
     return model.rows_of("token_embd")
 
@@ -504,21 +526,23 @@ def _context_tokens(model: GgufModel) -> int | None:
     return context
 
 
-# what the file's tensors have otherwise than those of its row; None where both are the same
+# facts in which the tensors of the file differ from those of the row; None where they agree
 
 
 _Fact = TypeVar("_Fact", str, bool)
 
 
 def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
-    """What the tensors say; None where the row says the same."""
+    """The fact that the tensors show; None where the row states the same."""
     if fact == usual:
         return None
     return fact
 
 
 def _gate(model: GgufModel) -> str | None:
-    """How the gate of the feed-forwards is stored."""
+    """The form in which the gate of the feed-forwards is stored; None where the row states the
+    same.
+    """
     row = model.row
     gate = _Layer(model, 0).gate()
     if gate is None or not row.gate_varies:
@@ -527,7 +551,9 @@ def _gate(model: GgufModel) -> str | None:
 
 
 def _rope_factors(model: GgufModel) -> str | None:
-    """Which factors of rope the file has; of two the last by name."""
+    """The kind of RoPE factors that the file has; of two kinds the last by name. None where the
+    file has none, or the row states the same.
+    """
     known = _TABLE.rope_factors
     names = model.shapes.keys() & known.keys()
     if not names:
@@ -537,11 +563,13 @@ def _rope_factors(model: GgufModel) -> str | None:
 
 
 def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
-    """How queries and keys are normalized, by the first layer that may have such a norm."""
+    """The kind of norm of queries and keys, from the first layer that may have one. None where the
+    row states the same, or no layer may have one.
+    """
     usual = model.row.query_key_norm or "none"
     for group in attention:
         if group.kind == "latent":
-            # it has no such norm
+            # latent attention has no such norm
             continue
         first = _Layer(model, group.layers[0])
         norm = first.query_key_norm(group.key_length)

@@ -1,5 +1,5 @@
-"""From safetensors files to a `ModelSpec`: what the config.json beside them says, mended by what
-their headers hold.
+"""From safetensors files to a `ModelSpec`: the facts of the config.json beside them, corrected by
+the headers of the files.
 
 What goes in: the paths of the files of one model. What comes out: a `LocalModel` with the size of
 the files, the type of the weights and the number of parameters. Where the files contradict the
@@ -32,20 +32,24 @@ from .tables import model_files
 
 CONFIG = "config.json"
 INDEX_ENDING = ".safetensors.index.json"
-# so small a share of the files may hold more than config.json describes: a tied matrix twice
+# 1/200: the share of the files that may exceed the description in config.json, such as a tied
+# matrix stored twice
 _EXTRA_SHARE = 200
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
-# beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral write them
+# the scales beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral
+# name them
 _SCALE = re.compile(r"(?:weight_scale(?:_inv)?|\.scale_weight|qscale_weight)\Z")
 _PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.")
 
 
 class Weights(Record):
-    """The weights of one model: the bytes of all files, and their types.
+    """The weights of one model.
 
-    `predict_more`: there are tensors of layers that predict more tokens; `is_scaled`: there are
-    scales of weights; `total`: parameters, None where some are packed or scaled; `dtype`: the type
-    of most elements, in the words of DTYPES, None for packed ones.
+    - `size_bytes`: the bytes of all files; `types`: their types.
+    - `predict_more`: some tensors belong to multi-token-prediction layers.
+    - `is_scaled`: some tensors are scales of weights.
+    - `total`: the number of parameters; None where some are packed or scaled.
+    - `dtype`: the type of most elements, in the words of DTYPES; None for packed ones.
     """
 
     size_bytes: int
@@ -69,7 +73,9 @@ def read_lone_config(config: str, notes: Notes = ()) -> LocalModel:
 
 
 def stored_notes(spec: ModelSpec) -> Notes:
-    """A sentence where the weights are stored in another type than they are judged in."""
+    """A sentence for weights that are stored in another type than they are judged in; () for
+    others.
+    """
     if spec.quantized is not None:
         name = spec.quantized.quantization
         how = f"as {name}" if name else "in a quantization that selfhost does not know"
@@ -83,7 +89,7 @@ def stored_notes(spec: ModelSpec) -> Notes:
 
 
 def weight_files_ending(names: Iterable[str], *endings: str) -> list[str]:
-    """Those of the names that end so and are files of a model's weights."""
+    """The names that have one of these endings and belong to files of a model's weights."""
     others = model_files().safetensors.not_the_model
     return [
         name
@@ -120,7 +126,7 @@ def read_weights(
     if config is not None:
         model = read_config(config)
     else:
-        # _with_weights knows the parameters where the weights are not packed
+        # without packed weights, `_with_weights` counts the parameters
         unknown = dict(model_files().undescribed)
         spec = source.spec_of(path, unknown=unknown)
         model = LocalModel(spec=spec, quantization=weights.dtype)
@@ -137,7 +143,7 @@ def _with_files_here(
     path: str,
     file: str,
 ) -> ModelSpec:
-    """The spec with what follows from the folder of the model's first `file`."""
+    """The spec with the facts that follow from the folder of the model's first `file`."""
     unknown = dict(spec.unknown)
     unknown.pop("files", None)
     unknown.pop("tokenizer", None)
@@ -158,7 +164,9 @@ def _with_files_here(
 
 
 def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
-    """Those in all files of one model; `named` is what the user gave. Raises `SpecError`."""
+    """The weights in all files of one model. `named` is the path that the user gave. Raises
+    `SpecError`.
+    """
     source.refuse_missing(named, "files", paths)
     elements: Counter[str] = Counter()
     size_bytes = 0
@@ -188,14 +196,16 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
 
 
 def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
-    """What a config.json says, mended by its weights; where these contradict it, no layers."""
+    """The model that config.json describes, corrected by the weights in its files. Where the
+    weights contradict config.json, the model has no layers.
+    """
     spec = model.spec
     unknown = dict(spec.unknown)
     notes = list(model.notes)
     parameters = _with_counted(model, unknown, weights)
     if parameters.difference:
         notes.append(parameters.difference)
-    # the type of all weights, where they are neither packed nor scaled
+    # the type of all weights, unless they are packed or scaled
     dtype = None
     if not model.is_quantized and not weights.is_scaled:
         dtype = weights.dtype
@@ -243,8 +253,8 @@ def _mended_architecture(
     weights: Weights,
     dtype: str | None,
 ) -> Architecture | None:
-    """The layers with the type of the weights, if they are stored in one; None where the files are
-    not of these layers. Notes in `unknown` what is not known, and removes what is.
+    """The architecture with the type of the weights, if all are in one type; None where the files
+    do not belong to it. `unknown` is updated.
     """
     why = _contradiction(model, weights)
     if why is not None:
@@ -264,7 +274,9 @@ def _mended_architecture(
 
 
 def _contradiction(model: LocalModel, weights: Weights) -> str | None:
-    """Why the files are not of the model that config.json describes; None where they may be."""
+    """The reason why the files do not belong to the model that config.json describes; None where
+    they may.
+    """
     described = model.language_parameters
     stored = weights.total
     if described and stored:
@@ -274,7 +286,7 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     name = model.quantization
     if not model.is_quantized or name is None:
         return None
-    # quantized weights are stored in none of these types alone
+    # quantized weights always include another type
     if _PLAIN.issuperset(weights.types):
         return reason("plain", name=name, types=weights.types_text)
     return None
@@ -285,10 +297,12 @@ def _with_counted(
     unknown: dict[str, str],
     weights: Weights,
 ) -> Parameters:
-    """The parameters with those that the files hold, which are `unknown` no more."""
+    """The parameter counts, corrected by the number of parameters in the files. Counts that become
+    known are removed from `unknown`.
+    """
     parameters = model.spec.parameters
     if not weights.predict_more:
-        # transformers leaves out the blocks that its classes do not have, so a copy that it saved
+        # transformers leaves out blocks that its classes do not have, so that a copy saved by it
         # lacks them
         parameters = parameters.replace(mtp=None)
     stored = weights.total
@@ -323,7 +337,9 @@ def _with_encoders(
     unknown: dict[str, str],
     encoders: int,
 ) -> Parameters:
-    """The parameters with those of encoders, if there are any, which are `unknown` no more."""
+    """The parameter counts with `encoders` parameters of encoders, if there are any. Counts that
+    become known are removed from `unknown`.
+    """
     if encoders <= 0:
         return parameters
     unknown.pop("parameters.encoders", None)

@@ -28,15 +28,15 @@ from . import source
 from .source import JsonKind, OpenedFile, clean, refuse, table_of
 from .tables import model_files
 
-# what safetensors itself takes
+# the limit of safetensors itself
 MAX_HEADER_BYTES = 100_000_000
 # An entry takes 120 to 200 bytes. A LoRA adapter of every expert of Kimi K2 in one file would have
-# 138,240.
+# 138,240 entries.
 MAX_READ_HEADER_BYTES = 50_000_000
 MAX_TENSORS = 200_000
 # an entry with a shape of six dimensions: {, two [, four :, and 11 commas
 _SIGNS_PER_TENSOR = 14
-# an index names every tensor of a model (Kimi K3: 494,592) with a colon and a comma
+# an index names every tensor of a model (Kimi K3: 494,592) with a colon and a comma each
 MAX_INDEX_BYTES = 1 << 26
 _IN_SHARDS = "give the model in several files (shards), or a spec of it: `selfhost check FILE.toml`"
 _HEADER = JsonKind(
@@ -51,15 +51,17 @@ _INDEX = JsonKind(
 
 _LENGTH_BYTES = 8
 _MAX_UINT64 = 2**64 - 1
-# those of a shape, of which PyTorch has at most 64, and the two of its data
+# the numbers of a shape, which has at most 64 in PyTorch, and the two offsets of its data
 _MAX_SIZES = 66
-# no model has as many
+# more bytes than any model has
 _MOST_BYTES = 1 << 60
 _BLANKS = b" \t\r\n"
 
 
 class StoredTensor(NamedTuple):
-    """One tensor of a file: its dtype as safetensors names it, its elements, and their bytes."""
+    """A tensor of a safetensors file: its dtype in safetensors' words, its number of elements, and
+    their bytes.
+    """
 
     dtype: str
     elements: int
@@ -91,7 +93,7 @@ def read_header(path: str) -> SafetensorsHeader:
         content += read_some(opened.stream, length - len(content))
         content = content[:length]
     entries = source.parse_json(path, content, _HEADER)
-    # JSON that begins with a brace
+    # only JSON that begins with a brace is parsed
     assert isinstance(entries, dict)
     entries.pop("__metadata__", None)
     if len(entries) > MAX_TENSORS:

@@ -1,8 +1,8 @@
 """The sizes that a GGUF header or a config.json states, and the layers that follow from them.
 
 What goes in: the values of a file by their keys. What comes out: whole numbers, one for the model
-or one for each layer, and groups of equal layers. What does not follow from the file raises
-`Unclear`, which says why.
+or one for each layer, and groups of equal layers. A fact that the file does not determine raises
+`Unclear` with the reason.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .source import JsonValues, reason, short
 
 _Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
 
-# above any size of a model
+# above every size of any model
 MAX_NUMBER = 1 << 32
 
 
 class Unclear(Exception):
-    """A model's cache or its weights do not follow from its file; the text says why. `refused`:
-    every llama.cpp that knows the architecture stops at this file.
+    """The cache or the weights of a model are not known from its file; the text says why.
+    `refused`: every llama.cpp that knows the architecture refuses the file.
     """
 
     def __init__(self, why: str, *, refused: bool = False) -> None:
@@ -38,7 +38,7 @@ class Unclear(Exception):
 
 
 def unclear(fact: str, **values: object) -> Unclear:
-    """The reason of that name, as `[reasons]` of model_files.toml words it."""
+    """The `Unclear` with the reason of that name in `[reasons]` of model_files.toml."""
     return Unclear(reason(fact, **values))
 
 
@@ -47,27 +47,28 @@ class Malformed(Unclear):
 
 
 class Sizes:
-    """The whole numbers of a file by their keys.
+    """The whole numbers that a file states, by their keys.
 
-    `values` may have more than the file; `written` are the keys that stand in it. `unknown` says of
-    what the spec cannot say why, by its key; `notes` are sentences for the user.
+    `values` may also have keys that the file lacks; `written` are the keys that the file states.
+    `unknown` has, by key of the spec, the reasons for missing facts; `notes` are sentences for the
+    user.
     """
 
     def __init__(self, path: str, values: JsonValues) -> None:
         self.path = path
         self.written = frozenset(values)
         self.values = dict(values)
-        # as many until they are counted
+        # the limit, until the layers are counted
         self.layers = MAX_LAYERS
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """How the file may write these keys."""
+        """The names under which the file may state these keys."""
         raise NotImplementedError
 
     def get(self, *keys: str) -> object:
-        """The value of the first of these keys that has one; None without one."""
+        """The value of the first of these keys that has one; None where none has."""
         for name in self.names_of(keys):
             value = self.values.get(name)
             if value is not None:
@@ -92,8 +93,8 @@ class Sizes:
         least: int = 0,
         layer: int | None = None,
     ) -> int | None:
-        """A whole number of at least `least`, None where it is missing. Where the file lists one
-        for each layer: that of `layer`, or the one that all of them are.
+        """A whole number of at least `least`; None where it is missing. From a list with one entry
+        per layer, the entry of `layer`, or the number that all entries have.
         """
         value = self.get(*keys)
         if isinstance(value, list) and len(value) >= self.layers:
@@ -107,7 +108,7 @@ class Sizes:
                 raise Unclear(f"{name} differs from layer to layer")
         if value is None:
             return None
-        # classes of transformers take nothing else: its configurations are strict dataclasses
+        # classes of transformers accept only integers: its configurations are strict dataclasses
         if type(value) is int and least <= value < MAX_NUMBER:
             return value
         what = f"{self.stated(*keys)} is {short(value)}"
@@ -136,15 +137,17 @@ class Sizes:
         raise Unclear(f"{name} is {what}")
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
-        """The sizes of a layer, as fields of its record, by the key of each."""
+        """The sizes of a layer by the names of fields of its record. `keys`: the key of each
+        field.
+        """
         sizes = {}
         for name, key in keys.items():
             sizes[name] = self.needed(key)
         return sizes
 
     def groups(self, key: str, used_key: str) -> Values:
-        """How many groups of experts a token chooses from, and how many of them it uses, as fields
-        of `FeedForward`.
+        """The number of groups of experts, and the number of groups that a token uses, as fields of
+        `FeedForward`; {} where experts have no groups.
         """
         groups = self.count(key)
         if groups <= 1:
@@ -158,8 +161,11 @@ def grouped(
     width: int,
     names: Mapping[str, str] = {},
 ) -> tuple[_Part, ...]:
-    """Equal layers as one group, in the order of their first; entry i is the part of layer i.
-    Raises `Unclear` for a size that does not divide its whole, by what `names` calls it.
+    """The parts of layers, with equal parts in one group, in the order of their first layers. Entry
+    i of `layers` is the part of layer i.
+
+    Raises `Unclear` for sizes that contradict each other; `names` has the names of sizes for the
+    message.
     """
     places: dict[_Part, list[int]] = {}
     for number, layer in enumerate(layers):
@@ -185,6 +191,8 @@ def most_heads(attention: Sequence[Attention]) -> int | None:
 
 
 def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:
-    """Raise `Unclear` for sizes that contradict each other, whose keys are those of that model."""
+    """Raise `Unclear` for sizes that contradict each other. `whose` is put before the key in the
+    message.
+    """
     for key, message, _ in misfits(architecture):
         raise Unclear(f"{whose}{key} {message}")

@@ -1,8 +1,9 @@
-"""What the readers of model files have in common: opening a file that somebody named, saying what a
-file is that is no model, parsing JSON that nobody vouches for, and names for models without one.
+"""The common functions of the readers of model files: opening a file that somebody named,
+identifying a file that is no model, parsing untrusted JSON, and naming models without a name.
 
-What goes in: a path. What comes out: its first bytes or its values, and in the end a `LocalModel`.
-Every fault is a `SpecError` with a sentence and a remedy of `specs/common/model_files.toml`.
+What goes in: a path. What comes out: the first bytes of the file or its values, and in the end a
+`LocalModel`. Every fault is a `SpecError` with a sentence and a remedy of
+`specs/common/model_files.toml`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from ..core.records import Record, Values, shortened, shown
 from ..core.templates import fill
 from .tables import model_files
 
-# the keys of a JSON file of a model, of which nothing is known yet
+# the values of a model's JSON file, by key, not checked yet
 JsonValues = Mapping[str, object]
 # sentences for the user
 Notes = tuple[str, ...]
-# a thousand times as many as the largest model of 2026 has
+# a thousand times as many as the largest model of 2026
 MAX_PARAMETERS = 10**16
-# how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
+# endings of unfinished downloads: Hugging Face, curl and wget, browsers, aria2
 UNFINISHED = (
     ".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp",
 )  # fmt: skip
@@ -36,21 +37,25 @@ _NEEDED = (
 _START_BYTES = 4096
 _LFS = b"version https://git-lfs.github.com/spec/"
 _WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
-# A safetensors file begins with eight bytes of a length, the upper four of them zero, and the brace
-# of its header. No text and no archive has both there, whatever the lower bytes are.
+# A safetensors file begins with eight bytes of a length, of which the upper four are zero, and the
+# brace of its header. No text and no archive has these five bytes there, whatever the lower bytes
+# are.
 _SAFETENSORS = b"\0\0\0\0{"
 _MAX_TEXT = 100
 
 
 class LocalModel(Record):
-    """A model as its files describe it. `format`: `gguf`, `safetensors` or `mlx`; `quantization` in
-    the words of QUANTIZATIONS, None where not known.
+    """A model as its files describe it.
 
-    `files_here`: all weights lie on this machine, whole. Where only a part of them is here,
-    `missing` names the other files, and `size_bytes` of `total_bytes` are here (None: not known).
-    `notes` are sentences for the user about what is odd. `is_quantized`: config.json says that the
-    weights are no longer in the type of training; `language_parameters` are those of the language
-    model alone, None where they do not follow from config.json.
+    - `format`: `gguf`, `safetensors` or `mlx`.
+    - `quantization`: in the words of QUANTIZATIONS; None where not known.
+    - `files_here`: all weights lie on this machine, complete.
+    - `missing`: where only some of the files are here, the names of the others. Then
+      `size_bytes` of `total_bytes` are here (None: not known).
+    - `notes`: sentences for the user about odd facts.
+    - `is_quantized`: config.json says that the weights are no longer in the type of training.
+    - `language_parameters`: the parameters of the language model alone; None where they do not
+      follow from config.json.
     """
 
     spec: ModelSpec
@@ -65,7 +70,7 @@ class LocalModel(Record):
     language_parameters: int | None = None
 
 
-# faults, and why something is not known
+# faults, and reasons for unknown values
 
 
 def fail(
@@ -94,7 +99,7 @@ def filled(fault: Sequence[str], values: Values) -> Iterator[str]:
 
 
 def reason(fact: str, **values: object) -> str:
-    """Why something is not known, as `[reasons]` of model_files.toml words it."""
+    """The reason why a fact is not known, as `[reasons]` of model_files.toml words it."""
     return fill(model_files().reasons[fact], values)
 
 
@@ -103,7 +108,9 @@ def refuse_missing(
     fault: str,
     files: Sequence[str],
 ) -> None:
-    """Raise `SpecError` with that fault where some files that belong to `path` are not there."""
+    """Raise `SpecError` with that fault where some of the files that belong to `path` do not
+    exist.
+    """
     missing = missing_names(files)
     if missing:
         count = len(missing)
@@ -112,7 +119,7 @@ def refuse_missing(
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
-    """The names of the files that are not there, as they may be printed."""
+    """The names of the files that do not exist, fit to print."""
     missing = [file for file in files if not exists(file)]
     return tuple(map(shown, map(basename, missing)))
 
@@ -179,8 +186,8 @@ def open_file(path: str) -> OpenedFile:
 
 @contextmanager
 def readable(path: str, remedy: str | None = None) -> Iterator[None]:
-    """Raise `SpecError` in place of `Unreadable`. `remedy` is told where that has none itself, and
-    is not the one of a file that is not there.
+    """Raise `SpecError` in place of `Unreadable`. `remedy` is used where the `Unreadable` has none,
+    and the file exists.
     """
     try:
         yield
@@ -194,8 +201,11 @@ def readable(path: str, remedy: str | None = None) -> Iterator[None]:
 
 
 class JsonKind(Record):
-    """What a kind of JSON file may hold: at most so many bytes, and of the signs `[ { , :` at most
-    so many. `what` is its name, `remedy` what to do about one with more signs.
+    """A kind of JSON file, with the limits that it is read under.
+
+    - `what`: the name of the kind.
+    - `most_bytes`: the longest file.
+    - `signs`: the most signs `[ { , :` in the file; `remedy` is for a file with more.
     """
 
     what: str
@@ -217,7 +227,7 @@ def parse_json(
     content: bytes,
     kind: JsonKind,
 ) -> object:
-    """The values of JSON that nobody vouches for. Raises `SpecError`."""
+    """The values of JSON from an untrusted source. Raises `SpecError`."""
     with readable(path, _as_published(kind)):
         try:
             text = content.decode("utf-8-sig")
@@ -242,7 +252,7 @@ def sibling(path: str, name: str) -> str | None:
 
 
 def clean(text: object) -> str:
-    """Text of a header on one line, shortened; empty for what is no text."""
+    """A text of a header on one line, shortened; empty for a value that is no text."""
     return shortened(text, _MAX_TEXT) if isinstance(text, str) else ""
 
 
@@ -266,20 +276,20 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     return text
 
 
-# what stands behind the name of a model in that of its file
+# the suffix of a file's name after the model's name
 _PART_AND_ENDING = r"(?i)(-\d{5}-of-\d{5})?(\.(gguf|safetensors|json))?$"
 
 
 def name_by_place(path: str) -> str:
-    """What a model is called that has no name of its own: as its file without the ending and its
-    part, or as its folder, as Hugging Face caches it.
+    """The name of a model that states none, from its path: the name of the file without its ending
+    and part, or the name of the folder, also as Hugging Face caches it.
     """
     place = abspath(path)
     if basename(place).lower() == "config.json":
         place = dirname(place)
     folder = dirname(place)
     if basename(folder) == "snapshots":
-        # models--owner--name/snapshots/revision
+        # the folder models--owner--name/snapshots/revision
         place = dirname(folder)
     name = basename(place)
     if name.startswith("models--"):
@@ -293,7 +303,7 @@ def spec_of(
     name: str = "",
     **facts: Any,
 ) -> ModelSpec:
-    """The spec of the model in a file or a folder, by its own name, else by that of its place."""
+    """The spec of the model in a file or a folder, named by `name`, else after its path."""
     name = name or name_by_place(path)
     words = re.sub(r"[^a-z0-9.]+", "-", name.lower())
     id = words[:_MAX_TEXT].strip("-.") or "local-model"
@@ -305,7 +315,9 @@ def license_of(
     link: str,
     unknown: dict[str, str],
 ) -> License | None:
-    """The license that a header names. Notes in `unknown` what the header leaves out."""
+    """The license that a header names; None where it names none. `unknown` gets the reasons for
+    facts that the header leaves out.
+    """
     if not text:
         unknown["license.id"] = "the header does not say"
         return None

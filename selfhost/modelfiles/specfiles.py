@@ -1,8 +1,9 @@
-"""`selfhost spec check`: every fault of spec files in one run, of each alone and beside others.
+"""`selfhost spec check`: every fault of spec files in one run, in each file alone and in
+combination.
 
 What goes in: paths of spec files, and the specs of the catalogue. What comes out: the problems,
 each with its file and line, and the specs of the files without one. Stated counts and sizes are
-counted again.
+recomputed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from ..needs.tensors import architectures
 from .source import filled
 from .tables import model_files
 
-# Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
-# [upkeep] is a pointer.
+# Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own sources,
+# and [upkeep] only points to other models.
 _SOURCED = (
     "license",
     "openness",
@@ -40,23 +41,23 @@ _SOURCED = (
     "safety",
     "availability",
 )
-# keys that name other files by their ids
+# keys that refer to other spec files by id
 _POINTERS: tuple[KeyPath, ...] = (
     ("availability", "open_alternatives"),
     ("availability", "successor"),
     ("upkeep", "superseded_by"),
     ("tuned_from",),
 )
-# a stated count of parameters lies that near to the true one
+# the relative error that a stated count of parameters may have
 PARAMETERS_SHARE = 0.005
-# a figure of one digit ("7_000_000_000") may be that far from what it rounds
+# the relative error that a figure of one digit ("7_000_000_000") may have
 _ROUNDED_SHARE = 0.1
-# Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
-# Those of another model differ by far more.
+# Files of one quantization differ by up to 8 %, since publishers leave some tensors in another
+# type. Files of another model differ far more.
 _FILES_SHARE = 0.25
-# most bytes of a parameter of a projector, whose file has 16 bits and something beside them
+# the most bytes of a parameter of a projector, whose file has 16 bits and some overhead
 _ENCODER_BYTES = 3
-# faults of all files for which the near name is looked for, each time in 20 to 30 ms
+# the number of faults over all files that get a suggested name: each suggestion takes 20 to 30 ms
 _MOST_GUESSES = 50
 
 
@@ -74,13 +75,12 @@ def check_spec_files(
     *,
     tell: Callable[[int, int], None] | None = None,
 ) -> CheckedFiles:
-    """Check the files, in their order. Raises nothing.
+    """Check spec files, in their order. Raises nothing.
 
-    Of a folder every spec in it is checked, as `--specs` takes them. A file replaces the spec of
-    the same id in the catalogue, so that a shipped file can be checked against the rest.
-    `runtime_ids` are the programs that a spec may name, of which none are checked where there are
-    none. The same file named twice is read once. `tell` hears how many files were read, and of how
-    many.
+    Every spec in a folder is checked, as `--specs` takes them. A file replaces the spec of the same
+    id in the catalogue, so that a shipped file can be checked against the rest. `runtime_ids` are
+    the programs that a spec may name; without any, the named programs are not checked. A file named
+    twice is read once. `tell` is called with the number of files read, and of all files.
     """
     problems: list[Problem] = []
     files = _files_of(paths, problems)
@@ -93,7 +93,7 @@ def check_spec_files(
         document = read_spec_file(file)
         documents.append(document)
         found.append(_checked_alone(document))
-        # faulty files are held against the catalogue too: all faults in one run
+        # faulty files are compared with the catalogue too, so that one run reports all faults
         if document.values.get("schema") in (None, SCHEMA):
             stated.append(document)
     _check_together(stated, catalogue_specs, runtime_ids)
@@ -108,8 +108,8 @@ def check_spec_files(
 
 
 def checked_spec(path: str) -> ModelSpec:
-    """The spec in a file of whatever name. Raises `SpecError` with the faults that `spec check`
-    finds in it, but for those of names, references and sources.
+    """The spec in a file of any name. Raises `SpecError` with the faults that `spec check` finds in
+    it, except faults of names, references and sources.
     """
     document = read_spec_file(path)
     spec = _checked_alone(document)
@@ -119,8 +119,8 @@ def checked_spec(path: str) -> ModelSpec:
 
 
 def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
-    """The files, and those in the folders, each once. What is wrong with a folder becomes one of
-    the problems.
+    """The files, and the files in the folders, each once. A fault of a folder is added to
+    `problems`.
     """
     files = []
     for path in paths:
@@ -143,7 +143,7 @@ def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
     # a file of sources stands for its spec
     sources = re.escape(SOURCES_ENDING) + r"\Z"
     specs = [re.sub(sources, ".toml", file) for file in files]
-    # a dict is a set that keeps its order
+    # a dict as an ordered set
     return list(dict.fromkeys(specs))
 
 
@@ -157,11 +157,13 @@ def _note(
     document.add(place, *filled(model_files().spec_faults[fault], values))
 
 
-# a file alone
+# checking a file alone
 
 
 def _checked_alone(document: Document) -> ModelSpec | None:
-    """What is right in a spec, held against itself; None where that is nothing."""
+    """The spec as far as the document is right, after checks of the file alone; None where nothing
+    is right.
+    """
     spec = read_model_spec(document, document.file)
     if spec is None:
         return None
@@ -192,7 +194,7 @@ def _checked_alone(document: Document) -> ModelSpec | None:
 
 
 def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]]:
-    """The text or each of the texts at a path, behind its own path."""
+    """Yield the text at a path, or each text of a list there, after its own path."""
     value = value_at(document.values, path)
     if isinstance(value, list):
         for index, _ in enumerate(value):
@@ -202,7 +204,7 @@ def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]
 
 
 def _check_license(document: Document) -> None:
-    """That the license is an SPDX expression in SPDX's own spelling."""
+    """Note a fault where the license is not an SPDX expression, or not in SPDX's own spelling."""
     for place, text in _texts(document, "license", "id"):
         try:
             right = canonical_expression(text)
@@ -215,8 +217,8 @@ def _check_license(document: Document) -> None:
 
 
 def _check_parts(document: Document, spec: ModelSpec) -> bool:
-    """That the model has the parts of its architecture. Whether it can be counted: over a wrong
-    list of layers nothing can.
+    """Note a fault where the model lacks a part of its architecture. Return whether its parameters
+    can be counted, which wrong layers prevent.
     """
     if document.has_faults("architecture", "quantized"):
         return False
@@ -232,8 +234,11 @@ def _check_parts(document: Document, spec: ModelSpec) -> bool:
 
 
 class _Count(Record):
-    """A stated count of parameters, the key of `[parameters]` that states it, and the true one by
-    that of `[spec_bases]`. `allowed`: how far apart they may be besides.
+    """A stated count of parameters and the true count.
+
+    - `key`: the key of `[parameters]` that states the count.
+    - `basis`: the key of `[spec_bases]` that explains the true count.
+    - `allowed`: a further difference that is accepted.
     """
 
     key: str
@@ -244,12 +249,14 @@ class _Count(Record):
 
     @property
     def apart(self) -> int:
-        """How far the two are apart."""
+        """The difference between the stated and the true count."""
         return abs(self.true - self.stated)
 
     @property
     def is_right(self) -> bool:
-        """Whether the stated one is the true one, but for a share or half of its last digit."""
+        """Whether the stated count is near enough to the true one: within a share, or half of its
+        last digit.
+        """
         digits = str(self.stated)
         significant = digits.rstrip("0")
         half_a_digit: int = 10 ** (len(digits) - len(significant)) // 2
@@ -259,7 +266,7 @@ class _Count(Record):
 
     @property
     def share(self) -> str:
-        """How far they are apart, of the stated one."""
+        """The difference as a share of the stated count, in percent."""
         percent = self.apart / self.stated * 100
         if percent > 10:
             return f"{percent:.0f} %"
@@ -271,8 +278,8 @@ def _counts(
     spec: ModelSpec,
     counted: tuple[int, int] | None,
 ) -> Iterator[_Count]:
-    """The stated counts; `counted` are the parameters without encoders, all and those used for one
-    token, None where they are not known.
+    """Yield the stated counts with the true ones. `counted`: the parameters without encoders, all
+    and those used for one token; None where not known.
     """
     parameters = spec.parameters
     stated = parameters.total or 0
@@ -284,7 +291,7 @@ def _counts(
     total, active = counted
     encoders = parameters.encoders or 0
     if not encoders and "parameters.encoders" in spec.unknown:
-        # the encoders are inside what is stated, which is therefore no less than the rest
+        # the stated total includes the encoders: it is at least the sum of the other parts
         encoders = max(0, stated - total)
     true = total + encoders
     basis = "encoders" if parameters.encoders else "architecture"
@@ -300,7 +307,9 @@ def _counts(
 
 
 def _check_files(document: Document, spec: ModelSpec) -> None:
-    """That stated sizes can be this model's in that quantization, where one can be computed."""
+    """Note stated file sizes that cannot be this model's in their quantization, where that size can
+    be computed.
+    """
     # a listing may include the projector
     encoders = spec.parameters.encoders or 0
     if "parameters.encoders" in spec.unknown and not encoders:
@@ -324,7 +333,7 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             _note(document, place, "size", size=size, name=name, own=counted)
 
 
-# a file beside the others
+# checking a file beside the others
 
 
 def _check_together(
@@ -332,8 +341,8 @@ def _check_together(
     catalogue_specs: Iterable[ModelSpec],
     runtime_ids: Sequence[str],
 ) -> None:
-    """Check the names, the references and the sources of files, each of which replaces the spec of
-    its id in the catalogue.
+    """Check the names, the references and the sources of files. Each file replaces the spec of its
+    id in the catalogue.
     """
     ids = set()
     for document in documents:
@@ -350,7 +359,7 @@ def _check_together(
 
 
 def _id_of(document: Document) -> str | None:
-    """The id that a file states; None without one."""
+    """The id that a file states; None where it states none."""
     for _, text in _texts(document, "id"):
         return text
     return None
@@ -369,7 +378,9 @@ def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
 
 
 def _check_names(document: Document, owners: dict[str, str]) -> None:
-    """That nobody else has the names of a file, which it owns from now on."""
+    """Note a fault where the file is not named after its id, and for each of its names that another
+    spec has already. The file owns its other names from now on: they are added to `owners`.
+    """
     spec_id = _id_of(document)
     if spec_id is None:
         return
@@ -401,7 +412,7 @@ def _check_pointers(
             if text == spec_id:
                 document.add(place, f'"{shortened(text)}" is this model itself')
                 continue
-            # a model may be tuned from one that no spec describes
+            # a model may be tuned from a model that no spec describes
             is_undescribed = text == SCRATCH or "/" in text
             if text in ids or (may_be_undescribed and is_undescribed):
                 continue
@@ -417,11 +428,13 @@ def _check_pointers(
 
 
 def _check_sources(document: Document) -> None:
-    """That each table of facts has its source in the file, or in that of sources beside it."""
+    """Note each table of facts that has no source, neither in the file nor in the file of sources
+    beside it.
+    """
     stated = document.values
     sources = stated.get("sources") or {}
     if not isinstance(sources, dict):
-        # a fault that was noted
+        # this fault was already reported
         return
     sourced = {key.partition(".")[0] for key in sources}
     for table in _SOURCED:

@@ -1,6 +1,6 @@
-"""`model_files.toml` and `architectures.toml` of specs/common as typed records: what lies in files
-of models, the sentences about it, and what llama.cpp knows. The comments of the files explain their
-keys.
+"""`model_files.toml` and `architectures.toml` of specs/common as typed records: the contents of
+model files, the sentences about them, and the facts that llama.cpp states. The comments of the
+files explain their keys.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from ..core.tables import shipped_record
 
 
 class OtherFile(Stated):
-    """What a file is that is no model, and what to give instead."""
+    """The message and the remedy for a file that is not a model."""
 
     message: str
     remedy: str
 
 
 class FileByStart(Stated):
-    """The same of files that begin with one of these bytes, as hexadecimal digits."""
+    """The message and the remedy for files that begin with one of these byte sequences, in
+    hexadecimal digits.
+    """
 
     begins: tuple[str, ...]
     message: str
@@ -28,7 +30,7 @@ class FileByStart(Stated):
 
 
 class FileByEnding(Stated):
-    """The same of files whose names end so; "" stands for every name."""
+    """The message and the remedy for files whose names have an ending; "" stands for every name."""
 
     ending: str = ""
     message: str
@@ -36,8 +38,11 @@ class FileByEnding(Stated):
 
 
 class StateRule(Stated):
-    """How the header of a GGUF file states a recurrent state: the tensors by which a layer is known
-    to keep it, the key of each size, and the keys of the ranks of small matrices.
+    """The rule by which the header of a GGUF file states a recurrent state.
+
+    - `tensors`: the tensors by which a layer is known to keep the state.
+    - `keys`: the key of each size.
+    - `ranks`: the keys of the ranks of small matrices.
     """
 
     tensors: tuple[str, ...]
@@ -46,10 +51,10 @@ class StateRule(Stated):
 
 
 class GgufTable(Stated):
-    """The names and numbers of GGUF files. Ids of types are texts, as TOML has no other keys.
+    """The names and numbers of GGUF files. Ids of types are texts, because TOML has no other keys.
 
-    `retired` has the name of a type and what replaces it, `blocks` the elements and the bytes of
-    one block.
+    `retired`: by id, the name of the type and its replacement. `blocks`: the elements and the bytes
+    of one block.
     """
 
     not_a_model: Mapping[str, OtherFile]
@@ -74,8 +79,11 @@ class GgufTable(Stated):
 
 
 class SafetensorsTable(Stated):
-    """The names of safetensors files: `bits` of each dtype, `dtypes` in the words of a spec,
-    `not_the_model` how the names of files begin that are none of the model's weights.
+    """The names of safetensors files.
+
+    - `bits`: the bits of each dtype.
+    - `dtypes`: the dtypes in the words of a spec.
+    - `not_the_model`: the beginnings of names of files that are not the model's weights.
     """
 
     bits: Mapping[str, int]
@@ -91,7 +99,7 @@ class LayoutRule(Stated):
 
 
 class QuantizationTable(Stated):
-    """What a `quantization_config` may hold."""
+    """The contents that a `quantization_config` may have."""
 
     left_out: tuple[str, ...]
     own_types: tuple[str, ...]
@@ -106,7 +114,7 @@ class ModelFilesTable(Stated):
 
     schema: int
     as_of: str
-    # catalogue.spec_rules applies both
+    # `catalogue.spec_rules` applies the next two tables
     spec_rules: tuple[SpecRule, ...]
     layer_keys: LayerKeys
     licenses: tuple[str, ...]

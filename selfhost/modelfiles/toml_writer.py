@@ -14,14 +14,14 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import Record
 
-# a key that TOML takes without quotes
+# a key that TOML accepts without quotes
 _BARE = re.compile(r"(?a)[A-Za-z0-9_-]+")
-# a half of a surrogate pair, which stands in names of files that are not UTF-8
+# half of a surrogate pair, which Python puts into file names that are not UTF-8
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-# larger numbers are written as 7_241_732_096
+# numbers from here on get separators, as in 7_241_732_096
 _LEAST_WITH_SEPARATORS = 1_000_000
 
-# values by their keys in a spec file
+# the values of a spec file by key
 _Values = dict[str, object]
 
 
@@ -48,7 +48,7 @@ def spec_text(model: ModelSpec) -> str:
 
 
 def _stated(record: Record) -> _Values:
-    """What a record has otherwise than by default, by the keys of a spec file."""
+    """The values of a record that differ from their defaults, by the keys of a spec file."""
     values = {}
     for field, key in type(record)._keys.items():
         name = key.name or field
@@ -89,7 +89,7 @@ def _architecture(model: Architecture) -> _Values:
 
 
 def _places(places: Sequence[int]) -> object:
-    """The numbers of layers, as `begin:end:step` where they are evenly spaced."""
+    """The numbers of layers as `begin:end:step` where they are evenly spaced, else as they are."""
     first = places[0]
     end = places[-1] + 1
     step = 1
@@ -101,7 +101,7 @@ def _places(places: Sequence[int]) -> object:
     return places
 
 
-# how TOML writes keys and values
+# keys and values in TOML's notation
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:
@@ -109,7 +109,7 @@ def _entries(values: Mapping[str, object]) -> list[str]:
 
 
 def _entry(key: str, value: object) -> str:
-    """The line of a key; a list of tables has a line for each of them."""
+    """The lines of a key and its value. A list has a line for each of its tables."""
     name = key
     if not _BARE.fullmatch(key):
         name = _text(key)
@@ -141,7 +141,7 @@ def _value(value: object) -> str:
 
 
 def _text(text: str) -> str:
-    """A text in quotes: TOML has the escapes of JSON, and one more."""
+    """A text in quotes. TOML has the escapes of JSON, and one more."""
     import json  # only where a spec is written
 
     printable = _SURROGATE.sub("?", text)

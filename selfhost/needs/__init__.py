@@ -1,5 +1,5 @@
-"""What a model takes, itemised: spec x runtime x workload -> Needs. Pure arithmetic, nothing of the
-machine is read. The names that other packages use are those imported here.
+"""The needs of a model, itemised: spec x runtime x workload -> Needs. Pure arithmetic: no function
+reads the machine. The names that other packages use are imported here.
 """
 
 from .case import (

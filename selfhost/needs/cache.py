@@ -1,7 +1,9 @@
-"""What the Python runtimes keep of the tokens a model has seen: keys and values, and states.
+"""The memory that the Python runtimes keep for tokens already read: keys and values, and recurrent
+states.
 
-In goes a case, out come the terms `kv_cache` and `recurrent_state` in bytes. A group of layers that
-cache alike keeps layers × sequences × tokens × elements of a token × bytes of a number.
+What goes in: a case. What comes out: the terms `kv_cache` and `recurrent_state` in bytes. A group
+of layers with equal caches takes layers × sequences × tokens × elements of a token × bytes of a
+number.
 """
 
 from __future__ import annotations
@@ -37,13 +39,16 @@ class TorchSizes(Stated):
 
 
 TORCH = shipped_record(TorchSizes, "memory", "torch")
-# bytes of a number of a state, except where a runtime has it in the model's type
+# bytes of a number of a state, unless a program stores the state in the model's type
 _STATE_NUMBER_BYTES = 4
 
 
 class CacheSize(Record):
-    """What all sequences keep in a group of layers, likely and at most: devices share it out by its
-    `heads`; `before` and `line` stand around the number of layers.
+    """The bytes of keys and values that a group of layers keeps for all sequences, likely (`bytes`)
+    and at most (`high_bytes`).
+
+    Several devices divide the cache by its `heads`. In a line of arithmetic `before` stands before
+    the number of layers, and `line` after it.
     """
 
     layers: int
@@ -55,8 +60,9 @@ class CacheSize(Record):
 
 
 class TokenBytes(Record):
-    """What one layer keeps of one token in bytes, likely and at most; `before` and `line` stand
-    around the number of layers in a line of arithmetic.
+    """The bytes that one layer keeps of one token, likely and at most.
+
+    In a line of arithmetic `before` stands before the number of layers, and `line` after it.
     """
 
     likely: int
@@ -66,18 +72,18 @@ class TokenBytes(Record):
 
 
 class KeptTokens(Record):
-    """How many tokens a layer has room for, and the most."""
+    """The number of tokens that a layer has room for, likely and at most."""
 
     likely: int
     most: int
 
 
 def cache_sizes(case: Case) -> list[CacheSize]:
-    """What each group of layers keeps of keys and values."""
+    """The size of the keys and values that each group of layers keeps."""
     model = case.model
     mlx_indexer = 0
     if case.account.windows == "rotated":
-        # MLX LM stores the keys of an indexer in every layer, and for its values, too
+        # MLX LM stores the keys of an indexer in every layer, and space for values as well
         mlx_indexer = max(
             (group.indexer_length or 0 for group in model.attention), default=0
         )
@@ -105,8 +111,11 @@ def _token_bytes(
     width: int,
     mlx_indexer: int,
 ) -> TokenBytes:
-    """Elements of keys and values × bytes of a number (`width`). The keys of an indexer are at most
-    there beside them, and certainly in MLX LM (`mlx_indexer`: their length).
+    """The bytes that one layer of a group keeps of one token: elements of keys and values × bytes
+    of a number (`width`).
+
+    The most includes the keys of an indexer. MLX LM always keeps these; `mlx_indexer` is their
+    length there.
     """
     elements = group.key_elements + group.value_elements
     before, line = shape_of_row(group)
@@ -127,8 +136,11 @@ def _token_bytes(
 
 
 def as_unpacked(architecture: Architecture) -> Architecture:
-    """The model as MLX LM attends: some of its classes unpack a latent for every head."""
-    # mlx_lm 0.32.2: of the row `deepseek2`, deepseek_v2.py alone, which has no router bias
+    """The architecture as MLX LM computes it: some of its classes unpack the latent row into keys
+    and values of every head.
+    """
+    # in mlx_lm 0.32.2 only deepseek_v2.py unpacks, of the models in the row `deepseek2`; its models
+    # have no router bias
     is_biased = any(group.router_bias for group in architecture.feed_forward)
     if is_biased or not row_of(architecture).mlx_unpacked:
         return architecture
@@ -136,31 +148,34 @@ def as_unpacked(architecture: Architecture) -> Architecture:
 
 
 def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
-    """The tokens of a layer with that window, in whole steps of the runtime; None: no window."""
+    """The number of tokens that a layer keeps, rounded up to whole steps of the runtime. `window`:
+    the layer's window in tokens; None for a layer without a window.
+    """
     runtime = case.runtime
     account = runtime.account
     step = runtime.memory.cache_step_tokens
     tokens = -(-case.context_tokens // step) * step
-    # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
+    # DynamicSlidingWindowLayer of transformers keeps a whole prompt until the second token is
+    # answered
     if window is None or account.windows == "kept":
         return KeptTokens(likely=tokens, most=tokens)
     if account.windows == "rotated":
         if not _rotates(case):
             return KeptTokens(likely=tokens, most=tokens)
-        # mlx_lm/models/cache.py: beside the piece of the prompt that is read
+        # the window and the chunk of the prompt that is being read (mlx_lm/models/cache.py)
         most = min(tokens, window + account.prompt_tokens)
         return KeptTokens(likely=min(tokens, window), most=most)
     if runtime.memory.whole_windows:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
         return KeptTokens(likely=ceil(share * tokens), most=tokens)
-    # vLLM may give every layer the room of the longest
+    # vLLM may give every layer as many tokens as the longest layer
     in_steps = -(-window // step) * step
     return KeptTokens(likely=min(tokens, in_steps), most=tokens)
 
 
 def _rotates(case: Case) -> bool:
-    """Whether MLX LM's class of the model drops what lies outside of a window: of some rows always,
-    of some where other layers keep every token.
+    """Whether MLX LM's class of the model drops tokens outside the window: for some rows always,
+    for others only where some layers keep every token.
     """
     windows = case.row.mlx_windows
     if windows == "mixed":
@@ -169,7 +184,7 @@ def _rotates(case: Case) -> bool:
 
 
 def cache_terms(case: Case) -> list[Term]:
-    """The terms of the cache and of recurrent states, those of no bytes left out."""
+    """The terms of the KV cache and of recurrent states, without terms of no bytes."""
     keys = _keys_and_values(case)
     terms = [part for part in (keys, _recurrent_states(case, keys)) if part.bytes]
     if (
@@ -177,13 +192,15 @@ def cache_terms(case: Case) -> list[Term]:
         and case.spec.quantized is None
         and case.model.dtype == "float32"
     ):
-        # files for MLX made of weights in 32 bits may have 16
+        # MLX files made of weights in 32 bits may hold 16 bits
         return [part.replace(low_bytes=part.low_bytes // 2) for part in terms]
     return terms
 
 
 class StateBytes(Record):
-    """What one layer keeps of one sequence: numbers with the bytes of each."""
+    """The state that one recurrent layer keeps of one sequence: `inputs` and `memory` are numbers,
+    each with its width in bytes.
+    """
 
     inputs: int
     input_width: int
@@ -192,12 +209,12 @@ class StateBytes(Record):
 
     @property
     def bytes(self) -> int:
-        """The bytes of both."""
+        """The bytes of inputs and memory together."""
         return self.inputs * self.input_width + self.memory * self.memory_width
 
     @property
     def arithmetic(self) -> str:
-        """The same as a line."""
+        """The bytes of the state as a part of a line of arithmetic."""
         return (
             f"({self.inputs:,} × {self.input_width} bytes"
             f" + {self.memory:,} × {self.memory_width} bytes)"
@@ -209,12 +226,14 @@ def _state_bytes(
     recurrent: Recurrent,
     state: State,
 ) -> StateBytes:
-    """States have 32 bits; for some runtimes inputs of convolutions the type of the model."""
+    """The state of one recurrent layer, in numbers of 32 bits. Some runtimes store the inputs of
+    convolutions, or whole states, in the type of the model.
+    """
     account = case.account
     width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
     inputs = state.convolution
     if account.widened and recurrent.kind != "rglru":
-        # LinearAttentionLayer of transformers keeps as many inputs as a convolution is wide
+        # LinearAttentionLayer of transformers keeps as many inputs as the convolution is wide
         taps = recurrent.convolution or 1
         inputs = inputs * taps // max(1, taps - 1)
     is_narrow = recurrent.kind in account.narrow_states
@@ -225,8 +244,10 @@ def _state_bytes(
 
 
 def _recurrent_states(case: Case, keys: Term) -> Term:
-    """Layers × sequences × bytes of one state. Some runtimes halve it, and some give the states at
-    least a share of the bytes of keys and values.
+    """The term of the recurrent states: layers × sequences × bytes of one state.
+
+    Some runtimes may store half as much; some reserve for the states at least a share of the bytes
+    of keys and values.
     """
     sequences = case.parallel
     size = 0
@@ -253,7 +274,9 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
 
 
 def _keys_and_values(case: Case) -> Term:
-    """The cache of all layers; of a model that hears also the keys and values of what it heard."""
+    """The term of the KV cache of all layers. A speech model also keeps the keys and values of the
+    audio.
+    """
     caches = cache_sizes(case)
     likely = sum(cache.bytes for cache in caches)
     most = sum(cache.high_bytes for cache in caches)
@@ -264,11 +287,11 @@ def _keys_and_values(case: Case) -> Term:
     ]
     if case.model.audio is not None:
         heard = _heard_bytes(case, case.model.audio)
-        # how much text comes out of it is not known
+        # the length of the text is not known: at the least no text is cached
         size = Size(heard, likely + heard, most + heard)
         lines.append(_line_of_heard(case, case.model.audio))
     if any(_is_full_latent(group) for group in case.model.attention):
-        # a class of transformers may keep the latent alone
+        # a class of transformers may cache the latent alone
         size = size._replace(least=size.least // 20)
     line = by_layers(lines)
     step = case.runtime.memory.cache_step_tokens
@@ -287,8 +310,8 @@ def _is_full_latent(group: Attention) -> bool:
 
 
 def _heard_bytes(case: Case, audio: Audio) -> int:
-    """Keys and values of what was heard: 2 × layers × width of the model × bytes of a number ×
-    positions of the encoder.
+    """The bytes of the keys and values of the audio: 2 × layers × width of the model × bytes of a
+    number × positions of the encoder.
     """
     model = case.model
     of_position = 2 * model.layers * model.embedding_length * case.cache_width
@@ -296,7 +319,7 @@ def _heard_bytes(case: Case, audio: Audio) -> int:
 
 
 def _line_of_heard(case: Case, audio: Audio) -> tuple[str, int, str]:
-    """The same as a part of the line of arithmetic."""
+    """The keys and values of heard audio as a part of a line of arithmetic."""
     model = case.model
     after = f" × {model.embedding_length:,} × {case.cache_width} bytes"
     after += f" × {audio.positions:,} positions of the encoder"

@@ -1,5 +1,5 @@
-"""One model in one program under one workload, in the terms of this package; and what is asked of a
-model's files everywhere.
+"""The case: one model in one program under one workload, in the terms of this package; and
+questions about a model's files that several modules share.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ DRAFTED_TOKENS = 3
 # `n_ubatch` and `n_batch`, the defaults of every llama.cpp program (common/common.h)
 MICRO_BATCH_TOKENS = 512
 BATCH_TOKENS = 2048
-# weights in RAM are copied to a GPU for a batch of so many tokens or more, and stay where they are
-# for a smaller one (GGML_OP_OFFLOAD_MIN_BATCH, ggml@d99724f2: ggml-cuda.cu, ggml-vulkan.cpp,
-# ggml-sycl.cpp, ggml-metal-device.m)
+# the batch from which on weights in RAM are copied to a GPU; a smaller batch computes them in RAM
+# (GGML_OP_OFFLOAD_MIN_BATCH, ggml@d99724f2: ggml-cuda.cu, ggml-vulkan.cpp, ggml-sycl.cpp,
+# ggml-metal-device.m)
 COPIED_FROM_TOKENS = 32
-# cells are rounded up to a multiple of so many (GGML_PAD in src/llama-context.cpp and
+# the number of cells is rounded up to a multiple of this (GGML_PAD in src/llama-context.cpp and
 # src/llama-kv-cache-iswa.cpp)
 _CELL_STEP = 256
-# of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes
-# to be balanced
+# the side in pixels of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that
+# Qwen2.5-VL's model card calls balanced
 MEGAPIXEL_SIDE = 1008
-# for a model whose encoder has no known size
+# the remedy for a model whose encoder has no known size
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
     " in a spec of it"
@@ -53,12 +53,19 @@ ENCODER_REMEDY = (
 
 
 class Encoder(Stated):
-    """Encoders of one kind in llama.cpp, `[[encoder]]` of specs/common/architectures.toml: the
-    buffer it reserves at load, and for the largest picture that it does not shrink;
-    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for a picture
-    of 1,008 × 1,008, where it does not grow with the pixels. `token_pixels`: the side of what one
-    token shows, of encoders that take pictures as they come. `types`, or else `families` or `rows`
-    with the number of parameters, say which models have it.
+    """An encoder of images or sound in llama.cpp, with measured memory: an `[[encoder]]` of
+    specs/common/architectures.toml.
+
+    - `reserved_bytes`: the buffer reserved at load.
+    - `largest_bytes`: the buffer for the largest picture that the encoder does not shrink.
+    - `largest_pixels`: the side of that picture; `largest_seconds` for sound instead.
+    - `megapixel_bytes`: the buffer for a picture of 1,008 × 1,008, where the buffer does not
+      grow in proportion to the pixels.
+    - `token_pixels`: the side of the square that one token shows, for encoders that take
+      pictures as they come.
+
+    The models with this encoder have one of its `types`, or else one of its `families` or `rows`
+    with a number of parameters from `least_parameters` to `most_parameters`.
     """
 
     what: str
@@ -75,8 +82,9 @@ class Encoder(Stated):
     token_pixels: int | None = None
 
     def picture_bytes(self, pixels: int) -> int:
-        """What a picture of so many pixels takes: as many bytes a pixel as the largest; where a
-        megapixel was measured too, bytes a pixel on the line through the two.
+        """The buffer in bytes for a picture of `pixels` pixels: in proportion to the largest
+        picture, or on the line through the largest and a megapixel, where the encoder has both
+        figures.
         """
         largest = (self.largest_pixels or 1) ** 2
         if self.megapixel_bytes is None:
@@ -88,7 +96,9 @@ class Encoder(Stated):
 
 
 def encoder_of(spec: ModelSpec) -> Encoder | None:
-    """The encoder of a model; None where the model has none, or none that was measured."""
+    """The measured encoder of a model; None where the model has no encoder, or none that was
+    measured.
+    """
     if not spec.parameters.encoders:
         return None
     for encoder in _encoders():
@@ -103,8 +113,8 @@ def _encoders() -> tuple[Encoder, ...]:
 
 
 def _has_encoder(spec: ModelSpec, encoder: Encoder) -> bool:
-    """Whether that is the model's encoder: by its type, else by the model's family or row and the
-    number of parameters.
+    """Whether the model has that encoder: told by the encoder's type, else by the model's family or
+    row and the number of parameters.
     """
     if spec.parameters.encoder_type in encoder.types:
         return True
@@ -120,8 +130,10 @@ def _has_encoder(spec: ModelSpec, encoder: Encoder) -> bool:
 
 
 class Companions(Record):
-    """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
-    model that does, stored as `draft_quantization`.
+    """The draft model for speculative decoding that is loaded beside the main model.
+
+    `own_block`: the main model drafts with its own block. Otherwise `draft` is the draft model,
+    stored in the quantization `draft_quantization`.
     """
 
     draft: ModelSpec | None = None
@@ -133,10 +145,10 @@ class Companions(Record):
 class Cells(Record):
     """The cells of llama.cpp's cache, and the batches in which they are filled.
 
-    - `tokens`: of all sequences together (`n_ctx`).
-    - `streams`: one of each sequence, or of a unified cache one in all (`n_stream`).
-    - `states`: recurrent states that are kept of each sequence (1 + `n_rs_seq`).
-    - `batch`: tokens that are computed at once, as set (`n_ubatch`).
+    - `tokens`: the context of all sequences together (`n_ctx`).
+    - `streams`: one for each sequence; one in all for a unified cache (`n_stream`).
+    - `states`: the recurrent states kept of each sequence (1 + `n_rs_seq`).
+    - `batch`: the micro-batch, the tokens computed at once, as set (`n_ubatch`).
     - `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's
       default, not its programs').
     - `flash`: attention without stored scores.
@@ -154,13 +166,15 @@ class Cells(Record):
 
     @cached_property
     def full(self) -> int:
-        """Cells of each stream that has room for every token of its context (`n_ctx_seq`)."""
+        """The number of cells of a stream with room for every token of its context
+        (`n_ctx_seq`).
+        """
         of_stream = _in_cell_steps(self.tokens) // self.streams
         return _in_cell_steps(of_stream)
 
     @property
     def micro_batch(self) -> int:
-        """Tokens that are computed at once, bounded by the context."""
+        """The number of tokens computed at once, bounded by the context."""
         return min(self.batch, self.tokens)
 
     @property
@@ -184,8 +198,11 @@ class Cells(Record):
         return of_keys + bytes_of(self.value_type, value_elements)
 
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
-        """Cells of a layer with that window, None for none, and so many tokens in each row: with a
-        window at most window × sequences of a stream + batch (`size_swa`).
+        """The number of cells of a layer, bounded by its window: at most window × sequences of a
+        stream + batch (`size_swa`).
+
+        `window_tokens`: None for a layer without a window. `tokens_per_row`: the number of tokens
+        that share one row.
         """
         cells = -(-self.full // tokens_per_row)
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
@@ -199,7 +216,7 @@ def _in_cell_steps(cells: int) -> int:
     return -(-cells // _CELL_STEP) * _CELL_STEP
 
 
-# where no architecture is described, and where no program is chosen
+# stand-ins for a model without a described architecture and for no chosen program
 NO_MODEL = Architecture(row="", runs_in_gguf=False, layers=0, embedding_length=0)
 NO_PROGRAM = RuntimeSpec(
     id="",
@@ -212,11 +229,17 @@ NO_PROGRAM = RuntimeSpec(
 
 
 class Case(Record):
-    """What needs are counted from. `model` and `row`: its architecture, known where `has_row`.
-    `encoders`: parameters of all. `settings`: what options of the program that were asked for come
-    to, by what they change. `text_alone`: what it sees with is not loaded. `draft`: the model
-    that drafts for it. `instruction_sets` of the machine, None where they are not known. `device`
-    holds the model; None: the RAM. `gpu_maker`: of the GPUs that compute it, "" for none.
+    """The facts from which needs are counted: a model in a program under a workload.
+
+    - `model`, `row`: the model's architecture and its row; known where `has_row` is true.
+    - `encoders`: the number of parameters of all encoders.
+    - `settings`: the values that the requested program options set, by the setting that they
+      change.
+    - `text_alone`: the encoders of images are not loaded.
+    - `draft`: the case of the draft model.
+    - `instruction_sets`: of the machine's CPU; None where not known.
+    - `device`: the accelerators that hold the model; None where the RAM holds the model.
+    - `gpu_maker`: the maker of the GPUs that compute the model; "" where no GPU computes it.
     """
 
     spec: ModelSpec
@@ -252,27 +275,33 @@ class Case(Record):
 
     @property
     def context_tokens(self) -> int:
-        """Of one sequence: as asked for, else the usual, or the model's longest if that is less."""
+        """The context length of one sequence: as requested, else the default, or the model's
+        longest context if that is less.
+        """
         longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
         return self.workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
 
     @cached_property
     def heads_without_flash(self) -> str | None:
-        """The heads for which a GPU that computes it stores scores; None for none."""
+        """The heads, as a clause, for which the GPUs store attention scores; None where they store
+        none.
+        """
         if self.gpu_maker not in self.runtime.gpus.cuda_attention:
             return None
-        # here, for a machine without GPUs of these makers asks nothing of them
+        # imported here: a machine without GPUs of these makers does not need the module
         from .flash_attention import heads_without_flash
 
         return heads_without_flash(self.model)
 
     def number_set(self, changes: str) -> int:
-        """What an option sets that number to; 0 where none does."""
+        """The number that the requested options give to the setting `changes`; 0 where no option
+        sets it.
+        """
         return int(self.settings.get(changes) or 0)
 
     @property
     def parallel(self) -> int:
-        """Users who are served at once, or sequences that are trained."""
+        """The number of users served at once, or of sequences trained at once."""
         return self.workload.parallel
 
     @property
@@ -287,12 +316,12 @@ class Case(Record):
 
     @property
     def devices(self) -> int:
-        """Over how many devices alike it is divided; 1 in RAM."""
+        """The number of equal devices that divide the model; 1 in RAM."""
         return 1 if self.device is None else self.device.devices
 
     @property
     def program(self) -> Term:
-        """The program itself in RAM, beside what it computes."""
+        """The term of the program itself in RAM, without the model."""
         return overhead(self.runtime, on_gpu=self.is_on_device)
 
     @property
@@ -302,7 +331,9 @@ class Case(Record):
 
     @cached_property
     def room(self) -> Cells:
-        """The cells of llama.cpp's cache; no batch is smaller than its parts."""
+        """The cells of llama.cpp's cache. A micro-batch is never larger than its batch; an
+        encoder's holds a whole text.
+        """
         micro_batch = self.number_set("micro_batch_tokens") or MICRO_BATCH_TOKENS
         batch = self.number_set("batch_tokens") or BATCH_TOKENS
         tokens = min(micro_batch, batch)
@@ -311,14 +342,15 @@ class Case(Record):
             streams = 1
         states = 1
         if self.companions.own_block and self.row.rolls_back:
-            # with its own block one a token to roll back
+            # a model that drafts with its own block keeps one state for each token that it may roll
+            # back
             states += DRAFTED_TOKENS
         return Cells(
             tokens=self.context_tokens * self.parallel,
             sequences=self.parallel,
             streams=streams,
             states=states,
-            # an encoder takes each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
+            # an encoder reads each text whole (src/llama-context.cpp: n_ubatch >= n_tokens)
             batch=max(tokens, self.context_tokens) if self.row.encoder else tokens,
             whole_windows=self.runtime.memory.whole_windows,
             flash=self._has_flash_attention(),
@@ -334,7 +366,9 @@ class Case(Record):
 
     @property
     def room_of_first_batch(self) -> Cells:
-        """The cells in use once each sequence has had one batch; of an encoder one sequence."""
+        """The cells in use after the first batch of each sequence; for an encoder, of one
+        sequence.
+        """
         number = 1 if self.row.encoder else self.room.sequences
         tokens = min(self.context_tokens, self.room.batch) * number
         streams = min(number, self.room.streams)
@@ -342,8 +376,9 @@ class Case(Record):
 
     @property
     def logits_rows(self) -> int:
-        """Rows of logits that the caller needs of a batch (`n_outputs_max`): one of each sequence
-        and drafted token; of a decoder that embeds or writes by diffusion one of each token.
+        """The number of logits rows that the caller needs of a batch (`n_outputs_max`): one for
+        each sequence and drafted token. A decoder that embeds or writes by diffusion needs one for
+        each token.
         """
         if self.embeds or self.row.diffusion:
             return self.room.micro_batch
@@ -354,7 +389,7 @@ class Case(Record):
 
     @property
     def sequences(self) -> int:
-        """Texts that each keep keys and values: one for each beam of a search."""
+        """The number of texts with keys and values of their own: one for each beam of a search."""
         beams = self.model.beams or 1
         if self.model.audio is not None:
             beams = self.account.speech_beams
@@ -370,7 +405,7 @@ class Case(Record):
             return 2
         is_in_mlx = "mlx" in self.runtime.formats
         if is_in_mlx and dtype == "float16" and self.quantization in MLX_MODES:
-            # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32
+            # tables with 8-bit scales give bfloat16, and norms in float16 turn that into float32
             # (mlx 0.32.4)
             return 4
         if dtype == "float32" and self.account.loads_as != "sixteen":
@@ -379,17 +414,21 @@ class Case(Record):
 
     @property
     def cache_width(self) -> int:
-        """The same in the cache."""
+        """Bytes of a number in the KV cache: 1 in FP8, else the same as `width`."""
         return 1 if self.cache_types.keys == "fp8" else self.width
 
 
 def without_files(why: Unread, memory: str = "memory.weights") -> Needs:
-    """Neither the files nor the weights are known, or nothing of the memory."""
+    """The needs of a model whose files are unknown, and with them the weights, or all of the
+    memory, as `memory` says.
+    """
     return Needs(unknown=(why, why.replace(fact=memory)))
 
 
 def components_type(spec: ModelSpec) -> str:
-    """The type of a model's components as published; 16 bits of stated needs; else 32 bits."""
+    """The type of a model's components as published; else bfloat16 where the spec states needs, and
+    float32 where it does not.
+    """
     if spec.components_dtype:
         return spec.components_dtype
     return "float32" if spec.needs is None else "bfloat16"
@@ -400,8 +439,11 @@ def published(
     format: str | None,
     quantization: str | None,
 ) -> tuple[int, PublishedFiles] | None:
-    """The size somebody states for these files, whatever the case and alias the spec writes."""
-    # published in 16 bits and loaded as any of its types
+    """The size that somebody states for the files of a quantization, with the record that states
+    it. Another case or alias of the quantization's name counts too. None where nobody states a
+    size.
+    """
+    # CTranslate2 files are published in float16 and loaded as any of its types
     quantization = "float16" if format == "ctranslate2" else quantization
     if format is None or quantization is None:
         return None
@@ -424,7 +466,7 @@ def _spelled_alike(quantization: str) -> str:
 
 
 def published_size(case: Case, quantization: str | None = None) -> Term | None:
-    """The files of a case as somebody states their size."""
+    """The size of a case's files as a publisher or a listing states it; None where nobody does."""
     size_and_files = published(
         case.spec, case.format, quantization or case.quantization
     )
@@ -454,7 +496,7 @@ def is_cast(
     runtime: RuntimeSpec | None,
     quantization: str | None,
 ) -> bool:
-    """True where the program downloads files in float32 and is told to load them in that type."""
+    """Whether the program downloads float32 files and is told to load them as that type."""
     if runtime is None or quantization not in runtime.casts:
         return False
     if spec.architecture is None or quantization == "float32":
@@ -484,7 +526,9 @@ def loads_sixteen_bits(
 
 
 def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
-    """The program itself in RAM; `on_gpu`: beside a GPU that holds the model."""
+    """The term of the program itself in RAM. `on_gpu`: a GPU holds the model; a measured size then
+    has a wider range, because the libraries of CUDA were not measured.
+    """
     low = runtime.memory.overhead_low_bytes
     high = runtime.memory.overhead_high_bytes
     how = How(runtime.memory.overhead_how)
@@ -492,14 +536,17 @@ def overhead(runtime: RuntimeSpec, *, on_gpu: bool = False) -> Term:
     if not on_gpu or how is not How.MEASURED:
         line = f"({low:,} + {high:,}) / 2 bytes"
         return term("runtime", middle_of(low, high), source, line, how)
-    # measured with a build for CPUs; how much more the libraries of CUDA take was not
+    # the overhead was measured with a build for CPUs; how much the CUDA libraries add was not
+    # measured
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
     return assumed_term("runtime", Size(low, high, 2 * high), source, line)
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:
-    """Why the size of an encoder is not known; None where it is, or there is none."""
+    """The reason why the size of an encoder is not known; None where it is known, or the model has
+    no encoder.
+    """
     if spec.parameters.encoders or spec.architecture is None:
         return None
     usual = None
@@ -509,7 +556,9 @@ def why_no_encoders(spec: ModelSpec) -> str | None:
 
 
 class UsualReason(Record):
-    """Why a size is not known: as the spec says it of one of these facts, else the usual reason."""
+    """The reason why a size is not known: the spec's reason for one of these facts, else the usual
+    reason.
+    """
 
     facts: tuple[str, ...]
     usual: str
@@ -531,7 +580,9 @@ _UNREAD = {
 
 
 def unread_of(spec: ModelSpec, fact: str) -> Unread:
-    """Why the size of the cache or of the weights is not known, as the spec says it."""
+    """The reason why the size of the cache or of the weights is not known, taken from the spec
+    where it states one.
+    """
     unknown = _UNREAD[fact]
     reason = unknown.usual
     for name in unknown.facts:

@@ -1,11 +1,11 @@
-"""How large the files of a checkpoint are (safetensors, pickle or MLX files), in which type their
-weights are stored and loaded, and how many parameters one token reads.
+"""The size of a checkpoint's files (safetensors, pickle or MLX files), the type in which their
+weights are stored and loaded, and the number of parameters that one token reads.
 
-In goes a case: a model in a format and quantization. Out comes a term in bytes, or why the size is
-not known. Every size is one sum over the tensors, each in its type: that of the published files, or
-that which a quantizer makes of linear layers, and MLX of tables too. Where the tensors are not
-known, it is parameters × bits / 8. What a layout keeps beside the bits of its weights is in
-`[layouts]` of specs/common/quantizations.toml.
+What goes in: a case, which is a model in a format and quantization. What comes out: a term in
+bytes, or why the size is not known. Every size is one sum over the tensors, each in its type: the
+type of the published files, or the type to which a quantizer converts linear layers (and MLX also
+tables). If the tensors are not known, the size is parameters × bits / 8. The scales and other bytes
+that a layout adds to the bits of its weights are in `[layouts]` of specs/common/quantizations.toml.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ from .records import (
 )
 from .tensors import attending_layers, checkpoint_tensors, row_of
 
-# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
+# the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
-# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
-# one per 16, two bytes per 32
+# bits per weight with the scales of the format: one float32 per 128 × 128 block for FP8 in blocks,
+# one byte per 32 weights for MXFP4, one byte per 16 for NVFP4, two bytes per 32 for int4_32
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
     "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
     "int8": 8.0, "int4_32": 4.5, "ternary": 2.0,
 }  # fmt: skip
-# matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
+# matrices that are not linear layers in any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
 _NOT_LINEAR = (
     "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
@@ -69,13 +69,13 @@ GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
     "size under [[files]] of a spec"
 )
-# types that bitsandbytes makes
+# the types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
 class _Nvfp4(Stated):
-    """`[nvfp4]` of specs/common/quantizations.toml: since when NVIDIA leaves attention in 16 bits
-    (an ISO month), and which files say so.
+    """`[nvfp4]` of specs/common/quantizations.toml: the date (an ISO month) since which NVIDIA
+    leaves attention in 16 bits, and the files that show it.
     """
 
     attention_wide_since: str
@@ -86,12 +86,14 @@ _NVFP4 = shipped_record(_Nvfp4, "quantizations", "nvfp4")
 
 
 class Layout(Stated):
-    """What files keep beside the bits of the weights of a linear layer, in bytes: a line of
+    """The bytes that files store beside the packed weights of a linear layer: a line of
     `[layouts]`.
 
-    `group`: the scale of each group of weights. `zeros`: a zero point of as many bits as a weight
-    for each group. `output`, `input` and `layer`: of each output, each input, and of the layer.
-    `follows`: the scale has the type that the weights had, so it doubles where they had 32 bits.
+    - `group`: the scale of each group of weights.
+    - `zeros`: each group also has a zero point with as many bits as a weight.
+    - `output`, `input`, `layer`: the bytes for each output, for each input, and for the layer.
+    - `follows`: the scale has the type of the original weights, so it doubles where those had
+      32 bits.
     """
 
     group: float = 0
@@ -107,8 +109,8 @@ _LAYOUTS = shipped_rows(Layout, "quantizations", "layouts")
 
 
 class Linear(Record):
-    """Equal linear layers of a checkpoint, and the weights of all. `part`: expert, shared_expert,
-    recurrent, attention, latent values or feed_forward.
+    """Equal linear layers of a checkpoint; `weights` counts all of them. `part`: expert,
+    shared_expert, recurrent, attention, latent values or feed_forward.
     """
 
     inputs: int
@@ -156,7 +158,9 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
 
 
 def _part_of(group: TensorGroup, architecture: Architecture) -> str:
-    """Which part of a layer the matrices are, by their name."""
+    """The part of a layer that the matrices belong to, found from the name of the group: a value of
+    `_PARTS`, else feed_forward.
+    """
     for mark, part in _PARTS.items():
         if mark in group.name:
             if part == "attention" and _recurs_alone(group, architecture):
@@ -182,7 +186,7 @@ def _matrices(group: TensorGroup) -> Matrices:
     outputs = group.shape[1] if len(group.shape) > 1 else 1
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
-        # kv_b_proj of the checkpoint: from the latent to keys and values of every head
+        # kv_b_proj of the checkpoint: maps the latent to the keys and values of every head
         return Matrices(inputs=outputs, outputs=inputs * number, number=1)
     if "attn_v_b" in group.name:
         return Matrices(inputs=inputs, outputs=outputs * number, number=1)
@@ -196,13 +200,15 @@ def _is_matrix(group: TensorGroup) -> bool:
 
 
 def _has_any(name: str, parts: Iterable[str]) -> bool:
-    """Whether one of the parts stands in the name."""
+    """Whether the name contains one of the parts."""
     return any(part in name for part in parts)
 
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
-    """Whether quantizers take it: no router, nor what the class keeps wide."""
-    # blocks that layers share are listed one by one
+    """Whether quantizers pack the tensors: linear layers of the blocks, but not routers, nor
+    matrices that the model's class keeps wide.
+    """
+    # blocks that layers share are listed separately
     is_inside = bool(group.layers) or group.name.startswith("shared.")
     if not is_inside or not _is_matrix(group):
         return False
@@ -219,8 +225,10 @@ def typed_tensors(
     mlx: str | None = None,
     in_8_bits: tuple[str, ...] = (),
 ) -> tuple[TypedGroup, ...]:
-    """Each group of tensors with its stored type and bytes. `mlx`: as mlx_lm.convert makes it of
-    that type, with what it keeps in 8 bits.
+    """The groups of tensors of a checkpoint, each with its stored type and its bytes.
+
+    `mlx`: the type for which mlx_lm.convert makes the files; None for the published checkpoint.
+    `in_8_bits`: the names of groups that the conversion keeps in 8 bits.
     """
     typed = []
     for group in checkpoint_tensors(architecture):
@@ -251,8 +259,10 @@ def _packed_bytes(
 
 
 def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
-    """The stored type of a tensor: matrices have that of a quantizer, which takes linear layers, or
-    of the publisher, whose blocks have all but routers in it; experts may have their own.
+    """The stored type of a group of tensors in the published checkpoint.
+
+    A quantizer's type holds for linear layers. A publisher's own narrow type holds for all matrices
+    of the blocks except routers. Experts may have a type of their own.
     """
     plain = architecture.dtype or "bfloat16"
     matrix_type = architecture.matrix_dtype or plain
@@ -273,8 +283,8 @@ def _type_in_mlx(
     architecture: Architecture,
     name: str,
 ) -> str:
-    """The type that mlx_lm.convert gives a tensor: what does not divide into groups keeps 16 bits,
-    or torch_dtype.
+    """The type that mlx_lm.convert gives a group of tensors. Rows that do not divide into groups
+    keep 16 bits, or torch_dtype.
     """
     scheme = mlx_scheme(name)
     plain = "bfloat16"
@@ -292,7 +302,7 @@ def _type_in_mlx(
 
 
 class SumOfTensors(Record):
-    """The bytes of tensors, and the same by type as a line of arithmetic."""
+    """The bytes of several tensors, with a line of arithmetic that lists them by type."""
 
     bytes: int
     arithmetic: str
@@ -309,8 +319,12 @@ def _sum_of(tensors: Iterable[TypedGroup]) -> SumOfTensors:
 
 
 class _Packing(Record):
-    """How a type stores a linear layer: the bits of a weight, how many weights of an output share a
-    scale (None: all), whether such a group has a zero point, and what lies beside.
+    """How a type stores a linear layer.
+
+    - `bits`: the bits of a weight.
+    - `group`: the number of an output's weights that share a scale; None: all of them.
+    - `has_zeros`: each group has a zero point.
+    - `layout`: the bytes that are stored beside.
     """
 
     bits: float
@@ -321,7 +335,7 @@ class _Packing(Record):
 
 @lru_cache(maxsize=512)
 def _packing_of(type: str) -> _Packing:
-    """The packing of a stored type; of one that nobody knows that of 16 bits."""
+    """The packing of a stored type; an unknown type is taken as 16 bits."""
     if type not in DTYPES:
         scheme = scheme_of(type) or mlx_scheme(type)
         if scheme is not None:
@@ -342,13 +356,15 @@ def linear_bytes(
     *,
     wide: bool = False,
 ) -> float:
-    """Bytes of a linear layer without its bias: weights × bits / 8, a scale and in some layouts a
-    zero point for each group of weights, and what the layout keeps of each output, input and layer.
-    `wide`: MLX made it of weights in 32 bits.
+    """The bytes of a linear layer without its bias: weights × bits / 8, a scale and in some layouts
+    a zero point for each group of weights, and the bytes that the layout adds for each output, each
+    input and the layer.
+
+    `wide`: MLX made the layer from weights in 32 bits.
     """
     weights = inputs * outputs
     if type == "float8_e4m3_128x128":
-        # one float32 for each block
+        # one float32 for each block of 128 × 128
         return weights + 4 * -(-inputs // 128) * -(-outputs // 128)
     packing = _packing_of(type)
     layout = packing.layout
@@ -365,8 +381,10 @@ def linear_bytes(
 
 
 def bits_in_mlx(name: str) -> float | None:
-    """Of a weight in MLX's files of that type, scales included; None of other types."""
-    # of files of several types that of most weights
+    """The bits of a weight in MLX's files of a type, scales included; None for types that
+    mlx_lm.convert does not make.
+    """
+    # a file of several types: the type of most weights
     if name in ("MXFP4-Q8", "4bit-mxfp4"):
         name = "mxfp4"
     return _bits(name) if _is_mlx_type(name) else None
@@ -390,15 +408,15 @@ def _bits(type: str | None) -> float:
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The files: as published, else every tensor in its stored type."""
+    """The size of the files: as published, else computed with every tensor in its stored type."""
     stated = published_size(case)
     if stated is None and case.format == "safetensors" and case.is_as_published:
         stated = published_size(case, "native")
     if stated is not None:
         return stated
     is_mlx = case.format == "mlx"
-    # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
-    # keep them in 16 bits
+    # without known tensors a model is sized by its total, which includes the encoders; MLX files
+    # keep encoders in 16 bits and need their size too
     if case.has_all_tensors or is_mlx:
         no_encoders = why_no_encoders(case.spec)
         if no_encoders is not None:
@@ -413,7 +431,9 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _as_published(case: Case) -> Term | Unread:
-    """In the stored type: by its tensors, else by the number of parameters."""
+    """The size of the files in the published type: from the tensors where these are known, else
+    from the number of parameters.
+    """
     untyped = case.spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None:
         return unread(untyped, GIVE_FILES)
@@ -425,7 +445,9 @@ def _as_published(case: Case) -> Term | Unread:
 
 
 def _as_cast(case: Case) -> Term | Unread:
-    """In another plain type than the stored one: known of a model by its parameters alone."""
+    """The size of the files in a plain type other than the published one, known only for a model
+    described by its number of parameters alone.
+    """
     name = case.quantization
     if case.spec.architecture is None and name in DTYPES:
         return _by_parameters(case)
@@ -434,13 +456,15 @@ def _as_cast(case: Case) -> Term | Unread:
 
 
 def _by_parameters(case: Case) -> Term | Unread:
-    """Parameters × bits / 8. Where several types may be stored the most is all in the widest."""
+    """The size of the files from the number of parameters: parameters × bits / 8. Where some of the
+    weights may have another type, the most assumes the widest for all.
+    """
     spec = case.spec
     total = spec.parameters.total
     if total is None:
         return unread_of(spec, "download_bytes")
     if spec.architecture is None and "architecture" in spec.unknown:
-        # models of this kind are published in 4 bits a weight as often as in 16
+        # models of this kind are published in 4 bits as often as in 16
         return unread(
             "the spec does not state the type that the weights are stored in",
             _STATE_TYPE,
@@ -468,14 +492,18 @@ def _by_parameters(case: Case) -> Term | Unread:
 
 
 def cast_to(case: Case) -> Case:
-    """As if published in that type; no listed size is of that."""
+    """The case as if the model were published in the case's quantization. Listed sizes are dropped,
+    because none is for that type.
+    """
     narrow = case.model.replace(dtype=case.quantization)
     spec = case.spec.replace(architecture=narrow, files=())
     return case.replace(spec=spec, model=narrow)
 
 
 def _by_tensors(case: Case) -> Term:
-    """What is loaded, and beside it blocks that predict more tokens and a tied matrix twice."""
+    """The size of the files: the loaded tensors, the multi-token-prediction blocks, and the second
+    copy of a tied matrix.
+    """
     model = case.model
     parameters = case.spec.parameters
     predicting = parameters.mtp or 0
@@ -486,7 +514,7 @@ def _by_tensors(case: Case) -> Term:
     if parameters.extra_in_files is not None and not model.narrow_types:
         extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
     unloaded = block + extra
-    # a quantizer may leave the block in 16 bits
+    # a quantizer may leave the block of multi-token prediction in 16 bits
     block_in_16_bits = max(0, 2 * predicting - block)
     loaded = _tensor_bytes(case)
     line = loaded.arithmetic
@@ -498,7 +526,7 @@ def _by_tensors(case: Case) -> Term:
 
 
 def _tensor_bytes(case: Case) -> Term:
-    """What is loaded: every tensor in its stored type, with encoders."""
+    """The size of the loaded tensors, each in its stored type, with the encoders."""
     architecture = case.model
     encoders = case.encoders
     tensors = _sum_of(typed_tensors(architecture))
@@ -517,18 +545,19 @@ def _tensor_bytes(case: Case) -> Term:
         most = 2.01
     least_bytes = size * 0.995
     if architecture.matrix_dtype in _BITSANDBYTES:
-        # it takes the linear layers of encoders too, unless a list names them
+        # bitsandbytes also quantizes the linear layers of encoders, unless a list excludes them
         least_bytes -= 1.5 * encoders
     ends = Size(int(least_bytes), size, int(size * most))
     return term("files", ends, source, line, how)
 
 
 def _packed_size(case: Case) -> Term | Unread:
-    """Every linear layer of the blocks in a quantization that others made, nothing else.
+    """The size of files that others quantized: every linear layer of the blocks packed, nothing
+    else.
 
-    Some files hold a tied table twice, or blocks that predict more tokens in 16 bits. Some recipes
-    leave recurrent layers and shared experts in 16 bits, in a mixture and in NVFP4 attention, too:
-    the most has these; `_kept_wide` says what files likely have of it.
+    Some files hold a tied table twice, or multi-token-prediction blocks in 16 bits. Some recipes
+    leave recurrent layers and shared experts in 16 bits, and in mixtures of experts and in NVFP4
+    attention too. The most includes all of these; `_kept_wide` estimates the likely part.
     """
     name = case.quantization
     if not case.has_all_tensors:
@@ -562,7 +591,7 @@ def _why_not_awq(model: Architecture, group: int) -> Unread | None:
 
 
 def _with_wide_layers(case: Case, method: str) -> Term:
-    """The files of a packed model, with what recipes leave in 16 bits."""
+    """The size of the files of a packed model, with the layers that recipes leave in 16 bits."""
     model = case.model
     files = _tensor_bytes(case)
     parts = {layer.part for layer in linear_layers(model)}
@@ -593,13 +622,14 @@ def _kept_wide(
     parts: set[str],
     more_at_most: int,
 ) -> int:
-    """By how many bytes files are likely larger than with every linear layer packed.
-    `more_at_most`: with all that recipes leave in 16 bits.
+    """The bytes by which the files are likely larger than files with every linear layer packed.
+    `more_at_most`: the same number if the files leave in 16 bits all that any recipe does.
     """
     if method == "nvfp4":
         return _kept_by_nvfp4(case, parts, more_at_most)
     if method in ("awq", "w4a16") and "recurrent" in parts:
-        # of Qwen3.6 27B QuantTrio's AWQ has 22 GB and cyankiwi's 20, with every layer packed 18.6
+        # Qwen3.6 27B: QuantTrio's AWQ has 22 GB and cyankiwi's 20 GB; with every layer packed the
+        # files would have 18.6 GB
         return more_at_most // 4
     return 0
 
@@ -609,12 +639,14 @@ def _kept_by_nvfp4(
     parts: set[str],
     more_at_most: int,
 ) -> int:
-    """By how many bytes NVFP4 files likely are larger than with every linear layer in 4 bits.
+    """The bytes by which NVFP4 files are likely larger than files with every linear layer in 4
+    bits.
 
-    NVIDIA, who publishes most of them, leaves attention in 16 bits in models with latent attention
-    and in those that came out since the date in `quantizations.toml`; its files of earlier ones
-    have every linear layer in 4 bits. Files of models with recurrent layers and of other mixtures
-    hold 0.14 to 0.98 of `more_at_most` (tests/judge/test_public_reports.py): a third.
+    NVIDIA publishes most of these files. Attention stays in 16 bits in its files of models with
+    latent attention, and of models released since the date in `quantizations.toml`; its files of
+    earlier models have every linear layer in 4 bits. Files of models with recurrent layers and of
+    other mixtures of experts hold 0.14 to 0.98 of `more_at_most`
+    (tests/judge/test_public_reports.py): a third is taken.
     """
     is_recent = (case.spec.released or "") >= _NVFP4.attention_wide_since
     has_wide_attention = is_recent or "latent values" in parts
@@ -626,7 +658,9 @@ def _kept_by_nvfp4(
 
 
 def more_in_16_bits(case: Case, parts: set[str]) -> int:
-    """By how many bytes these linear layers are larger in 16 bits than in its quantization."""
+    """The bytes by which the linear layers of these `parts` are larger in 16 bits than in the
+    case's quantization.
+    """
     wide = 0
     packed = 0.0
     for layer in linear_layers(case.model):
@@ -638,14 +672,18 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
 
 
 class MlxWeights(Record):
-    """What files for MLX weigh without encoders, and the likely size as a line."""
+    """The size of the weights in files for MLX, without encoders, with the likely size as a line of
+    arithmetic.
+    """
 
     size: Size
     arithmetic: str
 
 
 def _mlx_size(case: Case) -> Term | Unread:
-    """Files that mlx_lm.convert makes, with encoders in 16 bits."""
+    """The size of the files that mlx_lm.convert makes, with encoders in 16 bits; the least is for
+    files of the text model alone.
+    """
     untold = _why_no_mlx_size(case)
     if untold is not None:
         return untold
@@ -672,7 +710,9 @@ def _mlx_size(case: Case) -> Term | Unread:
 
 
 def _mlx_weights_by_bits(case: Case) -> MlxWeights:
-    """Weights × bits / 8; no bytes where the number of weights is not known."""
+    """The weights in files for MLX from the number of parameters: weights × bits / 8; no bytes
+    where the number is not known.
+    """
     weights = max(0, (case.spec.parameters.total or 0) - case.encoders)
     bits = _bits(case.quantization)
     size = int(weights * bits / 8)
@@ -681,7 +721,7 @@ def _mlx_weights_by_bits(case: Case) -> MlxWeights:
 
 
 def _why_no_mlx_size(case: Case) -> Unread | None:
-    """Why the size of files for MLX is not known; None where it follows."""
+    """The reason why the size of files for MLX is not known; None where it can be computed."""
     name = case.quantization
     if not _is_mlx_type(name):
         return unread(
@@ -700,8 +740,10 @@ def _why_no_mlx_size(case: Case) -> Unread | None:
 
 
 def _mlx_weights(case: Case) -> MlxWeights:
-    """Every tensor in its type. The ends: made with --dtype float16, by mlx-lm of September 2026 or
-    later, which keeps projections in 8 bits, or of the text alone.
+    """The weights in files for MLX, every tensor in its type.
+
+    The least is for files made with --dtype float16. The most is for files made by mlx-lm of
+    September 2026 or later, which keeps projections in 8 bits.
     """
     name = case.quantization
     model = case.model
@@ -725,7 +767,9 @@ def _mlx_weights(case: Case) -> MlxWeights:
 
 
 def loaded_of(case: Case, files: Term) -> Term:
-    """Without blocks that predict more tokens, and a tied matrix once; MLX has neither."""
+    """The files without the data that is not loaded: multi-token-prediction blocks, and the second
+    copy of a tied matrix. MLX's files have neither.
+    """
     if case.spec.architecture is None:
         return files
     if not _holds_other_blocks(case, files):
@@ -738,7 +782,7 @@ def loaded_of(case: Case, files: Term) -> Term:
 
 
 def _holds_other_blocks(case: Case, files: Term) -> bool:
-    """Whether files as published hold what is not loaded."""
+    """Whether published files hold blocks or matrices that are not loaded."""
     if case.format == "mlx" or not case.is_as_published:
         return False
     if case.spec.quantized is not None:
@@ -756,8 +800,11 @@ def loaded_type(
     spec: ModelSpec,
     quantization: str,
 ) -> str:
-    """By default plain weights are loaded as what config.json says (dtype "auto" of transformers
-    5), of which vLLM makes 32 bits 16.
+    """The type that the runtime loads the weights as.
+
+    Plain weights are loaded by default as the type that config.json states (dtype "auto" of
+    transformers 5); vLLM loads 32-bit weights as bfloat16. Other quantizations, and casts, are
+    loaded as they are.
     """
     if runtime is None or spec.architecture is None:
         return quantization
@@ -776,7 +823,9 @@ def loaded_bits(
     spec: ModelSpec,
     workload: Workload,
 ) -> int | None:
-    """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
+    """The bits of a plain weight as the runtime loads it by default; None where they are the same
+    as in the files.
+    """
     quantization = workload.quantization
     if workload.finetune_method == "qlora":
         return _QLORA_BITS
@@ -791,8 +840,8 @@ def loaded_bits(
 
 
 def active_parameters(case: Case) -> int:
-    """Parameters that one token reads, each as often as it reads it: those that it uses, without
-    the encoders and without tables, of which it reads one row.
+    """The number of parameters that one token reads, each counted as often as it is read: the
+    active parameters, without encoders, and without tables, of which a token reads one row.
     """
     parameters = case.spec.parameters
     architecture = case.spec.architecture
@@ -804,11 +853,11 @@ def active_parameters(case: Case) -> int:
     if architecture.output_matrix and not architecture.tied_embeddings:
         active -= table
     if architecture.per_layer_embedding_length:
-        # Gemma 3n and 4: of a second table, too, one row is read
+        # Gemma 3n and 4 also read one row of a second table
         rows = case.row.per_layer_vocabulary or tokens
         active -= architecture.per_layer_embedding_length * architecture.layers * rows
     if architecture.stored_layers:
-        # layers that run through the weights of earlier ones read them once more
+        # layers that reuse the weights of earlier layers read them once more
         again = architecture.layers - architecture.stored_layers
         active += max(0, active - table) * again // architecture.stored_layers
     return active

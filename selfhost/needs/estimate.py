@@ -1,8 +1,9 @@
-"""The entry of this package: what a model takes in a runtime, and what one token reads of it.
+"""The entry point of this package: the memory that a model takes in a runtime, and the bytes that
+one token reads.
 
-In go a model's spec, a runtime and a workload; `case_for` makes the case of them, and `count` the
-needs: files and terms of memory in bytes, all in RAM. `needs_on` counts the same case where
-accelerators hold the model, `needs_in_batches` in batches of another size.
+What goes in: a model's spec, a runtime and a workload. `case_for` makes the case, and `count` the
+needs: files and terms of memory in bytes, all in RAM. `needs_on` counts the same case with the
+model on accelerators, `needs_in_batches` with another batch size.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def case_for(
     companions: Companions | None = None,
     gpu_maker: str = "",
 ) -> Case:
-    """What `spec` is counted from under a workload whose runtime, format and quantization are
+    """The case of a model in a runtime, under a workload whose runtime, format and quantization are
     filled in.
 
     `instruction_sets` of the machine (Linux kernel names) decide which weights llama.cpp copies
@@ -69,7 +70,7 @@ def case_for(
     case = case_of(spec, runtime, workload)
     draft = None
     if companions.draft is not None:
-        # its cache is 16-bit whatever the model's is
+        # llama.cpp keeps the draft's cache in 16 bits, whatever type the model's cache has
         alone = workload.replace(
             format=case.format,
             quantization=companions.draft_quantization,
@@ -87,14 +88,15 @@ def case_for(
 
 
 def count(case: Case) -> Needs:
-    """What the case takes in RAM, before any of it is placed on an accelerator. A size that is not
-    known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that
-    is missing.
+    """The needs of a case in RAM, before any part is placed on an accelerator.
+
+    A size that is not known is None, with the reason in `unknown`: under `download_bytes`, or under
+    `memory.…` for the missing part.
     """
     needs = _files_and_memory(case)
     options = case.runtime.uncounted_under(case.workload.runtime_options)
     for option, why in options.items():
-        # the memory is not known under an option `NAME=VALUE`
+        # the memory under an option `NAME=VALUE` is not known
         remedy = f"leave out --runtime-option {option}"
         needs = needs.without(unread(why, remedy, "memory.compute"))
     why_not = why_not_split(case)
@@ -107,7 +109,9 @@ def count(case: Case) -> Needs:
 
 
 def _with_least_memory(needs: Needs) -> Needs:
-    """The first part of the memory that is not known says how much the others need at least."""
+    """The needs, with the least memory of the known parts added to the first reason why memory is
+    not known.
+    """
     known = MemoryNeed(terms=needs.terms)
     least = units.binary(known.low_bytes)
     unknown = list(needs.unknown)
@@ -120,7 +124,9 @@ def _with_least_memory(needs: Needs) -> Needs:
 
 
 def _cpu_of(case: Case) -> CpuNeed:
-    """What the program's builds ask of a CPU; without a program what the model's spec states."""
+    """The CPU that the program's builds require; without a program, the instruction sets that the
+    model's spec states.
+    """
     runtime = case.runtime
     if runtime is NO_PROGRAM:
         stated = case.spec.needs
@@ -145,8 +151,8 @@ def needs_on(
     case: Case | None,
     device: Device,
 ) -> Needs:
-    """The same needs, of known memory, where accelerators hold the model. Without the case that
-    they were counted from they are shared out as they lie.
+    """The same needs, of known memory, where accelerators hold the model. Without a case the terms
+    are divided as they stand.
     """
     if case is None:
         terms = _shared_out(needs.terms, device.devices)
@@ -166,7 +172,9 @@ def needs_on(
 
 
 def _shared_out(terms: Iterable[Term], devices: int) -> Terms:
-    """What each of several devices holds where nothing but the terms is known."""
+    """The terms on each of several devices, where only the terms are known: a term split by layer
+    is divided equally, every other term is whole on each device.
+    """
     shared = []
     for part in terms:
         share = 1 / devices if part.split is Split.LAYERS else 1.0
@@ -175,8 +183,8 @@ def _shared_out(terms: Iterable[Term], devices: int) -> Terms:
 
 
 def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
-    """What the program's memory depends on of the device. Without the rest, all devices of a kind
-    are one, and are counted once.
+    """The device with only the facts that the program's memory depends on. All other facts are
+    dropped, so that equal devices are counted once.
     """
     if not runtime.account.divides_layers:
         return Device(maker=device.maker, devices=device.devices, index=device.index)
@@ -197,13 +205,15 @@ def needs_in_batches(
     case: Case,
     tokens: int,
 ) -> Needs:
-    """The same needs in RAM, where the program reads prompts in batches of so many tokens."""
+    """The same needs in RAM, where the program reads prompts in batches of `tokens` tokens."""
     terms = _files_and_memory(in_batches(case, tokens)).terms
     return needs.replace(terms=terms, batch_tokens=tokens)
 
 
 def in_batches(case: Case, tokens: int | None) -> Case:
-    """The case of a program that reads prompts in batches of so many tokens; None: in its own."""
+    """The case of a program that reads prompts in batches of `tokens` tokens; None: in its own
+    batches.
+    """
     if tokens is None or tokens == case.room.batch:
         return case
     draft = case.draft
@@ -213,21 +223,21 @@ def in_batches(case: Case, tokens: int | None) -> Case:
 
 
 def _with_batch(case: Case, tokens: int) -> Case:
-    """The case with that setting, its draft as it is."""
+    """The case with that batch size; its draft model is unchanged."""
     sizes = dict.fromkeys(("micro_batch_tokens", "batch_tokens"), str(tokens))
     return case.replace(settings={**case.settings, **sizes})
 
 
 def _files_and_memory(case: Case) -> Needs:
-    """The files and the memory of the model with its companions; where the memory does not follow,
-    as the spec states it.
+    """The needs of the model with its companions. Where the memory cannot be computed, the spec's
+    stated needs are used.
     """
     spec = case.spec
     if spec.closed:
         why = unread("the weights were never published", "use an API")
         return without_files(why, "memory")
     if case.workload.task == "finetune":
-        # only a fine-tuning needs this module
+        # imported here: only fine-tuning needs the module
         from .training import finetune_needs
 
         return finetune_needs(case)
@@ -244,7 +254,9 @@ def _files_and_memory(case: Case) -> Needs:
 
 
 def _is_described(spec: ModelSpec) -> bool:
-    """Whether there is something to compute from, or a published size to start from."""
+    """Whether the spec has enough to compute needs from: an architecture, a number of parameters,
+    components or files.
+    """
     if spec.architecture is not None:
         return True
     if spec.parameters.total:
@@ -253,7 +265,7 @@ def _is_described(spec: ModelSpec) -> bool:
 
 
 def _with_companions(case: Case, needs: Needs) -> Needs:
-    """The needs of a model with those of what drafts for it."""
+    """The needs of a model together with those of its draft."""
     if case.companions.own_block and case.format != "gguf":
         needs = _with_own_block(case, needs)
     if case.draft is None:
@@ -263,7 +275,7 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
 
 
 def _with_own_block(case: Case, needs: Needs) -> Needs:
-    """The needs with the block of a checkpoint that drafts, which may be a file of its own."""
+    """The needs with the checkpoint's own block for drafting, which may be a separate file."""
     block = block_of_checkpoint(case)
     needs = needs.replace(terms=(*needs.terms, *block))
     published = case.spec.draft
@@ -279,7 +291,9 @@ def _as_stated(
     stated: StatedNeeds,
     counted: Needs,
 ) -> Needs:
-    """What the spec states itself; files and ways of offloading as counted where it does not."""
+    """The needs that the spec states. Files that the spec does not state, and the ways of
+    offloading, are taken from the counted needs.
+    """
     spec = case.spec
     source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
     unknown: list[Unread] = []
@@ -323,8 +337,8 @@ def _recording_terms(
     stated: StatedNeeds,
     source: str,
 ) -> list[Term]:
-    """What a recording takes beyond the length that the memory is stated for: bytes for each
-    second, and for each square of a second.
+    """The memory of a recording longer than the length for which the spec states the memory: bytes
+    for each further second, and for each square of a second. [] for a shorter recording.
     """
     usual = stated.heard_seconds or HEARD_SECONDS
     seconds = case.workload.audio_seconds or 0
@@ -347,7 +361,7 @@ def _recording_terms(
     if parallel > 1:
         line += f" × {parallel}"
     size *= parallel
-    # a cache is held whole, scores of attention need not be; the most is assumed
+    # a cache is held whole, scores of attention may not be: the likely size assumes all scores
     low = size // 2 if of_square else size
     high = size * 3 // 2
     ends = Size(low, size, high)
@@ -359,8 +373,8 @@ def more_in_conversation(
     runtime: RuntimeSpec,
     workload: Workload,
 ) -> int:
-    """Bytes beyond the memory that llama.cpp's server comes to keep as conversations go on: copies
-    of each context, dropped only when their list is full (server-context.cpp, create_checkpoint).
+    """The extra bytes that llama.cpp's server keeps as conversations go on: copies of each context,
+    dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     memory = runtime.memory
     copies = memory.kept_checkpoints - memory.context_checkpoints
@@ -381,8 +395,10 @@ def why_cache_type_refused(
     *,
     gpu_maker: str = "",
 ) -> str | None:
-    """Why no program that reads GGUF files keeps the cache in that type, or this one does not on
-    such GPUs. A model that keeps none is refused types all the same, for the heads that it has
+    """The reason why a KV cache type is refused: by every program that reads GGUF files, or by this
+    one on such GPUs. None where the type is accepted.
+
+    A model without a cache is still refused types for the sizes of its heads
     (llama_init_from_model).
     """
     case = case_of(spec)
@@ -400,7 +416,9 @@ def why_cache_type_refused(
 
 
 def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
-    """Parameters without encoders, all and those used for one token; None where not known."""
+    """The numbers of parameters without encoders: all, and those used for one token. None where not
+    known.
+    """
     case = case_of(spec)
     return all_and_active(case.model) if case.has_all_tensors else None
 
@@ -411,8 +429,10 @@ def decode_bytes_by_type(
     format: str,
     quantization: str,
 ) -> dict[str, int]:
-    """Bytes of weights read for one decoded token, by the type they are in while that runtime
-    computes: all but an untied token table, and of routed experts those used. {} where unknown.
+    """The bytes of weights that one decoded token reads, by the type that the runtime computes
+    with.
+
+    All weights count, except an untied token table and unused routed experts. {} where not known.
     """
     case = case_of_files(spec, format, quantization)
     if runtime is not None:
@@ -427,7 +447,7 @@ def decode_bytes_by_type(
     if not _has_typed_experts(case):
         return _read_of_files(case)
     if model.expert_dtype in case.account.widened:
-        # widened on a CPU and not on a GPU: what is read is not known before it is placed
+        # a CPU widens the experts and a GPU does not: the bytes read depend on the placement
         return {}
     read = _ReadByToken(model)
     for tensor in typed_tensors(model):
@@ -436,14 +456,16 @@ def decode_bytes_by_type(
 
 
 def _has_typed_experts(case: Case) -> bool:
-    """Whether the files hold experts in a type of their own, tensor by tensor as they are known."""
+    """Whether the files hold experts in a type of their own, and all tensors are known."""
     if not case.model.expert_dtype:
         return False
     return case.has_row and case.is_as_published
 
 
 def _read_of_files(case: Case) -> dict[str, int]:
-    """The files scaled to the active parameters, in the type that they are loaded as."""
+    """The bytes of weights that one decoded token reads, from the size of the files scaled to the
+    active parameters, by the type that they are loaded as. {} where not known.
+    """
     files = size_of(case)
     parameters = case.spec.parameters
     type = case.quantization
@@ -463,8 +485,11 @@ def _read_of_files(case: Case) -> dict[str, int]:
 
 
 def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
-    """By the tensors of the file; of a publisher's mix by those of the recipe that it is nearest
-    to, in proportion to its size.
+    """The bytes of weights that one decoded token reads from a GGUF file, by type, counted from the
+    file's tensors.
+
+    For a publisher's mix the bytes of the nearest recipe are scaled to the size of the mix; {}
+    where a size is not known.
     """
     read = _ReadByToken(case.model)
     for tensor in _tensors_like(case, recipe):
@@ -483,7 +508,9 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
 
 
 def _tensors_like(case: Case, recipe: str) -> Sequence[FileTensors]:
-    """The tensors of a published file of that recipe where they are known, else the usual ones."""
+    """The tensors of a published file of that recipe where they are known, else the usual
+    tensors.
+    """
     spec = case.spec
     if case.quantization == recipe and spec.tensors:
         for files in spec.files:
@@ -493,8 +520,8 @@ def _tensors_like(case: Case, recipe: str) -> Sequence[FileTensors]:
 
 
 class _ReadByToken:
-    """Bytes that one token reads of the tensors that are added, by their type: of routed experts
-    those used, and layers as often as the token runs through them.
+    """The bytes that one token reads of the added tensors, by their type. Only the used experts
+    count, and layers count as often as the token runs through them.
     """
 
     def __init__(self, model: Architecture) -> None:
@@ -527,7 +554,9 @@ class _ReadByToken:
         self.bytes_by_type[type] = counted + read_bytes
 
     def _is_read_by_row(self, name: str) -> bool:
-        """Whether a token reads one row: of tables, unless a tied one is the output matrix too."""
+        """Whether a token reads only one row of the tensor: of a table, unless it is also the
+        output matrix.
+        """
         if name not in TABLES:
             return False
         if name != "token_embd.weight":

@@ -1,8 +1,8 @@
-"""Which files a model can be had in and what they weigh, by format and quantization, and which
-programs load them.
+"""The formats and quantizations of a model's files, the size of the files, and the programs that
+load them.
 
-The names of quantizations, the defaults and the reasons stand here; what files of one format weigh
-is counted in the module of that format, which `size_of` and `parts` choose.
+The names of quantizations, the defaults and the reasons stand here. The size of the files is
+counted in the module of their format, which `size_of` and `parts` choose.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from .records import Needs, Term, unread
 from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of, with_every_head
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
-# of CTranslate2's types, in which a CPU computes, the one that faster-whisper's README takes there
+# the types recommended for a CPU; for CTranslate2 the type of faster-whisper's README
 _WHISPER_DEFAULTS = {"ggml": "F16", "ctranslate2": "int8"}
-# components in 32 bits are published in 16, too
+# components published in 32 bits are published in 16 bits too
 _COMPONENTS_IN = {"float32": ("float32", "float16")}
 _WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
-# the type of a GGUF file of text that is taken unless another is asked for, as `llama-server -hf`
-# does; what was trained in more bits has no smaller default
+# the default type of a GGUF file of text, as in `llama-server -hf`; a model trained in more bits
+# has no smaller default
 SMALLEST_DEFAULT = "Q4_K_M"
-# what takes its place on a machine that does not hold it
+# the type tried on a machine that does not hold the default
 FOUR_BITS = "IQ4_XS"
-# what holds the weights as they were trained, and any wider type adds nothing
+# the GGUF type that holds the weights as they were trained; a wider type adds nothing
 _GGUF_AS_TRAINED = {"mxfp4": "MXFP4", "ternary": "TQ2_0"}
 
 _ANY_WORKLOAD = Workload()
@@ -71,7 +71,9 @@ def case_of(
     runtime: RuntimeSpec | None = None,
     workload: Workload = _ANY_WORKLOAD,
 ) -> Case:
-    """The model in a program under a workload; of what that leaves open the usual files."""
+    """The case of a model in a program under a workload; the workload's open questions are filled
+    in with the usual files.
+    """
     format = "gguf"
     quantization = ""
     if runtime is None:
@@ -109,8 +111,8 @@ def case_of(
 def _without_cache_that_is_not_known(
     spec: ModelSpec, runtime: RuntimeSpec
 ) -> ModelSpec:
-    """The model as tensors alone where its weights are known, and not what this program makes of
-    its cache.
+    """The spec with its tensors alone, where the program's cache for the architecture is not known.
+    Otherwise the spec itself.
     """
     model = spec.architecture
     if model is None:
@@ -125,7 +127,9 @@ def _without_cache_that_is_not_known(
 
 
 def why_cache_not_known(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
-    """Why it is not known what a program other than llama.cpp keeps; None where it is."""
+    """The reason why the KV cache of programs other than llama.cpp is not known for an
+    architecture; None where it is known.
+    """
     for heads in architecture.attention:
         if heads.kind == "compressed":
             return "how much memory compressed attention needs outside llama.cpp is not known"
@@ -142,7 +146,9 @@ def _as_in_library(
     runtime: RuntimeSpec,
     tag: str,
 ) -> ModelSpec:
-    """The model with the file that the program's own name of it loads, where that is stated."""
+    """The spec with the file that the program's own library loads by its tag, where the size of
+    that file is stated.
+    """
     tags = runtime.library_tags
     if spec.architecture is not None and tag in tags.unpacked:
         spec = spec.replace(architecture=with_every_head(spec.architecture))
@@ -181,7 +187,7 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
             return False
         return model.audio is not None
     if format == "ctranslate2":
-        # nobody but a publisher converts to it
+        # only publishers convert models to CTranslate2
         return False
     if format == "mlx":
         return not spec.components
@@ -194,7 +200,9 @@ def comes_in(spec: ModelSpec, format: str) -> bool:
 def default_format_and_quantization(
     spec: ModelSpec, runtime: RuntimeSpec
 ) -> tuple[str, str]:
-    """The files one takes unless told otherwise, in the first format that the model has."""
+    """The default format and quantization of a model for a runtime: the first of the runtime's
+    formats that the model comes in.
+    """
     published = spec.quantized
     if published is not None and published.quantization is not None:
         format = published.format
@@ -219,7 +227,7 @@ def _default_quantization(
     runtime: RuntimeSpec,
     format: str,
 ) -> str:
-    """The quantization of the files of that format that one takes unless told otherwise."""
+    """The default quantization of a model's files in a format."""
     if format in _WHISPER_DEFAULTS:
         return _WHISPER_DEFAULTS[format]
     stored = stored_type(spec.architecture)
@@ -232,17 +240,20 @@ def _default_quantization(
     if spec.components:
         return components_type(spec)
     if is_embedding:
-        # vectors are compared with those that others made
+        # the vectors of an embedding model are compared with vectors that others computed: the type
+        # must be the published one
         return stored
     if "{cast}" not in runtime.command_of(spec.family, spec.main_use):
         return stored
-    # half the memory at the same quality: of files in float32 the first type that the command
-    # casts them to
+    # files in float32: the first type to which the command casts them, with half the memory at the
+    # same quality
     return next(iter(_casts_of(spec, runtime)), stored)
 
 
 def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
-    """4 bits; experts stay as they were trained where such files are listed, the rest in 8 bits."""
+    """The default quantization for MLX: 4 bits. Experts trained in MXFP4 stay as they are where
+    such files are listed, with the rest in 8 bits.
+    """
     if stored != "mxfp4":
         return "4bit"
     if spec.files_of("mlx", _EXPERTS_AS_TRAINED) is None:
@@ -251,12 +262,14 @@ def _default_in_mlx(spec: ModelSpec, stored: str) -> str:
 
 
 def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
-    """The types that the program is told to load files in float32 as."""
+    """The types that the program is told to load float32 files as."""
     return [name for name in runtime.casts if is_cast(spec, runtime, name)]
 
 
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
-    """What the model can be had in for that runtime with a known size, best quality first."""
+    """The quantizations of a model for a runtime, of those whose size is known, the best quality
+    first.
+    """
     parts = runtime.parts.get(spec.id)
     if parts is not None:
         return parts.quantizations
@@ -269,7 +282,7 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     for name in dict.fromkeys(names):
         files = name
         if is_cast(spec, runtime, name):
-            # the published files are downloaded for what they are cast to
+            # the published files are downloaded and cast while they load
             files = stored_type(spec.architecture)
         size = size_of(case.replace(quantization=files))
         if isinstance(size, Term):
@@ -290,7 +303,7 @@ def _possible_quantizations(
     format: str,
     default: str,
 ) -> tuple[str, ...]:
-    """What files of that format may be had in, whether their size is known or not."""
+    """The quantizations that files of a format may have, whether their size is known or not."""
     if format == "gguf":
         return _gguf_quantizations(spec, default)
     if format == "ggml":
@@ -307,21 +320,23 @@ def _possible_quantizations(
         published = _COMPONENTS_IN.get(default, (default,))
         return *published, *runtime.quantizations
     casts = _casts_of(spec, runtime)
-    # weights that are narrow already lose twice by being quantized again
+    # weights stored in fewer than 16 bits lose twice if they are quantized again
     if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
         casts += runtime.quantizations
     return stored_type(spec.architecture), *casts, *listed
 
 
 def _gguf_quantizations(spec: ModelSpec, default: str) -> tuple[str, ...]:
-    """Those that only its publisher names come last, the largest first."""
+    """The quantizations of a model's GGUF files: the usual ones first, then those that only the
+    publisher names, the largest first.
+    """
     sizes: dict[str, int] = {}
     for files in spec.files:
         if files.format == "gguf":
             for name, size in files.bytes.items():
                 written = canonical_gguf(name) or name
                 sizes[written] = size
-    # what somebody published is of use
+    # a published quantization is never useless
     useless = _useless_quantizations(spec, default).difference(sizes)
     usual = [name for name in GGUF_QUANTIZATIONS if name not in useless]
     others = sizes.keys() - usual
@@ -333,7 +348,7 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
     useless = {"F32"}
     stored = stored_type(spec.architecture)
     if stored.startswith("mxfp4"):
-        # experts that were published in 4 bits gain nothing from another type
+        # experts published in 4 bits gain nothing from another type
         useless = {*GGUF_QUANTIZATIONS} - {default}
     elif spec.architecture is None or not spec.architecture.has_experts:
         useless.add("MXFP4")
@@ -342,7 +357,7 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
     return useless
 
 
-# every name that `canonical_quantization` may answer, save for mixes of a publisher's own
+# every name that `canonical_quantization` may return, except a publisher's own mixes
 EVERY_QUANTIZATION: tuple[str, ...] = (
     *GGUF_QUANTIZATIONS,
     *checkpoints.DTYPES,
@@ -365,7 +380,7 @@ def canonical_quantization(text: str) -> str | None:
     for name in EVERY_QUANTIZATION:
         if name.lower() == lower:
             return name
-    # people write 4-bit; repositories write the group as 4bit-gs32, or name the usual one
+    # people write 4-bit; repositories write the group as in 4bit-gs32, or state the usual group too
     spelled = re.sub(r"^(\d)-bit", r"\1bit", lower)
     spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", spelled)
     spelled = spelled.removesuffix("-64g")
@@ -383,7 +398,9 @@ def weights_files(
     format: str,
     quantization: str,
 ) -> Term | Unread:
-    """The files of one format and quantization, as downloaded, without the projector."""
+    """The size of the files of a format and quantization as downloaded, without the projector, or
+    the reason why it is not known.
+    """
     return size_of(case_of_files(spec, format, quantization))
 
 
@@ -392,13 +409,13 @@ def case_of_files(
     format: str,
     quantization: str,
 ) -> Case:
-    """The model in files of that format and quantization, "" for the usual ones."""
+    """The case of a model in files of that format and quantization; "" for the usual ones."""
     workload = Workload(format=format or None, quantization=quantization or None)
     return case_of(spec, None, workload)
 
 
 class FormatAccount(Record):
-    """How files of one format are counted: their size, and files and memory together."""
+    """The functions that count files of one format: their size, and files and memory together."""
 
     size_of: Callable[[Case], Term | Unread]
     parts: Callable[[Case], Needs]
@@ -424,14 +441,14 @@ def _account_of(case: Case) -> FormatAccount:
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The files of a case in bytes, or why their size is not known."""
+    """The size of a case's files in bytes, or the reason why it is not known."""
     return _account_of(case).size_of(case)
 
 
-# asked of the same models again and again, for what stands in for one and how far one could go
+# cached: a search for other types, programs and contexts asks about the same case repeatedly
 @lru_cache(maxsize=512)
 def parts(case: Case) -> Needs:
-    """The files and the memory of a case, as the program of its format counts them."""
+    """The files and the memory of a case, counted by the rules of its format."""
     if not case.runtime.parts:
         return _account_of(case).parts(case)
     files = case.runtime.parts.get(case.spec.id)
@@ -444,7 +461,7 @@ def parts(case: Case) -> Needs:
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
-    """True where the runtime loads a model that sees without what it sees with."""
+    """Whether the runtime loads a vision model without its vision encoder."""
     if spec.modality != "vision" or spec.architecture is None:
         return False
     families = runtime.text_part.get(spec.architecture.row)
@@ -453,14 +470,14 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
     if families is None:
         return False
     if not families:
-        # () are all families
+        # an empty tuple stands for all families
         return True
     return spec.family in families
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence why that program does not load this model, or why nobody knows that it does;
-    None where nothing says so.
+    """The sentence why the program does not load the model, or why that is not known; None where
+    nothing speaks against loading it.
     """
     untold = why_untold(spec, runtime)
     return _why_refused(spec, runtime, untold) or untold
@@ -471,7 +488,9 @@ def _why_refused(
     runtime: RuntimeSpec,
     untold: str | None,
 ) -> str | None:
-    """The sentence why that program does not load this model, by what sources say of the two."""
+    """The sentence why the program does not load the model, from what sources say of both; None
+    where nothing speaks against it.
+    """
     if spec.refused is not None:
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
@@ -485,8 +504,8 @@ def _why_refused(
 
 
 def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence that no source says whether the program loads the model; None where one does, or
-    where its tensors are described, which tells it.
+    """The sentence that no source says whether the program loads the model. None where a source
+    says so, or where the model's tensors are described, which answers it.
     """
     if runtime.parts and spec.modality in runtime.modalities:
         if spec.id in runtime.parts:
@@ -495,7 +514,7 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     if spec.architecture is not None:
         return None
     if spec.runtimes and runtime.id not in spec.runtimes:
-        # nothing tells whether a program knows tensors that are not described
+        # it is not known whether other programs know the model's undescribed tensors
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
     if runtime.formats == ("gguf",) and not _may_be_in_gguf(spec):
@@ -512,8 +531,8 @@ def _may_be_in_gguf(spec: ModelSpec) -> bool:
 
 
 def _why_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence why the program does not serve the model's use or architecture, or has no
-    format in common with it; None where nothing says so.
+    """The sentence why the program does not serve the model's use or architecture, or shares no
+    format with it; None where nothing speaks against it.
     """
     architecture = spec.architecture
     unserved = runtime.unserved.get(spec.main_use)

@@ -1,8 +1,9 @@
-"""Whether ggml's CUDA code computes attention without storing scores: by the sizes of a head.
+"""Whether ggml's CUDA code computes attention without storing scores, which depends on the sizes of
+a head.
 
-llama.cpp asks each device at start (`-fa auto`), and stores the scores of all layers where one of
-them says no (src/llama-context.cpp, 0c1e570). Its code for Vulkan takes heads of any multiple of 8,
-that for Metal those of all models here, that for processors any.
+llama.cpp asks each device at start (`-fa auto`), and stores the scores of all layers if one device
+says no (src/llama-context.cpp, 0c1e570). Its Vulkan code accepts heads of any multiple of 8, its
+Metal code the heads of all models here, and its code for processors any head.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from ..catalogue.architecture import Architecture, Attention
 from ..core.records import Stated
 from ..core.tables import shipped_record
 
-# kinds of layers of which nobody checked what is asked of a device
+# kinds of layers whose demands on a device nobody checked
 _UNCHECKED = ("cross", "compressed")
 
 
 class _SharedHeads(Stated):
-    """Heads that share keys: numbers of keys and values, and what divides the heads to each key."""
+    """Heads that share keys: the numbers in a key and in a value, and a divisor of the number of
+    heads that share a key.
+    """
 
     keys: int
     values: int
@@ -26,8 +29,8 @@ class _SharedHeads(Stated):
 
 
 class _FusedHeads(Stated):
-    """`[cuda_attention]` of specs/common/memory.toml: heads that CUDA has code for. `alike`:
-    with as many numbers of keys as of values.
+    """The heads that ggml's CUDA code handles: `[cuda_attention]` of specs/common/memory.toml.
+    `alike`: the sizes of heads with equal keys and values.
     """
 
     alike: tuple[int, ...]
@@ -35,7 +38,7 @@ class _FusedHeads(Stated):
 
 
 class HeadSizes(NamedTuple):
-    """Numbers of a head's keys and values as they are cached, and heads that share them."""
+    """The numbers in a head's key and value as they are cached, and how many heads share them."""
 
     keys: int
     values: int
@@ -43,7 +46,7 @@ class HeadSizes(NamedTuple):
 
     @classmethod
     def of(cls, group: Attention) -> HeadSizes:
-        """Those of layers that attend alike."""
+        """The head sizes of a group of layers that attend alike."""
         if group.kind == "latent":
             latent = group.latent_length or 0
             return cls(group.latent_row_length, latent, group.heads)
@@ -52,7 +55,7 @@ class HeadSizes(NamedTuple):
 
     @property
     def are_fused(self) -> bool:
-        """Whether CUDA has code for them."""
+        """Whether ggml's CUDA code handles heads of these sizes."""
         fused = shipped_record(_FusedHeads, "memory", "cuda_attention")
         if self.keys == self.values and self.keys in fused.alike:
             return True

@@ -1,10 +1,11 @@
 """Models of images, video and music that come in components.
 
-What goes in: the case of a model, a program and a workload. What comes out: its files, its memory,
-and how little of it a GPU may hold while the rest waits in RAM.
+What goes in: the case of a model, a program and a workload. What comes out: the files, the memory,
+and the least part that a GPU has to hold while the rest waits in RAM.
 
-diffusers loads all components; stable-diffusion.cpp takes one file a component and the denoiser
-quantized. The constants are in specs/common/memory.toml; triples are least, likely and most.
+diffusers loads all components; stable-diffusion.cpp takes one file for each component, and a
+quantized denoiser. The constants are in specs/common/memory.toml; triples are least, likely and
+most.
 """
 
 from __future__ import annotations
@@ -79,19 +80,21 @@ class _SdCppTable(Stated):
 
 _DIFFUSERS = shipped_record(_DiffusersTable, "memory", "diffusers")
 _CPP = shipped_record(_SdCppTable, "memory", "stable-diffusion.cpp")
-# bytes of a weight that bitsandbytes quantized, by its type
+# bytes of a weight quantized by bitsandbytes, by type
 _QUANTIZED = _DIFFUSERS.quantized
 _SHARD_BYTES = 10_000_000_000
 _PIXELS = 1024**2
-# what components that read the prompt or its picture are called
+# names of the components that read the prompt or its picture
 _INPUT_ENCODERS = ("text_encoder", "image_encoder")
 
-# parameters, or bytes, of each component by its name
+# parameters, or bytes, by the name of the component
 Numbers = Mapping[str, int]
 
 
 def quantized_components(components: Numbers) -> dict[str, int]:
-    """What bitsandbytes quantizes; {} where the denoiser is none of them."""
+    """The components that bitsandbytes quantizes, with their numbers of parameters; {} where the
+    denoiser is too small to be one of them.
+    """
     least = _DIFFUSERS.least_quantized
     if components.get("transformer", 0) < least:
         return {}
@@ -102,7 +105,7 @@ def quantized_components(components: Numbers) -> dict[str, int]:
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The files of all components: as published, else parameters times 16 or 32 bits."""
+    """The size of the files of all components: as published, else parameters × 16 or 32 bits."""
     stated = published_size(case)
     if stated is not None:
         return stated
@@ -111,7 +114,7 @@ def size_of(case: Case) -> Term | Unread:
     published = components_type(spec)
     if quantization != published and spec.needs is not None:
         if any(way.quantization == quantization for way in spec.needs.ways):
-            # made of the published files while they load
+            # quantized from the published files while they load
             return size_of(case.replace(quantization=published))
         why = f"its needs are stated only for {published}"
         return unread(why, f"use --quant {published}")
@@ -156,7 +159,7 @@ def parts(case: Case) -> Needs:
         return without_files(files)
     offloaded = _Offloading(case).ways()
     if case.spec.needs is not None:
-        # no rule says what it takes beside its weights: the spec states the whole
+        # no rule gives the memory beside the weights: the spec states the whole need
         why = "the memory beside its weights does not follow from them"
         unknown = unread(why, "read its needs", "memory.activations")
         return Needs(files=files, unknown=(unknown,), offloaded=offloaded)
@@ -179,19 +182,20 @@ class _Pipeline:
         self.components = case.spec.components
         self.numbers = sum(self.components.values())
         self.quantization = case.quantization
-        # pixels of a side of the image, where the model tells
+        # pixels of a side of the image, if the model states them
         self.side = case.spec.native_pixels
-        # 32 bits where the spec does not state the type of the files
+        # 32 bits if the spec does not state the type of the files
         self.stored_type = case.spec.components_dtype or "float32"
-        # the weights in memory are made of files in another type
+        # True where the weights in memory have another type than the files
         self.is_converted = case.quantization != self.stored_type
 
     @property
     def mapped_bytes(self) -> int:
-        """Pages of a file that lie in memory while its component is converted; 0 where none is.
+        """The pages of a file that lie in memory while its component is converted; 0 where no
+        component is converted.
 
-        Components are converted one after the other. The pages of the largest one's file lie beside
-        all copies until it is done, and may go.
+        Components are converted one after the other. The pages of the largest component's file lie
+        beside all copies until it is done, and may be dropped.
         """
         if not self.is_converted:
             return 0
@@ -209,7 +213,7 @@ class _Pipeline:
         line = f"({_addends(self.components)}) × {bits:g} bits / 8"
         if self.case.is_on_device or self.is_converted:
             return computed_term("weights", size, source, line)
-        # files of the requested type are mapped: a CPU never reads what no image needs
+        # files in the requested type are mapped: a CPU never reads the tensors that no image needs
         share, most = _DIFFUSERS.never_read
         unread_bytes = min(share * size, most * bits / 8)
         half = int(unread_bytes) // 2
@@ -218,8 +222,9 @@ class _Pipeline:
         return computed_term("weights", ends, source, line)
 
     def _quantized_weights(self) -> Term:
-        """Large components made narrow by bitsandbytes, but for what is kept wide; 16 bits of the
-        rest. The least is where nothing is kept wide.
+        """The weights of all components, where bitsandbytes quantizes the large ones: some of their
+        weights stay in float32, and the small components in 16 bits. The least assumes that none
+        stays in float32.
         """
         width = _QUANTIZED[self.quantization]
         large = 0
@@ -239,14 +244,16 @@ class _Pipeline:
         return computed_term("weights", ends, _DIFFUSERS.quantized_source, line)
 
     def decoder(self) -> Term:
-        """The moment in which the decoder holds most."""
+        """The activations at the moment when the decoder holds most."""
         on_cpu = self._decoder_in_numbers()
         if self.case.is_on_device and "transformer" in self.components:
             return self._reserved(on_cpu)
         return on_cpu
 
     def _reserved(self, decoder: Term) -> Term:
-        """On a GPU transformers that denoise reserve more than PyTorch counts in the decoder."""
+        """The activations term on a GPU, where a denoising transformer reserves more memory than
+        PyTorch counts in the decoder.
+        """
         pixels = self.pixels
         usual, highest = _DIFFUSERS.reserved
         likely = pixels.likely * usual // _PIXELS
@@ -259,16 +266,20 @@ class _Pipeline:
 
     @property
     def pixels(self) -> Size:
-        """Pixels of all images of a workload; where the model does not tell, of usual images."""
+        """The number of pixels of all images of a workload; of usual image sizes where the model
+        states none.
+        """
         image = Size(*[side**2 for side in _DIFFUSERS.sides])
         if self.side is not None:
             image = as_size(self.side**2)
         return image.times(self.case.parallel)
 
     def _decoder_in_numbers(self) -> Term:
-        """What the decoder holds, in numbers per pixel of the image, and copies of its weights.
+        """The activations of the decoder: numbers per pixel of the image, and copies of the
+        decoder's weights.
 
-        The numbers are known of some decoders, by their parameters; of others they are assumed.
+        The numbers per pixel are known for some decoders, told by their number of parameters; for
+        other decoders they are assumed.
         """
         pixels = self.pixels
         weights = _DIFFUSERS.copied_weights
@@ -280,10 +291,10 @@ class _Pipeline:
         size = (pixels.likely * numbers + weights) * width
         most_by_pixel = numbers * width
         if self.quantization == "float16":
-            # some publishers ask that the decoder runs in 32 bits (force_upcast)
+            # some publishers require a decoder in 32 bits (force_upcast)
             most_by_pixel = _DIFFUSERS.numbers * 4
         most = pixels.most * most_by_pixel + weights * 4
-        # small arrays beside those
+        # 1 % for small arrays beside the numbers and weights
         most = most * 101 // 100
         images = plural(self.case.parallel, "image")
         side = self.side or _DIFFUSERS.sides[1]
@@ -298,12 +309,15 @@ class _Pipeline:
         line += (
             "; the image decoder holds more than the denoiser and the text encoders do"
         )
-        # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
+        # the measured numbers include oneDNN's copies, which every run had: within 1 % of PyTorch's
+        # own count
         ends = Size(size - size // 50, size, most)
         return computed_term("activations", ends, source, line)
 
     def _has_known_decoder(self) -> bool:
-        """Whether its numbers were measured, for images of a known size."""
+        """Whether the decoder's numbers per pixel were measured, and the size of the images is
+        known.
+        """
         if self.side is None:
             return False
         return self.components.get("vae", 0) in _DIFFUSERS.decoders
@@ -318,7 +332,9 @@ def _addends(components: Numbers) -> str:
 
 
 class _Offloading(_Pipeline):
-    """The same components in RAM: one at a time comes to the accelerator, or a layer of it."""
+    """The same components in RAM, of which one component, or one layer, at a time lies on the
+    accelerator.
+    """
 
     def __init__(self, case: Case) -> None:
         super().__init__(case)
@@ -333,7 +349,9 @@ class _Offloading(_Pipeline):
         )
 
     def _sizes_in_ram(self) -> dict[str, int]:
-        """Bytes of each component: of a quantized denoiser its type, of the others 16 bits."""
+        """The bytes of each component in RAM: a quantized denoiser in its type, the others in 16
+        bits.
+        """
         sizes = dict[str, int]()
         for name, number in self.components.items():
             width: float = 2
@@ -344,9 +362,9 @@ class _Offloading(_Pipeline):
 
     def ways(self) -> tuple[Offloaded, ...]:
         """The ways of offloading, the fastest first: as the spec states them, else a component at a
-        time, then a layer at a time. What the accelerator holds is then a guess.
+        time, then a layer at a time. The memory of the accelerator is assumed in the latter case.
 
-        What bitsandbytes quantized does not move layer by layer (diffusers 0.42.1,
+        Components that bitsandbytes quantized do not move layer by layer (diffusers 0.42.1,
         pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
         """
         stated = self.case.spec.needs
@@ -360,7 +378,7 @@ class _Offloading(_Pipeline):
             working = self._working_by_rule()
             layer = self._layer_by_rule(working["vae"].most)
         else:
-            # what the spec states over all weights
+            # the memory that the spec states beyond all weights
             stated_bytes = stated.high_bytes or 0
             beside_bytes = max(0, stated_bytes - self.total_bytes)
             working = self._working_as_stated(beside_bytes)
@@ -371,12 +389,12 @@ class _Offloading(_Pipeline):
         return by_component, self._way("sequential", layer)
 
     def _way(self, way: str, *on_device: Term) -> Offloaded:
-        """A way of offloading with what the accelerator holds; the weights are in RAM."""
+        """A way of offloading, with the terms on the accelerator; the weights are in RAM."""
         host = self.weights_in_ram, overhead(self.case.runtime, on_gpu=True)
         return Offloaded(way=way, host=host, device=on_device)
 
     def _may_be_offloaded(self) -> bool:
-        """Whether what a GPU holds is known of files in that type: 16 bits, or a denoiser that
+        """Whether the memory of a GPU is known for files in that type: 16 bits, or a denoiser that
         bitsandbytes quantized.
         """
         if self.is_quantized:
@@ -384,7 +402,7 @@ class _Offloading(_Pipeline):
         return DTYPES.get(self.quantization) == 16
 
     def _stated_ways(self, stated: StatedNeeds) -> tuple[Offloaded, ...]:
-        """The ways of offloading files in this type of which the spec states the memory."""
+        """The ways of offloading files in this type whose memory the spec states."""
         ways = []
         for way in stated.ways:
             if way.quantization == self.quantization:
@@ -394,7 +412,7 @@ class _Offloading(_Pipeline):
         return tuple(ways)
 
     def _largest_component(self, working: Mapping[str, Size]) -> tuple[Term, Term]:
-        """The weights of the component that takes most on a GPU, and what it works with."""
+        """The weights and the working memory of the component that takes most on a GPU."""
         most_by_name = {}
         for component, size in self.sizes.items():
             most_by_name[component] = size + working[component].most
@@ -411,8 +429,8 @@ class _Offloading(_Pipeline):
         return weights, assumed_term("activations", ends, source, line)
 
     def _working_by_rule(self) -> dict[str, Size]:
-        """What each component works with: encoders little, denoisers what was measured of others by
-        pixel, the decoder what is computed of it.
+        """The working memory of each component by name: little for encoders, computed for the
+        decoder, and for denoisers the bytes per pixel measured with other denoisers.
         """
         on_device = self.case.replace(device=Device())
         decoder = _Pipeline(on_device).decoder()
@@ -424,8 +442,8 @@ class _Offloading(_Pipeline):
         return working
 
     def _working_as_stated(self, beside_bytes: int) -> dict[str, Size]:
-        """What each component works with: encoders little, the others all that is stated, or
-        half of it at the least.
+        """The working memory of each component by name: little for encoders, and for the others all
+        bytes that the spec states beside the weights, at the least half of them.
         """
         stated = Size(beside_bytes // 2, beside_bytes, beside_bytes)
         working = dict.fromkeys(self.sizes, stated)
@@ -435,12 +453,16 @@ class _Offloading(_Pipeline):
         return working
 
     def _by_pixel(self, megapixel: Sequence[int]) -> Size:
-        """What grows with the pixels of the images, by bytes for one of 1,024 × 1,024."""
+        """The memory for the images of the workload, in proportion to their pixels. `megapixel`:
+        bytes for one image of 1,024 × 1,024, least, likely and most.
+        """
         pixels = self.pixels.likely
         return Size(*[size * pixels // _PIXELS for size in megapixel])
 
     def _layer_by_rule(self, most: int) -> Term:
-        """What a GPU holds where a layer at a time lies on it: what was measured, by pixel."""
+        """The memory on a GPU that holds one layer at a time, in proportion to the pixels, as
+        measured.
+        """
         pixels = self.pixels.likely
         at_once = _DIFFUSERS.sequential * pixels // _PIXELS
         line = f"{at_once:,} bytes at the peak, a layer at a time"
@@ -448,8 +470,8 @@ class _Offloading(_Pipeline):
 
 
 def _layer_as_stated(beside_bytes: int) -> Term:
-    """What a GPU holds where a layer at a time lies on it, with what a spec states beside the
-    weights, perhaps half of that.
+    """The memory on a GPU that holds one layer at a time: the measured peak, and the bytes that the
+    spec states beside the weights, at the least half of them.
     """
     at_peak = _DIFFUSERS.sequential
     least = at_peak + beside_bytes // 2
@@ -467,7 +489,9 @@ def _working_layer(ends: Size, line: str) -> Term:
 
 
 def usual_mix(parts: ModelParts) -> str:
-    """What people take of the denoiser's files: the first usual mix that its publisher has."""
+    """The default quantization of the denoiser's files: the first usual mix that the publisher
+    offers, else the first that it offers.
+    """
     for mix in _CPP.defaults:
         if mix in parts.quantizations:
             return mix
@@ -509,7 +533,9 @@ def _unknown_size(
     parts: ModelParts,
     file: ComponentFile,
 ) -> Unread:
-    """Why the size of that file is not known, and a quantization of which every size is."""
+    """The reason why the size of a component's file is not known, with a remedy: a quantization in
+    which every file has a known size.
+    """
     type = file.type or case.quantization
     why = f"no source states the size of its {file.component} in {type}"
     for name in parts.quantizations:
@@ -546,8 +572,8 @@ def _buffer(
     size: int,
     how: How,
 ) -> Term:
-    """What is reserved while the denoiser or the decoder works; another version may reserve
-    more.
+    """The term of the buffer reserved while the denoiser or the decoder works. The most allows for
+    other versions of the program, which may reserve more.
     """
     source = case.runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for the {component}"
@@ -556,7 +582,7 @@ def _buffer(
 
 
 def _segment(largest: Term) -> Term:
-    """A segment of the largest file, and the scratch that stays free beside it."""
+    """A segment of the largest file on a GPU, and the scratch memory that stays free beside it."""
     share = _CPP.segment
     scratch = _CPP.scratch
     size = int(share * largest.bytes) + scratch
@@ -569,9 +595,11 @@ def file_size(
     components: Numbers,
     quantization: str,
 ) -> Term | None:
-    """What one file weighs: as listed, else weights × bytes of a block / its weights, with what is
-    kept wider; None where it is not listed and of a mix, of which no rule tells the types. `source`
-    is "" where every weight takes whole bytes.
+    """The size of one component's file: as listed, else weights × bytes of a block / weights of a
+    block, with an allowance for tensors in wider types.
+
+    None for a file that is not listed and is a publisher's mix, because no rule tells its types.
+    `source` is "" where every weight takes whole bytes.
     """
     type = file.type or quantization
     component = file.component
@@ -596,6 +624,8 @@ def file_size(
 
 
 def _block_of_most(type: str) -> Block | None:
-    """How most weights of a file of that type are stored; None of a publisher's own mix."""
+    """The block in which a file of a type stores most of its weights; None for a publisher's own
+    mix.
+    """
     base = BASE_TYPES.get(type)
     return None if base is None else BLOCKS[base]

@@ -1,9 +1,9 @@
-"""The memory of transformers, MLX LM, vLLM and SGLang once they loaded a checkpoint in safetensors,
-pickle or MLX files.
+"""The memory of transformers, MLX LM, vLLM and SGLang after they loaded a checkpoint in
+safetensors, pickle or MLX files.
 
-In goes a case; out come its files and the terms of its memory, in bytes. One account serves all
-four, with the numbers of each in `[account]` of its file in specs/runtimes/. What the two servers
-hold on a device beside that is in `servers.py`.
+What goes in: a case. What comes out: the files and the terms of memory, in bytes. One account
+serves all four programs, with the numbers of each program in `[account]` of its file in
+specs/runtimes/. The further memory of the two servers on a device is in `servers.py`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from .records import (
 )
 from .servers import devices_of, terms_by_device, terms_of_server
 
-# save_pretrained cuts files at this size
+# the size at which save_pretrained splits files
 SHARD_BYTES = TORCH.shard_bytes
 _PAGE_BYTES = 4096
 _GUESSED_PASS = "general knowledge: the widest layer of one pass over the prompt"
 
 
 def parts(case: Case) -> Needs:
-    """Files and memory. Weights and cache are judged apart: one may be known without the other."""
+    """The files and the memory of a case. Weights and cache are counted apart, because one may be
+    known without the other.
+    """
     if is_cast(case.spec, case.runtime, case.quantization):
         return _cast_while_loaded(case)
     is_narrowed = _is_narrowed(case)
@@ -49,7 +51,8 @@ def parts(case: Case) -> Needs:
     if is_narrowed:
         files = _files_as_published(case)
         if isinstance(files, Unread):
-            # what is made of files is known no better than they are
+            # the loaded weights are made of the files: where the files' size is not known, theirs
+            # is not known either
             loaded = files
     needs = _download(case.spec, files)
     others = _beside_weights(case)
@@ -84,7 +87,7 @@ def _with_memory(
 
 
 def _has_layers(case: Case) -> bool:
-    """Whether anything is known of the model's layers."""
+    """Whether the model's layers are known."""
     model = case.model
     return bool(model.attention or model.recurrent)
 
@@ -103,8 +106,8 @@ def _is_narrowed(case: Case) -> bool:
 
 
 def _cast_while_loaded(case: Case) -> Needs:
-    """The memory of weights in the type that the program casts them to; what is downloaded are the
-    files as published.
+    """The needs where the program casts the weights to another type while it loads them. The
+    published files are downloaded.
     """
     needs = parts(checkpoints.cast_to(case))
     files = _files_as_published(case)
@@ -114,7 +117,9 @@ def _cast_while_loaded(case: Case) -> Needs:
 
 
 def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
-    """The files; unknown of those without a repository whose type nobody states."""
+    """The needs with the files to download. The files are unknown for a model without a repository
+    whose stored type nobody states.
+    """
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
     if files.how is How.ASSUMED and _is_untyped(spec):
@@ -139,7 +144,9 @@ def _is_untyped(spec: ModelSpec) -> bool:
 
 
 def _beside_weights(case: Case) -> list[Term]:
-    """Cache, states, the work on a prompt and the program; nothing where no layer is known."""
+    """The terms beside the weights: cache, states, the work on a prompt and the program. [] where
+    no layer is known.
+    """
     if not _has_layers(case):
         return []
     if case.account.divides_layers:
@@ -156,11 +163,13 @@ def _beside_weights(case: Case) -> list[Term]:
 
 
 def _narrowed_weights(case: Case, files: Term) -> Term:
-    """16-bit files once their linear layers were made narrow, one by one, where the rest stays."""
+    """The weights of 16-bit files after their linear layers were quantized one by one while
+    loading; all other tensors stay as they are.
+    """
     line = files.arithmetic
     extra = 0
     if case.has_row and not case.account.divides_layers:
-        # bitsandbytes leaves alone the one tensor of all experts of a layer (its issue 1849)
+        # bitsandbytes does not quantize a tensor that holds all experts of a layer (its issue 1849)
         extra = checkpoints.more_in_16_bits(case, {"expert"})
     if extra:
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
@@ -172,7 +181,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
 
 
 def _weights(case: Case, files: Term) -> Term:
-    """The weights in the type that the runtime loads the stored one as."""
+    """The weights in the type that the runtime loads them as."""
     weights = checkpoints.loaded_of(case, files)
     if case.text_alone:
         weights = _without_encoders(case, weights)
@@ -184,11 +193,11 @@ def _weights(case: Case, files: Term) -> Term:
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:
-    """The weights of the text part alone."""
+    """The weights of the text model, without encoders."""
     seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
     size = weights.size.plus(-seeing_bytes)
     if case.format == "mlx" and weights.how is not How.STATED:
-        # the least of files computed for MLX has no encoders in it
+        # the low end computed for MLX files excludes the encoders
         size = size._replace(least=weights.low_bytes)
     line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
     return weights.with_size(size, f"{line}; it runs only the text part")
@@ -204,7 +213,7 @@ def _bytes_of_encoder_number(case: Case) -> int:
 
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
-    """The weights in the type that config.json states, where the runtime goes by it."""
+    """The weights in the type that config.json states, where the runtime follows it."""
     type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type == case.quantization:
         return weights
@@ -223,14 +232,14 @@ class _Mapped(Record):
 
 
 def _as_mapped(case: Case, weights: Term) -> _Mapped:
-    """The weights of files that a CPU maps, all of them on a GPU."""
+    """The weights of files that a CPU maps into memory; on a GPU all of them."""
     if not case.account.maps_files:
         return _Mapped(weights=weights)
     if _has_no_kernel(case):
         return _widened(case, weights)
     type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
-        # the mapped files and the weights made of them are resident together while it loads
+        # while the model loads, the mapped files and the weights made of them are resident together
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]
         return _Mapped(weights=weights, evictable_bytes=int(mapped_bytes))
     if _is_read_in_place(case):
@@ -259,7 +268,7 @@ def _has_no_kernel(case: Case) -> bool:
 
 
 def _may_have_kernel(case: Case) -> bool:
-    """Whether a device may compute with weights that other hardware has to widen."""
+    """Whether a device may compute directly with weights that other hardware has to widen."""
     if not case.is_on_device:
         return False
     types = set(case.model.narrow_types)
@@ -267,7 +276,9 @@ def _may_have_kernel(case: Case) -> bool:
 
 
 def _widened(case: Case, weights: Term) -> _Mapped:
-    """Weights without a kernel: two bytes for each parameter. A GPU may have a kernel after all."""
+    """The weights widened to two bytes for each parameter, because the runtime has no kernel for
+    their type. A GPU may have a kernel after all, so there only the most is widened.
+    """
     parameters = case.spec.parameters.total or 0
     size = 2 * parameters
     most = int(size * 1.01)
@@ -286,7 +297,9 @@ def _widened(case: Case, weights: Term) -> _Mapped:
 
 
 def _read_by_rows(case: Case, weights: Term) -> _Mapped:
-    """Of the table of tokens a text reads rows; encoders come in with the first picture."""
+    """The mapped weights on a CPU. A text reads only some rows of the token table, and the encoders
+    are first read with the first picture.
+    """
     tokens = case.context_tokens * case.parallel
     encoder_bytes = case.encoders * case.width
     unread_bytes = 0
@@ -294,7 +307,7 @@ def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     if case.has_all_tensors and not _multiplies_table(case):
         unread_bytes = min(weights.low_bytes, _rows_beyond(case, tokens))
         line = taken_off(line, unread_bytes, "of tokens that no text reads")
-    # each row may lie across one more page, and what is mapped around it comes in at once
+    # each row may reach into one more page, and the kernel also reads pages around each fault
     around_bytes = tokens * _PAGE_BYTES + TORCH.around_a_row_bytes
     evictable = max(0, unread_bytes - around_bytes)
     least = weights.low_bytes - unread_bytes - encoder_bytes
@@ -315,7 +328,7 @@ def _multiplies_table(case: Case) -> bool:
 
 
 def _rows_beyond(case: Case, tokens: int) -> int:
-    """Bytes of the table's rows beyond those that so many tokens read at most."""
+    """The bytes of the table's rows beyond those that a text of `tokens` tokens reads at most."""
     model = case.model
     rows = max(0, model.published_tokens - tokens)
     length = model.table_length or model.embedding_length
@@ -339,8 +352,8 @@ def _work_on_speech(case: Case, heard: Audio) -> Term:
 
 
 class _Pass:
-    """A pass over the prompts of all sequences, or over a piece of them: `tokens` that are computed
-    at once.
+    """A pass over the prompts of all sequences, or over a piece of them, with `tokens` computed at
+    once.
     """
 
     def __init__(self, case: Case) -> None:
@@ -354,7 +367,7 @@ class _Pass:
         self.tokens = text_tokens * self.sequences
 
     def activations(self) -> Term:
-        """The most that the pass holds; see `Account`: the widest layer, with logits, scores of
+        """The activations of the pass (see `Account`): the widest layer, with logits, scores of
         attention, scans of recurrent layers, masks and arrays that wait.
         """
         account = self.account
@@ -364,10 +377,10 @@ class _Pass:
         most_scores = self._score_bytes()
         scores = most_scores
         if self.case.is_on_device and not account.fused_heads:
-            # kernels of GPUs may do without, whatever the heads are
+            # kernels of GPUs may need no scores, whatever heads the model has
             scores = 0
         fixed = self._other_bytes()
-        # of the last token of each sequence, in 32 bits
+        # the logits of the last token of each sequence, in 32 bits
         logits = 4 * self.model.published_tokens * self.sequences
         pictures = self._picture_bytes()
         waiting = layer_bytes
@@ -398,13 +411,15 @@ class _Pass:
         return term("activations", ends, source, line, how)
 
     def _layer_bytes(self, inner: int) -> int:
-        """Tokens × (width × embedding + inner × widest layer) × bytes of a number."""
+        """The bytes of a layer's activations: tokens × (width × embedding + inner × widest layer) ×
+        bytes of a number.
+        """
         numbers = self.account.width * self.model.embedding_length
         numbers += self.account.inner * inner
         return self.tokens * int(numbers * self.case.width)
 
     def _layer_line(self, inner: int) -> str:
-        """The same as a line of arithmetic."""
+        """The bytes of the layer as a line of arithmetic."""
         account = self.account
         width = f"{account.width:g} × {self.model.embedding_length:,}"
         numbers = f"({width} + {account.inner:g} × {inner:,})"
@@ -426,8 +441,8 @@ class _Pass:
         return max(numbers)
 
     def _other_bytes(self) -> Size:
-        """What does not grow with the layer: masks, and what mixtures of experts hold; at the most
-        what the account adds.
+        """The memory that does not grow with the layer: masks, and the buffers of a mixture of
+        experts. The most includes the account's `high_bytes`.
         """
         size = self._mask_bytes()
         if self.model.has_experts:
@@ -447,8 +462,8 @@ class _Pass:
         return most
 
     def _mask_bytes(self) -> Size:
-        """Masks, which torch makes where a window is shorter than a text: bytes for each pair of
-        its tokens.
+        """The bytes of masks, which torch makes where a window is shorter than a text: bytes for
+        each pair of the text's tokens.
         """
         text = self.tokens // self.sequences
         windows = [group.window_tokens or text for group in self.model.attention]
@@ -458,7 +473,7 @@ class _Pass:
         return of_pair.times(self.sequences * text**2)
 
     def _picture_bytes(self) -> int:
-        """The most that the encoder of a model that sees holds of a picture in each sequence."""
+        """The most bytes that a vision encoder holds for one picture in each sequence."""
         if self.case.spec.modality != "vision":
             return 0
         patches = min(4 * self.context_tokens, TORCH.patches)
@@ -466,7 +481,9 @@ class _Pass:
         return numbers * self.case.width
 
     def _score_bytes(self) -> int:
-        """Bytes of a score for each pair of tokens and head, where attention stores them."""
+        """The bytes of attention scores, one for each pair of tokens and each head, where attention
+        stores them.
+        """
         account = self.account
         model = self.model
         if account.windows == "rotated":
@@ -499,7 +516,7 @@ class _Pass:
         return row.relative_positions > 0
 
     def _reach(self, group: Attention) -> int:
-        """How many tokens each token attends to at the most."""
+        """The most tokens that a token attends to."""
         reach = self.context_tokens
         piece = self.account.prompt_tokens
         if piece and group.kind in ("sliding", "latent"):
@@ -512,7 +529,7 @@ class _Pass:
 
 
 def _program_alone(case: Case) -> Term:
-    """The program with its libraries: on a CPU as its account was measured."""
+    """The program with its libraries; on a CPU as its account was measured."""
     account = case.account
     if not account.program_bytes:
         return case.program
@@ -525,8 +542,10 @@ def _program_alone(case: Case) -> Term:
 
 
 def _with_tokenizer(case: Case, program: Term) -> Term:
-    """The program with the bytes of each token of the vocabulary. Of a config.json alone a
-    tokenizer may be there; what a build for GPUs takes holds it already.
+    """The program with the tokenizer: bytes for each token of the vocabulary.
+
+    Only the most counts where it is not known whether there is a tokenizer, as for a config.json
+    alone, or where the size of a GPU build includes it already.
     """
     account = case.account
     has_tokenizer = case.spec.tokenizer

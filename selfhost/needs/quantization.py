@@ -1,8 +1,8 @@
-"""Which type each tensor of a GGUF file gets, and the bytes that follow.
+"""The type of each tensor in a GGUF file, and the resulting bytes.
 
-In goes an architecture and the name of a quantization; out come the tensors of the file. The
-quantizer `llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by
-the tensor's role, its layer and its row length. The rules below were read from
+What goes in: an architecture and the name of a quantization. What comes out: the tensors of the
+file. The quantizer `llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors,
+chosen by the tensor's role, its layer and its row length. The rules below were read from
 `src/llama-quant.cpp` (llama.cpp, 2026) and restated; specs/common/gguf_types.toml has the types.
 """
 
@@ -23,7 +23,7 @@ from .tensors import ArchitectureRow, gguf_tensors, row_of
 
 
 class Block(NamedTuple):
-    """How a type stores numbers: so many together take so many bytes."""
+    """The block in which a type stores numbers: so many elements in so many bytes."""
 
     elements: int
     bytes: int
@@ -35,15 +35,17 @@ class Block(NamedTuple):
 
 
 class Rule(Record):
-    """The type of a tensor of which all these facts hold; none for any tensor."""
+    """The type of tensors for which all these facts hold; a rule without facts holds for any
+    tensor.
+    """
 
     facts: frozenset[str]
     type: str
 
 
-# of rules the first that fits counts
+# rules in order: the first that fits applies
 Rules = tuple[Rule, ...]
-# what a rule says of a tensor by its number among its like; all else it says of the model
+# facts about the number of a tensor within its kind; all other facts are about the model
 _FACTS_OF_PLACES = frozenset(["first two", "first four", "sixteenth", "early", "more"])
 _FACTS_OF_MODELS = frozenset(
     [
@@ -60,8 +62,8 @@ _FACTS = _FACTS_OF_PLACES | _FACTS_OF_MODELS
 
 
 def _read_rules(table: TomlTable, key: str) -> Rules:
-    """The lines of a table: facts with commas between them, "" for any tensor, and the type. A line
-    that is wrong is noted and left out.
+    """The rules of a table: in each line facts with commas between them ("" for any tensor), and
+    the type. A wrong line is noted and left out.
     """
     rules = list[Rule]()
     blocks = _rows_of(table, "blocks")
@@ -77,12 +79,14 @@ def _read_rules(table: TomlTable, key: str) -> Rules:
 
 
 def _facts_in(text: str) -> frozenset[str]:
-    """The facts of a text with commas between them; none of an empty one."""
+    """The facts in a text with commas between them; an empty text has none."""
     return frozenset(text.split(", ")) - {""}
 
 
 def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
-    """What is wrong with a line of rules, whose type is one of these; None where nothing is."""
+    """The fault in a line of rules, whose type must be one of `types`; None where the line is
+    valid.
+    """
     if not isinstance(row, list) or len(row) != 2:
         return "is not an array of two strings"
     facts, type = row
@@ -165,10 +169,13 @@ def _rows_of(table: TomlTable, section: str) -> Collection[str]:
 class TypeRules(Stated):
     """A quantization of llama-quantize: a table of `[quantization]`.
 
-    `base`: the type of most tensors. `bits`: per weight, of Llama 3.1 8B. `last`: the type of the
-    output matrix. `table`, `queries`: those of token tables, queries and keys; None: `base`.
-    `earlier`: that of fused matrices before FUSED_AS_VALUES. The rules are for matrices of values,
-    for the second of feed-forwards and for the output of attention; the first that fits counts.
+    - `base`: the type of most tensors.
+    - `bits`: the bits per weight of Llama 3.1 8B.
+    - `last`: the type of the output matrix.
+    - `table`, `queries`: the types of token tables, and of queries and keys; None: `base`.
+    - `earlier`: the type of fused matrices before FUSED_AS_VALUES.
+    - `values`, `downs`, `output`: the rules for matrices of values, for the second matrix of
+      feed-forwards, and for the output of attention. The first rule that fits counts.
     """
 
     base: str = read_by(_read_type)
@@ -183,9 +190,12 @@ class TypeRules(Stated):
 
 
 class LayoutBuffer(Stated):
-    """One way in which llama.cpp lays out matrices anew: a table `[[layout.…]]`. `rows` must divide
-    a matrix's, by its type. `more_bytes`: so many more in each block of a type. `stacks`: it takes
-    matrices of experts. `source`: the file of llama.cpp.
+    """A second memory layout that llama.cpp gives to matrices: a table `[[layout.…]]`.
+
+    - `rows`: for each type, the number that must divide the rows of a matrix.
+    - `more_bytes`: for each type, the bytes that a block takes more than in the file.
+    - `stacks`: the layout also takes stacked matrices, as experts have.
+    - `source`: the file of llama.cpp.
     """
 
     rows: Mapping[str, int]
@@ -194,7 +204,7 @@ class LayoutBuffer(Stated):
     source: str = "ggml-cpu/repack.cpp"
 
     def takes(self, tensor: FileTensors) -> bool:
-        """Whether it lays out a matrix of that type and shape."""
+        """Whether llama.cpp lays out a matrix of that type and shape in this layout."""
         rows = self.rows.get(tensor.type)
         if not rows or tensor.shape[1] % rows != 0:
             return False
@@ -203,14 +213,14 @@ class LayoutBuffer(Stated):
         return len(tensor.shape) == 2
 
     def bytes_beyond(self, tensor: FileTensors) -> int:
-        """Bytes that the matrix takes more than in the file."""
+        """The bytes that the matrix takes in this layout beyond its size in the file."""
         type = tensor.type
         blocks = tensor.bytes // BLOCKS[type].bytes
         return blocks * self.more_bytes.get(type, 0)
 
 
 class RecipeShare(NamedTuple):
-    """The least and the most of a recipe's file that another file weighs."""
+    """The size of a file as a share of the recipe's file, at the least and at the most."""
 
     least: float
     most: float
@@ -228,9 +238,10 @@ def _read_share(table: TomlTable, key: str) -> RecipeShare | None:
 class Mix(Stated):
     """A publisher's own mix of types: a table of `[mixes]`.
 
-    `recipe`: the recipe of llama-quantize that it is nearest to. `tables`: the type of the token
-    table and the output matrix, where nothing else differs. `dense` and `experts`: what files of
-    such models weigh, as a share of the recipe's.
+    - `recipe`: the nearest recipe of llama-quantize.
+    - `tables`: the type of the token table and the output matrix, where nothing else differs
+      from the recipe.
+    - `dense`, `experts`: the size of files of such models, as a share of the recipe's.
     """
 
     recipe: str = read_by(_read_recipe)
@@ -255,36 +266,36 @@ class _GgufTypes(Stated):
 
 _TYPES = shipped_record(_GgufTypes, "gguf_types")
 BLOCKS = {name: Block(*sizes) for name, sizes in _TYPES.blocks.items()}
-# 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
+# FP8: 8 bits and one scale for the whole tensor (vLLM, SGLang: kv_cache_dtype)
 CACHE_BLOCKS = {**BLOCKS, "FP8": Block(1, 1)}
-# the buffers of each instruction set in which llama.cpp lays out weights anew, the first of which
-# that takes a matrix has it
+# the repacked layouts of each instruction set in llama.cpp; the first that accepts a matrix gets it
 LAYOUTS = _TYPES.layout
 MIXES = _TYPES.mixes
-# the file's quantization and the type of most of its tensors; best quality first
+# the type of most tensors, by the quantization of the file; best quality first
 BASE_TYPES = {name: rules.base for name, rules in _TYPES.quantization.items()}
 BITS_PER_WEIGHT = {name: rules.bits for name, rules in _TYPES.quantization.items()}
 GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
-# for models trained with ternary weights alone; any other they destroy
+# types for models that were trained with ternary weights; they destroy any other model
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
-# types that llama-quantize gives to stacked matrices alone, as experts are, with that of all else
+# types that llama-quantize gives only to stacked matrices such as experts, with the type of all
+# other tensors
 _TYPE_BESIDE_STACKS = {"MXFP4": "Q8_0"}
-# since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
-# commit 1dab5f5a44, mended by pull 20357 of that day)
+# the date since which fused queries, keys and values get the type of values (llama.cpp pull 19770,
+# commit 1dab5f5a44, corrected by pull 20357 of that day)
 FUSED_AS_VALUES = "2026-03-10"
-# matrices of values, alone and fused with others
+# fused matrices that hold values, and matrices of values alone
 FUSED = ("attn_qkv.weight", "attn_kv_b.weight")
 _VALUES_ALONE = ("attn_v.weight",)
 _VALUES = (*_VALUES_ALONE, *FUSED)
 _DOWNS = ("ffn_down.weight", "ffn_down_exps.weight", "ffn_down_shexp.weight")
 _GATES_AND_UPS = ("blk.*.ffn_gate", "blk.*.ffn_up")
-# tables that llama-quantize leaves as they are
+# tables that llama-quantize does not quantize
 _KEPT_TABLES = ("position_embd.weight", "token_types.weight")
 _TOKEN_TABLES = ("token_embd.weight", "per_layer_token_embd.weight")
 # tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
 # src/llama-arch.cpp of llama.cpp
 TABLES = (*_TOKEN_TABLES, *_KEPT_TABLES)
-# types that quantize nothing
+# types that are not quantized
 _UNQUANTIZED = ("F32", "F16", "BF16")
 # bytes of a number in MXFP4
 _MXFP4_BYTES = BLOCKS["MXFP4"].bytes_of_number
@@ -299,7 +310,7 @@ def canonical_gguf(text: str) -> str | None:
 
 
 def bytes_of(type: str, number: int) -> int:
-    """Bytes of so many elements of a tensor, or of one row of a cache."""
+    """The bytes of `number` elements of a tensor, or of one row of a cache."""
     block = CACHE_BLOCKS[type.upper()]
     return number // block.elements * block.bytes
 
@@ -312,8 +323,10 @@ def recipe_tensors(
     importance_matrix: bool,
     earlier: bool = False,
 ) -> tuple[FileTensors, ...]:
-    """The tensors of a GGUF file of that quantization, as llama-quantize types them. With an
-    importance matrix it chooses a little differently. `earlier`: as before March 2026.
+    """The tensors of a GGUF file of a quantization, with the types that llama-quantize gives them.
+
+    `importance_matrix`: the types chosen with an importance matrix, which differ a little.
+    `earlier`: the types chosen before March 2026.
     """
     matrix = "matrix" if importance_matrix else "no matrix"
     recipe = _Recipe(architecture, quantization, matrix)
@@ -326,8 +339,8 @@ def recipe_tensors(
 
 
 class _Recipe:
-    """The rules of one quantization for one model. `matrix` is the fact whether an importance
-    matrix is used. Some rules go by the number of a tensor among its like.
+    """The rules of a quantization, applied to one model. `matrix` is the fact whether an importance
+    matrix is used. Some rules depend on the number of a tensor among its like.
     """
 
     def __init__(
@@ -364,22 +377,22 @@ class _Recipe:
         self.base = self.rules.base
         self.type_of_queries = self.rules.queries or self.base
         self.has_two_bits = quantization in _TYPES.two_bits
-        # None: as matrices of values
+        # None: the type of matrices of values
         self.type_of_fused: str | None = None
         self.value_places = _counted_order(architecture, _VALUES)
         self.values = len(self.value_places)
         self.down_places = _counted_order(architecture, _DOWNS)
 
     def type_fused_as_before(self) -> None:
-        """Type fused matrices as before FUSED_AS_VALUES: all in one type. They are counted among
-        those of values, but passed over in their order.
+        """Give fused matrices their type from before FUSED_AS_VALUES, one for all. They count among
+        the matrices of values, but are left out of the order of these.
         """
         self.type_of_fused = self.rules.earlier or self.base
         self.value_places = _counted_order(self.architecture, _VALUES_ALONE)
 
     def tensors_of(self, group: TensorGroup) -> Iterator[FileTensors]:
-        """The group's tensors in the file, by their type."""
-        # of a multi-token-prediction block: in the file, by default not in memory
+        """Yield the group's tensors in the file, one record for each type."""
+        # tensors of a multi-token-prediction block: stored in the file, by default not loaded
         is_extra = max(group.layers, default=-1) >= self.layers
         numbers = prod(group.shape)
         for type, count in self.count_by_type(group).items():
@@ -393,8 +406,8 @@ class _Recipe:
             )
 
     def count_by_type(self, group: TensorGroup) -> Mapping[str, int]:
-        """How many of the group's tensors have each type: there is one in each of its layers, or
-        one outside of layers.
+        """The number of the group's tensors with each type. A group has one tensor in each of its
+        layers, or one outside of layers.
         """
         number = len(group.layers) or 1
         kept = self.kept_type(group)
@@ -418,7 +431,8 @@ class _Recipe:
         name = group.name
         if "ffn_gate_tid2eid" in name:
             return "I32"
-        # vectors, norms, routers, position tables and small convolutions (llama-quant.cpp)
+        # llama-quant.cpp keeps the type of vectors, norms, routers, position tables and small
+        # convolutions
         sides = [size for size in group.shape if size != 1]
         is_matrix = name.endswith("weight") and len(sides) > 1
         if not is_matrix or _is_kept(name):
@@ -470,9 +484,10 @@ class _Recipe:
         return type
 
     def type_of_down(self, layer: int, name: str) -> str:
-        """The type of the second matrix of a layer's feed-forward. With experts llama-quantize
-        counts by the number of the layer, but it gives types of about two bits before it looks at
-        that.
+        """The type of the second matrix of a layer's feed-forward.
+
+        In a model with experts llama-quantize goes by the number of the layer, except in types of
+        about two bits, where it goes by the number of the tensor.
         """
         place = layer
         if self.experts <= 1 or self.has_two_bits:
@@ -487,8 +502,8 @@ class _Recipe:
             return self.type_of_output(group.shape[0])
         beside_stacks = _TYPE_BESIDE_STACKS.get(self.name)
         if beside_stacks is not None:
-            # one tensor holds several matrices: of experts, or in latent attention of all heads
-            # (`ne[2] > 1`, by which llama-quantize tells experts)
+            # a stacked tensor holds several matrices: those of experts, or those of all heads in
+            # latent attention (`ne[2] > 1`, by which llama-quantize recognizes experts)
             is_stacked = prod(group.shape[2:]) > 1
             return self.base if is_stacked else beside_stacks
         if is_table:
@@ -519,7 +534,9 @@ class _Recipe:
         place: int = 0,
         total: int = 1,
     ) -> str:
-        """The type of the tensor of that number among so many."""
+        """The type of the tensor with number `place` among `total`, by the first rule that fits;
+        else the base type.
+        """
         facts = _facts_of_place(place, total, self.blocks)
         for rule in rules:
             if rule.facts <= facts:
@@ -529,8 +546,8 @@ class _Recipe:
 
 @lru_cache(maxsize=1024)
 def _rules_where(facts: frozenset[str], rules: Rules) -> Rules:
-    """The rules that may concern tensors of a model of which these facts hold, each with what it
-    says of a place alone.
+    """The rules that may apply to tensors of a model with these facts, each reduced to its facts
+    about a tensor's place.
     """
     concerning = list[Rule]()
     for rule in rules:
@@ -554,15 +571,15 @@ def _may_be_narrow(name: str) -> bool:
     return any(part in name for part in _TYPES.kept_in_16_bits)
 
 
-# hundreds of models have equal layers
+# cached: hundreds of models have equal layers
 @lru_cache(maxsize=4096)
 def _facts_of_place(
     place: int,
     total: int,
     blocks: int,
 ) -> frozenset[str]:
-    """What holds of a tensor by its number among so many, in a model of so many blocks. "more":
-    `use_more_bits` of llama-quant.cpp.
+    """The facts about a tensor that follow from its number `place` among `total` tensors, in a
+    model of `blocks` blocks. "more" is `use_more_bits` of llama-quant.cpp.
     """
     facts = set()
     if place < 2:
@@ -581,7 +598,9 @@ def _facts_of_place(
 
 
 def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """Heads that share a key in the first layer; 0 where it has none and keys are by layer."""
+    """The number of heads that share a key in the first layer; 0 where that layer has no attention
+    and keys are stated by layer.
+    """
     for group in architecture.attention:
         if 0 in group.layers or row.keys_stated_once:
             if group.kind == "latent":
@@ -590,13 +609,13 @@ def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     return 0
 
 
-# a model is asked about in one quantization after the other
+# cached: one model is asked about in several quantizations in turn
 @lru_cache(maxsize=64)
 def _counted_order(
     architecture: Architecture, endings: tuple[str, ...]
 ) -> Mapping[_Tensor, int]:
-    """The number of each layer's tensor with such an ending, by layer and name, as llama-quantize
-    counts them: layer by layer; in two stacks by name alone.
+    """The number of each layer's tensor with one of these endings, by layer and name, in the order
+    in which llama-quantize counts: layer by layer, and in two stacks by name alone.
     """
     tensors = list[_Tensor]()
     for group in gguf_tensors(architecture):
@@ -608,7 +627,7 @@ def _counted_order(
 
 
 def _place(tensor: _Tensor) -> _Tensor:
-    """What llama-quantize orders the tensor by."""
+    """The key by which llama-quantize orders the tensors."""
     layer, name = tensor
     if name.startswith("blk."):
         return tensor
@@ -616,7 +635,9 @@ def _place(tensor: _Tensor) -> _Tensor:
 
 
 def _type_that_fits(type: str, row_length: int) -> str:
-    """The type, or the next one whose blocks divide a row of that length."""
+    """The type, or its fallback type, whose blocks divide a row of that length; F16 where neither
+    do.
+    """
     for name in (type, _TYPES.fallback.get(type, type)):
         if row_length % BLOCKS[name].elements == 0:
             return name

@@ -1,8 +1,8 @@
-"""What a model takes under a workload: plain records, all sizes in bytes, and how their lines of
-arithmetic are written.
+"""The records of a model's needs under a workload, all sizes in bytes, and the notation of their
+arithmetic.
 
-`Needs` is the answer of this package. Its memory is a sum of `Term`s, each with a likely size, a
-least and a most, a source, and one line that a person can check with a calculator.
+`Needs` is the answer of this package. The memory is a sum of `Term`s, each with a least, a likely
+and a most size, a source, and one line of arithmetic that a person can check with a calculator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class How(StrEnum):
 
 
 class Split(StrEnum):
-    """How a term is shared out where accelerators hold the model."""
+    """How a term is divided where accelerators hold the model."""
 
     HOST = "host only"
     PROGRAM = "host, and each device of a program that runs on devices alone"
@@ -39,7 +39,7 @@ class Split(StrEnum):
     EACH = "whole on each"
 
 
-# the names of terms, and how each is shared out unless its account says otherwise
+# the names of terms, and how each term is split over places unless its account says otherwise
 SPLITS = {
     "embeddings": Split.HOST,
     "runtime": Split.PROGRAM,
@@ -53,14 +53,14 @@ SPLITS = {
     ),
 }
 
-# terms of a program itself
+# the terms of programs themselves
 PROGRAMS = ("runtime", "draft_runtime")
 
-# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
-# divide the attention heads
+# the sizes of tensor parallelism that machines have; the attention heads must be divisible by them
+# (vllm 0.33.0, vllm/config/model.py)
 TENSOR_PARALLEL = (2, 4, 8)
 
-# the place of a term of which it is not said yet which accelerator holds it
+# the place of a term that no particular accelerator was chosen for yet
 ACCELERATOR = "accelerator"
 
 
@@ -83,14 +83,17 @@ class Device(Record):
 
 
 class Term(Record):
-    """One part of the memory need where the model lies, or its files. `low_bytes` and `high_bytes`
-    enclose it; all three are equal where it is exact.
+    """A part of the memory need, in the place where the model lies, or the files of the model.
 
-    `name`: one of SPLITS; of a draft model with `draft_` in front. `where`: host,
-    accelerator:N, or ACCELERATOR. `arithmetic` is one line that a person can check with a
-    calculator. Of a term that is shared out by layer those before `first_layer` have nothing, and
-    `output_bytes` go with the last one. Each of several devices that hold all layers takes
-    `pipeline_bytes` more, the first `offload_bytes` where some layers stay in RAM.
+    - `name`: a name of SPLITS; for a draft model with `draft_` in front.
+    - `bytes`, `low_bytes`, `high_bytes`: the likely size, the least and the most; all three are
+      equal where the size is exact.
+    - `where`: host, accelerator:N, or ACCELERATOR.
+    - `arithmetic`: one line that a person can check with a calculator.
+    - `first_layer`: in a term split by layer, the layers before this one have no bytes.
+    - `output_bytes`: in a term split by layer, the bytes that go with the last layer.
+    - `pipeline_bytes`: the extra bytes on each of several devices that hold all layers.
+    - `offload_bytes`: the extra bytes on the first device where some layers stay in RAM.
     """
 
     name: str
@@ -109,12 +112,12 @@ class Term(Record):
 
     @property
     def stays_in_ram(self) -> bool:
-        """It lies in RAM wherever the rest does."""
+        """Whether the term lies in RAM wherever the other terms do."""
         return self.split in (Split.HOST, Split.PROGRAM)
 
     @property
     def may_be_mapped(self) -> bool:
-        """Weights as they lie in the file."""
+        """Whether the term is weights that lie in memory as in the file."""
         name = self.name.removeprefix("draft_").removeprefix("mtp_")
         return name in ("weights", "embeddings")
 
@@ -140,12 +143,12 @@ class Term(Record):
         return self.with_size(size, arithmetic)
 
     def widened(self, less_bytes: int, more_bytes: int) -> Term:
-        """The term, which may take so many bytes less and more."""
+        """The term with its least lowered by `less_bytes` and its most raised by `more_bytes`."""
         low = self.low_bytes - less_bytes
         return self.replace(low_bytes=low, high_bytes=self.high_bytes + more_bytes)
 
 
-# the terms of a memory, or of a part of it
+# the terms of a whole memory need, or of a part of the need
 Terms = tuple[Term, ...]
 
 
@@ -157,11 +160,11 @@ class Size(NamedTuple):
     most: int
 
     def times(self, number: int) -> Size:
-        """So many of it."""
+        """The size times a number."""
         return Size(*[size * number for size in self])
 
     def plus(self, other: Bytes) -> Size:
-        """The size with another, which has its least and most when this one has them."""
+        """The sum of two sizes, with least, likely and most added in turn."""
         added = as_size(other)
         least = self.least + added.least
         most = self.most + added.most
@@ -173,22 +176,22 @@ class Size(NamedTuple):
 
 
 NO_BYTES = Size(0, 0, 0)
-# a size that is known, or a range
+# a known size, or a range
 Bytes = int | Size
 
 
 def as_size(size: Bytes) -> Size:
-    """The size as a range, all ends of which are equal where it is known."""
+    """The size as a range; a known size has three equal ends."""
     return Size(size, size, size) if isinstance(size, int) else size
 
 
 def middle_of(low: int, high: int) -> Size:
-    """A size of which the two ends are known."""
+    """The range between two known ends, with the middle as the likely size."""
     return Size(low, (low + high) // 2, high)
 
 
 class PlaceNeed(Record):
-    """What lies in one place: `where` is "host" or "accelerator:N"."""
+    """The sums of the terms in one place: `where` is "host" or "accelerator:N"."""
 
     where: str
     total_bytes: int
@@ -198,8 +201,9 @@ class PlaceNeed(Record):
 
 
 class MemoryNeed(Record):
-    """The sum of the terms: best estimate, least, and most, which a verdict is held against.
-    `evictable_bytes` may be dropped by the system at no harm and is outside the total.
+    """The memory need of several terms: the best estimate, the least, and the most, against which a
+    verdict is made. `evictable_bytes` may be dropped by the system without harm and are not in the
+    total.
     """
 
     terms: tuple[Term, ...]
@@ -241,8 +245,8 @@ class MemoryNeed(Record):
 
 
 class CpuNeed(Record):
-    """Architectures the runtime is built for, and by architecture the instruction sets without
-    which that build crashes.
+    """The CPU that a runtime requires: the architectures it is built for, and for each architecture
+    the instruction sets without which the build crashes.
     """
 
     architectures: tuple[str, ...] = ()
@@ -251,10 +255,11 @@ class CpuNeed(Record):
 
 
 class Offloaded(Record):
-    """A model whose parts lie in RAM and come to one accelerator in turn.
+    """The terms of a model whose parts lie in RAM and come to one accelerator in turn.
 
-    `way`: "model", a component at a time, or "sequential", a layer at a time. `host` are the terms
-    in RAM, `device` those on the accelerator at the moment that takes most of it.
+    - `way`: "model" for a component at a time, "sequential" for a layer at a time.
+    - `host`: the terms in RAM.
+    - `device`: the terms on the accelerator at the moment that takes most of it.
     """
 
     way: str
@@ -263,15 +268,20 @@ class Offloaded(Record):
 
 
 class Needs(Record):
-    """What one model takes, itemised. A None has its reason in `unknown`.
+    """The memory, files and CPU that one model needs, itemised. A field that is None has its reason
+    in `unknown`.
 
-    `files` are what is downloaded, `missing_bytes` what is left of it to do; `checkpoint_bytes` are
-    written beside them. `largest_file_bytes` is the largest single file (file systems have limits).
-    `terms` are the memory, or what is known of it. `tensor_parallel`: over how many devices the
-    runtime can divide it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an
-    accelerator, the fastest first; `offload` is the `way` that this placement takes. `is_lean`:
-    with the runtime's option `lean`. `batch_tokens`: a prompt is read in batches of so many, which
-    the program chooses by itself or its command says; None: in its usual ones or those asked for.
+    - `files`: the download; `missing_bytes` is the part not downloaded yet.
+    - `checkpoint_bytes`: the checkpoints that training writes beside the files.
+    - `largest_file_bytes`: the largest single file (file systems have limits).
+    - `terms`: the memory, or the known part of it.
+    - `tensor_parallel`: the numbers of devices, beside one, over which the runtime can divide
+      the model.
+    - `offloaded`: the ways to keep the model in RAM and compute it on an accelerator, the
+      fastest first; `offload` is the `way` that this placement takes.
+    - `is_lean`: the runtime is started with its option `lean`.
+    - `batch_tokens`: the batch size for prompts, which the program chooses by itself or its
+      command states; None: the usual batch size, or the one asked for.
     """
 
     files: Term | None = None
@@ -290,29 +300,29 @@ class Needs(Record):
     unknown: tuple[Unread, ...] = ()
 
     def without(self, *reasons: Unread) -> Needs:
-        """The needs, of which more is not known."""
+        """The needs with more reasons why facts are not known."""
         return self.replace(unknown=(*self.unknown, *reasons))
 
     @property
     def download_bytes(self) -> int | None:
-        """What still travels; None where it is not known."""
+        """The bytes still to download; None where not known."""
         if self.missing_bytes is not None:
             return self.missing_bytes
         return None if self.files is None else self.files.bytes
 
     @property
     def download_how(self) -> How | None:
-        """How the size of the files is known; None where it is not."""
+        """How the size of the files is known; None where the size is not known."""
         return None if self.files is None else self.files.how
 
     @property
     def download_source(self) -> str | None:
-        """Where the size of the files is from; None where it is not known."""
+        """The source of the size of the files; None where the size is not known."""
         return None if self.files is None else self.files.source
 
     @property
     def download_range(self) -> tuple[int, int] | None:
-        """The least and the most of a size that is a guess; None of any other."""
+        """The least and the most of an assumed download size; None for a size of any other kind."""
         files = self.files
         if files is None or self.missing_bytes is not None:
             return None
@@ -322,27 +332,31 @@ class Needs(Record):
 
     @property
     def disk_bytes(self) -> int | None:
-        """What it occupies once all is there; None where it is not known."""
+        """The bytes that files and checkpoints occupy on disk; None where not known."""
         if self.files is None or self.checkpoint_bytes is None:
             return None
         return self.files.bytes + self.checkpoint_bytes
 
     @cached_property
     def memory(self) -> MemoryNeed | None:
-        """None where a part of it is not known."""
+        """The memory need; None where a part of the memory is not known."""
         if any(why.fact.startswith("memory") for why in self.unknown):
             return None
         return MemoryNeed(terms=self.terms, evictable_bytes=self.evictable_bytes)
 
     @property
     def known_terms(self) -> tuple[Term, ...]:
-        """Those of a memory that is not known in all its terms."""
+        """The known terms of a memory that is not known in full; () where all of the memory is
+        known.
+        """
         return self.terms if self.memory is None else ()
 
     def ram_bytes(
         self, end: str = "high_bytes", *, on_cards: bool = False
     ) -> int | None:
-        """What stays in RAM, or lies on cards, by that end of each term; None where not known."""
+        """The bytes in RAM, or with `on_cards` on accelerators; None where the memory is not known.
+        `end` names the field of each term to sum.
+        """
         if self.memory is None:
             return None
         total = 0
@@ -354,7 +368,9 @@ class Needs(Record):
 
 
 def summed(*lines: str) -> str:
-    """One line for the sum of several; their remarks, behind a semicolon, come last."""
+    """The line of arithmetic for the sum of several lines. Their remarks, which follow a semicolon,
+    come last.
+    """
     addends = []
     remarks = []
     for line in lines:
@@ -377,7 +393,7 @@ def taken_off(
 
 
 def share_of(share: str, line: str) -> str:
-    """The line of a share of what another line comes to."""
+    """The line of arithmetic for a share of another line's result."""
     counted, mark, remark = line.partition("; ")
     if " + " in counted or " - " in counted:
         counted = f"({counted})"
@@ -391,8 +407,10 @@ def share_by_device(
     most_share: float | None = None,
     communication: Size = NO_BYTES,
 ) -> Term:
-    """What each of several devices holds: a share of it, and what they take to communicate.
-    `most_share`: of the most, where that is another.
+    """The part of a term that each of several devices holds: a share of the term, and the memory
+    for communication between the devices.
+
+    `most_share`: the share of the most, where another share applies to it.
     """
     if devices == 1:
         return part
@@ -413,21 +431,25 @@ def share_by_device(
 
 
 def _rounded_up(size: float) -> int:
-    """Whole bytes; an error of a thousandth of a byte, as of floats, adds none."""
+    """The size in whole bytes, rounded up. A thousandth of a byte, as from an error of floats, adds
+    none.
+    """
     return ceil(round(size, 3))
 
 
-# what reports know it by
+# the name under which reports import `plural`
 times = plural
 
 
 def of_sequences(count: int) -> str:
-    """The factor of several sequences in a line of arithmetic; "" of one."""
+    """The factor of several sequences in a line of arithmetic; "" for one sequence."""
     return f" × {count:,} sequences" if count > 1 else ""
 
 
 def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
-    """A sum over numbers of layers with what stands before and after each, once of equal words."""
+    """A line of arithmetic that sums over numbers of layers. Addends with equal texts before and
+    after their number are merged.
+    """
     layers_by_words = Counter[tuple[str, str]]()
     for before, layers, after in parts:
         layers_by_words[before, after] += layers
@@ -438,7 +460,9 @@ def by_layers(parts: Iterable[tuple[str, int, str]]) -> str:
 
 
 def by_type(sizes: Iterable[tuple[str, float]]) -> str:
-    """`3,413,114,880 bytes of Q4_K + …`, the most first."""
+    """A line of arithmetic that lists bytes by type, the most first: `3,413,114,880 bytes of Q4_K +
+    …`.
+    """
     bytes_by_type: defaultdict[str, float] = defaultdict(float)
     for type, size in sizes:
         bytes_by_type[type] += size
@@ -453,7 +477,7 @@ def term(
     arithmetic: str,
     how: How,
 ) -> Term:
-    """A term of that many bytes; exact unless the size is a range."""
+    """A term of a kind and a size; its least and most are wider where the size is a range."""
     ends = as_size(size)
     return Term(
         name=name,
@@ -467,7 +491,7 @@ def term(
     )
 
 
-# a term that follows from the model by a rule, that somebody states, or that is a guess
+# a term that a rule derives from the model, a term that somebody states, a term that is a guess
 computed_term = partial(term, how=How.COMPUTED)
 stated_term = partial(term, how=How.STATED)
 assumed_term = partial(term, how=How.ASSUMED)
@@ -479,7 +503,7 @@ def stated_range(
     high: int,
     source: str,
 ) -> Term:
-    """A term of which somebody states the two ends."""
+    """A term whose least and most somebody states."""
     line = f"({low:,} + {high:,}) / 2 bytes as stated"
     if low == high:
         line = f"{high:,} bytes as stated"
@@ -491,7 +515,7 @@ def whole_files(
     source: str = "",
     remark: str = "",
 ) -> Term:
-    """Weights that lie in memory as in their files."""
+    """The term of weights that lie in memory as in their files."""
     return files.replace(
         name="weights",
         split=Split.LAYERS,
@@ -506,7 +530,7 @@ def files_of(
     how: How,
     remark: str = "",
 ) -> Term:
-    """Several files as one term."""
+    """The term of several files together."""
     size = MemoryNeed(terms=parts).size
     line = summed(*[part.arithmetic for part in parts])
     return term("files", size, source, line + remark, how)
@@ -517,7 +541,7 @@ def with_files(
     others: Term,
     what: str,
 ) -> Term:
-    """The files of a model with those of what comes along with it."""
+    """The files of a model together with the files of a companion, which `what` names."""
     both = files, others
     least_sure = max((part.how for part in both), key=tuple(How).index)
     source = f"{files.source}; {what}: {others.source}"
@@ -529,5 +553,5 @@ def unread(
     remedy: str | None,
     fact: str = "download_bytes",
 ) -> Unread:
-    """Why that fact is not known, and what helps."""
+    """The reason why a fact is not known, and the remedy."""
     return Unread(fact=fact, reason=reason, remedy=remedy)

@@ -1,8 +1,10 @@
-"""What vLLM and SGLang hold on a device beside weights and cache, and how they divide a model.
+"""The memory that vLLM and SGLang take on a device in addition to weights and cache, and their
+division of a model over devices.
 
-What goes in: a case, whose device is one of several alike. What comes out: the work on a prompt and
-the program on each device, and what each device holds of the weights and caches. The constants are
-`[vllm]` and `[sglang]` of specs/common/memory.toml; triples are least, likely, most.
+What goes in: a case whose device is one of several equal devices. What comes out: the memory of the
+work on a prompt and of the program on each device, and each device's share of the weights and
+caches. The constants are `[vllm]` and `[sglang]` of specs/common/memory.toml; triples are least,
+likely, most.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from .records import (
 
 
 class _Batch(Stated):
-    """Tokens and sequences of one pass of vLLM, and the most tokens."""
+    """The size of one pass of vLLM: tokens and sequences, and the most tokens."""
 
     tokens: int
     sequences: int
@@ -89,7 +91,7 @@ def _mib(sizes: Sequence[int]) -> Size:
 
 
 def terms_of_server(case: Case) -> list[Term]:
-    """The work on a prompt, and the program on a device and in RAM beside it."""
+    """The terms of the work on a prompt, and of the program on a device and in RAM beside it."""
     device = case.device or Device()
     if case.runtime.memory.reserves_by_device:
         work = _left_free(case, device)
@@ -110,17 +112,17 @@ def terms_of_server(case: Case) -> list[Term]:
 
 
 def _sees(case: Case) -> bool:
-    """Whether an encoder is loaded."""
+    """Whether the encoder of a model with image input is loaded."""
     if case.text_alone:
         return False
     return bool(case.encoders)
 
 
 def _longest_prompt(case: Case, device: Device) -> Term:
-    """One pass of vLLM over the longest prompt with its sampling.
+    """The activations of one pass of vLLM over the longest prompt, with its sampling.
 
-    A text is read whole where each token sees all others (vllm/config/model.py,
-    is_chunked_prefill_supported); of one that is embedded no token is sampled.
+    Encoders, where each token sees all others, read a text whole (vllm/config/model.py,
+    is_chunked_prefill_supported). Embedding models sample no token.
     """
     batch = _VLLM.large if device.is_large else _VLLM.small
     tokens = batch.tokens
@@ -147,7 +149,9 @@ def _sampled_sequences(
     device: Device,
     batch: _Batch,
 ) -> int:
-    """Sequences of which vLLM samples a token in one pass: the option `lean` bounds them, too."""
+    """The number of sequences of which vLLM samples a token in one pass. The option `lean` bounds
+    it too.
+    """
     if case.embeds:
         return 0
     asked = case.number_set("sequences_sampled")
@@ -159,10 +163,12 @@ def _sampled_sequences(
 
 
 class _Pass:
-    """What a pass over so many tokens holds, of which `sampled` are sampled, in bytes.
+    """The memory in bytes of a pass of vLLM over `tokens` tokens, with the logits of `sampled`
+    sequences.
 
-    The widest layer without routed experts, or sampling. What each chosen expert reads, makes and
-    gives stays from the first pass on (vllm/v1/worker/workspace.py).
+    The pass holds the widest layer without routed experts, or the sampling, whichever is larger.
+    Inputs, intermediate results and outputs of the chosen experts stay from the first pass on
+    (vllm/v1/worker/workspace.py).
     """
 
     def __init__(
@@ -197,7 +203,9 @@ class _Pass:
         return widest
 
     def _bytes_of_experts(self) -> int:
-        """Inputs and outputs of the experts that each token chooses, in the widest layer."""
+        """The bytes of the inputs and outputs of the experts that the tokens choose, in the widest
+        layer.
+        """
         most = 0
         for feed in self.model.feed_forward:
             if feed.experts:
@@ -207,7 +215,9 @@ class _Pass:
         return self.tokens * most * self.width
 
     def _bytes_beside_logits(self) -> Size:
-        """Hidden states, constants, and a row of the vocabulary for each multiprocessor."""
+        """The bytes beside the logits: hidden states, constants, and a row of the vocabulary for
+        each multiprocessor.
+        """
         hidden = self.tokens * self.model.embedding_length * self.width
         fixed = hidden + _VLLM.constant_bytes
         row_bytes = 4 * self.vocabulary
@@ -215,7 +225,9 @@ class _Pass:
         return rows.plus(fixed)
 
     def _sampling(self) -> Size:
-        """Logits in all their forms; at the least sampled in one kernel."""
+        """The bytes of sampling: the logits in all their forms; at the least sampled in one
+        kernel.
+        """
         if not self.logits:
             return NO_BYTES
         usual = self.logits * _VLLM.logit_bytes
@@ -234,7 +246,9 @@ class _Pass:
 
     @property
     def most(self) -> int:
-        """With the scan of recurrent layers in float32, which was not logged alone."""
+        """The most bytes of the pass, with the scan of recurrent layers in float32, which was not
+        logged alone.
+        """
         scan = 32 * self.tokens * self.states
         widest = max(self.layer, self.sampling.most)
         experts = self.experts * 3 // 2
@@ -242,7 +256,7 @@ class _Pass:
 
     @property
     def arithmetic(self) -> str:
-        """The line of the likely figure."""
+        """The line of arithmetic of the likely bytes."""
         if self.sampling.likely > self.layer:
             line = f"{self.logits:,} × {_VLLM.logit_bytes} bytes of logits"
             line += f" + {self.beside_logits.likely:,} bytes beside them"
@@ -256,7 +270,7 @@ class _Pass:
 
 
 def _graphs(case: Case, device: Device) -> Term:
-    """Graphs, and what is not PyTorch's, on a device."""
+    """The CUDA graphs, and the memory that PyTorch does not count, on a device."""
     layers = case.model.layers
     program = _mib(_VLLM.beside_torch)
     line = f"{program.likely:,} bytes beside PyTorch"
@@ -280,7 +294,9 @@ def _graphs(case: Case, device: Device) -> Term:
 
 
 def _bytes_of_parts(case: Case) -> int:
-    """What attention accumulates in while a graph decodes, in float32; 0 of a model that embeds."""
+    """The bytes of the float32 buffers in which attention accumulates while a CUDA graph decodes; 0
+    for a model that embeds.
+    """
     if case.embeds:
         return 0
     widest = 0
@@ -291,7 +307,7 @@ def _bytes_of_parts(case: Case) -> int:
 
 
 def _kind_of_graph(case: Case) -> str:
-    """Which row of `graph_layer` has the graphs of one layer."""
+    """The row of `graph_layer` that has the size of the CUDA graphs of one layer of the model."""
     model = case.model
     kinds = [group.kind for group in model.attention]
     if case.embeds:
@@ -302,7 +318,9 @@ def _kind_of_graph(case: Case) -> str:
 
 
 class _Kind(NamedTuple):
-    """Devices of so many GiB or more, and the MiB that SGLang leaves free there."""
+    """A kind of device: the GiB from which it applies, and the MiB that SGLang leaves free
+    there.
+    """
 
     gib: int
     likely_mib: int
@@ -310,8 +328,8 @@ class _Kind(NamedTuple):
 
 
 def _kind_of_device(total_bytes: int | None) -> _Kind:
-    """The last kind that is no larger than the device; that of GPUs which share the RAM where its
-    size is not known.
+    """The largest kind that is not above the device's memory. Where that is not known, the kind of
+    GPUs that share the RAM.
     """
     kinds = [_Kind(*kind) for kind in _SGLANG.kinds]
     if not total_bytes:
@@ -324,7 +342,9 @@ def _kind_of_device(total_bytes: int | None) -> _Kind:
 
 
 def _left_free(case: Case, device: Device) -> Term:
-    """What SGLang leaves free for its work: more on a larger device."""
+    """The device memory that SGLang leaves free for its work, as a term: more on a larger
+    device.
+    """
     kind = _kind_of_device(device.total_bytes)
     left = _left_bytes(kind, device)
     total = device.total_bytes
@@ -335,7 +355,7 @@ def _left_free(case: Case, device: Device) -> Term:
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
     shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
-    # what stays free of the room once weights and cache fill the rest
+    # the bytes of the room that weights and cache leave free at each end
     by_end = []
     for left_bytes, share in zip(left, shares, strict=True):
         filled = free * (1 - left_bytes / total) * (1 - share)
@@ -349,7 +369,9 @@ def _left_free(case: Case, device: Device) -> Term:
 
 
 def _left_by_size(left: Size, kind: _Kind) -> Term:
-    """The same on a device that is not known, which may be of the smallest kind."""
+    """The device memory that SGLang leaves free on a device that is not known, which may be of the
+    smallest kind.
+    """
     smallest = _Kind(*_SGLANG.kinds[0])
     least = int(smallest.likely_mib * MIB * _SGLANG.earlier)
     size = left._replace(least=least)
@@ -358,7 +380,9 @@ def _left_by_size(left: Size, kind: _Kind) -> Term:
 
 
 def _left_bytes(kind: _Kind, device: Device) -> Size:
-    """Bytes of a device that SGLang leaves free, of which earlier releases left less."""
+    """The bytes of a device that SGLang leaves free. Earlier releases left less, which is the
+    least.
+    """
     large_gib, least_mib = _SGLANG.large
     if kind.gib < large_gib:
         least_mib = 0
@@ -373,11 +397,11 @@ def _left_bytes(kind: _Kind, device: Device) -> Size:
 
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
-    """Over how many devices vLLM can divide the model, beside one.
+    """The numbers of devices, beside one, over which vLLM can divide the model.
 
-    The number divides the heads; it divides the KV heads or they divide it; lengths of the
-    feed-forward come in whole blocks or groups (vllm/model_executor/layers/quantization: fp8.py,
-    awq.py, gptq.py).
+    The number must divide the heads. It must divide the KV heads, or be a multiple of them. Lengths
+    of the feed-forward must divide into whole blocks or groups
+    (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
     """
     step = 1
     scheme = scheme_of(quantization)
@@ -406,7 +430,7 @@ def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]
 
 
 def _is_shared_by(heads: int, devices: int) -> bool:
-    """Whether each device has as many of the heads, or each head as many of the devices."""
+    """Whether the heads divide evenly over the devices, or the devices over the heads."""
     return heads % devices == 0 or devices % heads == 0
 
 
@@ -415,7 +439,8 @@ def terms_by_device(
     weights: Term,
     others: list[Term],
 ) -> Terms:
-    """What each of the devices holds: activations, the program and a latent cache whole.
+    """The terms on each of the devices. Weights, recurrent states and the cache are divided;
+    activations, the program and a latent cache are whole on each device.
 
     Encoders are divided where they can be (tests/truth/vllm.json: Gemma 3, Mistral Small 3.1).
     """
@@ -443,8 +468,8 @@ def _share_of_cache(
     cache: Term,
     devices: int,
 ) -> Term:
-    """What each device holds of the cache: by the heads. The most is where layers with a window
-    keep as many tokens as the others.
+    """The part of the cache on each device, divided by the KV heads. The most assumes that layers
+    with a window keep as many tokens as the others.
     """
     likely = _Divided(devices)
     most = _Divided(devices)
@@ -455,7 +480,9 @@ def _share_of_cache(
 
 
 def _share_of_weights(case: Case, devices: int) -> float:
-    """What each device holds of the weights: some tensors whole, keys and values by their heads."""
+    """The share of the weights on each device: some tensors are whole on each, and keys and values
+    are divided by their heads.
+    """
     if not case.has_all_tensors:
         return 1 / devices
     kv_heads = dict[int, int]()
@@ -476,7 +503,7 @@ def _share_of_weights(case: Case, devices: int) -> float:
 
 
 class _Divided:
-    """Bytes that so many devices divide among themselves."""
+    """Bytes that several devices divide among themselves."""
 
     def __init__(self, devices: int) -> None:
         self.devices = devices
@@ -484,7 +511,9 @@ class _Divided:
         self.on_device = 0.0
 
     def add(self, size: float, most_devices: int) -> None:
-        """Add bytes that at most so many devices divide, 0 for any number; others hold copies."""
+        """Add bytes that at most `most_devices` devices divide (0: any number); further devices
+        hold copies.
+        """
         self.total += size
         self.on_device += size / min(self.devices, most_devices or self.devices)
 
@@ -495,13 +524,13 @@ class _Divided:
 
 
 def _with_additions(case: Case, weights: Term) -> Term:
-    """The weights with what vLLM keeps beside them: a table of positions, and padded experts."""
+    """The weights with vLLM's additions: a table of positions, and padded experts."""
     if not case.has_all_tensors:
-        # which layers it has is not known
+        # the layers of the model are not known
         return weights
     most_weights = weights.high_bytes
     if case.model.dtype is None:
-        # 16 bits a number whatever the files hold (--dtype auto)
+        # 16 bits a number, whatever type the files have (--dtype auto)
         most_weights = int(weights.bytes * 1.01)
     line = weights.arithmetic
     table = _table_bytes(case)
@@ -519,10 +548,11 @@ def _with_additions(case: Case, weights: Term) -> Term:
 
 
 def _padding_bytes(case: Case, step: int) -> int:
-    """What experts in MXFP4 grow by where their length is a multiple of `step`.
+    """The bytes by which experts in MXFP4 grow where their length is padded to a multiple of
+    `step`.
 
-    Its kernels give them a width in multiples of 256, and a length of 128 or 256
-    (layers/quantization/mxfp4.py; its logs of both gpt-oss models).
+    The kernels pad the width to a multiple of 256, and the length to a multiple of 128 or 256
+    (layers/quantization/mxfp4.py; vLLM's logs of both gpt-oss models).
     """
     model = case.model
     type = model.expert_dtype or ""
@@ -542,9 +572,11 @@ def _padding_bytes(case: Case, step: int) -> int:
 
 
 def _table_bytes(case: Case) -> int:
-    """Bytes of sines and cosines that vLLM keeps whole on every device, in 16 bits.
+    """The bytes of the table of sines and cosines that vLLM keeps whole on every device, in 16
+    bits.
 
-    A row for each position that config.json states, as long as what rotates of a head (get_rope).
+    The table has a row for each position that config.json states, as long as the part of a head
+    that RoPE rotates (get_rope).
     """
     model = case.model
     row = case.row

@@ -1,7 +1,8 @@
-"""Whisper in ggml files with whisper.cpp, and in CTranslate2 files with faster-whisper.
+"""The needs of Whisper in ggml files with whisper.cpp, and in CTranslate2 files with
+faster-whisper.
 
-What goes in: the case of a model, a program and a workload. What comes out: its files and what it
-takes in memory. The constants are in specs/common/memory.toml; triples are least, likely, most.
+What goes in: the case of a model, a program and a workload. What comes out: the files and the
+memory. The constants are in specs/common/memory.toml; triples are least, likely, most.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ _CT2 = shipped_record(_FasterWhisperTable, "memory", "faster-whisper")
 _BEAMS = 5
 _FRAMES_PER_SECOND = 100
 _SAMPLES_PER_SECOND = 16_000
-# the context of the text where a spec does not state it
+# the context of the text decoder if the spec states none
 _USUAL_TOKENS = 448
-# cells of whisper.cpp's caches come in steps
+# the number of cells in whisper.cpp's caches is a multiple of this
 _STEP_CELLS = 256
 
 
@@ -82,7 +83,9 @@ _STEP_CELLS = 256
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The file: as published; of whisper.cpp else matrices in that type, the rest in 32 bits."""
+    """The size of the file: as published; for whisper.cpp else computed, with matrices in that type
+    and the rest in 32 bits.
+    """
     is_ggml = case.format == "ggml"
     name = case.quantization
     if is_ggml:
@@ -117,7 +120,9 @@ def _converted_size(case: Case, name: str) -> Term:
 
 
 class _Numbers(Record):
-    """Numbers of a checkpoint: in matrices, in convolutions, and the rest; rows of matrices."""
+    """The numbers of a checkpoint: in matrices, in convolutions and in all else; `rows` counts the
+    rows of the matrices.
+    """
 
     matrices: int
     convolutions: int
@@ -126,7 +131,9 @@ class _Numbers(Record):
 
 
 def _numbers_of(case: Case, block: int) -> _Numbers:
-    """The numbers of a model; matrices are those that divide into blocks of so many."""
+    """The numbers of a model's checkpoint. Only matrices whose rows divide into blocks of `block`
+    count as matrices.
+    """
     matrices = 0
     convolutions = 0
     others = 0
@@ -150,7 +157,9 @@ def _numbers_of(case: Case, block: int) -> _Numbers:
 
 
 def parts(case: Case) -> Needs:
-    """Files and memory. `parallel`: states or pieces of 30 seconds that are heard at once."""
+    """The files and the memory of a case. `parallel`: the number of states, or of pieces of 30
+    seconds, that are transcribed at once.
+    """
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
@@ -163,7 +172,7 @@ def parts(case: Case) -> Needs:
 
 
 def _terms(case: Case, files: Term) -> Terms | None:
-    """The terms of the memory; None where they do not follow."""
+    """The terms of the memory; None where they cannot be computed."""
     is_ggml = case.format == "ggml"
     audio = _heard(case)
     if audio is not None and is_ggml:
@@ -177,7 +186,9 @@ def _terms(case: Case, files: Term) -> Terms | None:
 
 
 def _heard(case: Case) -> Audio | None:
-    """What the model hears with; None where its layers or its vocabulary are not known."""
+    """The audio encoder of the model; None where the model has none, or its layers or its
+    vocabulary are not known.
+    """
     model = case.model
     has_layers = bool(model.attention or model.recurrent)
     if has_layers and case.has_row and model.vocabulary:
@@ -193,7 +204,7 @@ def _whisper_cpp(
     audio: Audio,
     files: Term,
 ) -> Terms:
-    """The file, the caches, the buffers and the program."""
+    """The terms of whisper.cpp: the file, the caches, the buffers and the program."""
     seconds = Size(*_CPP.seconds)
     stated = case.workload.audio_seconds
     if stated is not None:
@@ -207,20 +218,19 @@ def _whisper_cpp(
 
 
 def _of_states(line: str, states: int) -> str:
-    """A line of one state, as it stands for so many."""
+    """The line of arithmetic of one state, extended to `states` states."""
     ending = of_sequences(states)
     return f"({line}){ending}" if ending else line
 
 
 def _stepped(cells: int) -> int:
-    """The cells of a cache that holds so many."""
+    """The number of cells rounded up to a step of the cache."""
     return -(-cells // _STEP_CELLS) * _STEP_CELLS
 
 
 def _cpp_caches(case: Case, audio: Audio) -> Term:
-    """The caches, in 16 bits and steps of 256 cells.
-
-    Of the text for each beam and two more, of the audio in every layer, of one encoder layer.
+    """The caches of whisper.cpp, in 16 bits and steps of 256 cells: of the text for each beam and
+    two more, of the audio in every layer, and of one encoder layer.
     """
     model = case.model
     states = case.parallel
@@ -243,10 +253,11 @@ def _cpp_buffers(
     audio: Audio,
     seconds: Size,
 ) -> Term:
-    """The buffers of four graphs: convolutions, encoder, cross attention, and decoder.
+    """The buffers of whisper.cpp's four graphs: convolutions, encoder, cross attention, and
+    decoder.
 
-    The decoder has twice the logits of what it reads at once: the beams, or the text before, which
-    a piece behind the first has. `seconds` of audio.
+    The decoder has twice the logits of the tokens that it reads at once: the beams, or in every
+    piece after the first the text before. `seconds`: the length of the audio.
     """
     states = case.parallel
     width = audio.embedding_length
@@ -267,13 +278,16 @@ def _cpp_buffers(
         line += "; with the text before, without which audio of 30 seconds takes"
         line += f" {likely - low:,} bytes less"
     if case.is_on_device:
-        # inputs are there twice: five rows more were printed with Vulkan
+        # inputs are held twice: whisper.cpp printed five more rows with Vulkan
         high += 5 * heard * width * 4 * states
     return computed_term("compute", Size(low, likely, high), _CPP.source, line)
 
 
 def _tokens_at_once(seconds: int) -> int:
-    """What the decoder reads at once at most; a last piece of some seconds is read alone."""
+    """The most tokens that the decoder reads in one batch for audio of `seconds`: the number of
+    beams, or the text before a piece and the tokens that ask for the task. A last piece shorter
+    than 6 seconds is read without the text before it.
+    """
     text = max(0, (seconds - 6) // 30) * _CPP.written
     if not text:
         return _BEAMS
@@ -306,7 +320,9 @@ def _ctranslate2(
     audio: Audio,
     files: Term,
 ) -> Terms:
-    """Weights, what is held beside them, and the program; on a GPU also what stays in RAM."""
+    """The terms of faster-whisper: weights, working memory and the program; on a GPU also the
+    memory that stays in RAM.
+    """
     weights = _ct2_weights(case)
     program = overhead(case.runtime)
     caches = _ct2_caches(case, audio)
@@ -326,14 +342,18 @@ def _ctranslate2(
 
 
 def _computes_on_cpu(case: Case) -> bool:
-    """No processor computes in 16 bits."""
+    """Whether the model is computed on a CPU. Files in float16 never are, because no processor
+    computes in 16 bits.
+    """
     if case.is_on_device:
         return False
     return case.quantization != "float16"
 
 
 def _ct2_weights(case: Case) -> Term:
-    """All parameters in one type; of int8 matrices alone, with a scale for each row."""
+    """The weights: all parameters in one type. In int8 only matrices are narrow, with a scale for
+    each row.
+    """
     numbers = _numbers_of(case, 1)
     total = numbers.matrices + numbers.convolutions + numbers.others
     if case.quantization == "int8":
@@ -349,7 +369,9 @@ def _ct2_weights(case: Case) -> Term:
 
 
 class _Sound(Record):
-    """How long the audio is, and what a line says where that is assumed."""
+    """The length of the audio, and the remark for a line of arithmetic where the length is
+    assumed.
+    """
 
     seconds: int
     remark: str = ""
@@ -360,12 +382,12 @@ class _Sound(Record):
 
     @property
     def spectrum_bytes(self) -> int:
-        """Its spectrum while it is made."""
+        """The bytes of the audio's spectrum while it is made."""
         return self.frames * _CT2.spectrum_bytes
 
 
 def _sound(case: Case) -> _Sound:
-    """The audio of the workload; else of ten minutes."""
+    """The audio of the workload; ten minutes where its length is not stated."""
     if case.workload.audio_seconds is not None:
         return _Sound(seconds=case.workload.audio_seconds)
     minutes = _CT2.seconds // 60
@@ -377,7 +399,7 @@ def _sound(case: Case) -> _Sound:
 
 
 def _ct2_caches(case: Case, audio: Audio) -> int:
-    """Bytes of the caches of audio and text; on a GPU int8 computes in 16 bits too."""
+    """The bytes of the caches of audio and text. On a GPU int8 also computes in 16 bits."""
     on_cpu = _computes_on_cpu(case)
     parallel = case.parallel
     is_long = parallel == 1 and _sound(case).seconds > 30
@@ -397,10 +419,10 @@ def _ct2_work_on_cpu(
     narrowed_bytes: int,
     caches: int,
 ) -> Term:
-    """The most beside the weights: for the spectrum, the file, or the text.
+    """The most memory beside the weights: for the spectrum, the file, or the text.
 
-    Of a file that is narrowed after it is read, all lies beside what is made of it:
-    `narrowed_bytes` are those that it loses.
+    A file that is narrowed after it is read lies whole beside the narrowed weights;
+    `narrowed_bytes` are the bytes that it loses.
     """
     sound = _sound(case)
     parallel = case.parallel
@@ -432,7 +454,9 @@ def _ct2_in_ram(
     files: Term,
     weights: Term,
 ) -> Term:
-    """What stays in RAM beside a GPU: audio, and weights of a file read whole or libraries."""
+    """The memory that stays in RAM beside a GPU: the spectrum of the audio, and the weights of an
+    int8 file, which is read whole, or for other types half of CUDA's libraries.
+    """
     sound = _sound(case)
     libraries = _CT2.cuda_libraries
     kept = libraries // 2

@@ -1,10 +1,11 @@
-"""Which tensors a model's files hold, and what a program remembers of the tokens it has seen.
+"""The tensors in a model's files, and the caches and states that a program keeps for tokens already
+read.
 
-In goes an `Architecture`: the sizes of one model. Beside it stand two tables of data:
-specs/common/architectures.toml has what all models of an architecture share (`ArchitectureRow`),
-specs/common/tensors.toml the tensors of each part of a layer with their shapes. Out come groups of
-equal tensors, caches of keys and values that grow with the context, and states of a fixed size. All
-sizes are numbers of elements unless a name says bytes.
+What goes in: an `Architecture`, which is the sizes of one model, and two tables of data:
+specs/common/architectures.toml has the facts that all models of an architecture share
+(`ArchitectureRow`), specs/common/tensors.toml the tensors of each part of a layer with their
+shapes. What comes out: groups of equal tensors, caches of keys and values that grow with the
+context, and states of a fixed size. All sizes are numbers of elements unless a name says bytes.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from ..core.records import Record, Stated
 from ..core.tables import TomlRow, shipped_record
 from ..core.units import plural
 
-# what an expression of tensors.toml may name: a size, a truth, or a text of which `key=text` asks
+# the names that an expression of tensors.toml may use, with their values: a size, a truth value, or
+# a text that `key=text` compares
 Sizes = dict[str, Any]
-# the ranks of the small matrices of an RWKV layer, in the order in which a spec lists them
+# the ranks of the small matrices of an RWKV layer, in the order of the spec
 _RANKS = ("decay", "rate", "mix", "rank_of_gate")
-# numbers that llama.cpp keeps in a state are 32-bit floats
+# llama.cpp keeps the numbers of a state as 32-bit floats
 _STATE_NUMBER_BYTES = 4
 
 
@@ -58,9 +60,12 @@ def architectures() -> ArchitecturesTable:
 
 
 class _TensorsTable(Stated):
-    """specs/common/tensors.toml. `tensors`: the lines of each part of a model, each of which
-    becomes a `TensorRule` when it is asked for. `states`: what each kind of recurrent layer keeps,
-    as expressions for the numbers that its convolution remembers and for those of its memory.
+    """specs/common/tensors.toml.
+
+    - `tensors`: the lines of each part of a model; each becomes a `TensorRule` when it is asked
+      for.
+    - `states`: for each kind of recurrent layer, the expressions for the numbers that its
+      convolution remembers and for the numbers of its memory.
     """
 
     schema: int
@@ -96,8 +101,9 @@ class Style(Record):
 
 
 class ArchitectureRow(Record):
-    """What models of one architecture share: a table of specs/common/architectures.toml, whose
-    header explains the keys. `flags` are the keys that only tensors.toml asks for.
+    """The features that the models of one architecture share: a table of
+    specs/common/architectures.toml, whose header explains the keys. `flags` are the keys that only
+    tensors.toml asks for.
     """
 
     name: str
@@ -154,7 +160,7 @@ class ArchitectureRow(Record):
     rope_share: float = 1.0
     rope_rows: int = 1
     tokenizer: str = ""
-    # what a GGUF header leaves out, or states in a way of its own
+    # facts that a GGUF header omits or states in the model's own way
     full_every: int | None = None
     full_first: bool = False
     window_tokens: int | None = None
@@ -165,7 +171,7 @@ class ArchitectureRow(Record):
     state_kind: str = ""
     rank_from_width: bool = False
     loops: bool = False
-    # what transformers, peft, vLLM and MLX LM make of a model
+    # how transformers, peft, vLLM and MLX LM treat the model
     torch_scores: str = ""
     mlx_windows: str = ""
     mlx_unpacked: bool = False
@@ -183,7 +189,7 @@ class ArchitectureRow(Record):
 
     @property
     def embeds(self) -> bool:
-        """Whether its output is vectors, not text."""
+        """Whether the models output vectors, not text."""
         return self.encoder and not self.diffusion
 
     @property
@@ -195,7 +201,7 @@ class ArchitectureRow(Record):
 
     @classmethod
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
-        """One table of the file."""
+        """The row made of one table of the file."""
         fields = _with_tuples(values)
         flags = {key: fields.pop(key) for key in values if key not in cls._kinds}
         if "graph" in fields:
@@ -211,21 +217,25 @@ def _with_tuples(values: TomlRow) -> dict[str, Any]:
     return frozen
 
 
-# of models of which no row tells more
+# the row of models that no row describes
 UNKNOWN_ROW = ArchitectureRow(name="")
 
 
 def row_values(name: str) -> TomlRow | None:
-    """What the file says of the architecture of that name; None where no row describes it."""
+    """The table of architectures.toml for the architecture of that name; None where no row
+    describes it.
+    """
     row: TomlRow | None = architectures().architecture.get(name)
     return row
 
 
 @lru_cache(1024)
 def row_of(architecture: Architecture) -> ArchitectureRow:
-    """The row of a model's architecture, with what this model has beside others of it, and without
-    what it lacks. `UNKNOWN_ROW` where there is none, or the model lacks attention or a feed-forward
-    that all others have.
+    """The row of a model's architecture, with the features that this model has beside others, and
+    without those that it lacks.
+
+    `UNKNOWN_ROW` where no row describes the architecture, or the model lacks attention or a
+    feed-forward that all others have.
     """
     row = _row_with(
         architecture.row, architecture.also, architecture.lacks, architecture.gate
@@ -235,7 +245,7 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     return UNKNOWN_ROW
 
 
-# hundreds of models share a row
+# cached: hundreds of models share a row
 @cache
 def _row_with(
     name: str,
@@ -243,13 +253,13 @@ def _row_with(
     lacks: tuple[str, ...],
     gate: str | None,
 ) -> ArchitectureRow:
-    """The row of that name with the keys that some of its models state otherwise."""
+    """The row of that name, with the keys that the model states differently."""
     stated = row_values(name)
     if stated is None:
         return UNKNOWN_ROW
     values = {**stated, **dict.fromkeys(also, True)}
     for flag in lacks:
-        # the last norm is a name in the row
+        # `output_norm` is a name in the row; every other flag is a truth value
         values[flag] = "" if flag == "output_norm" else False
     if gate is not None:
         values["gate"] = gate
@@ -270,7 +280,9 @@ def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
-    """The context that the model was trained for; of an encoder with a decoder, that of both."""
+    """The context length that the model was trained for; for an encoder with a decoder, the sum of
+    both contexts. None where not known.
+    """
     tokens = architecture.context_tokens
     if tokens is not None and row.rewrites:
         return 2 * tokens
@@ -278,19 +290,19 @@ def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | No
 
 
 def count_parameters(groups: Iterable[TensorGroup]) -> int:
-    """How many parameters the tensors have."""
+    """The number of parameters in the tensors."""
     return sum(group.parameters for group in groups)
 
 
 def all_and_active(architecture: Architecture) -> tuple[int, int]:
-    """The published parameters, and those that one token uses: all but the routed experts that the
-    router does not choose for it.
+    """The number of published parameters, and the number that one token uses: all but the routed
+    experts that the router does not choose.
     """
     groups = checkpoint_tensors(architecture)
     total = count_parameters(groups)
     routed = list[TensorGroup]()
     for group in groups:
-        # the matrices of experts, of which a token uses some, and not their norms
+        # the matrices of experts, of which a token uses some, without their norms
         if "exps." in group.name and "norm" not in group.name:
             routed.append(group)
     unused = 0
@@ -305,14 +317,14 @@ def _unused_parameters(
     layers: Places,
     used: int,
 ) -> int:
-    """Parameters of the routed experts in these layers that a token leaves out, which uses `used`
-    of them.
+    """The number of parameters in these layers' routed experts that a token does not use. `used`:
+    the number of experts that it uses.
     """
     unused = 0
     for group in routed:
         if set(layers).isdisjoint(group.layers):
             continue
-        # GroveMoE has half as many of the smaller ones
+        # GroveMoE: the group of smaller experts has half as many
         experts = group.shape[-1]
         unused += group.parameters * max(0, experts - used) // experts
     return unused
@@ -326,24 +338,30 @@ def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
 
 @lru_cache(maxsize=512)
 def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
-    """The published parameters under GGUF names: tied matrices once, no prediction blocks."""
+    """The tensors of the published checkpoint under GGUF names: tied matrices once, no
+    multi-token-prediction blocks.
+    """
     return architecture.tensors or _TensorList(architecture, gguf=False).collected()
 
 
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
-    """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
+    """The tensors of the multi-token-prediction blocks in a published checkpoint, under GGUF
+    names.
+    """
     first = architecture.layers
     groups = gguf_tensors(architecture)
     return [group for group in groups if max(group.layers, default=-1) >= first]
 
 
 class TensorRule(Record):
-    """A tensor that some parts of models have: a line of specs/common/tensors.toml, whose header
-    explains it.
+    """The rule for a tensor that some parts of models have: a line of specs/common/tensors.toml,
+    whose header explains it.
 
-    `sides`: the expressions of its shape, the row length first. `needed`: none of these sizes may
-    be 0. `unless`: all of these must be 0. `layers`: "first", "rest" or "" for all layers of the
-    part. `bias`: the truth that says whether a bias lies beside the tensor; "" for none.
+    - `sides`: the expressions of its shape, the row length first.
+    - `needed`: none of these sizes may be 0.
+    - `unless`: all of these must be 0.
+    - `layers`: "first", "rest" or "" for all layers of the part.
+    - `bias`: the condition under which a bias lies beside the tensor; "" for none.
     """
 
     name: str
@@ -355,7 +373,9 @@ class TensorRule(Record):
 
     @classmethod
     def from_line(cls, line: Sequence[Any]) -> TensorRule:
-        """One line of the file: a name, the sides, and the conditions where there are any."""
+        """The rule made of one line of the file: a name, the sides, and the conditions where there
+        are any.
+        """
         name, *sides = line
         if not isinstance(sides[-1], dict):
             return cls(name=name, sides=tuple(sides))
@@ -379,7 +399,7 @@ class TensorRule(Record):
         return not any(map(sizes.get, self.unless))
 
     def layers_of(self, layers: Places) -> Places:
-        """Those of the part's layers that have the tensor."""
+        """The layers that have the tensor, out of the layers of the part."""
         if self.layers == "first":
             return layers[:1]
         if self.layers == "rest":
@@ -389,7 +409,7 @@ class TensorRule(Record):
 
 @cache
 def _rules_of(part: str) -> tuple[TensorRule, ...]:
-    """The tensors of a part of models, by the part's name in the file."""
+    """The rules for the tensors of a part of models, by the part's name in the file."""
     lines = _tensors_table().tensors[part]
     return tuple(TensorRule.from_line(line) for line in lines)
 
@@ -411,15 +431,15 @@ def _side_length(expression: str, sizes: Sizes) -> int:
 
 
 def sizes_of(record: Record | None) -> Sizes:
-    """The fields of a record, 0 for those that it does not state."""
+    """The fields of a record by name, 0 for fields that it does not state."""
     if record is None:
         return {}
     return {key: getattr(record, key) or 0 for key in type(record)._fields}
 
 
 def _truths_of(sizes: Sizes) -> Sizes:
-    """What holds of the sizes that are texts, as the conditions of tensors.toml have it: 1 for
-    `kind=latent`.
+    """The conditions of tensors.toml that hold for the sizes that are texts: `kind=latent` has the
+    value 1.
     """
     truths: Sizes = {}
     for key, size in sizes.items():
@@ -429,9 +449,11 @@ def _truths_of(sizes: Sizes) -> Sizes:
 
 
 class _TensorList:
-    """The tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
-    checkpoint. Shapes have the fastest dimension first, as GGUF writes them; a `*` in a name stands
-    for the number of each of its layers.
+    """The list of tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
+    checkpoint.
+
+    Shapes have the fastest dimension first, as GGUF writes them. A `*` in a name stands for the
+    number of each layer of the group.
     """
 
     def __init__(self, model: Architecture, *, gguf: bool) -> None:
@@ -481,8 +503,8 @@ class _TensorList:
         *,
         biased: bool = False,
     ) -> None:
-        """Add a tensor, and the bias beside it. The name of a tensor that each stack of an encoder
-        with a decoder has begins with `blk.` or a point.
+        """Add a tensor, and the bias beside it. A name that begins with `blk.` or a point is added
+        to each stack of an encoder with a decoder.
         """
         if "*" in name:
             layers = self._stored(layers)
@@ -496,7 +518,9 @@ class _TensorList:
             self._add_to_stacks(bias, layers, shape[1:] or shape)
 
     def _stored(self, layers: Places) -> Places:
-        """Those of the layers that have tensors of their own: later ones may run through these."""
+        """The layers that have tensors of their own. In some models later layers run through the
+        tensors of earlier ones.
+        """
         stored = self.model.stored_layers
         if stored is None:
             return layers
@@ -539,7 +563,9 @@ class _TensorList:
         part: Record | None = None,
         **others: Any,
     ) -> None:
-        """Add the tensors of a part, named as in tensors.toml. `others`: sizes of no record."""
+        """Add the tensors of a part, named as in tensors.toml. `others`: sizes that no record
+        has.
+        """
         part_sizes = sizes_of(part) | others
         sizes = self.sizes | part_sizes | _truths_of(part_sizes)
         for rule in _rules_of(name):
@@ -576,13 +602,15 @@ class _TensorList:
             self.add_part("attention to audio", layers)
 
     def _position_rows(self) -> int:
-        """Rows of the table of positions: as stated, else one for each token of the context."""
+        """The number of rows in the table of positions: as stated, else one for each token of the
+        context.
+        """
         model = self.model
         rows = model.positions
         if rows is None:
             rows = (model.context_tokens or 0) + self.row.position_offset
         if self.gguf and self._has_one_token_type():
-            # the conversion drops the two rows of XLM-RoBERTa that no token uses
+            # the conversion to GGUF drops two rows of XLM-RoBERTa that no token uses
             rows -= 2
         return rows
 
@@ -642,7 +670,7 @@ class _TensorList:
         self.add_part("beside attention", layers, group)
 
     def _add_latent_attention(self, group: Attention, layers: Places) -> None:
-        # of attention that caches them unpacked the key's length holds the part with rope
+        # where attention caches unpacked keys, the key's length includes the rotated part
         is_unpacked = group.kind != "latent"
         unturned = group.key_length
         if is_unpacked:
@@ -714,9 +742,11 @@ class _TensorList:
             self.add_part("dense", layers, dense=dense, down_biased=is_biased)
 
     def add_prediction_blocks(self, layers: Places) -> None:
-        """Add blocks shaped like the last layer, or like the last of the kind that the row names. A
-        block attends as an ordinary layer even where the trunk's last one is recurrent. None where
-        no layer attends, or none feeds forward.
+        """Add multi-token-prediction blocks shaped like the last layer, or like the last layer of
+        the kind that the row names.
+
+        A block has ordinary attention even where the model's last layer is recurrent. Nothing is
+        added where no layer attends, or none feeds forward.
         """
         model = self.model
         row = self.row
@@ -724,7 +754,8 @@ class _TensorList:
             return
         norms = row.norms
         if len(norms) == 1:
-            # where layers attend or feed forward, the block does both and has a second norm
+            # where each layer has either attention or a feed-forward, the block of multi-token
+            # prediction has both and a second norm
             norms = (*norms, "post_attention_norm")
         for name in norms:
             self.add_norm(name, layers)
@@ -759,12 +790,13 @@ def query_key_norm_of(
 
 
 class CacheGroup(Record):
-    """Layers that cache alike, those that own a cache; lengths are of a head, and elements of one
-    token and one layer.
+    """Layers with equal KV caches, of those that own a cache. Lengths are of one head; elements are
+    of one token and one layer.
 
-    `window_tokens`: None for layers that keep every token. `indexer_elements`: the keys of a sparse
-    indexer. `tokens_per_row`: so many tokens share the elements. `latent`: one row is key and value
-    in one, and no values are stored.
+    - `window_tokens`: None for layers that keep every token.
+    - `indexer_elements`: the keys of a sparse indexer.
+    - `tokens_per_row`: the number of tokens that share the elements.
+    - `latent`: one row is key and value in one, and no values are stored.
     """
 
     layers: int
@@ -778,12 +810,12 @@ class CacheGroup(Record):
 
     @property
     def key_elements(self) -> int:
-        """Those of the keys of all heads."""
+        """The number of elements in the keys of all heads."""
         return self.kv_heads * self.key_length
 
     @property
     def value_elements(self) -> int:
-        """Those of the values of all heads."""
+        """The number of elements in the values of all heads."""
         return self.kv_heads * self.value_length
 
 
@@ -791,10 +823,12 @@ class CacheGroup(Record):
 def cache_groups(
     architecture: Architecture, *, with_room: bool = False
 ) -> tuple[CacheGroup, ...]:
-    """The caches of a model; () for encoders and for models that keep a state alone, or nothing.
+    """The caches of a model, one for each group of equal layers; () for encoders and for models
+    that keep only a state, or nothing.
 
-    `with_room`: what has room in llama.cpp's cache, of some encoders too, which read none, and in
-    Ling 3 the multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
+    `with_room`: the groups that have room in llama.cpp's cache. These include idle ones of some
+    encoders, and in Ling 3 the multi-token-prediction blocks (src/llama-model.cpp filters no
+    layer).
     """
     row = row_of(architecture)
     if not _keeps_tokens(row, with_room=with_room):
@@ -820,7 +854,7 @@ def attending_layers(architecture: Architecture) -> set[int]:
 
 
 def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
-    """Whether models of the row keep anything of the tokens that they read."""
+    """Whether models of the row have a KV cache."""
     if row.recomputes:
         return False
     if row.encoder:
@@ -829,7 +863,7 @@ def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
 
 
 def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
-    """How many of the layers own a cache: none that attends to an encoder, and in Gemma 3n and 4
+    """The number of layers that own a cache: none that attend to an encoder, and in Gemma 3n and 4
     none from `cache_layers` on, which read the cache of an earlier layer.
     """
     if attention.kind == "cross":
@@ -844,9 +878,9 @@ def _groups_of(
     layers: int,
     row: ArchitectureRow,
 ) -> list[CacheGroup]:
-    """The caches of so many layers that attend alike.
+    """The caches of `layers` layers with equal attention.
 
-    A head keeps `key_length` elements as its key and `value_length` as its value; of latent
+    A head keeps `key_length` elements as its key and `value_length` as its value. In latent
     attention one row stands for all heads.
     """
     if attention.kind == "compressed":
@@ -897,10 +931,10 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
 
 
 class State(Record):
-    """The state that recurrent layers keep of one sequence.
+    """The state that a group of recurrent layers keeps of one sequence.
 
-    `convolution`: numbers of a convolution's last inputs in one layer; `memory`: its other numbers.
-    `bytes`: those of all `layers` in llama.cpp, in 32-bit floats.
+    `convolution`: the numbers of a convolution's last inputs in one layer; `memory`: the other
+    numbers. `bytes`: the bytes in all `layers` in llama.cpp, as 32-bit floats.
     """
 
     layers: int
@@ -910,12 +944,14 @@ class State(Record):
 
     @property
     def bytes(self) -> int:
-        """layers × numbers × 4 bytes."""
+        """The bytes of the state in all layers: layers × numbers × 4 bytes."""
         return _STATE_NUMBER_BYTES * (self.convolution + self.memory) * self.layers
 
 
 def states(architecture: Architecture) -> tuple[State, ...]:
-    """Those of recurrences, and of compressed attention the tokens that make the next row."""
+    """The states that a model keeps of each sequence: those of recurrent layers, and for compressed
+    attention the tokens from which the next row is made.
+    """
     kept: list[State] = []
     for recurrent in architecture.recurrent:
         if recurrent.layers:
@@ -927,13 +963,14 @@ def states(architecture: Architecture) -> tuple[State, ...]:
 
 
 def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
-    """What a recurrence keeps: `[states]` of tensors.toml has, for each kind of layer, how many
-    numbers a convolution remembers and how many the memory has (`n_embd_r` and `n_embd_s` of
-    src/llama-hparams.cpp in llama.cpp).
+    """The state that a group of recurrent layers keeps.
+
+    `[states]` of tensors.toml gives for each kind of layer the numbers that a convolution remembers
+    and the numbers of the memory (`n_embd_r` and `n_embd_s` of src/llama-hparams.cpp in llama.cpp).
     """
     sizes = sizes_of(recurrent)
     sizes["width"] = architecture.embedding_length
-    # inputs that a convolution remembers
+    # the earlier inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
     convolution, memory = _tensors_table().states[recurrent.kind]
     total = " + ".join(text for text in (convolution, memory) if text != "0")
@@ -946,7 +983,7 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
 
 
 def _in_figures(expression: str, sizes: Sizes) -> str:
-    """The expression with the figure of each size in place of its name."""
+    """The expression with the names of sizes replaced by their figures."""
     return re.sub(
         r"[a-z_]+",
         lambda name: f"{sizes[name[0]]:,}",
@@ -960,9 +997,10 @@ def _length_with_indexer(attention: Attention) -> int:
 
 
 def _state_of_compressed(attention: Attention, compression: int) -> State:
-    """The last tokens of compressed attention, of which the next row is made, each as a
-    key and as the scores that weigh it. Of rows that an indexer chooses, twice as many tokens are
-    kept, and each is twice as wide.
+    """The state of compressed attention: the last tokens, from which the next row is made, each as
+    a key and as the scores that weigh it.
+
+    Where an indexer chooses the rows, twice as many tokens are kept, and each is twice as wide.
     """
     twice = 2 if attention.indexer_heads else 1
     tokens = twice * compression
@@ -976,8 +1014,10 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
 
 
 def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
-    """What stands before and after the number of layers for the numbers of one token. `widest`:
-    values are stored as long as those of the layer that has the longest.
+    """The two texts that a line of arithmetic has before and after the number of layers, for the
+    numbers of one token.
+
+    `widest`: the longest values of any layer, where the values of all layers are stored that long.
     """
     values = max(widest, group.value_elements)
     if group.latent:
@@ -988,7 +1028,7 @@ def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
 
 
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:
-    """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    """The window of these layers in llama.cpp's cache; None where the cache keeps every token."""
     row = row_of(architecture)
     if row.window_cache == "ignored":
         return None
@@ -998,7 +1038,7 @@ def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int 
 
 
 def with_every_head(architecture: Architecture) -> Architecture:
-    """The model where each latent is unpacked into keys and values of every head."""
+    """The architecture with each latent unpacked into keys and values of every head."""
     unpacked = list[Attention]()
     for group in architecture.attention:
         if group.kind != "latent":

@@ -1,13 +1,14 @@
-"""Training a model further with transformers and peft: every weight, or adapters on 16-bit (LoRA)
-or 4-bit weights (QLoRA), in one process on one device.
+"""The needs of fine-tuning with transformers and peft: of every weight, or of adapters on 16-bit
+(LoRA) or 4-bit weights (QLoRA), in one process on one device.
 
-In goes a case; out come its files, the checkpoints of a run, and the terms of one training step in
-bytes.
+What goes in: a case. What comes out: the files, the checkpoints of a run, and the terms of one
+training step in bytes.
 
 Weights, gradients and optimizer are the model states of ZeRO (arXiv 1910.02054, section 3.1: 16
 bytes a parameter with mixed-precision Adam); NF4 with double quantization takes 4.127 bits (QLoRA,
-arXiv 2305.14314, section 3). Activations follow arXiv 2205.05198, section 4, without scores, which
-fused attention does not save. The runs of tests/truth/finetune.json lie inside the ranges.
+arXiv 2305.14314, section 3). Activations follow arXiv 2205.05198, section 4, without attention
+scores, since fused attention does not save them. The runs of tests/truth/finetune.json lie inside
+the ranges.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class _ActivationEnds(Stated):
 
 
 class _RefusalWords(Stated):
-    """Why it is not known what training takes, and what to do instead, "" for nothing."""
+    """The reason why the memory of training is not known, and the remedy; "" for none."""
 
     why: str
     remedy: str = ""
@@ -66,12 +67,12 @@ class _TrainingTable(Stated):
 
 
 _RULES = shipped_record(_TrainingTable, "memory", "training")
-# 16-bit weights
+# bytes of a weight in 16 bits
 _HALF_BYTES = 2
-# adapters, and what peft casts to float32
+# bytes of a number of adapters and of weights that peft casts to float32
 _FLOAT_BYTES = 4
-# 4096 weights in NF4 with double quantization: 2048 bytes, one for the scale of each 64 of them,
-# and a float32 for 256 of those
+# 4096 weights in NF4 with double quantization take 2048 bytes, one byte for the scale of each 64
+# weights, and one float32 for each 256 scales
 _NF4_BYTES = 2113
 _NF4_WEIGHTS = 4096
 
@@ -84,8 +85,13 @@ class AdapterParameters(NamedTuple):
 
 
 class Training(Record):
-    """A case with what was not asked for filled in, the tokens of one step, and parameters: all,
-    those of linear layers without those of experts, and those of adapters.
+    """A case of fine-tuning, with defaults filled in for open choices.
+
+    - `tokens`: the tokens of one training step.
+    - `parameters`: the number of all parameters.
+    - `linear`: the parameters of linear layers, without experts.
+    - `experts`: the parameters of experts.
+    - `adapters`: the parameters of the adapters.
     """
 
     case: Case
@@ -108,8 +114,10 @@ class Training(Record):
 
 
 def finetune_needs(case: Case) -> Needs:
-    """What one training step and the checkpoints of a run take: `parallel` sequences at once;
-    adapters count as weights; `disk_bytes` has the checkpoints that are kept.
+    """The needs of one training step with `parallel` sequences at once, and of the checkpoints of a
+    run.
+
+    Adapters count as weights. `disk_bytes` includes the checkpoints that are kept.
     """
     refusal = _why_not_by_program(case) or _why_not_by_model(case)
     if refusal is not None:
@@ -119,7 +127,7 @@ def finetune_needs(case: Case) -> Needs:
     stored = needs.files
     download = stored.bytes if stored is not None else None
     states = _model_states(training, download)
-    # a checkpoint has what is trained, and the optimizer's state
+    # a checkpoint holds the trained weights and the state of the optimizer
     state = _bytes_of(states, "optimizer")
     trained = _FLOAT_BYTES * training.adapters.likely
     if training.trains_all:
@@ -139,7 +147,7 @@ def finetune_needs(case: Case) -> Needs:
 
 
 def _needs_without_memory(case: Case, refusal: _Refusal) -> Needs:
-    """The files, where they are known all the same, and why the rest is not."""
+    """The needs without memory: the files, where they are known, and the reason for the rest."""
     needs = Needs()
     if refusal.knows_files:
         needs = _download(case)
@@ -167,8 +175,8 @@ def _bytes_of(terms: list[Term], name: str) -> int:
 
 
 def training_of(case: Case) -> Training:
-    """The training of a case, with the usual method, rank and optimizer where none was asked for,
-    and its parameters counted.
+    """The training that a case asks for, with its parameters counted. Method, rank and optimizer
+    have their usual values where the user asked for none.
     """
     workload = case.workload.with_finetuning_defaults()
     trains_all = workload.finetune_method == "full"
@@ -181,7 +189,7 @@ def training_of(case: Case) -> Training:
     adapters = 0
     expert_adapters = 0
     for layer in linear_layers(case.model):
-        # keys and values of latent attention come from one matrix
+        # one matrix makes both keys and values of latent attention
         inputs = 0 if layer.part == "latent values" else layer.inputs
         added = rank * (inputs + layer.outputs) * layer.number
         if layer.part == "expert":
@@ -190,7 +198,7 @@ def training_of(case: Case) -> Training:
         else:
             linear += layer.weights
             adapters += added
-    # encoders have narrower matrices: up to four times as many adapter parameters a weight
+    # encoders have narrower matrices: up to four times as many adapter parameters for each weight
     parameters = count_parameters(checkpoint_tensors(case.model)) + case.encoders
     seeing = 4 * case.encoders * adapters // max(1, parameters)
     most = adapters + expert_adapters + seeing
@@ -206,7 +214,7 @@ def training_of(case: Case) -> Training:
 
 
 def _cast(case: Case, quantization: str) -> Case:
-    """The case with the frozen weights in the type that the lines for adapters say (--dtype of
+    """The case with the frozen weights in the type that the commands for adapters state (--dtype of
     trl).
     """
     if not is_cast(case.spec, case.runtime, quantization):
@@ -220,8 +228,8 @@ def _cast(case: Case, quantization: str) -> Case:
 
 
 class _Refusal(Record):
-    """Why it is not known what training takes, and what to do instead, "" for nothing.
-    `knows_files`: what is downloaded is known all the same.
+    """The reason why the memory of training is not known, and the remedy; "" for none.
+    `knows_files`: the download is still known.
     """
 
     why: str
@@ -245,7 +253,9 @@ def _refused(
 
 
 def _why_not_by_program(case: Case) -> _Refusal | None:
-    """Why nothing of the training is known, not even which files it starts from."""
+    """The refusal where nothing of the training is known, not even its files; None where the
+    program can train.
+    """
     runtime = case.runtime
     if not runtime.id:
         return _refused("no_program", knows_files=False)
@@ -263,11 +273,11 @@ def _why_not_by_program(case: Case) -> _Refusal | None:
 
 
 def _why_not_by_model(case: Case) -> _Refusal | None:
-    """Why the memory of training is not known, where the files are."""
+    """The refusal where only the memory of training is not known; None where it can be computed."""
     spec = case.spec
     model = case.model
     if not _is_of_text(case):
-        # a model that hears writes text
+        # a model of modality text that is refused here hears audio
         kind = "audio" if spec.modality == "text" else spec.modality
         elsewhere = case.runtime.finetuning.elsewhere.get(spec.modality, "")
         return _refused("kind", kind=kind, elsewhere=elsewhere)
@@ -294,8 +304,8 @@ def _is_of_text(case: Case) -> bool:
 
 
 def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
-    """Why transformers does not train these weights by that method, and what to do instead; None
-    where it does, or may: of a publisher's own narrow weights others publish 16-bit copies.
+    """The reason why transformers does not train these weights by that method, and the remedy. None
+    where it does, or may: for a publisher's own narrow weights, others publish 16-bit copies.
     """
     refusal = _why_not_these_weights(spec, method)
     if refusal is None:
@@ -327,7 +337,7 @@ def _is_of_mlx(spec: ModelSpec) -> bool:
 
 
 def _is_here(spec: ModelSpec) -> bool:
-    """Whether the spec was read of files that are here, not of a file of specs."""
+    """Whether the spec was read from model files on this machine, not from a spec file."""
     if spec.quantized is not None:
         return True
     return not spec.origin.endswith(".toml")
@@ -337,8 +347,8 @@ def _is_here(spec: ModelSpec) -> bool:
 
 
 def _model_states(training: Training, download: int | None) -> list[Term]:
-    """Weights, gradients and what the optimizer keeps: of all, or of adapters on weights that stay
-    as they are. `download`: bytes of the files, None where not known.
+    """The terms of the model states: weights, gradients and optimizer, of all weights, or of
+    adapters on frozen weights. `download`: bytes of the files; None where not known.
     """
     if training.trains_all:
         states = _states_of_all(training)
@@ -348,7 +358,9 @@ def _model_states(training: Training, download: int | None) -> list[Term]:
 
 
 def _states_of_all(training: Training) -> list[Term]:
-    """2 bytes a parameter for weights and for gradients, and those of the optimizer."""
+    """The model states where every weight is trained: 2 bytes a parameter for the weights, 2 bytes
+    for the gradients, and the bytes of the optimizer.
+    """
     total = training.parameters
     least, likely = _RULES.states[training.optimizer]
     if training.is_wide:
@@ -366,7 +378,7 @@ def _states_of_all(training: Training) -> list[Term]:
 
 
 class _Frozen(Record):
-    """Weights that stay as they are beside adapters, with their line of arithmetic."""
+    """The frozen weights beside adapters, with their line of arithmetic."""
 
     size: Size
     line: str
@@ -374,7 +386,9 @@ class _Frozen(Record):
 
 
 def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
-    """Frozen weights with adapters in 32 bits, and gradients and optimizer of adapters alone."""
+    """The model states of training adapters: frozen weights with adapters in 32 bits, and gradients
+    and optimizer of the adapters alone.
+    """
     number, most = training.adapters
     if training.case.workload.finetune_method == "qlora":
         frozen = _frozen_in_nf4(training)
@@ -400,8 +414,9 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
 
 
 def _frozen_in_nf4(training: Training) -> _Frozen:
-    """Linear layers in NF4. Experts: at the least in NF4 too, as bitsandbytes leaves them in 16
-    bits, at the most in 32. Tables in 32 bits, at the least in 16.
+    """The frozen weights with linear layers in NF4. Experts are in 16 bits, as bitsandbytes leaves
+    them; at the least in NF4 too, at the most in 32 bits. Tables are in 32 bits, at the least in
+    16.
     """
     linear = training.linear
     experts = training.experts
@@ -410,7 +425,7 @@ def _frozen_in_nf4(training: Training) -> _Frozen:
     size = Size(
         quantized + _nf4_bytes(experts) + _HALF_BYTES * tables,
         quantized + _HALF_BYTES * experts + _FLOAT_BYTES * tables,
-        # with a scale of 32 bits for each 64 weights
+        # one 32-bit scale for each 64 weights
         -(-linear * 9 // 16) + _FLOAT_BYTES * (experts + tables),
     )
     line = f"{linear:,} linear × {_NF4_BYTES} / {_NF4_WEIGHTS} bytes"
@@ -419,19 +434,19 @@ def _frozen_in_nf4(training: Training) -> _Frozen:
 
 
 def _nf4_bytes(weights: int) -> int:
-    """Bytes of so many weights in NF4 with double quantization, rounded up."""
+    """The bytes of weights in NF4 with double quantization, rounded up."""
     return -(-weights * _NF4_BYTES // _NF4_WEIGHTS)
 
 
 def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
-    """All weights in the type that they are loaded in."""
+    """The frozen weights, all in the type that they are loaded in."""
     model = training.case.model
     width = _FLOAT_BYTES if training.is_wide else _HALF_BYTES
     size = width * training.parameters
     least = size
     most = size
     if model.narrow_types and download is not None:
-        # FP8Linear of transformers passes gradients to what stands on it
+        # the low end leaves the weights in FP8: FP8Linear of transformers passes gradients through
         least = min(least, download)
     elif model.dtype is None:
         most *= 2
@@ -444,8 +459,8 @@ def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
 
 
 def _activations(training: Training) -> Term:
-    """What the forward pass saves for the backward pass, with the logits and the last norm:
-    tokens × bytes of a token.
+    """The activations that the forward pass saves for the backward pass, with the logits and the
+    last norm: tokens × bytes of a token.
     """
     case = training.case
     model = case.model
@@ -458,7 +473,7 @@ def _activations(training: Training) -> Term:
     most_share = _RULES.activation_ends.high
     remark = ""
     if case.workload.checkpointing:
-        # the logits are gone before the first layer is computed again
+        # the logits are freed before the first layer is computed again
         inputs = model.layers * width * model.embedding_length
         of_token = inputs + max(saved.in_widest, logits)
         layers_at_once = model.layers
@@ -478,7 +493,7 @@ def _activations(training: Training) -> Term:
 
 
 def _logit_bytes(case: Case) -> int:
-    """Bytes of a token's logits; 0 of a model that embeds."""
+    """The bytes of a token's logits; 0 for a model that embeds."""
     model = case.model
     if case.row.encoder or case.embeds or not model.output_matrix:
         return 0
@@ -494,7 +509,9 @@ class _Saved(Record):
 
 
 def _saved_by_token(training: Training) -> _Saved:
-    """What norms and sums of each layer save, and attention, recurrence and feed-forward."""
+    """The bytes that one token leaves for the backward pass in each layer: by norms and sums,
+    attention, recurrence and feed-forward.
+    """
     model = training.case.model
     trains_all = training.trains_all
     width = model.embedding_length
@@ -512,7 +529,7 @@ def _saved_by_token(training: Training) -> _Saved:
         in_layers += size * len(state.layers)
     feeding = [0]
     for feed in model.feed_forward:
-        # four arrays of the inner length in 16 bits; with adapters one more
+        # four arrays of the inner length in 16 bits, five with adapters
         inner = feed.length * feed.chosen + (feed.shared_length or 0)
         size = (8 if trains_all else 10) * inner
         feeding.append(size)
@@ -522,7 +539,9 @@ def _saved_by_token(training: Training) -> _Saved:
 
 
 def _saved_by_attention(group: Attention, *, trains_all: bool) -> int:
-    """Queries, keys and values in 16 bits; with adapters the output too, in 32."""
+    """The bytes that attention saves of one token: queries, keys and values in 16 bits; with
+    adapters also the output in 32 bits.
+    """
     kv_heads = group.heads if group.kind == "latent" else group.kv_heads
     lengths = group.key_length + group.value_length
     size = 2 * (group.heads + kv_heads) * lengths

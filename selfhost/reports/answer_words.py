@@ -83,7 +83,9 @@ def _is_open(verdict: Verdict) -> bool:
 
 
 def _behind_name(verdict: Verdict) -> str:
-    """What follows the name in the first line; empty for a model that runs here."""
+    """The words behind the model's name in the first line; empty for a model that runs on this
+    machine.
+    """
     place = place_words(verdict.machine)
     if verdict.shutdown is not None:
         return f" is closed, and {shutdown_words(verdict.shutdown)}"
@@ -217,7 +219,9 @@ def _reservation(answer: Verdict) -> str:
 
 
 def _reservation_by_work(answer: Verdict) -> str:
-    """That it is less open than was asked for, or takes hours and more; else empty."""
+    """The headline of a model that runs but is less open than asked for, or takes hours and more;
+    else empty.
+    """
     if answer.has("openness-partly"):
         return "RUNS, ONLY PARTLY OPEN"
     if answer.has("speed-hours"):
@@ -249,7 +253,9 @@ def _long_time(seconds: float) -> str:
 
 
 def limit_words(answer: Verdict) -> str:
-    """What must be raised before it runs as judged, and what happens until then; else empty."""
+    """The sentence on a limit that must be raised before the model runs as judged, and on the time
+    until then; empty where there is no such limit.
+    """
     card = answer.finding("accelerator")
     if not answer.can_run or not answer.waits_for_setting:
         return ""
@@ -312,8 +318,8 @@ def causes(answer: Verdict) -> str:
 
 
 def open_words(findings: Iterable[Finding]) -> list[str]:
-    """What leaves an answer open: `disk, GPU not known` of what was not read, and in words of its
-    own what is known and too close to call, as `likely too slow`.
+    """The reasons why an answer stays open: `disk, GPU not known` for facts that were not read, and
+    words of their own for facts that are known and too close to call, such as `likely too slow`.
     """
     unread: list[str] = []
     too_close: list[str] = []
@@ -328,7 +334,9 @@ def open_words(findings: Iterable[Finding]) -> list[str]:
 
 
 def failed_words(codes: Iterable[str]) -> str:
-    """What fails, of reason codes alone, each of which begins with the name of its check."""
+    """The reasons why a model fails, from reason codes alone. Each code begins with the name of its
+    check.
+    """
     left = sorted(set(codes))
     left.sort(key=lambda code: _ORDER.index(check_of(code)))
     if "runtime-no-build" in left and "cpu-no-build" in left:

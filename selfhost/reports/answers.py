@@ -85,7 +85,7 @@ def _(machine: Machine) -> Blocks:
 
 @_of_command.register
 def _(model: ModelSpec) -> Blocks:
-    """What `show` says of a model without a machine."""
+    """The blocks of `show` for a model without a machine."""
     return model_document(model)
 
 

@@ -25,8 +25,10 @@ API_RISKS = (
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
-    """Whose offer it is, or that it stands in; and its prices with the day on which they were
-    listed. Where `today` is given, prices that are old by then have their age.
+    """The provider of an offer, or that the offer is for a model that stands in; and the prices
+    with the day on which they were listed.
+
+    If `today` is given, old prices are shown with their age.
     """
     whose = provider_name(offer.provider)
     if offer.stands_in:
@@ -70,9 +72,10 @@ def price_words(offer: Offer) -> str:
 
 
 def request_blocks(offer: Offer, verdict: Verdict) -> Blocks:
-    """What to type to ask the offered model, else its page; nothing where neither is known.
+    """Yield the command that asks the offered model, else the page of the offer; nothing where
+    neither is known.
 
-    A shell of Windows quotes otherwise, so there the address and the name of the model are shown.
+    Shells of Windows quote in another way, so there the address and the model's name are shown.
     """
     lines = request_lines(offer, verdict.model.modality)
     if lines and verdict.machine.system == "windows":
@@ -152,7 +155,9 @@ def _api_row(offers: Sequence[OfferCost], workload: Workload) -> FigureRow:
 
 
 def _local_rows(local: LocalCost, place: str) -> Iterator[FigureRow]:
-    """What is not known of the machine's month, then its electricity and its hours of work."""
+    """Yield the unknown figures of the machine's month, then its electricity and its hours of
+    work.
+    """
     for entry in local.unknown:
         yield f"{place}: hours of work a day", "", f"not known: {entry.reason}"
     kwh = local.kwh_per_month
@@ -174,7 +179,9 @@ def _local_rows(local: LocalCost, place: str) -> Iterator[FigureRow]:
 
 
 def _remarks(local: LocalCost, parallel: int) -> list[str]:
-    """What to do about what is not known, each once; and what the hours count."""
+    """The remedies for unknown figures, each remedy once, and a sentence on the hours that are
+    counted.
+    """
     remarks: list[str] = []
     for entry in local.unknown:
         remark = f"→ {entry.remedy}"

@@ -84,7 +84,7 @@ def _json(audit: Audit) -> str:
 
 
 def _json_policy(policy: Policy) -> Object:
-    """What the policy wants: of every model, and of each."""
+    """The conditions of the policy: those for every model, and those for each model."""
     members = fields(policy, "file fail_on on_unknown")
     needed = "private commercial modify auditable license"
     members["needs"] = fields(policy.needs, needed)
@@ -93,7 +93,9 @@ def _json_policy(policy: Policy) -> Object:
 
 
 def _json_model(wanted: Wanted) -> Object:
-    """What the policy wants of one model, with the names of the models that count as it."""
+    """The conditions for one entry of the policy, with the names of the models that count as that
+    entry.
+    """
     return {
         **fields(wanted, "name label severity require_runtime machines"),
         **fields(wanted.asked, " ".join(ASKED)),
@@ -102,7 +104,9 @@ def _json_model(wanted: Wanted) -> Object:
 
 
 def _json_classes(groups: Sequence[MachineGroup]) -> list[Object]:
-    """Each set of machines once, with all names where any model does not pass there."""
+    """Each set of machines once. Sets in which any model does not pass have the names of all
+    machines.
+    """
     by_names: dict[tuple[str, ...], MachineGroup] = {}
     failing: set[tuple[str, ...]] = set()
     for group in groups:
@@ -165,7 +169,9 @@ def _json_lines(audit: Audit) -> Iterator[str]:
 
 
 def _judged(row: AuditRow) -> Object:
-    """What was asked, and what would be loaded by what; None where that is not one thing."""
+    """The entry that was asked, and the model, runtime, format and quantization that would be
+    loaded; these are None where a row stands for several.
+    """
     members: Object = {"asked": row.wanted.name}
     members |= fields(row.wanted, "label severity")
     members |= dict.fromkeys(("model", "runtime", "format", "quantization"))
@@ -452,7 +458,9 @@ def _command(
     properties: Mapping[str, str],
     message: str,
 ) -> str:
-    """As the runner unescapes it (actions/toolkit, packages/core/src/command.ts)."""
+    """The workflow command, with the escapes that the runner reads (actions/toolkit,
+    packages/core/src/command.ts).
+    """
     codes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
     message_codes = str.maketrans(codes)
     property_codes = str.maketrans({**codes, ":": "%3A", ",": "%2C"})

@@ -205,7 +205,9 @@ def _models(audit: Audit, *, verbose: bool) -> Blocks:
 
 
 def _gravity(row: AuditRow) -> tuple[bool, int]:
-    """What rows are sorted by, the gravest first: whether it is not counted, and the result."""
+    """The sort key of rows, the gravest first: whether the exit code leaves the row out, and the
+    result.
+    """
     return row.exit_code == 0, _WORST_FIRST.index(row.result)
 
 
@@ -236,15 +238,19 @@ def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
 
 
 def _loaded_words(row: AuditRow) -> str:
-    """What would be loaded by what; empty where that is not one thing."""
+    """The runtime and the quantization that would be loaded; empty where the row stands for
+    several.
+    """
     if row.verdict is None:
         return ""
     return format_words(row.verdict.workload)
 
 
 def _why_not(groups: Sequence[MachineGroup]) -> str:
-    """What keeps a model from running, the gravest first, with the number of machines where it is
-    not all that fail; empty where the model runs everywhere.
+    """The causes that keep a model from running, the gravest first; empty where the model runs
+    everywhere.
+
+    A cause has the number of its machines unless every failing machine has the cause.
     """
     failing = [group for group in groups if group.row.result is not Result.PASS]
     if not failing:
@@ -305,8 +311,8 @@ def _pace_words(verdict: Verdict | None) -> str:
 
 
 def _causes(row: AuditRow) -> list[str]:
-    """In a few words each why a row does not pass: what fails, else what is not known, and what is
-    excepted; of a row without a finding its first reason.
+    """The causes why a row does not pass, in a few words each: failed checks, else unknown facts,
+    and exceptions; the first reason for a row without a finding.
     """
     causes = []
     for finding in row.findings:
@@ -360,8 +366,10 @@ def _reasons(group: MachineGroup, style: str) -> Blocks:
 
 
 def warning_words(row: AuditRow) -> str:
-    """What is wrong with a row that the exit code does not count: `warns: speed (…)` of one that
-    passes, `does not run, which this policy does not count`; empty for nothing.
+    """The warning of a row that the exit code does not count; empty for a row without a warning.
+
+    For example `warns: speed (…)` for a row that passes, or `does not run, which this policy does
+    not count`.
     """
     if row.result is Result.FAIL:
         return "warning: does not run, which this policy does not count"
@@ -409,7 +417,7 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
 
 
 def _exception(use: ExemptionUse) -> Paragraph:
-    """What became of an exception, in a line; the worse that is, the graver its style."""
+    """The line on the fate of an exception. The style is graver for a worse fate."""
     style = ""
     if use.use is ExceptionUse.EXPIRED and use.rows:
         style = "fail"

@@ -203,7 +203,7 @@ def _narrower_words(verdict: Verdict, pace: Range) -> str:
 
 
 def _users_line(users: int, speed: Speed) -> str:
-    """What each of several users gets, and all of them together."""
+    """The line on the pace that each of several users gets, and on the sum of all users."""
     judged = speed.judged
     total = speed.parallel_total
     if judged is None or total is None:
@@ -459,8 +459,10 @@ def _unmeasured_blocks(verdict: Verdict) -> Blocks:
 
 
 def _unsaid(verdict: Verdict) -> Iterator[Topic]:
-    """What did not pass and neither a row nor the first lines say, the worst first; and before it
-    what limits a memory that is too small.
+    """Yield the findings that did not pass and that neither a row nor the first lines tell, the
+    worst first.
+
+    The limit of a memory that is too small comes before them.
     """
     limit = limit_words_of(verdict.machine)
     if "memory" in verdict.failed and limit and not verdict.machine.planning:
@@ -523,7 +525,7 @@ def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
 
 
 def _no_command_words(verdict: Verdict) -> str:
-    """That no command is known, and the page that may have one."""
+    """The sentence that no command is known, with the page that may have one."""
     model = verdict.model
     users = verdict.workload.parallel
     words = "selfhost knows no command that runs it"
@@ -537,8 +539,8 @@ def _no_command_words(verdict: Verdict) -> str:
 
 
 def _instead_blocks(verdict: Verdict) -> Blocks:
-    """What runs on the machine instead, and the command that asks about the first; left out where
-    nothing does.
+    """Yield the models that run on the machine instead, and the command that checks the first of
+    them; nothing where no other model runs.
     """
     others = verdict.alternatives
     if not others:
@@ -553,7 +555,9 @@ def _instead_blocks(verdict: Verdict) -> Blocks:
 
 
 def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
-    """Its name with what is judged otherwise, its memory, pace and license, and why it is named."""
+    """The row of an alternative: its name with the settings that differ, its memory, pace and
+    license, and the reason for naming it.
+    """
     license = units.short_license(other.license or "")
     if other.id == verdict.model.id:
         license = ""
@@ -571,8 +575,8 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
 
 
 def otherwise_words(other: Alternative, verdict: Verdict) -> str:
-    """What is judged otherwise than was asked: `Q4_K_M 28,416 tokens`; empty of another model in
-    the same context.
+    """The settings that differ from those asked for, such as `Q4_K_M 28,416 tokens`; empty for
+    another model in the same context.
     """
     parts: list[str | None] = []
     if other.id == verdict.model.id:
@@ -609,7 +613,9 @@ def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
 
 
 def _faster_blocks(verdict: Verdict) -> Blocks:
-    """Each setting that is clearly faster, with both figures and the command that judges it."""
+    """Yield each setting that is clearly faster, with both figures and the command that judges
+    it.
+    """
     for setting in verdict.faster:
         yield line()
         if setting.prompt_tokens is None:
@@ -675,7 +681,9 @@ def _room_parts(verdict: Verdict) -> list[str]:
 
 
 def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
-    """What `-v` adds: `Every figure with its source and 3 more APIs: -v`."""
+    """The line on the contents of `-v`, such as `Every figure with its source and 3 more APIs:
+    -v`.
+    """
     parts = ["Every figure with its source"]
     if has_other_ways:
         parts.append("other ways to install")
@@ -689,8 +697,8 @@ def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
 
 
 def _full_blocks(verdict: Verdict) -> Blocks:
-    """What `-v` adds: the risks of an API, every finding, the fine print, every figure with its
-    source, and what could not be read of the machine.
+    """Yield the blocks that `-v` adds: the risks of an API, every finding, the fine print, every
+    figure with its source, and the facts of the machine that could not be read.
     """
     from . import json
     from .details import sections

@@ -119,7 +119,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
 
 
 def _own_offers(verdict: Verdict) -> list[Offer]:
-    """Who sells the model itself, the cheapest first."""
+    """The API offers of the model itself, the cheapest first."""
     return [offer for offer in verdict.api_offers if not offer.stands_in]
 
 
@@ -229,7 +229,9 @@ def _remarks(compared: Compared) -> list[str]:
 
 
 def _types_apart(verdicts: Sequence[Verdict]) -> str:
-    """That the models are not judged in one quantization; empty where they are."""
+    """The sentence that the models are judged in different quantizations; empty where all have
+    one.
+    """
     types: dict[str, str] = {}
     for verdict in verdicts:
         if verdict.quantization is not None:

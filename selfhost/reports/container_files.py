@@ -182,7 +182,7 @@ def _kubernetes(servers: Sequence[Server]) -> str:
 
 
 def _claim_comment(server: Server) -> str:
-    """That a volume for one's own files is to be made first.
+    """The comment that the user must first make a volume for the files.
 
     An emptyDir is new with each pod: nobody could fill it before the server looks.
     """
@@ -224,7 +224,9 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
 
 
 def _kubernetes_volume(server: Server) -> dict[str, object]:
-    """Where the models lie: a claim for one's own files, else a directory with room for two."""
+    """The volume of the model files: a claim for the user's own files, else a directory with room
+    for two downloads.
+    """
     if server.size.files_are_yours:
         return {"persistentVolumeClaim": {"claimName": server.claim}}
     if not server.size.disk_bytes:
@@ -402,8 +404,8 @@ def _systemd_word(word: str) -> str:
 
 
 def _container_values(server: Server) -> dict[str, object]:
-    """What all formats of containers take, sizes in MiB; what does not apply is empty, so that
-    `_filled` leaves its line out.
+    """The template values that all formats of containers share, sizes in MiB. An empty value makes
+    `_filled` leave its line out.
     """
     size = server.size
     values: dict[str, object] = {
@@ -432,8 +434,8 @@ def _whole(size_bytes: int, unit: int = units.MIB) -> int:
 
 
 def _comments(server: Server, folder: str) -> list[str]:
-    """What it takes and may grow by, the notes on it, and which files are to be put into `folder`
-    where the server downloads none.
+    """The comments on the memory and its growth, the notes, and the files that the user must put
+    into `folder` where the server downloads none.
     """
     size = server.size
     own = units.binary(size.unreclaimable_bytes)

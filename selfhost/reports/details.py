@@ -349,8 +349,8 @@ def _speed_blocks(speed: Json) -> Blocks:
 
 
 def _unit_of_pace(key: str, unit: str) -> str:
-    """What a key of a speed is printed in, as a key that ends in it: its own unit if it names one,
-    else that of the speed.
+    """The unit of a key of a speed, as a key that ends in that unit: the unit in the key's own
+    name, else the unit of the speed.
     """
     if key.endswith(("seconds", "per_second")):
         return key
@@ -374,7 +374,7 @@ def _offers_blocks(offers: Sequence[Json]) -> Blocks:
 
 
 def _offer_row(offer: Json) -> tuple[str, ...]:
-    """Its provider, the model there, prices, the context, of which day it is, and its source."""
+    """The row of an offer: provider, model, prices, context, dates and source."""
     name = provider_name(offer["provider"])
     if offer["stands_in"]:
         name += " (stands in)"
@@ -444,8 +444,8 @@ def _types_blocks(sizes: Sequence[Json]) -> Blocks:
 
 
 def _type_row(size: Json) -> tuple[str, ...]:
-    """Its name, the program, the download and the memory, likely and at most, and whether it
-    runs.
+    """The row of a quantization: name, runtime, download, likely and most memory, and whether the
+    model fits.
     """
     runs = value_words("fits", size["fits"])
     return (

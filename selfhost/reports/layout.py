@@ -280,7 +280,7 @@ def kept_together(text: str) -> str:
 
 
 def _glued(found: re.Match[str]) -> str:
-    """What was found, without a space at which a line may be broken."""
+    """The matched text with glue in place of spaces, so that no line breaks inside it."""
     return found[0].replace(" ", GLUE)
 
 
@@ -385,7 +385,9 @@ def _problem_lines(problem: Problem, *, is_error: bool) -> list[str]:
 
 
 def _place(problem: Problem) -> str:
-    """Where a fault stands: `file:line: key`, `error: --option key`, or `error` of a name typed."""
+    """The place of a fault: `file:line: key`, `error: --option key`, or `error` for a name that was
+    typed.
+    """
     key = problem.key
     if problem.file.startswith("--"):
         if key:

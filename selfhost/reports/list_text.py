@@ -85,7 +85,9 @@ def _nothing_matches(
     near: Sequence[str],
     notes: Sequence[str],
 ) -> str:
-    """That the list is empty, and what to do about it; the notes may have said so already."""
+    """The sentence that the list is empty, with a remedy unless the notes have told the reason
+    already.
+    """
     hint = ""
     if listing.ruled_out:
         hint = f" {listing.ruled_out:,} are ruled out by your conditions."
@@ -129,7 +131,9 @@ def _count_words(counts: Counts) -> str:
 
 
 def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
-    """What the count rests on: GPU memory and RAM for models, what is free now, the GPUs."""
+    """The memory on which the count rests: GPU memory and RAM for models, free RAM, and the
+    GPUs.
+    """
     cards = machine.accelerators or ()
     parts = []
     gpu_bytes = sum(room_of(card) or 0 for card in cards if not card.unified)
@@ -219,7 +223,9 @@ def _footer(
     wide: bool,
     only_running: bool,
 ) -> str:
-    """What the table leaves out, what to type to see it, and what `!` stands for."""
+    """The line below the table: the number of rows, the options that show more, and the meaning of
+    `!`.
+    """
     counts = listing.counts
     candidates = counts.models
     about = ""
@@ -235,7 +241,9 @@ def _footer(
 
 
 def legend(rows: Sequence[Verdict]) -> list[str]:
-    """What `!` stands for in this list, in as few words as its rows need; nothing without one."""
+    """The meaning of `!` in this list, in as few words as its rows need; empty where no row has the
+    sign.
+    """
     reasons = []
     running = [row for row in rows if row.can_run]
     if any(_is_tight(row) for row in running):

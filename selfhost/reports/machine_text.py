@@ -109,7 +109,7 @@ def _lines(
 
 
 def _memory_lines(machine: Machine) -> list[str]:
-    """What is available of how much, what limits it, and how fast it is read."""
+    """The lines on memory: available and whole size, its limit, and its bandwidth."""
     limit_bytes = machine.memory_limit_bytes
     total_bytes = machine.memory_total_bytes
     sizes = []
@@ -218,7 +218,9 @@ def _model(model: PresentModel) -> str:
 
 
 def _every_fact(machine: Machine) -> Blocks:
-    """What `-v` has: every fact with its source, its parts as tables, and what was not read."""
+    """Yield the blocks of `-v`: every fact with its source, the parts as tables, and the facts that
+    were not read.
+    """
     # the first screen does not need it
     from .details import sections, value_words
 

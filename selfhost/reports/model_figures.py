@@ -13,9 +13,9 @@ from .words import PACES, PLACES, memory_words, pace_of
 
 
 class ModelFigures(Record):
-    """What a table says of one model, ready to print.
+    """The cells of a table for one model, ready to print.
 
-    A dash is a figure that is not known; "" says that there is nothing to tell.
+    A dash stands for a figure that is not known; "" where there is nothing to tell.
     """
 
     memory: str

@@ -127,7 +127,9 @@ def _needs_own_gpu_memory(least: LeastMachine) -> bool:
 
 
 def _machines_counted(plan: Plan) -> str:
-    """On how many known machines it runs; empty where that is part of the headline."""
+    """The number of known machines on which the model runs, in words; empty where the headline
+    tells it.
+    """
     machines = f"of {len(plan.machines)} known machines"
     if plan.fitting:
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
@@ -252,9 +254,10 @@ def _reasons(plan: Plan) -> Blocks:
 
 
 def _first_machines(plan: Plan) -> list[Known]:
-    """Of each kind of machine the best whose GPUs hold all of the model, and the best without.
+    """The machines to show: of each kind the best whose GPUs hold all of the model, and the best
+    other one.
 
-    What people own or rent comes first, those in doubt last.
+    Machines that people own or rent come first, doubtful ones last.
     """
     # runners of CI and containers are no answer to what to buy or rent
     to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN]
@@ -266,7 +269,9 @@ def _first_machines(plan: Plan) -> list[Known]:
 
 
 def _order(known: Known) -> tuple[bool, int]:
-    """What machines are sorted by: those in doubt last, what people own before what they rent."""
+    """The sort key of machines: doubtful ones last, and machines that people own before those that
+    they rent.
+    """
     rank = len(_OFTEN_OWNED)
     if known.kind in _OFTEN_OWNED:
         rank = _OFTEN_OWNED.index(known.kind)
@@ -287,7 +292,7 @@ def _best(machines: Sequence[Known]) -> Known:
 
 
 def _doubts(known: Known) -> list[str]:
-    """What may be wrong with a machine that runs it, in a word or two each."""
+    """The doubts about a machine that runs the model, in a word or two each."""
     doubts = []
     if known.is_tight and known.waits_for_setting:
         doubts.append("limit to raise")

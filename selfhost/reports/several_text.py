@@ -134,7 +134,9 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
-    """What the models that run take together, of each memory that more than one of them takes."""
+    """Yield the memory that the running models take together, for each memory that more than one of
+    them takes.
+    """
     cards = running[0].machine.accelerators or ()
     memories = {"memory": "RAM"}
     # of several GPUs each may lie on another, and one that shares the RAM has none of its own
@@ -178,7 +180,7 @@ def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
 
 
 def _limits(running: Sequence[Verdict]) -> Iterator[str]:
-    """What must be raised before a model runs as judged."""
+    """Yield each limit that must be raised before a model runs as judged."""
     for verdict in running:
         limit = limit_words(verdict)
         if limit:

@@ -93,7 +93,9 @@ def model_document(model: ModelSpec) -> Blocks:
 
 
 def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
-    """Its name, who made it and when, what it is for and its size; `verbose` adds its aliases."""
+    """Yield the name of a model, its developer and release, its uses and size; with `verbose` its
+    aliases.
+    """
     made = ""
     if model.developer:
         made += f" by {model.developer}"
@@ -111,7 +113,7 @@ def _title(model: ModelSpec, *, verbose: bool) -> Blocks:
 
 
 def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
-    """Its license, how open it is, its context and what it was tuned from, each with why."""
+    """Yield the license, the openness, the context and the base model, each with the reason."""
     if not model.closed:
         terms = "not known"
         if model.license is not None and model.license.id:
@@ -133,7 +135,7 @@ def _first_facts(model: ModelSpec) -> Iterator[FigureRow]:
 
 
 def _availability(model: ModelSpec) -> list[str]:
-    """Where a model is served; nothing of one whose weights are published."""
+    """The lines on the service of a closed model; empty for a model whose weights are published."""
     served = model.availability
     if served is None:
         return []
@@ -196,7 +198,9 @@ def _first_offer(offers: Sequence[Offer]) -> Blocks:
 
 
 def _every_fact(shown: ShownModel) -> Blocks:
-    """What `-v` adds: how it was judged, every size, and all of the spec with its sources."""
+    """Yield the blocks of `-v`: the judged settings, every size, and the whole spec with its
+    sources.
+    """
     # the first screen needs neither
     from . import json
     from .details import sections

@@ -74,7 +74,9 @@ def _several(sizes: Sequence[ContainerSize]) -> Blocks:
 
 
 def _single(size: ContainerSize, *, verbose: bool) -> Blocks:
-    """What one container takes, what can grow in it, and the command that holds it to that."""
+    """Yield the memory of one container, its possible growth, and the command that sets the
+    bounds.
+    """
     request = _rounded_up(size.request_bytes)
     limit = _rounded_up(size.limit_bytes)
     yield line(strong(size.model.name), f": request {request}, limit {limit}")
@@ -129,7 +131,9 @@ def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
 
 
 def _growth_row(growth: Growth) -> FigureRow:
-    """What grows, to how much, and the option that bounds it, else why it can grow."""
+    """The row of a growth: its name, its most bytes, and the option that bounds it, else the reason
+    for the growth.
+    """
     bound = growth.bound or growth.why
     unbound_bytes = growth.unbound_bytes or 0
     if growth.bound and unbound_bytes > growth.bytes:
@@ -139,12 +143,12 @@ def _growth_row(growth: Growth) -> FigureRow:
 
 
 def _growth_name(growth: Growth) -> str:
-    """What grows, in words."""
+    """The name of a growth in words."""
     return growth.name.replace("_", " ")
 
 
 def _terms(size: ContainerSize) -> Blocks:
-    """What `-v` adds: why each thing can grow, and what the memory holds."""
+    """Yield the blocks of `-v`: the reason for each growth, and the terms of the memory."""
     # the first screen needs neither
     from . import json
     from .details import sections

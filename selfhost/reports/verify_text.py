@@ -75,7 +75,7 @@ def _mark(figure: Figure) -> str:
 
 
 def _seen(figure: Figure) -> str:
-    """What the run said, with its unit."""
+    """The measured figure with its unit."""
     if figure.unit == "bytes":
         return units.binary(int(figure.seen))
     return units.speed(figure.seen)

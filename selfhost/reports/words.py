@@ -86,7 +86,9 @@ def planned_words(machine: Machine) -> str:
 
 
 def limit_words_of(machine: Machine) -> str:
-    """What limits the memory, and how much the hardware has; empty where nothing limits it."""
+    """The limit of the memory, with the size of the hardware; empty where nothing limits the
+    memory.
+    """
     limit_bytes = machine.memory_limit_bytes
     total_bytes = machine.memory_total_bytes or 0
     if limit_bytes is None or limit_bytes >= total_bytes:
@@ -100,7 +102,9 @@ def limit_words_of(machine: Machine) -> str:
 
 
 def memory_words(needs: Needs | None) -> str:
-    """What it likely takes where that decides: on the GPUs that hold all of it, else in all."""
+    """The likely memory that decides: the memory on GPUs if these hold all of the model, else all
+    memory.
+    """
     if needs is None or needs.memory is None:
         return ""
     places = needs.memory.places
@@ -134,7 +138,7 @@ def fact_label(fact: str) -> str:
 
 
 def asked_words(verdict: Verdict) -> str:
-    """What was judged, every default named, and what would be downloaded."""
+    """The settings that were judged, with every default named, and the download."""
     how = run_words(verdict.workload)
     conditions = _condition_words(verdict.workload)
     if not how and conditions:
@@ -164,8 +168,8 @@ def _condition_words(workload: Workload) -> list[str]:
 
 
 def _where_words(verdict: Verdict) -> str:
-    """Where it lies, if not all of it on the GPU; empty too where there is no GPU beside the RAM,
-    and where no need is known.
+    """The place of the model in words, if the model does not lie on the GPU as a whole; empty
+    without a GPU, and where no need is known.
     """
     needs = verdict.needs
     if needs is None or needs.memory is None:

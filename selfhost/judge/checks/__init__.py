@@ -1,12 +1,11 @@
-"""How each check compares what a model needs with what a machine has.
+"""The comparison of a model's needs with a machine, in checks.
 
-The modules of this package hold the checks: `model` says what the model is, `space` what memory and
-disk hold, `accelerator` what the GPUs hold, `runtime` whether the program runs, and `speed` how
-fast it is.
+The modules of this package hold the checks: `model` checks the model itself, `space` memory and
+disk, `accelerator` the GPUs, `runtime` whether the program runs, and `speed` the pace.
 
-A check reads in two steps. It decides on a `Ruling`: an outcome, a code, and the figures of that
-branch. Then `finding` puts the ruling into the words of `specs/common/findings.toml`. Where several
-outcomes are possible the worst wins, so that a check looks for failures first.
+Each check has two steps. It decides on a `Ruling`: an outcome, a code, and the figures of that
+branch. Then `finding` puts the ruling into the words of `specs/common/findings.toml`. The worst of
+several possible outcomes wins, so that a check looks for failures first.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ class StatedWords(Record):
 class Finding(Record):
     """The result of one check.
 
-    `needs` and `has` are numbers in `unit` or, where `unit` is None, text. `short` is how much is
-    missing: 0 where nothing is, None where there is no amount. `code` is one of those in
-    docs/answers.md. Only the check of memory sets `reserve_bytes`. `words` have the `reason`, a
+    `needs` and `has` are numbers in `unit`, or text where `unit` is None. `short` is the missing
+    amount: 0 where nothing is missing, None where there is no amount. `code` is one of the codes in
+    docs/answers.md. Only the memory check sets `reserve_bytes`. `words` hold the `reason`, a
     sentence, and the `remedy`, None where there is none.
     """
 
@@ -64,14 +63,15 @@ class Finding(Record):
 
     @property
     def remedy(self) -> str | None:
-        """What a person can do about it; None where nothing is to be done."""
+        """The remedy that a user can apply; None where nothing is to be done."""
         return self.words.remedy
 
     def __str__(self) -> str:
-        """The finding as a sentence, with what to do: the keywords of Python stand in place of the
-        options of the command line that `reason` and `remedy` name.
+        """The finding as a sentence, with its remedy.
+
+        Python keywords stand in place of the command-line options that `reason` and `remedy` name.
         """
-        # needed only where a program prints a finding
+        # imported only where a program prints a finding
         from ...core.workload import in_python
 
         text = f"{self.check}: {self.reason}"
@@ -85,14 +85,15 @@ class Finding(Record):
 
     @property
     def severity(self) -> int:
-        """0 for a pass, more the worse the outcome is."""
+        """The severity of the outcome: 0 for a pass, larger for a worse outcome."""
         return list(Outcome).index(self.outcome)
 
     @property
     def decides(self) -> bool:
-        """Whether it keeps the model from running here for certain.
+        """Whether the finding keeps the model from running here for certain.
 
-        A fail does, and so does an unknown, except the unknown speed that nobody set a minimum for.
+        A fail decides. An unknown decides too, except for an unknown speed without a minimum set by
+        the user.
         """
         if self.outcome is Outcome.UNKNOWN:
             return self.code != "speed-not-known"
@@ -101,7 +102,7 @@ class Finding(Record):
 
 # ------------------------------------------------------------------ rulings
 
-# values by the names that the sentences of findings.toml have for them
+# values by the names that the sentences of findings.toml use
 Figures = dict[str, Any]
 _NOT_GIVEN = Figures.fromkeys(
     ("needs", "has", "short", "unit", "reserve_bytes", "why", "remedy")
@@ -109,11 +110,11 @@ _NOT_GIVEN = Figures.fromkeys(
 
 
 class Ruling(Record):
-    """What one branch of a check decided.
+    """The decision of one branch of a check.
 
-    `variant` chooses between several wordings of a code, "" the usual one. Of the `figures`,
-    `needs`, `has`, `short`, `unit` and `reserve_bytes` become fields of the finding. `why` is text
-    or an `Unread`, and `remedy` takes the place of the remedy in the table.
+    `variant` selects one of several wordings of a code; "" is the usual wording. Of the `figures`,
+    `needs`, `has`, `short`, `unit` and `reserve_bytes` become fields of the finding. The figure
+    `why` is text or an `Unread`. The figure `remedy` replaces the remedy of the table.
     """
 
     outcome: Outcome
@@ -130,7 +131,11 @@ class Ruling(Record):
         /,
         **figures: object,
     ) -> Ruling:
-        """`passing("memory-fits", "now", has=now)` is that of a pass, and so on below."""
+        """Return the ruling with that outcome.
+
+        `passing("memory-fits", "now", has=now)` returns a pass; `warning`, `undecided` and
+        `failing` work alike.
+        """
         return cls(outcome=outcome, code=code, variant=variant, figures=figures)
 
 
@@ -148,15 +153,15 @@ failing = partial(Ruling.of, Outcome.FAIL)
 
 
 class CheckRow(Stated):
-    """What `specs/common/findings.toml` states of one check.
+    """The row of one check in `specs/common/findings.toml`.
 
-    - `title`: what the screen calls the check. `row`: the place of its row there, None where it has
-      none.
-    - `mended_by`: what one must change where the check fails. A check that only another model mends
-      fails in every type and program and on every machine.
+    - `title`: the name of the check on the screen. `row`: the position of its row there, None where
+      it has no row.
+    - `mended_by`: what the user must change where the check fails. A check that only another model
+      mends fails in every type and runtime and on every machine.
     - `why_not`: why a model does not run where the check fails.
-    - `asks`, `remedy`: the rule of the check in an audit, and what to do where it is broken.
-    - `exception`: what ends the need of an exception from that rule.
+    - `asks`, `remedy`: the rule of the check in an audit, and what to do where the rule is broken.
+    - `exception`: what ends the need of an exception from the rule.
     """
 
     title: str
@@ -171,12 +176,13 @@ class CheckRow(Stated):
 class FindingWords(Stated):
     """The tables of `specs/common/findings.toml`.
 
-    - `checks`: each check, in the order of the JSON.
-    - `codes`: what each code means. `findings`: its templates, by code and variant.
+    - `checks`: the row of each check, in the order of the JSON.
+    - `codes`: the meaning of each code. `findings`: the templates, by code and variant.
     - `why_not`, `why_open`: why a model does not run, or why that cannot be told, by code.
-    - `doubts`: what stands beside the figures of a finding. `titles`: of its row. Both by code.
-    - `faults`: templates of what makes no sense for a model or a program. `work`: the fields of
-      `WorkWords` by the unit of a pace.
+    - `doubts`: the remark beside the figures of a finding, by code. `titles`: the title of its row,
+      by code.
+    - `faults`: the templates for options that make no sense for a model or a runtime. `work`: the
+      fields of `WorkWords`, by the unit of a pace.
     - `phrases` are shared by findings, `parts` by templates.
     """
 
@@ -199,12 +205,14 @@ CHECKS = tuple(WORDS.checks)
 
 
 def checks_mended_by(*changes: str) -> tuple[str, ...]:
-    """The checks whose fail such a change mends: of the "model", the "program" or the "machine"."""
+    """The names of the checks whose failure one of the changes mends: of the "model", the "program"
+    or the "machine".
+    """
     return tuple(name for name, row in WORDS.checks.items() if row.mended_by in changes)
 
 
 def check_of(code: str) -> str:
-    """The name of the check that a code belongs to: `disk-too-small` is one of `disk`."""
+    """The name of the check to which a code belongs: `disk-too-small` belongs to `disk`."""
     check, _, _ = code.partition("-")
     return check
 
@@ -218,12 +226,13 @@ class Wording(Record):
 
 
 class WorkWords(Record):
-    """From where on a kind of work is slow, by its unit, and the words for that.
+    """The limit from which a kind of work counts as slow, and the words for slow work.
 
     - `limit`: seconds, or tokens or documents a second.
-    - `code` of the finding of slow work, and `faster` its remedy.
-    - `what`: the work, where it is known to be slow unless a GPU holds all of the model.
-    - `on_cpu`: that the pace on a CPU is not known, of models of `on_cpu_from_parameters` or more.
+    - `code`: the code of the finding of slow work. `faster`: its remedy.
+    - `what`: the name of work that is known to be slow unless a GPU holds all of the model.
+    - `on_cpu`: the remark that the pace on a CPU is not known, for models with
+      `on_cpu_from_parameters` parameters or more.
     """
 
     limit: float
@@ -236,15 +245,15 @@ class WorkWords(Record):
 
 @cache
 def words_of_work(unit: str) -> WorkWords:
-    """From where on work is slow whose pace is counted in that unit."""
+    """The limit and the words of work whose pace is counted in `unit`."""
     return WorkWords(**WORDS.work[unit])
 
 
 class Words(Record):
-    """The reason and the remedy of a finding, from templates and figures.
+    """The reason and the remedy of a finding, made from templates and figures.
 
-    They are filled in when they are read for the first time: a list and an audit read few of them.
-    Words are equal, shown and stored as the sentences that they make.
+    The templates are filled in when they are read for the first time, because a list and an audit
+    read few of them. Words are equal, shown and stored as the sentences that they make.
     """
 
     code: str
@@ -262,7 +271,7 @@ class Words(Record):
             figures["why"] = why.reason
             remedy = remedy or why.remedy
         if figures.get("confidence") == "high":
-            # a reason names a confidence only where it is lower
+            # a reason names a confidence only where it is below high
             figures["confidence"] = None
         return StatedWords(
             reason=_sentence(wording.reason, figures),
@@ -276,7 +285,9 @@ class Words(Record):
 
     @property
     def remedy(self) -> str | None:
-        """The remedy that the check found, else that of the fact it lacks, else the table's."""
+        """The remedy that the check found, else the remedy of the unread fact, else the remedy of
+        the table.
+        """
         return self.stated.remedy
 
     def __eq__(self, other: object) -> bool:
@@ -296,9 +307,10 @@ class Words(Record):
 
 
 def finding(ruling: Ruling, /, **common: object) -> Finding:
-    """The finding of that ruling.
+    """Return the finding of a ruling.
 
-    `common` are figures that all branches of the check share. Those of the ruling come before them.
+    `common` are figures that all branches of the check share. The figures of the ruling override
+    them.
     """
     figures: Figures = {**_NOT_GIVEN, **common, **ruling.figures}
     return Finding(
@@ -316,7 +328,7 @@ def finding(ruling: Ruling, /, **common: object) -> Finding:
 
 @cache
 def _wording(code: str, variant: str) -> Wording:
-    """The templates of CODE or CODE/VARIANT; a code may share those of another."""
+    """The templates of CODE or CODE/VARIANT. A code may share the templates of another code."""
     rows = WORDS.findings
     if code in rows:
         code = rows[code].get("like", code)
@@ -328,14 +340,14 @@ def fault(
     key: str,
     **figures: object,
 ) -> WorkloadError:
-    """The error of an option that makes no sense, with what to type instead."""
+    """Return the error for an option that makes no sense, with the remedy to type."""
     wording = Wording(**WORDS.faults[key])
     remedy = _sentence(wording.remedy, figures) or None
     return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
 
 
 def phrase(key: str, **figures: object) -> str:
-    """A phrase that several findings share, with its figures."""
+    """Return a phrase that several findings share, with its figures filled in."""
     return _sentence(WORDS.phrases[key], figures)
 
 

@@ -1,8 +1,9 @@
-"""Whether the model needs an accelerator, and whether those that are there hold it.
+"""The checks whether the model needs an accelerator, and whether the machine's accelerators hold
+it.
 
-`accelerator_check` takes the needs as placed. Layers that lie on accelerators are compared with the
-memory of these. Where all of the model lies in RAM, the finding says why no accelerator is used, or
-that the program does not run without one.
+`accelerator_check` takes the needs as placed. The layers on accelerators are compared with their
+memory. If the whole model lies in RAM, the finding says why no accelerator is used, or that the
+program does not run without one.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from . import (
 )
 from .space import what_is_smaller
 
-# accelerators of one machine
+# the accelerators of one machine
 Cards = Sequence[Accelerator]
 
 
@@ -59,7 +60,9 @@ def accelerator_check(
     machine: Machine,
     question: Question,
 ) -> Finding:
-    """Is an accelerator needed, and do those that `needs` names as places hold their shares?"""
+    """Return the finding whether an accelerator is needed, and whether the accelerators that
+    `needs` names as places hold their shares.
+    """
     if needs.placement != "host":
         shares = tuple(_shares(needs, machine, question))
         placed = _OnCards(
@@ -78,7 +81,7 @@ def accelerator_check(
 
 
 def _placing_options(question: Question) -> list[str]:
-    """The options that were asked for and say where layers lie."""
+    """The user's options that state where layers lie."""
     if question.runtime is None:
         return []
     rules = question.runtime.named_options
@@ -93,7 +96,7 @@ def _placing_options(question: Question) -> list[str]:
 
 
 class _Layout(Record):
-    """Where a model lies on a machine, and what was asked of it."""
+    """A model's layout on a machine, and the question about the model."""
 
     needs: Needs
     machine: Machine
@@ -109,7 +112,9 @@ class _InRam(_Layout):
         return self.machine.cards
 
     def not_needed(self) -> Ruling:
-        """Why a model that fits in RAM does not use the accelerators: they decide nothing here."""
+        """The ruling why a model that fits in RAM does not use the accelerators. The ruling decides
+        nothing.
+        """
         for card in self.cards:
             fact = _unread_fact(card)
             if fact is not None:
@@ -130,7 +135,7 @@ class _InRam(_Layout):
         return passing("accelerator-not-needed", "too-small", device=roomiest.name)
 
     def _unused(self, cards: Cards, runtime: RuntimeSpec) -> Ruling | None:
-        """That no build of the program computes on these devices; None where one does."""
+        """The ruling that no build of the runtime computes on the devices; None where one does."""
         first = cards[0]
         machine = self.machine
         if machine.platform in runtime.gpus.unused_systems and not first.unified:
@@ -154,7 +159,9 @@ class _InRam(_Layout):
         )
 
     def without_gpu(self, runtime: RuntimeSpec) -> Finding:
-        """The program runs on accelerators alone, and none has memory of its own for it."""
+        """The finding for a runtime that runs on accelerators only, where none has memory of its
+        own for it.
+        """
         rules = self.question.kernel_rules
         sharing = [card for card in self.cards if _may_share(card, runtime)]
         if sharing:
@@ -174,9 +181,10 @@ class _InRam(_Layout):
         )
 
     def _share_check(self, sharing: Cards) -> Finding:
-        """Whether the stated share of the RAM holds the model, and the system leaves so much.
+        """The finding whether the stated share of the RAM holds the model, and the system leaves
+        that much.
 
-        Without a stated share: what `_shared_ruling` finds.
+        Without a stated share, the finding of `_shared_ruling`.
         """
         total = self.machine.memory_total_bytes
         memory = self.needs.memory
@@ -205,7 +213,7 @@ class _InRam(_Layout):
         )
 
     def _shared_ruling(self, sharing: Cards) -> Ruling:
-        """Whether the system lets the GPU use as much of the RAM as the model needs."""
+        """The ruling whether the system lets the GPU use as much of the RAM as the model needs."""
         lent = self._lent(sharing)
         if lent is None:
             return passing("accelerator-fits", "shared", device=sharing[0].name)
@@ -216,7 +224,7 @@ class _InRam(_Layout):
         if high is None:
             return passing("accelerator-fits", "shared", **figures)
         if on_mac or high > least:
-            # of AMD's GPUs nobody knows what the owner lets them use
+            # for AMD's GPUs the share of the RAM that the owner lends is not known
             figures |= {"needs": high, "has": least, "short": max(0, high - least)}
             figures["unit"] = "bytes"
         if high <= least:
@@ -231,7 +239,9 @@ class _InRam(_Layout):
         return warning("accelerator-partly", "limited", **figures)
 
     def _lent(self, sharing: Cards) -> SharedMemory | None:
-        """What the system lends the GPU that the program computes on; None where it uses none."""
+        """The RAM that the system lends to the GPU on which the runtime computes; None where the
+        runtime uses no such GPU, or the lent amount is not known.
+        """
         lent = lent_to_gpu(self.machine)
         runtime = self.question.runtime
         if lent is None or runtime is None:
@@ -246,12 +256,14 @@ class _InRam(_Layout):
 
 
 def _room(card: Accelerator) -> int:
-    """What a program may take of it; 0 where its memory was not read."""
+    """The bytes that a program may take of the card; 0 where its memory was not read."""
     return room_of(card) or 0
 
 
 def _unread_fact(card: Accelerator) -> str | None:
-    """The fact without which nobody knows what it holds; None where all of them were read."""
+    """The missing fact without which the card's room is not known; None where all facts were
+    read.
+    """
     if card.unified:
         return None
     if card.memory_total_bytes is None:
@@ -262,7 +274,7 @@ def _unread_fact(card: Accelerator) -> str | None:
 
 
 def _may_share(card: Accelerator, runtime: RuntimeSpec) -> bool:
-    """Whether the program computes on that GPU, which shares the RAM."""
+    """Whether the runtime computes on the card, and the card shares the RAM."""
     if not card.unified:
         return False
     if card.vendor != "amd":
@@ -271,7 +283,9 @@ def _may_share(card: Accelerator, runtime: RuntimeSpec) -> bool:
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
-    """The line that lets a GPU use as much of the RAM as the model needs; None where none does."""
+    """The command line that lets a GPU use as much of the RAM as the model needs; None where no
+    line does.
+    """
     lent = lent_to_gpu(machine)
     high = needs.ram_bytes()
     if lent is None or high is None:
@@ -286,7 +300,7 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
 
 
 class _Fit(IntEnum):
-    """How much of the range of a need there is room for."""
+    """The part of a need's range that has room."""
 
     NONE = 0
     LEAST = 1
@@ -295,9 +309,10 @@ class _Fit(IntEnum):
 
 
 class _Share(Record):
-    """What lies on one accelerator, of which the program takes so many hundredths.
+    """The part of a model that lies on one accelerator.
 
-    `percent` is None for a program that takes as much as it needs.
+    `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
+    runtime that takes as much as it needs.
     """
 
     place: PlaceNeed
@@ -306,13 +321,15 @@ class _Share(Record):
 
     @property
     def is_read(self) -> bool:
-        """Whether what it may take is known."""
+        """Whether the room on the accelerator is known."""
         if self.device.unified is not False:
             return False
         return room_of(self.device, self.percent) is not None
 
     def room_bytes(self, *, is_idle: bool = False) -> int:
-        """What it may take now, or once nothing else runs there; 0 where that was not read."""
+        """The bytes that the runtime may take of the accelerator now, or once nothing else runs
+        there; 0 where the memory was not read.
+        """
         device = self.device
         if is_idle:
             device = idle(device)
@@ -320,11 +337,13 @@ class _Share(Record):
 
     @property
     def lacking_bytes(self) -> int:
-        """What is missing now of the most that lies there; below 0 where there is more room."""
+        """The bytes that the accelerator lacks now for the most that lies there; below 0 where it
+        has more room.
+        """
         return self.place.high_bytes - self.room_bytes()
 
     def fit(self, *, is_idle: bool) -> _Fit:
-        """How much of its range there is room for."""
+        """The part of the share's range that has room."""
         room = self.room_bytes(is_idle=is_idle)
         if self.place.high_bytes <= room:
             return _Fit.MOST
@@ -340,7 +359,9 @@ def _shares(
     machine: Machine,
     question: Question,
 ) -> Iterator[_Share]:
-    """What lies on each accelerator; nothing where they were not read."""
+    """Yield the share of the model on each accelerator; nothing where the accelerators were not
+    read.
+    """
     percent = percent_of(question.case) if question.wants_gpu else None
     if machine.accelerators:
         for place in _device_places(needs):
@@ -355,12 +376,14 @@ def _device_places(needs: Needs) -> list[PlaceNeed]:
 
 
 class _OnCards(_Layout):
-    """A model of which accelerators hold the `shares`, one on each."""
+    """A model whose `shares` accelerators hold, one share on each."""
 
     shares: tuple[_Share, ...]
 
     def placed_check(self) -> Finding:
-        """Do the accelerators in use hold their shares, now or once they are idle?"""
+        """The finding whether the used accelerators hold their shares, now or once they are
+        idle.
+        """
         unread = [share for share in self.shares if not share.is_read]
         if unread or not self.shares:
             return self._unread()
@@ -384,7 +407,7 @@ class _OnCards(_Layout):
         return finding(unread, needs=sum(high_bytes), unit="bytes")
 
     def check(self) -> Finding:
-        """Whether they have room for their shares, as `_ruling` says."""
+        """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
         room = low = likely = high = 0
         names = []
         for share in self.shares:
@@ -411,25 +434,28 @@ class _OnCards(_Layout):
         )
 
     def _fit(self, *, is_idle: bool = False) -> _Fit:
-        """How much of the range there is room for on each of them."""
+        """The part of the range that has room on each of the accelerators."""
         return min(share.fit(is_idle=is_idle) for share in self.shares)
 
     @property
     def _now_only(self) -> bool:
-        """Whether what is free now was asked for, so that an idle accelerator does not count."""
+        """Whether the user asked for the memory that is free now, so that an idle accelerator does
+        not count.
+        """
         return self.question.workload.memory_basis == "available"
 
     def _ruling(self) -> Ruling:
-        """Whether the accelerators have room for the most, now or once they are idle.
+        """The ruling whether the accelerators have room for the most that the model takes, now or
+        once they are idle.
 
-        Where the program takes less by an option, and in training, a part of the range is enough.
+        A part of the range is enough in training, and where an option makes the runtime take less.
         """
         needs = self.needs
         if needs.is_lean:
             fit = self._fit(is_idle=not self._now_only)
             ruling = _ruling_of_part(fit, "lean")
         elif self.question.workload.task == "finetune":
-            # a training is placed by what is free now
+            # training is placed by the memory that is free now
             ruling = _ruling_of_part(self._fit(), "")
         else:
             ruling = None
@@ -447,12 +473,14 @@ class _OnCards(_Layout):
         return warning("accelerator-partly", "stated" if is_stated else "")
 
     def _too_full(self) -> Ruling:
-        """Of accelerators without room for their shares: whether they have it once idle."""
+        """The ruling for accelerators without room for their shares: whether they have room once
+        idle.
+        """
         shares = self.shares
         figures: Figures = {"several": len(shares) if len(shares) > 1 else 0}
         is_of_one = sum(share.lacking_bytes for share in shares) <= 0
         if is_of_one:
-            # together they have enough: name the one that lacks most
+            # together they have enough memory: name the accelerator that lacks most
             worst = max(shares, key=lambda share: share.lacking_bytes)
             shares = (worst,)
             figures |= {
@@ -468,7 +496,10 @@ class _OnCards(_Layout):
 
 
 def _ruling_of_part(fit: _Fit, variant: str) -> Ruling | None:
-    """Of a program for which a part of the range is enough; None where more or less fits."""
+    """The ruling where only the likely or only the least bytes fit; None where more or less fits.
+
+    The ruling serves training, and runtimes that an option makes take less.
+    """
     if fit is _Fit.LIKELY:
         return warning("accelerator-tight", variant)
     if fit is _Fit.LEAST:
@@ -477,7 +508,7 @@ def _ruling_of_part(fit: _Fit, variant: str) -> Ruling | None:
 
 
 def _lean_option(question: Question) -> str:
-    """What to type for the program's options by which it takes less memory; "" for none."""
+    """The runtime's options, to be typed, that make it take less memory; "" for none."""
     if question.runtime is None:
         return ""
     options = question.runtime.command_lines.options
@@ -492,9 +523,10 @@ def _lean_option(question: Question) -> str:
 
 
 class _Demand(Record):
-    """What a program asks of an accelerator, and whether it is met; None where not known.
+    """A demand of a runtime on an accelerator. `is_met` is None where it is not known whether the
+    accelerator meets it.
 
-    `variant` and `figures` are those of the finding that says it is not met.
+    `variant` and `figures` belong to the finding that the demand is not met.
     """
 
     is_met: bool | None
@@ -502,7 +534,7 @@ class _Demand(Record):
     figures: Figures
 
     def refusal(self) -> Ruling:
-        """That the demand is not met, or that nobody knows."""
+        """The ruling that the demand is not met, or that nobody knows whether it is."""
         if self.is_met is None:
             return undecided("accelerator-unread", self.variant, **self.figures)
         return failing("accelerator-unsuitable", self.variant, **self.figures)
@@ -513,7 +545,9 @@ def _refusal(
     rules: Sequence[KernelRule],
     devices: Cards,
 ) -> Finding | None:
-    """That the program does not run on one of the devices, or that nobody knows; else None."""
+    """The finding that the runtime does not run on one of the devices, or that nobody knows; None
+    where it runs on all.
+    """
     for device in devices:
         for demand in _demands(runtime, rules, device):
             if not demand.is_met:
@@ -531,9 +565,10 @@ def _demands(
     rules: Sequence[KernelRule],
     device: Accelerator,
 ) -> Iterator[_Demand]:
-    """What the builds of the program ask of a device, then what its kernels ask."""
+    """Yield the demands of the runtime's builds on a device, then the demands of its kernels."""
     for demand in _demands_of_builds(runtime, device):
-        # a program that runs without a GPU asks for little: one with an unlisted name has it
+        # where a GPU is optional, a device with an unlisted name is assumed to meet the demands of
+        # the builds
         if demand.is_met is not None or runtime.gpus.required:
             yield demand
     for rule in rules:
@@ -541,7 +576,9 @@ def _demands(
 
 
 def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_Demand]:
-    """The least compute capability of a build, and the AMD GPUs that it was made for."""
+    """Yield the demands of the builds: the least compute capability, and the AMD GPUs for which a
+    build was made.
+    """
     common: Figures = {"rule": None, "other_runtime": runtime.gpus.required}
     least = least_capability(runtime, device)
     key = "gpus.shared_compute_capability"
@@ -558,8 +595,8 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
 
 
 def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]:
-    """The makers and the compute capability that kernels of the program ask for."""
-    # unasked, a cache is in the model's type, which every GPU of the program takes
+    """Yield the demands of the runtime's kernels: the makers and the compute capability."""
+    # without a stated type the cache has the model's type, which every GPU of the program supports
     has_default = rule.asked_by == "kv_cache_type"
     figures: Figures = {
         "rule": rule.subject,
@@ -578,7 +615,7 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
 
 
 def _is_of_maker(rule: KernelRule, device: Accelerator) -> bool | None:
-    """Whether the kernel runs on GPUs of that maker; None where not known."""
+    """Whether the kernel runs on GPUs of the device's maker; None where that is not known."""
     if device.vendor in rule.vendors_untold:
         return None
     if not rule.vendors:

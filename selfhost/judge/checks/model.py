@@ -1,6 +1,7 @@
-"""What the model is: its weights, its openness, what its license allows, how much it reads.
+"""The checks of the model itself: its weights, its openness, the permissions of its license, and
+the context that it reads.
 
-None of these checks looks at the machine, except for files of the model that lie on it.
+None of these checks looks at the machine, except for the model's files on it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from . import (
 if TYPE_CHECKING:
     from ...catalogue.openness import OpennessRow
 
-# by the answer of a source
+# rulings by the answer that a source gives
 _OPENNESS = {
     "yes": passing("openness-open"),
     "partly": warning("openness-partly"),
     "unknown": undecided("openness-not-known"),
     "no": failing("openness-closed"),
 }
-# by an answer that no source confirms
+# rulings by an answer that no source confirms
 _ASSUMED_OPENNESS = {
     "yes": warning("openness-assumed"),
     "partly": warning("openness-partly"),
@@ -46,12 +47,12 @@ _ASSUMED_OPENNESS = {
 }
 # rulings that rest on an unconfirmed source
 _GUESSED_TERMS = ("license-unconfirmed", "license-assumed")
-# file names that a reason lists; the others are counted
+# how many file names a reason lists; the others are counted
 _NAMED_FILES = 5
-# files of these formats hold no code, and need none of the repository
+# files of these formats hold no code, and need no code of the repository
 _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
-# uses whose work is a picture, not a text: the words beside it are a caption
+# tasks whose input is a picture: the text beside it is a caption
 _PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
@@ -71,7 +72,7 @@ def terms_checks(spec: ModelSpec, workload: Workload) -> Iterator[Finding]:
 
 
 class _Terms(Record):
-    """The license of a model, and what was asked of it."""
+    """The license of a model, and the workload that is checked against it."""
 
     spec: ModelSpec
     license: License
@@ -88,7 +89,7 @@ class _Terms(Record):
         return self.license.commercial_use == "conditional"
 
     def license_check(self) -> Finding:
-        """Is the license accepted, and does it allow the use?"""
+        """The finding whether the license is accepted, and whether it allows the use."""
         license = self.license
         accepted = self.workload.license
         ruling = self._ruling()
@@ -118,14 +119,14 @@ class _Terms(Record):
         )
 
     def _is_guess(self, ruling: Ruling) -> bool:
-        """Whether no source confirms what that rests on."""
+        """Whether no source confirms the facts on which the ruling rests."""
         return ruling.code in _GUESSED_TERMS or self._use_is_guess
 
     @property
     def _use_is_guess(self) -> bool:
-        """Whether no source confirms what the license says of a use that was asked for.
+        """Whether no source confirms what the license says of the requested use.
 
-        One source tells which license it is, another what it allows.
+        One source tells which license the model has, another what the license allows.
         """
         from ...catalogue import openness
 
@@ -135,7 +136,9 @@ class _Terms(Record):
 
     @property
     def _name_is_guess(self) -> bool:
-        """Whether no source confirms which license it is, where some are accepted alone."""
+        """Whether no source confirms which license the model has, where only some licenses are
+        accepted.
+        """
         from ...catalogue import openness
 
         if not self.workload.license:
@@ -143,7 +146,7 @@ class _Terms(Record):
         return openness.unconfirmed(self.spec.sources.get("license"))
 
     def _ruling(self) -> Ruling:
-        """Whether its name is accepted, then whether it allows the use."""
+        """The ruling whether the license is accepted, then whether it allows the use."""
         if self.spec.closed:
             if self.workload.license is not None:
                 return failing("license-not-accepted", "closed")
@@ -158,7 +161,9 @@ class _Terms(Record):
         return passing("license-allows")
 
     def _name_refused(self) -> Ruling | None:
-        """That it is none of those accepted, or that nobody knows; None where it is one."""
+        """The ruling that the license is none of the accepted ones, or that nobody knows; None
+        where it is one of them.
+        """
         from ...catalogue import openness
 
         accepted = self.workload.license
@@ -173,7 +178,9 @@ class _Terms(Record):
         return failing("license-not-accepted")
 
     def _use_refused(self) -> Ruling | None:
-        """That it forbids the use, or that nobody knows; None where it does not."""
+        """The ruling that the license forbids the use, or that nobody knows; None where it does not
+        forbid the use.
+        """
         if not self.workload.commercial:
             return None
         if self.license.commercial_use is None:
@@ -186,12 +193,14 @@ class _Terms(Record):
 
 
 def is_partly_open(finding: Finding) -> bool:
-    """Whether it says that a model is not known to be as open as was asked, whole."""
+    """Whether the finding says that the model is not known to be wholly as open as the user
+    asked.
+    """
     return finding.check == "openness" and finding.outcome is not Outcome.PASS
 
 
 def _openness_check(spec: ModelSpec, workload: Workload) -> Finding:
-    """The worst of the answers that were asked for, with the reasons of all."""
+    """The worst finding of the requested openness checks, with the reasons of all."""
     from ...catalogue import openness
 
     findings = []
@@ -215,7 +224,9 @@ def _openness_finding(
     stated_in: str,
     option: str,
 ) -> Finding:
-    """`stated_in` is the table of a spec with the answer, `option` the one that lists models."""
+    """The finding of one openness question. `stated_in` is the spec table with the answer, `option`
+    the option that lists models.
+    """
     rulings = _ASSUMED_OPENNESS if answer.assumed else _OPENNESS
     parts = answer.parts or (answer,)
     return finding(
@@ -234,7 +245,9 @@ def _openness_finding(
 
 
 def weights_check(question: Question) -> Finding:
-    """Can the weights be had at all, and does loading them run code?"""
+    """Return the finding whether the weights can be had at all, and whether loading them runs
+    code.
+    """
     spec = question.spec
     has_code = runs_code(question)
     return finding(
@@ -246,8 +259,8 @@ def weights_check(question: Question) -> Finding:
 
 
 def runs_code(question: Question) -> bool | None:
-    """Whether loading the files that are meant runs code of their repository; None where that is
-    not known.
+    """Return whether loading the wanted files runs code of their repository; None where that is not
+    known.
     """
     if question.workload.format in _WITHOUT_CODE:
         return False
@@ -255,7 +268,9 @@ def runs_code(question: Question) -> bool | None:
 
 
 def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
-    """Where the weights are; first that they cannot be had, last what a download asks for."""
+    """The ruling on where the weights are. Weights that cannot be had come first, the demands of a
+    download last.
+    """
     spec = question.spec
     if spec.openness.weights == "closed":
         return _closed_weights(spec)
@@ -276,7 +291,7 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
 
 
 def _complete_copy(question: Question) -> DownloadedFiles | None:
-    """The files that lie on the machine; None where some of them are missing."""
+    """The files on the machine; None where some of them are missing."""
     here = question.here
     if here is None:
         return None
@@ -284,7 +299,7 @@ def _complete_copy(question: Question) -> DownloadedFiles | None:
 
 
 def _closed_weights(spec: ModelSpec) -> Ruling:
-    """That nobody can have them, with where the model is offered."""
+    """The ruling that nobody can have the weights, with the places where the model is offered."""
     available: str | None = None
     if spec.availability is not None:
         available = " ".join(spec.availability.sentences)
@@ -300,7 +315,7 @@ def _partly_here(here: DownloadedFiles) -> Ruling:
 
 
 def _can_be_had(question: Question) -> bool:
-    """Whether the files, or what they need, are known; the spec need not say "open" then."""
+    """Whether the files, or their needs, are known. The spec need not state open weights then."""
     spec = question.spec
     if spec.openness.weights != "unknown":
         return True
@@ -312,7 +327,7 @@ def _can_be_had(question: Question) -> bool:
 
 
 def _is_pickle(question: Question) -> bool:
-    """Whether it is published as pickle alone, which runs code when it is read."""
+    """Whether the model is published as pickle files only, which run code when they are read."""
     if question.workload.format in _NEVER_PICKLE:
         return False
     return question.spec.safety.formats == ("pickle",)
@@ -325,7 +340,9 @@ def _where(spec: ModelSpec, here: DownloadedFiles | None) -> str:
 
 
 def _download_ruling(question: Question) -> Ruling:
-    """What a download asks for: a login, or that one finds the weights oneself."""
+    """The ruling on the demands of a download: a login, or that the user already has the
+    weights.
+    """
     spec = question.spec
     if spec.lone_config:
         return warning("weights-yours")
@@ -352,7 +369,9 @@ def _has_repository(spec: ModelSpec) -> bool:
 
 
 def gate_remedy(spec: ModelSpec) -> str:
-    """What to do before a gated download."""
+    """The remedy before a gated download: accept the publisher's terms, and log in where the model
+    has a page.
+    """
     page = f"https://huggingface.co/{spec.repository}" if spec.repository else None
     return phrase("pass-gate", page=page)
 
@@ -361,9 +380,12 @@ def gate_remedy(spec: ModelSpec) -> str:
 
 
 def reads_context(spec: ModelSpec) -> bool:
-    """Whether a context is asked of such a model: of texts, and of a text on a recording."""
+    """Whether a context applies to the model: to models of text, and to models that read a text
+    beside a recording.
+    """
     if spec.modality == "speech":
-        # beside a recording a text is a prompt; what speaks only reads it aloud
+        # speech recognition takes text as a prompt beside the recording; speech synthesis only
+        # reads text aloud
         if spec.main_use == "speech-synthesis":
             return False
         return {"audio", "text"}.issubset(spec.inputs or ())
@@ -373,7 +395,9 @@ def reads_context(spec: ModelSpec) -> bool:
 
 
 def context_check(question: Question) -> Finding | None:
-    """Was it trained for that much? None where neither tokens nor seconds make sense."""
+    """Return the finding whether the model was trained for the context; None where neither tokens
+    nor seconds make sense.
+    """
     wanted = question.workload.context_tokens
     if wanted is None:
         return _recording_check(question.spec, question.workload.audio_seconds)
@@ -383,7 +407,7 @@ def context_check(question: Question) -> Finding | None:
         trained = question.spec.architecture.context_tokens
         scaled = question.spec.architecture.scaled_context_tokens
     if trained and question.row.rewrites:
-        # an encoder with a decoder: the context is what is read and written together
+        # an encoder with a decoder: the context counts the tokens read and written together
         most = 2 * trained
         ruling = _context_of_both(question, wanted, most)
     else:
@@ -413,7 +437,11 @@ def _context_ruling(
     trained: int,
     most: int,
 ) -> Ruling:
-    """Of tokens that are read and written in one context, `most` if scaled; 0: not known."""
+    """The ruling on tokens that are read and written in one context.
+
+    `trained` is the trained context. `most` is the longest context with scaling; 0 where it is not
+    known.
+    """
     if not most:
         if question.context_asked:
             return undecided("context-not-known")
@@ -426,8 +454,10 @@ def _context_ruling(
 
 
 def _variant_of_long_context(question: Question, most: int) -> str:
-    """Which remedy helps: the prompt leaves no room, as its purpose states it or somebody else, or
-    only the context is too long.
+    """The variant of the finding of a too long context, by the remedy that helps.
+
+    "prompt" or "purpose" where the prompt leaves no room, as the user or the purpose states it; ""
+    where only the context is too long.
     """
     prompt_tokens = question.workload.prompt_tokens
     if prompt_tokens is None or prompt_tokens < most:
@@ -443,18 +473,21 @@ def _context_of_both(
     wanted: int,
     most: int,
 ) -> Ruling:
-    """Of an encoder with a decoder, each with a context of its own, `most` together."""
+    """The ruling on an encoder with a decoder, each with a context of its own. `most` is the sum of
+    both contexts.
+    """
     if wanted <= most:
         return passing("context-trained", "both")
-    # T5, where distances count, and M2M-100, which makes its table of positions longer, set no
-    # bound, so nothing is short
+    # no bound: T5 uses distances between positions, and M2M-100 extends its table of positions
     if question.row.relative_positions or question.row.sines:
         return warning("context-untrained", short=0)
     return failing("context-too-long", "both")
 
 
 def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
-    """Does the model take a recording of that length, and was its memory measured so far?"""
+    """The finding whether the model takes a recording of the given length, and whether its memory
+    was measured for that length; None where nothing speaks against it.
+    """
     stated = spec.needs
     if seconds is None or stated is None:
         return None
@@ -463,7 +496,7 @@ def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
         ruling = failing("context-recording-too-long", short=seconds - longest)
         return finding(ruling, needs=seconds, has=longest, unit="seconds")
     if stated.second_bytes or stated.squared_second_bytes:
-        # what a longer one takes is known
+        # the memory for a longer recording is known
         return None
     if spec.architecture is not None:
         return None

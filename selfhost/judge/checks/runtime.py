@@ -1,6 +1,6 @@
-"""Is the program there, and does this processor run it?
+"""The checks whether the program is installed, and whether it runs on this processor.
 
-`cpu_check` holds a processor against what the builds of a program ask of it. `runtime_check` says
+`cpu_check` compares a processor with the requirements of a program's builds. `runtime_check` says
 whether a program loads the model, and whether it is installed.
 """
 
@@ -27,9 +27,10 @@ from . import (
     warning,
 )
 
-# x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
+# instruction sets that every x86_64 processor has, named or not (x86-64 psABI, micro-architecture
+# levels)
 _COMMON_SETS = {"x86_64": ("sse", "sse2")}
-# 32-bit systems map no file as large as most models' are
+# 32-bit systems cannot map a file as large as most models' files
 _NARROW = ("i686", "armv7l", "armv6l")
 
 
@@ -43,9 +44,10 @@ def cpu_check(
     *,
     on_gpu: bool = False,
 ) -> Finding:
-    """Does a build of the program exist for this processor, with sets that this one has?
+    """Return the finding whether a build of the runtime exists for the processor, with instruction
+    sets that the processor has.
 
-    `on_gpu`: a GPU computes all of the model, so that what the processor lacks slows nothing.
+    `on_gpu`: a GPU computes all of the model, so missing instruction sets slow nothing down.
     """
     demand = _CpuDemand(needs=needs, machine=machine, runtime=runtime, on_gpu=on_gpu)
     ruling = demand.ruling()
@@ -68,9 +70,9 @@ def cpu_check(
 
 
 class _CpuDemand(Record):
-    """What the builds of a program ask of a machine's processor.
+    """The demands of a runtime's builds on a machine's processor.
 
-    `runtime` is None for a model whose needs its spec states alone. `on_gpu`: see `cpu_check`.
+    `runtime` is None for a model whose needs only its spec states. `on_gpu`: see `cpu_check`.
     """
 
     needs: CpuNeed
@@ -97,20 +99,24 @@ class _CpuDemand(Record):
 
     @property
     def assumes_sets(self) -> bool:
-        """Whether the processor is only assumed to have the sets."""
+        """Whether the processor is only assumed to have the instruction sets."""
         if "instruction_sets" not in self.machine.assumed:
             return False
         return bool(self.required or self.recommended)
 
     def needed_words(self) -> str | None:
-        """The processor where a build suits it, else all that have a build, and the sets."""
+        """The processor where a build suits it, else all processors that have a build, followed by
+        the required instruction sets.
+        """
         suiting = self.needs.architectures
         if self._processor in suiting:
             suiting = (self._processor,)
         return ", ".join((*suiting, *self.required)) or None
 
     def processor_words(self) -> str | None:
-        """The processor, with those of the sets that it has; None where it was not read."""
+        """The processor with the demanded instruction sets that it has; None where the processor
+        was not read.
+        """
         if not self._processor:
             return None
         there = self.machine.instruction_sets or ()
@@ -121,7 +127,9 @@ class _CpuDemand(Record):
         return ", ".join(words)
 
     def ruling(self) -> Ruling:
-        """Whether there is a build for the processor, then whether that build runs well on it."""
+        """The ruling whether a build for the processor exists, then whether that build runs well on
+        the processor.
+        """
         ruling = self._build_ruling() or self._sets_ruling()
         if ruling.outcome in (Outcome.UNKNOWN, Outcome.FAIL):
             return ruling
@@ -134,7 +142,9 @@ class _CpuDemand(Record):
         return warning("cpu-crashes", remedy=remedy, sets=crashing)
 
     def _build_ruling(self) -> Ruling | None:
-        """That no build is for this processor, or that nobody knows; None where one is."""
+        """The ruling that no build exists for the processor, or that nobody knows; None where one
+        exists.
+        """
         covered = self.needs.architectures
         if not self._processor:
             if covered or self.needs.instruction_sets:
@@ -149,14 +159,16 @@ class _CpuDemand(Record):
             return failing("cpu-no-build", remedy=other_runtime(None))
         if _Program(runtime=self.runtime, machine=self.machine).is_installed:
             return None
-        # the runtime's finding says what is known of other systems, of which the processor is a
-        # part
+        # the runtime's finding says what is known of other systems; the processor is part of that
+        # answer
         if self.runtime.platforms.elsewhere:
             return failing("cpu-no-build", "elsewhere", covered=covered)
         return failing("cpu-no-build", remedy=other_runtime(self.runtime))
 
     def _sets_ruling(self) -> Ruling:
-        """Whether the processor has the sets without which a build crashes or is slow."""
+        """The ruling whether the processor has the instruction sets without which a build crashes
+        or is slow.
+        """
         machine = self.machine
         asked = {*self.required, *self.recommended}
         if not asked:
@@ -182,7 +194,7 @@ class _CpuDemand(Record):
 
 
 def _unread_sets(machine: Machine) -> set[str]:
-    """Instruction sets of which the system does not tell whether they are there."""
+    """The instruction sets of which the system does not tell whether the processor has them."""
     names = set()
     for entry in machine.unread:
         kind, _, name = entry.fact.partition(".")
@@ -195,7 +207,9 @@ def _unread_sets(machine: Machine) -> set[str]:
 
 
 def runtime_check(question: Question, machine: Machine) -> Finding:
-    """Is there a program that loads it, installed where it must be, and new enough?"""
+    """Return the finding whether a runtime loads the model, is installed where it must be, and is
+    new enough.
+    """
     runtime = question.runtime
     if runtime is not None:
         program = _Program(runtime=runtime, machine=machine)
@@ -206,7 +220,9 @@ def runtime_check(question: Question, machine: Machine) -> Finding:
 
 
 def _runtime_ruling(question: Question, program: _Program) -> Ruling:
-    """Whether the program loads the model, has a build, is there and is new enough."""
+    """The ruling whether the runtime loads the model, has a build, is installed and is new
+    enough.
+    """
     why_not = question.why_not_loaded
     if why_not is not None:
         remedy = question.load_remedy
@@ -221,7 +237,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
     machine = program.machine
     if machine.platform in program.runtime.platforms.big_endian_systems:
         return warning("runtime-other-byte-order", processor=machine.architecture)
-    # files of one's own: a model of the catalogue was looked at
+    # the user's own files: models of the catalogue were checked for this
     if question.local_files and question.unfamiliar is not None:
         return warning("runtime-unfamiliar", architecture=question.unfamiliar)
     if installed is None:
@@ -230,7 +246,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
 
 
 def installed_on(machine: Machine, runtime: RuntimeSpec) -> PresentRuntime | None:
-    """The program as it was found on the machine; None where it was not found."""
+    """The runtime as it was found on the machine; None where it was not found."""
     for present in machine.runtimes or ():
         if present.id == runtime.id:
             return present
@@ -238,14 +254,16 @@ def installed_on(machine: Machine, runtime: RuntimeSpec) -> PresentRuntime | Non
 
 
 class _Program(Record):
-    """A program, and the machine that it is to run on."""
+    """A runtime, and the machine on which it is to run."""
 
     runtime: RuntimeSpec
     machine: Machine
 
     @property
     def is_installed(self) -> bool:
-        """Whether it was found on a system that it is judged on, except for 32-bit systems."""
+        """Whether the runtime was found on a system on which it is judged; False on 32-bit
+        systems.
+        """
         if self.machine.architecture in _NARROW:
             return False
         if self.runtime.platforms.elsewhere:
@@ -256,7 +274,9 @@ class _Program(Record):
 
     @property
     def has_build(self) -> bool:
-        """Whether it has a build for the system and processor, or was made for them here."""
+        """Whether the runtime has a build for the system and processor, or was built for them
+        here.
+        """
         if self.is_unpublished or self.is_installed:
             return True
         if not self._is_for_system:
@@ -269,19 +289,19 @@ class _Program(Record):
 
     @property
     def is_unpublished(self) -> bool:
-        """Whether one has to build it from source here."""
+        """Whether the runtime has to be built from source on the machine."""
         return self.machine.platform in self.runtime.platforms.from_source
 
     @property
     def _is_for_system(self) -> bool:
-        """Whether it has a build for the system, on whatever processor."""
+        """Whether the runtime has a build for the system, on any processor."""
         if self.machine.system is None:
             return bool(self._systems)
         return self.machine.system in self._systems
 
     @property
     def _systems(self) -> set[str]:
-        """The systems that it has a build for, on whatever processor."""
+        """The systems for which the runtime has a build, on any processor."""
         platforms = self.runtime.platforms.systems
         return {platform.partition("-")[0] for platform in platforms}
 
@@ -289,7 +309,7 @@ class _Program(Record):
         return f"{self.machine.system} on {self.machine.architecture}"
 
     def no_build(self) -> Ruling:
-        """That there is none for the system, or none for its processor."""
+        """The ruling that no build exists for the system, or none for its processor."""
         elsewhere = self.runtime.platforms.elsewhere
         has = where = self.machine.system
         if self._is_for_system:
@@ -305,14 +325,16 @@ class _Program(Record):
         )
 
     def to_be_installed(self) -> Ruling:
-        """A program to install, which passes unless it must be built from source."""
+        """The ruling for a runtime that is not installed yet. It passes unless the runtime must be
+        built from source.
+        """
         figures = self._absent_figures()
         if self.is_unpublished:
             return warning(self._absent_code(), **figures)
         return passing(self._absent_code(), **figures)
 
     def not_found(self) -> Ruling:
-        """A program that must be installed already, and was not found."""
+        """The ruling for a runtime that must be installed already and was not found."""
         figures = self._absent_figures()
         figures["required"] = True
         if self.machine.runtimes is not None:
@@ -336,7 +358,9 @@ class _Program(Record):
         }
 
     def _install_remedy(self) -> str | None:
-        """How to install it on this machine; None where no source says it."""
+        """The remedy that says how to install the runtime on the machine; None where no source
+        tells it.
+        """
         if self.is_unpublished:
             return phrase("install/source", page=self.runtime.platforms.source_build)
         line = self._install_line()
@@ -345,7 +369,7 @@ class _Program(Record):
         return phrase("install", line=line) if line else None
 
     def _install_line(self) -> str:
-        """The first program among the lines to type, else the first comment; "" for none."""
+        """The first command among the install lines, else the first comment; "" for none."""
         lines = install_lines(self.runtime, self._install_keys())
         for line in lines:
             if not line.startswith("#"):
@@ -354,13 +378,13 @@ class _Program(Record):
             return ""
         comment = lines[0]
         if comment.endswith(":") and len(lines) > 1:
-            # its command stands in the next
+            # the command of this comment stands on the next line
             command = lines[1].removeprefix("# ")
             comment = f"{comment} {command}"
         return comment
 
     def _install_keys(self) -> list[str]:
-        """Keys of the lines to type, from those of its GPUs' only maker to the system's."""
+        """The keys of the install lines, from the GPUs' only maker to the system."""
         system = self.machine.system or "linux"
         vendors = {card.vendor for card in self.machine.cards}
         keys = [system]
@@ -371,7 +395,9 @@ class _Program(Record):
         return keys
 
     def update(self, first: str) -> Figures:
-        """The first version that loads the model, and how to get it."""
+        """The figures of an update: the first version that loads the model, and the remedy that
+        gets it.
+        """
         packages = self.runtime.installation.distributions
         line = self._install_line().removeprefix("# ")
         if packages:
@@ -384,7 +410,9 @@ class _Program(Record):
 
 
 def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
-    """What to type to get the runtime, by the first of the keys, a system or SYSTEM-VENDOR."""
+    """The command lines that install the runtime, by the first of the keys that has lines. A key is
+    a system or SYSTEM-VENDOR.
+    """
     lines = runtime.installation.lines
     for key in (*install_keys, "any"):
         if key in lines:
@@ -393,12 +421,12 @@ def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[st
 
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
-    """What to do where a runtime has no build for the machine's system and processor."""
+    """The remedy where a runtime has no build for the machine's system and processor."""
     if runtime is None:
         return phrase("other-runtime")
     if "text" not in runtime.modalities:
         return phrase("other-runtime")
-    # GGUF is what llama.cpp loads
+    # llama.cpp loads GGUF files
     if "gguf" in runtime.formats:
         return phrase("other-runtime")
     return phrase("other-runtime/gguf")
@@ -409,7 +437,7 @@ def _version_ruling(
     program: _Program,
     version: str | None,
 ) -> Ruling:
-    """Whether the program that is there is new enough for the model."""
+    """The ruling whether the installed runtime is new enough for the model."""
     model = question.spec.architecture
     name = ""
     if model is not None and not question.spec.safety.remote_code:
@@ -443,7 +471,7 @@ def _is_build_since(version: str | None, first: str) -> bool:
     """Whether the version is known to be that build of llama.cpp or a later one."""
     if version is None:
         return False
-    # b6641, 6641, 6641-1 or 0.0.6641
+    # formats of versions: b6641, 6641, 6641-1 or 0.0.6641
     build = re.fullmatch(r"(?:b|0\.0\.)?(\d{3,6})(?:[-_]\d{1,3})?", version)
     if build is None:
         return False
@@ -451,7 +479,9 @@ def _is_build_since(version: str | None, first: str) -> bool:
 
 
 def is_older(installed: str | None, first: str) -> bool:
-    """False as well where one is no version; a development version counts as its release."""
+    """Whether the installed version is older than `first`; False too where one of them is no
+    version. A development version counts as its release.
+    """
     if not first:
         return False
     if installed is None:

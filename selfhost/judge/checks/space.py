@@ -1,7 +1,9 @@
-"""Whether the RAM holds the host's share of the need, and the disk the files that are missing.
+"""The checks whether the RAM holds the host's share of the need, and whether the disk holds the
+missing files.
 
-`given_by` says what a machine gives of its RAM under a workload. `memory_check` compares the need
-with that, `disk_check` the download with the free space where the program stores its models.
+`given_by` says how much of its RAM a machine gives under a workload. `memory_check` compares the
+need with this amount, `disk_check` compares the download with the free space where the program
+stores its models.
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ from . import (
     warning,
 )
 
-# what is kept for the other processes inside a limit: the system has what the limit leaves out
+# memory kept for other processes inside a limit: the system's own memory lies outside
 _CONTAINER_RESERVE_BYTES = 64 * MIB
 
 
 class _SystemMemory(Record):
-    """What a system takes of the RAM, beside a model.
+    """The RAM that a system takes beside a model.
 
-    - `reserve_bytes` are kept for the system itself, of a small machine at most one part in
-      `least_parts`; None: as many on a small machine.
-    - `desktop_bytes`: what a desktop takes with its programs.
+    - `reserve_bytes` are kept for the system itself. On a small machine they are at most the total
+      divided by `least_parts`; None sets no such bound.
+    - `desktop_bytes`: the RAM of a desktop with its applications.
     """
 
     reserve_bytes: int = 1 * GIB
@@ -47,7 +49,9 @@ class _SystemMemory(Record):
     desktop_bytes: int = 4 * GB
 
     def reserve_of(self, total_bytes: int | None) -> int:
-        """What is kept for the system on a machine with so much memory; None: not known."""
+        """The bytes kept for the system on a machine with `total_bytes` of RAM. A total of None is
+        not known.
+        """
         if total_bytes is None:
             return self.reserve_bytes
         if self.least_parts is None:
@@ -55,33 +59,35 @@ class _SystemMemory(Record):
         return min(self.reserve_bytes, total_bytes // self.least_parts)
 
 
-# What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
-# idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
-# A system without a desktop keeps at most one part in so many of a small machine: Debian 12's
-# installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
-# What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
-# 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
-# leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
+# The memory that the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for
+# 1 GB; an idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks
+# for. On a small machine, a system without a desktop keeps at most the fraction 1 / `least_parts`
+# of the memory: Debian 12's installation guide asks for 256 MB without a desktop, and boards and
+# instances of 1 GiB run it. `desktop_bytes` is the need of a desktop with its programs beside a
+# model: Ubuntu Desktop 24.04 and Windows 11 ask for 4 GB of memory. A Mac of 64 GB takes 4 GB
+# without a desktop (jundot/omlx#1533, where a runtime leaves it 8). A guest serves no desktop; on a
+# small machine the desktop takes at most a quarter, assumed.
 _SYSTEMS: Mapping[str | None, _SystemMemory] = {
     "linux": _SystemMemory(least_parts=4),
     "macos": _SystemMemory(reserve_bytes=3 * GIB, desktop_bytes=8 * GB),
     "windows": _SystemMemory(reserve_bytes=3 * GIB),
 }
-# what of a small machine's memory is to stay free at most: one part in so many (assumed)
+# the margin that stays free is at most this fraction of a small machine's memory: 1/16 (assumed)
 _MARGIN_PART = 16
-# what glibc sets aside for the stack of each thread: the usual soft limit of the stack
-# (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
-# MiB more (llama.cpp 0c1e5709, measured by bisection).
+# the address space that glibc reserves for the stack of each thread: the usual soft limit of the
+# stack (pthread_create(3)). Both memory limits count all of it: 14 more threads of llama-bench took
+# 118 and 121 MiB more (llama.cpp 0c1e5709, measured by bisection).
 _STACK_BYTES = 8 * MIB
-# threads of a server beside two a core (llama.cpp 0c1e5709: tools/server, n_threads_http): assumed
+# threads of a server beside two for each core (llama.cpp 0c1e5709: tools/server, n_threads_http):
+# assumed
 _OTHER_THREADS = 16
 # terms that a shorter context makes smaller
 _CONTEXT_TERMS = ("kv_cache", "compute", "activations")
-# a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
-# the volume, whichever is less (assumed)
+# a completely full system disk breaks swap, logs and databases: 5 GiB or 1/20 of the volume,
+# whichever is less, stays free (assumed)
 _DISK_MARGIN_BYTES = 5 * GIB
 _DISK_MARGIN_PART = 20
-# the variable that moves the folder in which a runtime stores models
+# the environment variable that moves the folder in which a program stores models
 _STORE_VARIABLES = {
     "huggingface": "HF_HOME",
     "llama.cpp": "LLAMA_CACHE",
@@ -90,17 +96,17 @@ _STORE_VARIABLES = {
 
 
 class Given(Record):
-    """What a machine gives of its RAM under a workload. None: not known.
+    """The RAM that a machine gives under a workload. None: not known.
 
     - `basis`: the memory that counts, as in `Workload.memory_basis`.
-    - `reserve_bytes` are kept for the system, and `reserve_source` says where the figure is from.
-      `is_stated`: the reserve was asked for.
-    - `margin_bytes`: memory that leaves less than this free is tight.
-    - `now_bytes` is free now.
-    - `idle_bytes` is the limit without the reserve: what is free once other programs are closed.
-    - `ceiling_bytes`: the most that counts, on which the answer rests.
-    - `lift`: the line that lifts the limit where the shell sets it, "" for none.
-    - `hard_limit`: the `ulimit -v` whose limit no line of the shell lifts, "" for none.
+    - `reserve_bytes`: the bytes kept for the system. `reserve_source`: where that figure is from.
+      `is_stated`: the user stated the reserve.
+    - `margin_bytes`: the free bytes below which memory counts as tight.
+    - `now_bytes`: the bytes that are free now.
+    - `idle_bytes`: the limit without the reserve, which is free once other processes are closed.
+    - `ceiling_bytes`: the most bytes that count, on which the answer rests.
+    - `lift`: the command line that lifts the limit where the shell sets it, "" for none.
+    - `hard_limit`: the `ulimit -v` whose limit no command line of the shell lifts, "" for none.
     """
 
     basis: str
@@ -116,12 +122,12 @@ class Given(Record):
 
     @property
     def free_bytes(self) -> int | None:
-        """What is free now, where that counts."""
+        """The bytes that are free now; None where the total memory counts."""
         return None if self.basis == "total" else self.now_bytes
 
 
 def given_by(machine: Machine, workload: Workload) -> Given:
-    """What the machine gives of its RAM under that workload."""
+    """Return the RAM that the machine gives under the workload."""
     basis = basis_on(machine, workload)
     reserve = _reserve_of(machine, workload)
     idle = less(machine.memory_limit_bytes, reserve.size_bytes)
@@ -131,7 +137,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         margin = min(margin, machine.memory_total_bytes // _MARGIN_PART)
     is_stated = workload.reserve_bytes is not None
     if is_stated:
-        # a stated reserve stays free, also of what is free now
+        # a stated reserve stays free of the memory that is free now, too
         margin = 0
         if now is not None:
             now = _least(now, idle)
@@ -155,23 +161,23 @@ def less(
     taken: int,
     least: int = 0,
 ) -> int | None:
-    """What is left of a size, `least` at least; None where the size is not known."""
+    """Return `size` without `taken`, and at least `least`; None where the size is not known."""
     return None if size is None else max(least, size - taken)
 
 
 def _lacking(need_bytes: int, has: int | None) -> int | None:
-    """How much is missing; None where it is not known what there is."""
+    """The missing bytes; None where the available bytes are not known."""
     return None if has is None else max(0, need_bytes - has)
 
 
 def _least(*sizes: int | None) -> int | None:
-    """The least of the sizes that are known; None where none is."""
+    """The least of the known sizes; None where none is known."""
     known = [size for size in sizes if size is not None]
     return min(known, default=None)
 
 
 def _most(*sizes: int | None) -> int | None:
-    """The most of the sizes that are known; None where none is."""
+    """The most of the known sizes; None where none is known."""
     known = [size for size in sizes if size is not None]
     return max(known, default=None)
 
@@ -184,8 +190,8 @@ def _lifting_line(machine: Machine) -> str:
 
 
 def _hard_limit(machine: Machine) -> str:
-    """The `ulimit -v` of the source of the limit, where it names no command that lifts it; ""
-    where another limit counts.
+    """The `ulimit -v` that the source of the limit names without a command that lifts it; "" where
+    another limit counts.
     """
     if _lifting_line(machine):
         return ""
@@ -200,7 +206,7 @@ def _hard_limit(machine: Machine) -> str:
 
 
 class Reserve(Record):
-    """Memory kept for the system, and where the figure comes from."""
+    """The memory kept for the system, and the source of that figure."""
 
     size_bytes: int
     source: str
@@ -213,10 +219,10 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
     amount = _system_of(machine).reserve_of(total)
     outside = _outside_limit(machine)
     if total is None and machine.memory_limit_bytes is not None:
-        # a budget such as Dask's and Ray's is what was left when the system had its share
+        # a budget such as Dask's or Ray's was set after the system had its share
         amount = _CONTAINER_RESERVE_BYTES
     elif outside:
-        # what lies outside the limit serves the system already
+        # the memory outside the limit already serves the system
         amount = max(_CONTAINER_RESERVE_BYTES, amount - outside)
     else:
         return Reserve(size_bytes=amount, source="assumed for the system itself")
@@ -229,7 +235,9 @@ def _system_of(machine: Machine) -> _SystemMemory:
 
 
 def _outside_limit(machine: Machine) -> int:
-    """Bytes of the RAM that a limit leaves to others; 0 without one, and where not known."""
+    """The bytes of the RAM that a limit leaves to other processes; 0 without a limit, and where it
+    is not known.
+    """
     total = machine.memory_total_bytes
     limit = machine.memory_limit_bytes
     if total is None or limit is None:
@@ -242,19 +250,19 @@ def reserve_beside(
     machine: Machine,
     workload: Workload,
 ) -> int:
-    """The reserve of the smallest machine of that system that gives a model so many bytes."""
+    """The reserve on the smallest machine of that system that gives a model `need_bytes`."""
     reserve = _reserve_of(machine, workload).size_bytes
     parts = _system_of(machine).least_parts
     if workload.reserve_bytes is not None:
         return reserve
     if parts is None:
         return reserve
-    # the reserve is one part of the memory, rounded down; the others hold the model
+    # the reserve is 1/`parts` of the memory, rounded down; the rest holds the model
     return min(reserve, max(0, need_bytes - 1) // (parts - 1))
 
 
 def desktop_bytes(machine: Machine) -> int:
-    """What a desktop of the machine's system takes with its programs, at least."""
+    """The least RAM that a desktop of the machine's system takes with its applications."""
     return _system_of(machine).desktop_bytes
 
 
@@ -267,10 +275,10 @@ def memory_check(
     workload: Workload,
     files_bytes: int = 0,
 ) -> Finding:
-    """Does the RAM hold the host's share of the need?
+    """Return the finding whether the RAM holds the host's share of the need.
 
-    `files_bytes` are files that will be stored in RAM. They count in the most, and in the least
-    where the program copies them.
+    `files_bytes` are files that will be stored in RAM. They count in the most bytes, and in the
+    least where the runtime copies them.
     """
     given = given_by(machine, workload)
     host = tuple(term for term in needs.terms if term.where == "host")
@@ -278,7 +286,8 @@ def memory_check(
     low = need.low_bytes
     high = need.high_bytes + files_bytes
     if needs.memory is not None:
-        # originals of what a runtime copies may leave the page cache, but not a disk in RAM
+        # the page cache may drop the original files once a runtime has copied them, but a disk in
+        # RAM keeps them
         low += min(files_bytes, needs.memory.evictable_bytes)
     host_need = _HostNeed(low=low, high=high, machine=machine, given=given)
     if needs.memory is None:
@@ -287,7 +296,7 @@ def memory_check(
         ruling = host_need.ruling()
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
-        # parts that come to an accelerator in turn all lie in RAM
+        # parts of the model that are moved to an accelerator in turn all lie in RAM
         on_gpu = needs.ram_bytes(on_cards=True)
     smaller = what_is_smaller(host, given.ceiling_bytes)
     if files_bytes:
@@ -336,11 +345,13 @@ class _HostNeed(Record):
 
     @property
     def read_bytes(self) -> int | None:
-        """The RAM and its limit as they were read, the less of both; None for neither."""
+        """The lesser of the RAM and its limit as they were read; None where neither was read."""
         return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
     def ruling_of_part(self, needs: Needs) -> Ruling:
-        """Of a need that is known in part: whether that part is more than the machine has."""
+        """The ruling on a need that is only partly known: whether the known part exceeds the
+        machine's memory.
+        """
         whys = [entry for entry in needs.unknown if entry.fact.startswith("memory")]
         why = whys[0]
         figures: Figures = {"needs": None, "short": None}
@@ -352,7 +363,7 @@ class _HostNeed(Record):
         return undecided("memory-need-not-known", **figures)
 
     def _exceeds_ram(self, need_bytes: int) -> bool:
-        """Whether that is more than the RAM or its limit, and no accelerator may hold it."""
+        """Whether the need exceeds the RAM or its limit, and no accelerator may hold it."""
         has = self.read_bytes
         if has is None or need_bytes <= has:
             return False
@@ -361,7 +372,7 @@ class _HostNeed(Record):
         return not self.may_have_more(need_bytes)
 
     def ruling(self) -> Ruling:
-        """Whether the RAM holds the need: now, else once other programs are closed."""
+        """The ruling whether the RAM holds the need: now, else once other processes are closed."""
         too_small = self._too_small()
         if too_small is not None:
             return too_small
@@ -393,7 +404,7 @@ class _HostNeed(Record):
         )
 
     def _unread(self) -> Ruling | None:
-        """That the memory that counts was not read; None where it was."""
+        """The ruling that the memory that counts was not read; None where it was read."""
         given = self.given
         has = given.ceiling_bytes
         if given.basis == "available":
@@ -407,12 +418,12 @@ class _HostNeed(Record):
         return undecided("memory-unread", has=has, why=why)
 
     def _too_small(self) -> Ruling | None:
-        """That the RAM, its limit or what counts of it is less than even the least need; None where
-        none is.
+        """The ruling that the RAM, its limit or the part that counts is smaller than the least
+        need; None where none is smaller.
         """
         given = self.given
         has = self.read_bytes
-        # by default, what is free now is no bound where the limit was not read
+        # without a read limit, the memory that is free now is no bound by default
         if given.basis != "default" or given.idle_bytes is not None:
             has = _least(has, given.ceiling_bytes)
         if has is None or self.low <= has:
@@ -433,29 +444,33 @@ class _HostNeed(Record):
         return self.machine.memory_limit_bytes or 0
 
     def _is_for_reserve(self, has: int) -> bool:
-        """Whether nothing but an assumed reserve makes so much too small."""
+        """Whether only an assumed reserve makes `has` bytes too small."""
         if self.given.is_stated:
             return False
         return has == self.given.idle_bytes and self.low <= self._limit_bytes
 
     def may_have_more(self, need_bytes: int) -> bool:
-        """Whether the RAM is assumed, and machines with this processor are sold with enough."""
+        """Whether the RAM is only assumed, and machines with this processor are sold with
+        enough.
+        """
         if "memory_total_bytes" not in self.machine.assumed:
             return False
         most = _most_gib(self.machine) * GIB
         return need_bytes <= most - self.given.reserve_bytes
 
     def _assumed(self, has: int) -> Ruling:
-        """That the RAM is assumed and too small, with an amount that would be enough."""
+        """The ruling that the assumed RAM is too small, with an amount that would be enough."""
         wanted_gib = ceil((self.high + self.given.reserve_bytes) / GIB)
-        # the next power of two, as an example
+        # an example of a sufficient size: the next power of two
         power_of_two = 1 << max(0, wanted_gib - 1).bit_length()
         enough_gib = int(min(power_of_two, _most_gib(self.machine)))
         return undecided("memory-assumed", has=has, enough_gib=enough_gib)
 
     def _ways_to_lift(self) -> Figures:
-        """The line that lifts the limit of the shell, or the limit that only an administrator
-        raises; both "" where the RAM without it would not hold so much.
+        """The command line that lifts the limit of the shell, or the limit that only an
+        administrator raises.
+
+        Both are "" where the RAM without the limit would not hold the need.
         """
         total = self.machine.memory_total_bytes
         if total is None or self.high >= total:
@@ -470,7 +485,10 @@ class _HostNeed(Record):
         return passing("memory-fits", variant, has=now)
 
     def _fits_once_idle(self) -> Ruling:
-        """Tight where it leaves less than a desktop takes, or hardly more than the reserve."""
+        """The ruling on a need that fits once the machine is idle.
+
+        Memory is tight where it leaves less than a desktop takes, or hardly more than the reserve.
+        """
         given = self.given
         machine = self.machine
         fits = passing("memory-fits", has=given.ceiling_bytes)
@@ -478,21 +496,22 @@ class _HostNeed(Record):
         if given.is_stated or limit != machine.memory_total_bytes:
             return fits
         left = limit - self.high
-        # a guest serves no desktop
+        # a guest has no desktop
         usual = desktop_bytes(machine) if machine.scope == "host" else 0
         desktop = min(usual, limit // 4)
         if left >= max(desktop, given.reserve_bytes + given.margin_bytes):
             return fits
-        # a small machine never has as much left, so that is no figure to name
+        # a small machine never has the usual amount left: no figure is named
         named = usual if desktop == usual else None
         return passing(
             "memory-tight", has=given.ceiling_bytes, left=left, desktop=named
         )
 
     def shell_check(self, mapped_bytes: int) -> Finding | None:
-        """That what `ulimit -v` leaves is or may be too low; None where it is not.
+        """The finding that the limit of `ulimit -v` is or may be too low; None where it is high
+        enough.
 
-        `mapped_bytes` of files count in such a limit.
+        `mapped_bytes` are mapped files, which count in such a limit.
         """
         left = self.machine.address_space_bytes
         threads = 2 * ceil(self.machine.cpu_cores_usable or 1) + _OTHER_THREADS
@@ -515,7 +534,7 @@ class _HostNeed(Record):
 
 
 def _most_gib(machine: Machine) -> float:
-    """The most RAM that a machine with such a processor takes; infinite where not known."""
+    """The most GiB of RAM that a machine with such a processor takes; infinite where not known."""
     name = machine.cpu_model or ""
     chip = cpus.chip_of(words_of(name))
     if chip is not None and chip.mac is not None:
@@ -525,10 +544,14 @@ def _most_gib(machine: Machine) -> float:
 
 
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
-    """What takes less: a shorter context only where `has_bytes` holds what no context changes."""
+    """The phrase that names what takes less memory.
+
+    The phrase names a shorter context only where `has_bytes` holds the terms that no context
+    changes.
+    """
     names = {term.name for term in terms}
     if "gradients" in names:
-        # in training the method alone tells the type of the weights
+        # in training, the method alone decides the type of the weights
         return phrase("smaller/training")
     if "kv_cache" not in names:
         return phrase("smaller/model")
@@ -542,7 +565,7 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
 
 
 class StoredSize(Record):
-    """Bytes that are written to a disk: the likely size, the least and the most."""
+    """The bytes that are written to a disk: the likely size, the least and the most."""
 
     likely: int
     low: int
@@ -550,19 +573,19 @@ class StoredSize(Record):
 
     @classmethod
     def exactly(cls, size: int) -> StoredSize:
-        """A size that is known."""
+        """Return a size that is known exactly."""
         return cls(likely=size, low=size, high=size)
 
 
 def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None:
-    """What is written for the files that are missing; None where not known.
+    """The bytes that are written for the missing files; None where they are not known.
 
-    `missing_bytes` is None where all of the files are to be downloaded.
+    `missing_bytes` is None where all files are still to be downloaded.
     """
     stored = needs.disk_bytes
     download = needs.download_bytes
     if missing_bytes is not None:
-        # what the work itself writes
+        # the bytes that the work itself writes
         written = max(0, (stored or 0) - (download or 0))
         return StoredSize.exactly(missing_bytes + written)
     if stored is None:
@@ -575,7 +598,9 @@ def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
-    """What should stay free of a volume of that size; None is not known."""
+    """The bytes that should stay free on a volume of `total_bytes`. A total of None is not
+    known.
+    """
     if not total_bytes:
         return _DISK_MARGIN_BYTES
     return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
@@ -586,7 +611,7 @@ def stored_in_memory(
     machine: Machine,
     question: Question,
 ) -> int:
-    """Bytes of files to be stored where they take RAM; 0 on a disk."""
+    """The bytes of the files that will be stored in RAM; 0 where they are stored on a disk."""
     place = machine.disk_for(question.store)
     if place is None or place.kind != "memory":
         return 0
@@ -599,9 +624,10 @@ def disk_check(
     machine: Machine,
     question: Question,
 ) -> Finding:
-    """Do the files that are missing, and what the work itself writes, fit where they are stored?
+    """Return the finding whether the missing files, and the files that the work writes, fit where
+    they are stored.
 
-    Only what was stated, such as the size of the disk, may rule the model out.
+    Only a stated fact, such as the size of the disk, may rule the model out.
     """
     here = question.here
     path: str | None = None
@@ -643,9 +669,9 @@ def disk_check(
 
 
 class _Store(Record):
-    """The disk on which a program stores its models, and the files that a question asks for.
+    """The disk on which a runtime stores its models, and the files to be stored there.
 
-    `needs` are what it stores, for `question` on `machine`.
+    `needs` are the needs of the `question` on the `machine`.
     """
 
     needs: Needs
@@ -654,7 +680,9 @@ class _Store(Record):
 
     @property
     def missing_bytes(self) -> int | None:
-        """What is still to be downloaded; None where that is all of it."""
+        """The bytes that are still to be downloaded; None where all files are still to be
+        downloaded.
+        """
         return self.question.missing_bytes
 
     @property
@@ -665,7 +693,7 @@ class _Store(Record):
         return disk or Disk(purpose=purpose, path="the download folder")
 
     def words_for(self, size: StoredSize | None) -> str:
-        """The download, what is missing of it, or all that is stored."""
+        """The words for the stored size: the download, its missing part, or everything stored."""
         if self.missing_bytes:
             return "The missing part"
         likely = None if size is None else size.likely
@@ -674,7 +702,9 @@ class _Store(Record):
         return "Everything stored"
 
     def ruling(self, size: StoredSize | None) -> Ruling:
-        """Whether files of that size fit; first what no free space mends."""
+        """The ruling whether files of the given size fit. Faults that no free space mends come
+        first.
+        """
         place = self.place
         if place.writable is False:
             return failing("disk-not-writable")
@@ -691,7 +721,7 @@ class _Store(Record):
         return self._space_ruling(place, size)
 
     def _largest_file_bytes(self) -> int:
-        """The largest file that is still to be stored."""
+        """The bytes of the largest file that is still to be stored."""
         largest = self.needs.largest_file_bytes or 0
         if self.missing_bytes:
             return min(largest, self.missing_bytes)
@@ -716,11 +746,13 @@ class _Store(Record):
         return self.machine.why_unread(fact)
 
     def _space_ruling(self, place: Disk, size: StoredSize) -> Ruling:
-        """Whether the files fit. The space that should stay free beside them decides nothing."""
+        """The ruling whether the files fit. The space that should stay free beside the files
+        decides nothing.
+        """
         free = place.free_bytes
         total = place.total_bytes or inf
         has_room = free is not None and size.low <= free
-        # files take RAM there, or travel over a network
+        # files on a disk in RAM take memory, files on a network drive are read over the network
         variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
         if variant and has_room:
             return warning(
@@ -737,20 +769,22 @@ class _Store(Record):
         return self._ruling_of_left(free - size.high)
 
     def _ruling_of_left(self, left: int) -> Ruling:
-        """What so many bytes that stay free are enough for, less than none of a range's most."""
+        """The ruling by `left`, the bytes that stay free beside the files; negative where the most
+        of the size range does not fit.
+        """
         making_bytes = self.question.making_bytes
         margin = disk_margin_bytes(self.place.total_bytes)
         if left < 0:
             return warning("disk-tight", "range", left=left, more=-left)
         if left < making_bytes:
-            # what is made needs more for a while
+            # the files take more room while they are made
             return warning("disk-tight", "making", left=left, more=making_bytes - left)
         if left < margin:
             return warning("disk-tight", left=left, more=margin - left)
         return passing("disk-fits")
 
     def _is_assumed(self) -> bool:
-        """Whether the free space there is assumed."""
+        """Whether the free space of the disk is only assumed."""
         fact = f"disks.{self.question.store}"
         facts = {"disks", fact, f"{fact}.free_bytes"}
         return not facts.isdisjoint(self.machine.assumed)

@@ -1,10 +1,10 @@
-"""Would it be as fast as is wanted, and how long does the first token take?
+"""The checks whether the model is as fast as wanted, and how long the first token takes.
 
-- `speed_check` holds the pace of text against the pace that is wanted, `work_check` that of
-  pictures, recordings, documents and training against a limit of findings.toml.
-- `wait_check` judges the wait for reading a prompt that is stated, or that a purpose has. A longest
-  wait that was stated decides; without one, a wait of more than two minutes is a warning.
-- `is_slow` and its neighbours ask a judged model how its pace was judged.
+- `speed_check` compares the pace of text with the wanted pace; `work_check` compares the pace of
+  pictures, recordings, documents and training with a limit of findings.toml.
+- `wait_check` judges the time for reading a stated prompt, or the prompt of a purpose. A stated
+  longest wait decides; without a stated wait, more than two minutes are a warning.
+- `is_slow` and the functions beside it return how the pace of a judged model was judged.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ from . import (
     words_of_work,
 )
 
-# where the fast end is more than this times the slow one, a measurement narrows the range
+# if the fast end is more than this times the slow end, a measurement narrows the range
 _WIDE_PACE = 2
-# no program computes the model on this machine
+# codes of findings that say that no program can compute the model on this machine
 _NO_PROGRAM = ("runtime-no-build", "runtime-cannot-load")
-# facts that the pace in RAM rests on
+# facts that decide the pace in RAM
 _PACE_SETTING = {"memory_bandwidth_bytes_per_second", "cpu_cores_usable"}
-# from here on training on stated tokens takes long: begun in the evening, it is not done in the
-# morning (a guess)
+# the time from which training on stated tokens is called long: a run begun in the evening is not
+# finished in the morning (a guess)
 _NIGHT_SECONDS = 8 * 3600
-# seconds from which the answer leads with the time: the finding is `speed-hours`. A text at the
-# lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
-# picture wants to know that first. A guess, 30 minutes to 2 hours
+# seconds from which the answer leads with the time: the finding is `speed-hours`. At the lowest
+# pace, 2 tokens/s, a text takes three minutes; a picture that takes twenty times as long needs the
+# time said first. A guess, 30 minutes to 2 hours
 _HOURS_SECONDS = 3600
-# who waits longer does something else meanwhile (`purpose.agent` in specs/common/purposes.toml)
+# a user who waits longer does something else meanwhile (`purpose.agent` in
+# specs/common/purposes.toml)
 LONG_WAIT_SECONDS = 120
 
 
@@ -64,7 +65,7 @@ def speed_check(
     machine: Machine,
     speed: Speed,
 ) -> Finding:
-    """The estimated decode pace of text against what is wanted."""
+    """Return the finding that compares the estimated decode pace of text with the wanted pace."""
     wanted = question.workload.min_tokens_per_second
     assert wanted is not None, "text has a default"
     in_ram = placed.placement != "accelerator"
@@ -82,10 +83,10 @@ def speed_check(
 
 
 class _TextPace(Record):
-    """The pace at which a model writes, and the tokens a second that are wanted of it.
+    """The pace at which a model writes, and the wanted tokens per second.
 
-    `pace` is what each user gets, None where nobody knows. `is_assumed`: it rests on facts of the
-    machine that are assumed.
+    `pace` is the pace that each user gets, None where it is not known. `is_assumed`: the pace rests
+    on assumed facts of the machine.
     """
 
     question: Question
@@ -96,17 +97,19 @@ class _TextPace(Record):
 
     @property
     def is_wide(self) -> bool:
-        """Whether a measurement would narrow its range."""
+        """Whether a measurement would narrow the range of the pace."""
         return self.pace is not None and self.pace.high > _WIDE_PACE * self.pace.low
 
     def ruling(self) -> Ruling:
-        """Too slow by the fast end, then perhaps too slow, then slower than one reads."""
+        """The ruling on the pace: too slow by the fast end, then perhaps too slow, then slower than
+        a person reads.
+        """
         pace = self.pace
         is_stated = self.question.speed_stated
         if not self.wanted:
             return passing("speed-any", "unknown" if pace is None else "")
         if pace is None:
-            # a stated minimum that is left open decides
+            # a stated minimum pace decides, even where the pace is not known
             return undecided("speed-no-basis" if is_stated else "speed-not-known")
         if units.is_slower(pace.high, self.wanted):
             return failing("speed-too-slow")
@@ -122,7 +125,9 @@ class _TextPace(Record):
         return passing("speed-comfortable")
 
     def _slower_when_full(self) -> float | None:
-        """The pace at the end of a long context, where it is less than was wanted; else None."""
+        """The pace at the end of a long context, where it is below the wanted pace; None
+        elsewhere.
+        """
         full = self.speed.full_context_tokens_per_second
         context_tokens = self.question.workload.context_tokens
         if full is None or context_tokens is None:
@@ -134,7 +139,7 @@ class _TextPace(Record):
         return full if units.is_slower(full, self.wanted) else None
 
     def figures(self) -> Figures:
-        """The figures of every branch; those of the pace only where one is known."""
+        """The figures of every branch; the figures of the pace only where a pace is known."""
         users = self.speed.each_of
         waiting = self.speed.waiting
         figures: Figures = {
@@ -161,7 +166,9 @@ class _TextPace(Record):
         return figures
 
     def _why_no_shared_pace(self) -> str | None:
-        """Why a pace of one sequence says nothing of several; None where theirs is known."""
+        """The sentence why the pace of one sequence says nothing of several; None where the pace of
+        several is known.
+        """
         if self.pace is not None or self.speed.decode is None:
             return None
         workload = self.question.workload
@@ -181,13 +188,17 @@ def _pace_words(pace: Range) -> str:
 
 
 def _lacking(fastest: float, wanted: float) -> float:
-    """Tokens per second that even the fast end lacks; 0 where it does not, as both are printed."""
+    """The tokens per second that even the fast end lacks; 0 where it lacks none, compared as both
+    are printed.
+    """
     return wanted - fastest if units.is_slower(fastest, wanted) else 0
 
 
 def why_no_pace(findings: Iterable[Finding]) -> str | None:
-    """Why the model does not run, whatever its pace would be; None where nothing keeps it from
-    running. A disk that is too small does not, nor a program that is only not installed.
+    """Return why the model does not run, whatever its pace would be; None where nothing keeps it
+    from running.
+
+    A disk that is too small, and a runtime that is only not installed, give no reason.
     """
     why_not = None
     for found in findings:
@@ -201,7 +212,7 @@ def why_no_pace(findings: Iterable[Finding]) -> str | None:
 
 
 def no_pace_finding(question: Question, why_not: str) -> Finding:
-    """The finding of a pace that is not told, which decides nothing."""
+    """Return the finding of a pace that is not told. The finding decides nothing."""
     if question.step is None:
         return finding(undecided("speed-not-known", how=why_not))
     wanted = question.workload.min_tokens_per_second
@@ -212,9 +223,9 @@ def no_pace_finding(question: Question, why_not: str) -> Finding:
 
 
 def how_to_measure(machine: Machine) -> str | None:
-    """How to measure the memory bandwidth.
+    """Return how to measure the memory bandwidth.
 
-    None where it is known, not just at present, or cannot be measured.
+    None where the bandwidth is known, not just at present, or cannot be measured.
     """
     is_brief = machine.memory_bandwidth_how == BRIEFLY
     if machine.memory_bandwidth_bytes_per_second is not None and not is_brief:
@@ -240,13 +251,16 @@ def work_check(
     machine: Machine,
     speed: Speed,
 ) -> Finding:
-    """Of work that is no text: slow where it takes long, or where no GPU holds all of the model."""
+    """Return the finding on the speed of work that is no text.
+
+    Work is slow where it takes long, or where no GPU holds all of the model.
+    """
     way = _way_of(question, placed, machine)
     words = _words_for(question, speed.unit, way)
     likely: float | None = None
     long: str | None = None
     if speed.work is not None:
-        # `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
+        # as in `about 12 minutes for an hour of audio (6 minutes to 40 minutes)`
         likely = speed.work.likely
         usual, ends = speed.work_words()
         about, guess = speed.work.about()
@@ -268,8 +282,8 @@ def _way_of(
     placed: Needs,
     machine: Machine,
 ) -> str:
-    """How parts of the model come to a GPU in turn, "processor" without one; "" where all is in
-    it.
+    """The way in which parts of the model come to a GPU in turn; "processor" without a GPU, ""
+    where the GPU holds all of the model.
     """
     if placed.offload:
         return placed.offload
@@ -281,7 +295,7 @@ def _is_on_cpu(
     placed: Needs,
     machine: Machine,
 ) -> bool:
-    """Whether no GPU computes it, not even one that shares the RAM."""
+    """Whether no GPU computes the model, not even a GPU that shares the RAM."""
     if question.runtime is not None and question.runtime.gpus.unused:
         return True
     if placed.placement != "host":
@@ -294,7 +308,7 @@ def _words_for(
     unit: str,
     way: str,
 ) -> WorkWords:
-    """The limit of that work, and its words; `way` is that of `_way_of`."""
+    """The limit of the work, and its words. `way` is the result of `_way_of`."""
     words = words_of_work(unit)
     dataset_tokens = question.workload.dataset_tokens
     if unit == TRAINED and dataset_tokens is not None:
@@ -311,7 +325,7 @@ def _work_ruling(
     likely: float | None,
     way: str,
 ) -> Ruling:
-    """Whether the work is slow; `way` is that of `_way_of`."""
+    """The ruling whether the work is slow. `way` is the result of `_way_of`."""
     if words.on_cpu is None:
         if words.what is not None and way:
             is_long = _takes_hours(unit, likely, way)
@@ -331,7 +345,9 @@ def _takes_hours(
     likely: float | None,
     way: str,
 ) -> bool:
-    """Whether one waits so long that the answer leads with it, as for a video on a CPU."""
+    """Whether the user waits so long that the answer leads with the time, as for a video on a
+    CPU.
+    """
     if likely is None:
         return way == "processor" and unit == VIDEO
     return likely >= _HOURS_SECONDS
@@ -342,7 +358,9 @@ def _is_beyond(
     limit: float,
     unit: str,
 ) -> bool:
-    """Longer than the limit in seconds, or fewer than so many tokens or documents a second."""
+    """Whether the pace is beyond the limit: longer in seconds, or fewer tokens or documents a
+    second.
+    """
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
@@ -350,8 +368,9 @@ def _is_beyond(
 
 
 def wait_check(question: Question, speed: Speed) -> Finding | None:
-    """The wait for the first token against the longest one; None where no prompt was stated, and
-    where nobody set a limit for a wait that is not known.
+    """Return the finding that compares the wait for the first token with the longest allowed wait.
+
+    None where no prompt was stated, and where the wait is not known and the user set no limit.
     """
     workload = question.workload
     if workload.prompt_tokens is None or question.step is None:
@@ -401,7 +420,9 @@ def wait_words(wait: Range) -> str:
 
 
 def is_too_slow(judged: Judged) -> bool:
-    """Likely below the wanted pace, or so slow that its finding warns."""
+    """Whether the likely pace of text is below the wanted pace, or other work is beyond its
+    limit.
+    """
     pace = judged.users_pace
     if pace is not None:
         wanted = judged.question.workload.min_tokens_per_second
@@ -421,7 +442,7 @@ def is_too_slow(judged: Judged) -> bool:
 
 
 def is_slow(judged: Judged) -> bool:
-    """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
+    """Whether text likely comes more slowly than wanted, or other work takes minutes to days."""
     speed = judged.speed
     if speed is not None and speed.decode is not None:
         return is_too_slow(judged)
@@ -431,7 +452,7 @@ def is_slow(judged: Judged) -> bool:
 
 
 def lacks_pace_of_users(judged: Judged) -> bool:
-    """Whether text for several users was asked for, and what each of them gets is not known."""
+    """Whether text for several users was asked for, and the pace of each user is not known."""
     workload = judged.question.workload
     if workload.parallel == 1 or workload.task != "generate":
         return False
@@ -441,14 +462,16 @@ def lacks_pace_of_users(judged: Judged) -> bool:
 
 
 def lacks_pace(judged: Judged) -> bool:
-    """Whether nothing tells how fast it runs here."""
+    """Whether nothing tells how fast the model runs here."""
     if judged.speed is None:
         return True
     return judged.speed.judged is None and judged.speed.work is None
 
 
 def is_slow_picture(judged: Judged) -> bool:
-    """On a CPU, or with every layer moved to a GPU at each step: many times as long as on a GPU."""
+    """Whether the work takes hours, or takes many times as long as on a GPU because a CPU computes
+    it or every layer moves to a GPU at each step.
+    """
     if judged.has("speed-hours"):
         return True
     return judged.offload != "model" and judged.has("speed-picture")

@@ -1,10 +1,10 @@
-"""What a pace is, as verdicts hold it, and a step of decoding: what it reads and what it launches.
+"""The records of a pace, which verdicts hold, and of a step of decoding: the bytes that it reads
+and the layers that it launches.
 
-Every pace is the same sum: bytes over the rate that they are read at, operations over the rate that
-they are computed at, and a fixed time for each layer. `ranges` has the arithmetic, `tables` the
-figures, `processor`, `cores` and `rates` the devices, `layout` and `experts` where a model lies.
-`decoding`, `sequences` and `text` have the pace of text; `job`, `work` and `media` that of other
-work.
+Every pace is the same sum: bytes divided by the read rate, operations divided by the compute rate,
+and a fixed time for each layer. `ranges` has the arithmetic, `tables` the figures, `processor`,
+`cores` and `rates` the devices, `layout` and `experts` the places of a model. `decoding`,
+`sequences` and `text` have the pace of text; `job`, `work` and `media` have the pace of other work.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ PLAIN_TYPES = frozenset((
     "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
     "float8_e4m3_128x128", "int8", "w8a8",
 ))  # fmt: skip
-# of these the ones in FP8, which GPUs that have it multiply twice as fast as 16 bits
+# the FP8 types among them, which GPUs with FP8 units multiply twice as fast as 16 bits
 _FP8_TYPES = frozenset(("fp8", "float8_e4m3", "float8_e4m3_128x128"))
 # types of safetensors files by their names in GGUF
 _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
 GATED_MATRICES = 3
-# the program whose runs were measured: its rules hold for those that compute with its code
+# the program whose runs were measured: its rules hold for programs that compute with its code
 MEASURED_PROGRAM = "llama.cpp"
-# what people compare with: a question and the answer to it
+# the context at which people compare paces: a question and its answer
 SHORT_CHAT_TOKENS = 256
 
 
@@ -47,7 +47,7 @@ def clip_words(
     return f"{frames} frames of {width} × {height} pixels"
 
 
-# in what the pace of work that is no text is counted
+# units of the pace of work other than text
 DOCUMENTS = "documents_per_second"
 PICTURES_READ = "pictures_per_second"
 IMAGE = "seconds_per_image"
@@ -55,7 +55,7 @@ VIDEO = "seconds_per_video"
 AUDIO = "seconds_per_audio_minute"
 MUSIC = "seconds_per_music_minute"
 TRAINED = "trained_tokens_per_second"
-# what such a pace is of, behind its figure; of audio the words say how much is heard
+# the words behind the figure of a pace; for audio, others name the minutes that are heard
 _WORK = {
     IMAGE: " a picture",
     VIDEO: " a clip",
@@ -67,20 +67,22 @@ _WORK = {
 
 
 class Speed(Record):
-    """Expected pace; `how` says what it rests on, in a sentence a person understands.
+    """The expected pace of a model. `how` says in a sentence for the user what the pace rests on.
 
-    `decode` and `prompt` are of text, in tokens per second, `work` of other work in `unit`; None:
-    not asked, or not known.
+    `decode` and `prompt` are rates of text in tokens per second, `work` is the pace of other work
+    in `unit`. None: not asked for, or not known.
 
-    - `first_token_seconds`: for the prompt that was asked about; `dataset_seconds`: to train on the
-      tokens that were.
-    - `parallel_total`: all sequences that are computed at once, together; `each_of`: the users who
-      share it; `waiting`: how many of them wait for their turn, because memory holds no more; None
-      for one alone.
-    - `full_context_tokens_per_second`: once the context is full, where that is less than nine
-      tenths of `decode`; `undrafted_tokens_per_second`: without the draft that `decode` counts.
-    - `crossing_seconds`: of weights in RAM that cross to a GPU for each 512 tokens of a prompt.
-    - `clip`: frames, width and height of a video that is made, played at `frames_per_second`.
+    - `first_token_seconds`: the wait behind the stated prompt. `dataset_seconds`: the time to train
+      on the stated tokens.
+    - `parallel_total`: the total rate of all sequences that are computed at once. `each_of`: the
+      number of users who share that rate. `waiting`: the number of users who wait for their turn,
+      because memory holds no more; None for one user alone.
+    - `full_context_tokens_per_second`: the decode rate once the context is full, where that is less
+      than nine tenths of `decode`. `undrafted_tokens_per_second`: the decode rate without the draft
+      that `decode` counts.
+    - `crossing_seconds`: the time in which weights in RAM are copied to a GPU for each batch of a
+      prompt.
+    - `clip`: frames, width and height of a generated video, played at `frames_per_second`.
     """
 
     decode: Range | None = None
@@ -102,8 +104,8 @@ class Speed(Record):
 
     @property
     def judged(self) -> Range | None:
-        """What the wanted pace is held against: what each user gets, those who wait for their turn
-        counted; None where that is not known.
+        """The rate that is compared with the wanted pace: the tokens per second of each user,
+        including users who wait for their turn. None where that rate is not known.
         """
         if self.each_of == 1:
             return self.decode
@@ -112,8 +114,10 @@ class Speed(Record):
         return self.parallel_total / self.each_of
 
     def work_words(self) -> tuple[str, str]:
-        """The likely pace of work that is no text, and its ends: `12 minutes for an hour of audio`,
-        or for as much audio as is stated, `6 to 40 minutes`.
+        """The likely pace of work that is no text, and its ends, in words.
+
+        The words are `12 minutes for an hour of audio`, or for the stated length of audio, and `6
+        to 40 minutes`.
         """
         pace = self.work or Range.of(0)
         what = _WORK.get(self.unit, "")
@@ -132,9 +136,10 @@ class Speed(Record):
 
 
 class Wait(Record):
-    """The seconds until the first token behind a prompt of that length; None: not known.
+    """The seconds until the first token behind a prompt of the given length; None where they are
+    not known.
 
-    `what`: what has that length, such as `a page`; None for a prompt that was stated.
+    `what` names a text of that length, such as `a page`; None for a stated prompt.
     """
 
     prompt_tokens: int
@@ -143,21 +148,25 @@ class Wait(Record):
 
 
 class ReadContext(Record):
-    """What a step reads of the context: bytes, and seconds of one core that attends to it."""
+    """The part of a step that reads the context: the bytes, and the seconds in which one core
+    attends to them.
+    """
 
     cached_bytes: float
     core_seconds: float
 
 
 class Step(Record):
-    """One step of decoding: what it reads and how much it launches.
+    """A decoding step: the bytes that it reads and the work that it launches.
 
-    - `read_bytes`: the weights read, by stored type; `parameters`: how many numbers they are.
-    - `other_program`: the id of a program that does not compute with llama.cpp's code; None for one
-      that does. `replays`: it replays a graph of its own kernels.
-    - `launched_layers`: where Python launches the operations, the layers of a dense model in 16
-      bits that take as long to launch; None elsewhere.
-    - `depth_tokens`: tokens in the context before the step, `prompt_tokens` of them the prompt.
+    - `read_bytes`: the bytes of weights that are read, by stored type. `parameters`: the number of
+      these parameters.
+    - `other_program`: the id of a runtime that does not compute with llama.cpp's code; None for a
+      runtime that does. `replays`: the runtime replays a graph of its own kernels.
+    - `launched_layers`: where Python launches the operations, the number of layers of a dense model
+      in 16 bits that take as long to launch; None elsewhere.
+    - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
+      that is the prompt.
     - `has_experts`: each token chooses some of the experts.
 
     Without an `architecture` neither layers nor context count.
@@ -178,7 +187,11 @@ class Step(Record):
 
     @property
     def program(self) -> str:
-        """How its program launches it, as rows of `specs/common/pace.toml` have it."""
+        """The launch mode of the step, as rows of `specs/common/pace.toml` name it: "python",
+        "graph", or the id of another runtime.
+
+        "" for a runtime with llama.cpp's code.
+        """
         if self.launched_layers is not None:
             return "python"
         if self.replays and self.layers:
@@ -187,12 +200,12 @@ class Step(Record):
 
     @cached_property
     def weights_bytes(self) -> int:
-        """Bytes of all weights read."""
+        """The bytes of all weights that the step reads."""
         return sum(self.read_bytes.values())
 
     @cached_property
     def packed_bytes_by_type(self) -> dict[str, int]:
-        """Of the weights read those that are unpacked before they are computed with, by type."""
+        """The bytes of the weights that are unpacked before they are computed with, by type."""
         return {
             name: size
             for name, size in self.read_bytes.items()
@@ -201,22 +214,24 @@ class Step(Record):
 
     @property
     def packed_bytes(self) -> int:
-        """Bytes of all weights read that are unpacked before they are computed with."""
+        """The bytes of all weights that are unpacked before they are computed with."""
         return sum(self.packed_bytes_by_type.values())
 
     @property
     def is_in_fp8(self) -> bool:
-        """Whether all weights read are in FP8."""
+        """Whether all weights that the step reads are in FP8."""
         return self.read_bytes.keys() <= _FP8_TYPES
 
     @cached_property
     def experts(self) -> ExpertParameters:
-        """The routed experts of its model."""
+        """The routed experts of the step's model."""
         return expert_parameters(self.architecture, self.expert_matrices)
 
     def blocks_in_layers(self) -> float:
-        """Its layers as a device launches them: one that only mixes tokens, or only has a
-        feed-forward network, is half of one that does both (Nemotron-H, Mamba).
+        """The number of layers as a device launches them.
+
+        A layer that only mixes tokens, or only has a feed-forward network, counts as half of a
+        layer that does both (Nemotron-H, Mamba).
         """
         architecture = self.architecture
         if architecture is None or not self.layers:
@@ -230,7 +245,9 @@ class Step(Record):
         return min(self.layers, blocks / 2)
 
     def context(self) -> ReadContext:
-        """What the step reads of the context, and for how long one core attends to it."""
+        """The part of the context that the step reads, and the seconds in which one core attends to
+        it.
+        """
         if self.architecture is None:
             return ReadContext(cached_bytes=0.0, core_seconds=0.0)
         attending = pace_tables().step.attending
@@ -251,8 +268,10 @@ class Step(Record):
         return ReadContext(cached_bytes=cached_bytes, core_seconds=core_seconds)
 
     def parameters_met(self) -> dict[str, float]:
-        """What a token of a prompt meets, by the type that it is multiplied in, without the output
-        matrix; {} where that cannot be told.
+        """The number of parameters that multiply a token of a prompt, by the type in which they are
+        multiplied.
+
+        The output matrix is left out. {} where the numbers cannot be told.
         """
         architecture = self.architecture
         if architecture is None or architecture.vocabulary is None:
@@ -273,15 +292,17 @@ class Step(Record):
         return met
 
     def _multiplied_bytes(self, looked_up: int) -> Mapping[str, int]:
-        """Bytes of weights by the type that they are multiplied in. `looked_up`: parameters of a
-        table of words that only gives a row for each token, and multiplies nothing.
+        """The bytes of weights by the type in which they are multiplied.
+
+        `looked_up` is the number of parameters in an embedding table that only gives a row for each
+        token, and multiplies nothing.
         """
         read = {}
         for name, size in self.read_bytes.items():
             read[_IN_GGUF.get(name, name)] = size
         if not self.replays or self.parameters is None or read.keys() <= BLOCKS.keys():
             return read
-        # such programs unpack to 16 bits before they multiply (Marlin's kernels of vLLM)
+        # programs such as vLLM unpack weights to 16 bits before they multiply (Marlin kernels)
         return {"BF16": 2 * (self.parameters - looked_up)}
 
     def batch_tokens(self, most: int) -> int:
@@ -295,8 +316,10 @@ class Step(Record):
         return min(most, self.prompt_tokens)
 
     def all_weights_bytes(self) -> float:
-        """Bytes of the weights that a batch of a prompt reads: of a mixture those of every expert,
-        in the types of those that a token reads.
+        """The bytes of the weights that a batch of a prompt reads.
+
+        For a mixture these are the weights of every expert, in the types of the weights that one
+        token reads.
         """
         if not self.has_experts or not self.parameters:
             return self.weights_bytes
@@ -304,13 +327,13 @@ class Step(Record):
         return self.weights_bytes * (1 + unused / self.parameters)
 
     def attended(self) -> float:
-        """Operations of attention for a token of the prompt, half of which stands before it on
-        average.
+        """The operations of attention for a token of the prompt. On average half of the prompt
+        stands before the token.
         """
         if self.architecture is None:
             return 0.0
         tokens = self.prompt_tokens / 2
-        # PyTorch masks what lies outside of a window, and computes it (transformers 5.17,
+        # PyTorch computes the tokens outside a window too, and masks them (transformers 5.17,
         # masking_utils.py: the mask of `sdpa` is whole)
         masks_windows = self.program == "python"
         operations = 0.0
@@ -327,18 +350,22 @@ class Step(Record):
 
 
 def _block_of(name: str) -> tuple[int, float | None]:
-    """How many numbers of a type are stored together, and in how many bytes; None: not known."""
+    """The count of numbers of a type that are stored together, and their bytes; None for the bytes
+    where they are not known.
+    """
     if name in BLOCKS:
         return BLOCKS[name]
-    # a large module, which types of GGUF do not need
+    # a large module, not needed for types of GGUF
     from ...needs.checkpoints import bits_in_mlx
 
-    # eight numbers of so many bits take as many bytes
+    # eight numbers of n bits take n bytes
     return 8, bits_in_mlx(name)
 
 
 def _holder_of_output(met: Mapping[str, float], output_parameters: int) -> str:
-    """The type of the output matrix: llama-quantize gives it one of these, else the main one."""
+    """The type of the output matrix: one of the types that llama-quantize gives it, else the main
+    type.
+    """
     for name in ("Q6_K", "Q8_0"):
         if met.get(name, 0.0) >= output_parameters:
             return name
@@ -346,16 +373,21 @@ def _holder_of_output(met: Mapping[str, float], output_parameters: int) -> str:
 
 
 def width_of(group: Attention) -> float:
-    """Numbers that a head multiplies with each token that it attends to, of keys and of values."""
+    """The count of numbers, of keys and values, that a head multiplies with each token to which it
+    attends.
+    """
     if group.kind == "latent" and group.latent_length:
-        # llama.cpp attends to the compressed row itself
+        # llama.cpp attends to the compressed row itself, without unpacking it
         return 2 * group.latent_length + (group.rope_length or 0)
     return group.key_length + group.value_length
 
 
 class ExpertParameters(Record):
-    """Parameters of all routed experts, of those that a token uses, and layers that have some;
-    `chosen_share`: of the experts of the layers that have most, those that a token uses.
+    """The parameters of all routed experts, the parameters of the experts that a token uses, and
+    the number of layers with experts.
+
+    `chosen_share` is the share of the experts that a token uses, in the layers that have the most
+    experts.
     """
 
     all: float
@@ -367,7 +399,7 @@ class ExpertParameters(Record):
 def expert_parameters(
     architecture: Architecture | None, matrices: int
 ) -> ExpertParameters:
-    """Count the routed experts, each of so many matrices."""
+    """Count the parameters of the routed experts, each of `matrices` matrices."""
     if architecture is None:
         return ExpertParameters(all=0.0, used=0.0, layers=0)
     experts = used = 0.0

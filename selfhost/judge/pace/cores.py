@@ -1,7 +1,7 @@
-"""How fast the processor of a machine decodes and reads prompts, as `rates.Gpu` has it of a GPU.
+"""How fast the processor of a machine decodes and reads prompts: the counterpart of `rates.Gpu`.
 
-The weights, and what the context keeps, come from RAM. Each core waits for the slower one: memory,
-or what it unpacks and computes.
+The weights and the cached context come from RAM. Each core waits for the slower of memory and its
+own work: unpacking and computing.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ _GB = units.GB
 
 
 class _TokenOnCores(NamedTuple):
-    """What a token asks of a processor.
+    """The work of one token on a processor.
 
-    - `packed_bytes`: weights that are unpacked before they are computed with; `plain_bytes`: the
-      others.
-    - `computing_seconds`: for so long one core works on the weights, if memory never lets it wait.
-    - `unpacking_seconds`: for so long one core unpacks while memory waits for it.
+    - `packed_bytes`: the bytes of weights that are unpacked before they are computed with.
+      `plain_bytes`: the bytes of all other weights.
+    - `computing_seconds`: the time in which one core computes with the weights, if memory never
+      lets the core wait.
+    - `unpacking_seconds`: the time in which one core unpacks weights while memory waits for the
+      core.
     """
 
     packed_bytes: int
@@ -68,13 +70,13 @@ def _token_on_cores(step: Step) -> _TokenOnCores:
 
 
 class _WorkingCores(NamedTuple):
-    """The cores of a machine at one end of what is known of them.
+    """The cores of a machine, at the slow end, the likely figure or the fast end.
 
-    - `read_per_second`: bytes that all of them read of the RAM.
-    - `unpacked_per_second`: packed bytes that all of them get through at most (infinite where no
-      such limit was seen).
-    - `cores`: as many cores of the processor measured on compute as fast.
-    - `layer_seconds`: what a layer takes beside its weights.
+    - `read_per_second`: the bytes that all cores read of the RAM.
+    - `unpacked_per_second`: the packed bytes that all cores process at most (infinite where no such
+      limit was seen).
+    - `cores`: the number of cores of the measured processor that compute as fast.
+    - `layer_seconds`: the time that a layer takes beside its weights.
     """
 
     read_per_second: float
@@ -83,12 +85,16 @@ class _WorkingCores(NamedTuple):
     layer_seconds: float
 
     def seconds(self, token: _TokenOnCores) -> float:
-        """Of one token: its weights, the context and the layers, one after the other."""
+        """The seconds of one token: its weights, the context and the layers, one after the
+        other.
+        """
         taken = self._weights_seconds(token) + self._context_seconds(token.context)
         return taken + token.layers * self.layer_seconds
 
     def _weights_seconds(self, token: _TokenOnCores) -> float:
-        """As memory gives the weights, or as the cores compute them where that takes longer."""
+        """The seconds for the weights of a token: the longer of reading them from memory and of
+        computing with them.
+        """
         reading = token.plain_bytes / self.read_per_second
         reading += token.unpacking_seconds / self.cores
         slower = min(self.read_per_second, self.unpacked_per_second)
@@ -104,13 +110,13 @@ class _WorkingCores(NamedTuple):
 
 
 class Cores(Record):
-    """The cores of a machine, and how fast they read its RAM."""
+    """The cores of a machine, and the bandwidth at which they read its RAM."""
 
     machine: Machine
     memory: Bandwidth
 
     def seconds(self, step: Step) -> Seconds:
-        """Of one token."""
+        """The seconds of one token."""
         token = _token_on_cores(step)
         ends = [cores.seconds(token) for cores in self._working()]
         taken = Seconds(*ends)
@@ -120,7 +126,7 @@ class Cores(Record):
         return taken
 
     def _working(self) -> list[_WorkingCores]:
-        """The cores as they work at the slow end, likely, and at the fast end."""
+        """The working cores at the slow end, at the likely figure and at the fast end."""
         figures = pace_tables().processor
         processor = processor_of(self.machine)
         ends = []
@@ -144,8 +150,10 @@ class Cores(Record):
         return ends
 
     def prompt(self, step: Step) -> Range | None:
-        """Tokens of a prompt a second: what its weights compute, and attention. None where its
-        operations are not known.
+        """The tokens of a prompt that the cores read in a second, with the weights computed and
+        attention.
+
+        None where the operations are not known.
         """
         operations = self._operations_of_prompt(step)
         if operations <= 0:
@@ -154,13 +162,15 @@ class Cores(Record):
         dense = prompt_rate(self.machine) * tables.prompt.reached_on_cores
         rate = dense
         if step.has_experts:
-            # how far the ends lie from the likely figure, which the operations hold
+            # the likely figure is already in the operations: this range only widens the ends
             rate = dense * tables.prompt.experts_on_cores.around()
         attending = step.attended() / (dense * tables.batch.attended_on_processor)
         return 1 / (operations / rate + attending)
 
     def _operations_of_prompt(self, step: Step) -> float:
-        """For a token of a prompt, as many operations on dense weights of Q4_K as take as long."""
+        """The number of operations on dense Q4_K weights that take as long as one token of a
+        prompt.
+        """
         tables = pace_tables()
         operations = 0.0
         for name, count in step.parameters_met().items():
@@ -171,7 +181,9 @@ class Cores(Record):
         return operations
 
     def _prompt_share(self, type_name: str) -> float:
-        """What the cores compute with weights of a stored type, beside Q4_K."""
+        """The rate at which the cores compute a prompt with weights of a stored type, as a share of
+        the rate with Q4_K.
+        """
         tables = pace_tables()
         processor = processor_of(self.machine)
         on_arm = tables.type_called(type_name).prompt_on_arm
@@ -182,7 +194,7 @@ class Cores(Record):
 
 @lru_cache(maxsize=4096)
 def cores_of(machine: Machine) -> Cores | None:
-    """The cores of a machine; None where nothing tells how fast they read its RAM."""
+    """Return the cores of a machine; None where nothing tells how fast they read its RAM."""
     memory = bandwidth(machine)
     if memory is None:
         return None

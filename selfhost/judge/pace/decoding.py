@@ -11,17 +11,19 @@ from .ranges import Range, Seconds, highest
 from .rates import Gpu, gpu_of, shared_gpu_of
 from .tables import pace_tables
 
-# the smallest model measured reads over 100 times as much; below, what a program does beside it
-# decides
+# bytes read for a token below which the program's own work decides the pace: the smallest model
+# measured reads over 100 times as much
 _LEAST_READ_BYTES = 1 << 20
-# of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
+# where a full context leaves at least this share of the pace of a chat, no note is made (assumed)
 _ABOUT_AS_FAST = 0.9
 _TOO_SMALL = "the program, not the weights, limits the speed of a model this small"
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 
 
 def predict(step: Step, way: LaidOut) -> Speed:
-    """The pace of that step, laid out like that; without one `how` says why."""
+    """Return the pace of a step in the given layout. Where the pace is not known, `how` says
+    why.
+    """
     why_unknown = _why_unknown(step, way)
     if why_unknown is not None:
         return Speed(how=why_unknown)
@@ -33,7 +35,7 @@ def predict(step: Step, way: LaidOut) -> Speed:
 
 
 def _why_unknown(step: Step, way: LaidOut) -> str | None:
-    """Why nothing tells the pace of that step; None where something may."""
+    """The reason why the pace of the step is not known; None where it may be known."""
     if step.weights_bytes <= 0:
         return "how many bytes each token reads is not known"
     if step.weights_bytes < _LEAST_READ_BYTES:
@@ -46,7 +48,7 @@ def _why_unknown(step: Step, way: LaidOut) -> str | None:
 
 
 def _unknown_gpu(way: LaidOut) -> str:
-    """The name of the first GPU that is used and of unknown bandwidth."""
+    """The name of the first used GPU whose bandwidth is not known."""
     devices = way.machine.cards
     if devices:
         for number in way.offloaded or ():
@@ -60,7 +62,7 @@ def _pace_when_full(
     taken: Seconds,
     full: Seconds,
 ) -> float | None:
-    """Tokens a second once the context is full; None where that is about as fast."""
+    """The tokens per second once the context is full; None where that is about as fast."""
     if step.architecture is None or not step.depth_tokens:
         return None
     if taken.likely >= _ABOUT_AS_FAST * full.likely:
@@ -69,7 +71,7 @@ def _pace_when_full(
 
 
 def _context_words(step: Step) -> str:
-    """What stands in the context before a step, as a clause."""
+    """The clause that tells how many tokens stand in the context before the step."""
     if step.architecture is None:
         return "; with an empty context, because the model's layers are not known"
     if not step.depth_tokens:
@@ -86,12 +88,12 @@ def _at_full_context(step: Step, way: LaidOut) -> Step:
 
 
 def _by_rules(step: Step) -> str:
-    """That the program was not measured, as a clause."""
+    """The clause that the runtime was not measured."""
     return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"
 
 
 def _on_gpus(step: Step, way: LaidOut) -> Speed:
-    """With the GPUs, and with the RAM where they do not hold all."""
+    """The pace on the GPUs, and on the RAM where GPUs do not hold all of the model."""
     taken = way.seconds(step)
     full = way.seconds(_at_full_context(step, way))
     prompt = way.prompt(step)
@@ -114,7 +116,9 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
 
 
 def _is_measured(step: Step, way: LaidOut) -> bool:
-    """Whether runs of the program were measured on each of these GPUs alone."""
+    """Whether runs of the runtime were measured on each of these GPUs, with all of the model on
+    GPUs.
+    """
     if way.is_split:
         return False
     return all(used.gpu.row(step).program is not None for used in way.gpus)
@@ -125,7 +129,9 @@ def _on_processor(
     way: LaidOut,
     cores: Cores,
 ) -> Speed:
-    """On the processor; a GPU that shares the RAM may be used instead, which a clause says."""
+    """The pace on the processor. A clause says whether a GPU that shares the RAM may be used
+    instead.
+    """
     taken = cores.seconds(step)
     full = cores.seconds(_at_full_context(step, way))
     how = cores.memory.how + _context_words(step)
@@ -133,14 +139,14 @@ def _on_processor(
         how += _by_rules(step)
     slow, likely, fast = taken
     if step.architecture is None or step.other_program:
-        # nobody measured such a model or program: the slow end is slower
+        # no run of such a model or program was measured: the slow end is lowered
         slow /= pace_tables().general.unseen.least
     prompt = None
     if not processor_of(way.machine).is_mac:
         prompt = cores.prompt(step)
     shared = shared_gpu_of(way.machine, way.runtime)
     if shared is not None:
-        # whether the GPU is used is not known: the likely pace stands between the two
+        # if it is not known whether the GPU is used, the likely pace lies between both paces
         on_shared = shared.seconds(step)
         likely = min(likely, (likely * on_shared.likely) ** 0.5)
         fast = min(fast, on_shared.fast)
@@ -148,7 +154,7 @@ def _on_processor(
         how += f"; up to the speed of {shared.device.name}, if it is used"
     decode = 1 / Seconds(slow, likely, fast)
     if prompt is not None:
-        # a prompt can be read one token at a time
+        # a prompt can always be read one token at a time, at the pace of decoding
         prompt = highest(prompt, decode)
     return Speed(
         decode=decode,
@@ -163,8 +169,10 @@ def _prompt_if_shared(
     on_cores: Range | None,
     shared: Gpu,
 ) -> Range | None:
-    """How fast a prompt is read where a GPU that shares the RAM may compute it: likely and at the
-    slow end as the cores do.
+    """The rate at which a prompt is read where a GPU that shares the RAM may compute it; None where
+    either rate is not known.
+
+    The likely figure and the slow end are those of the cores.
     """
     on_shared = shared.prompt_seconds(step)
     if on_cores is None or on_shared is None:

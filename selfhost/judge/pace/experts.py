@@ -1,7 +1,7 @@
-"""The experts of a mixture: a step whose experts lie in RAM, and the experts that several tokens
-read together.
+"""The experts of a mixture-of-experts model: a step whose experts lie in RAM, and the experts that
+several tokens read together.
 
-Of a mixture that a GPU does not hold, llama.cpp leaves experts of some layers to the RAM, where the
+If a GPU does not hold the whole model, llama.cpp keeps the experts of some layers in RAM, where the
 processor computes them (llama.cpp 0c1e570, common_params_fit_impl in common/fit.cpp).
 """
 
@@ -15,13 +15,14 @@ from . import Step
 from .ranges import Amount
 from .tables import pace_tables
 
-# how far the parameters of a type may be from those of the experts to be theirs: MXFP4 in gpt-oss
+# the relative difference up to which the parameters of a type count as those of the experts: MXFP4
+# in gpt-oss
 _SAME_COUNT = 0.02
 
 
 class ApartExperts(NamedTuple):
-    """A step whose experts of so many layers are computed by the processor (`experts`), all else
-    by the devices (`rest`).
+    """A step in two parts: the processor computes the experts of `layers` layers (`experts`), the
+    devices compute everything else (`rest`).
     """
 
     experts: Step
@@ -30,8 +31,8 @@ class ApartExperts(NamedTuple):
 
 
 def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
-    """The step in two parts, where GPUs hold the share `on_gpus` of the model; None where they do
-    not even hold all that is no expert.
+    """Return the step in two parts, where GPUs hold the share `on_gpus` of the model; None where
+    GPUs do not even hold everything that is no expert.
     """
     in_ram = _share_of_experts_in_ram(step, on_gpus)
     if in_ram is None:
@@ -53,8 +54,10 @@ def experts_apart(step: Step, on_gpus: float) -> ApartExperts | None:
 
 
 def _share_of_experts_in_ram(step: Step, on_gpus: float) -> float | None:
-    """The share of all experts' parameters that GPUs do not hold, which hold all others first; None
-    where these do not fit, or there are no experts.
+    """The share of all experts' parameters that GPUs do not hold. GPUs hold all other parameters
+    first.
+
+    None where the other parameters do not fit, or where the model has no experts.
     """
     experts = step.experts
     parameters = _parameters_read(step)
@@ -68,7 +71,9 @@ def _share_of_experts_in_ram(step: Step, on_gpus: float) -> float | None:
 
 
 def _parameters_read(step: Step) -> dict[str, float]:
-    """Parameters that a step reads, by stored type; an unknown type counts as one of 16 bits."""
+    """The number of parameters that a step reads, by stored type; an unknown type counts as a type
+    of 16 bits.
+    """
     parameters = {}
     for name, size in step.read_bytes.items():
         values, block_bytes = BLOCKS.get(name, (1, 2))
@@ -79,8 +84,8 @@ def _parameters_read(step: Step) -> dict[str, float]:
 def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
     """The bytes that a step reads of a share of the experts, by type.
 
-    A type with as many parameters as the experts is theirs; else they are of every type like all
-    that is read.
+    A type with as many parameters as the experts is the type of the experts. Otherwise the experts
+    have the same types as all weights that are read.
     """
     used = step.experts.used
     parameters = _parameters_read(step)
@@ -95,10 +100,10 @@ def _bytes_of_experts(step: Step, share: float) -> Mapping[str, int]:
 
 
 def experts_used(step: Step, tokens: int) -> Amount:
-    """The share of a mixture's experts that so many tokens of one text use together.
+    """The share of a mixture's experts that `tokens` tokens of one text use together.
 
-    A text prefers some experts. How often it chooses each of them is taken to be spread like a
-    gamma distribution whose shape is `evenness`; tokens that choose by chance are its limit.
+    A text prefers some experts. The choices of each expert are assumed to follow a gamma
+    distribution with the shape `evenness`; tokens that choose by chance are its limit.
     """
     choices = tokens * step.experts.chosen_share
     shares = []
@@ -111,8 +116,8 @@ def experts_used(step: Step, tokens: int) -> Amount:
 class ReadExperts(NamedTuple):
     """The experts that several tokens read together.
 
-    `share`: of the parameters that one token reads, those of experts; `growth`: as many times as
-    many parameters of experts are read by all tokens as by one.
+    `share`: the share of experts in the parameters that one token reads. `growth`: the factor by
+    which all tokens read more expert parameters than one token.
     """
 
     share: float
@@ -120,10 +125,11 @@ class ReadExperts(NamedTuple):
 
 
 def read_experts(step: Step, tokens: int) -> ReadExperts:
-    """What so many tokens read, each of a text of its own.
+    """Return the experts that `tokens` tokens read, each token from a text of its own.
 
-    Of experts of which a token uses the share `c`, `n` tokens use `1 - (1 - c)^n`, if each chooses
-    by chance. Texts prefer some experts, as if they chose by chance among `preferred` of them.
+    If one token uses the share `c` of the experts, `n` tokens use `1 - (1 - c)^n`, provided that
+    each chooses by chance. Texts prefer some experts, as if they chose by chance among `preferred`
+    of them.
     """
     experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:

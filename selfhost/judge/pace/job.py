@@ -1,7 +1,7 @@
-"""What computes work that is not counted in generated tokens, and how fast.
+"""The devices that compute work other than text generation, and their rates.
 
 A `Job` is a model on the devices that compute it, with their operations per second. Each pace of
-`work` and `media` is operations over a share of these; the shares stand in
+`work` and `media` is a number of operations divided by a share of these rates; the shares stand in
 `specs/common/pace.toml`.
 """
 
@@ -54,12 +54,14 @@ def work_figures() -> WorkFigures:
 
 
 class Job(Record):
-    """What is asked of a model that does no text: where, by which program, in which type.
+    """A model that does work other than text, on the devices that compute it, in a runtime and a
+    type.
 
-    - `device`: one of the `number` GPUs that compute it; None: the processor does.
-    - `peak_flops`: operations per second, of all these GPUs in 16 bits at most, of a processor what
-      its cores compute on prompts.
-    - `called`: the names of what computes it.
+    - `device`: one of the `number` GPUs that compute the model; None where the processor computes
+      it.
+    - `peak_flops`: the operations per second: the peak of all these GPUs in 16 bits, or the rate of
+      the processor's cores on prompts.
+    - `called`: the names of the computing devices.
     """
 
     machine: Machine
@@ -74,32 +76,36 @@ class Job(Record):
 
     @property
     def layers(self) -> int:
-        """0 where they are not known."""
+        """The number of the model's layers; 0 where they are not known."""
         return 0 if self.spec.architecture is None else self.spec.architecture.layers
 
     @property
     def multiplies_rows(self) -> bool:
-        """Whether the program multiplies row by row."""
+        """Whether the runtime multiplies matrices row by row."""
         return self.runtime is not None and self.runtime.pace.multiplies_rows
 
     @property
     def is_ggml(self) -> bool:
-        """Whether the program computes with the code of the one that was measured."""
+        """Whether the runtime computes with the code of the runtime that was measured."""
         return self.runtime is not None and self.runtime.library == MEASURED_PROGRAM
 
     @property
     def trainer_layers(self) -> int | None:
-        """How many layers the program's own trainer trains unless told; None for all, as programs
-        in Python do.
+        """The number of layers that the runtime's own trainer trains by default; None for all
+        layers, as runtimes in Python train.
         """
         return None if self.runtime is None else self.runtime.finetuning.trainer_layers
 
     def seconds(self, operations: float, share: Range) -> Seconds:
-        """Of so many operations, where the work reaches that share of the peak."""
+        """The seconds that `operations` operations take, where the work reaches `share` of the
+        peak.
+        """
         return operations / (self.peak_flops * share)
 
     def token_seconds(self, step: Step) -> Seconds | None:
-        """Of one token, as llama.cpp reads it there; None where no bandwidth is known."""
+        """The seconds of one token, as llama.cpp reads it on the device; None where no bandwidth is
+        known.
+        """
         reader: Cores | Gpu | None
         if self.device is None:
             reader = cores_of(self.machine)
@@ -112,7 +118,9 @@ class Job(Record):
         return reader.seconds(step).ordered()
 
     def step_seconds(self, parameters: int) -> Seconds | None:
-        """Of a step that reads so many parameters: in 16 bits on a GPU, in 32 on a processor."""
+        """The seconds of a step that reads `parameters` parameters, in 16 bits on a GPU and in 32
+        bits on a processor; None where no bandwidth is known.
+        """
         figures = work_figures()
         if self.device is None:
             read_bytes = {"F32": 4 * parameters}
@@ -125,8 +133,10 @@ class Job(Record):
         return None if token is None else token * longer
 
     def share(self, work: str) -> Range:
-        """The share of `peak_flops` that work of that kind reaches: on a GPU by its row, on a
-        processor by the program and the type of the weights.
+        """The share of `peak_flops` that a kind of work reaches.
+
+        On a GPU the share is that of the GPU's row, on a processor that of the runtime and the type
+        of the weights.
         """
         if self.device is not None:
             return share_row(self.device, work).share
@@ -141,7 +151,7 @@ class Job(Record):
         return self._share_in_pytorch()
 
     def _share_in_pytorch(self) -> Range:
-        """Of what a processor computes on prompts, what PyTorch reaches in the type."""
+        """The share of the processor's rate on prompts that PyTorch reaches in the type."""
         figures = work_figures()
         float32 = processor_of(self.machine).core.float32
         share = figures.in_pytorch * float32
@@ -153,7 +163,7 @@ class Job(Record):
         return share
 
     def basis(self, work: str) -> str:
-        """What the share of a GPU's peak rests on, as a clause."""
+        """The clause that says what the share of a GPU's peak rests on; "" on a processor."""
         if self.device is None:
             return ""
         row = share_row(self.device, work)
@@ -161,16 +171,20 @@ class Job(Record):
         return f"; such work is counted at {ends} of its peak, {row.basis}"
 
     def is_timed(self, work: str) -> bool:
-        """Whether enough runs of that kind of work were found on a GPU like it; False of a CPU."""
+        """Whether enough runs of that kind of work were found on a GPU like the job's; False for a
+        CPU.
+        """
         return self.device is not None and is_timed(self.device, work)
 
     @property
     def device_words(self) -> str:
-        """The kind of device that computes it."""
+        """The words for the kind of device that computes the model."""
         return "a CPU" if self.device is None else f"a GPU like {self.device.name}"
 
     def longer_by_type(self, quantization: str) -> Amount:
-        """As many times as long as with 16 bits that the hardware computes with."""
+        """The factor by which work in the type takes longer than in 16 bits that the hardware
+        computes with.
+        """
         longer = work_figures().longer
         usual = Amount.of(1)
         if quantization == "bfloat16" and self._lacks_bfloat16():
@@ -189,8 +203,8 @@ class Job(Record):
 def _figure_of_type(
     quantization: str, figure_of: Callable[[TypeRow], ByVectors | None]
 ) -> ByVectors:
-    """The figure of the first type that has it and whose name begins that of a quantization, else
-    of F16.
+    """The figure of the first type that has one and whose name begins the quantization's name, else
+    the figure of F16.
     """
     types = pace_tables().types
     for name, row in types.items():
@@ -209,7 +223,9 @@ def job_of(
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> Job | None:
-    """That work, laid out like that; None where nothing tells how fast what computes it is."""
+    """Return the job of a model in the given layout; None where nothing tells how fast the
+    computing device is.
+    """
     devices = _devices_of(machine, placed, runtime, quantization)
     if devices:
         computing = _gpus_computing(machine, devices)
@@ -231,7 +247,7 @@ def job_of(
 
 
 class _Computing(NamedTuple):
-    """What computes: operations per second, and its name."""
+    """The computing devices: their operations per second, and their name."""
 
     peak_flops: Range
     called: str
@@ -245,7 +261,7 @@ def _gpus_computing(
     for device in devices:
         peak = gpus.peak_flops(device.name, gpus.capability_of(device))
         if peak is None and device.vendor.lower() == "apple":
-            # that of the chip that it is part of
+            # an Apple GPU is known by the chip that contains it
             peak = gpus.peak_flops(machine.cpu_model or "", None)
         if peak is None:
             return None
@@ -273,8 +289,10 @@ def _devices_of(
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> list[Accelerator]:
-    """Those that it lies on, else a GPU that shares the RAM, on which the program computes in that
-    type; without a program one on which any does.
+    """The GPUs on which the model lies, else a GPU that shares the RAM and on which the runtime
+    computes in the type.
+
+    Where no runtime is known, the GPU is one on which any runtime computes.
     """
     places = {term.where for term in placed.terms}
     holding = []
@@ -294,7 +312,7 @@ def _computes_work(
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> bool:
-    """Whether a program uses a GPU that shares the RAM for weights of that type."""
+    """Whether the runtime uses a GPU that shares the RAM for weights of the type."""
     vendor = device.vendor.lower()
     is_used_by_any = vendor in pace_tables().shared_gpu.any_program
     if runtime is None:

@@ -1,11 +1,12 @@
-"""Where a model lies on a machine, and how long a token takes there: on the processor, on GPUs one
+"""The places of a model on a machine, and the time of a token there: on the processor, on GPUs one
 after the other or at once, on a GPU that shares the RAM, with layers or experts in RAM.
 
-`laid_out` tells it of what is placed; a `LaidOut` has the seconds of a step and of a prompt.
+`laid_out` makes a `LaidOut` from a placed model; a `LaidOut` has the seconds of a step and of a
+prompt.
 
-llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what reads a
-weight in RAM, and what lies between, to a device whose `offload_op` wants it: CUDA, HIP, Vulkan,
-SYCL from 32 tokens on.
+llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands operations that
+read a weight in RAM, and the operations between them, to a device whose `offload_op` accepts them:
+CUDA, HIP, Vulkan and SYCL from 32 tokens on.
 """
 
 from __future__ import annotations
@@ -33,20 +34,22 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
 from .rates import Gpu, gpu_of, shared_gpu_of, sum_row
 from .tables import SumRow, pace_tables
 
-# what rounding may leave of a model whose layers all lie on GPUs
+# if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
 _ROUNDED = 1e-6
 
 
 class UsedGpu(NamedTuple):
-    """A GPU, and its share of what all used GPUs hold together."""
+    """A GPU, and its share of the weights that all used GPUs hold together."""
 
     share: float
     gpu: Gpu
 
 
 class PromptPace(NamedTuple):
-    """How fast a prompt is read (None: not known), and in what time weights cross to the GPUs for
-    each batch of it, which compute each token in the time `computed`.
+    """The rate at which a prompt is read (None: not known), and the seconds in which weights are
+    copied to the GPUs for each batch of the prompt.
+
+    The GPUs compute each token in the time `computed`.
     """
 
     pace: Range | None
@@ -55,16 +58,16 @@ class PromptPace(NamedTuple):
 
 
 class LaidOut(Record):
-    """How a model lies on a machine, and how a program computes it there.
+    """The layout of a model on a machine, and the way in which a runtime computes the model there.
 
     - `offloaded`: number of an accelerator -> share of the weights that lie on it. The rest is in
-      RAM, of a split model `in_ram_bytes`.
-    - `tokens_per_crossing`: for so many tokens of a prompt the weights in RAM cross to a GPU once;
-      0: they do not cross, and the processor computes them.
-    - `micro_batch`: tokens of a prompt that are computed at once.
+      RAM, `in_ram_bytes` for a split model.
+    - `tokens_per_crossing`: the tokens of a prompt for which the weights in RAM are copied to a GPU
+      once; 0 where they are not copied, and the processor computes them.
+    - `micro_batch`: the tokens of a prompt that are computed at once.
     - `at_once`: each of several GPUs has a part of every layer, instead of whole layers.
-    - `experts_apart`: of a mixture, experts are left to the RAM instead of whole layers.
-    - `on_shared`: share of the layers that a GPU which shares the RAM computes.
+    - `experts_apart`: experts of a mixture are left to the RAM, instead of whole layers.
+    - `on_shared`: the share of the layers computed by a GPU that shares the RAM.
     """
 
     machine: Machine
@@ -82,7 +85,9 @@ class LaidOut(Record):
 
     @cached_property
     def gpus(self) -> tuple[UsedGpu, ...]:
-        """With shares of what they hold together; () for the processor, and of unknown pace."""
+        """The GPUs that compute the model, each with its share of what they hold together; () for
+        the processor, and where the pace of a GPU is not known.
+        """
         if self.offloaded:
             return self._gpus_with_weights(self.offloaded)
         shared = shared_gpu_of(self.machine, self.runtime, is_used=True)
@@ -95,7 +100,7 @@ class LaidOut(Record):
         total = sum(shares.values())
         used = []
         for number, share in shares.items():
-            # those that were not read are no part of the machine
+            # a GPU number beyond the devices that were read belongs to no known GPU
             if number >= len(devices):
                 return ()
             gpu = gpu_of(devices[number], self.machine.architecture)
@@ -106,7 +111,7 @@ class LaidOut(Record):
 
     @cached_property
     def cores(self) -> Cores | None:
-        """The processor; None where nothing tells how fast it reads the RAM."""
+        """The cores of the processor; None where nothing tells how fast they read the RAM."""
         return cores_of(self.machine)
 
     @property
@@ -116,8 +121,10 @@ class LaidOut(Record):
 
     @cached_property
     def in_ram(self) -> Amount:
-        """The share of the weights that the processor computes: the rest of what GPUs hold, or of
-        the layers that a GPU which shares the RAM computes. 0 where that is no more than rounding.
+        """The share of the weights that the processor computes: the rest of the model beside the
+        GPUs' weights, or beside the layers of a GPU that shares the RAM.
+
+        0 where the rest is no more than rounding.
         """
         on_gpus = self.on_shared
         if self.offloaded:
@@ -134,7 +141,7 @@ class LaidOut(Record):
 
     @property
     def is_split(self) -> bool:
-        """Whether the processor computes a part beside GPUs."""
+        """Whether the processor computes a part of the model beside GPUs."""
         return max(self.in_ram) > 0
 
     @property
@@ -144,17 +151,17 @@ class LaidOut(Record):
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether a GPU computes some of it, though its pace may not be known."""
+        """Whether a GPU computes some of the model, though its pace may not be known."""
         return bool(self.offloaded or self.gpus)
 
     @property
     def shares_ram(self) -> bool:
-        """Whether the first GPU used shares the RAM."""
+        """Whether the first used GPU shares the RAM."""
         return bool(self.gpus[0].gpu.device.unified)
 
     def apart(self, step: Step, in_ram: float) -> ApartExperts | None:
-        """The step in two parts, where that share of the model lies in RAM; None where whole layers
-        are left to the RAM.
+        """The step in two parts, where the share `in_ram` of the model lies in RAM; None where
+        whole layers are left to the RAM.
         """
         if not self.experts_apart or not self.offloaded:
             return None
@@ -163,7 +170,7 @@ class LaidOut(Record):
     # -------------------------------------------------------------- a token
 
     def seconds(self, step: Step) -> Seconds:
-        """Of one token on its GPUs and in RAM."""
+        """The seconds of one token on the GPUs and in RAM."""
         if self.is_divided:
             return self._seconds_divided(step)
         if not self.is_split:
@@ -172,12 +179,15 @@ class LaidOut(Record):
         most = self._seconds_with_ram(step, in_ram.slow)
         likely = self._seconds_with_ram(step, in_ram.likely)
         least = self._seconds_with_ram(step, in_ram.fast)
-        # the processor may be the faster one: less in RAM is then no faster end
+        # the processor may be faster than the GPU: with fewer layers in RAM the fast end would be
+        # slower
         fastest = min(likely.fast, least.fast)
         return Seconds(most.slow, likely.likely, fastest)
 
     def _seconds_divided(self, step: Step) -> Seconds:
-        """Of the slowest GPU's part of every layer, and of adding up the parts layer by layer."""
+        """The seconds of the slowest GPU's part of every layer, and of adding up the parts layer by
+        layer.
+        """
         taken = NO_SECONDS
         for share, gpu in self.gpus:
             row = sum_row(gpu.device, step.program, len(self.gpus))
@@ -187,14 +197,16 @@ class LaidOut(Record):
         return taken
 
     def _seconds_on_gpus(self, step: Step) -> Seconds:
-        """Of a step, or of its part on GPUs, which compute one after the other."""
+        """The seconds of a step, or of its part on GPUs, which compute one after the other."""
         taken = NO_SECONDS
         for share, gpu in self.gpus:
             taken += gpu.seconds(step, is_split=self.is_split) * share
         return taken
 
     def _seconds_with_ram(self, step: Step, in_ram: float) -> Seconds:
-        """Where that share of the model lies in RAM: the GPUs and the processor take turns."""
+        """The seconds of a step where the share `in_ram` of the model lies in RAM. The GPUs and the
+        processor compute in turn.
+        """
         apart = self.apart(step, in_ram)
         if apart is not None:
             return self._seconds_with_experts_apart(apart)
@@ -206,15 +218,17 @@ class LaidOut(Record):
         taken = self._seconds_on_gpus(apart.rest)
         taken += self._known_cores.seconds(apart.experts)
         taken += figures.crossing_seconds * apart.layers
-        # of the whole step, so that it holds what experts take longer
+        # a factor on the whole step, so that it includes the extra time of experts
         return taken._replace(slow=taken.slow * figures.slower)
 
     # -------------------------------------------------------------- a prompt
 
     def prompt(self, step: Step) -> PromptPace:
-        """How fast a prompt is read, and in what time weights cross to the GPUs for each batch.
+        """The rate at which a prompt is read, and the seconds in which weights are copied to the
+        GPUs for each batch.
 
-        What lies in RAM is computed by the processor, or crosses and is computed by the GPUs too.
+        The processor computes the weights in RAM, or the weights are copied and the GPUs compute
+        them too.
         """
         on_gpus = self._prompt_on_gpus(step)
         if on_gpus is None:
@@ -222,7 +236,7 @@ class LaidOut(Record):
         if not self.is_split:
             return PromptPace(1 / on_gpus)
         if step.other_program is not None:
-            # what another program than the one measured does with weights in RAM was not seen
+            # other programs with weights in RAM were not measured
             return PromptPace(None)
         if self.shares_ram or not self.tokens_per_crossing:
             return self._prompt_in_turns(step, on_gpus)
@@ -232,7 +246,10 @@ class LaidOut(Record):
         return PromptPace(1 / taken, crossing, on_gpus)
 
     def _prompt_in_turns(self, step: Step, on_gpus: Seconds) -> PromptPace:
-        """Where the processor computes what lies in RAM; `on_gpus`: were all layers there."""
+        """The rate at which a prompt is read where the processor computes the weights in RAM.
+
+        `on_gpus` are the seconds of a token if all layers were on GPUs.
+        """
         on_cores = self._known_cores.prompt(step)
         assert on_cores is not None, "the GPUs compute the same operations"
         in_ram = self.in_ram.likely
@@ -241,7 +258,9 @@ class LaidOut(Record):
         return PromptPace(1 / taken)
 
     def _prompt_on_gpus(self, step: Step) -> Seconds | None:
-        """Seconds of a token of a prompt, were all layers on GPUs; None where that is not known."""
+        """The seconds of a token of a prompt, if all layers were on GPUs; None where they are not
+        known.
+        """
         taken = []
         for share, gpu in self.gpus:
             computed = gpu.prompt_seconds(step, self.micro_batch)
@@ -253,10 +272,12 @@ class LaidOut(Record):
         return sum(taken, NO_SECONDS)
 
     def _sending_seconds(self, step: Step) -> Seconds:
-        """Of each token of a prompt whose parts are added up: after attention and after the
-        feed-forward network each GPU has a part of every number, in 16 bits (Megatron-LM,
-        arXiv 1909.08053, section 3), and sends all of it but its own part twice (NVIDIA,
-        nccl-tests, PERFORMANCE.md).
+        """The seconds in which GPUs send the parts of one token of a prompt to each other, to add
+        them up.
+
+        After attention and after the feed-forward network, each GPU has a part of every number, in
+        16 bits (Megatron-LM, arXiv 1909.08053, section 3). Each GPU sends all parts but its own
+        twice (NVIDIA, nccl-tests, PERFORMANCE.md).
         """
         if step.architecture is None:
             return NO_SECONDS
@@ -272,8 +293,10 @@ class LaidOut(Record):
         return sending
 
     def _crossing_seconds(self, step: Step) -> Seconds:
-        """For so long weights cross for a batch: of experts those that some token uses (llama.cpp
-        0c1e570, ggml_backend_sched_compute_splits in ggml/src/ggml-backend.cpp).
+        """The seconds in which weights in RAM are copied to the GPUs for one batch.
+
+        Only the experts that some token uses are copied (llama.cpp 0c1e570,
+        ggml_backend_sched_compute_splits in ggml/src/ggml-backend.cpp).
         """
         crossing = self.in_ram_bytes / self._copied_per_second()
         if not step.has_experts:
@@ -281,8 +304,10 @@ class LaidOut(Record):
         return crossing * experts_used(step, self.tokens_per_crossing)
 
     def _copied_per_second(self) -> Range:
-        """Bytes of weights that cross to its GPUs in turn: as the link carries them, and no faster
-        than a core copies them to where a GPU reads them, if they do not lie there.
+        """The bytes of weights that are copied to the GPUs in turn in a second.
+
+        The link sets the rate. Weights that do not lie where a GPU reads them are copied no faster
+        than a core copies them there first.
         """
         figures = pace_tables().prompt
         links = [_link_of(used.gpu) for used in self.gpus]
@@ -292,7 +317,7 @@ class LaidOut(Record):
     # -------------------------------------------------------------- in words
 
     def how(self, step: Step) -> str:
-        """What the pace rests on, as a clause."""
+        """The clause that says what the pace rests on."""
         hows = [used.gpu.how(step) for used in self.gpus]
         how = " and ".join(units.counted(hows))
         how = f"on {how}"
@@ -318,7 +343,9 @@ class LaidOut(Record):
 
 
 def _summed_per_second(gpu: Gpu, row: SumRow) -> Range:
-    """GB a second that such GPUs add up with each other, over a link as fast as its own."""
+    """The GB per second that such GPUs add up with each other, over a link as fast as the GPU's
+    own.
+    """
     link = gpus.link_bytes_per_second(gpu.device.name)
     if row.link_gb_per_s is None or link is None:
         return row.sum_gb_per_s
@@ -326,7 +353,7 @@ def _summed_per_second(gpu: Gpu, row: SumRow) -> Range:
 
 
 def _link_of(gpu: Gpu) -> Range:
-    """Bytes a second that cross to a GPU."""
+    """The bytes per second that the link of a GPU carries."""
     figures = pace_tables().prompt
     most = gpus.link_bytes_per_second(gpu.device.name)
     if most is None:
@@ -342,7 +369,7 @@ def laid_out(
     placed: Needs,
     machine: Machine,
 ) -> LaidOut:
-    """How the program of the question computes what is placed so."""
+    """Return the layout in which the question's runtime computes the placed needs."""
     program = question.runtime
     weights_bytes = _weights_by_place(placed)
     in_ram_bytes = 0
@@ -362,7 +389,7 @@ def laid_out(
         offloaded=_shares_by_gpu(weights_bytes),
         in_ram_bytes=in_ram_bytes,
         tokens_per_crossing=tokens_per_crossing,
-        # as set: a step is bounded by its prompt
+        # the micro-batch as set: the prompt bounds each step
         micro_batch=cells.batch,
         at_once=at_once,
         experts_apart=_leaves_experts(question),
@@ -371,7 +398,7 @@ def laid_out(
 
 
 def _weights_by_place(placed: Needs) -> Counter[str]:
-    """Bytes of weights by place, those in a processor's own layout among them."""
+    """The bytes of weights by place, including weights in a processor's own layout."""
     weights_bytes = Counter[str]()
     for term in placed.terms:
         if term.name in ("weights", "repacked_weights"):
@@ -390,7 +417,7 @@ def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
 
 
 def _settings(question: Question) -> Mapping[str, str]:
-    """What the options of the program set, by what they change."""
+    """The values that the runtime's options set, by the name of the setting that they change."""
     program = question.runtime
     if program is None:
         return {}
@@ -398,10 +425,10 @@ def _settings(question: Question) -> Mapping[str, str]:
 
 
 def _leaves_experts(question: Question) -> bool:
-    """Whether the program leaves experts to the RAM instead of whole layers."""
+    """Whether the runtime leaves experts to the RAM instead of whole layers."""
     settings = _settings(question)
     if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
-        # it is told how many layers a GPU has, experts and all
+        # a stated number of GPU layers moves whole layers, with their experts
         return False
     program = question.runtime
     return program is not None and program.layers.leaves_experts
@@ -412,7 +439,7 @@ def _share_on_shared(
     placed: Needs,
     machine: Machine,
 ) -> Range:
-    """Of the layers, the share that a GPU which shares the RAM computes."""
+    """The share of the layers computed by a GPU that shares the RAM."""
     architecture = question.spec.architecture
     share = Range.of(1)
     if architecture is None or machine.accelerators == ():
@@ -423,15 +450,16 @@ def _share_on_shared(
     settings = _settings(question)
     gpu_layers = settings.get("gpu_layers")
     if gpu_layers:
-        # a GPU that shares the RAM gets as many; the output matrix counts as one
+        # a GPU that shares the RAM gets this many layers; the output matrix counts as one
         layers = architecture.layers + 1
         share *= min(1.0, int(gpu_layers) / layers)
     return share
 
 
 def _cells(question: Question, placed: Needs) -> Cells:
-    """The cells in the batches that the placed needs are counted for; the usual batch where no
-    GGUF file of known layers is loaded.
+    """The cells in the batch size for which the placed needs are counted.
+
+    The usual batch size where no GGUF file of known layers is loaded.
     """
     case = question.case
     if case is None or question.spec.architecture is None or case.format != "gguf":

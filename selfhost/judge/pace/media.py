@@ -1,7 +1,7 @@
-"""How fast pictures, clips and speech are made or heard.
+"""The pace of pictures, clips and speech, generated or recognized.
 
 A picture or a clip takes its denoising steps and the decoder. Speech is timed by the layers of the
-model, else by what others published of it, else by its steps and operations.
+model, or by published paces of the model, or by its steps and operations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import layer_from_python
 from .tables import Figures, pace_tables
 
-# seconds that a recognizer's encoder reads at once
+# the seconds of audio that the encoder of a speech recognizer reads at once
 _WINDOW_SECONDS = 30
 
 
@@ -32,8 +32,10 @@ _WINDOW_SECONDS = 30
 
 
 class PictureFigures(Figures):
-    """Of pictures and clips; `moved_gb_seconds` by how parts move to the GPU, `python_seconds` for
-    the text encoders and what Python does once a picture.
+    """The figures of pictures and clips.
+
+    `moved_gb_seconds` are given by the way in which parts move to the GPU. `python_seconds` is the
+    time of the text encoders and of Python's work once a picture.
     """
 
     block_seconds: Seconds
@@ -50,7 +52,9 @@ def picture_figures() -> PictureFigures:
 
 
 def pace_of_pictures(job: Job, unit: str) -> Speed:
-    """Seconds of a picture or a clip of the size that the program makes, or the model's own."""
+    """Return the seconds of a picture or a clip of the size that the runtime makes, or of the
+    model's own size.
+    """
     denoising = _denoising_of(job)
     if denoising is None:
         return Speed(unit=unit, how="the arithmetic of one step is not known")
@@ -70,9 +74,11 @@ def pace_of_pictures(job: Job, unit: str) -> Speed:
 
 
 def _denoising_of(job: Job) -> Denoising | None:
-    """The steps that the program takes, else the model's own; None where they are not known.
+    """The denoising steps that the runtime takes, else the model's own; None where they are not
+    known.
 
-    Of a clip the model's own count where the printed command says how many steps to take.
+    For a clip, the model's own steps count only where the printed command states the number of
+    steps.
     """
     runtime = job.runtime
     stated = job.spec.denoising
@@ -88,7 +94,7 @@ def _denoising_of(job: Job) -> Denoising | None:
 
 
 def _clip_of(denoising: Denoising) -> tuple[int, int, int] | None:
-    """Frames, width and height; None of a picture."""
+    """The frames, width and height of a clip; None for a picture."""
     if denoising.frames is None:
         return None
     width = denoising.width or 0
@@ -97,7 +103,7 @@ def _clip_of(denoising: Denoising) -> tuple[int, int, int] | None:
 
 
 def _what_is_made(job: Job, denoising: Denoising) -> str:
-    """Steps, size and operations, and what the rate of these rests on, as a clause."""
+    """The clause with steps, size and operations, and with the basis of their rate."""
     size = ""
     clip = _clip_of(denoising)
     if clip is not None:
@@ -114,7 +120,9 @@ def _moving_seconds(
     denoising: Denoising,
     offload: str,
 ) -> Seconds:
-    """Of the parts that move to the GPU: each once, or layer by layer with every pass."""
+    """The seconds in which the parts move to the GPU: each part once, or layer by layer with every
+    pass.
+    """
     host_bytes = 0
     for term in placed.terms:
         if term.name == "weights" and term.where == "host":
@@ -127,17 +135,21 @@ def _moving_seconds(
 
 
 def _kind_of_picture(denoising: Denoising, quantization: str) -> str:
-    """By which a GPU reaches a share of its peak."""
+    """The kind of work by which the GPU's share of its peak is looked up: "picture_ggml", "picture"
+    or "video".
+    """
     if quantization in BASE_TYPES:
         return "picture_ggml"
     return "picture" if denoising.frames is None else "video"
 
 
 def seconds_of_picture(job: Job, denoising: Denoising) -> Seconds:
-    """Of the steps, the longest of computing, launching and reading, and of decoding."""
+    """Return the seconds of a picture: the denoising steps and the decoder, or reading the weights
+    in every step where that takes longer.
+    """
     share = job.share(_kind_of_picture(denoising, job.quantization))
     if job.device is None:
-        # the type is in the share of a processor
+        # on a processor the share already depends on the type
         taken = job.seconds(denoising.operations, share)
         taken *= job.longer_by_type(job.quantization)
     else:
@@ -155,7 +167,9 @@ def _picture_on_gpu(
     denoising: Denoising,
     share: Range,
 ) -> Seconds:
-    """Of the steps, which Python launches block by block, and of the decoder."""
+    """The seconds of the denoising steps, which Python launches block by block, and of the
+    decoder.
+    """
     figures = picture_figures()
     longer = job.longer_by_type(job.quantization)
     blocks = denoising.blocks or figures.fewest_blocks
@@ -164,7 +178,7 @@ def _picture_on_gpu(
     computing = job.seconds(step_operations, share) * longer
     steps = longest(computing, launching)
     if denoising.frames is not None:
-        # clips were timed as a whole
+        # clips were timed as a whole, decoder included
         return steps + job.seconds(denoising.decode_operations, share) * longer
     decoder_share = figures.decoder * share.likely
     decoding = job.seconds(denoising.decode_operations, decoder_share) * longer
@@ -175,15 +189,17 @@ def _picture_on_gpu(
 
 
 class SharesByBits(Figures):
-    """What an encoder reaches in 8 bits and in 32."""
+    """The shares of the processor's rate that an encoder reaches in 8 bits and in 32 bits."""
 
     bits_8: Range
     bits_32: Range
 
 
 class SoundFigures(Figures):
-    """Of speech and music. `program_seconds`: of a program without a GPU, `program_seconds_on_gpu`:
-    of one with a GPU, for what it does itself.
+    """The figures of speech and music.
+
+    `program_seconds` is the time of the runtime's own work without a GPU, `program_seconds_on_gpu`
+    with a GPU.
     """
 
     wide: SharesByBits = read_by()
@@ -198,13 +214,15 @@ class SoundFigures(Figures):
     voice_layer: Seconds
 
     def seconds_of_program(self, job: Job) -> Seconds:
-        """For a minute: reading the audio, its spectrum, following the beams."""
+        """The seconds of the runtime's own work for a minute of sound: reading the audio, its
+        spectrum, following the beams.
+        """
         return (
             self.program_seconds if job.device is None else self.program_seconds_on_gpu
         )
 
     def beams_of(self, job: Job) -> Amount:
-        """How many times as long a step of several texts takes as one of one."""
+        """The factor by which a decoding step of several beams takes longer than a step of one."""
         if job.device is not None:
             return self.beams
         return self.beams_by_rows if job.multiplies_rows else self.beams_on_cores
@@ -217,14 +235,16 @@ def sound_figures() -> SoundFigures:
 
 
 class _SoundSeconds(NamedTuple):
-    """Seconds of a minute of sound, and what they rest on."""
+    """The seconds of a minute of sound, and the sentence that says what they rest on."""
 
     taken: Seconds
     how: str
 
 
 def pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
-    """Seconds of a minute of sound; `audio_seconds`: the length of a recording that was stated."""
+    """Return the seconds of a minute of sound. `audio_seconds` is the length of a stated
+    recording.
+    """
     if job.placed.offload is not None:
         how = "no timed run with its parts on the GPU one after another was found"
         return Speed(unit=AUDIO, how=how)
@@ -249,7 +269,9 @@ def pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
 
 class Recognizer(Record):
     """A model that writes down speech: an encoder that reads half a minute of audio, and a decoder
-    that writes tokens. `parameter_bytes`: of a parameter while the program computes.
+    that writes tokens.
+
+    `parameter_bytes`: the bytes of one parameter while the runtime computes.
     """
 
     decoder: Architecture
@@ -257,11 +279,11 @@ class Recognizer(Record):
     parameter_bytes: float
 
     def token(self, quantization: str) -> Step:
-        """One token that the decoder writes.
+        """The decoding step of one token.
 
-        Of each layer a token reads four matrices of attention to the text, two to the audio, whose
-        keys and values are computed once, and two of the feed-forward network; and what the layer
-        keeps of the audio, keys and values of 16 bits.
+        In each layer a token reads four matrices of attention to the text, two of attention to the
+        audio, and two of the feed-forward network. The keys and values of the audio are computed
+        once; the token reads them from each layer, in 16 bits.
         """
         decoder = self.decoder
         width = decoder.embedding_length
@@ -280,8 +302,10 @@ class Recognizer(Record):
         )
 
     def encoder_operations(self) -> float:
-        """For half a minute: the convolutions, the layers, and the keys and values of the decoder.
-        Two operations a parameter and position, and attention of all positions to all.
+        """The operations of the encoder for half a minute: the convolutions, the layers, and the
+        keys and values of the decoder.
+
+        Two operations count for each parameter and position, and attention of all positions to all.
         """
         audio = self.audio
         width = audio.embedding_length
@@ -289,18 +313,21 @@ class Recognizer(Record):
         layer = 4 * width * width + 2 * width * audio.feed_forward_length
         attention = 4 * positions * positions * width
         layers = audio.layers * (2 * positions * layer + attention)
-        # kernels of three frames, the first convolution at twice as many positions
+        # the first convolutions: kernels of three frames, the first of them at twice as many
+        # positions
         heard = 2 * positions * audio.mel_bins * width
         convolutions = 2 * 3 * (heard + positions * width * width)
         crossed = 2 * 2 * positions * width * self.decoder.embedding_length
         return float(layers + convolutions + self.decoder.layers * crossed)
 
     def encoder_seconds(self, job: Job) -> Seconds:
-        """Of the encoder, for half a minute."""
+        """The seconds of the encoder for half a minute of audio."""
         return job.seconds(self.encoder_operations(), self._share_of_encoder(job))
 
     def _share_of_encoder(self, job: Job) -> Range:
-        """On a processor CTranslate2's, unless the program multiplies row by row."""
+        """The share of the peak that the encoder reaches. On a processor the share is that of
+        CTranslate2, unless the runtime multiplies row by row.
+        """
         if job.device is not None or job.multiplies_rows:
             return job.share("encoder")
         figures = sound_figures()
@@ -310,7 +337,9 @@ class Recognizer(Record):
 
 
 def recognizer_of(spec: ModelSpec, needs: Needs) -> Recognizer | None:
-    """The recognizer that a model is; None of other models, and where its layers are not known."""
+    """Return the recognizer that a model is; None for other models, and where the model's layers
+    are not known.
+    """
     decoder = spec.architecture
     total = spec.parameters.total
     if decoder is None or decoder.audio is None or not total:
@@ -331,14 +360,16 @@ def _written(
     recognizer: Recognizer,
     audio_seconds: int | None,
 ) -> _SoundSeconds | None:
-    """Of a recognizer: the encoder, the tokens that are written, and what the program does."""
+    """The seconds of a minute of sound in a recognizer: the encoder, the written tokens, and the
+    runtime's own work; None where no bandwidth is known.
+    """
     token = job.token_seconds(recognizer.token(job.quantization))
     if token is None:
         return None
     figures = sound_figures()
     windows = figures.windows
     if audio_seconds:
-        # the encoder reads half a minute whatever is left of it
+        # the encoder always reads whole windows of half a minute
         count = -(-audio_seconds // _WINDOW_SECONDS)
         windows *= count * _WINDOW_SECONDS / audio_seconds
     taken = recognizer.encoder_seconds(job) * windows
@@ -353,7 +384,9 @@ def _written(
 
 
 def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
-    """By the ends of the runs that others published on such hardware and their middle."""
+    """The seconds of a minute of sound from published runs on such hardware: the ends of these
+    runs, and the middle of the ends; None without such runs.
+    """
     if job.device is None:
         low = sound.processor_seconds_low
         high = sound.processor_seconds_high
@@ -371,7 +404,9 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
 
 
 def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
-    """Seconds of a minute by what its steps read and launch, and what the program computes."""
+    """The seconds of a minute of sound, from the bytes that its steps read, the layers that they
+    launch, and the operations that the runtime computes; None where they are not known.
+    """
     figures = sound_figures()
     taken = NO_SECONDS
     if sound.operations_per_second:
@@ -398,7 +433,9 @@ def _step_of_voice(
     sound: Sound,
     parameters: int,
 ) -> Seconds | None:
-    """Of a step of a voice, the longer of reading its parameters and launching its layers."""
+    """The seconds of a voice's step: the longer of reading its parameters and launching its
+    layers.
+    """
     reading = job.step_seconds(parameters)
     if reading is None or job.device is None or sound.step_layers is None:
         return reading

@@ -1,10 +1,10 @@
 """The processor of a machine: its cores, the threads that a program starts, and how fast they read
 the RAM while a model decodes.
 
-`processor_of` tells the processor by its name, its instruction sets or its class. `bandwidth` is
-measured or stated, else told by counted guests of clouds, by names, by the cards beside the
-processor or by its class. The rates are peaks, times what runs on such processors were seen to
-reach (`tables`).
+`processor_of` identifies the processor by its name, its instruction sets or its class. `bandwidth`
+is measured or stated, or else follows from cloud guests with about as many cores, from names, from
+the cards beside the processor or from its class. The rates are peaks, multiplied by the shares that
+measured runs on such processors reached (`tables`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .tables import CoreRow, DecodingShares, decoding_shares, pace_tables
 
 _GB = units.GB
 ANY_APPLE = "an Apple chip"
-# share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
+# the share of the read bandwidth with which weights are read (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
-# cores of a record that states a bandwidth and no cores (assumed)
+# the cores assumed for a record that states a bandwidth and no cores
 _UNSTATED_CORES = 4.0
 _THREADS_OF_CORE = 2
 
@@ -36,7 +36,10 @@ _THREADS_OF_CORE = 2
 
 
 class Memory(Record):
-    """What a chip, or a class of machines, reads of its memory: bytes per second."""
+    """The memory bandwidth of a chip, or of a class of machines, in bytes per second.
+
+    `called` is the name of the chip or class.
+    """
 
     low: int
     high: int
@@ -49,12 +52,12 @@ class Memory(Record):
         high: float,
         called: str,
     ) -> Memory:
-        """That of a memory with so many GB/s."""
+        """Return the bandwidth record of a memory that reads `low` to `high` GB/s."""
         return cls(low=int(low * _GB), high=int(high * _GB), called=called)
 
 
 class _ChipEnds(NamedTuple):
-    """What a chip reads of its memory, and its name."""
+    """The least and the most GB/s that a chip reads of its memory, and the chip's name."""
 
     low_gb_per_s: float
     high_gb_per_s: float
@@ -62,7 +65,7 @@ class _ChipEnds(NamedTuple):
 
 
 class Processor(Record):
-    """The processor of a machine, by its name, else by what its instruction sets tell."""
+    """The processor of a machine, known by its name, else by its instruction sets."""
 
     machine: Machine
 
@@ -70,17 +73,17 @@ class Processor(Record):
 
     @property
     def name(self) -> str:
-        """As the system tells it, "" for none."""
+        """The processor's name as the system tells it; "" for none."""
         return self.machine.cpu_model or ""
 
     @property
     def is_guest(self) -> bool:
-        """Whether others may share it."""
+        """Whether other guests may share the processor."""
         return self.machine.scope in ("vm", "container")
 
     @property
     def is_x86_vm(self) -> bool:
-        """Whether it is that of an x86-64 virtual machine."""
+        """Whether the processor belongs to an x86-64 virtual machine."""
         return self.machine.scope == "vm" and self.machine.architecture == "x86_64"
 
     @property
@@ -96,43 +99,47 @@ class Processor(Record):
 
     @cached_property
     def is_server(self) -> bool:
-        """By a word of its name."""
+        """Whether a word of the processor's name marks a server."""
         server_words = pace_tables().general.server_words
         return not words_of(self.name).isdisjoint(server_words)
 
     @property
     def is_mac(self) -> bool:
-        """Whether it is an Apple chip with a GPU that programs use; nobody measured how its cores
-        read prompts.
+        """Whether the processor is an Apple chip with a GPU that runtimes use. Nobody measured how
+        the cores of these chips read prompts.
         """
         return self.machine.system == "macos" and self.machine.architecture == "aarch64"
 
     @cached_property
     def named_chip(self) -> cpus.Chip | None:
-        """The chip with its memory soldered beside it that has this name."""
+        """The chip of that name, with its memory soldered beside it; None for another processor."""
         return chip_of(words_of(self.name))
 
     @property
     def _is_chip(self) -> bool:
-        """Whether its memory is soldered beside it."""
+        """Whether the memory is soldered beside the processor."""
         if self.named_chip is not None or self.is_mac:
             return True
         return "apple" in words_of(self.name)
 
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
-        """That of another processor than a chip; None where no name tells it."""
+        """The series of a processor without memory soldered beside it; None for a chip, and where
+        no name tells the series.
+        """
         return None if self._is_chip else gpus.series_in(self.machine)
 
     @property
     def cores(self) -> float | None:
-        """The cores that it has, else those that the machine may use; None: not known."""
+        """The number of the processor's cores, else of the cores that the machine may use; None
+        where neither is known.
+        """
         return self.machine.cpu_cores_physical or self.machine.cpu_cores_usable
 
     @cached_property
     def has_some_threads(self) -> bool:
-        """Whether a guest may have some threads of a processor that others share, unlike WSL or a
-        container without a limit.
+        """Whether a guest may have only some threads of a processor that others share. WSL and a
+        container without a limit have all threads.
         """
         if not self.is_guest:
             return False
@@ -146,8 +153,8 @@ class Processor(Record):
 
     @cached_property
     def sockets(self) -> int:
-        """By the cores that are listed of its name, else of the largest of its series; 1 where they
-        are not known.
+        """The number of sockets, from the listed cores of the processor's name, else of the largest
+        processor of its series; 1 where the cores are not known.
         """
         physical = self.machine.cpu_cores_physical
         if self.series is None or not self.series.cores or physical is None:
@@ -162,7 +169,7 @@ class Processor(Record):
 
     @cached_property
     def chip(self) -> Memory | None:
-        """What a chip reads of the memory beside it; None of another processor."""
+        """The bandwidth of the memory soldered beside a chip; None for another processor."""
         if not self._is_chip:
             return None
         chip = self.named_chip
@@ -180,13 +187,15 @@ class Processor(Record):
         return Memory.of_gb(low, ends.high_gb_per_s, ends.called)
 
     def _ends_of_chip(self, chip: cpus.Chip) -> _ChipEnds:
-        """Those of the chip of that name that has so many cores, or of any of that name."""
+        """The bandwidth ends of the chip of that name with that number of cores, or of any chip of
+        that name.
+        """
         ends = _ChipEnds(chip.least_gb_per_s, chip.gb_per_s, chip.name)
         smaller = chip.smaller
         if not smaller:
             return ends
         cores = self.cores
-        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
+        # a guest's cores do not identify the chip; neither does a number below the smallest chip's
         if self.is_guest or cores is None or cores < smaller.cores:
             return ends._replace(low_gb_per_s=smaller.least_gb_per_s)
         if cores > smaller.cores:
@@ -198,20 +207,22 @@ class Processor(Record):
 
     @property
     def core(self) -> cpus.Core:
-        """What one of its cores computes, at the clock that its name tells."""
+        """The compute rates of one core, at the clock that the processor's name tells."""
         return self._core_kind.core
 
     @property
     def has_dot_product_of_arm(self) -> bool:
-        """Whether its cores are Arm's of version 8.2 or later, or Apple's."""
+        """Whether the cores are Arm cores of version 8.2 or later, or Apple cores."""
         if self.machine.architecture != "aarch64":
             return False
         return self.core.vectors != "neon"
 
     @cached_property
     def shares(self) -> DecodingShares:
-        """How it decodes, beside the processor measured on: by the first kind that has a row of
-        `decode` in `specs/common/cpus.toml`: of a guest, of a laptop, of such cores.
+        """The shares that the processor reaches in decoding, relative to the measured processor.
+
+        The first kind counts that has a row of `decode` in `specs/common/cpus.toml`: of a guest, of
+        a laptop, of such cores.
         """
         shares = decoding_shares()
         kind = self._core_kind.kind
@@ -229,7 +240,7 @@ class Processor(Record):
 
     @property
     def _is_mobile(self) -> bool:
-        """Whether its series is made for laptops alone."""
+        """Whether the processor's series is made for laptops only."""
         if self.series is None:
             return False
         return self.series.kind == "mobile"
@@ -244,25 +255,25 @@ class Processor(Record):
             kind = row.kind
         elif core == "avx" and self._vectors == "sse":
             kind = "sse"
-        # the kind stands beside most cores in the table
+        # the table lists the kind of most cores
         kind = kind or pace_tables().general.kinds[core]
         clock_ghz = None if self._named is None else self._named.ghz
         return _CoreKind(cpus.core_called(core, clock_ghz), kind)
 
     @property
     def _vectors(self) -> str | None:
-        """The widest vectors that its series has; None: no series is known."""
+        """The widest vectors of the processor's series; None where no series is known."""
         return None if self.series is None else self.series.vectors
 
     @property
     def _named(self) -> cpus.Chip | cpus.ProcessorSeries | None:
-        """The chip, or the series, that its name tells."""
+        """The chip or the series that the processor's name tells."""
         return self.named_chip or self.series
 
     @property
     def _named_core(self) -> str | None:
-        """The core of its chip or series; of a series without one its newest, where instruction
-        sets were not read.
+        """The core of the named chip or series. A series without one has its newest core where the
+        instruction sets were not read.
         """
         named = self._named
         if named is None:
@@ -292,19 +303,23 @@ class Processor(Record):
 
     @property
     def is_on_server(self) -> bool:
-        """Whether a guest lies on a server, by the series of its processor or its name."""
+        """Whether a guest runs on a server, by the series of its processor or the processor's
+        name.
+        """
         if self.series is not None:
             return self.series.kind == "server"
         if self.is_server:
             return True
         if not self.is_x86_vm:
             return False
-        # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+        # a name without a number comes from an emulator: `Intel Core Processor (Haswell)`
         return not any(map(str.isdecimal, self.name))
 
     @property
     def memory_class(self) -> str | None:
-        """A name in `memory` of `specs/common/pace.toml`; others count as `other`."""
+        """The name of the machine's class in `memory` of `specs/common/pace.toml`. Names without a
+        row count as `other`.
+        """
         if self.is_server:
             return "server"
         if self.is_guest:
@@ -315,7 +330,7 @@ class Processor(Record):
 
     @property
     def _lacks_avx2(self) -> bool:
-        """Whether it is an x86-64 processor that was seen to lack AVX2."""
+        """Whether the processor is an x86-64 processor that was seen to lack AVX2."""
         sets = self.machine.instruction_sets
         if self.machine.architecture != "x86_64" or sets is None:
             return False
@@ -323,7 +338,7 @@ class Processor(Record):
 
 
 class _CoreKind(NamedTuple):
-    """What cores compute, and how they decode: a kind of `decode` in `specs/common/cpus.toml`."""
+    """The compute rates of cores, and their kind in `decode` of `specs/common/cpus.toml`."""
 
     core: cpus.Core
     kind: str
@@ -331,12 +346,14 @@ class _CoreKind(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def processor_of(machine: Machine) -> Processor:
-    """The processor of a machine; what it tells is worked out once."""
+    """Return the processor of a machine. Its facts are worked out once."""
     return Processor(machine=machine)
 
 
 def is_client_by_class(machine: Machine) -> bool:
-    """A laptop or desktop with an x86-64 processor, as far as anything tells."""
+    """Whether the machine is a laptop or desktop with an x86-64 processor, as far as anything
+    tells.
+    """
     if machine.architecture not in (None, "x86_64"):
         return False
     processor = processor_of(machine)
@@ -349,8 +366,10 @@ def is_client_by_class(machine: Machine) -> bool:
 
 
 def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """Cores that work at once: one thread per physical core of the fastest kind, as llama.cpp has
-    it, no more than the program takes by default; a range where the name alone tells of how many.
+    """The number of cores that compute at once: one thread per physical core of the fastest kind,
+    as in llama.cpp, and no more than the runtime takes by default.
+
+    The number is a range where only the processor's name tells it.
     """
     counts = _cores_at_once(machine)
     if runtime is None or not runtime.pace.default_threads:
@@ -359,7 +378,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
 
 
 def _cores_at_once(machine: Machine) -> Range:
-    """The cores of the fastest kind that the machine may use."""
+    """The number of cores of the fastest kind that the machine may use."""
     if machine.scope == "host" and "cpu_cores_usable" in machine.assumed:
         cores = gpus.cores_in(machine)
         if cores is not None:
@@ -382,13 +401,15 @@ def _cores_of_threads(threads: float) -> Range:
 
 
 def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
-    """Operations a second on a prompt, weights of Q4_K, of all cores that the program uses."""
+    """The operations per second of all cores that the runtime uses, on a prompt with weights of
+    Q4_K.
+    """
     figures = pace_tables().prompt
     processor = processor_of(machine)
     core = processor.core
     rate = Range(*core.prompt) * Range(*core.ghz) * 1e9
     threads = threads_range(machine, runtime)
-    # each of many cores computes less than one of few
+    # a core of a processor with many cores computes less than a core of one with few
     rate *= figures.cores_fall.share(threads.likely)
     rate *= Range(1 / processor.sockets, 1.0, 1.0)
     if processor.may_have_threads_for_cores:
@@ -397,7 +418,7 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
 
 
 def prompt_rate(machine: Machine) -> Range:
-    """Operations a second, as `cores_rate`, of all cores that read a prompt of text.
+    """The operations per second, as in `cores_rate`, of all cores that read a prompt of text.
 
     llama.cpp starts a thread for each core. It leaves small cores out on macOS and, because they
     "harm lockstep threading", on Linux on x86-64; elsewhere it counts them (common/common.cpp).
@@ -412,7 +433,7 @@ def prompt_rate(machine: Machine) -> Range:
 
 
 def _leaves_out_small_cores(machine: Machine) -> bool:
-    """Whether llama.cpp counts the cores of the fastest kind alone."""
+    """Whether llama.cpp counts only the cores of the fastest kind."""
     if machine.system == "linux":
         return machine.architecture in (None, "x86_64")
     return machine.system == "macos"
@@ -422,7 +443,9 @@ def _leaves_out_small_cores(machine: Machine) -> bool:
 
 
 class Bandwidth(Record):
-    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights."""
+    """The bytes per second at which memory is read; `BANDWIDTH_SHARE` of them reaches the
+    weights.
+    """
 
     ends: Range
     measured: bool = False
@@ -431,7 +454,9 @@ class Bandwidth(Record):
 
 @lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
-    """Measured or stated, else told by counted guests, names or the class; None: no cores."""
+    """The bandwidth that was measured or stated, else told by counted guests, names or the class;
+    None where the number of cores is not known.
+    """
     processor = processor_of(machine)
     rate = machine.memory_bandwidth_bytes_per_second
     if rate is None:
@@ -448,7 +473,9 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
 
 
 def _bandwidth_without_rate(processor: Processor) -> Bandwidth | None:
-    """Told by counted guests, by a name, else by the chip or the class; None: no cores."""
+    """The bandwidth by counted guests, by a name, else by the chip or the class; None where the
+    number of cores is not known.
+    """
     told = _bandwidth_of_guests(processor) or _bandwidth_by_name(processor)
     if told is not None:
         return told
@@ -478,7 +505,9 @@ def per_second(*bytes_per_second: float) -> str:
 
 
 def _bandwidth_while_busy(processor: Processor, rate: int) -> Bandwidth:
-    """Read while the machine was busy: it raises what name or class tell, and lowers nothing."""
+    """The bandwidth that was read while the machine was busy. The reading raises the bandwidth by
+    name or class, and lowers nothing.
+    """
     read = processor.shares.memory * rate
     how = (
         f"at least {rate_words(rate)}, read while the machine was busy; for a narrower range,"
@@ -488,14 +517,17 @@ def _bandwidth_while_busy(processor: Processor, rate: int) -> Bandwidth:
 
 
 def _measured_bandwidth(processor: Processor, rate: int) -> Bandwidth:
-    """By what was read here; the fast end is higher where a moment was measured."""
+    """The bandwidth that was measured on the machine. The fast end is higher where only a moment
+    was measured.
+    """
     machine = processor.machine
     read = processor.shares.memory * rate
     high = read.high
     how = f"{rate_words(rate)}, measured"
     if machine.memory_bandwidth_how == BRIEFLY:
         how += " at present"
-        # what ran beside it for a moment lowers it: the fast end is no lower than without
+        # processes that ran during a brief measurement lower it: the fast end is not below the one
+        # without a measurement
         high = max(high, _unmeasured_ends(processor, read).high)
     if processor.is_guest:
         how += "; its host may give it more or less at another time"
@@ -507,7 +539,9 @@ def _measured_bandwidth(processor: Processor, rate: int) -> Bandwidth:
 
 
 def _unmeasured_ends(processor: Processor, read: Range) -> Range:
-    """What is known without the measurement, else what was read at best."""
+    """The bandwidth ends that are known without the measurement; where none are known, ends up to
+    the best that was read.
+    """
     unmeasured = processor.machine.replace(memory_bandwidth_bytes_per_second=None)
     other = bandwidth(unmeasured)
     if other is None:
@@ -526,7 +560,9 @@ def _has_shared_gpu(processor: Processor) -> bool:
 
 
 def _bandwidth_of_guests(processor: Processor) -> Bandwidth | None:
-    """None where it is none of the guests that were counted, on servers."""
+    """The bandwidth by counted virtual machines of clouds; None where the processor is none of the
+    counted guests on servers.
+    """
     machine = processor.machine
     if not processor.is_guest or not processor.is_on_server:
         return None
@@ -551,8 +587,10 @@ def _bandwidth_of_guests(processor: Processor) -> Bandwidth | None:
 
 
 class _NamedMemory(NamedTuple):
-    """What a name tells of a memory: how it is called, how cores read it, and bytes per second of
-    each socket with all channels filled (`usual`: the likely ones).
+    """The memory that a name tells: its name, the share of it that cores read, and its bytes per
+    second.
+
+    `peaks` are those of each socket with all channels filled; `usual` among them is the likely one.
     """
 
     called: str
@@ -560,11 +598,11 @@ class _NamedMemory(NamedTuple):
     peaks: cpus.Rates
 
     def read(self, cores: float | None) -> Range:
-        """What so many cores (None: enough) of one socket read.
+        """The bytes per second that `cores` cores of one socket read; None stands for enough cores.
 
-        The slow end is that of slow processors of the kind with usual memory, or of usual ones with
-        the slowest memory; the fast end likewise, and no more reaches the weights than the memory
-        gives.
+        The slow end is the lower of two rates: slow processors of the kind with usual memory, or
+        usual processors with the slowest memory. The fast end is the higher of two such rates, and
+        never lets more reach the weights than the memory gives.
         """
         share = self.share
         rates = [share.read_bytes_per_second(peak, cores) for peak in self.peaks]
@@ -576,7 +614,9 @@ class _NamedMemory(NamedTuple):
 
 
 def _named_memory(processor: Processor) -> _NamedMemory | None:
-    """What chip, series or the computer around its cards tell."""
+    """The memory that the chip, the series or the computer around the machine's cards tells; None
+    where none of them does.
+    """
     series = processor.series
     machine = processor.machine
     if processor.is_guest:
@@ -596,7 +636,7 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
     computer = gpus.computer_of(machine)
     if computer is None:
         return None
-    # it may be slow in both: little is known of it
+    # little is known of the computer and its memory may be slow: the usual peak is the fast end
     peaks = computer.bytes_per_second
     peaks = peaks._replace(slowest=peaks.least, fastest=peaks.usual)
     called = f"a guess: {computer.name} like this"
@@ -606,7 +646,8 @@ def _named_memory(processor: Processor) -> _NamedMemory | None:
 def _memory_of_series(series: cpus.ProcessorSeries) -> _NamedMemory:
     peaks = series.bytes_per_second
     if series.share.takes_either:
-        # between the kinds of memory that it takes, where as many have one as the other
+        # usual peak: the geometric mean of both kinds of memory that the series takes, which are
+        # equally common
         peaks = peaks._replace(usual=(peaks.slowest * peaks.usual) ** 0.5)
     called = f"a processor of the series {series.name}"
     return _NamedMemory(called, series.share, peaks)
@@ -617,7 +658,9 @@ def _same_peaks(bytes_per_second: float) -> cpus.Rates:
 
 
 def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
-    """Of the peak that somebody states, else of the usual one; None where no name tells it."""
+    """The bandwidth from the stated peak, else from the usual peak of the named memory; None where
+    no name tells the memory.
+    """
     memory = _named_memory(processor)
     if memory is None:
         return None
@@ -634,7 +677,7 @@ def _bandwidth_by_name(processor: Processor) -> Bandwidth | None:
     )
     figures = pace_tables().reading
     if processor.has_some_threads:
-        # its neighbours have the rest
+        # the guests beside this one use the rest of the host's bandwidth
         ends = ends._replace(low=ends.low * figures.guest_share)
     elif _modules_are_unknown(processor):
         ends = ends.end_by_end(figures.unknown_modules)
@@ -646,7 +689,9 @@ def _stated_peaks(
     peaks: cpus.Rates,
     rate: int,
 ) -> cpus.Rates:
-    """The stated rate; where it was assumed of a series, each kind of memory in its proportion."""
+    """The stated rate as peaks. Where that rate was assumed of a series, the peaks keep the
+    proportions of the series' memory kinds.
+    """
     series = processor.series
     if series is None or processor.machine.memory_bandwidth_how != RATE_ASSUMED:
         return _same_peaks(rate)
@@ -659,7 +704,7 @@ def _read_by_sockets(
     memory: _NamedMemory,
     sockets: int,
 ) -> Range:
-    """What so many sockets read, each of its own memory."""
+    """The bytes per second that `sockets` sockets read, each of its own memory."""
     cores: float | None = None
     if processor.cores is not None:
         cores = threads_range(processor.machine).likely / sockets
@@ -672,7 +717,7 @@ def _read_by_sockets(
 
 
 def _modules_are_unknown(processor: Processor) -> bool:
-    """Whether a laptop with slots may have one module for its two channels, or slow ones."""
+    """Whether a laptop with slots may have one module for its two channels, or slow modules."""
     machine = processor.machine
     if processor.is_guest:
         return False
@@ -681,7 +726,7 @@ def _modules_are_unknown(processor: Processor) -> bool:
         return False
     series = processor.series
     if series is None:
-        # a machine whose processor nothing tells may be a laptop
+        # a machine without any fact about its processor may be a laptop
         return "cpu_model" in machine.assumed
     if series.memory == "soldered" or "mobile" not in series.kind.split("|"):
         return False
@@ -697,13 +742,15 @@ def _guessed_bandwidth(
     *,
     is_peak_known: bool,
 ) -> Bandwidth:
-    """Between the least and the most that such a memory gives, and a little beyond."""
+    """The bandwidth between the least and the most that such a memory gives, and a little
+    beyond.
+    """
     figures = pace_tables().reading
     low = memory.low * figures.class_ends.least
     likely = (memory.low * memory.high) ** 0.5
     high = float(memory.high)
     if not is_peak_known:
-        # no run reads more than a memory gives whose peak is known
+        # a known peak of the memory is an upper bound of every run
         high *= figures.class_ends.most
     if cpus.count_of(processor.name) > 1 and not processor.is_guest:
         low *= figures.across_sockets.slow
@@ -714,7 +761,7 @@ def _guessed_bandwidth(
 
 
 def _class_memory(processor: Processor, cores: float) -> Memory:
-    """What a machine of its class with so many cores may have."""
+    """The memory that a machine of the processor's class with `cores` cores may have."""
     tables = pace_tables()
     machine = processor.machine
     kind = processor.memory_class or "other"

@@ -14,8 +14,8 @@ from __future__ import annotations
 from math import exp, hypot, log, sqrt
 from typing import NamedTuple, Self
 
-# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
-# apart than this lie on both sides of more than one
+# the words about a speed have steps of 2 to 2.5 times (2, 5 and 10 tokens/s): a range wider than
+# this factor spans more than one step
 _TELLING_RATIO = 3
 
 
@@ -32,7 +32,7 @@ class Range(NamedTuple):
 
     @classmethod
     def of(cls, value: float) -> Range:
-        """A range whose ends are the likely figure."""
+        """Return a range whose ends equal the likely figure."""
         figure = float(value)
         return cls(figure, figure, figure)
 
@@ -51,7 +51,9 @@ class Range(NamedTuple):
         return Range(likely / down, likely, likely * up)
 
     def end_by_end(self, factor: Range) -> Range:
-        """Each end times that end of a factor which is low where this is low, and high likewise."""
+        """The product of each end with the same end of `factor`, a factor that is low where this
+        range is low, and high likewise.
+        """
         return Range(
             low=self.low * factor.low,
             likely=self.likely * factor.likely,
@@ -69,13 +71,13 @@ class Range(NamedTuple):
         )
 
     def around(self) -> Range:
-        """Its ends as shares of the likely figure."""
+        """The ends of the range as shares of the likely figure."""
         likely = self.likely
         return Range(self.low / likely, 1.0, self.high / likely)
 
     def about(self) -> tuple[str, str]:
-        """The words before and behind the likely figure; behind is one where no single figure
-        stands for the range.
+        """The words before and behind the likely figure. The words behind it say "a guess" where no
+        single figure stands for the range.
         """
         if self.high > _TELLING_RATIO * self.low:
             return "perhaps", ", a guess"
@@ -83,7 +85,7 @@ class Range(NamedTuple):
 
 
 class _SlowFirst(NamedTuple):
-    """Figures of which the slow end stands first, and more is slower."""
+    """A figure whose slow end stands first, and of which more is slower."""
 
     slow: float
     likely: float
@@ -91,7 +93,7 @@ class _SlowFirst(NamedTuple):
 
     @classmethod
     def of(cls, value: float) -> Self:
-        """The same value at both ends."""
+        """Return the same value at both ends."""
         figure = float(value)
         return cls(figure, figure, figure)
 
@@ -124,7 +126,9 @@ class _SlowFirst(NamedTuple):
         return self * (1 / number)
 
     def __rtruediv__(self, number: float) -> Range:
-        """A rate. Its ends are never on the other side of its likely figure."""
+        """The rate of the figure. The ends of the rate never lie on the other side of its likely
+        figure.
+        """
         ordered = self.ordered()
         return Range(
             low=number / ordered.slow,
@@ -133,13 +137,15 @@ class _SlowFirst(NamedTuple):
         )
 
     def around(self) -> Self:
-        """Its ends as shares of the likely figure."""
+        """The ends of the figure as shares of the likely figure."""
         likely = self.likely
         return type(self)(self.slow / likely, 1.0, self.fast / likely)
 
     def ordered(self) -> Self:
-        """The same, where neither end lies on the other side of the likely figure. Each end is
-        computed for itself, so that one which hardly differs from the likely figure may.
+        """The same figure with neither end on the other side of the likely figure.
+
+        Each end is computed by itself, so an end that hardly differs from the likely figure may lie
+        on the other side.
         """
         likely = self.likely
         slow = max(self.slow, likely)
@@ -148,12 +154,14 @@ class _SlowFirst(NamedTuple):
 
 
 class Seconds(_SlowFirst):
-    """How long a part of the work takes."""
+    """The time that a part of the work takes."""
 
     __slots__ = ()
 
     def plus_independent(self, other: Seconds) -> Seconds:
-        """With a part that is independent of this one, so that the ends add up as squares."""
+        """The sum with an independent part. The distances of the ends from the likely figure add up
+        as squares.
+        """
         likely = self.likely + other.likely
         slower = hypot(self.slow - self.likely, other.slow - other.likely)
         faster = hypot(self.fast - self.likely, other.fast - other.likely)
@@ -164,7 +172,7 @@ class Seconds(_SlowFirst):
         )
 
     def lowest_first(self) -> Range:
-        """As an answer has it."""
+        """The seconds as a range, the lowest first, in which answers state them."""
         ordered = self.ordered()
         return Range(
             low=ordered.fast,
@@ -174,7 +182,7 @@ class Seconds(_SlowFirst):
 
 
 class Amount(_SlowFirst):
-    """How much there is to do (steps, tokens, operations), or how many times as long it takes."""
+    """An amount of work (steps, tokens, operations), or a factor by which work takes longer."""
 
     __slots__ = ()
 
@@ -183,7 +191,7 @@ NO_SECONDS = Seconds.of(0)
 
 
 def longest(*seconds: Seconds) -> Seconds:
-    """The seconds of parts that go on at the same time."""
+    """Return the seconds of parts that run at the same time."""
     ends = zip(*seconds, strict=True)
     most = map(max, ends)
     return Seconds(*most)
@@ -204,8 +212,10 @@ def lowest(*rates: Range) -> Range:
 
 
 def _joint_factor(first: float, second: float) -> float:
-    """How far an end of a product lies from its likely figure, by the ends of its two factors:
-    independent errors add up as squares, in logarithms.
+    """The factor between an end of a product and its likely figure, from the ends of the two
+    factors.
+
+    Independent errors add up as squares, in logarithms.
     """
     first_square = log(first) ** 2
     second_square = log(second) ** 2

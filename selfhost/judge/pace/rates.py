@@ -1,7 +1,8 @@
-"""What GPUs reach of their peaks: how fast they decode, read prompts and add up their parts.
+"""The rates that GPUs reach, as shares of their peaks: decoding, reading prompts, and adding up the
+parts of several GPUs.
 
-A GPU is known by its driver, its name, its class or the RAM that it shares. What runs on its kind
-was seen to reach of a peak stands in a row of `specs/common/pace.toml` (`tables`).
+A GPU is identified by its driver, its name, its class or the RAM that it shares. The share of the
+peak that measured runs reached on such GPUs stands in a row of `specs/common/pace.toml` (`tables`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 
 @lru_cache(maxsize=1024)
 def _facts_of(device: Accelerator) -> DeviceFacts:
-    """What tells which rows hold for a GPU: its driver, and its name."""
+    """The facts that tell which rows hold for a GPU, from its driver and its name."""
     name = device.name
     words = words_of(name)
     capability = gpus.capability_of(device)
@@ -73,7 +74,9 @@ def decoding_row(
     program: str = "",
     host: str | None = None,
 ) -> DecodingRow:
-    """How such GPUs decode with a program, beside a processor of the architecture `host`."""
+    """The row that tells how such GPUs decode with a runtime, beside a processor of the
+    architecture `host`.
+    """
     facts = _facts_of(device)
     for row in pace_tables().decoding:
         if row.fits(facts, program=program, host=host):
@@ -86,9 +89,10 @@ def share_row(
     work: str,
     program: str = "",
 ) -> ShareRow:
-    """What such GPUs reach of their peak of arithmetic with that kind of work.
+    """The row that tells the share of its peak of arithmetic which such a GPU reaches with a kind
+    of work.
 
-    All GPUs have a row for prompts and pictures; for other work ask `is_timed` first.
+    All GPUs have a row for prompts and pictures. For other work, call `is_timed` first.
     """
     row = _first_share_row(device, work, program)
     assert row is not None, "of such work the caller asks is_timed first"
@@ -109,7 +113,9 @@ def _first_share_row(
 
 
 def is_timed(device: Accelerator, work: str) -> bool:
-    """Whether the table has a row for that kind of work, and not only for any, on such GPUs."""
+    """Whether the table has a row for that kind of work on such GPUs, and not only a row for any
+    work.
+    """
     row = _first_share_row(device, work, "")
     return row is not None and row.work == work
 
@@ -138,7 +144,7 @@ def sums_are_measured(device: Accelerator, *, parts: int) -> bool:
 
 
 def layer_from_python(device: Accelerator) -> Seconds:
-    """Seconds that launching one layer from Python takes."""
+    """The seconds in which Python launches one layer on the device."""
     return Seconds(*decoding_row(device, "python").layer_us) * 1e-6
 
 
@@ -146,10 +152,10 @@ def layer_from_python(device: Accelerator) -> Seconds:
 
 
 class Gpu(Record):
-    """A GPU of known memory bandwidth.
+    """A GPU whose memory bandwidth is known.
 
-    `peak_bandwidth`: bytes per second, with ends where it is a guess, and `guessed` then says from
-    what; `host`: the architecture of the processor beside it.
+    `peak_bandwidth` is in bytes per second. Where its ends differ it is a guess, and `guessed` says
+    from what. `host` is the architecture of the processor beside the GPU.
     """
 
     device: Accelerator
@@ -158,11 +164,11 @@ class Gpu(Record):
     host: str | None = None
 
     def row(self, step: Step) -> DecodingRow:
-        """What such GPUs reach with the step's program."""
+        """The decoding row of such GPUs with the step's runtime."""
         return decoding_row(self.device, step.program, self.host)
 
     def how(self, step: Step) -> str:
-        """What the pace on it rests on, as a clause."""
+        """The clause that says what the pace on the GPU rests on."""
         peak = self.peak_bandwidth
         rate = f"{per_second(peak.high)} at most"
         if self.guessed is not None:
@@ -183,11 +189,13 @@ class Gpu(Record):
         *,
         is_split: bool = False,
     ) -> Seconds:
-        """Of one step: bytes over the rate that they are read at, or the time to unpack them where
-        that is longer, and launching.
+        """The seconds of one step: the bytes over the rate at which they are read, or the time to
+        unpack them where that is longer, plus launching. Python launches while the GPU computes, so
+        only the longer time counts there.
 
-        `share`: of every layer, where several GPUs compute parts of it; each launches every layer.
-        `is_split`: a part lies in RAM; the ends of such a step hold how launches differ.
+        `share` is the share of every layer, where several GPUs compute parts of it; each GPU
+        launches every layer. `is_split`: a part lies in RAM, and the ends of such a step include
+        how launches differ.
         """
         row = self.row(step)
         token = self._token(step, row)
@@ -205,13 +213,13 @@ class Gpu(Record):
             if step.launched_layers is None:
                 taken += launching / pace
             else:
-                # Python launches while the GPU computes
+                # Python launches kernels while the GPU computes
                 taken = max(taken, launching)
             ends.append(max(taken, least))
         return Seconds(*ends)
 
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
-        # as many bytes of weights as take as long as the context
+        # bytes of weights that would take as long to read as the context
         context_bytes = step.context().cached_bytes * row.context_times
         return _TokenOnGpu(
             packed_bytes=step.packed_bytes,
@@ -221,7 +229,9 @@ class Gpu(Record):
         )
 
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
-        """How long llama.cpp's kernels unpack the weights of a step; 0 where that is no limit."""
+        """The seconds in which llama.cpp's kernels unpack the weights of a step; 0 where unpacking
+        is no limit.
+        """
         cycles = gpus.cycles_per_second(self.device.name)
         if cycles is None or step.other_program:
             return 0.0
@@ -238,7 +248,7 @@ class Gpu(Record):
         *,
         is_split: bool,
     ) -> Seconds:
-        """How long launching the layers of a step takes."""
+        """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
         layers = step.blocks_in_layers() if row.half_layers else step.layers
@@ -256,13 +266,13 @@ class Gpu(Record):
     def prompt_seconds(
         self, step: Step, batch_tokens: int = MICRO_BATCH_TOKENS
     ) -> Seconds | None:
-        """Of a token of a prompt that is read in batches of so many tokens; None where nothing
-        tells how fast the GPU computes.
+        """The seconds of one token of a prompt that is read in batches of `batch_tokens`; None
+        where nothing tells how fast the GPU computes.
 
         A batch takes the longer of computing its matrices and of reading all weights, then
-        attention, and a fixed time for each layer; from Python no less than launching its
-        operations. A mixture takes its operations at the rate `of_experts`, where that was
-        measured, and attention.
+        attention, and a fixed time for each layer. Launched from Python, a batch takes at least the
+        time to launch its operations. A mixture takes its operations at the rate `of_experts`,
+        where that rate was measured, and attention.
         """
         rates = _prompt_rates(self.device, step)
         met = step.parameters_met()
@@ -286,18 +296,20 @@ class Gpu(Record):
         return taken.plus_independent(launching)
 
     def _seconds_to_read_all(self, step: Step) -> Seconds:
-        """For so long a batch of a prompt reads all weights."""
+        """The seconds in which a batch of a prompt reads all weights."""
         row = self.row(step)
         rate = self.peak_bandwidth * row.share
         return step.all_weights_bytes() / rate
 
 
 class _TokenOnGpu(NamedTuple):
-    """What a token asks of a GPU.
+    """The work of one token on a GPU.
 
-    - `packed_bytes`: weights that are unpacked, `few_bits_bytes` of them in types of few bits.
-    - `plain_bytes`: other weights, and as many as take as long to read as the context.
-    - `unpacking_seconds`: for so long the kernels unpack; 0 where that is no limit.
+    - `packed_bytes`: the bytes of weights that are unpacked. `few_bits_bytes`: the part of them in
+      types of few bits.
+    - `plain_bytes`: the bytes of other weights, and as many bytes as take as long to read as the
+      context.
+    - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
     """
 
     packed_bytes: int
@@ -306,21 +318,25 @@ class _TokenOnGpu(NamedTuple):
     unpacking_seconds: float
 
     def seconds(self, rate: float, few_bits: float) -> float:
-        """Of reading, at so many bytes a second; types of few bits at a share of that."""
+        """The seconds of one token at `rate` bytes a second. Types of few bits are read at the
+        share `few_bits` of that rate.
+        """
         reading = (self.packed_bytes - self.few_bits_bytes) / rate
         reading += self.few_bits_bytes / (few_bits * rate)
         return max(reading, self.unpacking_seconds) + self.plain_bytes / rate
 
 
 def _has_large_layers(step: Step) -> bool:
-    """Whether its layers have experts, or attend to sound too."""
+    """Whether the step's layers have experts, or attend to sound too."""
     if step.has_experts:
         return True
     return step.architecture is not None and step.architecture.audio is not None
 
 
 def _ends_of_pace(row: DecodingRow, step: Step) -> Range:
-    """The ends of a pace as shares of it, wider for programs and models that nobody measured."""
+    """The ends of a pace as shares of the pace. The ends are wider for runtimes and models that
+    nobody measured.
+    """
     low = row.slow
     high = row.fast
     if not _is_measured(row, step):
@@ -331,7 +347,7 @@ def _ends_of_pace(row: DecodingRow, step: Step) -> Range:
 
 
 def _is_measured(row: DecodingRow, step: Step) -> bool:
-    """Whether somebody measured the step's program, with models whose layers are known."""
+    """Whether somebody measured the step's runtime, with models whose layers are known."""
     if step.architecture is None:
         return False
     if not step.other_program:
@@ -340,7 +356,9 @@ def _is_measured(row: DecodingRow, step: Step) -> bool:
 
 
 def _bytes_in_few_bits(step: Step) -> int:
-    """Weights in types of one to three bits, which kernels of llama.cpp unpack with more work."""
+    """The bytes of weights in types of one to three bits, which llama.cpp's kernels unpack with
+    more work.
+    """
     if step.other_program:
         return 0
     tables = pace_tables()
@@ -352,12 +370,11 @@ def _bytes_in_few_bits(step: Step) -> int:
 
 
 class _PromptRates(Record):
-    """Operations a second that a GPU computes of a prompt: of matrices, and of attention.
+    """The operations per second that a GPU computes of a prompt, for matrices and for attention.
 
-    `of_experts`: of a mixture, where a program was seen to compute it as a whole at another rate;
-    None: the tokens of each expert are counted in tiles, at the share `expert_matrices` of the rate
-    of matrices. `launched_seconds`: of each layer of a batch, where the rates do not hold it.
-    `batch_tokens`: so many the program computes at once; None: as its options say.
+    `of_experts`: the rate for a whole mixture, where a runtime was measured so. None: the tokens of
+    each expert are counted, at the share `expert_matrices` of the rate of matrices.
+    `holds_launching`: the rates include the launching of the layers.
     """
 
     matrices: Range
@@ -370,7 +387,9 @@ class _PromptRates(Record):
 
 
 def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
-    """How fast the step's program computes a prompt there; None where nothing tells it."""
+    """The rates at which the step's runtime computes a prompt on the device; None where nothing
+    tells them.
+    """
     row = share_row(device, "prompt", step.program)
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     packed = _rate_of_packed(device, row, peak)
@@ -416,8 +435,10 @@ def _rate_of_packed(
     row: ShareRow,
     peak: float | None,
 ) -> Range | None:
-    """Operations a second on packed weights: by the cycles of its multiprocessors, else as prompts
-    were measured on such GPUs in llama.cpp, else by its peak.
+    """The operations per second on packed weights.
+
+    The rate follows from the cycles of the GPU's multiprocessors, else from prompts measured on
+    such GPUs in llama.cpp, else from the GPU's peak. None where nothing tells it.
     """
     cycles = gpus.cycles_per_second(device.name)
     if row.per_cycle is not None and cycles is not None:
@@ -437,8 +458,10 @@ def _operations_of_batch(
     batch: int,
     rates: _PromptRates,
 ) -> Amount:
-    """Of the matrices, `active` of whose parameters a token meets. Those of an expert are computed
-    in tiles: for few tokens they take as long as for a tile.
+    """The matrix operations of a batch, in which a token meets `active` parameters.
+
+    The matrices of an expert are computed in tiles: few tokens take as long as a whole tile.
+    `expert_matrices` is the share of the rate of other matrices that these reach.
     """
     if not step.has_experts:
         return Amount.of(2 * active * batch)
@@ -459,7 +482,9 @@ def _operations_of_batch(
 
 @lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
-    """By its name, else between its maker's cards with as much memory; None where neither tells."""
+    """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
+    as much memory; None where neither tells.
+    """
     rate = device_bandwidth(device)
     if rate is not None:
         return Gpu(device=device, peak_bandwidth=Range.of(rate), host=host)
@@ -485,7 +510,9 @@ def _gib(memory_bytes: int) -> int:
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
-    """Peak bytes per second: as its driver tells, else by its name; None where neither does."""
+    """The peak bytes per second of the device's memory, as its driver or else its name tells; None
+    where neither does.
+    """
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
     memory_bytes = device.memory_total_bytes
@@ -500,8 +527,10 @@ def shared_gpu_of(
     *,
     is_used: bool = False,
 ) -> Gpu | None:
-    """The GPU that shares the RAM; None without one that the builds know, of a known bandwidth, or
-    `is_used`: that surely computes a model in RAM without being told to.
+    """Return the GPU that shares the RAM; None without such a GPU that the runtime's builds know,
+    of known bandwidth.
+
+    With `is_used`, the GPU must surely compute a model in RAM without being told to.
     """
     device = _shared_device(machine)
     if device is None:
@@ -523,7 +552,9 @@ def shared_gpu_of(
 
 
 def _shared_device(machine: Machine) -> Accelerator | None:
-    """The first GPU that shares the RAM; every Mac with a chip of Apple's has one."""
+    """The first GPU that shares the RAM; None without one. Every Mac with an Apple chip has such a
+    GPU.
+    """
     if machine.accelerators is None and processor_of(machine).is_mac:
         return Accelerator(vendor="apple", name="its GPU", unified=True)
     for device in machine.cards:
@@ -537,8 +568,8 @@ def _is_surely_used(
     device: Accelerator,
     runtime: RuntimeSpec | None,
 ) -> bool:
-    """Whether a program computes on a GPU that shares the RAM without being told to."""
-    # one that was not read, or that of a guest, may lie out of the program's reach
+    """Whether the runtime computes on a GPU that shares the RAM without being told to."""
+    # a GPU that was not read, or the GPU of a guest, may be out of the program's reach
     if machine.accelerators is None or processor_of(machine).is_guest:
         return False
     if runtime is not None:
@@ -547,14 +578,16 @@ def _is_surely_used(
 
 
 class _RamPeak(NamedTuple):
-    """What the RAM gives at most: bytes per second, and where a guess is from."""
+    """The peak bytes per second of the RAM, and the source where the peak is a guess."""
 
     bytes_per_second: Range
     source: str | None = None
 
 
 def _peak_of_ram(machine: Machine) -> _RamPeak | None:
-    """As stated or told by processor or chip, else a guess by class or cores."""
+    """The peak of the RAM as stated, or told by the processor or chip; else a guess by class or
+    cores. None where nothing tells it.
+    """
     rate = machine.memory_bandwidth_bytes_per_second
     processor = processor_of(machine)
     is_assumed = rate is None or machine.memory_bandwidth_how == RATE_ASSUMED
@@ -574,8 +607,8 @@ def _peak_of_ram(machine: Machine) -> _RamPeak | None:
 
 
 def _guessed_peak_of_ram(machine: Machine) -> Range | None:
-    """Bytes per second of a machine whose names do not tell it; None where the number of cores is
-    not known either.
+    """The guessed bytes per second of a machine whose names do not tell them; None where the number
+    of cores is not known either.
     """
     figures = pace_tables().reading
     if processor_of(machine).chip is not None:
@@ -588,7 +621,9 @@ def _guessed_peak_of_ram(machine: Machine) -> Range | None:
 
 
 def _peak_of_series(series: cpus.ProcessorSeries, rate: int | None) -> _RamPeak:
-    """With every channel filled, or as many as an assumed rate says."""
+    """The peak of a series' memory with every channel filled, or with as many channels as an
+    assumed rate says.
+    """
     peaks = series.bytes_per_second
     filled = 1.0 if rate is None else rate / peaks.usual
     channels = "every channel"

@@ -1,7 +1,7 @@
 """The pace of several sequences at once, and of one for which a draft proposes tokens.
 
-Both compute several tokens in a step. The weights are read once for all of them, but each token of
-a mixture chooses experts of its own (`experts`).
+Both compute several tokens in a step. The weights are read once for all tokens, but in a
+mixture-of-experts model each token chooses its own experts (`experts`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from .tables import pace_tables
 
 
 class _Gain(NamedTuple):
-    """How many times as fast a draft makes it, and what that rests on."""
+    """The factor by which a draft speeds decoding up, and the source of that factor."""
 
     times: Range
     source: str
 
 
 class Sequence(Record):
-    """One sequence where the model lies; `single`: its tokens a second alone, without a draft."""
+    """One sequence in the model's layout. `single` is the sequence's tokens per second alone,
+    without a draft.
+    """
 
     step: Step
     way: LaidOut
@@ -38,8 +40,9 @@ class Sequence(Record):
         return self.step.replace(prompt_tokens=0, depth_tokens=0)
 
     def _reading_seconds(self, way: LaidOut) -> float:
-        """The part of a step in which it reads its weights, not launches or computes: how much
-        longer a step takes that reads twice the bytes.
+        """The seconds of a step in which it reads its weights, and neither launches nor computes.
+
+        The seconds are the difference to a step that reads twice the bytes.
         """
         doubled_bytes = {}
         for name, size in self.step.read_bytes.items():
@@ -57,7 +60,7 @@ class Sequence(Record):
         companions: Companions,
         users: int,
     ) -> Speed:
-        """The pace where something proposes tokens."""
+        """The pace where a draft proposes tokens."""
         gain = self._gain_of_draft(companions)
         times = gain.times
         how = pace.how
@@ -80,7 +83,9 @@ class Sequence(Record):
         )
 
     def _gain_of_draft(self, companions: Companions) -> _Gain:
-        """Of a block of the model itself, or of another model, that proposes tokens."""
+        """The gain of a draft: of the model's own prediction block, or of another model, that
+        proposes tokens.
+        """
         figures = pace_tables().draft
         gain = _Gain(figures.draft_model, "a guess around published runs")
         if companions.draft is None:
@@ -92,8 +97,10 @@ class Sequence(Record):
         return _Gain(times, source)
 
     def _verifying(self) -> Amount:
-        """How many times as long as a token of a mixture a step takes that verifies all proposed
-        tokens and one more: each of them chooses experts of its own, whose weights are read too.
+        """The factor by which a step that verifies all proposed tokens and one more takes longer
+        than one token of a mixture.
+
+        Each of these tokens chooses its own experts, whose weights are read too.
         """
         experts = read_experts(self.step, DRAFTED_TOKENS + 1)
         taken = 1 / self.single
@@ -108,12 +115,12 @@ class Sequence(Record):
     # -------------------------------------------------------------- several at once
 
     def with_total(self, pace: Speed, users: int) -> Speed:
-        """With the pace of so many sequences together.
+        """The pace, with the rate of `users` sequences together.
 
-        A step takes what one sequence takes, for each further one its own computing, context and
-        serving, and the experts that more tokens read.
+        A step takes the time of one sequence. Each further sequence adds its own computing, context
+        and serving, and the experts that more tokens read.
         """
-        # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+        # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
         in_place = self.way.replace(tokens_per_crossing=0)
         empty = predict(self._empty, in_place)
         if empty.prompt is None or empty.decode is None:
@@ -128,7 +135,8 @@ class Sequence(Record):
         next_one = computing + self._serving_seconds() + Seconds.of(context_seconds)
         experts = read_experts(self.step, users)
         reading_experts = experts.share * self._reading_seconds(in_place)
-        # a further sequence costs no more than a step of its own: it can be decoded after others
+        # a further sequence costs at most a step of its own, since sequences can be decoded one
+        # after the other
         most_of_next = single.likely - reading_experts
         rates = []
         for next_seconds, growth in zip(next_one, experts.growth, strict=True):
@@ -144,37 +152,39 @@ class Sequence(Record):
         return pace.replace(parallel_total=total, how=how)
 
     def _serving_seconds(self) -> Seconds:
-        """What a program takes for each sequence of a step beside the model; counted of those alone
-        that replay a graph.
+        """The seconds that a runtime takes for each sequence of a step beside the model; zero
+        unless the runtime replays a graph.
         """
         if self.step.replays:
             return pace_tables().batch.sequence_seconds
         return NO_SECONDS
 
     def _batch_factor(self, pace: Speed) -> Amount:
-        """How many times as long a token takes as one of a prompt, where several are computed."""
+        """The factor by which a token takes longer than a token of a prompt, where several are
+        computed at once.
+        """
         factors = pace_tables().token
         step = self.step
         if pace.crossing_seconds or not self.way.uses_gpu:
             return factors.processor
         if step.has_experts:
             return factors.graph_experts if step.replays else factors.gpu_experts
-        # dense models are as slow as in llama.cpp on chips that share the RAM, whatever the program
+        # dense models are as slow as in llama.cpp on chips that share the RAM, in every program
         if step.replays and self.way.offloaded:
             return factors.graph
         return factors.gpu
 
 
 def _likely_seconds(step: Step, way: LaidOut) -> float:
-    """Of a step of known pace."""
+    """The likely seconds of a step whose pace is known."""
     decode = predict(step, way).decode
     assert decode is not None
     return 1 / decode.likely
 
 
 def _with_ends_of_one(rates: Range, single: Range) -> Range:
-    """A total of sequences whose ends lie as far apart as the parts of a step tell, and those of
-    one sequence too. No total is below the pace of one.
+    """The total of the sequences, with ends as far apart as those of the rates and those of one
+    sequence together. No total is below the pace of one sequence.
     """
     likely = rates.likely
     total = Range(min(rates.low, likely), likely, max(rates.high, likely))

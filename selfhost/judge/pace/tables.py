@@ -1,8 +1,9 @@
-"""How the figures of `specs/common/pace.toml` are read, and those for text, in typed records.
+"""The reader of the figures of `specs/common/pace.toml`, and the typed records of the figures for
+text.
 
 The file says what each figure is and which runs it rests on. `job`, `work` and `media` have the
-records of other work. Three values in a row are read by what they count: as a `Range` (the lowest
-first), as `Seconds` or as an `Amount` (the slow end first).
+records of other work. Three values in a row are read as a `Range` (the lowest first), or as
+`Seconds` or an `Amount` (the slow end first), depending on the quantity.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ R = TypeVar("R", bound=Record)
 
 
 class Bounds(Record):
-    """The least and the most."""
+    """The least and the most of a figure."""
 
     least: float
     most: float
 
 
 class Fall(Record):
-    """What one of many cores does less: `(cores / of so many) ** power` beyond `cores`. The power
-    is `most` at the slow end and `least` at the fast end.
+    """The loss of each core where many cores compute.
+
+    Beyond `cores` cores, each core reaches the share `(cores / number of cores) ** power`.
     """
 
     cores: float
@@ -43,38 +45,46 @@ class Fall(Record):
     least: float
 
     def share(self, cores: float) -> Range:
-        """What each of so many cores computes, beside one of few."""
+        """The share that each of `cores` cores computes, relative to one of few cores."""
         of_one = min(1.0, self.cores / cores)
         return Range(of_one**self.most, of_one**self.likely, of_one**self.least)
 
 
 class ByVectors(Record):
-    """What a core computes on vectors of 512 bits, and on narrower ones."""
+    """A figure for cores with vectors of 512 bits (`wide`), and for cores with narrower vectors
+    (`narrow`).
+    """
 
     wide: float
     narrow: float
 
     def on(self, *, is_wide: bool) -> float:
-        """The figure of cores that have vectors of 512 bits, or of others."""
+        """The figure for cores with vectors of 512 bits, or for other cores."""
         return self.wide if is_wide else self.narrow
 
 
 class Attending(Record):
-    """Seconds of one core: for each head with a row of the context, and for each number of it."""
+    """The seconds in which one core attends: for each head with a row of the context, and for each
+    number of that row.
+    """
 
     row_seconds: float
     number_seconds: float
 
 
 class SocketShares(Record):
-    """What several sockets read: two as shares of what one gives, and of each at the fast end."""
+    """The rate at which several sockets read, relative to one socket.
+
+    `slow` and `likely` are shares of the rate of one socket. `fast_of_each` is the share that each
+    socket reaches at the fast end.
+    """
 
     slow: float
     likely: float
     fast_of_each: float
 
 
-# what stands in the file as numbers in a row, or as one number for all of them
+# a row of numbers in the file, or one number that stands for the whole row
 _Row = Range | Seconds | Amount | Bounds | Fall | ByVectors | Attending | SocketShares
 _ROWS: Mapping[str, type[_Row]] = {
     "Range": Range,
@@ -89,8 +99,10 @@ _ROWS: Mapping[str, type[_Row]] = {
 
 
 class Figures(Stated):
-    """A table of the file. A field that is a `Range`, or one of the other kinds above, is read from
-    numbers in a row; a mapping of such kinds is read from a table of such rows.
+    """A table of the file.
+
+    A field of type `Range`, or of another kind above, is read from an array of numbers. A mapping
+    of such kinds is read from a table of such arrays.
     """
 
     def __init_subclass__(cls) -> None:
@@ -100,7 +112,9 @@ class Figures(Stated):
 
 
 def _read_rows_of(stated: FileKey, annotation: str) -> None:
-    """Let a field with that annotation be read from numbers in a row, if it holds such."""
+    """Set the reader of a field whose annotation names one of these kinds, so that the field is
+    read from an array of numbers.
+    """
     name = annotation.removesuffix(" | None")
     kind = _ROWS.get(name)
     if kind is not None:
@@ -147,7 +161,9 @@ def _row_of(
     key: str,
     value: object,
 ) -> _Row | None:
-    """The row as a value of that kind; None, and a problem of the table, where it is another."""
+    """The array as a value of the given kind; None, with a problem of the table, where the array
+    does not fit.
+    """
     names = kind._fields
     row = value if isinstance(value, list) else [value] * len(names)
     numbers = [float(number) for number in row if isinstance(number, int | float)]
@@ -162,7 +178,7 @@ def _row_of(
 
 
 def _words(table: TomlTable, key: str) -> tuple[str, ...]:
-    """Read one word, or several."""
+    """Read one word, or several words."""
     if isinstance(table.values.get(key), str):
         return (table.get(key, "str"),)
     words: tuple[str, ...] = table.get(key, "tuple[str, ...]")
@@ -170,12 +186,15 @@ def _words(table: TomlTable, key: str) -> tuple[str, ...]:
 
 
 def _are_as_wanted(*wanted: tuple[object, object]) -> bool:
-    """Whether each second value is the first, where that is not None."""
+    """Whether in each pair the second value equals the first, where the first is not None."""
     return all(want is None or value == want for want, value in wanted)
 
 
 class DeviceFacts(Record):
-    """What rows ask of a GPU. `flops_of_cycle`: of one of NVIDIA's multiprocessors."""
+    """The facts of a GPU that rows ask for.
+
+    `flops_of_cycle`: the operations of one NVIDIA multiprocessor in a cycle.
+    """
 
     vendor: str
     generation: str | None
@@ -189,7 +208,10 @@ class DeviceFacts(Record):
 
 
 class DeviceRow(Figures):
-    """What a row asks of a GPU; () and None: any. `devices`: on how many it rests."""
+    """A row of the file with its conditions on a GPU. The values () and None admit any GPU.
+
+    `devices`: the number of devices on which the row rests.
+    """
 
     vendors: tuple[str, ...] = read_by(_words, name="vendor", default=())
     generations: tuple[str, ...] = read_by(_words, name="generation", default=())
@@ -214,14 +236,14 @@ class DeviceRow(Figures):
         host: str | None = None,
         work: str = "",
     ) -> bool:
-        """Whether the row holds for that GPU, that program and that work."""
+        """Whether the row holds for the GPU, the runtime and the kind of work."""
         if self.vendors and facts.vendor not in self.vendors:
             return False
         if self.generations and facts.generation not in self.generations:
             return False
         if self.hosts and host not in self.hosts:
             return False
-        # peaks and clocks are rounded
+        # a tolerance of 1 %: peaks and clocks are rounded
         if facts.flops_of_cycle > 1.01 * self.most_flops:
             return False
         if not _are_as_wanted(
@@ -238,15 +260,17 @@ class DeviceRow(Figures):
 
     @property
     def basis(self) -> str:
-        """What the row rests on, as a clause."""
+        """The clause that says what the row rests on."""
         if self.devices < 3:
             return "a guess: published runs of fewer than three such GPUs were found"
         return f"fitted on published runs of {self.devices} GPUs"
 
 
 class DecodingRow(DeviceRow):
-    """How GPUs decode. `slow` and `fast` are shares of the likely pace; the context is read at
-    `context_share` of the peak of the memory, weights at `share`.
+    """A row that tells how GPUs decode.
+
+    `slow` and `fast` are shares of the likely pace. The context is read at `context_share` of the
+    peak of the memory, weights at `share`.
     """
 
     called: str
@@ -263,7 +287,9 @@ class DecodingRow(DeviceRow):
 
     @property
     def context_times(self) -> float:
-        """How many times as long a byte of the context takes to read as one of the weights."""
+        """The factor by which a byte of the context takes longer to read than a byte of the
+        weights.
+        """
         if self.context_share is None:
             return 1.0
         return self.share / self.context_share
@@ -282,17 +308,18 @@ class SumRow(DeviceRow):
 
 
 class ShareRow(DeviceRow):
-    """What share of its peak of arithmetic a GPU reaches.
+    """The share of its peak of arithmetic that a GPU reaches.
 
-    Of prompts too: `experts`: on those of mixtures, where a program was measured so; `per_cycle`:
-    operations of a multiprocessor in a cycle on packed weights; `plain`: the share on weights in 16
-    bits, where it is another; `attended`: of the rate of matrices, that of attention;
-    `expert_matrices`: of the same, that of experts' matrices beside their tiles, which are of so
-    many tokens (`expert_tile_tokens`; None: as in llama.cpp on most GPUs); `in_fp8`: as many times
-    as fast as in 16 bits matrices are in FP8, where the program multiplies them so; `batch_tokens`:
-    of a prompt that the program computes at once, None: as its options say; `launched_seconds`: of
-    each layer of such a batch, beside what it computes; None: as in llama.cpp, and in other
-    programs none, because `share` holds it.
+    Further figures hold for prompts:
+
+    - `experts`: the share on prompts of mixtures, where a runtime was measured so.
+    - `per_cycle`: the operations of a multiprocessor in a cycle on packed weights.
+    - `plain`: the share on weights in 16 bits, where it differs.
+    - `attended`: the rate of attention, as a share of the rate of matrices.
+    - `expert_matrices`: the rate of experts' matrices beside their tiles, as a share of the rate of
+      matrices.
+    - `in_fp8`: the factor by which matrices in FP8 are faster than in 16 bits, where the runtime
+      multiplies in FP8.
     """
 
     share: Range
@@ -308,7 +335,7 @@ class ShareRow(DeviceRow):
 
 
 class SharedGpuMakers(Stated):
-    """Makers of GPUs that share the RAM and are used, in lower case."""
+    """The makers of GPUs that share the RAM and are used, in lower case."""
 
     measured_program: tuple[str, ...]
     any_program: tuple[str, ...]
@@ -318,7 +345,9 @@ class SharedGpuMakers(Stated):
 
 
 class CoreRow(Stated):
-    """What the cores of a processor are, by what it has; () and None: any."""
+    """A row that names the cores of a processor by the processor's facts. The values () and None
+    admit any processor.
+    """
 
     architecture: str | None = None
     system: str | None = None
@@ -337,7 +366,9 @@ class CoreRow(Stated):
         sets: Collection[str],
         is_assumed: bool,
     ) -> bool:
-        """Whether the row holds for such a processor; `is_assumed`: its sets are."""
+        """Whether the row holds for the processor. `is_assumed`: the processor's instruction sets
+        are assumed.
+        """
         if not set(self.sets).issubset(sets):
             return False
         return _are_as_wanted(
@@ -349,10 +380,10 @@ class CoreRow(Stated):
 
 
 class TypeRow(Figures):
-    """What a core does with weights of a stored type; None: that was not measured.
+    """The figures of computing with weights of a stored type; None where a figure was not measured.
 
-    `prompt_of_experts`: `prompt` was measured on experts; `prompt_on_arm`: instead of `prompt`, on
-    Arm cores with the dot product.
+    `prompt_of_experts`: `prompt` was measured on experts. `prompt_on_arm`: the figure in place of
+    `prompt`, on Arm cores with the dot product.
     """
 
     unpack: float = 1.0
@@ -365,7 +396,7 @@ class TypeRow(Figures):
 
 
 class ClassMemory(Figures):
-    """GB/s that machines of a class read, for each core and in all."""
+    """The GB/s that machines of a class read, for each core and in all."""
 
     called: str
     gb_per_s_of_core: Bounds = read_by(name="core")
@@ -373,7 +404,9 @@ class ClassMemory(Figures):
 
 
 class DecodingShares(Record):
-    """What a kind of processor reads and computes, beside the one measured on."""
+    """The rates at which a kind of processor reads memory and computes, as shares of the measured
+    processor's rates.
+    """
 
     memory: Range
     cores: Range
@@ -383,14 +416,14 @@ class DecodingShares(Record):
 
 
 class GeneralFigures(Figures):
-    """What stands in the file outside of any table.
+    """The figures that stand in the file outside of any table.
 
-    - `unseen`: the ends of a pace that nobody measured, as shares of it.
-    - `large_layer`: how many times as long a layer with experts takes to launch.
-    - `measured_prompt`: what share of its measured pace of short prompts a GPU reaches.
-    - `most_of_peak`: the most that was seen of a GPU's bandwidth, as a share.
-    - `server_words`: words by which the name of a processor tells one of a server.
-    - `kinds`: how each kind of core decodes.
+    - `unseen`: the ends of a pace that nobody measured, as shares of the pace.
+    - `large_layer`: the factor by which a layer with experts takes longer to launch.
+    - `measured_prompt`: the share of its measured rate on short prompts that a GPU reaches.
+    - `most_of_peak`: the largest share of a GPU's bandwidth that was seen.
+    - `server_words`: the words in a processor's name that mark a server.
+    - `kinds`: the kind of decoding of each kind of core.
     """
 
     unseen: Bounds
@@ -402,7 +435,9 @@ class GeneralFigures(Figures):
 
 
 class BatchFactors(Figures):
-    """How many times as long a token takes as one of a long prompt, where several are computed."""
+    """The factors by which a token takes longer than a token of a long prompt, where several are
+    computed at once.
+    """
 
     processor: Amount
     gpu: Amount
@@ -412,7 +447,7 @@ class BatchFactors(Figures):
 
 
 class BatchFigures(Figures):
-    """Of several sequences at once, and of attention to a prompt."""
+    """The figures of several sequences at once, and of attention to a prompt."""
 
     preferred: Amount
     evenness: Amount
@@ -422,21 +457,21 @@ class BatchFigures(Figures):
 
 
 class SplitFigures(Figures):
-    """Of layers whose experts lie in RAM."""
+    """The figures of layers whose experts lie in RAM."""
 
     crossing_seconds: Seconds
     slower: float
 
 
 class DraftFigures(Figures):
-    """The gain of a pace with a draft."""
+    """The factors by which a draft speeds up decoding."""
 
     own_block: Range
     draft_model: Range
 
 
 class StepFigures(Figures):
-    """Of one step of decoding."""
+    """The figures of one step of decoding."""
 
     attending: Attending = read_by(name="attending_seconds")
     expert: float
@@ -446,7 +481,7 @@ class StepFigures(Figures):
 
 
 class ProcessorFigures(Figures):
-    """What a layer takes on a processor beside its weights."""
+    """The time that a layer takes on a processor beside its weights."""
 
     layer_core_seconds: float
     meeting_seconds: float
@@ -455,7 +490,9 @@ class ProcessorFigures(Figures):
 
 
 class PromptFigures(Figures):
-    """How prompts are read: on cores, on GPUs, and with weights that cross a link."""
+    """The figures of reading prompts: on cores, on GPUs, and with weights that are copied over a
+    link.
+    """
 
     reached_on_cores: Range
     experts_on_cores: Range
@@ -471,7 +508,7 @@ class PromptFigures(Figures):
 
 
 class ReadingFigures(Figures):
-    """How fast processors read their memory."""
+    """The figures of how fast processors read their memory."""
 
     stated_share: Range
     class_ends: Bounds
@@ -487,18 +524,20 @@ class ReadingFigures(Figures):
 
 
 def _table(key: str, kind: type[R]) -> cached_property[R]:
-    """An attribute: the table of that key as a record."""
+    """Return an attribute that holds the table of that key as a record."""
     return cached_property(lambda tables: tables.record(key, kind))
 
 
 def _rows(key: str, kind: type[R]) -> cached_property[tuple[R, ...]]:
-    """An attribute: the rows of that key, each as a record."""
+    """Return an attribute that holds the rows of that key, each as a record."""
     return cached_property(lambda tables: tables.records(key, kind))
 
 
 class PaceTables:
-    """`specs/common/pace.toml`. Its attributes are what the pace of text rests on. Each is read
-    when it is first asked for, because one check needs few; a fault raises `SpecError` then.
+    """The tables of `specs/common/pace.toml`, on which the pace of text rests.
+
+    Each attribute is read when it is first asked for, because one check needs few of them. A fault
+    in the file raises `SpecError` then.
     """
 
     shared_gpu = _table("shared_gpu", SharedGpuMakers)
@@ -520,13 +559,13 @@ class PaceTables:
         self._type_rows: dict[str, TypeRow] = {}
 
     def record(self, key: str, kind: type[R]) -> R:
-        """The table of that key."""
+        """Return the table of that key as a record."""
         record: R = self._root.get(key, kind.__name__, required=True, kind=kind)
         self._refuse_faults()
         return record
 
     def records(self, key: str, kind: type[R]) -> tuple[R, ...]:
-        """The rows of that key."""
+        """Return the rows of that key as records."""
         annotation = f"tuple[{kind.__name__}, ...]"
         rows: tuple[R, ...] = self._root.get(key, annotation, required=True, kind=kind)
         self._refuse_faults()
@@ -545,14 +584,14 @@ class PaceTables:
 
     @cached_property
     def general(self) -> GeneralFigures:
-        """What stands outside of any table."""
+        """The figures that stand outside of any table."""
         values = self._root.fields(GeneralFigures)
         self._refuse_faults()
         return GeneralFigures(**values)
 
     @cached_property
     def memory(self) -> Mapping[str, ClassMemory]:
-        """By the class of a machine."""
+        """The memory of machines, by their class."""
         rows: dict[str, ClassMemory] = {}
         for name, table in self._tables("memory").items():
             rows[name] = table.as_record(ClassMemory)
@@ -574,7 +613,7 @@ class PaceTables:
         return {name: self.type_called(name) for name in self._type_tables}
 
     def type_called(self, name: str) -> TypeRow:
-        """The row of a stored type; one without a row counts as F16."""
+        """Return the row of a stored type. A type without a row counts as F16."""
         if name not in self._type_tables:
             name = "F16"
         if name not in self._type_rows:
@@ -583,7 +622,9 @@ class PaceTables:
         return self._type_rows[name]
 
     def prompt_share(self, type_name: str) -> ByVectors:
-        """What a core computes of a prompt with weights of that type, beside Q4_K."""
+        """The rate at which a core computes a prompt with weights of the type, as a share of the
+        rate with Q4_K.
+        """
         share = self.type_called(type_name).prompt or self.type_called("F16").prompt
         assert share is not None, "F16 states its share"
         return share
@@ -591,7 +632,7 @@ class PaceTables:
 
 @cache
 def decoding_shares() -> Mapping[str, DecodingShares]:
-    """How processors decode, by their kind."""
+    """The shares that processors reach in decoding, by their kind."""
     shares = {}
     for row in cpus.decode_rows():
         memory = Range(*row.memory)
@@ -602,5 +643,5 @@ def decoding_shares() -> Mapping[str, DecodingShares]:
 
 @cache
 def pace_tables() -> PaceTables:
-    """The tables. Raises `SpecError` where the file is missing."""
+    """Return the tables. Raises `SpecError` where the file is missing."""
     return PaceTables()

@@ -1,8 +1,8 @@
-"""The pace of text where it is placed, with what was asked: a prompt, several sequences at once, a
-draft.
+"""The pace of text in a layout, with the parts of the request: a prompt, several sequences at once,
+a draft.
 
-`layout` tells where the model lies, `decoding` how fast one step goes there, and `sequences` what
-several sequences, or a draft, make of that.
+`layout` gives the place of the model, `decoding` the time of one step there, and `sequences` the
+effect of several sequences or a draft.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ def pace_of_text(
     placed: Needs,
     machine: Machine,
 ) -> Speed:
-    """With the time to the first token, the total of several sequences, the pace with a draft."""
+    """Return the pace of text, with the time to the first token, the total of several sequences,
+    and the pace with a draft.
+    """
     step = question.step
     assert step is not None, "other work than text has a pace of its own"
     if placed.memory is None and not _has_ram_alone(machine):
-        # an accelerator with memory of its own may hold what does not say how much it takes
+        # an accelerator with its own memory may hold a model whose need is not known
         how = "where it would run is not known, because its memory need is not known"
         return Speed(how=how)
     way = laid_out(question, placed, machine)
@@ -41,14 +43,15 @@ def pace_of_text(
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
-    # most questions are of one sequence without a draft
+    # imported here: most questions have one sequence and no draft
     from .sequences import Sequence
 
     sequence = Sequence(step=step, way=way, single=single)
     if question.companions is None:
         pace = sequence.with_total(pace, users)
     else:
-        # tokens are proposed for each step; a full context gains as much
+        # the draft proposes tokens for each step; the pace at a full context gains by the same
+        # factor
         pace = sequence.with_draft(pace, question.companions, users)
     if users > 1:
         pace = pace.replace(each_of=users, waiting=0)
@@ -67,7 +70,9 @@ def _with_first_token(
     tokens: int,
     way: LaidOut,
 ) -> Speed:
-    """With the time that reading so many tokens and one step take, whose pace is known."""
+    """The known pace, with the seconds until the first token: reading `tokens` tokens of prompt and
+    one step.
+    """
     assert pace.decode is not None
     if pace.prompt is None:
         how = (
@@ -78,7 +83,7 @@ def _with_first_token(
     reading = 1 / pace.prompt * tokens
     if pace.crossing_seconds:
         prompt = way.prompt(step)
-        # the last batch takes as long to cross to a GPU as a full one
+        # the last, partial batch takes as long to cross to a GPU as a full one
         crossings = ceil(tokens / way.tokens_per_crossing)
         computing = prompt.computed * tokens
         reading = computing.plus_independent(prompt.crossing * crossings)

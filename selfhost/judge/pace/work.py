@@ -1,8 +1,8 @@
-"""How fast work goes that is not counted in generated tokens: documents and training here, pictures
-and speech in `media`.
+"""The pace of work that is not counted in generated tokens: documents and training in this module,
+pictures and speech in `media`.
 
-A pace is told only where five or more independent runs of such work were found; `_untimed` says
-where they were not.
+A pace is given only for work of which five or more independent runs were found; `_untimed` names
+the work without such runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .ranges import NO_SECONDS, Amount, Range, Seconds, longest
 from .rates import device_bandwidth, layer_from_python
 from .tables import Figures, pace_tables
 
-# in what the pace of such models is counted, by their modality
+# the unit of the pace of other work than text, by modality
 _UNITS = {
     "embedding": DOCUMENTS,
     "image": IMAGE,
@@ -30,7 +30,7 @@ _UNITS = {
     "music": MUSIC,
 }
 _DOCUMENT_TOKENS = 512
-# a sequence that is trained on, where no length was resolved: that of trl (1,024)
+# the length of a training sequence where none was resolved: trl's default (1,024)
 _LEAST_TOKENS = 1024
 
 
@@ -39,7 +39,9 @@ def pace_of_work(
     placed: Needs,
     machine: Machine,
 ) -> Speed:
-    """The pace of what writes no text; without `work` where `how` says why nothing tells it."""
+    """Return the pace of work that writes no text. Where the pace is not known, `work` is None and
+    `how` says why.
+    """
     spec = question.spec
     workload = question.workload
     unit = TRAINED if workload.task == "finetune" else _UNITS[spec.modality]
@@ -56,7 +58,7 @@ def pace_of_work(
         return pace_of_training(job, workload)
     if unit == DOCUMENTS:
         return pace_of_documents(job)
-    # neither documents nor training load them
+    # imported here: documents and training need no `media`
     from .media import pace_of_pictures, pace_of_sound
 
     if unit == AUDIO:
@@ -72,7 +74,9 @@ def _too_few(work: str) -> str:
 
 
 def _untimed(job: Job, unit: str) -> str | None:
-    """Such work on that device, where too few runs of it were found; None where enough were."""
+    """The kind of work on the job's device of which too few timed runs were found; None where
+    enough were found.
+    """
     if unit == VIDEO:
         return _untimed_video(job)
     if unit == TRAINED:
@@ -113,7 +117,7 @@ def _untimed_speech(job: Job) -> str | None:
 
 
 class DocumentFigures(Figures):
-    """Of documents that are turned into vectors."""
+    """The figures of documents that are turned into vectors."""
 
     prompt: Range
     picture: Range
@@ -129,7 +133,9 @@ def document_figures() -> DocumentFigures:
 
 
 def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
-    """One document of 512 tokens after the other, or one picture."""
+    """Return the pace of documents of 512 tokens, or of pictures, that are read one after the
+    other.
+    """
     spec = job.spec
     architecture = spec.architecture
     if architecture is not None and spec.parameters.active is not None:
@@ -141,7 +147,7 @@ def pace_of_documents(job: Job, tokens: int = _DOCUMENT_TOKENS) -> Speed:
     what = "one picture" if is_picture else f"{tokens} tokens"
     count = f"{operations.likely / 1e9:,.0f} × 10^9 operations for {what}"
     how = f"on {job.called}; {count}"
-    # llama.cpp reads them as prompts, others compute them as they do pictures
+    # llama.cpp reads these tokens as a prompt; other programs compute them like a picture
     kind = "prompt" if job.is_ggml else "picture"
     if job.device is None:
         taken = job.seconds(1.0, job.share(kind)) * operations
@@ -159,7 +165,7 @@ def _seconds_on_gpu(
     device: Accelerator,
     operations: Amount,
 ) -> Seconds:
-    """Of a document of so many operations."""
+    """The seconds of a document of `operations` operations on a GPU."""
     figures = document_figures()
     if job.is_ggml:
         share = job.share("prompt") * figures.prompt
@@ -167,13 +173,15 @@ def _seconds_on_gpu(
         part = figures.picture / job.longer_by_type(job.quantization)
         share = job.share("picture") * part
     computing = job.seconds(1.0, share) * operations
-    # sentence-transformers launches the operations for so many at once
+    # sentence-transformers launches the operations once for each batch
     return computing + layer_from_python(device) * (job.layers / figures.batch)
 
 
 def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
-    """Two for each parameter that a token meets, and attention of all tokens to all; of a picture
-    those that its spec states. None where they are not known.
+    """The operations of a document: two for each parameter that multiplies a token, and attention
+    of all tokens to all.
+
+    For a picture, the operations that its spec states. None where the operations are not known.
     """
     architecture = spec.architecture
     parameters = spec.parameters.active
@@ -199,7 +207,7 @@ def _operations_of_document(spec: ModelSpec, tokens: int) -> Amount | None:
 
 
 class TrainingFigures(Figures):
-    """Of training."""
+    """The figures of training."""
 
     unpacking: Range
     unpacked_bytes: float
@@ -213,7 +221,9 @@ def training_figures() -> TrainingFigures:
 
 
 def pace_of_training(job: Job, workload: Workload) -> Speed:
-    """Tokens trained on in a second on a GPU, and how long the stated tokens take."""
+    """Return the pace of training on a GPU in tokens per second, with the seconds that the stated
+    tokens take.
+    """
     if job.placed.memory is None and job.trainer_layers is None:
         why = "where it would be trained is not known, because its memory need is not known"
         return Speed(unit=TRAINED, how=why)
@@ -243,7 +253,9 @@ def _seconds_of_training_step(
     workload: Workload,
     operations: float,
 ) -> Seconds:
-    """The longer of computing so many operations, with unpacking, and of launching them."""
+    """The seconds of a training step: the longer of computing the operations, with unpacking, and
+    of launching them.
+    """
     assert job.device is not None, "only training on a GPU was timed"
     share = job.share("training") / job.longer_by_type("bfloat16")
     computing = job.seconds(operations, share)
@@ -257,7 +269,9 @@ def _seconds_of_training_step(
 
 
 def _passes(workload: Workload) -> int:
-    """Forward once, backward as long as two, and forward again where activations are not kept."""
+    """The number of passes, in forward passes: forward once, backward as long as two, and forward
+    again where activations are not kept.
+    """
     return 4 if workload.checkpointing else 3
 
 
@@ -266,7 +280,9 @@ def _unpacking_seconds(
     workload: Workload,
     device: Accelerator,
 ) -> Seconds:
-    """Of a step on weights in 4 bits, which are unpacked with every pass."""
+    """The seconds in which a training step unpacks weights in 4 bits, once with every pass; zero
+    for weights of other types, and where no bandwidth is known.
+    """
     rate = device_bandwidth(device)
     if workload.finetune_method != "qlora" or rate is None:
         return NO_SECONDS
@@ -277,8 +293,10 @@ def _unpacking_seconds(
 
 
 def _trained_operations(job: Job, workload: Workload) -> float:
-    """For each token and parameter: forward 2, backward 2 for the activations and 2 for the
-    weights; activations that are computed again take 2 more (arXiv:2205.05198, section 5).
+    """The operations of training for each token and parameter.
+
+    Forward takes 2, backward 2 for the activations and 2 for the weights. Activations that are
+    computed again take 2 more (arXiv:2205.05198, section 5).
     """
     trained = job.trainer_layers
     again = 2 if workload.checkpointing and trained is None else 0

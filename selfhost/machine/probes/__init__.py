@@ -1,3 +1,3 @@
 """The only package that touches the machine. It opens no socket, writes nothing, and starts no
-program but one that asks NVIDIA's driver.
+program except one that asks NVIDIA's driver.
 """

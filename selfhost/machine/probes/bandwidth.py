@@ -1,4 +1,4 @@
-"""How fast the usable cores together read memory, measured."""
+"""The measured rate at which all usable cores together read memory."""
 
 from __future__ import annotations
 
@@ -15,45 +15,50 @@ from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
 from .texts import parse_digits
 
-# how fast memory that no cache holds is read, by the C library's memchr: that of a C probe within
-# 20 % on AMD's Zen 4 and 5, and 0.7 of it on Granite Rapids, where llama.cpp got what memchr tells
+# the read rate of memory outside the caches, measured with the C library's memchr. A C probe reads
+# within 20 % of this rate on AMD's Zen 4 and 5; memchr reaches 0.7 of the probe on Granite Rapids,
+# where llama.cpp reads as fast as memchr
 _CHUNK_BYTES = 2 * units.MIB
 _LEAST_CHUNKS = 3
-# how much is read: so many times the caches, or those that are usual where the system tells none
+# the bytes read, as a multiple of the caches, or of the usual cache size where the system tells
+# none
 _TIMES_CACHES = 4
 _USUAL_CACHE_BYTES = 64 * units.MIB
 _LEAST_BYTES = 64 * units.MIB
 _MOST_BYTES = 4 * units.GIB
-# of its processor, what an undisturbed thread gets; more threads than so many add nothing
+# the share of a processor that an undisturbed thread gets; more than `_MAX_THREADS` threads read no
+# faster
 _LEAST_CPU_SHARE = 0.95
 _MAX_THREADS = 16
 
 
 class _Times(NamedTuple):
-    """What filling memory and reading it may take."""
+    """The seconds that filling the memory and reading it may take."""
 
     fill_seconds: float
     read_seconds: float
 
 
 _CAREFUL = _Times(2.0, 0.4)
-# within 60 ms, the start of the threads included
+# takes at most 60 ms, including the start of the threads
 _BRIEF = _Times(0.028, 0.012)
 
 
 class Trace(NamedTuple):
-    """What one thread read."""
+    """The record of one thread's reads."""
 
-    # when it began, then when it was done with each chunk
+    # the start time, then the time at the end of each chunk
     seconds: Sequence[float]
-    # the share of a processor that it got
+    # the share of a processor that the thread got
     cpu_share: float
-    # the memory that it read over and over
+    # the bytes that the thread read repeatedly
     area_bytes: int
 
 
 class Measurement(Record):
-    """How fast memory was read, and how that was found. `is_busy`: other programs had a part."""
+    """The rate at which memory was read, and how the rate was found. `is_busy`: other programs took
+    a part of it.
+    """
 
     bytes_per_second: int
     source: str
@@ -61,7 +66,9 @@ class Measurement(Record):
 
 
 def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth, or with why it has none."""
+    """Return `machine`, which must be this computer, with its measured bandwidth, or with the
+    reason why there is none.
+    """
     try:
         measured = _measure(machine, Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
@@ -88,7 +95,9 @@ def _measure(
     *,
     brief: bool,
 ) -> Measurement:
-    """The rate at which all threads read together. `ValueError` where it is no use to measure."""
+    """The rate at which all threads read together. `ValueError` where a measurement is of no
+    use.
+    """
     others = _count_other_programs(host)
     _refuse_vain(machine, others if brief else None)
     usable = int(machine.cpu_cores_usable or 1)
@@ -118,8 +127,10 @@ def _measure(
 
 
 def _refuse_vain(machine: Machine, others: int | None) -> None:
-    """Raise `ValueError` where no figure can come of it. `others`: how many other programs run,
-    where a brief measurement needs a processor that is free; None of a long one.
+    """Raise `ValueError` where a measurement can give no figure.
+
+    `others` is the number of other programs that run, for a brief measurement, which needs a free
+    processor; None for a long one.
     """
     usable = machine.cpu_cores_usable
     if not usable or not machine.memory_available_bytes:
@@ -136,8 +147,10 @@ def _read_in_threads(
     part_bytes: int,
     times: _Times,
 ) -> list[Trace]:
-    """What so many threads read at the same time. Raises the first error of a thread."""
-    # once each thread has its memory, all begin together
+    """Read in `count` threads at the same time, and return the trace of each. Raises the first
+    error of a thread.
+    """
+    # all threads begin together, once each has its memory
     barrier = Barrier(count, timeout=10)
     traces = []
     errors = []
@@ -147,10 +160,10 @@ def _read_in_threads(
             traces.append(_read(part_bytes, times, barrier.wait))
         except Exception as error:
             errors.append(error)
-            # the others need not wait for this one
+            # the other threads need not wait for this one
             barrier.abort()
 
-    # an executor would take longer to load than it takes to measure
+    # an executor takes longer to import than the measurement
     threads = [Thread(target=run) for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -162,8 +175,10 @@ def _read_in_threads(
 
 
 def cache_bytes(host: Host) -> int:
-    """The last-level caches of the CPUs this process may use; the usual where nothing says."""
-    # by the CPUs that share one, as the kernel writes them
+    """Return the bytes of the last-level caches of the CPUs that this process may use; the usual
+    size where nothing states them.
+    """
+    # cache sizes by the CPUs that share the cache, in the kernel's notation
     sizes = {}
     for cpu in host.ask("affinity") or ():
         for level in (3, 2):
@@ -178,10 +193,13 @@ def cache_bytes(host: Host) -> int:
 
 
 def _count_other_programs(host: Host) -> int | None:
-    """Those that run now; None where Linux does not say. Elsewhere the threads' own shares tell."""
+    """Count the other programs that run now. None where Linux does not say.
+
+    Elsewhere the count is 0: the threads' shares of a processor tell whether others run.
+    """
     if host.system != "linux":
         return 0
-    # `2/1024`: those that run, of all
+    # as in `2/1024`: running threads, and all threads
     running = re.search("([0-9]+)/", host.read_text("/proc/loadavg"))
     if running is None:
         return None
@@ -189,7 +207,9 @@ def _count_other_programs(host: Host) -> int | None:
 
 
 def joint_rate(traces: Sequence[Trace]) -> int:
-    """Bytes per second of all threads together, while all ran; `ValueError` where never."""
+    """Return the bytes a second of all threads together, while all of them ran. `ValueError` where
+    they never did.
+    """
     start = max(trace.seconds[0] for trace in traces)
     end = min(trace.seconds[-1] for trace in traces)
     chunks = 0
@@ -205,7 +225,9 @@ def _read(
     times: _Times,
     wait: Callable[[], object],
 ) -> Trace:
-    """Fills memory until the time is up, waits for the others, and reads it over and over."""
+    """Fill memory until the time is up, wait for the other threads, then read the memory over and
+    over.
+    """
     import ctypes
     import mmap
 
@@ -218,7 +240,7 @@ def _read(
             area.madvise(mmap.MADV_HUGEPAGE)
         view = ctypes.c_char.from_buffer(area)
         address = ctypes.addressof(view)
-        # the area cannot be closed while something points into it
+        # the area cannot be closed while an object refers to it
         del view
         filled = _fill(address, size, times.fill_seconds)
         wait()
@@ -226,7 +248,7 @@ def _read(
         done = [perf_counter()]
         until = done[0] + times.read_seconds
         while done[-1] < until or len(done) <= _LEAST_CHUNKS:
-            # a byte that is not there
+            # memchr searches a byte that the memory does not contain
             chunk = address + len(done) * _CHUNK_BYTES % filled
             memchr(chunk, 2, _CHUNK_BYTES)
             done.append(perf_counter())
@@ -244,7 +266,9 @@ def _fill(
     most_bytes: int,
     seconds: float,
 ) -> int:
-    """Writes to memory until the time is up, one chunk at least; how many bytes were written."""
+    """Write to memory until the time is up, at least one chunk, and return the number of bytes
+    written.
+    """
     import ctypes
 
     filled = 0

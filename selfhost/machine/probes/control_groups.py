@@ -1,5 +1,5 @@
-"""Control groups of Linux (versions 1, 2 and both), which limit what a process may have: those that
-this process is in, and their quotas of processors.
+"""The control groups of Linux (versions 1, 2 and both), which limit the resources of a process: the
+groups of this process, and their CPU quotas.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from .host import MOUNTINFO, Host
 from .texts import Mount, parse_limit
 
 CGROUP = "/proc/self/cgroup"
-# one of its lines: a number, controllers, and the path of this process
+# a line of the file: a number, controllers, and the path of this process
 _PATH = "(?m)^[^:\n]*:([^:\n]*):(.*)$"
-# in place of a controller's name, for all controllers of version 2
+# the empty name that stands for all controllers of version 2
 _VERSION_2 = ""
 _NSPAWN = "systemd-nspawn"
-# microseconds of all CPUs together that a group has in each period of so many
+# the microseconds of CPU time, over all CPUs, that a group gets in each period, and the length of
+# the period
 _QUOTA = "cpu.cfs_quota_us"
 _PERIOD = "cpu.cfs_period_us"
 _QUOTA_AND_PERIOD = "cpu.max"
-# by version and controller: a group that can limit has at least one of these files, the top of the
-# hierarchy has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c). No file is named where every group can
-# limit, the top included: version 1 limits memory there, too
+# by version and controller: a group that can be limited has at least one of these files, but the
+# top of the hierarchy has none (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c). The set is empty where
+# every group can be limited, including the top: version 1 limits memory there too
 _MARKS: dict[tuple[int, str], set[str]] = {
     (1, "memory"): set(),
     (1, "cpu"): {_QUOTA},
@@ -48,7 +49,7 @@ class Groups(NamedTuple):
 
 
 class CpuQuota(NamedTuple):
-    """How many CPUs a group lets its processes use at once, and the file that says so."""
+    """The number of CPUs that a group lets its processes use at once, and the file that says so."""
 
     cpus: float
     group: str
@@ -56,8 +57,8 @@ class CpuQuota(NamedTuple):
 
 
 class _Hierarchy(Record):
-    """Where the groups of one controller are mounted, and the path of this process in them, which
-    is empty where the kernel names none.
+    """The mounts of one controller's groups, and the path of this process in them, which is empty
+    where the kernel names none.
     """
 
     version: int
@@ -65,8 +66,8 @@ class _Hierarchy(Record):
     path: str
 
     def groups_upwards(self) -> Iterator[ControlGroup]:
-        """The group of this process and those above it: `/a/b`, then `/a`, then the top.
-        `ValueError` where no mount shows it.
+        """Yield the group of this process, then each group above it: `/a/b`, `/a`, the top.
+        `ValueError` where no mount shows the group.
         """
         mount = self.mount_of_process()
         root = mount.root.rstrip("/")
@@ -75,7 +76,7 @@ class _Hierarchy(Record):
         while below:
             yield ControlGroup(point + below, root + below)
             below = below.rpartition("/")[0]
-        # the group that is mounted itself
+        # the mounted group itself
         yield ControlGroup(point, root or "/")
 
     def mount_of_process(self) -> Mount:
@@ -98,7 +99,7 @@ def read_groups(host: Host, controller: str) -> Groups:
     """
     hierarchy = _hierarchy_of(host, controller)
     levels = []
-    # a kernel that has no such controller limits nothing by it
+    # a kernel without the controller sets no such limit
     if hierarchy.mounts or hierarchy.path:
         marks = _MARKS[hierarchy.version, controller]
         for group in hierarchy.groups_upwards():
@@ -111,8 +112,9 @@ def read_groups(host: Host, controller: str) -> Groups:
 
 
 def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
-    """The groups of a controller, of version 1 where it has them. `ValueError` where they are not
-    known, or do not show what limits this process.
+    """The groups of a controller, of version 1 where the controller has such groups.
+
+    `ValueError` where the groups are not known, or do not show what limits this process.
     """
     text = host.read_text(CGROUP)
     # the path of this process by controller; none of a text that was cut off: half a path is that
@@ -125,7 +127,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[CGROUP])
     if not host.mounts:
         raise ValueError(host.why[MOUNTINFO])
-    # of two mounts on one point the later one is seen
+    # of two mounts on one point only the later one is visible
     shown = {mount.point: mount for mount in host.mounts}
     version = 1
     mounts = []
@@ -134,26 +136,26 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         if mount.filesystem == "cgroup" and controller in controllers:
             mounts.append(mount)
     path = paths.get(controller)
-    # a controller of version 1 is none of version 2, whatever else is mounted
+    # a controller of version 1 is not in version 2, whatever else is mounted
     if path is None and not mounts:
         container = host.read_value("/run/systemd/container")
         if _NSPAWN in (host.env.get("container"), container):
-            # its unit limits the group above the one it puts a container into
+            # the limits of its unit apply to the group above the container's
             raise ValueError(
                 f"{_NSPAWN} sets its limits on a group that does not show here"
             )
         version = 2
         mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
         path = paths.get(_VERSION_2)
-    # the top itself is `/`
+    # the top itself has the path `/`
     if path == "":
         raise ValueError(host.why[CGROUP])
     return _Hierarchy(version=version, mounts=mounts, path=path or "")
 
 
 def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
-    """The quota of each group; of one without a quota, very many CPUs. `ValueError` where a limit
-    may exist unseen.
+    """Yield the quota of each group; a group without a quota has very many CPUs. `ValueError` where
+    a limit may exist unseen.
     """
     groups = read_groups(host, "cpu")
     file = _QUOTA if groups.version == 1 else _QUOTA_AND_PERIOD
@@ -176,7 +178,7 @@ def _limit_in(
     path: str,
     place: int = 0,
 ) -> int:
-    """The limit at a place of a line of limits. `ValueError` where none is there, or 0."""
+    """The limit at a place of a line of limits. `ValueError` where the limit is missing, or 0."""
     line = host.read_text(path)
     words = line.split()
     if line.endswith("\n") and place < len(words):

@@ -1,4 +1,4 @@
-"""How much is free where runtimes store their models, and whether it may be written there."""
+"""The free space where runtimes store their models, and whether this account may write there."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _WORDS_OF_KIND = {"network": ", on a network", "memory": ", which is RAM"}
 
 
 class _Volume(Record):
-    """What was seen of the volume where a place is, or would be made; None for the reason
-    `failure`.
+    """The volume where a place is, or would be made, as it was seen. `failure` says why a None was
+    not read.
     """
 
-    # the nearest folder upwards that exists
+    # the nearest existing folder at or above the path
     folder: str
-    # what an ordinary account may use
+    # the bytes that an ordinary account may use
     free_bytes: int | None = None
     total_bytes: int | None = None
     writable: bool | None = None
@@ -29,7 +29,7 @@ class _Volume(Record):
 
 
 def read_disks(host: Host, facts: Facts) -> None:
-    """One disk a purpose; each that cannot be read has its own reason."""
+    """Read one disk for each purpose. A disk that cannot be read has a reason of its own."""
     folders = host.within(lambda: places(host))
     disks = []
     for purpose in PURPOSES:
@@ -52,7 +52,9 @@ def _read_disk(
     purpose: str,
     place: StoreFolder,
 ) -> Disk:
-    """The disk of a purpose. Its source goes among the facts, and why a part of it is unread."""
+    """The disk of a purpose. The source of the disk, and the reasons of its unread parts, are put
+    among the facts.
+    """
     fact = f"disks.{purpose}"
     volume = _volume_of(host, place)
     folder = volume.folder
@@ -61,7 +63,7 @@ def _read_disk(
         facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
     if volume.free_bytes is None:
         facts.lack(f"{fact}.free_bytes", f"free space of {folder}: {volume.failure}")
-    # of a folder that could not be looked up, the mount that its name states
+    # if the folder could not be looked up, its path tells the mount
     mount = host.mount_of(folder)
     filesystem = None
     if mount is not None:
@@ -84,7 +86,7 @@ def _read_disk(
 
 
 def _volume_of(host: Host, place: StoreFolder) -> _Volume:
-    """The volume of a place, or why it could not be looked at."""
+    """The volume of a place, with the reason where the volume could not be looked at."""
     try:
         volume = host.within(partial(_look, host, place))
     except (OSError, ValueError) as error:
@@ -99,11 +101,12 @@ def _volume_of(host: Host, place: StoreFolder) -> _Volume:
 
 
 def _look(host: Host, place: StoreFolder) -> _Volume:
-    """What is seen there: whether it may be written is judged for the account that stores models.
+    """Look at the volume of a place. `writable` is about the account that stores models there.
+
     Raises `OSError` where the volume cannot be looked at.
     """
     wanted = host.resolve(place.path)
-    # the nearest that exists, else the top
+    # the nearest existing folder, or else the top
     for folder in host.upwards(wanted):
         if host.exists(folder):
             break
@@ -114,7 +117,7 @@ def _look(host: Host, place: StoreFolder) -> _Volume:
     found = _with_space(host, folder)
     if mount is not None and mount.read_only:
         return found.replace(writable=False)
-    # what a service's own account stores is judged by space and mount alone
+    # if a service stores the models under its own account, only space and mount are checked
     if place.account and found.total_bytes is not None:
         return found.replace(writable=True)
     return found.replace(writable=host.ask("writable", folder))

@@ -1,5 +1,5 @@
-"""What processors, firmware and drivers call themselves, and why something of a GPU is unread:
-`specs/common/firmware_names.toml`.
+"""The names that processors, firmware and drivers report, and the reasons why facts of a GPU are
+unread: `specs/common/firmware_names.toml`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ..record import FILL_IN
 
 
 class UnreadGpu(Stated):
-    """Why something of a GPU is unread (`reason`, a template), and what a person can do about it.
+    """The reason why something of a GPU is unread (`reason`, a template), and what a person can do
+    about it.
 
-    Without a `remedy` the usual one stands; with `no_remedy` there is none.
+    Without a `remedy` the usual remedy stands; with `no_remedy` there is none.
     """
 
     reason: str = read_by(name="is")
@@ -26,8 +27,10 @@ class UnreadGpu(Stated):
 
 
 class AdapterMaker(Stated):
-    """A maker of display adapters. `cards`: what the names of those with memory of their own match,
-    None where all have it; the others are graphics of a processor.
+    """A maker of display adapters.
+
+    `cards` matches the names of the adapters with memory of their own; None where all of them have
+    it. The other adapters are graphics of a processor.
     """
 
     vendor: str
@@ -64,7 +67,9 @@ def firmware_names() -> FirmwareNames:
 
 
 class Why(NamedTuple):
-    """Why something is unread, and what a person can do about it; an empty remedy: nothing."""
+    """The reason why something is unread, and what a person can do about it. An empty remedy:
+    nothing.
+    """
 
     reason: str
     remedy: str = FILL_IN
@@ -75,8 +80,9 @@ def why_unread(
     otherwise: str = "",
     **values: object,
 ) -> Why:
-    """The words of the table `gpus_unread` for a code, filled with values. `otherwise`: the code
-    whose words stand for a number of an error that the table does not have.
+    """Return the reason of that code in the table `gpus_unread`, filled with values.
+
+    `otherwise` is the code for an error number that the table does not have.
     """
     table = firmware_names().gpus_unread
     row = table.get(str(code)) or table[otherwise]

@@ -1,5 +1,5 @@
-"""GPUs: which are there and what memory they have. Those of AMD and Intel are read from the files
-of Linux, Apple's by sysctl, those of Windows from its registry; NVIDIA's in `nvidia.py`.
+"""The GPUs of the machine and their memory. GPUs of AMD and Intel are read from files of Linux,
+Apple's with sysctl, GPUs under Windows from the registry; `nvidia.py` reads NVIDIA's.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from .host import Facts, Host
 from .nvidia import Cards, is_untold, read_nvidia
 from .texts import parse_digits, parse_name
 
-# makers, as PCI numbers them
+# PCI numbers of makers
 _NVIDIA = "0x10de"
 _AMD = "0x1002"
 _INTEL = "0x8086"
 _PCI = "/sys/bus/pci/devices"
 _DRM = "/sys/class/drm"
 _WSL_DEVICE = "/dev/dxg"
-# classes of PCI: displays, and accelerators without one
+# PCI classes: displays, and accelerators without a display
 _DISPLAYS = ("0x03", "0x1200")
 _CUDA_MASK = "CUDA_VISIBLE_DEVICES"
 _FACT = "accelerators"
-# no GPU has a petabyte: so many decimal digits, or hexadecimal ones
+# the most digits of a memory size, decimal and hexadecimal: no GPU has a petabyte
 _SIZE_DIGITS = 15
 _HEXADECIMAL_SIZE = "0x[0-9a-f]{1,12}"
 _REGISTRY = "the registry"
-# `gpu_metrics` begins with its size in two bytes and its revision in one: 2 or 3 of the graphics in
-# a processor, 1 of a card (struct metrics_table_header in kgd_pp_interface.h of Linux)
+# `gpu_metrics` begins with its size (two bytes) and its revision (one byte): 2 or 3 for graphics in
+# a processor, 1 for a card (struct metrics_table_header in kgd_pp_interface.h of Linux)
 _REVISIONS_INSIDE = (b"\2", b"\3")
 
 
@@ -50,7 +50,7 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         found = [_read_apple(host)]
         place = "sysctl"
     cards = _cards_in(found)
-    # of cards why their memory is unread; without any, why there may be some that do not show
+    # with cards: why their memory is unread; without cards: why some may not be visible
     whys = []
     for part in found:
         memories = [card.memory_total_bytes for card in part.cards]
@@ -77,43 +77,49 @@ def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
 
 
 class _Displays(NamedTuple):
-    """The folders in sysfs of each maker's display devices, and why one may be there unseen."""
+    """The folders in sysfs of each maker's display devices, and the reason why a device may be
+    there unseen.
+    """
 
     folders: Mapping[str, list[str]]
     why: str | None
 
 
 class _Device(Record):
-    """A display device of a maker whose drivers tell of it in files."""
+    """A display device whose maker's drivers describe it in files."""
 
     host: Host
     facts: Facts
-    # in sysfs
+    # the device's folder in sysfs
     folder: str
 
-    # the maker, as PCI numbers it, and with its article, for a sentence
+    # the maker's PCI number, and the maker's name with an article for sentences
     number = ""
     maker = ""
-    # variables that hide some of its cards from programs
+    # environment variables that hide some of the maker's cards from programs
     masks = tuple[str, ...]()
 
     def card(self) -> Accelerator:
-        """The GPU that it is."""
+        """Return the GPU of the device."""
         raise NotImplementedError
 
     def value(self, file: str) -> str:
-        """The name or number in one of its files; empty where it has none of that name."""
+        """Return the name or number in one of the device's files; empty where the device has no
+        such file.
+        """
         return parse_name(self.host.read_value(f"{self.folder}/{file}"))
 
     def size(self, file: str) -> int | None:
-        """A number of bytes, decimal or hexadecimal; None where it is 0, or none that a GPU has."""
+        """Return the bytes in one of the device's files, decimal or hexadecimal. None for 0, and
+        for a number that no GPU has.
+        """
         word = self.value(file)
         if re.fullmatch(_HEXADECIMAL_SIZE, word):
             return int(word, 16) or None
         return parse_digits(word, _SIZE_DIGITS) or None
 
     def first_match(self, pattern: str, lists: Iterable[str]) -> re.Match[str] | None:
-        """Where the first of these lists that has it matches; None where none does."""
+        """The match in the first of these lists that has one; None where no list has one."""
         for path in lists:
             text = self.host.read_text(path)
             match = re.search(pattern, text)
@@ -123,14 +129,14 @@ class _Device(Record):
 
 
 class _AmdDevice(_Device):
-    """A card of AMD's, or the GPU in a processor."""
+    """An AMD card, or the AMD GPU in a processor."""
 
     number = _AMD
     maker = "an AMD"
     masks = ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 
     def card(self) -> Accelerator:
-        """By the files of its driver."""
+        """The accelerator, by the files of AMD's driver."""
         total = self.size("mem_info_vram_total")
         used = parse_digits(self.value("mem_info_vram_used"))
         unified = None if total is None else False
@@ -159,7 +165,9 @@ class _AmdDevice(_Device):
         )
 
     def name(self) -> str:
-        """As the board calls itself, else as libdrm lists it by device and revision."""
+        """The name that the board gives itself, else the name in libdrm's list for the device and
+        revision.
+        """
         given = self.value("product_name")
         if given:
             return given
@@ -176,13 +184,13 @@ class _AmdDevice(_Device):
 
 
 class _IntelDevice(_Device):
-    """A card of Intel's."""
+    """An Intel card."""
 
     number = _INTEL
     maker = "an Intel"
 
     def card(self) -> Accelerator:
-        """By the files of its driver."""
+        """The accelerator, by the files of Intel's driver."""
         return Accelerator(
             vendor="intel",
             name=self.name(),
@@ -191,8 +199,9 @@ class _IntelDevice(_Device):
         )
 
     def memory_bytes(self) -> int | None:
-        """The sum of its tiles, as the driver xe states them; None where one tile's is unread, and
-        with the driver i915, which lists no tiles.
+        """Return the sum of the card's tiles, as the driver xe states them.
+
+        None where the size of a tile is unread, and with the driver i915, which lists no tiles.
         """
         total = 0
         for tile in self.host.names(self.folder, r"tile\d+"):
@@ -203,11 +212,11 @@ class _IntelDevice(_Device):
         return total or None
 
     def name(self) -> str:
-        """As people call it: `Intel Arc B580` of `Battlemage G21 [Arc B580]`."""
+        """The name that people use: `Intel Arc B580` of `Battlemage G21 [Arc B580]`."""
         device = self.value("device")
         if not device:
             return "Intel GPU"
-        # in brackets, else the whole title
+        # the name in brackets, or else the whole title
         title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
         row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
         match = self.first_match(row, platforms().pci_names)
@@ -218,9 +227,11 @@ class _IntelDevice(_Device):
 
 
 def _read_linux(host: Host, facts: Facts) -> list[Cards]:
-    """By the bus, else by the folders of drivers; NVIDIA's by its driver."""
+    """The GPUs of a Linux machine: AMD's and Intel's by the PCI bus, else by the folders of
+    drivers; NVIDIA's by its driver.
+    """
     displays = _displays_on_bus(host)
-    # where the bus does not show, the driver's own folders do
+    # where the bus is not visible, the drivers' folders show the devices
     folders = displays.folders or _displays_of_drivers(host)
     nvidia = folders.get(_NVIDIA, ())
     found = read_nvidia(host, len(nvidia))
@@ -240,7 +251,7 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
 
 
 def _displays_on_bus(host: Host) -> _Displays:
-    """The displays and accelerators that the bus of PCI shows."""
+    """The displays and accelerators that the PCI bus shows."""
     folders: dict[str, list[str]] = {}
     slots = host.listdir(_PCI)
     why = _why_unlisted(host)
@@ -254,24 +265,27 @@ def _displays_on_bus(host: Host) -> _Displays:
             continue
         elif not vendor:
             why = host.why[f"{folder}/vendor"]
-        # bus 00 is an Intel processor's own graphics, which share RAM and speed nothing up here
+        # bus 00 holds the graphics inside an Intel processor, which share the RAM and speed nothing
+        # up here
         elif vendor != _INTEL or ":00:" not in slot:
             folders.setdefault(vendor, []).append(folder)
     return _Displays(folders, why)
 
 
 def _why_unlisted(host: Host) -> str | None:
-    """Why the bus could not be listed; None where it was, or there is none."""
+    """The reason why the bus could not be listed; None where it could, or where there is no bus."""
     if _PCI not in host.why:
         return None
-    # a board or small virtual machine without a PCI bus has /sys/bus all the same
+    # /sys/bus exists on boards and small virtual machines without a PCI bus too
     if host.listdir("/sys/bus") and not host.exists(_PCI):
         return None
     return f"{_PCI} cannot be listed"
 
 
 def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
-    """Those whose drivers made a folder, of makers that sit in boards, too."""
+    """The folders of display devices whose drivers made one, by maker. Makers whose GPUs sit on
+    boards are among them.
+    """
     folders: dict[str, list[str]] = {}
     for name in host.names(_DRM, "card.*"):
         folder = f"{_DRM}/{name}/device"
@@ -282,8 +296,10 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
 
 
 def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
-    """The cards of one maker that a program may use: in a container the bus shows all of the
-    computer's, and files in /dev/dri those that it was handed.
+    """The cards of one maker that a program may use.
+
+    In a container the bus shows all cards of the computer, and the files in /dev/dri are those of
+    the cards that the container was handed.
     """
     first = devices[0]
     handed = list(devices)
@@ -303,7 +319,7 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
     else:
         unread = _why_without_memory(cards, "silent", first.maker)
     if masks or not handed:
-        # a program may not get all of it
+        # a program may not get all of the card
         cards = [
             card.replace(memory_total_bytes=None, memory_free_bytes=None)
             for card in cards
@@ -317,14 +333,16 @@ def _why_without_memory(
     code: str,
     maker: str = "",
 ) -> Why:
-    """Why those without memory have none: they share the RAM, or else `code`."""
+    """The reason why cards have no memory stated: `code` where one may have memory of its own, else
+    that they share the RAM.
+    """
     if any(map(is_untold, cards)):
         return why_unread(code, maker=maker)
     return why_unread("shares")
 
 
 def _read_apple(host: Host) -> Cards:
-    """The GPU of a Mac with Apple's chip; those of an Intel one, and of another system, are not
+    """The GPU of a Mac with an Apple chip. The GPUs of an Intel Mac, and of another system, are not
     looked for.
     """
     if host.sysctl("hw.optional.arm64") != "1":
@@ -333,7 +351,7 @@ def _read_apple(host: Host) -> Cards:
     source = "sysctl hw.optional.arm64"
     limit_bytes = None
     limit_mib = parse_digits(host.sysctl("iogpu.wired_limit_mb"), 9)
-    # 0 is Apple's own limit
+    # 0 stands for Apple's default limit
     if limit_mib:
         limit_bytes = limit_mib * units.MIB
         source += ", iogpu.wired_limit_mb"
@@ -351,7 +369,9 @@ def _read_apple(host: Host) -> Cards:
 
 
 def _read_windows(host: Host) -> list[Cards]:
-    """NVIDIA's by its driver; by the registry the rest, and NVIDIA's where the driver is silent."""
+    """The GPUs of a Windows machine: NVIDIA's by its driver, the others by the registry. The
+    registry also gives NVIDIA's where the driver is silent.
+    """
     nvidia = read_nvidia(host, 0)
     adapters = host.ask("display_adapters")
     if adapters is None:
@@ -364,7 +384,7 @@ def _read_windows(host: Host) -> list[Cards]:
     if has_memory or _CUDA_MASK in host.env:
         cards = others
     elif others != cards:
-        # NVIDIA's driver is silent, but the registry lists its cards
+        # NVIDIA's driver does not answer, but the registry lists its cards
         nvidia = []
     if not cards:
         return nvidia
@@ -377,7 +397,9 @@ def _read_windows(host: Host) -> list[Cards]:
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
-    """The card of a display adapter; None for graphics of Intel's processors and other makers."""
+    """Return the GPU of a display adapter; None for graphics of Intel's processors and for other
+    makers.
+    """
     code = str(adapter.get("id"))
     # by the number of each, as PCI has it
     makers = firmware_names().windows_gpus

@@ -1,5 +1,5 @@
-"""Host: the one way the probes look at a computer, so that a recorded tree can stand in for it
-(`recorded.RecordedHost`). `Facts` are what was read.
+"""Host: the only access of the probes to a computer, so that a recorded tree can replace it
+(`recorded.RecordedHost`). `Facts` collects the facts that were read.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from .texts import Mount, parse_mountinfo
 
 T = TypeVar("T")
 
-# files of Linux' kernel that several probes read
+# files of the Linux kernel that several probes read
 CPUINFO = "/proc/cpuinfo"
 CPUS = "/sys/devices/system/cpu"
 MOUNTINFO = "/proc/self/mountinfo"
 STATUS = "/proc/self/status"
-# where Windows' registry says what the computer's processor is, also to an emulated or 32-bit
-# Python
+# the registry value of Windows with the computer's processor architecture, which an emulated or
+# 32-bit Python can read too
 _ENVIRONMENT = r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 _PROCESSOR_KEY = rf"{_ENVIRONMENT}\PROCESSOR_ARCHITECTURE"
 DEADLINE_SECONDS = 2.0
-# 1,024 CPUs have about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
+# 1,024 CPUs take about 2 KiB each in /proc/cpuinfo; the list of PCI names has 1.5 MB
 MAX_READ_BYTES = 2**22
 
 
 class Facts(Record):
-    """Values and sources by fact, and why others are None: filled while it is used."""
+    """The values and sources of facts, and the reasons why others are None. The probes fill it."""
 
     values: dict[str, Any]
     sources: dict[str, str]
@@ -53,8 +53,9 @@ class Facts(Record):
         why: str = "",
         remedy: str = "",
     ) -> None:
-        """A value and its source. None, or a number that no machine has, is unread: of None `why`
-        says the reason, and `remedy` what to do about it.
+        """Add a value and its source. None, or a number that no machine has, makes the fact unread.
+
+        `why` is the reason of a None, and `remedy` what to do about it.
         """
         if value is None:
             self.lack(fact, why, remedy)
@@ -70,7 +71,9 @@ class Facts(Record):
         why: str,
         remedy: str = "",
     ) -> None:
-        """Why a fact is unread, and what to do about it; the usual where nothing is said."""
+        """Add the reason why a fact is unread, and what to do about it. The usual reason and remedy
+        stand where none is given.
+        """
         usual_remedy = None
         for start, words in REMEDIES.items():
             if fact.startswith(start):
@@ -92,21 +95,21 @@ def _is_possible(fact: str, value: Any) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """What the system says of an error, in words."""
+    """Return the system's text about an error, else the name of the error's class."""
     words = getattr(error, "strerror", None) or str(error)
     return words or type(error).__name__
 
 
 class Host:
-    """This computer.
+    """The computer that this program runs on, as the probes read it.
 
-    `env` are its variables, `system` its kind (linux, macos, windows), `architecture` its
-    processor's, as Linux calls it, or None; `release` that of Linux in small letters; `home` is
-    empty where no absolute one is set. `mounts` are in mount order, and empty where they cannot be
-    read.
+    `env` are the environment variables. `system` is linux, macos or windows. `architecture` is that
+    of the processor as Linux calls it, or None. `release` is the release of the Linux kernel in
+    small letters. `home` is empty where no absolute path is set. `mounts` are in mount order, and
+    empty where they cannot be read.
 
-    `why` has, for each path that was read, the reason that a probe gives where it does not find
-    there what it looks for: why the path could not be read, else that it does not say.
+    `why` has a reason for each path that was read, for a probe that does not find there what it
+    looks for: why the path could not be read, else that the file does not say.
     """
 
     live = True
@@ -133,7 +136,7 @@ class Host:
         self.mounts = self._all_mounts()
 
     def join(self, *parts: str) -> str:
-        """A path of these parts, as the system writes it."""
+        """Return the path of these parts, as the system writes paths."""
         return str(self.paths.join(*parts))
 
     def parent(self, path: str) -> str:
@@ -141,8 +144,8 @@ class Host:
         return str(self.paths.dirname(path))
 
     def upwards(self, path: str) -> Iterator[str]:
-        """A path, then each folder above it, the top last: `/a/b`, `/a`, `/`. None of them need be
-        there.
+        """Yield a path, then each folder above it, the top last: `/a/b`, `/a`, `/`. The folders
+        need not exist.
         """
         below = None
         while path != below:
@@ -163,7 +166,7 @@ class Host:
         return home if self.is_absolute(home) else ""
 
     def _all_mounts(self) -> tuple[Mount, ...]:
-        """Linux' own list of mounts; of other systems what psutil says."""
+        """The mounts in Linux' own list; on other systems those that psutil states."""
         if self.system == "linux":
             return parse_mountinfo(self.read_text(MOUNTINFO))
         mounts = []
@@ -174,7 +177,7 @@ class Host:
         return tuple(mounts)
 
     def real(self, path: str) -> str:
-        """Where `path` lies on this computer."""
+        """Return where `path` lies on this computer."""
         return path
 
     def _decoded(self, name: str) -> str:
@@ -182,19 +185,23 @@ class Host:
         return name
 
     def read_text(self, path: str) -> str:
-        """The text of a file, read once; empty where it cannot be read: `why` says."""
+        """Return the text of a file, which is read once; empty where the file cannot be read: `why`
+        says the reason.
+        """
         if path not in self._texts:
             self._texts[path] = self._text_of_file(path)
         return self._texts[path]
 
     def read_value(self, path: str) -> str:
-        """As `read_text`, of a file that holds one value: without the blanks around it."""
+        """Return the text of a file that holds one value, as `read_text` does, without the blanks
+        around the value.
+        """
         return self.read_text(path).strip()
 
     def _text_of_file(self, path: str) -> str:
-        """As `read_text`, of a file that was not read before."""
+        """The text of a file that was not read before, as `read_text` returns it."""
         content = self.read_bytes(path)
-        # a device tree's ends in a zero
+        # texts of a device tree end with a zero byte
         text = content.decode("utf-8", "replace").rstrip("\0")
         if not text.strip():
             return ""
@@ -205,10 +212,12 @@ class Host:
         return text
 
     def read_bytes(self, path: str, limit: int = MAX_READ_BYTES) -> bytes:
-        """At most `limit` bytes of a file; none where it cannot be read: `why` says."""
+        """Return at most `limit` bytes of a file; none where the file cannot be read: `why` says
+        the reason.
+        """
         self.why[path] = f"{path} is empty"
         try:
-            # a pipe or device put in place of a file must neither hang the program nor do anything
+            # a pipe or device in place of a file must not block the program or have an effect
             stream, _ = open_file(self.real(path))
             with stream:
                 return read_some(stream, limit)
@@ -217,7 +226,7 @@ class Host:
             return b""
 
     def read_object(self, path: str) -> dict[str, object]:
-        """The JSON object in a small file; empty where it is none."""
+        """Return the JSON object in a small file; empty where the file holds none."""
         try:
             text = text_of(self.read_bytes(path))
             value = parse_json(text, constant=float)
@@ -226,7 +235,9 @@ class Host:
         return value if isinstance(value, dict) else {}
 
     def listdir(self, path: str) -> list[str]:
-        """The names in a folder, sorted; none where it cannot be listed: `why` says."""
+        """Return the sorted names in a folder; none where the folder cannot be listed: `why` says
+        the reason.
+        """
         try:
             names = os.listdir(self.real(path))
         except (OSError, ValueError) as error:
@@ -235,16 +246,18 @@ class Host:
         return sorted(map(self._decoded, names))
 
     def names(self, path: str, pattern: str) -> list[str]:
-        """The names in a folder that match an expression from end to end, sorted; none where it
-        cannot be listed.
+        """Return the sorted names in a folder that match an expression from end to end; none where
+        the folder cannot be listed.
         """
-        # a name may hold any letter, the end of a line included
+        # a name may contain any character, including line breaks
         whole = re.compile(pattern, re.DOTALL)
         return list(filter(whole.fullmatch, self.listdir(path)))
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
-        """By their names, the bytes of the files in a folder; None for a folder in it, 0 for a link
-        that leads nowhere. `OSError` where the folder is there and cannot be listed.
+        """Return the bytes of each file in a folder, by name; None for a folder in it, 0 for a link
+        that leads nowhere.
+
+        Raises `OSError` where the folder exists and cannot be listed.
         """
         folder = self.join(*parts)
         try:
@@ -259,10 +272,10 @@ class Host:
         return dict(sorted(sizes.items()))
 
     def _size_of(self, entry: os.DirEntry[str]) -> int | None:
-        """As `sizes` has it, of one entry of a folder."""
+        """The size of one entry of a folder, as `sizes` returns it."""
         with suppress(FileNotFoundError, NotADirectoryError):
             if entry.is_symlink():
-                # a link that leads out of a recorded tree leads nowhere
+                # a link that leads out of a recorded tree counts as broken
                 self.real(entry.path)
             if entry.is_dir():
                 return None
@@ -288,7 +301,7 @@ class Host:
         for part in self.upwards(absolute):
             if os.path.exists(part):
                 break
-            # a link is there, and what it leads to is not
+            # the link exists, but its target does not
             if os.path.lexists(part):
                 target = os.path.realpath(part)
                 words = f"a link leads to {target}, which does not exist"
@@ -296,7 +309,9 @@ class Host:
         return os.path.realpath(path)
 
     def mount_of(self, path: str) -> Mount | None:
-        """The mount that holds an absolute path: of the longest mount point, the latest."""
+        """Return the mount that holds an absolute path: the latest of those with the longest mount
+        point.
+        """
         folder = self._as_folder(path)
         nearest = None
         longest = 0
@@ -308,13 +323,13 @@ class Host:
         return nearest
 
     def _as_folder(self, path: str) -> str:
-        """A path that ends as a folder's, in small letters where the system tells none from large
-        ones.
-        """
+        """The path with a separator at its end, in small letters where the system ignores case."""
         return str(self.paths.normcase(self.join(path, "")))
 
     def within(self, work: Callable[[], T]) -> T:
-        """`work()`, with a deadline where a dead network mount could hang it: `TimeoutError`."""
+        """Return `work()`. A deadline stands where a dead network mount could hang the call:
+        `TimeoutError`.
+        """
         if self._can_hang():
             return self._within_deadline(work)
         return work()
@@ -329,7 +344,7 @@ class Host:
         return any(mount.filesystem in slow for mount in self.mounts)
 
     def _within_deadline(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done in a thread that is left alone once it takes too long."""
+        """The result of `work`, done in a thread that is left alone where it takes too long."""
         from concurrent.futures import Future
         from threading import Thread
 
@@ -346,12 +361,14 @@ class Host:
         try:
             return answer.result(seconds)
         except TimeoutError:
-            # once one volume has not answered, the next ones get less
+            # after one volume did not answer, the next volumes get less time
             self._deadline_seconds = DEADLINE_SECONDS / 8
             raise TimeoutError(f"no answer within {seconds:g} seconds") from None
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What `system.py` has under that name, or of `about`, a folder or key; else None."""
+        """Return the answer of `system.py` under that name. With `about`, a folder or a key, the
+        answer is about that; else about the computer. None where the system does not tell.
+        """
         answer = ANSWERS[name]
         return answer() if about is None else answer(about)
 
@@ -363,8 +380,8 @@ class Host:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a decoded file is text: names of firmware may be in an encoding of their own, of
-    which at most a quarter is not decoded.
+    """Whether a decoded file is text. Names of firmware may be in another encoding, so up to a
+    quarter of the letters may be undecoded.
     """
     if "\0" in text:
         return False

@@ -1,5 +1,5 @@
-"""The memory of a Linux machine, by its kernel's files: all of it, what control groups and `ulimit`
-let this process have, and what of this is free.
+"""The memory of a Linux machine, read from files of its kernel: the total, the limits that control
+groups and `ulimit` set for this process, and the free part of these.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from .texts import NO_LIMIT, parse_limit, parse_sizes
 
 _MEMINFO = "/proc/meminfo"
 _LIMITS = "/proc/self/limits"
-# version 1's line of memory.stat with the least limit of a group and all above it, also above what
-# is mounted here
+# a line of memory.stat in version 1: the least limit of a group and of all groups above, including
+# groups above the mount
 _INHERITED = "hierarchical_memory_limit"
 
 
 class _Bound(Record):
     """A bound of the memory of this process, in bytes."""
 
-    # what the process may have at most, and by what
+    # the bytes that the process may have at most, and what sets this bound
     most: int
     why: str
-    # what of this is free; None where it was not read
+    # the free bytes below the bound; None where they were not read
     left: int | None
-    # where `left` is from, or why it was not read
+    # the source of `left`, or why `left` was not read
     source: str
 
 
@@ -39,7 +39,7 @@ class _GroupFiles(Record):
 
     limits: tuple[str, ...]
     usage: str
-    # what the kinds of use in memory.stat start with
+    # the prefix of the kinds of use in memory.stat
     prefix: str
 
 
@@ -74,13 +74,13 @@ class _Ulimit(Record):
     use_line: str
 
 
-# mapped model files count in RLIMIT_AS
+# mapped model files count towards RLIMIT_AS
 _ADDRESS_SPACE = _Ulimit(
     option="v",
     limit_line="Max address space",
     use_line="VmSize",
 )
-# and not in RLIMIT_DATA
+# mapped model files do not count towards RLIMIT_DATA
 _DATA = _Ulimit(
     option="d",
     limit_line="Max data size",
@@ -89,7 +89,9 @@ _DATA = _Ulimit(
 
 
 def read_memory(host: Host, facts: Facts) -> None:
-    """Total, limit, available memory, what `ulimit -v` leaves, and free swap."""
+    """Read the total, the limit and the available memory, what `ulimit -v` leaves, and free
+    swap.
+    """
     meminfo = parse_sizes(host.read_text(_MEMINFO))
     total = meminfo.get("MemTotal", 0)
     why = host.why[_MEMINFO]
@@ -104,7 +106,7 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     bounds = [_hardware_bound(total, meminfo.get("MemAvailable"))]
     try:
-        # a group that may have all there is leaves what the machine leaves
+        # a group that may use all memory leaves as much as the machine does
         bounds += [bound for bound in _group_bounds(host) if bound.most < total]
         bounds += _ulimit_bounds(host, facts)
     except ValueError as error:
@@ -119,13 +121,13 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 
 def _put_no_limit(facts: Facts, why: str) -> None:
-    """That neither the limit nor what is available is known."""
+    """Record that neither the memory limit nor the available memory is known."""
     facts.lack("memory_limit_bytes", why)
     facts.lack("memory_available_bytes", why)
 
 
 def _hardware_bound(total: int, available: int | None) -> _Bound:
-    """What the machine itself has; `available` is None on kernels before 3.14."""
+    """The bound that the machine's own memory sets; `available` is None on kernels before 3.14."""
     source = f"{_MEMINFO}, MemAvailable"
     left = None
     if available is None:
@@ -141,23 +143,25 @@ def _hardware_bound(total: int, available: int | None) -> _Bound:
 
 
 def _group_bounds(host: Host) -> list[_Bound]:
-    """Every limit of a control group, each with its own group's use. `ValueError` of a bad file."""
+    """The bound of each control group's limit, with that group's use. `ValueError` for a faulty
+    file.
+    """
     groups = read_groups(host, "memory")
     files = _FILES_BY_VERSION[groups.version]
     bounds = []
-    # the lowest group that states it has it for all groups above, too
+    # the lowest group that states this limit states it for all groups above too
     inherited = None
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
-        # then a file that states no limit hides none
+        # with the inherited limit known, a file without a limit hides none
         is_known = inherited is not None
         limit = _least_limit(host, group, files, is_known=is_known)
         kept_bytes = _kept_bytes(host, group, files, stat)
         bounds.append(_bound_of(group.name, limit, kept_bytes))
     if inherited is None:
         return bounds
-    # an ancestor that was read itself says more than the same limit seen from below
+    # a limit read at an ancestor itself is more precise than the same limit inherited below
     if inherited < min(bound.most for bound in bounds):
         above = f"above {groups.levels[0].name}"
         limit = _GroupLimit(inherited, _INHERITED)
@@ -172,8 +176,10 @@ def _least_limit(
     *,
     is_known: bool,
 ) -> _GroupLimit:
-    """The least limit of one group. `ValueError` of a file that states none, unless the least limit
-    of this and all groups above is known.
+    """The least limit of one group.
+
+    `ValueError` for a file that states none, unless the least limit of this group and all groups
+    above is known.
     """
     least = _GroupLimit(NO_LIMIT, files.limits[0])
     for file in files.limits:
@@ -192,8 +198,8 @@ def _kept_bytes(
     files: _GroupFiles,
     stat: Mapping[str, int],
 ) -> int | None:
-    """What a group uses, without what it could give up: file pages and free slab. None where it was
-    not read.
+    """The bytes that a group uses, without those it could give up: file pages and free slab. None
+    where they were not read.
     """
     used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
     inactive = stat.get(f"{files.prefix}inactive_file")
@@ -209,7 +215,9 @@ def _bound_of(
     limit: _GroupLimit,
     kept_bytes: int | None,
 ) -> _Bound:
-    """The bound that a group's limit is. `kept_bytes`: what is in use; None where unread."""
+    """The bound that a group's limit sets. `kept_bytes` are the bytes in use; None where they are
+    unread.
+    """
     most = limit.most
     left = None
     source = f"what control group {group} uses could not be read"
@@ -226,7 +234,7 @@ def _bound_of(
 
 
 def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
-    """What `ulimit` leaves; that of the address space is a fact of its own."""
+    """The bounds that `ulimit` sets. The bound of the address space is also a fact of its own."""
     address_space = _ulimit_bound(host, _ADDRESS_SPACE)
     if address_space is not None:
         facts.put("address_space_bytes", address_space.left, address_space.source)
@@ -235,8 +243,10 @@ def _ulimit_bounds(host: Host, facts: Facts) -> list[_Bound]:
 
 
 def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
-    """The bound of a limit; None where there is none. `ValueError` where it cannot be read."""
-    # the soft limit, the hard one, the unit
+    """The bound that a `ulimit` sets; None where it sets none. `ValueError` where it cannot be
+    read.
+    """
+    # the soft limit, the hard limit, the unit
     line = rf"(?m)^{ulimit.limit_line} +(unlimited|[0-9]{{1,20}}) +(\S+) +\S"
     limits = re.search(line, host.read_text(_LIMITS))
     if limits is None:

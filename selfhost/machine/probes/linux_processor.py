@@ -1,5 +1,5 @@
-"""The processor of a Linux machine, by its kernel's files: what programs here are made for, its
-name and instruction sets; and which of its cores this process may use.
+"""The processor of a Linux machine, read from files of its kernel: the architecture that programs
+here are built for, the name and the instruction sets, and the cores that this process may use.
 """
 
 from __future__ import annotations
@@ -14,26 +14,29 @@ from .texts import parse_cpuinfo, parse_cpus, parse_limit
 _USABLE = "cpu_cores_usable"
 _PHYSICAL = "cpu_cores_physical"
 _PERFORMANCE = "cpu_cores_performance"
-# what a 32-bit Python runs on, by what its 64-bit kernel runs on
+# the architecture of a 32-bit Python, by the architecture of its 64-bit kernel
 _NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
-# by what programs are made for: a line of /proc/cpuinfo that another kind of processor has
+# by the architecture that programs are built for: a line of /proc/cpuinfo that only another kind of
+# processor has
 _FOREIGN = {
     "x86_64": "\nCPU implementer",
     "i686": "\nCPU implementer",
     "aarch64": "\nflags",
 }
-# of the names of all instruction sets together: those of the recordings have up to 1,255
+# the most characters of all names of instruction sets together; recorded machines have up to 1,255
 _MOST_LETTERS_OF_SETS = 10_000
 # Intel's two kinds of cores: the kernel has both files, or neither
 _LARGE_CPUS = "/sys/devices/cpu_core/cpus"
 _SMALL_CPUS = "/sys/devices/cpu_atom/cpus"
-# of the highest capacity: one differs a little by clock within a kind (997 to 1024 and 718 to 731
-# on a DGX Spark)
+# the share of the highest capacity from which a core counts as fast: within a kind, the clock
+# varies the capacity a little (997 to 1024 and 718 to 731 on a DGX Spark)
 _LEAST_CAPACITY_OF_FASTEST = 0.9
 
 
 def read_processor(host: Host, facts: Facts) -> None:
-    """What programs here are made for, the processor's name, and its instruction sets."""
+    """Read the architecture that programs here are made for, the processor's name, and its
+    instruction sets.
+    """
     kind = host.architecture
     source = "uname"
     if host.ask("pointer_bits") == 32 and kind in _NARROW:
@@ -54,7 +57,7 @@ def read_processor(host: Host, facts: Facts) -> None:
     if len(" ".join(sets or ())) > _MOST_LETTERS_OF_SETS:
         sets = None
         why = f"{CPUINFO} lists more than any processor has"
-    # as in a container of another platform
+    # a container built for another platform shows such a line
     if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
         sets = None
         why = f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
@@ -69,14 +72,16 @@ def read_processor(host: Host, facts: Facts) -> None:
 
 
 class _Cpus(NamedTuple):
-    """Some CPUs, by their numbers, and where that was read."""
+    """Some CPUs by their numbers, and the source of the numbers."""
 
     numbers: frozenset[int]
     source: str
 
 
 def read_cores(host: Host, facts: Facts) -> None:
-    """Cores that this process may use, those of the fastest kind, and CPUs that it has at once."""
+    """Read the cores that this process may use, the cores of the fastest kind, and the CPUs that
+    the process has at once.
+    """
     allowed = _allowed_cpus(host)
     _read_usable(host, facts, allowed)
     cores = _threads_by_core(host, allowed.numbers)
@@ -95,7 +100,7 @@ def read_cores(host: Host, facts: Facts) -> None:
     except ValueError as error:
         facts.lack(_PERFORMANCE, str(error))
         return
-    # a process that may use small cores alone has those as its fastest
+    # if the process may use only small cores, these are its fastest
     numbers = (fastest.numbers & allowed.numbers) or allowed.numbers
     fast_cores = [core for core in cores if core & numbers]
     facts.put(_PERFORMANCE, len(fast_cores), fastest.source)
@@ -110,7 +115,7 @@ def _allowed_cpus(host: Host) -> _Cpus:
     mask = rest.partition("\n")[0]
     allowed = parse_cpus(f"{mask.strip()}\n")
     online = parse_cpus(host.read_text(f"{CPUS}/online"))
-    # the kernel's mask may name CPUs that are not there
+    # the kernel's mask may name CPUs that do not exist
     numbers = allowed & online
     return _Cpus(numbers, f"{STATUS}, Cpus_allowed_list")
 
@@ -120,7 +125,9 @@ def _read_usable(
     facts: Facts,
     allowed: _Cpus,
 ) -> None:
-    """The CPUs that this process has at once: those allowed, or the least quota of a group."""
+    """Read the CPUs that this process has at once: the allowed CPUs, or the least quota of a
+    group.
+    """
     count = len(allowed.numbers)
     if count == 0:
         silent = f"{CPUS}/online" if host.read_text(STATUS) else STATUS
@@ -160,7 +167,7 @@ def _fastest_cpus(
     cpus: Collection[int],
     cores: Sequence[frozenset[int]],
 ) -> _Cpus:
-    """The CPUs of the fastest kind. `ValueError` where it is not known."""
+    """The CPUs of the fastest kind. `ValueError` where the kinds are not known."""
     if host.exists(_LARGE_CPUS) or host.exists(_SMALL_CPUS):
         for path in (_LARGE_CPUS, _SMALL_CPUS):
             if not parse_cpus(host.read_text(path)):
@@ -171,8 +178,8 @@ def _fastest_cpus(
     arm_parts = {line for line in lines if line.startswith("CPU part")}
     if len(arm_parts) > 1:
         return _cpus_of_most_capacity(host, cpus)
-    # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
-    # one where the large have two
+    # if the kernel does not name the kinds, the threads of the cores tell them: Intel's small cores
+    # have one thread where the large have two
     most_threads = max(map(len, cores))
     large = [core for core in cores if len(core) == most_threads]
     numbers = frozenset[int]().union(*large)
@@ -180,8 +187,8 @@ def _fastest_cpus(
 
 
 def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
-    """Those whose capacity is near the highest, as Arm kernels state it. `ValueError` where one of
-    them states none.
+    """The CPUs whose capacity is near the highest, as Arm kernels state it. `ValueError` where a
+    CPU states none.
     """
     capacities = {}
     for cpu in cpus:

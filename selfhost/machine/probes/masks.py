@@ -1,5 +1,5 @@
-"""What a record shows of who and where: the home folder as `~`, and no names of accounts,
-computers, containers and addresses.
+"""The masks that hide persons and places in a record: the home folder becomes `~`, and names of
+accounts, computers, containers and addresses are replaced.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from ..platforms import platforms
 from .host import Host
 
 _MOST_LETTERS = 1000
-# fields of a record that name nobody
+# fields of a record that hold no names
 _NAMELESS = {"fact", "remedy"}
-# variables that name the account
+# environment variables that hold the account's name
 _USERS = ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
 
 
 class Mask(Record):
-    """What is hidden of a text, and what is shown instead."""
+    """A pattern of what must be hidden in a text, and the word that stands in its place."""
 
-    # a text without one of them, in small letters, has nothing to hide; any text has ""
+    # a text in lower case without any of these signs has nothing to hide; every text contains the
+    # sign ""
     signs: Sequence[str]
     pattern: str
     word: str
@@ -35,15 +36,15 @@ class Mask(Record):
         return text
 
 
-# of Internet protocol 4
+# an address of version 4 of the Internet Protocol
 _COMPUTER_ADDRESS = r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])"
 
 
 class _AddressMask(Mask):
-    """Hides addresses of computers and of mail.
+    """The mask of addresses of computers and of mail.
 
-    `no_mail` of the pattern takes a whole word that begins no address of mail, so that no search
-    begins at each of its letters: a word of a million letters would take hours.
+    `no_mail` of the pattern takes a whole word that begins no address of mail. So no search begins
+    at each of its letters: a word of a million letters would take hours.
     """
 
     def hide_in(self, text: str) -> str:
@@ -51,7 +52,9 @@ class _AddressMask(Mask):
         return re.sub(self.pattern, self._hidden, text)
 
     def _hidden(self, match: re.Match[str]) -> str:
-        """`word` for an address; another word with the addresses of computers in it hidden."""
+        """The mask's `word` for an address. Any other word stays, with the addresses of computers
+        in it hidden.
+        """
         no_mail = match["no_mail"]
         if no_mail is None:
             return self.word
@@ -59,7 +62,7 @@ class _AddressMask(Mask):
 
 
 _SERVER = Mask(
-    # the server of a share, as Windows names it, and no address of the web
+    # the server of a Windows network share, but not the address of a web page
     signs=("//", r"\\"),
     pattern=r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)",
     word=r"\1HOST",
@@ -69,7 +72,7 @@ _CONTAINER = Mask(
     pattern=r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+",
     word=r"\1ID",
 )
-# a container's id, which begins with its host name, or a pod's serial number
+# the id of a container, which begins with its host name, or the id of a pod
 _ID = Mask(
     signs=("",),
     pattern=r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])",
@@ -83,7 +86,7 @@ _ADDRESS = _AddressMask(
 
 
 def masks(host: Host) -> list[Mask]:
-    """What makes a text of this computer fit to show, in the order of use."""
+    """Return the masks that make a text of this computer fit to show, in the order of their use."""
     home = host.home
     users = [host.paths.basename(home)]
     for variable in _USERS:
@@ -106,8 +109,8 @@ def masks(host: Host) -> list[Mask]:
 
 
 def _mask_of_homes() -> Mask:
-    """Home folders and removable disks, named after their owners unless that is nobody in
-    particular.
+    """The mask of home folders and removable disks, which are named after their owners. Common
+    names stay.
     """
     common = "|".join(platforms().common_names)
     name = rf"(?!(?:{common})(?:[/\\\s:;,]|$))[^/\\\s:;,]+"
@@ -123,7 +126,7 @@ def _masks_of_names(
     word: str,
     case: str,
 ) -> list[Mask]:
-    """The mask of names that tell who or which it is; none where all are common ones."""
+    """The mask of names that tell a person or a computer; none where all names are common."""
     common = platforms().common_names
     telling = []
     for name in names:
@@ -136,13 +139,13 @@ def _masks_of_names(
     # systemd writes `-` as `\x2d`
     written = escaped.replace(r"\-", r"(?:-|\\x2d)")
     pattern = rf"{case}(?:^|(?<=[/\\@=:~-]))(?:{written})(?![^\W_])"
-    # what comes before the first `-`, which may be written otherwise
+    # the part before the first `-`, since `-` itself may be written otherwise
     signs = [name.lower().partition("-")[0] for name in telling]
     return [Mask(signs=signs, pattern=pattern, word=word)]
 
 
 def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
-    """A value with every text in it as it may be shown: on one printable line."""
+    """Return a value in which every text is masked and on one printable line."""
     if isinstance(value, str):
         return _masked_text(value, every_mask)
     if isinstance(value, dict):
@@ -159,11 +162,11 @@ def masked(value: Any, every_mask: Sequence[Mask]) -> Any:
 
 
 def _masked_text(text: str, every_mask: Sequence[Mask]) -> str:
-    """A text with all that is to be hidden hidden, on one line that can be printed."""
+    """The text with all masks applied, on one printable line."""
     for mask in every_mask:
         text = mask.hide_in(text)
     text = shown(text)[:_MOST_LETTERS]
-    # a folder may be called so, and a record holds no blank text
+    # a folder's name may be blank, but a record holds no blank text
     if text.isspace():
         return f'"{text}"'
     return text

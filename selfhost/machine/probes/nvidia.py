@@ -1,5 +1,5 @@
-"""NVIDIA's GPUs: its driver's library is asked (`system.ask_nvml`); where it does not answer, files
-show how many there are.
+"""NVIDIA's GPUs: the driver's library is asked (`system.ask_nvml`); if it does not answer, files
+show the number of GPUs.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .texts import parse_digits, parse_name
 
 _BOARD = "/proc/device-tree/model"
 _INFORMATION = "/proc/driver/nvidia/gpus"
-# its line with a GPU's name
+# the line with a GPU's name
 _MODEL = r"(?m)^Model:\s*(\S.*?)\s*$"
 _UNNAMED = "NVIDIA GPU"
 _MASK = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
-# the file of a GPU in /dev, and not `nvidiactl`
+# the file of a GPU in /dev, but not `nvidiactl`
 _NODE = "nvidia[0-9]{1,20}"
-# of NVML (nvml.h, nvmlReturn_t)
+# a code of NVML (nvml.h, nvmlReturn_t)
 _NOT_SUPPORTED = 3
-# A GPU's memory has at most 8,192 bits at up to 15 GHz: above what any card has, so that the rate
-# stays one that a record may hold
+# Limits above any card, so that the rate stays one that a record may hold: a GPU's memory has at
+# most 8,192 bits at up to 15 GHz
 _MAX_BUS_BITS = 2**16
 _MAX_CLOCK_MHZ = 100_000
 # a field with bytes of memory
@@ -36,7 +36,10 @@ MEMORY = read_by(default=None, minimum=0, maximum=MAX_MEMORY_BYTES)
 
 
 class Cards(NamedTuple):
-    """What was read of some GPUs, where, and why there may be others, or their memory is None."""
+    """The GPUs that a probe read, with the source.
+
+    `unread` says why there may be others, or why the memory of one is None.
+    """
 
     cards: Sequence[Accelerator] = ()
     source: str = ""
@@ -49,7 +52,9 @@ def is_untold(card: Accelerator) -> bool:
 
 
 class NvmlPart(Stated):
-    """What NVML says of a GPU, or of an instance of one, which `part_of_bytes` is a part of."""
+    """The facts that NVML states about a GPU or an instance of MIG. `part_of_bytes` is the memory
+    of the GPU that the instance is a part of.
+    """
 
     name: str | None = None
     memory_total_bytes: int | None = MEMORY
@@ -66,7 +71,7 @@ class NvmlPart(Stated):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> NvmlPart:
-        """The part of a JSON object; keys of other versions are left out."""
+        """Return the part of a JSON object. Keys of other versions are left out."""
         stated: dict[str, Any] = {}
         for name in cls._fields:
             value = values.get(name)
@@ -78,8 +83,10 @@ class NvmlPart(Stated):
 
     @property
     def peak_rate(self) -> int | None:
-        """Bytes per second of two transfers a clock; None where the driver does not tell. An
-        instance of MIG has as many eighths of the channels as of the memory.
+        """The peak bandwidth in bytes a second, at two transfers a clock; None where the driver
+        does not tell.
+
+        An instance of MIG has as many eighths of the channels as of the memory.
         """
         if not self.memory_clock_mhz or not self.bus_width_bits:
             return None
@@ -96,12 +103,12 @@ class NvmlPart(Stated):
         return rate * channels // 8
 
     def card(self, driver: str | None, *, is_arm: bool) -> Accelerator:
-        """The accelerator that it is."""
+        """Return the part as an accelerator."""
         # the name identifies most chips that share the RAM
         card = _named_card(parse_name(self.name, _UNNAMED))
         is_bufferless = self.error == _NOT_SUPPORTED and not self.memory_total_bytes
         if is_arm and is_bufferless:
-            # an Arm chip that says it has no frame buffer shares it too
+            # an Arm chip that reports no frame buffer shares the RAM too
             card = card.replace(unified=True)
         total = None
         free = None
@@ -120,18 +127,18 @@ class NvmlPart(Stated):
 
 
 def _named_card(name: str) -> Accelerator:
-    """A card of which no more than the name is known."""
+    """The card of which only the name is known."""
     unified = firmware_names().is_unified(name)
     return Accelerator(vendor="nvidia", name=name, unified=unified)
 
 
-# by GPU what programs can have of it: itself, or its instances
+# by GPU: the parts that programs can use, which are the GPU itself or its instances
 Gpus = Sequence[Sequence[NvmlPart]]
 
 
 def read_nvidia(host: Host, devices: int) -> list[Cards]:
-    """The NVIDIA GPUs that a program here may use; [] without any. `devices`: how many of them the
-    bus shows.
+    """Return the NVIDIA GPUs that a program here may use; [] where there are none. `devices` is the
+    number of NVIDIA GPUs that the bus shows.
     """
     board = _jetson_board(host)
     if board:
@@ -142,7 +149,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     if nodes:
         return [_cards_by_driver(host, len(nodes))]
     if any(map(host.exists, platforms().nvidia_drivers)):
-        # a driver without files of GPUs, on a bus that shows none, has one all the same
+        # a driver without device files, on a bus that shows no GPU, still serves one GPU
         return [_cards_by_driver(host, max(devices, 1))]
     if not devices:
         return []
@@ -152,11 +159,12 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
 
 
 def _jetson_board(host: Host) -> str:
-    """What a Jetson calls itself; empty for another computer."""
+    """The name that a Jetson gives itself; empty for another computer."""
     if host.architecture == "x86_64":
         return ""
     board = parse_name(host.read_text(_BOARD))
-    # on carriers of other makers the board's name need not tell (Linux, arm/tegra.yaml)
+    # on carrier boards of other makers the board's name may not tell the chip (Linux,
+    # arm/tegra.yaml)
     chips = host.read_bytes("/proc/device-tree/compatible")
     if b"nvidia,tegra" not in chips and "jetson" not in board.lower():
         return ""
@@ -166,7 +174,7 @@ def _jetson_board(host: Host) -> str:
 
 
 def _cards_by_driver(host: Host, count: int) -> Cards:
-    """What the driver's library says; where it says nothing, as many cards as `count`."""
+    """The cards that the driver's library states; where the library says nothing, `count` cards."""
     answer: Mapping[str, Any] | None = host.ask("nvml")
     if not answer:
         return _cards_in_files(host, count, why_unread("unrecorded"))
@@ -189,7 +197,7 @@ def _cards_in_files(
     count: int,
     unread: Why,
 ) -> Cards:
-    """So many cards, by the names that files give them: the library did not answer."""
+    """`count` cards by the names that files give them, for a library that did not answer."""
     names: list[str] = []
     for slot in host.listdir(_INFORMATION):
         text = host.read_text(f"{_INFORMATION}/{slot}/information")
@@ -202,8 +210,8 @@ def _cards_in_files(
     cards = []
     for name in names:
         card = _named_card(name)
-        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has its own
-        # memory
+        # only Arm chips of NVIDIA share the RAM: on other architectures a card without a name has
+        # its own memory
         if name == _UNNAMED and host.architecture != "x86_64":
             card = card.replace(unified=None)
         cards.append(card)
@@ -219,7 +227,7 @@ def _cards_of_answer(
     gpus: Gpus,
     driver: str | None,
 ) -> Cards:
-    """The cards of what the library said, as CUDA_VISIBLE_DEVICES selects."""
+    """The cards of the library's answer, as CUDA_VISIBLE_DEVICES selects."""
     source = f"NVML: driver {driver or 'of unknown version'}"
     mask = host.env.get(_MASK)
     if mask is not None:
@@ -242,7 +250,8 @@ def _cards_of_answer(
     cards = [part.card(driver, is_arm=is_arm) for part in parts]
     unread = why_unread("bufferless")
     for part, card in zip(parts, cards, strict=True):
-        # one that may have memory of its own says more than one that has none
+        # the reason for a part that may have its own memory tells more than the reason for a part
+        # that has none
         if is_untold(card):
             unread = why_unread(part.error, "untold")
             break
@@ -255,8 +264,10 @@ def _selected(
     *,
     is_by_bus: bool,
 ) -> Gpus | None:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves; None where only CUDA can tell: of UUIDs, and of
-    unlike GPUs, which it numbers from the fastest on unless `is_by_bus`.
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves.
+
+    None where only CUDA can tell: for UUIDs, and for unlike GPUs, which CUDA numbers from the
+    fastest on unless `is_by_bus`.
     """
     selected = {}
     for word in mask.split(","):
@@ -264,7 +275,7 @@ def _selected(
         if plain.lower().startswith(("gpu-", "mig-")):
             return None
         number = parse_digits(plain, 5)
-        # a word that is no number, or one again, ends it (CUDA C++ Programming Guide)
+        # a word that is no number, or a repeated number, ends the list (CUDA C++ Programming Guide)
         if number is None or number in selected or number >= len(gpus):
             break
         selected[number] = gpus[number]

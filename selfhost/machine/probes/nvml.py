@@ -1,6 +1,6 @@
-"""Asks NVIDIA's management library (NVML) which GPUs there are, and prints one JSON object: a
-program of its own, for a driver can hang or crash, and everything in its process with it. It uses
-Python's standard library and the driver's own alone.
+"""Asks NVIDIA's management library (NVML) for the GPUs, and prints one JSON object. This is a
+separate program, since a driver can hang or crash and take its process with it. It uses only
+Python's standard library and the driver's library.
 """
 
 from __future__ import annotations
@@ -9,24 +9,25 @@ import ctypes
 import os
 import sys
 
-# of nvml.h
+# constants of nvml.h
 _CLOCK_MEMORY = 2
 _MIG_ENABLED = 1
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
-# more than any driver counts, in case that it counts wrongly
+# a limit in case a driver reports a wrong count
 _MAX_DEVICES = 256
 _TEXT_BYTES = 96
-# what the library says of a GPU, or of an instance of one
+# the facts that the library reports for a GPU, or for an instance of one
 Facts = dict[str, object]
 
 
 class Subject:
-    """What the library is asked about: all that it manages, or a GPU, or an instance of one.
+    """The thing that a question to the library is about: the library as a whole, a GPU, or an
+    instance of a GPU.
 
-    `handle` is how the library calls a GPU or instance, the first value of each question about it;
-    `error` is the number of the error that hides it, else 0. A question that the library refuses
-    gives None or no numbers.
+    `handle` is the library's own name of a GPU or instance, the first value of each question about
+    it. `error` is the number of the error that hides it, else 0. A question that the library
+    refuses gives None or no numbers.
     """
 
     def __init__(
@@ -40,14 +41,14 @@ class Subject:
         self.error = error
 
     def call(self, name: str, *values: object) -> int:
-        """The number that a function returns, 0 for success."""
+        """Return the number that a function of the library returns, 0 for success."""
         function = getattr(self.library, name, None)
         if function is None:
             return _FUNCTION_NOT_FOUND
         return int(function(*self.handle, *values))
 
     def text(self, name: str) -> str | None:
-        """The text that a function writes."""
+        """Return the text that a function of the library writes; None where it refuses."""
         buffer = ctypes.create_string_buffer(_TEXT_BYTES)
         error = self.call(name, buffer, ctypes.c_uint(_TEXT_BYTES))
         if error:
@@ -60,7 +61,9 @@ class Subject:
         count: int,
         *values: object,
     ) -> list[int]:
-        """The numbers that a function writes, so many of them; none where it refuses."""
+        """Return the `count` numbers that a function of the library writes; none where it
+        refuses.
+        """
         cells = [ctypes.c_uint(0) for _ in range(count)]
         error = self.call(name, *values, *map(ctypes.byref, cells))
         if error:
@@ -73,15 +76,19 @@ class Subject:
         return numbers[0] if numbers else 0
 
     def part(self, name: str, index: int) -> Subject:
-        """The GPU or instance of that number, of which a function writes the handle."""
+        """Return the GPU or instance of that number. The function `name` of the library writes its
+        handle.
+        """
         handle = ctypes.c_void_p()
         error = self.call(name, ctypes.c_uint(index), ctypes.byref(handle))
         return Subject(self.library, handle, error=error)
 
     def facts(self) -> Facts:
-        """The name and the memory of a GPU or instance; `error` where the memory is not told."""
+        """Return the name and the memory of a GPU or instance; `error` where the library does not
+        tell the memory.
+        """
         facts: Facts = {"name": self.text("nvmlDeviceGetName")}
-        # total, free, used: the first version of the structure, which every driver knows
+        # total, free and used bytes: the first version of the structure, which every driver knows
         cells = (ctypes.c_ulonglong * 3)()
         error = self.call("nvmlDeviceGetMemoryInfo", ctypes.byref(cells))
         if error:
@@ -93,8 +100,10 @@ class Subject:
 
 
 def describe(nvml: Subject) -> Facts:
-    """The driver and all GPUs, each as what programs can have of it: itself or, in MIG mode, its
-    instances. `error` is the number of the error that hides a GPU, or its memory.
+    """Return the driver and all GPUs, each as a list of what programs can get: the GPU itself or,
+    in MIG mode, its instances.
+
+    `error` is the number of the error that hides a GPU, or its memory.
     """
     error = nvml.call("nvmlInit_v2")
     if error:
@@ -119,7 +128,7 @@ def _parts_of(gpu: Subject) -> list[Facts]:
         "memory_clock_mhz": gpu.number("nvmlDeviceGetMaxClockInfo", clock),
         "compute_capability": gpu.numbers("nvmlDeviceGetCudaComputeCapability", 2),
     }
-    # the mode now, and the one after a restart
+    # the present mode, and the mode after a restart
     modes = gpu.numbers("nvmlDeviceGetMigMode", 2)
     if modes[:1] != [_MIG_ENABLED]:
         return [facts | chip]
@@ -139,7 +148,9 @@ def _parts_of(gpu: Subject) -> list[Facts]:
 
 
 def _prepare() -> list[str]:
-    """Sees to it that a crash writes no core file and opens no window; where the library may be."""
+    """Prevent core files and windows after a crash, and return the places where the library may
+    be.
+    """
     if sys.platform == "win32":
         ctypes.windll.kernel32.SetErrorMode(0x8003)
         root = os.environ.get("SYSTEMROOT", r"C:\Windows")
@@ -152,10 +163,10 @@ def _prepare() -> list[str]:
 
 
 def main() -> None:
-    """Prints the answer, or `error`, the number that NVML gave instead."""
+    """Print the answer, or `error`, the number that NVML gave instead."""
     import json
 
-    # what the driver's library itself writes goes nowhere
+    # output of the driver's library itself is discarded
     answer = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -170,7 +181,7 @@ def main() -> None:
             continue
     text = json.dumps(facts)
     os.write(answer, text.encode())
-    # without the library's own clean-up, which can hang as well
+    # skips the library's own clean-up, which can hang too
     os._exit(0)
 
 

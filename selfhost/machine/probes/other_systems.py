@@ -1,5 +1,5 @@
-"""macOS and Windows, by psutil, `sysctl` and the registry: processor and instruction sets, cores
-and memory. Of any other system psutil alone is asked.
+"""macOS and Windows, read with psutil, `sysctl` and the registry: processor, instruction sets,
+cores and memory. On any other system only psutil is asked.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from .host import Facts, Host
 from .texts import parse_digits, parse_name
 
 _PROCESSOR_NAME = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0\ProcessorNameString"
-# instruction sets about which Windows has no number
+# instruction sets for which Windows has no number
 _UNASKED_OF_ARM = ("i8mm", "bf16", "sve")
 _UNASKED_OF_X86 = ("fma", "f16c", "bmi2")
 
 
 def read_processor(host: Host, facts: Facts) -> None:
-    """What programs here are made for, the processor's name, and its instruction sets."""
+    """Read the architecture that programs here are made for, the processor's name, and its
+    instruction sets.
+    """
     kind = host.architecture
     if host.system == "windows":
         source = "registry, PROCESSOR_ARCHITECTURE"
@@ -47,12 +49,12 @@ def read_processor(host: Host, facts: Facts) -> None:
 
 
 def _is_apple_silicon(host: Host) -> bool:
-    """Whether this is a Mac with one of Apple's chips, also under Rosetta."""
+    """Whether this is a Mac with an Apple chip, also under Rosetta."""
     return host.sysctl("hw.optional.arm64") == "1"
 
 
 def _read_windows_sets(host: Host, facts: Facts) -> None:
-    """By the numbers of what the processor can do."""
+    """Read the instruction sets on Windows, by the numbers of the processor's features."""
     table = firmware_names().windows_x86
     unasked = _UNASKED_OF_X86
     if host.architecture == "aarch64":
@@ -64,13 +66,15 @@ def _read_windows_sets(host: Host, facts: Facts) -> None:
         facts.lack("instruction_sets", "Windows did not say what the processor can do")
         return
     facts.put("instruction_sets", tuple(sorted(names)), "IsProcessorFeaturePresent")
-    # that the list lacks them does not say that the processor does
+    # a set missing from this list may still be in the processor
     for name in unasked:
         facts.lack(f"instruction_sets.{name}", "Windows does not report it to programs")
 
 
 def _read_mac_sets(host: Host, facts: Facts) -> None:
-    """By the values of `hw.optional` on Arm, by lists of features on x86."""
+    """Read the instruction sets of a Mac: on Arm by the values of `hw.optional`, on x86 by lists of
+    features.
+    """
     names = set()
     for name, linux_name in firmware_names().mac_arm.items():
         if host.sysctl(f"hw.optional.{name}") == "1":
@@ -87,13 +91,15 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
 
 
 def _mac_x86_sets(host: Host) -> set[str]:
-    """As Linux calls them; none where a list is empty that cannot be."""
+    """The instruction sets of an Intel Mac, as Linux calls them; none where a list is empty that
+    cannot be.
+    """
     basic = _mac_features(host, "features")
     extended = _mac_features(host, "extfeatures")
     leaf7 = _mac_features(host, "leaf7_features")
     if not basic or not extended:
         return set()
-    # what has FMA has AVX2 too (Haswell), so that its list cannot be empty
+    # a processor with FMA also has AVX2 (Haswell), so that an empty list means a failed read
     if "fma" in basic and not leaf7:
         return set()
     table = firmware_names().mac_x86
@@ -101,13 +107,13 @@ def _mac_x86_sets(host: Host) -> set[str]:
 
 
 def _mac_features(host: Host, name: str) -> list[str]:
-    """One of the lists of what the processor of an Intel Mac can do."""
+    """The words of one of the feature lists of an Intel Mac's processor."""
     text = host.sysctl(f"machdep.cpu.{name}")
     return text.lower().split()
 
 
 def read_memory(host: Host, facts: Facts) -> None:
-    """By psutil, and macOS' size by its sysctl where that fails."""
+    """Read the memory by psutil, and where that fails the total size on macOS by sysctl."""
     memory: Mapping[str, int | None] = host.ask("memory") or {}
     total = memory.get("total") or _stated_number(host, "hw.memsize")
     available = memory.get("available")
@@ -131,7 +137,7 @@ def read_memory(host: Host, facts: Facts) -> None:
 
 
 def read_cores(host: Host, facts: Facts) -> None:
-    """By psutil, or by macOS' sysctl, which alone tells of their kinds."""
+    """Read the cores by psutil, or by macOS' sysctl, which alone tells the kinds of cores."""
     counts: Mapping[str, int | None] = host.ask("cores") or {}
     tool = "psutil" if counts else "sysctl"
     physical = counts.get("physical") or _stated_number(host, "hw.physicalcpu", 9)
@@ -153,6 +159,6 @@ def _stated_number(
     name: str,
     digits: int = 20,
 ) -> int | None:
-    """A number above 0 that macOS' kernel states; None where it states none."""
+    """The number above 0 that a kernel value of macOS states; None where it states none."""
     number = parse_digits(host.sysctl(name), digits)
     return None if number == 0 else number

@@ -1,4 +1,6 @@
-"""What one running process of Linux has: its words, its memory, and the model that it mapped."""
+"""The facts of one running process of Linux: its command line, its memory, and the model file that
+it mapped.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from ..record import Process
 from .host import Host
 from .texts import parse_sizes
 
-# a process with thousands of libraries and threads has a few MB of them
+# the maps of a process with thousands of libraries and threads take a few MB
 _MOST_MAPS_BYTES = 64 << 20
-# a mapping of a model file: Ollama's files are named by their content
+# a mapped model file: Ollama names files by their content
 _MAPPED = (
     r"(?im)^([0-9a-f]{1,16})-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+\s+"
     r"(\S.*?(?:\.gguf(?: \(deleted\))?|/sha256-.*))$(?:\n\w+:.*)*?\nRss: +(\d{1,15}) kB"
@@ -20,7 +22,9 @@ _KINDS_OF_MEMORY = ("RssAnon", "RssShmem", "RssFile", "VmSwap")
 
 
 def read_process(number: str) -> Process | None:
-    """The running process of that id; None where it cannot be read, as always but on Linux."""
+    """Return the running process of that id; None where it cannot be read, as on every system but
+    Linux.
+    """
     host = Host()
     status = parse_sizes(host.read_text(f"/proc/{number}/status"))
     maps = host.read_bytes(f"/proc/{number}/smaps", _MOST_MAPS_BYTES)

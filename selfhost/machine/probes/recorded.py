@@ -1,4 +1,4 @@
-"""A recorded tree: another computer's files in a folder, with what its system answered beside them
+"""A recorded tree: another computer's files in a folder, with the answers of its system beside them
 (`facts.json`, `env.json`, `sysctl.txt`).
 
 The two JSON files are read as a machine's record is, so that every fault is told at once and none
@@ -30,24 +30,24 @@ from .nvidia import MEMORY, NvmlPart
 _FACTS = "facts.json"
 _VARIABLES = "env.json"
 _SYSCTL = "sysctl.txt"
-# a recorded tree has one of these at least
+# a recorded tree has at least one of these
 _PARTS = {"proc", "sys", _FACTS, _SYSCTL}
 _NAME_A_TREE = "name a folder with copies of the files in /proc and /sys"
 _WRITE_IT = "copy it from the machine again, or leave it out"
 _DISK = read_by(minimum=0, maximum=MAX_DISK_BYTES)
 _CORES = read_by(default=None, minimum=1, maximum=MAX_CORES)
-# numbers of CPUs, and Windows' numbers of what a processor can do
+# numbers of CPUs, and Windows's numbers of processor features
 _NUMBERS = read_by(default=(), minimum=0, maximum=MAX_CORES)
 
 
 class RecordedHost(Host):
-    """Answers from a tree, DIR/proc, DIR/sys, …, and asks the running system nothing: what is not
-    there is unread. `MachineFileError` where DIR is no tree.
+    """A computer whose files are in a tree, DIR/proc, DIR/sys, …. The running system is asked
+    nothing, and what the tree lacks is unread.
 
-    A colon, which Windows allows in no file name, is written `%3A`. Beside the files may lie
-    `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all
-    optional: those of `system.ANSWERS`, where `space` and `writable` are by folder, `registry` by
-    key.
+    `MachineFileError` where DIR is no tree. A colon, which Windows allows in no file name, is
+    written `%3A`. Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and
+    `facts.json`. The keys of `facts.json` are all optional: those of `system.ANSWERS`, where
+    `space` and `writable` are by folder, `registry` by key.
     """
 
     live = False
@@ -71,9 +71,11 @@ class RecordedHost(Host):
         name: str,
         check: Callable[[TomlTable], None],
     ) -> dict[str, Any]:
-        """The values of a JSON file of the tree, without null, which is no answer; none where there
-        is no such file. `MachineFileError` has each fault of it, and names the file as one of
-        `folder`, as the person named it.
+        """The values of a JSON file of the tree, without null, which is no answer; empty where
+        there is no such file.
+
+        `MachineFileError` has each fault of the file. It names the file as one of `folder`, as the
+        person named it.
         """
         file = os.path.join(folder, name)
         try:
@@ -96,7 +98,9 @@ class RecordedHost(Host):
         return dict(document.values)
 
     def real(self, path: str) -> str:
-        """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
+        """Return where `path` lies in the tree. `FileNotFoundError` for a link that leads out of
+        the tree.
+        """
         inner = path.removeprefix(self.folder).replace("\\", "/")
         inner = inner.lstrip("/")
         file = os.path.join(self.folder, inner)
@@ -109,23 +113,25 @@ class RecordedHost(Host):
         return place
 
     def _decoded(self, name: str) -> str:
-        """The name as it was on the machine."""
+        """The name of the file on the recorded machine."""
         return name.replace("%3A", ":")
 
     def exists(self, path: str) -> bool:
-        """Also of a folder whose space is recorded: it was there."""
+        """Whether the tree has a file or folder, or records the space of the folder."""
         volumes = self.ask("space") or {}
         return path in volumes or super().exists(path)
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute; the links of the machine are not known."""
+        """Return `path` made absolute. Links of the recorded machine are not known."""
         folder = self.ask("cwd") or "/"
         absolute = self.join(folder, path)
         return str(self.paths.normpath(absolute))
 
     def ask(self, name: str, about: str | None = None) -> Any:
-        """What the record says under that name; of a folder what it says of the nearest upwards
-        that it names. None where it says nothing.
+        """Return the record's answer under that name. With `about`, a folder or a key, the answer
+        for the nearest folder upwards that the record names.
+
+        None where the record says nothing.
         """
         answer = self.facts.get(name)
         if about is None:
@@ -157,14 +163,14 @@ def _refuse_other_folders(folder: str) -> None:
 
 
 class RecordedSpace(Stated):
-    """What the system said of the volume that holds a folder."""
+    """The recorded size and free space of the volume that holds a folder."""
 
     free_bytes: int = _DISK
     total_bytes: int = _DISK
 
 
 class RecordedMemory(Stated):
-    """What psutil said of the memory, in bytes."""
+    """The recorded answer of psutil about the memory, in bytes."""
 
     total: int | None = read_by(default=None, minimum=1, maximum=MAX_MEMORY_BYTES)
     available: int | None = MEMORY
@@ -172,7 +178,9 @@ class RecordedMemory(Stated):
 
 
 class RecordedCores(Stated):
-    """What psutil said of the processor: its cores, and the CPUs that a program may use."""
+    """The recorded answer of psutil about the processor: its cores, and the CPUs that a program may
+    use.
+    """
 
     physical: int | None = _CORES
     usable: int | None = _CORES
@@ -187,7 +195,7 @@ class RecordedAdapter(Stated):
 
 
 class RecordedNvml(Stated):
-    """What the child that asks NVIDIA's library printed, `gpus` aside."""
+    """The recorded output of the child that asks NVIDIA's library, `gpus` aside."""
 
     driver: str | None = None
     error: int | None = None
@@ -210,8 +218,8 @@ class RecordedFacts(Stated):
 
 
 def _check_facts(facts: TomlTable) -> None:
-    """Note the faults of `facts.json`. Unknown keys are ignored, as those of a machine's record
-    are, but for slips of known ones.
+    """Note the faults of `facts.json`. Unknown keys are ignored, as in a machine's record, except
+    misspellings of known keys.
     """
     facts.fields(RecordedFacts)
     for memory in _tables_in(facts, "memory"):
@@ -235,7 +243,7 @@ def _check_facts(facts: TomlTable) -> None:
 
 
 def _tables_in(table: TomlTable, *keys: str) -> Iterator[TomlTable]:
-    """The tables of those keys that are there. A value that is no table is noted."""
+    """Yield the tables of those keys that are present. A value that is no table is noted."""
     for key in keys:
         part = table.get(key, "TomlTable")
         if part is not None:
@@ -243,7 +251,7 @@ def _tables_in(table: TomlTable, *keys: str) -> Iterator[TomlTable]:
 
 
 def _check_texts(table: TomlTable) -> None:
-    """Note each value that is no text. An empty one is right: a variable may be so."""
+    """Note each value that is no text. An empty text is right, because a variable may be empty."""
     for key, value in table.values.items():
         if not isinstance(value, str):
             message = f"must be a string, not {kind_of(value, JSON)}"

@@ -1,5 +1,5 @@
-"""Which runtimes are here: by their programs, and by the packages of Python environments. Nothing
-is run and nothing imported.
+"""The installed runtimes, found by their programs and by the packages of Python environments.
+Nothing is run and nothing imported.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ _SOURCE = (
     "commands in PATH and the usual folders; packages of this and of other environments"
 )
 _UNSEARCHED = "the recorded tree has none of the folders where runtimes are installed"
-# variables that name the environment which is in use
+# environment variables that name the active Python environment
 _ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX")
 _PACKAGES = "site-packages"
 _PACKAGE_SUFFIX = ".dist-info"
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
-    """The runtimes that are here; () where none was seen, unread where nothing was searched."""
+    """Read the runtimes that are installed; () where none was seen, unread where nothing was
+    searched.
+    """
     folders = _program_folders(host)
     found = host.within(lambda: _search(host, folders))
     has_python = host.ask("python_path") is not None
-    # a tree without any place to search says nothing of its machine
+    # a tree without any folder to search tells nothing about its machine
     if found or has_python or any(map(host.exists, folders)):
         facts.put("runtimes", tuple(found), _SOURCE)
     else:
@@ -45,8 +47,9 @@ def _program_folders(host: Host) -> list[str]:
 
 
 def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
-    """The runtimes of programs in these folders, and of Python packages, sorted. A program counts
-    before a package, which states its version.
+    """The runtimes of the programs in these folders, and of Python packages, sorted.
+
+    A program counts before a package. A package states its version.
     """
     programs = _programs(host, folders)
     runtimes: dict[str, PresentRuntime] = {}
@@ -63,7 +66,7 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
 
 
 def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
-    """By the paths of the programs that are there, the runtimes that they belong to: `vllm` of
+    """The runtimes of the programs that exist, by the path of each program: `vllm` by
     `/usr/bin/vllm`.
     """
     table = present_table()
@@ -85,7 +88,7 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
     """The folders of packages of every environment, and of this Python."""
     for environment in _environments(host, programs):
         library = host.join(environment, "lib")
-        # Windows has no folder of a version between the two
+        # on Windows no folder for the Python version lies between the two
         yield host.join(library, _PACKAGES)
         for name in host.names(library, "python3.*"):
             yield host.join(library, name, _PACKAGES)
@@ -93,9 +96,11 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """The Python environments of these programs, the active one, and the one beside the work."""
+    """The Python environments of these programs, the active environment, and the one beside the
+    work.
+    """
     for program in programs:
-        # ENVIRONMENT/bin/PROGRAM
+        # the program lies at ENVIRONMENT/bin/PROGRAM
         file = host.resolve(program)
         folder = host.parent(file)
         yield host.parent(folder)
@@ -108,7 +113,7 @@ def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
-    """The runtimes of a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
+    """The runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
     distributions = present_table().distributions
     for entry in host.listdir(folder):
         if not entry.endswith(_PACKAGE_SUFFIX):

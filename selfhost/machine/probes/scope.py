@@ -1,4 +1,6 @@
-"""Whether this is a container, a virtual machine or the computer itself, by the first sign."""
+"""Whether this is a container, a virtual machine or the computer itself, decided by the first sign
+found.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from .host import CPUINFO, Facts, Host
 _DMI = "/sys/class/dmi/id"
 _TREE = "/proc/device-tree"
 _BIOS = r"HARDWARE\DESCRIPTION\System\BIOS"
-# where firmware names the computer: on Linux, and in Windows' registry
+# the places where firmware names the computer: files on Linux, and keys of the Windows registry
 _FIRMWARE_FILES = (
     f"{_DMI}/sys_vendor",
     f"{_DMI}/product_name",
@@ -20,19 +22,21 @@ _FIRMWARE_FILES = (
     f"{_TREE}/model",
 )
 _FIRMWARE_KEYS = (rf"{_BIOS}\SystemManufacturer", rf"{_BIOS}\SystemProductName")
-# file systems of a computer's own root: a container's is layered
+# file systems of a computer's own root; a container's root is layered
 _PLAIN_ROOTS = ("ext4", "xfs")
 
 
 class _Sign(NamedTuple):
-    """What the machine is (`container`, `vm`, `host`), and where that shows."""
+    """The kind of machine (`container`, `vm`, `host`), and the place that shows it."""
 
     scope: str
     source: str
 
 
 def read_scope(host: Host, facts: Facts) -> None:
-    """`container`, `vm` or `host`: by the first sign, else by what firmware calls the computer."""
+    """Read the kind of machine, `container`, `vm` or `host`: by the first sign, else by the
+    firmware's names.
+    """
     if host.system == "linux":
         sign = _linux_sign(host)
     else:
@@ -46,7 +50,7 @@ def read_scope(host: Host, facts: Facts) -> None:
 
 
 def _linux_sign(host: Host) -> _Sign | None:
-    """The first sign on Linux; None where only the firmware may tell."""
+    """The first sign of the kind of machine on Linux; None where only the firmware may tell."""
     container = _container_sign(host)
     if container is not None:
         return _Sign("container", container)
@@ -55,7 +59,7 @@ def _linux_sign(host: Host) -> _Sign | None:
     flags = host.read_text(CPUINFO).split()
     if "hypervisor" in flags:
         return _Sign("vm", f"{CPUINFO}, flag hypervisor")
-    # x86 kernels always show the flag to a guest
+    # x86 kernels always show this flag to a guest
     if "sse2" in flags:
         return _Sign("host", f"{CPUINFO}, no flag hypervisor")
     if host.exists(f"{_TREE}/hypervisor"):
@@ -64,13 +68,13 @@ def _linux_sign(host: Host) -> _Sign | None:
 
 
 def _container_sign(host: Host) -> str | None:
-    """Where it shows that this is a container; None where it does not."""
+    """The place that shows that this is a container; None where no place does."""
     for variable in ("container", "KUBERNETES_SERVICE_HOST"):
         if variable in host.env:
             return f"variable {variable}"
     root = host.mount_of("/")
     is_layered = root is not None and root.filesystem not in _PLAIN_ROOTS
-    # the file is still there after a virtual machine was made from a container's image
+    # the file is also present in a virtual machine made from a container's image
     if is_layered and host.exists("/.dockerenv"):
         return "/.dockerenv"
     for file in ("/run/.containerenv", "/run/systemd/container"):
@@ -83,7 +87,7 @@ def _container_sign(host: Host) -> str | None:
 
 
 def _mac_sign(host: Host) -> _Sign | None:
-    """By the kernel of macOS; None on another system."""
+    """The kind of machine by the kernel of macOS; None on another system."""
     stated = host.sysctl("kern.hv_vmm_present")
     if stated in ("0", "1"):
         scope = "vm" if stated == "1" else "host"
@@ -96,7 +100,9 @@ def _mac_sign(host: Host) -> _Sign | None:
 
 
 def _firmware_sign(host: Host) -> _Sign | None:
-    """By what firmware calls the computer; None where that is not stated."""
+    """The kind of machine by the name that the firmware gives the computer; None where the firmware
+    states no name.
+    """
     # by the file or key where it is stated; it may be empty
     names = {}
     if host.system == "linux":

@@ -1,5 +1,5 @@
-"""Where runtimes store their models, by variables, the home folder and service units; and the table
-of what is looked for on a machine, `specs/common/present.toml`.
+"""The folders in which runtimes store their models, found by variables, the home folder and service
+units; and the table of things to look for on a machine, `specs/common/present.toml`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SNAP_MODELS = "/var/snap/ollama/common/models"
 
 
 class StoreRow(Stated):
-    """A folder of models: of these stores (`of`), `below` what the variable holds where it is set,
-    or below the home folder.
+    """A folder of models, for the stores in `of`. `below` is the path below the folder that the
+    variable holds, or below the home folder.
     """
 
     of: tuple[str, ...]
@@ -28,7 +28,9 @@ class StoreRow(Stated):
 
 class ModelFileNames(Stated):
     """Expressions for names of files: the quantization of a GGUF file, and weights, the best kind
-    first; and what the names of `others` begin with, which are no weights of the model.
+    first.
+
+    `others` are beginnings of names of files that are no weights of the model.
     """
 
     quantization: str
@@ -37,8 +39,10 @@ class ModelFileNames(Stated):
 
 
 class PresentTable(Stated):
-    """What is looked for. `commands` and `distributions` name runtimes; `folders` of commands and
-    `lm_studio`'s own programs are by system.
+    """The table of what is looked for on a machine.
+
+    `commands` and `distributions` name runtimes. The `folders` of commands and the programs of
+    `lm_studio` are by system.
     """
 
     store: tuple[StoreRow, ...]
@@ -58,11 +62,11 @@ def present_table() -> PresentTable:
 class StoreFolder(NamedTuple):
     """A folder where models go."""
 
-    # empty where it is not known
+    # empty if not known
     path: str
-    # what decided on the path, or why it is not known
+    # what decided the path, or why the path is not known
     why: str
-    # who stores the models; None where it is the account that asks
+    # the account that stores the models; None: the account that runs this program
     account: str | None = None
 
 
@@ -70,8 +74,11 @@ NO_HOME = StoreFolder("", "no home folder of its account is known")
 
 
 def places(host: Host) -> dict[str, StoreFolder]:
-    """By the purpose of a disk, and LM Studio's; without those below a home that is not set."""
-    # models of whisper.cpp go where the download script is told to put them
+    """Return the folders of the stores of models, by store: the purposes of disks, and LM Studio.
+
+    A folder below a home that is not set is left out.
+    """
+    # whisper.cpp's models lie where the download script was told to put them
     folders = {"whisper.cpp": StoreFolder(".", "whisper.cpp has no folder of its own")}
     for row in present_table().store:
         above = host.home
@@ -95,8 +102,8 @@ def places(host: Host) -> dict[str, StoreFolder]:
 
 
 def _expanded(host: Host, path: str) -> str:
-    """A path with the home folder for `~` and with its variables, which huggingface_hub expands and
-    llama.cpp does not.
+    """The path with the home folder for `~` and with its variables replaced. huggingface_hub
+    expands them, and llama.cpp does not.
     """
     if host.home and re.match(r"~($|[/\\])", path):
         path = host.home + path[1:]
@@ -109,7 +116,7 @@ def _expanded(host: Host, path: str) -> str:
 
 
 def _ollama_place(host: Host) -> StoreFolder | None:
-    """Of a service or a snap of Ollama's; None where neither is there."""
+    """The folder of Ollama's service, or of its snap; None where there is neither."""
     for unit in present_table().ollama_units:
         if host.read_text(unit):
             return _service_place(host, unit)
@@ -123,8 +130,11 @@ def _ollama_place(host: Host) -> StoreFolder | None:
 
 
 def _service_place(host: Host, unit: str) -> StoreFolder:
-    """Of Ollama's service, which has its own account and variables (ollama/ollama#2676). A file
-    that adds to its unit and cannot be read may set another place.
+    """The folder of Ollama's service, which has an account and variables of its own
+    (ollama/ollama#2676).
+
+    A file that adds to the service's unit and cannot be read may set another place: then the path
+    is empty.
     """
     folder = f"{unit}.d"
     names = host.names(folder, r".*\.conf")
@@ -145,7 +155,9 @@ def _stated_place(
     unit: str,
     text: str,
 ) -> StoreFolder:
-    """The place that a unit of Ollama's states, else that of its account; the last setting wins."""
+    """The folder that a unit of Ollama states, else the folder of the unit's account. The last
+    setting counts.
+    """
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
     account = users[-1] if users else "root"
     setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'

@@ -1,5 +1,5 @@
-"""Which models are here already: by names and sizes of files, and by what Hugging Face's refs and
-Ollama's manifests say. No file of weights is opened.
+"""The models that are stored here already, found by names and sizes of files, Hugging Face's refs
+and Ollama's manifests. No file of weights is opened.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from .host import Facts, Host, reason_of
 from .store_folders import NO_HOME, StoreFolder, places, present_table
 
 _FACT = "models_present"
-# of one repository, that each is read does not take minutes
+# the most snapshots read of one repository, so that reading does not take minutes
 _MAX_SNAPSHOTS = 20
-# no name of a quantization is as long
+# longer than any quantization's name
 _MAX_NAME = 40
 _REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"
 _HUB_REGISTRIES = ("hf.co", "huggingface.co")
 _OLLAMA_REGISTRY = "registry.ollama.ai/"
-# kinds of layers of a manifest that hold weights
+# kinds of manifest layers that hold weights
 _WEIGHT_LAYERS = (".model", ".tensor")
-# the models of a store, None for one that could not be read
+# the models of a store; None stands for a model that could not be read
 Models = Iterator[PresentModel | None]
 # bytes by the path of a file below a folder
 Files = Mapping[str, int]
-# the same by the names in one folder, None of a folder in it
+# bytes by name within one folder; None for a subfolder
 Sizes = Mapping[str, int | None]
 
 
 def read_models(host: Host, facts: Facts) -> None:
-    """Every model in a store; `models_present.<store>` says why some of it was not read."""
+    """Read every model in a store; `models_present.<store>` says why some models were not read."""
     folders = host.within(lambda: places(host))
     stores = [name for name in _LAYOUTS if _is_searched(host, folders, name)]
     if not stores:
@@ -58,13 +58,14 @@ def _is_searched(
     folders: Mapping[str, StoreFolder],
     store: str,
 ) -> bool:
-    """Whether a store has a folder of its own that is known. What a recorded tree does not hold is
-    not known to be missing on its machine.
+    """Whether a store has a known folder of its own.
+
+    A folder that a recorded tree lacks may still exist on the recorded machine, so it is not known.
     """
     place = folders.get(store)
     if place is None:
         return False
-    # llama.cpp stores in the hub, unless a variable says otherwise
+    # llama.cpp stores models in Hugging Face's hub, unless a variable says otherwise
     hub = folders.get("huggingface", NO_HOME)
     if store == "llama.cpp" and place.path == hub.path:
         return False
@@ -72,7 +73,9 @@ def _is_searched(
 
 
 def _read_store(store: _Store, facts: Facts) -> Sequence[PresentModel]:
-    """The models in a store that can be read; why the others cannot be is put among the facts."""
+    """The models in a store that can be read. The reason why others cannot be is put among the
+    facts.
+    """
     fact = f"{_FACT}.{store.name}"
     try:
         found = store.found()
@@ -90,36 +93,36 @@ class _Weights(Record):
     """The files of one model in a folder."""
 
     size_bytes: int
-    # None where it is not known
+    # None: not known
     complete: bool | None
-    # the GGUF file, of a split one the first; None for all weights of a folder
+    # the GGUF file, or the first part of a split one; None: all weights of a folder
     file: str | None = None
     quantization: str | None = None
 
 
 class _FileSet(Record):
-    """A file, or the parts of a split one, of which some may not be here. It is filled while the
-    names of a folder are gone through.
+    """A file, or the parts of a split file, some of which may be missing. It is filled while the
+    names of a folder are read.
     """
 
-    # how many files there should be
+    # the number of files in the complete set
     parts: int
-    # bytes of each part that is here and not empty
+    # the bytes of each part that is present and not empty
     sizes: list[int]
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that are here."""
+        """The bytes that are present."""
         return sum(self.sizes)
 
     @property
     def complete(self) -> bool:
-        """Whether every part is here."""
+        """Whether every part is present."""
         return len(self.sizes) == self.parts
 
 
 def _weights_in(files: Files) -> Iterator[_Weights]:
-    """Every GGUF model alone, and all other weights of a folder as one."""
+    """Yield each GGUF model alone, and all other weights of a folder as one model."""
     sets = _sets_of(files)
     for first in sorted(sets):
         model = sets[first]
@@ -142,8 +145,9 @@ def _weights_in(files: Files) -> Iterator[_Weights]:
 
 
 def _sets_of(files: Files) -> dict[str, _FileSet]:
-    """The sets that these files are parts of, by the first name of each. Each file is looked at
-    once: its set may have 10,000 parts, and a folder as many files.
+    """The sets of parts that these files make, by the first name of each set.
+
+    Each file is looked at once: its set may have 10,000 parts, and a folder as many files.
     """
     sets: dict[str, _FileSet] = {}
     for file, size in files.items():
@@ -154,7 +158,7 @@ def _sets_of(files: Files) -> dict[str, _FileSet]:
         if name is not None:
             first = name.of_part(1)
             parts = name.parts
-            # no program asks for `-00004-of-00003`, or `-00001-OF-00003`
+            # no program loads files named `-00004-of-00003` or `-00001-OF-00003`
             is_part = 1 <= name.number <= parts and name.of_part(name.number) == file
         whole = sets.setdefault(first, _FileSet(parts=parts, sizes=[]))
         if size and is_part:
@@ -163,7 +167,9 @@ def _sets_of(files: Files) -> dict[str, _FileSet]:
 
 
 def _quantization_in(name: str) -> str | None:
-    """`Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the name has none."""
+    """The quantization in a name: `Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the
+    name has none.
+    """
     unnumbered = re.sub(SHARD, r"\1\4", name)
     match = re.search(present_table().model_files.quantization, unnumbered)
     if match is None:
@@ -187,7 +193,7 @@ def _plain_weights(files: Files) -> list[str]:
 
 
 def _is_complete(files: Files, first: str) -> bool | None:
-    """Whether names say that nothing is missing; None where none does."""
+    """Whether the names say that no file is missing; None where no name tells."""
     if first.startswith("consolidated"):
         return True
     if "config.json" not in files:
@@ -199,22 +205,22 @@ def _is_complete(files: Files, first: str) -> bool | None:
 
 
 class _Store(Record):
-    """A folder of models, which a subclass finds as one program lays them out."""
+    """A folder of models. A subclass reads the layout of one program."""
 
     host: Host
     name: str
     place: StoreFolder
 
     def found(self) -> list[PresentModel | None]:
-        """All its models, read while there is a deadline. `OSError` where its folder cannot be
-        read, or is not known.
+        """Return all models of the store, read within a deadline. `OSError` where the folder cannot
+        be read, or is not known.
         """
         if not self.place.path:
             raise OSError(self.place.why)
         return self.host.within(lambda: list(self.models()))
 
     def models(self) -> Models:
-        """Its models."""
+        """Yield the models of the store."""
         raise NotImplementedError
 
     def model_of(
@@ -235,11 +241,11 @@ class _Store(Record):
         )
 
     def path(self, *parts: str) -> str:
-        """Where something in it lies."""
+        """The path of a file or folder in the store."""
         return self.host.join(self.place.path, *parts)
 
     def sizes(self, *parts: str) -> Sizes:
-        """What is in one of its folders."""
+        """The sizes of the files in one of the store's folders, by name."""
         return self.host.sizes(self.place.path, *parts)
 
     def folders(self, *parts: str) -> list[str]:
@@ -248,7 +254,9 @@ class _Store(Record):
         return [name for name, size in sizes.items() if size is None]
 
     def files(self, *parts: str, depth: int) -> Files:
-        """The files of one of its folders, and of those so many levels below it."""
+        """Return the files of one of the store's folders, and of folders up to `depth` levels below
+        it.
+        """
         files = {}
         for name, size in self.sizes(*parts).items():
             if size is not None:
@@ -261,10 +269,10 @@ class _Store(Record):
 
 
 class _Hub(_Store):
-    """Hugging Face's cache: `models--ORG--NAME`, each with `refs` and `snapshots`."""
+    """Hugging Face's cache: folders `models--ORG--NAME`, each with `refs` and `snapshots`."""
 
     def models(self) -> Models:
-        """Those of the snapshot in use of each repository."""
+        """Yield the models of each repository's snapshot in use."""
         for name in self.folders():
             if not name.startswith("models--"):
                 continue
@@ -286,17 +294,17 @@ class _Hub(_Store):
             commits = [main]
         candidates = []
         for commit in commits[:_MAX_SNAPSHOTS]:
-            # folders below hold weights, too: `transformer/`, `UD-Q4_K_XL/`
+            # subfolders hold weights too: `transformer/`, `UD-Q4_K_XL/`
             files = self.files(name, "snapshots", commit, depth=2)
             candidates.append(files)
         return max(candidates, key=lambda files: sum(files.values()), default={})
 
 
 class _LmStudio(_Store):
-    """`PUBLISHER/NAME/FILE`."""
+    """The store of LM Studio: `PUBLISHER/NAME/FILE`."""
 
     def models(self) -> Models:
-        """Those of each publisher, of which no record says that a file is whole."""
+        """Yield the models of each publisher. No record says that a file is whole."""
         for publisher in self.folders():
             for name in self.folders(publisher):
                 files = self.files(publisher, name, depth=1)
@@ -307,7 +315,7 @@ class _LmStudio(_Store):
 
 
 class _Layer(Record):
-    """A layer of a manifest of Ollama's: its file in `blobs`, and its media type."""
+    """A layer of an Ollama manifest: its file in `blobs`, its size and its media type."""
 
     blob: str
     size_bytes: int
@@ -315,10 +323,14 @@ class _Layer(Record):
 
 
 class _Ollama(_Store):
-    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers: whole `blobs/sha256-…`."""
+    """The store of Ollama: `manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers, which
+    are whole `blobs/sha256-…`.
+    """
 
     def models(self) -> Models:
-        """Those of each manifest that lists weights: one of Ollama's cloud lists none."""
+        """Yield the models of each manifest that lists weights. The manifest of an Ollama cloud
+        model lists none.
+        """
         manifests = self.files("manifests", depth=4)
         blobs = self.sizes("blobs")
         for manifest, size in sorted(manifests.items()):
@@ -341,7 +353,7 @@ class _Ollama(_Store):
         """The model of a manifest, by the parts of its path and by its layers, the config last."""
         config = layers[-1].blob
         stated = None
-        # a name that is no blob's could lead anywhere
+        # a name that is not a blob's could lead to any path
         if config in blobs:
             path = self.path("blobs", config)
             stated = self.host.read_object(path).get("file_type")
@@ -366,7 +378,7 @@ class _Ollama(_Store):
 
 
 def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
-    """The layers of a manifest, the config last; none of a bad manifest."""
+    """The layers of a manifest, the config last; none for a faulty manifest."""
     entries = manifest.get("layers") or []
     if not isinstance(entries, list):
         return []
@@ -380,7 +392,7 @@ def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
 
 
 def _layer_of(entry: object) -> _Layer | None:
-    """A layer as its manifest states it; None of one that is stated wrongly."""
+    """The layer that an entry of a manifest states; None for a faulty entry."""
     if not isinstance(entry, dict):
         return None
     digest = entry.get("digest")

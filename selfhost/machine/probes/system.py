@@ -1,6 +1,6 @@
-"""What the running system answers beside files, by name: a recorded tree has the same names in its
-facts.json. Answers are what JSON holds: bytes are hexadecimal. The only module that starts a
-process, for what may hang or crash: NVIDIA's library.
+"""The answers of the running system that are not in files, by name: a recorded tree has the same
+names in its facts.json. Answers are JSON values: bytes are hexadecimal. This is the only module
+that starts a process, for the one call that may hang or crash: NVIDIA's library.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _ADAPTER_VALUES = {
     "name": "DriverDesc",
     "memory": "HardwareInformation.qwMemorySize",
 }
-# a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy
-# ones took over two (NordicHPC/sonar#92)
+# a driver that is not kept loaded initializes each of eight GPUs, a second or more each; busy GPUs
+# took over two seconds (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
-# of Windows' processthreadsapi.h
+# a constant of Windows's processthreadsapi.h
 _CREATE_NO_WINDOW = 0x08000000
 
 
 def _sysctl(name: str) -> str:
-    """A value of macOS' kernel as text; empty where there is none of that name."""
+    """The value of macOS' kernel as text; empty where there is none of that name."""
     import ctypes
 
     ask = ctypes.CDLL(None).sysctlbyname
     size = ctypes.c_size_t(65536)
     buffer = ctypes.create_string_buffer(size.value)
-    # no value is set
+    # no new value is set
     new_size = ctypes.c_size_t(0)
     error = ask(name.encode(), buffer, ctypes.byref(size), None, new_size)
     if error:
         return ""
     raw = buffer.raw[: size.value]
-    # text ends in a zero byte and holds no other; whole numbers come as 4 or 8 bytes
+    # texts end with a zero byte and contain no other; integers have 4 or 8 bytes
     text = raw[:-1]
     is_printable = all(32 <= byte < 127 for byte in text)
     if text and is_printable and raw.endswith(b"\0"):
@@ -50,7 +50,7 @@ def _sysctl(name: str) -> str:
 def _registry_value(key: str, value: str) -> Any:
     """A value of a key of Windows' registry; None where there is none."""
     try:
-        # of Windows alone, and so is what it holds
+        # only Windows has this module and its attributes
         import winreg
 
         tool: Any = winreg
@@ -61,13 +61,15 @@ def _registry_value(key: str, value: str) -> Any:
 
 
 def _display_adapters() -> list[dict[str, object]] | None:
-    """`id` (PCI), `name` and `memory` of the adapters that are there now; None where unread."""
+    """The `id` (PCI), `name` and `memory` of the display adapters that are present; None where they
+    are unread.
+    """
     # one key for each output of an adapter
     keys: dict[str, str] = {}
     for number in range(64):
         value = rf"\Device\Video{number}"
         path = _registry_value(r"HARDWARE\DEVICEMAP\VIDEO", value) or ""
-        # without `\REGISTRY\MACHINE`
+        # the path without `\REGISTRY\MACHINE`
         steps = str(path).split("\\")[3:]
         if steps:
             adapter_key = "\\".join(steps[:-1]).lower()
@@ -83,7 +85,9 @@ def _display_adapters() -> list[dict[str, object]] | None:
 
 
 def _processor_features() -> list[int]:
-    """On Windows: the numbers of those of winnt.h (PF_…_AVAILABLE) that are there."""
+    """The numbers of the features that the processor has, on Windows: those of winnt.h
+    (PF_…_AVAILABLE).
+    """
     import ctypes
 
     is_there = ctypes.__dict__["windll"].kernel32.IsProcessorFeaturePresent
@@ -91,14 +95,14 @@ def _processor_features() -> list[int]:
 
 
 def _space(folder: str) -> dict[str, int]:
-    """The bytes of the volume that holds a folder. `OSError` where it cannot be asked."""
+    """The bytes of the volume that holds a folder. `OSError` where the volume cannot be asked."""
     if os.name == "nt":
         import psutil
 
         usage = psutil.disk_usage(folder)
         return {"free_bytes": usage.free, "total_bytes": usage.total}
     volume = os.statvfs(folder)
-    # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
+    # f_bavail, not f_bfree: blocks reserved for root are of no use to an ordinary account
     return {
         "free_bytes": volume.f_bavail * volume.f_frsize,
         "total_bytes": volume.f_blocks * volume.f_frsize,
@@ -109,7 +113,7 @@ def _writable(folder: str) -> bool | None:
     """Whether this account may store files in a folder; None where the system does not tell."""
     if not os.access(folder, os.W_OK | os.X_OK):
         return False
-    # on Windows only the read-only mark is looked at, not who may do what
+    # on Windows os.access only checks the read-only mark, not the permissions
     if os.name == "nt":
         return None
     return True
@@ -123,7 +127,7 @@ def _affinity() -> list[int] | None:
 
 
 def _memory() -> dict[str, int]:
-    """Bytes of memory in all, available and of free swap."""
+    """The bytes of the whole memory, of the available memory and of free swap."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -135,7 +139,7 @@ def _memory() -> dict[str, int]:
 
 
 def _cores() -> dict[str, int | None]:
-    """Physical cores, and the CPUs that this process may use."""
+    """The physical cores, and the CPUs that this process may use."""
     import psutil
 
     if sys.platform == "win32":
@@ -152,15 +156,17 @@ def _mounts() -> dict[str, str]:
         import psutil
 
         parts = psutil.disk_partitions(all=sys.platform != "win32")
-    # for a browser there is no psutil
+    # psutil does not exist in a browser
     except (ImportError, OSError):
         return {}
     return {part.mountpoint: part.fstype for part in parts}
 
 
 def ask_nvml() -> dict[str, object]:
-    """What `nvml.py` prints, or `why` it says nothing. It runs isolated from the caller's folder,
-    variables and packages, and is killed after NVML_SECONDS, not waited for.
+    """Return the output of `nvml.py`, or `why` there is none.
+
+    The child runs isolated from the caller's folder, variables and packages. After NVML_SECONDS it
+    is killed, and not waited for.
     """
     import json
     import subprocess
@@ -188,7 +194,7 @@ def ask_nvml() -> dict[str, object]:
         text, _ = child.communicate(timeout=NVML_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
-        # reaped whenever the driver lets it end
+        # reaped when the driver lets the process end
         reaper = threading.Thread(target=child.communicate, daemon=True)
         reaper.start()
         return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}

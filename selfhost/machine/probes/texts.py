@@ -1,5 +1,5 @@
-"""The texts of a system as values: numbers, lists of CPUs, sizes, mounts, and what /proc/cpuinfo
-says of a processor. Nothing here touches the machine.
+"""The texts of a system as values: numbers, lists of CPUs, sizes, mounts, and the processor in
+/proc/cpuinfo. Nothing here touches the machine.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import NamedTuple
 from ...core.records import shortened
 from .firmware import firmware_names
 
-# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
+# version 1 states "no limit" as a value at or above this: 2**63 rounded down to a page, whatever
 # the page size
 NO_LIMIT = 2**60
-# of a name: those of the recordings have up to 50
+# the most characters of a name; recorded machines have up to 50
 _MOST_LETTERS = 200
 # keys of /proc/cpuinfo that name the processor, the best one first
 _NAMES = ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware")
-# and that list what it can do
+# keys of /proc/cpuinfo that list the instruction sets
 _SETS = ("flags", "Features")
-# by key its distinct values, in the order of the text
+# the distinct values of each key, in the order of the text
 Values = Mapping[str, Sequence[str]]
 _SOME_CPUS = "[0-9]{1,5}(?:-[0-9]{1,5})?"
 _CPUS = rf"{_SOME_CPUS}(?:,{_SOME_CPUS})*\n"
-# a whole line: a last one without its end was cut off
+# matches a whole line only: a last line without its end was cut off
 _SIZE = r"(?m)^([^\s:]+):?[ \t]+([0-9]{1,20})( kB)?[ \t\r]*$"
-# three numbers, the part that is mounted, the mount point and its flags; any number of other words;
-# then the file system, its source and its options (proc_pid_mountinfo(5))
+# three numbers, the mounted part, the mount point and its flags; any number of further words; then
+# the file system, its source and its options (proc_pid_mountinfo(5))
 _WORD = r"[^ \n]*"
 _MOUNT = (
     rf"(?m)^{_WORD} {_WORD} {_WORD} ({_WORD}) ({_WORD}) ({_WORD})(?: {_WORD})*?"
@@ -36,8 +36,8 @@ _MOUNT = (
 
 
 def parse_name(text: str | None, unnamed: str = "") -> str:
-    """What a computer or a part of it is called, on one line, in part where no name is as long;
-    `unnamed` where nothing is said.
+    """Return the name of a computer or of a part of it, on one line and shortened to 200
+    characters; `unnamed` where the text is empty.
     """
     if not text:
         return unnamed
@@ -45,14 +45,16 @@ def parse_name(text: str | None, unnamed: str = "") -> str:
 
 
 def parse_digits(word: str, digits: int = 20) -> int | None:
-    """A whole number of at most so many plain digits; None for another word."""
+    """Return a whole number of at most `digits` plain digits; None for any other word."""
     if re.fullmatch(f"[0-9]{{1,{digits}}}", word):
         return int(word)
     return None
 
 
 def parse_limit(text: str) -> int | None:
-    """A number that ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
+    """Return the number of a line, which must end in a newline; `NO_LIMIT` for `max` and -1, and
+    None for anything else.
+    """
     if not text.endswith("\n"):
         return None
     word = text.rstrip()
@@ -62,7 +64,9 @@ def parse_limit(text: str) -> int | None:
 
 
 def parse_cpus(text: str) -> frozenset[int]:
-    """`0-3,8` -> the numbers; none of another shape, or of a line that was cut off."""
+    """Return the numbers of a list of CPUs such as `0-3,8`; empty for any other text, and for a
+    line that was cut off.
+    """
     if not re.fullmatch(_CPUS, text):
         return frozenset()
     numbers: set[int] = set()
@@ -73,7 +77,7 @@ def parse_cpus(text: str) -> frozenset[int]:
 
 
 def parse_sizes(text: str) -> dict[str, int]:
-    """Lines of a name and a number, of /proc/meminfo or memory.stat, in bytes."""
+    """Return the numbers in the lines of /proc/meminfo or memory.stat by their names, in bytes."""
     sizes = {}
     for name, number, unit in re.findall(_SIZE, text):
         sizes[name] = int(number)
@@ -83,7 +87,9 @@ def parse_sizes(text: str) -> dict[str, int]:
 
 
 class Mount(NamedTuple):
-    """One mounted file system. `root` is the part of it that is mounted, `options` its own."""
+    """A mounted file system. `root` is the part of the file system that is mounted, `options` are
+    its own.
+    """
 
     point: str
     filesystem: str
@@ -93,7 +99,9 @@ class Mount(NamedTuple):
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """The lines of /proc/self/mountinfo, in mount order; lines of another shape are left out."""
+    """Return the mounts in the lines of /proc/self/mountinfo, in mount order. Lines of another
+    shape are left out.
+    """
     mounts = []
     for root, point, flags, filesystem, options in re.findall(_MOUNT, text):
         mount = Mount(
@@ -113,16 +121,16 @@ def _without_octal(path: str) -> str:
 
 
 class CpuInfo(NamedTuple):
-    """What /proc/cpuinfo says of a processor."""
+    """The facts that /proc/cpuinfo states about a processor."""
 
-    # empty where it has none
+    # empty if the text names no processor
     name: str
-    # what every CPU can do, sorted; None where nothing lists it (RISC-V)
+    # the sets that every CPU has, sorted; None where the text lists none (RISC-V)
     instruction_sets: tuple[str, ...] | None
 
 
 def parse_cpuinfo(text: str) -> CpuInfo:
-    """The processor's name and instruction sets, of the text of /proc/cpuinfo."""
+    """Return the processor's name and instruction sets in the text of /proc/cpuinfo."""
     values = _values_by_key(text)
     name = _arm_name(values)
     # of the names that the kernel states the first
@@ -136,7 +144,7 @@ def parse_cpuinfo(text: str) -> CpuInfo:
 
 
 def _values_by_key(text: str) -> Values:
-    """The values of each key, without repeats: of 1,024 CPUs most lines are alike."""
+    """The values of each key, without repeats, because most lines of 1,024 CPUs are alike."""
     values: dict[str, list[str]] = {}
     for line in dict.fromkeys(text.splitlines()):
         key, _, value = line.partition(":")
@@ -147,7 +155,9 @@ def _values_by_key(text: str) -> Values:
 
 
 def _arm_name(values: Values) -> str:
-    """The names of the parts of which an Arm kernel gives the numbers, and the board; or empty."""
+    """The names of the processor's parts, whose numbers an Arm kernel gives, and of the board; may
+    be empty.
+    """
     makers = firmware_names().arm_parts
     names: dict[str, None] = {}
     for maker in values.get("CPU implementer", ()):
@@ -166,7 +176,7 @@ def _arm_name(values: Values) -> str:
 
 
 def _common_sets(values: Values) -> tuple[str, ...] | None:
-    """The instruction sets that all lists have in common, sorted; None without a list."""
+    """The sorted instruction sets that all lists have in common; None where there is no list."""
     for key in _SETS:
         lines = values.get(key, ())
         lists = [line.lower().split() for line in lines]

@@ -1,1 +1,3 @@
-"""What llama.cpp allocates: an exact replay of its allocator, with one module a kind of graph."""
+"""The memory that llama.cpp allocates: an exact replay of its allocator, with one module for each
+kind of graph.
+"""

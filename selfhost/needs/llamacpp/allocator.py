@@ -1,10 +1,10 @@
-"""The allocator of ggml, replayed: tensors of a graph go in, the bytes of the compute buffer come
-out, exact to the byte (ggml/src/ggml-alloc.c of llama.cpp 0c1e570).
+"""A replay of ggml's allocator: takes the tensors of a graph and gives the size of the compute
+buffer, exact to the byte (ggml/src/ggml-alloc.c of llama.cpp 0c1e570).
 
-A tensor gets memory when it is computed, and gives it back after its last reader. A view has no
-memory: it reads, or writes, the memory of another tensor. An operation that writes over its only
-source (most scales, biases and activations, the weight of a norm) changes nothing, so graphs here
-leave it out where nothing else reads that source. All sizes are bytes.
+A tensor gets memory when it is computed, and frees the memory after its last reader. A view has no
+memory: it reads or writes the memory of another tensor. An operation that overwrites its only
+source (most scales, biases and activations, the weight of a norm) leaves the buffer unchanged:
+graphs here leave such operations out if nothing else reads the source. All sizes are bytes.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from typing import NamedTuple
 
 FLOAT_BYTES = 4
 HALF_BYTES = 2
-# of an index into a cache
+# bytes of an index into a cache
 INDEX_BYTES = 8
-# the last hole of the buffer has no end: the buffer grows into it
+# the end of the buffer's last hole: the buffer grows into this hole without limit
 _ENDLESS = 1 << 80
 
-# the lengths of a tensor's dimensions, that of a row first (`ne` of ggml_tensor)
+# the lengths of a tensor's dimensions, the length of a row first (`ne` of ggml_tensor)
 Sides = tuple[int, ...]
 
 
 class Node:
-    """One tensor of a graph: an input, a result, or a view of another tensor.
+    """A tensor of a graph: an input, a result, or a view of another tensor.
 
-    `layout`: the bytes of one element, and then the sides. `owner`: the tensor whose memory a view
-    has. `overwrites`: the result may take the place of a source. `given`: an input, which is filled
-    in before the graph runs. `kept`: an output, whose memory is never given back. `placed`: it is
-    in a graph already, and has a `size`, the bytes that it takes in the buffer. `strided`: its rows
-    do not follow each other. `readers` and `views` count what still needs the tensor while the
-    graph runs (`n_children`, `n_views`), and `start` is its address then, -1 without memory, as of
-    a view.
+    - `layout`: the bytes of one element, and then the sides.
+    - `owner`: the tensor whose memory a view shares.
+    - `overwrites`: the result may take the place of a source.
+    - `given`: an input, which is filled in before the graph runs.
+    - `kept`: an output, whose memory is never given back.
+    - `placed`: the tensor is in a graph already, and `size` is its size in the buffer in bytes.
+    - `strided`: the rows of the tensor do not follow each other.
+    - `readers`, `views`: the numbers of operations and views that still need the tensor while
+      the graph runs (`n_children`, `n_views`).
+    - `start`: the address while the graph runs; -1 without memory, as for a view.
 
-    The methods and `+ - * /` give a tensor that is made of this one. What they compute does not
-    matter here, only where the result lies: in memory of its own, over this tensor, or in its
+    The methods and `+ - * /` give a tensor that is made of this one. Only the place of the result
+    matters here, not its values: in memory of its own, over this tensor, or in this tensor's
     memory. So graphs here have a row of a token wherever llama.cpp gives heads or sequences a
-    dimension, and no view of which only results in memory of their own are made.
+    dimension, and leave out views from which only results in memory of their own are made.
     """
 
     __slots__ = (
@@ -74,8 +77,8 @@ class Node:
         return self.layout[1:]
 
     def product(self, length: int, *others: Node) -> Node:
-        """Rows of that length, each made of a row of this tensor, in memory of their own
-        (GGML_OP_MUL_MAT and all others that ggml_op_can_inplace does not name).
+        """A result whose rows have the length `length`, each made of a row of this tensor, in
+        memory of its own (GGML_OP_MUL_MAT and all others that ggml_op_can_inplace does not name).
         """
         return Node((FLOAT_BYTES, length, *self.layout[2:]), (self, *others))
 
@@ -83,19 +86,19 @@ class Node:
         """A result of the same shape in memory of its own (GGML_OP_CONT and others)."""
         return Node(self.layout, (self, *others))
 
-    # the activation of a gate times another tensor; the places of each row by its numbers;
-    # GGML_OP_GLU, ARGSORT
+    # `gating` multiplies the activation of a gate by another tensor (GGML_OP_GLU), `argsort` gives
+    # the order of the numbers of each row (ARGSORT)
     gating = copied
     argsort = copied
 
     def overwritten(self, *others: Node) -> Node:
-        """A result of the same shape that overwrites this tensor, or another source of the shape,
-        where nothing else reads it (ggml_op_can_inplace).
+        """A result of the same shape that overwrites this tensor, or another source of the same
+        shape, if nothing else reads that source (ggml_op_can_inplace).
         """
         return Node(self.layout, (self, *others), overwrites=True)
 
-    # by what is computed: GGML_OP_ADD of a weight and ADD_ID; SQR, SCALE, CLAMP; RMS_NORM; sigmoids
-    # and others of GGML_OP_UNARY; ROPE; SOFT_MAX
+    # the operations of ggml: GGML_OP_ADD of a weight and ADD_ID; SQR, SCALE, CLAMP; RMS_NORM;
+    # sigmoids and others of GGML_OP_UNARY; ROPE; SOFT_MAX
     biased = overwritten
     squared = overwritten
     scaled = overwritten
@@ -109,18 +112,22 @@ class Node:
     __add__ = __sub__ = __mul__ = __truediv__ = overwritten
 
     def view(self, *sides: int) -> Node:
-        """The same memory, in another shape where sides are given (ggml_reshape, ggml_view)."""
+        """A view of the same memory, in another shape where sides are given (ggml_reshape,
+        ggml_view).
+        """
         layout = (self.layout[0], *sides) if sides else self.layout
         return Node(layout, (self,), self.owner or self)
 
     def part(self, length: int) -> Node:
-        """A view of so many elements of each row: rows of the view do not follow each other."""
+        """A view of the first `length` elements of each row, so the rows of the view do not follow
+        each other.
+        """
         tensor_part = self.view(length, *self.layout[2:])
         tensor_part.strided = True
         return tensor_part
 
     def parts(self, *lengths: int) -> list[Node]:
-        """Views of so many elements of each row each."""
+        """Views of parts of each row, one for each of the lengths."""
         return [self.part(length) for length in lengths]
 
     def written(self, *sources: Node) -> Node:
@@ -129,7 +136,9 @@ class Node:
 
 
 def padded_bytes(layout: Sides, alignment_bytes: int) -> int:
-    """The bytes of a tensor, up to where the next may begin (ggml_backend_buft_get_alignment)."""
+    """The bytes of a tensor with the padding before the next tensor
+    (ggml_backend_buft_get_alignment).
+    """
     return -(-prod(layout) // alignment_bytes) * alignment_bytes
 
 
@@ -152,7 +161,9 @@ def fresh(
 
 
 class Repetition(NamedTuple):
-    """Places in the list of nodes: a pattern of layers begins, begins again, and ends again."""
+    """A repeated pattern of layers, as places in the list of nodes: the begin of the pattern, the
+    begin of its repetition, and the end of that.
+    """
 
     begin: int
     middle: int
@@ -160,9 +171,13 @@ class Repetition(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What decides how the allocator goes on after a pattern of layers: the holes of the buffer,
-    the nodes of the pattern with all that is still to read of them, and the older nodes with
-    whether anything is, because later layers may all read those.
+    """The state of the allocator after a pattern of layers; the state alone decides how the
+    allocator goes on.
+
+    - `top`, `hole_starts`, `hole_ends`: the most bytes in use, and the holes of the buffer.
+    - `latest`: the nodes of the pattern, with the numbers of their remaining readers and views.
+    - `older`: the nodes before the pattern, with whether any readers or views remain. Their
+      numbers do not count, because all later layers may read these nodes.
     """
 
     top: int
@@ -173,12 +188,12 @@ class _State(NamedTuple):
 
 
 class Allocator:
-    """The buffer while a graph runs, as holes in the order of their addresses."""
+    """The buffer while a graph runs, kept as its holes in the order of their addresses."""
 
     def __init__(self) -> None:
         self.hole_starts = [0]
         self.hole_ends = [_ENDLESS]
-        # the most bytes that were in use
+        # the most bytes in use so far
         self.top = 0
 
     def run(self, nodes: Iterable[Node]) -> None:
@@ -194,7 +209,9 @@ class Allocator:
                     self._finish(source)
 
     def _finish(self, tensor: Node) -> None:
-        """Nothing reads the tensor any more; give back its memory, or its owner's."""
+        """Give back the memory of a tensor that nothing reads any more, or the memory of its
+        owner.
+        """
         owner = tensor.owner
         if owner is None:
             owner = tensor
@@ -245,7 +262,9 @@ class Allocator:
             ends.insert(following, end)
 
     def state(self, older: Iterable[Node], latest: Iterable[Node]) -> _State:
-        """What decides how the allocator goes on, behind the `latest` nodes."""
+        """The state of the allocator after the `latest` nodes ran, to compare two repetitions of a
+        pattern.
+        """
         return _State(
             top=self.top,
             hole_starts=self.hole_starts.copy(),
@@ -277,8 +296,9 @@ def peak_bytes(
 ) -> int | None:
     """The most bytes in use while the graph runs: the size of the compute buffer.
 
-    None where a repetition left anything else than the pattern before it did. Where both left all
-    alike, as many more repetitions as one likes change nothing, so a graph may leave them out.
+    None where a repetition leaves the allocator in another state than the pattern before it. Where
+    both leave equal states, any number of further repetitions changes nothing, so a graph may leave
+    them out.
     """
     allocator = Allocator()
     allocator.run(inputs)

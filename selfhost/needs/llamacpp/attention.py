@@ -21,24 +21,24 @@ from .part import Part
 if TYPE_CHECKING:
     from .graph import Graph, Layer
 
-# heads in a quantized cache are rotated in blocks of so many values, keys in blocks as large as
-# heads allow: by a Hadamard matrix, which has nothing to do with the rotation by positions
+# the block of values in which a quantized cache rotates heads by a Hadamard matrix; keys take the
+# largest block that the heads allow. This rotation has nothing to do with the rotation by positions
 _ROTATED_VALUES = 64
 _UNQUANTIZED = ("f16", "bf16", "f32")
 
 
 class CacheInputs(Record):
-    """Inputs that layers share which attend to the same cache. `cells` are those of one stream,
-    `all_cells` those of all.
+    """The inputs of the graph that all layers with the same cache share. `cells` are the cells of
+    one stream, `all_cells` those of all streams.
     """
 
     cells: int
     all_cells: int
-    # where each token's rows go in the cache
+    # the rows of the cache to which each token's keys and values are written
     key_places: Node
     value_places: Node
     mask: Node
-    # matrices that rotate what a quantized cache stores; None where nothing is rotated
+    # Hadamard matrices that rotate the numbers of a quantized cache; None without rotation
     key_rotation: Node | None
     value_rotation: Node | None
 
@@ -62,7 +62,7 @@ def attention(
     heads: Attention,
     normed: Node,
 ) -> Node:
-    """What the attention of one layer makes of the normed tokens."""
+    """The output of one layer's attention for the normed tokens."""
     kind: type[_CachedAttention | _BatchAttention] = _CachedAttention
     if heads.kind == "latent":
         kind = _LatentAttention
@@ -114,14 +114,16 @@ class _Attention(Part):
         return _Projected(queries, keys, values, product)
 
     def _projected_at_once(self, normed: Node) -> _Projected:
-        """Parts of the product with one matrix."""
+        """The queries, keys and values as parts of the product with one matrix."""
         lengths = self.query_length, self.key_length, self.value_length
         product = normed.product(sum(lengths))
         queries, keys, values = product.parts(*lengths)
         return _Projected(queries, keys, values, product)
 
     def _projected_apart(self, normed: Node, *, norms_rows: bool) -> _Projected:
-        """The products with three matrices; that of the queries may hold a gate beside each."""
+        """The queries, keys and values as products with three matrices. The queries' product may
+        also hold a gate beside each query.
+        """
         length = self.query_length
         if self.row.gated_query:
             length *= 2
@@ -143,8 +145,8 @@ class _Attention(Part):
 
 
 class _CachedAttention(_Attention):
-    """Attention to the rows of a cache, where those of the batch are written first. A row of what
-    is attended to has `stored_length` elements as the cache stores its values.
+    """Attention to the rows of a cache, into which the rows of the batch are written first.
+    `stored_length`: the elements of a row of the result, as long as the cache stores its values.
     """
 
     def __init__(
@@ -156,8 +158,8 @@ class _CachedAttention(_Attention):
         super().__init__(graph, layer, heads)
         self.stored_length = self.output_length
         self.room = graph.room
-        # the inputs of these layers, made once for each cache: there is one of all layers with a
-        # window, and one of all others (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
+        # the inputs of these layers, made once for each cache: all layers with a window share one
+        # cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
         made = graph.cache_inputs
         window = window_of(graph.model, heads)
         if window not in made:
@@ -208,8 +210,8 @@ class _CachedAttention(_Attention):
         return attended.product(self.width)
 
     def _attended_in_blocks(self, projected: _Projected) -> Node:
-        """Attention to the cache; a quantized one has rotated rows, so the queries are rotated
-        alike, and what is attended to is turned back.
+        """The result of attention to the cache. A quantized cache stores rotated rows, so the
+        queries are rotated in the same way, and the result is rotated back.
         """
         cache = self.cache
         queries = _rotated_in_blocks(projected.queries, cache.key_rotation)
@@ -282,8 +284,10 @@ def _rotation(
     lengths: set[int],
     block: int,
 ) -> Node | None:
-    """The matrix that rotates heads of these lengths in a cache of that type; None where it rotates
-    none: only a quantized cache does, and only heads that have one length in all its layers, which
+    """The matrix that rotates heads of these lengths in a cache of that type; None where nothing is
+    rotated.
+
+    Only a quantized cache rotates, and only heads that have one length in all its layers, which
     blocks divide (`attn_rot_k` and `n_embd_head_k_all` in src/llama-kv-cache.cpp).
     """
     if type in _UNQUANTIZED or len(lengths) != 1:
@@ -294,8 +298,8 @@ def _rotation(
 
 
 def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
-    """Rotated in blocks for a quantized cache (ggml_mul_mat_aux); scattered rows of several tokens
-    are copied first. The same tensor where there is nothing to rotate by.
+    """The tensor rotated in blocks for a quantized cache (ggml_mul_mat_aux), or the tensor itself
+    where there is no rotation. Scattered rows of several tokens are copied first.
     """
     if rotation is None:
         return tensor
@@ -311,8 +315,8 @@ def _rotated_in_blocks(tensor: Node, rotation: Node | None) -> Node:
 
 
 class _LatentAttention(_CachedAttention):
-    """Multi-head latent attention, of which the cache keeps one row of a token, key and value at
-    once: a latent part, and a part that positions rotate (DeepSeek-V2, arXiv:2405.04434;
+    """Multi-head latent attention. Its cache keeps one row of a token, as key and value at once: a
+    latent part, and a part that positions rotate (DeepSeek-V2, arXiv:2405.04434;
     src/models/deepseek2.cpp).
     """
 
@@ -347,7 +351,7 @@ class _LatentAttention(_CachedAttention):
         return attended.product(self.width)
 
     def _rotated(self, place: Node) -> Node:
-        """The part of a row that positions rotate, where the model rotates any."""
+        """The part of a row that positions rotate, rotated; unchanged in a model without RoPE."""
         if self.style.rope == "none":
             return place
         return place.rotated(self.graph.positions)
@@ -358,7 +362,7 @@ class _LatentAttention(_CachedAttention):
         """
         narrow_length = self.heads.query_latent_length
         if narrow_length:
-            # through a narrow matrix in large models
+            # large models compute queries through a narrow matrix
             narrow = normed.product(narrow_length)
             normed = self.norm(narrow)
         place_length = self.rope_length * self.count
@@ -370,7 +374,9 @@ class _LatentAttention(_CachedAttention):
         return absorbed.product(self.query_length, rotated)
 
     def attended(self, queries: Node) -> Node:
-        """The latent values that are attended to, multiplied out, and turned to rows."""
+        """The latent values that the queries attend to, multiplied out to values of every head, in
+        a row for each token.
+        """
         if self.graph.flash:
             latent = self.flash_attention(queries)
             attended = latent.product(self.output_length).copied().view()
@@ -421,8 +427,8 @@ class _BatchAttention(_Attention):
         return turned.product(length, scores).copied()
 
     def _mask(self) -> Node:
-        """Which tokens of a batch see each other, made once for all layers with a window, and for
-        all without.
+        """The mask of which tokens of a batch see each other. Layers with the same window share one
+        mask, and so do all layers without a window.
         """
         masks = self.graph.batch_masks
         window = self.heads.window_tokens

@@ -1,9 +1,11 @@
-"""The compute buffers of llama.cpp, read where they were replayed when the package was built.
+"""The compute buffers of llama.cpp, read from a file if they were replayed when the package was
+built.
 
-To replay one takes milliseconds, and a list of all models asks for thousands. `compute_bytes` has
-the arguments and the answer of `graph.exact_compute_bytes`. A package holds the buffers of every
-shipped architecture under its default questions, by a fingerprint of all that they follow from. The
-buffers of other questions, of other models and of a checkout are replayed when they are asked for.
+The replay of one buffer takes milliseconds, and a list of all models asks for thousands.
+`compute_bytes` has the arguments and the answer of `graph.exact_compute_bytes`. A package holds the
+buffers of every shipped architecture under its default questions, keyed by a fingerprint of
+everything that they depend on. The buffers of other questions, of other models and of a checkout
+are replayed when they are asked for.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ from ...core.stored import Store, shipped_store
 from ..case import Case, Cells
 from ..tensors import ArchitectureRow
 
-# the bytes of an architecture by the name of a question; None where no graph can be built
+# the bytes of an architecture's buffers by the name of the question; None where no graph can be
+# built
 Buffers = Mapping[str, int | None]
 
 
 class _Question(Record):
-    """What decides the buffer of one architecture."""
+    """A question for the size of a compute buffer: the facts that decide the size for a given
+    architecture.
+    """
 
     room: Cells
     logits_rows: int
@@ -31,8 +36,9 @@ class _Question(Record):
 
     @property
     def name(self) -> str | None:
-        """The name among the stored questions of one architecture; None where no such is stored:
-        but for tokens and batch it has other cells than the default.
+        """The name of the question among the stored ones of an architecture. None where the cells
+        differ from the default in anything but tokens and batch, because such questions are not
+        stored.
         """
         room = self.room
         if room != Cells(tokens=room.tokens, batch=room.batch):
@@ -61,8 +67,8 @@ def compute_bytes(
 
 @lru_cache(maxsize=1024)
 def _as_built(model: Architecture) -> Architecture:
-    """The model without what decides no graph: the types of its weights, and its contexts. Many
-    models differ in these alone, so they share a buffer.
+    """The architecture without the fields that do not affect the graph: the types of the weights,
+    and the contexts. Many models differ only in these, so they share a buffer.
     """
     return model.replace(
         dtype=None,
@@ -77,7 +83,7 @@ def _as_built(model: Architecture) -> Architecture:
 
 @lru_cache(maxsize=1024)
 def _stored_buffers(model: Architecture, row: ArchitectureRow) -> Buffers:
-    """The stored buffers of an architecture, none where it is no shipped one."""
+    """The stored buffers of an architecture; {} for an architecture that is not shipped."""
     if row.graph is None:
         return {}
     return _stored_by_fingerprint().get(_fingerprint(model, row), {})
@@ -86,12 +92,13 @@ def _stored_buffers(model: Architecture, row: ArchitectureRow) -> Buffers:
 @cache
 def _stored_by_fingerprint() -> Mapping[str, Buffers]:
     store = shipped_store()
-    # of a checkout to replay them all takes longer than to replay the few that are asked for
+    # in a checkout nothing is stored: replaying every graph takes longer than replaying the few
+    # that are asked for
     return store.rows("buffers", dict) if store.is_package else {}
 
 
 def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
-    """Write the stored form of the buffers that these cases ask for, in RAM and on a device."""
+    """Store the sizes of the buffers that these cases ask for, in RAM and on a device."""
     by_fingerprint: dict[str, dict[str, int | None]] = {}
     for case in cases:
         if case.row.graph is None:
@@ -107,8 +114,8 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
 
 
 def _questions_of(case: Case) -> tuple[_Question, ...]:
-    """What compute.py asks of a case: the buffer of a full context in RAM and on a device, and of
-    RAM what one batch touches.
+    """The questions that compute.py asks of a case: the buffer for a full context in RAM, the same
+    on a device, and the buffer in RAM for one batch.
     """
     rows = case.logits_rows
     return (
@@ -123,8 +130,10 @@ def _replayed(
     row: ArchitectureRow,
     question: _Question,
 ) -> int | None:
-    """The answer of the replay."""
-    # what is stored needs none of the modules that replay a graph: 6 ms
+    """The size of the buffer in bytes, found by replaying the graph; None where the architecture
+    has no graph.
+    """
+    # imported here: a stored answer needs no module that replays graphs, which saves 6 ms
     from .graph import exact_compute_bytes
 
     rows = question.logits_rows

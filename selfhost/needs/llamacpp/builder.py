@@ -16,7 +16,7 @@ from .part import Part
 if TYPE_CHECKING:
     from .graph import Graph, Layer
 
-# norms that a model has after its feed-forward, and then after its attention too
+# norms after the feed-forward; a model with one of them also norms after attention
 _NORMS_AFTER = {"post_ffw_norm", "layer_output_norm"}
 
 
@@ -25,15 +25,17 @@ class Builder(Part):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
-        # embeddings that layers add: a slice for each layer, or for each of the first layers
+        # the embeddings that layers add: `slices` has one slice for each layer, or for each of the
+        # first layers
         self.embedded: Node | None = None
         self.slices: Node | None = None
         self.slice_length = graph.model.per_layer_embedding_length or 0
         norms = set(self.row.norms)
         has_norms_after = bool(norms & _NORMS_AFTER)
         self.norms_input_of_feed_forward = "ffn_norm" in norms or not has_norms_after
-        # what the feed-forward gives is normed, and then what attention gives too, before the last
-        # rows are chosen or after; but not attention that stands beside its feed-forward
+        # the output of the feed-forward is normed. The output of attention is normed too, before
+        # the last rows are chosen or after; attention that runs beside its feed-forward is not
+        # normed after
         self.norms_feed_forward = has_norms_after
         self.norms_before_rows = has_norms_after and self.style.normed_first
         is_later = has_norms_after and not self.style.normed_first
@@ -42,9 +44,11 @@ class Builder(Part):
     # ------------------------------------------------------------------ before the layers
 
     def token_embeddings(self, slices: int = 1) -> Node:
-        """The embeddings of the tokens, which layers may add `slices` of, and in the graph too the
-        place of vectors that come instead of tokens, used or not (build_inp_embd). A device gets
-        the one that is used.
+        """The embeddings of the tokens, with `slices` rows where layers add slices of them
+        (build_inp_embd).
+
+        Outside a device the graph also holds the input for vectors that may come instead of tokens,
+        used or not. A device gets only the one that is used.
         """
         graph = self.graph
         length = self.width * slices
@@ -57,7 +61,9 @@ class Builder(Part):
         return embeddings
 
     def before(self) -> Node:
-        """What the first layer reads: embeddings + positions, normed where the model norms them."""
+        """The input of the first layer: embeddings + positions, normed where the model norms
+        them.
+        """
         graph = self.graph
         early_layers = graph.model.deepstack_layers
         if early_layers:
@@ -79,7 +85,7 @@ class Builder(Part):
     # ------------------------------------------------------------------ one layer
 
     def layer(self, layer: Layer, residual: Node) -> Node:
-        """What a layer gives."""
+        """The output of a layer for the hidden state `residual`."""
         normed = residual
         if layer.is_normed:
             normed = self.norm(residual)
@@ -100,30 +106,32 @@ class Builder(Part):
         return self._with_embeddings(layer, total, residual)
 
     def mix(self, layer: Layer, normed: Node) -> Node:
-        """What attention or a recurrence makes of the tokens; the same where there is neither."""
+        """The output of a layer's attention or recurrence; `normed` itself where the layer has
+        neither.
+        """
         heads = layer.attention
         if heads is None:
             return self._recurred(layer, normed)
         return attention(self.graph, layer, heads, normed)
 
     def _recurred(self, layer: Layer, normed: Node) -> Node:
-        """What a recurrence makes of the tokens; the same where there is none."""
+        """The output of a layer's recurrence; `normed` itself where the layer has none."""
         group = layer.recurrent
         if group is None:
             return normed
-        # here, for most models have no recurrent layers
+        # imported here: most models have no recurrent layers
         from .recurrent import RECURRENCES
 
         recurrence = RECURRENCES[group.kind](self.graph, group)
         return recurrence.computed(normed)
 
     def _fed(self, feed: FeedForward, read: Node) -> Node:
-        """What a feed-forward makes of the tokens."""
+        """The output of a feed-forward."""
         return FeedForwardGraph(self.graph, feed).computed(read)
 
     def _rows(self, layer: Layer, tensor: Node) -> Node:
-        """The tokens that are computed from here on: behind the last layer's attention those whose
-        logits the caller needs.
+        """The tokens that are computed from here on: after the attention of the last layer only
+        those whose logits the caller needs.
         """
         if layer.is_last:
             return self.graph.last_rows(tensor)
@@ -135,7 +143,7 @@ class Builder(Part):
         computed: Node,
         residual: Node,
     ) -> Node:
-        """part(x) + x: the only part of a layer, and what the layer read."""
+        """part(x) + x, for a layer with a single part."""
         computed = self._rows(layer, computed)
         residual = self._rows(layer, residual)
         return computed + residual
@@ -146,10 +154,10 @@ class Builder(Part):
         feed: FeedForward,
         residual: Node,
     ) -> Node:
-        """A layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp).
+        """The output of a layer that norms its sums (BERT, arXiv:1810.04805; src/models/bert.cpp).
 
-        normed = norm(attention(x) + x)
-        y = norm(feed-forward(normed) + normed)
+        - normed = norm(attention(x) + x)
+        - y = norm(feed-forward(normed) + normed)
         """
         attended = self.mix(layer, residual)
         total = self._with_residual(layer, attended, residual)
@@ -163,11 +171,11 @@ class Builder(Part):
         feed: FeedForward,
         residual: Node,
     ) -> Node:
-        """A layer that attends and recurs, each with a norm (Falcon-H1, arXiv:2507.22448;
-        src/models/falcon-h1.cpp).
+        """The output of a layer that attends and recurs, each with a norm (Falcon-H1,
+        arXiv:2507.22448; src/models/falcon-h1.cpp).
 
-            total = attention(norm(x)) + recurrence(norm(x)) + x
-            y = feed-forward(norm(total)) + total
+        - total = attention(norm(x)) + recurrence(norm(x)) + x
+        - y = feed-forward(norm(total)) + total
         """
         norm = self.norm
         attended = self.mix(layer, norm(residual))
@@ -184,10 +192,11 @@ class Builder(Part):
         normed: Node,
         residual: Node,
     ) -> Node:
-        """A layer that attends or recurs, and feeds forward after that or beside it.
+        """The output of a layer that attends or recurs, and has a feed-forward after that or beside
+        it.
 
-        after:  total = attention(norm(x)) + x,  y = feed-forward(norm(total)) + total
-        beside: y = attention(norm(x)) + feed-forward(norm(x)) + x
+        - after: total = attention(norm(x)) + x,  y = feed-forward(norm(total)) + total
+        - beside: y = attention(norm(x)) + feed-forward(norm(x)) + x
         """
         norm = self.norm
         mixed_input = normed
@@ -205,7 +214,7 @@ class Builder(Part):
         elif self.style.beside:
             read = self._rows(layer, normed)
         else:
-            # the term that comes first may be overwritten
+            # the term that comes first may be overwritten in place
             if self.style.residual_first:
                 residual = residual + attended
             else:
@@ -214,7 +223,7 @@ class Builder(Part):
             if self.norms_input_of_feed_forward:
                 read = norm(residual)
         fed_forward = self._fed_forward(feed, read, residual)
-        # in the order in which the model adds them
+        # the sum is taken in the order of the model
         parts = {"made": fed_forward, "residual": residual, "attended": attended}
         first, *others = self.style.sums
         total = parts[first]
@@ -228,7 +237,9 @@ class Builder(Part):
         read: Node,
         residual: Node,
     ) -> Node:
-        """The feed-forward, normed where the model norms it; of Gemma 4 from the residual."""
+        """The output of the feed-forward, normed where the model norms it. Gemma 4 computes it from
+        the residual.
+        """
         if feed.beside_dense:
             both = FeedForwardGraph(self.graph, feed)
             fed_forward = both.beside_dense(feed.beside_dense, residual)
@@ -244,8 +255,8 @@ class Builder(Part):
         total: Node,
         residual: Node,
     ) -> Node:
-        """What a layer gives, with what it adds of the embeddings: Gemma 4 a slice through a gate
-        (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
+        """The output of a layer plus the embeddings that the model adds to it: Gemma 4 adds a gated
+        slice (src/models/gemma4.cpp), Qwen3-VL one slice in each of its first layers
         (src/models/qwen3vl.cpp).
         """
         if self.slice_length:
@@ -255,7 +266,9 @@ class Builder(Part):
         return total
 
     def look_up_slices(self) -> None:
-        """The embeddings of each layer's own, of Gemma 3n and 4 (build_inp_per_layer)."""
+        """Look up the embeddings that each layer of Gemma 3n and 4 has of its own
+        (build_inp_per_layer).
+        """
         graph = self.graph
         length = self.slice_length * graph.model.layers
         found = graph.looked_up((length, self.tokens), given(self.tokens))
@@ -265,8 +278,8 @@ class Builder(Part):
         self.expand(self.embedded)
 
     def gated_slice(self, tensor: Node, embeddings: Node) -> Node:
-        """norm(W (gate × slice)), with a gate that is made of the tensor and the layer's slice of
-        the embeddings.
+        """norm(W (gate × slice)), with a gate made from the tensor, and the layer's slice of the
+        embeddings.
         """
         gate = tensor.product(self.slice_length)
         gated = gate * self._slice_of_layer(embeddings)
@@ -293,8 +306,8 @@ class Builder(Part):
         return self._logits(hidden)
 
     def _vectors(self, hidden: Node) -> Node:
-        """One vector of each sequence (build_pooling); another pooling than the model's own differs
-        by 4 bytes a token and sequence.
+        """The output vectors, one for each sequence (build_pooling). A pooling other than the
+        model's own differs by 4 bytes a token and sequence.
         """
         graph = self.graph
         if self.row.output_norm:
@@ -310,8 +323,8 @@ class Builder(Part):
         return vectors
 
     def _logits(self, hidden: Node) -> Node:
-        """The logits of the rows that the caller needs, or of all (`late_rows`: "never"). Rows are
-        chosen in the last layer, before the last norm or after it.
+        """The logits of the rows that the caller needs, or of all rows (`late_rows`: "never"). The
+        rows are chosen in the last layer, before the last norm or after it.
         """
         graph = self.graph
         late_rows = self.style.late_rows

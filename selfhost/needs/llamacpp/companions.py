@@ -1,11 +1,12 @@
-"""What is loaded beside a model: the encoder of a model that sees or hears, and a model or block
-that drafts for it.
+"""The parts loaded in addition to a model: the encoder for pictures or audio, and a model or block
+that drafts tokens.
 
-In go the model's case and terms; out come terms in bytes, and files with those of the companion.
+What goes in: the model's case and terms. What comes out: terms in bytes, and the files including
+the companion's.
 
-Drafting is as llama.cpp 0c1e570 sets it up (common/speculative.cpp): the draft's context holds as
-many tokens as the model's, its cache is f16 whatever the model's is, it asks for one row of logits
-per sequence, and the model for `1 + DRAFTED_TOKENS`.
+Drafting follows llama.cpp 0c1e570 (common/speculative.cpp): the draft's context holds as many
+tokens as the model's, its cache is f16 whatever the model's cache is, and the draft needs one row
+of logits per sequence, the model `1 + DRAFTED_TOKENS` rows.
 """
 
 from __future__ import annotations
@@ -45,26 +46,27 @@ from ..tensors import CacheGroup, cache_groups, shape_of_row
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
-# what is typed for the block that the model itself brings
+# the value typed for the multi-token-prediction block of the model itself
 OWN_BLOCK = "mtp"
 _DRAFT_SOURCE = f"{SOURCE}: common/speculative.cpp"
-# llama.cpp refuses a draft whose vocabulary differs by more tokens (SPEC_VOCAB_MAX_SIZE_DIFFERENCE
-# of common/speculative.cpp)
+# the most tokens by which the vocabularies of a draft and a model may differ in llama.cpp
+# (SPEC_VOCAB_MAX_SIZE_DIFFERENCE of common/speculative.cpp)
 _MOST_OTHER_TOKENS = 128
-# bytes of a parameter of an encoder in a file of 16 bits, with some vectors in 32: the least, which
-# is all in 16 bits, the likely and the most
+# bytes of a parameter of an encoder in a file of 16 bits with some vectors in 32 bits: the least
+# (all in 16 bits), the likely and the most
 _LEAST_ENCODER_BYTES = 2
 _ENCODER_BYTES = 2.02
 _MOST_ENCODER_BYTES = 2.12
-# names of tensors and keys come on top of a stated size: at most this share of it
+# names of tensors and keys add at most 1/200 to a stated size
 _HEADER_SHARE = 200
-# terms of a draft model that the model's own have already
+# terms of a draft model that the need of the main model already includes
 _NOT_OF_A_DRAFT = ("activations", *PROGRAMS)
 
 
 class Projector(Record):
-    """The files of a model with that of its encoder, None where that has no known size; what the
-    encoder takes in memory; and what of it is not known.
+    """The encoder of a model that sees or hears: the files of the model with the encoder's file,
+    the terms of the encoder's memory, and the reasons for unknown sizes. `files` is None where the
+    size of the encoder's file is not known.
     """
 
     files: Term | None
@@ -73,7 +75,7 @@ class Projector(Record):
 
 
 def with_projector(case: Case, files: Term) -> Projector:
-    """The files of a model that may see or hear, and the memory of its encoder."""
+    """The files of a model with those of its encoder, and the memory of the encoder."""
     if case.text_alone:
         return Projector(files=files)
     no_encoders = why_no_encoders(case.spec)
@@ -85,12 +87,12 @@ def with_projector(case: Case, files: Term) -> Projector:
         )
     spec = case.spec
     if spec.architecture is None or spec.modality == "speech" or case.encoders <= 0:
-        # no file of its own holds an encoder
+        # this model has no separate file for an encoder
         return Projector(files=files)
     file = _projector_file(case)
     encoder = file, _picture(case)
     if case.settings.get("projector") == "ram":
-        # an option keeps the encoder off the GPU
+        # the option keeps the encoder in RAM
         buffer = _picture(case.replace(device=None))
         encoder = file.replace(split=Split.HOST), buffer.replace(split=Split.HOST)
     together = with_files(files, file, "the projector")
@@ -122,9 +124,11 @@ def _projector_file(case: Case) -> Term:
 
 
 def _picture(case: Case) -> Term:
-    """The encoder's own buffer. In RAM a picture touches it: none without one, at the most of a
-    picture of a megapixel, or of as many tokens as an option allows. A device reserves it at load:
-    for a picture of a fixed size, or for the largest (clip-model.h, set_warmup_n_tokens,
+    """The compute buffer of the encoder.
+
+    In RAM the buffer is touched only by a picture: none without a picture; the likely size is for a
+    picture of a megapixel, or of as many tokens as an option allows. A device reserves the buffer
+    at load, for a picture of a fixed size or for the largest (clip-model.h, set_warmup_n_tokens,
     set_limit_image_tokens).
     """
     encoder = encoder_of(case.spec)
@@ -141,15 +145,15 @@ def _picture(case: Case) -> Term:
         high = size
         line = f"{size:,} bytes; reserved at load, for pictures that need no more"
     else:
-        # with what activations take in 16 bits to meet its weights, and the picture itself: 1.19
-        # times as much of a Pixtral's (tests/truth/llamacpp_companions.json)
+        # the high end includes the picture and the activations converted to 16 bits for the product
+        # with the weights: 1.19 times the size for a Pixtral (tests/truth/llamacpp_companions.json)
         line += "; none without any, up to a fifth more in a work buffer"
     source = f"{SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
     return term("projector_compute", Size(low, size, high), source, line, How.MEASURED)
 
 
 def _picture_of_unknown_encoder() -> Term:
-    """The buffer of an encoder that was not measured, by the others."""
+    """The assumed buffer of an encoder that was not measured, by the buffers of others."""
     size, most = SIZES.picture_bytes
     others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
     source = f"this encoder was not measured; {others}"
@@ -158,8 +162,8 @@ def _picture_of_unknown_encoder() -> Term:
 
 
 class _Picture(Record):
-    """Bytes of an encoder's buffer for one picture, with the line of arithmetic; and bytes that a
-    device reserves at load.
+    """The buffer of an encoder for one picture in bytes, with its line of arithmetic, and the bytes
+    that a device reserves at load.
     """
 
     bytes: int
@@ -168,8 +172,8 @@ class _Picture(Record):
 
 
 def _picture_of(encoder: Encoder, most_tokens: int) -> _Picture:
-    """What a usual picture takes: of as many tokens as an option allows, 0 for none; of a
-    megapixel; or half a minute of sound.
+    """The buffer of an encoder for a usual picture: one of `most_tokens` tokens where an option
+    sets that (0 where none does), else one of a megapixel, or `largest_seconds` of sound.
     """
     reserved = encoder.reserved_bytes
     if most_tokens and encoder.token_pixels is not None:
@@ -195,7 +199,9 @@ def _picture_of(encoder: Encoder, most_tokens: int) -> _Picture:
 
 
 def why_no_own_block(model: ModelSpec) -> str | None:
-    """Why the model has no block or published draft of its own to draft with; None where it has."""
+    """The reason why a model cannot draft with a block or a published draft of its own; None where
+    it can.
+    """
     architecture = model.architecture
     if model.draft is not None:
         return None
@@ -207,8 +213,10 @@ def why_no_own_block(model: ModelSpec) -> str | None:
 
 
 def own_block_terms(case: Case, compute: Term) -> list[Term]:
-    """What the model's own block, or the draft that its publisher made, takes beside the model and
-    its compute buffer; nothing where the model does not draft with it.
+    """The terms of the model's own multi-token-prediction block, or of the draft model that its
+    publisher made. [] where the model does not draft with either.
+
+    `compute`: the compute buffer of the model itself.
     """
     if not case.companions.own_block or why_no_own_block(case.spec) is not None:
         return []
@@ -235,8 +243,9 @@ def _published_draft(
     draft: PublishedDraft,
     compute: Term,
 ) -> list[Term]:
-    """The draft's weights, on the first of several devices, and its compute buffer. It attends to
-    the cache of the model (`ctx_other` in src/models/gemma4-assistant.cpp), so it has none.
+    """The terms of the publisher's draft model: its weights, on the first of several devices, and
+    its compute buffer. The draft attends to the cache of the model (`ctx_other` in
+    src/models/gemma4-assistant.cpp), so it has no cache.
     """
     file = draft_file(case, draft)
     weights = file.replace(name="mtp_weights", split=Split.FIRST)
@@ -250,9 +259,11 @@ def _published_draft(
 
 
 def draft_file(case: Case, draft: PublishedDraft) -> Term:
-    """The draft's file. llama.cpp takes the file whose type is nearest to the model's: Q8_0 beside
-    most files, Q4_0 beside those that were trained for 4 bits, 16 bits beside 16 bits; a program of
-    safetensors loads 16 bits.
+    """The file of the publisher's draft model.
+
+    llama.cpp takes the file whose type is nearest to the model's: Q8_0 beside most files, Q4_0
+    beside files trained for 4 bits, 16 bits beside 16 bits. A program that loads safetensors loads
+    16 bits.
     """
     in_16_bits = 2 * draft.parameters
     if case.format != "gguf":
@@ -271,12 +282,13 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
 
 
 def block_of_checkpoint(case: Case) -> list[Term]:
-    """The block's weights, in a narrow type or in 16 bits, and a cache as wide as a layer's; or the
-    weights of the draft that its publisher made for it.
+    """The terms of a checkpoint's own block: the weights, in a narrow type or in 16 bits, and a
+    cache as wide as a layer's. For a draft model made by the publisher, only its weights.
     """
     devices = case.devices
     if case.spec.draft is not None:
-        # it reads the keys and values of the model, which every device has a part of
+        # a separate draft reads the keys and values of the main model, which lie on every device in
+        # parts
         weights = draft_file(case, case.spec.draft).replace(name="mtp_weights")
         return [share_by_device(weights, devices, 1 / devices)]
     parameters = case.spec.parameters.mtp
@@ -295,7 +307,7 @@ def block_of_checkpoint(case: Case) -> list[Term]:
 
 
 def _source(case: Case) -> str:
-    """Where it is from how the program drafts."""
+    """The source for how the program drafts."""
     return case.runtime.sources.get("companions", case.runtime.name)
 
 
@@ -319,8 +331,8 @@ def _block_cache(
     tokens: int,
     sequences: int,
 ) -> Term:
-    """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token:
-    blocks × 2 bytes × (keys + values) × tokens × sequences.
+    """The 16-bit cache of the block's layers, as wide as the cache of a layer that keeps every
+    token: blocks × 2 bytes × (keys + values) × tokens × sequences.
     """
     group = _group_like_block(cache_groups(case.model))
     blocks = case.model.mtp_layers or 0
@@ -333,7 +345,9 @@ def _block_cache(
 
 
 def _group_like_block(groups: tuple[CacheGroup, ...]) -> CacheGroup:
-    """The last layers without a window, else the last."""
+    """The group of layers that a block resembles: the last group without a window, else the last
+    group.
+    """
     for group in reversed(groups):
         if group.window_tokens is None:
             return group
@@ -341,7 +355,9 @@ def _group_like_block(groups: tuple[CacheGroup, ...]) -> CacheGroup:
 
 
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
-    """Both sizes where llama.cpp refuses the draft; None where it takes it, or one is not known."""
+    """The sizes of both vocabularies where llama.cpp refuses the draft; None where it accepts the
+    draft, or a size is not known.
+    """
     if model.architecture is None or draft.architecture is None:
         return None
     tokens = model.architecture.gguf_tokens
@@ -356,7 +372,9 @@ def with_draft(
     draft: Needs,
     case: Case,
 ) -> Needs:
-    """The model with another that drafts for it, on the first of several accelerators."""
+    """The needs of a model together with those of a draft model, which lies on the first of several
+    accelerators.
+    """
     name = case.draft.spec.name if case.draft is not None else ""
     terms = list(model.terms)
     source = _source(case)
@@ -392,7 +410,7 @@ def _term_of_draft(
     name: str,
     source: str,
 ) -> Term:
-    """A term of a draft model as one of the model's: whole on the first accelerator."""
+    """A term of a draft model, renamed and placed whole on the first accelerator."""
     return part.replace(
         name=f"draft_{part.name}",
         split=part.split if part.stays_in_ram else Split.FIRST,

@@ -1,8 +1,8 @@
-"""The compute buffer of a llama.cpp process, in which the graph of one batch is computed, and what
-a graph on devices is fed with from RAM.
+"""The compute buffer of a llama.cpp process, in which the graph of one batch is computed, and the
+buffer in RAM that feeds a graph on devices.
 
-In goes a case; out come terms in bytes. Where the graph of the architecture is written down
-(graph.py) the buffer is exact; of others it is a guess with a range.
+What goes in: a case. What comes out: terms in bytes. The buffer is exact for architectures whose
+graph is written down (graph.py), and a guess with a range for all others.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from .buffers import compute_bytes
 from .files import SIZES, SOURCE
 from .weights import largest_experts_bytes
 
-# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between
+# the ends of a guess, as shares of it: 98 of 100 buffers known to the byte lie between these
 GUESS_LEAST = 0.6
 GUESS_MOST = 2.0
-# copies of a graph's inputs that each of several devices has beside the one (GGML_SCHED_MAX_COPIES
-# of ggml/src/ggml-backend.cpp is 4)
+# further copies of a graph's inputs on each of several devices (GGML_SCHED_MAX_COPIES of
+# ggml/src/ggml-backend.cpp is 4)
 _MORE_COPIES = 3
-# what the states of several sequences add where each drafted token leaves one, in states of one
-# layer: 0.8 to 1.15 were measured, of three models; this is the most
+# the most that the buffer grows for each state that a drafted token leaves, as a multiple of the
+# largest state of a layer; 0.8 to 1.15 were measured for several sequences, with three models
 _ROLLED_BACK_STATES = 5
 _FLOAT_BYTES = 4
 
 
 def compute_buffer(case: Case) -> Term:
-    """The buffer once the context is full, in bytes: the allocator of ggml (ggml/src/ggml-alloc.c)
+    """The compute buffer for a full context, in bytes: ggml's allocator (ggml/src/ggml-alloc.c)
     replayed on the architecture's graph, else a guess.
     """
     rows = case.logits_rows
     if case.runtime.memory.logits_rows == "batch":
-        # the program makes room for those of a whole batch
+        # the program reserves logits for a whole batch
         rows = case.room.micro_batch
     reserved_bytes = _replayed_bytes(case, case.room, rows)
     if reserved_bytes is None:
@@ -47,16 +47,16 @@ def compute_buffer(case: Case) -> Term:
         buffer = _buffer_on_device(case, reserved_bytes)
     if case.device is None:
         return buffer
-    # each of several devices has copies of a graph's inputs, mostly masks, and the first copies for
-    # a prompt the experts of the largest layer in RAM (`op_offload`)
+    # each of several devices holds copies of a graph's inputs, mostly masks. For a prompt the first
+    # device also holds copies of the experts of the largest layer in RAM (`op_offload`)
     experts_bytes = largest_experts_bytes(case) if case.room.copies_weights else 0
     copied_bytes = _MORE_COPIES * sum(_masks(case))
     return buffer.replace(pipeline_bytes=copied_bytes, offload_bytes=experts_bytes)
 
 
 def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
-    """The pages of the buffer that are touched: by a full context most, at the least by one short
-    prompt.
+    """The compute buffer in RAM, counted by the pages that are touched: the likely size by a full
+    context, the least by one short prompt.
     """
     rows = case.logits_rows
     size = _replayed_bytes(case, case.room, rows) or 0
@@ -66,14 +66,14 @@ def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
     line = f"{size:,} bytes"
     if low < size:
         line += f"; {size - low:,} bytes less are touched by one short prompt"
-    # llama.cpp tells what it reserves: exact where all of that is touched
+    # llama.cpp reports the reserved bytes: the size is exact if all of them are touched
     how = How.EXACT if high == reserved_bytes else How.COMPUTED
     ends = Size(low, size, high)
     return term("compute", ends, _replay_source(case), line, how)
 
 
 def _buffer_on_device(case: Case, size: int) -> Term:
-    """The whole buffer, which a device reserves at load."""
+    """The compute buffer on a device, which reserves all of it at load."""
     error = SIZES.device_error
     most = size + _rolled_back_bytes(case)
     ends = Size(int(size * (1 - error)), size, int(most * (1 + error)))
@@ -90,7 +90,9 @@ def _replayed_bytes(
     room: Cells,
     rows: int,
 ) -> int | None:
-    """The buffer with these cells and so many rows of logits; None where there is no graph."""
+    """The bytes of the compute buffer with these cells and `rows` rows of logits; None where the
+    architecture has no graph.
+    """
     if not case.has_row:
         return None
     if case.model.vocabulary is None and not case.row.encoder:
@@ -100,8 +102,8 @@ def _replayed_bytes(
 
 
 def _rolled_back_bytes(case: Case) -> int:
-    """The most bytes that the buffer takes more where each drafted token leaves a state to roll
-    back: 5 × states × sequences × the largest memory of a layer.
+    """The most bytes by which the buffer grows where each drafted token leaves a state to roll back
+    to: 5 × states × sequences × the largest memory of a layer.
     """
     if case.room.states == 1:
         return 0
@@ -111,7 +113,7 @@ def _rolled_back_bytes(case: Case) -> int:
 
 
 class _Moment(Record):
-    """Bytes that are in use at one moment of a batch, with the line of arithmetic."""
+    """The bytes in use at one moment of a batch, with their line of arithmetic."""
 
     bytes: int
     line: str
@@ -123,8 +125,8 @@ def guessed_compute(
     room: Cells,
     logits_rows: int,
 ) -> Term:
-    """The buffer of an architecture without a graph: the larger of the logits and the widest layer
-    with its masks.
+    """The compute buffer of an architecture without a graph: the larger of the logits, and the
+    widest layer with its masks.
     """
     batch = _Batch(model, row, room, logits_rows)
     moment = batch.moment_of_widest_layer()
@@ -144,7 +146,9 @@ def guessed_compute(
 
 
 class _Batch:
-    """One batch of a model without a graph: its tokens, bounded by the cells of the cache."""
+    """A batch of a model without a graph, with its number of tokens bounded by the cells of the
+    cache.
+    """
 
     def __init__(
         self,
@@ -167,7 +171,9 @@ class _Batch:
             self.cells = 0
 
     def moment_of_logits(self) -> _Moment:
-        """4 × (tokens × width + rows × (vocabulary + width)); an encoder makes no logits."""
+        """The memory at the moment of the logits: 4 × (tokens × width + rows × (vocabulary +
+        width)). An encoder makes no logits.
+        """
         numbers = self.tokens * self.width
         if not self.row.encoder:
             numbers += self.logits_rows * (self.model.gguf_tokens + self.width)
@@ -175,7 +181,9 @@ class _Batch:
         return _Moment(bytes=size, line=f"{size:,} bytes of logits")
 
     def moment_of_widest_layer(self) -> _Moment:
-        """tokens × (cells × bytes of masks + 4 × numbers alive of a token)."""
+        """The memory at the moment of the widest layer: tokens × (cells × bytes of masks + 4 ×
+        numbers alive of a token).
+        """
         cells = self.cells
         indexer_bytes = _indexer_bytes(self.model.attention)
         masks = self.room.mask_bytes + indexer_bytes // self.room.streams
@@ -187,16 +195,16 @@ class _Batch:
         return _Moment(bytes=size, line=f"{self.tokens:,} tokens × ({line})")
 
     def _arrays_of_scores(self) -> int:
-        """Arrays of attention's scores that are alive at once."""
+        """The number of arrays of attention scores that are alive at once."""
         if self.row.relative_positions:
-            # the scores, and the table of distances, turned
+            # the scores, and the table of distances transposed
             return 3
         if self.row.unfused:
             return 1
         return 0 if self.room.flash else 1
 
     def _numbers_in_widest_layer(self) -> int:
-        """Numbers of a token that are alive in the widest part of any layer."""
+        """The number of values of a token that are alive in the widest part of any layer."""
         numbers = [0]
         for recurrent in self.model.recurrent:
             inner_length = recurrent.inner_length or 0
@@ -210,7 +218,9 @@ class _Batch:
 
 
 def _indexer_bytes(attention: Sequence[Attention]) -> int:
-    """Bytes of each cell in the masks of a sparse indexer: the scores of all its heads, twice."""
+    """The bytes of a cell in the masks of a sparse indexer: the scores of all its heads, twice; 0
+    without an indexer.
+    """
     heads_by_kind = {}
     for group in attention:
         if group.indexer_heads:
@@ -223,19 +233,19 @@ def _indexer_bytes(attention: Sequence[Attention]) -> int:
 
 
 def _numbers_of_attention(heads: Attention) -> int:
-    """Numbers of a token that are alive while it attends."""
+    """The number of values of a token that are alive during attention."""
     if heads.kind != "latent":
         return 2 * (heads.heads + heads.kv_heads) * heads.key_length
     numbers = heads.heads * (heads.key_length + 2 * heads.latent_row_length)
-    # 22 buffers of DeepSeek V3.2 and GLM 5, which have an indexer, are twice as large
+    # 22 measured buffers of DeepSeek V3.2 and GLM 5, which have an indexer, are twice as large
     return 2 * numbers if heads.indexer_heads else numbers
 
 
 def _masks(case: Case) -> list[int]:
-    """Bytes of the mask of each kind of layers: those without a window, and those with one
+    """The bytes of each mask: one for all layers without a window, and one for all layers with one
     (llm_graph_input_attn_kv in src/llama-graph.cpp).
 
-        tokens × cells × bytes of a mask
+    tokens × cells × bytes of a mask
     """
     room = case.room
     of_cell = room.mask_bytes * room.micro_batch
@@ -247,20 +257,24 @@ def _masks(case: Case) -> list[int]:
 
 
 def inputs_in_ram(case: Case) -> Term:
-    """What the graph of a model on a device is fed with, in bytes, pinned in RAM
+    """The inputs of the graph of a model on a device, in bytes, pinned in RAM
     (ggml_backend_sched_split_graph in ggml/src/ggml-backend.cpp): masks, and the embeddings of a
-    batch as they are looked up and as a caller may hand them over; with several devices four copies
-    of the masks. No more of a batch is in RAM where weights lie there, too: a device computes it.
+    batch as they are looked up and as a caller may pass them in. With several devices there are
+    four copies of the masks.
 
-        masks + tables × tokens × width × 4 + numbers of places
+    No other buffer of a batch is in RAM, even where some weights lie there: a device computes with
+    those too.
+
+    masks + tables × tokens × width × 4 + numbers of places
     """
     tokens = case.room.micro_batch
     masks = _masks(case)
     masks_bytes = sum(masks)
-    # vectors that may come instead of tokens, and what is looked up: of tokens, and of positions
+    # vectors that may be given instead of tokens, and looked-up embeddings of tokens and of
+    # positions
     tables = 3 if case.row.positions else 2
     embeddings_bytes = tables * tokens * case.model.embedding_length * _FLOAT_BYTES
-    # positions, rows, and where keys and values of each kind of layers go
+    # positions, row numbers, and the places of keys and values in the cache of each kind of layers
     numbers_bytes = tokens * (8 + 16 * len(masks))
     size = masks_bytes + embeddings_bytes + numbers_bytes
     line = f"{masks_bytes:,} bytes of masks + {embeddings_bytes:,} bytes of embeddings"

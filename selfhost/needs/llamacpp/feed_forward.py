@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class FeedForwardGraph(Part):
-    """The feed-forward of one layer while its graph is built. Of its `experts` those that are
-    `used` compute each row; a row has what all of these give, one after the other.
+    """The feed-forward of one layer while its graph is built. Each row is computed by `used` of the
+    `experts`; an output row holds the results of all these experts, one after the other.
     """
 
     def __init__(self, graph: Graph, feed: FeedForward) -> None:
@@ -30,12 +30,14 @@ class FeedForwardGraph(Part):
         self.feed = feed
         self.experts = feed.experts or 1
         self.used = feed.chosen
-        # some experts read and write a narrower row than the hidden state
+        # in some models the experts read and write a narrower row than the hidden state
         self.expert_width = feed.latent_length or self.width
         self.output_length = self.expert_width * self.used
 
     def computed(self, read: Node) -> Node:
-        """dense(x), or routed(x) + gate × shared(x) with an expert that all tokens share."""
+        """The output for the tokens: dense(x), or routed(x) + gate × shared(x) with an expert that
+        all tokens share.
+        """
         feed = self.feed
         if not feed.experts:
             return self._dense(feed.length, read)
@@ -64,11 +66,11 @@ class FeedForwardGraph(Part):
         return dense + norm(routed)
 
     def _gate_of_shared(self, read: Node) -> Node:
-        """How much the shared expert counts for each token: a sigmoid."""
+        """The weight of the shared expert for each token: a sigmoid."""
         gate = read.product(1)
         if not self.style.divided_gate:
             return gate
-        # the sigmoid as a quotient
+        # the sigmoid, computed as a quotient
         divisor = gate.scaled()
         return divisor / gate
 
@@ -110,7 +112,7 @@ class FeedForwardGraph(Part):
             outputs = self._outputs(read, chosen)
             outputs = outputs * weights
         self.expand(outputs)
-        # several are added one after the other, each over the sum of those before
+        # the outputs of several experts are added one after the other to a running sum
         total = outputs.product(self.expert_width)
         if self.used > 1:
             self.expand(total)
@@ -125,8 +127,8 @@ class FeedForwardGraph(Part):
         return ranked.argsort()
 
     def _in_best_groups(self, ranked: Node, groups: int) -> Node:
-        """The ranks, closed but for the groups whose two best experts rank highest together
-        (DeepSeek-V3, arXiv:2412.19437).
+        """The ranks of the experts, closed except in the groups whose two best experts rank highest
+        together (DeepSeek-V3, arXiv:2412.19437).
         """
         members = self.experts // groups
         groups_used = self.feed.groups_used or 1
@@ -139,15 +141,15 @@ class FeedForwardGraph(Part):
         return closed.written(opened, best_groups, closed)
 
     def _weights(self, chances: Node, chosen: Node) -> Node:
-        """What each chosen expert counts (GGML_OP_GET_ROWS): its chance, or that divided by the sum
-        of those of the chosen.
+        """The weight of each chosen expert (GGML_OP_GET_ROWS): its probability, or the probability
+        divided by the sum over the chosen experts.
         """
         weights = chances.product(self.used, chosen)
         if self.style.chosen_first:
             weights = weights.copied().view()
         if self.style.normalized:
             total = weights.product(1)
-            # at least the smallest normal number of 16 bits
+            # the divisor is at least the smallest normal number of 16 bits
             quotients = weights.view() / total.clamped()
             weights = quotients.view()
         if self.style.rescaled:
@@ -155,7 +157,7 @@ class FeedForwardGraph(Part):
         return weights
 
     def _outputs(self, read: Node, chosen: Node) -> Node:
-        """What each chosen expert computes: W_down (activation(W_gate x) × W_up x)."""
+        """The output of each chosen expert: W_down (activation(W_gate x) × W_up x)."""
         activated = self._multiplied(read, chosen)
         if self.row.gate != "none":
             gate = self._multiplied(read, chosen)

@@ -1,12 +1,12 @@
-"""What a GGUF file weighs, with its header, and who makes it.
+"""The size of a GGUF file with its header, and the maker of the file.
 
-In goes a case: a model in a quantization. Out comes a term in bytes, or why it is not known. The
-size is that of the published file, else the sum of the tensors in the types that llama-quantize
-gives them, else bits per weight.
+What goes in: a case, which is a model in a quantization. What comes out: a term in bytes, or why
+the size is not known. The size is that of the published file, or else the sum of the tensors in the
+types that llama-quantize gives them, or else follows from the bits per weight.
 
-Of a publisher's own mixes of types, bartowski's `_L` files and Google's Q4_0 of weights trained for
-it have the token table and the output matrix alone in another type than llama-quantize's recipe.
-Unsloth's `UD-` files are made by rules that are not published; each weighs about as much as the
+Two publishers' own mixes, bartowski's `_L` files and Google's Q4_0 files of weights trained for
+this type, differ from llama-quantize's recipe only in the type of the token table and the output
+matrix. Unsloth's `UD-` files are made by unpublished rules; each file weighs about as much as a
 file of one of llama-quantize's recipes: `[mixes]` in specs/common/gguf_types.toml has the ranges.
 """
 
@@ -46,17 +46,19 @@ SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 RECIPE = "llama-quantize's rules, tensor by tensor (llama.cpp, 2026)"
 TOKEN_TABLE = "token_embd.weight"
 OUTPUT_MATRIX = "output.weight"
-# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
-# catalogue lists; the others differ in case or in a word
+# the publisher of `UD-` files, and the pattern of its repository names: 157 of 162 in this
+# catalogue follow it; the others differ in case or in a word
 _MAKER = "unsloth"
 _NAMED = "unsloth/{model}-GGUF"
-# a published file that differs by more from its recipe is a mix of its publisher's own
+# the relative difference in size from which a published file counts as its publisher's own mix
+# rather than a recipe of llama-quantize
 OWN_MIX = 0.005
-# what a file of 8 bits and more weighs at most, as a share of what its bits say: few tensors of it
-# have another type
+# the most that a file of 8 bits or more weighs, as a share of the size that its bits give: few of
+# its tensors have another type
 _MOST_OF_MANY_BITS = 1.04
-# bytes of a tensor's entry in the header beside its name and sides: 24 by docs/gguf.md of ggml, and
-# an allowance for the number of a block, for which `*` stands here; and bytes of each side
+# bytes of a tensor's entry in the header besides its name and sides: 24 by docs/gguf.md of ggml,
+# and an allowance for the block number, for which `*` stands in the name; then the bytes of each
+# side
 _ENTRY_BYTES = 26
 _SIDE_BYTES = 8
 
@@ -74,8 +76,8 @@ class TensorSplitSizes(Stated):
 
 
 class LlamaCppSizes(Stated):
-    """`["llama.cpp"]` of specs/common/memory.toml, which explains each key. Of two numbers the
-    first is the least, the second the most; of three the second is likely.
+    """`["llama.cpp"]` of specs/common/memory.toml, which explains each key. Pairs are least and
+    most; triples are least, likely and most.
     """
 
     recipe_error: float
@@ -105,8 +107,8 @@ SIZES = shipped_record(LlamaCppSizes, "memory", "llama.cpp")
 
 
 class UsualTensors(Record):
-    """The tensors of a file as it is usually published, and the least and most bytes that they take
-    whatever the importance matrix and the version of llama-quantize, with the recipe's error.
+    """The tensors of a file as it is usually published. `least_bytes` and `most_bytes` bound their
+    size for any importance matrix and version of llama-quantize, with the recipe's error.
     """
 
     tensors: tuple[FileTensors, ...]
@@ -115,13 +117,13 @@ class UsualTensors(Record):
 
 
 def sum_bytes(tensors: Iterable[FileTensors]) -> int:
-    """Bytes of all these tensors."""
+    """The bytes of all the tensors."""
     return sum(tensor.bytes for tensor in tensors)
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The GGUF file, without the projector of a vision model. Of a model that is to draft with its
-    own block the file brings it.
+    """The size of the GGUF file, without the projector of a vision model. For a model that drafts
+    with its own block, the file includes the block.
     """
     spec = case.spec
     stated = published_size(case)
@@ -141,7 +143,9 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _size_by_recipe(case: Case, recipe: str) -> Term:
-    """The file by the recipe; of a mix computed where only its tables are apart, else a range."""
+    """The size of the file by the recipe. A publisher's mix is computed where only its tables
+    differ from the recipe, and otherwise a range.
+    """
     released = case.spec.released
     file = recipe_file(
         case.model, released, recipe, own_block=case.companions.own_block
@@ -187,8 +191,8 @@ def _size_by_bits(
     recipe: str,
     weights: int,
 ) -> Term:
-    """The file of a model of which the number of weights is all that is known: weights × bits / 8.
-    A publisher's mix is as much larger or smaller than its recipe as of other models.
+    """The size of the file of a model known only by its number of weights: weights × bits / 8. A
+    publisher's mix differs from its recipe by the same share as in other models.
     """
     bits = BITS_PER_WEIGHT[recipe]
     size = int(weights * bits / 8)
@@ -213,8 +217,8 @@ def _size_by_bits(
 
 
 def _most_by_bits(weights: int, bits: float) -> float:
-    """The most that a file of so many weights takes, as a share of what its bits say. In small
-    models, and in files of few bits, the token table weighs more.
+    """The most bytes of a file, as a share of weights × bits / 8. In small models, and in files of
+    few bits, the token table weighs more.
     """
     if bits >= 8:
         return _MOST_OF_MANY_BITS
@@ -232,15 +236,17 @@ def recipe_file(
     *,
     own_block: bool = False,
 ) -> Term:
-    """The file of a model that came out on that date, in a quantization of llama-quantize: the
-    tensors and the header. Blocks of multi-token prediction are counted where files bring them, or
-    the case wants them (`own_block`); where some files bring them the range holds both.
+    """The size of a file in a quantization of llama-quantize, tensors and header, for a model
+    released on that date.
+
+    Multi-token-prediction blocks are counted where files include them, or the case needs them
+    (`own_block`). Where only some files include them, the range covers both.
     """
     usual = usual_tensors(architecture, quantization, released)
     tensors = usual.tensors
     least = usual.least_bytes
     least_header, most_header = header_bytes(architecture, tensors)
-    # most byte pairs have one merge a token
+    # most tokenizers of byte pairs have one merge for each token
     header = least_header + (most_header - least_header) // 4
     row = row_of(architecture)
     brings = row.mtp_in_gguf
@@ -274,8 +280,8 @@ def usual_tensors(
     quantization: str,
     released: str | None,
 ) -> UsualTensors:
-    """The tensors as published: with an importance matrix for the IQ types, which need one; of a
-    model that came out before March 2026 (`released` is an ISO date) by the rules of then.
+    """The tensors of a file as usually published. IQ types need an importance matrix. A model
+    released before March 2026 (`released` is an ISO date) follows the rules of that time.
     """
     has_matrix = quantization.startswith("IQ")
     is_fused = any(group.name.endswith(FUSED) for group in gguf_tensors(architecture))
@@ -299,7 +305,7 @@ def usual_tensors(
 def header_bytes(
     architecture: Architecture, tensors: Iterable[FileTensors]
 ) -> tuple[int, int]:
-    """Least and most bytes in front of the tensors: their table, the keys and the vocabulary
+    """The least and most bytes before the tensors: the tensor table, the keys and the vocabulary
     (docs/gguf.md of ggml).
     """
     vocabulary = architecture.gguf_tokens
@@ -316,7 +322,9 @@ def header_bytes(
 
 
 def tokenizer_kind(architecture: Architecture) -> str:
-    """The kind of the vocabulary, by its size where models of a row differ; "" where unknown."""
+    """The kind of the tokenizer, told by the size of the vocabulary where models of a row differ;
+    "" where unknown.
+    """
     kind = row_of(architecture).tokenizer
     vocabulary = architecture.gguf_tokens
     if kind == "varies":
@@ -325,20 +333,22 @@ def tokenizer_kind(architecture: Architecture) -> str:
         return "unigram"
     if kind or not vocabulary:
         return kind
-    # DeepSeek Coder's are byte pairs
+    # the vocabularies of DeepSeek Coder are byte pairs
     if vocabulary >= 49_000 or vocabulary == 32_256:
         return "bpe"
     return "spm" if vocabulary <= 33_000 else ""
 
 
 def recipe_of(quantization: str, architecture: Architecture) -> str | None:
-    """The quantization of llama-quantize that it is, or is nearest to as a mix; else None."""
+    """The recipe of llama-quantize for a quantization: itself, or the nearest recipe of a
+    publisher's mix; None for any other name.
+    """
     if quantization in BITS_PER_WEIGHT:
         return quantization
     mix = MIXES.get(quantization)
     if mix is None:
         return None
-    # experts published in 4 bits stay as they are in mixes of four bits and more
+    # mixes of four bits and more keep experts that were published in 4 bits
     has_four_bits = mix.recipe.startswith(("Q4", "Q5", "Q6", "Q8"))
     if mix.tables is None and architecture.expert_dtype == "mxfp4" and has_four_bits:
         return "MXFP4"
@@ -346,10 +356,10 @@ def recipe_of(quantization: str, architecture: Architecture) -> str | None:
 
 
 def recipe_of_file(case: Case) -> str | None:
-    """The recipe whose tensors a file has: `recipe_of` its quantization, and of experts in the type
-    that they were trained in the one that the stated size tells.
+    """The recipe whose tensors a file has: `recipe_of` its quantization. For experts that stay in
+    their trained type MXFP4, the stated size tells which of two recipes.
 
-    Such files differ in all that is no expert: llama-quantize stores it in 8 bits, Ollama's
+    Such files differ in all tensors but experts: llama-quantize stores these in 8 bits, Ollama's
     converter in 16 (ollama/ollama, convert/convert_gptoss.go).
     """
     recipe = recipe_of(case.quantization, case.model)
@@ -364,14 +374,16 @@ def recipe_of_file(case: Case) -> str | None:
 
 
 def is_size_of(size_bytes: int, computed: Term) -> bool:
-    """Whether a file of that size is of the recipe whose size was computed."""
+    """Whether a file of that size may follow the recipe whose size was computed."""
     error = size_bytes * OWN_MIX
     return computed.low_bytes - error <= size_bytes <= computed.high_bytes + error
 
 
 def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
-    """Where Unsloth offers an `UD-` mix: the repository that the spec knows of it, else by its
-    naming, which no listing shows. None for other types, and of a model that lies in no repository.
+    """The files of an `UD-` mix that Unsloth publishes: the repository that the spec lists, else
+    the repository by Unsloth's naming, which no listing confirms.
+
+    None for other types, and for a model without a repository.
     """
     if mix not in MIXES or not mix.startswith("UD-") or not spec.repository:
         return None

@@ -23,8 +23,8 @@ _LAUREL_RANK = 64
 
 
 class Gemma3n(Builder):
-    """The graph of one Gemma 3n. `every` are the sides of all versions of the hidden state,
-    `others` those of all but the first, which is the active one.
+    """The graph of a Gemma 3n model. `every` are the sides of all versions of the hidden state;
+    `others` are the sides of all versions but the first, which is the active one.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -34,12 +34,13 @@ class Gemma3n(Builder):
         self.others = (*graph.hidden, self.versions - 1)
 
     def active(self, versions: Node) -> Node:
-        """The version that is computed, of all versions."""
+        """The active version, which a layer computes, out of all versions."""
         return versions.view(*self.graph.hidden)
 
     def before(self) -> Node:
-        """(x, magnitude of x × W x): the first version are the embeddings, the others projections
-        of it, scaled to its magnitude.
+        """The versions of the hidden state before the first layer, (x, magnitude of x × W x): the
+        first version is the embeddings, and the others are projections of it, scaled to its
+        magnitude.
         """
         self.first = self.token_embeddings()
         self.look_up_slices()
@@ -49,11 +50,11 @@ class Gemma3n(Builder):
         return fresh(self.every, self.first, others)
 
     def layer(self, layer: Layer, residual: Node) -> Node:
-        """What one layer makes of all versions.
+        """The output of one layer for all versions of the hidden state.
 
-        normed = norm(active)
-        attended = attention(normed) + active + low rank(normed)
-        computed = feed-forward(attended) + attended
+        - normed = norm(active)
+        - attended = attention(normed) + active + low rank(normed)
+        - computed = feed-forward(attended) + attended
         """
         predicted = self._predicted(residual)
         active = self.active(predicted)
@@ -91,7 +92,7 @@ class Gemma3n(Builder):
         return wide + normed
 
     def _fed_forward_sum(self, layer: Layer, attended: Node) -> Node:
-        """W × (gelu(gate) × up) + attended, of which the first layers keep the largest gates."""
+        """W × (gelu(gate) × up) + attended. The first layers keep only the largest gates."""
         assert layer.feed_forward is not None
         length = layer.feed_forward.length
         read = attended.normed()
@@ -104,8 +105,8 @@ class Gemma3n(Builder):
         return fed_forward + attended
 
     def _corrected(self, predicted: Node, computed: Node) -> Node:
-        """weights × innovation + predicted. The innovation is what the active version became, less
-        what was predicted of it (altup_correct).
+        """weights × innovation + predicted. The innovation is the computed active version minus the
+        predicted one (altup_correct).
         """
         innovation = computed - self.active(predicted)
         repeated = fresh(self.every, innovation)

@@ -1,12 +1,14 @@
 """The compute buffer of llama.cpp: the graph that it builds for a prompt, replayed by the rules of
 its allocator, exact to the byte.
 
-Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. In go a model, the row of its
-architecture, the cells of the cache and the number of rows of logits; out come bytes. `Graph` has
-what all parts of one graph share; builder.py adds the tensors, and allocator.py runs them.
+Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What goes in: a model, the row of
+its architecture, the cells of the cache and the number of rows of logits. What comes out: bytes.
+`Graph` holds the data that all parts of one graph share; builder.py adds the tensors, and
+allocator.py replays their allocation.
 
-A row of `specs/common/architectures.toml` has the key `graph` where every measured case of its
-architecture is so (tests/truth). Of others the buffer is a guess with a range.
+A row of `specs/common/architectures.toml` has the key `graph` if every measured case of its
+architecture agrees to the byte (tests/truth). For other architectures the buffer is a guess with a
+range.
 """
 
 from __future__ import annotations
@@ -38,13 +40,13 @@ from .allocator import (
 from .attention import CacheInputs
 from .builder import Builder
 
-# where tensors begin is a multiple: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a device
-# what ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu returns
+# tensors begin at multiples of these: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a
+# device the result of ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu
 _CPU_ALIGNMENT_BYTES = 32
 _DEVICE_ALIGNMENT_BYTES = 128
-# Jamba's
+# the longest repeating pattern of layers: Jamba's
 _LONGEST_PATTERN = 8
-# layers in which Gemma 3n keeps the largest activations alone (src/models/gemma3n.cpp:
+# the number of layers in which Gemma 3n keeps only the largest activations (src/models/gemma3n.cpp:
 # n_layer_sparsity)
 _SPARSE_LAYERS = 10
 
@@ -52,31 +54,32 @@ _Group = TypeVar("_Group", bound=LayerPart)
 
 
 class Layer(NamedTuple):
-    """What one layer is made of, and all that its number decides."""
+    """A layer of a model: its parts, and the facts that depend on the layer's number."""
 
     attention: Attention | None
     recurrent: Recurrent | None
     feed_forward: FeedForward | None
-    # after it the rows are chosen whose logits the caller needs
+    # whether the rows whose logits the caller needs are chosen after this layer
     is_last: bool
-    # its first part reads a norm
+    # whether a norm precedes the layer's first part
     is_normed: bool
-    # positions rotate its queries and keys
+    # whether positions rotate the queries and keys
     is_rotated: bool
-    # it has rows of its own in the cache
+    # whether the layer has its own rows in the cache
     is_cached: bool
-    # adds a slice of the embeddings (Qwen3-VL), or keeps the largest activations alone (Gemma 3n)
+    # whether the layer adds a slice of the embeddings (Qwen3-VL), or keeps only the largest
+    # activations (Gemma 3n)
     is_early: bool
 
     @property
     def mixes(self) -> bool:
-        """Whether it mixes tokens: it attends, or keeps a state."""
+        """Whether the layer mixes tokens: it attends, or keeps a state."""
         return self.attention is not None or self.recurrent is not None
 
 
 class _Pattern(Record):
-    """Layers that repeat, from some layer to the one before `end`: the layers of one round, and how
-    many layers need no graph because the rounds before them changed nothing any more.
+    """Layers that repeat, up to the layer before `end`: the number of layers in a round, and the
+    number of layers that need no graph because earlier rounds show their effect.
     """
 
     round_layers: int
@@ -85,14 +88,18 @@ class _Pattern(Record):
 
 
 class _Round(Record):
-    """The third round of a pattern: the layer it ends before, and how many layers it has."""
+    """The third round of a pattern: the layer before which it ends, and the number of its
+    layers.
+    """
 
     end: int
     layers: int
 
 
 class _Shortened(Record):
-    """A model's layers, of patterns only the rounds that need a graph, and their third rounds."""
+    """A model's layers, of each pattern only the rounds that need a graph, and the third rounds of
+    the patterns.
+    """
 
     layers: list[Layer]
     third_rounds: list[_Round]
@@ -107,16 +114,16 @@ def exact_compute_bytes(
     *,
     on_device: bool = False,
 ) -> int | None:
-    """The compute buffer to the byte; None where the architecture has no graph here.
+    """The compute buffer in bytes, exact; None where the architecture has no graph here.
 
     `on_device`: the buffer of a GPU that has all layers, to which looked-up rows are copied.
 
-    Most layers are the same again and again, and after each of them, or each two, nothing has
-    changed any more: then the graph of the first rounds tells the buffer of all.
+    Most layers repeat, and after each repetition, or each second one, the allocator is in the same
+    state. Then the graph of the first rounds tells the buffer of all layers.
     """
     if row.graph is None or not _is_buildable(model, row):
         return None
-    # a round of all layers is one that nothing repeats: the graph is built whole
+    # a round of all layers never repeats: the whole graph is built
     for patterns_at_once in (1, 2, model.layers):
         shortened = _shortened(model, row, patterns_at_once)
         graph = Graph(model, row, room, logits_rows, on_device=on_device)
@@ -130,7 +137,7 @@ def exact_compute_bytes(
 
 
 def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
-    """Whether each layer has parts that are known here, and each part once."""
+    """Whether each layer has only parts that are known here, and each part at most once."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
     parts = Counter((type(group), layer) for group in groups for layer in group.layers)
     if {layer for _, layer in parts} != set(range(model.layers)):
@@ -142,21 +149,23 @@ def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
     for feed in model.feed_forward:
         if feed.beside_dense and not row.expert_norms:
             return False
-        # llama.cpp asserts that groups of experts have equally many members when it loads a model
-        # (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec is refused where that is
-        # not so, but a record that a program makes is not
+        # llama.cpp asserts when it loads a model that groups of experts have equally many members
+        # (src/llama-model.cpp: n_expert % n_expert_groups == 0). A spec that breaks this rule is
+        # refused, but a record made by a program is not
         if feed.groups and (feed.experts is None or feed.experts % feed.groups):
             return False
     if not model.recurrent:
         return True
-    # here, for most models have no recurrent layers
+    # imported here: most models have no recurrent layers
     from .recurrent import is_buildable
 
     return all(is_buildable(group) for group in model.recurrent)
 
 
 def _is_known_attention(heads: Attention) -> bool:
-    """Whether attention of that kind is built here; with a sparse indexer none is."""
+    """Whether this package builds attention of that kind: full, sliding or latent, without a sparse
+    indexer.
+    """
     if heads.indexer_heads:
         return False
     if heads.latent_length:
@@ -165,7 +174,7 @@ def _is_known_attention(heads: Attention) -> bool:
 
 
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
-    """The layers of a model; layers that are alike are one object."""
+    """The layers of a model; equal layers are one object."""
     style = row.graph or Style()
     layers = list[Layer]()
     distinct = dict[Layer, Layer]()
@@ -196,8 +205,8 @@ def _is_rotated(
     number: int,
     heads: Attention | None,
 ) -> bool:
-    """Whether positions rotate the queries and keys of a layer. Of some models one of each four
-    layers attends without positions, of others each that has no window.
+    """Whether positions rotate the queries and keys of a layer (RoPE). In some models every fourth
+    layer attends without positions, in others every layer without a window.
     """
     if style.rope == "three of four":
         return number % 4 != 3
@@ -212,7 +221,7 @@ def _is_windowed(model: Architecture) -> bool:
 
 
 def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
-    """The part that each layer has, by the number of the layer."""
+    """The group of parts that each layer belongs to, by the number of the layer."""
     return {number: group for group in groups for number in group.layers}
 
 
@@ -222,8 +231,8 @@ def _shortened(
     row: ArchitectureRow,
     patterns_at_once: int,
 ) -> _Shortened:
-    """The layers, of patterns only the first three or four rounds. A round is the pattern once, or
-    as many times as `patterns_at_once` says.
+    """The layers of a model, with only the first three or four rounds of each pattern. A round is
+    the pattern repeated `patterns_at_once` times.
     """
     layers = _layers(model, row)
     shortened = _Shortened(layers=[], third_rounds=[])
@@ -249,7 +258,9 @@ def _repeating(
     begin: int,
     patterns_at_once: int,
 ) -> _Pattern | None:
-    """The pattern from a layer on that saves the most layers; None where none saves any."""
+    """The pattern, starting at the layer `begin`, that saves the most layers; None where none saves
+    any.
+    """
     best = None
     for period in range(1, _LONGEST_PATTERN + 1):
         same_end = begin + period
@@ -260,8 +271,9 @@ def _repeating(
         if rounds <= 3:
             continue
         end = begin + rounds * round_layers
-        # the second round and the third leave the same only if what both read, as the masks of
-        # their attention, is still to be read behind the third: by a fourth, or by other layers
+        # the state after the second round equals that after the third only if a later layer still
+        # reads the inputs of both, such as the masks of their attention: a fourth round, or other
+        # layers
         read = {id(layer.attention) for layer in layers[begin : begin + period]}
         read_later = {id(layer.attention) for layer in layers[end:]}
         written_rounds = 3 if read <= read_later else 4
@@ -294,25 +306,30 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
 
 
 def _builder(graph: Graph) -> Builder:
-    """What builds the graph: most models alike, a model with several hidden states by itself."""
+    """The builder of the graph: the common one, or Gemma 3n's for a model with several hidden
+    states.
+    """
     if not graph.row.altup:
         return Builder(graph)
-    # few models need it
+    # imported here: few models need it
     from .gemma3n import Gemma3n
 
     return Gemma3n(graph)
 
 
 class Graph:
-    """One graph while it is built: its tensors in order, and what its parts share.
+    """The graph of one batch while it is built: its tensors in order, and the data that its parts
+    share.
 
-    `tokens` are those of one batch, as many of each sequence; `logits_rows` are those of them whose
-    logits, or vectors, the caller needs. `hidden` are the sides of the hidden state.
+    - `tokens`: the tokens of the batch, as many of each sequence.
+    - `logits_rows`: the tokens whose logits, or vectors, the caller needs.
+    - `hidden`: the sides of the hidden state.
+    - `on_device`: a GPU computes the graph.
 
-    `on_device`: a GPU computes the graph but for what reads the tables of the input layer, which
-    always lies in RAM (`dev_input` in src/llama-model.cpp). The part on the GPU has copies of the
-    inputs that its tensors read and of the rows that were looked up
-    (ggml_backend_sched_split_graph in ggml/src/ggml-backend.cpp).
+    The tables of the input layer always lie in RAM, and so do the operations that read them
+    (`dev_input` in src/llama-model.cpp). The part on the GPU has copies of the inputs that its
+    tensors read and of the looked-up rows (ggml_backend_sched_split_graph in
+    ggml/src/ggml-backend.cpp).
     """
 
     def __init__(
@@ -342,34 +359,36 @@ class Graph:
         self.sequences = room.sequences
         self.sequence_tokens = -(-batch_tokens // room.sequences)
         self.tokens = self.sequence_tokens * room.sequences
-        # an encoder hands all its tokens to the pooling, less those that fill up the sequences
+        # an encoder hands all its tokens to the pooling, except the tokens that pad the sequences
         self.logits_rows = (
             room.encoded if row.embeds else min(batch_tokens, logits_rows)
         )
         self.hidden: Sides = (self.width, self.tokens)
-        # owner of what lies outside the buffer, which operations write to: the cache and the states
+        # the owner of tensors outside the buffer that operations write to: the cache and the states
         self.cache = Node(())
         self.positions = given(self.tokens * self.style.positions)
         self.temperatures = given(self.tokens)
         self.rows = given(self.logits_rows)
         self.states = given(room.sequences)
-        # by the group, not its id: layers may be those of an equal model
+        # keyed by the group, not by its id: layers may come from an equal model
         recurrent = [group for group in model.recurrent if group.layers]
-        # states of compressed attention come behind those of recurrences
+        # states of compressed attention follow the states of recurrences
         self._state_by_group = dict(zip(recurrent, states(model), strict=False))
-        # a row of values in the cache without flash attention, as long as that of any layer
+        # the length of a row of values in the cache without flash attention: the longest of any
+        # layer
         self.widest_values = 0
         for group in model.attention:
-            # a latent row is key and value
+            # latent attention has one row for both key and value
             if group.kind != "latent":
                 length = group.kv_heads * group.value_length
                 self.widest_values = max(self.widest_values, length)
-        # by the window of layers, None for none: the inputs of their cache, and masks of an encoder
+        # the inputs of the cache and the masks of an encoder, by the window of the layers in
+        # tokens; None: no window
         self.cache_inputs = dict[int | None, CacheInputs]()
         self.batch_masks = dict[int | None, Node]()
 
     def expand(self, *tensors: Node) -> None:
-        """Put tensors and all that they need into the graph (ggml_build_forward_expand)."""
+        """Put tensors and all tensors that they need into the graph (ggml_build_forward_expand)."""
         for tensor in tensors:
             if not tensor.placed:
                 self._place(tensor)
@@ -395,11 +414,11 @@ class Graph:
         self.expand(self.cache.written(rows, *places))
 
     def unlink(self) -> None:
-        """Take the nodes apart, which is the end of the graph.
+        """Take the nodes apart, which ends the use of the graph.
 
-        Of a chain of thousands that is dropped at once each node would free the next from inside
-        its own deallocation, and a thread with a small stack ends in a segmentation fault (seen in
-        CPython 3.13 with 256 KiB).
+        If a chain of thousands of nodes were dropped at once, each node would free the next from
+        inside its own deallocation, and a thread with a small stack would end in a segmentation
+        fault (seen in CPython 3.13 with 256 KiB).
         """
         for node in self.nodes:
             node.sources = ()
@@ -416,7 +435,7 @@ class Graph:
         return tensor.copied() if self.style.centred else tensor.normed()
 
     def last_rows(self, tensor: Node) -> Node:
-        """The tokens whose logits the caller needs (GGML_OP_GET_ROWS, inp_out_ids)."""
+        """The rows of the tokens whose logits the caller needs (GGML_OP_GET_ROWS, inp_out_ids)."""
         return fresh((self.width, self.logits_rows), tensor, self.rows)
 
     def state_of(self, group: Recurrent) -> State:

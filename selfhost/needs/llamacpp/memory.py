@@ -1,8 +1,8 @@
-"""A GGUF file, and what a process of llama.cpp or Ollama takes that loaded it.
+"""The size of a GGUF file, and the memory of a llama.cpp or Ollama process that loaded the file.
 
-In goes a case; out come the files and the terms of its memory, in bytes: the weights (weights.py),
-the cache of keys and values, the states of recurrent layers, the compute buffer (compute.py), the
-program itself, and what is loaded beside the model (companions.py).
+What goes in: a case. What comes out: the files and the terms of memory, in bytes: the weights
+(weights.py), the cache of keys and values, the states of recurrent layers, the compute buffer
+(compute.py), the program itself, and the parts loaded in addition to the model (companions.py).
 """
 
 from __future__ import annotations
@@ -45,18 +45,21 @@ from .files import SIZES, SOURCE, size_of, tokenizer_kind
 from .tensor_split import on_one_of_several
 from .weights import weights_terms
 
-# makers of GPUs whose drivers take RAM that was measured
+# makers of GPUs for which the RAM that the driver takes was measured
 MAKERS_IN_RAM = tuple(SIZES.gpu_in_ram)
-# types of a cache whose values need no flash attention
+# types of a value cache that work without flash attention
 _PLAIN_CACHE_TYPES = ("f16", "f32", "bf16")
-# activations meet weights with blocks of 32 numbers as Q8_0, those with blocks of 256 as Q8_K:
-# bytes of a block and its numbers (`vec_dot_type` in ggml-cpu.c)
+# activations are quantized before the product with weights: to Q8_0 where the weights have blocks
+# of 32 numbers, to Q8_K where they have blocks of 256. Bytes of a block and its numbers
+# (`vec_dot_type` in ggml-cpu.c)
 _ACTIVATIONS_OF_32 = (34, 32)
 _ACTIVATIONS_OF_256 = (292, 256)
 
 
 def parts(case: Case) -> Needs:
-    """Files and memory. Weights and cache are judged apart: one may be known without the other."""
+    """The files and the memory of a case. Weights and cache are counted apart, because one may be
+    known without the other.
+    """
     others = _beside_weights(case)
     files = size_of(case)
     if isinstance(files, Unread):
@@ -79,7 +82,9 @@ def parts(case: Case) -> Needs:
 
 
 def _beside_weights(case: Case) -> Needs:
-    """Cache, states, compute buffer and program, with those of the model's own block; no files."""
+    """The needs beside the weights: cache, states, compute buffer and program, with those of the
+    model's own block. Files are not included.
+    """
     if not (case.model.attention or case.model.recurrent):
         return Needs(unknown=(unread_of(case.spec, "memory.kv_cache"),))
     terms: list[Term] = []
@@ -136,7 +141,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
 
 
 def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
-    """Whether any layer has another number of cells than the context has tokens."""
+    """Whether any layer has a number of cells that differs from the tokens of the context."""
     for group in groups:
         window = window_of(case.model, group)
         cells = case.room.cells_of_layer(window, group.tokens_per_row)
@@ -167,10 +172,13 @@ def _states(case: Case) -> Term | None:
 
 
 class CacheRows(Record):
-    """Equal layers of a KV cache: what a cell of each holds, and how many cells a stream has.
+    """A group of equal layers in the KV cache: the elements of one cell, and the number of cells of
+    a stream.
 
-    `unsure_cells`: how many more it has if llama.cpp ignores the layers' window; 0 where that was
-    checked. `before` and `after` stand around the number of layers in the line of arithmetic.
+    - `unsure_cells`: the extra cells if llama.cpp ignores the layers' window; 0 where that was
+      checked.
+    - `before`, `after`: the texts that a line of arithmetic has before and after the number of
+      layers.
     """
 
     layers: int
@@ -182,7 +190,7 @@ class CacheRows(Record):
     unsure_cells: int = 0
 
     def _bytes_per_cell(self, room: Cells) -> int:
-        """Bytes that one cell takes in all of these layers and all streams."""
+        """The bytes of one cell in all of these layers and all streams."""
         row_bytes = room.row_bytes(self.key_elements, self.value_elements)
         return row_bytes * self.layers * room.streams
 
@@ -196,11 +204,11 @@ class CacheRows(Record):
 
 
 def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
-    """The rows of the KV cache, with those that sparse indexers keep (src/llama-kv-cache.cpp)."""
+    """The rows of the KV cache, including those of sparse indexers (src/llama-kv-cache.cpp)."""
     groups = cache_groups(architecture, with_room=True)
     widest = 0
     if not room.flash and groups:
-        # without flash attention each row of values is as long as the longest of any layer
+        # without flash attention every row of values is as long as the longest of any layer
         # (`n_embd_v_gqa_max`)
         widest = max(group.value_elements for group in groups)
     row = row_of(architecture)
@@ -226,7 +234,7 @@ def _rows_of_group(
     widest: int,
     room: Cells,
 ) -> CacheRows:
-    """The keys and values of layers that cache alike."""
+    """The rows of keys and values of a group of layers with equal caches."""
     cells = room.cells_of_layer(window_tokens, group.tokens_per_row)
     value_elements = max(widest, group.value_elements)
     before, shape = shape_of_row(group, widest)
@@ -250,7 +258,7 @@ def _row_of_two_types(
     value_elements: int,
     room: Cells,
 ) -> str:
-    """The bytes of one token's keys and values, each in a type of their own, as a line."""
+    """The bytes of one token's keys and values in two types, as a part of a line of arithmetic."""
     keys = f"{key_elements:,} × {_bytes_of_element(room.key_type)}"
     if not value_elements:
         return keys
@@ -271,7 +279,9 @@ def _rows_of_indexer(
     *,
     with_values: bool,
 ) -> CacheRows:
-    """The keys of a sparse indexer; some programs keep as much for values that it does not have."""
+    """The rows of a sparse indexer's keys. Some programs keep as much again for values, which the
+    indexer does not have.
+    """
     length = group.indexer_elements
     row = f"{length:,} × {_bytes_of_element(room.key_type)}"
     if with_values:
@@ -289,8 +299,8 @@ def _rows_of_indexer(
 
 
 def _idle_layers(architecture: Architecture) -> int:
-    """Layers that do not attend and have a row of values all the same, without flash attention; 0
-    where recurrences take their place, or where no layer attends.
+    """The number of layers that do not attend and still have a row of values, without flash
+    attention. 0 where recurrences take their place, or where no layer attends.
     """
     if architecture.recurrent:
         return 0
@@ -303,7 +313,7 @@ def _rows_of_idle_layers(
     widest: int,
     room: Cells,
 ) -> CacheRows:
-    """A row of values, as long as the longest, in each layer that does not attend."""
+    """The rows of values in layers that do not attend, each as long as the longest."""
     element = _bytes_of_element(room.value_type)
     after = f" without attention × {widest:,} × {element} bytes"
     return CacheRows(
@@ -322,9 +332,10 @@ def why_cache_refused(
     *,
     heads_without_flash: str | None = None,
 ) -> str | None:
-    """Why llama.cpp makes no cache of these types: blocks have to fill each head, and attention
-    with quantized values is computed without storing scores or not at all (src/llama-context.cpp).
-    None where it makes one.
+    """The reason why llama.cpp refuses a cache of these types; None where it accepts them.
+
+    Blocks have to fill each head, and attention with quantized values works only without stored
+    scores (src/llama-context.cpp).
     """
     if types.values not in _PLAIN_CACHE_TYPES:
         needed = f"a {types.values} cache needs flash attention, which"
@@ -342,7 +353,7 @@ def why_cache_refused(
 
 
 def _why_type_refused(type: str, head_lengths: Sequence[int]) -> str | None:
-    """Why llama.cpp keeps no heads of these lengths in that type; None where it does."""
+    """The reason why llama.cpp keeps no heads of these lengths in that type; None where it does."""
     if type in _PLAIN_CACHE_TYPES:
         return None
     if type.upper() not in BLOCKS:
@@ -356,7 +367,7 @@ def _why_type_refused(type: str, head_lengths: Sequence[int]) -> str | None:
 
 
 class _Addend(Record):
-    """What is added up to a term: bytes, and their part of the line of arithmetic."""
+    """An addend of a term: its size, and its part of the line of arithmetic."""
 
     size: Size = NO_BYTES
     line: str = ""
@@ -366,9 +377,9 @@ _NOTHING = _Addend()
 
 
 def _program(case: Case) -> Term:
-    """The program itself, its vocabulary, the backend's work buffer, what a GPU's driver takes and
-    the outputs of an embedding model. At the most with the copies that a server keeps of one prompt
-    that fills each context.
+    """The term of the program: the program itself, its vocabulary, the backend's work buffer, the
+    RAM of a GPU's driver, and the outputs of an embedding model. The most includes the copies that
+    a server keeps of one prompt that fills each context.
     """
     memory = case.runtime.memory
     size = middle_of(memory.overhead_low_bytes, memory.overhead_high_bytes)
@@ -396,8 +407,9 @@ def _program(case: Case) -> Term:
 
 
 def _vocabulary(model: Architecture) -> _Addend:
-    """The vocabulary in bytes (src/llama-vocab.cpp): tokens × bytes of a token, which were measured
-    by the kind of tokenizer. Where nobody states it, it may be the largest.
+    """The bytes of the vocabulary (src/llama-vocab.cpp): tokens × bytes of a token, measured for
+    each kind of tokenizer. Where the size of the vocabulary is not stated, the most assumes the
+    largest.
     """
     tokens = model.gguf_tokens
     least, most = SIZES.vocabulary_bytes[tokenizer_kind(model)]
@@ -427,7 +439,7 @@ def _outputs(case: Case) -> _Addend:
 
 
 def _copies_of_context(case: Case) -> _Addend:
-    """The copies of a full context that a server keeps at the most: each sequence has a list of its
+    """The copies of a full context that a server keeps at the most. Each sequence has a list of its
     own (slot.prompt.checkpoints).
     """
     copies = case.parallel * case.runtime.memory.context_checkpoints
@@ -439,22 +451,24 @@ def _copies_of_context(case: Case) -> _Addend:
 
 
 def _driver_in_ram(case: Case) -> _Addend:
-    """What driving a GPU takes in RAM, with its library; nothing where it was not measured of its
-    maker.
+    """The RAM that the driver of a GPU takes, with its library. An empty addend where it was not
+    measured for the GPU's maker.
     """
     measured = SIZES.gpu_in_ram.get(case.gpu_maker)
     if case.device is None or measured is None:
         return _NOTHING
     size = Size(*measured)
     if case.model.has_experts:
-        # kernels that choose experts are loaded when they are first used
+        # kernels that choose experts are loaded on first use
         kernels = SIZES.experts_in_ram[case.gpu_maker]
         size = size.plus(kernels)
     return _Addend(size=size, line=f" + {size.likely:,} bytes of the GPU's driver")
 
 
 class _Product(Record):
-    """The bytes that a product of matrices works on, with the factors of one token."""
+    """A product of matrices: the bytes that it works on, and the factors of one token in a line of
+    arithmetic.
+    """
 
     bytes: int
     factors: str
@@ -462,7 +476,7 @@ class _Product(Record):
 
 def _work_buffer(case: Case) -> _Addend:
     """The backend's work buffer in bytes: room for the largest product of the graph
-    (ggml/src/ggml-cpu/ggml-cpu.c, ggml_graph_plan), which a first short prompt may not fill.
+    (ggml/src/ggml-cpu/ggml-cpu.c, ggml_graph_plan). A first short prompt may not fill it.
     """
     largest = _largest_product(case, case.room)
     if not largest.bytes:
@@ -474,11 +488,11 @@ def _work_buffer(case: Case) -> _Addend:
 
 
 def _largest_product(case: Case, room: Cells) -> _Product:
-    """The largest product of a batch: of the activations with the weights, or without flash
-    attention of the scores with the values.
+    """The largest product of a batch: the activations with the weights, or without flash attention
+    the scores with the values.
 
-        tokens × widest activation × bytes of a number as weights meet it
-        tokens × cells × heads × 2
+    - tokens × widest activation × bytes of a number as weights meet it
+    - tokens × cells × heads × 2
     """
     tokens = room.micro_batch
     width = _widest_activation(case.model)
@@ -498,7 +512,7 @@ def _largest_product(case: Case, room: Cells) -> _Product:
 
 
 def _widest_activation(architecture: Architecture) -> int:
-    """The most numbers of a token that meet a matrix of weights."""
+    """The most numbers of a token that are multiplied by a matrix of weights."""
     widths = [architecture.embedding_length]
     for group in architecture.attention:
         widths.append(group.heads * max(group.key_length, group.value_length))
@@ -508,8 +522,8 @@ def _widest_activation(architecture: Architecture) -> int:
 
 
 def _activation_bytes(quantization: str) -> tuple[int, ...]:
-    """Bytes of so many activations that meet weights of that quantization, as a numerator and a
-    denominator.
+    """The bytes of an activation that is multiplied by weights of a quantization, as a numerator
+    and a denominator.
     """
     base = BASE_TYPES.get(quantization, "")
     if base in SIZES.activations:
@@ -520,8 +534,8 @@ def _activation_bytes(quantization: str) -> tuple[int, ...]:
 
 
 def _multiplies_scores(case: Case, room: Cells) -> bool:
-    """Whether a CPU turns stored scores to 16 bits to meet values: not those of 32 bits, as of an
-    encoder, which has no cache.
+    """Whether a CPU converts stored scores to 16 bits to multiply them by values. Values in 32 bits
+    need no conversion, such as those of an encoder, which has no cache.
     """
     if case.is_on_device or room.flash:
         return False
@@ -529,10 +543,11 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
 
 
 def copy_bytes(case: Case) -> int:
-    """What a server copies of a full context to go back to, in bytes: states, and cells of windows,
-    but not the cells that keep every token (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY in include/llama.h).
+    """The bytes of one copy of a full context, to which a server can return: the states, and the
+    cells of layers with a window, but not the cells of layers that keep every token
+    (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY in include/llama.h). 0 for encoders and models that embed.
 
-        Σ states + Σ layers × bytes of a cell × tokens of the window
+    Σ states + Σ layers × bytes of a cell × tokens of the window
     """
     if case.row.encoder or case.embeds:
         return 0

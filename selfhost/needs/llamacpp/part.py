@@ -1,4 +1,4 @@
-"""What the builders of all parts of a graph share: of attention, recurrences, feed-forwards and
+"""The base of the builders for all parts of a graph: attention, recurrences, feed-forwards and
 whole models.
 """
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 class Part:
     """A part of a graph while it is built. `width` and `tokens` are the sides of the hidden state;
-    `expand` puts tensors into the graph, and `norm` norms one as the model does.
+    `expand` puts tensors into the graph, and `norm` norms a tensor as the model does.
     """
 
     def __init__(self, graph: Graph) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Recurrence(Part):
-    """One recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
-    the sizes that its graph has.
+    """A recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
+    the sizes that its graph must have.
     """
 
     needed: tuple[str, ...] = ()
@@ -41,12 +41,12 @@ class Recurrence(Part):
         self.has_norm = group.norm is not False
 
     def computed(self, normed: Node) -> Node:
-        """What the layer makes of the normed tokens."""
+        """The output of the layer for the normed tokens."""
         raise NotImplementedError
 
     def fetched(self, length: int) -> Node:
-        """The states of all sequences, each of that length, copied from where they are kept
-        (build_rs).
+        """The states of all sequences, each `length` numbers long, copied from the place where they
+        are kept (build_rs).
         """
         graph = self.graph
         states = fresh((length, graph.sequences), graph.states)
@@ -54,8 +54,9 @@ class Recurrence(Part):
         return states
 
     def convolved(self, read: Node, channels: int) -> Node:
-        """convolution(past, inputs) of each channel (GGML_OP_SSM_CONV); the last inputs are stored
-        for the next batch. The past is fetched before the inputs are joined to it.
+        """The convolution of each channel over past and new inputs (GGML_OP_SSM_CONV). The last
+        inputs are stored for the next batch. The past is fetched before the inputs are joined to
+        it.
         """
         graph = self.graph
         past = self.fetched(self.state.convolution)
@@ -65,8 +66,8 @@ class Recurrence(Part):
         return fresh((channels, self.tokens), joined)
 
     def scanned(self, length: int, *sources: Node) -> Node:
-        """The outputs of a scan (GGML_OP_SSM_SCAN and others), rows of that length; the new
-        memories, which lie behind them, are stored.
+        """The outputs of a scan (GGML_OP_SSM_SCAN and others), in rows of the length `length`. The
+        new memories, which lie after the outputs, are stored.
         """
         graph = self.graph
         memories = self.state.memory * graph.sequences
@@ -158,7 +159,7 @@ class _DeltaNet(Recurrence):
         length = self.heads * self.value_length
         channels = length + 2 * self.key_heads * self.key_length
         mixed = normed.product(channels)
-        # how much each head forgets, and how much it learns of a token
+        # how much each head forgets, and how much it learns from a token
         decay, rate = self._decay_and_rate(normed)
         convolved = self.convolved(mixed, channels)
         memory = self.fetched(self.state.memory)
@@ -170,7 +171,9 @@ class _DeltaNet(Recurrence):
         return gated.product(self.width).view()
 
     def _decay_and_rate(self, normed: Node) -> tuple[Node, Node]:
-        """Copies of two parts of one product, or what two products activate."""
+        """The decay and the learning rate of each head: copies of two parts of one product, or two
+        products activated.
+        """
         heads = self.heads
         if self.row.fused_alpha_beta:
             parts = normed.product(2 * heads)
@@ -180,8 +183,8 @@ class _DeltaNet(Recurrence):
         return decay.copied(), rate.copied()
 
     def _keys(self, convolved: Node) -> Node:
-        """The part that is keys, or queries, normed over each head (GGML_OP_L2_NORM), and in some
-        models repeated for the heads that share them.
+        """The keys, or the queries, normed over each head (GGML_OP_L2_NORM), and in some models
+        repeated for the heads that share them.
         """
         keys = convolved.product(self.key_length * self.key_heads)
         if self.row.fused_alpha_beta and self.key_heads != self.heads:
@@ -189,7 +192,7 @@ class _DeltaNet(Recurrence):
         return keys
 
 
-# how each kind of recurrent layer is computed
+# the graph of each kind of recurrent layer
 RECURRENCES: Mapping[str, type[Recurrence]] = {
     "mamba": _Mamba,
     "mamba2": _Mamba2,
@@ -200,7 +203,7 @@ RECURRENCES: Mapping[str, type[Recurrence]] = {
 
 def is_buildable(group: Recurrent) -> bool:
     """Whether layers of that kind are built here, and all sizes of their graph are stated. A
-    convolution of one input remembers none.
+    convolution of one input is not built, because it remembers none.
     """
     recurrence = RECURRENCES.get(group.kind)
     if recurrence is None or group.convolution in (None, 1):

@@ -1,9 +1,9 @@
-"""The weights of a GGUF file in memory: mapped as they lie in the file, in a second layout that the
-processor wants, or on devices.
+"""The weights of a GGUF file in memory: mapped as they lie in the file, repacked for the processor,
+or on devices.
 
-In goes a case and the term of its file; out come terms in bytes. Beside a device weights lie as
-they are stored, in RAM too (make_cpu_buft_list in src/llama-model.cpp, select_weight_buft in
-src/llama-model-loader.cpp of llama.cpp 0c1e570).
+What goes in: a case and the term of its file. What comes out: terms in bytes. If a device is used,
+weights keep their stored layout, in RAM too (make_cpu_buft_list in src/llama-model.cpp,
+select_weight_buft in src/llama-model-loader.cpp of llama.cpp 0c1e570).
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ from .files import (
     usual_tensors,
 )
 
-# looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
-# but for the token table where it is the output matrix too
+# tables that are looked up by rows: they keep their stored layout whatever their type, and are
+# never multiplied, except the token table where it is the output matrix too
 _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# matrices that latent attention multiplies into the queries and out of the values
+# matrices that latent attention multiplies into the queries (`attn_k_b`) and out of the values
+# (`attn_v_b`)
 _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
 
 
@@ -64,8 +65,8 @@ class LoadedWeights(Record):
 class _InFile(Record):
     """The weights as they lie in the file.
 
-    `loaded`: the tensors that are loaded. `scale`: bytes of the file and of its recipe, where the
-    file is a publisher's own mix, of which single tensors are not known but in proportion.
+    `loaded`: the tensors that are loaded. `scale`: for a publisher's own mix, the bytes of the file
+    and of its recipe; the sizes of single tensors are then only known in proportion.
     """
 
     term: Term
@@ -73,7 +74,9 @@ class _InFile(Record):
     scale: tuple[int, int] | None = None
 
     def bytes_of(self, names: str | tuple[str, ...]) -> int:
-        """Bytes of the tensors whose names begin so; of a mix what is likely by the recipe's."""
+        """The bytes of the tensors whose names begin with these names; for a mix, scaled from the
+        recipe's.
+        """
         size = 0
         for tensor in self.loaded:
             if tensor.name.startswith(names):
@@ -84,14 +87,18 @@ class _InFile(Record):
         return size * of_file // of_recipe
 
     def is_tied(self, row: ArchitectureRow) -> bool:
-        """Whether the token table is the output matrix too. A model that embeds has none."""
+        """Whether the token table is also the output matrix. A model that embeds has no output
+        matrix.
+        """
         if row.embeds:
             return False
         return all(tensor.name != OUTPUT_MATRIX for tensor in self.loaded)
 
 
 def weights_terms(case: Case, files: Term) -> LoadedWeights:
-    """The weights: on devices with what stays in RAM, else with the layout that the CPU wants."""
+    """The terms of the weights: on devices with the part that stays in RAM, otherwise in the layout
+    that the CPU uses.
+    """
     usual = _usual_tensors(case)
     if usual is None:
         mapped = whole_files(files, remark="; the whole file")
@@ -124,8 +131,8 @@ def tensors_on_devices(case: Case) -> tuple[FileTensors, ...]:
 
 
 def _usual_tensors(case: Case) -> UsualTensors | None:
-    """The tensors of the recipe that the quantization is, or is nearest to; None where they are not
-    known.
+    """The tensors of the recipe of the case's quantization, or of the nearest recipe; None where
+    the tensors are not known.
     """
     recipe = recipe_of_file(case)
     if recipe is None or not case.has_all_tensors:
@@ -138,7 +145,9 @@ def _in_file(
     files: Term,
     usual: UsualTensors,
 ) -> _InFile:
-    """The weights by the header that was read, in proportion to a recipe, or by the recipe."""
+    """The weights in the file: from the header that was read, for a mix in proportion to a recipe,
+    or from the recipe.
+    """
     spec = case.spec
     if spec.tensors and any(case.quantization in files.bytes for files in spec.files):
         source = f"tensor table in the header of {spec.origin}"
@@ -151,7 +160,9 @@ def _in_file(
 
 
 def _is_own_mix(case: Case, files: Term) -> bool:
-    """Whether the file has other types than llama-quantize's own, by its name or its size."""
+    """Whether the file mixes types in another way than llama-quantize, told by its name or its
+    size.
+    """
     if case.quantization not in BITS_PER_WEIGHT:
         return True
     if files.how is not How.STATED:
@@ -167,7 +178,7 @@ def _of_own_mix(
     files: Term,
     usual: UsualTensors,
 ) -> _InFile:
-    """A mix of its publisher's own, with the tensors of the recipe that it is nearest to."""
+    """The weights of a publisher's own mix, with the tensors of the nearest recipe."""
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
     remark = "; the whole file, a mix of its publisher's own"
     mapped = whole_files(files, source, remark)
@@ -185,7 +196,7 @@ def _by_recipe(
     files: Term,
     usual: UsualTensors,
 ) -> _InFile:
-    """The tensors of llama-quantize's recipe."""
+    """The weights of a file that follows llama-quantize's recipe."""
     loaded = _loaded(usual.tensors, case.row)
     source = RECIPE
     if files.how is How.STATED:
@@ -194,15 +205,15 @@ def _by_recipe(
     size = sum_bytes(usual.tensors)
     less_bytes = size - usual.least_bytes
     if not case.row.mtp_in_gguf:
-        # the file may lack multi-token prediction
+        # the file may lack the block of multi-token prediction
         less_bytes += sum_bytes(tensor for tensor in loaded if tensor.extra)
     weights = weights.widened(less_bytes, usual.most_bytes - size)
     return _InFile(term=weights, loaded=loaded)
 
 
 def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTensors]:
-    """The tensors but for a multi-token-prediction block, which is left in the file unless it is to
-    draft; some architectures load a part of it.
+    """The tensors that are loaded: all but a multi-token-prediction block, which stays in the file
+    unless it drafts. Some architectures always load a part of the block.
     """
     names = _loaded_of_block(row)
     loaded = []
@@ -213,7 +224,9 @@ def _loaded(tensors: Iterable[FileTensors], row: ArchitectureRow) -> list[FileTe
 
 
 def _loaded_of_block(row: ArchitectureRow) -> tuple[str, ...]:
-    """How the names begin of what is loaded of a block whether it drafts or not."""
+    """The prefixes of the names of those tensors of a multi-token-prediction block that are loaded
+    whether it drafts or not.
+    """
     return tuple(f"blk.*.{name}" for name in row.mtp_loaded)
 
 
@@ -223,17 +236,17 @@ def _stored(
     how: How,
     source: str,
 ) -> Term:
-    """Tensors as they lie in the file."""
+    """The term of tensors as they lie in the file."""
     line = by_type((tensor.type, tensor.bytes) for tensor in tensors)
     return term(name, sum_bytes(tensors), source, line, how)
 
 
 def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Term:
-    """What devices hold of the weights, the output matrix with the last layer, without the tables
-    that stay mapped in RAM (load_tensors in src/llama-model.cpp). Of a token table that is the
-    output matrix too a device has a copy (TENSOR_DUPLICATED).
+    """The weights that devices hold: without the tables that stay mapped in RAM (load_tensors in
+    src/llama-model.cpp), and with the output matrix on the device of the last layer. A token table
+    that is also the output matrix is copied to a device (TENSOR_DUPLICATED).
 
-        weights - tables + copy of the token table
+    weights - tables + copy of the token table
     """
     weights = in_file.term
     output_bytes = in_file.bytes_of("output.")
@@ -264,8 +277,8 @@ def _tables_in_ram(in_file: _InFile) -> Terms:
 
 
 class _SecondLayout:
-    """The tensors that stay as they lie in the file, and those that move to a second layout. A
-    token table that is the output matrix too is in both (TENSOR_DUPLICATED).
+    """The tensors that stay as they lie in the file, and the tensors that move to a second layout.
+    A token table that is also the output matrix is in both (TENSOR_DUPLICATED).
     """
 
     def __init__(self, in_file: _InFile, case: Case) -> None:
@@ -274,7 +287,7 @@ class _SecondLayout:
         self.mapped = in_file.term
         self.stays = list[FileTensors]()
         self.moves = list[FileTensors]()
-        # files of llama.cpp, in the order in which they are met
+        # source files of llama.cpp, in the order of their first use
         self.sources = dict[str, None]()
         self.wider_bytes = 0
         self.table_bytes = 0
@@ -286,7 +299,7 @@ class _SecondLayout:
                 self._move(tensor, buffer)
 
     def _move(self, tensor: FileTensors, buffer: LayoutBuffer) -> None:
-        """Note a tensor that the buffer lays out."""
+        """Note a tensor that the buffer lays out in the second layout."""
         self.sources[buffer.source] = None
         self.wider_bytes += buffer.bytes_beyond(tensor)
         if tensor.name == TOKEN_TABLE:
@@ -325,7 +338,7 @@ class _SecondLayout:
         tensors: Sequence[FileTensors],
         source: str,
     ) -> Term:
-        """Some tensors of the mapped file, with their share of its range."""
+        """The term of some tensors of the mapped file, with their share of the file's range."""
         mapped = self.mapped
         share = _stored(name, tensors, mapped.how, source)
         less_bytes = (mapped.bytes - mapped.low_bytes) * share.bytes // mapped.bytes
@@ -334,8 +347,9 @@ class _SecondLayout:
 
 
 def _layout_for(case: Case) -> Sequence[LayoutBuffer]:
-    """The buffers of the first layout that the processor can; none where its instruction sets are
-    not known, or crash a program that has an option to leave weights as they are (`unpacked`).
+    """The buffers of the first layout that the processor supports. () where its instruction sets
+    are not known, or where they crash a program that has an option to leave weights as they are
+    (`unpacked`).
     """
     instruction_sets = case.instruction_sets or ()
     runtime = case.runtime
@@ -354,7 +368,9 @@ def _buffer_of(
     *,
     is_tied: bool,
 ) -> LayoutBuffer | None:
-    """The buffer that lays out the tensor anew; None for all but matrices that are multiplied."""
+    """The buffer that lays out the tensor in the second layout; None for tensors that are not
+    multiplied matrices.
+    """
     name = tensor.name
     is_matrix = name.endswith(".weight") and len(tensor.shape) >= 2
     if not is_matrix or name.endswith(_ABSORBED):
@@ -369,7 +385,7 @@ def _buffer_of(
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
-    """The matrices of experts; none of a model whose tensors are not known."""
+    """The matrices of experts; [] for a model whose tensors are not known."""
     usual = _usual_tensors(case)
     experts = list[FileTensors]()
     if usual is None:
@@ -381,7 +397,7 @@ def _expert_tensors(case: Case) -> list[FileTensors]:
 
 
 def largest_experts_bytes(case: Case) -> int:
-    """Bytes of all experts of one layer, of each matrix the largest."""
+    """The bytes of all experts of one layer, counting each matrix at its largest."""
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
         name = tensor.name
@@ -391,8 +407,8 @@ def largest_experts_bytes(case: Case) -> int:
 
 
 def _with_experts_apart(case: Case, weights: Term) -> Terms:
-    """What a device holds of the weights where the experts of the first layers are left in RAM: all
-    but experts, the experts of the other layers, and, in RAM, those of the first layers.
+    """The terms of the weights where the experts of the first layers stay in RAM: all weights but
+    experts, the experts of the other layers, and in RAM the experts of the first layers.
     """
     first = case.number_set("cpu_expert_layers")
     layers = list[int]()
@@ -411,7 +427,7 @@ def _with_experts_apart(case: Case, weights: Term) -> Terms:
     error = 0
     names = {tensor.name for tensor in tensors}
     if len(names) < len(tensors):
-        # the matrices of one name have several types, by layer
+        # the matrices of one name have different types in different layers
         error = int(min(ram_bytes, device_bytes) * SIZES.experts_error)
     line = f"{weights.bytes:,} - {size:,} bytes of experts"
     others = weights.resized(weights.bytes - size, line)
@@ -431,7 +447,7 @@ def _experts_of(
     layers: int,
     error: int,
 ) -> Term:
-    """The experts of so many layers, known but for an error of so many bytes."""
+    """The term of the experts of `layers` layers, with an error of `error` bytes."""
     line = f"{size:,} bytes; experts of {plural(layers, 'layer')}"
     experts = computed_term("weights", size, weights.source, line)
     return experts.widened(error, error)
