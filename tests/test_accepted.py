@@ -31,7 +31,7 @@ from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
 from selfhost.core.workload import Workload
-from selfhost.judge.record import Further
+from selfhost.judge.record import DeferredAdvice
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.modelfiles import read_local
@@ -321,7 +321,7 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
         except WorkloadError:
             continue
         assert "NaN" not in report.dumps(
-            report.verdict(answer.replace(further=Further()))
+            report.verdict(answer.replace(further=DeferredAdvice()))
         )
         of_the_model = repr(
             (answer.room, answer.api_offers, answer.monthly_cost, answer.notes)

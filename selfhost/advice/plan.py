@@ -35,7 +35,7 @@ from ..judge.record import (
     exit_code,
 )
 from ..machine import gpus
-from ..machine.profiles import Profile, all_profiles, size_of
+from ..machine.profiles import Profile, all_profiles, size_order
 from ..machine.record import MAX_MEMORY_BYTES, MEASURED, Accelerator, Machine
 from ..needs import MAKERS_IN_RAM, needs_on
 from ..needs.records import Device, Needs
@@ -250,7 +250,7 @@ def _known_machines(
         machines.append(_known(profile, best, is_offered=is_offered is True))
 
     def order(known: Known) -> tuple[object, ...]:
-        return _ROUTES.index(known.route), *size_of(known.machine), known.name
+        return _ROUTES.index(known.route), *size_order(known.machine), known.name
 
     return tuple(sorted(machines, key=order))
 

@@ -22,7 +22,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import runtime_check
-from ..judge.checks.speed import is_slow_picture, is_too_slow, lacks_pace
+from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
 from ..judge.defaults import follows_a_list, suited
 from ..judge.judging import judge
 from ..judge.question import ask
@@ -313,6 +313,6 @@ class Proposals(Record):
 
 def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
-    if is_slow_picture(judged) or lacks_pace(judged):
+    if is_slow_work(judged) or lacks_pace(judged):
         return True
     return judged.has("context-unmeasured")

@@ -21,7 +21,7 @@ from ..core import units
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from ..core.workload import Workload
-from ..judge.checks.space import given_by
+from ..judge.checks.space import available_ram
 from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
@@ -471,7 +471,7 @@ def _cards(machine: Machine) -> list[Accelerator]:
 
 def _most_room(machine: Machine, workload: Workload) -> float:
     """Bytes of RAM and of all cards together, at most; infinite where one is not known."""
-    ram_bytes = given_by(machine, workload).ceiling_bytes
+    ram_bytes = available_ram(machine, workload).ceiling_bytes
     if ram_bytes is None:
         return inf
     if machine.models_present:

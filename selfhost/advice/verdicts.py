@@ -19,7 +19,7 @@ from ..judge.pace import Wait
 from ..judge.quality import quality_of_workload
 from ..judge.record import (
     Alternative,
-    Further,
+    DeferredAdvice,
     Judged,
     Room,
     Verdict,
@@ -95,7 +95,7 @@ def _concluded(further: _Advice) -> Verdict:
     )
 
 
-class _Advice(Further):
+class _Advice(DeferredAdvice):
     """The costly parts of a verdict, each computed when it is read: commands, alternatives, room,
     costs.
     """

@@ -239,7 +239,7 @@ class MachineDraft:
     def _assume_instruction_sets(self) -> None:
         if "instruction_sets" in self.values:
             return
-        series = cpus.processor_of(self.values.get("cpu_model") or "")
+        series = cpus.series_called(self.values.get("cpu_model") or "")
         if series is None:
             return
         architecture, *sets = instruction_sets().series[series.vectors]

@@ -110,7 +110,7 @@ class MachineGroup(Record):
         return f"{self.names[0]} and {self.count - 1:,} more"
 
 
-class ExceptionUse(StrEnum):
+class ExemptionState(StrEnum):
     """The state of an exception after the audit."""
 
     USED = "used"
@@ -124,7 +124,7 @@ class ExemptionUse(Record):
     """
 
     exemption: Exemption
-    use: ExceptionUse
+    use: ExemptionState
     rows: int
     concerned: bool
 
@@ -403,9 +403,9 @@ class Exemptions:
         uses = []
         for exemption in self._policy.exceptions:
             rows = self._rows[exemption.index]
-            use = ExceptionUse.USED if rows else ExceptionUse.UNUSED
+            use = ExemptionState.USED if rows else ExemptionState.UNUSED
             if self._is_expired(exemption):
-                use = ExceptionUse.EXPIRED
+                use = ExemptionState.EXPIRED
             uses.append(
                 ExemptionUse(
                     exemption=exemption,

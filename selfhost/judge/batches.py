@@ -22,7 +22,7 @@ from .record import Question
 
 # the part of one GPU's free memory, in hundredths, that a model may fill to be placed on that GPU
 # alone: Ollama's scheduler, bestSingleGPUFit of server/sched.go@fb307609
-_ALONE_PERCENT = 80
+_ONE_GPU_PERCENT = 80
 # the options that state a batch
 _OPTIONS = {"micro_batch_tokens", "batch_tokens"}
 
@@ -134,7 +134,7 @@ class _BatchChoice(Record):
             size = free_for(self.runtime, card, self.machine)
             most = max(most, size)
             by_maker[card.vendor] += size
-        if predicted_bytes <= most * _ALONE_PERCENT // 100:
+        if predicted_bytes <= most * _ONE_GPU_PERCENT // 100:
             return most
         return max(by_maker.values(), default=0)
 

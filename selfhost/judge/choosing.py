@@ -148,7 +148,7 @@ class Candidate(Record):
         shared: dict[str, object] = {
             "taken": judged.quantization,
             "usual": self.search.usual.quantization,
-            "where": _in_words(judged, self.search.machine),
+            "where": _accelerator_names(judged, self.search.machine),
             "faster": _faster_pace(self.search.usual, judged),
         }
         return phrase(f"chosen/{key}", **{**shared, **figures})
@@ -165,7 +165,7 @@ def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
         if candidate.question is not judged.question:
             judged = judge(candidate.question, machine)
         if candidate.is_good(judged):
-            return _told(candidate, judged)
+            return _with_reason(candidate, judged)
         if not candidate.is_ranked:
             continue
         rank = candidate.rank(judged)
@@ -174,10 +174,10 @@ def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
     # the usual defaults are among the candidates, and ranked
     assert best is not None
     _, taken, judged = best
-    return _told(taken, judged)
+    return _with_reason(taken, judged)
 
 
-def _told(candidate: Candidate, judged: Judged) -> Judged:
+def _with_reason(candidate: Candidate, judged: Judged) -> Judged:
     """The judgement, with the sentence why the candidate was taken."""
     why = candidate.why(judged)
     if why is None:
@@ -185,7 +185,7 @@ def _told(candidate: Candidate, judged: Judged) -> Judged:
     return judged.replace(question=judged.question.replace(chosen=why))
 
 
-def _in_words(judged: Judged, machine: Machine) -> str:
+def _accelerator_names(judged: Judged, machine: Machine) -> str:
     """The names of the accelerators that hold the model, or "the RAM"."""
     cards = machine.accelerators
     if not cards or judged.needs is None:

@@ -60,7 +60,7 @@ from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 _GROWN_CONTEXT_TOKENS = 16_384
 # if more than a third of the need is lacking, four bits do not fit either: the file is an eighth
 # smaller than in the usual type, and no need of a text model has so wide a range
-_SAVED_PART = 3
+_SAVED_DIVISOR = 3
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -232,7 +232,7 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
     lacking_bytes = usual.lacking_bytes()
     if lacking_bytes == inf:
         return True
-    return lacking_bytes <= usual.memory.high_bytes / _SAVED_PART
+    return lacking_bytes <= usual.memory.high_bytes / _SAVED_DIVISOR
 
 
 class _ProgramForMany(Candidate):

@@ -61,7 +61,7 @@ def layouts_without_ram(
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
-        for group in _one_and_most(groups):
+        for group in _smallest_and_largest(groups):
             has_room = True
             yield group.replace(cards=now).parts
         if has_room:
@@ -71,7 +71,7 @@ def layouts_without_ram(
     if tried:
         nearest = min(tried, key=lambda group: group.lacking_bytes)
         nearest = nearest.replace(cards=now)
-        yield from _in_less(nearest)
+        yield from _lean_parts(nearest)
     for cards in states:
         yield from parts_in_turn(needs, roomiest(_rooms(machine, cards, question)))
     for place in unread_places(machine):
@@ -83,7 +83,7 @@ def layouts_without_ram(
     yield nearest.parts
 
 
-def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
+def _smallest_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
     """Yield the single accelerator that has room, and the largest group that has room.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
@@ -98,7 +98,7 @@ def _one_and_most(groups: Sequence[_Group]) -> Iterator[_Group]:
             return
 
 
-def _in_less(group: _Group) -> Iterator[Needs]:
+def _lean_parts(group: _Group) -> Iterator[Needs]:
     """Yield the layout with the option that makes the runtime take less memory, where that layout
     may fit.
     """

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # where several accelerators take whole layers, each keeps this many layers free: accelerate,
 # get_balanced_memory, 1.25 times the largest layer or the mean
-_ANOTHER_LAYER = 1.25
+_LAYER_MARGIN = 1.25
 # the factor by which larger batches may increase the weights in RAM (assumed): each token slows
 # down by the same factor
 _MORE_IN_RAM = 1.1
@@ -149,7 +149,7 @@ class _OnRamAndCards(Record):
             # llama.cpp moves nothing to another place (common/fit.cpp)
             yield self._in_parts_of_layers(now)
             return
-        stated = self._as_stated(now)
+        stated = self._stated_layout(now)
         if stated is not None:
             yield stated
             return
@@ -240,7 +240,7 @@ class _OnRamAndCards(Record):
             ram_needs=self.ram_needs, card_needs=self.card_needs, layers=layers
         )
 
-    def _as_stated(self, group: Sequence[Place]) -> Needs | None:
+    def _stated_layout(self, group: Sequence[Place]) -> Needs | None:
         """The layout of the layers that options state; None where no option states any.
 
         llama.cpp divides nothing by itself where an option states the layers (common/fit.cpp).
@@ -442,7 +442,7 @@ class _OnRamAndCards(Record):
                 layer_bytes += term.high_bytes - term.output_bytes
             if term.where == ACCELERATOR:
                 all_bytes += term.high_bytes
-        spare_bytes = int(_ANOTHER_LAYER * layer_bytes // layers)
+        spare_bytes = int(_LAYER_MARGIN * layer_bytes // layers)
         even_bytes = layer_bytes // len(group) + spare_bytes
         even_bytes += all_bytes - layer_bytes
         rooms = []

@@ -376,7 +376,7 @@ class Judged(Record):
         return self.placement == "accelerator" or self.has("accelerator-fits")
 
 
-class Further(Record):
+class DeferredAdvice(Record):
     """The advice on a verdict, which is worked out when somebody reads it, because it takes most of
     the time.
 
@@ -501,7 +501,7 @@ class Verdict(Judged, Report):
     quality: Quality | None = None
     loaded_bits: int | None = None
     why: str | None = None
-    further: Further = Further()
+    further: DeferredAdvice = DeferredAdvice()
 
     @cached_property
     def setup(self) -> tuple[str, ...]:
@@ -574,7 +574,7 @@ class Verdict(Judged, Report):
         return hash((type(self), *self._decided().values()))
 
     def _decided(self) -> dict[str, Any]:
-        return {**self.__getstate__(), "further": Further()}
+        return {**self.__getstate__(), "further": DeferredAdvice()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The pickled form, which holds everything worked out now. The catalogue, from which the

@@ -20,9 +20,9 @@ from .checks import CHECKS, Finding
 from .checks.space import (
     bytes_to_store,
     disk_check,
-    less,
     memory_check,
     stored_in_memory,
+    without,
 )
 from .devices import percent_of
 from .judging import judge
@@ -133,9 +133,9 @@ class _Member(Record):
             cards = tuple(self._cards_left(memory, cards, least_bytes))
         return machine.replace(
             # every machine has some memory
-            memory_total_bytes=less(machine.memory_total_bytes, least_bytes, 1),
-            memory_limit_bytes=less(machine.memory_limit_bytes, least_bytes, 1),
-            memory_available_bytes=less(machine.memory_available_bytes, most_bytes),
+            memory_total_bytes=without(machine.memory_total_bytes, least_bytes, 1),
+            memory_limit_bytes=without(machine.memory_limit_bytes, least_bytes, 1),
+            memory_available_bytes=without(machine.memory_available_bytes, most_bytes),
             accelerators=cards,
         )
 
@@ -158,8 +158,8 @@ class _Member(Record):
                 on_card = most_bytes.get(f"accelerator:{index}", 0)
                 taken = ceil(100 * on_card / percent)
             yield card.replace(
-                memory_total_bytes=less(card.memory_total_bytes, taken),
-                memory_free_bytes=less(card.memory_free_bytes, taken),
+                memory_total_bytes=without(card.memory_total_bytes, taken),
+                memory_free_bytes=without(card.memory_free_bytes, taken),
             )
 
 

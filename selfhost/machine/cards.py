@@ -31,7 +31,7 @@ from .words import bad_name, count_in, is_size, spelled, spelled_out, vocabulary
 
 MOST_CARDS = 64
 # the most names that a refusal offers as the meaning
-_MOST_ASKED = 8
+_MOST_NEAR_NAMES = 8
 
 
 class CardModel(GpuRow):
@@ -136,7 +136,7 @@ def joined(named: Iterable[NamedCards]) -> NamedCards:
     )
 
 
-def cards_meant(
+def equal_cards_meant(
     several: Sequence[CardModel],
     typed: str,
     memory_gib: float | None,
@@ -343,7 +343,7 @@ def _names_near(text: str) -> list[str]:
         labels.append(card.label)
         if words <= card.named:
             near[card.label] = None
-    if 0 < len(near) <= _MOST_ASKED:
+    if 0 < len(near) <= _MOST_NEAR_NAMES:
         return list(near)
     return all_near(text, labels)
 

@@ -41,7 +41,7 @@ class SettingError(InputError):
     """Raised for `--set` settings that make no sense; `problems` names each of them."""
 
 
-def _setting(key: str) -> SettingRow:
+def _setting_row(key: str) -> SettingRow:
     """The row of a key of `--set`: which facts the key states, and which values it takes."""
     return vocabulary().setting[key]
 
@@ -169,7 +169,7 @@ def _choice(
     Raises `ValueError` for a word that is none of the choices.
     """
     name = normal(typed)
-    choices = _setting(key).choices
+    choices = _setting_row(key).choices
     if name in choices:
         return name
     listed = ", ".join(choices)
@@ -228,7 +228,7 @@ def value_of(key: str, text: str) -> Any:
 
 def _how_to_write(key: str) -> str:
     """The remedy that shows an example."""
-    return f"write for example {_setting(key).example}"
+    return f"write for example {_setting_row(key).example}"
 
 
 def _fault(
@@ -392,7 +392,7 @@ def _unknown_key(key: str, value: str | None) -> Problem:
     """The fault of an unknown key, with what to write instead. `value` is None where the setting
     has no `=`.
     """
-    also = [name for name in SETTINGS if key in _setting(name).also]
+    also = [name for name in SETTINGS if key in _setting_row(name).also]
     guess = also[0] if also else nearest(key, SETTINGS)
     if value is None:
         return _fault(key, "is not KEY=VALUE", _how_to_write(guess or "memory"))
@@ -414,7 +414,7 @@ def _facts_of_setting(
         return value.facts
     if key == "disk":
         return {"disks": filled_disks(before.disks, value)}
-    setting = _setting(key)
+    setting = _setting_row(key)
     stated: FactValues = dict.fromkeys(setting.facts, value)
     if key == "architecture" and value == before.architecture:
         return stated

@@ -421,7 +421,7 @@ def class_of(name: str) -> CpuClass:
 
 
 @lru_cache(maxsize=512)
-def processor_of(name: str) -> ProcessorSeries | None:
+def series_called(name: str) -> ProcessorSeries | None:
     """Return the series, else the generation, whose row fits a processor's name best; None where no
     row fits.
     """
@@ -489,7 +489,7 @@ def _fits(shape: str, word: str) -> bool:
 
 def is_server(name: str) -> bool:
     """Whether the processor of that name is of a series of servers."""
-    series = processor_of(name)
+    series = series_called(name)
     return series is not None and series.kind == "server"
 
 
@@ -529,7 +529,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
             continue
         groups = match.groupdict()
         name = f"{row.words} {groups.get('number', number)}"
-        series = processor_of(name)
+        series = series_called(name)
         if series is not None:
             names.setdefault(series.name, name)
     return tuple(names.values())
@@ -542,7 +542,7 @@ def names_a_kind_alone(words: Words) -> bool:
     words = words - {*MAKERS}
     telling = set()
     for word in words - {*_table().beside_kind}:
-        if count_of(word) == 1:
+        if processors_named(word) == 1:
             telling.add(word)
     # `xeon gold` consists only of words that accompany a name; of these `xeon` tells a class
     kind = class_of(" ".join(telling or words))
@@ -556,11 +556,11 @@ def number_words() -> Mapping[str, int]:
     return _table().counts
 
 
-def count_of(name: str) -> int:
+def processors_named(name: str) -> int:
     """Return how many processors a name tells: 2 for `dual xeon`. The `x6` of a processor with one
     socket is a number of cores.
     """
-    series = processor_of(name)
+    series = series_called(name)
     if series is not None and series.kind != "server":
         return 1
     counts = [1]
@@ -584,7 +584,7 @@ def written_name(name: str) -> str:
         return name
     writing = _table().written
     typed = name.split()
-    count = count_of(name)
+    count = processors_named(name)
     if count > 1:
         # without `2x`, `x2` and `dual`
         number = rf"{_COUNT}|{'|'.join(number_words())}"
@@ -680,12 +680,12 @@ def cores_of(name: str) -> CoreCounts | None:
     cores = _cores_of_one(name)
     if cores is None:
         return None
-    return cores.times(count_of(name))
+    return cores.times(processors_named(name))
 
 
 def _cores_of_one(name: str) -> CoreCounts | None:
     """The cores of one processor of that name."""
-    series = processor_of(name)
+    series = series_called(name)
     if series is None:
         return cores_of_class(class_of(name))
     stated = _count_table().series.get(series.name, ())

@@ -43,7 +43,7 @@ _CORE_FACTS = ("cpu_cores_usable", "cpu_cores_physical")
 _UNNAMED_PROCESSOR = "Intel or AMD processor"
 _GUEST_PROCESSOR = "Intel Xeon Processor"
 # the words for a guest's processors, the most reliable first
-_NUMBERS_OF_GUESTS = ("vcpus", "threads", "cores")
+_GUEST_WORDS = ("vcpus", "threads", "cores")
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one processor and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 # assumed RAM: of 26 profiles whose GPUs hold more than 32 GiB, 24 have at least as much RAM as GPU
@@ -180,7 +180,7 @@ class _Computer(Record):
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
         """The series of the computer's processor."""
-        return cpus.processor_of(self.processor or "")
+        return cpus.series_called(self.processor or "")
 
     @cached_property
     def chip(self) -> cpus.Chip | None:
@@ -327,7 +327,7 @@ def described(about: Description) -> tuple[Machine, str]:
     machine = _planned(computer)
     notes = [_judged_as(computer, machine)]
     notes += computer.cards.notes
-    notes += _doubts(computer)
+    notes += _doubt_notes(computer)
     stated = _stated_cores(machine, about)
     if about.setting.has_no_gpu:
         stated = {"accelerators": (), **stated}
@@ -397,7 +397,7 @@ def _guest(about: Description) -> _Guest:
     """
     numbers = about.memory.numbers
     stated = 0
-    for name in _NUMBERS_OF_GUESTS:
+    for name in _GUEST_WORDS:
         stated = stated or numbers.get(name, 0)
     ram_gib = about.memory.ram_gib
     if not ram_gib:
@@ -596,7 +596,7 @@ def _note(key: str, **figures: object) -> str:
     return fill(vocabulary().note[key], figures)
 
 
-def _doubts(computer: _Computer) -> Iterator[str]:
+def _doubt_notes(computer: _Computer) -> Iterator[str]:
     """Yield the notes on other meanings of the description, and on what was assumed."""
     about = computer.about
     yield from _doubts_of_product(computer)
@@ -752,7 +752,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     rate = None if series is None else ram.rate_mts(series)
     if series is None or rate is None:
         return machine, f"Ignored {ram.name}: the processor does not support it."
-    processors = cpus.count_of(machine.cpu_model or "")
+    processors = cpus.processors_named(machine.cpu_model or "")
     channels = ram.channels_of(series, processors)
     bandwidth = channels * series.bits // 8 * rate * units.MB
     what = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"

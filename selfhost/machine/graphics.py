@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from ..core.records import Record
 from . import cpus
-from .cards import CardModel, NamedCards, cards_meant, matches, not_sold_so, unknown_gpu
+from .cards import (
+    CardModel,
+    NamedCards,
+    equal_cards_meant,
+    matches,
+    not_sold_so,
+    unknown_gpu,
+)
 from .phrases import Found, Phrase, WordRun
 from .processors import two_readings
 from .words import (
@@ -118,7 +125,7 @@ class _Mention(Record):
         if self.is_unified:
             if self.around.has_processor and not self.first.integrated:
                 return FoundCards(places=places)
-            cards = cards_meant(self.meant, self.typed, None, 1)
+            cards = equal_cards_meant(self.meant, self.typed, None, 1)
             return FoundCards(cards=[cards], places=places)
         # as in `rtx 6000 pro max-q 96gb`, where `q` is not the end of a name
         run = self.phrase.with_fillers(self.run)
@@ -127,7 +134,7 @@ class _Mention(Record):
         count = self.phrase.after(size).count_beside(run)
         places += count.places
         gib = size.memory_gib
-        cards = cards_meant(self.meant, self.typed, gib, count.number)
+        cards = equal_cards_meant(self.meant, self.typed, gib, count.number)
         return FoundCards(cards=[cards], places=places)
 
     def _size(self, end: int) -> _CardSize:

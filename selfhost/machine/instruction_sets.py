@@ -102,7 +102,7 @@ def assumed_sets(machine: Machine) -> AssumedSets | None:
     architecture = machine.architecture
     name = machine.cpu_model or ""
     least = cpus.class_of(name).least_vectors
-    if least is not None and cpus.processor_of(name) is None:
+    if least is not None and cpus.series_called(name) is None:
         row = table.least[least]
         why = f"many processors of that name lack {row.lack}"
         return AssumedSets(with_implied(row.have, "x86_64"), why)

@@ -61,14 +61,14 @@ def _is_processor(run: WordRun) -> bool:
         return False
     if not all(map(_may_be_of_name, run.words)):
         return False
-    series = cpus.processor_of(run.name)
+    series = cpus.series_called(run.name)
     if series is None:
         return False
     *before, last = run.words
     if not before:
         return has_digit(last)
     shorter = " ".join(before)
-    without_last = cpus.processor_of(shorter)
+    without_last = cpus.series_called(shorter)
     if without_last is None or without_last.name != series.name:
         return True
     # a word that changes neither the series nor the cores does not belong to the name
@@ -109,7 +109,7 @@ def _found(
     if is_server or phrase.says(words.desktops):
         is_laptop = False
     places = [*run.places]
-    if is_server or cpus.processor_of(name) is None:
+    if is_server or cpus.series_called(name) is None:
         count = phrase.without(places).count_beside(run)
         places += count.places
         if count.number > 1:

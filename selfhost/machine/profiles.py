@@ -309,10 +309,10 @@ def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
 
 def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
     kind = KINDS.index(profile.kind)
-    return kind, *size_of(profile.machine), profile.name
+    return kind, *size_order(profile.machine), profile.name
 
 
-def size_of(machine: Machine) -> tuple[int, float]:
+def size_order(machine: Machine) -> tuple[int, float]:
     """Return the sort key of a machine's size: the bytes of RAM and GPU memory together, then the
     cores.
     """

@@ -58,7 +58,7 @@ class _CloudTable(Stated):
     sources: Mapping[str, str]
 
 
-class _Size(NamedTuple):
+class _CloudType(NamedTuple):
     """A type of a series of rented machines: its virtual processors and its memory."""
 
     series: _Series
@@ -82,7 +82,7 @@ def rented(text: str) -> tuple[Machine, str] | None:
     words = _METAL.sub(r".\1xlarge", plain).split()
     for end in range(len(words), 0, -1):
         name = " ".join(words[:end])
-        size = _size_called(name.lower())
+        size = _type_called(name.lower())
         if size is None:
             continue
         behind = " ".join(words[end:])
@@ -110,7 +110,7 @@ def without_provider(text: str) -> str:
 
 def _rented_machine(
     name: str,
-    size: _Size,
+    size: _CloudType,
     behind: str,
 ) -> tuple[Machine, str]:
     """The machine of a type with the GPUs named behind the type, and a note."""
@@ -149,7 +149,7 @@ def _rented_machine(
     return machine, f"{series.provider} {name}: {parts}.{ignored}"
 
 
-def _size_called(name: str) -> _Size | None:
+def _type_called(name: str) -> _CloudType | None:
     """The type of that name, which is in lower case; None where no row fits."""
     fewer = 0
     # a type with fewer processors than another type has that type's memory: `Standard_E8-4s_v5`
@@ -173,7 +173,7 @@ def _size_called(name: str) -> _Size | None:
             kind = groups.get("kind", "")
             gib = series.gib.get(kind, 0.0) * processors
         if gib and processors > fewer:
-            return _Size(series, gib, fewer or processors)
+            return _CloudType(series, gib, fewer or processors)
     return None
 
 

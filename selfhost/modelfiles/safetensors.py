@@ -34,7 +34,7 @@ CONFIG = "config.json"
 INDEX_ENDING = ".safetensors.index.json"
 # 1/200: the share of the files that may exceed the description in config.json, such as a tied
 # matrix stored twice
-_EXTRA_SHARE = 200
+_EXTRA_DIVISOR = 200
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 # the scales beside weights in FP8, as DeepSeek, compressed-tensors, ModelOpt, FBGEMM and Mistral
 # name them
@@ -281,7 +281,7 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     stored = weights.total
     if described and stored:
         missing = described - stored
-        if missing > described // _EXTRA_SHARE:
+        if missing > described // _EXTRA_DIVISOR:
             return reason("other-parameters", held=stored, described=described)
     name = model.quantization
     if not model.is_quantized or name is None:
@@ -325,7 +325,7 @@ def _with_counted(
             active += undescribed
         parameters = parameters.replace(total=total, active=active)
         return _with_encoders(parameters, unknown, encoders)
-    if 0 <= undescribed <= total // _EXTRA_SHARE:
+    if 0 <= undescribed <= total // _EXTRA_DIVISOR:
         return parameters.replace(extra_in_files=undescribed or None)
     why = reason("other-parameters", held=stored, described=stored - undescribed)
     unknown["parameters.active"] = why

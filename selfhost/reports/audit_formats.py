@@ -18,7 +18,7 @@ from ..audit.rows import (
     NAMES_SHOWN,
     Audit,
     AuditRow,
-    ExceptionUse,
+    ExemptionState,
     ExemptionUse,
     MachineGroup,
     Result,
@@ -140,7 +140,7 @@ def _json_verdict(group: MachineGroup) -> Object:
 
 def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
     """The exceptions by what became of them."""
-    exceptions: dict[str, list[Object]] = {use.value: [] for use in ExceptionUse}
+    exceptions: dict[str, list[Object]] = {use.value: [] for use in ExemptionState}
     for use in uses:
         members: Object = record(use.exemption)
         members |= fields(use, "rows concerned")
@@ -329,8 +329,8 @@ def issues(audit: Audit) -> list[Issue]:
     entries += _issues_of_groups(audit)
     # of exceptions those that have ended, or cover nothing on machines that were judged
     for use in audit.exceptions:
-        is_idle = use.use is ExceptionUse.UNUSED and use.concerned
-        if is_idle or use.use is ExceptionUse.EXPIRED:
+        is_idle = use.use is ExemptionState.UNUSED and use.concerned
+        if is_idle or use.use is ExemptionState.EXPIRED:
             entries.append(_issue_of_exception(use, audit.policy))
     return sorted(entries, key=lambda issue: issue.level != "error")
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..audit.rows import (
     Audit,
     AuditRow,
-    ExceptionUse,
+    ExemptionState,
     ExemptionUse,
     MachineGroup,
     Result,
@@ -130,7 +130,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
     if exemption.machines:
         machines = " ".join(map(str, exemption.machines))
         name += f" on {machines}"
-    is_over = use.use is ExceptionUse.EXPIRED
+    is_over = use.use is ExemptionState.EXPIRED
     if use.rows:
         verdicts = times(use.rows, "verdict")
         if not is_over:
@@ -408,7 +408,7 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
     uses = list(audit.exceptions)
     most = _MOST_EXCEPTIONS
     if not verbose:
-        uses = [use for use in uses if use.use is not ExceptionUse.USED]
+        uses = [use for use in uses if use.use is not ExemptionState.USED]
         most = _SHOWN
     for use in uses[:most]:
         yield _exception(use)
@@ -419,9 +419,9 @@ def _exceptions(audit: Audit, *, verbose: bool) -> Iterator[Paragraph]:
 def _exception(use: ExemptionUse) -> Paragraph:
     """The line on the fate of an exception. The style is graver for a worse fate."""
     style = ""
-    if use.use is ExceptionUse.EXPIRED and use.rows:
+    if use.use is ExemptionState.EXPIRED and use.rows:
         style = "fail"
-    elif use.use is not ExceptionUse.USED and use.concerned:
+    elif use.use is not ExemptionState.USED and use.concerned:
         style = "warn"
     said = exception_words(use)
     fate = said.fate

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..advice.listing import Counts, Ranking
 from ..core import units
 from ..core.workload import Workload
-from ..judge.checks.space import given_by
+from ..judge.checks.space import available_ram
 from ..judge.devices import room_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
@@ -139,7 +139,7 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
     gpu_bytes = sum(room_of(card) or 0 for card in cards if not card.unified)
     if gpu_bytes:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
-    ram_bytes = given_by(machine, workload).ceiling_bytes
+    ram_bytes = available_ram(machine, workload).ceiling_bytes
     if ram_bytes is not None:
         ram = units.binary(ram_bytes)
         if gpu_bytes:

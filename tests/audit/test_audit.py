@@ -15,7 +15,7 @@ from helpers import audits
 from helpers.audits import render
 from helpers.written import validate
 from selfhost.audit.machines import load_machines
-from selfhost.audit.rows import Audit, ExceptionUse, Result
+from selfhost.audit.rows import Audit, ExemptionState, Result
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route
 from selfhost.machine.record import Machine
@@ -198,12 +198,14 @@ def test_an_exception_holds_for_its_machines_and_model_alone() -> None:
 @pytest.mark.parametrize(
     ("today", "code", "use"),
     [
-        ("2027-03-30", 0, ExceptionUse.USED),
-        ("2027-03-31", 1, ExceptionUse.EXPIRED),
-        ("2028-01-01", 1, ExceptionUse.EXPIRED),
+        ("2027-03-30", 0, ExemptionState.USED),
+        ("2027-03-31", 1, ExemptionState.EXPIRED),
+        ("2028-01-01", 1, ExemptionState.EXPIRED),
     ],
 )
-def test_an_exception_ends_on_its_day(today: str, code: int, use: ExceptionUse) -> None:
+def test_an_exception_ends_on_its_day(
+    today: str, code: int, use: ExemptionState
+) -> None:
     """On the day `expires` names it no longer holds, and the report says so."""
     made = one(EXCEPTION, {"memory": FAIL}, today)
     assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (
@@ -213,15 +215,15 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: ExceptionUse) 
     )
     assert len(checked_json(made)["exceptions"][use.value]) == 1
     assert ("ended on 2027-03-31" in render("text", made)) is (
-        use is ExceptionUse.EXPIRED
+        use is ExemptionState.EXPIRED
     )
 
 
 def test_an_exception_that_ended_covers_nothing_that_another_covers() -> None:
     renewed = EXCEPTION.replace("2027-03-31", "2028-03-31")
     ended, used = one(EXCEPTION + renewed, {"memory": FAIL}, "2027-06-01").exceptions
-    assert (ended.use, ended.rows) == (ExceptionUse.EXPIRED, 0)
-    assert (used.use, used.rows) == (ExceptionUse.USED, 1)
+    assert (ended.use, ended.rows) == (ExemptionState.EXPIRED, 0)
+    assert (used.use, used.rows) == (ExemptionState.USED, 1)
 
 
 def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:

@@ -25,7 +25,7 @@ from helpers.audits import audit, exception, model, render
 from helpers.cases import case_id
 from helpers.paths import DATA, RECORDS, ROOT
 from helpers.written import validate
-from selfhost.audit.rows import Audit, ExceptionUse
+from selfhost.audit.rows import Audit, ExemptionState
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import CHECKS, Outcome
@@ -387,7 +387,10 @@ def test_what_is_excepted_is_a_skipped_case_in_junit() -> None:
         *CHECKS,
         "route",
         "not-judged",
-        *(f"exception-{use}" for use in (ExceptionUse.EXPIRED, ExceptionUse.UNUSED)),
+        *(
+            f"exception-{use}"
+            for use in (ExemptionState.EXPIRED, ExemptionState.UNUSED)
+        ),
     ],
 )
 def test_code_scanning_shows_a_text_for_every_rule(rule: str) -> None:

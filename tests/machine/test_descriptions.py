@@ -34,7 +34,7 @@ def gpus_of(machine: Machine) -> list[str]:
 
 def facts_of(machine: Machine) -> dict[str, Any]:
     """What a row of the table states."""
-    series = cpus.processor_of(machine.cpu_model or "")
+    series = cpus.series_called(machine.cpu_model or "")
     rate = machine.memory_bandwidth_bytes_per_second
     return {
         "gib": round((machine.memory_total_bytes or 0) / GIB, 1),
@@ -82,7 +82,7 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
         return
     machine = named(f"my {row['words']}")[0]  # without a filler it may name a profile
     assert machine.memory_total_bytes == round(row["gib"][0] * GIB)
-    series = cpus.processor_of(machine.cpu_model or "")
+    series = cpus.series_called(machine.cpu_model or "")
     has_one = len(row["gib"]) == 1 and "guest" not in row
     is_on_package = series is not None and series.on_package_gib is not None
     assert ("memory_total_bytes" in machine.assumed) != (has_one or is_on_package)

@@ -360,7 +360,7 @@ DESCRIPTIONS = tomllib.loads(
 @pytest.mark.parametrize(("name", "peak"), DESCRIPTIONS["processors"], ids=case_id)
 def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     """Channels x bits x the usual rate, in GB/s."""
-    found = cpus.processor_of(name)
+    found = cpus.series_called(name)
     assert found is not None
     least, _, usual, _, most = found.bytes_per_second
     assert usual / 1e9 == pytest.approx(peak)
@@ -397,7 +397,7 @@ def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
     """A virtual machine's name without a number, another maker's chip, a number alone: nothing is
     guessed from them.
     """
-    assert cpus.processor_of(name) is None
+    assert cpus.series_called(name) is None
 
 
 CLOUD_TYPES = [(*row, []) for row in DESCRIPTIONS["cloud_types"]]

@@ -22,7 +22,7 @@ from selfhost.core import units
 from selfhost.core.errors import Problem
 from selfhost.core.records import Unread
 from selfhost.judge.pace import Wait
-from selfhost.judge.record import Alternative, Further, Room, Route, Verdict
+from selfhost.judge.record import Alternative, DeferredAdvice, Room, Route, Verdict
 from selfhost.machine.record import Machine
 from selfhost.reports import (
     check_text,
@@ -283,7 +283,7 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
 )
 
 
-class Told(Further):
+class Told(DeferredAdvice):
     """What is told beside an answer: that of a sample, with other offers, one command and note."""
 
     sample: Verdict

@@ -1,8 +1,8 @@
 """The checks whether the RAM holds the host's share of the need, and whether the disk holds the
 missing files.
 
-`given_by` says how much of its RAM a machine gives under a workload. `memory_check` compares the
-need with this amount, `disk_check` compares the download with the free space where the program
+`available_ram` says how much of its RAM a machine gives under a workload. `memory_check` compares
+the need with this amount, `disk_check` compares the download with the free space where the program
 stores its models.
 """
 
@@ -73,7 +73,7 @@ _SYSTEMS: Mapping[str | None, _SystemMemory] = {
     "windows": _SystemMemory(reserve_bytes=3 * GIB),
 }
 # the margin that stays free is at most this fraction of a small machine's memory: 1/16 (assumed)
-_MARGIN_PART = 16
+_MARGIN_DIVISOR = 16
 # the address space that glibc reserves for the stack of each thread: the usual soft limit of the
 # stack (pthread_create(3)). Both memory limits count all of it: 14 more threads of llama-bench took
 # 118 and 121 MiB more (llama.cpp 0c1e5709, measured by bisection).
@@ -86,7 +86,7 @@ _CONTEXT_TERMS = ("kv_cache", "compute", "activations")
 # a completely full system disk breaks swap, logs and databases: 5 GiB or 1/20 of the volume,
 # whichever is less, stays free (assumed)
 _DISK_MARGIN_BYTES = 5 * GIB
-_DISK_MARGIN_PART = 20
+_DISK_MARGIN_DIVISOR = 20
 # the environment variable that moves the folder in which a program stores models
 _STORE_VARIABLES = {
     "huggingface": "HF_HOME",
@@ -95,7 +95,7 @@ _STORE_VARIABLES = {
 }
 
 
-class Given(Record):
+class AvailableRam(Record):
     """The RAM that a machine gives under a workload. None: not known.
 
     - `basis`: the memory that counts, as in `Workload.memory_basis`.
@@ -126,15 +126,15 @@ class Given(Record):
         return None if self.basis == "total" else self.now_bytes
 
 
-def given_by(machine: Machine, workload: Workload) -> Given:
+def available_ram(machine: Machine, workload: Workload) -> AvailableRam:
     """Return the RAM that the machine gives under the workload."""
     basis = basis_on(machine, workload)
     reserve = _reserve_of(machine, workload)
-    idle = less(machine.memory_limit_bytes, reserve.size_bytes)
+    idle = without(machine.memory_limit_bytes, reserve.size_bytes)
     now = machine.memory_available_bytes
     margin = reserve.size_bytes
     if machine.memory_total_bytes:
-        margin = min(margin, machine.memory_total_bytes // _MARGIN_PART)
+        margin = min(margin, machine.memory_total_bytes // _MARGIN_DIVISOR)
     is_stated = workload.reserve_bytes is not None
     if is_stated:
         # a stated reserve stays free of the memory that is free now, too
@@ -142,7 +142,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
         if now is not None:
             now = _least(now, idle)
     ceiling = {"available": now, "total": idle}.get(basis, _most(now, idle))
-    return Given(
+    return AvailableRam(
         basis=basis,
         reserve_bytes=reserve.size_bytes,
         reserve_source=reserve.source,
@@ -156,7 +156,7 @@ def given_by(machine: Machine, workload: Workload) -> Given:
     )
 
 
-def less(
+def without(
     size: int | None,
     taken: int,
     least: int = 0,
@@ -280,7 +280,7 @@ def memory_check(
     `files_bytes` are files that will be stored in RAM. They count in the most bytes, and in the
     least where the runtime copies them.
     """
-    given = given_by(machine, workload)
+    available = available_ram(machine, workload)
     host = tuple(term for term in needs.terms if term.where == "host")
     need = MemoryNeed(terms=host)
     low = need.low_bytes
@@ -289,7 +289,7 @@ def memory_check(
         # the page cache may drop the original files once a runtime has copied them, but a disk in
         # RAM keeps them
         low += min(files_bytes, needs.memory.evictable_bytes)
-    host_need = _HostNeed(low=low, high=high, machine=machine, given=given)
+    host_need = _HostNeed(low=low, high=high, machine=machine, available=available)
     if needs.memory is None:
         ruling = host_need.ruling_of_part(needs)
     else:
@@ -298,7 +298,7 @@ def memory_check(
     if needs.placement == "split" and needs.offload is None:
         # parts of the model that are moved to an accelerator in turn all lie in RAM
         on_gpu = needs.ram_bytes(on_cards=True)
-    smaller = what_is_smaller(host, given.ceiling_bytes)
+    smaller = what_is_smaller(host, available.ceiling_bytes)
     if files_bytes:
         smaller = phrase("smaller/files", smaller=smaller)
     found = finding(
@@ -306,17 +306,17 @@ def memory_check(
         needs=high,
         short=_lacking(high, ruling.figures["has"]),
         unit="bytes",
-        reserve_bytes=given.reserve_bytes,
+        reserve_bytes=available.reserve_bytes,
         need=(low, high),
         files=files_bytes,
         on_gpu=on_gpu,
         machine=machine.name,
         limit=machine.memory_limit_bytes if _outside_limit(machine) else None,
         total=machine.memory_total_bytes,
-        now_only=given.basis == "available",
-        asked=given.is_stated and given.idle_bytes is not None,
-        reserve=given.reserve_bytes,
-        reserve_source=given.reserve_source,
+        now_only=available.basis == "available",
+        asked=available.is_stated and available.idle_bytes is not None,
+        reserve=available.reserve_bytes,
+        reserve_source=available.reserve_source,
         confidence=machine.confidence,
         smaller=smaller,
     )
@@ -325,7 +325,7 @@ def memory_check(
     shell = host_need.shell_check(needs.evictable_bytes)
     if shell is None or shell.severity <= found.severity:
         return found
-    return shell.replace(reserve_bytes=given.reserve_bytes)
+    return shell.replace(reserve_bytes=available.reserve_bytes)
 
 
 def _has_only_ram(machine: Machine) -> bool:
@@ -341,7 +341,7 @@ class _HostNeed(Record):
     low: int
     high: int
     machine: Machine
-    given: Given
+    available: AvailableRam
 
     @property
     def read_bytes(self) -> int | None:
@@ -359,7 +359,7 @@ class _HostNeed(Record):
         if self._exceeds_ram(known_bytes):
             figures |= {"has": self.read_bytes, "why": why.reason}
             return failing("memory-too-small", "at-least", **figures)
-        figures |= {"has": self.given.ceiling_bytes, "why": why}
+        figures |= {"has": self.available.ceiling_bytes, "why": why}
         return undecided("memory-need-not-known", **figures)
 
     def _exceeds_ram(self, need_bytes: int) -> bool:
@@ -376,21 +376,21 @@ class _HostNeed(Record):
         too_small = self._too_small()
         if too_small is not None:
             return too_small
-        given = self.given
-        now = given.now_bytes
-        free = given.free_bytes
+        available = self.available
+        now = available.now_bytes
+        free = available.free_bytes
         if free is not None and self.high <= free:
             return self._fits_now(free)
         unread = self._unread()
         if unread is not None:
             return unread
-        ceiling = given.ceiling_bytes
+        ceiling = available.ceiling_bytes
         assert ceiling is not None
         if self.high > ceiling:
             if self.may_have_more(self.high):
                 return self._assumed(ceiling)
             return undecided("memory-close", has=ceiling, **self._ways_to_lift())
-        if given.basis == "total":
+        if available.basis == "total":
             return self._fits_once_idle()
         remedy = None
         if now is None:
@@ -405,14 +405,14 @@ class _HostNeed(Record):
 
     def _unread(self) -> Ruling | None:
         """The ruling that the memory that counts was not read; None where it was read."""
-        given = self.given
-        has = given.ceiling_bytes
-        if given.basis == "available":
-            if given.now_bytes is not None:
+        available = self.available
+        has = available.ceiling_bytes
+        if available.basis == "available":
+            if available.now_bytes is not None:
                 return None
             why = self.machine.why_unread("memory_available_bytes")
             return undecided("memory-unread", "now", has=has, why=why)
-        if given.idle_bytes is not None:
+        if available.idle_bytes is not None:
             return None
         why = self.machine.why_unread("memory_limit_bytes")
         return undecided("memory-unread", has=has, why=why)
@@ -421,11 +421,11 @@ class _HostNeed(Record):
         """The ruling that the RAM, its limit or the part that counts is smaller than the least
         need; None where none is smaller.
         """
-        given = self.given
+        available = self.available
         has = self.read_bytes
         # without a read limit, the memory that is free now is no bound by default
-        if given.basis != "default" or given.idle_bytes is not None:
-            has = _least(has, given.ceiling_bytes)
+        if available.basis != "default" or available.idle_bytes is not None:
+            has = _least(has, available.ceiling_bytes)
         if has is None or self.low <= has:
             return None
         if self.may_have_more(self.low):
@@ -445,9 +445,9 @@ class _HostNeed(Record):
 
     def _is_for_reserve(self, has: int) -> bool:
         """Whether only an assumed reserve makes `has` bytes too small."""
-        if self.given.is_stated:
+        if self.available.is_stated:
             return False
-        return has == self.given.idle_bytes and self.low <= self._limit_bytes
+        return has == self.available.idle_bytes and self.low <= self._limit_bytes
 
     def may_have_more(self, need_bytes: int) -> bool:
         """Whether the RAM is only assumed, and machines with this processor are sold with
@@ -456,11 +456,11 @@ class _HostNeed(Record):
         if "memory_total_bytes" not in self.machine.assumed:
             return False
         most = _most_gib(self.machine) * GIB
-        return need_bytes <= most - self.given.reserve_bytes
+        return need_bytes <= most - self.available.reserve_bytes
 
     def _assumed(self, has: int) -> Ruling:
         """The ruling that the assumed RAM is too small, with an amount that would be enough."""
-        wanted_gib = ceil((self.high + self.given.reserve_bytes) / GIB)
+        wanted_gib = ceil((self.high + self.available.reserve_bytes) / GIB)
         # an example of a sufficient size: the next power of two
         power_of_two = 1 << max(0, wanted_gib - 1).bit_length()
         enough_gib = int(min(power_of_two, _most_gib(self.machine)))
@@ -475,13 +475,13 @@ class _HostNeed(Record):
         total = self.machine.memory_total_bytes
         if total is None or self.high >= total:
             return {"lift": "", "hard_limit": ""}
-        return {"lift": self.given.lift, "hard_limit": self.given.hard_limit}
+        return {"lift": self.available.lift, "hard_limit": self.available.hard_limit}
 
     def _fits_now(self, now: int) -> Ruling:
         left = now - self.high
-        if left < self.given.margin_bytes:
+        if left < self.available.margin_bytes:
             return passing("memory-tight", "now", has=now, left=left)
-        variant = "" if self.given.basis == "available" else "now"
+        variant = "" if self.available.basis == "available" else "now"
         return passing("memory-fits", variant, has=now)
 
     def _fits_once_idle(self) -> Ruling:
@@ -489,22 +489,22 @@ class _HostNeed(Record):
 
         Memory is tight where it leaves less than a desktop takes, or hardly more than the reserve.
         """
-        given = self.given
+        available = self.available
         machine = self.machine
-        fits = passing("memory-fits", has=given.ceiling_bytes)
+        fits = passing("memory-fits", has=available.ceiling_bytes)
         limit = self._limit_bytes
-        if given.is_stated or limit != machine.memory_total_bytes:
+        if available.is_stated or limit != machine.memory_total_bytes:
             return fits
         left = limit - self.high
         # a guest has no desktop
         usual = desktop_bytes(machine) if machine.scope == "host" else 0
         desktop = min(usual, limit // 4)
-        if left >= max(desktop, given.reserve_bytes + given.margin_bytes):
+        if left >= max(desktop, available.reserve_bytes + available.margin_bytes):
             return fits
         # a small machine never has the usual amount left: no figure is named
         named = usual if desktop == usual else None
         return passing(
-            "memory-tight", has=given.ceiling_bytes, left=left, desktop=named
+            "memory-tight", has=available.ceiling_bytes, left=left, desktop=named
         )
 
     def shell_check(self, mapped_bytes: int) -> Finding | None:
@@ -603,7 +603,7 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
     """
     if not total_bytes:
         return _DISK_MARGIN_BYTES
-    return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
+    return min(_DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_DIVISOR)
 
 
 def stored_in_memory(

@@ -448,7 +448,7 @@ def is_slow(judged: Judged) -> bool:
         return is_too_slow(judged)
     if judged.has("speed-slow"):
         return True
-    return is_slow_picture(judged)
+    return is_slow_work(judged)
 
 
 def lacks_pace_of_users(judged: Judged) -> bool:
@@ -468,7 +468,7 @@ def lacks_pace(judged: Judged) -> bool:
     return judged.speed.judged is None and judged.speed.work is None
 
 
-def is_slow_picture(judged: Judged) -> bool:
+def is_slow_work(judged: Judged) -> bool:
     """Whether the work takes hours, or takes many times as long as on a GPU because a CPU computes
     it or every layer moves to a GPU at each step.
     """

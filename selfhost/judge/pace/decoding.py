@@ -87,7 +87,7 @@ def _at_full_context(step: Step, way: LaidOut) -> Step:
     return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
 
 
-def _by_rules(step: Step) -> str:
+def _unmeasured_words(step: Step) -> str:
     """The clause that the runtime was not measured."""
     return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"
 
@@ -99,7 +99,7 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
     prompt = way.prompt(step)
     how = way.how(step) + _context_words(step)
     if step.other_program and not _is_measured(step, way):
-        how += _by_rules(step)
+        how += _unmeasured_words(step)
     if prompt.crossing.likely:
         batch = units.tokens(way.tokens_per_crossing)
         size = units.decimal(way.in_ram_bytes)
@@ -136,7 +136,7 @@ def _on_processor(
     full = cores.seconds(_at_full_context(step, way))
     how = cores.memory.how + _context_words(step)
     if step.other_program:
-        how += _by_rules(step)
+        how += _unmeasured_words(step)
     slow, likely, fast = taken
     if step.architecture is None or step.other_program:
         # no run of such a model or program was measured: the slow end is lowered

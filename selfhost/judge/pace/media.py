@@ -251,9 +251,9 @@ def pace_of_sound(job: Job, audio_seconds: int | None) -> Speed:
     recognizer = recognizer_of(job.spec, job.placed)
     sound = job.spec.sound
     if recognizer is not None:
-        found = _written(job, recognizer, audio_seconds)
+        found = _recognizer_seconds(job, recognizer, audio_seconds)
     elif sound is not None:
-        found = _as_published(job, sound) or _stepped(job, sound)
+        found = _as_published(job, sound) or _voice_seconds(job, sound)
     else:
         how = "the number of operations for a second of sound is not known"
         return Speed(unit=AUDIO, how=how)
@@ -355,7 +355,7 @@ def recognizer_of(spec: ModelSpec, needs: Needs) -> Recognizer | None:
     )
 
 
-def _written(
+def _recognizer_seconds(
     job: Job,
     recognizer: Recognizer,
     audio_seconds: int | None,
@@ -403,7 +403,7 @@ def _as_published(job: Job, sound: Sound) -> _SoundSeconds | None:
     return _SoundSeconds(taken, f"as published runs took on {places}")
 
 
-def _stepped(job: Job, sound: Sound) -> _SoundSeconds | None:
+def _voice_seconds(job: Job, sound: Sound) -> _SoundSeconds | None:
     """The seconds of a minute of sound, from the bytes that its steps read, the layers that they
     launch, and the operations that the runtime computes; None where they are not known.
     """

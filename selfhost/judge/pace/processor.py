@@ -162,7 +162,7 @@ class Processor(Record):
         cores = self.series.cores
         listed = cpus.cores_of(self.name)
         if listed is not None and listed.are_known:
-            cores = listed.physical[1] // cpus.count_of(self.name)
+            cores = listed.physical[1] // cpus.processors_named(self.name)
         return max(1, ceil(physical / cores))
 
     # -------------------------------------------------------------- the memory of a chip
@@ -752,7 +752,7 @@ def _guessed_bandwidth(
     if not is_peak_known:
         # a known peak of the memory is an upper bound of every run
         high *= figures.class_ends.most
-    if cpus.count_of(processor.name) > 1 and not processor.is_guest:
+    if cpus.processors_named(processor.name) > 1 and not processor.is_guest:
         low *= figures.across_sockets.slow
         likely *= figures.across_sockets.likely
     rates = rate_words(memory.low, memory.high)

@@ -33,7 +33,7 @@ class Bounds(Record):
     most: float
 
 
-class Fall(Record):
+class CoreScaling(Record):
     """The loss of each core where many cores compute.
 
     Beyond `cores` cores, each core reaches the share `(cores / number of cores) ** power`.
@@ -85,13 +85,22 @@ class SocketShares(Record):
 
 
 # a row of numbers in the file, or one number that stands for the whole row
-_Row = Range | Seconds | Amount | Bounds | Fall | ByVectors | Attending | SocketShares
+_Row = (
+    Range
+    | Seconds
+    | Amount
+    | Bounds
+    | CoreScaling
+    | ByVectors
+    | Attending
+    | SocketShares
+)
 _ROWS: Mapping[str, type[_Row]] = {
     "Range": Range,
     "Seconds": Seconds,
     "Amount": Amount,
     "Bounds": Bounds,
-    "Fall": Fall,
+    "CoreScaling": CoreScaling,
     "ByVectors": ByVectors,
     "Attending": Attending,
     "SocketShares": SocketShares,
@@ -498,7 +507,7 @@ class PromptFigures(Figures):
     experts_on_cores: Range
     thread_of_core: float
     small_core: Range
-    cores_fall: Fall
+    cores_fall: CoreScaling
     launched_seconds: Seconds
     expert_tile_tokens: Amount
     most_of_link: float

@@ -58,7 +58,7 @@ _LEAST_ENCODER_BYTES = 2
 _ENCODER_BYTES = 2.02
 _MOST_ENCODER_BYTES = 2.12
 # names of tensors and keys add at most 1/200 to a stated size
-_HEADER_SHARE = 200
+_HEADER_DIVISOR = 200
 # terms of a draft model that the need of the main model already includes
 _NOT_OF_A_DRAFT = ("activations", *PROGRAMS)
 
@@ -115,7 +115,7 @@ def _projector_file(case: Case) -> Term:
         line = f"{encoders:,} parameters × {_ENCODER_BYTES} bytes"
         return computed_term("projector", Size(least, likely, most), source, line)
     line = f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, the rest in 32"
-    high = stated + stated // _HEADER_SHARE
+    high = stated + stated // _HEADER_DIVISOR
     if stated < encoders * _LEAST_ENCODER_BYTES:
         line = f"{stated:,} bytes; its publisher quantized it, and others have it in 16 bits"
         high = int(encoders * _ENCODER_BYTES)

@@ -24,10 +24,10 @@ from selfhost import Workload
 from selfhost.judge.checks import Outcome
 from selfhost.judge.checks.space import (
     StoredSize,
+    available_ram,
     bytes_to_store,
     desktop_bytes,
     disk_margin_bytes,
-    given_by,
     memory_check,
     reserve_beside,
     stored_in_memory,
@@ -66,7 +66,7 @@ def of_memory(total: int | None, limit: int | None, **others: Any) -> Machine:
     ],
 )  # fmt: skip
 def test_what_is_kept_for_the_system(machine: Machine, reserve_bytes: int) -> None:
-    given = given_by(machine, Workload())
+    given = available_ram(machine, Workload())
     assert given.reserve_bytes == reserve_bytes
     assert not given.is_stated
     is_inside = machine.memory_limit_bytes in (2 * GIB, 16 * GIB - 256 * MIB)
@@ -93,7 +93,7 @@ def test_what_counts_of_the_memory(
     now = None if now_gib is None else int(now_gib * GIB)
     limit = None if limit_gib is None else limit_gib * GIB
     machine = of_memory(16 * GIB, limit, system="linux", memory_available_bytes=now)
-    given = given_by(machine, Workload(memory_basis=basis))
+    given = available_ram(machine, Workload(memory_basis=basis))
     ceiling = None if ceiling_gib is None else int(ceiling_gib * GIB)
     assert given.ceiling_bytes == ceiling
     assert given.idle_bytes == (None if limit is None else limit - GIB)
@@ -105,15 +105,15 @@ def test_what_counts_of_the_memory(
 def test_a_stated_reserve_stays_free_also_of_what_is_free_now() -> None:
     """Of 16 GiB 6 are kept: 10 are given though 12 are free. No margin is added to one's own."""
     machine = MACHINE
-    given = given_by(machine, Workload(reserve_bytes=6 * GIB))
+    given = available_ram(machine, Workload(reserve_bytes=6 * GIB))
     assert (given.reserve_bytes, given.is_stated) == (6 * GIB, True)
     assert (given.now_bytes, given.ceiling_bytes) == (10 * GIB, 10 * GIB)
     assert given.margin_bytes == 0
     busy = machine.replace(memory_available_bytes=4 * GIB)
-    assert given_by(busy, Workload(reserve_bytes=6 * GIB)).now_bytes == 4 * GIB
+    assert available_ram(busy, Workload(reserve_bytes=6 * GIB)).now_bytes == 4 * GIB
     unread = machine.replace(memory_available_bytes=None)
-    assert given_by(unread, Workload(reserve_bytes=6 * GIB)).now_bytes is None
-    assert given_by(machine, Workload(reserve_bytes=64 * GIB)).idle_bytes == 0
+    assert available_ram(unread, Workload(reserve_bytes=6 * GIB)).now_bytes is None
+    assert available_ram(machine, Workload(reserve_bytes=64 * GIB)).idle_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_the_least_machine_gives_just_what_is_needed(
     reserve_bytes = reserve_beside(need_bytes, machine, Workload())
     total = need_bytes + reserve_bytes
     sized = of_memory(total, total, system=system)
-    assert given_by(sized, Workload()).idle_bytes == need_bytes
+    assert available_ram(sized, Workload()).idle_bytes == need_bytes
     if system == "linux" and need_bytes > 1:
         smaller = of_memory(total - 1, total - 1, system=system)
-        assert given_by(smaller, Workload()).idle_bytes == need_bytes - 1
+        assert available_ram(smaller, Workload()).idle_bytes == need_bytes - 1
     stated = Workload(reserve_bytes=5)
     assert reserve_beside(need_bytes, machine, stated) == 5
 
