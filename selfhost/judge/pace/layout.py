@@ -192,7 +192,13 @@ class LaidOut(Record):
         for share, gpu in self.gpus:
             row = sum_row(gpu.device, step.program, len(self.gpus))
             summing_us = Seconds(*row.sum_us) * step.layers
-            part = gpu.seconds(step, share).plus_independent(summing_us * 1e-6)
+            summing = summing_us * 1e-6
+            part = gpu.seconds(step, share)
+            if step.program == "graph":
+                part = part.plus_independent(summing)
+            else:
+                # the ends of other programs' sums are those of the whole step
+                part += summing
             taken = longest(taken, part)
         return taken
 
