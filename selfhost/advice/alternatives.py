@@ -48,7 +48,7 @@ _MOST_TYPES_JUDGED = 2
 # a smaller type has to save so much of what lies in RAM (assumed): the rest is copies of experts,
 # which are made only where some experts wait in RAM
 _LEFT_SHARE = 0.8
-# what options that say where layers lie change
+# the settings changed by options that place layers
 _PLACING = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
@@ -80,7 +80,7 @@ class AlternativeSearch(Record):
     @cached_property
     def proposals(self) -> Proposals:
         """Other models, each judged in place of the judged one."""
-        # here, for most models that are checked run, and none is proposed in their place
+        # imported here: most checked models run, and no other model is proposed
         from .proposals import Proposals
 
         return Proposals(
@@ -138,7 +138,7 @@ class AlternativeSearch(Record):
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
-        # here, for most models that are checked run, and there is no such answer
+        # imported here: most checked models run, and have no alternatives
         from .ranking import TIGHT
 
         spec = judged.question.spec
@@ -166,7 +166,7 @@ class AlternativeSearch(Record):
         """The model in other forms that run here, the nearest to what was asked first."""
         yield from self._loaded_by_tag()
         yield from self._trained_with_qlora()
-        # with the program that was asked for, before another one
+        # the asked runtime comes before other runtimes
         smaller = self.smaller()
         if smaller is not None:
             yield smaller

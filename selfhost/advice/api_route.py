@@ -60,7 +60,7 @@ def offers_for(
     market = _Market(catalogue=catalogue, question=question, today=today)
     spec = question.spec
     if _is_read_from_model_files(spec):
-        # it may be called as a model of the catalogue, and differ
+        # model files may have the name of a catalogue model and still differ from it
         spec = spec.replace(id="")
     else:
         offers = market.offers_that_meet(spec)
@@ -131,7 +131,7 @@ class _Market(Record):
         """
         partly_open: Offers = ()
         for outline, why in stand_ins(spec, self.catalogue):
-            # most models are served by nobody
+            # most models have no API offer
             if not outline.closed and not self.offers_of(outline.id):
                 continue
             for other in self.catalogue.specs([outline.id]):
@@ -188,7 +188,7 @@ def _longest_context(spec: ModelSpec) -> float:
 
 
 class StandIn(NamedTuple):
-    """A model that may be offered in place of another one, and why."""
+    """A model that an API may offer in place of another model, with the reason."""
 
     outline: Outline
     why: str
@@ -279,7 +279,7 @@ def _others(
 
 
 def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
-    """The open models that the spec of a closed one names as nearest."""
+    """Yield the open models that the spec of a closed model names as nearest."""
     if spec.availability is None:
         return
     for id in catalogue.current_first(spec.availability.open_alternatives):
@@ -378,7 +378,9 @@ _TIME_IT = "time a part of the load"
 
 
 class OfferCost(Record):
-    """A month of the load by one offer; None where its price is not known."""
+    """The monthly cost of the load by one offer. `usd_per_month` is None where the price is not
+    known.
+    """
 
     provider: str
     model: str
@@ -512,21 +514,21 @@ def _local_cost(
 
 
 def _hours_of(day: _Day, judged: Judged) -> Range | None:
-    """How long the machine works on such a day; None where its pace is not known."""
+    """The hours that the machine works on such a day. None where the pace is not known."""
     speed = judged.speed
     if speed is None:
         return None
     prompt = speed.prompt
     decode = speed.decode
     if day.written == 0 and decode is None:
-        # what only reads has no other pace
+        # a model that only reads has only the prefill pace
         decode = prompt
     if decode is None or round(decode.low, 3) <= 0:
         return None
     if prompt is None and day.read > 0:
         return None
     reading_seconds = 1 / (prompt or decode)
-    # of several sequences at once all together write so much
+    # the total pace of all parallel sequences
     writing_seconds = 1 / (speed.parallel_total or decode)
     reading = reading_seconds * (day.read / 3600)
     writing = writing_seconds * (day.written / 3600)
@@ -535,7 +537,7 @@ def _hours_of(day: _Day, judged: Judged) -> Range | None:
 
 
 def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
-    """Why nobody can say how long the load takes here, and what would tell."""
+    """The reason why the duration of the load on this machine is unknown, with the remedy."""
     why = "the reading speed of this kind of model is not estimated"
     remedy = _TIME_IT
     speed = judged.speed

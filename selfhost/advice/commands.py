@@ -62,8 +62,8 @@ def commands(launch: Launch) -> Lines:
 
 
 def _file_to_name(question: Question) -> str | None:
-    """The path of the judged file, where it is complete on this machine and the program does not
-    find it by itself; else None.
+    """The path of the judged file, if the file is complete on this machine and the runtime does not
+    find the file by itself. None otherwise.
     """
     here = question.here
     if here is None or here.missing_bytes != 0 or not here.by_path:
@@ -107,7 +107,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 
 
 def _loads_by_tag(launch: Launch) -> bool:
-    """Whether the program fetches what was judged, and runs it on the machine."""
+    """Whether the runtime fetches the judged files itself and runs them on the machine."""
     question = launch.question
     if question.local_files or question.missing_bytes == 0:
         return False
@@ -370,7 +370,7 @@ def lines_of_file(
     path: str,
     projector: str | None,
 ) -> Lines:
-    """The line that loads one GGUF file; () where the runtime takes none."""
+    """The line that loads one GGUF file; () where the runtime takes no GGUF file."""
     machine = launch.machine
     template = launch.template("file")
     paths = {"file": _shell_path(path, machine)}
@@ -437,7 +437,7 @@ def recipe(launch: Launch) -> Recipe | None:
     values = _values_of_recipe(launch, conversion)
     templates: list[str] = []
     if not spec.lone_config:
-        # of a lone config.json nobody says where its weights are
+        # a lone config.json does not say where the weights are
         templates.append(conversion.download)
     if launch.quantization in conversion.types:
         templates.append(conversion.convert)

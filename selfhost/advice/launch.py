@@ -67,7 +67,7 @@ class Launch(Record):
 
     @property
     def lines(self) -> CommandLines:
-        """The templates of what a person types."""
+        """The command templates of the runtime, for a person to type."""
         return self.runtime.command_lines
 
     def template(self, use: str | None) -> str:
@@ -76,7 +76,9 @@ class Launch(Record):
 
     @property
     def keeps_to_one_card(self) -> bool:
-        """Whether one accelerator holds all of the model, and the machine has more of them."""
+        """Whether one accelerator holds the whole model, and the machine has further
+        accelerators.
+        """
         return self.leaves_cards and len(self.cards_used) == 1
 
     @property
@@ -113,7 +115,9 @@ class Launch(Record):
 
     @property
     def may_crash(self) -> bool:
-        """Whether the processor computes a part of it, and the program may crash on it."""
+        """Whether the processor computes a part of the model and the runtime may crash on this
+        processor.
+        """
         if self.judged.placement == "accelerator":
             return False
         return bool(self.runtime.crashing_sets(self.machine.instruction_sets))
@@ -141,7 +145,7 @@ def values_of(launch: Launch) -> dict[str, str | None]:
 
 
 def _fill_value(name: str, values: dict[str, str | None]) -> None:
-    """Fill the places in one of the values with the others."""
+    """Fill the places in the value `name` with the other values."""
     template = values[name]
     if template is not None:
         values[name] = fill_partly(template, values) or None
@@ -190,7 +194,7 @@ def _figures_of_workload(launch: Launch, way: StatedWay | None) -> Figures:
     speed = launch.judged.speed
     at_once = workload.parallel
     if speed is not None and speed.waiting is not None:
-        # those who wait for their turn are not computed at once
+        # users who wait for their turn are not computed in parallel
         at_once -= speed.waiting
     tokens = workload.context_tokens
     cache_types = CacheTypes.of(workload.kv_cache_type or "f16")
@@ -418,7 +422,7 @@ def _figures_of_files(launch: Launch) -> Figures:
 
 
 def _conversion(launch: Launch) -> _Conversion:
-    """The quantized files that lie here, else those that are listed."""
+    """The quantized files on this machine, or else the listed files."""
     here = launch.question.here
     repository: str | None = None
     if here is not None and launch.workload.format == "gguf":
@@ -584,7 +588,9 @@ def _must_state_context(launch: Launch) -> bool:
 
 
 def _takes_more_by_itself(launch: Launch) -> bool:
-    """Whether the GPUs are large enough, or may be, for a longer context than the usual one."""
+    """Whether the GPUs are large enough, or may be, for the runtime to take a longer context than
+    usual.
+    """
     least_bytes = launch.runtime.memory.longer_context_gpu_bytes
     if least_bytes is None:
         return False

@@ -60,11 +60,11 @@ from .understood import remarks
 _MOST_NAMED = 3
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 
-# of a day as YYYY-MM-DD
+# the length of a day written as YYYY-MM-DD
 _LETTERS_OF_DAY = 10
 # the verdict on a model, or why it cannot be judged as asked; None: its spec is faulty
 Answer = Verdict | WorkloadError | None
-# by its id why a model cannot be judged as asked
+# why a model cannot be judged as asked, by the id of the model
 Refused = Mapping[str, WorkloadError]
 Ids = Collection[str]
 # hears how many models were judged, and of how many
@@ -72,7 +72,7 @@ Tell = Callable[[int, int], None]
 
 
 class ListPlace(NamedTuple):
-    """The place of one model in a list: the smaller comes first."""
+    """The sort key of one model in a list: the smaller key comes first."""
 
     route: int
     kind: int
@@ -356,7 +356,7 @@ class Lister:
         return self._ranking(rows, refused, counts)
 
     def _outlines(self, ids: Ids | None) -> list[Outline]:
-        """The outlines of these models, except of those ruled out."""
+        """The outlines of the models `ids`, except models that are ruled out."""
         wanted = set(self._catalogue.ids() if ids is None else ids)
         wanted -= self.ruled_out
         outlines = self._catalogue.outlines.values()
@@ -504,7 +504,7 @@ class Lister:
 
     @cached_property
     def ruled_out(self) -> set[str]:
-        """The ids of the models whose license or openness is not what was asked for."""
+        """The ids of the models whose license or openness does not meet the workload."""
         workload = self._workload
         if workload.license is not None:
             from ..catalogue.openness import canonical_expression

@@ -32,7 +32,7 @@ from .room import Reach
 from .steps import Steps
 from .understood import Sentences, Understood, remarks
 
-# what is asked of weights, and says nothing where there are none
+# options about weights, without effect for a closed model
 _WEIGHT_OPTIONS = (
     "runtime",
     "quantization",
@@ -40,7 +40,7 @@ _WEIGHT_OPTIONS = (
     "draft",
     "runtime_options",
 )
-# what is asked of tokens that are written one by one
+# options about tokens that a model writes one by one
 _TOKEN_OPTIONS = (
     "purpose",
     "parallel",
@@ -88,7 +88,7 @@ def notes_on_question(
 
 
 def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
-    """How the provider of a model tunes it for its customers."""
+    """Yield the note on how the provider of a model fine-tunes the model for customers."""
     served = spec.availability
     if served is not None and served.fine_tuning:
         words = served.fine_tuning

@@ -46,7 +46,7 @@ from .verdicts import check_with
 
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 _MOST_BYTES_PER_SECOND = 2000 * units.GB
-# to which a bandwidth is searched
+# the step of the search for a bandwidth
 _STEP_BYTES_PER_SECOND = units.GB // 10
 _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 # how much faster the cores must be than is wanted, so that slower memory may do

@@ -99,7 +99,7 @@ class Proposals(Record):
             worst = found[-1].rank if len(found) == most else None
             if worst is not None and rank > worst:
                 break
-            # no spec where its file is faulty
+            # a faulty spec file yields no spec
             for spec in self.catalogue.specs([candidate.id]):
                 proposal = self._proposal(candidate, spec, worst)
                 if proposal is not None:

@@ -47,7 +47,7 @@ _KINDS = {modality: place for place, modality in enumerate(MODALITIES)}
 _KINDS |= {"vision": 0, "text": 0}
 # a year alone counts from its start
 _FIRST_MONTH = 1
-# what crosses in no time would have an infinite pace
+# a duration of 0 seconds would give an infinite pace
 _LEAST_SECONDS = 1e-3
 
 

@@ -33,7 +33,7 @@ from .run_record import (
     Run,
 )
 
-# what a unit of an amount stands for
+# the factor of each unit of an amount
 _SCALES = {
     "KiB": KIB,
     "MiB": MIB,
@@ -46,7 +46,8 @@ _SCALES = {
 }
 _AMOUNT = re.compile(r"(\d{1,12}(?:\.\d{1,4})?) ?([KMGT]iB|[KMBT])?(?![\w.])")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?")
-# of a longer log the start, where a model is loaded, and the end, where it answered last
+# the parts read of a longer log: the start, where a model is loaded, and the end, with the last
+# answers
 _START_BYTES = 2 << 20
 _END_BYTES = 4 << 20
 # a server's log of years; a pipe may never end
@@ -746,7 +747,7 @@ def _read_vllm(text: str) -> Run:
         name = facts["repository"].replace("--", "/")
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     figures: Figures = []
-    # of a model on several devices the log tells the part of one
+    # for a model on several devices the log states the part of one device
     if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, where)
     pace = _steadiest_pace(text)
@@ -820,7 +821,7 @@ def run_of_process(number: str) -> Run:
     if seen is None:
         raise refusal("runs", "no-process", number=number)
     facts = _options(seen)
-    # what it maps is what it loaded, whatever its options say
+    # the file that the process maps is the loaded file, whatever its options say
     file = seen.model_file or facts.get("file")
     if file is not None:
         # a file that was renamed or deleted stays mapped

@@ -47,10 +47,10 @@ _PAGE_BYTES = 4096
 _PAGE_ENTRY_BYTES = 8
 # words of a command line
 Words = tuple[str, ...]
-# where a container has a file of one's own, and where on its host it is put
+# the folder of the user's own files in the container, and the same folder on the host
 MODELS_FOLDER = "/models"
 OWN_FOLDER = "./models"
-# of a download in bytes a second, where none was stated: 40 Mbit/s (assumed)
+# the download speed in bytes a second where none was stated: 40 Mbit/s (assumed)
 _ASSUMED_BYTES_PER_SECOND = 5_000_000
 _SMALLEST = (
     "The smallest size without a GPU; for the best size of a "

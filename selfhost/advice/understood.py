@@ -29,7 +29,7 @@ from ..machine.record import Machine
 if TYPE_CHECKING:
     from ..modelfiles.source import LocalModel
 
-# what a caller names
+# how a caller may name a model
 Model = str | os.PathLike[str] | ModelSpec
 # sentences for the reader; () where there is nothing to say
 Sentences = tuple[str, ...]

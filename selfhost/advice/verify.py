@@ -51,12 +51,12 @@ _NARROW_FACTOR = 2.0
 # a pace so far off is that of another machine or model (assumed): ranges of a factor of 2 hold 94 %
 # of 281 published runs, as benchmarks/speed_residuals.py counts them
 _FOREIGN_FACTOR = 3.0
-# of the likely pace: slower is worth an explanation
+# share of the likely pace; a slower run is worth an explanation
 _SLOW = 0.8
 # of the weights that are predicted on accelerators, a run has at least so many there (assumed): the
 # rest is rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
-# figures of which the KV cache is a part
+# the figures that include the KV cache
 _CACHE_HOLDERS = (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
 _EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
 

@@ -54,7 +54,7 @@ ANSWERS = {
     Route.NEITHER: RouteWords(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
     Route.UNKNOWN: RouteWords(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
 }
-# of a GPU that shares the RAM
+# the answer where a limit on a GPU that shares the RAM has to be raised
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
@@ -70,7 +70,9 @@ _MOST_DAYS_IN_WEEKS = 60
 
 
 def answer_line(verdict: Verdict) -> Paragraph:
-    """The answer, the name of the model, and why it does not run where it does not."""
+    """The line with the answer, the name of the model and, where the model does not run, the
+    reason.
+    """
     before = "whether " if _is_open(verdict) else ""
     name = strong(verdict.model.name)
     return line(answer_cell(verdict), "  ", before, name, _behind_name(verdict))
@@ -164,7 +166,7 @@ def _refusal(answer: Verdict) -> str:
 def _refusal_of_closed(answer: Verdict) -> str:
     """The words for a model without published weights."""
     if answer.route is Route.NEITHER:
-        # that no offer is known does not show that there is none
+        # an API may have an offer that the catalogue does not know
         return "CANNOT RUN HERE" if answer.workload.private else "NO OFFER KNOWN"
     available = answer.model.availability
     if available is not None and not available.api:
@@ -173,8 +175,8 @@ def _refusal_of_closed(answer: Verdict) -> str:
 
 
 def type_that_runs(answer: Verdict) -> str:
-    """The smaller type in which the model runs where its usual ones do not; empty where it runs in
-    none, or where the type was asked for.
+    """The smaller quantization in which the model runs where its usual ones do not. Empty where no
+    quantization runs, or where the user asked for a quantization.
     """
     is_asked = answer.question.stated.quantization is not None
     if (
@@ -356,13 +358,15 @@ def failed_words(codes: Iterable[str]) -> str:
 
 
 def ordered(verdict: Verdict) -> list[Finding]:
-    """The findings, those that decide first."""
+    """The findings of a verdict, in the order in which the screen shows the rows of their
+    checks.
+    """
     return sorted(verdict.findings, key=lambda finding: _ORDER.index(finding.check))
 
 
 def is_assumption(finding: Finding, verdict: Verdict) -> bool:
-    """Whether it warns of what is assumed of a simulated machine, which has a sentence of its own
-    (`planned_words`).
+    """Whether the finding warns of an assumption about a simulated machine. `planned_words` makes
+    the sentence for such assumptions.
     """
     warns = finding.outcome is Outcome.WARN
     return warns and verdict.machine.planning and finding.code.endswith("-assumed")

@@ -44,7 +44,7 @@ MOST_SHOWN = 9
 _MOST_RESULTS = 5_000
 # above so many machines those that fare alike share a suite of JUnit, or no reader takes the file
 _MOST_SUITES = 1_000
-# of an annotation
+# the title of each annotation
 _TITLE = "selfhost audit"
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -139,7 +139,7 @@ def _json_verdict(group: MachineGroup) -> Object:
 
 
 def _json_exceptions(uses: Iterable[ExemptionUse]) -> dict[str, list[Object]]:
-    """The exceptions by what became of them."""
+    """The exceptions of the policy, grouped by their use."""
     exceptions: dict[str, list[Object]] = {use.value: [] for use in ExemptionState}
     for use in uses:
         members: Object = record(use.exemption)
@@ -216,7 +216,7 @@ def _junit(audit: Audit) -> str:
 
 
 def _add_counts(root: Element) -> None:
-    """State of the root and of each suite how many cases it has, and how they came out."""
+    """Add the counts of cases and of their outcomes to the root and to each suite."""
     for element in (root, *root):
         for key, tag in _COUNTS.items():
             # the root has no count of skipped cases
@@ -226,7 +226,9 @@ def _add_counts(root: Element) -> None:
 
 
 def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
-    """Add a suite of what could not be judged, with a case for each fault."""
+    """Add a suite of the faults in the policy and the machine records, with a case for each
+    fault.
+    """
     title = "policy and machine records"
     suite = SubElement(root, "testsuite", name=title)
     for number, problem in enumerate(problems, 1):
@@ -308,7 +310,7 @@ class Issue(Record):
 
     @property
     def sentence(self) -> str:
-        """The text and what to do, on one line."""
+        """The text of the issue and its remedy, on one line."""
         sentence = self.text
         if self.remedy:
             sentence += f" (to do: {self.remedy})"
@@ -476,7 +478,9 @@ def _command(
 
 
 def _described_rule(rule: str) -> Object:
-    """A rule as code scanning lists it: what it asks, and what to do where it is broken."""
+    """A rule in the form that code scanning lists: the demand of the rule, and the remedy where the
+    rule is broken.
+    """
     if rule in WORDS.checks:
         asks = WORDS.checks[rule].asks
         remedy = WORDS.checks[rule].remedy
@@ -568,7 +572,7 @@ def _text(audit: Audit) -> str:
 
 
 def _markdown(audit: Audit) -> str:
-    """All that is known as Markdown, within what GitHub takes as the summary of a step."""
+    """The whole audit as Markdown, within the size that GitHub takes as the summary of a step."""
     return markup.markdown(document(audit, verbose=True), _MOST_MARKDOWN_BYTES)
 
 

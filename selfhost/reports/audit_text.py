@@ -37,7 +37,7 @@ class OutcomeWords(NamedTuple):
     sentence: str
 
 
-# by exit code
+# the words for each exit code
 OUTCOMES: Mapping[int, OutcomeWords] = {
     0: OutcomeWords("PASS", "pass", "the policy holds"),
     1: OutcomeWords("FAIL", "fail", "the policy is broken"),
@@ -50,7 +50,7 @@ COUNTED = (Result.FAIL, Result.UNKNOWN)
 MOST_OF_A_NAME = 253
 MOST_OF_A_TEXT = 1_000
 _DIGITS = 8
-# of each result, the gravest first: its sign, a style of findings that suits, and a title
+# the sign, the style of findings and the title of each result, the gravest result first
 _SHOWN_AS = {
     Result.FAIL: ("✗", "fail", "Does not run"),
     Result.UNKNOWN: ("?", "unknown", "Not known"),
@@ -100,7 +100,9 @@ def scope(audit: Audit) -> str:
 
 
 def shortened(text: str, most: int = MOST_OF_A_NAME) -> str:
-    """`text` on one line; what is cut at `most` ends in a hash of the whole, so texts differ."""
+    """`text` on one line. A longer text is cut to `most` characters and ends in a hash of the whole
+    text, so that different texts stay different.
+    """
     shown = clean(text)
     if len(shown) <= most:
         return shown
@@ -124,7 +126,7 @@ class ExceptionWords(NamedTuple):
 
 
 def exception_words(use: ExemptionUse) -> ExceptionWords:
-    """Return the words for what became of an exception."""
+    """Return the words for an exception and its use."""
     exemption = use.exemption
     name = f"exception from the rule {exemption.rule} for {exemption.model}"
     if exemption.machines:
@@ -151,7 +153,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
 
 
 def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
-    """The answer, what it was judged on, and the faults or how many there are."""
+    """The answer, the inputs of the audit, and the faults or their number."""
     since = audit.since
     word, style, sentence = OUTCOMES[audit.exit_code]
     if audit.exit_code == 0 and since is not None:
@@ -217,7 +219,9 @@ def _machines(groups: Iterable[MachineGroup]) -> int:
 
 
 def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
-    """The worst sign, the name, what would be loaded, on how many machines it runs, and why not."""
+    """The line of a model: the worst sign, the name, the files and runtime to load, the number of
+    machines that run the model, and the reason for the others.
+    """
     worst = min((group.row for group in groups), key=_gravity)
     passing = [group for group in groups if group.row.result is Result.PASS]
     machines = _machines(groups)
@@ -255,7 +259,7 @@ def _why_not(groups: Sequence[MachineGroup]) -> str:
     failing = [group for group in groups if group.row.result is not Result.PASS]
     if not failing:
         return ""
-    # of equal gravity those of most machines first
+    # among groups of equal gravity, the group with the most machines comes first
     failing.sort(key=lambda group: group.count, reverse=True)
     failing.sort(key=lambda group: _gravity(group.row))
     counts: Counter[str] = Counter()
@@ -267,7 +271,7 @@ def _why_not(groups: Sequence[MachineGroup]) -> str:
     causes = []
     for cause, number in counts.items():
         if number == machines:
-            # one of all that fail needs no number
+            # a cause shared by all failing machines needs no number
             causes.append(cause)
         else:
             causes.append(f"{cause}: {number:,}")
@@ -334,7 +338,7 @@ def _all_reasons(
     result: Result,
     style: str,
 ) -> Blocks:
-    """The groups with that result and their reasons, what the policy counts first."""
+    """The groups with this result and their reasons; groups that the policy counts come first."""
     groups = [group for group in audit.groups if group.row.result is result]
     groups.sort(key=lambda group: group.row.exit_code == 0)
     for group in groups:

@@ -197,7 +197,7 @@ def _narrower_words(verdict: Verdict, pace: Range) -> str:
     if not guess or verdict.placement == "accelerator" or place_words(machine) != HERE:
         return ""
     if machine.memory_bandwidth_bound is not None:
-        # it was measured, beside other work
+        # the bandwidth was measured while other programs ran
         return "; for a narrower range, run it again when the machine is idle"
     return "; run with --measure for a narrower range"
 
@@ -243,7 +243,7 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
 
 
 class _Cells(Record):
-    """The figure of a row, and what stands behind it."""
+    """The figure of a row and the note behind the figure."""
 
     amount: str
     note: str
@@ -288,7 +288,7 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     """Whether the table has a row of that finding, if it has figures."""
     check = finding.check
     if check == "wait":
-        # its rows stand under that of the speed
+        # the rows of the wait stand under the row of the speed
         return False
     if check == "memory":
         return not _is_little_beside_gpu(finding, verdict)
@@ -469,10 +469,10 @@ def _unsaid(verdict: Verdict) -> Iterator[Topic]:
         yield "memory", limit, None
     outcomes = [Outcome.FAIL]
     if verdict.route not in (Route.API, Route.NEITHER):
-        # what would only be worth knowing if it ran is left to `-v`
+        # findings that matter only if the model runs are left to `-v`
         outcomes += [Outcome.UNKNOWN, Outcome.WARN]
     deciding = [finding.code for finding in verdict.findings if finding.decides]
-    # where the disk alone decides its remedy is all that it takes
+    # where the disk alone decides, the remedy for the disk is enough
     tells_all = deciding == ["disk-too-small"]
     for outcome in outcomes:
         for finding in ordered(verdict):
@@ -483,7 +483,7 @@ def _unsaid(verdict: Verdict) -> Iterator[Topic]:
 
 
 def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    """Whether a row or the first lines say what the finding says."""
+    """Whether a row or the first lines already state the finding."""
     workload = verdict.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
         # the license's row says what it allows
@@ -647,7 +647,7 @@ def _room_words(verdict: Verdict) -> str:
         return ""
     start = "There is also room"
     if verdict.machine.memory_available_bytes is not None:
-        # of a simulated machine no program is open
+        # a simulated machine has no open programs, so this applies to real machines only
         start = "With other programs closed, there is also room"
     if len(parts) == 1:
         return f"{start} for {parts[0]}, which is slower."

@@ -24,7 +24,7 @@ from .model_figures import figures_of, have_paces
 from .several_text import note_blocks
 from .words import RANGES, format_words, pace_title, planned_words
 
-# what 60 columns hold beside the names of the rows; more models make further tables
+# the number of models that fit in 60 columns beside the row names; more models make further tables
 SIDE_BY_SIDE = 3
 # the answers on openness that a first look needs
 _ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
@@ -72,7 +72,7 @@ def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
         columns.append(Column(title=name, wrap=True))
         facts.append(_facts(compared, verbose=verbose))
     titles: dict[str, None] = {}
-    # in the order of the model of which most is known
+    # rows follow the order of the model with the most known facts
     for of_model in sorted(facts, key=len, reverse=True):
         titles |= dict.fromkeys(of_model)
     rows = []
@@ -91,7 +91,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
     offers = _own_offers(verdict)
     place = ""
     if verdict.can_run and verdict.machine.accelerators:
-        # what is split over GPU and RAM is many times as slow
+        # a model split over GPU and RAM is many times as slow
         place = figures.place
     judged_as = figures.quantization
     if verbose:
@@ -211,7 +211,9 @@ def _days_of_prices(verdicts: Sequence[Verdict]) -> str:
 
 
 def _remarks(compared: Compared) -> list[str]:
-    """Why a model does not run, and when it is shut down, else why it is not the current one."""
+    """The reason why a model does not run and the day of its shutdown; without a shutdown, the
+    reason why the model is not current.
+    """
     verdict = compared.verdict
     remarks = []
     why = causes(verdict)

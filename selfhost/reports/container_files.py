@@ -21,12 +21,12 @@ from ..core.templates import fill
 from ..machine.gpus import facts_of
 from .layout import clean, ended
 
-# the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label), less
-# what tells two of one model apart: `-123`
+# the longest name of a Kubernetes object that is also a host name (RFC 1123, one label), less the
+# suffix that tells two objects of a model apart: `-123`
 _LONGEST_NAME = 63 - 4
 # how often a probe of Kubernetes asks
 _PROBE_SECONDS = 10
-# what a rollout waits by default
+# the default deadline of a rollout
 # (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds)
 _ROLLOUT_SECONDS = 600
 # beside the model: logs and what a program writes (assumed)
@@ -85,7 +85,7 @@ class Server(Record):
 
     @property
     def claim(self) -> str:
-        """The name of the volume that holds one's own files in Kubernetes."""
+        """The name of the Kubernetes volume that holds the user's own files."""
         return f"{self.name}-models"
 
     @property
@@ -214,7 +214,7 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
         values["shared_folder"] = "/dev/shm"
     stored_bytes = size.disk_bytes
     if size.files_are_yours:
-        # they lie in a volume, not on the disk of the node
+        # the user's own files lie in a volume, not on the disk of the node
         stored_bytes = 0
     if stored_bytes is not None:
         values["stored"] = _whole(stored_bytes) + _WRITABLE_MEBIBYTES
@@ -254,7 +254,7 @@ def _kubernetes_text(text: str) -> str:
 
 
 def _compose(servers: Sequence[Server]) -> str:
-    """A service a server, in one file; downloads share a volume."""
+    """The compose file, with one service for each server; downloads share a volume."""
     comments = [_FIRST_COMMENT]
     for server in servers:
         comments += _comments(server, OWN_FOLDER)
@@ -280,7 +280,7 @@ def _compose_environment(server: Server) -> dict[str, str]:
     for name, value in server.size.environment.items():
         variables[name] = _compose_text(value)
     if server.token_variable:
-        # that of the shell that starts it
+        # the value comes from the shell that starts the server
         variables[server.token_variable] = f"${{{server.token_variable}}}"
     return variables
 
@@ -417,7 +417,7 @@ def _container_values(server: Server) -> dict[str, object]:
         "limit": _whole(size.limit_bytes),
         "shared": _whole(size.shared_memory_bytes),
         "folder": server.folder,
-        # of the two one applies: the folder of one's own files, or the one for downloads
+        # only one of these applies: the folder of the user's own files, or the folder for downloads
         "own": "",
         "downloads": "",
     }
@@ -484,7 +484,7 @@ def _yaml(value: object) -> str:
 
     JSON's own escape of a sign beyond U+FFFF is two escapes, which are no signs of YAML.
     """
-    # no format but these needs it
+    # only these formats need the module
     import json
 
     return _with_escapes(json.dumps(value, ensure_ascii=False))

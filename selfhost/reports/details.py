@@ -43,7 +43,7 @@ _DECIMAL = (
     "largest_file_bytes",
     "size_bytes",
 )
-# what the columns of the table of disks hold
+# the keys of a disk that the columns of the table of disks show
 _DISK_KEYS = ("purpose", "path", "free_bytes", "disk_bytes", "filesystem", "writable")
 # a likely figure with its ends
 _RANGES = (
@@ -53,7 +53,7 @@ _RANGES = (
 )
 
 
-# by the end of a key, which is cut off its label, how the value is printed
+# how a value is printed, by the end of its key; the label of the key omits this end
 _UNITS: Mapping[str, Callable[[Any], str]] = {
     "usd_per_million_tokens": units.dollars,
     "usd_per_month": units.dollars,
@@ -108,7 +108,7 @@ def value_words(key: str, value: object) -> str:
 
 
 def _number_words(key: str, value: float) -> str:
-    """A number in the unit that its key ends in, else as it is."""
+    """A number in the unit named by the end of its key, or the plain number."""
     if key in _DECIMAL:
         return units.decimal(int(value))
     for end, write in _UNITS.items():
@@ -144,7 +144,7 @@ def _range_words(key: str, value: Json) -> str:
         if value.keys() == {likely, low, high}:
             unit = likely
             if likely == "likely":
-                # of a pace the key of the range says the unit
+                # the unit of a pace is in the key of the range
                 unit = key
             return _with_ends(
                 value_words(unit, value[likely]),
@@ -159,7 +159,7 @@ def _with_ends(
     low: str,
     high: str,
 ) -> str:
-    """The likely figure, and its ends where they differ."""
+    """The likely figure, followed by the ends of its range where the ends differ."""
     if low == high:
         return likely
     return f"{likely} ({low} to {high})"
@@ -194,7 +194,7 @@ def _is_flat(entry: Json) -> bool:
 
 
 def _records_table(entries: Sequence[Json], indent: int) -> Table:
-    """A row for each record, a column for each key that one of them has."""
+    """A table with a row for each record and a column for each key of any record."""
     keys: dict[str, None] = {}
     for entry in entries:
         keys |= dict.fromkeys(entry)
@@ -209,7 +209,7 @@ def _records_table(entries: Sequence[Json], indent: int) -> Table:
 
 
 def _titled_blocks(entry: Json, indent: int) -> Blocks:
-    """The first value of a record is its title, if it is a text."""
+    """The blocks of a record. The first value is the title if the value is a text."""
     (_, first), *others = entry.items()
     if isinstance(first, str) and first:
         yield line(strong(first), indent=indent)
@@ -219,7 +219,7 @@ def _titled_blocks(entry: Json, indent: int) -> Blocks:
 
 
 def _record_blocks(entry: Json, indent: int) -> Blocks:
-    """A row for each value of a few words, then what is nested, under its label."""
+    """The rows of the short values of a record, then each nested value under its label."""
     rows: list[tuple[str, str]] = []
     nested: list[tuple[str, object]] = []
     for key, value in entry.items():
@@ -242,9 +242,9 @@ def _rows_table(rows: Iterable[tuple[str, str]], indent: int = 2) -> Table:
 
 
 def _needs_blocks(needs: Json) -> Blocks:
-    """Yield the sizes, then the memory place by place, then each term of it with its source."""
+    """Yield the sizes, then the memory of each place, then each memory term with its source."""
     if "download_bytes" not in needs:
-        # those that a spec states itself, in keys of its own
+        # sizes that a spec states itself have keys of their own
         yield from _any_blocks(needs)
         return
     yield figures(_size_rows(needs))
@@ -302,7 +302,9 @@ def _place(where: str) -> str:
 
 
 def _memory_words(memory: Json) -> tuple[str, str]:
-    """The likely size, and its ends with what the system may take back."""
+    """The likely size, and a note with the ends of its range and the memory that the system can
+    reclaim.
+    """
     low = units.binary(memory["low_bytes"])
     high = units.binary(memory["high_bytes"])
     notes = []
@@ -336,7 +338,7 @@ def _speed_blocks(speed: Json) -> Blocks:
         if key in ("how", "unit") or value is None:
             continue
         if key == "judged" and value == speed["decode"]:
-            # it would repeat a row
+            # a judged pace equal to the decode pace would repeat a row
             continue
         label = label_of(key)
         if key == "work":
@@ -360,7 +362,9 @@ def _unit_of_pace(key: str, unit: str) -> str:
 
 
 def _quality_blocks(quality: Json) -> Blocks:
-    """Yield what the type costs, then the measurement and its source where there is one."""
+    """Yield the quality loss of the quantization, then the measurement and its source where a
+    measurement exists.
+    """
     rows = [(quality["quantization"], quality["text"])]
     for label, key in (("measured", "figure"), ("source", "source")):
         if quality[key]:
@@ -401,7 +405,7 @@ def _offer_row(offer: Json) -> tuple[str, ...]:
 
 
 def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
-    """Yield a row for each fact of the machine with what it was read from."""
+    """Yield a row for each fact of the machine with the source of the fact."""
     rows = []
     for fact, source in sources.items():
         rows.append((fact_label(fact), source))
@@ -424,7 +428,7 @@ def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
 
 
 def _types_blocks(sizes: Sequence[Json]) -> Blocks:
-    """Yield a row for each type of weights, then what is known of the loss of each."""
+    """Yield a row for each quantization, then the known quality loss of each."""
     yield Table.of("types", map(_type_row, sizes))
     yield line()
     # each source once

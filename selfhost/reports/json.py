@@ -97,7 +97,7 @@ def _(value: Mapping[object, object]) -> Object:
 
 @record.register(Iterable)
 def _(value: Iterable[object]) -> list[object]:
-    """A list of its items, for every iterable type that is not registered itself."""
+    """The list of the items, for every iterable type that is not registered itself."""
     return list(map(record, value))
 
 

@@ -32,7 +32,7 @@ _LONG_NAME = 32
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
 _LONG_WAIT = "wait-long"
-# what is free now is told where it is less than this share of what models may take (assumed)
+# free memory is shown if it is less than this share of the memory that models may take (assumed)
 _NEARLY_ALL = 0.95
 
 

@@ -88,7 +88,7 @@ def _parts(machine: Machine) -> dict[str, list[str]]:
         "GPU": _lines(machine.accelerators, _accelerator, "none"),
     }
     if machine.planning and machine.runtimes is None:
-        # of a description nobody looked for files
+        # no files were searched for a machine that is only described
         return parts
     parts["disk"] = _disk_lines(machine.disks)
     names = _lines(machine.runtimes, attrgetter("id"), _NONE_FOUND)

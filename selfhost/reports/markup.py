@@ -28,7 +28,7 @@ def _is_section_title(block: Paragraph) -> bool:
 
 
 def _columns(table: Table) -> dict[int, Column]:
-    """The columns of a table by their places, without those of blanks alone."""
+    """The columns of a table by their index, without columns whose cells are all blank."""
     return {at: column for at, column in enumerate(table.columns) if table.has_text(at)}
 
 
@@ -40,7 +40,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
     lines: list[str] = []
     for number, block in enumerate(blocks):
         for line in _markdown_lines(number, block):
-            # of several empty lines one is enough
+            # several empty lines become one
             if line or not lines or lines[-1]:
                 lines.append(line)
     text = ended(lines)
@@ -134,7 +134,9 @@ def page(blocks: Blocks) -> str:
 
 
 def notebook(answer: ShownRecord) -> str:
-    """Return what a notebook shows of an answer: a part of a page that loads and runs nothing."""
+    """Return the HTML that a notebook shows for an answer: a part of a page that loads and runs
+    nothing.
+    """
     # `answers` loads the words of every answer, and a page of an audit needs none of them
     from .answers import document
 

@@ -24,7 +24,7 @@ class ModelFigures(Record):
     pace: str
     # the wait behind the prompt that was stated
     wait: str
-    # what is to download, and how long that takes where a speed was stated
+    # the size of the download, and its duration where a download speed was stated
     download: str
     quantization: str
     # the quantization and the context
@@ -32,7 +32,7 @@ class ModelFigures(Record):
     parameters: str
     released: str
     license: str
-    # why it does not run, or why it stands where it does in a list
+    # why the model does not run, or the reason for its place in a list
     why: str
 
 
@@ -83,7 +83,7 @@ def _download(answer: Verdict) -> str:
 
 
 def _judged_as(answer: Verdict) -> str:
-    """`Q4_K_M, 4,096 tokens`, or the one of the two that was judged."""
+    """`Q4_K_M, 4,096 tokens`: the judged quantization and context, each where present."""
     parts = []
     if answer.workload.quantization:
         parts.append(answer.workload.quantization)

@@ -77,7 +77,7 @@ def plan_document(
 
 
 def _may_run_somewhere(plan: Plan) -> bool:
-    """Whether of some known machine it is not known that it runs the model."""
+    """Whether the route of the model is unknown on some known machine."""
     return any(candidate.route is Route.UNKNOWN for candidate in plan.machines)
 
 
@@ -121,7 +121,7 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
 
 
 def _needs_own_gpu_memory(least: LeastMachine) -> bool:
-    """Whether it needs a GPU, and that of the least machine does not share the RAM."""
+    """Whether the model needs a GPU and no GPU of the least machine shares the RAM."""
     is_unified = any(card.unified for card in least.machine.accelerators or ())
     return least.accelerator.required and not is_unified
 
@@ -246,7 +246,7 @@ def _instruction_words(cpu: LeastCpu, architecture: str | None) -> str:
 
 
 def _reasons(plan: Plan) -> Blocks:
-    """Why no machine runs it, or what is not known on any."""
+    """The reasons why no machine runs the model, or the facts that are unknown on every machine."""
     title = "Not known, whatever the machine"
     if any(finding.outcome is Outcome.FAIL for finding in plan.reasons):
         title = "Why not"

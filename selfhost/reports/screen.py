@@ -50,7 +50,7 @@ _BAR_CELLS = 20
 _GAP = 2
 # the least width that is drawn for
 _LEAST_WIDTH = 20
-# in a terminal narrower than this figures have no bars, and any column counts as one that wraps
+# in a terminal narrower than this, figures have no bars and every column may wrap
 _WIDE_ENOUGH = 60
 # other columns are dropped until a column that wraps has this width, if its texts need so much
 _COMFORTABLE = 24
@@ -338,7 +338,7 @@ def _unbroken_width(
 
 
 def _of_two_columns(table: Table, at: int) -> Table:
-    """The first column of a table and the one at that place, as a table."""
+    """A table of the first column and the column with index `at`."""
     cells = itemgetter(0, at)
     return table.replace(
         columns=cells(table.columns),

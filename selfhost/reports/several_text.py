@@ -235,7 +235,7 @@ def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
 
 
 def _findings(verdicts: Sequence[Verdict]) -> Blocks:
-    """All findings on each model, those that decide first."""
+    """All findings on each model, in the order of the screen."""
     if any(verdict.route is Route.API for verdict in verdicts):
         yield line(API_RISKS)
     for verdict in verdicts:

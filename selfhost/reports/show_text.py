@@ -163,7 +163,7 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     for size in sorted(sizes, key=attrgetter("bytes"), reverse=True):
         place = ""
         if verdict.machine.accelerators:
-            # else all of it is in the RAM
+            # without a GPU the whole model is in RAM, so no place is shown
             place = PLACES.get(size.placement or "", "")
         fits = OPENNESS_WORDS["unknown"]
         if size.fits is not None:

@@ -17,7 +17,7 @@ _HEADS = {
     "outside": Span("✗ OUTSIDE", "neither"),
     "nothing": Span("? NOTHING TO COMPARE", "unknown"),
 }
-# so many times the prediction is written as a factor
+# from this multiple of the prediction on, the difference is written as a factor
 _FACTOR = 10
 
 

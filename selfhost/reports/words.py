@@ -16,9 +16,9 @@ from ..needs.records import Needs
 from .labels import LABELS
 from .layout import Blocks, line
 
-# where the computer that asks is
+# the place word for the computer on which the command runs
 HERE = "here"
-# where a model is held, in a word
+# the short word for each memory that holds a model
 PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # under a table of paces
@@ -48,7 +48,9 @@ class Asked(Record):
 
 
 def place_words(machine: Machine) -> str:
-    """HERE of the computer that asks, as it is, or `on` with its name."""
+    """HERE for the computer that runs the command, unless simulated, or `on` with the name of the
+    machine.
+    """
     if machine.is_this_one and not machine.planning:
         return HERE
     return f"on {machine.name}"
@@ -184,7 +186,7 @@ def _where_words(verdict: Verdict) -> str:
 
 
 def format_words(workload: Workload) -> str:
-    """`Q4_K_M in llama.cpp`, or the one of the two that is known."""
+    """`Q4_K_M in llama.cpp`: the quantization and the runtime, each where known."""
     return " in ".join(filter(None, (workload.quantization, workload.runtime)))
 
 
@@ -362,5 +364,5 @@ def months_between(day: str | None, today: str | None) -> int:
 
 
 def _months_of(day: str) -> int:
-    """The months of the calendar up to that of a day."""
+    """The number of calendar months from year 0 up to the month of a day."""
     return 12 * int(day[:4]) + int(day[5:7])
