@@ -187,7 +187,9 @@ class AlternativeSearch(Record):
     def _loaded_by_tag(self) -> Iterator[Way]:
         """The other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
-        if id is None or id not in self.catalogue:
+        if id is None:
+            return
+        if id not in self.catalogue:
             return
         stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):
@@ -216,7 +218,9 @@ class AlternativeSearch(Record):
         question = self.judged.question
         spec = question.spec
         runtime = question.runtime
-        if runtime is None or question.needs is None:
+        if runtime is None:
+            return None
+        if question.needs is None:
             return None
         if question.workload.task == "finetune":
             return None
@@ -232,7 +236,9 @@ class AlternativeSearch(Record):
             if judged is None:
                 continue
             way = Way(judged=judged, why=f"same model, smaller: {quality.text}")
-            if judged.placement != "host" or not places(self.machine.accelerators):
+            if judged.placement != "host":
+                return way
+            if not places(self.machine.accelerators):
                 return way
             if in_ram is None:
                 in_ram = way
@@ -321,7 +327,9 @@ class AlternativeSearch(Record):
         """
         question = self.judged.question
         runtime = question.runtime
-        if runtime is None or not self._lies_in_part_on_gpus:
+        if runtime is None:
+            return None
+        if not self._lies_in_part_on_gpus:
             return None
         options = runtime.settings_of(question.workload.runtime_options)
         if not _PLACING.isdisjoint(options):
@@ -341,9 +349,13 @@ class AlternativeSearch(Record):
     def _lies_in_part_on_gpus(self) -> bool:
         """Whether published files run here, with some layers on accelerators and others in RAM."""
         judged = self.judged
-        if judged.placement != "split" or not judged.fits:
+        if judged.placement != "split":
             return False
-        if judged.question.local_files or judged.offload is not None:
+        if not judged.fits:
+            return False
+        if judged.question.local_files:
+            return False
+        if judged.offload is not None:
             return False
         return judged.has("accelerator-partly")
 
@@ -372,7 +384,9 @@ class AlternativeSearch(Record):
         judged = self.judged
         quantization = judged.quantization or ""
         files = need.weights_files(judged.question.spec, format, quantization)
-        if judged.needs is None or not isinstance(files, Term):
+        if judged.needs is None:
+            return 0
+        if not isinstance(files, Term):
             return 0
         in_ram_bytes = 0
         for term in judged.needs.terms:

@@ -55,7 +55,9 @@ def offers_for(
     is not retired is offered by its provider, though no price be known.
     """
     question = judged.question
-    if question.workload.private or question.workload.task == "finetune":
+    if question.workload.private:
+        return ()
+    if question.workload.task == "finetune":
         return ()
     market = _Market(catalogue=catalogue, question=question, today=today)
     spec = question.spec
@@ -93,7 +95,9 @@ class _Market(Record):
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
         wanted_tokens = self.question.workload.context_tokens
-        if wanted_tokens is None or not self.question.context_asked:
+        if wanted_tokens is None:
+            return offers
+        if not self.question.context_asked:
             return offers
         if wanted_tokens > _longest_context(spec):
             return ()
@@ -110,7 +114,9 @@ class _Market(Record):
         which no price was ever listed.
         """
         served = spec.availability
-        if served is None or not served.api:
+        if served is None:
+            return ()
+        if not served.api:
             return ()
         retired = served.retired
         if retired is not None and retired <= self.today:
@@ -345,11 +351,15 @@ def shutdown_of(
     today: str,
 ) -> Shutdown | None:
     """The end of a closed model that is at most 60 days away; None where it goes on."""
-    if not spec.closed or spec.availability is None:
+    if not spec.closed:
+        return None
+    if spec.availability is None:
         return None
     # those of the model itself; one that goes on has no end
     ends = [offer.ends for offer in offers if not offer.stands_in]
-    if not ends or None in ends:
+    if not ends:
+        return None
+    if None in ends:
         return None
     last_day = max(filter(None, ends))
     # loaded for an announced end, which few models have
@@ -523,7 +533,9 @@ def _hours_of(day: _Day, judged: Judged) -> Range | None:
     if day.written == 0 and decode is None:
         # a model that only reads has only the prefill pace
         decode = prompt
-    if decode is None or round(decode.low, 3) <= 0:
+    if decode is None:
+        return None
+    if round(decode.low, 3) <= 0:
         return None
     if prompt is None and day.read > 0:
         return None

@@ -66,7 +66,11 @@ def _file_to_name(question: Question) -> str | None:
     find the file by itself. None otherwise.
     """
     here = question.here
-    if here is None or here.missing_bytes != 0 or not here.by_path:
+    if here is None:
+        return None
+    if here.missing_bytes != 0:
+        return None
+    if not here.by_path:
         return None
     return here.path
 
@@ -109,9 +113,13 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the runtime fetches the judged files itself and runs them on the machine."""
     question = launch.question
-    if question.local_files or question.missing_bytes == 0:
+    if question.local_files:
         return False
-    if launch.may_crash or not _may_have_build(launch):
+    if question.missing_bytes == 0:
+        return False
+    if launch.may_crash:
+        return False
+    if not _may_have_build(launch):
         return False
     return launch.spec.modality in launch.runtime.modalities and _takes(launch)
 
@@ -121,7 +129,9 @@ def _template_of_long_texts(launch: Launch) -> str:
     the shell would not take it.
     """
     is_embedding = launch.spec.modality == "embedding"
-    if not is_embedding or launch.machine.system == "windows":
+    if not is_embedding:
+        return ""
+    if launch.machine.system == "windows":
         return ""
     if values_of(launch)["batch_tokens"] is None:
         return ""
@@ -197,7 +207,9 @@ def _run_lines(
     if not line:
         return ()
     options = _typed_options(launch, needed, values)
-    if "" in options or not _all_are_set(launch, needed):
+    if "" in options:
+        return ()
+    if not _all_are_set(launch, needed):
         return ()
     return _with_server(launch, " ".join((line, *options)), needed, values)
 
@@ -523,7 +535,9 @@ def training_lines(launch: Launch) -> TrainingLines:
     finetuning = launch.runtime.finetuning
     method = workload.finetune_method or "lora"
     command = finetuning.commands.get(method, "")
-    if not command or spec.repository is None:
+    if not command:
+        return TrainingLines()
+    if spec.repository is None:
         return TrainingLines()
     elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:

@@ -60,7 +60,11 @@ def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
     """The settings that gain enough, in the pace or else in the wait; none of what does not run."""
     judged = search.judged
     runtime = judged.question.runtime
-    if not judged.fits or judged.question.step is None or runtime is None:
+    if not judged.fits:
+        return ()
+    if judged.question.step is None:
+        return ()
+    if runtime is None:
         return ()
     found: list[FasterSetting] = []
     for candidate in _candidates(judged, runtime, search.machine):
@@ -143,13 +147,19 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
     0.57 to 4.4 times (tests/truth/speed_tensor_split.json).
     """
     model = judged.question.spec.architecture
-    if model is None or model.has_experts:
+    if model is None:
+        return False
+    if model.has_experts:
         return False
     pace = judged.users_pace
-    if pace is None or pace.likely > _FASTEST_IN_PARTS:
+    if pace is None:
+        return False
+    if pace.likely > _FASTEST_IN_PARTS:
         return False
     cards = machine.cards
-    if len(cards) != 2 or cards[0].name != cards[1].name:
+    if len(cards) != 2:
+        return False
+    if cards[0].name != cards[1].name:
         return False
     return sums_are_measured(cards[0], parts=2)
 
@@ -180,22 +190,30 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     """
     judged = search.judged
     other = _judged_under(candidate.workload, search)
-    if other is None or not other.fits:
+    if other is None:
+        return None
+    if not other.fits:
         return None
     prompt_tokens: int | None = None
     usual = judged.users_pace
     faster = other.users_pace
-    if usual is None or faster is None:
+    if usual is None:
+        return None
+    if faster is None:
         return None
     if faster.likely < _LEAST_GAIN * usual.likely:
         wait = _longest_wait(judged, search.machine)
         faster_wait = _longest_wait(other, search.machine)
-        if wait is None or faster_wait is None:
+        if wait is None:
+            return None
+        if faster_wait is None:
             return None
         prompt_tokens = wait.prompt_tokens
         usual = wait.seconds
         faster = faster_wait.seconds
-        if usual is None or faster is None:
+        if usual is None:
+            return None
+        if faster is None:
             return None
         if usual.likely < _LEAST_GAIN * faster.likely:
             return None

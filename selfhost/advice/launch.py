@@ -350,7 +350,9 @@ def _input(launch: Launch) -> str:
 def _checkpoints_kept(launch: Launch) -> int | None:
     """How many copies of a conversation the need counts, where the server keeps many more."""
     runtime = launch.question.runtime
-    if runtime is None or "checkpoints" not in runtime.command_lines.options:
+    if runtime is None:
+        return None
+    if "checkpoints" not in runtime.command_lines.options:
         return None
     if not bytes_worth_bounding(launch.judged, runtime):
         return None
@@ -379,7 +381,9 @@ def _batch_tokens(launch: Launch) -> int:
         batch = case.room.batch
         return batch if batch > MICRO_BATCH_TOKENS else 0
     needs = launch.judged.needs
-    if needs is None or not launch.runtime.batches.beside_ram:
+    if needs is None:
+        return 0
+    if not launch.runtime.batches.beside_ram:
         return 0
     return needs.batch_tokens or 0
 
@@ -480,7 +484,9 @@ def _draft(question: Question) -> str | None:
     if companions.own_block and published is not None:
         return published.gguf_repository if is_gguf else published.repository
     draft = companions.draft
-    if draft is None or companions.draft_is_here:
+    if draft is None:
+        return None
+    if companions.draft_is_here:
         return None
     if not is_gguf:
         return draft.repository

@@ -576,7 +576,11 @@ def _can_estimate(workload: Workload) -> bool:
     """Whether `Counts.running` is estimated: for one sequence of the default context at most, where
     neither a program nor a type is named.
     """
-    if workload.parallel > 1 or workload.runtime or workload.quantization:
+    if workload.parallel > 1:
+        return False
+    if workload.runtime:
+        return False
+    if workload.quantization:
         return False
     tokens = workload.context_tokens or workload.tokens_with_prompt or 0
     return tokens <= DEFAULT_CONTEXT_TOKENS

@@ -115,7 +115,9 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
     if runtime is None or not types.differ:
         return
-    if not judged.fits or judged.placement == "host":
+    if not judged.fits:
+        return
+    if judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
         yield from _said(
@@ -130,7 +132,9 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
     """Yield a note where no source says that the model can do the work that the purpose needs."""
     use = question.stated.wanted_use
     spec = question.spec
-    if use is None or spec.has_use(use):
+    if use is None:
+        return
+    if spec.has_use(use):
         return
     yield from _said(
         "no-use",
@@ -222,7 +226,9 @@ def _without_effect(
 def _token_options_without_effect(question: Question) -> list[str]:
     """Options on tokens, of a model that writes none."""
     stated = question.stated
-    if stated.task != "generate" or question.spec.modality in GENERATING:
+    if stated.task != "generate":
+        return []
+    if question.spec.modality in GENERATING:
         return []
     options: list[str] = []
     for key in _TOKEN_OPTIONS:
@@ -258,7 +264,11 @@ def notes_on_cards(
     """Yield a note where GPUs stay idle, and that an Ollama tag stands for one file, which may be
     the reason.
     """
-    if not judged.fits or judged.placement != "accelerator" or judged.needs is None:
+    if not judged.fits:
+        return
+    if judged.placement != "accelerator":
+        return
+    if judged.needs is None:
         return
     cards = [card for card in machine.cards if card.unified is not True]
     used = _cards_of(judged.needs)
@@ -326,7 +336,9 @@ def note_on_smaller(smaller: Judged | None) -> Sentences:
     """The note that GPUs would hold the `smaller` quantization of a model that otherwise runs in
     RAM.
     """
-    if smaller is None or smaller.placement != "accelerator":
+    if smaller is None:
+        return ()
+    if smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
     return _said("on-gpu", type=smaller.quantization, pace=pace)
@@ -388,10 +400,14 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
     """The note on the quantization that an Ollama tag loads, where the model does not run and no
     other sentence names the quantization.
     """
-    if judged.fits or not understood.files.is_tag:
+    if judged.fits:
+        return ()
+    if not understood.files.is_tag:
         return ()
     taken = judged.workload
-    if understood.workload.quantization is not None or taken.format != "gguf":
+    if understood.workload.quantization is not None:
+        return ()
+    if taken.format != "gguf":
         return ()
     return _said("tag", tag=bare_name(understood.asked), type=taken.quantization)
 
@@ -480,7 +496,9 @@ def _note_on_conversion(question: Question) -> Sentences:
     """
     spec = question.spec
     format = question.workload.format
-    if question.local_files or format not in CONVERTED:
+    if question.local_files:
+        return ()
+    if format not in CONVERTED:
         return ()
     repository = spec.repository_of(format, question.workload.quantization)
     if repository is None or spec.repository is None:

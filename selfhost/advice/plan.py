@@ -426,7 +426,9 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
         taken_bytes = needs.memory.high_bytes
         reserve_bytes = reserve_beside(taken_bytes, vast, smallest)
     ram_bytes = taken_bytes + reserve_bytes
-    if ram_bytes == 0 or max(ram_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
+    if ram_bytes == 0:
+        return without_least
+    if max(ram_bytes, sizes.card_bytes) > MAX_MEMORY_BYTES:
         return without_least
     machine = vast.replace(
         memory_total_bytes=ram_bytes,

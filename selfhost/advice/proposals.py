@@ -269,7 +269,9 @@ class Proposals(Record):
 
     def _is_of_kind(self, outline: Outline) -> bool:
         """Whether it is another open model of the kind and the use that were asked for."""
-        if outline.closed or outline.modality not in self._modalities:
+        if outline.closed:
+            return False
+        if outline.modality not in self._modalities:
             return False
         asked = self.judged.question
         if outline.id == asked.spec.id:
@@ -291,7 +293,9 @@ class Proposals(Record):
             uses = self.judged.question.spec.uses
             likeness = standings.likeness(uses, outline)
             has_same_use = likeness.is_alike
-            if not likeness.does_work or not bounds.has_room(outline):
+            if not likeness.does_work:
+                return
+            if not bounds.has_room(outline):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
@@ -313,6 +317,8 @@ class Proposals(Record):
 
 def _is_doubtful(judged: Judged) -> bool:
     """Whether it may not do what was asked: its pace or its context was not measured."""
-    if is_slow_work(judged) or lacks_pace(judged):
+    if is_slow_work(judged):
+        return True
+    if lacks_pace(judged):
         return True
     return judged.has("context-unmeasured")

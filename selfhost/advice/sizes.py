@@ -610,7 +610,9 @@ def _earlier_prompts(
     text, so that no room is made for them unless it was asked for.
     """
     most = sizable.service.prompt_cache_bytes
-    if not most or not sizable.state_bytes:
+    if not most:
+        return
+    if not sizable.state_bytes:
         return
     parallel = sizable.workload.parallel
     if parallel == 1 and not sizable.generates:

@@ -180,7 +180,11 @@ def _is_listed(launch: Launch) -> bool:
     if launch.question.local_files:
         return True
     files = _files_of(launch)
-    if files is None or files.listed or files.named:
+    if files is None:
+        return True
+    if files.listed:
+        return True
+    if files.named:
         return True
     here = launch.question.here
     return here is not None and (here.by_path or bool(here.repository))
@@ -471,7 +475,9 @@ def _needs_login(judged: Judged) -> bool:
     question = judged.question
     # a warning of what loading them may run stands before the one of the gate
     hides_gate = judged.has("weights-unsafe") and question.spec.gated
-    if not hides_gate or question.missing_bytes == 0:
+    if not hides_gate:
+        return False
+    if question.missing_bytes == 0:
         return False
     workload = question.workload
     return who_else_has_the_files(question.spec, question.runtime, workload) is None

@@ -74,10 +74,10 @@ def in_order(
 
 
 # what this process does with each piece of work, where it is one of a pool
-_work_of_process: list[Callable[[Any], Any]] = []
+_work_of_process: list[Callable[..., Any]] = []
 
 
-def _begin(do: Callable[[Any], Any]) -> None:
+def _begin(do: Callable[..., object]) -> None:
     """Make a new process ready for work."""
     import signal
 
@@ -86,5 +86,5 @@ def _begin(do: Callable[[Any], Any]) -> None:
     _work_of_process[:] = [do]
 
 
-def _do_piece(piece: Any) -> Any:
+def _do_piece(piece: object) -> Any:
     return _work_of_process[0](piece)
