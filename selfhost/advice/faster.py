@@ -142,9 +142,11 @@ def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Cand
 
 
 def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
-    """Whether a part of each layer on each GPU was seen to gain on such a machine: on two equal
-    GPUs, of models without experts. Mixtures were 0.7 to 2.1 times as fast, and models on four GPUs
-    0.57 to 4.4 times (tests/truth/speed_tensor_split.json).
+    """Whether published runs show a gain from splitting each layer over the GPUs of such a machine:
+    two equal GPUs, and a model without experts.
+
+    Mixtures were 0.7 to 2.1 times as fast, and models on four GPUs 0.57 to 4.4 times
+    (tests/truth/speed_tensor_split.json).
     """
     model = judged.question.spec.architecture
     if model is None:
@@ -165,8 +167,8 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
 
 
 def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
-    """With a part of each layer on each GPU, where the program has an option for it and nobody
-    stated where layers lie.
+    """Yield the setting that splits each layer over the GPUs, if the runtime has an option for it
+    and nobody stated where layers lie.
     """
     options = dict(same.runtime_options)
     for name, option in runtime.named_options.items():

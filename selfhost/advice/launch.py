@@ -1,8 +1,9 @@
-"""What the lines to type are filled with.
+"""The values that fill the templates of commands.
 
-A program's spec has its lines as templates. `Launch` is what was judged, with the program whose
-lines are typed: most often the judged one. `values_of` are the values of the places in a template,
-and `options_needed` the options that a line must have, so that it runs what was judged.
+A runtime's spec has its command lines as templates. `Launch` is a judged question with the runtime
+whose lines are printed: most often the judged runtime. `values_of` returns the values of the places
+in a template, and `options_needed` the options that a line must have, so that the line runs the
+model as judged.
 """
 
 from __future__ import annotations

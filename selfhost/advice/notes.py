@@ -1,7 +1,7 @@
-"""What to know beside an answer: its notes, and its fine print.
+"""The notes beside an answer, and its fine print.
 
-The sentences are those of `common/remarks.toml`. The functions here decide which of them hold, and
-give the figures that they are filled with.
+The sentences stand in `common/remarks.toml`. The functions here decide which of the sentences hold,
+and give the figures that fill them.
 """
 
 from __future__ import annotations

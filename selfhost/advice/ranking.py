@@ -1,9 +1,9 @@
-"""In which order models are proposed, and why each stands where it does.
+"""The order in which models are proposed, and the reason for the place of each.
 
-One rule serves `list` and "what runs here instead". It rests on facts with a source: the judged
-pace and placement, the spec's uses and dates, what supersedes a model, and two signs that people
-use it: an entry in Ollama's library, or three providers that sell it by API. No benchmark score has
-a part in it.
+One rule serves `list` and "What runs here instead". It rests on facts with a source: the judged
+pace and placement, the spec's uses and dates, the models that supersede a model, and two signs that
+people use a model: an entry in Ollama's library, or three providers that sell the model by API. No
+benchmark score has a part in it.
 """
 
 from __future__ import annotations

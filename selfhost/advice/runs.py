@@ -456,9 +456,11 @@ def _paces(
 
 
 class _Request:
-    """What a log tells of one request. `timed` are the paces of its prompt and of its answer, by
-    `prompt` and `decode`. `tokens_at_end` are in its context when it ends; None where the log does
-    not tell. `is_shared`: another request ran at the same time.
+    """The facts of one request in a log.
+
+    `timed` are the paces of the prompt and of the answer, by `prompt` and `decode`. `tokens_at_end`
+    is the number of tokens in the context when the request ends; None where the log does not tell.
+    `is_shared`: another request ran at the same time.
     """
 
     def __init__(self) -> None:

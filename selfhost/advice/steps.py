@@ -1,7 +1,7 @@
-"""What to type: the installation, the login, and the commands that run a model.
+"""The steps to type: the installation, the login, and the commands that run a model.
 
-`steps` takes what was judged on a machine and returns `Steps`: the lines to type first, and those
-that download and run the model, as the machine's shell takes them.
+`steps` takes a judged question on a machine and returns `Steps`: the lines to type first, and the
+lines that download and run the model, as the machine's shell takes them.
 """
 
 from __future__ import annotations

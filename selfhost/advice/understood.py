@@ -1,7 +1,7 @@
-"""What was typed becomes a question: a name, a path or a spec.
+"""The caller's words become a question: a name, a path or a spec.
 
-`understand` returns the spec of the model, the workload with what the name itself says, and the
-files that were named. `judged_for` judges that on a machine.
+`understand` returns the spec of the model, the workload with the facts that the name itself states,
+and the files that the user named. `judged_for` judges that question on a machine.
 """
 
 from __future__ import annotations

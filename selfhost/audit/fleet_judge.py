@@ -104,7 +104,7 @@ class Task(Record):
         return sum(_work_of_part(part, self.questions) for part in self.parts)
 
     def results(self, judge: Judge) -> list[Outcomes]:
-        """What each question comes to."""
+        """The outcomes of each question on the machines of the task."""
         results: list[Outcomes] = []
         for question in self.questions:
             # a few are judged one by one, and so are all where models share the machine: what lies

@@ -414,8 +414,8 @@ class _Loader:
         self._faults = FaultsOfFile()
 
     def grouped(self) -> list[Problem]:
-        """What a person is told: the faults of files, how many records of which are refused, and
-        each reason once.
+        """The faults as a person is told: those of files, the number of refused records of each
+        file, and each reason once.
         """
         faults = self._of_files.listed()
         faults += self._refused

@@ -1,8 +1,8 @@
-"""What is wrong with the records of a fleet, told in two ways.
+"""The faults in the records of a fleet, told in two ways.
 
-What goes in: the faults of files, and of each record that is refused. What comes out: for a program
-that reads JSON the first faults of each file; for a person how many records of a file are refused,
-and each reason once, for thousands of records and files may be wrong in the same way.
+The faults of files and of each refused record go in. A program that reads JSON gets the first
+faults of each file. A person gets the number of refused records of each file, and each reason once,
+because thousands of records and files may be wrong in the same way.
 """
 
 from __future__ import annotations

@@ -172,7 +172,9 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
 
 
 def _stating_classes(policy: Policy, machine: Machine) -> dict[str, MachineClass]:
-    """By the key of a fact the class of the machine that states it: the first of several counts."""
+    """The machine class that states each fact, by the key of the fact. The first of several classes
+    counts.
+    """
     stating: dict[str, MachineClass] = {}
     for machine_class in policy.classes:
         if machine_class.facts and machine_class.holds(machine):

@@ -319,7 +319,9 @@ def read_architecture(
 
 
 class _ModelLayers(NamedTuple):
-    """So many layers of a model, for the lists that describe them. `heads`: of the whole model."""
+    """The number of layers of a model, and its attention heads, with which the lists that describe
+    the layers are read.
+    """
 
     number: int
     heads: int | None

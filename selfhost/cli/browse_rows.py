@@ -105,7 +105,7 @@ class BrowseQuestion:
 
     @property
     def options_to_type(self) -> str:
-        """What stands behind the model in that line; a space before each option."""
+        """The options behind the model in that line, a space before each option."""
         return self.workload.options() + options_to_repeat(self.options)
 
     @property

@@ -202,8 +202,8 @@ def _count_layers(keys: Keys) -> None:
 
 
 def _kinds(keys: Keys) -> list[str]:
-    """What each layer is, as the file states it: one of the kinds of attention, of states, or of
-    feed-forwards.
+    """The kind of each layer as the file states it: a kind of attention, of recurrent state, or of
+    feed-forward.
     """
     names = keys.per_layer(*TABLES.keys.kinds)
     if names is not None:

@@ -404,7 +404,7 @@ def _check_pointers(
     ids: Sequence[str],
     runtime_ids: Sequence[str],
 ) -> None:
-    """That the ids of other models and of runtimes are those of known ones."""
+    """Note each id of another model or of a runtime that no spec has."""
     spec_id = _id_of(document)
     for path in _POINTERS:
         may_be_undescribed = path == ("tuned_from",)

@@ -65,11 +65,15 @@ ACCELERATOR = "accelerator"
 
 
 class Device(Record):
-    """One of `devices` that hold a model in parts (tensor parallelism), by its number among them
-    where the parts differ. `is_large`: one
-    on which vLLM works on more at once. `is_lean`: the runtime is started with its option `lean`.
-    The bytes in all, free, and that a program may take; None where not known. `maker`: NVIDIA's
-    among others, in the words of `Accelerator.vendor`; "" where it makes no difference.
+    """One of `devices` equal devices that hold a model in parts (tensor parallelism).
+
+    - `index`: the number of the device among them, where the parts differ.
+    - `is_large`: vLLM works on more tokens at once on this device.
+    - `is_lean`: the runtime is started with its option `lean`.
+    - `total_bytes`, `free_bytes`, `room_bytes`: all bytes, the free bytes, and the bytes that a
+      runtime may take; None where they are not known.
+    - `maker`: the maker of the device in the words of `Accelerator.vendor`; "" where the maker
+      makes no difference.
     """
 
     devices: int = 1

@@ -1,4 +1,4 @@
-"""What `print`, `rich.print` and a notebook show of an answer, of a machine and of a model."""
+"""The texts that `print`, `rich.print` and a notebook show of an answer, a machine or a model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What `check` says to a person: the answer, the figures that decide, then what to type.
+"""The screen of `check` for one model: the answer, the figures that decide, then the commands to
+type.
 
-`check_document` takes the verdicts and returns the blocks of the screen; the functions below it
-stand in the order in which a reader meets what they write.
+`check_document` takes the verdicts and returns the blocks of the screen. The functions below it
+stand in the order in which a reader meets the text that they write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `compare` says to a person: models side by side, then why some do not run.
+"""The screen of `compare`: models side by side, then the reasons why some do not run.
 
 A `Comparison` goes in, blocks come out.
 """

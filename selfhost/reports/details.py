@@ -1,8 +1,8 @@
-"""What `-v` adds to an answer: its figures in rows, each with a label, a unit and a source.
+"""The figures that `-v` adds to an answer, in rows, each with a label, a unit and a source.
 
-`sections` takes the JSON of an answer, which holds every figure, and the titles of the parts that
-are shown. Parts that people read often have writers of their own; of any other part each key is a
-row, and several records of one kind are a table.
+`sections` takes the JSON of an answer, which holds every figure, and the titles of the parts to
+show. Parts that people read often have writers of their own. Any other part has a row for each key,
+and several records of one kind are a table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What `specs/common/` holds for the reports: words, the columns of tables, keys of documents.
+"""The tables of `specs/common/` for reports: words, the columns of tables, the keys of documents.
 
 `LABELS` is `labels.toml`, `documents()` is `documents.toml`. Both are typed; no other module reads
-these files. Their texts stand in records as they are written; the form of a table and the words of
-a rule become records of their own when they are asked for.
+these files. Their texts stand in records as they are written. The form of a table and the words of
+a rule become records of their own when a report asks for them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a person reads, as blocks, and the plain text of them.
+"""Text for people, as blocks, and its plain form.
 
 Every answer for people is a sequence of blocks: paragraphs and tables, whose texts may be spans in
 a style. `plain` writes blocks as the text of a pipe or a file, the module `screen` draws them on a

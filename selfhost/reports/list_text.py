@@ -1,4 +1,4 @@
-"""What `list` says to a person: how many models run on the machine, and the best of them.
+"""The screen of `list`: the number of models that run on the machine, and the best of them.
 
 A `Ranking` goes in, blocks come out.
 """

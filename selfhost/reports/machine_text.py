@@ -1,7 +1,8 @@
-"""What `machine` says to a person: what was read and what was not; and known machines.
+"""The screen of `machine`: the facts that were read, the facts that could not be read, and known
+machines.
 
 A `Machine` goes in, or several profiles of machines, and blocks come out. Other screens take from
-here what could not be read, and the memory of a machine in two cells.
+this module the list of unread facts, and the two cells with the memory of a machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `plan` says to a person: the least machine that runs a model, and known machines that do.
+"""The screen of `plan`: the least machine that runs a model, and known machines that run it.
 
 A `Plan` goes in, blocks come out.
 """

@@ -1,4 +1,4 @@
-"""What `check` of several models says to a person: a row a model, then what to do about them.
+"""The screen of `check` for several models: a row for each model, then remedies.
 
 Verdicts on one machine go in, blocks come out. `check_text.py` has the answer for one model.
 """

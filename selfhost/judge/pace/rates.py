@@ -420,8 +420,8 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
 
 
 def _launched_seconds(row: ShareRow) -> Seconds:
-    """What a layer of a batch of a prompt takes beside its operations, where `share` of the row
-    does not hold it.
+    """The seconds to launch each layer of a prompt batch, where the row's `share` does not include
+    them.
     """
     if row.launched_seconds is not None:
         return row.launched_seconds

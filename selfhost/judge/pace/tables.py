@@ -305,9 +305,10 @@ class DecodingRow(DeviceRow):
 
 
 class SumRow(DeviceRow):
-    """What several GPUs take to add up the parts of a layer, `least_parts` of them or more.
-    `link_gb_per_s`: what the link of a card carries for which `sum_gb_per_s` holds; None: they have
-    links of their own.
+    """The time in which several GPUs add up the parts of a layer, for `least_parts` GPUs or more.
+
+    `link_gb_per_s` is the bandwidth of the card's link for which `sum_gb_per_s` holds; None for
+    GPUs that have links of their own.
     """
 
     least_parts: int = 1

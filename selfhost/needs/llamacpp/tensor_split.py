@@ -1,11 +1,13 @@
-"""What each of several devices holds of a model that llama.cpp splits over them (`-sm tensor`).
+"""The part of a model that each of several devices holds where llama.cpp splits every tensor over
+the devices (`-sm tensor`).
 
-In goes a case on one of `Device.devices` devices; out come its terms in bytes. Attention is split
-by the heads of keys and values, with their cache; feed-forwards, of experts each, by their length;
-the output matrix by tokens; linear attention by the heads of its keys, with its states. All else is
-whole on each device: norms, routers, shared experts, and a token table that is the output matrix
-too (llama_meta_device_get_split_state in src/llama-model.cpp of llama.cpp 0c1e570). So is the
-compute buffer, which is reserved for whole tensors (ggml_backend_meta_buffer_type_alloc_buffer in
+A case on one of `Device.devices` devices goes in; its terms in bytes come out. Attention is split
+by the heads of keys and values, together with their cache; feed-forwards, also those of each
+expert, by their length; the output matrix by tokens; linear attention by the heads of its keys,
+together with its states. All other tensors are whole on each device: norms, routers, shared
+experts, and a token table that is the output matrix too (llama_meta_device_get_split_state in
+src/llama-model.cpp of llama.cpp 0c1e570). The compute buffer is whole on each device as well,
+because llama.cpp reserves it for whole tensors (ggml_backend_meta_buffer_type_alloc_buffer in
 ggml/src/ggml-backend-meta.cpp; ggml-org/llama.cpp#23937).
 """
 
@@ -50,7 +52,7 @@ _BLOCK = "blk.*."
 
 
 def splits_tensors(case: Case) -> bool:
-    """Whether an option splits the tensors of the model over devices."""
+    """Whether a runtime option splits the tensors of the model over devices."""
     return case.settings.get("split_mode") == SPLIT_BY_TENSOR
 
 
@@ -64,7 +66,9 @@ def why_split_refused(case: Case) -> str | None:
 
 
 def why_not_split(case: Case) -> str | None:
-    """Why the parts of the model are not known; None where they are, or no option splits it."""
+    """The reason why the parts of the model are not known; None where they are known, or no option
+    splits the model.
+    """
     if not splits_tensors(case):
         return None
     refused = why_split_refused(case)
@@ -93,7 +97,7 @@ def why_not_split(case: Case) -> str | None:
 
 
 def on_one_of_several(case: Case, needs: Needs) -> Needs:
-    """What one of several devices holds of the needs."""
+    """The needs of one of several devices: the device's part of each term."""
     if case.devices == 1 or not splits_tensors(case) or needs.memory is None:
         return needs
     split = _Split.of(case)
@@ -107,8 +111,11 @@ def portions(
     parts: Sequence[float],
     turn: int,
 ) -> list[int]:
-    """How many of those numbers each device gets: in proportion to its part, down to a multiple of
-    `granule`; the last gets the rest. `turn`: which device is counted first, another in each layer.
+    """The numbers of a tensor's dimension that each device gets.
+
+    Each device gets a share in proportion to its part, rounded down to a multiple of `granule`; the
+    last device gets the rest. `turn` is the device that is counted first; it differs from layer to
+    layer.
     """
     devices = len(parts)
     turned = [parts[(place + turn) % devices] for place in range(devices)]
@@ -126,9 +133,10 @@ def portions(
 
 
 class _Cut(Record):
-    """Tensors of several layers that are cut alike, each of `numbers` at multiples of `granule`.
+    """Tensors of several layers that are split alike: `numbers` of each tensor, at multiples of
+    `granule`.
 
-    `turns`: the turn of each layer.
+    `turns` has the turn of each layer.
     """
 
     numbers: int
@@ -136,7 +144,7 @@ class _Cut(Record):
     turns: tuple[int, ...]
 
     def share(self, parts: Sequence[float], index: int) -> float:
-        """The share of the device of that number."""
+        """The share of the tensors that the device of that number holds."""
         # turns that leave the same device to begin with cut alike
         layers_by_turn = Counter(turn % len(parts) for turn in self.turns)
         taken = 0
@@ -147,9 +155,9 @@ class _Cut(Record):
 
 
 class _Split(Record):
-    """A model split over devices in these parts, and the number of the device that is counted.
+    """A model that is split over devices in these parts, and the number of the counted device.
 
-    `tensors`: those of the file that lie on devices.
+    `tensors` are the tensors of the file that lie on devices.
     """
 
     case: Case
@@ -169,7 +177,7 @@ class _Split(Record):
         )
 
     def part_of(self, term: Term) -> Term:
-        """What the device holds of the term."""
+        """The part of the term that the device holds."""
         if term.stays_in_ram:
             return term
         if term.name == "weights":
@@ -198,7 +206,9 @@ class _Split(Record):
         return here / total
 
     def _share_of_tensor(self, tensor: FileTensors) -> float:
-        """1 of a tensor that is whole on each device."""
+        """The share of a tensor that the device holds; 1 for a tensor that is whole on each
+        device.
+        """
         if tensor.name == OUTPUT_MATRIX:
             return self._share_of_output(tensor.shape[-1])
         if not tensor.name.startswith(_BLOCK):
@@ -213,13 +223,13 @@ class _Split(Record):
         return 1.0
 
     def _share_of_output(self, tokens: int) -> float:
-        """The output matrix counts as a layer behind the last."""
+        """The share of the output matrix, which counts as one more layer behind the last."""
         given = portions(tokens, 1, self.parts, self.case.model.layers)
         return given[self.index] / tokens
 
     def _share_by_length(self, tensor: FileTensors) -> float:
-        """That of a matrix of feed-forwards, by the length that stands in its shape. Two that are
-        stored as one have it twice.
+        """The share of a feed-forward matrix, split by the length that stands in its shape. Two
+        matrices that are stored as one have twice that length.
         """
         leads_out = tensor.name.endswith(_OUT_OF_LENGTH)
         is_vector = len(tensor.shape) == 1
@@ -234,8 +244,8 @@ class _Split(Record):
 
     @cached_property
     def _step_of_length(self) -> int:
-        """What feed-forwards are cut at multiples of: of 128, and of a block of the matrices that
-        lead back to the width.
+        """The granule of feed-forwards: the least common multiple of 128 and of the block of the
+        matrices that lead back to the width.
         """
         return lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
 
@@ -286,7 +296,7 @@ class _Split(Record):
 
     @cached_property
     def _share_of_heads(self) -> float:
-        """The mean over the layers that attend."""
+        """The mean share over the layers that attend."""
         layers = 0
         share = 0.0
         for attention in self.case.model.attention:
@@ -296,10 +306,12 @@ class _Split(Record):
         return share / layers if layers else 1.0
 
     def _share_of_attention(self, attention: Attention) -> float:
-        """Of layers that attend alike: by heads of keys, each with the heads of queries that share
-        it, as many at once as end with a block of the output's type.
+        """The share of layers with equal attention, split by heads of keys.
 
-            granule = lcm(numbers of these queries, block) / numbers of these queries
+        Each head of keys goes with the heads of queries that share it. The number of key heads that
+        are cut at once ends with a block of the output matrix:
+
+        - granule = lcm(numbers of the queries of one key head, block) / numbers of these queries
         """
         queries = attention.heads // attention.kv_heads * attention.key_length
         block = self._block_of(_OUT_OF_HEADS)
@@ -337,7 +349,7 @@ class _Split(Record):
 
     @cached_property
     def _share_of_states(self) -> float:
-        """The mean over the recurrent layers that are split; 1 where they stay whole."""
+        """The mean share over the recurrent layers; 1 for layers that stay whole."""
         layers = 0
         share = 0.0
         for recurrent in self.case.model.recurrent:
@@ -347,9 +359,10 @@ class _Split(Record):
         return share / layers if layers else 1.0
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
-        """Of equal recurrent layers: by heads of keys, as many at once as end with a block.
+        """The share of equal recurrent layers, split by heads of keys. The number of heads that are
+        cut at once ends with a block:
 
-        granule = lcm(length of a head, block, 128) / length of a head
+        - granule = lcm(length of a head, block, 128) / length of a head
         """
         if recurrent.kind in _WHOLE_RECURRENCES:
             return 1.0
