@@ -178,7 +178,7 @@ def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Can
             options[name] = SPLIT_BY_TENSOR
     if options != same.runtime_options:
         yield _Candidate(
-            what="a part of each layer on each GPU, experimental, and slower prompts",
+            what="each layer split over the GPUs (experimental, prompts may be slower)",
             workload=same.replace(runtime_options=options),
         )
 

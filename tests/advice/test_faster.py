@@ -51,7 +51,7 @@ def test_nothing_is_offered_where_nothing_gains(
 
 
 # what the part of each layer on each GPU is called
-PARTS = "a part of each layer on each GPU, experimental, and slower prompts"
+PARTS = "each layer split over the GPUs (experimental, prompts may be slower)"
 
 
 def offered(model: str, machine: str, **asked: object) -> list[str]:
