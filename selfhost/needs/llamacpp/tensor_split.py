@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import accumulate
 from math import gcd, lcm
 
 from ...catalogue.architecture import Attention, Recurrent
@@ -76,9 +75,7 @@ def why_not_split(case: Case) -> str | None:
         return refused
     if case.heads_without_flash is not None:
         heads = case.heads_without_flash
-        return (
-            f"-sm tensor needs flash attention, which there is none of here for {heads}"
-        )
+        return f"-sm tensor needs flash attention, which has no kernel here for {heads}"
     if case.row.encoder or not tensors_on_devices(case):
         return "how -sm tensor splits this model is not known"
     for attention in case.model.attention:
@@ -118,16 +115,18 @@ def portions(
     layer.
     """
     devices = len(parts)
-    turned = [parts[(place + turn) % devices] for place in range(devices)]
-    total = sum(turned)
-    ends = [int(numbers * end / total) for end in accumulate(turned)]
+    order = [(place + turn) % devices for place in range(devices)]
+    total = sum(parts)
     given = [0] * devices
+    parts_so_far = 0.0
     low = 0
-    for place, end in enumerate(ends):
-        high = end - end % granule
-        if place == devices - 1:
+    for device in order:
+        parts_so_far += parts[device]
+        high = int(numbers * parts_so_far / total)
+        high -= high % granule
+        if device == order[-1]:
             high = numbers
-        given[(place + turn) % devices] = high - low
+        given[device] = high - low
         low = high
     return given
 
@@ -326,18 +325,24 @@ class _Split(Record):
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
-        room = self.case.room
         here = 0.0
         total = 0
         for attention in self.case.model.attention:
-            size = 0
-            for group in cache_groups(self.case.model.replace(attention=(attention,))):
-                cells = room.cells_of_layer(window_of(self.case.model, group))
-                row_bytes = room.row_bytes(group.key_elements, group.value_elements)
-                size += group.layers * row_bytes * cells
+            size = self._cache_bytes(attention)
             here += size * self._share_of_attention(attention)
             total += size
         return here / total if total else 1.0
+
+    def _cache_bytes(self, attention: Attention) -> int:
+        """The bytes that layers with this attention cache on all devices together."""
+        model = self.case.model
+        room = self.case.room
+        size = 0
+        for group in cache_groups(model.replace(attention=(attention,))):
+            cells = room.cells_of_layer(window_of(model, group))
+            row_bytes = room.row_bytes(group.key_elements, group.value_elements)
+            size += group.layers * row_bytes * cells
+        return size
 
     # -------------------------------------------------------------- linear attention
 
@@ -377,12 +382,14 @@ class _Split(Record):
 
 
 def _parts_of(case: Case) -> tuple[float, ...]:
-    """The part of each device, as an option states it, else equal ones. A device that no number is
-    for gets nothing.
+    """The part of each device as `ts` states it, else equal parts. A device without a number gets
+    nothing.
     """
     stated = case.settings.get("gpu_shares", "")
-    parts = [float(part) for part in stated.split(",") if part]
-    parts = [*parts, *[0.0] * case.devices][: case.devices]
+    parts = [0.0] * case.devices
+    for index, text in enumerate(stated.split(",")):
+        if text and index < case.devices:
+            parts[index] = float(text)
     if any(parts):
         return tuple(parts)
     return (1.0,) * case.devices
