@@ -105,6 +105,8 @@ def main() -> int:
         classes = defaultdict[str, list[Run]](list)
         for name, run in table:
             classes[name].append(run)
+            work = name.partition(",")[0]
+            classes[f"{work}, every class"].append(run)
         for name in sorted(classes):
             if options.only in name:
                 print_line(name, classes[name])
