@@ -36,9 +36,11 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -53,7 +55,14 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import FrozenDict, Unread
-from selfhost.judge.pace import SHORT_CHAT_TOKENS, Range, Speed, Step, expert_parameters
+from selfhost.judge.pace import (
+    SHORT_CHAT_TOKENS,
+    Range,
+    Speed,
+    Step,
+    expert_parameters,
+    sequences,
+)
 from selfhost.judge.pace.cores import cores_of
 from selfhost.judge.pace.decoding import predict
 from selfhost.judge.pace.job import job_of
@@ -293,20 +302,19 @@ def of_backends(use: str) -> Iterator[Run]:
 def of_drafts() -> Iterator[Run]:
     """The runs with the model's own block, as many tokens at once as the source used."""
     document = json.loads(DRAFTS.read_text(encoding="utf-8"))
-    asked = case.DRAFTED_TOKENS
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        case.DRAFTED_TOKENS = row["drafted"]
-        verdict = ask(
-            row["spec"],
-            Workload(
-                quantization=row["quantization"], runtime="llama.cpp", draft="mtp"
-            ),
-            machine=machine_of(
-                row["device"], row.get("kind", "card"), row["memory_gb"]
-            ),
-        )
-        pace = verdict.speed.decode if verdict.speed is not None else None
+        with _drafting(row["drafted"]):
+            verdict = ask(
+                row["spec"],
+                Workload(
+                    quantization=row["quantization"], runtime="llama.cpp", draft="mtp"
+                ),
+                machine=machine_of(
+                    row["device"], row.get("kind", "card"), row["memory_gb"]
+                ),
+            )
+            pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None or verdict.needs.placement == "split":
             print(f"  left out: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
@@ -315,7 +323,16 @@ def of_drafts() -> Iterator[Run]:
             f"{row['spec']} {row['quantization']}, {row['drafted']} at once",
             row["with_draft"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
-    case.DRAFTED_TOKENS = asked
+
+
+@contextmanager
+def _drafting(tokens: int) -> Iterator[None]:
+    """While the block runs, a draft proposes so many tokens at once, in memory and in pace."""
+    with (
+        patch.object(case, "DRAFTED_TOKENS", tokens),
+        patch.object(sequences, "DRAFTED_TOKENS", tokens),
+    ):
+        yield
 
 
 def of_batches() -> Iterator[Run]:
