@@ -290,7 +290,9 @@ def _rotation(
     Only a quantized cache rotates, and only heads that have one length in all its layers, which
     blocks divide (`attn_rot_k` and `n_embd_head_k_all` in src/llama-kv-cache.cpp).
     """
-    if type in _UNQUANTIZED or len(lengths) != 1:
+    if type in _UNQUANTIZED:
+        return None
+    if len(lengths) != 1:
         return None
     if lengths.pop() % _ROTATED_VALUES != 0:
         return None

@@ -86,8 +86,12 @@ def with_projector(case: Case, files: Term) -> Projector:
             files=None, unknown=(memory, memory.replace(fact="download_bytes"))
         )
     spec = case.spec
-    if spec.architecture is None or spec.modality == "speech" or case.encoders <= 0:
-        # this model has no separate file for an encoder
+    # such models have no separate file for an encoder
+    if spec.architecture is None:
+        return Projector(files=files)
+    if spec.modality == "speech":
+        return Projector(files=files)
+    if case.encoders <= 0:
         return Projector(files=files)
     file = _projector_file(case)
     encoder = file, _picture(case)
@@ -205,7 +209,9 @@ def why_no_own_block(model: ModelSpec) -> str | None:
     architecture = model.architecture
     if model.draft is not None:
         return None
-    if architecture is None or not architecture.mtp_layers:
+    if architecture is None:
+        return "brings no block that predicts more than one token"
+    if not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
     if not cache_groups(architecture):
         return "keeps no cache of tokens, so the size of its block's cache is not known"
@@ -218,7 +224,9 @@ def own_block_terms(case: Case, compute: Term) -> list[Term]:
 
     `compute`: the compute buffer of the model itself.
     """
-    if not case.companions.own_block or why_no_own_block(case.spec) is not None:
+    if not case.companions.own_block:
+        return []
+    if why_no_own_block(case.spec) is not None:
         return []
     if case.spec.draft is not None:
         return _published_draft(case, case.spec.draft, compute)
@@ -293,7 +301,11 @@ def block_of_checkpoint(case: Case) -> list[Term]:
         return [share_by_device(weights, devices, 1 / devices)]
     parameters = case.spec.parameters.mtp
     architecture = case.spec.architecture
-    if architecture is None or not parameters or why_no_own_block(case.spec):
+    if architecture is None:
+        return []
+    if not parameters:
+        return []
+    if why_no_own_block(case.spec):
         return []
     source = _source(case)
     weights = _weights_of_block(architecture, parameters, source)
@@ -358,11 +370,17 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """The sizes of both vocabularies where llama.cpp refuses the draft; None where it accepts the
     draft, or a size is not known.
     """
-    if model.architecture is None or draft.architecture is None:
+    if model.architecture is None:
+        return None
+    if draft.architecture is None:
         return None
     tokens = model.architecture.gguf_tokens
     of_draft = draft.architecture.gguf_tokens
-    if not tokens or not of_draft or abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
+    if not tokens:
+        return None
+    if not of_draft:
+        return None
+    if abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
         return None
     return tokens, of_draft
 

@@ -331,10 +331,14 @@ def tokenizer_kind(architecture: Architecture) -> str:
         return ""
     if kind == "wpm" and vocabulary > 100_000:
         return "unigram"
-    if kind or not vocabulary:
+    if kind:
+        return kind
+    if not vocabulary:
         return kind
     # the vocabularies of DeepSeek Coder are byte pairs
-    if vocabulary >= 49_000 or vocabulary == 32_256:
+    if vocabulary >= 49_000:
+        return "bpe"
+    if vocabulary == 32_256:
         return "bpe"
     return "spm" if vocabulary <= 33_000 else ""
 
@@ -364,7 +368,9 @@ def recipe_of_file(case: Case) -> str | None:
     """
     recipe = recipe_of(case.quantization, case.model)
     is_as_trained = recipe == "MXFP4" and case.model.expert_dtype == "mxfp4"
-    if not is_as_trained or not case.has_all_tensors:
+    if not is_as_trained:
+        return recipe
+    if not case.has_all_tensors:
         return recipe
     stated = published_size(case)
     if stated is None:
@@ -385,7 +391,11 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
 
     None for other types, and for a model without a repository.
     """
-    if mix not in MIXES or not mix.startswith("UD-") or not spec.repository:
+    if mix not in MIXES:
+        return None
+    if not mix.startswith("UD-"):
+        return None
+    if not spec.repository:
         return None
     repository = fill(_NAMED, {"model": spec.repository.rpartition("/")[2]})
     for files in spec.files:

@@ -121,7 +121,9 @@ def exact_compute_bytes(
     Most layers repeat, and after each repetition, or each second one, the allocator is in the same
     state. Then the graph of the first rounds tells the buffer of all layers.
     """
-    if row.graph is None or not _is_buildable(model, row):
+    if row.graph is None:
+        return None
+    if not _is_buildable(model, row):
         return None
     # a round of all layers never repeats: the whole graph is built
     for patterns_at_once in (1, 2, model.layers):

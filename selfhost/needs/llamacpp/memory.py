@@ -455,7 +455,9 @@ def _driver_in_ram(case: Case) -> _Addend:
     measured for the GPU's maker.
     """
     measured = SIZES.gpu_in_ram.get(case.gpu_maker)
-    if case.device is None or measured is None:
+    if case.device is None:
+        return _NOTHING
+    if measured is None:
         return _NOTHING
     size = Size(*measured)
     if case.model.has_experts:
@@ -537,7 +539,9 @@ def _multiplies_scores(case: Case, room: Cells) -> bool:
     """Whether a CPU converts stored scores to 16 bits to multiply them by values. Values in 32 bits
     need no conversion, such as those of an encoder, which has no cache.
     """
-    if case.is_on_device or room.flash:
+    if case.is_on_device:
+        return False
+    if room.flash:
         return False
     return not case.row.encoder and case.cache_types.values != "f32"
 
@@ -549,7 +553,9 @@ def copy_bytes(case: Case) -> int:
 
     Σ states + Σ layers × bytes of a cell × tokens of the window
     """
-    if case.row.encoder or case.embeds:
+    if case.row.encoder:
+        return 0
+    if case.embeds:
         return 0
     room = case.room
     size = sum(state.bytes for state in states(case.model))

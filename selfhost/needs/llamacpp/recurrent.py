@@ -206,6 +206,8 @@ def is_buildable(group: Recurrent) -> bool:
     convolution of one input is not built, because it remembers none.
     """
     recurrence = RECURRENCES.get(group.kind)
-    if recurrence is None or group.convolution in (None, 1):
+    if recurrence is None:
+        return False
+    if group.convolution in (None, 1):
         return False
     return all(getattr(group, name) for name in recurrence.needed)

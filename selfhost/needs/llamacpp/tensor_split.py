@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import gcd, lcm
 
-from ...catalogue.architecture import Attention, Recurrent
+from ...catalogue.architecture import Architecture, Attention, Recurrent
 from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ...catalogue.spec import FileTensors
 from ...core.records import Record
@@ -78,13 +78,27 @@ def why_not_split(case: Case) -> str | None:
         return f"-sm tensor needs flash attention, which has no kernel here for {heads}"
     if case.row.encoder or not tensors_on_devices(case):
         return "how -sm tensor splits this model is not known"
-    for attention in case.model.attention:
+    return _why_layers_unchecked(case.model) or _why_placing_unknown(case)
+
+
+def _why_layers_unchecked(model: Architecture) -> str | None:
+    """The kind of layers whose split was not checked against llama.cpp, as a reason; None without
+    any.
+    """
+    for attention in model.attention:
         if attention.kind not in _SPLIT_ATTENTION or attention.indexer_heads:
             kind = attention.kind
             return f"how -sm tensor splits {kind} attention was not checked"
-    for recurrent in case.model.recurrent:
+    for recurrent in model.recurrent:
         if recurrent.kind not in (*_SPLIT_RECURRENCES, *_WHOLE_RECURRENCES):
             return f"how -sm tensor splits {recurrent.kind} layers was not checked"
+    return None
+
+
+def _why_placing_unknown(case: Case) -> str | None:
+    """The reason why the need is not computed beside a draft or layers in RAM; None without
+    both.
+    """
     if case.draft is not None or case.companions.own_block:
         return "what each GPU holds of a draft under -sm tensor is not computed"
     for placed in ("gpu_layers", "cpu_expert_layers"):
@@ -95,7 +109,11 @@ def why_not_split(case: Case) -> str | None:
 
 def on_one_of_several(case: Case, needs: Needs) -> Needs:
     """The needs of one of several devices: the device's part of each term."""
-    if case.devices == 1 or not splits_tensors(case) or needs.memory is None:
+    if case.devices == 1:
+        return needs
+    if not splits_tensors(case):
+        return needs
+    if needs.memory is None:
         return needs
     split = _Split.of(case)
     terms = [split.part_of(term) for term in needs.terms]
