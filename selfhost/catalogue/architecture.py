@@ -401,7 +401,7 @@ class _ModelLayers(NamedTuple):
         """
         places: PlacesByLine = dict.fromkeys(lines, ())
         if len(lines) > self.number:
-            # this bounds the work that a small file can cause, too
+            # the limit also bounds the work that a small file can cause
             if self.number:
                 message = f"is line {len(lines):,} of a list for {self.number:,} layers"
                 remedy = "write one line for each kind of layer"

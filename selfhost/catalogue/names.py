@@ -294,11 +294,10 @@ def read(
     if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
         return None
     is_file = typed.lower().endswith(FILE_ENDINGS)
-    # with letters, digits and what joins them alone it is no line to type, no address and no
-    # repository
+    # a name of only letters, digits and `-._` is no command line, no address and no repository
     is_plain = re.sub("[-._]", "", typed).isalnum()
     if is_plain and not is_file and not indirectly:
-        # most names are, and the expressions below take 30 ms to compile
+        # most names are plain, and the expressions below take 30 ms to compile
         named = model_named(typed, catalogue)
         if named is not None:
             return named
@@ -372,7 +371,7 @@ def _with_form(
     """
     form = match.form
     resolution = match.resolution
-    # of GGUF files, which the name is, or names a file of
+    # the repository of GGUF files that the name is, or a file of which the name is
     repository = None
     if "/" in name:
         found = expression("names", "gguf_repository").fullmatch(name)
@@ -609,8 +608,8 @@ def _original(name: str, catalogue: Catalogue) -> Found:
 
 @cache
 def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
-    """The models that were tuned from another one, by the name of that one's repository, without
-    its account and as `canonical` writes it.
+    """The tuned models, grouped by the repository name of the model that each was tuned from. The
+    name has no account, and is written as `canonical` writes names.
     """
     tunes: dict[str, list[Outline]] = {}
     for outline in catalogue.outlines.values():

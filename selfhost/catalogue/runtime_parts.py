@@ -138,9 +138,9 @@ class RuntimeOption(Stated):
 
 
 class AutomaticBatch(Stated):
-    """Tokens of a batch that one program takes by itself above a context of so many tokens, where
-    what it takes the model for is at most `most_percent` of the free memory, and `more_bytes`
-    beside it at most `together_percent`.
+    """A number of tokens of a batch that a program chooses by itself where the context has more
+    than `above_context_tokens`. The size that the program predicts for the model must be at most
+    `most_percent` of the free memory, and that size plus `more_bytes` at most `together_percent`.
     """
 
     tokens: int = _REQUIRED_COUNT

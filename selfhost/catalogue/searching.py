@@ -392,8 +392,8 @@ class _Thing(Stated):
     source: str | None = None
 
     def begins(self, key: str) -> bool:
-        """Whether a name, as `canonical` writes it, begins with one of `names` or is one of
-        `whole`.
+        """Whether a name, written as `canonical` writes names, begins with a name of `names` or
+        equals a name of `whole`.
         """
         return self._beginnings.match(key) is not None
 
@@ -539,8 +539,8 @@ class _ComparedName:
         return _Size(canonical(f"{before}-{behind}"), float(billions))
 
     def is_slip_of(self, known: _ComparedName) -> bool:
-        """Whether this name differs from a known one by one letter, or by two swapped letters, and
-        has the same numbers.
+        """Whether this name has the same numbers as a known name, and differs from the known name
+        by one letter or by two swapped letters.
         """
         typed = self.letters
         letters = known.letters

@@ -151,7 +151,7 @@ def scheme_of(text: str) -> Scheme | None:
     None for a plain type, for a type of DTYPES that only the model's publisher makes, and for any
     other name.
     """
-    # in lower case, its words joined by dashes, with bits as `4bit`
+    # the name in lower case, words joined by dashes, bits written as `4bit`
     name = text.strip().lower()
     name = re.sub(r"[_\s.]+", "-", name)
     name = name.replace("actorder", "")

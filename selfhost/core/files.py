@@ -25,7 +25,7 @@ _CHUNK_BYTES = 96 << 10
 # the paths that shells pass for `<(command)` and for a pipe; any other pipe or device could block
 # without end
 _STANDARD_INPUT = "/dev/(?:stdin|fd/([0-9]{1,6}))"
-# each of these flags is missing on some system
+# the flags read by `getattr` exist on some systems only
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)

@@ -28,7 +28,7 @@ class Purpose(Stated):
 
 
 class UsualPrompt(Stated):
-    """A prompt of a usual length, and what it is in words: `a page`."""
+    """A prompt of a usual length in tokens, and a description of that length in words: `a page`."""
 
     prompt_tokens: int
     what: str

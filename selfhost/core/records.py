@@ -511,7 +511,7 @@ def fault_of(
         return None
     if value < minimum:
         return Fault(f"must be at least {_bound(minimum)}, not {_digits(value)}")
-    # this form of the comparison also refuses nan
+    # `not value <= maximum` refuses nan too; `value > maximum` would let nan pass
     if not value <= maximum:
         return Fault(f"must be at most {_bound(maximum)}, not {_digits(value)}")
     return None

@@ -45,7 +45,7 @@ Rows = Mapping[str, Any]
 # checksum
 Places = Mapping[str, tuple[int, int, int]]
 
-# for this time a process that began before the last change may still read the old values
+# seconds in which a process that began before the last change may still read the old values
 _IN_USE_SECONDS = 3600
 
 

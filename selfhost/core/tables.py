@@ -223,7 +223,9 @@ class Document:
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:
-        """The fault with the file that states its value, this one or one beside it."""
+        """The fault together with the file and the line that state the value at fault: the
+        document's own file, or the file of one of `parts`.
+        """
         path = fault.path
         if len(path) > 1 and path[0] in self.parts:
             part = self.parts[str(path[0])]

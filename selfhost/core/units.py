@@ -113,8 +113,8 @@ def _scaled(
     *,
     up: bool = False,
 ) -> str | None:
-    """Three digits and the largest of the units, those of such a base, that the number reaches;
-    None for a number below all of them.
+    """The number in three digits, with the largest unit that the number reaches. Each unit is
+    `base` times the unit before. None for a number below all units.
     """
     sign = "-" if number < 0 else ""
     size = abs(number)
@@ -509,7 +509,7 @@ def is_slip(word: str, choice: str) -> bool:
     """Whether two names differ by one letter more, less or other, or by two swapped letters."""
     if word == choice:
         return False
-    # both words from the first different letter on
+    # the rest of both words, from the first different letter on
     start = _common_letters(word, choice)
     typed = word[start:]
     meant = choice[start:]

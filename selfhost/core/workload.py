@@ -412,7 +412,7 @@ def _typed_size(size_bytes: int) -> str:
 
 
 class CacheTypes(Record):
-    """The type in which a KV cache has its keys, and the one in which it has its values."""
+    """The type of the keys and the type of the values in a KV cache."""
 
     keys: str
     values: str
@@ -420,7 +420,9 @@ class CacheTypes(Record):
     @classmethod
     @cache
     def of(cls, kv_cache_type: str) -> CacheTypes:
-        """The types of `q8_0`, which are equal, or those of `q8_0:q4_0`."""
+        """The two types that a `--kv-cache` value names: equal for `q8_0`, different for
+        `q8_0:q4_0`.
+        """
         keys, _, values = kv_cache_type.partition(":")
         return cls(keys=keys, values=values or keys)
 

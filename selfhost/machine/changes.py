@@ -267,7 +267,7 @@ def apply(
         facts = _facts_of_setting(changed, key, read.values[key])
         changed = changed.stated(facts, read.source_of(key))
     if named:
-        # in place of its own
+        # the named GPUs replace the machine's own GPUs
         facts = {"accelerators": joined(named).accelerators}
         # the disk of the computer that was read tells nothing about the computer with these GPUs
         if "disk" not in read.texts:

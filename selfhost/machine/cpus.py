@@ -131,7 +131,7 @@ class CpuClass(Stated):
     least_gb_per_s: float | None = None
     most_gb_per_s: float | None = None
     least_vectors: str | None = None
-    # one count, or the fewest, the usual and the most
+    # a single count, or three: the fewest, the usual and the most
     cores: tuple[int, ...] = ()
     performance: tuple[int, ...] = ()
     threads: int = 1

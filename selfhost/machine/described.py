@@ -229,7 +229,7 @@ class _Computer(Record):
             return self.product.gib[0]
         usual_gib = self.cpu_class.memory_gib
         if self.cards.label or self.processor is None:
-            # as much as its cards have together
+            # the computer has at least as much RAM as its cards have memory together
             total_bytes = 0
             for card in self.cards.accelerators or _unnamed_gpu(self.about):
                 total_bytes += card.memory_total_bytes or 0
@@ -245,8 +245,8 @@ class _Computer(Record):
 
     @property
     def cpu_class(self) -> cpus.CpuClass:
-        """The class of the computer's processor, which tells what most computers with such a
-        processor have.
+        """The class of the computer's processor: the usual equipment of computers with a processor
+        of that class.
         """
         return cpus.class_of(self.processor or "")
 
@@ -483,7 +483,7 @@ def _assumed(computer: _Computer, facts: FactValues) -> list[str]:
         assumed.append("accelerators")
     if guest is not None and not guest.are_cores_stated:
         assumed += _CORE_FACTS
-    # where no word tells it, and little more is told
+    # the system is assumed where no word names a system and the description says little else
     is_system_told = computer.about.setting.system or not computer.is_bare
     if not is_system_told and (computer.is_cards_alone or not computer.cards.label):
         assumed.append("system")

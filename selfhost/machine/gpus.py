@@ -304,7 +304,7 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     for row in card_rows():
         if row.unified or row.gb_per_s is None:
             continue
-        # or a tenth more or less
+        # a size may differ by up to a tenth
         has_size = any(abs(size - memory_gib) < 0.1 * size for size in row.memory_gib)
         if has_size and vendor in (UNKNOWN, vendor_of(row.name)):
             peaks.append(row.gb_per_s)
@@ -444,10 +444,9 @@ def series_in(machine: Machine) -> cpus.ProcessorSeries | None:
 
 
 def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
-    """The series of processors that have a GPU of that name inside them, by what is known of their
-    memory.
+    """The series of processors that contain a GPU of that name, with the memory known for the GPU.
 
-    None where the GPU is not in a processor, or the name may be a card's.
+    None where the GPU is not inside a processor, or where the name may mean a card.
     """
     facts = facts_of(gpu)
     memory = facts.integrated

@@ -90,7 +90,9 @@ class _Mention(Record):
         return any(gib in card.memory_gib for card in self.meant)
 
     def has_size(self, gib: float) -> bool:
-        """Whether one of the GPUs is sold with that memory, or has it in its name."""
+        """Whether a GPU that the mention may mean is sold with `gib` of memory, or has that size in
+        its name.
+        """
         if self.is_sold_with(gib):
             return True
         word = f"{gib:g}gb"

@@ -103,7 +103,7 @@ def _found(
     """The processor of these words, with the count beside them where there may be several."""
     is_server = cpus.is_server(name)
     words = vocabulary()
-    # of a processor for laptops, where no word tells that it is in none
+    # a processor for laptops is in a laptop, unless a word says otherwise
     shape = words.shape.mobile
     is_laptop = any(fits(shape, word) for word in name.split())
     if is_server or phrase.says(words.desktops):

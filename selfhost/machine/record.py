@@ -703,8 +703,8 @@ def _records(
 
 
 def _check_sizes(table: TomlTable, values: FactValues) -> None:
-    """Note a problem for each size above a larger one, such as more memory available than there
-    is.
+    """Note a problem for each size that exceeds its upper limit, such as more available memory than
+    total memory.
     """
     known = [name for name in _SIZES if name in values]
     for lower, upper in pairwise(known):

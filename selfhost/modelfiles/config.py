@@ -97,14 +97,14 @@ def _spec(
         )
         sources["parameters.encoder_type"] = file
     safety = Safety()
-    # as the classes that transformers has of its own do not
+    # the classes that are part of transformers need no code of the model's repository
     may_need_code = keys.type.own_code or not keys.in_gguf
     if may_need_code and isinstance(keys.outer.get("auto_map"), dict):
         safety = Safety(remote_code=True)
         sources["safety"] = f"auto_map in {file}"
     modality = "vision" if keys.sees else "text"
     if architecture is not None and not architecture.output_matrix:
-        # it makes vectors
+        # a model without an output matrix makes vectors
         modality = "embedding"
     return source.spec_of(
         keys.path,

@@ -130,7 +130,7 @@ def _quantization(model: GgufModel) -> str:
     for tensor in model.tensors:
         if len(tensor.shape) > 1:
             elements[tensor.type] += prod(tensor.shape)
-    # of matrices, the type with most elements first
+    # the types of the matrices, the type with the most elements first
     types = [type for type, _ in elements.most_common()] or ["F32"]
     stated = model.values.get("general.file_type")
     name = ""

@@ -269,7 +269,8 @@ class _Reader:
 
     def skip_texts(self, count: int) -> None:
         """Skip the next `count` texts. The vocabulary is such a list, and most of a header."""
-        # each text has at least a length: this bounds the count that the file claims
+        # each text begins with a length of 8 bytes, so that the bytes left bound the count that the
+        # file claims
         self._need(8 * count)
         while count:
             count -= self._skip_texts_in_memory(count)

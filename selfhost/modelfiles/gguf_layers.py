@@ -207,7 +207,7 @@ class _Layer(NamedTuple):
         kind = self._attention_kind(window)
         sizes: Values = {"kv_heads": heads, "window_tokens": window}
         if kind == "latent":
-            # one row of elements for all heads
+            # all heads share a single row of elements
             sizes |= self._latent_lengths()
             sizes |= self.model.sizes(_TABLE.latent_heads)
             sizes["key_length"] -= sizes["rope_length"]
@@ -252,7 +252,7 @@ class _Layer(NamedTuple):
         has_values = self.has("attn_v.weight")
         sizes["values_from_keys"] = self.model.row.values_from_keys and not has_values
         for name in ("key_length", "value_length"):
-            # of one head
+            # the length for a single head
             keys = [f"attention.{name}"]
             if kind == "sliding":
                 keys.insert(0, f"attention.{name}_swa")
@@ -467,7 +467,9 @@ def _windows(model: GgufModel) -> list[int | None]:
 
 
 def _window(model: GgufModel) -> int | None:
-    """The window in tokens of the layers that have one; None where no layer has."""
+    """The attention window in tokens of the layers with a window. None where no layer has a
+    window.
+    """
     row = model.row
     window = model.size("attention.sliding_window", "attention.chunk_size")
     if window is None and row.window_cache_layers in (None, model.layers):
@@ -563,8 +565,8 @@ def _rope_factors(model: GgufModel) -> str | None:
 
 
 def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | None:
-    """The kind of norm of queries and keys, from the first layer that may have one. None where the
-    row states the same, or no layer may have one.
+    """The kind of norm of queries and keys, from the first layer that may have such a norm. None
+    where the row states the same kind, or no layer may have such a norm.
     """
     usual = model.row.query_key_norm or "none"
     for group in attention:

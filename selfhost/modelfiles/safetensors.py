@@ -104,15 +104,16 @@ def read_weights(
     total_bytes: int | None,
     notes: Notes = (),
 ) -> LocalModel:
-    """The model in these files, and in the config.json beside them where there is one. `path` is
-    what the user gave, `total_bytes` what the index of the files says.
+    """The model that the files hold, described by the config.json beside the files where there is
+    one. `path` is the path that the user gave; `total_bytes` is the size that the index of the
+    files states.
     """
     config = source.sibling(files[0], CONFIG)
     if config is not None:
         missing = source.missing_names(files)
         if missing:
-            # the config.json says what the model is; the files are read as far as their headers,
-            # so that one that was cut is refused
+            # config.json describes the model; only the headers of the files are read, so that a
+            # truncated file is refused
             present = filter(os.path.exists, files)
             sizes = [read_header(file).file_bytes for file in present]
             model = read_lone_config(config, notes)
@@ -222,7 +223,7 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         name = None
     architecture = _mended_architecture(model, unknown, weights, dtype)
     files: tuple[PublishedFiles, ...] = ()
-    # in a quantization that a spec can name
+    # the files are listed only for a quantization that a spec can name
     if name is not None and name in QUANTIZATIONS[model.format]:
         published = PublishedFiles(
             format=model.format,
@@ -302,8 +303,8 @@ def _with_counted(
     """
     parameters = model.spec.parameters
     if not weights.predict_more:
-        # transformers leaves out blocks that its classes do not have, so that a copy saved by it
-        # lacks them
+        # transformers leaves out blocks that its classes lack, so that a copy saved by transformers
+        # has no such blocks
         parameters = parameters.replace(mtp=None)
     stored = weights.total
     if stored is None:

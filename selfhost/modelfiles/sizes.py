@@ -68,7 +68,7 @@ class Sizes:
         raise NotImplementedError
 
     def get(self, *keys: str) -> object:
-        """The value of the first of these keys that has one; None where none has."""
+        """The value of the first of the keys that has a value; None where no key has a value."""
         for name in self.names_of(keys):
             value = self.values.get(name)
             if value is not None:

@@ -130,7 +130,9 @@ def table_of(value: object) -> JsonValues:
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether a file with that start is one of safetensors, whatever the length of its header."""
+    """Whether a file that begins with `start` is a safetensors file, whatever the length of its
+    header.
+    """
     return start[4:9] == _SAFETENSORS
 
 
@@ -139,11 +141,13 @@ def refuse_other_kinds(
     start: bytes,
     size: int,
 ) -> None:
-    """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
+    """Raise `SpecError` for a file that people mistake for a model file, recognised by its first
+    bytes.
+    """
     if size == 0:
         refuse(path, "empty")
     if start.startswith(_LFS):
-        # what Git keeps in place of a large file
+        # the pointer that Git LFS keeps in place of a large file
         size_line = re.search(rb"\nsize (\d{1,18})", start)
         real = ""
         if size_line is not None:
@@ -166,7 +170,9 @@ def refuse_other_kinds(
 
 
 class OpenedFile(NamedTuple):
-    """An open file, unbuffered, its size in bytes, and its first bytes, behind which it stands."""
+    """An open, unbuffered file, with its size in bytes and its first bytes. The stream's position
+    is behind the first bytes.
+    """
 
     stream: IO[bytes]
     size: int

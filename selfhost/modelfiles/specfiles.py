@@ -62,7 +62,7 @@ _MOST_GUESSES = 50
 
 
 class CheckedFiles(NamedTuple):
-    """The problems of all files, and the specs of those without one."""
+    """The problems of all files, and the specs of the files without a problem."""
 
     problems: tuple[Problem, ...]
     specs: tuple[ModelSpec, ...]

@@ -42,7 +42,9 @@ class ControlGroup(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """The groups of one controller that may limit this process, its own first, the top last."""
+    """The cgroups of one controller that may limit this process, from the process's own cgroup to
+    the top of the hierarchy.
+    """
 
     version: int
     levels: list[ControlGroup]
@@ -57,8 +59,8 @@ class CpuQuota(NamedTuple):
 
 
 class _Hierarchy(Record):
-    """The mounts of one controller's groups, and the path of this process in them, which is empty
-    where the kernel names none.
+    """The mounts of one controller's cgroups, and the path of this process's cgroup in these
+    mounts. The path is empty where the kernel names none.
     """
 
     version: int
@@ -127,7 +129,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
         raise ValueError(host.why[CGROUP])
     if not host.mounts:
         raise ValueError(host.why[MOUNTINFO])
-    # of two mounts on one point only the later one is visible
+    # where two mounts have the same mount point, only the later mount is visible
     shown = {mount.point: mount for mount in host.mounts}
     version = 1
     mounts = []

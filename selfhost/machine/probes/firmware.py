@@ -15,8 +15,8 @@ from ..record import FILL_IN
 
 
 class UnreadGpu(Stated):
-    """The reason why something of a GPU is unread (`reason`, a template), and what a person can do
-    about it.
+    """The reason why a fact about a GPU is unread (`reason`, a template), and the remedy for the
+    user.
 
     Without a `remedy` the usual remedy stands; with `no_remedy` there is none.
     """
@@ -67,8 +67,8 @@ def firmware_names() -> FirmwareNames:
 
 
 class Why(NamedTuple):
-    """The reason why something is unread, and what a person can do about it. An empty remedy:
-    nothing.
+    """The reason why a fact is unread, and the remedy for the user. The remedy is empty where the
+    user can do nothing.
     """
 
     reason: str

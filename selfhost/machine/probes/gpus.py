@@ -119,7 +119,9 @@ class _Device(Record):
         return parse_digits(word, _SIZE_DIGITS) or None
 
     def first_match(self, pattern: str, lists: Iterable[str]) -> re.Match[str] | None:
-        """The match in the first of these lists that has one; None where no list has one."""
+        """The first match of the pattern in the files at the paths `lists`, read in order. None
+        where no file has a match.
+        """
         for path in lists:
             text = self.host.read_text(path)
             match = re.search(pattern, text)
@@ -142,10 +144,9 @@ class _AmdDevice(_Device):
         unified = None if total is None else False
         metrics = self.host.read_bytes(f"{self.folder}/gpu_metrics")
         if metrics[2:3] in _REVISIONS_INSIDE:
-            # runtimes take one of two pools: what the firmware took out of the RAM for it, or what
-            # it may borrow of the RAM
-            # which can be stated larger than the RAM is (96 GiB and 105 GiB of 128:
-            # GpuZelenograd/memtest_vulkan#66)
+            # runtimes use one of two pools: the RAM that the firmware reserved for the GPU, or the
+            # RAM that the GPU may borrow. The stated size of the second pool can exceed the RAM (96
+            # GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66)
             borrowed = self.size("mem_info_gtt_total") or 0
             ram_bytes: int = self.facts.values.get("memory_total_bytes", borrowed)
             borrowed = min(borrowed, ram_bytes)
@@ -401,7 +402,7 @@ def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     makers.
     """
     code = str(adapter.get("id"))
-    # by the number of each, as PCI has it
+    # the makers by their PCI vendor numbers
     makers = firmware_names().windows_gpus
     numbers = [number for number in makers if number in code.lower()]
     if not numbers:

@@ -127,7 +127,7 @@ class Host:
         self.why: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._deadline_seconds = DEADLINE_SECONDS
-        # what this Python's system calls the processor; on Windows the registry does
+        # the system's name for the architecture; on Windows the name in the registry
         word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
         self.architecture = normal_architecture(str(word or "")) or None
         release = self.read_text("/proc/sys/kernel/osrelease")

@@ -114,7 +114,7 @@ def read_memory(host: Host, facts: Facts) -> None:
         return
     least = min(bounds, key=lambda bound: bound.most)
     facts.put("memory_limit_bytes", least.most, least.why)
-    # what was not read is less than any number: it may be less than what all others leave
+    # an unread size sorts below every number, since the group may leave less memory than all others
     tightest = min(bounds, key=lambda bound: -1 if bound.left is None else bound.left)
     source = tightest.source
     facts.put("memory_available_bytes", tightest.left, source, source)
@@ -154,7 +154,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
-        # with the inherited limit known, a file without a limit hides none
+        # where the inherited limit is known, a file without a limit cannot hide a limit
         is_known = inherited is not None
         limit = _least_limit(host, group, files, is_known=is_known)
         kept_bytes = _kept_bytes(host, group, files, stat)
@@ -198,8 +198,8 @@ def _kept_bytes(
     files: _GroupFiles,
     stat: Mapping[str, int],
 ) -> int | None:
-    """The bytes that a group uses, without those it could give up: file pages and free slab. None
-    where they were not read.
+    """The bytes that a cgroup uses, without the file pages and the free slab that the cgroup could
+    give up. None where the numbers were not read.
     """
     used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
     inactive = stat.get(f"{files.prefix}inactive_file")

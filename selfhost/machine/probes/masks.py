@@ -20,7 +20,7 @@ _USERS = ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
 
 
 class Mask(Record):
-    """A pattern of what must be hidden in a text, and the word that stands in its place."""
+    """A pattern of private text, and the word that replaces each match."""
 
     # a text in lower case without any of these signs has nothing to hide; every text contains the
     # sign ""
