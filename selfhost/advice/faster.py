@@ -199,23 +199,17 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     prompt_tokens: int | None = None
     usual = judged.users_pace
     faster = other.users_pace
-    if usual is None:
-        return None
-    if faster is None:
+    if usual is None or faster is None:
         return None
     if faster.likely < _LEAST_GAIN * usual.likely:
         wait = _longest_wait(judged, search.machine)
         faster_wait = _longest_wait(other, search.machine)
-        if wait is None:
-            return None
-        if faster_wait is None:
+        if wait is None or faster_wait is None:
             return None
         prompt_tokens = wait.prompt_tokens
         usual = wait.seconds
         faster = faster_wait.seconds
-        if usual is None:
-            return None
-        if faster is None:
+        if usual is None or faster is None:
             return None
         if usual.likely < _LEAST_GAIN * faster.likely:
             return None

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import gcd, lcm
+from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, Recurrent
 from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
@@ -171,6 +172,21 @@ class _Cut(Record):
         return taken / (self.numbers * len(self.turns))
 
 
+class _Share(NamedTuple):
+    """The share of some layers that a device holds. `weight` is their number, or their bytes."""
+
+    weight: int
+    share: float
+
+
+def _mean(shares: Sequence[_Share]) -> float:
+    """The weighted mean of the shares; 1 without layers, which are then whole."""
+    total = sum(part.weight for part in shares)
+    if not total:
+        return 1.0
+    return sum(part.weight * part.share for part in shares) / total
+
+
 class _Split(Record):
     """A model that is split over devices in these parts, and the number of the counted device.
 
@@ -314,13 +330,11 @@ class _Split(Record):
     @cached_property
     def _share_of_heads(self) -> float:
         """The mean share over the layers that attend."""
-        layers = 0
-        share = 0.0
+        shares = []
         for attention in self.case.model.attention:
-            count = len(attention.layers)
-            share += count * self._share_of_attention(attention)
-            layers += count
-        return share / layers if layers else 1.0
+            share = self._share_of_attention(attention)
+            shares.append(_Share(len(attention.layers), share))
+        return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
         """The share of layers with equal attention, split by heads of keys.
@@ -343,13 +357,11 @@ class _Split(Record):
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
-        here = 0.0
-        total = 0
+        shares = []
         for attention in self.case.model.attention:
-            size = self._cache_bytes(attention)
-            here += size * self._share_of_attention(attention)
-            total += size
-        return here / total if total else 1.0
+            share = self._share_of_attention(attention)
+            shares.append(_Share(self._cache_bytes(attention), share))
+        return _mean(shares)
 
     def _cache_bytes(self, attention: Attention) -> int:
         """The bytes that layers with this attention cache on all devices together."""
@@ -373,13 +385,11 @@ class _Split(Record):
     @cached_property
     def _share_of_states(self) -> float:
         """The mean share over the recurrent layers; 1 for layers that stay whole."""
-        layers = 0
-        share = 0.0
+        shares = []
         for recurrent in self.case.model.recurrent:
-            count = len(recurrent.layers)
-            share += count * self._share_of_recurrent(recurrent)
-            layers += count
-        return share / layers if layers else 1.0
+            share = self._share_of_recurrent(recurrent)
+            shares.append(_Share(len(recurrent.layers), share))
+        return _mean(shares)
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
         """The share of equal recurrent layers, split by heads of keys. The number of heads that are
