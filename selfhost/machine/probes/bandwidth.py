@@ -44,6 +44,17 @@ _CAREFUL = _Times(2.0, 0.4)
 _BRIEF = _Times(0.028, 0.012)
 
 
+class _Plan(NamedTuple):
+    """The memory that a measurement reads, and the threads that share the memory."""
+
+    threads: int
+    # the bytes that all threads should read together, so that caches hold little of them
+    wanted_bytes: int
+    # the bytes that the threads may take of the free memory
+    area_bytes: int
+    times: _Times
+
+
 class Trace(NamedTuple):
     """The record of one thread's reads."""
 
@@ -57,7 +68,7 @@ class Trace(NamedTuple):
 
 class Measurement(Record):
     """The rate at which memory was read, and how the rate was found. `is_busy`: other programs took
-    a part of it.
+    a part of the rate, or may have.
     """
 
     bytes_per_second: int
@@ -100,23 +111,18 @@ def _measure(
     """
     others = _count_other_programs(host)
     _refuse_vain(machine, others if brief else None)
-    usable = int(machine.cpu_cores_usable or 1)
-    cores = machine.cpu_cores_physical or 1
-    count = min(usable, cores, _MAX_THREADS)
-    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
-    free_bytes = machine.memory_available_bytes or 0
-    area_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES)
-    times = _BRIEF if brief else _CAREFUL
-    traces = _read_in_threads(count, area_bytes // count, times)
+    plan = _plan_for(machine, host, _BRIEF if brief else _CAREFUL)
+    traces = _read_in_threads(plan)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
-    if filled_bytes < wanted_bytes // 2:
-        why = f"only {size} could be used, and caches may hold too much of it"
-        raise ValueError(why)
+    if filled_bytes < plan.wanted_bytes // 2:
+        raise ValueError(
+            f"only {size} could be used, and caches may hold too much of it"
+        )
     least_share = min(trace.cpu_share for trace in traces)
     is_busy = others != 0 or least_share < _LEAST_CPU_SHARE
     when = "measured now" if brief else "measured"
-    source = f"{when}: {units.plural(count, 'thread')} reading {size}"
+    source = f"{when}: {units.plural(plan.threads, 'thread')} reading {size}"
     if is_busy:
         source += "; busy, so a lower bound"
     return Measurement(
@@ -142,14 +148,31 @@ def _refuse_vain(machine: Machine, others: int | None) -> None:
         raise ValueError("other programs keep the processors busy")
 
 
-def _read_in_threads(
-    count: int,
-    part_bytes: int,
+def _plan_for(
+    machine: Machine,
+    host: Host,
     times: _Times,
-) -> list[Trace]:
-    """Read in `count` threads at the same time, and return the trace of each. Raises the first
-    error of a thread.
+) -> _Plan:
+    """The plan of a measurement: a thread for each usable core, and memory beyond the caches, but
+    no more than an eighth of the free memory.
     """
+    usable = int(machine.cpu_cores_usable or 1)
+    cores = machine.cpu_cores_physical or 1
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
+    free_bytes = machine.memory_available_bytes or 0
+    return _Plan(
+        threads=min(usable, cores, _MAX_THREADS),
+        wanted_bytes=wanted_bytes,
+        area_bytes=min(wanted_bytes, free_bytes // 8, _MOST_BYTES),
+        times=times,
+    )
+
+
+def _read_in_threads(plan: _Plan) -> list[Trace]:
+    """Read in all threads of the plan at the same time, and return the trace of each. Raises the
+    first error of a thread.
+    """
+    count = plan.threads
     # all threads begin together, once each has its memory
     barrier = Barrier(count, timeout=10)
     traces = []
@@ -157,7 +180,8 @@ def _read_in_threads(
 
     def run() -> None:
         try:
-            traces.append(_read(part_bytes, times, barrier.wait))
+            trace = _read(plan.area_bytes // count, plan.times, barrier.wait)
+            traces.append(trace)
         except Exception as error:
             errors.append(error)
             # the other threads need not wait for this one
@@ -225,15 +249,13 @@ def _read(
     times: _Times,
     wait: Callable[[], object],
 ) -> Trace:
-    """Fill memory until the time is up, wait for the other threads, then read the memory over and
-    over.
+    """Fill memory until the time is up, call `wait`, which waits for the other threads, then read
+    the memory over and over.
     """
     import ctypes
     import mmap
 
-    library = "msvcrt" if sys.platform == "win32" else None
-    memchr = ctypes.CDLL(library).memchr
-    memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    search = _memchr()
     size = max(part_bytes, 2 * _CHUNK_BYTES)
     with mmap.mmap(-1, size) as area:
         if hasattr(mmap, "MADV_HUGEPAGE"):
@@ -248,17 +270,26 @@ def _read(
         done = [perf_counter()]
         until = done[0] + times.read_seconds
         while done[-1] < until or len(done) <= _LEAST_CHUNKS:
-            # memchr searches a byte that the memory does not contain
             chunk = address + len(done) * _CHUNK_BYTES % filled
-            memchr(chunk, 2, _CHUNK_BYTES)
+            # the memory does not contain the byte 2, so that the search reads the whole chunk
+            search(chunk, 2, _CHUNK_BYTES)
             done.append(perf_counter())
         cpu_seconds = thread_time() - used
-        seconds = done[-1] - done[0]
-        return Trace(
-            seconds=done,
-            cpu_share=cpu_seconds / seconds,
-            area_bytes=filled,
-        )
+    return Trace(
+        seconds=done,
+        cpu_share=cpu_seconds / (done[-1] - done[0]),
+        area_bytes=filled,
+    )
+
+
+def _memchr() -> Callable[[int, int, int], object]:
+    """The C library's memchr: it searches memory at an address for a byte, in so many bytes."""
+    import ctypes
+
+    library = "msvcrt" if sys.platform == "win32" else None
+    memchr = ctypes.CDLL(library).memchr
+    memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    return memchr
 
 
 def _fill(
