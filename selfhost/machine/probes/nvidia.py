@@ -52,8 +52,8 @@ def is_untold(card: Accelerator) -> bool:
 
 
 class NvmlPart(Stated):
-    """The facts that NVML states about a GPU or an instance of MIG. `part_of_bytes` is the memory
-    of the GPU that the instance is a part of.
+    """The facts that NVML states about a GPU or an instance of MIG, as the keys of its JSON object.
+    `part_of_bytes` is the memory of the whole GPU, for an instance; None for a GPU.
     """
 
     name: str | None = None
@@ -143,8 +143,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        unread = why_unread("bufferless")
-        return [Cards([card], _BOARD, unread)]
+        return [Cards([card], _BOARD, why_unread("bufferless"))]
     nodes = host.names("/dev", _NODE)
     if nodes:
         return [_cards_by_driver(host, len(nodes))]
@@ -198,14 +197,9 @@ def _cards_in_files(
     unread: Why,
 ) -> Cards:
     """`count` cards by the names that files give them, for a library that did not answer."""
-    names: list[str] = []
-    for slot in host.listdir(_INFORMATION):
-        text = host.read_text(f"{_INFORMATION}/{slot}/information")
-        models = re.findall(_MODEL, text)
-        names += map(parse_name, models)
+    names = _names_in_files(host)
     if len(names) != count:
-        kinds = set(names)
-        name = names[0] if len(kinds) == 1 else _UNNAMED
+        name = names[0] if len(set(names)) == 1 else _UNNAMED
         names = [name] * count
     cards = []
     for name in names:
@@ -222,6 +216,15 @@ def _cards_in_files(
     )
 
 
+def _names_in_files(host: Host) -> list[str]:
+    """The names in the files of NVIDIA's driver, a file for each GPU."""
+    names: list[str] = []
+    for slot in host.listdir(_INFORMATION):
+        text = host.read_text(f"{_INFORMATION}/{slot}/information")
+        names += map(parse_name, re.findall(_MODEL, text))
+    return names
+
+
 def _cards_of_answer(
     host: Host,
     gpus: Gpus,
@@ -235,13 +238,9 @@ def _cards_of_answer(
         is_by_bus = host.env.get(_ORDER) == "PCI_BUS_ID"
         selected = _selected(mask, gpus, is_by_bus=is_by_bus)
         if selected is None:
-            words = set(mask.split(","))
-            card = _named_card(_UNNAMED)
-            return Cards(
-                [card] * len(words),
-                source,
-                why_unread("uuid", mask=_MASK),
-            )
+            count = len(set(mask.split(",")))
+            cards = [_named_card(_UNNAMED)] * count
+            return Cards(cards, source, why_unread("uuid", mask=_MASK))
         gpus = selected
     parts = list(chain.from_iterable(gpus))
     if not parts:
