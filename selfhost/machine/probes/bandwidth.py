@@ -45,14 +45,13 @@ _BRIEF = _Times(0.028, 0.012)
 
 
 class _Plan(NamedTuple):
-    """The memory that a measurement reads, and the threads that share the memory."""
+    """The threads that read at the same time, and the memory that they share."""
 
     threads: int
     # the bytes that all threads should read together, so that caches hold little of them
     wanted_bytes: int
     # the bytes that the threads may take of the free memory
     area_bytes: int
-    times: _Times
 
 
 class Trace(NamedTuple):
@@ -111,8 +110,8 @@ def _measure(
     """
     others = _count_other_programs(host)
     _refuse_vain(machine, others if brief else None)
-    plan = _plan_for(machine, host, _BRIEF if brief else _CAREFUL)
-    traces = _read_in_threads(plan)
+    plan = _plan_for(machine, cache_bytes(host))
+    traces = _read_in_threads(plan, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
     if filled_bytes < plan.wanted_bytes // 2:
@@ -148,27 +147,22 @@ def _refuse_vain(machine: Machine, others: int | None) -> None:
         raise ValueError("other programs keep the processors busy")
 
 
-def _plan_for(
-    machine: Machine,
-    host: Host,
-    times: _Times,
-) -> _Plan:
-    """The plan of a measurement: a thread for each usable core, and memory beyond the caches, but
-    no more than an eighth of the free memory.
+def _plan_for(machine: Machine, caches_bytes: int) -> _Plan:
+    """The plan of a measurement: a thread for each usable core, and several times as much memory as
+    the caches, but at most an eighth of the free memory.
     """
     usable = int(machine.cpu_cores_usable or 1)
     cores = machine.cpu_cores_physical or 1
-    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * caches_bytes)
     free_bytes = machine.memory_available_bytes or 0
     return _Plan(
         threads=min(usable, cores, _MAX_THREADS),
         wanted_bytes=wanted_bytes,
         area_bytes=min(wanted_bytes, free_bytes // 8, _MOST_BYTES),
-        times=times,
     )
 
 
-def _read_in_threads(plan: _Plan) -> list[Trace]:
+def _read_in_threads(plan: _Plan, times: _Times) -> list[Trace]:
     """Read in all threads of the plan at the same time, and return the trace of each. Raises the
     first error of a thread.
     """
@@ -180,8 +174,7 @@ def _read_in_threads(plan: _Plan) -> list[Trace]:
 
     def run() -> None:
         try:
-            trace = _read(plan.area_bytes // count, plan.times, barrier.wait)
-            traces.append(trace)
+            traces.append(_read(plan.area_bytes // count, times, barrier.wait))
         except Exception as error:
             errors.append(error)
             # the other threads need not wait for this one

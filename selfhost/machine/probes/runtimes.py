@@ -38,8 +38,7 @@ def _program_folders(host: Host) -> list[str]:
     """The folders of PATH, then the usual ones of this system, each once."""
     path = host.env.get("PATH", "")
     folders = path.split(host.paths.pathsep)
-    usual_folders = present_table().folders
-    for folder in usual_folders.get(host.system, ()):
+    for folder in present_table().folders.get(host.system, ()):
         folders.append(folder.replace("~", host.home))
     # a PATH may name one folder thousands of times
     once = dict.fromkeys(folders)
@@ -85,7 +84,7 @@ def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """The folders of packages of every environment, and of this Python."""
+    """Yield the folders of packages of every environment, and of this Python."""
     for environment in _environments(host, programs):
         library = host.join(environment, "lib")
         # on Windows no folder for the Python version lies between the two
@@ -96,13 +95,12 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """The Python environments of these programs, the active environment, and the one beside the
-    work.
+    """Yield the Python environments of these programs, the active environment, and `.venv` in the
+    working directory.
     """
     for program in programs:
         # the program lies at ENVIRONMENT/bin/PROGRAM
-        file = host.resolve(program)
-        folder = host.parent(file)
+        folder = host.parent(host.resolve(program))
         yield host.parent(folder)
     for variable in _ENVIRONMENTS:
         environment = host.env.get(variable, "")
@@ -113,7 +111,7 @@ def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
-    """The runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
+    """Yield the runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
     distributions = present_table().distributions
     for entry in host.listdir(folder):
         if not entry.endswith(_PACKAGE_SUFFIX):
