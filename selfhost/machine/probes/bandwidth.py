@@ -88,15 +88,16 @@ def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
             remedy="run with --measure when the machine is idle, or give it in a machine file",
         )
         without = machine.stated({BANDWIDTH: None}, "no bandwidth")
-        unread = (why, *without.unread)
-        return without.replace(measured_in_vain=not brief, unread=unread)
+        return without.replace(
+            measured_in_vain=not brief,
+            unread=(why, *without.unread),
+        )
     facts = {
         BANDWIDTH: measured.bytes_per_second,
         "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
         "memory_bandwidth_bound": LEAST if measured.is_busy else None,
     }
-    stated = machine.stated(facts, measured.source)
-    return stated.replace(measured_in_vain=False)
+    return machine.stated(facts, measured.source).replace(measured_in_vain=False)
 
 
 def _measure(

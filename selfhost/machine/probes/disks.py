@@ -143,5 +143,8 @@ def _with_space(host: Host, folder: str) -> _Volume:
         outer = host.ask("space", _WINDOWS_DRIVE)
         if outer:
             free_bytes = min(free_bytes, outer["free_bytes"])
-    total_bytes = space["total_bytes"]
-    return _Volume(folder=folder, free_bytes=free_bytes, total_bytes=total_bytes)
+    return _Volume(
+        folder=folder,
+        free_bytes=free_bytes,
+        total_bytes=space["total_bytes"],
+    )

@@ -75,9 +75,9 @@ def _joined_reasons(found: Sequence[Cards]) -> Why | None:
             whys.append(part.unread)
     if not whys:
         return None
-    remedies = [why.remedy for why in whys if why.remedy]
-    once = dict.fromkeys(remedies)
-    return Why("; ".join(why.reason for why in whys), "; ".join(once))
+    # reasons may have the same remedy
+    remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
+    return Why("; ".join(why.reason for why in whys), "; ".join(remedies))
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
@@ -402,12 +402,8 @@ def _read_windows(host: Host) -> list[Cards]:
         nvidia = []
     if not cards:
         return nvidia
-    listed = Cards(
-        cards,
-        "the registry's display adapters",
-        _why_without_memory(cards, "registry"),
-    )
-    return [*nvidia, listed]
+    unread = _why_without_memory(cards, "registry")
+    return [*nvidia, Cards(cards, "the registry's display adapters", unread)]
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:

@@ -142,8 +142,8 @@ def read_memory(host: Host, facts: Facts) -> None:
     swap = meminfo.get("SwapFree")
     facts.put("swap_free_bytes", swap, f"{_MEMINFO}, SwapFree", why)
     if total:
-        hardware = _hardware_bound(total, meminfo.get("MemAvailable"))
-        _read_limit(host, facts, hardware)
+        available = meminfo.get("MemAvailable")
+        _read_limit(host, facts, _hardware_bound(total, available))
     else:
         _put_no_limit(facts, why)
 

@@ -127,9 +127,12 @@ class NvmlPart(Stated):
 
 
 def _named_card(name: str) -> Accelerator:
-    """The card of which only the name is known."""
-    unified = firmware_names().is_unified(name)
-    return Accelerator(vendor="nvidia", name=name, unified=unified)
+    """The card of that name, whose memory is not known."""
+    return Accelerator(
+        vendor="nvidia",
+        name=name,
+        unified=firmware_names().is_unified(name),
+    )
 
 
 # by GPU: the parts that programs can use, which are the GPU itself or its instances

@@ -113,8 +113,7 @@ def describe(nvml: Subject) -> Facts:
     for index in range(min(count, _MAX_DEVICES)):
         gpu = nvml.part("nvmlDeviceGetHandleByIndex_v2", index)
         gpus.append(_parts_of(gpu))
-    driver = nvml.text("nvmlSystemGetDriverVersion")
-    return {"driver": driver, "gpus": gpus}
+    return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
 def _parts_of(gpu: Subject) -> list[Facts]:

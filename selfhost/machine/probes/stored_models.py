@@ -249,8 +249,8 @@ class _Store(Record):
 
     def folders(self, *parts: str) -> list[str]:
         """The names of the folders in one of its folders."""
-        sizes = self.sizes(*parts)
-        return [name for name, size in sizes.items() if size is None]
+        sizes = self.sizes(*parts).items()
+        return [name for name, size in sizes if size is None]
 
     def files(self, *parts: str, depth: int) -> Files:
         """Return the files of one of the store's folders, and of folders up to `depth` levels below

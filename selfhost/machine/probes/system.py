@@ -157,8 +157,7 @@ def _cores() -> dict[str, int | None]:
         usable = len(psutil.Process().cpu_affinity() or ())
     else:
         usable = psutil.cpu_count(logical=True)
-    physical = psutil.cpu_count(logical=False)
-    return {"physical": physical, "usable": usable}
+    return {"physical": psutil.cpu_count(logical=False), "usable": usable}
 
 
 def _mounts() -> dict[str, str]:
