@@ -10,7 +10,7 @@ from time import perf_counter, thread_time
 from typing import NamedTuple
 
 from ...core import units
-from ...core.records import Record, Unread
+from ...core.records import Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
 from .texts import parse_digits
@@ -65,22 +65,12 @@ class Trace(NamedTuple):
     area_bytes: int
 
 
-class Measurement(Record):
-    """The rate at which memory was read, and how the rate was found. `is_busy`: other programs took
-    a part of the rate, or may have.
-    """
-
-    bytes_per_second: int
-    source: str
-    is_busy: bool
-
-
 def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
     """Return `machine`, which must be this computer, with its measured bandwidth, or with the
     reason why there is none.
     """
     try:
-        measured = _measure(machine, Host(), brief=brief)
+        return _measured(machine, Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         why = Unread(
             fact=BANDWIDTH,
@@ -92,22 +82,16 @@ def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
             measured_in_vain=not brief,
             unread=(why, *without.unread),
         )
-    facts = {
-        BANDWIDTH: measured.bytes_per_second,
-        "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
-        "memory_bandwidth_bound": LEAST if measured.is_busy else None,
-    }
-    return machine.stated(facts, measured.source).replace(measured_in_vain=False)
 
 
-def _measure(
+def _measured(
     machine: Machine,
     host: Host,
     *,
     brief: bool,
-) -> Measurement:
-    """The rate at which all threads read together. `ValueError` where a measurement is of no
-    use.
+) -> Machine:
+    """The machine with the rate at which all threads read together; a lower bound where other
+    programs took a part of the rate, or may have. `ValueError` where a measurement is of no use.
     """
     others = _count_other_programs(host)
     _refuse_vain(machine, others if brief else None)
@@ -125,11 +109,12 @@ def _measure(
     source = f"{when}: {units.plural(plan.threads, 'thread')} reading {size}"
     if is_busy:
         source += "; busy, so a lower bound"
-    return Measurement(
-        bytes_per_second=joint_rate(traces),
-        source=source,
-        is_busy=is_busy,
-    )
+    facts = {
+        BANDWIDTH: joint_rate(traces),
+        "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
+        "memory_bandwidth_bound": LEAST if is_busy else None,
+    }
+    return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
 def _refuse_vain(machine: Machine, others: int | None) -> None:
