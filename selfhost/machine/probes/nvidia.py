@@ -5,7 +5,7 @@ show the number of GPUs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -250,14 +250,20 @@ def _cards_of_answer(
         return Cards(source=source)
     is_arm = host.architecture == "aarch64"
     cards = [part.card(driver, is_arm=is_arm) for part in parts]
-    unread = why_unread("bufferless")
+    return Cards(cards, source, _why_memory_is_unread(parts, cards))
+
+
+def _why_memory_is_unread(
+    parts: Iterable[NvmlPart],
+    cards: Iterable[Accelerator],
+) -> Why:
+    """The reason why these parts, which are these cards, state no memory: the reason of the first
+    card that may have its own memory, else that the cards share the RAM.
+    """
     for part, card in zip(parts, cards, strict=True):
-        # the reason for a part that may have its own memory tells more than the reason for a part
-        # that has none
         if is_untold(card):
-            unread = why_unread(part.error, "untold")
-            break
-    return Cards(cards, source, unread)
+            return why_unread(part.error, "untold")
+    return why_unread("bufferless")
 
 
 def _selected(
