@@ -339,7 +339,8 @@ def _most_bytes(
         # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
         most *= 32 / DTYPES[quantization]
     # a listing may include the projector
-    return most + _ENCODER_BYTES * (spec.parameters.encoders or 0)
+    encoders = spec.parameters.encoders or 0
+    return most + _ENCODER_BYTES * encoders
 
 
 # checking a file beside the others

@@ -121,7 +121,7 @@ class _FileSet(Record):
 
 
 def _weights_in(files: Files) -> Iterator[_Weights]:
-    """Yield each GGUF model alone, and all other weights of a folder as one model."""
+    """Yield each GGUF model alone, then all other weights of a folder as one model."""
     sets = _sets_of(files)
     for first in sorted(sets):
         model = sets[first]
