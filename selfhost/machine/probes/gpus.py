@@ -81,7 +81,7 @@ def _joined_reasons(found: Sequence[Cards]) -> Why | None:
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
-    """All cards of several finds, in their order."""
+    """All cards that several probes found, in their order."""
     return list(chain.from_iterable(part.cards for part in found))
 
 

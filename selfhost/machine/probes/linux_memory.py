@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...core.records import Record
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
-from .control_groups import ControlGroup, read_groups
+from .control_groups import read_groups
 from .host import STATUS, Facts, Host
 from .texts import NO_LIMIT, parse_limit, parse_sizes
 
@@ -65,13 +65,12 @@ class _GroupLimit(NamedTuple):
 
 
 class _MemoryGroup(Record):
-    """A control group as its files tell its memory. `stat` has the numbers of memory.stat, in
-    bytes.
-    """
+    """A control group, read from the files in its folder that state its memory."""
 
     host: Host
-    group: ControlGroup
+    folder: str
     files: _GroupFiles
+    # the numbers in memory.stat, in bytes
     stat: Mapping[str, int]
 
     def least_limit(self, *, is_known: bool) -> _GroupLimit:
@@ -82,7 +81,7 @@ class _MemoryGroup(Record):
         """
         least = _GroupLimit(NO_LIMIT, self.files.limits[0])
         for file in self.files.limits:
-            path = f"{self.group.folder}/{file}"
+            path = f"{self.folder}/{file}"
             limit = parse_limit(self.host.read_text(path))
             if limit is None and not is_known:
                 raise ValueError(self.host.why[path])
@@ -94,7 +93,7 @@ class _MemoryGroup(Record):
         """Return the bytes that the group uses, without the file pages and the free slab that the
         group could give up. None where the numbers were not read.
         """
-        usage = self.host.read_text(f"{self.group.folder}/{self.files.usage}")
+        usage = self.host.read_text(f"{self.folder}/{self.files.usage}")
         used = parse_limit(usage)
         inactive = self.stat.get(f"{self.files.prefix}inactive_file")
         active = self.stat.get(f"{self.files.prefix}active_file")
@@ -208,7 +207,7 @@ def _group_bounds(host: Host) -> list[_Bound]:
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
-        memory = _MemoryGroup(host=host, group=group, files=files, stat=stat)
+        memory = _MemoryGroup(host=host, folder=group.folder, files=files, stat=stat)
         # where the inherited limit is known, a file without a limit cannot hide a limit
         limit = memory.least_limit(is_known=inherited is not None)
         bounds.append(_bound_of(group.name, limit, memory.kept_bytes()))
