@@ -94,8 +94,7 @@ def _measured(
     programs took a part of the rate, or may have. `ValueError` where a measurement is of no use.
     """
     others = _count_other_programs(host)
-    _refuse_vain(machine, others if brief else None)
-    plan = _plan_for(machine, cache_bytes(host))
+    plan = _plan_for(machine, host, others if brief else None)
     traces = _read_in_threads(plan, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
@@ -117,32 +116,31 @@ def _measured(
     return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
-def _refuse_vain(machine: Machine, others: int | None) -> None:
-    """Raise `ValueError` where a measurement can give no figure.
+def _plan_for(
+    machine: Machine,
+    host: Host,
+    others: int | None,
+) -> _Plan:
+    """The plan of a measurement: a thread for each usable core, and several times as much memory as
+    the caches, but at most an eighth of the free memory. `ValueError` where a measurement can give
+    no figure.
 
     `others` is the number of other programs that run, for a brief measurement, which needs a free
     processor; None for a long one.
     """
     usable = machine.cpu_cores_usable
-    if not usable or not machine.memory_available_bytes:
+    free_bytes = machine.memory_available_bytes
+    if not usable or not free_bytes:
         raise ValueError("processors or free memory were not read")
     if usable < 1:
-        cores = units.cores(usable)
-        raise ValueError(f"a quota of {cores} interrupts every measurement")
+        quota = units.cores(usable)
+        raise ValueError(f"a quota of {quota} interrupts every measurement")
     if others is not None and others >= usable:
         raise ValueError("other programs keep the processors busy")
-
-
-def _plan_for(machine: Machine, caches_bytes: int) -> _Plan:
-    """The plan of a measurement: a thread for each usable core, and several times as much memory as
-    the caches, but at most an eighth of the free memory.
-    """
-    usable = int(machine.cpu_cores_usable or 1)
     cores = machine.cpu_cores_physical or 1
-    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * caches_bytes)
-    free_bytes = machine.memory_available_bytes or 0
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
     return _Plan(
-        threads=min(usable, cores, _MAX_THREADS),
+        threads=min(int(usable), cores, _MAX_THREADS),
         wanted_bytes=wanted_bytes,
         area_bytes=min(wanted_bytes, free_bytes // 8, _MOST_BYTES),
     )
