@@ -178,8 +178,10 @@ def _with_encoders(
     )
     if counts.total is None or counts.active is None:
         return counts
-    total = counts.total + encoders
-    return counts.replace(total=total, active=counts.active + encoders)
+    return counts.replace(
+        total=counts.total + encoders,
+        active=counts.active + encoders,
+    )
 
 
 def _encoder_type(model_type: str, part: JsonValues) -> str:

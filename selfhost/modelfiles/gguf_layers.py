@@ -338,13 +338,12 @@ def architecture_of(model: GgufModel) -> Architecture:
     loops = _loops(model)
     attention = grouped(attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
-    has_output = "output.weight" in model.shapes
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=model.layers * loops,
         embedding_length=width,
-        tied_embeddings=not has_output and not row.embeds,
+        tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
         heads=most_heads(attention),
         attention=attention,

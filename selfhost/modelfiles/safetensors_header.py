@@ -151,8 +151,13 @@ def _tensor(
         refuse(path, "damaged", what=what)
     bits = model_files().safetensors.bits
     if dtype not in bits:
-        types = ", ".join(bits)
-        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=types)
+        refuse(
+            path,
+            "dtype",
+            name=clean(name),
+            dtype=clean(dtype),
+            types=", ".join(bits),
+        )
     elements = prod(shape)
     bytes = end - begin
     if elements * bits[dtype] != 8 * bytes:
