@@ -37,23 +37,21 @@ class Found(Record):
 
 
 class Count(Found):
-    """A number of things, and the place of the `2x` or `x2` that states it. The number is one where
-    no word states it.
+    """A number of things, and the place of the `2x` or `x2` that states the number. The number is 1
+    where no word states one.
     """
 
     number: int = 1
 
 
 class Phrase(NamedTuple):
-    """The words of a text in order. `free` are the words that no matcher has claimed, by their
-    places.
-
-    `is_of_gpus`: the text is to name GPUs and nothing else.
-    """
+    """The words of a text in order. A word is at a place, counted from 0."""
 
     text: str
     words: Sequence[str]
+    # by their places, the words that no matcher has claimed
     free: Mapping[int, str]
+    # whether the text is to name GPUs and nothing else
     is_of_gpus: bool = False
 
     @classmethod
@@ -64,7 +62,7 @@ class Phrase(NamedTuple):
         return cls(text, words, free, is_of_gpus)
 
     def without(self, places: Iterable[int]) -> Phrase:
-        """The phrase in which the words at these places are claimed, too."""
+        """Return the phrase in which the words at these places are claimed, too."""
         free = dict(self.free)
         for place in places:
             free.pop(place, None)
@@ -112,14 +110,18 @@ class Phrase(NamedTuple):
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
         """Yield the runs of free words that stand side by side, the longest first."""
         count = len(self.words)
-        for length in range(min(longest, count), 0, -1):
+        length = min(longest, count)
+        while length > 0:
             for start in range(count - length + 1):
                 run = self.run(start, start + length)
                 if self.is_free(run):
                     yield run
+            length -= 1
 
     def memory_gib(self, at: int) -> float:
-        """Return the free size in GB at that place; 0 where there is none."""
+        """Return the size of memory at that place, as `16gb` states it; 0 where the word there is
+        no such size, or is claimed.
+        """
         size = SIZE.fullmatch(self.free_word(at))
         if size is None or size[2] != "gb":
             return 0.0
@@ -127,11 +129,13 @@ class Phrase(NamedTuple):
 
     @property
     def has_memory(self) -> bool:
-        """Whether a size in GB is free anywhere."""
+        """Whether a size in GB is among the free words."""
         return any(map(self.memory_gib, self.free))
 
     def with_fillers(self, run: WordRun) -> WordRun:
-        """Return the run with the fillers that may stand between it and its size or count."""
+        """Return the run with the fillers that may stand between the run and its size or count: all
+        before the run, but only free ones behind it.
+        """
         fillers = vocabulary().gpu_idle.union(MAKERS)
         fillers -= {"with", "vram"}
         start = run.start
@@ -148,16 +152,19 @@ class Phrase(NamedTuple):
         # a size after the run is claimed together with it
         while end not in self.free and is_size(self.word(end)):
             end += 1
-        with_size = self.run(run.start, end)
-        around = self.with_fillers(with_size)
+        around = self.with_fillers(self.run(run.start, end))
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
-            if number is not None and self._is_count_of(around, at):
+            if number is None:
+                continue
+            if self._is_count_of(around, at):
                 return Count(number=number, places=(at,))
         return Count()
 
     def _is_count_of(self, run: WordRun, at: int) -> bool:
-        """Whether a count at that place is the run's: `epyc 7742 2x 3090` are two cards."""
+        """Whether a count at that place is the run's. The `2x` of `epyc 7742 2x 3090` is not the
+        processor's, because a name follows.
+        """
         is_before = at < run.start
         if self.word(at).startswith("x"):
             return not is_before

@@ -86,24 +86,27 @@ def _read_folder(path: str) -> LocalModel:
     ggufs = _ending(names, ".gguf")
     if ggufs:
         return _read_ggufs(path, ggufs, notes)
-    index_names = weight_files_ending(names, INDEX_ENDING)
-    if index_names:
-        shards = shards_in(_only(path, "sets of weights", index_names))
+    indexes = weight_files_ending(names, INDEX_ENDING)
+    if indexes:
+        shards = shards_in(_only(path, "sets of weights", indexes))
         return read_weights(path, shards.files, shards.total_bytes, notes)
-    shard_names = weight_files_ending(names, ".safetensors")
-    if shard_names:
-        shard = _only(path, "sets of weights", shard_names)
-        return read_weights(path, numbered_files(shard), None, notes)
+    weights = weight_files_ending(names, ".safetensors")
+    if weights:
+        first = _only(path, "sets of weights", weights)
+        return read_weights(path, numbered_files(first), None, notes)
     if CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
-        named = listed(map(shown, unfinished or names), 4)
-        source.refuse(path, fault, names=named)
+        source.refuse(path, fault, names=listed(map(shown, unfinished or names), 4))
+    notes = (*notes, _why_without_weights(names))
+    return read_lone_config(os.path.join(path, CONFIG), notes)
+
+
+def _why_without_weights(names: Sequence[str]) -> str:
+    """The reason why a folder with these names has no weights that are read."""
     pickles = weight_files_ending(names, ".bin", ".pt", ".pth")
-    why = reason("no-weights")
     if pickles:
-        why = reason("pickles", name=shown(pickles[0]))
-    config = os.path.join(path, CONFIG)
-    return read_lone_config(config, (*notes, why))
+        return reason("pickles", name=shown(pickles[0]))
+    return reason("no-weights")
 
 
 def _ending(names: list[str], *endings: str) -> list[str]:
@@ -124,12 +127,10 @@ def _read_ggufs(
         else:
             models.append(name)
     if models and projectors:
-        projector = shown(projectors[0])
-        notes = (*notes, reason("projector", name=projector))
+        notes = (*notes, reason("projector", name=shown(projectors[0])))
     # a projector alone is passed on, and refused with its own reason; of a split model any part
     # found is passed on
-    file = _only(path, "GGUF models", models or projectors)
-    model = read_gguf(file)
+    model = read_gguf(_only(path, "GGUF models", models or projectors))
     return model.replace(notes=(*notes, *model.notes))
 
 
@@ -151,10 +152,10 @@ def _only(
     what: str,
     names: Sequence[str],
 ) -> str:
-    """The first file. Raises `SpecError` where these are of several models, parts counted once."""
-    first_parts = set()
-    for name in names:
-        first_parts.add(shown(first_numbered_file(name)))
+    """The path of the first of these files in the folder `path`. Raises `SpecError` where the files
+    belong to several models; the parts of a split file count as one. `what` names the files.
+    """
+    first_parts = {shown(first_numbered_file(name)) for name in names}
     count = len(first_parts)
     if count > 1:
         listing = listed(sorted(first_parts), 12)

@@ -85,17 +85,17 @@ def _spec(
     architecture: Architecture | None,
     counts: Parameters,
 ) -> ModelSpec:
+    """The spec of the model that the keys describe, with these counts of parameters."""
     file = shown(keys.path)
     sources = {"architecture": file}
     if counts.total or counts.mtp:
         sources["parameters"] = "sum over the architecture"
     if counts.encoders:
-        how = "estimated from the widths and layers of config.json"
-        sources["parameters.encoders"] = how
-        sources["parameters.projector_bytes"] = (
-            "2 bytes for each parameter of the encoders"
-        )
-        sources["parameters.encoder_type"] = file
+        sources |= {
+            "parameters.encoders": "estimated from the widths and layers of config.json",
+            "parameters.projector_bytes": "2 bytes for each parameter of the encoders",
+            "parameters.encoder_type": file,
+        }
     safety = Safety()
     # the classes that are part of transformers need no code of the model's repository
     may_need_code = keys.type.own_code or not keys.in_gguf
@@ -157,7 +157,9 @@ def _with_encoders(
     counts: Parameters,
     text_width: int,
 ) -> Parameters:
-    """The parameter counts of the language model, with an estimate for its encoders."""
+    """The parameter counts of the language model, with an estimate for its encoders. `text_width`:
+    the width of the language model; 0 where it is not known.
+    """
     parts = []
     encoders = 0
     for name in TABLES.encoders["parts"]:
@@ -168,8 +170,7 @@ def _with_encoders(
     if not 0 < encoders <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    millions = round(encoders / 1e6)
-    keys.notes.append(reason("encoders", millions=millions))
+    keys.notes.append(reason("encoders", millions=round(encoders / 1e6)))
     counts = counts.replace(
         encoders=encoders,
         projector_bytes=2 * encoders,
@@ -177,8 +178,10 @@ def _with_encoders(
     )
     if counts.total is None or counts.active is None:
         return counts
-    total = counts.total + encoders
-    return counts.replace(total=total, active=counts.active + encoders)
+    return counts.replace(
+        total=counts.total + encoders,
+        active=counts.active + encoders,
+    )
 
 
 def _encoder_type(model_type: str, part: JsonValues) -> str:

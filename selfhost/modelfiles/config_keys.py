@@ -155,8 +155,7 @@ class Keys(Sizes):
             return True
         if self.nested and "ForConditional" in self.class_name:
             return True
-        seeing = TABLES.encoders["seeing"]
-        return any(map(self.outer.get, seeing))
+        return any(map(self.outer.get, TABLES.encoders["seeing"]))
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """All names of each key, from the table of sizes. All of these names count as
@@ -178,8 +177,7 @@ class Keys(Sizes):
         layers = self.layers
         if isinstance(entries, list | str) and len(entries) >= layers:
             return entries[:layers]
-        key = self.stated(*keys)
-        raise unclear("entries", key=key, layers=layers)
+        raise unclear("entries", key=self.stated(*keys), layers=layers)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names; None where the key is missing."""
@@ -290,6 +288,7 @@ def _kind_in(values: JsonValues) -> str:
 
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """The expression that matches where one of these does."""
     return re.compile("|".join(patterns))
 
 

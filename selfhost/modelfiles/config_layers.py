@@ -115,12 +115,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
 def _groups(keys: Keys) -> _Groups:
     """The parts of the layers. Raises `Unclear` where the cache is not known from the keys."""
     width = keys.needed("width")
-    kinds = _kinds(keys)
-    if keys.type.last_full:
-        # in some model types the last layer attends to everything, whatever the file says
-        kinds[-1] = "full"
-    _spread_own_sizes(keys, kinds)
-    layers = [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
+    layers = _layers(keys)
     called = TABLES.called
     attending = [layer.attention() for layer in layers]
     attention = grouped(attending, width, called)
@@ -141,6 +136,16 @@ def _groups(keys: Keys) -> _Groups:
     )
 
 
+def _layers(keys: Keys) -> list[_Layer]:
+    """The layers of the model, in order, with the sizes that differ from layer to layer."""
+    kinds = _kinds(keys)
+    if keys.type.last_full:
+        # in some model types the last layer attends to everything, whatever the file says
+        kinds[-1] = "full"
+    _spread_own_sizes(keys, kinds)
+    return [_Layer(keys, number, kind) for number, kind in enumerate(kinds)]
+
+
 def _name_of_incomplete(
     keys: Keys,
     row: _Row,
@@ -152,8 +157,7 @@ def _name_of_incomplete(
     """
     if row.is_encoder or row.states("recomputes"):
         raise Unclear(why)
-    incomplete = reason("incomplete", why=why)
-    keys.unknown["parameters.total"] = incomplete
+    keys.unknown["parameters.total"] = reason("incomplete", why=why)
     if row.values is None:
         return row.name
     # with the plain name of a row, the model would be assumed to have all tensors of the row
@@ -311,8 +315,7 @@ def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
         usual = keys.values.get(key)
         sizes = []
         for number, kind in enumerate(kinds):
-            stated = by_layer.get(str(number), {})
-            size = stated.get(key, usual)
+            size = by_layer.get(str(number), {}).get(key, usual)
             if kind == "full":
                 size = full.get(key) or size
             sizes.append(size)
@@ -382,6 +385,7 @@ class _Layer(NamedTuple):
         )
 
     def _is_latent(self) -> bool:
+        """Whether the layer has latent attention."""
         keys = self.keys
         rank = keys.number("kv_lora_rank")
         if not rank:
@@ -392,6 +396,7 @@ class _Layer(NamedTuple):
         return self.kind == "full" and bool(rank)
 
     def _kv_heads(self, heads: int) -> int:
+        """The number of KV heads; that of the query heads where the file states none."""
         keys = self.keys
         shares_one = keys.get("multi_query")
         stated = keys.number("kv_heads", layer=self.number)
@@ -442,9 +447,8 @@ class _Layer(NamedTuple):
         return Recurrent(kind=kind, **sizes)
 
     def _expanded_width(self) -> int:
-        keys = self.keys
-        expand = keys.needed("expand")
-        return expand * keys.needed("width")
+        """The inner length of a Mamba layer by its width: so many times the model's width."""
+        return self.keys.needed("expand") * self.keys.needed("width")
 
     def _time_step_rank(self) -> int:
         """The time step rank of a Mamba layer; by default a sixteenth of the width, rounded up."""
@@ -506,8 +510,8 @@ class _Layer(NamedTuple):
         used = keys.count("used")
         if not 0 < used <= experts:
             key = keys.stated("experts")
-            name = keys.names.get(key, key)
             text = f"a token uses {used:,} of {experts:,} experts"
+            name = keys.names.get(key, key)
             raise Unclear(f"{keys.stated('used')}: {text} ({name})")
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
@@ -542,10 +546,7 @@ class _Layer(NamedTuple):
         """Whether a layer of a mixture has experts."""
         keys = self.keys
         number = self.number
-        lists = ["mlp_layer_types", "is_moe_layer"]
-        if isinstance(keys.get("expert_frequency"), list):
-            lists.append("expert_frequency")
-        flags = keys.per_layer(*lists)
+        flags = self._expert_flags()
         chosen = keys.places("moe_layers")
         if flags:
             return flags[number] in ("sparse", True)
@@ -564,6 +565,13 @@ class _Layer(NamedTuple):
             return False
         step = max(1, keys.count("expert_step"))
         return (number + 1) % step == 0
+
+    def _expert_flags(self) -> Sequence[object] | None:
+        """A flag for each layer that says whether the layer has experts; None without a list."""
+        lists = ["mlp_layer_types", "is_moe_layer"]
+        if isinstance(self.keys.get("expert_frequency"), list):
+            lists.append("expert_frequency")
+        return self.keys.per_layer(*lists)
 
     def _dense_length(self) -> int:
         """The length of a dense feed-forward, derived by the rule `dense_length` of the model
@@ -608,12 +616,7 @@ def _tables(keys: Keys, row: _Row) -> Values:
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
-    dtype, stated = keys.published_type()
-    if dtype is None:
-        why = "config.json does not say"
-        if stated:
-            why = f"torch_dtype {short(stated)} is not known"
-        keys.unknown["architecture.dtype"] = why
+    dtype = _published_type(keys)
     has_positions = row.states("positions") and not row.states("position_offset")
     # None where a row has the elements of the layers
     table_length = None
@@ -633,6 +636,19 @@ def _tables(keys: Keys, row: _Row) -> Values:
     }
 
 
+def _published_type(keys: Keys) -> str | None:
+    """The type in which the weights were published; None where it is not known: then `unknown` says
+    why.
+    """
+    dtype, stated = keys.published_type()
+    if dtype is None:
+        why = "config.json does not say"
+        if stated:
+            why = f"torch_dtype {short(stated)} is not known"
+        keys.unknown["architecture.dtype"] = why
+    return dtype
+
+
 def _cache_layers(keys: Keys) -> int | None:
     """The number of layers with a cache of their own; None where all layers have one, and where the
     class does not read the key (`matter` of config_classes.toml).
@@ -650,8 +666,7 @@ def _cache_layers(keys: Keys) -> int | None:
 
 def deepstack_layers(encoder: object) -> int:
     """The number of layers of the text model that add a slice of the encoder's embeddings."""
-    values = table_of(encoder)
-    places = values.get("deepstack_visual_indexes")
+    places = table_of(encoder).get("deepstack_visual_indexes")
     if not isinstance(places, list):
         return 0
     return len(places)

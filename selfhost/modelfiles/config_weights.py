@@ -48,12 +48,10 @@ def stored_of(keys: Keys) -> Stored:
         return _MlxConfig(mlx).stored(keys)
     stated = keys.outer.get(_KEY) or keys.values.get(_KEY)
     if not stated:
-        published = keys.published_type()
-        return Stored(name=published.dtype, quantized=False)
+        return Stored(name=keys.published_type().dtype, quantized=False)
     # a value that is not a table states an unknown method
     config = _QuantizationConfig(table_of(stated))
-    has_experts = bool(keys.get("experts"))
-    return config.stored(has_experts=has_experts)
+    return config.stored(has_experts=bool(keys.get("experts")))
 
 
 class _Layout(NamedTuple):
@@ -94,9 +92,9 @@ class _QuantizationConfig:
         return Stored(name=name, quantizer=quantizer, matrices=name)
 
     def _not_understood(self, key: str) -> Stored:
-        value = self.values.get(key)
-        why = reason("quantization", key=key, value=short(value))
-        return Stored(why=why)
+        """The quantization that is not known because of that key."""
+        value = short(self.values.get(key))
+        return Stored(why=reason("quantization", key=key, value=value))
 
     # modules that were left in the type of training
 
@@ -140,9 +138,8 @@ class _QuantizationConfig:
         method = self.method
         rule = _TABLE.layouts.get(method)
         if rule is not None:
-            value = values.get(rule.key)
-            name = rule.names.get(str(value))
-            return _Layout(rule.key, name)
+            value = str(values.get(rule.key))
+            return _Layout(rule.key, rule.names.get(value))
         if method in ("gptq", "awq"):
             bits = values.get("bits", 4)
             key = "group_size" if bits == 4 else "bits"
@@ -150,15 +147,19 @@ class _QuantizationConfig:
             return _Layout(key, name)
         if method == "compressed-tensors":
             return _Layout("config_groups", self._compressed_name())
-        if method != "bitsandbytes":
-            return _Layout("quant_method", None)
-        name = None
+        if method == "bitsandbytes":
+            return _Layout("load_in_4bit", self._bitsandbytes_name())
+        return _Layout("quant_method", None)
+
+    def _bitsandbytes_name(self) -> str | None:
+        """The quantization of bitsandbytes; None where the file states neither 4 nor 8 bits."""
+        values = self.values
         if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
             is_double = values.get("bnb_4bit_use_double_quant") is True
-            name = "nf4-double" if is_double else "nf4"
-        elif values.get("load_in_8bit") is True:
-            name = "int8"
-        return _Layout("load_in_4bit", name)
+            return "nf4-double" if is_double else "nf4"
+        if values.get("load_in_8bit") is True:
+            return "int8"
+        return None
 
     def _compressed_name(self) -> str | None:
         """The quantization of files by llm-compressor with one type for all linear layers

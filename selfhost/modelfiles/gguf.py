@@ -52,23 +52,9 @@ def read_gguf(path: str) -> LocalModel:
     if len(headers) > 1:
         _refuse_mixed_parts(path, headers, tensors)
     model = GgufModel(path, headers[0], tuple(tensors))
-    if not model.name:
-        source.refuse(path, "unusable", what="general.architecture is missing")
-    for kind in (model.name, clean(model.values.get("general.type")).lower()):
-        other = _TABLE.not_a_model.get(kind)
-        if other is not None:
-            source.fail(path, other.message, other.remedy)
-    if not tensors:
-        source.refuse(path, "no-tensors")
+    _refuse_other_kinds(model)
     quantization = _quantization(model)
-    unused_bytes = sum(header.unused_bytes for header in headers)
-    size_bytes = sum(header.file_bytes for header in headers) - unused_bytes
-    size_source = SIZE_OF + shown(path)
-    if unused_bytes:
-        model.notes.append(reason("unused-bytes", unused=unused_bytes))
-        size_source += f", without the {unused_bytes:,} bytes after its tensors"
-    sizes = {quantization: size_bytes}
-    files = PublishedFiles(format="gguf", source=size_source, bytes=sizes)
+    files = _files(model, headers, quantization)
     try:
         spec = _spec(model, files)
     except Malformed as fault:
@@ -83,6 +69,37 @@ def read_gguf(path: str) -> LocalModel:
     )
 
 
+def _refuse_other_kinds(model: GgufModel) -> None:
+    """Raise `SpecError` for a file that holds no model that is judged alone, such as an adapter."""
+    if not model.name:
+        source.refuse(model.path, "unusable", what="general.architecture is missing")
+    for kind in (model.name, clean(model.values.get("general.type")).lower()):
+        other = _TABLE.not_a_model.get(kind)
+        if other is not None:
+            source.fail(model.path, other.message, other.remedy)
+    if not model.tensors:
+        source.refuse(model.path, "no-tensors")
+
+
+def _files(
+    model: GgufModel,
+    headers: Sequence[GgufHeader],
+    quantization: str,
+) -> PublishedFiles:
+    """The size of all parts together, without the bytes after their tensors, which get a note."""
+    unused_bytes = sum(header.unused_bytes for header in headers)
+    size_bytes = sum(header.file_bytes for header in headers) - unused_bytes
+    size_source = SIZE_OF + shown(model.path)
+    if unused_bytes:
+        model.notes.append(reason("unused-bytes", unused=unused_bytes))
+        size_source += f", without the {unused_bytes:,} bytes after its tensors"
+    return PublishedFiles(
+        format="gguf",
+        source=size_source,
+        bytes={quantization: size_bytes},
+    )
+
+
 def _refuse_mixed_parts(
     path: str,
     headers: Sequence[GgufHeader],
@@ -94,9 +111,13 @@ def _refuse_mixed_parts(
     unlike = len({tensor.name for tensor in tensors})
     if promised == count == unlike:
         return
-    parts = len(headers)
-    stated = str(promised)[:20]
-    source.refuse(path, "mixed", unlike=unlike, parts=parts, promised=stated)
+    source.refuse(
+        path,
+        "mixed",
+        unlike=unlike,
+        parts=len(headers),
+        promised=str(promised)[:20],
+    )
 
 
 def _headers(path: str) -> list[GgufHeader]:
@@ -122,16 +143,11 @@ def _headers(path: str) -> list[GgufHeader]:
 
 
 def _quantization(model: GgufModel) -> str:
-    """The quantization that `general.file_type` states, if some matrices have its type or the
-    fallback type of llama-quantize. Otherwise the quantization of the tensors, with a note where
-    one was stated.
+    """The quantization that `general.file_type` states, if some matrices have the type of this
+    quantization or the fallback type of llama-quantize. Otherwise the quantization that the tensors
+    show, with a note where another was stated.
     """
-    elements: Counter[str] = Counter()
-    for tensor in model.tensors:
-        if len(tensor.shape) > 1:
-            elements[tensor.type] += prod(tensor.shape)
-    # the types of the matrices, the type with the most elements first
-    types = [type for type, _ in elements.most_common()] or ["F32"]
+    types = _matrix_types(model.tensors)
     stated = model.values.get("general.file_type")
     name = ""
     if type(stated) is int:
@@ -148,6 +164,15 @@ def _quantization(model: GgufModel) -> str:
     return by_tensors
 
 
+def _matrix_types(tensors: Iterable[Tensor]) -> list[str]:
+    """The types of the matrices, the type with the most elements first; F32 without a matrix."""
+    elements: Counter[str] = Counter()
+    for tensor in tensors:
+        if len(tensor.shape) > 1:
+            elements[tensor.type] += prod(tensor.shape)
+    return [type for type, _ in elements.most_common()] or ["F32"]
+
+
 def _name_by_types(types: Sequence[str]) -> str:
     """The quantization whose files usually have these types."""
     usual = types[0]
@@ -162,18 +187,8 @@ def _name_by_types(types: Sequence[str]) -> str:
 
 
 def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
-    """The spec of the model; `unknown` says why layers are not known. Raises `Malformed`."""
-    architecture = None
-    try:
-        layers = architecture_of(model)
-        _check_against_row(model, layers)
-        architecture = layers
-    except Malformed:
-        raise
-    except Unclear as why:
-        model.unknown["architecture"] = str(why)
-        if why.refused:
-            model.refused = f"llama.cpp refuses this file: {why}."
+    """The spec of the model, whose files have this size. Raises `Malformed`."""
+    architecture = _architecture(model)
     tag = clean(model.values.get("general.license"))
     link = clean(model.values.get("general.license.link"))
     header = f"header of {shown(model.path)}"
@@ -204,6 +219,23 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
     )
 
 
+def _architecture(model: GgufModel) -> Architecture | None:
+    """The layers of the model; None where the file does not tell them: then `unknown` says why.
+    Raises `Malformed`.
+    """
+    try:
+        architecture = architecture_of(model)
+        _check_against_row(model, architecture)
+    except Malformed:
+        raise
+    except Unclear as why:
+        model.unknown["architecture"] = str(why)
+        if why.refused:
+            model.refused = f"llama.cpp refuses this file: {why}."
+        return None
+    return architecture
+
+
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
     """The tensors that llama.cpp loads, with equal tensors counted as one; () where the type of a
     tensor is not known.
@@ -224,8 +256,7 @@ def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
         alike[one] += 1
     loaded = []
     for one, count in alike.items():
-        tensors = one.replace(count=count, bytes=count * one.bytes)
-        loaded.append(tensors)
+        loaded.append(one.replace(count=count, bytes=count * one.bytes))
     return tuple(loaded)
 
 
@@ -333,12 +364,13 @@ def _actual_shapes(tensors: Iterable[Tensor]) -> dict[TensorPlace, _Shape]:
 
 
 def _usual_name(name: str) -> str:
+    """The name by which a tensor is compared: of two names for one tensor, the row's."""
     name = name.removesuffix(".weight")
     return _TABLE.two_names.get(name, name)
 
 
 def _plain_shape(name: str, shape: _Shape) -> _Shape:
-    """The shape without dimensions of 1, and of a norm unfolded."""
+    """The shape without dimensions of 1; of a norm the number of all its elements."""
     if name.endswith("norm"):
         return (prod(shape),)
     return tuple([size for size in shape if size != 1])

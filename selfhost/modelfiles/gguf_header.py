@@ -325,8 +325,7 @@ def _read_list(reader: _Reader, key: str) -> object:
         fault = "is a list of lists, or of values of an unknown type"
         reader.damaged(f'"{clean(key)}" {fault}')
     if length > _MAX_KEPT_ENTRIES:
-        number_bytes = calcsize(f"<{_NUMBERS[type_id]}")
-        reader.skip(length * number_bytes)
+        reader.skip(length * calcsize(f"<{_NUMBERS[type_id]}"))
         return _TooLong(length)
     reader.kept_entries += length
     if reader.kept_entries > _MAX_KEPT_ENTRIES_IN_ALL:
@@ -376,15 +375,24 @@ def _read_tensor(reader: _Reader) -> Tensor:
         what = _called(name)
         source.refuse(reader.path, "retired", what=what, old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
-    bytes = None
-    block = BLOCKS.get(type) or table.blocks.get(type)
-    if block is not None:
-        elements, block_bytes = block
-        row = shape[0]
-        if row % elements:
-            reader.damaged(f"rows of {row:,} in {_called(name)} cannot be {type}")
-        bytes = prod(shape) // elements * block_bytes
+    try:
+        bytes = _bytes_of(shape, type)
+    except ValueError:
+        reader.damaged(f"rows of {shape[0]:,} in {_called(name)} cannot be {type}")
     return Tensor(name=name, shape=shape, type=type, offset=offset, bytes=bytes)
+
+
+def _bytes_of(shape: tuple[int, ...], type: str) -> int | None:
+    """The bytes of a tensor; None for a type whose size is not known. `ValueError` where a row is
+    not a whole number of blocks.
+    """
+    block = BLOCKS.get(type) or model_files().gguf.blocks.get(type)
+    if block is None:
+        return None
+    elements, block_bytes = block
+    if shape[0] % elements:
+        raise ValueError(type)
+    return prod(shape) // elements * block_bytes
 
 
 def _read_shape(reader: _Reader, name: str) -> tuple[int, ...]:
@@ -400,6 +408,7 @@ def _read_shape(reader: _Reader, name: str) -> tuple[int, ...]:
 
 
 def _called(name: str) -> str:
+    """The tensor of that name, as a message calls it."""
     return f'the tensor "{clean(name)}"'
 
 

@@ -42,6 +42,7 @@ _ROPE_SECTIONS = 4
 # states that the tensors do not reveal, since other layers have the same tensors: the row says
 # whether layers keep them
 _STATES_OF_ROWS = ("lightning", "delta")
+_WINDOW_PATTERN = "attention.sliding_window_pattern"
 # T5 has two stacks of blocks with the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
 
@@ -53,14 +54,15 @@ _States = Sequence[Recurrent | None]
 class GgufModel(Sizes):
     """The header of a model, with the tensors of all its parts.
 
-    - `path`: as the user gave it; `tensors`: the tensors of all parts.
+    - `path`: the path that the user gave; `tensors`: the tensors of all parts.
     - `name`: `general.architecture`; `row`: its row, with defaults alone where the name is not
       known.
-    - `shapes`: by name; tensors of both stacks of a T5 also under the names of a single stack.
+    - `shapes`: the shapes of the tensors by name; tensors of both stacks of a T5 also under the
+      names of a single stack.
     - `blocks`: the number of all blocks; `layers`: the number without multi-token-prediction
       blocks.
-    - `is_as_row`: the tensors are the same as the row gives.
-    - `refused`: why llama.cpp refuses the file, if it does.
+    - `is_as_row`: the tensors are the same as the row gives; set by the comparison in `gguf`.
+    - `refused`: the reason why llama.cpp refuses the file; None where it does not.
     """
 
     def __init__(
@@ -223,11 +225,11 @@ class _Layer(NamedTuple):
         if self.has(*_TABLE.indexing):
             sizes |= self.model.sizes(_TABLE.indexer)
             if kind == "compressed":
-                rows = self.model.needed("attention.indexer.top_k")
-                sizes["indexer_rows"] = rows
+                sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
         return Attention(kind=kind, heads=heads, **sizes)
 
     def _attention_kind(self, window: int | None) -> str:
+        """The kind of the layer's attention: latent, compressed, full or sliding."""
         model = self.model
         has_latent = model.number("attention.kv_lora_rank")
         if has_latent and model.number("attention.key_length_mla"):
@@ -336,18 +338,12 @@ def architecture_of(model: GgufModel) -> Architecture:
     loops = _loops(model)
     attention = grouped(attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
-    has_output = "output.weight" in model.shapes
-    positions = model.rows_of("position_embd")
-    if positions is not None and model.rows_of("token_types") == 1:
-        positions += _DROPPED_POSITIONS
-    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
-    has_second_norm = model.has_tensor("attn_norm_2.weight")
     architecture = Architecture(
         row=model.name,
         runs_in_gguf=True,
         layers=model.layers * loops,
         embedding_length=width,
-        tied_embeddings=not has_output and not row.embeds,
+        tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
         heads=most_heads(attention),
         attention=attention,
@@ -362,14 +358,13 @@ def architecture_of(model: GgufModel) -> Architecture:
         mtp_layers=model.blocks - model.layers or None,
         vocabulary=_vocabulary(model),
         token_types=model.rows_of("token_types"),
-        positions=positions,
+        positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_unless_usual(has_bias, row.attention_bias),
+        attention_bias=_attention_bias(model),
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
-        # norms before the parts of a layer that are computed side by side
-        parallel_norms=2 if has_second_norm and not any(states) else None,
+        parallel_norms=_parallel_norms(model, states),
     )
     refuse_contradictions(architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
@@ -394,6 +389,14 @@ def _count_layers(model: GgufModel) -> None:
         raise Malformed(f"{blocks:,} layers, {beyond}")
     model.blocks = blocks
     model.layers = layers
+    _refuse_unread_parts(model)
+
+
+def _refuse_unread_parts(model: GgufModel) -> None:
+    """Raise `Unclear` for encoders, for tensors of an unknown type, and for a rope in another
+    number of sections.
+    """
+    name = model.name
     for tensor in model.tensors:
         if tensor.name.startswith(("a.", "v.")):
             raise unclear("encoder", name=name)
@@ -401,10 +404,8 @@ def _count_layers(model: GgufModel) -> None:
             called = clean(tensor.name)
             raise unclear("tensor-type", name=called, type=tensor.type)
     sections = model.values.get(f"{name}.rope.dimension_sections")
-    if not isinstance(sections, list):
-        return
-    count = len(sections)
-    if count != _ROPE_SECTIONS:
+    if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
+        count = len(sections)
         raise unclear("sections", name=name, count=count, wanted=_ROPE_SECTIONS)
 
 
@@ -424,11 +425,8 @@ def _attention(
     for layer, state in zip(layers, states, strict=True):
         attention = None
         if layer.attends(state):
-            heads = head_counts[layer.number] or most
-            if not heads:
-                heads = model.needed(key)
-            window = windows[layer.number]
-            attention = layer.attention(heads, window)
+            heads = head_counts[layer.number] or most or model.needed(key)
+            attention = layer.attention(heads, windows[layer.number])
         by_layer.append(attention)
     return by_layer
 
@@ -437,33 +435,42 @@ def _windows(model: GgufModel) -> list[int | None]:
     """The window of each layer in tokens, None where the layer attends to everything: from a list,
     or from the interval of full layers that the file or the row states.
     """
-    layers = model.layers
     window = _window(model)
     if window is None:
-        return [None] * layers
-    key = "attention.sliding_window_pattern"
-    stated = model.get(key)
+        return [None] * model.layers
+    stated = model.get(_WINDOW_PATTERN)
     if isinstance(stated, list):
-        entries = len(stated)
-        if not layers <= entries <= model.blocks:
-            name = model.stated(key)
-            raise unclear("pattern", name=name, entries=entries, layers=layers)
-        return [window if slides else None for slides in stated[:layers]]
-    row = model.row
-    every = row.full_every
+        return _listed_windows(model, stated, window)
+    every = model.row.full_every
     if stated is not None:
-        every = model.number(key)
+        every = model.number(_WINDOW_PATTERN)
     if every is None:
         raise unclear("window", name=model.name, window=window)
-    windows: list[int | None] = [window] * layers
+    windows: list[int | None] = [window] * model.layers
     if every == 0:
         return windows
     first_full = every - 1
-    if row.full_first:
+    if model.row.full_first:
         first_full = 0
-    for number in range(first_full, layers, every):
+    for number in range(first_full, model.layers, every):
         windows[number] = None
     return windows
+
+
+def _listed_windows(
+    model: GgufModel,
+    slides: Sequence[object],
+    window: int,
+) -> list[int | None]:
+    """The window of each layer, by a list that has true for each layer with the window. Raises
+    `Unclear` for a list of another length.
+    """
+    layers = model.layers
+    entries = len(slides)
+    if not layers <= entries <= model.blocks:
+        name = model.stated(_WINDOW_PATTERN)
+        raise unclear("pattern", name=name, entries=entries, layers=layers)
+    return [window if has_window else None for has_window in slides[:layers]]
 
 
 def _window(model: GgufModel) -> int | None:
@@ -519,6 +526,14 @@ def _vocabulary(model: GgufModel) -> int | None:
     return model.rows_of("token_embd")
 
 
+def _positions(model: GgufModel) -> int | None:
+    """The number of rows in the position table of the published model; None where it has none."""
+    positions = model.rows_of("position_embd")
+    if positions is not None and model.rows_of("token_types") == 1:
+        positions += _DROPPED_POSITIONS
+    return positions
+
+
 def _context_tokens(model: GgufModel) -> int | None:
     """The context that the model was trained for; None where the header says 0."""
     context = model.size("context_length")
@@ -539,6 +554,21 @@ def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
     if fact == usual:
         return None
     return fact
+
+
+def _attention_bias(model: GgufModel) -> bool | None:
+    """Whether the attention has a bias; None where the row states the same."""
+    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
+    return _unless_usual(has_bias, model.row.attention_bias)
+
+
+def _parallel_norms(model: GgufModel, states: _States) -> int | None:
+    """The number of norms before the parts of a layer that are computed side by side; None for the
+    usual number.
+    """
+    if any(states) or not model.has_tensor("attn_norm_2.weight"):
+        return None
+    return 2
 
 
 def _gate(model: GgufModel) -> str | None:
@@ -574,6 +604,5 @@ def _query_key_norm(model: GgufModel, attention: Sequence[Attention]) -> str | N
             # latent attention has no such norm
             continue
         first = _Layer(model, group.layers[0])
-        norm = first.query_key_norm(group.key_length)
-        return _unless_usual(norm, usual)
+        return _unless_usual(first.query_key_norm(group.key_length), usual)
     return None

@@ -112,15 +112,12 @@ def read_weights(
     if config is not None:
         missing = source.missing_names(files)
         if missing:
-            # config.json describes the model; only the headers of the files are read, so that a
-            # truncated file is refused
-            present = filter(os.path.exists, files)
-            sizes = [read_header(file).file_bytes for file in present]
+            size_bytes = _bytes_here(files)
             model = read_lone_config(config, notes)
             return model.replace(
                 spec=model.spec.replace(origin=path),
                 missing=missing,
-                size_bytes=sum(sizes),
+                size_bytes=size_bytes,
                 total_bytes=total_bytes,
             )
     weights = _weights_in(path, files)
@@ -128,8 +125,7 @@ def read_weights(
         model = read_config(config)
     else:
         # without packed weights, `_with_weights` counts the parameters
-        unknown = dict(model_files().undescribed)
-        spec = source.spec_of(path, unknown=unknown)
+        spec = source.spec_of(path, unknown=dict(model_files().undescribed))
         model = LocalModel(spec=spec, quantization=weights.dtype)
     here = model.replace(
         spec=_with_files_here(model.spec, path, files[0]),
@@ -137,6 +133,14 @@ def read_weights(
         notes=(*notes, *model.notes),
     )
     return _with_weights(here, weights)
+
+
+def _bytes_here(files: Iterable[str]) -> int:
+    """The bytes of those files that are here. Raises `SpecError` for a truncated one, which its
+    header tells.
+    """
+    present = filter(os.path.exists, files)
+    return sum(read_header(file).file_bytes for file in present)
 
 
 def _with_files_here(
@@ -148,17 +152,18 @@ def _with_files_here(
     unknown = dict(spec.unknown)
     unknown.pop("files", None)
     unknown.pop("tokenizer", None)
-    tokenizers = model_files().tokenizers
     sources = {
         **spec.sources,
         "parameters": f"headers of the safetensors files of {shown(path)}",
         "safety": "format of the files",
     }
-    remote_code = spec.safety.remote_code
     return spec.replace(
         unknown=unknown,
-        tokenizer=any(source.sibling(file, name) for name in tokenizers),
-        safety=Safety(formats=("safetensors",), remote_code=remote_code),
+        tokenizer=any(source.sibling(file, name) for name in model_files().tokenizers),
+        safety=Safety(
+            formats=("safetensors",),
+            remote_code=spec.safety.remote_code,
+        ),
         sources=sources,
         origin=path,
     )
@@ -222,23 +227,15 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         quantized = Quantized(format="safetensors")
         name = None
     architecture = _mended_architecture(model, unknown, weights, dtype)
-    files: tuple[PublishedFiles, ...] = ()
     # the files are listed only for a quantization that a spec can name
-    if name is not None and name in QUANTIZATIONS[model.format]:
-        published = PublishedFiles(
-            format=model.format,
-            source=SIZE_OF + shown(model.spec.origin),
-            bytes={name: weights.size_bytes},
-        )
-        files = (published,)
-    else:
+    if name not in QUANTIZATIONS[model.format]:
         name = None
         types = weights.types_text
         unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=types)
     return model.replace(
         spec=spec.replace(
             architecture=architecture,
-            files=files,
+            files=_published_files(model, name, weights.size_bytes),
             unknown=unknown,
             parameters=parameters,
             quantized=quantized,
@@ -246,6 +243,24 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         quantization=name,
         notes=tuple(notes),
     )
+
+
+def _published_files(
+    model: LocalModel,
+    quantization: str | None,
+    size_bytes: int,
+) -> tuple[PublishedFiles, ...]:
+    """The size of the model's files in this quantization; () for None, a quantization without a
+    name.
+    """
+    if quantization is None:
+        return ()
+    published = PublishedFiles(
+        format=model.format,
+        source=SIZE_OF + shown(model.spec.origin),
+        bytes={quantization: size_bytes},
+    )
+    return (published,)
 
 
 def _mended_architecture(

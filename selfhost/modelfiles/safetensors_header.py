@@ -76,8 +76,8 @@ class SafetensorsHeader(NamedTuple):
 
 
 class Shards(NamedTuple):
-    """The files that an index names, and the bytes of all their tensors; None where it does not
-    say.
+    """The files that an index names, and the bytes of all their tensors; None where the index does
+    not say.
     """
 
     files: tuple[str, ...]
@@ -151,8 +151,13 @@ def _tensor(
         refuse(path, "damaged", what=what)
     bits = model_files().safetensors.bits
     if dtype not in bits:
-        types = ", ".join(bits)
-        refuse(path, "dtype", name=clean(name), dtype=clean(dtype), types=types)
+        refuse(
+            path,
+            "dtype",
+            name=clean(name),
+            dtype=clean(dtype),
+            types=", ".join(bits),
+        )
     elements = prod(shape)
     bytes = end - begin
     if elements * bits[dtype] != 8 * bytes:
@@ -188,10 +193,8 @@ def shards_in(index: str) -> Shards:
     for name in names:
         if name in ("", ".", "..") or name != os.path.basename(name):
             refuse(index, "damaged", what="it names files outside its folder")
-        file = os.path.join(folder, name)
-        files.append(file)
-    metadata = table_of(table.get("metadata"))
-    total = metadata.get("total_size")
+        files.append(os.path.join(folder, name))
+    total = table_of(table.get("metadata")).get("total_size")
     if type(total) is not int or not 0 < total < _MOST_BYTES:
         total = None
     return Shards(tuple(files), total)

@@ -104,8 +104,7 @@ class Sizes:
             elif value.count(first) == len(value):
                 value = first
             else:
-                name = self.stated(*keys)
-                raise Unclear(f"{name} differs from layer to layer")
+                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
         if value is None:
             return None
         # classes of transformers accept only integers: its configurations are strict dataclasses
@@ -116,8 +115,7 @@ class Sizes:
 
     def count(self, key: str, *, layer: int | None = None) -> int:
         """A whole number, 0 where it is missing."""
-        number = self.number(key, layer=layer)
-        return number or 0
+        return self.number(key, layer=layer) or 0
 
     def size(self, *keys: str) -> int | None:
         """The first of these numbers that is above 0; None without one."""
@@ -132,9 +130,8 @@ class Sizes:
         value = self.number(*keys, layer=layer)
         if value:
             return value
-        name = self.stated(*keys)
         what = "missing" if value is None else "0"
-        raise Unclear(f"{name} is {what}")
+        raise Unclear(f"{self.stated(*keys)} is {what}")
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer by the names of fields of its record. `keys`: the key of each
@@ -152,8 +149,7 @@ class Sizes:
         groups = self.count(key)
         if groups <= 1:
             return {}
-        used = self.needed(used_key)
-        return {"groups": groups, "groups_used": used}
+        return {"groups": groups, "groups_used": self.needed(used_key)}
 
 
 def grouped(
@@ -169,17 +165,13 @@ def grouped(
     """
     places: dict[_Part, list[int]] = {}
     for number, layer in enumerate(layers):
-        if layer is None:
-            continue
-        numbers = places.setdefault(layer, [])
-        numbers.append(number)
+        if layer is not None:
+            places.setdefault(layer, []).append(number)
     groups = []
     for layer, numbers in places.items():
         for key, message, _ in misfits(layer, width):
-            name = names.get(key, key)
-            raise Unclear(f"{name} {message}")
-        group = layer.replace(layers=tuple(numbers))
-        groups.append(group)
+            raise Unclear(f"{names.get(key, key)} {message}")
+        groups.append(layer.replace(layers=tuple(numbers)))
     return tuple(groups)
 
 

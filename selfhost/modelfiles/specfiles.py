@@ -310,11 +310,8 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
     """Note stated file sizes that cannot be this model's in their quantization, where that size can
     be computed.
     """
-    # a listing may include the projector
-    encoders = spec.parameters.encoders or 0
-    if "parameters.encoders" in spec.unknown and not encoders:
+    if "parameters.encoders" in spec.unknown and not spec.parameters.encoders:
         return
-    encoder_bytes = _ENCODER_BYTES * encoders
     without_sizes = spec.replace(files=())
     for index, files in enumerate(spec.files):
         for name, size in files.bytes.items():
@@ -322,15 +319,28 @@ def _check_files(document: Document, spec: ModelSpec) -> None:
             if not isinstance(computed, Term):
                 continue
             least = computed.low_bytes * (1 - _FILES_SHARE)
-            most = computed.high_bytes * (1 + _FILES_SHARE)
-            if spec.components and name in DTYPES:
-                # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
-                most *= 32 / DTYPES[name]
-            if least <= size <= most + encoder_bytes:
+            if least <= size <= _most_bytes(spec, name, computed):
                 continue
             counted = f"{computed.bytes:,} ({computed.arithmetic})"
             place = ("files", index, "bytes", name)
             _note(document, place, "size", size=size, name=name, own=counted)
+
+
+def _most_bytes(
+    spec: ModelSpec,
+    quantization: str,
+    computed: Term,
+) -> float:
+    """The most bytes that the files of a quantization may have, by the computed size of the
+    weights.
+    """
+    most = computed.high_bytes * (1 + _FILES_SHARE)
+    if spec.components and quantization in DTYPES:
+        # some pipelines are published in 32 bits and loaded in 16, such as Z-Image
+        most *= 32 / DTYPES[quantization]
+    # a listing may include the projector
+    encoders = spec.parameters.encoders or 0
+    return most + _ENCODER_BYTES * encoders
 
 
 # checking a file beside the others
@@ -354,7 +364,8 @@ def _check_together(
     owners = _owners(others)
     for document in documents:
         _check_names(document, owners)
-        _check_pointers(document, known, runtime_ids)
+        _check_pointers(document, known)
+        _check_runtimes(document, runtime_ids)
         _check_sources(document)
 
 
@@ -399,12 +410,8 @@ def _check_names(document: Document, owners: dict[str, str]) -> None:
             _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
-def _check_pointers(
-    document: Document,
-    ids: Sequence[str],
-    runtime_ids: Sequence[str],
-) -> None:
-    """Note each id of another model or of a runtime that no spec has."""
+def _check_pointers(document: Document, ids: Sequence[str]) -> None:
+    """Note each id of another model that no spec has, and each that is the model's own."""
     spec_id = _id_of(document)
     for path in _POINTERS:
         may_be_undescribed = path == ("tuned_from",)
@@ -419,6 +426,10 @@ def _check_pointers(
             remedy = document.did_you_mean(text, ids, None, '"{name}"')
             message = f'no spec has the id "{shortened(text)}"'
             document.add(place, message, remedy)
+
+
+def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
+    """Note each id of a runtime that is not among `runtime_ids`; nothing where there are none."""
     all_ids = f"one of {', '.join(runtime_ids)}"
     for place, text in _texts(document, "runtimes"):
         if runtime_ids and text not in runtime_ids:

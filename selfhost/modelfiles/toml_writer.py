@@ -65,13 +65,12 @@ def _files(model: ModelSpec) -> list[_Values]:
         names = QUANTIZATIONS.get(files.format, ())
         sizes = {name: size for name, size in files.bytes.items() if name in names}
         if sizes or files.unsized:
-            named = files.replace(bytes=sizes)
-            listed.append(_stated(named))
+            listed.append(_stated(files.replace(bytes=sizes)))
     return listed
 
 
 def _architecture(model: Architecture) -> _Values:
-    """The architecture with its layers, each part of them as a table."""
+    """The architecture, with a table for each group of equal layers."""
     program = "gguf" if model.runs_in_gguf else "transformers"
     stated: _Values = {program: model.row}
     stated |= _stated(model)
@@ -105,6 +104,7 @@ def _places(places: Sequence[int]) -> object:
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:
+    """The entry of each key and value."""
     return [_entry(key, value) for key, value in values.items()]
 
 

@@ -10,7 +10,7 @@ from time import perf_counter, thread_time
 from typing import NamedTuple
 
 from ...core import units
-from ...core.records import Record, Unread
+from ...core.records import Unread
 from ..record import BANDWIDTH, BRIEFLY, LEAST, MEASURED, Machine
 from .host import CPUS, Host, reason_of
 from .texts import parse_digits
@@ -44,6 +44,16 @@ _CAREFUL = _Times(2.0, 0.4)
 _BRIEF = _Times(0.028, 0.012)
 
 
+class _Plan(NamedTuple):
+    """The threads that read at the same time, and the memory that they share."""
+
+    threads: int
+    # the bytes that all threads should read together, so that caches hold little of them
+    wanted_bytes: int
+    # the bytes that the threads may take of the free memory
+    area_bytes: int
+
+
 class Trace(NamedTuple):
     """The record of one thread's reads."""
 
@@ -55,22 +65,12 @@ class Trace(NamedTuple):
     area_bytes: int
 
 
-class Measurement(Record):
-    """The rate at which memory was read, and how the rate was found. `is_busy`: other programs took
-    a part of it.
-    """
-
-    bytes_per_second: int
-    source: str
-    is_busy: bool
-
-
 def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
     """Return `machine`, which must be this computer, with its measured bandwidth, or with the
     reason why there is none.
     """
     try:
-        measured = _measure(machine, Host(), brief=brief)
+        return _measured(machine, Host(), brief=brief)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         why = Unread(
             fact=BANDWIDTH,
@@ -78,78 +78,79 @@ def with_measured(machine: Machine, *, brief: bool = False) -> Machine:
             remedy="run with --measure when the machine is idle, or give it in a machine file",
         )
         without = machine.stated({BANDWIDTH: None}, "no bandwidth")
-        unread = (why, *without.unread)
-        return without.replace(measured_in_vain=not brief, unread=unread)
-    facts = {
-        BANDWIDTH: measured.bytes_per_second,
-        "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
-        "memory_bandwidth_bound": LEAST if measured.is_busy else None,
-    }
-    stated = machine.stated(facts, measured.source)
-    return stated.replace(measured_in_vain=False)
+        return without.replace(
+            measured_in_vain=not brief,
+            unread=(why, *without.unread),
+        )
 
 
-def _measure(
+def _measured(
     machine: Machine,
     host: Host,
     *,
     brief: bool,
-) -> Measurement:
-    """The rate at which all threads read together. `ValueError` where a measurement is of no
-    use.
+) -> Machine:
+    """The machine with the rate at which all threads read together; a lower bound where other
+    programs took a part of the rate, or may have. `ValueError` where a measurement is of no use.
     """
     others = _count_other_programs(host)
-    _refuse_vain(machine, others if brief else None)
-    usable = int(machine.cpu_cores_usable or 1)
-    cores = machine.cpu_cores_physical or 1
-    count = min(usable, cores, _MAX_THREADS)
-    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
-    free_bytes = machine.memory_available_bytes or 0
-    area_bytes = min(wanted_bytes, free_bytes // 8, _MOST_BYTES)
-    times = _BRIEF if brief else _CAREFUL
-    traces = _read_in_threads(count, area_bytes // count, times)
+    plan = _plan_for(machine, host, others if brief else None)
+    traces = _read_in_threads(plan, _BRIEF if brief else _CAREFUL)
     filled_bytes = sum(trace.area_bytes for trace in traces)
     size = units.binary(filled_bytes)
-    if filled_bytes < wanted_bytes // 2:
-        why = f"only {size} could be used, and caches may hold too much of it"
-        raise ValueError(why)
+    if filled_bytes < plan.wanted_bytes // 2:
+        raise ValueError(
+            f"only {size} could be used, and caches may hold too much of it"
+        )
     least_share = min(trace.cpu_share for trace in traces)
     is_busy = others != 0 or least_share < _LEAST_CPU_SHARE
     when = "measured now" if brief else "measured"
-    source = f"{when}: {units.plural(count, 'thread')} reading {size}"
+    source = f"{when}: {units.plural(plan.threads, 'thread')} reading {size}"
     if is_busy:
         source += "; busy, so a lower bound"
-    return Measurement(
-        bytes_per_second=joint_rate(traces),
-        source=source,
-        is_busy=is_busy,
-    )
+    facts = {
+        BANDWIDTH: joint_rate(traces),
+        "memory_bandwidth_how": BRIEFLY if brief else MEASURED,
+        "memory_bandwidth_bound": LEAST if is_busy else None,
+    }
+    return machine.stated(facts, source).replace(measured_in_vain=False)
 
 
-def _refuse_vain(machine: Machine, others: int | None) -> None:
-    """Raise `ValueError` where a measurement can give no figure.
+def _plan_for(
+    machine: Machine,
+    host: Host,
+    others: int | None,
+) -> _Plan:
+    """The plan of a measurement: a thread for each usable core, and several times as much memory as
+    the caches, but at most an eighth of the free memory. `ValueError` where a measurement can give
+    no figure.
 
     `others` is the number of other programs that run, for a brief measurement, which needs a free
     processor; None for a long one.
     """
     usable = machine.cpu_cores_usable
-    if not usable or not machine.memory_available_bytes:
+    free_bytes = machine.memory_available_bytes
+    if not usable or not free_bytes:
         raise ValueError("processors or free memory were not read")
     if usable < 1:
-        cores = units.cores(usable)
-        raise ValueError(f"a quota of {cores} interrupts every measurement")
+        quota = units.cores(usable)
+        raise ValueError(f"a quota of {quota} interrupts every measurement")
     if others is not None and others >= usable:
         raise ValueError("other programs keep the processors busy")
+    cores = machine.cpu_cores_physical or 1
+    wanted_bytes = max(_LEAST_BYTES, _TIMES_CACHES * cache_bytes(host))
+    return _Plan(
+        threads=min(int(usable), cores, _MAX_THREADS),
+        wanted_bytes=wanted_bytes,
+        area_bytes=min(wanted_bytes, free_bytes // 8, _MOST_BYTES),
+    )
 
 
-def _read_in_threads(
-    count: int,
-    part_bytes: int,
-    times: _Times,
-) -> list[Trace]:
-    """Read in `count` threads at the same time, and return the trace of each. Raises the first
-    error of a thread.
+def _read_in_threads(plan: _Plan, times: _Times) -> list[Trace]:
+    """Read in all threads of the plan at the same time, and return the trace of each. Raises the
+    first error of a thread.
     """
+    count = plan.threads
     # all threads begin together, once each has its memory
     barrier = Barrier(count, timeout=10)
     traces = []
@@ -157,7 +158,7 @@ def _read_in_threads(
 
     def run() -> None:
         try:
-            traces.append(_read(part_bytes, times, barrier.wait))
+            traces.append(_read(plan.area_bytes // count, times, barrier.wait))
         except Exception as error:
             errors.append(error)
             # the other threads need not wait for this one
@@ -225,15 +226,13 @@ def _read(
     times: _Times,
     wait: Callable[[], object],
 ) -> Trace:
-    """Fill memory until the time is up, wait for the other threads, then read the memory over and
-    over.
+    """Fill memory until the time is up, call `wait`, which waits for the other threads, then read
+    the memory over and over.
     """
     import ctypes
     import mmap
 
-    library = "msvcrt" if sys.platform == "win32" else None
-    memchr = ctypes.CDLL(library).memchr
-    memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    search = _memchr()
     size = max(part_bytes, 2 * _CHUNK_BYTES)
     with mmap.mmap(-1, size) as area:
         if hasattr(mmap, "MADV_HUGEPAGE"):
@@ -248,17 +247,26 @@ def _read(
         done = [perf_counter()]
         until = done[0] + times.read_seconds
         while done[-1] < until or len(done) <= _LEAST_CHUNKS:
-            # memchr searches a byte that the memory does not contain
             chunk = address + len(done) * _CHUNK_BYTES % filled
-            memchr(chunk, 2, _CHUNK_BYTES)
+            # the memory does not contain the byte 2, so that the search reads the whole chunk
+            search(chunk, 2, _CHUNK_BYTES)
             done.append(perf_counter())
         cpu_seconds = thread_time() - used
-        seconds = done[-1] - done[0]
-        return Trace(
-            seconds=done,
-            cpu_share=cpu_seconds / seconds,
-            area_bytes=filled,
-        )
+    return Trace(
+        seconds=done,
+        cpu_share=cpu_seconds / (done[-1] - done[0]),
+        area_bytes=filled,
+    )
+
+
+def _memchr() -> Callable[[int, int, int], object]:
+    """The C library's memchr: it searches memory at an address for a byte, in so many bytes."""
+    import ctypes
+
+    library = "msvcrt" if sys.platform == "win32" else None
+    memchr = ctypes.CDLL(library).memchr
+    memchr.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    return memchr
 
 
 def _fill(

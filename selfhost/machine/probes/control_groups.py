@@ -118,13 +118,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
 
     `ValueError` where the groups are not known, or do not show what limits this process.
     """
-    text = host.read_text(CGROUP)
-    # the path of this process by controller; none of a text that was cut off: half a path is that
-    # of another group
-    paths: dict[str, str] = {}
-    if text.endswith("\n"):
-        for names, path_of_names in re.findall(_PATH, text):
-            paths |= dict.fromkeys(names.split(","), path_of_names)
+    paths = _paths_by_controller(host.read_text(CGROUP))
     if not paths:
         raise ValueError(host.why[CGROUP])
     if not host.mounts:
@@ -140,12 +134,7 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     path = paths.get(controller)
     # a controller of version 1 is not in version 2, whatever else is mounted
     if path is None and not mounts:
-        container = host.read_value("/run/systemd/container")
-        if _NSPAWN in (host.env.get("container"), container):
-            # the limits of its unit apply to the group above the container's
-            raise ValueError(
-                f"{_NSPAWN} sets its limits on a group that does not show here"
-            )
+        _refuse_nspawn(host)
         version = 2
         mounts = [mount for mount in shown.values() if mount.filesystem == "cgroup2"]
         path = paths.get(_VERSION_2)
@@ -155,9 +144,32 @@ def _hierarchy_of(host: Host, controller: str) -> _Hierarchy:
     return _Hierarchy(version=version, mounts=mounts, path=path or "")
 
 
+def _paths_by_controller(text: str) -> dict[str, str]:
+    """The path of this process's group for each controller, by the text of /proc/self/cgroup.
+
+    None of a text that was cut off: half a path is the path of another group.
+    """
+    paths: dict[str, str] = {}
+    if text.endswith("\n"):
+        for controllers, path in re.findall(_PATH, text):
+            paths |= dict.fromkeys(controllers.split(","), path)
+    return paths
+
+
+def _refuse_nspawn(host: Host) -> None:
+    """Raise `ValueError` in a container of systemd-nspawn. The limits of the container's unit apply
+    to the group above the container's own.
+    """
+    container = host.read_value("/run/systemd/container")
+    if _NSPAWN in (host.env.get("container"), container):
+        raise ValueError(
+            f"{_NSPAWN} sets its limits on a group that does not show here"
+        )
+
+
 def read_cpu_quotas(host: Host) -> Iterator[CpuQuota]:
-    """Yield the quota of each group; a group without a quota has very many CPUs. `ValueError` where
-    a limit may exist unseen.
+    """Yield the quota of each group; a group without a limit has a quota of very many CPUs.
+    `ValueError` where a limit may exist unseen.
     """
     groups = read_groups(host, "cpu")
     file = _QUOTA if groups.version == 1 else _QUOTA_AND_PERIOD
@@ -180,7 +192,9 @@ def _limit_in(
     path: str,
     place: int = 0,
 ) -> int:
-    """The limit at a place of a line of limits. `ValueError` where the limit is missing, or 0."""
+    """The limit in a file of one line: the word at `place`, counted from 0. `ValueError` where the
+    limit is missing, or 0.
+    """
     line = host.read_text(path)
     words = line.split()
     if line.endswith("\n") and place < len(words):

@@ -19,7 +19,7 @@ class _Volume(Record):
     not read.
     """
 
-    # the nearest existing folder at or above the path
+    # the nearest existing folder at or above the place; the place itself after a failure
     folder: str
     # the bytes that an ordinary account may use
     free_bytes: int | None = None
@@ -57,14 +57,9 @@ def _read_disk(
     """
     fact = f"disks.{purpose}"
     volume = _volume_of(host, place)
-    folder = volume.folder
-    if volume.writable is None:
-        unknown = f"whether this account may write to {folder} is not known"
-        facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
-    if volume.free_bytes is None:
-        facts.lack(f"{fact}.free_bytes", f"free space of {folder}: {volume.failure}")
+    _lack_parts(facts, fact, volume)
     # if the folder could not be looked up, its path tells the mount
-    mount = host.mount_of(folder)
+    mount = host.mount_of(volume.folder)
     filesystem = None
     if mount is not None:
         filesystem = mount.filesystem or None
@@ -77,12 +72,26 @@ def _read_disk(
         writable=volume.writable,
     )
     call = "GetDiskFreeSpaceEx" if host.system == "windows" else "statvfs"
-    source = f"{place.why}; {call} of {folder}"
+    source = f"{place.why}; {call} of {volume.folder}"
     if mount is not None:
         words = _WORDS_OF_KIND.get(disk.kind, "")
         source += f"; {mount.filesystem} on {mount.point}{words}"
     facts.sources[fact] = source
     return disk
+
+
+def _lack_parts(
+    facts: Facts,
+    fact: str,
+    volume: _Volume,
+) -> None:
+    """Add the reasons why the permission to write and the free space of a disk are unread."""
+    folder = volume.folder
+    if volume.writable is None:
+        unknown = f"whether this account may write to {folder} is not known"
+        facts.lack(f"{fact}.writable", f"{unknown}: {volume.failure}")
+    if volume.free_bytes is None:
+        facts.lack(f"{fact}.free_bytes", f"free space of {folder}: {volume.failure}")
 
 
 def _volume_of(host: Host, place: StoreFolder) -> _Volume:
@@ -134,5 +143,8 @@ def _with_space(host: Host, folder: str) -> _Volume:
         outer = host.ask("space", _WINDOWS_DRIVE)
         if outer:
             free_bytes = min(free_bytes, outer["free_bytes"])
-    total_bytes = space["total_bytes"]
-    return _Volume(folder=folder, free_bytes=free_bytes, total_bytes=total_bytes)
+    return _Volume(
+        folder=folder,
+        free_bytes=free_bytes,
+        total_bytes=space["total_bytes"],
+    )

@@ -13,7 +13,7 @@ from ...core import units
 from ...core.records import Record
 from ..platforms import platforms
 from ..record import Accelerator
-from .firmware import Why, firmware_names, why_unread
+from .firmware import AdapterMaker, Why, firmware_names, why_unread
 from .host import Facts, Host
 from .nvidia import Cards, is_untold, read_nvidia
 from .texts import parse_digits, parse_name
@@ -39,7 +39,7 @@ _REVISIONS_INSIDE = (b"\2", b"\3")
 
 
 def read_accelerators(host: Host, facts: Facts) -> None:
-    """GPUs that a runtime could use; () where the files show none."""
+    """Read the GPUs that a runtime could use; () where the system shows none."""
     if host.system == "linux":
         found = _read_linux(host, facts)
         place = _PCI
@@ -50,29 +50,38 @@ def read_accelerators(host: Host, facts: Facts) -> None:
         found = [_read_apple(host)]
         place = "sysctl"
     cards = _cards_in(found)
-    # with cards: why their memory is unread; without cards: why some may not be visible
-    whys = []
-    for part in found:
-        memories = [card.memory_total_bytes for card in part.cards]
-        if part.unread is not None and (None in memories or not cards):
-            whys.append(part.unread)
-    if cards or not whys:
+    unread = _joined_reasons(found)
+    if cards or unread is None:
         sources = [part.source for part in found if part.source]
         source = "; ".join(sources) or f"{place}: no GPU of NVIDIA, AMD or Intel"
         facts.put(_FACT, tuple(cards), source)
     if any(card.unified is None for card in cards):
         why = why_unread("unified")
         facts.lack(f"{_FACT}.unified", why.reason, why.remedy)
-    if whys:
+    if unread is not None:
         fact = f"{_FACT}.memory_total_bytes" if cards else _FACT
-        reasons = [why.reason for why in whys]
-        remedies = [why.remedy for why in whys if why.remedy]
-        once = dict.fromkeys(remedies)
-        facts.lack(fact, "; ".join(reasons), "; ".join(once))
+        facts.lack(fact, unread.reason, unread.remedy)
+
+
+def _joined_reasons(found: Sequence[Cards]) -> Why | None:
+    """The reasons why the memory of some cards is unread; where no card was found, why cards may be
+    there unseen. None where neither is so.
+    """
+    has_cards = any(part.cards for part in found)
+    whys = []
+    for part in found:
+        memories = [card.memory_total_bytes for card in part.cards]
+        if part.unread is not None and (None in memories or not has_cards):
+            whys.append(part.unread)
+    if not whys:
+        return None
+    # reasons may have the same remedy
+    remedies = dict.fromkeys(why.remedy for why in whys if why.remedy)
+    return Why("; ".join(why.reason for why in whys), "; ".join(remedies))
 
 
 def _cards_in(found: Iterable[Cards]) -> list[Accelerator]:
-    """All cards that were found in several places, in their order."""
+    """All cards that several probes found, in their order."""
     return list(chain.from_iterable(part.cards for part in found))
 
 
@@ -123,8 +132,7 @@ class _Device(Record):
         where no file has a match.
         """
         for path in lists:
-            text = self.host.read_text(path)
-            match = re.search(pattern, text)
+            match = re.search(pattern, self.host.read_text(path))
             if match is not None:
                 return match
         return None
@@ -239,15 +247,13 @@ def _read_linux(host: Host, facts: Facts) -> list[Cards]:
     for kind in (_AmdDevice, _IntelDevice):
         devices = []
         for folder in folders.get(kind.number, ()):
-            device = kind(host=host, facts=facts, folder=folder)
-            devices.append(device)
+            devices.append(kind(host=host, facts=facts, folder=folder))
         if devices:
             found.append(_cards_of_maker(devices))
     if not found and host.exists(_WSL_DEVICE):
         return [Cards(unread=why_unread("wsl"))]
     if displays.why is not None:
-        unread = Why(displays.why)
-        found.append(Cards(unread=unread))
+        found.append(Cards(unread=Why(displays.why)))
     return found
 
 
@@ -299,18 +305,13 @@ def _displays_of_drivers(host: Host) -> dict[str, list[str]]:
 def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
     """The cards of one maker that a program may use.
 
-    In a container the bus shows all cards of the computer, and the files in /dev/dri are those of
-    the cards that the container was handed.
+    If a container was handed no card of the maker, all of the maker's cards are listed, without
+    their memory.
     """
     first = devices[0]
-    handed = list(devices)
+    handed = devices
     if first.facts.values.get("scope") == "container":
-        handed = []
-        files = set(first.host.listdir("/dev/dri"))
-        for device in devices:
-            own = device.host.listdir(f"{device.folder}/drm")
-            if not files.isdisjoint(own):
-                handed.append(device)
+        handed = _handed_to_container(devices)
     cards = [device.card() for device in handed or devices]
     masks = [name for name in first.masks if name in first.host.env]
     if not handed:
@@ -329,6 +330,19 @@ def _cards_of_maker(devices: Sequence[_Device]) -> Cards:
     return Cards(cards, source, unread)
 
 
+def _handed_to_container(devices: Sequence[_Device]) -> Sequence[_Device]:
+    """The devices that the container of this program was handed: those with a file in /dev/dri. The
+    bus shows all devices of the computer.
+    """
+    host = devices[0].host
+    files = set(host.listdir("/dev/dri"))
+    handed = []
+    for device in devices:
+        if not files.isdisjoint(host.listdir(f"{device.folder}/drm")):
+            handed.append(device)
+    return handed
+
+
 def _why_without_memory(
     cards: Iterable[Accelerator],
     code: str,
@@ -343,8 +357,8 @@ def _why_without_memory(
 
 
 def _read_apple(host: Host) -> Cards:
-    """The GPU of a Mac with an Apple chip. The GPUs of an Intel Mac, and of another system, are not
-    looked for.
+    """The GPU of a Mac with an Apple chip; for an Intel Mac, and for another system, the reason why
+    no GPU was looked for.
     """
     if host.sysctl("hw.optional.arm64") != "1":
         return Cards(unread=why_unread("system", system=host.system))
@@ -378,8 +392,7 @@ def _read_windows(host: Host) -> list[Cards]:
     if adapters is None:
         unread = Why("the registry's list of display adapters could not be read")
         return [*nvidia, Cards(unread=unread)]
-    parsed = map(parse_adapter, adapters)
-    cards = [card for card in parsed if card is not None]
+    cards = [card for card in map(parse_adapter, adapters) if card is not None]
     others = [card for card in cards if card.vendor != "nvidia"]
     has_memory = any(card.memory_total_bytes for card in _cards_in(nvidia))
     if has_memory or _CUDA_MASK in host.env:
@@ -389,25 +402,17 @@ def _read_windows(host: Host) -> list[Cards]:
         nvidia = []
     if not cards:
         return nvidia
-    listed = Cards(
-        cards,
-        "the registry's display adapters",
-        _why_without_memory(cards, "registry"),
-    )
-    return [*nvidia, listed]
+    unread = _why_without_memory(cards, "registry")
+    return [*nvidia, Cards(cards, "the registry's display adapters", unread)]
 
 
 def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
     """Return the GPU of a display adapter; None for graphics of Intel's processors and for other
     makers.
     """
-    code = str(adapter.get("id"))
-    # the makers by their PCI vendor numbers
-    makers = firmware_names().windows_gpus
-    numbers = [number for number in makers if number in code.lower()]
-    if not numbers:
+    maker = _maker_of(str(adapter.get("id")))
+    if maker is None:
         return None
-    maker = makers[numbers[0]]
     name = parse_name(str(adapter.get("name") or ""))
     is_card = maker.is_card(name)
     if maker.vendor == "intel" and not is_card:
@@ -422,3 +427,11 @@ def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
         memory_total_bytes=memory_bytes,
         unified=not is_card,
     )
+
+
+def _maker_of(code: str) -> AdapterMaker | None:
+    """The maker whose PCI number the code of an adapter contains; None for another maker."""
+    for number, maker in firmware_names().windows_gpus.items():
+        if number in code.lower():
+            return maker
+    return None

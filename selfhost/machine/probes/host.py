@@ -130,8 +130,7 @@ class Host:
         # the system's name for the architecture; on Windows the name in the registry
         word = self.ask("machine") or self.ask("registry", _PROCESSOR_KEY)
         self.architecture = normal_architecture(str(word or "")) or None
-        release = self.read_text("/proc/sys/kernel/osrelease")
-        self.release = release.strip().lower()
+        self.release = self.read_value("/proc/sys/kernel/osrelease").lower()
         self.home = self._home_folder()
         self.mounts = self._all_mounts()
 
@@ -172,8 +171,7 @@ class Host:
         mounts = []
         names: Mapping[str, str] = self.ask("mounts") or {}
         for point, name in names.items():
-            mount = Mount(point, name.strip())
-            mounts.append(mount)
+            mounts.append(Mount(point, name.strip()))
         return tuple(mounts)
 
     def real(self, path: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...core.records import Record
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
-from .control_groups import ControlGroup, read_groups
+from .control_groups import read_groups
 from .host import STATUS, Facts, Host
 from .texts import NO_LIMIT, parse_limit, parse_sizes
 
@@ -64,6 +64,45 @@ class _GroupLimit(NamedTuple):
     file: str
 
 
+class _MemoryGroup(Record):
+    """A control group, read from the files in its folder that state its memory."""
+
+    host: Host
+    folder: str
+    files: _GroupFiles
+    # the numbers in memory.stat, in bytes
+    stat: Mapping[str, int]
+
+    def least_limit(self, *, is_known: bool) -> _GroupLimit:
+        """Return the least limit of this group alone.
+
+        `ValueError` for a file that states none, unless `is_known`: the least limit of this group
+        and all groups above is known.
+        """
+        least = _GroupLimit(NO_LIMIT, self.files.limits[0])
+        for file in self.files.limits:
+            path = f"{self.folder}/{file}"
+            limit = parse_limit(self.host.read_text(path))
+            if limit is None and not is_known:
+                raise ValueError(self.host.why[path])
+            if limit is not None and limit < least.most:
+                least = _GroupLimit(limit, file)
+        return least
+
+    def kept_bytes(self) -> int | None:
+        """Return the bytes that the group uses, without the file pages and the free slab that the
+        group could give up. None where the numbers were not read.
+        """
+        usage = self.host.read_text(f"{self.folder}/{self.files.usage}")
+        used = parse_limit(usage)
+        inactive = self.stat.get(f"{self.files.prefix}inactive_file")
+        active = self.stat.get(f"{self.files.prefix}active_file")
+        if used is None or inactive is None or active is None:
+            return None
+        slab = self.stat.get("slab_reclaimable", 0)
+        return max(0, used - inactive - active - slab)
+
+
 class _Ulimit(Record):
     """A limit of `ulimit`: its option, its line of /proc/self/limits, and the line of
     /proc/self/status with what is in use.
@@ -89,8 +128,8 @@ _DATA = _Ulimit(
 
 
 def read_memory(host: Host, facts: Facts) -> None:
-    """Read the total, the limit and the available memory, what `ulimit -v` leaves, and free
-    swap.
+    """Read the total, the limit and the available memory, the address space that `ulimit -v`
+    leaves, and free swap.
     """
     meminfo = parse_sizes(host.read_text(_MEMINFO))
     total = meminfo.get("MemTotal", 0)
@@ -101,13 +140,27 @@ def read_memory(host: Host, facts: Facts) -> None:
     facts.put("memory_total_bytes", total or None, source, why)
     swap = meminfo.get("SwapFree")
     facts.put("swap_free_bytes", swap, f"{_MEMINFO}, SwapFree", why)
-    if not total:
+    if total:
+        available = meminfo.get("MemAvailable")
+        _read_limit(host, facts, _hardware_bound(total, available))
+    else:
         _put_no_limit(facts, why)
-        return
-    bounds = [_hardware_bound(total, meminfo.get("MemAvailable"))]
+
+
+def _read_limit(
+    host: Host,
+    facts: Facts,
+    hardware: _Bound,
+) -> None:
+    """Read the limit and the available memory: those of the machine's memory, or of a lower
+    bound.
+    """
+    bounds = [hardware]
     try:
-        # a group that may use all memory leaves as much as the machine does
-        bounds += [bound for bound in _group_bounds(host) if bound.most < total]
+        for bound in _group_bounds(host):
+            # a group that may use all memory leaves as much as the machine does
+            if bound.most < hardware.most:
+                bounds.append(bound)
         bounds += _ulimit_bounds(host, facts)
     except ValueError as error:
         _put_no_limit(facts, f"a limit may exist unseen: {error}")
@@ -154,11 +207,10 @@ def _group_bounds(host: Host) -> list[_Bound]:
     for group in groups.levels:
         stat = parse_sizes(host.read_text(f"{group.folder}/memory.stat"))
         inherited = inherited or stat.get(_INHERITED)
+        memory = _MemoryGroup(host=host, folder=group.folder, files=files, stat=stat)
         # where the inherited limit is known, a file without a limit cannot hide a limit
-        is_known = inherited is not None
-        limit = _least_limit(host, group, files, is_known=is_known)
-        kept_bytes = _kept_bytes(host, group, files, stat)
-        bounds.append(_bound_of(group.name, limit, kept_bytes))
+        limit = memory.least_limit(is_known=inherited is not None)
+        bounds.append(_bound_of(group.name, limit, memory.kept_bytes()))
     if inherited is None:
         return bounds
     # a limit read at an ancestor itself is more precise than the same limit inherited below
@@ -169,47 +221,6 @@ def _group_bounds(host: Host) -> list[_Bound]:
     return bounds
 
 
-def _least_limit(
-    host: Host,
-    group: ControlGroup,
-    files: _GroupFiles,
-    *,
-    is_known: bool,
-) -> _GroupLimit:
-    """The least limit of one group.
-
-    `ValueError` for a file that states none, unless the least limit of this group and all groups
-    above is known.
-    """
-    least = _GroupLimit(NO_LIMIT, files.limits[0])
-    for file in files.limits:
-        path = f"{group.folder}/{file}"
-        limit = parse_limit(host.read_text(path))
-        if limit is None and not is_known:
-            raise ValueError(host.why[path])
-        if limit is not None and limit < least.most:
-            least = _GroupLimit(limit, file)
-    return least
-
-
-def _kept_bytes(
-    host: Host,
-    group: ControlGroup,
-    files: _GroupFiles,
-    stat: Mapping[str, int],
-) -> int | None:
-    """The bytes that a cgroup uses, without the file pages and the free slab that the cgroup could
-    give up. None where the numbers were not read.
-    """
-    used = parse_limit(host.read_text(f"{group.folder}/{files.usage}"))
-    inactive = stat.get(f"{files.prefix}inactive_file")
-    active = stat.get(f"{files.prefix}active_file")
-    if used is None or inactive is None or active is None:
-        return None
-    slab = stat.get("slab_reclaimable", 0)
-    return max(0, used - inactive - active - slab)
-
-
 def _bound_of(
     group: str,
     limit: _GroupLimit,
@@ -218,16 +229,15 @@ def _bound_of(
     """The bound that a group's limit sets. `kept_bytes` are the bytes in use; None where they are
     unread.
     """
-    most = limit.most
     left = None
     source = f"what control group {group} uses could not be read"
     if kept_bytes is not None:
-        left = max(0, most - kept_bytes)
+        left = max(0, limit.most - kept_bytes)
         room = f"room in control group {group}: {limit.file}"
         source = f"{room} less what is in use besides file cache"
     return _Bound(
-        most=most,
-        why=f"limited by control group {group}: {limit.file} {binary(most)}",
+        most=limit.most,
+        why=f"limited by control group {group}: {limit.file} {binary(limit.most)}",
         left=left,
         source=source,
     )
@@ -255,17 +265,16 @@ def _ulimit_bound(host: Host, ulimit: _Ulimit) -> _Bound | None:
     if soft == "unlimited" or int(soft) > MAX_MEMORY_BYTES:
         return None
     most = int(soft)
-    option = ulimit.option
-    status = parse_sizes(host.read_text(STATUS))
-    used = status.get(ulimit.use_line)
+    command = f"ulimit -{ulimit.option}"
+    used = parse_sizes(host.read_text(STATUS)).get(ulimit.use_line)
     if used is None:
-        raise ValueError(f"{STATUS} does not say what of ulimit -{option} is in use")
+        raise ValueError(f"{STATUS} does not say what of {command} is in use")
     lift = ""
     if hard != soft:
-        lift = f"; `ulimit -{option} unlimited` lifts it"
+        lift = f"; `{command} unlimited` lifts it"
     return _Bound(
         most=most,
-        why=f"limited by ulimit -{option}: {binary(most)}{lift}",
+        why=f"limited by {command}: {binary(most)}{lift}",
         left=max(0, most - used),
-        source=f"ulimit -{option} less what is in use{lift}",
+        source=f"{command} less what is in use{lift}",
     )

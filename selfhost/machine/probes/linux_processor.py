@@ -37,38 +37,34 @@ def read_processor(host: Host, facts: Facts) -> None:
     """Read the architecture that programs here are made for, the processor's name, and its
     instruction sets.
     """
-    kind = host.architecture
+    architecture = host.architecture
     source = "uname"
-    if host.ask("pointer_bits") == 32 and kind in _NARROW:
-        kind = _NARROW[kind]
-        source = f"uname, {kind}; this Python is a 32-bit one"
+    if host.ask("pointer_bits") == 32 and architecture in _NARROW:
+        architecture = _NARROW[architecture]
+        source = f"uname, {architecture}; this Python is a 32-bit one"
     facts.put(
         "architecture",
-        kind,
+        architecture,
         source,
         why="the system did not say what processor it has",
     )
     text = host.read_text(CPUINFO)
     info = parse_cpuinfo(text)
-    why = host.why[CPUINFO]
-    facts.put("cpu_model", info.name or None, CPUINFO, why)
+    facts.put("cpu_model", info.name or None, CPUINFO, host.why[CPUINFO])
     sets = info.instruction_sets
-    remedy = ""
-    if len(" ".join(sets or ())) > _MOST_LETTERS_OF_SETS:
-        sets = None
-        why = f"{CPUINFO} lists more than any processor has"
     # a container built for another platform shows such a line
-    if kind in _FOREIGN and _FOREIGN[kind] in f"\n{text}":
-        sets = None
-        why = f"programs for {kind} are emulated here: {CPUINFO} is another processor's"
-        remedy = "use an image, or a Python, for the computer's own platform"
-    facts.put(
-        "instruction_sets",
-        sets,
-        source=f"{CPUINFO}, what all CPUs have in common",
-        why=why,
-        remedy=remedy,
-    )
+    if architecture in _FOREIGN and _FOREIGN[architecture] in f"\n{text}":
+        facts.lack(
+            "instruction_sets",
+            f"programs for {architecture} are emulated here: {CPUINFO} is another processor's",
+            remedy="use an image, or a Python, for the computer's own platform",
+        )
+    elif len(" ".join(sets or ())) > _MOST_LETTERS_OF_SETS:
+        why = f"{CPUINFO} lists more than any processor has"
+        facts.lack("instruction_sets", why)
+    else:
+        source = f"{CPUINFO}, what all CPUs have in common"
+        facts.put("instruction_sets", sets, source, host.why[CPUINFO])
 
 
 class _Cpus(NamedTuple):
@@ -133,18 +129,18 @@ def _read_usable(
         silent = f"{CPUS}/online" if host.read_text(STATUS) else STATUS
         facts.lack(_USABLE, host.why[silent])
         return
-    usable = float(count)
-    source = allowed.source
     try:
-        for quota in read_cpu_quotas(host):
-            if quota.cpus < usable:
-                usable = quota.cpus
-                share = f"{usable:g} of {count} CPUs ({quota.file})"
-                source = f"limited by control group {quota.group}: {share}"
+        quotas = list(read_cpu_quotas(host))
     except ValueError as error:
         facts.lack(_USABLE, f"a limit may exist unseen: {error}")
         return
-    facts.put(_USABLE, usable, source)
+    least = min(quotas, key=lambda quota: quota.cpus, default=None)
+    if least is None or least.cpus >= count:
+        facts.put(_USABLE, float(count), allowed.source)
+    else:
+        share = f"{least.cpus:g} of {count} CPUs ({least.file})"
+        source = f"limited by control group {least.group}: {share}"
+        facts.put(_USABLE, least.cpus, source)
 
 
 def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:
@@ -167,21 +163,27 @@ def _fastest_cpus(
     cpus: Collection[int],
     cores: Sequence[frozenset[int]],
 ) -> _Cpus:
-    """The CPUs of the fastest kind. `ValueError` where the kinds are not known."""
+    """The CPUs of the fastest kind, some of which this process may not use. `ValueError` where the
+    kinds are not known.
+    """
     if host.exists(_LARGE_CPUS) or host.exists(_SMALL_CPUS):
         for path in (_LARGE_CPUS, _SMALL_CPUS):
             if not parse_cpus(host.read_text(path)):
                 raise ValueError(host.why[path])
-        large_cpus = parse_cpus(host.read_text(_LARGE_CPUS))
-        return _Cpus(large_cpus, _LARGE_CPUS)
+        return _Cpus(parse_cpus(host.read_text(_LARGE_CPUS)), _LARGE_CPUS)
     lines = host.read_text(CPUINFO).splitlines()
     arm_parts = {line for line in lines if line.startswith("CPU part")}
     if len(arm_parts) > 1:
         return _cpus_of_most_capacity(host, cpus)
-    # if the kernel does not name the kinds, the threads of the cores tell them: Intel's small cores
-    # have one thread where the large have two
-    most_threads = max(map(len, cores))
-    large = [core for core in cores if len(core) == most_threads]
+    return _cpus_of_most_threads(cores)
+
+
+def _cpus_of_most_threads(cores: Sequence[frozenset[int]]) -> _Cpus:
+    """The CPUs of the cores with most threads, where the kernel does not name the kinds: Intel's
+    small cores have one thread where the large have two.
+    """
+    most = max(map(len, cores))
+    large = [core for core in cores if len(core) == most]
     numbers = frozenset[int]().union(*large)
     return _Cpus(numbers, f"{CPUS}, cores by their threads")
 
@@ -192,8 +194,7 @@ def _cpus_of_most_capacity(host: Host, cpus: Collection[int]) -> _Cpus:
     """
     capacities = {}
     for cpu in cpus:
-        text = host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity")
-        capacity = parse_limit(text)
+        capacity = parse_limit(host.read_text(f"{CPUS}/cpu{cpu}/cpu_capacity"))
         if not capacity:
             raise ValueError(f"{CPUS}: not every CPU states its cpu_capacity")
         capacities[cpu] = capacity

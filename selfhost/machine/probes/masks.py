@@ -43,8 +43,8 @@ _COMPUTER_ADDRESS = r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])"
 class _AddressMask(Mask):
     """The mask of addresses of computers and of mail.
 
-    `no_mail` of the pattern takes a whole word that begins no address of mail. So no search begins
-    at each of its letters: a word of a million letters would take hours.
+    The pattern's group `no_mail` takes a whole word that begins no address of mail. So no search
+    begins at each letter of the word: a word of a million letters would take hours.
     """
 
     def hide_in(self, text: str) -> str:
@@ -96,12 +96,13 @@ def masks(host: Host) -> list[Mask]:
     case = "(?i)" if host.system == "windows" else ""
     every_mask = []
     if len(home) > 1:
-        own_home = Mask(
-            signs=(home.lower(),),
-            pattern=rf"{case}(?<![\w.~-]){re.escape(home)}(?![\w.-])",
-            word="~",
+        every_mask.append(
+            Mask(
+                signs=(home.lower(),),
+                pattern=rf"{case}(?<![\w.~-]){re.escape(home)}(?![\w.-])",
+                word="~",
+            )
         )
-        every_mask.append(own_home)
     every_mask += _masks_of_names(users, "USER", case)
     every_mask += _masks_of_names((computer, first_label), "HOST", case)
     every_mask += [_mask_of_homes(), _SERVER, _CONTAINER, _ID, _ADDRESS]
@@ -126,7 +127,9 @@ def _masks_of_names(
     word: str,
     case: str,
 ) -> list[Mask]:
-    """The mask of names that tell a person or a computer; none where all names are common."""
+    """The mask of the names that tell a person or a computer, in a list; an empty list where all
+    names are common.
+    """
     common = platforms().common_names
     telling = []
     for name in names:

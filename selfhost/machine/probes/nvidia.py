@@ -5,7 +5,7 @@ show the number of GPUs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -52,8 +52,8 @@ def is_untold(card: Accelerator) -> bool:
 
 
 class NvmlPart(Stated):
-    """The facts that NVML states about a GPU or an instance of MIG. `part_of_bytes` is the memory
-    of the GPU that the instance is a part of.
+    """The facts that NVML states about a GPU or an instance of MIG, as the keys of its JSON object.
+    `part_of_bytes` is the memory of the whole GPU, for an instance; None for a GPU.
     """
 
     name: str | None = None
@@ -127,9 +127,12 @@ class NvmlPart(Stated):
 
 
 def _named_card(name: str) -> Accelerator:
-    """The card of which only the name is known."""
-    unified = firmware_names().is_unified(name)
-    return Accelerator(vendor="nvidia", name=name, unified=unified)
+    """The card of that name, whose memory is not known."""
+    return Accelerator(
+        vendor="nvidia",
+        name=name,
+        unified=firmware_names().is_unified(name),
+    )
 
 
 # by GPU: the parts that programs can use, which are the GPU itself or its instances
@@ -143,8 +146,7 @@ def read_nvidia(host: Host, devices: int) -> list[Cards]:
     board = _jetson_board(host)
     if board:
         card = Accelerator(vendor="nvidia", name=board, unified=True)
-        unread = why_unread("bufferless")
-        return [Cards([card], _BOARD, unread)]
+        return [Cards([card], _BOARD, why_unread("bufferless"))]
     nodes = host.names("/dev", _NODE)
     if nodes:
         return [_cards_by_driver(host, len(nodes))]
@@ -198,14 +200,9 @@ def _cards_in_files(
     unread: Why,
 ) -> Cards:
     """`count` cards by the names that files give them, for a library that did not answer."""
-    names: list[str] = []
-    for slot in host.listdir(_INFORMATION):
-        text = host.read_text(f"{_INFORMATION}/{slot}/information")
-        models = re.findall(_MODEL, text)
-        names += map(parse_name, models)
+    names = _names_in_files(host)
     if len(names) != count:
-        kinds = set(names)
-        name = names[0] if len(kinds) == 1 else _UNNAMED
+        name = names[0] if len(set(names)) == 1 else _UNNAMED
         names = [name] * count
     cards = []
     for name in names:
@@ -222,6 +219,15 @@ def _cards_in_files(
     )
 
 
+def _names_in_files(host: Host) -> list[str]:
+    """The names in the files of NVIDIA's driver, a file for each GPU."""
+    names: list[str] = []
+    for slot in host.listdir(_INFORMATION):
+        text = host.read_text(f"{_INFORMATION}/{slot}/information")
+        names += map(parse_name, re.findall(_MODEL, text))
+    return names
+
+
 def _cards_of_answer(
     host: Host,
     gpus: Gpus,
@@ -235,27 +241,29 @@ def _cards_of_answer(
         is_by_bus = host.env.get(_ORDER) == "PCI_BUS_ID"
         selected = _selected(mask, gpus, is_by_bus=is_by_bus)
         if selected is None:
-            words = set(mask.split(","))
-            card = _named_card(_UNNAMED)
-            return Cards(
-                [card] * len(words),
-                source,
-                why_unread("uuid", mask=_MASK),
-            )
+            count = len(set(mask.split(",")))
+            cards = [_named_card(_UNNAMED)] * count
+            return Cards(cards, source, why_unread("uuid", mask=_MASK))
         gpus = selected
     parts = list(chain.from_iterable(gpus))
     if not parts:
         return Cards(source=source)
     is_arm = host.architecture == "aarch64"
     cards = [part.card(driver, is_arm=is_arm) for part in parts]
-    unread = why_unread("bufferless")
+    return Cards(cards, source, _why_memory_is_unread(parts, cards))
+
+
+def _why_memory_is_unread(
+    parts: Iterable[NvmlPart],
+    cards: Iterable[Accelerator],
+) -> Why:
+    """The reason why these parts, which are these cards, state no memory: the reason of the first
+    card that may have its own memory, else that the cards share the RAM.
+    """
     for part, card in zip(parts, cards, strict=True):
-        # the reason for a part that may have its own memory tells more than the reason for a part
-        # that has none
         if is_untold(card):
-            unread = why_unread(part.error, "untold")
-            break
-    return Cards(cards, source, unread)
+            return why_unread(part.error, "untold")
+    return why_unread("bufferless")
 
 
 def _selected(

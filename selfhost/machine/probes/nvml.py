@@ -26,8 +26,8 @@ class Subject:
     instance of a GPU.
 
     `handle` is the library's own name of a GPU or instance, the first value of each question about
-    it. `error` is the number of the error that hides it, else 0. A question that the library
-    refuses gives None or no numbers.
+    it. `error` is the number of the error that hides the GPU or instance, else 0. A question that
+    the library refuses gives None or no numbers.
     """
 
     def __init__(
@@ -113,8 +113,7 @@ def describe(nvml: Subject) -> Facts:
     for index in range(min(count, _MAX_DEVICES)):
         gpu = nvml.part("nvmlDeviceGetHandleByIndex_v2", index)
         gpus.append(_parts_of(gpu))
-    driver = nvml.text("nvmlSystemGetDriverVersion")
-    return {"driver": driver, "gpus": gpus}
+    return {"driver": nvml.text("nvmlSystemGetDriverVersion"), "gpus": gpus}
 
 
 def _parts_of(gpu: Subject) -> list[Facts]:
@@ -132,18 +131,23 @@ def _parts_of(gpu: Subject) -> list[Facts]:
     modes = gpu.numbers("nvmlDeviceGetMigMode", 2)
     if modes[:1] != [_MIG_ENABLED]:
         return [facts | chip]
-    of_gpu: Facts = {"part_of_bytes": facts.get("memory_total_bytes", 0)}
+    chip["part_of_bytes"] = facts.get("memory_total_bytes", 0)
+    instances = _instances_of(gpu)
+    for instance in instances:
+        instance["name"] = instance["name"] or f"{facts['name'] or 'NVIDIA GPU'} MIG"
+        instance.update(chip)
+    return instances
+
+
+def _instances_of(gpu: Subject) -> list[Facts]:
+    """The names and memories of the instances of a GPU in MIG mode."""
     instances = []
     most = gpu.number("nvmlDeviceGetMaxMigDeviceCount")
     for index in range(min(most, _MAX_DEVICES)):
         instance = gpu.part("nvmlDeviceGetMigDeviceHandleByIndex", index)
         # the numbers of instances may have gaps
-        if instance.error:
-            continue
-        part = instance.facts()
-        if not part["name"]:
-            part["name"] = f"{facts['name'] or 'NVIDIA GPU'} MIG"
-        instances.append(part | chip | of_gpu)
+        if not instance.error:
+            instances.append(instance.facts())
     return instances
 
 
@@ -179,8 +183,7 @@ def main() -> None:
             break
         except OSError:
             continue
-    text = json.dumps(facts)
-    os.write(answer, text.encode())
+    os.write(answer, json.dumps(facts).encode())
     # skips the library's own clean-up, which can hang too
     os._exit(0)
 

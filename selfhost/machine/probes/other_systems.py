@@ -108,8 +108,7 @@ def _mac_x86_sets(host: Host) -> set[str]:
 
 def _mac_features(host: Host, name: str) -> list[str]:
     """The words of one of the feature lists of an Intel Mac's processor."""
-    text = host.sysctl(f"machdep.cpu.{name}")
-    return text.lower().split()
+    return host.sysctl(f"machdep.cpu.{name}").lower().split()
 
 
 def read_memory(host: Host, facts: Facts) -> None:

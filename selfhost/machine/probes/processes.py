@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import NamedTuple
 
 from ..record import Process
 from .host import Host
@@ -21,6 +22,15 @@ _MAPPED = (
 _KINDS_OF_MEMORY = ("RssAnon", "RssShmem", "RssFile", "VmSwap")
 
 
+class _MappedFile(NamedTuple):
+    """A model file that a process mapped."""
+
+    # None where the process mapped no model file
+    path: str | None
+    # the bytes of the file that are in RAM
+    resident_bytes: int
+
+
 def read_process(number: str) -> Process | None:
     """Return the running process of that id; None where it cannot be read, as on every system but
     Linux.
@@ -34,16 +44,23 @@ def read_process(number: str) -> Process | None:
     memory = [status.get(kind, 0) for kind in _KINDS_OF_MEMORY]
     # the kernel ends each word with a zero byte
     words = command.decode("utf-8", "surrogateescape").rstrip("\0")
-    mapped = Counter[str]()
-    resident = Counter[str]()
-    text = maps.decode("utf-8", "replace")
-    for start, end, path, resident_kib in re.findall(_MAPPED, text):
-        mapped[path] += int(end, 16) - int(start, 16)
-        resident[path] += int(resident_kib) * 1024
-    model_file = max(mapped, key=mapped.__getitem__, default="")
+    model_file = _largest_model_file(maps.decode("utf-8", "replace"))
     return Process(
         words=tuple(words.split("\0")),
         memory_bytes=sum(memory),
-        model_file=model_file or None,
-        model_bytes=resident[model_file],
+        model_file=model_file.path,
+        model_bytes=model_file.resident_bytes,
     )
+
+
+def _largest_model_file(maps: str) -> _MappedFile:
+    """The model file that takes most address space in a process, by the text of the process's
+    smaps.
+    """
+    mapped = Counter[str]()
+    resident = Counter[str]()
+    for start, end, path, resident_kib in re.findall(_MAPPED, maps):
+        mapped[path] += int(end, 16) - int(start, 16)
+        resident[path] += int(resident_kib) * 1024
+    largest = max(mapped, key=mapped.__getitem__, default="")
+    return _MappedFile(largest or None, resident[largest])

@@ -86,13 +86,11 @@ class RecordedHost(Host):
             if fault.kind == MISSING:
                 return {}
             raise MachineFileError([fault.problem(file, _WRITE_IT)]) from None
-        if isinstance(values, dict):
-            document = Document(file, without_null(values), notation=JSON)
-            check(document.root)
-        else:
-            document = Document(file, {}, notation=JSON)
-            message = f"holds {kind_of(values, JSON)}, not one JSON object"
-            document.add((), message, _WRITE_IT)
+        if not isinstance(values, dict):
+            fault = Unreadable(f"holds {kind_of(values, JSON)}, not one JSON object")
+            raise MachineFileError([fault.problem(file, _WRITE_IT)])
+        document = Document(file, without_null(values), notation=JSON)
+        check(document.root)
         if not document.ok:
             raise MachineFileError(document.problems)
         return dict(document.values)
@@ -101,8 +99,7 @@ class RecordedHost(Host):
         """Return where `path` lies in the tree. `FileNotFoundError` for a link that leads out of
         the tree.
         """
-        inner = path.removeprefix(self.folder).replace("\\", "/")
-        inner = inner.lstrip("/")
+        inner = path.removeprefix(self.folder).replace("\\", "/").lstrip("/")
         file = os.path.join(self.folder, inner)
         if not os.path.lexists(file):
             encoded = inner.replace(":", "%3A")

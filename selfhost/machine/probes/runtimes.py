@@ -38,54 +38,53 @@ def _program_folders(host: Host) -> list[str]:
     """The folders of PATH, then the usual ones of this system, each once."""
     path = host.env.get("PATH", "")
     folders = path.split(host.paths.pathsep)
-    usual_folders = present_table().folders
-    for folder in usual_folders.get(host.system, ()):
+    for folder in present_table().folders.get(host.system, ()):
         folders.append(folder.replace("~", host.home))
     # a PATH may name one folder thousands of times
     once = dict.fromkeys(folders)
-    return [folder for folder in once if host.is_absolute(folder)]
+    return list(filter(host.is_absolute, once))
 
 
 def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
-    """The runtimes of the programs in these folders, and of Python packages, sorted.
+    """The runtimes of the programs in these folders, and of Python packages, sorted by id.
 
-    A program counts before a package. A package states its version.
+    The first program of a runtime gives the path, else the first package. The first package gives
+    the version, which no program states.
     """
-    programs = _programs(host, folders)
+    # the runtime of each program by its path: `vllm` by `/usr/bin/vllm`
+    programs = {
+        path: runtime
+        for path, runtime in _program_paths(host, folders)
+        if host.is_program(path)
+    }
     runtimes: dict[str, PresentRuntime] = {}
-    for path, name in programs.items():
-        program = PresentRuntime(id=name, path=path)
-        runtimes.setdefault(name, program)
+    for path, runtime in programs.items():
+        program = PresentRuntime(id=runtime, path=path)
+        runtimes.setdefault(runtime, program)
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
-            name = package.id
-            first = runtimes.setdefault(name, package)
+            first = runtimes.setdefault(package.id, package)
             if not first.version:
-                runtimes[name] = first.replace(version=package.version)
-    return [runtimes[name] for name in sorted(runtimes)]
+                runtimes[package.id] = first.replace(version=package.version)
+    return [runtimes[runtime] for runtime in sorted(runtimes)]
 
 
-def _programs(host: Host, folders: Iterable[str]) -> dict[str, str]:
-    """The runtimes of the programs that exist, by the path of each program: `vllm` by
-    `/usr/bin/vllm`.
-    """
+def _program_paths(
+    host: Host,
+    folders: Iterable[str],
+) -> Iterator[tuple[str, str]]:
+    """Yield each path where a program may lie, with the runtime that the program belongs to."""
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    programs = {}
     for folder in folders:
         for command, runtime in table.commands.items():
-            path = host.join(folder, command + suffix)
-            if host.is_program(path):
-                programs[path] = runtime
+            yield host.join(folder, command + suffix), runtime
     for program in table.lm_studio.get(host.system, ()):
-        path = program.replace("~", host.home)
-        if host.is_program(path):
-            programs[path] = LM_STUDIO
-    return programs
+        yield program.replace("~", host.home), LM_STUDIO
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """The folders of packages of every environment, and of this Python."""
+    """Yield the folders of packages of every environment, and of this Python."""
     for environment in _environments(host, programs):
         library = host.join(environment, "lib")
         # on Windows no folder for the Python version lies between the two
@@ -96,13 +95,12 @@ def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """The Python environments of these programs, the active environment, and the one beside the
-    work.
+    """Yield the Python environments of these programs, the active environment, and `.venv` in the
+    working directory.
     """
     for program in programs:
         # the program lies at ENVIRONMENT/bin/PROGRAM
-        file = host.resolve(program)
-        folder = host.parent(file)
+        folder = host.parent(host.resolve(program))
         yield host.parent(folder)
     for variable in _ENVIRONMENTS:
         environment = host.env.get(variable, "")
@@ -113,15 +111,15 @@ def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
 
 
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
-    """The runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
+    """Yield the runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
     distributions = present_table().distributions
     for entry in host.listdir(folder):
         if not entry.endswith(_PACKAGE_SUFFIX):
             continue
+        # as in `mlx_lm-0.32.2`
         stem = entry.removesuffix(_PACKAGE_SUFFIX)
         name, _, version = stem.partition("-")
-        plain_name = name.lower().replace("_", "-")
-        runtime = distributions.get(plain_name)
+        runtime = distributions.get(name.lower().replace("_", "-"))
         if runtime and version:
             yield PresentRuntime(
                 id=runtime,

@@ -103,7 +103,20 @@ def _firmware_sign(host: Host) -> _Sign | None:
     """The kind of machine by the name that the firmware gives the computer; None where the firmware
     states no name.
     """
-    # by the file or key where it is stated; it may be empty
+    names = _names_by_firmware(host)
+    if not names:
+        return None
+    text = " ".join(names.values()).lower()
+    words = firmware_names().virtual_firmware
+    scope = "host"
+    # `c5.metal` of Amazon EC2 is a whole computer
+    if ".metal" not in text and any(word in text for word in words):
+        scope = "vm"
+    return _Sign(scope, " and ".join(names))
+
+
+def _names_by_firmware(host: Host) -> dict[str, str]:
+    """The names that the firmware gives the computer, by the file or key that states each."""
     names = {}
     if host.system == "linux":
         for path in _FIRMWARE_FILES:
@@ -111,13 +124,4 @@ def _firmware_sign(host: Host) -> _Sign | None:
     else:
         for key in _FIRMWARE_KEYS:
             names[f"registry, {key}"] = host.ask("registry", key) or ""
-    places = [place for place, name in names.items() if name]
-    if not places:
-        return None
-    source = " and ".join(places)
-    text = " ".join(names.values()).lower()
-    words = firmware_names().virtual_firmware
-    # `c5.metal` of Amazon EC2 is a whole computer
-    if ".metal" not in text and any(word in text for word in words):
-        return _Sign("vm", source)
-    return _Sign("host", source)
+    return {place: name for place, name in names.items() if name}

@@ -92,8 +92,7 @@ def places(host: Host) -> dict[str, StoreFolder]:
             folders.setdefault(store, folder)
     hub = folders.get("huggingface")
     if hub is not None:
-        path = _expanded(host, hub.path)
-        folders["huggingface"] = hub._replace(path=path)
+        folders["huggingface"] = hub._replace(path=_expanded(host, hub.path))
     if host.system == "linux":
         ollama = _ollama_place(host)
         if ollama is not None:

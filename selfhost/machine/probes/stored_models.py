@@ -43,8 +43,7 @@ def read_models(host: Host, facts: Facts) -> None:
         return
     models: list[PresentModel] = []
     for name in stores:
-        layout = _LAYOUTS[name]
-        store = layout(host=host, name=name, place=folders[name])
+        store = _LAYOUTS[name](host=host, name=name, place=folders[name])
         models += _read_store(store, facts)
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
@@ -122,7 +121,7 @@ class _FileSet(Record):
 
 
 def _weights_in(files: Files) -> Iterator[_Weights]:
-    """Yield each GGUF model alone, and all other weights of a folder as one model."""
+    """Yield each GGUF model alone, then all other weights of a folder as one model."""
     sets = _sets_of(files)
     for first in sorted(sets):
         model = sets[first]
@@ -250,8 +249,8 @@ class _Store(Record):
 
     def folders(self, *parts: str) -> list[str]:
         """The names of the folders in one of its folders."""
-        sizes = self.sizes(*parts)
-        return [name for name, size in sizes.items() if size is None]
+        sizes = self.sizes(*parts).items()
+        return [name for name, size in sizes if size is None]
 
     def files(self, *parts: str, depth: int) -> Files:
         """Return the files of one of the store's folders, and of folders up to `depth` levels below
@@ -288,15 +287,13 @@ class _Hub(_Store):
     def snapshot(self, name: str) -> Files:
         """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
         commits = self.folders(name, "snapshots")
-        file = self.path(name, "refs", "main")
-        main = self.host.read_value(file)
+        main = self.host.read_value(self.path(name, "refs", "main"))
         if main in commits:
             commits = [main]
         candidates = []
         for commit in commits[:_MAX_SNAPSHOTS]:
             # subfolders hold weights too: `transformer/`, `UD-Q4_K_XL/`
-            files = self.files(name, "snapshots", commit, depth=2)
-            candidates.append(files)
+            candidates.append(self.files(name, "snapshots", commit, depth=2))
         return max(candidates, key=lambda files: sum(files.values()), default={})
 
 
@@ -351,12 +348,6 @@ class _Ollama(_Store):
         blobs: Sizes,
     ) -> PresentModel:
         """The model of a manifest, by the parts of its path and by its layers, the config last."""
-        config = layers[-1].blob
-        stated = None
-        # a name that is not a blob's could lead to any path
-        if config in blobs:
-            path = self.path("blobs", config)
-            stated = self.host.read_object(path).get("file_type")
         registry, *names, tag = parts
         repository = "/".join(names)
         name = f"{registry}/{repository}".removeprefix(_OLLAMA_REGISTRY)
@@ -373,8 +364,19 @@ class _Ollama(_Store):
             tag=f"{name.removeprefix('library/')}:{tag}",
             complete=len(stored_bytes) == len(layers),
             store=self.name,
-            quantization=str(stated)[:_MAX_NAME] if stated else None,
+            quantization=self.quantization(layers[-1].blob, blobs),
         )
+
+    def quantization(self, config: str, blobs: Sizes) -> str | None:
+        """The quantization that a model's config states; None where the config is not stored, or
+        states none.
+        """
+        # a name that is not a blob's could lead to any path
+        if config not in blobs:
+            return None
+        path = self.path("blobs", config)
+        stated = self.host.read_object(path).get("file_type")
+        return str(stated)[:_MAX_NAME] if stated else None
 
 
 def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:

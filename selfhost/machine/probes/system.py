@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 _UNAME = os.uname() if hasattr(os, "uname") else None
 _ADAPTER_VALUES = {
@@ -36,7 +39,11 @@ def _sysctl(name: str) -> str:
     error = ask(name.encode(), buffer, ctypes.byref(size), None, new_size)
     if error:
         return ""
-    raw = buffer.raw[: size.value]
+    return _kernel_text(buffer.raw[: size.value])
+
+
+def _kernel_text(raw: bytes) -> str:
+    """The text of a kernel value, which is a text or a number; empty for other bytes."""
     # texts end with a zero byte and contain no other; integers have 4 or 8 bytes
     text = raw[:-1]
     is_printable = all(32 <= byte < 127 for byte in text)
@@ -64,7 +71,18 @@ def _display_adapters() -> list[dict[str, object]] | None:
     """The `id` (PCI), `name` and `memory` of the display adapters that are present; None where they
     are unread.
     """
-    # one key for each output of an adapter
+    adapters = []
+    for key in _adapter_keys():
+        adapter = {}
+        for name, value in _ADAPTER_VALUES.items():
+            adapter[name] = _registry_value(key, value)
+        if any(adapter.values()):
+            adapters.append(adapter)
+    return adapters or None
+
+
+def _adapter_keys() -> Iterable[str]:
+    """The key in Windows' registry of one output of each display adapter."""
     keys: dict[str, str] = {}
     for number in range(64):
         value = rf"\Device\Video{number}"
@@ -72,16 +90,9 @@ def _display_adapters() -> list[dict[str, object]] | None:
         # the path without `\REGISTRY\MACHINE`
         steps = str(path).split("\\")[3:]
         if steps:
-            adapter_key = "\\".join(steps[:-1]).lower()
-            keys.setdefault(adapter_key, "\\".join(steps))
-    adapters = []
-    for key in keys.values():
-        adapter = {}
-        for name, value in _ADAPTER_VALUES.items():
-            adapter[name] = _registry_value(key, value)
-        if any(adapter.values()):
-            adapters.append(adapter)
-    return adapters or None
+            adapter = "\\".join(steps[:-1])
+            keys.setdefault(adapter.lower(), "\\".join(steps))
+    return keys.values()
 
 
 def _processor_features() -> list[int]:
@@ -146,8 +157,7 @@ def _cores() -> dict[str, int | None]:
         usable = len(psutil.Process().cpu_affinity() or ())
     else:
         usable = psutil.cpu_count(logical=True)
-    physical = psutil.cpu_count(logical=False)
-    return {"physical": physical, "usable": usable}
+    return {"physical": psutil.cpu_count(logical=False), "usable": usable}
 
 
 def _mounts() -> dict[str, str]:
@@ -168,9 +178,7 @@ def ask_nvml() -> dict[str, object]:
     The child runs isolated from the caller's folder, variables and packages. After NVML_SECONDS it
     is killed, and not waited for.
     """
-    import json
     import subprocess
-    import threading
 
     folder = os.path.dirname(os.path.abspath(__file__))
     program = os.path.join(folder, "nvml.py")
@@ -190,13 +198,21 @@ def ask_nvml() -> dict[str, object]:
         )
     except OSError as error:
         return {"why": f"no process could be started ({error})"}
+    return _answer_of(child)
+
+
+def _answer_of(child: Popen[bytes]) -> dict[str, object]:
+    """The JSON object that the child prints within NVML_SECONDS, or `why` there is none."""
+    import json
+    import subprocess
+    import threading
+
     try:
         text, _ = child.communicate(timeout=NVML_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
         # reaped when the driver lets the process end
-        reaper = threading.Thread(target=child.communicate, daemon=True)
-        reaper.start()
+        threading.Thread(target=child.communicate, daemon=True).start()
         return {"why": f"it gave no answer within {NVML_SECONDS:g} seconds"}
     status = child.returncode
     if status:

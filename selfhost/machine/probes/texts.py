@@ -132,15 +132,19 @@ class CpuInfo(NamedTuple):
 def parse_cpuinfo(text: str) -> CpuInfo:
     """Return the processor's name and instruction sets in the text of /proc/cpuinfo."""
     values = _values_by_key(text)
-    name = _arm_name(values)
-    # of the names that the kernel states the first
-    for key in _NAMES:
-        for stated in values.get(key, ()):
-            name = name or stated
+    name = _arm_name(values) or _stated_name(values)
     return CpuInfo(
         parse_name(name),
         _common_sets(values),
     )
+
+
+def _stated_name(values: Values) -> str:
+    """The first name under the best key that is there; empty where no key names the processor."""
+    for key in _NAMES:
+        if key in values:
+            return values[key][0]
+    return ""
 
 
 def _values_by_key(text: str) -> Values:
@@ -178,8 +182,7 @@ def _arm_name(values: Values) -> str:
 def _common_sets(values: Values) -> tuple[str, ...] | None:
     """The sorted instruction sets that all lists have in common; None where there is no list."""
     for key in _SETS:
-        lines = values.get(key, ())
-        lists = [line.lower().split() for line in lines]
+        lists = [line.lower().split() for line in values.get(key, ())]
         if lists:
             common = set(lists[0]).intersection(*lists)
             return tuple(sorted(common))
