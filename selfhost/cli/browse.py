@@ -52,7 +52,8 @@ def _refuse_without_textual() -> None:
     """Raise `UsageError` where the library that draws the screen is not installed."""
     if find_spec("textual") is None:
         raise UsageError(
-            "browse needs Textual", remedy="pip install 'selfhost-check[tui]'"
+            "browse needs Textual",
+            remedy='install it beside selfhost: pip install "textual>=8"',
         )
 
 

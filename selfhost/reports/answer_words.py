@@ -59,11 +59,13 @@ ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
 _LONG_WAIT = "RUNS, LONG WAIT"
+_SLOW_WHEN_FULL = "RUNS, SLOW WHEN FULL"
 # of those that run, what a count of them says too
 _NOT_WELL = {
     _TOO_SLOW_FOR_LOAD: "too slow for the load",
     _SLOWLY: "slowly",
     _LONG_WAIT: "after a long wait",
+    _SLOW_WHEN_FULL: "slow once the context is full",
 }
 # a longer training than two months is not told in weeks
 _MOST_DAYS_IN_WEEKS = 60
@@ -217,6 +219,8 @@ def _reservation(answer: Verdict) -> str:
         return ONCE_RAISED
     if answer.has(*TIGHT_CODES):
         return "LIKELY RUNS"
+    if answer.has("speed-when-full"):
+        return _SLOW_WHEN_FULL
     return ""
 
 

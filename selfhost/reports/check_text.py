@@ -353,11 +353,14 @@ def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         amount = f"~{units.duration(wait.seconds.likely)}"
         ends = units.between(units.duration, wait.seconds.low, wait.seconds.high)
         note = f"{ends}, for {prompt}"
+        context_tokens = verdict.context_tokens
+        if context_tokens is not None and wait.prompt_tokens >= context_tokens:
+            note += ", with a longer context"
         if finding is not None and finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
-            longest_seconds = verdict.workload.max_wait_seconds
-            if longest_seconds is not None:
-                note += f", you allow {units.duration(longest_seconds)} (--max-wait)"
+        longest_seconds = verdict.workload.max_wait_seconds
+        if longest_seconds is not None and wait.seconds.high > longest_seconds:
+            note += f", you allow {units.duration(longest_seconds)} (--max-wait)"
         yield name, amount, note
         # the second row is of the same fact
         name = ""

@@ -77,10 +77,10 @@ def planned_words(machine: Machine) -> str:
     if not machine.planning:
         return ""
     if machine.is_this_one:
-        stated = "what you stated"
+        words = "Judged for your machine with the changes that you stated"
         if "disks" in machine.assumed:
-            stated += ", and a disk that is large enough"
-        return f"Not your machine as it is: with {stated}."
+            words += ", and with a disk that is large enough"
+        return f"{words}."
     doubt = ""
     if machine.confidence not in (None, "high"):
         doubt = f" (figures of {machine.confidence} confidence)"

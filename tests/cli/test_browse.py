@@ -45,7 +45,8 @@ def test_without_textual_one_sentence_says_what_to_install(
     assert main(["browse"]) == 2
     assert capsys.readouterr() == (
         "",
-        "error: browse needs Textual\n  pip install 'selfhost-check[tui]'\n",
+        "error: browse needs Textual\n"
+        '  install it beside selfhost: pip install "textual>=8"\n',
     )
 
 

@@ -675,7 +675,7 @@ def test_a_computer_with_other_facts_is_not_here(
 ) -> None:
     _, out, _ = run(capsys, "check", "gpt2", "--set", "memory=64GiB")
     assert "HERE" not in out
-    assert "Not your machine as it is: with what you stated" in out
+    assert "Judged for your machine with the changes that you stated" in out
 
 
 def test_a_typed_format_goes_before_the_ending_of_the_file(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from selfhost.core.workload import Workload
 from selfhost.judge.checks.speed import wait_check
 from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Verdict
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 
 # 330 TFLOPS in 16 bits; a few cores of a virtual machine have under 1
 FAST = "desktop-rtx4090-24gb"
@@ -25,6 +27,11 @@ def checked(model: str, machine: Any = FAST, **asked: Any) -> Verdict:
     if model == "qwen3-8b":
         asked["quantization"] = "Q4_K_M"
     return check(model, machine=machine, **asked)
+
+
+def screen_of(verdict: Verdict) -> str:
+    """The screen of `selfhost check`, as a pipe gets it."""
+    return plain(check_document([verdict]))
 
 
 def wait_outcome(verdict: Verdict) -> Outcome | None:
@@ -346,3 +353,45 @@ def test_a_longer_prompt_waits_no_less(
         for shorter, longer in zip(before, ends, strict=True):
             assert longer >= shorter * 0.999_999
         before = ends
+
+
+@pytest.mark.parametrize(
+    ("asked", "row"),
+    [
+        pytest.param(
+            {"context_tokens": 4_096},
+            "an agent's first prompt (20,000 tokens), with a longer context",
+            id="a prompt longer than the context",
+        ),
+        pytest.param(
+            {"context_tokens": 32_768},
+            "an agent's first prompt (20,000 tokens)",
+            id="a prompt that the context holds",
+        ),
+    ],
+)
+def test_a_wait_says_whether_the_prompt_needs_a_longer_context(
+    asked: dict[str, int], row: str
+) -> None:
+    screen = screen_of(checked("qwen3-8b", **asked))
+    assert f"for {row}\n" in screen
+
+
+def test_a_wait_that_may_exceed_the_limit_names_the_limit() -> None:
+    speed = checked("qwen3-8b", prompt_tokens=20_000).speed
+    assert speed is not None
+    wait = speed.first_token_seconds
+    assert wait is not None
+    between = (wait.likely + wait.high) / 2
+    verdict = checked("qwen3-8b", prompt_tokens=20_000, max_wait_seconds=between)
+    assert verdict.can_run
+    assert "you allow" in screen_of(verdict)
+    above = checked("qwen3-8b", prompt_tokens=20_000, max_wait_seconds=wait.high + 1)
+    assert "you allow" not in screen_of(above)
+
+
+def test_a_pace_too_slow_with_a_full_context_stands_in_the_headline() -> None:
+    verdict = check("mistral-7b", machine="i5-8250U 16GB", context_tokens=32_768)
+    assert verdict.can_run
+    assert verdict.has("speed-when-full")
+    assert screen_of(verdict).startswith("✓ RUNS, SLOW WHEN FULL  Mistral 7B")
