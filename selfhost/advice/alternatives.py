@@ -1,8 +1,8 @@
-"""What would fit where the question does not.
+"""Alternatives to a model that does not run as asked.
 
-`AlternativeSearch` takes what was judged on a machine. Its `alternatives` are the same model in
-another form, then other models; each is judged as `check` would judge it. `all_on_gpus` is the
-smaller type of which accelerators hold all, where they hold only a part of what was judged.
+`AlternativeSearch` takes a judgement on a machine. Its `alternatives` are the same model in another
+form, then other models; each is judged as `check` would judge it. `all_on_gpus` is a smaller type
+that accelerators hold as a whole, where they hold only a part of the judged type.
 """
 
 from __future__ import annotations
@@ -26,12 +26,7 @@ from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.quality import quality_of
-from ..judge.record import (
-    TIGHT_CODES,
-    Alternative,
-    Judged,
-    Room,
-)
+from ..judge.record import TIGHT_CODES, Alternative, Judged
 from ..machine.record import Machine
 from ..needs.records import Term
 from .room import Reach
@@ -41,15 +36,15 @@ if TYPE_CHECKING:
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# a type of which accelerators hold all has four bits or more, else three; two of each are judged
+# `all_on_gpus` looks for a type of four bits or more first, then of three; it judges two of each
 _FOUR_BITS = 4
 _THREE_BITS = 3
 _MOST_TYPES_JUDGED = 2
-# a smaller type has to save so much of what lies in RAM (assumed): the rest is copies of experts,
-# which are made only where some experts wait in RAM
+# the files of a smaller type must be smaller by so much of the weights in RAM (assumed): the rest
+# of these weights are copies of experts, which exist only while some experts wait in RAM
 _LEFT_SHARE = 0.8
-# the settings changed by options that place layers
-_PLACING = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
+# the settings that place layers, and that options of a program change
+PLACING_SETTINGS = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
 class Way(Record):
@@ -87,10 +82,6 @@ class AlternativeSearch(Record):
             judged=self.judged, catalogue=self.catalogue, machine=self.machine
         )
 
-    def room(self) -> Room | None:
-        """How far one could go in each respect alone."""
-        return self.reach.room()
-
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`: first the same model, smaller or with a shorter
         context, then other models, the best first.
@@ -108,8 +99,8 @@ class AlternativeSearch(Record):
         return tuple(by_command.values())
 
     def _of_same_model(self) -> list[Alternative]:
-        """The first three that differ in what runs: two ways may come to the same, as where a
-        smaller type is what another program takes by itself.
+        """The first three alternatives that differ in what runs. Two ways may lead to the same
+        files and program: another program may take the smaller type by itself.
         """
         found: dict[tuple[object, ...], Alternative] = {}
         for way in self._ways():
@@ -163,7 +154,7 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ the same model
 
     def _ways(self) -> Iterator[Way]:
-        """The model in other forms that run here, the nearest to what was asked first."""
+        """Yield the model in other forms that run here, the form nearest to the question first."""
         yield from self._loaded_by_tag()
         yield from self._trained_with_qlora()
         # the asked runtime comes before other runtimes
@@ -175,7 +166,7 @@ class AlternativeSearch(Record):
         yield from self._with_shorter_context()
 
     def _if_local(self, workload: Workload, why: str) -> Iterator[Way]:
-        """The same model under that workload, where it runs here."""
+        """Yield the same model under that workload, if it runs here."""
         judged = self._fitted(workload)
         if judged is not None:
             yield Way(judged=judged, why=why)
@@ -185,11 +176,9 @@ class AlternativeSearch(Record):
         return self.proposals.fit(self.judged.question.spec, workload)
 
     def _loaded_by_tag(self) -> Iterator[Way]:
-        """The other model that Ollama loads by the typed name of a family."""
+        """Yield the other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
-        if id is None:
-            return
-        if id not in self.catalogue:
+        if id is None or id not in self.catalogue:
             return
         stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):
@@ -210,10 +199,10 @@ class AlternativeSearch(Record):
             yield from self._if_local(workload, "same model, tuned with QLoRA")
 
     def smaller(self) -> Way | None:
-        """The best type below the judged one, those that accelerators hold first; None for none.
+        """The best smaller type that runs here; None where no smaller type runs.
 
-        What is published goes before what the reader makes of files that are here, or by the lines
-        that are printed.
+        A type that accelerators hold comes before one in RAM. A published type comes before one
+        that the user has to make, from files on the machine or with the printed commands.
         """
         question = self.judged.question
         spec = question.spec
@@ -245,7 +234,7 @@ class AlternativeSearch(Record):
         return in_ram
 
     def _smaller_types(self, runtime: RuntimeSpec) -> list[str]:
-        """The types below the judged one that can be had: published ones, then those to be made."""
+        """The smaller types that the user can get: published types, then types to be made."""
         question = self.judged.question
         spec = question.spec
         workload = question.workload
@@ -263,7 +252,7 @@ class AlternativeSearch(Record):
         return published + made
 
     def _types_below(self, runtime: RuntimeSpec) -> Sequence[str]:
-        """The program's types that lose more than the judged one, best first."""
+        """The types of the program that lose more quality than the judged type, best first."""
         judged = self.judged
         order = need.quantizations_of(judged.question.spec, runtime)
         if judged.quantization not in order:
@@ -272,7 +261,7 @@ class AlternativeSearch(Record):
         return order[place + 1 :]
 
     def _with_plain_cache(self) -> Iterator[Way]:
-        """Without the type of KV cache that was asked for."""
+        """Yield the same files without the stated type of KV cache."""
         stated = self.judged.question.stated
         if stated.kv_cache_type is not None:
             workload = stated.replace(kv_cache_type=None)
@@ -322,8 +311,9 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ all on the GPUs
 
     def all_on_gpus(self) -> Judged | None:
-        """The largest published type below the judged one that accelerators hold all of, where they
-        hold a part of the judged one; of three bits only where none of four is held.
+        """The largest published type that accelerators hold as a whole, where they hold only a part
+        of the judged type; None where there is none. A type of three bits counts only if no type of
+        four bits or more fits.
         """
         question = self.judged.question
         runtime = question.runtime
@@ -332,7 +322,7 @@ class AlternativeSearch(Record):
         if not self._lies_in_part_on_gpus:
             return None
         options = runtime.settings_of(question.workload.runtime_options)
-        if not _PLACING.isdisjoint(options):
+        if not PLACING_SETTINGS.isdisjoint(options):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
             names = self._types_that_may_fit(runtime, least_bits)
@@ -380,7 +370,7 @@ class AlternativeSearch(Record):
         return names
 
     def _most_file_bytes(self, format: str) -> int:
-        """The size of files that leave no weights in RAM; 0 where that is not known."""
+        """The size of files that leave no weights in RAM; 0 where the size is not known."""
         judged = self.judged
         quantization = judged.quantization or ""
         files = need.weights_files(judged.question.spec, format, quantization)
@@ -395,7 +385,9 @@ class AlternativeSearch(Record):
         return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
     def as_alternative(self, smaller: Judged) -> Alternative:
-        """The type of which accelerators hold all, with what it gains and costs."""
+        """The alternative with the type that accelerators hold as a whole, and the loss of that
+        type.
+        """
         quality = quality_of(smaller.quantization or "", smaller.question.spec)
         return self._alternative(smaller, f"fits the GPU whole; {quality.text}")
 
@@ -412,13 +404,14 @@ class AlternativeSearch(Record):
         remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
         findings: list[Finding] = []
         for finding in self.judged.findings:
-            is_named = finding.check == "accelerator"
-            told = finding.in_words(finding.reason, remedy) if is_named else finding
-            findings.append(told)
+            if finding.check == "accelerator":
+                findings.append(finding.in_words(finding.reason, remedy))
+            else:
+                findings.append(finding)
         return self.judged.replace(findings=tuple(findings))
 
 
 def _bits_of(quantization: str) -> int:
-    """The bits of a type by its name: 4 of IQ4_XS and of MXFP4; 0 where it says none."""
+    """The bits of a type by its name: 4 for IQ4_XS and for MXFP4; 0 for a name without a digit."""
     digit = re.search(r"[0-9]", quantization)
     return int(digit[0]) if digit is not None else 0

@@ -172,7 +172,7 @@ class _Advice(DeferredAdvice):
 
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
-        return self.search.room()
+        return self.search.reach.room()
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes."""
