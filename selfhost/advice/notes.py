@@ -156,7 +156,9 @@ def _note_on_context(question: Question) -> Iterator[str]:
 
 
 def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
-    """The first faulty files of the user, each with its first fault; the others are counted."""
+    """Yield a note on each of the user's first faulty files, with its first fault, and the number
+    of the other files.
+    """
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
         problems = by_file.setdefault(problem.file, [])
@@ -180,7 +182,9 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _is_slower_with_draft(speed: Speed | None) -> bool:
-    """Whether text likely comes slower with the draft than without; False where nothing tells."""
+    """Whether text likely comes slower with the draft than without; False where no pace is
+    known.
+    """
     if speed is None or speed.decode is None:
         return False
     without_draft = speed.undrafted_tokens_per_second
@@ -224,7 +228,7 @@ def _without_effect(
 
 
 def _token_options_without_effect(question: Question) -> list[str]:
-    """Options on tokens, of a model that writes none."""
+    """The stated options on tokens that have no effect on a model which writes no tokens."""
     stated = question.stated
     if stated.task != "generate":
         return []
@@ -235,7 +239,7 @@ def _token_options_without_effect(question: Question) -> list[str]:
         if not stated.states(key):
             continue
         if key == "purpose" and reads_context(question.spec):
-            # its context has an effect
+            # the purpose sets the context
             continue
         if key != "parallel":
             options.append(FLAGS[key])
@@ -251,8 +255,8 @@ def _makes_one_at_a_time(question: Question) -> bool:
         return modality in ONE_AT_A_TIME
     if question.needs is None:
         return True
-    # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
-    # counted for one
+    # the activations of the decoder grow with the pictures made at once; the need in files of
+    # stable-diffusion.cpp, which makes one, has none
     return all(term.name != "activations" for term in question.needs.terms)
 
 
@@ -350,8 +354,9 @@ def _pace_words(pace: Range | None) -> str | None:
 
 
 def note_on_users(reach: Reach) -> Sentences:
-    """How many users the accelerators hold, where the text of more spills into RAM; or how many are
-    served at once, where the others wait.
+    """The note on how many users the accelerators hold before the cache of further users spills
+    into RAM, or on how many users are served at once while the others wait; () where neither
+    applies.
     """
     judged = reach.judged
     waiting = 0 if judged.speed is None else judged.speed.waiting
@@ -370,7 +375,7 @@ def note_on_users(reach: Reach) -> Sentences:
 
 
 def _note_on_spilling(reach: Reach) -> Sentences:
-    """How many of the users the accelerators hold."""
+    """The note on how many of the users the accelerators hold; () where they hold not even one."""
 
     def are_held_whole(number: int) -> bool:
         return reach.layout_under(parallel=number).placement == "accelerator"
@@ -381,7 +386,7 @@ def _note_on_spilling(reach: Reach) -> Sentences:
         return ()
     layout = reach.layout_under(parallel=most)
     needs = layout.needs
-    assert needs is not None, "what accelerators hold was counted"
+    assert needs is not None, "a layout on accelerators has needs"
     speed = pace_of_text(layout.question, needs, reach.machine)
     return _said(
         "users-spill",
