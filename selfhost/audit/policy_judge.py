@@ -32,7 +32,7 @@ class PolicyJudge:
     """A function that gives the verdict of a policy's entry on a machine, without commands and
     alternatives.
 
-    Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
+    Questions and offers take longer than a judgement, so they are kept: a fleet asks 10,000 times.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
@@ -43,7 +43,7 @@ class PolicyJudge:
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        # cached answers stay in this process
+        # a pickle has no cached answers
         return PolicyJudge, (self._catalogue, self._today)
 
     def __call__(
@@ -124,6 +124,7 @@ class PolicyJudge:
         return question
 
     def _ask(self, model: Wanted, machine: Machine) -> Question:
+        """The question that an entry asks about its model, with every default filled in."""
         meaning = understand(self._catalogue, model.name, model.asked)
         question = ask(
             meaning.spec,
@@ -135,7 +136,7 @@ class PolicyJudge:
         return question.replace(requires_runtime=model.require_runtime)
 
     def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:
-        """Whether APIs offer all of these models, for what is asked of each."""
+        """Whether APIs offer all of these models, each under its question."""
         for question in questions:
             key = (question.spec, question.workload, question.context_asked)
             is_offered = self._offered.get(key)
