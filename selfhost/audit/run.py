@@ -27,7 +27,7 @@ from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
 
-# a machine of which neither fact is known was not judged at all
+# a machine was not judged at all where neither of these checks could be decided
 _SIZES = frozenset(("memory", "disk"))
 _NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 
@@ -98,10 +98,10 @@ def _unplaced(
     judging: FleetJudge,
     machines: int,
 ) -> tuple[list[Wanted], list[str]]:
-    """The entries that are wrongly for none of so many machines, and notes on others.
+    """The entries that select no machine by a fault of the policy, and notes on other entries.
 
-    One machine may be held against the policy of its fleet: that entries for other classes select
-    nothing is then no fault, but only where some other entry is judged on the machine.
+    A single machine may be audited against the policy of its whole fleet. If some entry is judged
+    on the machine, an entry for another class is no fault and is only noted.
     """
     unplaced = []
     others = []
@@ -129,7 +129,7 @@ def _with_fault_if_unjudged(audit: Audit) -> Audit:
         return audit
     for group in audit.groups:
         row = group.row
-        # whether a size of the machines was held against the model
+        # a row that is decided by any other check than these sizes was judged
         if row.result is not Result.UNKNOWN:
             return audit
         if row.verdict is not None and not _SIZES.issubset(row.undecided):
