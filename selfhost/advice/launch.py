@@ -21,7 +21,12 @@ from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.workload import CacheTypes, Workload
-from ..judge.devices import LEFT_PERCENT, computes_on_shared, lent_to_gpu, runs_on
+from ..judge.devices import (
+    LEFT_PERCENT,
+    computes_on_shared,
+    lent_to_gpu,
+    may_compute_on,
+)
 from ..judge.files import listing_of
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
@@ -292,7 +297,7 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
     """
     keys = ["host"]
     for gpu in reversed(launch.cards):
-        computes = computes_on_shared if gpu.vendor == "amd" else runs_on
+        computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
         if not gpu.unified or not computes(launch.runtime, gpu):
             continue
         if gpu.vendor == "nvidia":

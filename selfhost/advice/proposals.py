@@ -23,7 +23,7 @@ from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
-from ..judge.defaults import follows_a_list, suited
+from ..judge.defaults import follows_a_list, with_machine_defaults
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
@@ -197,7 +197,7 @@ class Proposals(Record):
             return self.fit(spec, workload.replace(kv_cache_type=None))
         judged = judge(question, self.machine)
         if follows_a_list(spec, workload):
-            judged = suited(judged, self.catalogue, self.machine)
+            judged = with_machine_defaults(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 
     def as_checked(self, judged: Judged) -> Judged:
@@ -206,7 +206,7 @@ class Proposals(Record):
         """
         if follows_a_list(judged.question.spec, judged.question.stated):
             return judged
-        return suited(judged, self.catalogue, self.machine)
+        return with_machine_defaults(judged, self.catalogue, self.machine)
 
     # ------------------------------------------------------------------ the program
 

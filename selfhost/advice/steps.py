@@ -17,7 +17,7 @@ from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
+from ..judge.devices import computes_on_shared, has_capability, index_of, is_built_for
 from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
@@ -426,7 +426,7 @@ def _is_meant(
     """
     platform, _, least = key.partition("below-")
     if platform in ("", f"{machine.platform}-"):
-        return reaches(card, least) is False
+        return has_capability(card, least) is False
     return card.vendor == key
 
 

@@ -20,7 +20,7 @@ from ..core.records import Record
 from ..core.tables import sentences
 from ..core.units import canonical
 from ..core.workload import Workload
-from ..judge.defaults import suited
+from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
@@ -140,7 +140,7 @@ def judged_for(
     judged = judge(understood.question(catalogue, machine), machine)
     if understood.files.is_tag or not follows_machine:
         return judged
-    return suited(judged, catalogue, machine)
+    return with_machine_defaults(judged, catalogue, machine)
 
 
 # ------------------------------------------------------------------ a file

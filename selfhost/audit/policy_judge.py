@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.searching import resolve
 from ..core.errors import SelfhostError, UnknownModelError
-from ..judge.defaults import suited, takes_first_of_list
+from ..judge.defaults import takes_first_of_list, with_machine_defaults
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
@@ -103,7 +103,7 @@ class PolicyJudge:
         model = wanted.replace(asked=asked)
         judged = judge(self._question(model, machine), machine)
         if takes_first_of_list(judged.question):
-            return suited(judged, self._catalogue, machine)
+            return with_machine_defaults(judged, self._catalogue, machine)
         return judged
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
