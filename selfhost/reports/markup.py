@@ -116,7 +116,7 @@ def _marked(
 
 
 def _escaped(text: str) -> str:
-    """Write character references for all that could be markup: they are text wherever they are."""
+    """The text with a character reference for each character that could be markup."""
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", clean(text))
 
 
@@ -137,7 +137,7 @@ def notebook(answer: ShownRecord) -> str:
     """Return the HTML that a notebook shows for an answer: a part of a page that loads and runs
     nothing.
     """
-    # `answers` loads the words of every answer, and a page of an audit needs none of them
+    # imported here: `answers` loads the words of every answer, and a page of an audit needs none
     from .answers import document
 
     return _body(document(answer))
@@ -173,7 +173,7 @@ def _tag(number: int, block: Paragraph) -> str:
 
 
 def _table_lines(table: Table) -> Iterator[str]:
-    """The lines of a table; one whose columns have no titles has no head."""
+    """The lines of a table; a table whose columns have no titles has no head."""
     columns = _columns(table)
     head = ""
     if any(column.title for column in columns.values()):
@@ -210,7 +210,9 @@ def _cell(
 
 
 def _as_html(text: str) -> str:
-    """A name of either writing direction stands by itself; an outcome has its colour."""
+    """A text as HTML. A name is isolated, because it may be written from right to left; an outcome
+    has its colour.
+    """
     words = escape(clean(text))
     style = style_of(text)
     if style in _NAMES:
