@@ -26,7 +26,7 @@ from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
 from ..judge.record import TIGHT_CODES, Judged
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
@@ -470,11 +470,6 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     )
 
 
-def _cards(machine: Machine) -> list[Accelerator]:
-    """The accelerators with memory of their own."""
-    return [card for card in machine.accelerators or () if card.unified is not True]
-
-
 def _most_room(machine: Machine, workload: Workload) -> float:
     """Bytes of RAM and of all cards together, at most; infinite where one is not known."""
     ram_bytes = available_ram(machine, workload).ceiling_bytes
@@ -484,7 +479,7 @@ def _most_room(machine: Machine, workload: Workload) -> float:
         # the pages of a model's own files in memory count as free
         ram_bytes = max(ram_bytes, machine.memory_limit_bytes or 0)
     room_bytes = ram_bytes
-    for card in _cards(machine):
+    for card in machine.own_memory_cards:
         if card.memory_total_bytes is None:
             return inf
         room_bytes += card.memory_total_bytes
@@ -509,7 +504,7 @@ def _read_rate(machine: Machine) -> float:
     if memory is None:
         return inf
     cards_rate: float = 0
-    for card in _cards(machine):
+    for card in machine.own_memory_cards:
         gpu = gpu_of(card)
         if gpu is None:
             return inf

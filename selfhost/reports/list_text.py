@@ -136,9 +136,8 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
     """The memory on which the count rests: GPU memory and RAM for models, free RAM, and the
     GPUs.
     """
-    cards = machine.accelerators or ()
     parts = []
-    gpu_bytes = sum(room_of(card) or 0 for card in cards if not card.unified)
+    gpu_bytes = sum(room_of(card) or 0 for card in machine.own_memory_cards)
     if gpu_bytes:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = available_ram(machine, workload).ceiling_bytes
@@ -156,7 +155,7 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
         most_bytes = _NEARLY_ALL * ram_bytes
     if free_bytes is not None and free_bytes < most_bytes:
         parts.append(f"{units.binary(free_bytes)} free now")
-    return parts + units.counted([card.name for card in cards])
+    return parts + units.counted([card.name for card in machine.cards])
 
 
 def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:

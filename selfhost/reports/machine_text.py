@@ -271,13 +271,11 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """Return the RAM that programs get, and the accelerators' own memory."""
     ram = known_figure(machine.memory_limit_bytes, units.binary)
-    cards = machine.accelerators or ()
-    if not cards:
+    if not machine.cards:
         return ram, ""
     sizes = []
-    for card in cards:
-        if not card.unified:
-            sizes.append(units.binary(card.memory_total_bytes or 0))
+    for card in machine.own_memory_cards:
+        sizes.append(units.binary(card.memory_total_bytes or 0))
     if not sizes:
         return ram, "shared"
     if len(sizes) > 1:

@@ -137,7 +137,7 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     """Yield the memory that the running models take together, for each memory that more than one of
     them takes.
     """
-    cards = running[0].machine.accelerators or ()
+    cards = running[0].machine.cards
     memories = {"memory": "RAM"}
     # several GPUs may hold one model each, and a GPU that shares the RAM has no memory of its own
     if len(cards) == 1 and not cards[0].unified:

@@ -179,9 +179,7 @@ def _where_words(verdict: Verdict) -> str:
         return ""
     if needs.placement == "split" and needs.offload is None:
         return "split over GPU and RAM"
-    cards = verdict.machine.accelerators or ()
-    has_own_memory = any(card.unified is not True for card in cards)
-    if needs.placement == "host" and has_own_memory:
+    if needs.placement == "host" and verdict.machine.own_memory_cards:
         return "in RAM, by the CPU"
     return ""
 
