@@ -142,8 +142,7 @@ class Reach(Record):
         low = 1
         if self.judged.fits:
             low = min(judged_number, most)
-        is_known_to_fit = self.judged.fits and low == judged_number
-        if not is_known_to_fit and not fits(low):
+        if not fits(low):
             return None
         if fits(most):
             return most
