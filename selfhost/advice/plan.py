@@ -112,7 +112,7 @@ class LeastMachine(Record):
     is_slow: bool = False
 
 
-class Known(Verdict):
+class KnownMachine(Verdict):
     """The verdict on a known machine, by the keys of `selfhost plan --format json`.
 
     `confidence`: how sure the figures of the machine are. `codes` are the codes of the findings
@@ -153,7 +153,7 @@ class Plan(Report):
     needs: Needs | None
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
-    machines: tuple[Known, ...]
+    machines: tuple[KnownMachine, ...]
     notes: tuple[str, ...] = ()
     options: str = ""
 
@@ -174,7 +174,7 @@ class Plan(Report):
         return self.workload.seconds_to_download(self.needs.download_bytes)
 
     @property
-    def fitting(self) -> tuple[Known, ...]:
+    def fitting(self) -> tuple[KnownMachine, ...]:
         """The machines that run the model, the smallest first."""
         return tuple([known for known in self.machines if known.can_run])
 
@@ -239,9 +239,9 @@ def _known_machines(
     meant: Understood,
     workload: Workload,
     profiles: Iterable[Profile] | None,
-) -> tuple[Known, ...]:
+) -> tuple[KnownMachine, ...]:
     """The verdict on each known machine, first those that run the model, from the smallest."""
-    machines: list[Known] = []
+    machines: list[KnownMachine] = []
     is_offered: bool | None = None
     for profile in all_profiles() if profiles is None else profiles:
         there = understand(catalogue, meant, workload, profile.machine)
@@ -252,7 +252,7 @@ def _known_machines(
             is_offered = bool(offers)
         machines.append(_known(profile, best, is_offered=is_offered is True))
 
-    def order(known: Known) -> tuple[object, ...]:
+    def order(known: KnownMachine) -> tuple[object, ...]:
         return _ROUTES.index(known.route), *size_order(known.machine), known.name
 
     return tuple(sorted(machines, key=order))
@@ -263,23 +263,22 @@ def _known(
     best: Judged,
     *,
     is_offered: bool,
-) -> Known:
+) -> KnownMachine:
     """The row of a known machine: the best judgement there, and the facts by which such machines
     are ranked.
     """
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     card_bytes = 0
-    for card in machine.cards:
-        if not card.unified:
-            card_bytes += card.memory_total_bytes or 0
+    for card in machine.own_memory_cards:
+        card_bytes += card.memory_total_bytes or 0
     codes: list[str] = []
     for finding in best.findings:
         if finding.outcome is not Outcome.PASS:
             codes.append(finding.code)
     is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
     is_fast = _is_fast_enough(best)
-    return Known.conclude(
+    return KnownMachine.conclude(
         best,
         machine,
         offered=is_offered,

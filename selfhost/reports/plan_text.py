@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..advice.plan import Known, LeastCpu, LeastMachine, Plan
+from ..advice.plan import KnownMachine, LeastCpu, LeastMachine, Plan
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.checks import Outcome
@@ -121,7 +121,7 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
 
 def _needs_own_gpu_memory(least: LeastMachine) -> bool:
     """Whether the model needs a GPU and no GPU of the least machine shares the RAM."""
-    is_unified = any(card.unified for card in least.machine.accelerators or ())
+    is_unified = any(card.unified for card in least.machine.cards)
     return least.accelerator.required and not is_unified
 
 
@@ -252,7 +252,7 @@ def _reasons(plan: Plan) -> Blocks:
     return section(title, topics(map(AS_TOPIC, plan.reasons)))
 
 
-def _first_machines(plan: Plan) -> list[Known]:
+def _first_machines(plan: Plan) -> list[KnownMachine]:
     """The machines to show: of each kind the best machine whose GPUs hold the whole model, and the
     best other machine.
 
@@ -260,14 +260,14 @@ def _first_machines(plan: Plan) -> list[Known]:
     """
     # nobody buys or rents runners of CI and containers
     to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN]
-    alike: dict[tuple[str, bool], list[Known]] = {}
+    alike: dict[tuple[str, bool], list[KnownMachine]] = {}
     for known in to_own or plan.fitting:
         group = known.kind, known.placement == "accelerator"
         alike.setdefault(group, []).append(known)
     return sorted(map(_best, alike.values()), key=_order)[:_SHOWN]
 
 
-def _order(known: Known) -> tuple[bool, int]:
+def _order(known: KnownMachine) -> tuple[bool, int]:
     """The sort key of machines: doubtful ones last, and machines that people own before those that
     they rent.
     """
@@ -277,12 +277,12 @@ def _order(known: Known) -> tuple[bool, int]:
     return bool(_doubts(known)), rank
 
 
-def _best(machines: Sequence[Known]) -> Known:
+def _best(machines: Sequence[KnownMachine]) -> KnownMachine:
     """The smallest comfortable machine; else the smallest that is fast enough, with a known pace
     before one without; else the smallest. `machines` begin with the smallest.
     """
 
-    def lacks(known: Known) -> tuple[bool, ...]:
+    def lacks(known: KnownMachine) -> tuple[bool, ...]:
         """The sort key: what the machine lacks, the weightiest first."""
         has_pace = pace_of(known.speed) != "-"
         is_comfortable = has_pace and known.is_comfortable
@@ -293,7 +293,7 @@ def _best(machines: Sequence[Known]) -> Known:
     return min(machines, key=lacks)
 
 
-def _doubts(known: Known) -> list[str]:
+def _doubts(known: KnownMachine) -> list[str]:
     """The doubts about a machine that runs the model, in a word or two each."""
     doubts = []
     if known.is_tight and known.waits_for_setting:
@@ -309,7 +309,7 @@ def _doubts(known: Known) -> list[str]:
     return doubts
 
 
-def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
+def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
     usual = run_words(plan.workload)
     rows = []
