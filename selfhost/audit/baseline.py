@@ -24,8 +24,8 @@ _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
 Tell = Callable[[float, float | None], None]
 
 
-class Earlier(NamedTuple):
-    """The result of a row in an earlier audit, and the checks that failed."""
+class RowResult(NamedTuple):
+    """The result of a row, and the checks that failed."""
 
     result: Result
     failed: frozenset[str]
@@ -35,18 +35,20 @@ class Earlier(NamedTuple):
         """Whether the row failed, or its result was not known."""
         return self.result in (Result.FAIL, Result.UNKNOWN)
 
-    def fails_more_than(self, other: Earlier) -> bool:
+    def fails_more_than(self, other: RowResult) -> bool:
         """Whether the row fails where the other did not, or fails a check that the other passed."""
         if self.result is not Result.FAIL:
             return False
-        return other.result is not Result.FAIL or not self.failed <= other.failed
+        if other.result is not Result.FAIL:
+            return True
+        return not self.failed.issubset(other.failed)
 
 
 class Baseline(Record):
     """An earlier audit. `rows` has its results by label and machine."""
 
     file: str
-    rows: Mapping[str, dict[str, Earlier]]
+    rows: Mapping[str, dict[str, RowResult]]
 
     def change_of(self, row: AuditRow) -> str | None:
         """How a row changed: `new` where it is bad or worse than before, `fixed` where it was bad,
@@ -54,7 +56,7 @@ class Baseline(Record):
         """
         by_machine = self.rows.get(row.wanted.label, {})
         earlier = by_machine.get(row.machine)
-        now = Earlier(row.result, frozenset(row.failed))
+        now = RowResult(row.result, frozenset(row.failed))
         if earlier is None:
             return "new" if now.is_bad else None
         if now == earlier:
@@ -73,9 +75,9 @@ class _Reader:
 
     def __init__(self) -> None:
         self.line = 0
-        self.rows: dict[str, dict[str, Earlier]] = {}
+        self.rows: dict[str, dict[str, RowResult]] = {}
         # equal rows are kept once: among a million rows few differ in more than the machine
-        self._alike: dict[Earlier, Earlier] = {}
+        self._alike: dict[RowResult, RowResult] = {}
 
     def read(self, stream: IO[bytes], tell: Tell | None) -> None:
         """Read all lines. Raises `Unreadable`."""
@@ -103,7 +105,7 @@ class _Reader:
         if result not in _RESULTS or not isinstance(checks, list):
             raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
         failed = frozenset(map(str, checks))
-        earlier = Earlier(Result(result), failed)
+        earlier = RowResult(Result(result), failed)
         by_machine = self.rows.setdefault(label, {})
         by_machine[machine] = self._alike.setdefault(earlier, earlier)
 
