@@ -47,7 +47,7 @@ _LEFT_SHARE = 0.8
 PLACING_SETTINGS = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
-class Way(Record):
+class OtherForm(Record):
     """The same work in another form that runs here, and why it is named."""
 
     judged: Judged
@@ -153,7 +153,7 @@ class AlternativeSearch(Record):
 
     # ------------------------------------------------------------------ the same model
 
-    def _ways(self) -> Iterator[Way]:
+    def _ways(self) -> Iterator[OtherForm]:
         """Yield the model in other forms that run here, the form nearest to the question first."""
         yield from self._loaded_by_tag()
         yield from self._trained_with_qlora()
@@ -165,17 +165,17 @@ class AlternativeSearch(Record):
         yield from self._in_other_programs()
         yield from self._with_shorter_context()
 
-    def _if_local(self, workload: Workload, why: str) -> Iterator[Way]:
+    def _if_local(self, workload: Workload, why: str) -> Iterator[OtherForm]:
         """Yield the same model under that workload, if it runs here."""
         judged = self._fitted(workload)
         if judged is not None:
-            yield Way(judged=judged, why=why)
+            yield OtherForm(judged=judged, why=why)
 
     def _fitted(self, workload: Workload) -> Judged | None:
         """The same model judged under that workload; None where it does not run here."""
         return self.proposals.fit(self.judged.question.spec, workload)
 
-    def _loaded_by_tag(self) -> Iterator[Way]:
+    def _loaded_by_tag(self) -> Iterator[OtherForm]:
         """Yield the other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
         if id is None or id not in self.catalogue:
@@ -186,9 +186,9 @@ class AlternativeSearch(Record):
             if judged is None:
                 continue
             why = f"the file that Ollama loads as {self.asked}"
-            yield Way(judged=self.proposals.as_checked(judged), why=why)
+            yield OtherForm(judged=self.proposals.as_checked(judged), why=why)
 
-    def _trained_with_qlora(self) -> Iterator[Way]:
+    def _trained_with_qlora(self) -> Iterator[OtherForm]:
         """Yield the same model trained with QLoRA, the method that takes least memory, unless QLoRA
         was judged already.
         """
@@ -198,7 +198,7 @@ class AlternativeSearch(Record):
             workload = question.stated.replace(finetune_method="qlora")
             yield from self._if_local(workload, "same model, tuned with QLoRA")
 
-    def smaller(self) -> Way | None:
+    def smaller(self) -> OtherForm | None:
         """The best smaller type that runs here; None where no smaller type runs.
 
         A type that accelerators hold comes before one in RAM. A published type comes before one
@@ -213,7 +213,7 @@ class AlternativeSearch(Record):
             return None
         if question.workload.task == "finetune":
             return None
-        in_ram: Way | None = None
+        in_ram: OtherForm | None = None
         for name in self._smaller_types(runtime):
             quality = quality_of(name, spec)
             if not quality.worth_having:
@@ -224,7 +224,7 @@ class AlternativeSearch(Record):
             judged = self._fitted(workload)
             if judged is None:
                 continue
-            way = Way(judged=judged, why=f"same model, smaller: {quality.text}")
+            way = OtherForm(judged=judged, why=f"same model, smaller: {quality.text}")
             if judged.placement != "host":
                 return way
             if not places(self.machine.accelerators):
@@ -260,7 +260,7 @@ class AlternativeSearch(Record):
         place = order.index(judged.quantization)
         return order[place + 1 :]
 
-    def _with_plain_cache(self) -> Iterator[Way]:
+    def _with_plain_cache(self) -> Iterator[OtherForm]:
         """Yield the same files without the stated type of KV cache."""
         stated = self.judged.question.stated
         if stated.kv_cache_type is not None:
@@ -268,7 +268,7 @@ class AlternativeSearch(Record):
             why = "same files, KV cache in the model's type"
             yield from self._if_local(workload, why)
 
-    def _in_other_programs(self) -> Iterator[Way]:
+    def _in_other_programs(self) -> Iterator[OtherForm]:
         """Yield the same model in other runtimes: in the usual runtime where the user named another
         one, else in each runtime of the modality.
         """
@@ -289,9 +289,9 @@ class AlternativeSearch(Record):
             judged = self.proposals.as_checked(judged)
             runtime = judged.question.runtime
             program = name if runtime is None else runtime.name
-            yield Way(judged=judged, why=f"same model with {program}")
+            yield OtherForm(judged=judged, why=f"same model with {program}")
 
-    def _with_shorter_context(self) -> Iterator[Way]:
+    def _with_shorter_context(self) -> Iterator[OtherForm]:
         """Yield the same files with the longest context that fits, if that context still holds the
         prompt.
         """
@@ -388,19 +388,19 @@ class AlternativeSearch(Record):
         """The alternative with the type that accelerators hold as a whole, and the loss of that
         type.
         """
-        quality = quality_of(smaller.quantization or "", smaller.question.spec)
-        return self._alternative(smaller, f"fits the GPU whole; {quality.text}")
+        return self._alternative(smaller, f"fits the GPU whole; {_loss_of(smaller)}")
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its accelerator finding: the quantization that fits on
         the accelerators as a whole.
         """
         quantization = smaller.quantization or ""
-        users_pace = smaller.users_pace
-        pace = None if users_pace is None else units.speed(users_pace.likely)
+        pace: str | None = None
+        if smaller.users_pace is not None:
+            pace = units.speed(smaller.users_pace.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
-            loss = quality_of(quantization, smaller.question.spec).text
+            loss = _loss_of(smaller)
         remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
         findings: list[Finding] = []
         for finding in self.judged.findings:
@@ -409,6 +409,11 @@ class AlternativeSearch(Record):
             else:
                 findings.append(finding)
         return self.judged.replace(findings=tuple(findings))
+
+
+def _loss_of(judged: Judged) -> str:
+    """The loss in quality of a judged type, in words."""
+    return quality_of(judged.quantization or "", judged.question.spec).text
 
 
 def _bits_of(quantization: str) -> int:

@@ -121,7 +121,9 @@ def _loads_by_tag(launch: Launch) -> bool:
         return False
     if not _may_have_build(launch):
         return False
-    return launch.spec.modality in launch.runtime.modalities and _can_run(launch)
+    if launch.spec.modality not in launch.runtime.modalities:
+        return False
+    return _can_run(launch)
 
 
 def _template_of_long_texts(launch: Launch) -> str:

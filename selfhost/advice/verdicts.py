@@ -231,8 +231,7 @@ class _Advice(DeferredAdvice):
         """
         if not self.judged.fits or self.judged.placement != "host":
             return None
-        cards = self.machine.accelerators or ()
-        if all(card.unified is not False for card in cards):
+        if all(card.unified is not False for card in self.machine.cards):
             return None
         way = self.search.smaller()
         return None if way is None else way.judged

@@ -246,8 +246,8 @@ class ModelTable(ScrollView):
             cell = cells[at]
             text = clean(cell)
             if self._form.columns[at].right:
-                blanks = width - cell_len(text)
-                text = " " * blanks + text
+                length = width - cell_len(text) + len(text)
+                text = text.rjust(length)
             text = set_cell_size(text, width)
             own_style = Style.parse(rich_style(cell) or "none")
             segments.append(Segment(text, style + own_style))
