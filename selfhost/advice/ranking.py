@@ -366,8 +366,9 @@ def _share_by_pace(judged: Judged, most: float) -> float:
     speed = judged.speed
     factors = ranking_factors()
     half = factors.half
-    if speed is not None and speed.judged is not None:
-        return share_of_pace(speed.judged.likely)
+    pace = judged.users_pace
+    if pace is not None:
+        return share_of_pace(pace.likely)
     if speed is not None and speed.work is not None:
         likely = speed.work.likely
         if speed.unit in _VECTORS_PER_SECOND:

@@ -105,10 +105,10 @@ def _behind_name(verdict: Verdict) -> str:
 
 def _long_wait(verdict: Verdict) -> str:
     """`: 43 minutes to the first word`; empty where the wait is not long or not known."""
-    if not verdict.has("wait-long") or verdict.speed is None:
+    wait = verdict.first_word_seconds
+    if wait is None or not verdict.has("wait-long"):
         return ""
-    wait = verdict.speed.first_token_seconds
-    return "" if wait is None else f": {units.duration(wait.likely)} to the first word"
+    return f": {units.duration(wait.likely)} to the first word"
 
 
 def _why_closed(verdict: Verdict) -> str:
@@ -393,6 +393,7 @@ def summary(verdict: Verdict) -> str:
         text = f"{text}, about {units.speed(speed.judged.likely)} each"
     elif speed.decode is not None:
         text = f"{text}, {pace_words(speed.decode)}"
-    if speed.first_token_seconds is None or verdict.has("wait-long"):
+    wait = verdict.first_word_seconds
+    if wait is None or verdict.has("wait-long"):
         return text
-    return f"{text}, the first word after {units.duration(speed.first_token_seconds.likely)}"
+    return f"{text}, the first word after {units.duration(wait.likely)}"

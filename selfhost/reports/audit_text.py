@@ -304,9 +304,9 @@ def _pace_words(verdict: Verdict | None) -> str:
     """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where the slow end reaches the wanted pace,
     `slower than people read`. Empty where no pace is known.
     """
-    if verdict is None or verdict.speed is None or verdict.speed.judged is None:
+    if verdict is None or verdict.users_pace is None:
         return ""
-    pace = verdict.speed.judged
+    pace = verdict.users_pace
     wanted = verdict.workload.min_tokens_per_second
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
     if wanted and units.is_slower(pace.low, wanted):

@@ -572,9 +572,9 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
             pace += " each"
     name = strong(f"{other.id} {otherwise_words(other, verdict)}".rstrip())
     why = other.why
-    if other.speed is not None and other.speed.first_token_seconds is not None:
-        wait = units.duration(other.speed.first_token_seconds.likely)
-        why = f"first word after ~{wait}, {why}"
+    wait = other.first_word_seconds
+    if wait is not None:
+        why = f"first word after ~{units.duration(wait.likely)}, {why}"
     return name, memory_words(other.needs), pace, license, why
 
 

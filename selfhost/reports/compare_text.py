@@ -126,10 +126,8 @@ def _own_offers(verdict: Verdict) -> list[Offer]:
 
 
 def _first_word(verdict: Verdict) -> str:
-    """How long the first word takes after the stated prompt; empty where none was stated."""
-    if verdict.workload.prompt_tokens is None or verdict.speed is None:
-        return ""
-    wait = verdict.speed.first_token_seconds
+    """The wait for the first word behind the stated prompt; empty where none is known."""
+    wait = verdict.first_word_seconds
     return "" if wait is None else f"after {units.duration(wait.likely)}"
 
 
