@@ -223,7 +223,7 @@ def in_one_type(
     models: Sequence[Model],
     verdicts: Sequence[Verdict],
     workload: Workload,
-    carry: str = "",
+    carry: str,
 ) -> list[Verdict]:
     """The verdicts on these models, those on GGUF files in one quantization where one will do.
     `carry` goes behind each proposed command, as in `check_with`.
@@ -299,8 +299,8 @@ def verdict_together(
     machine: Machine,
     are_offered: Callable[[Judged], bool],
 ) -> Verdict:
-    """The verdict on several models. `are_offered` says whether APIs offer all of them; it is
-    called only where the models do not run together.
+    """The verdict on several models. `are_offered` takes their judgement and says whether APIs
+    offer all of them.
     """
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
@@ -314,6 +314,6 @@ def verdict_together(
     return Verdict.conclude(
         judged.replace(question=together),
         machine,
-        offered=bool(judged.failed) and are_offered(judged),
+        offered=are_offered(judged),
         asked=TOGETHER.join(names),
     )

@@ -187,7 +187,7 @@ class MachineDraft:
         self,
         cards: Sequence[CardDraft],
         source: str,
-        remedy: str | None = None,
+        remedy: str,
     ) -> None:
         """State these cards; an empty list states that there are none. `remedy` says how to get
         what is missing of the cards.
@@ -317,7 +317,7 @@ def card_of(
     free_bytes: int | None,
     driver: object,
     *,
-    is_part: bool = False,
+    is_part: bool,
 ) -> CardDraft:
     """Return an NVIDIA accelerator by the name that its system gives. `is_part`: the accelerator is
     an instance of MIG.

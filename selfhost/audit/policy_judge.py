@@ -64,9 +64,7 @@ class PolicyJudge:
             are_offered = partial(self._are_offered, questions)
             return verdict_together(names, questions, machine, are_offered)
         judged = self._judged(wanted, basis, machine)
-        is_offered = False
-        if judged.failed:
-            is_offered = self._are_offered([judged.question], judged)
+        is_offered = self._are_offered([judged.question], judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def fault_of_name(self, name: str) -> SelfhostError | None:
@@ -136,7 +134,11 @@ class PolicyJudge:
         return question.replace(requires_runtime=model.require_runtime)
 
     def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:
-        """Whether APIs offer all of these models, each under its question."""
+        """Whether APIs offer all of these models, each under its question. False for models that
+        run on the machine, of which nobody asks.
+        """
+        if not judged.failed:
+            return False
         for question in questions:
             key = (question.spec, question.workload, question.context_asked)
             is_offered = self._offered.get(key)

@@ -32,13 +32,17 @@ _SIZES = frozenset(("memory", "disk"))
 _NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 
 
+def _tell_nobody(_done: float, _total: float) -> None:
+    """Take the progress of an audit that nobody watches."""
+
+
 def run_audit(
     policy: Policy,
     fleet: Fleet,
     judge_entry: Judge,
     *,
     today: str,
-    tell: Tell | None = None,
+    tell: Tell = _tell_nobody,
     baseline: Baseline | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it. With a baseline, return only
@@ -55,7 +59,7 @@ def run_audit(
     if isinstance(judge_entry, PolicyJudge):
         check_name = judge_entry.fault_of_name
     judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
-    judging.judge_all(tell or _tell_nobody)
+    judging.judge_all(tell)
     unplaced, notes_of_others = _unplaced(policy, judging, len(machines))
     notes = [
         *fleet.notes,
@@ -87,10 +91,6 @@ def run_audit(
     if baseline is None:
         return audit
     return _changes_since(audit, baseline, fleet, judging)
-
-
-def _tell_nobody(_done: float, _total: float) -> None:
-    pass
 
 
 def _unplaced(

@@ -35,7 +35,7 @@ def _columns(table: Table) -> dict[int, Column]:
 # ---------------------------------------------------------------- Markdown
 
 
-def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
+def markdown(blocks: Blocks, most_bytes: int) -> str:
     """Return the blocks as Markdown; lines beyond `most_bytes` of UTF-8 are counted."""
     lines: list[str] = []
     for number, block in enumerate(blocks):
@@ -45,7 +45,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
                 lines.append(line)
     text = ended(lines)
     encoded = text.encode("utf-8", "replace")
-    if most_bytes is None or len(encoded) <= most_bytes:
+    if len(encoded) <= most_bytes:
         return text
     kept = encoded[:most_bytes].rpartition(b"\n")[0]
     rows_left = encoded.count(b"\n") - kept.count(b"\n") - 1
