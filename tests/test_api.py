@@ -40,6 +40,7 @@ from selfhost import (
     size,
 )
 from selfhost.advice.alternatives import AlternativeSearch
+from selfhost.advice.room import Reach
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.main import main
@@ -119,16 +120,14 @@ def test_a_route_is_told_before_what_else_would_run(
 ) -> None:
     """A script that asks thousands of questions does not wait for what only a report shows."""
     searched: list[str] = []
-    for name in ("room", "alternatives"):
-        worked_out = getattr(AlternativeSearch, name)
+    for kind, name in ((Reach, "room"), (AlternativeSearch, "alternatives")):
+        worked_out = getattr(kind, name)
 
-        def watched(
-            search: AlternativeSearch, name: str = name, worked_out: Any = worked_out
-        ) -> Any:
+        def watched(search: Any, name: str = name, worked_out: Any = worked_out) -> Any:
             searched.append(name)
             return worked_out(search)
 
-        monkeypatch.setattr(AlternativeSearch, name, watched)
+        monkeypatch.setattr(kind, name, watched)
     verdict = check("llama-3.3-70b", machine=SMALL)
     assert verdict.route == "api"
     assert searched == []

@@ -72,7 +72,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "machine": "machine/1",
     },
     "LeastGpu": {"@LeastAccelerator": "required memory_bytes memory_beside_bytes"},
-    "KnownMachine": {"@Known": keys_of("Known")},
+    "KnownMachine": {"@KnownMachine": keys_of("KnownMachine")},
     "ListedProfile": {
         "@Profile": f"{_PROFILE} source note",
         "confidence": "str | None",

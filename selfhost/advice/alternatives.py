@@ -1,8 +1,8 @@
-"""What would fit where the question does not.
+"""Alternatives to a model that does not run as asked.
 
-`AlternativeSearch` takes what was judged on a machine. Its `alternatives` are the same model in
-another form, then other models; each is judged as `check` would judge it. `all_on_gpus` is the
-smaller type of which accelerators hold all, where they hold only a part of what was judged.
+`AlternativeSearch` takes a judgement on a machine. Its `alternatives` are the same model in another
+form, then other models; each is judged as `check` would judge it. `all_on_gpus` is a smaller type
+that accelerators hold as a whole, where they hold only a part of the judged type.
 """
 
 from __future__ import annotations
@@ -26,12 +26,7 @@ from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.quality import quality_of
-from ..judge.record import (
-    TIGHT_CODES,
-    Alternative,
-    Judged,
-    Room,
-)
+from ..judge.record import TIGHT_CODES, Alternative, Judged
 from ..machine.record import Machine
 from ..needs.records import Term
 from .room import Reach
@@ -41,18 +36,18 @@ if TYPE_CHECKING:
 
 _MOST_ALTERNATIVES = 3
 _SHORTEST_CONTEXT_TOKENS = 1024
-# a type of which accelerators hold all has four bits or more, else three; two of each are judged
+# `all_on_gpus` looks for a type of four bits or more first, then of three; it judges two of each
 _FOUR_BITS = 4
 _THREE_BITS = 3
 _MOST_TYPES_JUDGED = 2
-# a smaller type has to save so much of what lies in RAM (assumed): the rest is copies of experts,
-# which are made only where some experts wait in RAM
+# the files of a smaller type must be smaller by so much of the weights in RAM (assumed): the rest
+# of these weights are copies of experts, which exist only while some experts wait in RAM
 _LEFT_SHARE = 0.8
-# the settings changed by options that place layers
-_PLACING = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
+# the settings that place layers, and that options of a program change
+PLACING_SETTINGS = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
-class Way(Record):
+class OtherForm(Record):
     """The same work in another form that runs here, and why it is named."""
 
     judged: Judged
@@ -87,10 +82,6 @@ class AlternativeSearch(Record):
             judged=self.judged, catalogue=self.catalogue, machine=self.machine
         )
 
-    def room(self) -> Room | None:
-        """How far one could go in each respect alone."""
-        return self.reach.room()
-
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`: first the same model, smaller or with a shorter
         context, then other models, the best first.
@@ -108,8 +99,8 @@ class AlternativeSearch(Record):
         return tuple(by_command.values())
 
     def _of_same_model(self) -> list[Alternative]:
-        """The first three that differ in what runs: two ways may come to the same, as where a
-        smaller type is what another program takes by itself.
+        """The first three alternatives that differ in what runs. Two ways may lead to the same
+        files and program: another program may take the smaller type by itself.
         """
         found: dict[tuple[object, ...], Alternative] = {}
         for way in self._ways():
@@ -162,8 +153,8 @@ class AlternativeSearch(Record):
 
     # ------------------------------------------------------------------ the same model
 
-    def _ways(self) -> Iterator[Way]:
-        """The model in other forms that run here, the nearest to what was asked first."""
+    def _ways(self) -> Iterator[OtherForm]:
+        """Yield the model in other forms that run here, the form nearest to the question first."""
         yield from self._loaded_by_tag()
         yield from self._trained_with_qlora()
         # the asked runtime comes before other runtimes
@@ -174,22 +165,20 @@ class AlternativeSearch(Record):
         yield from self._in_other_programs()
         yield from self._with_shorter_context()
 
-    def _if_local(self, workload: Workload, why: str) -> Iterator[Way]:
-        """The same model under that workload, where it runs here."""
+    def _if_local(self, workload: Workload, why: str) -> Iterator[OtherForm]:
+        """Yield the same model under that workload, if it runs here."""
         judged = self._fitted(workload)
         if judged is not None:
-            yield Way(judged=judged, why=why)
+            yield OtherForm(judged=judged, why=why)
 
     def _fitted(self, workload: Workload) -> Judged | None:
         """The same model judged under that workload; None where it does not run here."""
         return self.proposals.fit(self.judged.question.spec, workload)
 
-    def _loaded_by_tag(self) -> Iterator[Way]:
-        """The other model that Ollama loads by the typed name of a family."""
+    def _loaded_by_tag(self) -> Iterator[OtherForm]:
+        """Yield the other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
-        if id is None:
-            return
-        if id not in self.catalogue:
+        if id is None or id not in self.catalogue:
             return
         stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):
@@ -197,9 +186,9 @@ class AlternativeSearch(Record):
             if judged is None:
                 continue
             why = f"the file that Ollama loads as {self.asked}"
-            yield Way(judged=self.proposals.as_checked(judged), why=why)
+            yield OtherForm(judged=self.proposals.as_checked(judged), why=why)
 
-    def _trained_with_qlora(self) -> Iterator[Way]:
+    def _trained_with_qlora(self) -> Iterator[OtherForm]:
         """Yield the same model trained with QLoRA, the method that takes least memory, unless QLoRA
         was judged already.
         """
@@ -209,11 +198,11 @@ class AlternativeSearch(Record):
             workload = question.stated.replace(finetune_method="qlora")
             yield from self._if_local(workload, "same model, tuned with QLoRA")
 
-    def smaller(self) -> Way | None:
-        """The best type below the judged one, those that accelerators hold first; None for none.
+    def smaller(self) -> OtherForm | None:
+        """The best smaller type that runs here; None where no smaller type runs.
 
-        What is published goes before what the reader makes of files that are here, or by the lines
-        that are printed.
+        A type that accelerators hold comes before one in RAM. A published type comes before one
+        that the user has to make, from files on the machine or with the printed commands.
         """
         question = self.judged.question
         spec = question.spec
@@ -224,7 +213,7 @@ class AlternativeSearch(Record):
             return None
         if question.workload.task == "finetune":
             return None
-        in_ram: Way | None = None
+        in_ram: OtherForm | None = None
         for name in self._smaller_types(runtime):
             quality = quality_of(name, spec)
             if not quality.worth_having:
@@ -235,7 +224,7 @@ class AlternativeSearch(Record):
             judged = self._fitted(workload)
             if judged is None:
                 continue
-            way = Way(judged=judged, why=f"same model, smaller: {quality.text}")
+            way = OtherForm(judged=judged, why=f"same model, smaller: {quality.text}")
             if judged.placement != "host":
                 return way
             if not places(self.machine.accelerators):
@@ -245,7 +234,7 @@ class AlternativeSearch(Record):
         return in_ram
 
     def _smaller_types(self, runtime: RuntimeSpec) -> list[str]:
-        """The types below the judged one that can be had: published ones, then those to be made."""
+        """The smaller types that the user can get: published types, then types to be made."""
         question = self.judged.question
         spec = question.spec
         workload = question.workload
@@ -263,7 +252,7 @@ class AlternativeSearch(Record):
         return published + made
 
     def _types_below(self, runtime: RuntimeSpec) -> Sequence[str]:
-        """The program's types that lose more than the judged one, best first."""
+        """The types of the program that lose more quality than the judged type, best first."""
         judged = self.judged
         order = need.quantizations_of(judged.question.spec, runtime)
         if judged.quantization not in order:
@@ -271,15 +260,15 @@ class AlternativeSearch(Record):
         place = order.index(judged.quantization)
         return order[place + 1 :]
 
-    def _with_plain_cache(self) -> Iterator[Way]:
-        """Without the type of KV cache that was asked for."""
+    def _with_plain_cache(self) -> Iterator[OtherForm]:
+        """Yield the same files without the stated type of KV cache."""
         stated = self.judged.question.stated
         if stated.kv_cache_type is not None:
             workload = stated.replace(kv_cache_type=None)
             why = "same files, KV cache in the model's type"
             yield from self._if_local(workload, why)
 
-    def _in_other_programs(self) -> Iterator[Way]:
+    def _in_other_programs(self) -> Iterator[OtherForm]:
         """Yield the same model in other runtimes: in the usual runtime where the user named another
         one, else in each runtime of the modality.
         """
@@ -300,9 +289,9 @@ class AlternativeSearch(Record):
             judged = self.proposals.as_checked(judged)
             runtime = judged.question.runtime
             program = name if runtime is None else runtime.name
-            yield Way(judged=judged, why=f"same model with {program}")
+            yield OtherForm(judged=judged, why=f"same model with {program}")
 
-    def _with_shorter_context(self) -> Iterator[Way]:
+    def _with_shorter_context(self) -> Iterator[OtherForm]:
         """Yield the same files with the longest context that fits, if that context still holds the
         prompt.
         """
@@ -322,8 +311,9 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ all on the GPUs
 
     def all_on_gpus(self) -> Judged | None:
-        """The largest published type below the judged one that accelerators hold all of, where they
-        hold a part of the judged one; of three bits only where none of four is held.
+        """The largest published type that accelerators hold as a whole, where they hold only a part
+        of the judged type; None where there is none. A type of three bits counts only if no type of
+        four bits or more fits.
         """
         question = self.judged.question
         runtime = question.runtime
@@ -332,7 +322,7 @@ class AlternativeSearch(Record):
         if not self._lies_in_part_on_gpus:
             return None
         options = runtime.settings_of(question.workload.runtime_options)
-        if not _PLACING.isdisjoint(options):
+        if not PLACING_SETTINGS.isdisjoint(options):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
             names = self._types_that_may_fit(runtime, least_bits)
@@ -380,7 +370,7 @@ class AlternativeSearch(Record):
         return names
 
     def _most_file_bytes(self, format: str) -> int:
-        """The size of files that leave no weights in RAM; 0 where that is not known."""
+        """The size of files that leave no weights in RAM; 0 where the size is not known."""
         judged = self.judged
         quantization = judged.quantization or ""
         files = need.weights_files(judged.question.spec, format, quantization)
@@ -395,30 +385,38 @@ class AlternativeSearch(Record):
         return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
     def as_alternative(self, smaller: Judged) -> Alternative:
-        """The type of which accelerators hold all, with what it gains and costs."""
-        quality = quality_of(smaller.quantization or "", smaller.question.spec)
-        return self._alternative(smaller, f"fits the GPU whole; {quality.text}")
+        """The alternative with the type that accelerators hold as a whole, and the loss of that
+        type.
+        """
+        return self._alternative(smaller, f"fits the GPU whole; {_loss_of(smaller)}")
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its accelerator finding: the quantization that fits on
         the accelerators as a whole.
         """
         quantization = smaller.quantization or ""
-        users_pace = smaller.users_pace
-        pace = None if users_pace is None else units.speed(users_pace.likely)
+        pace: str | None = None
+        if smaller.users_pace is not None:
+            pace = units.speed(smaller.users_pace.likely)
         loss: str | None = None
         if _bits_of(quantization) < _FOUR_BITS:
-            loss = quality_of(quantization, smaller.question.spec).text
+            loss = _loss_of(smaller)
         remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
         findings: list[Finding] = []
         for finding in self.judged.findings:
-            is_named = finding.check == "accelerator"
-            told = finding.in_words(finding.reason, remedy) if is_named else finding
-            findings.append(told)
+            if finding.check == "accelerator":
+                findings.append(finding.in_words(finding.reason, remedy))
+            else:
+                findings.append(finding)
         return self.judged.replace(findings=tuple(findings))
 
 
+def _loss_of(judged: Judged) -> str:
+    """The loss in quality of a judged type, in words."""
+    return quality_of(judged.quantization or "", judged.question.spec).text
+
+
 def _bits_of(quantization: str) -> int:
-    """The bits of a type by its name: 4 of IQ4_XS and of MXFP4; 0 where it says none."""
+    """The bits of a type by its name: 4 for IQ4_XS and for MXFP4; 0 for a name without a digit."""
     digit = re.search(r"[0-9]", quantization)
     return int(digit[0]) if digit is not None else 0

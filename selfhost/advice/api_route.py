@@ -46,51 +46,50 @@ def offers_for(
     judged: Judged,
     today: str,
 ) -> Offers:
-    """The offers that meet what was asked, this model's own first; those of a stand-in only where
-    it has none and cannot run here.
+    """The offers of the model that meet the question. Where the model has none and cannot run here,
+    the offers of a model that stands in for it.
 
-    None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was
-    asked for, an offer counts only if it states at least that much and the model can use it; where
-    a license or openness was asked for, only if the model it serves meets that. A closed model that
-    is not retired is offered by its provider, though no price be known.
+    () under `private`, and for fine-tuning, which these prices do not cover. Where the user stated
+    a context, an offer counts only if the offer and the model have that context. Where the user
+    stated a license or openness, an offer counts only if its model meets it. The provider of a
+    closed model that is not retired offers the model even if no price is known.
     """
     question = judged.question
     if question.workload.private:
         return ()
     if question.workload.task == "finetune":
         return ()
-    market = _Market(catalogue=catalogue, question=question, today=today)
+    search = _OfferSearch(catalogue=catalogue, question=question, today=today)
     spec = question.spec
     if _is_read_from_model_files(spec):
         # model files may have the name of a catalogue model and still differ from it
         spec = spec.replace(id="")
     else:
-        offers = market.offers_that_meet(spec)
+        offers = search.offers_that_meet(spec)
         if offers:
             return offers
     if not judged.failed:
         return ()
-    return market.offers_of_stand_in(spec)
+    return search.offers_of_stand_in(spec)
 
 
-class _Market(Record):
-    """The API offers of one day, seen from one question."""
+class _OfferSearch(Record):
+    """The search for API offers of one day that meet one question."""
 
     catalogue: Catalogue
     question: Question
     today: str
 
     def offers_of(self, id: str) -> Offers:
-        """The offers of that model, whatever was asked of it."""
+        """All offers of that model, whether or not they meet the question."""
         return offers_of(self.catalogue.offers_path, id, today=self.today)
 
     def offers_that_meet(self, spec: ModelSpec) -> Offers:
-        """Offers of the model, or of its provider without a price, that serve the context asked
-        for; none where its license or openness is not what was asked for.
+        """The offers of a model that serve the stated context; () where the license or the openness
+        of the model does not meet the question.
         """
         offers = self.offers_of(spec.id)
-        # on no day, so with those that have ended
-        if spec.closed and not self.replace(today="").offers_of(spec.id):
+        if spec.closed and not self._was_ever_listed(spec):
             offers = self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
@@ -105,18 +104,21 @@ class _Market(Record):
             [offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens]
         )
 
+    def _was_ever_listed(self, spec: ModelSpec) -> bool:
+        """Whether the price list has an offer of the model, also one that has ended."""
+        # without a day no offer counts as ended
+        return bool(offers_of(self.catalogue.offers_path, spec.id, today=""))
+
     def _terms_of(self, spec: ModelSpec) -> Iterator[Finding]:
         """The findings of the license and the openness of a model."""
         return terms_checks(spec, self.question.workload)
 
     def _offers_without_price(self, spec: ModelSpec) -> Offers:
-        """The offer without a price from the provider of a closed model in service, for models of
-        which no price was ever listed.
+        """The offer, without a price, of the provider of a closed model; () where the provider has
+        no API or has retired the model.
         """
         served = spec.availability
-        if served is None:
-            return ()
-        if not served.api:
+        if served is None or not served.api:
             return ()
         retired = served.retired
         if retired is not None and retired <= self.today:
@@ -132,8 +134,8 @@ class _Market(Record):
         return (offer,)
 
     def offers_of_stand_in(self, spec: ModelSpec) -> Offers:
-        """The offers of the first stand-in that meets what was asked: of the first that is open
-        whole where openness was asked for, else of the first that is open in part.
+        """The offers of the first stand-in that meets the question. A stand-in that is only partly
+        as open as asked counts if no other is fully as open.
         """
         partly_open: Offers = ()
         for outline, why in stand_ins(spec, self.catalogue):
@@ -156,12 +158,12 @@ class _Market(Record):
         other: ModelSpec,
         why: str,
     ) -> Offers:
-        """The offers of another model, with the reason why they stand in for what was asked."""
+        """The offers of another model, with the reason why that model stands in."""
         own_id = self.question.spec.id
         (reason,) = remarks(
             {"stands-in": True},
             model=own_id,
-            # by the context, the license or the openness; else nobody offers it at all
+            # offered, but the context, the license or the openness does not meet the question
             ruled_out=bool(self.offers_of(own_id)),
             other=other.id,
             why=why,
@@ -172,7 +174,7 @@ class _Market(Record):
 
 
 def _is_read_from_model_files(spec: ModelSpec) -> bool:
-    """Whether the spec was made of somebody's own files, and is none of a catalogue."""
+    """Whether the spec was made from model files, and comes from no catalogue."""
     if not spec.origin:
         return False
     if spec.lone_config is not None:
@@ -229,7 +231,7 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[StandIn]:
 
 
 def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
-    """The models that follow one after the other, the last of them first."""
+    """The chain of successors; one that has a successor itself comes after one that has none."""
     followers: list[StandIn] = []
     passed = [outline]
     last = outline
@@ -243,7 +245,7 @@ def _successors(outline: Outline | None, catalogue: Catalogue) -> list[StandIn]:
         passed.append(last)
         said = why
         if followers and followers[0].outline.next is not None:
-            # the one that is named first may be retired itself
+            # the chain goes through a model that is retired itself
             said = f"which follows {followers[0].outline.id}, {why}"
         followers.append(StandIn(last, said))
     followers.sort(key=lambda stand_in: stand_in.outline.next is not None)
@@ -255,10 +257,10 @@ def _others(
     purpose: str,
     catalogue: Catalogue,
 ) -> Iterator[StandIn]:
-    """The models that are no successors, in the order that `stand_ins` tells."""
+    """Yield the models that are no successors, in the order that `stand_ins` tells."""
 
     def differences(outline: Outline) -> tuple[bool, ...]:
-        # in what a model differs, the weightiest first
+        """The differences from the wanted model, the weightiest first."""
         return (
             outline.superseded_by is not None,
             outline.purpose != purpose,
@@ -307,12 +309,10 @@ def _of_modality(catalogue: Catalogue, modality: str) -> list[Outline]:
     return [outline for outline in outlines if outline.modality == modality]
 
 
-# each model of a list that does not run asks for them
+# cached, because each model of a list that does not run asks for these models
 @lru_cache(maxsize=16)
 def _sold_by_size(catalogue: Catalogue, modality: str) -> Sequence[Outline]:
-    """The open models of a modality that a provider has in its list, the smallest first. Most
-    models are in no list.
-    """
+    """The open models of a modality that some provider offers, the smallest first."""
     listed = snapshot(catalogue.offers_path).rows
     outlines = _of_modality(catalogue, modality)
     sold = [one for one in outlines if not one.closed and one.id in listed]
@@ -351,18 +351,14 @@ def shutdown_of(
     today: str,
 ) -> Shutdown | None:
     """The end of a closed model that is at most 60 days away; None where it goes on."""
-    if not spec.closed:
+    if not spec.closed or spec.availability is None:
         return None
-    if spec.availability is None:
-        return None
-    # those of the model itself; one that goes on has no end
     ends = [offer.ends for offer in offers if not offer.stands_in]
-    if not ends:
-        return None
-    if None in ends:
+    # an offer without an end goes on
+    if not ends or None in ends:
         return None
     last_day = max(filter(None, ends))
-    # loaded for an announced end, which few models have
+    # imported here: few models have an announced end
     from datetime import date
 
     left = date.fromisoformat(last_day) - date.fromisoformat(today)
@@ -400,9 +396,10 @@ class OfferCost(Record):
 class LocalCost(Record):
     """The same load on this machine, with as many requests at once as were asked for.
 
-    `hours_per_day` are more than 24 where the machine does not keep up; `keeps_up` is None where
-    the range does not tell. Energy is that of 24 hours a day at most; electricity is in the
-    currency of its price. What is None has its reason in `unknown`, or was not asked.
+    `hours_per_day` are more than 24 where the machine does not keep up. `keeps_up` is None where
+    the range of hours includes 24. `kwh_per_month` counts at most 24 hours a day;
+    `electricity_per_month` is in the currency of the stated price. A field is None where the user
+    stated nothing for it, or for the reason in `unknown`.
     """
 
     hours_per_day: Range | None = None
@@ -445,7 +442,7 @@ def month(
         return MonthlyCost(reason=reason)
     day = _day_of(load, modality)
     here: LocalCost | None = None
-    # nothing but its speed may keep it from running
+    # a model that fails only for its speed has hours, too
     if judged.needs is not None and set(judged.failed) <= {"speed"}:
         here = _local_cost(load, day, machine, judged)
     return MonthlyCost(
@@ -477,7 +474,9 @@ class _Day(Record):
 
 
 def _day_of(load: Load, modality: str) -> _Day:
-    """The tokens of a load: what embeds writes nothing, and reads all where a split is assumed."""
+    """The tokens of a load. An embedding model writes nothing; where the split between reading and
+    writing is assumed, it reads all tokens.
+    """
     read = load.input_tokens_per_day
     written = load.output_tokens_per_day
     is_assumed = load.assumed_split
@@ -502,6 +501,7 @@ def _local_cost(
     machine: Machine,
     judged: Judged,
 ) -> LocalCost:
+    """The hours, energy and electricity of the load on the machine."""
     hours = _hours_of(day, judged)
     if hours is None:
         return LocalCost(unknown=(_why_no_pace(machine, judged),))

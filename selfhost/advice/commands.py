@@ -1,8 +1,8 @@
 """The lines that run, make or train a model, filled with what was judged.
 
-Each public function takes a `Launch` and returns lines to print, which are never run here. A line
-that would run something else than what was judged is left out. `launch.py` has the values of the
-templates; `steps.py` puts what has to be installed before the lines.
+Each public function takes a `Launch` and returns lines to print; nothing here runs them. A line
+that would run anything else than the judged model, files and settings is left out. `launch.py` has
+the values of the templates; `steps.py` puts the installation before the lines.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from .launch import (
     values_of,
 )
 
-# options that are typed where the program has them, and that may be missing
+# options that a line may lack: they are typed only where the program has them
 _IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "sampled", "unpacked",
               "tensor_parallel", "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
-# names that stand in for a person's or a computer's: they make no path
-_STAND_INS = ("USER", "HOST", "ID")
+# words that replace the names of persons and computers in records; such a path cannot be typed
+_REPLACED_NAMES = ("USER", "HOST", "ID")
 
 
 # ------------------------------------------------------------------ lines that run a model
@@ -121,7 +121,9 @@ def _loads_by_tag(launch: Launch) -> bool:
         return False
     if not _may_have_build(launch):
         return False
-    return launch.spec.modality in launch.runtime.modalities and _takes(launch)
+    if launch.spec.modality not in launch.runtime.modalities:
+        return False
+    return _can_run(launch)
 
 
 def _template_of_long_texts(launch: Launch) -> str:
@@ -146,15 +148,17 @@ def _may_have_build(launch: Launch) -> bool:
     return machine.platform in launch.runtime.platforms.systems
 
 
-def _takes(launch: Launch) -> bool:
-    """Whether the program whose lines are typed runs what was judged, maybe with another one."""
+def _can_run(launch: Launch) -> bool:
+    """Whether the program whose lines are typed can run the judged files on the machine. If these
+    were judged with another program, they are judged again with this one.
+    """
     runtime = launch.runtime
     workload = launch.workload
     reads_format = workload.format in runtime.formats
     if runtime.id == workload.runtime:
         return reads_format
     is_tagged = _has_tag_of(launch, workload.runtime)
-    if not reads_format and not is_tagged:
+    if not (reads_format or is_tagged):
         return False
     stated = launch.question.stated.replace(
         format=None, runtime=runtime.id, quantization=workload.quantization
@@ -173,7 +177,7 @@ def _takes(launch: Launch) -> bool:
 
 
 def _has_tag_of(launch: Launch, runtime: str | None) -> bool:
-    """Whether a tag was typed that holds files of that other program."""
+    """Whether the user typed a tag whose files that other program loads, too."""
     if launch.tag is None:
         return False
     return runtime in launch.runtime.library_tags.shared_with
@@ -186,15 +190,15 @@ def _run_lines(
     *,
     with_server: bool = False,
 ) -> Lines:
-    """The line that runs the model; before it one that starts a server, where the program has
-    settings only there. () where a part of them cannot be typed.
+    """The line that runs the model. Before it stands a line that starts a server, where a needed
+    setting is one of the server alone. () where a needed value or option cannot be typed.
 
-    A server for the usual context alone is left out, unless `with_server`: a beginner types
-    `ollama run TAG`. Without `template` it is one of the program's. `paths` are values for it: a
-    path may hold braces, which a template may not.
+    A server that would only set a context for which nobody asked is left out, unless `with_server`:
+    a beginner types `ollama run TAG`. `template` is None for the program's own lines. `paths` are
+    further values for `template`: a path may have braces, which a template may not.
     """
     values = values_of(launch)
-    needed = options_needed(launch, values)
+    needed = list(options_needed(launch, values))
     if not with_server and _sets_only_context(launch, needed):
         needed.remove("context_tokens")
     offload = launch.judged.offload
@@ -215,10 +219,10 @@ def _run_lines(
 
 
 def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether a server would be started only for a context, which nobody asked for."""
-    settings = launch.lines.settings
+    """Whether a server would only set a context for which nobody asked."""
     if launch.question.context_asked:
         return False
+    settings = launch.lines.settings
     return [key for key in needed if key in settings] == ["context_tokens"]
 
 
@@ -228,7 +232,7 @@ def _with_server(
     needed: Sequence[str],
     values: Values,
 ) -> Lines:
-    """The line; before it one that starts a server, where settings are needed."""
+    """The line; before it the line that starts a server, if a needed setting is the server's."""
     settings = launch.lines.settings
     machine = launch.machine
     variables: list[str] = []
@@ -258,8 +262,8 @@ def _typed_options(
     needed: Sequence[str],
     values: Values,
 ) -> list[str]:
-    """The options that were asked for by name, then those that are needed. "" stands for one that
-    cannot be typed.
+    """The options that the user stated by name, then the needed options. "" stands for an option
+    that cannot be typed.
     """
     options: list[str] = []
     for name, value in launch.workload.runtime_options.items():
@@ -281,7 +285,7 @@ def _typed_options(
 
 
 def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
-    """Whether the lines set all that is needed: by an option, a variable or the usual command."""
+    """Whether the lines set every needed key: by an option, a variable or the usual command."""
     lines = launch.lines
     command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
     set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
@@ -294,8 +298,8 @@ def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
 
 
 def _templates(launch: Launch, values: Values) -> list[str]:
-    """The program's lines for such a model: the first that can be filled is typed. A tag is named
-    before what the program calls the model, and the repository last.
+    """The templates of the program for such a model; the first that can be filled is typed. A line
+    with a tag comes before the line with the name of the file, and the repository last.
     """
     by_repository = launch.template("repository")
     by_rule = "" if launch.rule is None else launch.rule.command
@@ -309,7 +313,7 @@ def _templates(launch: Launch, values: Values) -> list[str]:
 
 
 def _template_in_turn(launch: Launch, way: str) -> str:
-    """The line that moves parts of the model to a GPU in turn, in that way; "" for none."""
+    """The template that moves parts of the model to a GPU in turn, in that way; "" for none."""
     by_family = launch.template(launch.spec.family)
     if by_family and "{device}" not in by_family:
         # it moves the parts by itself
@@ -321,7 +325,7 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 
 
 def _usual_template(launch: Launch) -> str:
-    """The program's line for the family or the main use; "" where it would load another type."""
+    """The template for the family or the main use; "" where it would load another type."""
     template = launch.runtime.command_of(launch.spec.family, launch.spec.main_use)
     if not launch.is_cast:
         return template
@@ -350,14 +354,14 @@ def _lines_of_named_files(launch: Launch) -> Lines:
     typed = _shell_path(folder, launch.machine)
     is_plain = typed == folder and not folder.startswith("~")
     if "'{repository}'" in template and not is_plain:
-        # within a program of Python a quoted path would end the text
+        # the template is Python code, in which a quoted path would end the string
         return ()
     return _run_lines(launch, template, {"repository": typed})[:1]
 
 
 def _lines_of_gguf(launch: Launch, path: str) -> Lines:
-    """The lines that run the judged file; () where the runtime takes none, or where a name in its
-    path was replaced.
+    """The lines that run the judged file; () where the runtime takes no GGUF file, or where a name
+    in its path was replaced.
     """
     if not path.lower().endswith(".gguf"):
         return ()
@@ -366,7 +370,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
     if here is not None:
         projector = here.projector
         folders = path.replace("\\", "/").split("/")
-        if not set(folders).isdisjoint(_STAND_INS):
+        if not set(folders).isdisjoint(_REPLACED_NAMES):
             return ()
     if "-of-" in path:
         from ..core.files import first_numbered_file
@@ -403,7 +407,7 @@ def _shell_path(path: str, machine: Machine) -> str:
         return home + shell_word(rest)
     if re.fullmatch(_PLAIN_ON_WINDOWS, rest):
         return path
-    # PowerShell: between single quotes nothing counts but a doubled one
+    # PowerShell: within single quotes only a quote is special, and is doubled
     quoted = rest.replace("'", "''")
     return f"{home}'{quoted}'"
 
@@ -478,7 +482,7 @@ def _values_of_recipe(launch: Launch, conversion: Conversion) -> dict[str, str]:
     kind = launch.quantization
     model = spec.id
     if spec.lone_config:
-        # the folder as it is typed in a shell
+        # the folder of the config, as a shell takes it
         model = shell_word(os.path.dirname(spec.lone_config) or ".")
     remote_code = ""
     if spec.safety.remote_code:
@@ -529,7 +533,7 @@ class TrainingLines(Record):
 
 
 def training_lines(launch: Launch) -> TrainingLines:
-    """Nothing where it would not run here, or where no command is known for the method."""
+    """The lines that train the model; none where no command is known for the method."""
     workload = launch.workload
     spec = launch.spec
     finetuning = launch.runtime.finetuning

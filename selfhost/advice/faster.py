@@ -23,11 +23,11 @@ from ..judge.pace.rates import sums_are_measured
 from ..judge.question import ask
 from ..judge.record import Judged
 from ..machine.record import Machine
-from .alternatives import AlternativeSearch
+from .alternatives import PLACING_SETTINGS, AlternativeSearch
 
-# who gets less than this many times the pace does not notice it
+# a setting is worth naming from this many times the usual pace on (assumed)
 _LEAST_GAIN = 1.3
-# the largest batch that programs are commonly run with: a prompt of an agent is read in a few
+# the largest batch in common use: a program reads the prompt of an agent in a few such batches
 _LARGE_BATCH_TOKENS = 2048
 # half the bytes of 16 bits; people report some loss, and more with fewer bits
 # (lmstudio-ai/lmstudio-bug-tracker#1740, 2026-04, of llama.cpp)
@@ -35,9 +35,9 @@ _SMALLER_CACHE = "q8_0"
 # options of programs, by what they change
 _MICRO_BATCH = "micro_batch_tokens"
 _BATCH = "batch_tokens"
-_PLACING = ("gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode")
-# tokens a second above which a part of each layer on each GPU is not offered: dense models of 12 to
-# 51 gained, one of 175 lost (tests/truth/speed_tensor_split.json); between them nobody measured
+# no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
+# tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
+# between them
 _FASTEST_IN_PARTS = 60
 
 
@@ -57,7 +57,9 @@ class FasterSetting(Record):
 
 
 def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
-    """The settings that gain enough, in the pace or else in the wait; none of what does not run."""
+    """The settings that gain enough, in the pace or else in the wait; () for a model that does not
+    run.
+    """
     judged = search.judged
     runtime = judged.question.runtime
     if not judged.fits:
@@ -89,17 +91,17 @@ def _candidates(
     runtime: RuntimeSpec,
     machine: Machine,
 ) -> Iterator[_Candidate]:
-    """The settings of the program that nobody stated."""
+    """Yield the settings of the program that nobody stated."""
     question = judged.question
     stated = question.stated
-    # in the same type, whatever would be taken under the setting
+    # the type stays, though another type might be chosen under the setting
     same = stated.replace(quantization=question.workload.quantization)
     if stated.draft is None and "mtp" in runtime.companions:
         yield from _with_draft(question.spec, same)
     can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
-    # what then fits the GPUs as a whole is many times as fast
-    waits_in_ram = judged.placement == "split"
-    if can_shrink_cache and waits_in_ram and stated.kv_cache_type is None:
+    # a smaller cache may leave room for the whole model on the GPUs
+    is_part_in_ram = judged.placement == "split"
+    if can_shrink_cache and is_part_in_ram and stated.kv_cache_type is None:
         yield _Candidate(
             what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
             workload=same.replace(kv_cache_type=_SMALLER_CACHE),
@@ -172,7 +174,7 @@ def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Can
     """
     options = dict(same.runtime_options)
     for name, option in runtime.named_options.items():
-        if option.changes in _PLACING and name in options:
+        if option.changes in PLACING_SETTINGS and name in options:
             return
         if SPLIT_BY_TENSOR in option.choices:
             options[name] = SPLIT_BY_TENSOR
@@ -224,8 +226,8 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
 
 
 def _judged_under(workload: Workload, search: AlternativeSearch) -> Judged | None:
-    """The same model and files, by the same program, under that workload; None where the setting
-    does not suit them.
+    """The judgement of the same model, files and program under that workload; None where these
+    refuse the setting.
     """
     question = search.judged.question
     machine = search.machine
@@ -238,6 +240,6 @@ def _judged_under(workload: Workload, search: AlternativeSearch) -> Judged | Non
 
 
 def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
-    """The wait behind the longest of the prompts that are told; None where none is known."""
+    """The wait behind the longest of the example prompts; None where no wait is known."""
     waits = waits_of(judged, machine)
     return waits[-1] if waits else None

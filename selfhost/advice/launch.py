@@ -21,7 +21,12 @@ from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
 from ..core.templates import fill
 from ..core.workload import CacheTypes, Workload
-from ..judge.devices import LEFT_PERCENT, computes_on_shared, lent_to_gpu, runs_on
+from ..judge.devices import (
+    LEFT_PERCENT,
+    computes_on_shared,
+    lent_to_gpu,
+    may_compute_on,
+)
 from ..judge.files import listing_of
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
@@ -32,13 +37,13 @@ from ..needs.case import MICRO_BATCH_TOKENS
 Lines = tuple[str, ...]
 # the value of each place in a template; None: a line with that place cannot be typed
 Values = Mapping[str, str | None]
-# what may become such a value: 0, False and "" are none
+# figures that become such values: 0, False and "" become None
 Figures = dict[str, object]
 # a line is filled in steps: a path first, what was judged later
 fill_partly = partial(fill, keep_unknown=True)
 # formats that somebody else than the publisher of the weights makes
 CONVERTED = ("gguf", "ggml", "mlx", "ctranslate2")
-# the share of the need from which on a line bounds what a server comes to keep
+# a line bounds the further memory of long conversations from this share of the need on (assumed)
 _WORTH_BOUNDING = 0.1
 
 
@@ -137,23 +142,25 @@ def values_of(launch: Launch) -> dict[str, str | None]:
         | _figures_of_place(launch)
     )
     values = {name: str(figure) if figure else None for name, figure in figures.items()}
-    # of two devices llama-cpp-python takes a number of layers, `{gpu_layers}`
+    # the word for the device may hold `{gpu_layers}`, as in llama-cpp-python
     _fill_value("device", values)
     values |= _words(launch, way, values)
-    # what a pipeline is given has places of these words, too
+    # the example input of a pipeline may hold the words
     _fill_value("input", values)
     return values
 
 
 def _fill_value(name: str, values: dict[str, str | None]) -> None:
-    """Fill the places in the value `name` with the other values."""
+    """Fill the value `name`, which is a template itself, with the other values."""
     template = values[name]
     if template is not None:
         values[name] = fill_partly(template, values) or None
 
 
 def _stated_way(launch: Launch) -> StatedWay | None:
-    """The stated need of parts that come to an accelerator in turn; None where they do not."""
+    """The need that the spec states for parts that move to an accelerator in turn; None where the
+    parts do not move.
+    """
     offload = launch.judged.offload
     if launch.spec.needs is None or offload is None:
         return None
@@ -169,13 +176,13 @@ def _words(
     way: StatedWay | None,
     values: Values,
 ) -> dict[str, str]:
-    """The words that a program's lines have only for some models; "" for others."""
+    """The words that a program's lines have only for some models; "" for other models."""
     lines = launch.lines
     spec = launch.spec
     is_wanted = {
         "remote_code": spec.safety.remote_code,
         "cast": launch.is_cast,
-        # elsewhere than in a stated way a result is decoded in tiles, as pipelines are counted
+        # without a stated way, the memory of a pipeline is counted for decoding in tiles
         "tiled": way is None or way.is_tiled,
         "chunked": way is not None and way.is_chunked,
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
@@ -231,7 +238,7 @@ def _figures_of_place(launch: Launch) -> Figures:
 
 
 def _layers_on_gpus(launch: Launch) -> int:
-    """Layers that accelerators hold: their share of all layers is that of the KV cache there."""
+    """The number of layers that accelerators hold, by the share of the KV cache that lies there."""
     architecture = launch.spec.architecture
     needs = launch.judged.needs
     if architecture is None or needs is None:
@@ -247,8 +254,8 @@ def _layers_on_gpus(launch: Launch) -> int:
 
 
 def _memory_share(launch: Launch) -> float | None:
-    """The share of the RAM that a GPU may use of it: what the system leaves, or what the model
-    needs if that is more. None where no GPU shares the RAM, or its share was stated.
+    """The share of the RAM that a GPU may use: the share that is free, or the share that the model
+    needs if that is more. None where no GPU shares the RAM, or the user stated the share.
     """
     machine = launch.machine
     memory = launch.judged.memory
@@ -290,11 +297,11 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
     """
     keys = ["host"]
     for gpu in reversed(launch.cards):
-        computes = computes_on_shared if gpu.vendor == "amd" else runs_on
+        computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
         if not gpu.unified or not computes(launch.runtime, gpu):
             continue
         if gpu.vendor == "nvidia":
-            # PyTorch calls all of NVIDIA's alike, in a Jetson or a DGX Spark as on a card
+            # PyTorch has one word for all GPUs of NVIDIA, also in a Jetson or a DGX Spark
             keys.insert(0, "nvidia")
         keys.insert(0, f"{gpu.vendor}-unified")
     return keys
@@ -313,7 +320,7 @@ def _figures_of_model(launch: Launch) -> Figures:
         "context_checkpoints": _checkpoints_kept(launch),
         "batch_tokens": _batch_tokens(launch),
     }
-    # how to switch another scaling than YaRN on differs from model to model
+    # only YaRN is switched on alike for all models
     architecture = spec.architecture
     if architecture is not None and architecture.yarn_original_tokens:
         original = architecture.yarn_original_tokens
@@ -325,7 +332,7 @@ def _figures_of_model(launch: Launch) -> Figures:
 
 
 def _components_to_quantize(spec: ModelSpec) -> str | None:
-    """The names of the large components, as a list of Python."""
+    """The names of the large components, as a list in Python; None where there are none."""
     if not spec.components:
         return None
     from ..needs.pictures import quantized_components
@@ -349,7 +356,9 @@ def _input(launch: Launch) -> str:
 
 
 def _checkpoints_kept(launch: Launch) -> int | None:
-    """How many copies of a conversation the need counts, where the server keeps many more."""
+    """The number of copies of a conversation that the need counts; None where the server keeps only
+    a few more.
+    """
     runtime = launch.question.runtime
     if runtime is None:
         return None
@@ -374,8 +383,8 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
 
 
 def _batch_tokens(launch: Launch) -> int:
-    """Tokens of a batch that the command has to state: one that holds a whole text, or that reads
-    prompts faster; 0 where the usual ones or the program's own do.
+    """Tokens of a batch that the command has to state, so that a whole text fits or prompts are
+    read faster; 0 where the usual batch of the program will do.
     """
     case = launch.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
@@ -402,7 +411,9 @@ class _Conversion(Record):
 
 
 def _figures_of_files(launch: Launch) -> Figures:
-    """`quantized` is the repository of a conversion that the runtime has a rule for."""
+    """The template values for the files: repository, name, type, tag and draft. `quantized` is the
+    repository of a conversion for which the runtime has a rule.
+    """
     spec = launch.spec
     rule = launch.rule
     conversion = _conversion(launch)
@@ -467,15 +478,15 @@ def _tag(launch: Launch) -> str | None:
 
 
 def _type_of_tag(launch: Launch, tag: str) -> str:
-    """The type that the program's library has under a tag, most often the usual one."""
+    """The type that the library of the program has under a tag."""
     runtime = launch.runtime
     _, usual = need.default_format_and_quantization(launch.spec, runtime)
     return runtime.library_tags.quantizations.get(tag, usual)
 
 
 def _draft(question: Question) -> str | None:
-    """The repository of the model that drafts, with its type where it is a GGUF file; None where
-    none has to be fetched.
+    """The repository of the draft model, with the type if that is a GGUF file; None where no draft
+    has to be downloaded.
     """
     companions = question.companions
     if companions is None:
@@ -501,14 +512,10 @@ def _draft(question: Question) -> str | None:
 # ------------------------------------------------------------------ options
 
 
-def options_needed(launch: Launch, values: Values) -> list[str]:
-    """The keys of the options without which a line would run something else than was judged, in
-    the order in which they are typed.
+def options_needed(launch: Launch, values: Values) -> Iterator[str]:
+    """Yield the keys of the options without which a line would run the model otherwise than judged,
+    in the order in which they are typed.
     """
-    return list(_options_needed(launch, values))
-
-
-def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
     spec = launch.spec
     workload = launch.workload
     if spec.modality == "embedding":
@@ -539,7 +546,7 @@ def _options_needed(launch: Launch, values: Values) -> Iterator[str]:
 
 
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
-    """How many users are computed at once, and whether all of them are sampled at once."""
+    """Yield the options for the number of sequences that are computed and sampled at once."""
     needs = launch.judged.needs
     is_sampled = "sequences_sampled" in launch.settings
     if needs is not None and needs.is_lean:
@@ -552,7 +559,9 @@ def _options_of_sequences(launch: Launch) -> Iterator[str]:
 
 
 def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
-    """A draft model, or the model's own block, which some programs load from a file beside it."""
+    """Yield the options for a draft model, or for the model's own draft block, which some programs
+    load from a separate file.
+    """
     draft = launch.workload.draft
     if draft is None:
         return
@@ -570,8 +579,8 @@ def _options_of_draft(launch: Launch, values: Values) -> Iterator[str]:
 
 
 def _must_name_shared_gpu(launch: Launch) -> bool:
-    """Whether the judged program computes on a GPU that shares the RAM, and this one does not
-    unless it is told to.
+    """Whether the judged program computes on a GPU that shares the RAM, and the program whose lines
+    are typed does so only with an option.
     """
     if "shared_gpu" not in launch.lines.settings:
         return False
@@ -582,8 +591,9 @@ def _must_name_shared_gpu(launch: Launch) -> bool:
 
 
 def _must_state_context(launch: Launch) -> bool:
-    """Whether the program would take another context than was judged. It cuts its own to what the
-    model was trained for (llm/server.go of Ollama), and takes more by itself on large GPUs.
+    """Whether the program would take another context than the judged one. A program with a usual
+    context takes at most the trained context (llm/server.go of Ollama), and more than usual on
+    large GPUs.
     """
     usual = launch.runtime.memory.default_context_tokens
     tokens = launch.workload.context_tokens

@@ -35,7 +35,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
 from ..judge.checks.model import is_partly_open, reads_context, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
-from ..judge.defaults import suited
+from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Report, Route, Verdict
@@ -86,11 +86,12 @@ class ListPlace(NamedTuple):
 
 
 class Counts(Record):
-    """The numbers of models in a list: all, those that run, those of these that are likely too slow
-    for reading along, and those of which nobody can tell.
+    """The numbers of models in a list.
 
-    `is_estimate`: not every model was judged, and `running` counts the models for which memory and
-    disk have room. `running` is None where not every model was judged and no estimate is possible.
+    `slow` are running models whose text is likely too slow for reading along; `unknown` are models
+    of which nobody can tell whether they run. `is_estimate`: not every model was judged, and
+    `running` counts the models for which memory and disk have room. `running` is None where not
+    every model was judged and no estimate is possible.
     """
 
     models: int
@@ -103,11 +104,12 @@ class Counts(Record):
 class Ranking(Report):
     """Models judged for one machine, best first, by the keys of `selfhost list --format json`.
 
-    The `why` of each that runs says in a few words why it stands there. `counts` is of all that
-    were asked for, `models` may be the first of them. `ruled_out` counts those left out because of
-    their license or openness; `refused` says by id why one does not come as asked.
-    `catalogue_as_of` is the day of its prices or of its newest model, whichever is later: what came
-    out later is not in it. `notes` are sentences about how the machine's name was understood.
+    `models` may be only the first of the models that `counts` counts. The `why` of each model that
+    runs says in a few words why it has its place. `ruled_out` counts the models left out because of
+    their license or openness; `refused` says by id why a model cannot be judged as asked.
+    `catalogue_as_of` is the day of the prices or of the newest model, whichever is later: the
+    catalogue has no model of a later day. `notes` are sentences about how the machine's name was
+    understood.
     """
 
     machine: Machine
@@ -184,7 +186,9 @@ class KindsMeant(NamedTuple):
 
 
 def kinds_in(words: Sequence[str]) -> KindsMeant:
-    """The kinds that the words name; several words may name one use, as `function calling`."""
+    """The use and the modality that the words name; a use may take two words (`function
+    calling`).
+    """
     kinds = {kind_meant(word) for word in words}
     parts: set[str] = set()
     for kind in kinds:
@@ -228,8 +232,10 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 
 
 def named_by_words(words: Sequence[str], catalogue: Catalogue) -> frozenset[str]:
-    """The ids that hold all of the words, where one of these is another word for a kind of work:
-    `coder` stands in the ids of some models, and means `code`, which more models do.
+    """The ids that hold all of the words, if one of the words means a kind of work; else none.
+
+    `coder` means `code`, which many models do, but a user who types it wants a model with `coder`
+    in its id first.
     """
     synonyms = uses_table().kinds
     if synonyms.keys().isdisjoint(words):
@@ -319,8 +325,8 @@ class Lister:
         judged, and how many there are.
         """
         outlines = self._outlines(ids)
-        # a heap: models that are not judged yet stand at the best place that each can get, judged
-        # ones at their own. So a judged model that comes out is better than all that are left.
+        # a heap: a model that is not judged yet has the best place that it can get, a judged model
+        # its own place. So a judged model that comes out is better than all models left.
         waiting: list[tuple[ListPlace, Verdict | None]] = []
         for outline in outlines:
             waiting.append((self.best_key(outline), None))
@@ -411,8 +417,8 @@ class Lister:
         return share_of_pace(self._bounds.tokens_per_second(outline))
 
     def useful_first(self, rows: Sequence[Verdict]) -> list[Verdict]:
-        """The rows in their order, those first that are worth using on the machine: at least a
-        tenth as much as the best of them, no base models and none that a newer one replaced.
+        """The rows in their order, but models of little use last: models that do not run, that are
+        worth less than a share of the best (`least_worth`), and base and superseded models.
         """
         worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
         least = ranking_factors().sorted.least_worth * max(worths.values(), default=0)
@@ -432,8 +438,8 @@ class Lister:
     def key(self, answer: Verdict) -> ListPlace:
         """The place of a judged model in the list.
 
-        Its worth is that on the machine, or on any where it does not run. Text of which no pace is
-        known is taken to be as fast as the memory allows, and counts at most half.
+        The worth is the worth on the machine for a model that runs, else the worth on any machine.
+        Text without a known pace counts as fast as the memory allows, but at most half.
         """
         outline = self._catalogue.outlines[answer.model.id]
         worth = self._standing(outline.id).worth
@@ -474,8 +480,9 @@ class Lister:
         )
 
     def _section(self, outline: Outline, standing: Standing) -> int:
-        """The section of the model. One made for the wanted use alone comes first, or among the
-        general ones where these do that work as well. So does one that makes no text.
+        """The section of the model. A model whose main use is the wanted use comes first, if it is
+        a special model or makes no text; it comes among the general models where these do the
+        wanted work as well.
         """
         uses = outline.uses or ()
         if uses[:1] != (self._use,):
@@ -496,7 +503,7 @@ class Lister:
             return None
         except WorkloadError as error:
             return error
-        judged = suited(judge(question, machine), catalogue, machine)
+        judged = with_machine_defaults(judge(question, machine), catalogue, machine)
         is_offered = False
         if judged.failed:
             is_offered = bool(offers_for(catalogue, judged, self._today))

@@ -50,7 +50,7 @@ _TOKEN_OPTIONS = (
 )
 
 
-def _said(key: str, **figures: object) -> Sentences:
+def _remark(key: str, **figures: object) -> Sentences:
     """The sentence of that key."""
     return remarks({key: True}, **figures)
 
@@ -73,7 +73,7 @@ def notes_on_question(
     yield from _faults_of_own_specs(catalogue)
     spec = question.spec
     if spec.overrides:
-        yield from _said("replaced", spec=spec.origin, shipped=spec.overrides)
+        yield from _remark("replaced", spec=spec.origin, shipped=spec.overrides)
     if judged.workload.task == "finetune":
         yield from _note_on_hosted_tuning(spec)
     yield from _note_on_context(question)
@@ -82,7 +82,7 @@ def notes_on_question(
     yield from _note_on_cache_build(judged, machine)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
-        yield from _said("address-space", left=left)
+        yield from _remark("address-space", left=left)
     if question.stated != Workload():
         yield from _options_without_effect(question)
 
@@ -92,7 +92,7 @@ def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
     served = spec.availability
     if served is not None and served.fine_tuning:
         words = served.fine_tuning
-        yield from _said("fine-tuning", provider=served.provider, words=words)
+        yield from _remark("fine-tuning", provider=served.provider, words=words)
 
 
 def _notes_on_draft(judged: Judged) -> Iterator[str]:
@@ -102,9 +102,9 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
     if not judged.workload.draft:
         return
     if judged.question.companions is not None:
-        yield from _said("draft")
+        yield from _remark("draft")
     if judged.fits and _is_slower_with_draft(judged.speed):
-        yield from _said("draft-slower")
+        yield from _remark("draft-slower")
 
 
 def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     if judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
-        yield from _said(
+        yield from _remark(
             "cache-build",
             program=runtime.name,
             build=runtime.gpus.paired_cache_build,
@@ -136,7 +136,7 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
         return
     if spec.has_use(use):
         return
-    yield from _said(
+    yield from _remark(
         "no-use",
         model=spec.name,
         use=uses_table().use[use].label,
@@ -152,11 +152,13 @@ def _note_on_context(question: Question) -> Iterator[str]:
     if tokens is None:
         return
     if question.stated.tokens_with_prompt == tokens:
-        yield from _said("context", tokens=tokens)
+        yield from _remark("context", tokens=tokens)
 
 
 def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
-    """The first faulty files of the user, each with its first fault; the others are counted."""
+    """Yield a note on each of the user's first faulty files, with its first fault, and the number
+    of the other files.
+    """
     by_file: dict[str, list[Problem]] = {}
     for problem in catalogue.own_faults:
         problems = by_file.setdefault(problem.file, [])
@@ -167,7 +169,7 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         fault = first.message
         if first.key:
             fault = f"{first.key}: {fault}"
-        yield from _said(
+        yield from _remark(
             "unread",
             file=file,
             fault=fault,
@@ -176,11 +178,13 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         )
     unlisted = len(files) - MAX_PROBLEMS
     if unlisted > 0:
-        yield from _said("unread-more", files=unlisted)
+        yield from _remark("unread-more", files=unlisted)
 
 
 def _is_slower_with_draft(speed: Speed | None) -> bool:
-    """Whether text likely comes slower with the draft than without; False where nothing tells."""
+    """Whether text likely comes slower with the draft than without; False where no pace is
+    known.
+    """
     if speed is None or speed.decode is None:
         return False
     without_draft = speed.undrafted_tokens_per_second
@@ -203,13 +207,13 @@ def _options_without_effect(question: Question) -> Iterator[str]:
         options = _token_options_without_effect(question)
         yield from _without_effect("no-tokens", options, model)
     if stated.states("context_tokens") and not reads_context(spec):
-        yield from _said("no-context", model=model)
+        yield from _remark("no-context", model=model)
     type = stated.kv_cache_type
     runtime = question.runtime
     if not type or runtime is None:
         return
     if question.workload.kv_cache_type is None:
-        yield from _said("no-cache", type=type, model=model, program=runtime.name)
+        yield from _remark("no-cache", type=type, model=model, program=runtime.name)
 
 
 def _without_effect(
@@ -220,11 +224,11 @@ def _without_effect(
     if not options:
         return ()
     several = len(options) > 1
-    return _said(key, options=options, several=several, model=model)
+    return _remark(key, options=options, several=several, model=model)
 
 
 def _token_options_without_effect(question: Question) -> list[str]:
-    """Options on tokens, of a model that writes none."""
+    """The stated options on tokens that have no effect on a model which writes no tokens."""
     stated = question.stated
     if stated.task != "generate":
         return []
@@ -235,7 +239,7 @@ def _token_options_without_effect(question: Question) -> list[str]:
         if not stated.states(key):
             continue
         if key == "purpose" and reads_context(question.spec):
-            # its context has an effect
+            # the purpose sets the context
             continue
         if key != "parallel":
             options.append(FLAGS[key])
@@ -251,8 +255,8 @@ def _makes_one_at_a_time(question: Question) -> bool:
         return modality in ONE_AT_A_TIME
     if question.needs is None:
         return True
-    # what the decoder holds of pictures that are made at once; files of stable-diffusion.cpp are
-    # counted for one
+    # the activations of the decoder grow with the pictures made at once; the need in files of
+    # stable-diffusion.cpp, which makes one, has none
     return all(term.name != "activations" for term in question.needs.terms)
 
 
@@ -270,12 +274,12 @@ def notes_on_cards(
         return
     if judged.needs is None:
         return
-    cards = [card for card in machine.cards if card.unified is not True]
+    cards = machine.own_memory_cards
     used = _cards_of(judged.needs)
     idle = len(cards) - len(used)
     if idle <= 0:
         return
-    yield from _said(
+    yield from _remark(
         "idle",
         idle=idle,
         number=len(cards),
@@ -284,7 +288,7 @@ def notes_on_cards(
     )
     if understood.files.is_tag:
         tag = bare_name(understood.asked)
-        yield from _said("tag-alone", tag=tag, model=judged.question.spec.id)
+        yield from _remark("tag-alone", tag=tag, model=judged.question.spec.id)
 
 
 def _cards_of(needs: Needs) -> set[str]:
@@ -297,7 +301,7 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
     day = machine.read_on
     if day is None or day <= today:
         return ()
-    return _said("future", day=day, today=today)
+    return _remark("future", day=day, today=today)
 
 
 def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
@@ -321,7 +325,7 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     )
     users = judged.workload.parallel
     service = runtime.service
-    return _said(
+    return _remark(
         "checkpoints",
         more=more_bytes,
         runtime=runtime.name,
@@ -341,7 +345,7 @@ def note_on_smaller(smaller: Judged | None) -> Sentences:
     if smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
-    return _said("on-gpu", type=smaller.quantization, pace=pace)
+    return _remark("on-gpu", type=smaller.quantization, pace=pace)
 
 
 def _pace_words(pace: Range | None) -> str | None:
@@ -350,15 +354,16 @@ def _pace_words(pace: Range | None) -> str | None:
 
 
 def note_on_users(reach: Reach) -> Sentences:
-    """How many users the accelerators hold, where the text of more spills into RAM; or how many are
-    served at once, where the others wait.
+    """The note on how many users the accelerators hold before the cache of further users spills
+    into RAM, or on how many users are served at once while the others wait; () where neither
+    applies.
     """
     judged = reach.judged
     waiting = 0 if judged.speed is None else judged.speed.waiting
     if waiting:
         users = judged.workload.parallel
         runtime = judged.question.runtime
-        return _said(
+        return _remark(
             "users-wait",
             at_once=users - waiting,
             users=users,
@@ -370,7 +375,7 @@ def note_on_users(reach: Reach) -> Sentences:
 
 
 def _note_on_spilling(reach: Reach) -> Sentences:
-    """How many of the users the accelerators hold."""
+    """The note on how many of the users the accelerators hold; () where they hold not even one."""
 
     def are_held_whole(number: int) -> bool:
         return reach.layout_under(parallel=number).placement == "accelerator"
@@ -381,9 +386,9 @@ def _note_on_spilling(reach: Reach) -> Sentences:
         return ()
     layout = reach.layout_under(parallel=most)
     needs = layout.needs
-    assert needs is not None, "what accelerators hold was counted"
+    assert needs is not None, "a layout on accelerators has needs"
     speed = pace_of_text(layout.question, needs, reach.machine)
-    return _said(
+    return _remark(
         "users-spill",
         most=most,
         more=most + 1,
@@ -409,7 +414,7 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
         return ()
     if taken.format != "gguf":
         return ()
-    return _said("tag", tag=bare_name(understood.asked), type=taken.quantization)
+    return _remark("tag", tag=bare_name(understood.asked), type=taken.quantization)
 
 
 # ------------------------------------------------------------------ fine print
@@ -426,7 +431,7 @@ def fine_print(
     runtime = question.runtime
     if workload.task == "finetune":
         if not question.spec.closed:
-            yield from _said("training")
+            yield from _remark("training")
     elif question.chosen is not None:
         yield question.chosen
     if runtime is not None:
@@ -437,7 +442,7 @@ def fine_print(
     if to_type.server:
         quoted = [f"`{line}`" for line in to_type.server]
         lines = " and, in another terminal, ".join(quoted)
-        yield from _said("server", lines=lines, tokens=workload.context_tokens)
+        yield from _remark("server", lines=lines, tokens=workload.context_tokens)
 
 
 def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
@@ -455,7 +460,7 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
     """
     tokens = None if judged.needs is None else judged.needs.batch_tokens
     if tokens is not None:
-        yield from _said(
+        yield from _remark(
             "batches",
             tokens=tokens,
             program=runtime.name,
@@ -474,13 +479,13 @@ def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]
         return
     program = runtime.name
     if need.takes_text_alone(spec, runtime):
-        yield from _said("text-alone", runtime=program, model=spec.name)
+        yield from _remark("text-alone", runtime=program, model=spec.name)
     if need.loads_sixteen_bits(spec, runtime, workload.format, type):
         bits = _published_bits(spec)
-        yield from _said("made-while-loading", runtime=program, bits=bits, type=type)
+        yield from _remark("made-while-loading", runtime=program, bits=bits, type=type)
     rule = runtime.rule_of(type)
     if rule is not None and rule.needs:
-        yield from _said("packages", packages=rule.needs)
+        yield from _remark("packages", packages=rule.needs)
 
 
 def _published_bits(spec: ModelSpec) -> int:
@@ -507,4 +512,6 @@ def _note_on_conversion(question: Question) -> Sentences:
     publisher = spec.repository.partition("/")[0]
     if owner.casefold() == publisher.casefold():
         return ()
-    return _said("conversion", owner=owner, publisher=publisher, repository=repository)
+    return _remark(
+        "conversion", owner=owner, publisher=publisher, repository=repository
+    )

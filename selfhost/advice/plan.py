@@ -1,8 +1,8 @@
 """The reverse question: what a model takes under a workload.
 
 `plan_with` returns a `Plan`: the least machine that runs the model, and the verdict on each known
-machine. The least machine has the memory, the disk and the accelerator that the needs say; where a
-pace is wanted its cores and bandwidth are searched for, by judging machines.
+machine. The least machine has the memory, the disk and the accelerator of the needs. Where a pace
+is wanted, its cores and bandwidth are found by judging machines.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from .sizes import disks_of, least_card
 from .understood import Model, Understood, judged_for, remarks, understand
 from .verdicts import check_with
 
-# what a processor of today reads at most; a pace that needs more is none that RAM gives
+# more than any processor reads from RAM today (assumed): where the search for a bandwidth ends
 _MOST_BYTES_PER_SECOND = 2000 * units.GB
 # the step of the search for a bandwidth
 _STEP_BYTES_PER_SECOND = units.GB // 10
 _CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-# how much faster the cores must be than is wanted, so that slower memory may do
+# the cores must be so many times as fast as wanted, so that slower memory may do
 _HEADROOM = 2.0
 # the best first
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
@@ -81,9 +81,9 @@ class LeastCpu(Record):
 
 
 class LeastAccelerator(Record):
-    """Memory of one accelerator that holds all of the model, and of the RAM that goes with it, None
-    where a need stated as one figure does not say. `required` by the runtime, or by the longest
-    wait.
+    """The memory of one accelerator that holds the whole model. `memory_beside_bytes` is the RAM
+    that the model takes with that accelerator; None where the need is stated as one figure.
+    `required`: the runtime, or the longest wait, needs an accelerator.
     """
 
     required: bool
@@ -94,11 +94,12 @@ class LeastAccelerator(Record):
 class LeastMachine(Record):
     """The least that a machine needs, as a price list states it.
 
-    `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
-    free, with a margin or what a file is made of; None where the size of the files is not known.
-    `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed; None where no speed is
-    wanted, it cannot be told, or no RAM is that fast. `machine` has all that, and no more;
-    `is_slow`: it does other work than text in minutes to days.
+    `memory_bytes` is the whole RAM, of which `reserve_bytes` are kept for the system. `disk_bytes`
+    must be free: the files, and a margin or the files from which the model file is made; None where
+    the size of the files is not known. `bandwidth_bytes_per_second` is the measured bandwidth of
+    RAM that reaches the wanted speed; None where no speed is wanted, the speed cannot be predicted,
+    or no RAM is that fast. `machine` has just these figures. `is_slow`: the machine does other work
+    than text in minutes to days.
     """
 
     machine: Machine
@@ -111,16 +112,16 @@ class LeastMachine(Record):
     is_slow: bool = False
 
 
-class Known(Verdict):
+class KnownMachine(Verdict):
     """The verdict on a known machine, by the keys of `selfhost plan --format json`.
 
-    `confidence`: how sure the figures of the machine are. `codes` are those of the findings that do
-    not pass. `by_shared_gpu`: a GPU that shares the RAM computes it. `is_tight`: it runs there only
-    once other programs are closed or a limit of the GPU is raised, or leaves them next to nothing.
-    `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
-    `is_fast_enough`: the slow end of its pace reaches the wanted speed too; where it does not, or
-    is not told, a machine that fits only may do. `is_comfortable`: it is fast enough, is not tight,
-    and text likely comes as fast as one reads, which nobody buys less than.
+    `confidence`: how sure the figures of the machine are. `codes` are the codes of the findings
+    that do not pass. `by_shared_gpu`: a GPU that shares the RAM computes the model. `is_tight`: the
+    model leaves other programs next to nothing, or runs only once other programs are closed or a
+    limit of the GPU is raised. `is_slow`: text is likely slower than wanted, or other work takes
+    minutes to days. `is_fast_enough`: even the slow end of the pace reaches the wanted speed.
+    `is_comfortable`: the machine is fast enough and not tight, and text likely comes as fast as
+    people read.
     """
 
     name: str
@@ -139,11 +140,11 @@ class Known(Verdict):
 
 
 class Plan(Report):
-    """The answer. `least` is None where nothing of any size would do or it cannot be told;
-    `reasons` say why.
+    """The answer. `least` is None where no machine of any size would do, or the size cannot be
+    computed; `reasons` say why.
 
-    `machines` are all profiles, those that do it first, from the smallest. `options` ask `check`
-    for what they were judged with, as a command line's end.
+    `machines` are all profiles, first those on which the model runs, from the smallest. `options`
+    are the options of `selfhost check` under which these were judged.
     """
 
     asked: str
@@ -152,7 +153,7 @@ class Plan(Report):
     needs: Needs | None
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
-    machines: tuple[Known, ...]
+    machines: tuple[KnownMachine, ...]
     notes: tuple[str, ...] = ()
     options: str = ""
 
@@ -173,13 +174,13 @@ class Plan(Report):
         return self.workload.seconds_to_download(self.needs.download_bytes)
 
     @property
-    def fitting(self) -> tuple[Known, ...]:
-        """The machines that run it, smallest first."""
+    def fitting(self) -> tuple[KnownMachine, ...]:
+        """The machines that run the model, the smallest first."""
         return tuple([known for known in self.machines if known.can_run])
 
     @property
     def exit_code(self) -> int:
-        """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
+        """0 where a known machine runs the model, 1 where none does, 3 where one may."""
         routes = {machine.route for machine in self.machines}
         for route in _ROUTES:
             if route in routes:
@@ -193,11 +194,11 @@ def plan_with(
     workload: Workload,
     profiles: Iterable[Profile] | None = None,
 ) -> Plan:
-    """The least machine, and the verdict on each of `profiles`, by default on all, as `check` gives
-    it. Raises what `understand` and `ask` do.
+    """The least machine, and the verdict of `check` on each of `profiles`; None for all profiles.
+    Raises the errors of `understand` and `ask`.
     """
     meant = understand(catalogue, model, workload)
-    # only for its notes, those that hold on any machine
+    # judged on no machine for the notes that hold on every machine
     anywhere = Machine(planning=True)
     checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     found = _find_least(meant, catalogue)
@@ -222,7 +223,9 @@ def plan_with(
 
 
 def _reasons(judged: Judged) -> Iterator[Finding]:
-    """Why no machine would do; the pace of the least machine says nothing of others."""
+    """Yield the findings for which no machine would do. A finding on the pace of the least machine
+    is left out, because other machines are faster.
+    """
     for finding in judged.findings:
         if finding.decides and finding.check not in PACE_CHECKS:
             yield finding
@@ -236,20 +239,20 @@ def _known_machines(
     meant: Understood,
     workload: Workload,
     profiles: Iterable[Profile] | None,
-) -> tuple[Known, ...]:
-    """The verdict on each known machine, those that do it first, from the smallest."""
-    machines: list[Known] = []
+) -> tuple[KnownMachine, ...]:
+    """The verdict on each known machine, first those that run the model, from the smallest."""
+    machines: list[KnownMachine] = []
     is_offered: bool | None = None
     for profile in all_profiles() if profiles is None else profiles:
         there = understand(catalogue, meant, workload, profile.machine)
         best = judged_for(catalogue, there, profile.machine)
         if best.failed and is_offered is None:
-            # what is offered depends on the model and on what is asked of it, on no machine
+            # the offers depend on the model and the question, not on the machine
             offers = offers_for(catalogue, best, units.utc_today())
             is_offered = bool(offers)
         machines.append(_known(profile, best, is_offered=is_offered is True))
 
-    def order(known: Known) -> tuple[object, ...]:
+    def order(known: KnownMachine) -> tuple[object, ...]:
         return _ROUTES.index(known.route), *size_order(known.machine), known.name
 
     return tuple(sorted(machines, key=order))
@@ -260,23 +263,22 @@ def _known(
     best: Judged,
     *,
     is_offered: bool,
-) -> Known:
+) -> KnownMachine:
     """The row of a known machine: the best judgement there, and the facts by which such machines
     are ranked.
     """
     machine = profile.machine
     shared = shared_gpu_of(machine, best.question.runtime, is_used=True)
     card_bytes = 0
-    for card in machine.cards:
-        if not card.unified:
-            card_bytes += card.memory_total_bytes or 0
+    for card in machine.own_memory_cards:
+        card_bytes += card.memory_total_bytes or 0
     codes: list[str] = []
     for finding in best.findings:
         if finding.outcome is not Outcome.PASS:
             codes.append(finding.code)
     is_tight = best.has(*TIGHT_CODES) or best.waits_for_setting
     is_fast = _is_fast_enough(best)
-    return Known.conclude(
+    return KnownMachine.conclude(
         best,
         machine,
         offered=is_offered,
@@ -311,7 +313,7 @@ def _is_fast_enough(best: Judged) -> bool:
 
 
 def _comes_as_one_reads(best: Judged) -> bool:
-    """Whether text likely comes as fast as one reads; true of what has no pace of text."""
+    """Whether text likely comes as fast as people read; True for a model without a pace of text."""
     if best.speed is None:
         return True
     pace = best.speed.judged or best.speed.decode
@@ -348,8 +350,8 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
 
 
 class _Platform(Record):
-    """A machine without limits, and the question as asked on it. `is_for_gpus`: a GPU is asked for,
-    though the program runs without one.
+    """A machine without limits, and the question on that machine. `is_for_gpus`: the machine gets a
+    GPU, although the program runs without one.
     """
 
     question: Question
@@ -358,12 +360,12 @@ class _Platform(Record):
 
     @property
     def wants_gpu(self) -> bool:
-        """Whether a GPU is needed."""
+        """Whether the machine gets a GPU."""
         return self.is_for_gpus or self.question.wants_gpu
 
     @property
     def is_mac(self) -> bool:
-        """Whether it is a Mac whose GPU shares the RAM."""
+        """Whether the machine is a Mac, whose GPU shares the RAM."""
         return self.machine.platform == "macos-aarch64"
 
     @property
@@ -372,7 +374,7 @@ class _Platform(Record):
         return self.is_mac or not self.wants_gpu
 
     def cards(self, memory_bytes: int) -> tuple[Accelerator, ...]:
-        """The accelerator that the program needs, with so much memory; () for none."""
+        """The accelerator of the machine, with so much memory; () for none."""
         if self.is_mac:
             return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
         if self.wants_gpu:
@@ -381,7 +383,7 @@ class _Platform(Record):
 
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
-    """The first platform of the runtime's that the model allows, else the first of all."""
+    """The first platform of the runtime that the model allows, as a machine without limits."""
     question = meant.question(catalogue, _VAST)
     needs = question.needs
     if needs is None or question.runtime is None:
@@ -401,7 +403,9 @@ def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:
 
 
 def _platform_for(platforms: Sequence[str], allowed: Sequence[str]) -> str:
-    """The first platform of an architecture that is allowed, as all are where none is named."""
+    """The first platform whose architecture is allowed, else the first of all. An empty `allowed`
+    allows every architecture.
+    """
     for platform in platforms:
         _, _, architecture = platform.partition("-")
         if not allowed or architecture in allowed:
@@ -534,8 +538,8 @@ class _Paced(Record):
 
 
 def _paced(platform: _Platform, machine: Machine) -> _Paced:
-    """The machine with the least cores and bandwidth for the pace and the wait that are wanted; as
-    it is where none is, or where a GPU computes.
+    """The machine with the least cores and bandwidth for the wanted pace and wait; unchanged where
+    neither is wanted, or where a GPU computes.
     """
     question = platform.question
     workload = question.workload
@@ -576,7 +580,9 @@ class _PaceSearch(Record):
         )
 
     def _fewest_cores(self) -> int | None:
-        """The fewest that are `_HEADROOM` times as fast with memory of any speed; None for none."""
+        """The fewest cores that are `_HEADROOM` times as fast as wanted with memory of any speed;
+        None where no number of cores is.
+        """
         unbounded = 2**50 // _STEP_BYTES_PER_SECOND
         wanted = _HEADROOM * self.wanted
         for cores in _CORES:
@@ -596,14 +602,13 @@ class _PaceSearch(Record):
         found = judged.users_pace
         if found is None or _may_wait_too_long(judged):
             return False
-        # who buys by this figure wants the pace itself, not one that is printed alike
+        # compared without rounding: the buyer wants the pace itself
         return bool(found.low >= pace)
 
     def _with_bandwidth(self, cores: int, steps: int) -> Machine:
-        """The machine with so many cores, and memory read at so many steps of a bandwidth.
+        """The machine with so many cores, and memory of so many steps of bandwidth.
 
-        A bandwidth that somebody states is a peak, of which little may be used; the plan asks for
-        what is measured.
+        The bandwidth counts as measured: a stated bandwidth is a peak, which programs do not reach.
         """
         facts = {
             "memory_bandwidth_bytes_per_second": steps * _STEP_BYTES_PER_SECOND,

@@ -23,7 +23,7 @@ from ..core.workload import Workload
 from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.runtime import runtime_check
 from ..judge.checks.speed import is_slow_work, is_too_slow, lacks_pace
-from ..judge.defaults import follows_a_list, suited
+from ..judge.defaults import follows_a_list, with_machine_defaults
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
@@ -37,12 +37,12 @@ from .ranking import (
     share_on,
 )
 
-# where it is not the machine that rules a model out, one up to this many times as large is alike
-# (assumed: 7 and 8 B are one class)
+# where the machine does not rule the model out, a proposal may be up to this many times as large
+# (assumed: models of 7 and 8 billion parameters are one class)
 _ALIKE_IN_SIZE = 1.25
-# of those that a spec names the nearest comes first: each later one is worth a little less
+# a spec names the nearest model first: each later model is worth so much less
 _LESS_FOR_LATER = 1e-6
-# a model that sees answers text too
+# kinds of model that do the work of a kind: a model that sees answers text, too
 _AS_GOOD_AS = {"text": GENERATING}
 
 
@@ -75,21 +75,23 @@ class _Candidate(NamedTuple):
 
 
 class _Proposal(Record):
-    """A candidate that runs here."""
+    """A judged candidate that runs here, with its rank."""
 
     rank: _Rank
     judged: Judged
 
 
 class Proposals(Record):
-    """Other models in place of the one that was judged, `judged`."""
+    """The search for other models in place of the model of `judged`."""
 
     judged: Judged
     catalogue: Catalogue
     machine: Machine
 
     def best(self, most: int) -> list[Judged]:
-        """The best `most` that run here fast enough, judged until none left can be worth more."""
+        """The best `most` models that run here fast enough. Candidates are judged until no
+        candidate left can be worth more.
+        """
         # the best first
         found: list[_Proposal] = []
         for candidate in self._candidates():
@@ -152,8 +154,8 @@ class Proposals(Record):
         spec: ModelSpec,
         worst: _Rank | None,
     ) -> _Proposal | None:
-        """The candidate as it runs here, with the program that was asked for or else another one;
-        None where it does not run, or ranks behind `worst`.
+        """The candidate as it runs here, with the stated program or else with another; None where
+        the candidate does not run, or ranks behind `worst`.
         """
         terms = list(terms_checks(spec, self._plain))
         if any(finding.decides for finding in terms):
@@ -164,7 +166,7 @@ class Proposals(Record):
             is_less_open=is_less_open, is_in_other_program=not can_load
         )
         if worst is not None and rank > worst:
-            # a fully open model, or one that the asked program runs, may still come
+            # later candidates may still be fully open, or run with the stated program
             return None
         asked_runtime = self.judged.question.stated.runtime
         judged: Judged | None = None
@@ -183,9 +185,9 @@ class Proposals(Record):
         return _Proposal(rank=rank, judged=judged)
 
     def fit(self, spec: ModelSpec, workload: Workload) -> Judged | None:
-        """The model judged with its defaults; None where it would not be local.
+        """The model judged with its defaults; None where it does not run here.
 
-        A type of KV cache that its program does not keep is left out.
+        A stated type of KV cache that the program does not have is dropped.
         """
         try:
             question = ask(spec, workload, self.catalogue, self.machine)
@@ -195,26 +197,24 @@ class Proposals(Record):
             return self.fit(spec, workload.replace(kv_cache_type=None))
         judged = judge(question, self.machine)
         if follows_a_list(spec, workload):
-            judged = suited(judged, self.catalogue, self.machine)
+            judged = with_machine_defaults(judged, self.catalogue, self.machine)
         return judged if judged.fits else None
 
     def as_checked(self, judged: Judged) -> Judged:
-        """The judgement that `fit` returned, with the defaults that suit the machine, as `check`
-        judges.
+        """A judgement of `fit`, completed with the defaults that suit the machine, so that it
+        equals that of `check`.
         """
         if follows_a_list(judged.question.spec, judged.question.stated):
             return judged
-        return suited(judged, self.catalogue, self.machine)
+        return with_machine_defaults(judged, self.catalogue, self.machine)
 
     # ------------------------------------------------------------------ the program
 
     @cached_property
     def _program(self) -> RuntimeSpec | None:
-        """The program that was asked for, where what it loads decides which models it runs."""
+        """The stated program; None where the user stated none, and for fine-tuning."""
         stated = self.judged.question.stated
-        if stated.task != "generate":
-            return None
-        if stated.runtime is None:
+        if stated.task != "generate" or stated.runtime is None:
             return None
         try:
             return self.catalogue.runtime(stated.runtime.strip().lower())
@@ -222,7 +222,7 @@ class Proposals(Record):
             return None
 
     def _may_load(self, spec: ModelSpec) -> bool:
-        """Whether the program that was asked for may load the model; True where none was."""
+        """Whether the stated program may load the model; True where no program was stated."""
         if self._program is None:
             return True
         if self._is_program_useless:
@@ -231,7 +231,7 @@ class Proposals(Record):
 
     @cached_property
     def _is_program_useless(self) -> bool:
-        """Whether the program that was asked for surely runs no model of this kind here."""
+        """Whether the stated program surely runs no model of this kind here."""
         program = self._program
         if program is None:
             return False
@@ -245,7 +245,9 @@ class Proposals(Record):
         return runtime_check(question, self.machine).code == "runtime-no-build"
 
     def _serves_kind(self, program: RuntimeSpec) -> bool:
-        """Whether the program runs models of a kind that does the same work, or their text part."""
+        """Whether the program runs models that do the same work, or the text part of such
+        models.
+        """
         if program.text_part:
             return True
         return any(kind in program.modalities for kind in self._modalities)
@@ -268,7 +270,7 @@ class Proposals(Record):
         return sorted(candidates)
 
     def _is_of_kind(self, outline: Outline) -> bool:
-        """Whether it is another open model of the kind and the use that were asked for."""
+        """Whether the outline is of another open model that does the wanted work."""
         if outline.closed:
             return False
         if outline.modality not in self._modalities:
@@ -280,8 +282,8 @@ class Proposals(Record):
         return wanted_use is None or outline.has_use(wanted_use)
 
     def _as_candidate(self, outline: Outline, bounds: BestCase) -> Iterator[_Candidate]:
-        """The model as a candidate; none where it is not named and is larger, surely has no room,
-        or does other work.
+        """Yield the model as a candidate. A model that the spec does not name is no candidate if it
+        is larger, surely has no room, or does other work.
         """
         standings = Standings.load(self.catalogue)
         worth = standings.by_id[outline.id].worth
@@ -316,7 +318,9 @@ class Proposals(Record):
 
 
 def _is_doubtful(judged: Judged) -> bool:
-    """Whether it may not do what was asked: its pace or its context was not measured."""
+    """Whether the model may not meet the question: it is slow, or its pace or context was not
+    measured.
+    """
     if is_slow_work(judged):
         return True
     if lacks_pace(judged):

@@ -3,7 +3,7 @@
 One rule serves `list` and "What runs here instead". It rests on facts with a source: the judged
 pace and placement, the spec's uses and dates, the models that supersede a model, and two signs that
 people use a model: an entry in Ollama's library, or three providers that sell the model by API. No
-benchmark score has a part in it.
+benchmark score plays a part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..judge.pace import Speed
 from ..judge.pace.processor import BANDWIDTH_SHARE, bandwidth
 from ..judge.pace.rates import gpu_of, shared_gpu_of
 from ..judge.record import TIGHT_CODES, Judged
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Machine
 from ..needs.case import MICRO_BATCH_TOKENS
 from ..needs.quantization import BLOCKS
 
@@ -119,7 +119,7 @@ class _UsualSize(Stated):
 
 
 class _RankingTable(Stated):
-    """`specs/common/ranking.toml`; `count`: what most models of text, and most others, take."""
+    """`specs/common/ranking.toml`; `count` is the usual size of text models and of other models."""
 
     schema: int
     factors: _Factors
@@ -141,11 +141,11 @@ def ranking_factors() -> _Factors:
 class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
-    `section`: GENERAL for what a chat is asked of and what makes no text, SPECIAL for one kind of
-    work, LAST for base models and superseded chat models. `size` is the parameters of a dense model
-    as good, discounted by age; 0 where it is not known. `api_providers` is how many sell it;
-    `is_adopted`: there is a sourced sign that people use it. `worth` is what it counts for before
-    the machine has a say; more is better.
+    `section`: GENERAL for models that chat about any subject and models that make no text, SPECIAL
+    for models of one kind of work, LAST for base models and superseded chat models. `size` is the
+    number of parameters of an equally good dense model, discounted by age; 0 where it is not known.
+    `api_providers` is the number of providers that sell the model; `is_adopted`: there is a sourced
+    sign that people use it. `worth` is the worth on any machine; more is better.
     """
 
     outline: Outline
@@ -167,8 +167,8 @@ class Traits(NamedTuple):
 
 
 class Likeness(Record):
-    """How far a model may stand in for another. `is_alike`: both are for any subject, or have one
-    main use. `does_work`: it does the other's work.
+    """How far a model may stand in for another. `is_alike`: both are for any subject, or have the
+    same main use. `does_work`: the model does the work of the other.
     """
 
     is_alike: bool
@@ -222,9 +222,7 @@ class Standings:
         )
 
     def _section(self, outline: Outline) -> int:
-        """GENERAL, SPECIAL or LAST. Only a model that writes text must answer: one that writes down
-        speech does its work, as one that speaks does.
-        """
+        """GENERAL, SPECIAL or LAST. A model that makes no text is GENERAL without answering."""
         if self._makes_no_text(outline):
             return GENERAL
         traits = self.traits(outline.uses)
@@ -235,7 +233,9 @@ class Standings:
         return GENERAL if outline.superseded_by is None else LAST
 
     def _makes_no_text(self, outline: Outline) -> bool:
-        """Whether the model's main use is no text that it writes; False where none is stated."""
+        """Whether the main use of the model makes anything but text; False where the spec states no
+        use.
+        """
         if not outline.uses:
             return False
         if outline.modality not in GENERATING:
@@ -244,7 +244,9 @@ class Standings:
         return main_use is not None and main_use.makes != "text"
 
     def _size(self, outline: Outline) -> float:
-        """Parameters of a dense model as good, halved with age; 0 where they are not known."""
+        """The parameters of an equally good dense model, halved with age; 0 where the number is not
+        known.
+        """
         total = outline.parameters_total or 0
         active = outline.parameters_active or total
         age_months = 0
@@ -257,8 +259,8 @@ class Standings:
         return float(total**weight * active ** (1 - weight) * aging)
 
     def _known_since(self, outline: Outline) -> str | None:
-        """The day from which on a model knows what it knows. A model that answers has most of it
-        from the model that it was tuned from, also from one of another family.
+        """The release day that tells the age of a model's knowledge. A model that answers has most
+        of its knowledge from the model that it was tuned from, if that is of another family.
         """
         if not outline.tuned_from or not self.traits(outline.uses).answers:
             return outline.released
@@ -279,8 +281,8 @@ class Standings:
         return Traits(listed[0].general, any(use.answers for use in listed))
 
     def likeness(self, uses: Uses, other: Outline) -> Likeness:
-        """How far the other model may stand in for one that has these uses. What answers in words
-        is replaced by what does, all else by what has its main use.
+        """How far the other model may stand in for one that has these uses. A model that answers in
+        words is replaced by one that answers, any other model by one with its main use.
         """
         main_use = None if not uses else uses[0]
         their_uses = other.uses or ()
@@ -318,7 +320,9 @@ def _months(day: str | None) -> int | None:
 
 
 def share_of_pace(pace: float, half: float | None = None) -> float:
-    """Below 1: half at the pace `half`, at half of that a fifth, at twice four fifths."""
+    """The share of its worth that a model has at a pace: 1/2 at the pace `half`, 1/5 at half of
+    that pace, 4/5 at twice that pace. `half` of None is that of text in tokens per second.
+    """
     if pace <= 0:
         return 0.0
     half = half or ranking_factors().half.tokens_per_second
@@ -328,9 +332,9 @@ def share_of_pace(pace: float, half: float | None = None) -> float:
 def share_on(judged: Judged, most: float = 1.0) -> float:
     """The share of its worth that a model has on the machine, at most 1.
 
-    The pace decides. The share is less where a prompt crosses to the accelerator, where the license
-    is not known, and where other programs must or should be closed first. `most` is the largest
-    share that the memory allows, for text of which no pace is known.
+    The pace decides. The share is less where prompts are sent to the accelerator, where the license
+    is not known, and where other programs must or should be closed first. `most` bounds the share
+    of text without a known pace: the share that the bandwidth of the memory allows.
     """
     share = _share_by_pace(judged, most)
     if judged.placement == "split":
@@ -344,7 +348,9 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
 
 
 def _share_by_crossing(speed: Speed | None) -> float:
-    """The share by the time in which a usual prompt crosses to the accelerator; 1 for none."""
+    """The share by the seconds that weights take to the accelerator while it reads a usual prompt;
+    1 where they stay.
+    """
     crossing_seconds = None if speed is None else speed.crossing_seconds
     if not crossing_seconds:
         return 1.0
@@ -354,14 +360,15 @@ def _share_by_crossing(speed: Speed | None) -> float:
 
 
 def _share_by_pace(judged: Judged, most: float) -> float:
-    """The share by tokens a second, else by the time that a picture or a document takes; half, and
-    no more than `most`, where no pace is known.
+    """The share by tokens a second, else by the time for a picture or a document. Where no pace is
+    known, the share is 1/2 or `most`, whichever is less.
     """
     speed = judged.speed
     factors = ranking_factors()
     half = factors.half
-    if speed is not None and speed.judged is not None:
-        return share_of_pace(speed.judged.likely)
+    pace = judged.users_pace
+    if pace is not None:
+        return share_of_pace(pace.likely)
     if speed is not None and speed.work is not None:
         likely = speed.work.likely
         if speed.unit in _VECTORS_PER_SECOND:
@@ -398,9 +405,9 @@ def reasons(judged: Judged, standing: Standing) -> str:
 
 
 class BestCase(Record):
-    """The most that a machine gives a model: `room_bytes` of memory, `disk_bytes`, and
-    `bytes_per_second` read while it answers, infinite where that is not known. `bits_stated` is the
-    least that a parameter takes where a type was asked for.
+    """The most that a machine can give a model: `room_bytes` of memory, `disk_bytes`, and
+    `bytes_per_second` of weights that an answer reads; infinite where a figure is not known.
+    `bits_stated` is the least bits of a parameter where the user stated a type.
     """
 
     room_bytes: float
@@ -424,7 +431,7 @@ class BestCase(Record):
         return least <= self.room_bytes
 
     def has_likely_room(self, outline: Outline) -> bool:
-        """Whether memory and disk likely hold the open model: an estimate, and no bound."""
+        """Whether memory and disk likely hold the open model: an estimate, not a bound."""
         if outline.closed:
             return False
         kind = "text" if outline.modality in GENERATING else "other"
@@ -435,14 +442,14 @@ class BestCase(Record):
         return memory_bytes <= self.room_bytes and file_bytes <= self.disk_bytes
 
     def tokens_per_second(self, outline: Outline) -> float:
-        """The most that it may give, of one sequence; infinite where that is not known."""
+        """The most tokens per second of one sequence; infinite where that is not known."""
         if outline.modality not in GENERATING:
             return inf
         read_bytes = self._read_bytes(outline)
         return self.bytes_per_second / read_bytes if read_bytes > 0 else inf
 
     def _read_bytes(self, outline: Outline) -> float:
-        """The least that one token reads; 0 where that is not known."""
+        """The least bytes that one token reads; 0 where that is not known."""
         if outline.parameters_read is not None:
             return self.least_bytes(outline.parameters_read, outline.modality)
         parameters = outline.parameters_active or outline.parameters_total
@@ -464,21 +471,16 @@ def best_case(machine: Machine, workload: Workload) -> BestCase:
     )
 
 
-def _cards(machine: Machine) -> list[Accelerator]:
-    """The accelerators with memory of their own."""
-    return [card for card in machine.accelerators or () if card.unified is not True]
-
-
 def _most_room(machine: Machine, workload: Workload) -> float:
     """Bytes of RAM and of all cards together, at most; infinite where one is not known."""
     ram_bytes = available_ram(machine, workload).ceiling_bytes
     if ram_bytes is None:
         return inf
     if machine.models_present:
-        # files that lie in memory count as free where they are the model's own
+        # the pages of a model's own files in memory count as free
         ram_bytes = max(ram_bytes, machine.memory_limit_bytes or 0)
     room_bytes = ram_bytes
-    for card in _cards(machine):
+    for card in machine.own_memory_cards:
         if card.memory_total_bytes is None:
             return inf
         room_bytes += card.memory_total_bytes
@@ -496,12 +498,14 @@ def _most_disk(machine: Machine) -> float:
 
 
 def _read_rate(machine: Machine) -> float:
-    """Bytes of weights read in a second, at most, by what reads fastest; else infinite."""
+    """The most bytes of weights that RAM or accelerators read in a second; infinite where a
+    bandwidth is not known.
+    """
     memory = bandwidth(machine)
     if memory is None:
         return inf
     cards_rate: float = 0
-    for card in _cards(machine):
+    for card in machine.own_memory_cards:
         gpu = gpu_of(card)
         if gpu is None:
             return inf

@@ -1,7 +1,7 @@
 """How far one could go with what was judged on a machine.
 
 `Reach` takes what was judged. Its `room` is the longest context, the most sequences and the best
-quantization that fit. Each is sought alone: everything else stays as it was judged.
+quantization that fit. Each of these is sought alone; everything else stays as judged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..needs.tensors import ArchitectureRow
 _MOST_PARALLEL = 4096
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
-# types of published weights: a type before one of them in the order loses no less
+# types of published weights: no type before them in the order loses less
 _SIXTEEN_BITS = ("F16", "BF16")
 
 
@@ -60,7 +60,7 @@ class Reach(Record):
 
     @property
     def _counts_tokens(self) -> bool:
-        """Whether a context was judged that could be longer, or serve more."""
+        """Whether the judged workload has a context, which could be longer or serve more users."""
         question = self.judged.question
         if question.workload.context_tokens is None:
             return False
@@ -68,13 +68,15 @@ class Reach(Record):
 
     @property
     def _trains(self) -> bool:
+        """Whether the model is to be fine-tuned."""
         return self.judged.workload.task == "finetune"
 
     def longest_context(self) -> int | None:
         """Tokens of one sequence, at most as many as the model was trained for.
 
-        What its publisher documents with scaling counts only where more was asked for, because
-        answers may get worse. None where tokens make no sense, or not even one fits.
+        A longer context that the publisher documents with scaling counts only where the user asked
+        for more than the trained context, because answers may get worse. None where the model has
+        no context, or not even one token fits.
         """
         question = self.judged.question
         asked_tokens = question.workload.context_tokens
@@ -87,7 +89,7 @@ class Reach(Record):
         if asked_tokens > most:
             most = max(most, architecture.scaled_context_tokens or 0)
         if _is_unbounded(question.row):
-            # what was asked for is judged all the same
+            # such a model is judged with any context that was asked for
             most = max(most, asked_tokens)
         return self._largest("context_tokens", asked_tokens, most)
 
@@ -100,11 +102,11 @@ class Reach(Record):
         return self._largest("parallel", asked, most)
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The smallest type without noticeable loss that fits, else the best that fits; None for
-        none, and where there is no choice.
+        """The smallest type without noticeable loss that fits, else the best type that fits; None
+        where no type fits or the type cannot be chosen.
 
-        The types are in the order of what they lose. The search begins with the judged one; where
-        that loses something, with the nearest type before it that does not.
+        The types are in the order of their loss. The search begins with the judged type; if that
+        type loses something, with the nearest type before it that does not.
         """
         judged_type = self.judged.quantization
         if judged_type == "F32":
@@ -140,8 +142,7 @@ class Reach(Record):
         low = 1
         if self.judged.fits:
             low = min(judged_number, most)
-        is_known_to_fit = self.judged.fits and low == judged_number
-        if not is_known_to_fit and not fits(low):
+        if not fits(low):
             return None
         if fits(most):
             return most
@@ -152,13 +153,11 @@ class Reach(Record):
         return self._placed(self._asked_under(changes))
 
     def fits(self, **changes: int | str) -> bool:
-        """Whether it fits with that change of the workload, and so do the files of another type.
-
-        What runs on the accelerators, all of it or a part, must not leave them. What they hold with
-        memory to spare must not become tight.
+        """Whether the model fits under that change of the workload, no worse placed than judged. If
+        the change is another type, its files must fit on the disk, too.
         """
         other = self._asked_under(changes)
-        # what was counted once is counted under another workload, too
+        # a model whose needs are known has needs under every workload
         assert other.needs is not None
         layout = self._placed(other)
         if not layout.fits:
@@ -170,16 +169,18 @@ class Reach(Record):
         return self._has_room_on_disk(other, other.needs)
 
     def _asked_under(self, changes: Mapping[str, int | str]) -> Question:
+        """The judged question under a changed workload."""
         question = self.judged.question
         workload = question.workload.replace(**changes)
         return asked_under(question, workload, self.machine)
 
     def _placed(self, question: Question) -> Judged:
+        """The best placement of a question, at any pace."""
         return best_layout(question, self.machine, at_any_pace=True)
 
     def _is_worse(self, layout: Judged, needs: Needs) -> bool:
-        """Whether it lies worse than what was judged: in tight memory, with less of it on
-        accelerators, or on a GPU that shares the RAM only with another limit than is printed.
+        """Whether a placement is worse than the judged one: accelerators become tight or hold less
+        of the model, or a GPU that shares the RAM needs another limit than the printed one.
         """
         judged = self.judged
         if not judged.fits:
@@ -195,7 +196,7 @@ class Reach(Record):
         return self._limit_for(needs) != self._limit_for(judged.needs)
 
     def _limit_for(self, needs: Needs | None) -> str | None:
-        """The line that raises the limit of a GPU; None where none has to."""
+        """The line that raises the limit of a GPU; None where no limit has to be raised."""
         if needs is None:
             return None
         return more_for_shared(needs, self.machine)
@@ -217,8 +218,8 @@ class Reach(Record):
 
 
 def _is_unbounded(row: ArchitectureRow) -> bool:
-    """Whether the model sets no bound to a context: an encoder with a decoder, where distances
-    count, or whose table of positions grows.
+    """Whether the model sets no bound to a context: an encoder with a decoder that has relative
+    positions, or sines as positions.
     """
     if not row.rewrites:
         return False

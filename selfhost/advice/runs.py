@@ -104,13 +104,13 @@ def _table() -> _RunsTable:
 
 
 def read_log(path: str, tell: Tell | None = None) -> str:
-    """The text of a log, of a long one the start and the end. `tell` hears how many bytes were
-    read, and of how many. Raises `Unreadable`.
+    """The text of a log; of a long log the start and the end. `tell` is called with the number of
+    bytes read so far and the number of all. Raises `Unreadable`.
     """
     content = read_ends(
         path, _START_BYTES, _END_BYTES, limit_bytes=MAX_LOG_BYTES, tell=tell
     )
-    # what cannot be decoded, as a letter that was cut, is replaced
+    # bytes that are no text, as of a letter cut in two, are replaced
     return text_of(content, "replace")
 
 
@@ -169,19 +169,19 @@ class _Facts(dict[str, str]):
         keys = self.get("keys")
         if keys is None:
             return None
-        # what tells the type of the keys tells that of the values, too
+        # every log that tells the type of the keys tells the type of the values
         values = self["values"]
         return keys if keys == values else f"{keys}:{values}"
 
 
 def _facts(kind: str, text: str) -> _Facts:
-    """The facts that the expressions of that kind find; of several lines the last counts."""
+    """The facts that the expressions of that kind find; the last of several lines counts."""
     facts = _Facts()
     for pattern in _table().facts[kind]:
         for match in re.finditer(pattern, text, re.MULTILINE):
             found = match.groupdict()
             if "key" in found:
-                # a fact that the line itself names
+                # the line has the name of the fact, too
                 facts[found["key"]] = found["value"].strip()
             else:
                 facts.update(found)
@@ -193,7 +193,7 @@ def _run_with(
     tool: str,
     **fields: Any,
 ) -> Run:
-    """A run of llama.cpp or Ollama: what the facts give, and the other `fields` of a `Run`."""
+    """A run of llama.cpp or Ollama with the fields that the facts tell, and further `fields`."""
     return Run(
         tool=tool,
         version=facts.get("version"),
@@ -226,7 +226,7 @@ def _averages(paces: Figures) -> Figures:
 
 
 def _most_telling(kind: str, paces: Figures) -> Figures:
-    """The paces of LEAST_TOKENS and more, of prompts those without a longer context before them. A
+    """The paces of LEAST_TOKENS and more; for prompts, only those that follow no longer context. A
     condition that no pace meets is dropped.
     """
     least = LEAST_TOKENS[kind]
@@ -253,13 +253,16 @@ def _average(paces: Figures) -> Figure:
 
 
 def _average_depth(paces: Figures) -> int | None:
-    """Tokens of context, weighted by those that were timed; None where no pace tells its depth."""
-    # by their tokens
-    deep = [pace for pace in paces if pace.depth_tokens is not None]
-    if not deep:
-        return None
-    depths = [pace.depth_tokens or 0 for pace in deep]
-    return round(fmean(depths, [pace.timed_tokens for pace in deep]))
+    """The average tokens of context, weighted by the timed tokens; None where no pace has a
+    depth.
+    """
+    depths: list[int] = []
+    weights: list[int] = []
+    for pace in paces:
+        if pace.depth_tokens is not None:
+            depths.append(pace.depth_tokens)
+            weights.append(pace.timed_tokens)
+    return round(fmean(depths, weights)) if depths else None
 
 
 # ---------------------------------------------------------------- logs of llama.cpp
@@ -279,7 +282,7 @@ def _read_log(text: str) -> Run:
     answers_left_out = 0
     alone = [pace for pace in paces if not pace.shared]
     if alone:
-        # others were slowed by each other
+        # requests at the same time slow each other
         answers_left_out = _answers_in(paces) - _answers_in(alone)
         paces = alone
     figures = memory + _averages(paces)
@@ -293,7 +296,7 @@ def _read_log(text: str) -> Run:
     sequences = facts.amount("n_seq_max")
     states = 1
     if facts.is_context_shared:
-        # they are one sequence, which has the states of all
+        # the need counts all sequences as one, which has the states of all
         states = sequences or 1
         sequences = 1
     return _run_with(
@@ -318,8 +321,8 @@ def _answers_in(paces: Figures) -> int:
 
 
 def _output_tokens(facts: _Facts) -> int | None:
-    """Tokens of a batch that may have logits: all of a batch in builds before
-    ggml-org/llama.cpp#23861 (2026-05), which do not tell.
+    """The tokens of a batch for which the run has room for logits. Builds before
+    ggml-org/llama.cpp#23861 (2026-05) have room for the whole batch, and do not tell it.
     """
     if "n_outputs_max" in facts:
         return facts.amount("n_outputs_max")
@@ -363,6 +366,7 @@ class _Buffer(Record):
 
     @property
     def term(self) -> str:
+        """The term of the needs."""
         term = _TERMS.get(self.kind or "")
         if term is not None:
             return term
@@ -381,8 +385,9 @@ _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 
 
 def _buffers(text: str) -> list[_Buffer]:
-    """The buffers of a model and its context. Of caches on one device all count, of anything else
-    the last: a context that is made again prints its buffers again.
+    """The buffers of a model and its context. Caches on one device are added up. Of other buffers
+    of one term on one device the last counts, because a context that is made again prints its
+    buffers again.
     """
     buffers: dict[_Place, _Buffer] = {}
     for match in _pattern("buffer").finditer(text):
@@ -430,8 +435,9 @@ def _memory(
 
 
 def _pace_of_line(match: re.Match[str]) -> Figure:
-    """The pace that a line of times tells. The rate is the printed one where that has digits
-    enough: builds of 2026 count the first token of an answer among its tokens, and not in its rate.
+    """The pace that a line of times tells. A printed rate of 1 and more has digits enough and is
+    taken as printed: builds of 2026 count the first token of an answer among its tokens, but not in
+    its rate.
     """
     tokens = int(match["tokens"])
     ms = float(match["ms"])
@@ -448,7 +454,7 @@ def _paces(
     tokens: int,
     depth: int | None,
 ) -> Figures:
-    """The pace of so many tokens, `depth` of them in the context; none where it is not told."""
+    """The pace of so many tokens with `depth` tokens in the context; [] where there is no rate."""
     if rate == 0 or tokens == 0:
         return []
     pace = Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
@@ -527,7 +533,7 @@ class _Requests:
             request.tokens_at_end = int(tokens_at_end)
 
     def time(self, task: str, pace: Figure) -> None:
-        """Note a pace of the task. One that its request has already begins the next request."""
+        """Note a pace of the task. A second pace of the same kind begins the next request."""
         request = self._by_task[task]
         if pace.term in request.timed:
             request = self._begin(task)
@@ -547,7 +553,7 @@ def _paces_of_requests(text: str) -> Figures:
         elif event == "release":
             requests.release(task, match["tokens_at_end"])
         elif event is None:
-            # a line of times, which follow the task that `print_timing` names
+            # a line of times belongs to the task that the last `print_timing` named
             requests.time(task, _pace_of_line(match))
     paces: Figures = []
     for request in requests.begun:
@@ -557,7 +563,7 @@ def _paces_of_requests(text: str) -> Figures:
 
 # ---------------------------------------------------------------- the table of llama-bench
 
-# the columns that are the same in all rows of one run
+# the facts that are the same in all rows of one run
 _SETUP = ("type", "parameters", "threads", "gpu_layers", "keys", "backend", "experts",
          "flash_attention")  # fmt: skip
 
@@ -581,8 +587,8 @@ class _BenchRow(Record):
 
 
 def _read_bench(text: str) -> Run | None:
-    """The tests of a prompt or an answer alone, with the options of the first row with flash
-    attention, each counted once.
+    """The run with the options of the first row with flash attention. It has each test of a prompt
+    alone or an answer alone once.
     """
     rows = list(_bench_rows(text))
     if not rows:
@@ -621,14 +627,14 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a row of a table; of another line itself."""
+    """The cells of a row of a table; one cell for a line that is no row."""
     row = line[:_LONGEST_ROW].strip()
     cells = row.strip("|").split("|")
     return [cell.strip() for cell in cells]
 
 
 def _tested_pace(test: str, cell: str) -> Figures:
-    """The pace of a test such as `tg128 @ d4096`; none where the test is another, or has none."""
+    """The pace of a test such as `tg128 @ d4096`; [] for other tests, and without a pace."""
     match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
     number, _, _ = cell.partition(" ")
@@ -664,8 +670,8 @@ def _ran_on_processor(row: _BenchRow) -> bool | None:
 
 
 def _read_answers(text: str) -> Run | None:
-    """The run of the first program whose figures stand in the text: its first prompt, and every
-    answer.
+    """The run of the first program whose figures the text has, with the pace of the first prompt
+    and of every answer; None for no such program.
     """
     for program in _table().answers:
         answers = _answers(program, text)
@@ -687,8 +693,8 @@ def _read_answers(text: str) -> Run | None:
 
 
 def _answers(program: _AnswerRules, text: str) -> list[_Answer]:
-    """The answers in a text, one without figures where it has none. A figure that an answer has
-    already begins the next.
+    """The answers in a text, at least one, which may have no figures. A second figure of one name
+    begins the next answer.
     """
     answer = _Answer()
     answers = [answer]
@@ -709,12 +715,12 @@ class _Answer(dict[str, float]):
         return 0
 
     def prompt_paces(self, per_second: int) -> Figures:
-        """The pace of its prompt, behind the cached tokens; none where no time is told."""
+        """The pace of the prompt, behind the cached tokens; [] where no time is told."""
         cached = int(self["cached"])
         return self._paces("prompt", self["prompt"], cached, per_second)
 
     def decode_paces(self, per_second: int) -> Figures:
-        """The pace of the tokens that it wrote, half of which are in the context on average."""
+        """The pace of the written tokens, half of which are in the context on average."""
         prompt = self["prompt"]
         written = self["tokens"]
         depth = None
@@ -740,16 +746,14 @@ class _Answer(dict[str, float]):
 
 
 def _read_vllm(text: str) -> Run:
-    """The run in a log of vLLM: the weights, and the pace with the number of requests that ran
-    longest.
-    """
+    """The run in a log of vLLM: the weights, and the steadiest pace."""
     facts = _facts("vllm", text)
     name = facts.get("name")
     if "repository" in facts:
         name = facts["repository"].replace("--", "/")
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     figures: Figures = []
-    # for a model on several devices the log states the part of one device
+    # of a model on several devices the log states only the weights on one of them
     if not _pattern("spread").search(text):
         figures += _weights_of_vllm(facts, where)
     pace = _steadiest_pace(text)
@@ -832,7 +836,7 @@ def run_of_process(number: str) -> Run:
             facts["size"] = str(os.path.getsize(file))
     elif "name" not in facts:
         raise refusal("runs", "no-model-open", number=number)
-    # -c is for all sequences together; without a number of them one cache serves all
+    # -c counts the tokens of all sequences together; a unified cache counts as one sequence
     parallel = 1 if "unified" in facts else facts.count("parallel") or 1
     # `ollama runner`, the program that Ollama starts for a model
     is_ollama = "runner" in seen.words[1:3]
@@ -843,7 +847,7 @@ def run_of_process(number: str) -> Run:
         runtime="ollama" if is_ollama else "llama.cpp",
         context_tokens=_context_of_one(facts, parallel),
         parallel=parallel,
-        # a GPU that is asked for may be none that the machine has
+        # layers may be asked for a GPU that the machine does not have
         on_processor=True if is_in_ram else None,
         drafts="draft" in facts,
         figures=tuple(_memory_of_process(seen)),
@@ -851,7 +855,7 @@ def run_of_process(number: str) -> Run:
 
 
 def _context_of_one(facts: _Facts, parallel: int) -> int | None:
-    """Tokens of one sequence; None for as many as the model was trained for, as with -c 0."""
+    """Tokens of one sequence; None, as with -c 0, for as many as the model was trained for."""
     total = facts.count("context")
     if total is None:
         return None
@@ -859,8 +863,8 @@ def _context_of_one(facts: _Facts, parallel: int) -> int | None:
 
 
 def _memory_of_process(seen: Process) -> Iterator[Figure]:
-    """All of its memory; where it maps the file of a model, first the pages of that file and the
-    rest.
+    """Yield the memory of a process; if the process maps a model's file, first the pages of that
+    file and the rest of the memory.
     """
     total_bytes = seen.memory_bytes
     if seen.model_file is not None:
@@ -871,7 +875,7 @@ def _memory_of_process(seen: Process) -> Iterator[Figure]:
 
 
 def _options(seen: Process) -> _Facts:
-    """The facts that the options of a command line give; of several the last counts."""
+    """The facts that the options of a command line give; the last of equal options counts."""
     table = _table()
     names: dict[str, str] = {}
     for name, flags in table.options.items():

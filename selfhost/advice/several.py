@@ -127,8 +127,8 @@ def _asked_in(
 
 
 def _size(question: Question, machine: Machine) -> QuantizationSize | None:
-    """The sizes under that question; None where the size of the files, or the loss in quality, is
-    not known.
+    """The sizes for that question; None where the size of the files or the loss in quality is not
+    known.
     """
     workload = question.workload
     quality = quality_of_workload(workload, question.spec)
@@ -138,7 +138,7 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     if needs is None or needs.files is None:
         return None
     judged = judge(question, machine)
-    # as it would lie: where layers are shared out, each place has a compute buffer of its own
+    # the judged layout counts more memory: each place of layers has a compute buffer of its own
     memory = needs.memory if judged.needs is None else judged.memory
     return QuantizationSize(
         quantization=workload.quantization or "",
@@ -156,8 +156,8 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
 
 
 def _fits(judged: Judged) -> bool | None:
-    """Whether the model fits; None where nobody can tell. The user may have made the file, so
-    whether somebody published it plays no part.
+    """Whether the model fits; None where nobody can tell. The check of the weights plays no part,
+    because the user may have made the file.
     """
     if judged.failed:
         return False
@@ -181,8 +181,8 @@ class Compared(Record):
 
 
 class Comparison(Report):
-    """Models side by side, by the keys of `selfhost compare --format json`. `options` ask `check`
-    for what they were judged with, on the same machine, as a command line's end.
+    """Models side by side, by the keys of `selfhost compare --format json`. `options` are the
+    options of `selfhost check` under which the models were judged, with the same machine.
     """
 
     models: tuple[Compared, ...]
@@ -223,15 +223,15 @@ def in_one_type(
     models: Sequence[Model],
     verdicts: Sequence[Verdict],
     workload: Workload,
-    carry: str = "",
+    carry: str,
 ) -> list[Verdict]:
     """The verdicts on these models, those on GGUF files in one quantization where one will do.
     `carry` goes behind each proposed command, as in `check_with`.
 
-    By itself each model gets the largest type that suits the machine, and one with twice the bits
-    looks half as fast. So all are judged in the smallest of their types, or in the one that a tag
-    or a file names; a model of which no such file is published, or that does not run in it, stays
-    as it was.
+    Alone, each model gets the largest type that suits the machine, and a model with twice the bits
+    looks half as fast. So all models are judged in the smallest of their types, or in the type that
+    a tag or a file names. A model without a published file of that type, or that does not run in
+    that type, keeps its verdict.
     """
     if workload.quantization is not None or workload.task != "generate":
         return list(verdicts)
@@ -257,11 +257,12 @@ def in_one_type(
 
 
 def _is_gguf(verdict: Verdict) -> bool:
+    """Whether the verdict is on a GGUF file."""
     return verdict.workload.format == "gguf"
 
 
 def _names_its_type(verdict: Verdict) -> bool:
-    """Whether the name that was typed is of a file or a tag, which is of one type."""
+    """Whether the typed name names a GGUF file, or a tag that stands for one file."""
     question = verdict.question
     if not _is_gguf(verdict):
         return False
@@ -298,8 +299,8 @@ def verdict_together(
     machine: Machine,
     are_offered: Callable[[Judged], bool],
 ) -> Verdict:
-    """The verdict on several models. `are_offered` is asked where they do not run together: whether
-    APIs offer all of them.
+    """The verdict on several models. `are_offered` takes their judgement and says whether APIs
+    offer all of them.
     """
     judged = judge_together(questions, names, machine)
     specs = [question.spec for question in questions]
@@ -313,6 +314,6 @@ def verdict_together(
     return Verdict.conclude(
         judged.replace(question=together),
         machine,
-        offered=bool(judged.failed) and are_offered(judged),
+        offered=are_offered(judged),
         asked=TOGETHER.join(names),
     )

@@ -1,5 +1,5 @@
-"""How large the container or service of a model must be: the memory that it cannot give back, the
-page cache that it wants for its pace, what it grows to, and the option that bounds each growth.
+"""The size of the container or service of a model: the memory that cannot be taken back, the page
+cache that the pace rests on, the growths, and the option that bounds each growth.
 
 What goes in: a model, a workload and the machine that the container is for. What comes out: a
 `ContainerSize`. The rule was compared with llama-server in control groups:
@@ -41,7 +41,7 @@ from .launch import bytes_worth_bounding, fill_partly
 from .understood import Model, Understood, judged_for, understand
 from .verdicts import check_with
 
-# memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
+# a page table has an entry of 8 bytes for each page of 4,096 bytes (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
 _PAGE_BYTES = 4096
 _PAGE_ENTRY_BYTES = 8
@@ -103,12 +103,13 @@ class ContainerSize(Report):
     """The memory that the container or service of one model takes, in bytes.
 
     The kernel cannot take back `unreclaimable_bytes` (the likely figure). `page_cache_bytes` are
-    the mapped weights that each token reads, and the program: reclaimable, but without them the
-    pace collapses. Without the page cache in its limit llama-server was killed while its own memory
-    was within the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but pages in
-    use, the kernel gives up. `image` is None where no publisher offers an image. `arguments` go
-    behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
-    downloads the model once the server runs; None where the server downloads by itself.
+    the mapped weights that each token reads, and the program: the kernel may take these back, but
+    then the pace collapses. The limit includes them: under a limit without them the kernel killed
+    llama-server, although its own memory was within that limit
+    (`tests/truth/llamacpp_groups.json`). `image` is None where no publisher offers an image.
+    `arguments` go behind the image's own program: see `image_arguments` and `program`. `fetch` is
+    the line that downloads the model once the server runs; None where the server downloads by
+    itself.
     """
 
     asked: str
@@ -161,7 +162,7 @@ class ContainerSize(Report):
 
     @property
     def limit_bytes(self) -> int:
-        """The request and all that it may grow to."""
+        """The request and all growths."""
         return self.request_bytes + sum(growth.bytes for growth in self.growths)
 
     @property
@@ -172,7 +173,7 @@ class ContainerSize(Report):
 
     @property
     def seconds_to_start(self) -> int:
-        """Downloading at the stated pace, or the assumed one, and five minutes to load."""
+        """The seconds to download at the stated or the assumed pace, and five minutes to load."""
         rate = self.workload.download_bytes_per_second or _ASSUMED_BYTES_PER_SECOND
         return 300 + (self.disk_bytes or 0) // rate
 
@@ -212,7 +213,9 @@ def least_card(
     memory_bytes: int,
     name: str,
 ) -> Accelerator:
-    """The least accelerator of that size on which the runtime has kernels of the quantization."""
+    """The least accelerator with that memory for which the runtime has kernels of the
+    quantization.
+    """
     runtime = question.runtime
     vendor = ""
     capability = None
@@ -232,14 +235,15 @@ def least_card(
 
 
 def _service(runtime: RuntimeSpec) -> Service:
+    """The service of the runtime; an empty one where the runtime is no service."""
     return runtime.service or _NO_SERVICE
 
 
 def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """The size, with a note where the node's memory holds its request but not its limit.
 
-    Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
-    what was not stated bounds nothing.
+    Raises `SelfhostError` where the stated memory or disk of the node is too small. A size that was
+    not stated bounds nothing.
     """
     memory = stated.memory_total_bytes
     if memory is not None:
@@ -283,15 +287,14 @@ def size_with(
     *,
     prompt_cache_bytes: int | None = None,
 ) -> ContainerSize:
-    """The size of a container on that machine. `prompt_cache_bytes` bounds what the server keeps of
-    earlier prompts; None: one conversation of each user, at most what it keeps unless told.
+    """The size of a container on that machine. `prompt_cache_bytes` bounds the earlier prompts that
+    the server keeps; None for one conversation of each user, at most the server's own bound.
 
-    The type and program are those that `check` takes where they follow the machine and its memory
-    or its accelerators are stated, else of pictures and video the smallest that needs no
-    accelerator. Raises `SelfhostError` where what it takes is not known, and where it runs in no
-    container.
+    Where the memory or the accelerators of the machine are stated, the container has the type and
+    program of `check`. Else pictures and video have the smallest type that needs no accelerator.
+    Raises `SelfhostError` where the need is not known, and where the model runs in no container.
     """
-    # memory and disk enough for anything, and no model there: how much it takes is what is asked
+    # a machine with memory and disk for any model, and with no model on it
     vast = machine.replace(
         planning=True,
         disks=disks_of(MAX_DISK_BYTES),
@@ -331,6 +334,7 @@ def _card_wanted(question: Question) -> Accelerator | None:
 
 
 def _states_memory(machine: Machine) -> bool:
+    """Whether the size of the machine's memory or its accelerators are stated."""
     if machine.accelerators:
         return True
     return machine.memory_total_bytes is not None
@@ -398,7 +402,7 @@ class _Sizable(Record):
 
     @property
     def uncounted_copies_bytes(self) -> int:
-        """The copies of a context that the server keeps and the need does not count."""
+        """The bytes of copies of a context that the server keeps and the need does not count."""
         if not self.generates:
             return 0
         model = self.verdict.model
@@ -406,6 +410,7 @@ class _Sizable(Record):
 
     @property
     def host_terms(self) -> list[Term]:
+        """The terms of the need that lie in RAM."""
         return [term for term in self.memory.terms if term.where == "host"]
 
     def is_mapped(self, term: Term) -> bool:
@@ -414,6 +419,7 @@ class _Sizable(Record):
 
     @property
     def generates(self) -> bool:
+        """Whether the model writes text."""
         return self.verdict.model.modality in GENERATING
 
 
@@ -433,7 +439,7 @@ def _sizable(verdict: Verdict) -> _Sizable:
                 why = unread.reason
                 raise _refused(verdict, "unknown", reason=why, remedy=unread.remedy)
     for finding in verdict.findings:
-        # even a container that is as large as the model takes
+        # these findings hold on a machine with memory for any model
         if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             why = finding.reason
             raise _refused(verdict, "fails", reason=why, remedy=finding.remedy)
@@ -459,6 +465,7 @@ def _refused(
 
 
 def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize:
+    """The size of the container, computed from the terms of the need and the growths."""
     verdict = sizable.verdict
     service = sizable.service
     accelerators = _accelerators(sizable.memory, verdict.machine)
@@ -477,7 +484,7 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
     at_most = in_use + sum(growth.bytes for growth in growths)
     at_most += sizable.memory.evictable_bytes
-    # what the kernel itself holds for memory in use; a control group counts it
+    # a control group also counts the page tables of its memory
     pages = -(-at_most // _PAGE_BYTES)
     growths.append(_growth("page_tables", pages * _PAGE_ENTRY_BYTES))
     start = _start(sizable, growths)
@@ -502,8 +509,8 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
 
 
 def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
-    """How the name was understood, what the quantization costs, what the variables of the printed
-    command are for, and that a card may not hold the most.
+    """Yield the notes: how the name was understood, the loss of the quantization, the purpose of
+    the variables of the command, and a warning where a card may not hold the high end of the need.
     """
     verdict = sizable.verdict
     service = sizable.service
@@ -520,7 +527,7 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 
 
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
-    """The accelerators that hold something, each with the most."""
+    """The accelerators that hold a part of the model, each with the high end of the bytes there."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
     accelerators: list[CardMemory] = []
     for number, card in enumerate(machine.cards):
@@ -541,6 +548,7 @@ def _growth(
     unbound_bytes: int | None = None,
     **figures: object,
 ) -> Growth:
+    """The growth of that kind, with the words of `specs/common/sizes.toml`."""
     words = shipped_record(_SizesTable, "sizes").growth[key]
     return Growth(
         name=words.name or key,
@@ -552,8 +560,9 @@ def _growth(
 
 
 def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
-    """How far the high ends lie above the likely figures, with what the limit of the publisher's
-    own example leaves above the program; nothing where all are exact.
+    """Yield the sum by which the high ends of unmapped memory exceed the likely figures; nothing
+    where all figures are exact. If the publisher's own example has a higher limit for the program,
+    the difference is added.
     """
     terms = [term for term in sizable.host_terms if not sizable.is_mapped(term)]
     spread = sum(map(_spread, terms))
@@ -568,6 +577,7 @@ def _uncertainty(sizable: _Sizable) -> Iterator[Growth]:
 
 
 def _spread(term: Term) -> int:
+    """The bytes from the likely figure to the high end."""
     return term.high_bytes - term.bytes
 
 
@@ -577,8 +587,8 @@ def _conversations(
     """Yield the memory that the server keeps to continue conversations: earlier prompts, and copies
     of each context.
 
-    The command allows all copies, or only the copies that the need counts where further ones would
-    matter.
+    Where further copies would matter, the command allows only the copies that the need counts; else
+    it allows all copies.
     """
     runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
@@ -603,11 +613,11 @@ def _earlier_prompts(
     prompt_cache_bytes: int | None,
     copies_bytes: int,
 ) -> Iterator[Growth]:
-    """The prompts that the server keeps for reuse, with the copies of their contexts.
+    """Yield the prompts that the server keeps for reuse, with the copies of their contexts.
 
-    Of texts to embed it keeps those of idle sequences, none where there is one sequence
-    (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody goes on with such a
-    text, so that no room is made for them unless it was asked for.
+    A server that embeds keeps the texts of idle sequences, but none if it has a single sequence
+    (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server). Nobody continues such a
+    text, so it gets no room unless the user asks for room.
     """
     most = sizable.service.prompt_cache_bytes
     if not most:
@@ -640,16 +650,17 @@ class _Start(Record):
 
 
 def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
+    """The start of the server, with the options that bound the growths."""
     service = sizable.runtime.service
     if service is None:
         return _Start()
     environment = dict(service.environment)
     words = _words(sizable)
     arguments: list[str] = []
-    # a server with settings reads them from its environment, and another command names the model
+    # a server that is set by its environment gets no arguments: a later request names the model
     if not sizable.runtime.command_lines.settings:
         if not words:
-            # options without a model would serve another one
+            # options without the name of the model would serve another model
             return _Start(environment=environment)
         arguments += words
     options = _options(sizable)
@@ -670,7 +681,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
 
 
 def _is_missing(option: str, arguments: Sequence[str]) -> bool:
-    """Whether the text is an option with its value, and the arguments do not have that option."""
+    """Whether the text is an option with a value, and the arguments do not have that option yet."""
     name, _, value = option.partition(" ")
     if not name.startswith("--") or value == "N":
         return False
@@ -689,7 +700,9 @@ def _values(workload: Workload) -> dict[str, str | None]:
 
 
 def _options(sizable: _Sizable) -> list[str]:
-    """The settings of a server that is told by its environment, and the bounds of its service."""
+    """The settings of a server that reads these from its environment, and the bounds of the
+    service: the number of users, and the share of the memory.
+    """
     values = _values(sizable.workload)
     settings = sizable.runtime.command_lines.settings
     options = [fill_partly(settings.get(key, ""), values) for key in values]
@@ -706,7 +719,7 @@ def _words(sizable: _Sizable) -> list[str]:
         _, found, rest = f" {line} ".partition(program)
         if found:
             return _with_own_files(shell_words(rest), sizable.runtime)
-    # no command loads it: one that loads a file of the user's
+    # no printed command loads the model: the user puts a file of it into the folder
     workload = sizable.workload
     name = f"{sizable.verdict.model.id}-{workload.quantization}.gguf"
     context_tokens = workload.context_tokens or 0
@@ -720,8 +733,8 @@ def _words(sizable: _Sizable) -> list[str]:
 
 
 def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
-    """The words, with each GGUF file where the container has it. Of a repository a file is named as
-    it is there.
+    """The words, in which each GGUF file of the user's lies in the container's folder. The name of
+    a file in a repository stays.
     """
     named = runtime.command_lines.by_use.get("named", "")
     before_file, _, _ = named.partition(" {file_name}")

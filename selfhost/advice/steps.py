@@ -17,7 +17,7 @@ from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.devices import computes_on_shared, index_of, is_built_for, reaches
+from ..judge.devices import computes_on_shared, has_capability, index_of, is_built_for
 from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
@@ -40,11 +40,13 @@ _UNLISTED = "unlisted"
 
 
 class Steps(Record):
-    """`setup` are lines to type first, () where nothing is missing; `commands` those that download
-    and run the model, () where none is known; `commands_class` is "listed" or "unlisted", of the
-    first of them, None where there is none. A line that begins with `#` is a comment. `runtime`:
-    whose program the commands start, None where that is the judged one. `server` are lines that
-    start a server with the judged context, where the commands leave that to the program.
+    """The lines to type for a model. A line that begins with `#` is a comment.
+
+    `setup` are the lines to type first; () where nothing is missing. `commands` are the lines that
+    download and run the model; () where none is known. `commands_class` is "listed" or "unlisted";
+    None without commands. `runtime` is the program that the commands start; None for the judged
+    program. `server` are lines that start a server with the judged context, where the commands
+    leave the context to the program.
     """
 
     setup: Lines = ()
@@ -62,10 +64,11 @@ def steps(
     tag: str | None = None,
     by_tag_first: bool = False,
 ) -> Steps:
-    """All lines for a model that runs; none where it does not, or where no command is known.
+    """All lines for a model that runs; none for a model that does not run, or without a known
+    command.
 
-    `tag` is what Ollama calls the model, where that was typed. With `by_tag_first` the lines are
-    Ollama's, where its library has what was judged.
+    `tag` is the typed name of the model in Ollama's library. With `by_tag_first` the lines are
+    Ollama's, if its library has the judged files.
     """
     runtime = judged.question.runtime
     if runtime is None or not judged.fits or judged.has("runtime-other-byte-order"):
@@ -110,7 +113,7 @@ def _launch(
 
 
 def _is_on_cards_alone(judged: Judged, runtime: RuntimeSpec) -> bool:
-    """Whether accelerators hold all of it, or an option says that no more of them are taken."""
+    """Whether accelerators hold the whole model, or an option keeps the program to one of them."""
     if judged.placement == "accelerator":
         return True
     settings = runtime.settings_of(judged.workload.runtime_options)
@@ -123,7 +126,7 @@ def _powershell_line(line: str) -> str:
     """
     if line.startswith("#"):
         return line
-    # a comment would take the brackets behind it
+    # a bracket behind a comment would be a part of the comment
     code, mark, comment = line.partition("  # ")
     programs = code.split(" && ")
     for index, program in enumerate(programs):
@@ -149,8 +152,8 @@ def _steps_of_training(launch: Launch) -> Steps:
 
 
 def _steps_of_running(launch: Launch, *, by_tag_first: bool) -> Steps:
-    """The steps that run the model by its published files or by an Ollama tag, in the wanted order;
-    else by a file that the spec names or the user has to make.
+    """The steps that run published files, or run the model by an Ollama tag, in the wanted order;
+    else the steps for a file that was named or that the user has to make.
     """
     lines = commands(launch)
     if by_tag_first or not lines:
@@ -176,15 +179,11 @@ def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
 
 
 def _is_listed(launch: Launch) -> bool:
-    """Whether the file is on the machine, or a listing shows it, or its own name was typed."""
+    """Whether the file is on the machine, a listing shows the file, or the user typed its name."""
     if launch.question.local_files:
         return True
     files = _files_of(launch)
-    if files is None:
-        return True
-    if files.listed:
-        return True
-    if files.named:
+    if files is None or files.listed or files.named:
         return True
     here = launch.question.here
     return here is not None and (here.by_path or bool(here.repository))
@@ -197,7 +196,7 @@ def _files_of(launch: Launch) -> PublishedFiles | None:
 
 
 def _part_lines(launch: Launch) -> Iterator[str]:
-    """The lines that download a model which comes in several files."""
+    """Yield the lines that download a model of several files."""
     if launch.question.local_files:
         return
     parts = launch.runtime.parts.get(launch.spec.id)
@@ -307,19 +306,19 @@ def _with_packages(lines: Sequence[str], packages: str) -> list[str]:
         return [f"pip install {packages}"]
     *others, last = lines
     if last.startswith("pip install "):
-        # in one line, or pip would first get a torch that a package of the second takes back
+        # one line, because pip would else install a torch that the second line replaces
         return [*others, f"{last} {packages}"]
     return [*lines, f"pip install {packages}"]
 
 
 def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
-    """The packages beside the program, by the model's family and by words of the lines."""
+    """The further packages that the family of the model, or a word of the lines, needs."""
     if not run_lines:
         return ""
-    said = "\n".join(run_lines)
+    typed = "\n".join(run_lines)
     names: list[str] = []
     for key, packages in launch.runtime.installation.packages.items():
-        if key == launch.spec.family or key in said:
+        if key == launch.spec.family or key in typed:
             names += packages.split()
     return " ".join(dict.fromkeys(names))
 
@@ -330,7 +329,9 @@ def _runtime_lines(
     machine: Machine,
     keys: Sequence[str],
 ) -> Lines:
-    """How to get the runtime, by the finding's `code`; on an unknown system as on Linux."""
+    """The lines that install the runtime, by the code of its finding; for an unknown system those
+    for Linux.
+    """
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
     if machine.platform in runtime.platforms.from_source:
@@ -385,7 +386,9 @@ def _cards_used(launch: Launch) -> list[Accelerator]:
 
 
 def _first_for_accelerator(launch: Launch) -> list[str]:
-    """The line before the installation for such a GPU, and what makes the program take it."""
+    """The line to type before the installation for such a GPU, and the variable with which the
+    program accepts the GPU.
+    """
     runtime = launch.runtime
     machine = launch.machine
     cards = _cards_used(launch) or _cards_that_compute(launch)
@@ -423,7 +426,7 @@ def _is_meant(
     """
     platform, _, least = key.partition("below-")
     if platform in ("", f"{machine.platform}-"):
-        return reaches(card, least) is False
+        return has_capability(card, least) is False
     return card.vendor == key
 
 
@@ -454,7 +457,7 @@ def _shared_memory_lines(launch: Launch) -> Lines:
 
 
 def _login_lines(launch: Launch) -> list[str]:
-    """The login at Hugging Face, where the publisher has a gate."""
+    """The login at Hugging Face, where the publisher wants one."""
     if not _needs_login(launch.judged):
         return []
     lines = [f"# {gate_remedy(launch.spec).partition(', then')[0]}", "hf auth login"]
@@ -469,15 +472,13 @@ def _login_lines(launch: Launch) -> list[str]:
 
 
 def _needs_login(judged: Judged) -> bool:
-    """Whether the files still come from a publisher who has a gate."""
+    """Whether the files have to be downloaded from a publisher who wants a login."""
     if judged.has("weights-gated"):
         return True
     question = judged.question
-    # a warning of what loading them may run stands before the one of the gate
+    # the warning of unsafe files hides the warning of the gate
     hides_gate = judged.has("weights-unsafe") and question.spec.gated
-    if not hides_gate:
-        return False
-    if question.missing_bytes == 0:
+    if not hides_gate or question.missing_bytes == 0:
         return False
     workload = question.workload
     return who_else_has_the_files(question.spec, question.runtime, workload) is None

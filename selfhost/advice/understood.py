@@ -20,7 +20,7 @@ from ..core.records import Record
 from ..core.tables import sentences
 from ..core.units import canonical
 from ..core.workload import Workload
-from ..judge.defaults import suited
+from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
@@ -35,7 +35,7 @@ Model = str | os.PathLike[str] | ModelSpec
 Sentences = tuple[str, ...]
 # the sentences of `common/remarks.toml` that hold, filled with the figures
 remarks = partial(sentences, "remarks", "remark")
-# files that no program loads on the machine
+# codes of findings by which no program loads the files on the machine
 _NOT_LOADED_HERE = (
     "runtime-cannot-load",
     "accelerator-missing",
@@ -48,11 +48,12 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 class Understood(Record):
-    """The caller's words, understood: the spec, the name as typed, the workload with the facts that
-    the name itself states, notes on the name, and its files.
+    """The meaning of the caller's words: the spec, the name as typed, the workload with the facts
+    that the name itself states, notes on the name, and the files that it names.
 
-    `otherwise` is the same without the runtime and the quantization that the name implies; None
-    where the name implies neither.
+    `tag` is the typed tag of Ollama, if it loads the quantization of `workload`. `otherwise` is the
+    same meaning without the runtime and the quantization that the name implies; None where the name
+    implies neither.
     """
 
     spec: ModelSpec
@@ -74,10 +75,10 @@ def understand(
     workload: Workload,
     machine: Machine | None = None,
 ) -> Understood:
-    """The meaning of a spec, a path or a name. Raises `UnknownModelError`, and `SpecError` for a
-    file.
+    """The meaning of a spec, a path or a name. Raises `UnknownModelError` for a name, and
+    `SpecError` for a file.
 
-    With a machine, the files of a runtime that does not run there are not insisted on.
+    With a machine, a name that implies files which do not run there means the model in other files.
     """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
@@ -102,8 +103,8 @@ def _why_other_files(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Sentences:
-    """Why the model is judged in other files than the name implies; () where a program loads those
-    on the machine.
+    """The note on why the model is judged in other files than the name implies; () where a program
+    loads the implied files on the machine.
     """
     workload = understood.workload
     try:
@@ -139,7 +140,7 @@ def judged_for(
     judged = judge(understood.question(catalogue, machine), machine)
     if understood.files.is_tag or not follows_machine:
         return judged
-    return suited(judged, catalogue, machine)
+    return with_machine_defaults(judged, catalogue, machine)
 
 
 # ------------------------------------------------------------------ a file
@@ -179,8 +180,8 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
 
 
 def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
-    """The type that was asked for in place of that of a GGUF file, which holds one alone; None for
-    none.
+    """The type that the user stated instead of the type of the GGUF file; None where they agree. A
+    GGUF file has one type.
     """
     if local.format != "gguf" or not local.quantization:
         return None
@@ -189,7 +190,7 @@ def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
 
 
 def _part(path: str, local: LocalModel) -> DownloadedFiles | None:
-    """The files of a folder where some are missing; None where it has all."""
+    """The files of a folder that lacks some files; None for a complete folder."""
     if not local.missing:
         return None
     missing_bytes = (local.total_bytes or 0) - local.size_bytes
@@ -237,7 +238,7 @@ class _Name(Record):
 
     @property
     def ollama(self) -> RuntimeSpec:
-        """The program whose library tags are of."""
+        """The program whose library has the tags."""
         return self.catalogue.runtime(LIBRARY_RUNTIME)
 
     def understood(self) -> Understood:
@@ -249,7 +250,7 @@ class _Name(Record):
         spec = _checked(resolved.spec_id, self.catalogue)
         typed_tag = typed_library_tag(self.typed, spec, self.catalogue)
         if typed_tag:
-            # of several tags the first is told: the one that was typed
+            # reports tell the first tag: the typed one
             aliases = dict.fromkeys((typed_tag, *spec.aliases))
             spec = spec.replace(aliases=tuple(aliases))
             resolved = self._read_by_ollama(resolved, typed_tag)
@@ -262,7 +263,7 @@ class _Name(Record):
         if stated.quantization is None:
             runtime = stated.runtime or resolved.runtime
             workload = stated.replace(quantization=quantization, runtime=runtime)
-        # a tag of Ollama's loads one file whatever the machine; but not to train it
+        # a tag of Ollama's loads the same file on every machine, but is not trained
         is_tag = self.is_library_tag and stated.task == "generate"
         plain = Understood(
             spec=spec,
@@ -312,7 +313,9 @@ class _Name(Record):
         return resolved
 
     def _type_of_tag(self) -> str | None:
-        """The unusual type that Ollama's tag loads; None where a type or other files are stated."""
+        """The type that Ollama's tag loads if that is not the usual type; None where the user
+        stated a type or a program of other files.
+        """
         stated = self.stated
         if stated.task != "generate" or stated.quantization is not None:
             return None

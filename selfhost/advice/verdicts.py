@@ -53,9 +53,10 @@ def check_with(
     follows_machine: bool = True,
     carry: str = "",
 ) -> Verdict:
-    """`check` with everything given. Without `follows_machine` the defaults are the model's own,
-    the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD. `carry` goes
-    behind each proposed `selfhost check …`: the options that name the machine and the specs.
+    """The verdict of `check` on the machine. Without `follows_machine` the defaults are the model's
+    own, the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD; None for
+    the present day. `carry` are the options that name the machine and the specs, which go behind
+    each proposed `selfhost check …`.
     """
     understood = understand(
         catalogue, model, workload, machine if follows_machine else None
@@ -73,7 +74,9 @@ def check_with(
 
 
 def _concluded(further: _Advice) -> Verdict:
-    """The verdict with all that decides; the rest waits until it is read."""
+    """The verdict with the findings that decide. The other parts are computed when they are
+    read.
+    """
     judged = further.judged
     understood = further.understood
     spec = judged.question.spec
@@ -111,7 +114,7 @@ class _Advice(DeferredAdvice):
     def to_type(self) -> Steps:
         """The lines to type."""
         understood = self.understood
-        # a tag of Ollama's is run with Ollama, where no program was asked for
+        # a tag of Ollama's is run with Ollama unless the user stated a program
         by_tag_first = understood.files.is_tag and understood.workload.runtime is None
         return steps(
             self.judged,
@@ -150,7 +153,9 @@ class _Advice(DeferredAdvice):
 
     @cached_property
     def on_gpus(self) -> Judged | None:
-        """The smaller type of which accelerators hold all, where they hold a part of the judged."""
+        """A smaller type that accelerators hold as a whole, where they hold only a part of the
+        judged type; None for none.
+        """
         return self.search.all_on_gpus()
 
     @property
@@ -164,6 +169,7 @@ class _Advice(DeferredAdvice):
 
     @cached_property
     def _offers(self) -> tuple[Offer, ...]:
+        """The value of `api_offers`, computed once."""
         return offers_for(self.catalogue, self.judged, self.day)
 
     def api_offers(self) -> tuple[Offer, ...]:
@@ -172,7 +178,7 @@ class _Advice(DeferredAdvice):
 
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
-        return self.search.room()
+        return self.search.reach.room()
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes."""
@@ -183,8 +189,8 @@ class _Advice(DeferredAdvice):
         return faster_settings(self.search)
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The alternatives that run; where accelerators hold only a part of the model, the
-        quantization that fits on them as a whole.
+        """The alternatives to a model that does not run. For a model of which accelerators hold
+        only a part, the quantization that they hold as a whole.
         """
         if self.on_gpus is not None:
             return (self.search.as_alternative(self.on_gpus),)
@@ -215,18 +221,17 @@ class _Advice(DeferredAdvice):
             notes += note_on_users(self.search.reach)
         chosen = judged.question.chosen
         if chosen is not None and judged.workload.task == "finetune":
-            # how long the examples are decides what is learned: no fine print
+            # no fine print, because the length of the examples decides what is learned
             notes.append(chosen)
         return tuple(notes)
 
     def _smaller_on_gpus(self) -> Judged | None:
-        """The smaller type of what runs in RAM, though GPUs have memory of their own; None for
-        none.
+        """A smaller type of a model that runs in RAM, although a GPU has memory of its own; None
+        for none.
         """
         if not self.judged.fits or self.judged.placement != "host":
             return None
-        cards = self.machine.accelerators or ()
-        if all(card.unified is not False for card in cards):
+        if all(card.unified is not False for card in self.machine.cards):
             return None
         way = self.search.smaller()
         return None if way is None else way.judged

@@ -62,10 +62,11 @@ _EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
 
 
 class Verification(Record):
-    """A run and what was predicted for it. `by` says what told its model: typed, file, file-name or
-    name. `is_public`: the model is one of the shipped catalogue, so that its id names nothing of
-    the user's. `differences` are the figures of the run, each with its prediction. `notes` are
-    sentences for the reader.
+    """A run and the prediction for the run.
+
+    `by` says how the model was found: typed, file, file-name or name. `is_public`: the model is in
+    the shipped catalogue, so that its id tells nothing of the user. `differences` are the figures
+    of the run, each with its prediction. `notes` are sentences for the reader.
     """
 
     run: Run
@@ -77,8 +78,8 @@ class Verification(Record):
 
     @property
     def outcome(self) -> str:
-        """`inside` where all figures that can be compared are, else `outside`; `nothing` where no
-        figure can be compared.
+        """`inside` where all compared figures are inside their ranges, else `outside`; `nothing`
+        where no figure can be compared.
         """
         compared = {row.inside for row in self.differences}
         if False in compared:
@@ -97,9 +98,9 @@ def verify(
     machine: Machine,
     typed: str | None,
 ) -> Verification:
-    """The run and what is predicted for its model on the part of the machine that the run used.
-    `typed` names the model; None where the run has to tell. Raises `SelfhostError` where the run is
-    of no known model, or of another machine.
+    """The run, compared with the prediction for its model on the part of the machine that the run
+    used. `typed` names the model; None where the run has to tell. Raises `SelfhostError` where the
+    run is of no known model, or of another machine.
     """
     identified = identify(run, catalogue, typed)
     used = _part_used(run, machine)
@@ -200,9 +201,9 @@ def _part_used(run: Run, machine: Machine) -> _PartUsed:
 
 
 class Identified(NamedTuple):
-    """The model of a run: a name of the catalogue or the path of its file; `by` is that of
-    `Verification`. `states_quantization`: it does, and closer than the run itself, which calls
-    UD-Q4_K_XL as Q4_K_M.
+    """The model of a run: a name of the catalogue, or the path of its file; `by` as in
+    `Verification`. `states_quantization`: the name or the file states the type. That counts before
+    the type in the log, which calls UD-Q4_K_XL by the name Q4_K_M.
     """
 
     model: str | os.PathLike[str]
@@ -215,10 +216,11 @@ def identify(
     catalogue: Catalogue,
     typed: str | None,
 ) -> Identified:
-    """The model by what was typed, else by its file, the name of the file, or its own name.
+    """The model of the run, by the typed name, else by its file, the name of the file, or the name
+    in the log.
 
-    Raises `UnknownModelError` where nothing tells it, and `SelfhostError` where the run had many
-    more or fewer parameters: no figure of it can be compared.
+    Raises `UnknownModelError` where none of these names a model, and `SelfhostError` where the run
+    had many more or fewer parameters than the model: then no figure can be compared.
     """
     if typed is None:
         found = _by_files(run, catalogue)
@@ -236,7 +238,7 @@ def identify(
 
 
 def _by_files(run: Run, catalogue: Catalogue) -> Identified:
-    """The model that the run itself tells. Raises `UnknownModelError` where it tells none."""
+    """The model that the run itself names. Raises `UnknownModelError` where it names none."""
     from pathlib import Path
 
     file = run.file or ""
@@ -264,7 +266,7 @@ def _named(
 ) -> Identified:
     """The model of that name, which may state a type."""
     states_quantization = name.lower().endswith(".gguf")
-    # what a model calls itself may be the precision that it was made from
+    # a name in a log may end in the type from which the file was made
     if by != "name":
         reading = read(name, catalogue)
         if reading is not None and reading.quantization is not None:
@@ -274,8 +276,8 @@ def _named(
 
 def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
     """Whether the run had about as many parameters as the model. A file may hold a shared table
-    twice, as that of Qwen2.5 0.5B (630 million instead of 494). Only of text models does one file
-    hold all.
+    twice, as the file of Qwen2.5 0.5B does (630 million parameters instead of 494). True for all
+    models but text models, whose parameters lie in several files.
     """
     if spec.modality != "text":
         return True
@@ -291,7 +293,7 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
 
 
 def _shared_table_parameters(spec: ModelSpec) -> int:
-    """The parameters of a table of words that is the output matrix too; 0 for none."""
+    """The parameters of an embedding table that is also the output matrix; 0 for none."""
     model = spec.architecture
     if model is None or not model.tied_embeddings:
         return 0
@@ -349,8 +351,8 @@ def _why(reason: str, **figures: object) -> str:
 
 
 class _Prediction(Record):
-    """A run and what is predicted for it, with the questions that paces and memory share: whether
-    the model lay where the prediction has it.
+    """A run and its prediction, with the question that paces and memory share: whether the model
+    lay where the prediction has it.
     """
 
     run: Run
@@ -409,13 +411,13 @@ def pace_at(
     workload: Workload,
     depth_tokens: int | None,
 ) -> Speed | None:
-    """The pace with so many tokens in the context; `depth_tokens` of None mean a short chat."""
+    """The pace with so many tokens in the context; `depth_tokens` of None means a short chat."""
     if not depth_tokens:
         return verdict.speed
     context = verdict.context_tokens
     if verdict.speed is None or context is None:
         return verdict.speed
-    # of a benchmark the context is no longer than what it reads
+    # the context of a benchmark is only as long as its prompt
     context_tokens = context if depth_tokens < context else None
     behind = workload.replace(context_tokens=context_tokens, prompt_tokens=depth_tokens)
     deeper = check_with(
@@ -445,8 +447,10 @@ class _PacePrediction(_Prediction):
         return row
 
     def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
-        """The predicted pace: of sequences at once their total; of one, down to its share of that
-        total, since others may decode meanwhile.
+        """The predicted pace of the figure; None where none is predicted.
+
+        For sequences at once, the pace is their total. For one sequence, the low end goes down to
+        its share of that total, because other sequences may decode at the same time.
         """
         verdict = self.verdict
         parallel = verdict.workload.parallel
@@ -524,7 +528,7 @@ class _MemoryPrediction(_Prediction):
         memory = self.verdict.memory
         if memory is None:
             return seen.replace(why=_why("no-memory"))
-        # one figure of a spec, which is one term
+        # a need that a spec states as one figure has the weights as its only term
         is_stated_whole = all(term.name == "weights" for term in memory.terms)
         if seen.term != ALL_MEMORY and is_stated_whole:
             return seen.replace(why=_why("no-parts"))
@@ -552,8 +556,8 @@ class _MemoryPrediction(_Prediction):
             states = self.run.states
             return Range(states * low, states * likely, states * high)
         if is_host and seen.term in ("weights", MODEL_FILE, ALL_MEMORY):
-            # a mapped file is one buffer from its first tensor to its last, those included that
-            # are laid out anew elsewhere
+            # the mapped file is one buffer from its first tensor to its last; it also holds tensors
+            # that are copied to another place
             likely += memory.evictable_bytes
             high += memory.evictable_bytes
             if seen.term != "weights":
@@ -660,7 +664,7 @@ def _causes(rows: Sequence[Figure], verdict: Verdict) -> Sentences:
             continue
         if row.seen < _SLOW * row.likely:
             holds["busy"] = True
-        # farther off than any machine is from what is predicted for its like
+        # farther off than a pace of this model on such a machine can be
         if not 1 / _FOREIGN_FACTOR <= row.seen / row.likely <= _FOREIGN_FACTOR:
             holds["foreign"] = True
         if is_wide(row):

@@ -34,10 +34,11 @@ def read_ansible(document: Answer, file: str) -> list[Entry] | None:
     """Return the host in an answer of Ansible's setup module, or in its facts alone, with or
     without their prefix. None for any other document.
     """
-    # the inventory's name of a host, which a file of `--tree` has
+    # `ansible --tree` names each file, without an ending, as the inventory names the host
     base = os.path.basename(file)
-    is_of_tree = base != file and not base.endswith((".json", ".jsonl"))
-    tree_name = base if is_of_tree else None
+    tree_name: str | None = None
+    if base != file and not base.endswith((".json", ".jsonl")):
+        tree_name = base
     facts = document.get("ansible_facts")
     if isinstance(facts, Mapping):
         return [Entry(_record_of_facts(facts, tree_name))]
@@ -56,6 +57,7 @@ def _not_judged(
     why: str,
     module: str,
 ) -> Entry:
+    """The fault of a host without facts; the remedy is to run that module of Ansible."""
     name = machine_name(tree_name) or "a machine"
     remedy = (
         f"see why with `ansible HOST -m {module}`, then write its file again with"
@@ -109,6 +111,7 @@ def _record_of_facts(answer: Answer, tree_name: str | None) -> dict[str, Any]:
 
 
 def _put_scope(machine: MachineDraft, facts: Answer) -> None:
+    """State whether the host is a machine, a virtual machine or a container."""
     role = facts.get("virtualization_role")
     if role in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
@@ -139,6 +142,9 @@ def _cpu_model(stated: object) -> str | None:
 
 
 def _put_home(machine: MachineDraft, facts: Answer) -> None:
+    """State the disk of the home folder of the account that Ansible uses, else of an assumed
+    one.
+    """
     home = plain(facts.get("user_dir"), 1000)
     whose = "of the account that Ansible uses"
     if home is None:

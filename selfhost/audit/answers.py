@@ -125,7 +125,7 @@ def machine_name(*candidates: object) -> str | None:
         name = plain(candidate, MAX_NAME)
         if name is None or is_address(name):
             continue
-        # neither of a person nor of a place in a network
+        # not the address of a person or a URL
         if "@" not in name and "://" not in name:
             return name
     return None
@@ -157,7 +157,7 @@ def _label_text(value: object) -> str | None:
     return plain(",".join(texts))
 
 
-# --------------------------------------------------------------------------------- what lies below
+# ------------------------------------------------------------------------------- objects and lists
 
 
 def value_at(value: object, *keys: str) -> object:
@@ -245,6 +245,7 @@ def count_of(value: object) -> int | None:
 
 
 def _cores(value: object) -> float | None:
+    """The number of cores, maybe a fraction; None for any other value."""
     number = _number(value)
     if number is not None and 0.001 <= number <= 1_000_000:
         return float(number)
@@ -263,14 +264,14 @@ def _moment(value: object) -> str | None:
 
 
 def _normal(normal: Callable[[str], str | None], value: object) -> str | None:
-    """A name as records have it, by that function; None for what is no text."""
+    """A name in the form of records, which `normal` gives; None for a value that is no text."""
     name = plain(value)
     return None if name is None else normal(name)
 
 
 class Unit(NamedTuple):
-    """How a value in a unit of `systems.toml` is read, which is None for what is no such value;
-    what one is called, None where nothing is said of one that is wrong.
+    """A unit of `systems.toml`. `read` returns the value in the form of records; None for a wrong
+    value. `noun` is the name of such a value in a fault; None where a wrong value is no fault.
     """
 
     read: Callable[[object], object]

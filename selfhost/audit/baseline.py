@@ -20,45 +20,52 @@ from .rows import AuditRow, Result
 MAX_BASELINE_BYTES = 1 << 28
 _RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
-_BAD = (Result.FAIL, Result.UNKNOWN)
 # takes how many rows were read, and the total, which is None because it is not known
 Tell = Callable[[float, float | None], None]
 
 
-class Earlier(NamedTuple):
-    """A row's result in an earlier audit, and which checks failed."""
+class RowResult(NamedTuple):
+    """The result of a row, and the checks that failed."""
 
     result: Result
     failed: frozenset[str]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the row failed, or its result was not known."""
+        return self.result in (Result.FAIL, Result.UNKNOWN)
+
+    def fails_more_than(self, other: RowResult) -> bool:
+        """Whether the row fails where the other did not, or fails a check that the other passed."""
+        if self.result is not Result.FAIL:
+            return False
+        if other.result is not Result.FAIL:
+            return True
+        return not self.failed.issubset(other.failed)
 
 
 class Baseline(Record):
     """An earlier audit. `rows` has its results by label and machine."""
 
     file: str
-    rows: Mapping[str, dict[str, Earlier]]
+    rows: Mapping[str, dict[str, RowResult]]
 
     def change_of(self, row: AuditRow) -> str | None:
-        """`new`, `fixed` or `changed` since then; what the baseline lacks counts as a pass."""
+        """How a row changed: `new` where it is bad or worse than before, `fixed` where it was bad,
+        else `changed`; None where nothing changed. A row that the baseline lacks counts as passed.
+        """
         by_machine = self.rows.get(row.wanted.label, {})
         earlier = by_machine.get(row.machine)
-        is_bad = row.result in _BAD
+        now = RowResult(row.result, frozenset(row.failed))
         if earlier is None:
-            return "new" if is_bad else None
-        failed = frozenset(row.failed)
-        if earlier == Earlier(row.result, failed):
+            return "new" if now.is_bad else None
+        if now == earlier:
             return None
-        was_bad = earlier.result in _BAD
-        if not is_bad:
-            return "fixed" if was_bad else "changed"
-        if not was_bad:
+        if not now.is_bad:
+            return "fixed" if earlier.is_bad else "changed"
+        if not earlier.is_bad or now.fails_more_than(earlier):
             return "new"
-        if row.result is not Result.FAIL:
-            return "changed"
-        if earlier.result is Result.FAIL and failed <= earlier.failed:
-            return "changed"
-        # the row fails now, or fails more checks than before
-        return "new"
+        return "changed"
 
 
 class _Reader:
@@ -68,9 +75,9 @@ class _Reader:
 
     def __init__(self) -> None:
         self.line = 0
-        self.rows: dict[str, dict[str, Earlier]] = {}
+        self.rows: dict[str, dict[str, RowResult]] = {}
         # equal rows are kept once: among a million rows few differ in more than the machine
-        self._alike: dict[Earlier, Earlier] = {}
+        self._alike: dict[RowResult, RowResult] = {}
 
     def read(self, stream: IO[bytes], tell: Tell | None) -> None:
         """Read all lines. Raises `Unreadable`."""
@@ -98,7 +105,7 @@ class _Reader:
         if result not in _RESULTS or not isinstance(checks, list):
             raise _not_a_row(f"result must be one of {', '.join(_RESULTS)}")
         failed = frozenset(map(str, checks))
-        earlier = Earlier(Result(result), failed)
+        earlier = RowResult(Result(result), failed)
         by_machine = self.rows.setdefault(label, {})
         by_machine[machine] = self._alike.setdefault(earlier, earlier)
 

@@ -141,8 +141,8 @@ class MachineDraft:
         architecture = self.values.get("architecture")
         if machine is None or machine.architecture != architecture:
             return
-        said = machine.sources.get("cpu_model", "a known machine")
-        source = f"the type {rented_type}: {said}"
+        source_of_cpu = machine.sources.get("cpu_model", "a known machine")
+        source = f"the type {rented_type}: {source_of_cpu}"
         self.put("scope", machine.scope, source)
         self.put("cpu_model", machine.cpu_model, source)
         self.put("cpu_cores_physical", machine.cpu_cores_physical, source)
@@ -187,7 +187,7 @@ class MachineDraft:
         self,
         cards: Sequence[CardDraft],
         source: str,
-        remedy: str | None = None,
+        remedy: str,
     ) -> None:
         """State these cards; an empty list states that there are none. `remedy` says how to get
         what is missing of the cards.
@@ -206,7 +206,7 @@ class MachineDraft:
                 reason = f"{no_row}, so it may share the machine's RAM"
                 self.lacks("accelerators.unified", reason, remedy)
             else:
-                # no runtime serves it, and nothing helps
+                # an empty remedy: no runtime serves such a GPU
                 self.lacks("accelerators.unified", f"it is {why_unserved}", "")
 
     def record(
@@ -237,6 +237,7 @@ class MachineDraft:
         }
 
     def _assume_instruction_sets(self) -> None:
+        """State the instruction sets of the processor's series, where the answer states none."""
         if "instruction_sets" in self.values:
             return
         series = cpus.series_called(self.values.get("cpu_model") or "")
@@ -259,8 +260,8 @@ class MachineDraft:
             self.put(_LIMIT, self.values[_TOTAL], source)
 
     def _cap_memory(self) -> None:
-        """Lower the limit to the size of the memory, and the available memory to the limit: systems
-        round down to MiB.
+        """Lower the limit to the size of the memory, and the available memory to the limit. A
+        system that rounds sizes down to MiB may state a limit above the size.
         """
         most = inf
         for fact in (_TOTAL, _LIMIT, _AVAILABLE):
@@ -282,7 +283,7 @@ def _rented(name: str) -> Machine | None:
 def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
     """The volume that holds a folder: the volume with the longest mount point above the folder.
 
-    Of several on one mount point the last counts, because it hides the others.
+    The last of several volumes on one mount point counts, because it hides the others.
     """
     best = None
     longest = 0
@@ -298,6 +299,7 @@ def _volume_of(home: str, volumes: Iterable[Volume]) -> Volume | None:
 
 
 def _mount_of(volume: Volume) -> str:
+    """The mount point of a volume; "" where none is stated."""
     return plain(volume.mount, 1000) or ""
 
 
@@ -315,7 +317,7 @@ def card_of(
     free_bytes: int | None,
     driver: object,
     *,
-    is_part: bool = False,
+    is_part: bool,
 ) -> CardDraft:
     """Return an NVIDIA accelerator by the name that its system gives. `is_part`: the accelerator is
     an instance of MIG.
@@ -336,8 +338,8 @@ def card_of(
 
 @lru_cache(512)
 def _spelled(name: str) -> str:
-    """A name of a label, which has no spaces, as the table of GPUs spells it, else with spaces for
-    signs: `NVIDIA-H100-80GB-HBM3`, `NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`.
+    """The name of a GPU, as the table of GPUs spells it. A name without a row, such as the label
+    `NVIDIA-A100-SXM4-40GB-MIG-1g.5gb`, gets spaces for its signs.
     """
     text, mark, part = name.partition("-MIG-")
     words = words_of(text)

@@ -107,9 +107,9 @@ class Task(Record):
         """The outcomes of each question on the machines of the task."""
         results: list[Outcomes] = []
         for question in self.questions:
-            # a few are judged one by one, and so are all where models share the machine: what lies
-            # on which accelerator then follows no order of the machines' numbers
-            boxes = []
+            # a few machines are judged one by one. So are all machines of a [[together]]: which
+            # accelerator holds which model follows no order of the machines' numbers
+            boxes: list[Places] = []
             for part in self.parts:
                 if question.wanted.members or len(part) <= _FEW:
                     boxes += [[place] for place in part]
@@ -169,9 +169,9 @@ def _work_of_part(part: Places, questions: Questions) -> float:
 class _Fate:
     """The machines that fare alike under one entry, by their `places`.
 
-    Where the machines were judged, `hardest` is the place of the one that lacks most, whose row is
-    made when it is shown. Where it is not known whether the entry is for the machines, `row` is
-    set, the same for all.
+    For judged machines, `hardest` is the place of the machine that lacks most; its row is made when
+    the row is shown. For machines of which nobody knows whether the entry is for them, `row` is the
+    row of all.
     """
 
     def __init__(self, wanted: Wanted, exceptions: ExceptionNumbers) -> None:
@@ -200,15 +200,14 @@ class _Fate:
 
 
 class _FateKey(NamedTuple):
-    """The key of machines that fare alike: an entry, what decides, and the exceptions for what
-    decides.
+    """The key of machines that fare alike: an entry, the decision, and the exceptions from it.
 
-    `decides` is a `DecisionKey`, or the reasons of a row where it is not known whether the entry is
-    for a machine.
+    `decision` is a `DecisionKey`, or the reasons of a row where it is not known whether the entry
+    is for a machine.
     """
 
     entry: int
-    decides: object
+    decision: object
     exceptions: ExceptionNumbers
 
 
@@ -323,6 +322,7 @@ class FleetJudge:
                 return
 
     def _do_tasks(self, tell: Tell) -> None:
+        """Do the tasks, and add the outcome of each question to the entries that ask it."""
         tasks = list(self._tasks())
         work = sum(task.work for task in tasks)
         done = 0.0
@@ -339,6 +339,7 @@ class FleetJudge:
                 return
 
     def _refuse(self, question: SharedQuestion, error: SelfhostError) -> None:
+        """Refuse each entry that asks the question."""
         for asker in question.askers:
             self.refused.setdefault(asker.entry, error)
 
@@ -389,7 +390,9 @@ class FleetJudge:
         return tuple(questions)
 
     def groups(self) -> Iterator[MachineGroup]:
-        """The machines that fare alike, entry after entry; a row is of the one that lacks most."""
+        """Yield the machines that fare alike, entry after entry, with the row of the machine that
+        lacks most.
+        """
         for fate in sorted(self._fates.values(), key=_Fate.order):
             row = fate.row
             if row is None:
@@ -417,6 +420,7 @@ class FleetJudge:
             yield part.replace(row=row)
 
     def _group(self, row: AuditRow, places: Places) -> MachineGroup:
+        """The group of the machines at these places, with that row."""
         names = [self._machines.kept[place].name for place in places]
         numbers = array("l", places)
         return MachineGroup(row=row, numbers=numbers, names=tuple(names))
@@ -487,8 +491,8 @@ _WATCHED_PART = 0.2
 
 
 class _Begun(NamedTuple):
-    """The time when the first machines were judged, and the part of the work that they were. Much
-    is read once before that.
+    """The time when the first machines were judged, and their part of the work. Earlier seconds do
+    not count, because much is read only once.
     """
 
     seconds: float

@@ -1,36 +1,39 @@
 """Machines of one kind: kept in little memory, and judged together.
 
 **What a kind is.** Two machines are of one kind where their records differ in nothing but their
-name, labels, time of reading and *numbers*: the memory in all, the limit on it and what of it is
-available, free swap, the bandwidth of the memory, the size and the free bytes of each disk, and the
-free bytes of each accelerator. A data center bought a few dozen kinds of machine, and of a kind no
-two have the same memory free at the moment. `Machines` keeps one whole record of each kind (about
-15 kB) and the numbers of every machine (0.4 to 0.9 kB), and makes a machine when it is asked for.
+name, labels, time of reading and *numbers*: the size of the memory, the limit on it and the
+available memory, free swap, the bandwidth of the memory, the size and the free bytes of each disk,
+and the free bytes of each accelerator. A data center has a few dozen kinds of machine, but no two
+machines of a kind have the same memory free at the moment. `Machines` keeps one whole record of
+each kind (about 15 kB) and the numbers of every machine (0.4 to 0.9 kB), and makes a machine when
+it is asked for.
 
 **Why some judgements answer for many.** No finding gets better when a machine has less memory, disk
-or bandwidth. So take several machines of one kind, and make two that need not exist: the worst,
-with the least of each number, and the best, with the most. Where both fare alike - the same route,
-what is loaded by what, and the same deciding findings (`Decision.key`) - every machine between them
-fares so too, and two judgements were enough. Where they differ the machines are halved along one
-number, and each half is asked again (`AlikeSearch`):
+or bandwidth. So take several machines of one kind, and make two machines that need not exist: the
+worst, with the least of each number, and the best, with the most. Where both fare alike - the same
+route, program, files and deciding findings (`Decision.key`) - every machine between them fares
+alike, too, and two judgements were enough. Where they differ, the machines are halved along one
+number, and each half is judged in the same way (`AlikeSearch`):
 
     free GiB      8  10  12  15  16  24  31  32      the model needs 14
     8 and 32      fail, pass: halve at 16
     8 and 15      fail, pass: halve at 12            16 and 32: pass, so all four pass
     8 and 10      fail, so both fail                 12 and 15: fail, pass: halve, and judge each
 
-The number that halves is one on which the difference rests: free disk space for the check of the
-disk, bandwidth for that of the pace, and otherwise a size of memory, first of all the limit.
+The number that halves is a number on which the difference rests: free disk space for the check of
+the disk, bandwidth for the check of the pace, and otherwise a size of memory, first of all the
+limit.
 
-**When it is not done.** What is free of an accelerator decides where layers lie, and so what the
-RAM must hold, in no fixed order: machines that differ in it are never taken together
-(`Kind.by_free_memory_of_cards`). Nor are models that must run side by side, for the same reason,
-nor four machines or fewer, where halving saves nothing.
+**When machines are not taken together.** The free memory of an accelerator decides where layers
+lie, and so what the RAM must hold, in no fixed order: machines that differ in it are never taken
+together (`Kind.by_free_memory_of_cards`). For the same reason machines are judged one by one for
+models that must run side by side. So are four machines or fewer, where halving saves nothing.
 
-**Which machine stands for those that fare alike.** The one that lacks most, for its remedy helps
-the others too. It is one of those with the least of some number, so only these are judged again.
+**Which machine stands for machines that fare alike.** The machine that lacks most, because its
+remedy helps the others, too. It is a machine with the least of some number, so only such machines
+are judged again.
 
-**What it saves.** Judgements for each verdict, measured on the fleet of
+**What halving saves.** Judgements for each verdict, measured on the fleet of
 `benchmarks/audit_scale.py`: 0.67 for 1,000 machines and 20 models, 0.35 for 5,000 and 20, 0.17 for
 20,000 and 5. A plain loop needs one, for no two of these machines have equal numbers: for 5,000
 machines more than twice the time (computed). `audit_scale.py --compare` holds the answers of both

@@ -64,10 +64,13 @@ class RecordReader:
         return machine
 
     def _read_in_full(self, record: object, file: str) -> MachineOfKind:
+        """The machine of a record, every value of which is checked. Raises `MachineFileError`."""
         return self.kinds.split(Machine.from_json(record, file))
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
-        """The machine of a record of a known kind; None where one of its own values is unusual."""
+        """The machine of a record of a known kind; None where its name, a label, its time or a
+        number is unusual.
+        """
         numbers = self._numbers(kind_number, record)
         if numbers is None or not _are_sizes_in_order(record):
             return None
@@ -115,6 +118,7 @@ def _text_of(record: JsonObject) -> str:
 
 
 def _without_numbers(entry: object, parts: Sequence[str]) -> object:
+    """An entry of a list with the numbers of these fields hidden."""
     if not isinstance(entry, dict):
         return entry
     rest = dict(entry)
@@ -124,7 +128,9 @@ def _without_numbers(entry: object, parts: Sequence[str]) -> object:
 
 
 def _hide(values: dict[str, Any], key: str) -> None:
-    """Write 1 in place of a value. None and 0 stay, because they mean more than another size."""
+    """Write 1 in place of a value. None and 0 stay, because they mean something else than a
+    size.
+    """
     if values.get(key):
         values[key] = 1
 
@@ -132,11 +138,13 @@ def _hide(values: dict[str, Any], key: str) -> None:
 def _are_sizes_in_order(record: JsonObject) -> bool:
     """Whether no size of a machine or of a card is above a larger one."""
     cards = record.get("accelerators") or ()
-    are_in_order = [_is_ascending(card, _SIZES_OF_CARD) for card in cards]
-    return _is_ascending(record, _SIZES) and all(are_in_order)
+    if not all(_is_ascending(card, _SIZES_OF_CARD) for card in cards):
+        return False
+    return _is_ascending(record, _SIZES)
 
 
 def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:
+    """Whether the known sizes of these fields never fall from one field to the next."""
     largest = 0
     for name in names:
         size = values.get(name)

@@ -90,6 +90,7 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
 
 
 def _is_node(item: object) -> bool:
+    """Whether an object is a node, by its kind, else by its capacity."""
     kind = value_at(item, "kind")
     if kind is None:
         return value_at(item, "status", "capacity") is not None
@@ -138,7 +139,7 @@ class _Node:
         self.readiness = plain(self.ready.get("status"), 64)
 
     def entry(self) -> Entry:
-        """Return the record of the node, or a fault where the cluster does not hear of the node."""
+        """Return the record of the node, or a fault where the cluster calls the node NotReady."""
         stated_name = value_at(self.node, "metadata", "name")
         name = machine_name(stated_name, self.labels.get(_HOST))
         if self.readiness not in (None, "True"):
@@ -210,37 +211,47 @@ class _Node:
         may write them.
         """
         table = table_of("kubernetes")
-        kept = {}
+        kept: dict[str, object] = {}
         for key, label in table.kept_labels.items():
             kept[key] = self.labels.get(label)
         kept["pool"] = self._first_label(table.pool_labels)
-        roles = []
-        for key in self.labels:
-            role = key.removeprefix(_ROLE)
-            if role not in ("", key):
-                roles.append(role)
-        kept["role"] = sorted(roles)
-        # the reasons why the node takes no new work
-        states = []
-        # what else keeps pods away
-        others = []
-        if value_at(self.node, "spec", "unschedulable") is True:
-            states.append("cordoned")
+        kept["role"] = self._roles()
+        conditions: list[str] = []
+        others: list[str] = []
         for taint in rows_of(self.node, "spec", "taints"):
             name = plain(taint.get("key"), 120)
             effect = taint.get("effect")
             if name is None or effect not in _EFFECTS:
                 continue
-            if not name.startswith(_CONDITION):
+            if name.startswith(_CONDITION):
+                conditions.append(name.removeprefix(_CONDITION))
+            else:
                 others.append(f"{name}:{effect}")
-            # every taint except that of a cordoned node
-            elif name != f"{_CONDITION}unschedulable":
-                states.append(name.removeprefix(_CONDITION))
-        if not states and self.readiness is not None:
-            states.append("ready")
-        kept["state"] = states
+        kept["state"] = self._states(conditions)
         kept["taints"] = others
         return labels("kubernetes", kept)
+
+    def _roles(self) -> list[str]:
+        """The roles of the node, which are the last words of labels."""
+        roles = []
+        for key in self.labels:
+            role = key.removeprefix(_ROLE)
+            if role not in ("", key):
+                roles.append(role)
+        return sorted(roles)
+
+    def _states(self, conditions: Iterable[str]) -> list[str]:
+        """The reasons why the node takes no new work: it is cordoned, or Kubernetes tainted it for
+        these conditions. `ready` where there is no reason.
+        """
+        states = []
+        if value_at(self.node, "spec", "unschedulable") is True:
+            states.append("cordoned")
+        # a cordoned node has this taint, too
+        states += [name for name in conditions if name != "unschedulable"]
+        if not states and self.readiness is not None:
+            states.append("ready")
+        return states
 
 
 class _LabelledCards(NamedTuple):
@@ -254,8 +265,8 @@ class _LabelledCards(NamedTuple):
 class _Devices:
     """The accelerators of a node, by its labels and its status.
 
-    GPU feature discovery (NVIDIA/k8s-device-plugin) states of `gpu.count` cards, or instances where
-    the only strategy is MIG; the resource counts shares of a card.
+    The label `gpu.count` of GPU feature discovery (NVIDIA/k8s-device-plugin) counts cards, or
+    instances where MIG divides every card alike; the resource counts shares of a card.
     """
 
     def __init__(self, all_labels: Answer, status: object) -> None:
@@ -300,6 +311,7 @@ class _Devices:
         return not any(_GPU_RESOURCE.match(str(name)) for name in capacity)
 
     def _labelled_cards(self) -> list[_LabelledCards]:
+        """The cards that are not divided, then the instances of MIG, those of one size together."""
         parts = []
         for key in self._all_labels:
             match = _MIG.fullmatch(key)
@@ -308,7 +320,7 @@ class _Devices:
         found = []
         undivided = self._number_of_undivided(beside_parts=bool(parts))
         if undivided:
-            # of its memory each of these pods gets a part
+            # with MPS, each pod gets an equal part of the memory of a card
             is_divided = self._stated.get("gpu.sharing-strategy") == "mps"
             shares = self._replicas() if is_divided else 1
             card = self._card("gpu", "NVIDIA-GPU", shares)
@@ -327,8 +339,8 @@ class _Devices:
         in_capacity = number_of_cards(self._in_status("capacity", "gpu"))
         offered = in_capacity // self._replicas()
         is_stated = isinstance(value_at(self._status, "capacity"), Mapping)
-        # on a node with MIG instances, the label also counts the divided cards, which the node does
-        # not offer
+        # beside MIG instances the label counts the divided cards, too, which the node does not
+        # offer
         if beside_parts and is_stated:
             return offered
         return number_of_cards(self._stated.get("gpu.count")) or offered
@@ -338,11 +350,14 @@ class _Devices:
         return number_of_cards(self._stated.get("gpu.replicas")) or 1
 
     def _in_status(self, section: str, resource: str) -> object:
+        """The number of a resource of NVIDIA in a section of the status; None where none is
+        there.
+        """
         return value_at(self._status, section, f"{_NVIDIA}{resource}")
 
     def _offered(self, number: int, resource: str) -> int:
-        """The number of the cards that pods may get: all but the unhealthy ones, whose devices are
-        in the capacity and not in the allocatable.
+        """The number of the cards that pods may get. The devices of an unhealthy card count in the
+        capacity, but not in the allocatable.
         """
         devices = self._in_status("capacity", resource)
         healthy = self._in_status("allocatable", resource)

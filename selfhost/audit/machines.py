@@ -66,8 +66,8 @@ _BATCH_CHARACTERS = 4 << 20
 # systems that do not fork
 _READ_ALONE = 1_000
 
-# by its system what reads an answer, an object of JSON, in the file of that name: its machines,
-# or None where it is no answer of that system
+# takes an object of JSON and the name of its file; returns the machines in the object, or None
+# where it is no answer of the reader's system
 Reader = Callable[[Answer, str], list[Entry] | None]
 READERS: Mapping[str, Reader] = {
     "ansible": read_ansible,
@@ -114,7 +114,7 @@ def load_machines(
         loader.add(batch)
     notes = []
     if inputs.not_read:
-        # a file that is no record is named, since it may be a host's file that was written empty
+        # these files are named, because the file of a host may have been written empty
         names = listed([shown(path) for path in inputs.not_read])
         notes.append(f"files that hold no record were not read: {names}")
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
@@ -131,14 +131,14 @@ def load_machines(
 
 
 class FoundRecord(NamedTuple):
-    """A record that was found in that file and not looked at."""
+    """A record that was found in that file, not parsed yet."""
 
     file: str
     record: RecordText
 
 
 class FileEnd(NamedTuple):
-    """The end of a file. `problem`: the file was not read to its end, or not at all."""
+    """The end of a file. `problem` says why the file was not read to its end; None where it was."""
 
     file: str
     problem: Problem | None = None
@@ -175,6 +175,7 @@ class _Inputs:
             yield batch
 
     def _found(self) -> Iterator[Found]:
+        """Yield the records of all paths, and the end of each file."""
         for path in self._paths:
             if path != "-" and os.path.isdir(path):
                 yield from self._of_folder(path)
@@ -182,9 +183,7 @@ class _Inputs:
                 yield from self._of_file(path)
 
     def _of_folder(self, folder: str) -> Iterator[Found]:
-        """Yield the records of `*.json`, `*.jsonl` and files that begin as an object, as the files
-        of `ansible --tree` do.
-        """
+        """Yield the records of files that may hold records; other files are noted in `not_read`."""
         try:
             names = sorted(os.listdir(folder))
         except OSError as error:
@@ -207,7 +206,7 @@ class _Inputs:
             yield FileEnd(folder, problem)
 
     def _of_file(self, path: str) -> Iterator[Found]:
-        """The records of a file, or of standard input."""
+        """Yield the records of a file, or of standard input, then its end."""
         file = _STANDARD_INPUT if path == "-" else path
         problem = None
         try:
@@ -221,6 +220,9 @@ class _Inputs:
         yield FileEnd(file, problem)
 
     def _stream_of(self, path: str) -> IO[bytes]:
+        """The bytes of a file; of `-` the stated bytes, else standard input. Raises
+        `Unreadable`.
+        """
         if path != "-":
             return open_file(path, input_allowed=True).stream
         if self._stdin is not None:
@@ -234,8 +236,9 @@ def _problem_of_file(file: str, error: Unreadable) -> Problem:
 
 
 def _may_hold_records(path: str) -> bool:
-    """Whether a file of a folder is read. A file that cannot be opened is, so that its fault is
-    told.
+    """Whether a file of a folder is read: a file that ends in `.json` or `.jsonl`, or begins as an
+    object, as the files of `ansible --tree` do. A file that cannot be opened is read, too, so that
+    its fault is told.
     """
     if path.endswith(_EXTENSIONS):
         return True
@@ -249,8 +252,8 @@ def _may_hold_records(path: str) -> bool:
 
 
 def _records_of(stream: IO[bytes]) -> Iterator[RecordText]:
-    """The records of a stream. Own records are small; the answers of other systems may be large.
-    Raises `Unreadable`.
+    """The records of a stream. selfhost's own records are small; the answers of other systems may
+    be large. Raises `Unreadable`.
     """
     start = read_start(stream)
     text = text_of_start(start)
@@ -414,8 +417,8 @@ class _Loader:
         self._faults = FaultsOfFile()
 
     def grouped(self) -> list[Problem]:
-        """The faults as a person is told: those of files, the number of refused records of each
-        file, and each reason once.
+        """The faults for a person: the faults of files, the number of refused records of each file,
+        and each reason once.
         """
         faults = self._of_files.listed()
         faults += self._refused
@@ -510,7 +513,7 @@ class _Loader:
             number = result.line
         elif result.place is None and number == 1:
             return stem
-        # items of a list may stand in one line, so that the count tells them apart
+        # items of a list may stand on one line: their count tells them apart
         return f"{stem}:{number}"
 
     def _abandon_file(self, file: str, problem: Problem) -> None:

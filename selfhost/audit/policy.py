@@ -200,6 +200,7 @@ def _bounds(table: TomlTable, key: str) -> tuple[Bound, ...]:
 
 
 def _architecture(table: TomlTable, key: str) -> str | None:
+    """The architecture of a key. A name that records do not use is noted as a fault."""
     text: str | None = table.get(key, "str")
     if text is None:
         return None
@@ -221,8 +222,8 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
             facts[fact_key] = StatedFact(text, value_of(fact_key, text))
         except SettingError as error:
             problem = error.problems[0]
-            # the remedy says what to type on the command line; of it only what may have been meant
-            # is kept: `did you mean RTX 4090? Otherwise …`
+            # the remedy is for the command line: only a guess before it is kept, as in `did you
+            # mean RTX 4090? Otherwise …`
             meant, otherwise, _ = (problem.remedy or "").partition(" Otherwise ")
             remedy = f"write {fact_key} = {FACT_KEYS[fact_key].example}"
             if otherwise:
@@ -249,6 +250,7 @@ def _texts_of_facts(table: TomlTable) -> dict[str, str]:
 
 
 def _needs(root: TomlTable, key: str) -> Workload:
+    """The workload with the conditions that the policy sets for every model."""
     table = root.get(key, "TomlTable")
     if table is None:
         return Workload()
@@ -267,6 +269,7 @@ def _needs(root: TomlTable, key: str) -> Workload:
 
 
 def _classes(root: TomlTable, key: str) -> tuple[MachineClass, ...]:
+    """The classes of each `[[class]]`. A second class of one name is noted as a fault."""
     classes = []
     names = set()
     for table in root.get(key, TABLES):
@@ -382,8 +385,8 @@ class ClassMatch(Stated):
 class MachineClass(Stated):
     """A `[[class]]` of a policy.
 
-    `memory` is the basis on which the machines of the class are judged, None the usual basis.
-    `facts` stand, by key, where the records of the machines have none.
+    `memory` is the basis on which the machines of the class are judged; None for the usual basis.
+    `facts` are, by key, the facts that count where the record of a machine lacks them.
     """
 
     name: str = read_by()
@@ -408,10 +411,10 @@ class MachineClass(Stated):
 
 
 class Wanted(Record):
-    """A `[[model]]` or a `[[together]]` of a policy: what must run, how, and where. No `machines`
-    means everywhere.
+    """A `[[model]]` or a `[[together]]` of a policy: the model that must run, its workload, and the
+    machines; without `machines` every machine.
 
-    `asked` includes what the policy needs of every model. `label` tells entries of one name apart.
+    `asked` includes the `[needs]` of the policy. `label` tells entries of one name apart.
     `index` is the place in `Policy.models`, `path` the place in the file. `members` are the models
     that a `[[together]]` wants side by side, each as its `[[model]]` asks for it; the name of the
     entry is their names, joined by " + ".
@@ -472,16 +475,16 @@ class Policy(Record):
     exceptions: tuple[Exemption, ...] = ()
 
     def selects(self, selectors: Selectors, machine: Machine) -> bool | None:
-        """Whether any selector takes the machine; None where only an unread fact could tell."""
+        """Whether any selector selects the machine; None where an unread fact decides that."""
         if not selectors:
             return True
-        answers = [self._takes(selector, machine) for selector in selectors]
+        answers = [self._selects_by(selector, machine) for selector in selectors]
         if True in answers:
             return True
         return None if None in answers else False
 
-    def _takes(self, selector: Selector, machine: Machine) -> bool | None:
-        """Whether one selector takes the machine."""
+    def _selects_by(self, selector: Selector, machine: Machine) -> bool | None:
+        """Whether one selector selects the machine; None where an unread fact decides that."""
         if selector.kind == "class":
             return self.classes_by_name[selector.pattern].holds(machine)
         return selector.matches(machine)
@@ -507,8 +510,8 @@ class Policy(Record):
         return Document(self.file, {}, self.text)
 
     def problems(self, faults: Iterable[EntryFault]) -> tuple[Problem, ...]:
-        """Return the problems of faults of entries of `models` that show only later, each with its
-        key and line.
+        """Return the problems of faults that show only when entries are judged, each with its key
+        and line.
         """
         document = self.document()
         for fault in faults:
@@ -565,8 +568,8 @@ def _check_schema(root: TomlTable) -> None:
 
 
 def _models(root: TomlTable, needs: Workload) -> tuple[Wanted, ...]:
-    """The entries of each `[[model]]`, then of each `[[together]]`. Each entry includes what the
-    policy needs of every model.
+    """The entries of each `[[model]]`, then of each `[[together]]`. Each entry includes `needs`,
+    the conditions for every model.
     """
     entries = []
     for table in root.get("model", TABLES):

@@ -16,7 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.searching import resolve
 from ..core.errors import SelfhostError, UnknownModelError
-from ..judge.defaults import suited, takes_first_of_list
+from ..judge.defaults import takes_first_of_list, with_machine_defaults
 from ..judge.judging import judge
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.question import ask
@@ -32,7 +32,7 @@ class PolicyJudge:
     """A function that gives the verdict of a policy's entry on a machine, without commands and
     alternatives.
 
-    Questions and offers, which take longer than a judgement, are kept: a fleet asks 10,000 times.
+    Questions and offers take longer than a judgement, so they are kept: a fleet asks 10,000 times.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
@@ -43,7 +43,7 @@ class PolicyJudge:
         self._offered: dict[object, bool] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        # cached answers stay in this process
+        # a pickle has no cached answers
         return PolicyJudge, (self._catalogue, self._today)
 
     def __call__(
@@ -64,9 +64,7 @@ class PolicyJudge:
             are_offered = partial(self._are_offered, questions)
             return verdict_together(names, questions, machine, are_offered)
         judged = self._judged(wanted, basis, machine)
-        is_offered = False
-        if judged.failed:
-            is_offered = self._are_offered([judged.question], judged)
+        is_offered = self._are_offered([judged.question], judged)
         return Verdict.conclude(judged, machine, asked=wanted.name, offered=is_offered)
 
     def fault_of_name(self, name: str) -> SelfhostError | None:
@@ -103,7 +101,7 @@ class PolicyJudge:
         model = wanted.replace(asked=asked)
         judged = judge(self._question(model, machine), machine)
         if takes_first_of_list(judged.question):
-            return suited(judged, self._catalogue, machine)
+            return with_machine_defaults(judged, self._catalogue, machine)
         return judged
 
     def _question(self, model: Wanted, machine: Machine) -> Question:
@@ -124,6 +122,7 @@ class PolicyJudge:
         return question
 
     def _ask(self, model: Wanted, machine: Machine) -> Question:
+        """The question that an entry asks about its model, with every default filled in."""
         meaning = understand(self._catalogue, model.name, model.asked)
         question = ask(
             meaning.spec,
@@ -135,7 +134,11 @@ class PolicyJudge:
         return question.replace(requires_runtime=model.require_runtime)
 
     def _are_offered(self, questions: Iterable[Question], judged: Judged) -> bool:
-        """Whether APIs offer all of these models, for what is asked of each."""
+        """Whether APIs offer all of these models, each under its question. False for models that
+        run on the machine, of which nobody asks.
+        """
+        if not judged.failed:
+            return False
         for question in questions:
             key = (question.spec, question.workload, question.context_asked)
             is_offered = self._offered.get(key)

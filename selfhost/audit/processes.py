@@ -47,9 +47,9 @@ def in_order(
     do: Callable[[Work], Result],
     processes: int,
 ) -> Iterator[Result]:
-    """The result of each piece of work, done by so many processes. Each has a copy of `do`, which
-    may keep things. Work is taken only as fast as it is done. Raises what `do` raises, and
-    `SelfhostError` where the system ends a process.
+    """Yield the result of each piece of work, done by so many processes. Each process has its own
+    copy of `do`, which may cache values. Work is taken only as fast as it is done. Raises the
+    errors of `do`, and `SelfhostError` where the system ends a process.
     """
     # imported here: most audits are small
     from concurrent.futures import ProcessPoolExecutor
@@ -73,7 +73,7 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-# what this process does with each piece of work, where it is one of a pool
+# in a process of a pool, the function that does each piece of work; else empty
 _work_of_process: list[Callable[..., Any]] = []
 
 
@@ -87,4 +87,5 @@ def _begin(do: Callable[..., object]) -> None:
 
 
 def _do_piece(piece: object) -> Any:
+    """The result of one piece of work, in a process of a pool."""
     return _work_of_process[0](piece)

@@ -206,11 +206,12 @@ class _MeasuredMachine:
         return stated
 
     def _of(self, metric: str) -> list[Sample]:
+        """The samples of a metric; [] where none was measured."""
         return self.samples.get(metric, [])
 
     def _count(self, metric: str, *keys: str) -> int | None:
-        """The number of CPUs, cores or the like that a metric has samples of, told apart by those
-        labels; None where there are none.
+        """The number of different values of these labels among the samples of a metric, such as the
+        number of CPUs; None where there are none.
         """
         found = set()
         for sample in self._of(metric):
@@ -230,8 +231,8 @@ class _MeasuredMachine:
             yield Volume(mount, sample.value, sizes.get(mount), kind)
 
     def _cards(self) -> list[CardDraft]:
-        """The cards of the machine. A divided card is left out, and each instance of it stands for
-        itself.
+        """The cards of the machine. Each instance of a divided card is a card, and the divided card
+        is left out.
         """
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
@@ -289,7 +290,7 @@ class _MeasuredCard(NamedTuple):
         sizes = self.bytes_of
         total = sizes.get("TOTAL")
         if total is None and "FREE" in sizes and "USED" in sizes:
-            # also the sum of its parts
+            # the total is the sum of the free, used and reserved bytes
             total = sum(sizes.values())
         return card_of(
             name,

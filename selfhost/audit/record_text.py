@@ -160,7 +160,9 @@ def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
 
 
 def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
-    """The number of lines in the blank pieces in front, and the first piece that is not blank."""
+    """The number of lines in the blank pieces at the start, and the first piece that is not
+    blank.
+    """
     blank_lines = 0
     for piece in pieces:
         if piece.strip(_BLANKS):

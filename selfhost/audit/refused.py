@@ -20,8 +20,8 @@ SAME_NAME = " is also the name of the machine in "
 class FaultsOfFile:
     """The faults of a file while its records are taken.
 
-    `of_file` says why it is read no further, `of_records` are those of its records, each with its
-    place. `records` counts all records that were taken, `refused` those with faults.
+    `of_file` says why the file is read no further. `of_records` are the faults of its records, each
+    with its place. `records` counts the records that were taken, `refused` the records with faults.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class _Reason(NamedTuple):
 
 
 class EqualFaults:
-    """Faults of files or of records, those of one reason together. `others` is what the first of
-    several calls one of the others: `more file`.
+    """Faults of files or of records, those of one reason together. `others` is the noun with which
+    the first fault counts the others: `more file`.
     """
 
     def __init__(self, others: str) -> None:
@@ -70,8 +70,8 @@ class EqualFaults:
         self._counts: Counter[_Reason] = Counter()
 
     def add(self, fault: Problem, key: str | None) -> None:
-        """Take a fault, whose key is this one within its record. That another machine has the name
-        is one reason, whatever the name is.
+        """Take a fault, whose key within its record is `key`. Faults of equal names of machines are
+        one reason, whatever the names are.
         """
         message = fault.message
         if SAME_NAME in message:

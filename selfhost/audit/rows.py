@@ -60,10 +60,10 @@ class Reason(Record):
 class AuditRow(Record):
     """The result of one model on one machine.
 
-    `verdict` is the verdict of the machine that fares alike and lacks most. None where it is not
-    known whether the policy asks for the model on the machine. `failed` and `undecided` are checks
-    that no exception covers. `exit_code` is this row's part in the exit code of the audit.
-    `change`: `new`, `fixed` or `changed`.
+    `verdict` is the verdict on the machine that lacks most of all machines that fare alike; None
+    where it is not known whether the policy asks for the model on the machine. `failed` and
+    `undecided` are checks that no exception covers. `exit_code` is this row's part in the exit code
+    of the audit. `change`: `new`, `fixed` or `changed`.
     """
 
     machine: str
@@ -119,8 +119,8 @@ class ExemptionState(StrEnum):
 
 
 class ExemptionUse(Record):
-    """The use of an exception. `rows`: how many rows it covers, or would cover if it had not ended.
-    `concerned`: the exception is for a machine.
+    """The use of an exception. `rows` is the number of rows that it covers, or would cover if it
+    had not ended. `concerned`: the exception selects a machine on which its model is judged.
     """
 
     exemption: Exemption
@@ -321,8 +321,8 @@ def _exit_code_of(
     wanted: Wanted,
     result: Result,
 ) -> int:
-    """The exit code of a row: 0, 1 or 3. An unknown never counts for more than a fail: knowing less
-    turns no job red.
+    """The exit code of a row: 0, 1 or 3. An unknown result never counts for more than a fail would,
+    so that a missing fact turns no job red.
     """
     if result in (Result.PASS, Result.EXCEPTED):
         return 0
@@ -356,6 +356,7 @@ class Exemptions:
             self._by_model[exemption.model].append(exemption)
 
     def _is_expired(self, exemption: Exemption) -> bool:
+        """Whether an exception is no longer in force today."""
         return self._today >= exemption.expires
 
     def concerning(self, model: str, machine: Machine) -> ExceptionNumbers:
@@ -389,8 +390,8 @@ class Exemptions:
         return covering
 
     def count(self, numbers: ExceptionNumbers, rows: int) -> None:
-        """Count rows that need these exceptions: for the first in force of each check, and where
-        none is in force for those that ended.
+        """Count rows that need these exceptions. For each check, the rows count for the first
+        exception in force; where none is in force, for all that have ended.
         """
         covering = self.covers(numbers)
         for number in numbers:

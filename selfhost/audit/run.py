@@ -27,9 +27,13 @@ from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
 
-# a machine of which neither fact is known was not judged at all
+# a machine was not judged at all where neither of these checks could be decided
 _SIZES = frozenset(("memory", "disk"))
 _NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
+
+
+def _tell_nobody(_done: float, _total: float) -> None:
+    """Take the progress of an audit that nobody watches."""
 
 
 def run_audit(
@@ -38,7 +42,7 @@ def run_audit(
     judge_entry: Judge,
     *,
     today: str,
-    tell: Tell | None = None,
+    tell: Tell = _tell_nobody,
     baseline: Baseline | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it. With a baseline, return only
@@ -55,7 +59,7 @@ def run_audit(
     if isinstance(judge_entry, PolicyJudge):
         check_name = judge_entry.fault_of_name
     judging = FleetJudge(policy, machines, judge_entry, exceptions, check_name)
-    judging.judge_all(tell or _tell_nobody)
+    judging.judge_all(tell)
     unplaced, notes_of_others = _unplaced(policy, judging, len(machines))
     notes = [
         *fleet.notes,
@@ -89,19 +93,15 @@ def run_audit(
     return _changes_since(audit, baseline, fleet, judging)
 
 
-def _tell_nobody(_done: float, _total: float) -> None:
-    pass
-
-
 def _unplaced(
     policy: Policy,
     judging: FleetJudge,
     machines: int,
 ) -> tuple[list[Wanted], list[str]]:
-    """The entries that are wrongly for none of so many machines, and notes on others.
+    """The entries that select no machine by a fault of the policy, and notes on other entries.
 
-    One machine may be held against the policy of its fleet: that entries for other classes select
-    nothing is then no fault, but only where some other entry is judged on the machine.
+    A single machine may be audited against the policy of its whole fleet. If some entry is judged
+    on the machine, an entry for another class is no fault and is only noted.
     """
     unplaced = []
     others = []
@@ -129,7 +129,7 @@ def _with_fault_if_unjudged(audit: Audit) -> Audit:
         return audit
     for group in audit.groups:
         row = group.row
-        # whether a size of the machines was held against the model
+        # a row that is decided by any other check than these sizes was judged
         if row.result is not Result.UNKNOWN:
             return audit
         if row.verdict is not None and not _SIZES.issubset(row.undecided):

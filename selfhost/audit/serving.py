@@ -36,8 +36,8 @@ class Serving(NamedTuple):
 
 
 def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
-    """Return the machines of a fleet that a policy judges: all, or where the policy says so those
-    that take new work.
+    """Return the machines of a fleet that a policy judges: all machines, or, if the policy leaves
+    others out, the machines that take new work.
     """
     is_skipped = policy.out_of_service == "skip"
     machines = fleet.machines
@@ -142,7 +142,7 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     was used.
     """
     document = policy.document()
-    # by the name of a class that states facts, their source in a record
+    # the source of the facts that a class states, by the name of the class
     sources = {}
     for index, machine_class in enumerate(policy.classes):
         if machine_class.facts:
@@ -151,7 +151,7 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
             sources[machine_class.name] = f"stated by the policy, {place}"
     if not sources:
         return machines, []
-    # by key, text and source
+    # the number of machines that got a fact, by the key, the text and the source of the fact
     counts: Counter[tuple[str, str, str]] = Counter()
     completed = Machines()
     for machine in machines:
@@ -197,7 +197,7 @@ def _missing_facts(
         names = possible_sets(value, machine.architecture)
         sets: Iterable[str] = with_implied(names, machine.architecture)
         if is_read:
-            # only those that may be there, too, although they were not read
+            # a record may leave single sets unread: only these can be added
             unread = {entry.fact for entry in machine.unread}
             names = tuple(
                 [name for name in names if f"instruction_sets.{name}" in unread]

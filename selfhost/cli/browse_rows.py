@@ -12,7 +12,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
 
-from ..advice.listing import ListPlace, Ranking, count_rows, words_typed
+from ..advice.listing import Answer, ListPlace, Ranking, count_rows, words_typed
 from ..advice.verdicts import check_with
 from ..catalogue.index import Catalogue, open_catalogue
 from ..catalogue.spec_values import MODALITIES, USES
@@ -117,17 +117,23 @@ class BrowseQuestion:
         """Return the question with the next larger context of `CONTEXTS` for step 1, or the next
         smaller for -1; None where there is none.
         """
-        present = self.context_tokens
-        # in the direction of the step the nearest comes first
-        beyond = [
-            tokens for tokens in CONTEXTS[::step] if step * (tokens - present) > 0
-        ]
-        if not beyond:
+        tokens = self._next_context(step)
+        if tokens is None:
             return None
-        tokens = beyond[0]
-        is_default = tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None
-        # without a stated context, a model trained for fewer tokens takes fewer
-        return self.changed({"context_tokens": None if is_default else tokens})
+        stated: int | None = tokens
+        if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
+            # without a stated context, a model trained for fewer tokens takes fewer
+            stated = None
+        return self.changed({"context_tokens": stated})
+
+    def _next_context(self, step: int) -> int | None:
+        """The nearest larger context of `CONTEXTS` for step 1, or smaller for -1; None for none."""
+        present = self.context_tokens
+        if step > 0:
+            larger = [tokens for tokens in CONTEXTS if tokens > present]
+            return min(larger, default=None)
+        smaller = [tokens for tokens in CONTEXTS if tokens < present]
+        return max(smaller, default=None)
 
 
 class KeySetting(Record):
@@ -142,25 +148,26 @@ class KeySetting(Record):
         """Return the screen's name for the choice that the options state. A value that is none of
         the choices is its own name.
         """
-        fields = next(iter(self.choices.values()))
-        # None of an option that was not typed, and of a switch that is off
-        values = {field: vars(options).get(field) or None for field in fields}
+        typed = vars(options)
+        values: list[object] = []
         for name, stated in self.choices.items():
-            if values == {field: value or None for field, value in stated.items()}:
+            # None also for a switch that is off
+            values = [typed.get(field) or None for field in stated]
+            wanted = [value or None for value in stated.values()]
+            if values == wanted:
                 return name
-        return " ".join(str(value) for value in values.values() if value)
+        # all choices of a setting state the same fields
+        return " ".join(map(str, filter(None, values)))
 
 
 def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
     """Return the settings that keys can change, in the order of the screen."""
-    (sort,) = (option for option in options_of("browse") if option.flag == "--sort")
-    sorts = {name: {"sort": name} for name in sort.choices}
     shown = {"what runs": {"all": False}, "all": {"all": True}}
     purposes = _any_or("purpose", WORKLOAD_PURPOSES)
     types = _any_or("quantization", _USUAL_TYPES)
     runtimes = _any_or("runtime", catalogue.runtime_ids())
     return (
-        KeySetting(key="s", title="sort", choices=sorts),
+        KeySetting(key="s", title="sort", choices=_sorts()),
         KeySetting(key="f", title="show", choices=shown),
         KeySetting(key="u", title="use", choices=_uses()),
         KeySetting(key="p", title="purpose", choices=purposes),
@@ -168,6 +175,16 @@ def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
         KeySetting(key="l", title="license", choices=_terms()),
         KeySetting(key="r", title="runtime", choices=runtimes),
     )
+
+
+def _sorts() -> Choices:
+    """The choices of `--sort`."""
+    choices: dict[str, Stated] = {}
+    for option in options_of("browse"):
+        if option.flag == "--sort":
+            for name in option.choices:
+                choices[name] = {"sort": name}
+    return choices
 
 
 def _any_or(field: str, values: Sequence[str]) -> Choices:
@@ -189,8 +206,8 @@ def _uses() -> Choices:
 
 
 def _terms() -> Choices:
-    """The choices of license terms: what the license must allow, or must be open besides the
-    weights.
+    """The choices of license terms: uses that the license must allow, and a model that can be
+    audited.
     """
     free: Stated = {"commercial": False, "modify": False, "auditable": False}
     return {
@@ -226,7 +243,7 @@ class Rows:
         self.question = question
         self.catalogue: Catalogue = open_catalogue(question.options.specs)
         # verdicts by id; None: the spec of the model is faulty
-        self._judged: dict[str, Verdict | WorkloadError | None] = {}
+        self._judged: dict[str, Answer] = {}
 
     def in_parts(self, question: BrowseQuestion, typed: str) -> Iterator[ShownRows]:
         """Yield the rows that are judged already, then again and again with the rows judged since.
@@ -235,16 +252,17 @@ class Rows:
         `typed` are the words of the filter.
         """
         view = _View(question, typed, self.catalogue)
-        left = [id for id in view.ids if id not in self._judged]
+        judged = self._judged
+        left = [id for id in view.ids if id not in judged]
         if len(left) < len(view.ids):
-            yield view.shown(self._judged)
+            yield view.shown(judged)
         show_at = monotonic() + _SECONDS_BEFORE_FIRST
-        for id, judged in view.lister.one_by_one(left):
-            self._judged[id] = judged
+        for id, answer in view.lister.one_by_one(left):
+            judged[id] = answer
             if monotonic() >= show_at:
-                yield view.shown(self._judged)
+                yield view.shown(judged)
                 show_at = monotonic() + _SECONDS_BETWEEN
-        yield view.shown(self._judged)
+        yield view.shown(judged)
 
     def blocks(self, question: BrowseQuestion, verdict: Verdict) -> Blocks:
         """Return the blocks of text that `selfhost check` shows for that verdict."""
@@ -283,53 +301,59 @@ class _View:
         # the places by id: computing one takes longer than sorting all
         self._places: dict[str, ListPlace] = {}
 
-    def shown(self, known: Mapping[str, Verdict | WorkloadError | None]) -> ShownRows:
+    def shown(self, judged: Mapping[str, Answer]) -> ShownRows:
         """Return the rows of the models that are judged by now, and the summary above them."""
-        judged = [known[id] for id in self.ids if id in known]
-        left = len(self.ids) - len(judged)
-        verdicts = [answer for answer in judged if isinstance(answer, Verdict)]
-        refused = [answer for answer in judged if isinstance(answer, WorkloadError)]
+        answers = [judged[id] for id in self.ids if id in judged]
+        verdicts: list[Verdict] = []
+        refused: list[WorkloadError] = []
+        for answer in answers:
+            if isinstance(answer, Verdict):
+                verdicts.append(answer)
+            elif answer is not None:
+                refused.append(answer)
         rows = self._rows(verdicts)
-        if left:
-            summary = self._progress(verdicts, left)
-        elif refused and not verdicts:
+        if len(answers) < len(self.ids):
+            summary = self._progress(verdicts, len(answers))
+        elif verdicts:
+            summary = self._summary(verdicts)
+            if not rows:
+                summary += " Press f to see all."
+        elif refused:
             summary = sentence(refused[0])
         else:
-            summary = self._summary(verdicts)
-        if verdicts and not (rows or left):
-            summary += " Press f to see all."
+            summary = "No model matches."
         title = pace_title(row.speed for row in rows)
         return ShownRows(rows=tuple(rows), pace_title=title, summary=summary)
 
-    def _rows(self, judged: Sequence[Verdict]) -> list[Verdict]:
+    def _rows(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """The rows to show, in their order."""
-        rows = list(filter(self._options.takes, judged))
-        if self._options.shows_only_running:
+        options = self._options
+        rows = list(filter(options.takes, verdicts))
+        if options.shows_only_running:
             rows = [row for row in rows if row.can_run]
         rows.sort(key=self._place)
-        return sorted_by(rows, self._options.sort, self.lister)
+        return sorted_by(rows, options.sort, self.lister)
 
     def _place(self, row: Verdict) -> ListPlace:
+        """The place of a row in the list."""
         place = self._places.get(row.model.id)
         if place is None:
             place = self.lister.key(row)
             self._places[row.model.id] = place
         return place
 
-    def _progress(self, judged: Sequence[Verdict], left: int) -> str:
+    def _progress(self, verdicts: Sequence[Verdict], judged: int) -> str:
         """The sentence on how many models are judged. Some of them have no verdict."""
-        done = len(self.ids) - left
-        running = sum(row.can_run for row in judged)
-        return f"Judged {done:,} of {len(self.ids):,} models: {running:,} run."
+        running = sum(row.can_run for row in verdicts)
+        models = len(self.ids)
+        return f"Judged {judged:,} of {models:,} models: {running:,} run."
 
-    def _summary(self, judged: Sequence[Verdict]) -> str:
+    def _summary(self, verdicts: Sequence[Verdict]) -> str:
         """The summary that `list` shows above its table."""
-        if not judged:
-            return "No model matches."
         ranking = Ranking(
             machine=self._question.machine,
-            models=tuple(judged),
-            counts=count_rows(judged),
+            models=tuple(verdicts),
+            counts=count_rows(verdicts),
             ruled_out=self._ruled_out,
         )
         return summary_words(ranking, self._question.workload)
@@ -337,7 +361,9 @@ class _View:
 
 def may_fit(row: Verdict) -> bool:
     """Whether the model fails on memory alone, so that it may fit in another type or context."""
-    return bool(row.failed) and set(row.failed) <= set(MEMORY_CHECKS)
+    if not row.failed:
+        return False
+    return set(row.failed).issubset(MEMORY_CHECKS)
 
 
 def condition_words(verdict: Verdict) -> str:

@@ -75,18 +75,18 @@ class ModelTable(ScrollView):
         # whether the rows belong to an earlier question
         self.is_old = False
         self._pace_title = ""
+        # the place of the cursor among the rows
         self._place = 0
         # the ids of models that fit under a condition
         self._conditional: set[str] = set()
-        # cells by id, only of rows that were drawn
+        # the cells of rows that were drawn, by the id of the model
         self._cells: dict[str, Cells] = {}
-        # the width of each column in cells of the terminal: a column only grows
+        # the width of the cells of each column, in cells of the terminal: a column only grows
         self._widths: dict[int, int] = {}
         self._form = table_of_paces("listed wide", (), "")
-        self._shown_columns: list[int] = []
+        # the width of each column that is shown, from left to right
+        self._shown_widths: dict[int, int] = {}
         self._styles_known: dict[str, Style] = {}
-        # the widths of the columns that are not empty, by column
-        self._needed: dict[int, int] = {}
 
     # ------------------------------------------------------------ what is shown
 
@@ -102,10 +102,10 @@ class ModelTable(ScrollView):
         self.rows = rows
         self.is_old = False
         self._place = 0
-        for place, row in enumerate(rows):
-            if row.model.id == id and not is_at_top:
-                self._place = place
-        self._has_one_place = len({row.placement for row in rows}) < 2
+        if not is_at_top:
+            self._place = _place_of(id, rows)
+        placements = {row.placement for row in rows}
+        self._has_one_place = len(placements) < 2
         self.virtual_size = Size(0, len(rows) + 1)
         self._follow_cursor()
         self._fit_columns()
@@ -155,17 +155,23 @@ class ModelTable(ScrollView):
         needed: dict[int, int] = {}
         for at, column in enumerate(columns):
             width = self._widths.get(at, 0)
-            is_told = at != _PLACE or not self._has_one_place
-            # an empty column is not shown
-            if width and is_told:
-                needed[at] = max(width, cell_len(column.title))
+            if width == 0:
+                # an empty column is not shown
+                continue
+            if at == _PLACE and self._has_one_place:
+                continue
+            title_width = cell_len(column.title)
+            needed[at] = max(width, title_width)
         room = self.size.width - 1
-        self._shown_columns = kept_columns(self._form, needed, room)
-        self._needed = needed
+        shown = kept_columns(self._form, needed, room)
+        self._shown_widths = {at: needed[at] for at in shown}
 
     def _widen_for(self, cells: Cells) -> None:
+        """Widen the columns so that they have room for these cells."""
         for at, cell in enumerate(cells):
-            self._widths[at] = max(self._widths.get(at, 0), cell_len(clean(cell)))
+            width = cell_len(clean(cell))
+            known = self._widths.get(at, 0)
+            self._widths[at] = max(known, width)
 
     def rows_on_screen(self) -> Sequence[Verdict]:
         """The rows that can be seen."""
@@ -178,42 +184,53 @@ class ModelTable(ScrollView):
         return max(1, self.size.height - 1)
 
     def _cells_of(self, row: Verdict) -> Cells:
-        cells = self._cells.get(row.model.id)
+        """The cells of a row. A model that fits under a condition has the sign `FITS_IF`."""
+        id = row.model.id
+        cells = self._cells.get(id)
         if cells is None:
-            cells = row_cells(row, figures_of(row, self._pace_title))
-            if row.model.id in self._conditional:
+            figures = figures_of(row, self._pace_title)
+            cells = row_cells(row, figures)
+            if id in self._conditional:
                 cells = (FITS_IF, *cells[1:])
-            self._cells[row.model.id] = cells
+            self._cells[id] = cells
         return cells
 
     # ------------------------------------------------------------ drawing
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the screen: the titles first, then the rows."""
-        base = self._style("")
+        style = self._style("")
         if y == 0:
-            style = base + self._style("table--header")
+            style += self._style("table--header")
             titles = [column.title for column in self._form.columns]
             return self._strip(titles, style)
-        place = round(self.scroll_y) + y - 1
+        place = self._place_at(y)
         if place >= len(self.rows):
-            return Strip.blank(self.size.width, base)
-        style = base
+            return Strip.blank(self.size.width, style)
         if self.is_old:
             style += self._style("table--old")
         if place == self._place:
             style += self._style("table--cursor")
-        return self._strip(self._cells_of(self.rows[place]), style)
+        row = self.rows[place]
+        return self._strip(self._cells_of(row), style)
+
+    def _place_at(self, y: int) -> int:
+        """The place of the row on a line of the screen; the line 0 has the titles."""
+        first = round(self.scroll_y)
+        return first + y - 1
 
     def _style(self, part: str) -> Style:
         """The style of a part of the table; the style of the table itself for an empty name.
 
-        To work a style out takes longer than to draw a line.
+        Styles are kept, because computing one takes longer than drawing a line.
         """
-        style = self._styles_known.get(part)
-        if style is None:
-            style = self.get_component_rich_style(part) if part else self.rich_style
-            self._styles_known[part] = style
+        known = self._styles_known.get(part)
+        if known is not None:
+            return known
+        style = self.rich_style
+        if part:
+            style = self.get_component_rich_style(part)
+        self._styles_known[part] = style
         return style
 
     def notify_style_update(self) -> None:
@@ -224,27 +241,34 @@ class ModelTable(ScrollView):
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         """The cells of the columns that are shown, each as wide as its column."""
         segments: list[Segment] = []
-        for at in self._shown_columns:
-            width = self._needed[at]
-            text = clean(cells[at])
+        gap = Segment(_GAP, style)
+        for at, width in self._shown_widths.items():
+            cell = cells[at]
+            text = clean(cell)
             if self._form.columns[at].right:
-                text = text.rjust(width - cell_len(text) + len(text))
-            cell_style = style + Style.parse(rich_style(cells[at]) or "none")
-            segments.append(Segment(set_cell_size(text, width), cell_style))
-            segments.append(Segment(_GAP, style))
-        return Strip(segments).adjust_cell_length(self.size.width, style)
+                length = width - cell_len(text) + len(text)
+                text = text.rjust(length)
+            text = set_cell_size(text, width)
+            own_style = Style.parse(rich_style(cell) or "none")
+            segments.append(Segment(text, style + own_style))
+            segments.append(gap)
+        strip = Strip(segments)
+        return strip.adjust_cell_length(self.size.width, style)
 
     # ------------------------------------------------------------ moving
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by so many rows, at most to the first or last."""
-        place = max(0, min(len(self.rows) - 1, self._place + rows))
-        if place != self._place:
-            self._place = place
-            self._follow_cursor()
-            self._fit_columns()
-            self.refresh()
-            self.post_message(self.Moved(self.current_id))
+        last = len(self.rows) - 1
+        place = min(last, self._place + rows)
+        place = max(0, place)
+        if place == self._place:
+            return
+        self._place = place
+        self._follow_cursor()
+        self._fit_columns()
+        self.refresh()
+        self.post_message(self.Moved(self.current_id))
 
     def action_turn_page(self, pages: int) -> None:
         """Move the cursor by so many screens."""
@@ -275,13 +299,19 @@ class ModelTable(ScrollView):
         self._fit_columns()
 
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the clicked row, or choose the row where the cursor is there
-        already.
-        """
-        place = round(self.scroll_y) + event.y - 1
+        """Move the cursor to the clicked row; choose a row that has the cursor already."""
+        place = self._place_at(event.y)
         if event.y == 0 or place >= len(self.rows):
             return
         if place == self._place:
             self.action_open()
         else:
             self.action_move(place - self._place)
+
+
+def _place_of(id: str | None, rows: Sequence[Verdict]) -> int:
+    """The place of the row of that model; 0 where there is none."""
+    for place, row in enumerate(rows):
+        if row.model.id == id:
+            return place
+    return 0

@@ -1,8 +1,8 @@
 """The defaults that depend on the machine, as lists of candidates.
 
-`suited` takes a question that was judged in the model's own defaults, and returns the candidate
-that suits the machine best. `cases` lists the candidates, the best first, and `choosing.choose`
-judges them. There is a list for each of:
+`with_machine_defaults` takes a question that was judged in the model's own defaults, and returns
+the candidate that suits the machine best. `cases` lists the candidates, the best first, and
+`choosing.choose` judges them. There is a list for each of:
 
 - text: the program for many requests, or the largest type that accelerators hold; if the usual type
   does not run, the first smaller type that does; if only Ollama's library has the file, Ollama;
@@ -90,7 +90,7 @@ def _are_files_fixed(question: Question) -> bool:
     return question.here is not None or question.files != NO_FILES
 
 
-def suited(
+def with_machine_defaults(
     usual: Judged,
     catalogue: Catalogue,
     machine: Machine,

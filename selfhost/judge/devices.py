@@ -1,8 +1,8 @@
 """The memory that accelerators can give, and the accelerators on which a program computes.
 
 `room_of` says how much of one accelerator a program may take, and `lent_to_gpu` how much RAM a GPU
-that shares the RAM may use. `runs_on` and `computes_on_shared` compare a GPU with the builds of a
-program.
+that shares the RAM may use. `may_compute_on` and `computes_on_shared` compare a GPU with the builds
+of a program.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[P
 # ------------------------------------------------------------------ GPUs that a program uses
 
 
-def reaches(device: Accelerator, least: str | None) -> bool | None:
+def has_capability(device: Accelerator, least: str | None) -> bool | None:
     """Whether the device has the least compute capability; None where that is not known.
 
     True where no capability is asked for, and for devices of all makers but NVIDIA.
@@ -326,11 +326,11 @@ def least_capability(runtime: RuntimeSpec, device: Accelerator) -> str | None:
     return runtime.gpus.compute_capability
 
 
-def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
+def may_compute_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether some build of the runtime may compute on the GPU; False where every build is known
     not to.
     """
-    if reaches(device, least_capability(runtime, device)) is False:
+    if has_capability(device, least_capability(runtime, device)) is False:
         return False
     # without patterns the answer is not known, and the device is not ruled out
     return is_built_for(device, amd_gpus(runtime)) is not False
@@ -352,7 +352,7 @@ def gpu_maker(machine: Machine, runtime: RuntimeSpec | None) -> str:
     return vendors[0] if vendors else ""
 
 
-def suits(
+def may_compute_under(
     runtime: RuntimeSpec,
     device: Accelerator,
     rules: Sequence[KernelRule],
@@ -360,9 +360,9 @@ def suits(
     """Whether some build of the runtime may compute on the GPU under the kernel rules; False where
     every build is known not to.
     """
-    if reaches(device, runtime.capability_under(rules)) is False:
+    if has_capability(device, runtime.capability_under(rules)) is False:
         return False
-    return runs_on(runtime, device)
+    return may_compute_on(runtime, device)
 
 
 def usable_cards(
@@ -402,7 +402,7 @@ def _is_usable(
     # on some systems no build of the program uses a GPU
     if machine.platform in runtime.gpus.unused_systems:
         return False
-    return runs_on(runtime, card)
+    return may_compute_on(runtime, card)
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -420,7 +420,7 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     vendor = device.vendor.lower()
     if vendor not in runtime.gpus.sharing_vendors:
         return False
-    if not runs_on(runtime, device):
+    if not may_compute_on(runtime, device):
         return False
     patterns = runtime.gpus.sharing.get(vendor, ())
     return is_built_for(device, patterns, vendor) is not False
@@ -428,7 +428,7 @@ def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
 
 def _computes_on(runtime: RuntimeSpec, card: Accelerator) -> bool:
     """Whether the runtime's builds compute on the card, with shared memory or memory of its own."""
-    computes = computes_on_shared if card.unified else runs_on
+    computes = computes_on_shared if card.unified else may_compute_on
     return computes(runtime, card)
 
 

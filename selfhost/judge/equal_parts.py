@@ -22,11 +22,11 @@ from .devices import (
     device_of,
     emptied,
     group_by_maker,
+    may_compute_under,
     percent_of,
     places,
     room_of,
     roomiest,
-    suits,
 )
 from .sharing import SIZES, parts_in_turn, with_terms
 
@@ -200,12 +200,15 @@ def _groups(
     Only accelerators that suit the runtime count, where some do.
     """
     rooms = _rooms(machine, cards, question)
-    suited = rooms
+    usable = rooms
     runtime = question.runtime
     if runtime is not None:
         rules = question.kernel_rules
-        suited = [place for place in rooms if suits(runtime, cards[place.index], rules)]
-    sized = [place for place in suited or rooms if place.room_bytes is not None]
+        usable = []
+        for place in rooms:
+            if may_compute_under(runtime, cards[place.index], rules):
+                usable.append(place)
+    sized = [place for place in usable or rooms if place.room_bytes is not None]
     if not sized:
         return []
     sized.sort(key=lambda place: -place.known_bytes)

@@ -349,6 +349,13 @@ class Judged(Record):
         return None if self.speed is None else self.speed.judged
 
     @property
+    def first_word_seconds(self) -> Range | None:
+        """The wait for the first word behind the stated prompt; None where no prompt was stated,
+        and where the wait is not known.
+        """
+        return None if self.speed is None else self.speed.first_token_seconds
+
+    @property
     def waits_for_setting(self) -> bool:
         """Whether a GPU that shares the RAM holds all of the model only once a limit of the system
         is raised.
@@ -535,8 +542,7 @@ class Verdict(Judged, Report):
         prompt_tokens = self.workload.prompt_tokens
         if waits or prompt_tokens is None or self.decode_tokens_per_second is None:
             return waits
-        assert self.speed is not None
-        seconds = self.speed.first_token_seconds
+        seconds = self.first_word_seconds
         return (Wait(prompt_tokens=prompt_tokens, what=None, seconds=seconds),)
 
     @cached_property

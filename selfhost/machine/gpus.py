@@ -475,10 +475,9 @@ def computer_of(machine: Machine) -> Computer | None:
     server's.
     """
     names = []
-    for card in machine.cards:
-        if not card.unified:
-            facts = facts_of(card.name)
-            names.append(facts.name or card.name)
+    for card in machine.own_memory_cards:
+        facts = facts_of(card.name)
+        names.append(facts.name or card.name)
     memory_gib = (machine.memory_total_bytes or 0) / units.GIB
     for row in _table().computer:
         if names and row.takes(names, memory_gib):

@@ -317,9 +317,8 @@ def size_order(machine: Machine) -> tuple[int, float]:
     cores.
     """
     total = machine.memory_limit_bytes or 0
-    for card in machine.cards:
-        if not card.unified:
-            total += card.memory_total_bytes or 0
+    for card in machine.own_memory_cards:
+        total += card.memory_total_bytes or 0
     return total, machine.cpu_cores_usable or 0.0
 
 

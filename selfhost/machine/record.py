@@ -456,6 +456,11 @@ class Machine(ShownRecord):
         """The accelerators; () where there are none, and where they were not read."""
         return self.accelerators or ()
 
+    @property
+    def own_memory_cards(self) -> list[Accelerator]:
+        """The accelerators that are not known to share the machine's RAM."""
+        return [card for card in self.cards if not card.unified]
+
     def why_unread(self, fact: str) -> Unread:
         """Return the reason why `fact` is None. The fact may be a part, such as
         `disks.ollama.free_bytes`.

@@ -2,7 +2,7 @@
 load them.
 
 The names of quantizations, the defaults and the reasons stand here. The size of the files is
-counted in the module of their format, which `size_of` and `parts` choose.
+counted in the module of their format, which `size_of` and `count_needs` choose.
 """
 
 from __future__ import annotations
@@ -418,7 +418,7 @@ class FormatAccount(Record):
     """The functions that count files of one format: their size, and files and memory together."""
 
     size_of: Callable[[Case], Term | Unread]
-    parts: Callable[[Case], Needs]
+    count_needs: Callable[[Case], Needs]
 
 
 def _account_of(case: Case) -> FormatAccount:
@@ -426,18 +426,20 @@ def _account_of(case: Case) -> FormatAccount:
     are imported here.
     """
     if case.format == "gguf":
-        return FormatAccount(size_of=gguf_files.size_of, parts=gguf_memory.parts)
+        return FormatAccount(
+            size_of=gguf_files.size_of, count_needs=gguf_memory.count_needs
+        )
     if case.format in ("ggml", "ctranslate2"):
         from . import speech
 
-        return FormatAccount(size_of=speech.size_of, parts=speech.parts)
+        return FormatAccount(size_of=speech.size_of, count_needs=speech.count_needs)
     if case.spec.components and case.format in CHECKPOINTS:
         from . import pictures
 
-        return FormatAccount(size_of=pictures.size_of, parts=pictures.parts)
+        return FormatAccount(size_of=pictures.size_of, count_needs=pictures.count_needs)
     from . import python
 
-    return FormatAccount(size_of=checkpoints.size_of, parts=python.parts)
+    return FormatAccount(size_of=checkpoints.size_of, count_needs=python.count_needs)
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -447,10 +449,10 @@ def size_of(case: Case) -> Term | Unread:
 
 # cached: a search for other types, programs and contexts asks about the same case repeatedly
 @lru_cache(maxsize=512)
-def parts(case: Case) -> Needs:
+def count_needs(case: Case) -> Needs:
     """The files and the memory of a case, counted by the rules of its format."""
     if not case.runtime.parts:
-        return _account_of(case).parts(case)
+        return _account_of(case).count_needs(case)
     files = case.runtime.parts.get(case.spec.id)
     if files is None:
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"

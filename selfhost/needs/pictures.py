@@ -150,7 +150,7 @@ def _computed_size(case: Case) -> Term:
 # ------------------------------------------------------------------ diffusers
 
 
-def parts(case: Case) -> Needs:
+def count_needs(case: Case) -> Needs:
     """Files and memory of diffusers: every component is resident, and the decoder of `parallel`
     images holds most beside them (tests/truth/diffusers.json).
     """

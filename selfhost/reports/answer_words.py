@@ -1,7 +1,7 @@
 """The answer in words: whether a model runs on a machine, how well, and why not.
 
 A `Verdict` goes in, short texts come out, which every screen shares. `words.py` has the words for
-what was judged and how.
+the machine, the judged settings and the pace.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _place_on_screen(check: str) -> float:
-    """The place of its row; behind all rows where it has none."""
+    """The place of a check's row; a check without a row comes behind all rows."""
     row = WORDS.checks[check].row
     return inf if row is None else row
 
@@ -60,7 +60,7 @@ _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
 _SLOWLY = "RUNS SLOWLY"
 _LONG_WAIT = "RUNS, LONG WAIT"
 _SLOW_WHEN_FULL = "RUNS, SLOW WHEN FULL"
-# of those that run, what a count of them says too
+# headlines of models that run, but not well, with the words behind a count of such models
 _NOT_WELL = {
     _TOO_SLOW_FOR_LOAD: "too slow for the load",
     _SLOWLY: "slowly",
@@ -75,13 +75,13 @@ def answer_line(verdict: Verdict) -> Paragraph:
     """The line with the answer, the name of the model and, where the model does not run, the
     reason.
     """
-    before = "whether " if _is_open(verdict) else ""
+    before = "whether " if _is_undecided(verdict) else ""
     name = strong(verdict.model.name)
     return line(answer_cell(verdict), "  ", before, name, _behind_name(verdict))
 
 
-def _is_open(verdict: Verdict) -> bool:
-    """Whether it cannot be told, of a model with published weights that goes on."""
+def _is_undecided(verdict: Verdict) -> bool:
+    """Whether nobody can tell if the model runs, although its weights are published."""
     is_closed = verdict.model.closed or verdict.shutdown is not None
     return verdict.route is Route.UNKNOWN and not is_closed
 
@@ -106,15 +106,15 @@ def _behind_name(verdict: Verdict) -> str:
 
 
 def _long_wait(verdict: Verdict) -> str:
-    """`: 43 minutes to the first word`; empty where the wait is not long, or not asked about."""
-    if not verdict.has("wait-long") or verdict.speed is None:
+    """`: 43 minutes to the first word`; empty where the wait is not long or not known."""
+    wait = verdict.first_word_seconds
+    if wait is None or not verdict.has("wait-long"):
         return ""
-    wait = verdict.speed.first_token_seconds
-    return "" if wait is None else f": {units.duration(wait.likely)} to the first word"
+    return f": {units.duration(wait.likely)} to the first word"
 
 
 def _why_closed(verdict: Verdict) -> str:
-    """The first reason that its spec gives."""
+    """The first reason in the spec why the model is closed."""
     available = verdict.model.availability
     if available is None:
         return WORDS.checks["weights"].why_not
@@ -133,7 +133,7 @@ def shutdown_words(shutdown: Shutdown) -> str:
 
 
 def answer_cell(answer: Verdict) -> Span:
-    """Sign and words alone."""
+    """The sign of the answer and its headline, such as `✓ RUNS HERE`."""
     sign = ANSWERS[answer.route].sign
     if not answer.can_run:
         return Span(f"{sign} {_refusal(answer)}", answer.route)
@@ -144,7 +144,7 @@ def answer_cell(answer: Verdict) -> Span:
 
 
 def _route_words(answer: Verdict) -> str:
-    """The words of the route alone."""
+    """The headline of the route: `RUNS HERE`, or `RUNS` for another machine."""
     words = ANSWERS[answer.route]
     if place_words(answer.machine) == HERE:
         return words.here
@@ -152,7 +152,7 @@ def _route_words(answer: Verdict) -> str:
 
 
 def _refusal(answer: Verdict) -> str:
-    """The words for a model that does not run, or of which that cannot be told."""
+    """The headline of a model that does not run, or of which nobody can tell."""
     if is_ruled_out(answer):
         return "RULED OUT"
     smaller = type_that_runs(answer)
@@ -166,7 +166,7 @@ def _refusal(answer: Verdict) -> str:
 
 
 def _refusal_of_closed(answer: Verdict) -> str:
-    """The words for a model without published weights."""
+    """The headline of a model without published weights."""
     if answer.route is Route.NEITHER:
         # an API may have an offer that the catalogue does not know
         return "CANNOT RUN HERE" if answer.workload.private else "NO OFFER KNOWN"
@@ -180,12 +180,11 @@ def type_that_runs(answer: Verdict) -> str:
     """The smaller quantization in which the model runs where its usual ones do not. Empty where no
     quantization runs, or where the user asked for a quantization.
     """
-    is_asked = answer.question.stated.quantization is not None
-    if (
-        is_asked
-        or not answer.alternatives
-        or answer.route not in (Route.API, Route.NEITHER)
-    ):
+    if answer.question.stated.quantization is not None:
+        return ""
+    if answer.route not in (Route.API, Route.NEITHER):
+        return ""
+    if not answer.alternatives:
         return ""
     first = answer.alternatives[0]
     if first.id != answer.model.id or first.runtime != answer.runtime:
@@ -196,7 +195,9 @@ def type_that_runs(answer: Verdict) -> str:
 
 
 def _reservation(answer: Verdict) -> str:
-    """How it runs where that is not well, the gravest; empty where it runs well."""
+    """The headline of a model that runs, but not well, by the gravest reason; empty for a model
+    that runs well.
+    """
     reservation = _reservation_by_work(answer)
     if reservation:
         return reservation
@@ -206,12 +207,7 @@ def _reservation(answer: Verdict) -> str:
             return _TOO_SLOW_FOR_LOAD
     if is_slow(answer):
         return _SLOWLY
-    pace = answer.finding("speed")
-    if (
-        pace is not None
-        and pace.code == "speed-not-known"
-        and pace.unit != "tokens_per_second"
-    ):
+    if _lacks_pace_of_work(answer):
         return "RUNS, PACE NOT KNOWN"
     if _trains_on_cpu(answer):
         return "RUNS ON THE CPU"
@@ -222,6 +218,14 @@ def _reservation(answer: Verdict) -> str:
     if answer.has("speed-when-full"):
         return _SLOW_WHEN_FULL
     return ""
+
+
+def _lacks_pace_of_work(answer: Verdict) -> bool:
+    """Whether no pace is known of work other than text."""
+    pace = answer.finding("speed")
+    if pace is None or pace.code != "speed-not-known":
+        return False
+    return pace.unit != "tokens_per_second"
 
 
 def _reservation_by_work(answer: Verdict) -> str:
@@ -241,7 +245,7 @@ def _reservation_by_work(answer: Verdict) -> str:
 
 
 def _trains_on_cpu(answer: Verdict) -> bool:
-    """Whether it is a training that no accelerator does."""
+    """Whether the model is trained, and no accelerator does the training."""
     card = answer.finding("accelerator")
     if answer.workload.task != "finetune" or card is None:
         return False
@@ -274,13 +278,15 @@ def limit_words(answer: Verdict) -> str:
 
 
 def is_ruled_out(answer: Verdict) -> bool:
-    """Whether it fails on nothing but a stated condition: its license, or how open it is."""
+    """Whether the model fails only on stated conditions: on its license or its openness."""
     failed = set(answer.failed)
     return bool(failed) and failed <= {"license", "openness"}
 
 
 def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
-    """How many of all that were asked for run on their machine, and why others have no answer."""
+    """The sentence on how many of the models run, how many of them do so badly, and how many have
+    no answer.
+    """
     running = [answer for answer in answers if answer.can_run]
     number = len(running)
     verb = "runs" if number == 1 else "run"
@@ -303,12 +309,12 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
 
 
 def causes(answer: Verdict) -> str:
-    """Why it does not run, or why that cannot be told; empty where it runs."""
+    """Why the model does not run, or why nobody can tell; empty for a model that runs."""
     if answer.can_run:
         return ""
     if answer.route is Route.UNKNOWN:
         return "; ".join(
-            open_words(finding for finding in ordered(answer) if finding.decides)
+            undecided_words(finding for finding in ordered(answer) if finding.decides)
         )
     failed = [found for found in answer.findings if found.outcome is Outcome.FAIL]
     if answer.model.closed:
@@ -317,15 +323,15 @@ def causes(answer: Verdict) -> str:
     why = failed_words(finding.code for finding in failed)
     runtime = answer.question.runtime
     if answer.question.stated.runtime and runtime is not None:
-        # of a program that was asked for nothing is said of others
+        # the sentence names the program that the user stated
         no_runtime = WORDS.checks["runtime"].why_not
         why = why.replace(no_runtime, f"{runtime.name} does not load it")
     return why
 
 
-def open_words(findings: Iterable[Finding]) -> list[str]:
-    """The reasons why an answer stays open: `disk, GPU not known` for facts that were not read, and
-    words of their own for facts that are known and too close to call, such as `likely too slow`.
+def undecided_words(findings: Iterable[Finding]) -> list[str]:
+    """The reasons why nobody can tell: `disk, GPU not known` for facts that were not read, and
+    other words for known facts that are too close to call, such as `likely too slow`.
     """
     unread: list[str] = []
     too_close: list[str] = []
@@ -346,7 +352,7 @@ def failed_words(codes: Iterable[str]) -> str:
     left = sorted(set(codes))
     left.sort(key=lambda code: _ORDER.index(check_of(code)))
     if "runtime-no-build" in left and "cpu-no-build" in left:
-        # of a system without a build the processor is a part
+        # a system without a build says enough: the processor is a part of the system
         left.remove("cpu-no-build")
     too_little: list[str] = []
     others: list[str] = []
@@ -391,6 +397,7 @@ def summary(verdict: Verdict) -> str:
         text = f"{text}, about {units.speed(speed.judged.likely)} each"
     elif speed.decode is not None:
         text = f"{text}, {pace_words(speed.decode)}"
-    if speed.first_token_seconds is None or verdict.has("wait-long"):
+    wait = verdict.first_word_seconds
+    if wait is None or verdict.has("wait-long"):
         return text
-    return f"{text}, the first word after {units.duration(speed.first_token_seconds.likely)}"
+    return f"{text}, the first word after {units.duration(wait.likely)}"

@@ -28,7 +28,7 @@ from .size_text import size_document
 if TYPE_CHECKING:
     from .screen import Drawn
 
-# `…: -v`, `(see -v)`, and the columns of a list: the dict has them
+# options that show more: `…: -v`, `(see -v)`, `--wide`. In Python `to_json()` has all
 _VERBOSE = re.compile(r"(?<=: )-v$|(?<=see )-v(?=\))|--wide\b|the same with --all\b")
 # the command `selfhost list --all` stays
 _EVERY_MODEL = re.compile(r"(?<!selfhost list )--all\b")
@@ -40,7 +40,7 @@ def document(answer: ShownRecord) -> Blocks:
     """
     every_model = "to_json()"
     if isinstance(answer, Ranking) and len(answer.models) < answer.counts.models:
-        # only the first were judged: so `rank` judges all
+        # `rank` judged only the first models; with top=None it judges all
         every_model = "top=None"
 
     def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
@@ -94,8 +94,8 @@ _of_command.register(Plan, plan_document)
 
 
 def _part_in_python(part: str, every_model: str) -> str:
-    """The text in its style, with keywords of Python, and `every_model` for `--all`; a line to type
-    stays as it is.
+    """The text in its style, with keywords of Python in place of options, and `every_model` in
+    place of `--all`. A line to type stays as it is.
     """
     style = style_of(part)
     if style in ("command", "comment"):
@@ -112,7 +112,7 @@ def text(answer: ShownRecord) -> str:
 
 def drawn(answer: ShownRecord) -> Drawn:
     """Return what `rich.print` draws."""
-    # only who has loaded rich asks for it
+    # imported here: only a program that has loaded rich calls this function
     from .screen import Drawn
 
     return Drawn(document(answer))

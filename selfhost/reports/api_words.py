@@ -1,5 +1,5 @@
-"""The way by API in words: whose offer, its prices, how to ask it, and what a month costs by API
-and on the machine.
+"""The API route in words: the provider of an offer, its prices, the request, and the cost of a
+month by API and on the machine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ API_RISKS = (
 
 
 def offer_words(offer: Offer, today: str | None) -> tuple[str, str]:
-    """The provider of an offer, or that the offer is for a model that stands in; and the prices
-    with the day on which they were listed.
+    """The provider of an offer, with the model if that stands in for another; and the prices with
+    the day on which they were listed.
 
-    If `today` is given, old prices are shown with their age.
+    With `today`, old prices have their age.
     """
     whose = provider_name(offer.provider)
     if offer.stands_in:
@@ -51,7 +51,7 @@ def _rates(offer: Offer) -> list[str]:
         "per minute of audio": offer.usd_per_audio_minute,
         "per image": offer.usd_per_image,
     }
-    written = list[str]()
+    written: list[str] = []
     for what, rate in rates.items():
         if rate is not None:
             price = units.dollars(rate) if rate else "free"
@@ -90,7 +90,7 @@ def request_blocks(offer: Offer, verdict: Verdict) -> Blocks:
 
 
 def no_api_words(workload: Workload) -> str:
-    """Why no API is named, where none is."""
+    """The reason why no API is named."""
     if workload.private:
         return "nothing may leave the machine"
     if workload.task == "finetune":
@@ -108,7 +108,7 @@ def no_api_words(workload: Workload) -> str:
 
 
 def month_blocks(verdict: Verdict) -> Blocks:
-    """The month by API beside the month on the machine; nothing where no load was stated."""
+    """Yield the cost of a month by API and on the machine; nothing where no load was stated."""
     cost: MonthlyCost | None = verdict.monthly_cost
     if cost is None:
         return
@@ -140,7 +140,7 @@ def _load_words(cost: MonthlyCost) -> str:
 
 
 def _api_row(offers: Sequence[OfferCost], workload: Workload) -> FigureRow:
-    """The cheapest bill, or why there is none."""
+    """The row of the cheapest bill, or of the reason why there is none."""
     bills = []
     for offer in offers:
         if offer.usd_per_month is not None:

@@ -38,11 +38,11 @@ from .layout import clean, ended, plain
 # summary"); what follows the rows needs a little
 _MOST_MARKDOWN_BYTES = (1 << 20) - 4096
 # GitHub shows ten annotations of a kind in a step and drops the rest without a word
-# (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last one counts what
-# is left; of a file of SARIF it shows 5,000 results, and refuses one of more than 25,000
+# (github.com/actions/toolkit, docs/problem-matchers.md, "Limitations"), so the last annotation
+# counts the rest; GitHub shows 5,000 results of a SARIF file, and refuses more than 25,000
 MOST_SHOWN = 9
 _MOST_RESULTS = 5_000
-# above so many machines those that fare alike share a suite of JUnit, or no reader takes the file
+# with more machines, machines that fare alike share a suite of JUnit: no reader takes a larger file
 _MOST_SUITES = 1_000
 # the title of each annotation
 _TITLE = "selfhost audit"
@@ -232,7 +232,7 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
     title = "policy and machine records"
     suite = SubElement(root, "testsuite", name=title)
     for number, problem in enumerate(problems, 1):
-        # GitLab keeps the first of two equal names, so no two are
+        # numbered, because GitLab keeps only the first of two equal names
         label = clean(f"{number}. {problem.file}")
         case = SubElement(suite, "testcase", name=label, classname=title)
         told = {"type": "problem", "message": clean(problem.message)}
@@ -245,16 +245,16 @@ def _add_outcome(
     group: MachineGroup,
     name: str,
 ) -> None:
-    """Add what a group's row says to the case of the machine `name`; figures of another machine say
-    so. A case that the exit code does not count passes, and its output says what is wrong all the
-    same.
+    """Add the outcome of a group's row to the case of the machine `name`. Figures of another
+    machine have its name. A case that the exit code does not count passes, and its output has the
+    warning.
     """
     row = group.row
     lines: list[str] = []
     if row.result is not Result.PASS:
         lines = list(audit_text.details(group))
     if group.count > 1 and name != group.name:
-        # without the names of all
+        # without the line that names all machines of the group
         lines = lines[1:]
     is_uncounted = row.result in audit_text.COUNTED and not row.exit_code
     if row.result is Result.PASS or is_uncounted:
@@ -294,9 +294,11 @@ def _tag(row: AuditRow) -> str:
 
 
 class Issue(Record):
-    """Machines that fare alike under a model that the policy wants; a fault; or an exception that
-    has ended or covers nothing. A `level` of error makes the exit code other than 0, the `key` is
-    the same in every run and differs between issues.
+    """A finding of an audit at a line of the policy: machines on which a wanted model does not run,
+    a fault, or an exception that has ended or covers nothing.
+
+    An issue of `level` error makes the exit code other than 0. The `key` is the same in every run
+    and differs between issues.
     """
 
     level: str
@@ -324,12 +326,12 @@ class Issue(Record):
 
 
 def issues(audit: Audit) -> list[Issue]:
-    """Return the errors first, then in the policy's order; none that the policy lets pass."""
+    """Return the issues of an audit, errors first, each kind in the policy's order."""
     entries = []
     for number, fault in enumerate(audit.problems):
         entries.append(_issue_of_fault(fault, number))
     entries += _issues_of_groups(audit)
-    # of exceptions those that have ended, or cover nothing on machines that were judged
+    # exceptions that have ended, or that cover nothing although their machines were judged
     for use in audit.exceptions:
         is_idle = use.use is ExemptionState.UNUSED and use.concerned
         if is_idle or use.use is ExemptionState.EXPIRED:
@@ -354,7 +356,9 @@ def _issue_of_fault(fault: Problem, number: int) -> Issue:
 
 
 def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
-    """An issue for each group that fails, or, unless the policy ignores it, is not known."""
+    """Yield an issue for each group that fails, and for each group of an unknown result unless the
+    policy ignores unknown results.
+    """
     policy = audit.policy.document()
     verbs = {Result.FAIL: "does not run"}
     if audit.policy.on_unknown != "ignore":
@@ -396,8 +400,8 @@ def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
     """The issue of an exception that has ended or covers nothing, at its line of the policy."""
     rule = f"exception-{use.use}"
     exemption = use.exemption
-    said = audit_text.exception_words(use)
-    # of the policy alone, so that an alert lasts when the words change
+    words = audit_text.exception_words(use)
+    # made of the policy alone, so that an alert lasts when the words change
     key = f"{rule} {exemption.rule} of {exemption.model}"
     if exemption.machines:
         machines = " ".join(map(str, exemption.machines))
@@ -408,8 +412,8 @@ def _issue_of_exception(use: ExemptionUse, policy: Policy) -> Issue:
         file=policy.file,
         line=policy.document().line(("exception", exemption.index)),
         key=f"{key} {exemption.index}",
-        text=f"{shortened(said.name)}: {said.fate}",
-        remedy=said.remedy,
+        text=f"{shortened(words.name)}: {words.fate}",
+        remedy=words.remedy,
     )
 
 
@@ -445,7 +449,7 @@ def _annotation(issue: Issue) -> str:
 
 
 def _annotation_of_rest(rest: Sequence[Issue]) -> str:
-    """How many issues have no annotation; whoever reads no other report finds their machines."""
+    """The annotation that counts the issues without an annotation, and names their machines."""
     text = f"and {times(len(rest), 'more annotation')}: see the other reports of this audit"
     names: dict[str, None] = {}
     for issue in rest:

@@ -24,7 +24,7 @@ from ..core.records import Record
 from ..judge.checks import WORDS, Outcome
 from ..judge.record import Verdict
 from ..needs.records import times
-from .answer_words import ONCE_RAISED, failed_words, open_words
+from .answer_words import ONCE_RAISED, failed_words, undecided_words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 from .words import format_words
 
@@ -46,7 +46,7 @@ OUTCOMES: Mapping[int, OutcomeWords] = {
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
-# characters of what came in, on a page: longer names, such as none of DNS, and texts are cut
+# the most characters of a name, which DNS allows, and of a text; longer ones are cut
 MOST_OF_A_NAME = 253
 MOST_OF_A_TEXT = 1_000
 _DIGITS = 8
@@ -116,8 +116,8 @@ def hosts(names: Iterable[str]) -> str:
 
 
 class ExceptionWords(NamedTuple):
-    """An exception for a report: `exception from the rule memory for mistral-7b on host:edge-*`,
-    what became of it, and what to do about it and who would, None for nothing.
+    """An exception for a report. `name`: `exception from the rule memory for mistral-7b on
+    host:edge-*`; `fate`: its use or its end; `remedy`: the action and its owner, None for none.
     """
 
     name: str
@@ -227,7 +227,7 @@ def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
     machines = _machines(groups)
     runs_on = _machines(passing)
     sign, style, _ = _SHOWN_AS[worst.result]
-    # what would be loaded by what, of the worst and of one that passes
+    # the files and the runtime on the worst machine, and on one that passes
     loaded = {_loaded_words(worst): None}
     for group in passing[:1]:
         loaded[_loaded_words(group.row)] = None
@@ -301,12 +301,12 @@ def _warnings(row: AuditRow) -> str:
 
 
 def _pace_words(verdict: Verdict | None) -> str:
-    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`, or that even the slow end suffices and people
-    read faster; empty where no pace is known.
+    """`7.2 tokens/s likely, 4.9 possible, 5 wanted`; where the slow end reaches the wanted pace,
+    `slower than people read`. Empty where no pace is known.
     """
-    if verdict is None or verdict.speed is None or verdict.speed.judged is None:
+    if verdict is None or verdict.users_pace is None:
         return ""
-    pace = verdict.speed.judged
+    pace = verdict.users_pace
     wanted = verdict.workload.min_tokens_per_second
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
     if wanted and units.is_slower(pace.low, wanted):
@@ -325,7 +325,7 @@ def _causes(row: AuditRow) -> list[str]:
     if not causes:
         for finding in row.findings:
             if finding.check in row.undecided:
-                causes += open_words([finding])
+                causes += undecided_words([finding])
     for check, _ in row.excepted:
         causes.append(f"{check} excepted")
     if not causes and row.reasons:
@@ -346,8 +346,8 @@ def _all_reasons(
 
 
 def _reasons(group: MachineGroup, style: str) -> Blocks:
-    """The machine, the model, what would be loaded, and under them each reason; of a row that
-    passes what warns.
+    """Yield the line of a group, with its machines, model and files, and under it each reason. The
+    line of a group that passes has its warnings instead.
     """
     row = group.row
     passes = row.result is Result.PASS
@@ -385,7 +385,7 @@ def warning_words(row: AuditRow) -> str:
 
 
 def details(group: MachineGroup) -> Iterator[str]:
-    """Yield the machines of a group, and each reason; a figure says of which machine it is."""
+    """Yield the machines of a group, then each reason with the machine whose figures it has."""
     row = group.row
     whose = ""
     if group.count > 1:
@@ -427,11 +427,11 @@ def _exception(use: ExemptionUse) -> Paragraph:
         style = "fail"
     elif use.use is not ExemptionState.USED and use.concerned:
         style = "warn"
-    said = exception_words(use)
-    fate = said.fate
-    if said.remedy:
-        fate += f" (to do: {said.remedy})"
+    words = exception_words(use)
+    fate = words.fate
+    if words.remedy:
+        fate += f" (to do: {words.remedy})"
     sign = Span(use.use, style)
-    label = Span(shortened(said.name), "name")
+    label = Span(shortened(words.name), "name")
     state = shortened(fate, MOST_OF_A_TEXT)
     return line(sign, " ", label, f": {state}", indent=2)

@@ -58,8 +58,8 @@ from .words import (
 
 # a row adds "up to 5.10 GiB" if the most that may be needed is over so many times the likely need
 _MUCH_MORE = 1.05
-# codes of findings that a row or the first lines say already
-_SAID = frozenset(
+# codes of findings that a row or the first lines tell
+_TOLD_ABOVE = frozenset(
     {
         "memory-too-small",
         "memory-close",
@@ -79,7 +79,7 @@ _SAID = frozenset(
 )
 
 
-# no command: a program asks
+# a program asks, with no command line
 _BY_PYTHON = Asked()
 
 
@@ -89,7 +89,7 @@ def check_document(
     *,
     verbose: bool = False,
 ) -> Blocks:
-    """Yield the answer for one model, or a table of several and what stands in their way."""
+    """Yield the answer for one model, or a table of several models with their remedies."""
     if len(verdicts) == 1:
         yield from _one_blocks(verdicts[0], asked, verbose=verbose)
         return
@@ -113,7 +113,7 @@ def _one_blocks(
         yield from _unmeasured_blocks(verdict)
     if not verbose:
         yield line()
-        yield from topics(_unsaid(verdict))
+        yield from topics(_findings_not_told(verdict))
     setup = shown_setup(verdict, verbose=verbose)
     if verdict.can_run:
         yield from _to_run_blocks(verdict, setup)
@@ -136,8 +136,8 @@ def _one_blocks(
 def _first_lines(verdict: Verdict, *, measured: bool) -> Iterator[str | None]:
     """The lines under the answer: a limit to raise, the pace, what was judged, a warning about the
     quality, how a simulated machine was judged, why a closed model is closed, and how the name was
-    understood. Nothing is said of what there is nothing to say about. `measured`: the bandwidth
-    of the memory was measured for this answer.
+    understood. A line may be empty or None. `measured`: the bandwidth of the memory was measured
+    for this answer.
     """
     model = verdict.model
     yield limit_words(verdict)
@@ -160,8 +160,8 @@ def _pace_lines(
     *,
     measured: bool,
 ) -> Iterator[str]:
-    """The pace for one user or for each of several, and without the draft; of other work than text
-    what one takes. Nothing where no pace is known.
+    """Yield the pace for one user or for each of several users, and the pace without the draft; for
+    other work than text the time of one piece. Nothing where no pace is known.
     """
     workload = verdict.workload
     if speed.decode is None:
@@ -223,7 +223,9 @@ def _users_line(users: int, speed: Speed) -> str:
 
 
 def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
-    """The time of a training, and the pace with a full context, where these were asked about."""
+    """Yield the time of a training with a stated number of tokens, and the pace with a full long
+    context, if that is much slower.
+    """
     workload = verdict.workload
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         wait = wait_words(speed.dataset_seconds)
@@ -254,8 +256,9 @@ _NO_ROW = _Cells(amount="", note="")
 
 
 def _row_blocks(verdict: Verdict) -> Blocks:
-    """Need against machine, a row a fact: what always decides, and what else did not pass. Then
-    the license. Left out where no finding has figures.
+    """Yield the table of needs against the machine: a row for memory, accelerator, disk and speed,
+    and for each other finding that did not pass; then the license. Nothing where no finding has
+    figures.
     """
     rows: list[tuple[str, ...]] = []
     for finding in ordered(verdict):
@@ -294,15 +297,15 @@ def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
     if check == "memory":
         return not _is_little_beside_gpu(finding, verdict)
     if check == "disk":
-        # the lines above the rows say how much is to be downloaded
-        is_said = verdict.needs is not None and verdict.download_bytes == finding.needs
-        return not is_said or finding.code != "disk-assumed"
+        # the lines above the rows tell the size of the download
+        is_told = verdict.needs is not None and verdict.download_bytes == finding.needs
+        return not is_told or finding.code != "disk-assumed"
     if check not in ("accelerator", "speed"):
-        return (
-            finding.outcome is not Outcome.PASS and WORDS.checks[check].row is not None
-        )
+        if finding.outcome is Outcome.PASS:
+            return False
+        return WORDS.checks[check].row is not None
     if verdict.has("runtime-no-build"):
-        # nothing computes there
+        # a program without a build computes nothing
         return False
     return check == "speed" or bool(finding.needs)
 
@@ -321,7 +324,7 @@ def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
-    """`~2.8 tokens/s` and its ends, with what was needed where that is more."""
+    """`~2.8 tokens/s` and the ends of its range, with the needed pace where that is higher."""
     speed = verdict.speed
     if speed is None:
         return _NO_ROW
@@ -340,7 +343,7 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
 
 
 def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
-    """The wait for the first word, a row for each length of a prompt."""
+    """Yield the wait for the first word, a row for each length of a prompt."""
     finding = verdict.finding("wait")
     name = "wait"
     for wait in verdict.waits:
@@ -362,7 +365,7 @@ def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
         if longest_seconds is not None and wait.seconds.high > longest_seconds:
             note += f", you allow {units.duration(longest_seconds)} (--max-wait)"
         yield name, amount, note
-        # the second row is of the same fact
+        # only the first row has the name
         name = ""
 
 
@@ -371,8 +374,8 @@ def _needed_words(
     verdict: Verdict,
     pace: Range,
 ) -> str:
-    """`, you need 9` behind a pace below that; where nobody stated a minimum, that the default one
-    counts. Empty for a pace that is fast enough.
+    """`, you need 9` behind a pace that is too slow; where nobody stated a minimum, the default
+    minimum and its option. Empty for a pace that is fast enough.
     """
     if finding.outcome is Outcome.PASS:
         return ""
@@ -410,7 +413,7 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     notes = []
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
-    # what is short is counted from the most, so that any most above the likely need is shown
+    # the shortfall is counted from the high end, so the high end is shown beside a shortfall
     if most_words != likely_words and (is_much_more or finding.short):
         notes.append(f"up to {most_words}")
     if finding.code in WORDS.doubts:
@@ -438,7 +441,7 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:
-    """A figure of the finding with its unit; empty for a text, and for one that is not known."""
+    """A figure of the finding with its unit; empty for a text or an unknown figure."""
     if value is None or isinstance(value, str):
         return ""
     if finding.unit == "bytes":
@@ -462,7 +465,7 @@ def _unmeasured_blocks(verdict: Verdict) -> Blocks:
         yield from topics([("memory bandwidth", why.reason, why.remedy)])
 
 
-def _unsaid(verdict: Verdict) -> Iterator[Topic]:
+def _findings_not_told(verdict: Verdict) -> Iterator[Topic]:
     """Yield the findings that did not pass and that neither a row nor the first lines tell, the
     worst first.
 
@@ -482,32 +485,32 @@ def _unsaid(verdict: Verdict) -> Iterator[Topic]:
         for finding in ordered(verdict):
             if finding.outcome is not outcome:
                 continue
-            if tells_all or not _is_said(finding, verdict):
+            if tells_all or not _is_told_above(finding, verdict):
                 yield AS_TOPIC(finding)
 
 
-def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    """Whether a row or the first lines already state the finding."""
+def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
+    """Whether a row or the first lines tell the finding."""
     workload = verdict.workload
     if finding.check == "license" and finding.outcome is Outcome.WARN:
-        # the license's row says what it allows
+        # the row of the license tells the warning, unless the user stated a condition
         return not (workload.commercial or workload.modify or workload.license)
     limit_bytes = verdict.machine.address_space_bytes
     is_of_memory = finding.check == "memory" and finding.has is not None
     if is_of_memory and finding.has == limit_bytes:
-        # a row does not say that a limit such as `ulimit -v` is what is short
+        # the row does not name a limit of the address space, such as `ulimit -v`
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
         return True
     if finding.check == "speed" and not _pace_cells(finding, verdict).amount:
         # there is no row where no pace is known
         return is_assumption(finding, verdict)
-    return finding.code in _SAID or is_assumption(finding, verdict)
+    return finding.code in _TOLD_ABOVE or is_assumption(finding, verdict)
 
 
 def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
-    """The lines to type for a model that runs: `setup`, then its commands; where nobody wrote any
-    down, its page.
+    """Yield the lines to type for a model that runs: `setup`, then its commands; where no command
+    is known, the page of the model.
     """
     lines = list(setup)
     before = ""
@@ -572,9 +575,9 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
             pace += " each"
     name = strong(f"{other.id} {otherwise_words(other, verdict)}".rstrip())
     why = other.why
-    if other.speed is not None and other.speed.first_token_seconds is not None:
-        wait = units.duration(other.speed.first_token_seconds.likely)
-        why = f"first word after ~{wait}, {why}"
+    wait = other.first_word_seconds
+    if wait is not None:
+        why = f"first word after ~{units.duration(wait.likely)}, {why}"
     return name, memory_words(other.needs), pace, license, why
 
 
@@ -594,8 +597,9 @@ def otherwise_words(other: Alternative, verdict: Verdict) -> str:
 
 
 def _api_blocks(verdict: Verdict, today: str | None) -> Blocks:
-    """The first offer with its prices; where an API is the answer, how to ask it, too. Why there
-    is none where nothing else is left; nothing where the model runs and nobody offers it.
+    """Yield the first offer with its prices, and how to use it where an API is the answer. Where
+    nothing runs the model, yield the reason why no API does; nothing where it runs without an
+    offer.
     """
     if verdict.route is Route.NEITHER:
         yield line(f"No API: {no_api_words(verdict.workload)}.")
@@ -639,9 +643,9 @@ def _faster_blocks(verdict: Verdict) -> Blocks:
 
 
 def _room_words(verdict: Verdict) -> str:
-    """How far one could go here, each alone: `There is also room for one of: 36 users at once, or
-    Q8_0 weights. Each is slower.` Empty where that is no more than was asked, and where it is
-    tight already.
+    """The sentence on settings for which there is room: `There is also room for one of: 36 users at
+    once, or Q8_0 weights. Each is slower.` Empty where there is room for none, and where memory is
+    tight.
     """
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if not verdict.can_run or is_tight:
@@ -661,7 +665,7 @@ def _room_words(verdict: Verdict) -> str:
 
 
 def _room_parts(verdict: Verdict) -> list[str]:
-    """A longer context, more users, a larger type: what of it there is room for."""
+    """The settings for which there is room: a longer context, more users, a larger type."""
     room = verdict.room
     workload = verdict.workload
     if room is None:
@@ -677,7 +681,7 @@ def _room_parts(verdict: Verdict) -> list[str]:
     most_parallel = room.most_parallel or 0
     if most_parallel > workload.parallel:
         parts.append(f"{most_parallel:,} users at once")
-    # without a type of its own a model is judged by what its spec states, and has no larger type
+    # a model without a type is judged by the need that its spec states, and has no larger type
     is_of_a_type = workload.quantization is not None
     if is_of_a_type and room.best_quantization not in (None, workload.quantization):
         parts.append(f"{room.best_quantization} weights")

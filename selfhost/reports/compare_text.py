@@ -35,9 +35,9 @@ def compare_document(
     *,
     verbose: bool = False,
 ) -> Blocks:
-    """Yield the models in the order given, three to a table, then why some do not run.
+    """Yield the models in the order given, three to a table, then the reasons why some do not run.
 
-    `verbose` adds how each was judged and every answer on openness.
+    `verbose` adds the judged settings of each model and every answer on openness.
     """
     models = comparison.models
     verdicts = [compared.verdict for compared in models]
@@ -64,7 +64,9 @@ def compare_document(
 
 
 def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
-    """A column a model, a row a fact; a fact that no model has is left out."""
+    """The table with a column for each model and a row for each fact; a fact that no model has is
+    left out.
+    """
     columns = [Column()]
     facts = []
     for compared in models:
@@ -84,7 +86,7 @@ def _side_by_side(models: Sequence[Compared], *, verbose: bool) -> Table:
 
 
 def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
-    """The cells of a model by the titles of their rows, from the top; "" where there is none."""
+    """The cells of a model by the titles of their rows, from the top; "" for an unknown fact."""
     verdict = compared.verdict
     pace = pace_title([verdict.speed])
     figures = figures_of(verdict, pace)
@@ -104,7 +106,7 @@ def _facts(compared: Compared, *, verbose: bool) -> dict[str, str]:
         pace: figures.pace,
         "first word": _first_word(verdict),
         **_month_facts(verdict),
-        # without the time that it takes
+        # the size without the time
         "download": figures.download.partition(",")[0],
         "context up to": _longest_context(verdict, offers),
         "parameters": figures.parameters,
@@ -124,15 +126,15 @@ def _own_offers(verdict: Verdict) -> list[Offer]:
 
 
 def _first_word(verdict: Verdict) -> str:
-    """How long the first word takes after the stated prompt; empty where none was stated."""
-    if verdict.workload.prompt_tokens is None or verdict.speed is None:
-        return ""
-    wait = verdict.speed.first_token_seconds
+    """The wait for the first word behind the stated prompt; empty where none is known."""
+    wait = verdict.first_word_seconds
     return "" if wait is None else f"after {units.duration(wait.likely)}"
 
 
 def _month_facts(verdict: Verdict) -> dict[str, str]:
-    """The stated load: its price by API for a month, and the hours a day that it takes here."""
+    """The facts on the stated load: its cost by API, and its hours and electricity on the
+    machine.
+    """
     cost = verdict.monthly_cost
     if cost is None or cost.reason is not None:
         return {}
@@ -150,15 +152,16 @@ def _month_facts(verdict: Verdict) -> dict[str, str]:
 
 
 def _longest_context(verdict: Verdict, offers: Sequence[Offer]) -> str:
-    """The longest context in tokens, and what sets it; empty where it is not known.
+    """The longest context in tokens, with the limit that sets it; empty where it is not known.
 
-    It is the longest that fits here, of a closed model the one it has or an API takes.
+    For a model that runs, this is the longest context that fits here; for a closed model, the
+    context of the model or of an API.
     """
     trained = verdict.question.trained_tokens
     context = verdict.workload.context_tokens
     longest = 0
     if verdict.model.modality == "embedding":
-        # whatever length of them is asked for
+        # an embedding model takes texts of this length under every question
         longest = trained or 0
     elif verdict.can_run and context is not None:
         longest = context
@@ -198,7 +201,7 @@ def _price(offers: Sequence[Offer]) -> str:
 
 
 def _days_of_prices(verdicts: Sequence[Verdict]) -> str:
-    """When the prices of the table were listed; empty where the table has none."""
+    """The sentence with the days of the listed prices; empty where the table has no price."""
     days = set()
     for verdict in verdicts:
         offers = _own_offers(verdict)

@@ -1,8 +1,8 @@
-"""The files to paste of `size`: what runs containers or services at the sizes that were found.
+"""The files of `size` to paste: they run containers or services with the computed sizes.
 
 `container_file` takes the name of a format and the sizes, and returns the text of its file. The
-templates are in `specs/common/containers.toml`. One function a format tells its file from top to
-bottom; what is quoted differs by who reads the file, so each format writes its own values.
+templates are in `specs/common/containers.toml`. Each format has one function that writes its file
+from top to bottom, and writes its own values, because each reader of files quotes in another way.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ _SECRET_COMMENT = (
 
 
 class Devices(Record):
-    """How a container is given the accelerators of one vendor, "" or empty where it is not so.
+    """The ways to give a container the accelerators of one vendor; a way that does not apply is
+    empty.
 
-    `resource` is that of Kubernetes, `driver` that of compose and `docker run`; `files` are those
-    of a vendor without such a driver.
+    `resource` is the resource in Kubernetes, `driver` the driver in compose and `docker run`;
+    `files` are the device files of a vendor without such a driver.
     """
 
     resource: str = ""
@@ -69,10 +70,10 @@ def _table() -> ContainerTable:
 
 
 class Server(Record):
-    """A container or service with a name and a port of one machine that no other has.
+    """A container or service; no other server of the file has its name or port.
 
-    `token_variable` is that of a login, "" where nothing is downloaded with one. `folder` is where
-    the models lie in the container.
+    `token_variable` is the variable with the token of a login; "" where no download needs a login.
+    `folder` is the folder of the models in the container.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Server(Record):
 
     @property
     def gpu_count(self) -> int:
-        """The GPUs that a driver of compose or `docker run` gives it."""
+        """The number of GPUs that compose or `docker run` gives the container by a driver."""
         if not self.devices.driver:
             return 0
         return len(self.size.accelerators)
@@ -108,7 +109,7 @@ def container_file(kind: str, sizes: Sequence[ContainerSize]) -> str:
 
 
 def _server(size: ContainerSize, others: Sequence[Server]) -> Server:
-    """The server of that size; its name and its port are none of those that others have."""
+    """The server of that size, with a name and a port that no other server has."""
     service = size.runtime.service
     assert service is not None
     names = [other.name for other in others]
@@ -151,11 +152,11 @@ def _free_name(model: str, names: Collection[str]) -> str:
 
 
 def _devices(card: CardMemory) -> Devices:
-    """How a container is given GPUs as this one: the driver of the kernel decides before the vendor
-    which resource of Kubernetes it asks for.
+    """The ways to give a container GPUs like this one. The resource of Kubernetes follows the
+    kernel driver of the GPU where that is known, else the vendor.
     """
     rows = _table().devices
-    # a program with an accelerator of no stated vendor asks for the usual one
+    # an accelerator without a stated vendor is taken to be NVIDIA's
     row = rows.get(card.vendor) or rows["nvidia"]
     devices = Devices(**row)
     driver = facts_of(card.name).kernel_driver
@@ -165,7 +166,7 @@ def _devices(card: CardMemory) -> Devices:
 
 
 def _kubernetes(servers: Sequence[Server]) -> str:
-    """A Deployment a server."""
+    """The file for Kubernetes, with a Deployment for each server."""
     comments = [_FIRST_COMMENT]
     for server in servers:
         comments += _comments(server, server.folder)
@@ -193,7 +194,9 @@ def _claim_comment(server: Server) -> str:
 
 
 def _kubernetes_values(server: Server) -> dict[str, object]:
-    """The values of the template of a Deployment; the disk that it fills stays empty if unknown."""
+    """The values of the template of a Deployment; `stored` is empty where the size of the files is
+    not known.
+    """
     size = server.size
     tries = -(-size.seconds_to_start // _PROBE_SECONDS)
     values = _container_values(server) | {
@@ -201,7 +204,7 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
         "environment": _kubernetes_environment(server),
         "health": server.service.health,
         "tries": tries,
-        # a start that the probe waits for is no failure of the rollout
+        # the rollout must wait as long as the probe does
         "deadline": tries * _PROBE_SECONDS + _ROLLOUT_SECONDS,
         "resource": server.devices.resource,
         "cards": len(size.accelerators),
@@ -218,7 +221,7 @@ def _kubernetes_values(server: Server) -> dict[str, object]:
         stored_bytes = 0
     if stored_bytes is not None:
         values["stored"] = _whole(stored_bytes) + _WRITABLE_MEBIBYTES
-        # the new files of an update are downloaded before the old ones go
+        # an update downloads the new files before the old files go
         values["twice"] = _whole(2 * stored_bytes) + _WRITABLE_MEBIBYTES
     return values
 
@@ -247,8 +250,8 @@ def _kubernetes_environment(server: Server) -> list[object]:
 
 
 def _kubernetes_text(text: str) -> str:
-    """A text that Kubernetes takes as it is: it replaces `$(NAME)` in arguments and variables, and
-    `$$` before either (kubernetes.io, Define Dependent Environment Variables).
+    """The text with the escapes that Kubernetes needs, which replaces `$(NAME)` and `$$` in
+    arguments and variables (kubernetes.io, Define Dependent Environment Variables).
     """
     return re.sub(r"\$(?=[$(])", "$$", text)
 
@@ -286,14 +289,14 @@ def _compose_environment(server: Server) -> dict[str, str]:
 
 
 def _compose_text(text: str) -> str:
-    """A text that compose takes as it is: it replaces `$NAME` and `${NAME}` in every value
-    (docs.docker.com/reference/compose-file/interpolation).
+    """The text with the escapes that compose needs, which replaces `$NAME` and `${NAME}` in every
+    value (docs.docker.com/reference/compose-file/interpolation).
     """
     return text.replace("$", "$$")
 
 
 def _docker(servers: Sequence[Server]) -> str:
-    """A `docker run` a server, and the `docker exec` that fetches its model."""
+    """A `docker run` for each server, and the `docker exec` that downloads its model."""
     comments = [_FIRST_COMMENT]
     for server in servers:
         comments += _comments(server, OWN_FOLDER)
@@ -317,7 +320,7 @@ def _docker_environment(server: Server) -> str:
     for name, value in server.size.environment.items():
         settings.append(f"{name}={value}")
     if server.token_variable:
-        # a name alone takes the value of the shell that starts it
+        # a name without a value takes the value in the shell
         settings.append(server.token_variable)
     return _options("--env", settings)
 
@@ -328,12 +331,12 @@ def _options(option: str, values: Sequence[str]) -> str:
 
 
 def _systemd(servers: Sequence[Server]) -> str:
-    """A unit a server, each with the name of its file."""
+    """A unit for each server, with the name of its file."""
     return "\n".join(map(_systemd_unit, servers))
 
 
 def _systemd_unit(server: Server) -> str:
-    """A unit; all units share the machine, so each listens on a port of its own."""
+    """The unit of a server. All units share the machine, so each listens on its own port."""
     size = server.size
     port_setting = fill(
         server.service.port_setting, {"port": server.port}, keep_unknown=True
@@ -348,7 +351,7 @@ def _systemd_unit(server: Server) -> str:
     elif value:
         variables[variable] = value
         if fetch and server.port != server.service.port:
-            # the line that fetches the model reaches the unit at that port
+            # the line that downloads the model has to ask the server at that port
             fetch = f"{port_setting} {fetch}"
     comments = [
         f"/etc/systemd/system/{server.name}.service",
@@ -371,7 +374,7 @@ def _systemd_unit(server: Server) -> str:
 
 
 def _systemd_environment(variables: Mapping[str, str], token_variable: str) -> str:
-    """A line for each variable, and the file of a login's."""
+    """A line for each variable, and the line of the file with the token of a login."""
     lines = []
     for name, value in variables.items():
         setting = _systemd_word(f"{name}={value}")
@@ -429,7 +432,7 @@ def _container_values(server: Server) -> dict[str, object]:
 
 
 def _whole(size_bytes: int, unit: int = units.MIB) -> int:
-    """How many units hold that many bytes."""
+    """The number of units that hold so many bytes, rounded up."""
     return -(-size_bytes // unit)
 
 
@@ -453,14 +456,16 @@ def _comments(server: Server, folder: str) -> list[str]:
 
 
 def _fetch_comments(fetch: str | None, where: str = "in its container") -> list[str]:
-    """The line that downloads the model; nothing where the server does so by itself."""
+    """The comment with the line that downloads the model; [] where the server downloads by
+    itself.
+    """
     if not fetch:
         return []
     return [f"once it runs, {where}: {fetch}"]
 
 
 def _commented(comments: Sequence[str]) -> str:
-    """A line for each comment."""
+    """The comments, each as a line that begins with `#`."""
     return ended(f"# {clean(text)}" for text in comments)
 
 
@@ -480,19 +485,18 @@ def _filled(kind: str, values: Mapping[str, object]) -> str:
 
 
 def _yaml(value: object) -> str:
-    """A value as JSON, which YAML reads alike, with what no terminal shows as YAML escapes it.
-
-    JSON's own escape of a sign beyond U+FFFF is two escapes, which are no signs of YAML.
+    """The value as JSON, which is YAML, too. Signs that no terminal shows have the escapes of YAML:
+    JSON's own escape of a sign beyond U+FFFF is two escapes, which YAML does not know.
     """
-    # only these formats need the module
+    # imported here: only these formats need the module
     import json
 
     return _with_escapes(json.dumps(value, ensure_ascii=False))
 
 
 def _with_escapes(text: str) -> str:
-    """The text, each sign that no terminal shows as it is as YAML and systemd escape it."""
-    # `##[` gives orders to a CI service wherever it stands
+    """The text, in which signs that no terminal shows have the escapes of YAML and systemd."""
+    # a CI service takes `##[` for a command
     text = "".join(map(_escaped, text))
     return text.replace("##", "\\u0023#")
 

@@ -33,9 +33,9 @@ Json = Mapping[str, Any]
 _LONG = 88
 # a longer list of numbers is counted
 _LONG_NUMBERS = 44
-# keys whose `no` is said, too
+# keys whose value `no` is shown, too
 _TELLING = ("fits", "writable", "complete", "api")
-# stored on disks, which are sold by powers of ten
+# sizes in files and on disks, which are told in powers of ten
 _DECIMAL = (
     "disk_bytes",
     "download_bytes",
@@ -86,7 +86,7 @@ def _value_at(document: Json, path: str) -> object:
 
 
 def value_words(key: str, value: object) -> str:
-    """A value as a person reads it; empty of nothing and of what has rows of its own."""
+    """A value as a person reads it; empty for no value, and for a value that has its own rows."""
     if isinstance(value, list | tuple):
         return _list_words(value)
     if isinstance(value, bool):
@@ -120,7 +120,7 @@ def _number_words(key: str, value: float) -> str:
 
 
 def _list_words(values: Sequence[object]) -> str:
-    """Texts and numbers in one line, many numbers as their count; empty of records, and of texts
+    """Texts and numbers in one line, many numbers as their count; empty for records, and for texts
     that are too long for one line.
     """
     text = ", ".join(map(str, values))
@@ -189,7 +189,7 @@ def _any_blocks(value: Any, indent: int = 2) -> Blocks:
 
 
 def _is_flat(entry: Json) -> bool:
-    """Whether each of its values is nothing, or a few words."""
+    """Whether each value of a record is empty, or a few words."""
     return all(value_words(key, value) or not value for key, value in entry.items())
 
 
@@ -271,7 +271,9 @@ def _title_blocks(title: str) -> Blocks:
 
 
 def _size_rows(needs: Json) -> Iterator[FigureRow]:
-    """The download, the disk, the memory and the processor; what is not known is left out."""
+    """Yield the rows of the download, the disk, the memory and the processor; a size that is not
+    known has no row.
+    """
     download_bytes = needs["download_bytes"]
     largest_bytes = needs["largest_file_bytes"]
     if download_bytes is not None:
@@ -331,7 +333,7 @@ def _terms_blocks(terms: Sequence[Json]) -> Blocks:
 
 
 def _speed_blocks(speed: Json) -> Blocks:
-    """Yield a row for each pace and time, then what they rest on."""
+    """Yield a row for each pace and time, then the basis of these figures."""
     unit = speed["unit"]
     rows = []
     for key, value in speed.items():
@@ -413,7 +415,7 @@ def _sources_blocks(sources: Mapping[str, str]) -> Blocks:
 
 
 def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
-    """Yield the answers on openness or permissions: why, the sources, what they follow from."""
+    """Yield the answers on openness or permissions, each with its reason, sources and parts."""
     for row in rows:
         name = strong(row["name"])
         answer = row["answer"] or "unknown"
@@ -421,7 +423,7 @@ def _answers_blocks(rows: Sequence[Json], indent: int = 2) -> Blocks:
         if row["why"] != "not known":
             yield from texts([row["why"]], indent=indent + 2)
         if not row["parts"]:
-            # the sources of the parts stand with these
+            # an answer that has parts has its sources with them
             for source in row["sources"]:
                 yield line(f"source: {source}", indent=indent + 2)
         yield from _answers_blocks(row["parts"], indent + 2)
@@ -467,7 +469,7 @@ def _disks_blocks(disks: Sequence[Json]) -> Blocks:
     """Yield a row for each place where a program would store models."""
     rows = []
     for disk in disks:
-        # the key says in which units a size is told: those of disks
+        # the key `disk_bytes` makes `value_words` tell the size in the units of disks
         told = {**disk, "disk_bytes": disk["total_bytes"]}
         cells = [value_words(key, told[key]) for key in _DISK_KEYS]
         rows.append(tuple(cells))

@@ -6,7 +6,7 @@
 - a `Record`: an object of the keys that `specs/common/documents.toml` lists for its class, else of
   all its fields
 - a mapping or a named tuple: an object; any other iterable: a list
-- the types under "types with a JSON of their own": what the function there says
+- the types under "types with a JSON of their own": the result of the function there
 
 The functions under "documents" make a whole document each; an answer (`Report`) calls its own in
 `to_json`.
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 # a JSON object
 Object = dict[str, Any]
-_RANGE_ENDS = ("low", "likely", "high")
 
 
 def dumps(value: Mapping[str, object]) -> str:
@@ -103,7 +102,7 @@ def _(value: Iterable[object]) -> list[object]:
 
 @record.register(tuple)
 def _(value: tuple[object, ...]) -> object:
-    """An object of a named tuple, a list of any other."""
+    """An object for a named tuple, a list for any other tuple."""
     names = getattr(value, "_fields", None)
     values = list(map(record, value))
     if names is None:
@@ -136,8 +135,8 @@ def _(machine: Machine) -> Object:
 
 @record.register
 def _(answer: Report) -> Object:
-    """An answer: the few keys that are listed for its class (an `Alternative` or a `Known` in
-    another answer), else its own document.
+    """An answer: the few keys that are listed for its class (an `Alternative` or a `KnownMachine`
+    in another answer), else its own document.
     """
     if keys_of(type(answer).__name__):
         return fields(answer)
@@ -157,12 +156,12 @@ def _(spec: ModelSpec) -> Object:
 @record.register
 def _(pace: Range) -> Object:
     """The ends and the likely figure, rounded."""
-    return {end: round(getattr(pace, end), 3) for end in _RANGE_ENDS}
+    return _range(pace.low, pace.likely, pace.high)
 
 
 @record.register
 def _(speed: Speed) -> Object:
-    """All of a speed, rounded."""
+    """A speed with all its fields, rounded."""
     members = fields(speed)
     full_context = _rounded(speed.full_context_tokens_per_second)
     members["full_context_tokens_per_second"] = full_context
@@ -185,6 +184,15 @@ def _rounded(value: float | None, digits: int = 3) -> float | None:
     if value is None:
         return None
     return round(value, digits)
+
+
+def _range(
+    low: float | None,
+    likely: float | None,
+    high: float | None,
+) -> Object:
+    """The likely figure between its ends, rounded."""
+    return {"low": _rounded(low), "likely": _rounded(likely), "high": _rounded(high)}
 
 
 # ---------------------------------------------------------------- documents
@@ -255,7 +263,7 @@ def verdict(answer: Verdict) -> Object:
 
 
 def plan(answer: Plan) -> Object:
-    """`selfhost.plan/1`: the least machine, and every known one with its route."""
+    """`selfhost.plan/1`: the least machine, and every known machine with its route."""
     architecture = None
     if answer.least is not None:
         architecture = answer.least.machine.architecture
@@ -267,7 +275,7 @@ def plan(answer: Plan) -> Object:
 
 
 def _needs(needs: Needs | None, architecture: str | None) -> Object | None:
-    """The needs with the instruction sets of that architecture; of all where it is None."""
+    """The needs with the instruction sets of that architecture; of all architectures for None."""
     if needs is None:
         return None
     instruction_sets: set[str] = set()
@@ -306,7 +314,7 @@ def _listed_row(row: Verdict) -> Object:
 
 
 def shown(answer: ShownModel) -> Object:
-    """`selfhost.model/1`: what is known of a model, its sizes, and the verdict of the default."""
+    """`selfhost.model/1`: the spec of a model, its sizes, and the verdict of the default."""
     members = fields(answer, "sizes verdict")
     return titled("model/1", **about(answer.verdict.model), **members)
 
@@ -385,7 +393,7 @@ def verification(comparison: Verification) -> Object:
 
 
 def _verified_model(comparison: Verification) -> Object:
-    """The model that ran, by its shape; its id only where everybody may know it."""
+    """The model of the run by its shape, with its id only if it is in the shipped catalogue."""
     spec = comparison.verdict.model
     shape_keys = "layers embedding_length vocabulary"
     members: Object = {"id": None, "known_by": comparison.by, "architecture": None}
@@ -402,19 +410,18 @@ def _verified_model(comparison: Verification) -> Object:
 
 
 def _verified_figure(row: Figure) -> Object:
-    """A figure of the run beside what was predicted; None where nothing was."""
+    """A figure of the run with its prediction, which is None where nothing was predicted."""
     members = fields(row, keys_of("figure"))
     members["predicted"] = None
     if row.likely is not None:
-        ends = {end: _rounded(getattr(row, end)) for end in _RANGE_ENDS}
-        members["predicted"] = ends
+        members["predicted"] = _range(row.low, row.likely, row.high)
     members["seen"] = _rounded(row.seen)
     members["difference"] = _rounded(row.difference, 4)
     return members
 
 
 def fault(problem: SelfhostError) -> Object:
-    """Return what is wrong: all but the exit code of `selfhost.error/1`."""
+    """Return an error with the keys of `selfhost.error/1`, but without the exit code."""
     problem = as_typed(problem)
     listed = list(map(_brief_problem, getattr(problem, "problems", ())))
     return {

@@ -28,16 +28,17 @@ FigureRow = tuple[str, str, str]
 Topic = tuple[str, str, str | None]
 # between two columns of a table
 _GAP = "  "
-# GitHub takes `::name` at a line's start for a command; `##[` is GitHub's and `##vso[` Azure's
-# wherever they stand; inside a word of a program, `std::vector`, it is none
+# GitHub takes `::name` at the start of a line for a command, and `##[` anywhere, as Azure takes
+# `##vso[`; `std::vector`, inside a word, is no command
 _CI_COMMAND = r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)"
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\v\f\xa0\u2028\u2029"), " ")
 # A space at which no line may be broken: to a program that breaks lines the sign is a letter, as
 # wide as a space. The sign comes from no text, for `clean` escapes it.
 GLUE = "\ue000"
-# What stands on one line: a command in backquotes, behind a colon or behind an arrow; an option
-# with its value, or behind a colon; a text in quotes behind an option; and a number with its unit,
-# which is looked for at its first digit alone: the time for a long one would grow with its square.
+# Texts that are not broken over lines: a command in backquotes, behind a colon or behind an arrow;
+# an option with its value, or behind a colon; a text in quotes behind an option; and a number with
+# its unit. A number is matched only from its first digit: else the time grew with the square of its
+# length.
 _TOGETHER = (
     r"`[^`]+`"
     # a sentence may begin with the program's name, too
@@ -53,9 +54,9 @@ _TOGETHER = (
 class Span(str):
     """Text in one style: "strong", "command", "comment", "name", or an outcome or route word.
 
-    It is an ordinary text to all that does not draw: parts of it have no style.
+    A span is an ordinary text for all code that does not draw; parts of a span have no style.
 
-    `share`: a need as a part of what there is, drawn as a bar before the text on terminals; 0 for
+    `share` is a need divided by the room for it, drawn as a bar before the text on terminals; 0 for
     no bar.
     """
 
@@ -139,7 +140,7 @@ class Table(Record):
 
         `stated` fills the places of its titles and signs.
         """
-        # an error is told without the words of tables
+        # imported here: errors are printed without the words of tables
         from .labels import LABELS
 
         form = LABELS.tables[name]
@@ -165,7 +166,7 @@ Blocks = Iterable[Block]
 
 
 def line(*parts: str, indent: int = 0) -> Paragraph:
-    """Return a sentence, in parts of several styles; empty ones are left out."""
+    """Return a line of parts in several styles; empty parts are left out."""
     return Paragraph(parts=tuple(filter(None, parts)), indent=indent)
 
 
@@ -186,7 +187,7 @@ def commands(lines: Iterable[str]) -> Blocks:
 
 
 def texts(lines: Iterable[str | None], indent: int = 2) -> Blocks:
-    """Yield a sentence each; empty ones are left out."""
+    """Yield a line for each text; empty texts are left out."""
     for text in lines:
         if text:
             yield line(text, indent=indent)
@@ -219,7 +220,7 @@ def figures(
     drop: int = 0,
     right: bool = False,
 ) -> Table:
-    """Return a table of label, figure and note; `drop` is that of the notes' column.
+    """Return a table of label, figure and note; `drop` is the `Column.drop` of the notes.
 
     With `right` the figures stand at the right of their column, and labels may wrap.
     """
@@ -239,14 +240,14 @@ def known_figure(
     write: Callable[[Number], str],
     absent: str = "-",
 ) -> str:
-    """A figure as `write` has it, or what stands for one that is not known."""
+    """The figure in words by `write`; `absent` for a figure that is not known."""
     if value is None:
         return absent
     return write(value)
 
 
 def clean(text: str) -> str:
-    """Return `text` on one line, safe to print: what commands a terminal or CI becomes visible."""
+    """Return `text` on one line, safe to print: commands for a terminal or for CI have escapes."""
     if not text.isprintable():
         text = text.translate(_SPACES)
         text = "".join(map(_visible, text))
@@ -330,7 +331,7 @@ def _block_lines(block: Block) -> Iterator[str]:
 
 
 def _table_lines(table: Table) -> Iterator[str]:
-    """The titles, if there are any, and a line a row; a column with nothing in it is left out.
+    """The titles, if there are any, and a line for each row; an empty column is left out.
 
     A column is as wide as its widest cell, in characters.
     """
@@ -361,9 +362,9 @@ def ended(lines: Iterable[str]) -> str:
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
-    """Return a line a fault, `file:line: key: message`, and under it what to write instead.
+    """Return a line for each fault, `file:line: key: message`, and under it the remedy.
 
-    The line of a file of which nothing else is told, as of one that does not exist, begins with
+    The line of the only fault of a whole file, such as a file that does not exist, begins with
     `error:`.
     """
     told = tuple(problems)
@@ -377,7 +378,9 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 
 def _problem_lines(problem: Problem, *, is_error: bool) -> list[str]:
-    """The line of a fault, behind `error:` where it `is_error`, and what to write instead."""
+    """The line of a fault, which begins with `error:` if `is_error`, and the lines of its
+    remedy.
+    """
     first = f"{_place(problem)}: {problem.message}"
     if is_error and not first.startswith("error:"):
         first = f"error: {first}"
@@ -406,7 +409,7 @@ def _place(problem: Problem) -> str:
 
 
 def _remedy_lines(remedy: str | None) -> list[str]:
-    """A line for each way out, indented; none where nothing can be done."""
+    """An indented line for each line of the remedy; [] where there is none."""
     ways = (remedy or "").split("\n")
     return [f"  {way}" for way in ways if way]
 

@@ -24,11 +24,11 @@ from .words import RANGES, age_blocks, pace_title, place_words, planned_words
 TOP = 20
 # the columns that the table `listed` has of those of `listed wide`
 _NARROW_COLUMNS = 9
-# the place of the column of names, and how long a name may be before it wraps: 19 of 20 models of
-# the catalogue have a shorter one
+# the place of the column of names, and the longest name in a column that does not wrap: 19 of 20
+# models of the catalogue have a shorter name
 _NAMES = 1
 _LONG_NAME = 32
-# before a model that runs, but not well or not as was asked
+# the sign of a model that runs, but not well or not quite as asked
 _TIGHT = Span("!", Outcome.WARN)
 _PARTLY_OPEN = "openness-partly"
 _LONG_WAIT = "wait-long"
@@ -50,10 +50,10 @@ def list_document(
 ) -> Blocks:
     """Yield how many models run, then a table of the first `top` in the order given, None for all.
 
-    `workload` is what was asked; None: the default. `only_running` leaves out what does not run
-    here, `wide` adds columns. `sort` is the order that the rows have. `near` are commands that list
-    what was perhaps meant where no model matches; `notes` are about the machine's name. `today`
-    lets the screen tell an old catalogue.
+    `workload` is the question; None for the default. `only_running` leaves out models that do not
+    run here, `wide` adds columns. `sort` is the order of the rows. `near` are commands that list
+    models which the user may have meant, where no model matches. `notes` are about the machine's
+    name. With `today` the screen tells that the catalogue is old.
     """
     workload = workload or Workload()
     rows = [row for row in listing.models if row.can_run or not only_running][:top]
@@ -99,7 +99,9 @@ def _nothing_matches(
 
 
 def summary_words(listing: Ranking, workload: Workload) -> str:
-    """How many run and in which memory, how many are slow, not known or ruled out, in a line."""
+    """The line with the numbers of models that run, are slow, are unknown or are ruled out, and the
+    memory on which these numbers rest.
+    """
     counts = listing.counts
     runs = f"{_count_words(counts)} {place_words(listing.machine)}"
     memory = ", ".join(_memory_parts(listing.machine, workload))
@@ -118,7 +120,7 @@ def summary_words(listing: Ranking, workload: Workload) -> str:
 
 
 def _count_words(counts: Counts) -> str:
-    """`7 of 8 models run`; where not all were judged, `About 900 of 1,351 models fit in memory`."""
+    """`7 of 8 models run`; for an estimate `About 900 of 1,351 models fit in memory`."""
     models = units.plural(counts.models, "model")
     if counts.running is None:
         return f"{models}, best first,"
@@ -134,9 +136,8 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
     """The memory on which the count rests: GPU memory and RAM for models, free RAM, and the
     GPUs.
     """
-    cards = machine.accelerators or ()
     parts = []
-    gpu_bytes = sum(room_of(card) or 0 for card in cards if not card.unified)
+    gpu_bytes = sum(room_of(card) or 0 for card in machine.own_memory_cards)
     if gpu_bytes:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = available_ram(machine, workload).ceiling_bytes
@@ -149,17 +150,18 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
         # all memory of a simulated machine is free, and its name says which GPUs it has
         return parts
     free_bytes = machine.memory_available_bytes
-    if (
-        ram_bytes is not None
-        and free_bytes is not None
-        and free_bytes < _NEARLY_ALL * ram_bytes
-    ):
+    most_bytes = 0.0
+    if ram_bytes is not None:
+        most_bytes = _NEARLY_ALL * ram_bytes
+    if free_bytes is not None and free_bytes < most_bytes:
         parts.append(f"{units.binary(free_bytes)} free now")
-    return parts + units.counted([card.name for card in cards])
+    return parts + units.counted([card.name for card in machine.cards])
 
 
 def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
-    """A row a model; where all are held in one place there is no column that says where."""
+    """The table with a row for each model; the column of places is left out where all models lie in
+    one place.
+    """
     title = pace_title(row.speed for row in rows)
     figures = [figures_of(row, title) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
@@ -171,13 +173,13 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
         table_rows.append(cells if wide else cells[:_NARROW_COLUMNS])
     name = "listed wide" if wide else "listed"
     table = _with_long_names_wrapped(table_of_paces(name, table_rows, title))
-    # who asks for more columns is told which of them the terminal has no room for
+    # a user who asks for all columns is told which of them have no room
     return table.replace(tells_left_out=wide)
 
 
 def _with_long_names_wrapped(table: Table) -> Table:
-    """The table, in which names may wrap if the longest is longer than those of most models: it
-    would take the room of the memory and the pace of all.
+    """The table, in which names may wrap if the longest name is longer than most: unwrapped, one
+    long name would take the room of the memory and the pace of all models.
     """
     if max(len(row[_NAMES].strip()) for row in table.rows) <= _LONG_NAME:
         return table
@@ -205,7 +207,9 @@ def row_cells(row: Verdict, figures: ModelFigures) -> Cells:
 
 
 def sign_of(row: Verdict) -> Span:
-    """The sign of the answer, `!` where it runs with a reservation that the footer explains."""
+    """The sign of the answer; `!` for a model that runs with a reservation, which the footer
+    tells.
+    """
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
         return _TIGHT
     return Span(ANSWERS[row.route].sign, row.route)

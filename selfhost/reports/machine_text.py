@@ -32,9 +32,9 @@ from .layout import (
 from .words import fact_label, limit_words_of, machine_title, rate_words
 
 Thing = TypeVar("Thing")
-# what may be many is listed up to here; the rest under `-v`
+# so many lines of each label are on the first screen; the rest is under `-v`
 _SHOWN = 3
-# facts that were not read: so many are named on the first screen
+# the first screen names so many facts that were not read
 _FIRST_UNREAD = 2
 # the facts that decide most about what runs
 _DECISIVE = ("memory", "accelerators", "architecture", "disks")
@@ -43,7 +43,9 @@ _NONE_FOUND = "none found"
 
 
 def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
-    """Yield what models can use of it; `verbose` lists every fact with its source."""
+    """Yield the parts of a machine that models can use; `verbose` lists every fact with its
+    source.
+    """
     known = filter(None, (machine.system, machine.architecture, machine.scope))
     place = ", ".join(known)
     if place:
@@ -71,7 +73,9 @@ def machine_document(machine: Machine, *, verbose: bool = False) -> Blocks:
 
 
 def _rows(machine: Machine) -> Iterator[tuple[str, str]]:
-    """A row a line, the label in the first of its kind; beyond three lines how many more."""
+    """Yield a row for each line, with the label before the first line of a kind. After three lines
+    of a kind, a row counts the others.
+    """
     for label, lines in _parts(machine).items():
         first = label
         for text in lines[:_SHOWN]:
@@ -103,7 +107,7 @@ def _lines(
     describe: Callable[[Thing], str],
     absent: str,
 ) -> list[str]:
-    """A line a thing, or `absent` where there is none; None of things: they were not read."""
+    """A line for each thing, or `absent` where there is none. `things` of None were not read."""
     if things is None:
         return [_NOT_READ]
     return list(map(describe, things)) or [absent]
@@ -136,7 +140,7 @@ def _memory_lines(machine: Machine) -> list[str]:
 
 
 def _processor_lines(machine: Machine) -> list[str]:
-    """`Ryzen 7 5800X, 8 cores with 16 threads`, as much of it as is known; no line of nothing."""
+    """`Ryzen 7 5800X, 8 cores with 16 threads`, as far as known; [] where nothing is known."""
     parts = []
     if machine.cpu_model:
         parts.append(written_name(machine.cpu_model))
@@ -173,7 +177,9 @@ def _accelerator(card: Accelerator) -> str:
 
 
 def _disk_lines(disks: Sequence[Disk] | None) -> list[str]:
-    """A line for disks that are alike, behind it what each would store where not all are."""
+    """A line for each group of equal disks, with the programs that store there if there are several
+    groups.
+    """
     if disks is None:
         return [_NOT_READ]
     purposes: dict[str, list[str]] = {}
@@ -222,7 +228,7 @@ def _every_fact(machine: Machine) -> Blocks:
     """Yield the blocks of `-v`: every fact with its source, the parts as tables, and the facts that
     were not read.
     """
-    # the first screen does not need it
+    # imported here: the first screen does not need the module
     from .details import sections, value_words
 
     rows: list[FigureRow] = []
@@ -242,9 +248,8 @@ def _every_fact(machine: Machine) -> Blocks:
 
 
 def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
-    """Yield what could not be read, each reason once with its facts; beyond `most` how many more.
-
-    Where not all are shown, those that decide most come first.
+    """Yield the facts that could not be read, each reason once with its facts. With `most`, only so
+    many facts, the most decisive first, and the number of the others.
     """
     entries = list(machine.unread)
     if most is not None:
@@ -266,13 +271,11 @@ def unread_blocks(machine: Machine, most: int | None = None) -> Blocks:
 def memory_cells(machine: Machine) -> tuple[str, str]:
     """Return the RAM that programs get, and the accelerators' own memory."""
     ram = known_figure(machine.memory_limit_bytes, units.binary)
-    cards = machine.accelerators or ()
-    if not cards:
+    if not machine.cards:
         return ram, ""
     sizes = []
-    for card in cards:
-        if not card.unified:
-            sizes.append(units.binary(card.memory_total_bytes or 0))
+    for card in machine.own_memory_cards:
+        sizes.append(units.binary(card.memory_total_bytes or 0))
     if not sizes:
         return ram, "shared"
     if len(sizes) > 1:
@@ -281,7 +284,7 @@ def memory_cells(machine: Machine) -> tuple[str, str]:
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Blocks:
-    """Yield known machines, a line each."""
+    """Yield a table with a row for each known machine."""
     if not profiles:
         yield line("No machine matches. `selfhost machine --profiles` lists all.")
         return

@@ -35,7 +35,7 @@ def _columns(table: Table) -> dict[int, Column]:
 # ---------------------------------------------------------------- Markdown
 
 
-def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
+def markdown(blocks: Blocks, most_bytes: int) -> str:
     """Return the blocks as Markdown; lines beyond `most_bytes` of UTF-8 are counted."""
     lines: list[str] = []
     for number, block in enumerate(blocks):
@@ -45,7 +45,7 @@ def markdown(blocks: Blocks, most_bytes: int | None = None) -> str:
                 lines.append(line)
     text = ended(lines)
     encoded = text.encode("utf-8", "replace")
-    if most_bytes is None or len(encoded) <= most_bytes:
+    if len(encoded) <= most_bytes:
         return text
     kept = encoded[:most_bytes].rpartition(b"\n")[0]
     rows_left = encoded.count(b"\n") - kept.count(b"\n") - 1
@@ -116,7 +116,7 @@ def _marked(
 
 
 def _escaped(text: str) -> str:
-    """Write character references for all that could be markup: they are text wherever they are."""
+    """The text with a character reference for each character that could be markup."""
     return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", clean(text))
 
 
@@ -137,7 +137,7 @@ def notebook(answer: ShownRecord) -> str:
     """Return the HTML that a notebook shows for an answer: a part of a page that loads and runs
     nothing.
     """
-    # `answers` loads the words of every answer, and a page of an audit needs none of them
+    # imported here: `answers` loads the words of every answer, and a page of an audit needs none
     from .answers import document
 
     return _body(document(answer))
@@ -173,7 +173,7 @@ def _tag(number: int, block: Paragraph) -> str:
 
 
 def _table_lines(table: Table) -> Iterator[str]:
-    """The lines of a table; one whose columns have no titles has no head."""
+    """The lines of a table; a table whose columns have no titles has no head."""
     columns = _columns(table)
     head = ""
     if any(column.title for column in columns.values()):
@@ -210,7 +210,9 @@ def _cell(
 
 
 def _as_html(text: str) -> str:
-    """A name of either writing direction stands by itself; an outcome has its colour."""
+    """A text as HTML. A name is isolated, because it may be written from right to left; an outcome
+    has its colour.
+    """
     words = escape(clean(text))
     style = style_of(text)
     if style in _NAMES:

@@ -15,7 +15,7 @@ from .words import PACES, PLACES, memory_words, pace_of
 class ModelFigures(Record):
     """The cells of a table for one model, ready to print.
 
-    A dash stands for a figure that is not known; "" where there is nothing to tell.
+    A dash stands for a figure that is not known; "" for a figure that does not apply.
     """
 
     memory: str
@@ -37,7 +37,7 @@ class ModelFigures(Record):
 
 
 def figures_of(answer: Verdict, pace_title: str) -> ModelFigures:
-    """Return the figures of a model; `pace_title` is what stands above the paces."""
+    """Return the figures of a model; `pace_title` is the title of the column of paces."""
     model = answer.model
     workload = answer.workload
     return ModelFigures(
@@ -114,5 +114,5 @@ def table_of_paces(
 
 
 def have_paces(answers: Iterable[Verdict]) -> bool:
-    """Whether a table of these models shows a likely pace: what does not fit has none."""
+    """Whether a table of these models shows a likely pace."""
     return any(pace_of(answer.speed).startswith("~") for answer in answers)

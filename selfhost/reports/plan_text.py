@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..advice.plan import Known, LeastCpu, LeastMachine, Plan
+from ..advice.plan import KnownMachine, LeastCpu, LeastMachine, Plan
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.checks import Outcome
@@ -35,7 +35,7 @@ from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
 _SHOWN = 6
-# kinds of machines that people own or rent, the commonest first; and those that they do not choose
+# kinds of machines that people own or rent, the commonest first, and kinds that nobody chooses
 _OFTEN_OWNED = ("desktop", "laptop", "mac", "cloud", "mini-pc", "server", "board")
 _NOT_TO_OWN = ("ci", "virtual")
 
@@ -46,20 +46,17 @@ def plan_document(
     verbose: bool = False,
     carry: str = "",
 ) -> Blocks:
-    """Yield the least machine or why there is none, then known ones.
+    """Yield the least machine, or the reasons why there is none, then known machines.
 
-    `verbose` shows every machine that runs it. `carry` goes behind the proposed command.
+    `verbose` shows every machine that runs the model. `carry` goes behind the proposed command.
     """
     yield _headline(plan)
     yield from texts([_machines_counted(plan), _workload_words(plan), *plan.notes])
     if plan.least is not None:
         yield line()
         rows = _least_rows(plan, plan.least, verbose=verbose)
-        # a narrow terminal drops the notes of the short answer alone
-        drop = 1
-        if verbose:
-            drop = 0
-        yield figures(rows, drop=drop)
+        # a narrow terminal drops the notes, but not under `-v`
+        yield figures(rows, drop=0 if verbose else 1)
     yield from _reasons(plan)
     question = f"selfhost check {shell_word(plan.asked)}{plan.options}{carry}"
     if plan.fitting:
@@ -82,7 +79,7 @@ def _may_run_somewhere(plan: Plan) -> bool:
 
 
 def _headline(plan: Plan) -> Paragraph:
-    """The answer, and the memory that it takes."""
+    """The line with the answer, and the memory that the model needs."""
     name = strong(plan.model.name)
     if plan.least is not None:
         return line(_sign(plan), "  ", name, f" {_least_words(plan, plan.least)}")
@@ -93,7 +90,7 @@ def _headline(plan: Plan) -> Paragraph:
 
 
 def _sign(plan: Plan) -> Span:
-    """The answer where a machine of some size runs it."""
+    """The answer for a model that a machine of some size runs."""
     if not plan.fitting:
         return Span("✗ NO KNOWN MACHINE", Route.NEITHER)
     if all(candidate.is_slow for candidate in plan.fitting):
@@ -102,7 +99,9 @@ def _sign(plan: Plan) -> Span:
 
 
 def _least_words(plan: Plan, least: LeastMachine) -> str:
-    """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`; what gives the pace comes first."""
+    """`needs 5.20 GiB of RAM, or a GPU with 4.90 GiB`; the memory with the wanted pace comes
+    first.
+    """
     gpu = f"a GPU with {units.binary(least.accelerator.memory_bytes, up=True)}"
     ram = _ram_words(least.memory_bytes)
     is_paced = bool(plan.workload.min_tokens_per_second)
@@ -122,7 +121,7 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
 
 def _needs_own_gpu_memory(least: LeastMachine) -> bool:
     """Whether the model needs a GPU and no GPU of the least machine shares the RAM."""
-    is_unified = any(card.unified for card in least.machine.accelerators or ())
+    is_unified = any(card.unified for card in least.machine.cards)
     return least.accelerator.required and not is_unified
 
 
@@ -145,7 +144,7 @@ def _machines_counted(plan: Plan) -> str:
 
 
 def _workload_words(plan: Plan) -> str:
-    """How it would run, with the pace that is wanted."""
+    """The settings of the run, with the wanted pace."""
     parts = run_words(plan.workload)
     wanted = plan.workload.min_tokens_per_second
     if wanted:
@@ -162,7 +161,7 @@ def _least_rows(
     *,
     verbose: bool,
 ) -> Iterator[FigureRow]:
-    """The least machine as a price list has it: a row a part, with the figure and a note."""
+    """Yield the parts of the least machine as a price list has them: part, figure and note."""
     needs_gpu = _needs_own_gpu_memory(least)
     gpu_memory = units.binary(least.accelerator.memory_bytes, up=True)
     if needs_gpu:
@@ -195,7 +194,7 @@ def _least_rows(
 
 
 def _reserve_words(least: LeastMachine) -> str:
-    """How much of the RAM the system keeps, and how much a desktop does."""
+    """The note on the RAM that the system keeps, and that a desktop would keep."""
     system = "the system"
     if least.machine.system == "linux":
         system = "Linux"
@@ -214,7 +213,7 @@ def _bandwidth_row(
     least: LeastMachine,
     wanted: float,
 ) -> FigureRow:
-    """How fast the RAM must be read for the wanted tokens a second, and for the longest wait."""
+    """The row of the bandwidth of RAM for the wanted tokens a second and the longest wait."""
     without_gpu = f"for {units.stated(wanted)} tokens/s without a GPU"
     limit_seconds = plan.workload.max_wait_seconds
     if limit_seconds is not None and least.bandwidth_bytes_per_second is not None:
@@ -253,22 +252,22 @@ def _reasons(plan: Plan) -> Blocks:
     return section(title, topics(map(AS_TOPIC, plan.reasons)))
 
 
-def _first_machines(plan: Plan) -> list[Known]:
-    """The machines to show: of each kind the best whose GPUs hold all of the model, and the best
-    other one.
+def _first_machines(plan: Plan) -> list[KnownMachine]:
+    """The machines to show: of each kind the best machine whose GPUs hold the whole model, and the
+    best other machine.
 
-    Machines that people own or rent come first, doubtful ones last.
+    Kinds that people own or rent come first, doubtful machines last.
     """
-    # runners of CI and containers are no answer to what to buy or rent
+    # nobody buys or rents runners of CI and containers
     to_own = [known for known in plan.fitting if known.kind not in _NOT_TO_OWN]
-    alike: dict[tuple[str, bool], list[Known]] = {}
+    alike: dict[tuple[str, bool], list[KnownMachine]] = {}
     for known in to_own or plan.fitting:
         group = known.kind, known.placement == "accelerator"
         alike.setdefault(group, []).append(known)
     return sorted(map(_best, alike.values()), key=_order)[:_SHOWN]
 
 
-def _order(known: Known) -> tuple[bool, int]:
+def _order(known: KnownMachine) -> tuple[bool, int]:
     """The sort key of machines: doubtful ones last, and machines that people own before those that
     they rent.
     """
@@ -278,20 +277,23 @@ def _order(known: Known) -> tuple[bool, int]:
     return bool(_doubts(known)), rank
 
 
-def _best(machines: Sequence[Known]) -> Known:
-    """The smallest at a comfortable pace, else that is fast enough, of known pace first."""
+def _best(machines: Sequence[KnownMachine]) -> KnownMachine:
+    """The smallest comfortable machine; else the smallest that is fast enough, with a known pace
+    before one without; else the smallest. `machines` begin with the smallest.
+    """
 
-    def lacks(known: Known) -> tuple[bool, ...]:
+    def lacks(known: KnownMachine) -> tuple[bool, ...]:
+        """The sort key: what the machine lacks, the weightiest first."""
         has_pace = pace_of(known.speed) != "-"
         is_comfortable = has_pace and known.is_comfortable
         is_sure = has_pace and known.is_fast_enough
         return not is_comfortable, not is_sure, not known.is_fast_enough
 
-    # of those that lack the same the first
+    # of machines that lack the same, `min` takes the first
     return min(machines, key=lacks)
 
 
-def _doubts(known: Known) -> list[str]:
+def _doubts(known: KnownMachine) -> list[str]:
     """The doubts about a machine that runs the model, in a word or two each."""
     doubts = []
     if known.is_tight and known.waits_for_setting:
@@ -307,8 +309,8 @@ def _doubts(known: Known) -> list[str]:
     return doubts
 
 
-def _known_machines(plan: Plan, shown: Sequence[Known]) -> Blocks:
-    """A row a machine, with the likely pace and what is judged otherwise there."""
+def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
+    """Yield a row for each machine, with the likely pace, and the settings that differ there."""
     usual = run_words(plan.workload)
     rows = []
     for known in shown:

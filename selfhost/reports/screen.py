@@ -75,8 +75,8 @@ def show(
     """Draw the blocks on `file`, as wide and as colourful as its terminal is.
 
     `file` has the `write`, `flush`, `fileno`, `isatty` and `encoding` of a text file. `is_terminal`
-    is False where colours were forced into a pipe: it has the width that COLUMNS
-    states, else none. `no_color` leaves bold and dim, as NO_COLOR does.
+    is False where colours were forced into a pipe, whose width is that of COLUMNS, else unlimited.
+    `no_color` leaves bold and dim, as NO_COLOR does.
     """
     console = Console(
         file=file,
@@ -132,7 +132,7 @@ def _lines(
 
 
 def rich_style(part: str) -> str:
-    """The style of a part in rich's words; empty of one without."""
+    """The style of a part in rich's words; empty for a part without a style."""
     return _STYLES.get(style_of(part), "")
 
 
@@ -147,8 +147,8 @@ def _paragraph_lines(
     console: Console,
     width: int,
 ) -> Iterator[Text]:
-    """The lines of a paragraph, one where it has a command. Further lines of a sentence are
-    indented by two more, those of a comment begin with `#`.
+    """The lines of a paragraph; a single line if a part is a command. Further lines are indented by
+    two more; further lines of a comment begin with `#`.
     """
     styles = [style_of(part) for part in block.parts]
     text = Text.assemble(*map(_text, block.parts), overflow="ignore")
@@ -183,11 +183,13 @@ def _cell(part: str, *, has_bars: bool) -> Text:
 
 
 def _bar(share: float, style: str) -> Text:
-    """A bar of what is taken of what there is; above 1 of what there is, and what is missing."""
+    """The bar of a need. Up to a share of 1, the bar is the room, filled by the need. Above 1, the
+    bar is the need: the room, and the missing rest.
+    """
     taken = min(share, 1 / share)
     filled_cells = max(round(taken * _BAR_CELLS), 1)
     if taken < 1:
-        # only what is full is shown as full
+        # a bar is full only where the need equals the room
         filled_cells = min(filled_cells, _BAR_CELLS - 1)
     bar = Text("━" * filled_cells, style=style)
     open_cells = _BAR_CELLS - filled_cells
@@ -203,11 +205,11 @@ def _table_lines(
 ) -> Iterator[Text]:
     """The lines of a table, fitted into the width.
 
-    1. Columns with a `drop` are left out while the others need more than there is. A column that
-       wraps needs `_COMFORTABLE` cells, any other its widest cell.
-    2. If what is kept fits without a broken word, rich narrows the columns that wrap.
-    3. Else a table that `splits` becomes several of two columns; in any other all columns wrap, if
-       need be with one cell between two columns.
+    1. Columns with a `drop` are left out while the others need more than the width. A column that
+       wraps needs `_COMFORTABLE` cells, any other column its widest cell.
+    2. If the kept columns fit without a broken word, rich narrows the columns that wrap.
+    3. Else a table that `splits` becomes several tables of two columns. In any other table all
+       columns wrap, if need be with one cell between two columns.
     """
     has_bars = width >= _WIDE_ENOUGH
     rows = []
@@ -307,8 +309,8 @@ def _needed_widths(
     *,
     is_narrow: bool,
 ) -> dict[int, int]:
-    """The width that each column needs beside the others: `_COMFORTABLE` cells are enough for one
-    that wraps, as any column does in a narrow terminal.
+    """The width that each column needs beside the others. A column that wraps, as every column does
+    in a narrow terminal, needs at most `_COMFORTABLE` cells.
     """
     needed = dict(full_widths)
     for at, width in full_widths.items():
@@ -324,7 +326,7 @@ def _unbroken_width(
     *,
     wraps: bool,
 ) -> int:
-    """The width that a column needs so that nothing in it is broken: that of its longest word if it
+    """The width of a column without a broken word: the width of its longest word if the column
     wraps, else of its widest cell.
     """
     cells = [_cell(table.columns[at].title, has_bars=False)]
@@ -352,9 +354,9 @@ def kept_columns(
     needed_widths: dict[int, int],
     room: int,
 ) -> list[int]:
-    """The places of the columns to show. Those with a `drop`, the highest first, are left out one
-    by one until the others have room; if they never do, all without a `drop` stay. If none with
-    a `drop` would stay, the first that has room alone does.
+    """The places of the columns to show. Columns with a `drop`, the highest first, are left out one
+    by one until the others have room; columns without a `drop` always stay. If no column with a
+    `drop` would stay, the first of them that has room beside the others stays.
     """
     kept = dict(needed_widths)
     droppable = [at for at in kept if table.columns[at].drop]
@@ -363,7 +365,7 @@ def kept_columns(
         if _total(kept.values()) > room:
             del kept[at]
     if kept.keys().isdisjoint(droppable):
-        # the last to go may be wide, and have taken a narrow one with it
+        # a wide column that went last may leave room for a narrow one that went before
         for at in reversed(droppable):
             if _total([*kept.values(), needed_widths[at]]) <= room:
                 kept[at] = needed_widths[at]

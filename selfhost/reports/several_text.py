@@ -46,13 +46,13 @@ from .words import (
 
 # a sign and `RUNS, TAKES HOURS`; longer answers are rare
 _ANSWER_WIDTH = 19
-# findings that the command says, or that no single command mends
-_SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
+# codes of findings that another line tells, or that no single command mends
+_TOLD_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
     "That may be more than the machine has: run them one after another. A [[together]] in the"
     " policy of `selfhost audit` judges them together, and counts shared files once."
 )
-# a table of months side by side would say less than one model's own
+# the answer for one model has the costs, which would not fit into the table
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 _MORE = f"Every finding: -v · {RANGES}"
 
@@ -88,8 +88,8 @@ def several_blocks(
     *,
     verbose: bool,
 ) -> Blocks:
-    """Yield a count, a row a model, the commands of those that run, and the way out of others;
-    prices have an age under `verbose` alone.
+    """Yield the number of models that run, a row for each model, the commands of models that run,
+    and remedies for the others. Prices have an age only under `verbose`.
     """
     running = [verdict for verdict in verdicts if verdict.can_run]
     others = [verdict for verdict in verdicts if not verdict.can_run]
@@ -137,9 +137,9 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
     """Yield the memory that the running models take together, for each memory that more than one of
     them takes.
     """
-    cards = running[0].machine.accelerators or ()
+    cards = running[0].machine.cards
     memories = {"memory": "RAM"}
-    # of several GPUs each may lie on another, and one that shares the RAM has none of its own
+    # several GPUs may hold one model each, and a GPU that shares the RAM has no memory of its own
     if len(cards) == 1 and not cards[0].unified:
         memories["accelerator"] = "GPU memory"
     shares = []
@@ -160,7 +160,8 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
             shares.append(
                 f"{units.binary(taken_bytes)} of {units.binary(limit_bytes)} of {name}"
             )
-            is_too_much |= taken_bytes > limit_bytes
+            if taken_bytes > limit_bytes:
+                is_too_much = True
     if shares:
         yield f"Each is judged alone. All at once they take up to {' and '.join(shares)}."
     else:
@@ -170,7 +171,9 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
 
 
 def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
-    """Yield once each how the names were understood; `verbose` adds the notes on the models."""
+    """Yield the notes on how the names were understood, each once; `verbose` adds the other
+    notes.
+    """
     notes: dict[str, None] = {}
     for verdict in verdicts:
         notes |= dict.fromkeys(verdict.understood_as)
@@ -188,19 +191,21 @@ def _limits(running: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _warnings(running: Sequence[Verdict]) -> Iterator[Topic]:
-    """Topics: the loss of quality and the findings that warn, each with its model."""
+    """Yield the loss of quality and the findings that warn, each with its model."""
     for verdict in running:
         name = verdict.model.id
         if verdict.quality is not None and verdict.quality.warning:
             yield f"quality ({name})", verdict.quality.warning, None
         for finding in ordered(verdict):
-            if finding.outcome is Outcome.WARN and not _is_said(finding, verdict):
+            if finding.outcome is Outcome.WARN and not _is_told_elsewhere(
+                finding, verdict
+            ):
                 yield f"{finding.check} ({name})", finding.reason, finding.remedy
 
 
-def _is_said(finding: Finding, verdict: Verdict) -> bool:
-    """Whether another line of the screen says what this finding warns of."""
-    if finding.code in _SAID_ELSEWHERE:
+def _is_told_elsewhere(finding: Finding, verdict: Verdict) -> bool:
+    """Whether another line of the screen tells the finding."""
+    if finding.code in _TOLD_ELSEWHERE:
         return True
     if finding.check == "accelerator" and verdict.waits_for_setting:
         return True
@@ -217,7 +222,9 @@ def _to_run(running: Sequence[Verdict], *, verbose: bool) -> list[str]:
 
 
 def _ways_out(others: Sequence[Verdict], asked: Asked) -> Blocks:
-    """Why each does not run, what runs instead, who serves it, and what to type next."""
+    """Yield for each model why it does not run, what runs instead, an API offer, and the next
+    command to type.
+    """
     for verdict in others:
         yield line(strong(verdict.model.id), f": {causes(verdict)}", indent=2)
         typed = f"selfhost check {verdict.model.id}{asked.options}"

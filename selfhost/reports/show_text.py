@@ -1,4 +1,4 @@
-"""What `show` says to a person: all that is known of one model, what people ask first at the top.
+"""The screen of `show`: all that is known of one model, with the first questions of people on top.
 
 A `ShownModel` goes in, blocks come out.
 """
@@ -155,7 +155,9 @@ def _availability(model: ModelSpec) -> list[str]:
 
 
 def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
-    """A row a quantization, the largest first; of many those alone that are published most."""
+    """Yield a row for each quantization, the largest first. Of many quantizations, only the most
+    usual ones and the judged one have a row.
+    """
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = [size for size in sizes if size.quantization in usual] or sizes
@@ -201,7 +203,7 @@ def _every_fact(shown: ShownModel) -> Blocks:
     """Yield the blocks of `-v`: the judged settings, every size, and the whole spec with its
     sources.
     """
-    # the first screen needs neither
+    # imported here: the first screen needs neither module
     from . import json
     from .details import sections
 

@@ -1,4 +1,4 @@
-"""What `size` says to a person: what a container takes, what can grow, and what bounds it.
+"""The screen of `size`: the memory of a container, its growths, and the options that bound them.
 
 Sizes of containers go in, blocks come out. `container_files.py` has the files to paste.
 """
@@ -26,9 +26,9 @@ from .layout import (
 )
 from .words import format_words
 
-# what is printed is enough
+# sizes to reserve are rounded up, so that the printed size is enough
 _rounded_up = partial(units.binary, up=True)
-# also for a program, which has no argument for the formats
+# a screen of Python has this line, too: no function takes a format
 _TO_PASTE = (
     "To paste: selfhost size MODEL --format kubernetes, compose, docker or systemd"
 )
@@ -104,7 +104,7 @@ def _workload_line(size: ContainerSize) -> Paragraph:
 
 
 def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
-    """Rows of label, figure and why: the memory in RAM, the disk, and that of the GPUs."""
+    """Yield rows of label, figure and note for the memory in RAM, the disk, and the GPU memory."""
     own = _rounded_up(size.unreclaimable_bytes)
     yield "memory", own, "of its own, which stays in RAM"
     limit = _rounded_up(size.limit_bytes)
@@ -149,7 +149,7 @@ def _growth_name(growth: Growth) -> str:
 
 def _terms(size: ContainerSize) -> Blocks:
     """Yield the blocks of `-v`: the reason for each growth, and the terms of the memory."""
-    # the first screen needs neither
+    # imported here: the first screen needs neither module
     from . import json
     from .details import sections
 
@@ -160,7 +160,7 @@ def _terms(size: ContainerSize) -> Blocks:
 
 
 def _start_lines(size: ContainerSize) -> list[str]:
-    """The command that holds the server to these figures, and the line that fetches the model."""
+    """The command that starts the server with its bounds, and the line that downloads the model."""
     if not size.program:
         return []
     words = []

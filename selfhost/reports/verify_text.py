@@ -1,4 +1,4 @@
-"""What `verify` says to a person: a prediction beside a run, figure by figure.
+"""The screen of `verify`: the prediction beside the run, figure by figure.
 
 A `Verification` goes in, blocks come out.
 """
@@ -88,12 +88,12 @@ def _predicted(figure: Figure) -> tuple[str, str]:
     if figure.unit == "bytes":
         ends = units.between(units.binary, int(figure.low), int(figure.high))
         return units.binary(int(figure.likely)), ends
-    # the unit stands beside what was seen
+    # the measured figure beside it has the unit
     return units.pace(figure.likely), units.pace(figure.low, figure.high)
 
 
 def _difference(figure: Figure) -> str:
-    """`+12%`, `×14`; empty of figures that are of unlike things."""
+    """`+12%`, `×14`; empty where the figure cannot be compared."""
     if figure.inside is None or figure.difference is None:
         return ""
     times = 1 + figure.difference

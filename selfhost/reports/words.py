@@ -23,19 +23,20 @@ PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # under a table of paces
 RANGES = "~ is the likely pace; its range: selfhost check MODEL"
-# titles of the column of paces: of text, and where each figure says its own unit
-TOKENS, PACES = "tokens/s", "pace"
-# newer models than those of a catalogue so old are worth an update
+# titles of the column of paces: for text, and for figures with units of their own
+TOKENS = "tokens/s"
+PACES = "pace"
+# from this age on a catalogue is worth an update (assumed)
 _OLD_CATALOGUE_MONTHS = 6
 
 
 class Asked(Record):
-    """The command that an answer belongs to.
+    """The command line to which an answer belongs.
 
-    `options` go behind a command that no verdict proposes, with `--measure` where the bandwidth was
-    measured. `today` gives prices an age. Of several models alone: `unjudged` counts names without
-    an answer, and the table is left out where `rows_are_told` already, each by
-    `several_text.told_row`.
+    `options` go behind each command that no verdict proposes; they have `--measure` where the
+    bandwidth was measured. With `today` prices have an age. For several models, `unjudged` counts
+    the names without an answer; with `rows_are_told` the table is left out, because
+    `several_text.told_row` has printed its rows.
     """
 
     options: str = ""
@@ -73,7 +74,7 @@ def would_run(verdict: Verdict) -> str:
 
 
 def planned_words(machine: Machine) -> str:
-    """How a machine that is not there was judged; empty for one that was read."""
+    """The sentence on how a simulated machine was judged; empty for a machine that was read."""
     if not machine.planning:
         return ""
     if machine.is_this_one:
@@ -178,9 +179,7 @@ def _where_words(verdict: Verdict) -> str:
         return ""
     if needs.placement == "split" and needs.offload is None:
         return "split over GPU and RAM"
-    cards = verdict.machine.accelerators or ()
-    has_own_memory = any(card.unified is not True for card in cards)
-    if needs.placement == "host" and has_own_memory:
+    if needs.placement == "host" and verdict.machine.own_memory_cards:
         return "in RAM, by the CPU"
     return ""
 
@@ -191,7 +190,7 @@ def format_words(workload: Workload) -> str:
 
 
 def run_words(workload: Workload) -> list[str]:
-    """How the model would run, a part each: `8,192 tokens of context for each of 4 sequences`."""
+    """The settings of the run, a part each: `8,192 tokens of context for each of 4 sequences`."""
     parts = []
     form = format_words(workload)
     if form:
@@ -228,7 +227,7 @@ def _download_words(verdict: Verdict) -> str:
     size_bytes = verdict.download_bytes
     if size_bytes == 0 or verdict.has("disk-nothing-missing"):
         where = f": {here.path}" if here is not None and size_bytes == 0 else ""
-        # nothing of what is downloaded asks a server of its publisher
+        # no published file asks a server of its publisher
         offline = ", it runs offline" if verdict.can_run else ""
         return f"the files are here{where}{offline}"
     if size_bytes is None or needs is None:
@@ -256,7 +255,7 @@ def shown_setup(verdict: Verdict, *, verbose: bool) -> Sequence[str]:
 def first_way(setup: Sequence[str]) -> list[str]:
     """The lines without other ways to install the program.
 
-    Another way begins with `# or`; where that line ends in a colon the next one is what to type.
+    Another way begins with `# or`. If that line ends in a colon, the next line belongs to that way.
     """
     shown: list[str] = []
     is_typed_for_another_way = False
@@ -272,7 +271,7 @@ def first_way(setup: Sequence[str]) -> list[str]:
 
 
 def pace_words(pace: Range) -> str:
-    """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
+    """`about 12 tokens/s, faster than you read`; below reading speed the time of an answer."""
     likely = units.speed(pace.likely)
     _, guess = pace.about()
     if guess:
@@ -285,7 +284,7 @@ def pace_words(pace: Range) -> str:
 
 
 def _answer_time(tokens_per_second: float) -> str:
-    """How long an answer takes, with no more digits than a guess deserves."""
+    """The time of an answer, rounded to ten seconds or to minutes."""
     seconds = ANSWER_TOKENS / max(tokens_per_second, 1e-6)
     if seconds < 90:
         return units.duration(10 * round(seconds / 10))
@@ -294,7 +293,7 @@ def _answer_time(tokens_per_second: float) -> str:
 
 
 def below_words(verdict: Verdict) -> str:
-    """`below the 5 you need`; where nobody stated a minimum, that the default one counts."""
+    """`below the 5 you need`; where nobody stated a minimum, the default minimum and its option."""
     least = units.stated(verdict.workload.min_tokens_per_second or 0)
     if verdict.question.speed_stated:
         return f"below the {least} you need"
@@ -302,7 +301,9 @@ def below_words(verdict: Verdict) -> str:
 
 
 def pace_title(speeds: Iterable[Speed | None]) -> str:
-    """TOKENS where a row is of text, else PACES."""
+    """The title of a column of paces: PACES if all known speeds are of other work than text, else
+    TOKENS.
+    """
     known = [speed for speed in speeds if speed is not None]
     if known and all(speed.work is not None for speed in known):
         return PACES
@@ -310,10 +311,10 @@ def pace_title(speeds: Iterable[Speed | None]) -> str:
 
 
 def pace_of(speed: Speed | None, *, title: str = "") -> str:
-    """The likely pace as a column with that title holds it; `check` tells its range.
+    """The likely pace in a column with that title; a dash where no pace is known.
 
-    Work that is no text says its own unit, in few words under TOKENS: `~69 minutes an hour` is of
-    audio there.
+    The pace of other work than text has its own unit, which is short under TOKENS: `~69 minutes an
+    hour` for an hour of audio.
     """
     if speed is not None and speed.work is not None:
         return _work_cell(speed, title)
@@ -345,7 +346,7 @@ def _work_cell(speed: Speed, title: str) -> str:
 
 
 def age_blocks(as_of: str | None, today: str | None) -> Blocks:
-    """The line that says how old the catalogue is; none while it is young."""
+    """Yield the line with the age of an old catalogue; nothing for a young one."""
     months = months_between(as_of, today)
     if months >= _OLD_CATALOGUE_MONTHS:
         age = f"The catalogue is {months} months old ({as_of}) and has no newer models"
@@ -353,7 +354,7 @@ def age_blocks(as_of: str | None, today: str | None) -> Blocks:
 
 
 def months_between(day: str | None, today: str | None) -> int:
-    """How many months lie between two days, `YYYY-MM-DD`; 0 where one is not known."""
+    """The number of full months between two days, `YYYY-MM-DD`; 0 where a day is not known."""
     if not day or not today:
         return 0
     months = _months_of(today) - _months_of(day)

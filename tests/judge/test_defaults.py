@@ -13,7 +13,7 @@ from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
 from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.catalogue.index import Catalogue, open_catalogue
-from selfhost.judge.defaults import suited
+from selfhost.judge.defaults import with_machine_defaults
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import all_profiles, load
@@ -254,7 +254,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default() -> None:
     ):
         machine = profiles[index * 5 % len(profiles)].machine
         own = judge(ask(CATALOGUE.spec(id), Workload(), CATALOGUE, machine), machine)
-        ways = suited(own, CATALOGUE, machine), own
+        ways = with_machine_defaults(own, CATALOGUE, machine), own
         best, usual = (ROUTES.index(route_of(each, offered=False)) for each in ways)
         assert best <= usual, (id, machine.name)
 

@@ -9,7 +9,7 @@ from selfhost.judge.checks import StatedWords
 from selfhost.judge.pace import Range
 from selfhost.judge.record import Finding, Outcome
 from selfhost.machine.record import Machine
-from selfhost.reports.answer_words import failed_words, open_words
+from selfhost.reports.answer_words import failed_words, undecided_words
 from selfhost.reports.api_words import no_api_words
 from selfhost.reports.details import label_of
 from selfhost.reports.layout import plain
@@ -57,8 +57,8 @@ def test_what_is_open_is_not_all_unknown() -> None:
         Finding(check=check, code=code, outcome=Outcome.UNKNOWN, words=unworded)
         for check, code in codes.items()
     ]
-    assert open_words(findings) == ["disk, GPU not known", "likely too slow"]
-    assert open_words(findings[:1]) == ["likely too slow"]
+    assert undecided_words(findings) == ["disk, GPU not known", "likely too slow"]
+    assert undecided_words(findings[:1]) == ["likely too slow"]
 
 
 @pytest.mark.parametrize(

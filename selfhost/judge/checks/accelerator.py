@@ -27,15 +27,15 @@ from ..devices import (
     SharedMemory,
     amd_gpus,
     computes_on_shared,
+    has_capability,
     idle,
     index_of,
     is_built_for,
     least_capability,
     lent_to_gpu,
+    may_compute_on,
     percent_of,
-    reaches,
     room_of,
-    runs_on,
 )
 from ..record import Question
 from . import (
@@ -146,7 +146,7 @@ class _InRam(_Layout):
                 processor=machine.architecture,
                 program=runtime.name,
             )
-        if any(runs_on(runtime, card) for card in cards):
+        if any(may_compute_on(runtime, card) for card in cards):
             return None
         refusal = _refusal(runtime, (), [first])
         if refusal is None:
@@ -586,7 +586,9 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
         key = "gpus.compute_capability"
     source = runtime.sources.get(key, "")
     figures = {**common, "least": least, "source": source}
-    yield _Demand(is_met=reaches(device, least), variant="capability", figures=figures)
+    yield _Demand(
+        is_met=has_capability(device, least), variant="capability", figures=figures
+    )
     patterns = amd_gpus(runtime)
     if device.vendor == "amd" and patterns:
         figures = {**common, "source": runtime.sources.get("gpus.amd_gpus", "")}
@@ -610,7 +612,7 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
     }
     variant = "untold" if device.vendor in rule.vendors_untold else "maker"
     yield _Demand(is_met=_is_of_maker(rule, device), variant=variant, figures=figures)
-    has_kernels = reaches(device, rule.compute_capability)
+    has_kernels = has_capability(device, rule.compute_capability)
     yield _Demand(is_met=has_kernels, variant="capability", figures=figures)
 
 

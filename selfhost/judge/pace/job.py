@@ -18,7 +18,7 @@ from ...core.records import Record
 from ...machine import gpus
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
-from ..devices import computes_on_shared, runs_on
+from ..devices import computes_on_shared, may_compute_on
 from . import MEASURED_PROGRAM, Step
 from .cores import Cores, cores_of
 from .processor import cores_rate, processor_of, threads_range
@@ -317,7 +317,7 @@ def _computes_work(
     is_used_by_any = vendor in pace_tables().shared_gpu.any_program
     if runtime is None:
         return is_used_by_any
-    if runtime.gpus.unused or not runs_on(runtime, device):
+    if runtime.gpus.unused or not may_compute_on(runtime, device):
         return False
     rule = runtime.rule_of(quantization)
     if rule is not None and rule.vendors and vendor not in rule.vendors:

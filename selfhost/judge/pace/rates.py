@@ -19,7 +19,7 @@ from ...machine import cpus, gpus
 from ...machine.cpus import chip_of
 from ...machine.record import RATE_ASSUMED, Accelerator, Machine
 from ...needs.case import MICRO_BATCH_TOKENS
-from ..devices import computes_on_shared, reaches
+from ..devices import computes_on_shared, has_capability
 from . import MEASURED_PROGRAM, Step
 from .processor import (
     ANY_APPLE,
@@ -537,7 +537,7 @@ def shared_gpu_of(
         return None
     if runtime is not None:
         least_capability = runtime.gpus.shared_compute_capability
-        if reaches(device, least_capability) is False:
+        if has_capability(device, least_capability) is False:
             return None
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
