@@ -24,9 +24,12 @@ GUESS_MOST = 2.0
 # further copies of a graph's inputs on each of several devices (GGML_SCHED_MAX_COPIES of
 # ggml/src/ggml-backend.cpp is 4)
 _MORE_COPIES = 3
-# the most that the buffer grows for each state that a drafted token leaves, as a multiple of the
-# largest state of a layer; 0.8 to 1.15 were measured for several sequences, with three models
-_ROLLED_BACK_STATES = 5
+# the most that the buffer grows for the states to roll back to, as a share of the bytes of these
+# states in one layer: the result of one layer's scan holds them all before they are stored
+# (build_recurrent_attn in src/models/delta-net-base.cpp), and the next layer's takes its place. For
+# one sequence no growth was measured, for two sequences 0, 0.77 and 1.15 with three models
+# (tests/truth/llamacpp_companions.json)
+_ROLLED_BACK_SHARE = 1.25
 _FLOAT_BYTES = 4
 
 
@@ -103,13 +106,19 @@ def _replayed_bytes(
 
 def _rolled_back_bytes(case: Case) -> int:
     """The most bytes by which the buffer grows where each drafted token leaves a state to roll back
-    to: 5 × states × sequences × the largest memory of a layer.
+    to; 0 where none does.
+
+        1.25 × states × sequences × numbers in the memory of one layer × 4
+
+    All recurrent layers of a model have memories of one length in llama.cpp (`n_embd_s` in
+    src/llama-hparams.cpp).
     """
     if case.room.states == 1:
         return 0
     memories = [state.memory for state in states(case.model)]
-    count = case.room.states * case.parallel
-    return _ROLLED_BACK_STATES * count * max(memories, default=0)
+    memory_bytes = _FLOAT_BYTES * max(memories, default=0)
+    kept_bytes = case.room.states * case.parallel * memory_bytes
+    return int(_ROLLED_BACK_SHARE * kept_bytes)
 
 
 class _Moment(Record):
