@@ -214,7 +214,7 @@ def in_batches(case: Case, tokens: int | None) -> Case:
     """The case of a program that reads prompts in batches of `tokens` tokens; None: in its own
     batches.
     """
-    if tokens is None or tokens == case.room.batch:
+    if tokens is None or tokens == case.setup.batch:
         return case
     draft = case.draft
     if draft is not None:
@@ -408,7 +408,7 @@ def why_cache_type_refused(
     types = CacheTypes.of(type)
     in_program = case_of(spec, runtime, workload)
     heads = in_program.replace(gpu_maker=gpu_maker).heads_without_flash
-    groups = cache_groups(case.model, with_room=True)
+    groups = cache_groups(case.model, with_idle=True)
     if groups:
         return why_cache_refused(groups, types, None, heads_without_flash=heads)
     attention = case.model.attention

@@ -230,7 +230,7 @@ def own_block_terms(case: Case, compute: Term) -> list[Term]:
         return []
     if case.spec.draft is not None:
         return _published_draft(case, case.spec.draft, compute)
-    cells = _block_cache(case, case.room.full, case.room.streams)
+    cells = _block_cache(case, case.setup.cells_per_stream, case.setup.streams)
     cache = cells.replace(how=How.EXACT)
     return [own_block_weights(case), cache, _block_compute(compute)]
 

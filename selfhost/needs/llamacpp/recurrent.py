@@ -120,8 +120,8 @@ class _Mamba(Recurrence):
         return output.view()
 
     def _from_memory(self, x: Node) -> Node:
-        """C × memory for each token. Some models norm step, B and C (FalconMamba, Jamba); the others
-        copy the step.
+        """C × memory for each token. Some models norm step, B and C (FalconMamba, Jamba); the
+        others copy the step.
         """
         lengths = (self.rank, self.state_length, self.state_length)
         product = x.product(sum(lengths))

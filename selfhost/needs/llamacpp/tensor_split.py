@@ -366,11 +366,11 @@ class _Split(Record):
     def _cache_bytes(self, attention: Attention) -> int:
         """The bytes that layers with this attention cache on all devices together."""
         model = self.case.model
-        room = self.case.room
+        setup = self.case.setup
         size = 0
         for group in cache_groups(model.replace(attention=(attention,))):
-            cells = room.cells_of_layer(window_of(model, group))
-            row_bytes = room.row_bytes(group.key_elements, group.value_elements)
+            cells = setup.cells_of_layer(window_of(model, group))
+            row_bytes = setup.row_bytes(group.key_elements, group.value_elements)
             size += group.layers * row_bytes * cells
         return size
 
