@@ -58,11 +58,11 @@ class Encoder(Stated):
 
     - `reserved_bytes`: the buffer reserved at load.
     - `largest_bytes`: the buffer for the largest picture that the encoder does not shrink.
-    - `largest_pixels`: the side of that picture; `largest_seconds` for sound instead.
+    - `largest_side`: the side of that picture in pixels; `largest_seconds` for sound instead.
     - `megapixel_bytes`: the buffer for a picture of 1,008 × 1,008, where the buffer does not
       grow in proportion to the pixels.
-    - `token_pixels`: the side of the square that one token shows, for encoders that take
-      pictures as they come.
+    - `token_side`: the side in pixels of the square that one token shows, for encoders that
+      take pictures as they come.
 
     The models with this encoder have one of its `types`, or else one of its `families` or `rows`
     with a number of parameters from `least_parameters` to `most_parameters`.
@@ -76,17 +76,17 @@ class Encoder(Stated):
     most_parameters: int | None = None
     reserved_bytes: int
     largest_bytes: int
-    largest_pixels: int | None = None
+    largest_side: int | None = None
     largest_seconds: int | None = None
     megapixel_bytes: int | None = None
-    token_pixels: int | None = None
+    token_side: int | None = None
 
     def picture_bytes(self, pixels: int) -> int:
         """The buffer in bytes for a picture of `pixels` pixels: in proportion to the largest
         picture, or on the line through the largest and a megapixel, where the encoder has both
         figures.
         """
-        largest = (self.largest_pixels or 1) ** 2
+        largest = (self.largest_side or 1) ** 2
         if self.megapixel_bytes is None:
             return self.largest_bytes * pixels // largest
         megapixel = MEGAPIXEL_SIDE**2
@@ -484,8 +484,10 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
     return stated_term("files", size, files.source, f"{size:,} bytes as listed")
 
 
-def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """Whether a runtime can quantize the published weights while it loads them."""
+def is_in_plain_type(architecture: Architecture | None) -> bool:
+    """Whether the published weights are in 16 or 32 bits, so that a runtime can quantize them while
+    it loads them. False without an architecture.
+    """
     if architecture is None:
         return False
     return stored_type(architecture) in PLAIN_DTYPES
@@ -520,13 +522,15 @@ def loads_sixteen_bits(
     format: str | None,
     quantization: str | None,
 ) -> bool:
-    """Whether the runtime downloads 16-bit weights and quantizes them while it loads them."""
+    """Whether the runtime downloads the weights in 16 or 32 bits and makes them smaller while it
+    loads them: it quantizes them, or it loads 32 bits as 16.
+    """
     if is_cast(spec, runtime, quantization):
         return True
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
         return False
-    if not spec.components and not from_sixteen_bits(spec.architecture):
+    if not spec.components and not is_in_plain_type(spec.architecture):
         return False
     if spec.repository_of(format, quantization) is not None:
         return False

@@ -25,7 +25,7 @@ from .checkpoints import (
     loaded_type,
     typed_tensors,
 )
-from .file_formats import case_of, case_of_files, parts, size_of
+from .file_formats import case_of, case_of_files, needs_of_case, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
@@ -189,7 +189,7 @@ def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
     if not runtime.account.divides_layers:
         return Device(maker=device.maker, devices=device.devices, index=device.index)
     if not runtime.memory.reserves_by_device:
-        return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
+        return device.replace(total_bytes=None, free_bytes=None, usable_bytes=None)
     return device
 
 
@@ -242,7 +242,7 @@ def _files_and_memory(case: Case) -> Needs:
 
         return finetune_needs(case)
     if case.runtime.id and _is_described(spec):
-        counted = _with_companions(case, parts(case))
+        counted = _with_companions(case, needs_of_case(case))
     else:
         usual = "the spec states neither an architecture nor [needs]"
         reason = spec.unknown.get("architecture", usual)
@@ -270,7 +270,7 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
         needs = _with_own_block(case, needs)
     if case.draft is None:
         return needs
-    draft_needs = parts(case.draft.replace(device=case.device))
+    draft_needs = needs_of_case(case.draft.replace(device=case.device))
     return with_draft(needs, draft_needs, case)
 
 

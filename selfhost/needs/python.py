@@ -39,7 +39,7 @@ _PAGE_BYTES = 4096
 _GUESSED_PASS = "general knowledge: the widest layer of one pass over the prompt"
 
 
-def parts(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case. Weights and cache are counted apart, because one may be
     known without the other.
     """
@@ -109,7 +109,7 @@ def _cast_while_loaded(case: Case) -> Needs:
     """The needs where the program casts the weights to another type while it loads them. The
     published files are downloaded.
     """
-    needs = parts(checkpoints.cast_to(case))
+    needs = needs_of_case(checkpoints.cast_to(case))
     files = _files_as_published(case)
     if isinstance(files, Unread):
         return needs.replace(files=None)

@@ -348,22 +348,22 @@ def _left_free(case: Case, device: Device) -> Term:
     kind = _kind_of_device(device.total_bytes)
     left = _left_bytes(kind, device)
     total = device.total_bytes
-    room = device.room_bytes
-    if not total or room is None:
+    usable = device.usable_bytes
+    if not total or usable is None:
         return _left_by_size(left, kind)
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
     shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
-    # the bytes of the room that weights and cache leave free at each end
+    # the usable bytes that weights and cache leave free, at each end
     by_end = []
     for left_bytes, share in zip(left, shares, strict=True):
         filled = free * (1 - left_bytes / total) * (1 - share)
-        by_end.append(max(0, int(room - filled)))
+        by_end.append(max(0, int(usable - filled)))
     size = Size(*by_end)
     line = "0 bytes"
     if size.likely:
-        line = f"{room:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
+        line = f"{usable:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
     return assumed_term("activations", size, _SGLANG.source, line)
 

@@ -180,14 +180,14 @@ def _picture_of(encoder: Encoder, most_tokens: int) -> _Picture:
     sets that (0 where none does), else one of a megapixel, or `largest_seconds` of sound.
     """
     reserved = encoder.reserved_bytes
-    if most_tokens and encoder.token_pixels is not None:
-        side = encoder.token_pixels
+    if most_tokens and encoder.token_side is not None:
+        side = encoder.token_side
         size = encoder.picture_bytes(most_tokens * side**2)
         if reserved == encoder.largest_bytes:
             reserved = size
         line = f"{size:,} bytes; for a picture of {most_tokens:,} tokens of {side} × {side} pixels"
         return _Picture(bytes=size, reserved_bytes=reserved, line=line)
-    largest = encoder.largest_pixels
+    largest = encoder.largest_side
     if largest is None:
         size = encoder.largest_bytes
         line = (

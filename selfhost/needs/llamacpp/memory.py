@@ -56,7 +56,7 @@ _ACTIVATIONS_OF_32 = (34, 32)
 _ACTIVATIONS_OF_256 = (292, 256)
 
 
-def parts(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case. Weights and cache are counted apart, because one may be
     known without the other.
     """
