@@ -199,9 +199,9 @@ def _is_matrix(group: TensorGroup) -> bool:
     return len(group.shape) > 1
 
 
-def _has_any(name: str, parts: Iterable[str]) -> bool:
-    """Whether the name contains one of the parts."""
-    return any(part in name for part in parts)
+def _has_any(name: str, words: Iterable[str]) -> bool:
+    """Whether the name contains one of the words."""
+    return any(word in name for word in words)
 
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:

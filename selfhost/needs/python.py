@@ -154,7 +154,7 @@ def _beside_weights(case: Case) -> list[Term]:
     if case.model.audio is not None:
         work = _work_on_speech(case, case.model.audio)
     else:
-        work = _Pass(case).activations()
+        work = _PromptPass(case).activations()
     program = _with_tokenizer(case, _program_alone(case))
     return [*cache_terms(case), work, program]
 
@@ -351,7 +351,7 @@ def _work_on_speech(case: Case, heard: Audio) -> Term:
     return assumed_term("activations", ends, source, line)
 
 
-class _Pass:
+class _PromptPass:
     """A pass over the prompts of all sequences, or over a piece of them, with `tokens` computed at
     once.
     """
