@@ -530,7 +530,9 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
 
 
 def _may_be_in_gguf(spec: ModelSpec) -> bool:
-    """Whether files, components or formats that the spec states leave room for a GGUF file."""
+    """Whether nothing that the spec states of files, components or formats rules out a GGUF
+    file.
+    """
     formats = spec.safety.formats
     if spec.files or spec.components or not formats:
         return True

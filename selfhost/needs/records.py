@@ -441,10 +441,6 @@ def _rounded_up(size: float) -> int:
     return ceil(round(size, 3))
 
 
-# the name under which reports import `plural`
-times = plural
-
-
 def of_sequences(count: int) -> str:
     """The factor of several sequences in a line of arithmetic; "" for one sequence."""
     return f" × {count:,} sequences" if count > 1 else ""

@@ -23,7 +23,6 @@ from ..core import units
 from ..core.records import Record
 from ..judge.checks import WORDS, Outcome
 from ..judge.record import Verdict
-from ..needs.records import times
 from .answer_words import ONCE_RAISED, failed_words, open_words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 from .words import format_words
@@ -94,8 +93,8 @@ def scope(audit: Audit) -> str:
         results = "nothing judged"
         if audit.since is not None and audit.since.unchanged:
             results = "nothing changed"
-    models = times(len(audit.policy.models), "model")
-    machines = times(audit.machines, "machine")
+    models = units.plural(len(audit.policy.models), "model")
+    machines = units.plural(audit.machines, "machine")
     return f"{models}, {machines}: {results}"
 
 
@@ -134,7 +133,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
         name += f" on {machines}"
     is_over = use.use is ExemptionState.EXPIRED
     if use.rows:
-        verdicts = times(use.rows, "verdict")
+        verdicts = units.plural(use.rows, "verdict")
         if not is_over:
             fate = f"covers {verdicts}, until {exemption.expires}"
             return ExceptionWords(name, fate, None)
@@ -167,7 +166,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
         )
     notes += audit.notes
     if audit.problems and not lists_problems:
-        faults = times(audit.faults, "fault")
+        faults = units.plural(audit.faults, "fault")
         notes.append(f"because of {faults}, the rest could not be judged: see below")
     yield from texts(notes)
     if audit.problems and lists_problems:
