@@ -292,10 +292,10 @@ def _allocated() -> Iterator[Error]:
     """What llama.cpp's allocator answered, 968 cases."""
     for record in truth.records("memory"):
         model = record["model"]
-        made, row, room = (
+        made, row, setup = (
             truth.architecture(model),
             truth.row(model),
-            truth.room(record),
+            truth.setup_of(record),
         )
         name = made.row
         tensors = recipe_tensors(
@@ -310,8 +310,8 @@ def _allocated() -> Iterator[Error]:
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = truth.rows_of_logits(record)
-        buffer = graph.exact_compute_bytes(made, row, room, logits)
-        guess = compute.guessed_compute(made, row, room, logits).bytes
+        buffer = graph.exact_compute_bytes(made, row, setup, logits)
+        guess = compute.guessed_compute(made, row, setup, logits).bytes
         buffer = guess if buffer is None else buffer
         yield "compute buffer", name, _off(buffer, record["compute_bytes"])
         if record["n_ctx"] >= 512:
@@ -428,18 +428,18 @@ def _of_headers() -> Iterator[Error]:
             row = row_of(made)
             assert row.name
             for case in model["cases"] if "columns" in model else ():
-                room, rows = truth.room(case), truth.rows_of_logits(case)
+                setup, rows = truth.setup_of(case), truth.rows_of_logits(case)
                 yield (
                     "headers: cache and state",
                     row.name,
                     _off(sum(truth.kept(made, case)), case["context_bytes"]),
                 )
-                buffer = graph.exact_compute_bytes(made, row, room, rows)
+                buffer = graph.exact_compute_bytes(made, row, setup, rows)
                 quantity = "headers: compute buffer" + (
                     ", guessed" if buffer is None else ""
                 )
                 if buffer is None:
-                    buffer = compute.guessed_compute(made, row, room, rows).bytes
+                    buffer = compute.guessed_compute(made, row, setup, rows).bytes
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 
 

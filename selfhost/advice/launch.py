@@ -388,7 +388,7 @@ def _batch_tokens(launch: Launch) -> int:
     """
     case = launch.question.case
     if case is not None and case.format == "gguf" and case.row.encoder:
-        batch = case.room.batch
+        batch = case.setup.batch
         return batch if batch > MICRO_BATCH_TOKENS else 0
     needs = launch.judged.needs
     if needs is None:

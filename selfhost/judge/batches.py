@@ -45,7 +45,7 @@ def with_automatic_batch(question: Question, machine: Machine) -> Needs:
     tokens = choice.tokens()
     if tokens is None:
         return needs
-    if tokens == case.room.batch:
+    if tokens == case.setup.batch:
         return needs.replace(batch_tokens=tokens)
     return needs_in_batches(needs, case, tokens)
 
@@ -86,15 +86,15 @@ class _BatchChoice(Record):
         """The number of tokens in a batch; None where the context is so short that no rule
         applies.
         """
-        room = self.case.room
+        setup = self.case.setup
         batches = self.runtime.batches
         if self.case.embeds:
-            most = batches.embedding_tokens or room.batch
-            return min(most, room.tokens)
+            most = batches.embedding_tokens or setup.batch
+            return min(most, setup.tokens)
         rules = [
             rule
             for rule in batches.automatic
-            if room.tokens > rule.above_context_tokens
+            if setup.tokens > rule.above_context_tokens
         ]
         if not rules:
             return None
@@ -104,7 +104,7 @@ class _BatchChoice(Record):
             if _has_room(rule, predicted_bytes, free_bytes):
                 return rule.tokens
         # no rule fits: the default batch of every llama.cpp program
-        return room.batch
+        return setup.batch
 
     def predicted_bytes(self) -> int:
         """The bytes of memory that Ollama predicts for the model before loading
@@ -122,7 +122,7 @@ class _BatchChoice(Record):
         heads = max((group.heads for group in model.attention), default=1)
         head_length = model.embedding_length // heads
         block_numbers = 2 * _fewest_kv_heads(model) * head_length
-        return files_bytes + 2 * model.layers * block_numbers * self.case.room.tokens
+        return files_bytes + 2 * model.layers * block_numbers * self.case.setup.tokens
 
     def _free_bytes(self, predicted_bytes: int) -> int:
         """The free bytes of the GPU that holds the model alone, else of all GPUs of one maker; 0

@@ -361,7 +361,7 @@ def _has_no_spare_bits(quantization: str, spec: ModelSpec) -> bool:
     """
     bits = BITS_PER_WEIGHT.get(quantization)
     if bits is None:
-        return need.from_sixteen_bits(spec.architecture)
+        return need.is_in_plain_type(spec.architecture)
     return bits <= DTYPES[stored_type(spec.architecture)]
 
 

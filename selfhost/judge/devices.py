@@ -255,7 +255,7 @@ def device_of(
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
-        room_bytes=room_of(card, percent),
+        usable_bytes=room_of(card, percent),
     )
 
 

@@ -262,7 +262,7 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
     while True:
         room = int(size * percent // 100)
         is_large = size >= LARGE_DEVICE_BYTES
-        device = Device(is_large=is_large, total_bytes=size, room_bytes=room)
+        device = Device(is_large=is_large, total_bytes=size, usable_bytes=room)
         lacking = -room
         for term in needs_on(needs, case, device).terms:
             if term.split is not Split.HOST:

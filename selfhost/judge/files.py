@@ -135,7 +135,7 @@ def _reads_weights_of(spec: ModelSpec, conversion: Conversion) -> bool:
         return False
     if spec.quantized is not None:
         return False
-    return need.from_sixteen_bits(stored)
+    return need.is_in_plain_type(stored)
 
 
 def bytes_to_make(

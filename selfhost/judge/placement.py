@@ -388,7 +388,7 @@ class _OnRamAndCards(Record):
             return
         most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
         for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
-            if tokens > case.room.tokens:
+            if tokens > case.setup.tokens:
                 continue
             ram_needs = needs_in_batches(self.ram_needs, case, tokens)
             card_needs = _counted_on_card(question, ram_needs, self.machine)

@@ -395,7 +395,7 @@ def _can_quantize(
     # the size of components says whether they are quantized
     if spec.components:
         return True
-    return need.from_sixteen_bits(spec.architecture)
+    return need.is_in_plain_type(spec.architecture)
 
 
 def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
@@ -614,7 +614,7 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
     if not case.encoders:
         return "blind"
     encoder = encoder_of(case.spec)
-    is_measured = encoder is not None and bool(encoder.token_pixels)
+    is_measured = encoder is not None and bool(encoder.token_side)
     return "" if is_measured else "unmeasured"
 
 

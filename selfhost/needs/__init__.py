@@ -5,8 +5,8 @@ reads the machine. The names that other packages use are imported here.
 from .case import (
     Case,
     Companions,
-    from_sixteen_bits,
     is_cast,
+    is_in_plain_type,
     loads_sixteen_bits,
     published,
 )

@@ -58,11 +58,11 @@ class Encoder(Stated):
 
     - `reserved_bytes`: the buffer reserved at load.
     - `largest_bytes`: the buffer for the largest picture that the encoder does not shrink.
-    - `largest_pixels`: the side of that picture; `largest_seconds` for sound instead.
+    - `largest_side`: the side of that picture in pixels; `largest_seconds` for sound instead.
     - `megapixel_bytes`: the buffer for a picture of 1,008 × 1,008, where the buffer does not
       grow in proportion to the pixels.
-    - `token_pixels`: the side of the square that one token shows, for encoders that take
-      pictures as they come.
+    - `token_side`: the side in pixels of the square that one token shows, for encoders that
+      take pictures as they come.
 
     The models with this encoder have one of its `types`, or else one of its `families` or `rows`
     with a number of parameters from `least_parameters` to `most_parameters`.
@@ -76,17 +76,17 @@ class Encoder(Stated):
     most_parameters: int | None = None
     reserved_bytes: int
     largest_bytes: int
-    largest_pixels: int | None = None
+    largest_side: int | None = None
     largest_seconds: int | None = None
     megapixel_bytes: int | None = None
-    token_pixels: int | None = None
+    token_side: int | None = None
 
     def picture_bytes(self, pixels: int) -> int:
         """The buffer in bytes for a picture of `pixels` pixels: in proportion to the largest
         picture, or on the line through the largest and a megapixel, where the encoder has both
         figures.
         """
-        largest = (self.largest_pixels or 1) ** 2
+        largest = (self.largest_side or 1) ** 2
         if self.megapixel_bytes is None:
             return self.largest_bytes * pixels // largest
         megapixel = MEGAPIXEL_SIDE**2
@@ -142,8 +142,9 @@ class Companions(Record):
     own_block: bool = False
 
 
-class Cells(Record):
-    """The cells of llama.cpp's cache, and the batches in which they are filled.
+class ContextSetup(Record):
+    """The values with which llama.cpp sets up its context: the cells of the cache, and the batches
+    in which they are filled (`llama_context_params` in include/llama.h).
 
     - `tokens`: the context of all sequences together (`n_ctx`).
     - `streams`: one for each sequence; one in all for a unified cache (`n_stream`).
@@ -152,6 +153,7 @@ class Cells(Record):
     - `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's
       default, not its programs').
     - `flash`: attention without stored scores.
+    - `key_type`, `value_type`: the types in which the cache stores keys and values.
     """
 
     tokens: int
@@ -165,9 +167,12 @@ class Cells(Record):
     value_type: str = "f16"
 
     @cached_property
-    def full(self) -> int:
-        """The number of cells of a stream with room for every token of its context
-        (`n_ctx_seq`).
+    def cells_per_stream(self) -> int:
+        """The number of cells of a stream that has one for every token of its context
+        (`n_ctx_seq` in src/llama-context.cpp).
+
+        - all cells = tokens, rounded up to a step of 256
+        - a stream = all cells / streams, rounded up to a step
         """
         of_stream = _in_cell_steps(self.tokens) // self.streams
         return _in_cell_steps(of_stream)
@@ -188,9 +193,9 @@ class Cells(Record):
         return self.micro_batch >= COPIED_FROM_TOKENS
 
     @property
-    def encoded(self) -> int:
-        """Tokens of one batch of an encoder, bounded by the padded context."""
-        return min(self.batch, self.full * self.streams)
+    def encoder_tokens(self) -> int:
+        """The number of tokens that an encoder reads at once, bounded by the padded context."""
+        return min(self.batch, self.cells_per_stream * self.streams)
 
     def row_bytes(self, key_elements: int, value_elements: int) -> int:
         """Bytes of one cell in one layer, of a row of keys and a row of values."""
@@ -198,16 +203,19 @@ class Cells(Record):
         return of_keys + bytes_of(self.value_type, value_elements)
 
     def cells_of_layer(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
-        """The number of cells of a layer, bounded by its window: at most window × sequences of a
-        stream + batch (`size_swa`).
+        """The number of cells of a layer in one stream, rounded up to a step of 256 (`size_swa` in
+        src/llama-kv-cache-iswa.cpp).
+
+        - without a window: the cells of the stream / tokens that share one row
+        - with a window: at most window × sequences of the stream + micro-batch
 
         `window_tokens`: None for a layer without a window. `tokens_per_row`: the number of tokens
         that share one row.
         """
-        cells = -(-self.full // tokens_per_row)
+        cells = -(-self.cells_per_stream // tokens_per_row)
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
-            room = window_tokens * (self.sequences // self.streams) + self.micro_batch
-            cells = min(cells, room)
+            most = window_tokens * (self.sequences // self.streams) + self.micro_batch
+            cells = min(cells, most)
         return _in_cell_steps(cells)
 
 
@@ -330,9 +338,9 @@ class Case(Record):
         return self.quantization == stored_type(self.model)
 
     @cached_property
-    def room(self) -> Cells:
-        """The cells of llama.cpp's cache. A micro-batch is never larger than its batch; an
-        encoder's holds a whole text.
+    def setup(self) -> ContextSetup:
+        """The values with which llama.cpp sets up its context. A micro-batch is never larger than
+        its batch; an encoder's holds a whole text.
         """
         micro_batch = self.number_set("micro_batch_tokens") or MICRO_BATCH_TOKENS
         batch = self.number_set("batch_tokens") or BATCH_TOKENS
@@ -345,7 +353,7 @@ class Case(Record):
             # a model that drafts with its own block keeps one state for each token that it may roll
             # back
             states += DRAFTED_TOKENS
-        return Cells(
+        return ContextSetup(
             tokens=self.context_tokens * self.parallel,
             sequences=self.parallel,
             streams=streams,
@@ -365,14 +373,14 @@ class Case(Record):
         return self.heads_without_flash is None
 
     @property
-    def room_of_first_batch(self) -> Cells:
-        """The cells in use after the first batch of each sequence; for an encoder, of one
-        sequence.
+    def setup_of_first_batch(self) -> ContextSetup:
+        """The setup of a context that ends with the first batch of each sequence; for an encoder,
+        with that of one sequence.
         """
-        number = 1 if self.row.encoder else self.room.sequences
-        tokens = min(self.context_tokens, self.room.batch) * number
-        streams = min(number, self.room.streams)
-        return self.room.replace(tokens=tokens, sequences=number, streams=streams)
+        number = 1 if self.row.encoder else self.setup.sequences
+        tokens = min(self.context_tokens, self.setup.batch) * number
+        streams = min(number, self.setup.streams)
+        return self.setup.replace(tokens=tokens, sequences=number, streams=streams)
 
     @property
     def logits_rows(self) -> int:
@@ -381,7 +389,7 @@ class Case(Record):
         each token.
         """
         if self.embeds or self.row.diffusion:
-            return self.room.micro_batch
+            return self.setup.micro_batch
         rows = self.parallel
         if self.companions != Companions():
             rows *= 1 + DRAFTED_TOKENS
@@ -476,8 +484,10 @@ def published_size(case: Case, quantization: str | None = None) -> Term | None:
     return stated_term("files", size, files.source, f"{size:,} bytes as listed")
 
 
-def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """Whether a runtime can quantize the published weights while it loads them."""
+def is_in_plain_type(architecture: Architecture | None) -> bool:
+    """Whether the published weights are in 16 or 32 bits, so that a runtime can quantize them while
+    it loads them. False without an architecture.
+    """
     if architecture is None:
         return False
     return stored_type(architecture) in PLAIN_DTYPES
@@ -512,13 +522,15 @@ def loads_sixteen_bits(
     format: str | None,
     quantization: str | None,
 ) -> bool:
-    """Whether the runtime downloads 16-bit weights and quantizes them while it loads them."""
+    """Whether the runtime downloads the weights in 16 or 32 bits and makes them smaller while it
+    loads them: it quantizes them, or it loads 32 bits as 16.
+    """
     if is_cast(spec, runtime, quantization):
         return True
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
         return False
-    if not spec.components and not from_sixteen_bits(spec.architecture):
+    if not spec.components and not is_in_plain_type(spec.architecture):
         return False
     if spec.repository_of(format, quantization) is not None:
         return False

@@ -199,9 +199,9 @@ def _is_matrix(group: TensorGroup) -> bool:
     return len(group.shape) > 1
 
 
-def _has_any(name: str, parts: Iterable[str]) -> bool:
-    """Whether the name contains one of the parts."""
-    return any(part in name for part in parts)
+def _has_any(name: str, words: Iterable[str]) -> bool:
+    """Whether the name contains one of the words."""
+    return any(word in name for word in words)
 
 
 def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
@@ -427,7 +427,7 @@ def size_of(case: Case) -> Term | Unread:
         return _as_published(case)
     if case.quantization == "int8" or scheme_of(case.quantization) is not None:
         return _packed_size(case)
-    return _as_cast(case)
+    return _size_in_other_type(case)
 
 
 def _as_published(case: Case) -> Term | Unread:
@@ -444,7 +444,7 @@ def _as_published(case: Case) -> Term | Unread:
     return _by_parameters(case)
 
 
-def _as_cast(case: Case) -> Term | Unread:
+def _size_in_other_type(case: Case) -> Term | Unread:
     """The size of the files in a plain type other than the published one, known only for a model
     described by its number of parameters alone.
     """

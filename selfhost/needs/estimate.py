@@ -25,7 +25,7 @@ from .checkpoints import (
     loaded_type,
     typed_tensors,
 )
-from .file_formats import case_of, case_of_files, count_needs, size_of
+from .file_formats import case_of, case_of_files, needs_of_case, size_of
 from .llamacpp import files as gguf_files
 from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
@@ -189,7 +189,7 @@ def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
     if not runtime.account.divides_layers:
         return Device(maker=device.maker, devices=device.devices, index=device.index)
     if not runtime.memory.reserves_by_device:
-        return device.replace(total_bytes=None, free_bytes=None, room_bytes=None)
+        return device.replace(total_bytes=None, free_bytes=None, usable_bytes=None)
     return device
 
 
@@ -214,7 +214,7 @@ def in_batches(case: Case, tokens: int | None) -> Case:
     """The case of a program that reads prompts in batches of `tokens` tokens; None: in its own
     batches.
     """
-    if tokens is None or tokens == case.room.batch:
+    if tokens is None or tokens == case.setup.batch:
         return case
     draft = case.draft
     if draft is not None:
@@ -242,7 +242,7 @@ def _files_and_memory(case: Case) -> Needs:
 
         return finetune_needs(case)
     if case.runtime.id and _is_described(spec):
-        counted = _with_companions(case, count_needs(case))
+        counted = _with_companions(case, needs_of_case(case))
     else:
         usual = "the spec states neither an architecture nor [needs]"
         reason = spec.unknown.get("architecture", usual)
@@ -270,7 +270,7 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
         needs = _with_own_block(case, needs)
     if case.draft is None:
         return needs
-    draft_needs = count_needs(case.draft.replace(device=case.device))
+    draft_needs = needs_of_case(case.draft.replace(device=case.device))
     return with_draft(needs, draft_needs, case)
 
 
@@ -408,7 +408,7 @@ def why_cache_type_refused(
     types = CacheTypes.of(type)
     in_program = case_of(spec, runtime, workload)
     heads = in_program.replace(gpu_maker=gpu_maker).heads_without_flash
-    groups = cache_groups(case.model, with_room=True)
+    groups = cache_groups(case.model, with_idle=True)
     if groups:
         return why_cache_refused(groups, types, None, heads_without_flash=heads)
     attention = case.model.attention

@@ -2,7 +2,7 @@
 load them.
 
 The names of quantizations, the defaults and the reasons stand here. The size of the files is
-counted in the module of their format, which `size_of` and `count_needs` choose.
+counted in the module of their format, which `size_of` and `needs_of_case` choose.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from .case import (
     NO_PROGRAM,
     Case,
     components_type,
-    from_sixteen_bits,
     is_cast,
+    is_in_plain_type,
     stored_type,
     without_files,
 )
@@ -321,7 +321,7 @@ def _possible_quantizations(
         return *published, *runtime.quantizations
     casts = _casts_of(spec, runtime)
     # weights stored in fewer than 16 bits lose twice if they are quantized again
-    if spec.modality in GENERATING and from_sixteen_bits(spec.architecture):
+    if spec.modality in GENERATING and is_in_plain_type(spec.architecture):
         casts += runtime.quantizations
     return stored_type(spec.architecture), *casts, *listed
 
@@ -418,7 +418,7 @@ class FormatAccount(Record):
     """The functions that count files of one format: their size, and files and memory together."""
 
     size_of: Callable[[Case], Term | Unread]
-    count_needs: Callable[[Case], Needs]
+    needs_of_case: Callable[[Case], Needs]
 
 
 def _account_of(case: Case) -> FormatAccount:
@@ -427,19 +427,24 @@ def _account_of(case: Case) -> FormatAccount:
     """
     if case.format == "gguf":
         return FormatAccount(
-            size_of=gguf_files.size_of, count_needs=gguf_memory.count_needs
+            size_of=gguf_files.size_of,
+            needs_of_case=gguf_memory.needs_of_case,
         )
     if case.format in ("ggml", "ctranslate2"):
         from . import speech
 
-        return FormatAccount(size_of=speech.size_of, count_needs=speech.count_needs)
+        return FormatAccount(size_of=speech.size_of, needs_of_case=speech.needs_of_case)
     if case.spec.components and case.format in CHECKPOINTS:
         from . import pictures
 
-        return FormatAccount(size_of=pictures.size_of, count_needs=pictures.count_needs)
+        return FormatAccount(
+            size_of=pictures.size_of, needs_of_case=pictures.needs_of_case
+        )
     from . import python
 
-    return FormatAccount(size_of=checkpoints.size_of, count_needs=python.count_needs)
+    return FormatAccount(
+        size_of=checkpoints.size_of, needs_of_case=python.needs_of_case
+    )
 
 
 def size_of(case: Case) -> Term | Unread:
@@ -449,17 +454,17 @@ def size_of(case: Case) -> Term | Unread:
 
 # cached: a search for other types, programs and contexts asks about the same case repeatedly
 @lru_cache(maxsize=512)
-def count_needs(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case, counted by the rules of its format."""
     if not case.runtime.parts:
-        return _account_of(case).count_needs(case)
+        return _account_of(case).needs_of_case(case)
     files = case.runtime.parts.get(case.spec.id)
     if files is None:
         why = f"no files of {case.spec.name} are known for {case.runtime.name}"
         return without_files(unread(why, "leave out --runtime"))
     from . import pictures
 
-    return pictures.parts_in_files(case, files)
+    return pictures.needs_of_listed_files(case, files)
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -525,7 +530,9 @@ def why_untold(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
 
 
 def _may_be_in_gguf(spec: ModelSpec) -> bool:
-    """Whether files, components or formats that the spec states leave room for a GGUF file."""
+    """Whether nothing that the spec states of files, components or formats rules out a GGUF
+    file.
+    """
     formats = spec.safety.formats
     if spec.files or spec.components or not formats:
         return True

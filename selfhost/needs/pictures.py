@@ -150,7 +150,7 @@ def _computed_size(case: Case) -> Term:
 # ------------------------------------------------------------------ diffusers
 
 
-def count_needs(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """Files and memory of diffusers: every component is resident, and the decoder of `parallel`
     images holds most beside them (tests/truth/diffusers.json).
     """
@@ -498,7 +498,7 @@ def usual_mix(parts: ModelParts) -> str:
     return parts.quantizations[0]
 
 
-def parts_in_files(case: Case, parts: ModelParts) -> Needs:
+def needs_of_listed_files(case: Case, parts: ModelParts) -> Needs:
     """Files and memory of stable-diffusion.cpp, whose buffers are reserved one after the other."""
     sizes = dict[str, Term]()
     for file in parts.files:

@@ -39,7 +39,7 @@ _PAGE_BYTES = 4096
 _GUESSED_PASS = "general knowledge: the widest layer of one pass over the prompt"
 
 
-def count_needs(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case. Weights and cache are counted apart, because one may be
     known without the other.
     """
@@ -109,7 +109,7 @@ def _cast_while_loaded(case: Case) -> Needs:
     """The needs where the program casts the weights to another type while it loads them. The
     published files are downloaded.
     """
-    needs = count_needs(checkpoints.cast_to(case))
+    needs = needs_of_case(checkpoints.cast_to(case))
     files = _files_as_published(case)
     if isinstance(files, Unread):
         return needs.replace(files=None)
@@ -154,7 +154,7 @@ def _beside_weights(case: Case) -> list[Term]:
     if case.model.audio is not None:
         work = _work_on_speech(case, case.model.audio)
     else:
-        work = _Pass(case).activations()
+        work = _PromptPass(case).activations()
     program = _with_tokenizer(case, _program_alone(case))
     return [*cache_terms(case), work, program]
 
@@ -351,7 +351,7 @@ def _work_on_speech(case: Case, heard: Audio) -> Term:
     return assumed_term("activations", ends, source, line)
 
 
-class _Pass:
+class _PromptPass:
     """A pass over the prompts of all sequences, or over a piece of them, with `tokens` computed at
     once.
     """

@@ -70,7 +70,7 @@ class Device(Record):
     - `index`: the number of the device among them, where the parts differ.
     - `is_large`: vLLM works on more tokens at once on this device.
     - `is_lean`: the runtime is started with its option `lean`.
-    - `total_bytes`, `free_bytes`, `room_bytes`: all bytes, the free bytes, and the bytes that a
+    - `total_bytes`, `free_bytes`, `usable_bytes`: all bytes, the free bytes, and the bytes that a
       runtime may take; None where they are not known.
     - `maker`: the maker of the device in the words of `Accelerator.vendor`; "" where the maker
       makes no difference.
@@ -83,7 +83,7 @@ class Device(Record):
     is_lean: bool = False
     total_bytes: int | None = None
     free_bytes: int | None = None
-    room_bytes: int | None = None
+    usable_bytes: int | None = None
 
 
 class Term(Record):
@@ -439,10 +439,6 @@ def _rounded_up(size: float) -> int:
     none.
     """
     return ceil(round(size, 3))
-
-
-# the name under which reports import `plural`
-times = plural
 
 
 def of_sequences(count: int) -> str:

@@ -131,8 +131,8 @@ def _longest_prompt(case: Case, device: Device) -> Term:
         tokens = max(tokens, case.context_tokens)
         most_tokens = max(most_tokens, case.context_tokens)
     sampled = _sampled_sequences(case, device, batch)
-    likely_pass = _Pass(case, tokens, sampled)
-    largest_pass = _Pass(case, most_tokens, sampled)
+    likely_pass = _VllmPass(case, tokens, sampled)
+    largest_pass = _VllmPass(case, most_tokens, sampled)
     size = Size(likely_pass.least, likely_pass.likely, largest_pass.most)
     line = likely_pass.arithmetic
     how = How.ASSUMED if case.model.recurrent else How.COMPUTED
@@ -162,7 +162,7 @@ def _sampled_sequences(
     return max(batch.sequences, case.parallel)
 
 
-class _Pass:
+class _VllmPass:
     """The memory in bytes of a pass of vLLM over `tokens` tokens, with the logits of `sampled`
     sequences.
 
@@ -237,11 +237,13 @@ class _Pass:
 
     @property
     def least(self) -> int:
+        """The least bytes of the pass, without those of experts."""
         layer = self.layer * 8 // 10
         return max(layer, self.sampling.least)
 
     @property
     def likely(self) -> int:
+        """The likely bytes of the pass."""
         return max(self.layer, self.sampling.likely) + self.experts
 
     @property
@@ -281,21 +283,21 @@ def _graphs(case: Case, device: Device) -> Term:
     graphs = graph.times(layers)
     line = f"{plural(layers, 'layer')} × {graph.likely:,} bytes of CUDA graphs + {line}"
     size = program.plus(graphs)
-    parts = _bytes_of_parts(case)
-    if parts:
+    partial_bytes = _bytes_of_partial_results(case)
+    if partial_bytes:
         likely = 0
         if device.is_large:
-            likely = parts
-            line += f" + {parts:,} bytes for parts of attention"
-        size = size.plus(Size(0, likely, parts))
+            likely = partial_bytes
+            line += f" + {partial_bytes:,} bytes for parts of attention"
+        size = size.plus(Size(0, likely, partial_bytes))
     if case.embeds or case.model.recurrent:
         return assumed_term("runtime", size, _VLLM.source, line)
     return stated_term("runtime", size, _VLLM.source, line)
 
 
-def _bytes_of_parts(case: Case) -> int:
-    """The bytes of the float32 buffers in which attention accumulates while a CUDA graph decodes; 0
-    for a model that embeds.
+def _bytes_of_partial_results(case: Case) -> int:
+    """The bytes of the float32 buffers in which attention adds up its partial results while a CUDA
+    graph decodes; 0 for a model that embeds.
     """
     if case.embeds:
         return 0
@@ -348,22 +350,22 @@ def _left_free(case: Case, device: Device) -> Term:
     kind = _kind_of_device(device.total_bytes)
     left = _left_bytes(kind, device)
     total = device.total_bytes
-    room = device.room_bytes
-    if not total or room is None:
+    usable = device.usable_bytes
+    if not total or usable is None:
         return _left_by_size(left, kind)
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
     shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
-    # the bytes of the room that weights and cache leave free at each end
+    # the usable bytes that weights and cache leave free, at each end
     by_end = []
     for left_bytes, share in zip(left, shares, strict=True):
         filled = free * (1 - left_bytes / total) * (1 - share)
-        by_end.append(max(0, int(room - filled)))
+        by_end.append(max(0, int(usable - filled)))
     size = Size(*by_end)
     line = "0 bytes"
     if size.likely:
-        line = f"{room:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
+        line = f"{usable:,} bytes - {free:,} × (1 - {left.likely:,} / {total:,})"
         line += f" × (1 - {shares[1]}); the rest of what it may take"
     return assumed_term("activations", size, _SGLANG.source, line)
 

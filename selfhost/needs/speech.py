@@ -156,7 +156,7 @@ def _numbers_of(case: Case, block: int) -> _Numbers:
 # ------------------------------------------------------------------ memory
 
 
-def count_needs(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case. `parallel`: the number of states, or of pieces of 30
     seconds, that are transcribed at once.
     """

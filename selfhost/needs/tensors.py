@@ -821,24 +821,23 @@ class CacheGroup(Record):
 
 @lru_cache(512)
 def cache_groups(
-    architecture: Architecture, *, with_room: bool = False
+    architecture: Architecture, *, with_idle: bool = False
 ) -> tuple[CacheGroup, ...]:
     """The caches of a model, one for each group of equal layers; () for encoders and for models
     that keep only a state, or nothing.
 
-    `with_room`: the groups that have room in llama.cpp's cache. These include idle ones of some
-    encoders, and in Ling 3 the multi-token-prediction blocks (src/llama-model.cpp filters no
-    layer).
+    `with_idle`: with the caches that llama.cpp makes and never uses: those of some encoders, and in
+    Ling 3 those of the multi-token-prediction blocks (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    if not _keeps_tokens(row, with_room=with_room):
+    if not _keeps_tokens(row, with_idle=with_idle):
         return ()
     groups: list[CacheGroup] = []
     for attention in architecture.attention:
         layers = _caching_layers(attention, architecture.cache_layers)
         if layers:
             groups += _groups_of(attention, layers, row)
-    if groups and with_room and row.mtp_cached:
+    if groups and with_idle and row.mtp_cached:
         last = groups[-1]
         layers = last.layers + (architecture.mtp_layers or 0)
         groups[-1] = last.replace(layers=layers)
@@ -853,12 +852,12 @@ def attending_layers(architecture: Architecture) -> set[int]:
     return attending
 
 
-def _keeps_tokens(row: ArchitectureRow, *, with_room: bool) -> bool:
+def _keeps_tokens(row: ArchitectureRow, *, with_idle: bool) -> bool:
     """Whether models of the row have a KV cache."""
     if row.recomputes:
         return False
     if row.encoder:
-        return with_room and row.idle_cache
+        return with_idle and row.idle_cache
     return True
 
 

@@ -26,8 +26,8 @@ from ..audit.rows import (
 from ..core import __version__
 from ..core.errors import Problem, one_line
 from ..core.records import Record
+from ..core.units import plural
 from ..judge.checks import WORDS
-from ..needs.records import times
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
 from .json import Object, dumps, fields, keys_of, record, titled
@@ -376,7 +376,7 @@ def _issues_of_groups(audit: Audit) -> Iterator[Issue]:
         text += str(reason)
         others = len(row.reasons) - 1
         if others:
-            text += f" ({times(others, 'more reason')})"
+            text += f" ({plural(others, 'more reason')})"
         # the names of the checks are those that the policy knows
         checks = " ".join((*row.failed, *row.undecided))
         key = f"{row.result} {checks} {row.wanted.label}"
@@ -450,7 +450,7 @@ def _annotation(issue: Issue) -> str:
 
 def _annotation_of_rest(rest: Sequence[Issue]) -> str:
     """The annotation that counts the issues without an annotation, and names their machines."""
-    text = f"and {times(len(rest), 'more annotation')}: see the other reports of this audit"
+    text = f"and {plural(len(rest), 'more annotation')}: see the other reports of this audit"
     names: dict[str, None] = {}
     for issue in rest:
         names.update(dict.fromkeys(issue.machines))
@@ -510,7 +510,7 @@ def _sarif(audit: Audit) -> str:
     notifications = []
     left_out = len(entries) - len(results)
     if left_out:
-        text = f"{times(left_out, 'more result')}, not listed"
+        text = f"{plural(left_out, 'more result')}, not listed"
         notifications.append({"message": {"text": text}})
     driver = {
         "name": "selfhost",

@@ -21,9 +21,9 @@ from ..audit.rows import (
 )
 from ..core import units
 from ..core.records import Record
+from ..core.units import plural
 from ..judge.checks import WORDS, Outcome
 from ..judge.record import Verdict
-from ..needs.records import times
 from .answer_words import ONCE_RAISED, failed_words, undecided_words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 from .words import format_words
@@ -94,8 +94,8 @@ def scope(audit: Audit) -> str:
         results = "nothing judged"
         if audit.since is not None and audit.since.unchanged:
             results = "nothing changed"
-    models = times(len(audit.policy.models), "model")
-    machines = times(audit.machines, "machine")
+    models = plural(len(audit.policy.models), "model")
+    machines = plural(audit.machines, "machine")
     return f"{models}, {machines}: {results}"
 
 
@@ -134,7 +134,7 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
         name += f" on {machines}"
     is_over = use.use is ExemptionState.EXPIRED
     if use.rows:
-        verdicts = times(use.rows, "verdict")
+        verdicts = plural(use.rows, "verdict")
         if not is_over:
             fate = f"covers {verdicts}, until {exemption.expires}"
             return ExceptionWords(name, fate, None)
@@ -167,7 +167,7 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
         )
     notes += audit.notes
     if audit.problems and not lists_problems:
-        faults = times(audit.faults, "fault")
+        faults = plural(audit.faults, "fault")
         notes.append(f"because of {faults}, the rest could not be judged: see below")
     yield from texts(notes)
     if audit.problems and lists_problems:

@@ -17,7 +17,6 @@ from ..judge.checks import WORDS
 from ..judge.checks.speed import wait_words
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
-from ..needs.records import times
 from .answer_words import answer_line, is_assumption, limit_words, ordered
 from .api_words import (
     API_RISKS,
@@ -697,7 +696,7 @@ def _hint(verdict: Verdict, *, has_other_ways: bool) -> str:
         parts.append("other ways to install")
     more_offers = len(verdict.api_offers) - 1
     if verdict.route is not Route.NEITHER and more_offers > 0:
-        parts.append(times(more_offers, "more API"))
+        parts.append(units.plural(more_offers, "more API"))
     *first, last = parts
     if not first:
         return f"{last}: -v"

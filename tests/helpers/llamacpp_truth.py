@@ -67,8 +67,8 @@ def records(part: str) -> list[dict[str, Any]]:
     ]
 
 
-def room(record: Mapping[str, Any]) -> needs_case.Cells:
-    return needs_case.Cells(
+def setup_of(record: Mapping[str, Any]) -> needs_case.ContextSetup:
+    return needs_case.ContextSetup(
         tokens=record["n_ctx"],
         sequences=record["n_seq_max"],
         streams=1 if record["kv_unified"] else record["n_seq_max"],
@@ -81,11 +81,11 @@ def room(record: Mapping[str, Any]) -> needs_case.Cells:
 
 def kept(architecture: Architecture, record: Mapping[str, Any]) -> tuple[int, int]:
     """Bytes of the cache, with what indexers keep, and of states."""
-    cells = room(record)
+    cells = setup_of(record)
     if any(group.kind == "compressed" for group in architecture.attention):
         # DeepSeek V4 always has one cache per sequence (src/llama-kv-cache-dsv4.cpp)
         cells = cells.replace(
-            streams=cells.sequences, tokens=cells.full * cells.sequences
+            streams=cells.sequences, tokens=cells.cells_per_stream * cells.sequences
         )
     cached = sum(rows.bytes_in(cells) for rows in cache_rows(architecture, cells))
     return cached, record["n_seq_max"] * sum(

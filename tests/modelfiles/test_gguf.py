@@ -23,7 +23,7 @@ from helpers.ggufs import (
     text,
     write,
 )
-from helpers.llamacpp_truth import kept, room, rows_of_logits
+from helpers.llamacpp_truth import kept, rows_of_logits, setup_of
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
 from helpers.needs_of import needs_of
 from selfhost import Workload, check
@@ -55,7 +55,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(
         == spec.parameters.mtp
     )
     for case in model["cases"]:
-        settings = room(case), rows_of_logits(case)
+        settings = setup_of(case), rows_of_logits(case)
         buffer = graph.exact_compute_bytes(spec.architecture, row, *settings)
         if buffer is None:
             # no graph of it is written down
@@ -88,7 +88,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture)
     assert row.name
     for case in model["cases"]:
-        settings = room(case), rows_of_logits(case)
+        settings = setup_of(case), rows_of_logits(case)
         cached, state = kept(architecture, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])

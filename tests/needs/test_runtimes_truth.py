@@ -469,7 +469,7 @@ SGLANG_LOGS = truth("sglang")["logs"]
 
 def of_sglang(log: dict[str, Any], size: int | None = None) -> dict[str, Term]:
     """What each device holds in SGLang by our count, of the logged model on as many devices."""
-    device = Device(devices=log["devices"], total_bytes=size, room_bytes=size)
+    device = Device(devices=log["devices"], total_bytes=size, usable_bytes=size)
     return answer(
         Catalogue.open().spec(log["model"]), "sglang", device, context_tokens=4096
     )[1]

@@ -23,7 +23,7 @@ from ...core.records import Record
 from ...machine import gpus
 from ...machine.record import Machine
 from ...needs import in_batches
-from ...needs.case import MICRO_BATCH_TOKENS, Cells
+from ...needs.case import MICRO_BATCH_TOKENS, ContextSetup
 from ...needs.records import Needs
 from ..devices import index_of, share_on_shared
 from ..record import Question
@@ -462,12 +462,12 @@ def _share_on_shared(
     return share
 
 
-def _cells(question: Question, placed: Needs) -> Cells:
+def _cells(question: Question, placed: Needs) -> ContextSetup:
     """The cells in the batch size for which the placed needs are counted.
 
     The usual batch size where no GGUF file of known layers is loaded.
     """
     case = question.case
     if case is None or question.spec.architecture is None or case.format != "gguf":
-        return Cells(tokens=MICRO_BATCH_TOKENS)
-    return in_batches(case, placed.batch_tokens).room
+        return ContextSetup(tokens=MICRO_BATCH_TOKENS)
+    return in_batches(case, placed.batch_tokens).setup

@@ -222,18 +222,18 @@ class Allocator:
             owner.start = -1
 
     def take(self, size: int) -> int:
-        """The address of `size` bytes: in the smallest hole with enough room, of two equal ones the
-        later; at the end of the buffer where no hole has room (ggml_dyn_tallocr_alloc).
+        """The address of `size` bytes: in the smallest hole that is large enough, of two equal ones
+        the later; at the end of the buffer where none is (ggml_dyn_tallocr_alloc).
         """
         starts = self.hole_starts
         ends = self.hole_ends
         best = -1
-        least_room = _ENDLESS
+        best_size = _ENDLESS
         for index in range(len(starts) - 1):
-            room = ends[index] - starts[index]
-            if size <= room <= least_room:
+            hole_size = ends[index] - starts[index]
+            if size <= hole_size <= best_size:
                 best = index
-                least_room = room
+                best_size = hole_size
         start = starts[best]
         end = start + size
         if end == ends[best]:

@@ -157,7 +157,7 @@ class _CachedAttention(_Attention):
     ) -> None:
         super().__init__(graph, layer, heads)
         self.stored_length = self.output_length
-        self.room = graph.room
+        self.setup = graph.setup
         # the inputs of these layers, made once for each cache: all layers with a window share one
         # cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
         made = graph.cache_inputs
@@ -172,8 +172,8 @@ class _CachedAttention(_Attention):
         them; latent rows are not rotated.
         """
         graph = self.graph
-        room = self.room
-        cells = room.cells_of_layer(window)
+        setup = self.setup
+        cells = setup.cells_of_layer(window)
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
@@ -189,12 +189,12 @@ class _CachedAttention(_Attention):
         key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,
-            all_cells=cells * room.streams,
+            all_cells=cells * setup.streams,
             key_places=given(self.tokens, element_bytes=INDEX_BYTES),
             value_places=given(value_places, element_bytes=INDEX_BYTES),
-            mask=given(cells, self.tokens, element_bytes=room.mask_bytes),
-            key_rotation=_rotation(room.key_type, key_lengths, key_block),
-            value_rotation=_rotation(room.value_type, value_lengths, _ROTATED_VALUES),
+            mask=given(cells, self.tokens, element_bytes=setup.mask_bytes),
+            key_rotation=_rotation(setup.key_type, key_lengths, key_block),
+            value_rotation=_rotation(setup.value_type, value_lengths, _ROTATED_VALUES),
         )
 
     def computed(self, normed: Node) -> Node:
@@ -255,9 +255,9 @@ class _CachedAttention(_Attention):
         """GGML_OP_FLASH_ATTN_EXT. It reads 16 bits, so a cache of 32 is copied whole."""
         cache = self.cache
         copies = list[Node]()
-        if self.room.key_type == "f32":
+        if self.setup.key_type == "f32":
             copies.append(cache.copied(self.key_length))
-        if self.room.value_type == "f32":
+        if self.setup.value_type == "f32":
             copies.append(cache.copied(self.value_length))
         return queries.product(self.stored_length, *copies, cache.mask)
 
@@ -391,7 +391,7 @@ class _LatentAttention(_CachedAttention):
     def _weighted_latents(self, queries: Node) -> Node:
         """Latent values times stored scores, for which the rows of the cache are turned first."""
         element_bytes = HALF_BYTES
-        if self.room.key_type == "f32":
+        if self.setup.key_type == "f32":
             element_bytes = FLOAT_BYTES
         turned = self.cache.copied(self.latent_length, element_bytes)
         scores = self.scores(queries)
@@ -435,7 +435,7 @@ class _BatchAttention(_Attention):
         masks = self.graph.batch_masks
         window = self.heads.window_tokens
         if window not in masks:
-            element_bytes = self.graph.room.mask_bytes
+            element_bytes = self.graph.setup.mask_bytes
             masks[window] = given(self.tokens, self.tokens, element_bytes=element_bytes)
         return masks[window]
 

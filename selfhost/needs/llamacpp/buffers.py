@@ -17,7 +17,7 @@ from zlib import adler32, crc32
 from ...catalogue.architecture import Architecture
 from ...core.records import Record
 from ...core.stored import Store, shipped_store
-from ..case import Case, Cells
+from ..case import Case, ContextSetup
 from ..tensors import ArchitectureRow
 
 # the bytes of an architecture's buffers by the name of the question; None where no graph can be
@@ -30,7 +30,7 @@ class _Question(Record):
     architecture.
     """
 
-    room: Cells
+    setup: ContextSetup
     logits_rows: int
     on_device: bool = False
 
@@ -40,17 +40,17 @@ class _Question(Record):
         differ from the default in anything but tokens and batch, because such questions are not
         stored.
         """
-        room = self.room
-        if room != Cells(tokens=room.tokens, batch=room.batch):
+        setup = self.setup
+        if setup != ContextSetup(tokens=setup.tokens, batch=setup.batch):
             return None
         place = " on a device" if self.on_device else ""
-        return f"{room.tokens} {room.batch} {self.logits_rows}{place}"
+        return f"{setup.tokens} {setup.batch} {self.logits_rows}{place}"
 
 
 def compute_bytes(
     model: Architecture,
     row: ArchitectureRow,
-    room: Cells,
+    setup: ContextSetup,
     logits_rows: int,
     *,
     on_device: bool = False,
@@ -58,7 +58,7 @@ def compute_bytes(
     """The compute buffer to the byte; None where the architecture has no graph here."""
     model = _as_built(model)
     stored = _stored_buffers(model, row)
-    question = _Question(room=room, logits_rows=logits_rows, on_device=on_device)
+    question = _Question(setup=setup, logits_rows=logits_rows, on_device=on_device)
     name = question.name
     if name is not None and name in stored:
         return stored[name]
@@ -119,9 +119,9 @@ def _questions_of(case: Case) -> tuple[_Question, ...]:
     """
     rows = case.logits_rows
     return (
-        _Question(room=case.room, logits_rows=rows),
-        _Question(room=case.room, logits_rows=rows, on_device=True),
-        _Question(room=case.room_of_first_batch, logits_rows=rows),
+        _Question(setup=case.setup, logits_rows=rows),
+        _Question(setup=case.setup, logits_rows=rows, on_device=True),
+        _Question(setup=case.setup_of_first_batch, logits_rows=rows),
     )
 
 
@@ -138,7 +138,7 @@ def _replayed(
 
     rows = question.logits_rows
     on_device = question.on_device
-    return exact_compute_bytes(model, row, question.room, rows, on_device=on_device)
+    return exact_compute_bytes(model, row, question.setup, rows, on_device=on_device)
 
 
 def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:

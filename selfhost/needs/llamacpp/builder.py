@@ -129,7 +129,7 @@ class Builder(Part):
         """The output of a feed-forward."""
         return FeedForwardGraph(self.graph, feed).computed(read)
 
-    def _rows(self, layer: Layer, tensor: Node) -> Node:
+    def _needed_rows(self, layer: Layer, tensor: Node) -> Node:
         """The tokens that are computed from here on: after the attention of the last layer only
         those whose logits the caller needs.
         """
@@ -144,8 +144,8 @@ class Builder(Part):
         residual: Node,
     ) -> Node:
         """part(x) + x, for a layer with a single part."""
-        computed = self._rows(layer, computed)
-        residual = self._rows(layer, residual)
+        computed = self._needed_rows(layer, computed)
+        residual = self._needed_rows(layer, residual)
         return computed + residual
 
     def _with_norms_of_sums(
@@ -181,7 +181,7 @@ class Builder(Part):
         attended = self.mix(layer, norm(residual))
         recurred = self._recurred(layer, norm(residual))
         mixed = attended + recurred
-        total = self._rows(layer, mixed + residual)
+        total = self._needed_rows(layer, mixed + residual)
         fed_forward = self._fed(feed, norm(total))
         return fed_forward + total
 
@@ -205,14 +205,14 @@ class Builder(Part):
         attended = self.mix(layer, mixed_input)
         if self.norms_before_rows:
             attended = norm(attended)
-        attended = self._rows(layer, attended)
-        residual = self._rows(layer, residual)
+        attended = self._needed_rows(layer, attended)
+        residual = self._needed_rows(layer, residual)
         if self.norms_after_rows:
             attended = norm(attended)
         if self.style.beside == "input":
             read = norm(residual)
         elif self.style.beside:
-            read = self._rows(layer, normed)
+            read = self._needed_rows(layer, normed)
         else:
             # the term that comes first may be overwritten in place
             if self.style.residual_first:

@@ -94,10 +94,10 @@ def with_projector(case: Case, files: Term) -> Projector:
     if case.encoders <= 0:
         return Projector(files=files)
     file = _projector_file(case)
-    encoder = file, _picture(case)
+    encoder = file, _encoder_buffer(case)
     if case.settings.get("projector") == "ram":
         # the option keeps the encoder in RAM
-        buffer = _picture(case.replace(device=None))
+        buffer = _encoder_buffer(case.replace(device=None))
         encoder = file.replace(split=Split.HOST), buffer.replace(split=Split.HOST)
     together = with_files(files, file, "the projector")
     if files.how is not How.ASSUMED:
@@ -127,7 +127,7 @@ def _projector_file(case: Case) -> Term:
     return computed_term("projector", Size(stated, stated, high), source, line)
 
 
-def _picture(case: Case) -> Term:
+def _encoder_buffer(case: Case) -> Term:
     """The compute buffer of the encoder.
 
     In RAM the buffer is touched only by a picture: none without a picture; the likely size is for a
@@ -137,15 +137,15 @@ def _picture(case: Case) -> Term:
     """
     encoder = encoder_of(case.spec)
     if encoder is None:
-        return _picture_of_unknown_encoder()
-    picture = _picture_of(encoder, case.number_set("picture_tokens"))
+        return _buffer_of_unknown_encoder()
+    usual = _usual_input_of(encoder, case.number_set("picture_tokens"))
     on_device = case.is_on_device
-    size = picture.bytes
+    size = usual.bytes
     high = size * 6 // 5
-    low = picture.reserved_bytes if on_device else 0
-    line = picture.line
-    if on_device and size < picture.reserved_bytes:
-        size = picture.reserved_bytes
+    low = usual.reserved_bytes if on_device else 0
+    line = usual.line
+    if on_device and size < usual.reserved_bytes:
+        size = usual.reserved_bytes
         high = size
         line = f"{size:,} bytes; reserved at load, for pictures that need no more"
     else:
@@ -156,7 +156,7 @@ def _picture(case: Case) -> Term:
     return term("projector_compute", Size(low, size, high), source, line, How.MEASURED)
 
 
-def _picture_of_unknown_encoder() -> Term:
+def _buffer_of_unknown_encoder() -> Term:
     """The assumed buffer of an encoder that was not measured, by the buffers of others."""
     size, most = SIZES.picture_bytes
     others = "25 other kinds reserve 20 to 739 MB (llama.cpp 0c1e570)"
@@ -165,9 +165,9 @@ def _picture_of_unknown_encoder() -> Term:
     return assumed_term("projector_compute", Size(0, size, most), source, line)
 
 
-class _Picture(Record):
-    """The buffer of an encoder for one picture in bytes, with its line of arithmetic, and the bytes
-    that a device reserves at load.
+class _EncoderInput(Record):
+    """What an encoder is given at once, a picture or sound: the buffer for it in bytes, with its
+    line of arithmetic, and the bytes that a device reserves at load.
     """
 
     bytes: int
@@ -175,31 +175,32 @@ class _Picture(Record):
     line: str
 
 
-def _picture_of(encoder: Encoder, most_tokens: int) -> _Picture:
-    """The buffer of an encoder for a usual picture: one of `most_tokens` tokens where an option
-    sets that (0 where none does), else one of a megapixel, or `largest_seconds` of sound.
+def _usual_input_of(encoder: Encoder, most_tokens: int) -> _EncoderInput:
+    """The buffer of an encoder for its usual input: a picture of `most_tokens` tokens where an
+    option sets their number (0 where none does), else a picture of a megapixel, or
+    `largest_seconds` of sound.
     """
     reserved = encoder.reserved_bytes
-    if most_tokens and encoder.token_pixels is not None:
-        side = encoder.token_pixels
+    if most_tokens and encoder.token_side is not None:
+        side = encoder.token_side
         size = encoder.picture_bytes(most_tokens * side**2)
         if reserved == encoder.largest_bytes:
             reserved = size
         line = f"{size:,} bytes; for a picture of {most_tokens:,} tokens of {side} × {side} pixels"
-        return _Picture(bytes=size, reserved_bytes=reserved, line=line)
-    largest = encoder.largest_pixels
+        return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
+    largest = encoder.largest_side
     if largest is None:
         size = encoder.largest_bytes
         line = (
             f"{size:,} bytes; for {encoder.largest_seconds} seconds of sound, the most"
         )
-        return _Picture(bytes=size, reserved_bytes=reserved, line=line)
+        return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
     side = min(MEGAPIXEL_SIDE, largest)
     size = encoder.picture_bytes(side**2)
     line = f"{size:,} bytes; for a picture of {side:,} × {side:,}"
     if side < largest:
         line += f", {encoder.largest_bytes:,} for one of {largest:,} × {largest:,}, the most"
-    return _Picture(bytes=size, reserved_bytes=reserved, line=line)
+    return _EncoderInput(bytes=size, reserved_bytes=reserved, line=line)
 
 
 def why_no_own_block(model: ModelSpec) -> str | None:
@@ -230,7 +231,7 @@ def own_block_terms(case: Case, compute: Term) -> list[Term]:
         return []
     if case.spec.draft is not None:
         return _published_draft(case, case.spec.draft, compute)
-    cells = _block_cache(case, case.room.full, case.room.streams)
+    cells = _block_cache(case, case.setup.cells_per_stream, case.setup.streams)
     cache = cells.replace(how=How.EXACT)
     return [own_block_weights(case), cache, _block_compute(compute)]
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ...catalogue.architecture import Architecture, Attention
 from ...core.records import Record
-from ..case import Case, Cells
+from ..case import Case, ContextSetup
 from ..records import How, Size, Split, Term, assumed_term, computed_term, term
 from ..tensors import ArchitectureRow, cache_groups, states, window_of
 from .buffers import compute_bytes
@@ -24,9 +24,12 @@ GUESS_MOST = 2.0
 # further copies of a graph's inputs on each of several devices (GGML_SCHED_MAX_COPIES of
 # ggml/src/ggml-backend.cpp is 4)
 _MORE_COPIES = 3
-# the most that the buffer grows for each state that a drafted token leaves, as a multiple of the
-# largest state of a layer; 0.8 to 1.15 were measured for several sequences, with three models
-_ROLLED_BACK_STATES = 5
+# the most that the buffer grows for the states to roll back to, as a share of the bytes of these
+# states in one layer: the result of one layer's scan holds them all before they are stored
+# (build_recurrent_attn in src/models/delta-net-base.cpp), and the next layer's takes its place. The
+# buffers of three models did not grow for one sequence, and by 0, 0.77 and 1.15 for two sequences:
+# tests/truth/llamacpp_companions.json
+_ROLLED_BACK_SHARE = 1.25
 _FLOAT_BYTES = 4
 
 
@@ -37,10 +40,10 @@ def compute_buffer(case: Case) -> Term:
     rows = case.logits_rows
     if case.runtime.memory.logits_rows == "batch":
         # the program reserves logits for a whole batch
-        rows = case.room.micro_batch
-    reserved_bytes = _replayed_bytes(case, case.room, rows)
+        rows = case.setup.micro_batch
+    reserved_bytes = _replayed_bytes(case, case.setup, rows)
     if reserved_bytes is None:
-        buffer = guessed_compute(case.model, case.row, case.room, rows)
+        buffer = guessed_compute(case.model, case.row, case.setup, rows)
     elif case.device is None:
         buffer = _buffer_in_ram(case, reserved_bytes)
     else:
@@ -49,7 +52,7 @@ def compute_buffer(case: Case) -> Term:
         return buffer
     # each of several devices holds copies of a graph's inputs, mostly masks. For a prompt the first
     # device also holds copies of the experts of the largest layer in RAM (`op_offload`)
-    experts_bytes = largest_experts_bytes(case) if case.room.copies_weights else 0
+    experts_bytes = largest_experts_bytes(case) if case.setup.copies_weights else 0
     copied_bytes = _MORE_COPIES * sum(_masks(case))
     return buffer.replace(pipeline_bytes=copied_bytes, offload_bytes=experts_bytes)
 
@@ -59,8 +62,8 @@ def _buffer_in_ram(case: Case, reserved_bytes: int) -> Term:
     context, the least by one short prompt.
     """
     rows = case.logits_rows
-    size = _replayed_bytes(case, case.room, rows) or 0
-    after_one_batch = _replayed_bytes(case, case.room_of_first_batch, rows) or size
+    size = _replayed_bytes(case, case.setup, rows) or 0
+    after_one_batch = _replayed_bytes(case, case.setup_of_first_batch, rows) or size
     low = min(size, after_one_batch)
     high = size + _rolled_back_bytes(case)
     line = f"{size:,} bytes"
@@ -87,7 +90,7 @@ def _replay_source(case: Case) -> str:
 
 def _replayed_bytes(
     case: Case,
-    room: Cells,
+    setup: ContextSetup,
     rows: int,
 ) -> int | None:
     """The bytes of the compute buffer with these cells and `rows` rows of logits; None where the
@@ -98,18 +101,24 @@ def _replayed_bytes(
     if case.model.vocabulary is None and not case.row.encoder:
         return None
     on_device = case.is_on_device
-    return compute_bytes(case.model, case.row, room, rows, on_device=on_device)
+    return compute_bytes(case.model, case.row, setup, rows, on_device=on_device)
 
 
 def _rolled_back_bytes(case: Case) -> int:
     """The most bytes by which the buffer grows where each drafted token leaves a state to roll back
-    to: 5 × states × sequences × the largest memory of a layer.
+    to; 0 where none does.
+
+        1.25 × states × sequences × numbers in the memory of one layer × 4
+
+    All recurrent layers of a model have memories of one length in llama.cpp (`n_embd_s` in
+    src/llama-hparams.cpp).
     """
-    if case.room.states == 1:
+    if case.setup.states == 1:
         return 0
     memories = [state.memory for state in states(case.model)]
-    count = case.room.states * case.parallel
-    return _ROLLED_BACK_STATES * count * max(memories, default=0)
+    memory_bytes = _FLOAT_BYTES * max(memories, default=0)
+    kept_bytes = case.setup.states * case.parallel * memory_bytes
+    return int(_ROLLED_BACK_SHARE * kept_bytes)
 
 
 class _Moment(Record):
@@ -122,13 +131,13 @@ class _Moment(Record):
 def guessed_compute(
     model: Architecture,
     row: ArchitectureRow,
-    room: Cells,
+    setup: ContextSetup,
     logits_rows: int,
 ) -> Term:
     """The compute buffer of an architecture without a graph: the larger of the logits, and the
     widest layer with its masks.
     """
-    batch = _Batch(model, row, room, logits_rows)
+    batch = _Batch(model, row, setup, logits_rows)
     moment = batch.moment_of_widest_layer()
     logits = batch.moment_of_logits()
     if logits.bytes > moment.bytes:
@@ -154,19 +163,19 @@ class _Batch:
         self,
         model: Architecture,
         row: ArchitectureRow,
-        room: Cells,
+        setup: ContextSetup,
         logits_rows: int,
     ) -> None:
         self.model = model
         self.row = row
-        self.room = room
+        self.setup = setup
         self.width = model.embedding_length
-        self.tokens = min(room.micro_batch, room.full * room.streams)
-        self.cells = room.full
+        self.tokens = min(setup.micro_batch, setup.cells_per_stream * setup.streams)
+        self.cells = setup.cells_per_stream
         self.logits_rows = min(self.tokens, logits_rows)
         if row.encoder:
-            self.tokens = room.encoded
-            self.cells = room.encoded
+            self.tokens = setup.encoder_tokens
+            self.cells = setup.encoder_tokens
         if not model.attention:
             self.cells = 0
 
@@ -186,7 +195,7 @@ class _Batch:
         """
         cells = self.cells
         indexer_bytes = _indexer_bytes(self.model.attention)
-        masks = self.room.mask_bytes + indexer_bytes // self.room.streams
+        masks = self.setup.mask_bytes + indexer_bytes // self.setup.streams
         scores = self._arrays_of_scores() * cells * self.model.most_heads
         alive = 4 * self.width + self._numbers_in_widest_layer() + scores
         size = self.tokens * (cells * masks + _FLOAT_BYTES * alive)
@@ -201,7 +210,7 @@ class _Batch:
             return 3
         if self.row.unfused:
             return 1
-        return 0 if self.room.flash else 1
+        return 0 if self.setup.flash else 1
 
     def _numbers_in_widest_layer(self) -> int:
         """The number of values of a token that are alive in the widest part of any layer."""
@@ -247,12 +256,12 @@ def _masks(case: Case) -> list[int]:
 
     tokens × cells × bytes of a mask
     """
-    room = case.room
-    of_cell = room.mask_bytes * room.micro_batch
+    setup = case.setup
+    of_cell = setup.mask_bytes * setup.micro_batch
     by_window = dict[int | None, int]()
     for group in cache_groups(case.model):
         window = window_of(case.model, group)
-        by_window[window] = of_cell * room.cells_of_layer(window)
+        by_window[window] = of_cell * setup.cells_of_layer(window)
     return list(by_window.values())
 
 
@@ -267,7 +276,7 @@ def inputs_in_ram(case: Case) -> Term:
 
     masks + tables × tokens × width × 4 + numbers of places
     """
-    tokens = case.room.micro_batch
+    tokens = case.setup.micro_batch
     masks = _masks(case)
     masks_bytes = sum(masks)
     # vectors that may be given instead of tokens, and looked-up embeddings of tokens and of

@@ -26,7 +26,7 @@ from ...catalogue.architecture import (
     Recurrent,
 )
 from ...core.records import Record
-from ..case import Cells
+from ..case import ContextSetup
 from ..tensors import ArchitectureRow, State, Style, states, window_of
 from .allocator import (
     Node,
@@ -109,7 +109,7 @@ class _Shortened(Record):
 def exact_compute_bytes(
     model: Architecture,
     row: ArchitectureRow,
-    room: Cells,
+    setup: ContextSetup,
     logits_rows: int,
     *,
     on_device: bool = False,
@@ -128,7 +128,7 @@ def exact_compute_bytes(
     # a round of all layers never repeats: the whole graph is built
     for patterns_at_once in (1, 2, model.layers):
         shortened = _shortened(model, row, patterns_at_once)
-        graph = Graph(model, row, room, logits_rows, on_device=on_device)
+        graph = Graph(model, row, setup, logits_rows, on_device=on_device)
         try:
             peak = _peak_of_layers(graph, shortened)
         finally:
@@ -338,7 +338,7 @@ class Graph:
         self,
         model: Architecture,
         row: ArchitectureRow,
-        room: Cells,
+        setup: ContextSetup,
         logits_rows: int,
         *,
         on_device: bool = False,
@@ -351,19 +351,19 @@ class Graph:
         self.nodes = list[Node]()
         self.model = model
         self.row = row
-        self.room = room
+        self.setup = setup
         self.style = row.graph or Style()
-        self.flash = room.flash
+        self.flash = setup.flash
         self.windowed = _is_windowed(model)
         self.width = model.embedding_length
         self.vocabulary = model.gguf_tokens
-        batch_tokens = room.encoded if row.encoder else room.micro_batch
-        self.sequences = room.sequences
-        self.sequence_tokens = -(-batch_tokens // room.sequences)
-        self.tokens = self.sequence_tokens * room.sequences
+        batch_tokens = setup.encoder_tokens if row.encoder else setup.micro_batch
+        self.sequences = setup.sequences
+        self.sequence_tokens = -(-batch_tokens // setup.sequences)
+        self.tokens = self.sequence_tokens * setup.sequences
         # an encoder hands all its tokens to the pooling, except the tokens that pad the sequences
         self.logits_rows = (
-            room.encoded if row.embeds else min(batch_tokens, logits_rows)
+            setup.encoder_tokens if row.embeds else min(batch_tokens, logits_rows)
         )
         self.hidden: Sides = (self.width, self.tokens)
         # the owner of tensors outside the buffer that operations write to: the cache and the states
@@ -371,7 +371,7 @@ class Graph:
         self.positions = given(self.tokens * self.style.positions)
         self.temperatures = given(self.tokens)
         self.rows = given(self.logits_rows)
-        self.states = given(room.sequences)
+        self.states = given(setup.sequences)
         # keyed by the group, not by its id: layers may come from an equal model
         recurrent = [group for group in model.recurrent if group.layers]
         # states of compressed attention follow the states of recurrences

@@ -13,7 +13,7 @@ from ...catalogue.architecture import Architecture, Attention
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record, Unread
 from ...core.workload import CacheTypes
-from ..case import Case, Cells, unread_of
+from ..case import Case, ContextSetup, unread_of
 from ..quantization import BASE_TYPES, BLOCKS, CACHE_BLOCKS
 from ..records import (
     NO_BYTES,
@@ -56,7 +56,7 @@ _ACTIVATIONS_OF_32 = (34, 32)
 _ACTIVATIONS_OF_256 = (292, 256)
 
 
-def count_needs(case: Case) -> Needs:
+def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case. Weights and cache are counted apart, because one may be
     known without the other.
     """
@@ -99,7 +99,7 @@ def _beside_weights(case: Case) -> Needs:
         terms.append(kept_states)
     compute = compute_buffer(case)
     terms += [compute, _program(case)]
-    if case.is_on_device and case.room.copies_weights:
+    if case.is_on_device and case.setup.copies_weights:
         terms.append(inputs_in_ram(case))
     terms += own_block_terms(case, compute)
     return Needs(terms=tuple(terms), unknown=tuple(unknown))
@@ -110,7 +110,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
 
     Σ layers × bytes of a cell × cells × streams
     """
-    groups = cache_groups(case.model, with_room=True)
+    groups = cache_groups(case.model, with_idle=True)
     if not groups:
         return None
     heads = case.heads_without_flash
@@ -122,11 +122,11 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
         if not case.runtime.memory.flash_attention:
             remedy += ", or --runtime llama.cpp with flash attention on"
         return unread(why, remedy, "memory.kv_cache")
-    room = case.room
-    rows = cache_rows(case.model, room)
-    size = sum(layers.bytes_in(room) for layers in rows)
-    unsure_bytes = sum(layers.unsure_bytes_in(room) for layers in rows)
-    streams = of_sequences(room.streams)
+    setup = case.setup
+    rows = cache_rows(case.model, setup)
+    size = sum(layers.bytes_in(setup) for layers in rows)
+    unsure_bytes = sum(layers.unsure_bytes_in(setup) for layers in rows)
+    streams = of_sequences(setup.streams)
     line = by_layers(
         (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
     )
@@ -144,7 +144,7 @@ def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
     """Whether any layer has a number of cells that differs from the tokens of the context."""
     for group in groups:
         window = window_of(case.model, group)
-        cells = case.room.cells_of_layer(window, group.tokens_per_row)
+        cells = case.setup.cells_of_layer(window, group.tokens_per_row)
         if cells != case.context_tokens:
             return True
     return False
@@ -158,7 +158,7 @@ def _states(case: Case) -> Term | None:
     """
     kept = states(case.model)
     sequences = case.parallel
-    copies = case.room.states
+    copies = case.setup.states
     size = sum(state.bytes for state in kept) * sequences * copies
     if not size:
         return None
@@ -189,25 +189,25 @@ class CacheRows(Record):
     before: str = ""
     unsure_cells: int = 0
 
-    def _bytes_per_cell(self, room: Cells) -> int:
+    def _bytes_per_cell(self, setup: ContextSetup) -> int:
         """The bytes of one cell in all of these layers and all streams."""
-        row_bytes = room.row_bytes(self.key_elements, self.value_elements)
-        return row_bytes * self.layers * room.streams
+        row_bytes = setup.row_bytes(self.key_elements, self.value_elements)
+        return row_bytes * self.layers * setup.streams
 
-    def bytes_in(self, room: Cells) -> int:
+    def bytes_in(self, setup: ContextSetup) -> int:
         """Bytes of all cells."""
-        return self.cells * self._bytes_per_cell(room)
+        return self.cells * self._bytes_per_cell(setup)
 
-    def unsure_bytes_in(self, room: Cells) -> int:
+    def unsure_bytes_in(self, setup: ContextSetup) -> int:
         """Bytes of the unsure cells."""
-        return self.unsure_cells * self._bytes_per_cell(room)
+        return self.unsure_cells * self._bytes_per_cell(setup)
 
 
-def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
+def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRows]:
     """The rows of the KV cache, including those of sparse indexers (src/llama-kv-cache.cpp)."""
-    groups = cache_groups(architecture, with_room=True)
+    groups = cache_groups(architecture, with_idle=True)
     widest = 0
-    if not room.flash and groups:
+    if not setup.flash and groups:
         # without flash attention every row of values is as long as the longest of any layer
         # (`n_embd_v_gqa_max`)
         widest = max(group.value_elements for group in groups)
@@ -215,16 +215,16 @@ def cache_rows(architecture: Architecture, room: Cells) -> list[CacheRows]:
     rows = []
     for group in groups:
         window = window_of(architecture, group)
-        cached = _rows_of_group(group, window, widest, room)
+        cached = _rows_of_group(group, window, widest, setup)
         if window is not None and not row.window_cache:
-            cached = cached.replace(unsure_cells=room.full - cached.cells)
+            cached = cached.replace(unsure_cells=setup.cells_per_stream - cached.cells)
         rows.append(cached)
         if group.indexer_elements:
             with_values = row.indexer_values
-            rows.append(_rows_of_indexer(group, room, with_values=with_values))
+            rows.append(_rows_of_indexer(group, setup, with_values=with_values))
     idle_layers = _idle_layers(architecture)
     if widest and idle_layers:
-        rows.append(_rows_of_idle_layers(idle_layers, widest, room))
+        rows.append(_rows_of_idle_layers(idle_layers, widest, setup))
     return rows
 
 
@@ -232,16 +232,16 @@ def _rows_of_group(
     group: CacheGroup,
     window_tokens: int | None,
     widest: int,
-    room: Cells,
+    setup: ContextSetup,
 ) -> CacheRows:
     """The rows of keys and values of a group of layers with equal caches."""
-    cells = room.cells_of_layer(window_tokens, group.tokens_per_row)
+    cells = setup.cells_of_layer(window_tokens, group.tokens_per_row)
     value_elements = max(widest, group.value_elements)
     before, shape = shape_of_row(group, widest)
-    row = f"{shape} × {_bytes_of_element(room.key_type)}"
-    if room.key_type != room.value_type:
+    row = f"{shape} × {_bytes_of_element(setup.key_type)}"
+    if setup.key_type != setup.value_type:
         before = ""
-        row = _row_of_two_types(group.key_elements, value_elements, room)
+        row = _row_of_two_types(group.key_elements, value_elements, setup)
     kept = "rows" if group.tokens_per_row > 1 else "tokens"
     return CacheRows(
         layers=group.layers,
@@ -256,13 +256,13 @@ def _rows_of_group(
 def _row_of_two_types(
     key_elements: int,
     value_elements: int,
-    room: Cells,
+    setup: ContextSetup,
 ) -> str:
     """The bytes of one token's keys and values in two types, as a part of a line of arithmetic."""
-    keys = f"{key_elements:,} × {_bytes_of_element(room.key_type)}"
+    keys = f"{key_elements:,} × {_bytes_of_element(setup.key_type)}"
     if not value_elements:
         return keys
-    return f"({keys} + {value_elements:,} × {_bytes_of_element(room.value_type)})"
+    return f"({keys} + {value_elements:,} × {_bytes_of_element(setup.value_type)})"
 
 
 def _bytes_of_element(type: str) -> str:
@@ -275,7 +275,7 @@ def _bytes_of_element(type: str) -> str:
 
 def _rows_of_indexer(
     group: CacheGroup,
-    room: Cells,
+    setup: ContextSetup,
     *,
     with_values: bool,
 ) -> CacheRows:
@@ -283,18 +283,18 @@ def _rows_of_indexer(
     indexer does not have.
     """
     length = group.indexer_elements
-    row = f"{length:,} × {_bytes_of_element(room.key_type)}"
+    row = f"{length:,} × {_bytes_of_element(setup.key_type)}"
     if with_values:
         row = f"2 × {row}"
-        if room.key_type != room.value_type:
-            row = _row_of_two_types(length, length, room)
+        if setup.key_type != setup.value_type:
+            row = _row_of_two_types(length, length, setup)
     after = f" × {row} bytes of the indexer"
     return CacheRows(
         layers=group.layers,
         key_elements=length,
         value_elements=length if with_values else 0,
-        cells=room.full,
-        after=f"{after} × {room.full:,} tokens",
+        cells=setup.cells_per_stream,
+        after=f"{after} × {setup.cells_per_stream:,} tokens",
     )
 
 
@@ -311,17 +311,17 @@ def _idle_layers(architecture: Architecture) -> int:
 def _rows_of_idle_layers(
     layers: int,
     widest: int,
-    room: Cells,
+    setup: ContextSetup,
 ) -> CacheRows:
     """The rows of values in layers that do not attend, each as long as the longest."""
-    element = _bytes_of_element(room.value_type)
+    element = _bytes_of_element(setup.value_type)
     after = f" without attention × {widest:,} × {element} bytes"
     return CacheRows(
         layers=layers,
         key_elements=0,
         value_elements=widest,
-        cells=room.full,
-        after=f"{after} × {room.full:,} tokens",
+        cells=setup.cells_per_stream,
+        after=f"{after} × {setup.cells_per_stream:,} tokens",
     )
 
 
@@ -430,7 +430,7 @@ def _outputs(case: Case) -> _Addend:
     """
     if not (case.embeds or case.row.diffusion):
         return _NOTHING
-    tokens = case.room.encoded if case.row.encoder else case.room.micro_batch
+    tokens = case.setup.encoder_tokens if case.row.encoder else case.setup.micro_batch
     vocabulary = case.model.gguf_tokens
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)
@@ -477,38 +477,41 @@ class _Product(Record):
 
 
 def _work_buffer(case: Case) -> _Addend:
-    """The backend's work buffer in bytes: room for the largest product of the graph
-    (ggml/src/ggml-cpu/ggml-cpu.c, ggml_graph_plan). A first short prompt may not fill it.
+    """The work buffer of the CPU backend in bytes, as large as the largest product of the graph
+    needs (ggml/src/ggml-cpu/ggml-cpu.c, ggml_graph_plan). A first short prompt may not fill it.
+
+    A product with experts also takes lists of rows, experts × tokens × experts of a token × 8
+    bytes. These are left out, for most of their pages stay untouched.
     """
-    largest = _largest_product(case, case.room)
+    largest = _largest_product(case, case.setup)
     if not largest.bytes:
         return _NOTHING
-    touched = _largest_product(case, case.room_of_first_batch)
+    touched = _largest_product(case, case.setup_of_first_batch)
     least = min(largest.bytes, touched.bytes)
-    line = f" + {case.room.micro_batch:,} tokens × {largest.factors} of scratch"
+    line = f" + {case.setup.micro_batch:,} tokens × {largest.factors} of scratch"
     return _Addend(size=Size(least, largest.bytes, largest.bytes), line=line)
 
 
-def _largest_product(case: Case, room: Cells) -> _Product:
+def _largest_product(case: Case, setup: ContextSetup) -> _Product:
     """The largest product of a batch: the activations with the weights, or without flash attention
     the scores with the values.
 
     - tokens × widest activation × bytes of a number as weights meet it
     - tokens × cells × heads × 2
     """
-    tokens = room.micro_batch
+    tokens = setup.micro_batch
     width = _widest_activation(case.model)
     numerator, denominator = _activation_bytes(case.quantization)
     activations = _Product(
         bytes=tokens * width * numerator // denominator,
         factors=f"{width:,} × {numerator}/{denominator} bytes",
     )
-    if not _multiplies_scores(case, room):
+    if not _multiplies_scores(case, setup):
         return activations
     heads = case.model.most_heads
     scores = _Product(
-        bytes=tokens * room.full * heads * 2,
-        factors=f"{room.full:,} cells × {heads:,} heads × 2 bytes",
+        bytes=tokens * setup.cells_per_stream * heads * 2,
+        factors=f"{setup.cells_per_stream:,} cells × {heads:,} heads × 2 bytes",
     )
     return scores if scores.bytes > activations.bytes else activations
 
@@ -535,13 +538,13 @@ def _activation_bytes(quantization: str) -> tuple[int, ...]:
     return _ACTIVATIONS_OF_256
 
 
-def _multiplies_scores(case: Case, room: Cells) -> bool:
+def _multiplies_scores(case: Case, setup: ContextSetup) -> bool:
     """Whether a CPU converts stored scores to 16 bits to multiply them by values. Values in 32 bits
     need no conversion, such as those of an encoder, which has no cache.
     """
     if case.is_on_device:
         return False
-    if room.flash:
+    if setup.flash:
         return False
     return not case.row.encoder and case.cache_types.values != "f32"
 
@@ -557,12 +560,12 @@ def copy_bytes(case: Case) -> int:
         return 0
     if case.embeds:
         return 0
-    room = case.room
+    setup = case.setup
     size = sum(state.bytes for state in states(case.model))
     for group in cache_groups(case.model):
         window = window_of(case.model, group)
         if window is None:
             continue
-        row_bytes = room.row_bytes(group.key_elements, group.value_elements)
-        size += min(window, room.full) * group.layers * row_bytes
+        row_bytes = setup.row_bytes(group.key_elements, group.value_elements)
+        size += min(window, setup.cells_per_stream) * group.layers * row_bytes
     return size

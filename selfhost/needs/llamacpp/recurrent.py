@@ -2,14 +2,20 @@
 (src/models/mamba-base.cpp, delta-net-base.cpp and lfm2.cpp, and build_rs in src/llama-graph.cpp, of
 llama.cpp 0c1e570).
 
-Each sequence has a state of fixed size: the last inputs of its convolution, and a memory. A layer
-reads both, scans the tokens of the batch, and stores both anew. A length is a number of elements.
+A recurrent layer keeps a state of fixed size for each sequence: the last inputs of a convolution,
+and a memory. The layer reads both, scans the tokens of the batch, and stores both anew. A graph
+here stores one state of each sequence; the further states that drafted tokens leave are counted in
+compute.py.
+
+What goes in: the graph, the group of layers, and the normed tokens. What comes out: the tensors of
+one layer, added to the graph in the order of llama.cpp. A length is a number of elements of one
+token's row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...catalogue.architecture import Recurrent
 from .allocator import Node, fresh
@@ -18,63 +24,64 @@ from .part import Part
 if TYPE_CHECKING:
     from .graph import Graph
 
+# sizes that a spec may leave out
+_Sizes = tuple[int | None, ...]
+
 
 class Recurrence(Part):
-    """A recurrent layer while its graph is built. Each kind of layer is a subclass; `needed` are
-    the sizes that its graph must have.
-    """
-
-    needed: tuple[str, ...] = ()
+    """A recurrent layer while its graph is built. Each kind of layer is a subclass."""
 
     def __init__(self, graph: Graph, group: Recurrent) -> None:
         super().__init__(graph)
         self.state = graph.state_of(group)
-        self.remembered = (group.convolution or 1) - 1
-        self.heads = group.heads or 0
-        self.inner_length = group.inner_length or 0
-        self.state_length = group.state_length or 0
-        self.rank = group.time_step_rank or 0
-        self.groups = group.groups or 0
-        self.key_heads = group.key_heads or 0
-        self.key_length = group.key_length or 0
-        self.value_length = group.value_length or 0
-        self.has_norm = group.norm is not False
+        self.past_inputs = (group.convolution or 1) - 1
+
+    @staticmethod
+    def needed_sizes(group: Recurrent) -> _Sizes:
+        """The sizes without which this kind of layer cannot be built."""
+        raise NotImplementedError
 
     def computed(self, normed: Node) -> Node:
         """The output of the layer for the normed tokens."""
         raise NotImplementedError
 
     def fetched(self, length: int) -> Node:
-        """The states of all sequences, each `length` numbers long, copied from the place where they
-        are kept (build_rs).
-        """
-        graph = self.graph
-        states = fresh((length, graph.sequences), graph.states)
+        """A copy of the states of all sequences, `length` numbers each (build_rs)."""
+        sides = (length, self.graph.sequences)
+        states = fresh(sides, self.graph.states)
         self.expand(states)
         return states
 
     def convolved(self, read: Node, channels: int) -> Node:
-        """The convolution of each channel over past and new inputs (GGML_OP_SSM_CONV). The last
-        inputs are stored for the next batch. The past is fetched before the inputs are joined to
-        it.
+        """The convolution of each channel over past and new inputs (GGML_OP_SSM_CONV).
+
+        The past inputs are fetched first. The new inputs are joined to them, and the last of both
+        are stored for the next batch.
         """
         graph = self.graph
         past = self.fetched(self.state.convolution)
-        inputs = self.remembered + graph.sequence_tokens
-        joined = fresh((inputs, channels, graph.sequences), past, read)
+        inputs = self.past_inputs + graph.sequence_tokens
+        sides = (inputs, channels, graph.sequences)
+        joined = fresh(sides, past, read)
         graph.store(joined)
         return fresh((channels, self.tokens), joined)
 
     def scanned(self, length: int, *sources: Node) -> Node:
-        """The outputs of a scan (GGML_OP_SSM_SCAN and others), in rows of the length `length`. The
-        new memories, which lie after the outputs, are stored.
+        """The outputs of a scan, in rows of the length `length` (GGML_OP_SSM_SCAN,
+        GGML_OP_GATED_DELTA_NET).
+
+        One tensor has the outputs of all tokens, and behind them the new memories of all sequences,
+        which are stored.
         """
-        graph = self.graph
-        memories = self.state.memory * graph.sequences
-        scan = fresh((length * self.tokens + memories,), *sources)
+        outputs = length * self.tokens
+        memories = self.state.memory * self.graph.sequences
+        scan = fresh((outputs + memories,), *sources)
         self.expand(scan)
-        graph.store(scan)
+        self.graph.store(scan)
         return scan.view(length, self.tokens)
+
+
+# ---------------------------------------------------------------------- state spaces
 
 
 class _Mamba(Recurrence):
@@ -86,22 +93,54 @@ class _Mamba(Recurrence):
     y = (C × memory + D × x) × silu(z)
     """
 
-    needed = ("inner_length", "state_length", "time_step_rank")
+    def __init__(self, graph: Graph, group: Recurrent) -> None:
+        super().__init__(graph, group)
+        self.inner_length = group.inner_length or 0
+        self.state_length = group.state_length or 0
+        self.rank = group.time_step_rank or 0
+
+    @staticmethod
+    def needed_sizes(group: Recurrent) -> _Sizes:
+        """The length of x and z, of B and C, and of the step before it is widened."""
+        return (
+            group.inner_length,
+            group.state_length,
+            group.time_step_rank,
+        )
 
     def computed(self, normed: Node) -> Node:
-        length = self.inner_length
-        lengths = self.rank, self.state_length, self.state_length
-        halves = normed.product(2 * length)
-        x = self.convolved(halves, length)
-        parts = x.product(sum(lengths)).parts(*lengths)
+        """W y."""
+        halves = normed.product(2 * self.inner_length)
+        x = self.convolved(halves, self.inner_length)
+        y = self._from_memory(x)
+        z = halves.product(self.inner_length)
+        with_input = y + x.scaled()
+        gated = z.gating(with_input)
+        output = gated.product(self.width)
+        return output.view()
+
+    def _from_memory(self, x: Node) -> Node:
+        """C × memory for each token. Some models norm step, B and C (FalconMamba, Jamba); the
+        others copy the step.
+        """
+        lengths = (self.rank, self.state_length, self.state_length)
+        product = x.product(sum(lengths))
+        step, b, c = product.parts(*lengths)
         if self.row.mamba_norms:
-            parts = [part.normed() for part in parts]
-        step, b, c = parts
-        steps = step.product(length)
-        outputs = self.scanned(length, x, steps, b, c, self.graph.states)
-        z = halves.product(length)
-        gated = z.gating(outputs + x.scaled())
-        return gated.product(self.width).view()
+            step = step.normed()
+            b = b.normed()
+            c = c.normed()
+        else:
+            step = step.copied()
+        steps = step.product(self.inner_length)
+        return self.scanned(
+            self.inner_length,
+            x,
+            steps,
+            b,
+            c,
+            self.graph.states,
+        )
 
 
 class _Mamba2(Recurrence):
@@ -113,84 +152,159 @@ class _Mamba2(Recurrence):
     y = norm((C × memory + D × x) × silu(z))
     """
 
-    needed = ("heads", "inner_length", "state_length", "groups")
+    def __init__(self, graph: Graph, group: Recurrent) -> None:
+        super().__init__(graph, group)
+        self.inner_length = group.inner_length or 0
+        self.state_length = group.state_length or 0
+        self.heads = group.heads or 0
+        self.groups = group.groups or 0
+        self.has_norm = group.norm is not False
+
+    @staticmethod
+    def needed_sizes(group: Recurrent) -> _Sizes:
+        """The length of x and z, the number of heads, which is the length of the step, and for B
+        and C the length and the number of groups.
+        """
+        return (
+            group.heads,
+            group.inner_length,
+            group.state_length,
+            group.groups,
+        )
 
     def computed(self, normed: Node) -> Node:
-        length = self.inner_length
-        channels = length + 2 * self.groups * self.state_length
-        parts = normed.product(length + channels + self.heads)
-        convolved = self.convolved(parts, channels)
-        steps = parts.product(self.heads)
-        x = convolved.part(length)
-        outputs = self.scanned(length, convolved, steps, self.graph.states)
-        z = parts.product(length)
-        gated = z.gating(outputs + x.scaled())
+        """W y."""
+        # B and C are shared by the heads of a group
+        shared_length = self.groups * self.state_length
+        channels = self.inner_length + 2 * shared_length
+        product = normed.product(self.inner_length + channels + self.heads)
+        convolved = self.convolved(product, channels)
+        steps = product.product(self.heads)
+        x = convolved.part(self.inner_length)
+        y = self.scanned(self.inner_length, convolved, steps, self.graph.states)
+        z = product.product(self.inner_length)
+        with_input = y + x.scaled()
+        gated = z.gating(with_input)
         if self.has_norm:
             gated = gated.view().normed()
         return gated.product(self.width)
 
 
+# ---------------------------------------------------------------------- short convolutions
+
+
 class _ShortConvolution(Recurrence):
-    """A gated convolution over a few tokens (LFM2, arXiv:2511.23404; src/models/lfm2.cpp).
+    """A gated convolution over a few tokens, without a memory (LFM2, arXiv:2511.23404;
+    src/models/lfm2.cpp).
 
     B, C, x = three parts of W u
     y = W (C × convolution(B × x))
     """
 
+    @staticmethod
+    def needed_sizes(group: Recurrent) -> _Sizes:
+        """The number of inputs: all parts are as long as the hidden state is wide."""
+        return (group.convolution,)
+
     def computed(self, normed: Node) -> Node:
+        """y."""
         width = self.width
-        b, c, x = normed.product(3 * width).parts(width, width, width)
-        gated = c * self.convolved(b * x, width)
-        return gated.product(width).view()
+        product = normed.product(3 * width)
+        b, c, x = product.parts(width, width, width)
+        convolved = self.convolved(b * x, width)
+        gated = c * convolved
+        output = gated.product(width)
+        return output.view()
+
+
+# ---------------------------------------------------------------------- delta rules
+
+
+class _Rates(NamedTuple):
+    """For each head, the share of the memory that the head keeps (`decay`), and the share of a
+    token's correction that the head learns (`learning`).
+    """
+
+    decay: Node
+    learning: Node
 
 
 class _DeltaNet(Recurrence):
     """A memory that each token corrects (gated delta networks, arXiv:2412.06464;
-    build_layer_attn_linear of src/models/qwen3next.cpp and its like).
+    build_layer_attn_linear of src/models/qwen3next.cpp and qwen35.cpp).
 
         queries, keys, values = three parts of convolution(W x)
-        memory = decay × memory + rate × (values - decay × memory × keys) × keysᵀ
+        memory = decay × memory + learning × (values - decay × memory × keys) × keysᵀ
         y = W (norm(memory × queries) × silu(W x))
     """
 
-    needed = ("heads", "key_heads", "key_length", "value_length")
+    def __init__(self, graph: Graph, group: Recurrent) -> None:
+        super().__init__(graph, group)
+        self.heads = group.heads or 0
+        self.key_heads = group.key_heads or 0
+        self.key_length = group.key_length or 0
+        self.value_length = group.value_length or 0
+
+    @staticmethod
+    def needed_sizes(group: Recurrent) -> _Sizes:
+        """The numbers of heads of values and of keys, and the length of one head of each."""
+        return (
+            group.heads,
+            group.key_heads,
+            group.key_length,
+            group.value_length,
+        )
 
     def computed(self, normed: Node) -> Node:
-        length = self.heads * self.value_length
-        channels = length + 2 * self.key_heads * self.key_length
+        """y."""
+        values_length = self.heads * self.value_length
+        keys_length = self.key_heads * self.key_length
+        channels = values_length + 2 * keys_length
         mixed = normed.product(channels)
-        # how much each head forgets, and how much it learns from a token
-        decay, rate = self._decay_and_rate(normed)
+        rates = self._rates(normed)
         convolved = self.convolved(mixed, channels)
         memory = self.fetched(self.state.memory)
-        queries = self._keys(convolved)
-        keys = self._keys(convolved)
-        outputs = self.scanned(length, queries, keys, convolved, decay, rate, memory)
-        gate = normed.product(length).view()
-        gated = outputs.normed() * gate.activated()
-        return gated.product(self.width).view()
+        outputs = self.scanned(
+            values_length,
+            self._normed_keys(convolved),
+            self._normed_keys(convolved),
+            convolved,
+            rates.decay,
+            rates.learning,
+            memory,
+        )
+        gate = normed.product(values_length).view()
+        normed_outputs = outputs.normed()
+        gated = normed_outputs * gate.activated()
+        output = gated.product(self.width)
+        return output.view()
 
-    def _decay_and_rate(self, normed: Node) -> tuple[Node, Node]:
-        """The decay and the learning rate of each head: copies of two parts of one product, or two
-        products activated.
-        """
-        heads = self.heads
+    def _rates(self, normed: Node) -> _Rates:
+        """Copies of two parts of one product, or two products, each activated in a copy."""
         if self.row.fused_alpha_beta:
-            parts = normed.product(2 * heads)
-            return parts.product(heads), parts.product(heads)
-        decay = normed.product(heads)
-        rate = normed.product(heads)
-        return decay.copied(), rate.copied()
+            both = normed.product(2 * self.heads)
+            return _Rates(
+                decay=both.product(self.heads),
+                learning=both.product(self.heads),
+            )
+        decay = normed.product(self.heads)
+        learning = normed.product(self.heads)
+        return _Rates(
+            decay=decay.copied(),
+            learning=learning.copied(),
+        )
 
-    def _keys(self, convolved: Node) -> Node:
-        """The keys, or the queries, normed over each head (GGML_OP_L2_NORM), and in some models
-        repeated for the heads that share them.
+    def _normed_keys(self, convolved: Node) -> Node:
+        """The keys, or the queries, which are as many, normed over each head (GGML_OP_L2_NORM), and
+        in some models repeated for the heads of values that share them.
         """
         keys = convolved.product(self.key_length * self.key_heads)
         if self.row.fused_alpha_beta and self.key_heads != self.heads:
             return keys.product(self.key_length * self.heads)
         return keys
 
+
+# ---------------------------------------------------------------------- all kinds
 
 # the graph of each kind of recurrent layer
 RECURRENCES: Mapping[str, type[Recurrence]] = {
@@ -210,4 +324,4 @@ def is_buildable(group: Recurrent) -> bool:
         return False
     if group.convolution in (None, 1):
         return False
-    return all(getattr(group, name) for name in recurrence.needed)
+    return all(recurrence.needed_sizes(group))

@@ -30,21 +30,23 @@ from ..tensors import cache_groups, window_of
 from .files import OUTPUT_MATRIX, SIZES
 from .weights import tensors_on_devices
 
-# what a matrix is cut at is a multiple of so many numbers (`blck_size_perf`)
+# matrices are cut at multiples of this many numbers, where that leaves each device some
+# (`blck_size_perf` of get_split_granularity in src/llama-model.cpp)
 _STEP = 128
-# kinds of attention and of recurrences whose parts are known; and those that stay whole
+# kinds of attention and of recurrences whose split was checked, and kinds that stay whole
 _SPLIT_ATTENTION = ("full", "sliding")
 _SPLIT_RECURRENCES = ("delta",)
 _WHOLE_RECURRENCES = ("convolution",)
-# how the names of tensors begin, behind `blk.*.`, that are cut by heads, by the heads of linear
-# attention, and by the length of a feed-forward
+# the beginnings of the names, behind `blk.*.`, of tensors that are cut by heads, by the heads of
+# linear attention, and by the length of a feed-forward
 _BY_HEADS = ("attn_q.", "attn_k.", "attn_v.", "attn_qkv.", "attn_output.weight",
              "attn_sinks.", "attn_gate.")  # fmt: skip
 _BY_STATES = ("attn_qkv.", "attn_gate.", "ssm_dt.", "ssm_a", "ssm_alpha.", "ssm_beta.",
               "ssm_ba.", "ssm_conv1d.", "ssm_out.")  # fmt: skip
 _BY_LENGTH = ("ffn_up.", "ffn_gate.", "ffn_gate_up.", "ffn_up_exps.", "ffn_gate_exps.",
               "ffn_gate_up_exps.", "ffn_down.weight", "ffn_down_exps.weight")  # fmt: skip
-# those that lead back to the width, which all others are cut like
+# the matrices that lead back to the width of the hidden state; all tensors of a layer are cut at
+# multiples of the blocks of these
 _OUT_OF_HEADS = "attn_output.weight"
 _OUT_OF_STATES = "ssm_out.weight"
 _OUT_OF_LENGTH = ("ffn_down.weight", "ffn_down_exps.weight")
@@ -124,24 +126,25 @@ def on_one_of_several(case: Case, needs: Needs) -> Needs:
 def portions(
     numbers: int,
     granule: int,
-    parts: Sequence[float],
+    proportions: Sequence[float],
     turn: int,
 ) -> list[int]:
-    """The numbers of a tensor's dimension that each device gets.
+    """The numbers of a tensor's dimension that each device gets (llama_meta_device_get_split_state
+    in src/llama-model.cpp).
 
-    Each device gets a share in proportion to its part, rounded down to a multiple of `granule`; the
-    last device gets the rest. `turn` is the device that is counted first; it differs from layer to
-    layer.
+    The cut behind each device lies at its share of `proportions`, with the shares before it,
+    rounded down to a multiple of `granule`; the last device gets the rest. `turn` is the device
+    that is counted first (`rotation`); it differs from layer to layer.
     """
-    devices = len(parts)
+    devices = len(proportions)
     order = [(place + turn) % devices for place in range(devices)]
-    total = sum(parts)
+    total = sum(proportions)
     given = [0] * devices
-    parts_so_far = 0.0
+    proportions_so_far = 0.0
     low = 0
     for device in order:
-        parts_so_far += parts[device]
-        high = int(numbers * parts_so_far / total)
+        proportions_so_far += proportions[device]
+        high = int(numbers * proportions_so_far / total)
         high -= high % granule
         if device == order[-1]:
             high = numbers
@@ -161,13 +164,13 @@ class _Cut(Record):
     granule: int
     turns: tuple[int, ...]
 
-    def share(self, parts: Sequence[float], index: int) -> float:
+    def share(self, proportions: Sequence[float], index: int) -> float:
         """The share of the tensors that the device of that number holds."""
         # turns that leave the same device to begin with cut alike
-        layers_by_turn = Counter(turn % len(parts) for turn in self.turns)
+        layers_by_turn = Counter(turn % len(proportions) for turn in self.turns)
         taken = 0
         for turn, layers in layers_by_turn.items():
-            given = portions(self.numbers, self.granule, parts, turn)
+            given = portions(self.numbers, self.granule, proportions, turn)
             taken += layers * given[index]
         return taken / (self.numbers * len(self.turns))
 
@@ -188,13 +191,12 @@ def _mean(shares: Sequence[_Share]) -> float:
 
 
 class _Split(Record):
-    """A model that is split over devices in these parts, and the number of the counted device.
-
-    `tensors` are the tensors of the file that lie on devices.
+    """A model that is split over devices in these proportions, and the number of the counted
+    device. `tensors` are the tensors of the file that lie on devices.
     """
 
     case: Case
-    parts: tuple[float, ...]
+    proportions: tuple[float, ...]
     index: int
     tensors: tuple[FileTensors, ...]
 
@@ -204,7 +206,7 @@ class _Split(Record):
         assert case.device is not None
         return cls(
             case=case,
-            parts=_parts_of(case),
+            proportions=_proportions_of(case),
             index=case.device.index,
             tensors=tensors_on_devices(case),
         )
@@ -231,12 +233,12 @@ class _Split(Record):
     @cached_property
     def _share_of_weights(self) -> float:
         """Σ share × bytes / Σ bytes of the tensors."""
-        here = 0.0
+        held_bytes = 0.0
         total = 0
         for tensor in self.tensors:
-            here += tensor.bytes * self._share_of_tensor(tensor)
+            held_bytes += tensor.bytes * self._share_of_tensor(tensor)
             total += tensor.bytes
-        return here / total
+        return held_bytes / total
 
     def _share_of_tensor(self, tensor: FileTensors) -> float:
         """The share of a tensor that the device holds; 1 for a tensor that is whole on each
@@ -257,7 +259,7 @@ class _Split(Record):
 
     def _share_of_output(self, tokens: int) -> float:
         """The share of the output matrix, which counts as one more layer behind the last."""
-        given = portions(tokens, 1, self.parts, self.case.model.layers)
+        given = portions(tokens, 1, self.proportions, self.case.model.layers)
         return given[self.index] / tokens
 
     def _share_by_length(self, tensor: FileTensors) -> float:
@@ -273,7 +275,7 @@ class _Split(Record):
             layers = self._layers_fed(length)
         turns = self._turns_of(layers) or tuple(range(tensor.count))
         cut = _Cut(numbers=length, granule=self._step_of_length, turns=turns)
-        return cut.share(self.parts, self.index)
+        return cut.share(self.proportions, self.index)
 
     @cached_property
     def _step_of_length(self) -> int:
@@ -316,8 +318,8 @@ class _Split(Record):
         return turns
 
     def _block_of(self, names: str | tuple[str, ...]) -> int:
-        """The numbers of a block, of the types of the tensors of those names the largest; 1 where
-        there are none.
+        """The numbers of a block in the types of the tensors of those names, the largest; 1 where
+        no tensor has such a name. llama.cpp takes the block of each layer's own tensor.
         """
         blocks = [1]
         for tensor in self.tensors:
@@ -346,14 +348,14 @@ class _Split(Record):
         """
         queries = attention.heads // attention.kv_heads * attention.key_length
         block = self._block_of(_OUT_OF_HEADS)
-        while block < _STEP and block * len(self.parts) < queries:
+        while block < _STEP and block * len(self.proportions) < queries:
             block *= 2
         cut = _Cut(
             numbers=attention.kv_heads,
             granule=block // gcd(queries, block),
             turns=self._turns_of(attention.layers),
         )
-        return cut.share(self.parts, self.index)
+        return cut.share(self.proportions, self.index)
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
@@ -366,11 +368,11 @@ class _Split(Record):
     def _cache_bytes(self, attention: Attention) -> int:
         """The bytes that layers with this attention cache on all devices together."""
         model = self.case.model
-        room = self.case.room
+        setup = self.case.setup
         size = 0
         for group in cache_groups(model.replace(attention=(attention,))):
-            cells = room.cells_of_layer(window_of(model, group))
-            row_bytes = room.row_bytes(group.key_elements, group.value_elements)
+            cells = setup.cells_of_layer(window_of(model, group))
+            row_bytes = setup.row_bytes(group.key_elements, group.value_elements)
             size += group.layers * row_bytes * cells
         return size
 
@@ -406,20 +408,20 @@ class _Split(Record):
         granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
         turns = self._turns_of(recurrent.layers)
         cut = _Cut(numbers=heads, granule=granule, turns=turns)
-        return cut.share(self.parts, self.index)
+        return cut.share(self.proportions, self.index)
 
 
-def _parts_of(case: Case) -> tuple[float, ...]:
-    """The part of each device as `ts` states it, else equal parts. A device without a number gets
-    nothing.
+def _proportions_of(case: Case) -> tuple[float, ...]:
+    """The proportions in which the devices share each tensor: as the option `-ts` states them, else
+    equal. A device without a number gets nothing.
     """
     stated = case.settings.get("gpu_shares", "")
-    parts = [0.0] * case.devices
+    proportions = [0.0] * case.devices
     for index, text in enumerate(stated.split(",")):
         if text and index < case.devices:
-            parts[index] = float(text)
-    if any(parts):
-        return tuple(parts)
+            proportions[index] = float(text)
+    if any(proportions):
+        return tuple(proportions)
     return (1.0,) * case.devices
 
 

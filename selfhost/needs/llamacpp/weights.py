@@ -312,7 +312,7 @@ class _SecondLayout:
         """The weights as they lie in the file and those in the second layout."""
         if not self.sources:
             return LoadedWeights(terms=(self.mapped,))
-        rest = self._share("weights", self.stays, self.mapped.source)
+        rest = self._term_of("weights", self.stays, self.mapped.source)
         return LoadedWeights(
             terms=(rest, self._copies()), evictable_bytes=sum_bytes(self.moves)
         )
@@ -322,7 +322,7 @@ class _SecondLayout:
         files = ", ".join(self.sources)
         source = f"{SOURCE}: {files}; interleaved for this processor, the originals in the page"
         source += " cache may be dropped"
-        copies = self._share("repacked_weights", self.moves, source)
+        copies = self._term_of("repacked_weights", self.moves, source)
         line = copies.arithmetic
         if self.table_bytes:
             table = f"{self.table_bytes:,} bytes of the token table, the output matrix"
@@ -332,7 +332,7 @@ class _SecondLayout:
         size = copies.bytes + self.table_bytes + self.wider_bytes
         return copies.resized(size, line)
 
-    def _share(
+    def _term_of(
         self,
         name: str,
         tensors: Sequence[FileTensors],

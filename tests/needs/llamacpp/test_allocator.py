@@ -17,9 +17,9 @@ from helpers.llamacpp_truth import (
     architecture,
     read,
     records,
-    room,
     row,
     rows_of_logits,
+    setup_of,
 )
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
@@ -32,8 +32,8 @@ from selfhost.needs.records import Term
 
 def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
-    made, room = row(model), needs_case.Cells(tokens=4096)
-    return graph.exact_compute_bytes(architecture(model), made, room, 1) is not None
+    made, setup = row(model), needs_case.ContextSetup(tokens=4096)
+    return graph.exact_compute_bytes(architecture(model), made, setup, 1) is not None
 
 
 MODELS = sorted(
@@ -41,7 +41,7 @@ MODELS = sorted(
 )
 
 
-def exact(model: str, cells: needs_case.Cells, rows: int) -> int:
+def exact(model: str, cells: needs_case.ContextSetup, rows: int) -> int:
     found = graph.exact_compute_bytes(architecture(model), row(model), cells, rows)
     assert found is not None, model
     return found
@@ -65,7 +65,7 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
         if record["n_ctx"] >= 512:
             made, of = architecture(record["model"]), row(record["model"])
             guess = compute.guessed_compute(
-                made, of, room(record), rows_of_logits(record)
+                made, of, setup_of(record), rows_of_logits(record)
             )
             inside.append(
                 guess.low_bytes <= record["compute_bytes"] <= guess.high_bytes
@@ -80,7 +80,7 @@ def test_every_measured_buffer_is_exact(name: str) -> None:
     """
     wrong = []
     for record in measured()[name]:
-        size = exact(record["model"], room(record), rows_of_logits(record))
+        size = exact(record["model"], setup_of(record), rows_of_logits(record))
         if size != record["compute_bytes"]:
             wrong.append((record, size))
     assert not wrong
@@ -109,7 +109,9 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     )
     sequences = data.draw(st.integers(1, 100))
     tokens = data.draw(st.integers(1, 10**7)) * sequences
-    cells = needs_case.Cells(tokens=tokens, sequences=sequences, streams=sequences)
+    cells = needs_case.ContextSetup(
+        tokens=tokens, sequences=sequences, streams=sequences
+    )
     found = graph.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
@@ -131,7 +133,7 @@ def size_of(id: str, mix: str) -> Term:
 
 @pytest.mark.parametrize(("id", "mix", "published"), MEASURED["published"], ids=case_id)
 def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -> None:
-    """Who has room for the upper end has room for the file, and the middle is near it."""
+    """Who has setup for the upper end has setup for the file, and the middle is near it."""
     size = size_of(id, mix)
     assert size.low_bytes <= published <= size.high_bytes
     assert abs(size.bytes / published - 1) < 0.15

@@ -12,7 +12,7 @@ from packed_specs import usual_cases
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.stored import Store
 from selfhost.needs import Case, count, needs_on
-from selfhost.needs.case import Cells
+from selfhost.needs.case import ContextSetup
 from selfhost.needs.llamacpp import buffers, compute, graph
 from selfhost.needs.llamacpp.graph import exact_compute_bytes
 from selfhost.needs.records import Device
@@ -36,13 +36,13 @@ def _forget() -> None:
     buffers._stored_buffers.cache_clear()
 
 
-def asked_of(case: Case) -> list[tuple[Cells, bool]]:
+def asked_of(case: Case) -> list[tuple[ContextSetup, bool]]:
     """The cells of the buffers that the account of a case reads, and whether a device has them."""
     return [
-        (case.room, False),
-        (case.room, True),
+        (case.setup, False),
+        (case.setup, True),
         # a device reserves the whole buffer, so one batch matters in RAM alone
-        (case.room_of_first_batch, False),
+        (case.setup_of_first_batch, False),
     ]
 
 
@@ -53,8 +53,8 @@ def test_what_is_stored_is_what_a_replay_gives(
     """Of every usual question about a tenth of the models, and nothing is replayed for them."""
     cases = [case for case in usual_cases(Catalogue.open()) if case.row.graph]
     for case in cases[::_EVERY]:
-        for room, on_device in asked_of(case):
-            asked = case.model, case.row, room, case.logits_rows
+        for setup, on_device in asked_of(case):
+            asked = case.model, case.row, setup, case.logits_rows
             replayed = exact_compute_bytes(*asked, on_device=on_device)
             with monkeypatch.context() as patch:
                 patch.setattr(graph, "exact_compute_bytes", refuse)
@@ -86,8 +86,8 @@ class _Recorder:
         self.asked: set[tuple[object, ...]] = set()
 
     def __call__(self, *asked: object, on_device: bool) -> int:
-        _, _, room, rows = asked
-        self.asked.add((room, rows, on_device))
+        _, _, setup, rows = asked
+        self.asked.add((setup, rows, on_device))
         return 1
 
 
@@ -97,20 +97,24 @@ def refuse(*asked: object, **_: object) -> None:
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize(
-    "room",
+    "setup",
     [
-        pytest.param(Cells(tokens=5120), id="another context"),
-        pytest.param(Cells(tokens=4096, sequences=2, streams=2), id="two sequences"),
-        pytest.param(Cells(tokens=4096, flash=False), id="no flash attention"),
-        pytest.param(Cells(tokens=4096, key_type="q8_0"), id="another type of cache"),
-        pytest.param(Cells(tokens=4096, whole_windows=True), id="whole windows"),
+        pytest.param(ContextSetup(tokens=5120), id="another context"),
+        pytest.param(
+            ContextSetup(tokens=4096, sequences=2, streams=2), id="two sequences"
+        ),
+        pytest.param(ContextSetup(tokens=4096, flash=False), id="no flash attention"),
+        pytest.param(
+            ContextSetup(tokens=4096, key_type="q8_0"), id="another type of cache"
+        ),
+        pytest.param(ContextSetup(tokens=4096, whole_windows=True), id="whole windows"),
     ],
     ids=case_id,
 )
-def test_another_question_is_replayed(room: Cells) -> None:
+def test_another_question_is_replayed(setup: ContextSetup) -> None:
     model = Catalogue.open().spec("gemma-3-4b-it").architecture
     assert model is not None
-    asked = model, row_of(model), room, 1
+    asked = model, row_of(model), setup, 1
     assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
 
 
@@ -120,6 +124,6 @@ def test_a_model_that_differs_in_one_number_is_replayed() -> None:
     shipped = Catalogue.open().spec("mistral-7b-instruct-v0.3").architecture
     assert shipped is not None
     model = shipped.replace(embedding_length=shipped.embedding_length + 256)
-    asked = model, row_of(model), Cells(tokens=4096), 1
+    asked = model, row_of(model), ContextSetup(tokens=4096), 1
     assert buffers.compute_bytes(*asked) == exact_compute_bytes(*asked)
     assert buffers.compute_bytes(*asked) != exact_compute_bytes(shipped, *asked[1:])

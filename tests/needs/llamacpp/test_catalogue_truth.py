@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.cases import case_id
-from helpers.llamacpp_truth import BARE, kept, room, rows_of_logits
+from helpers.llamacpp_truth import BARE, kept, rows_of_logits, setup_of
 from helpers.needs_of import needs_of
 from helpers.paths import HEADERS, TRUTH
 from selfhost import check
@@ -21,7 +21,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs import more_in_conversation
-from selfhost.needs.case import Cells
+from selfhost.needs.case import ContextSetup
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import MemoryNeed
@@ -61,7 +61,7 @@ def answered(
     for values in cases:
         case = dict(zip(truth()["columns"], values, strict=True))
         buffer = graph.exact_compute_bytes(
-            architecture, row, room(case), rows_of_logits(case)
+            architecture, row, setup_of(case), rows_of_logits(case)
         )
         assert (buffer is None) == (name in WITHOUT_GRAPH), name
         yield (
@@ -293,7 +293,7 @@ QUANTIZED_UNEXPLAINED = ("mistral-7b-instruct-v0.3", "gemma-3-27b-it")
 def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: dict[str, Any]) -> None:
     """The rows that the input layer looks up lie in RAM; the GPU has one copy of them."""
     architecture, row = model(run["model"])
-    cells = Cells(
+    cells = ContextSetup(
         tokens=run["context_tokens"],
         sequences=run["sequences"],
         streams=run["sequences"],

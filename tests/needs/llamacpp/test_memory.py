@@ -13,7 +13,7 @@ from helpers.needs_of import calculate, catalogue, needs_of, runtime, terms
 from selfhost.catalogue.architecture import Architecture, Attention, FeedForward
 from selfhost.core.workload import CacheTypes, Workload
 from selfhost.needs import Companions, case_for, count, needs_on
-from selfhost.needs.case import Cells
+from selfhost.needs.case import ContextSetup
 from selfhost.needs.llamacpp.memory import cache_rows, why_cache_refused
 from selfhost.needs.records import Device, How, Needs, Term
 from selfhost.needs.tensors import row_of
@@ -129,13 +129,13 @@ def test_without_flash_attention_all_values_are_as_long_as_the_longest(
     *, flash: bool, value_elements: list[int]
 ) -> None:
     model = model_of(heads(0, 128, 128), heads(1, 64, 64))
-    room = Cells(tokens=4096, flash=flash)
-    rows = cache_rows(model, room)
+    setup = ContextSetup(tokens=4096, flash=flash)
+    rows = cache_rows(model, setup)
     assert [row.value_elements for row in rows] == value_elements
     assert [row.key_elements for row in rows] == [512, 256]
     for row in rows:
         line = f"{row.before}{row.layers} layers{row.after}"
-        assert calculate(line) == row.bytes_in(room)
+        assert calculate(line) == row.bytes_in(setup)
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def test_layers_that_do_not_attend_have_values_without_flash_attention(
 ) -> None:
     """Each layer has a row as long as the longest (`n_embd_v_gqa_max`), of 4 × 128 numbers."""
     model = model_of(heads(0, 128, 128), layers=3)
-    room = Cells(tokens=4096, flash=flash)
-    attending, *idle = cache_rows(model, room)
-    assert attending.bytes_in(room) == 2 * 512 * 2 * 4096
+    setup = ContextSetup(tokens=4096, flash=flash)
+    attending, *idle = cache_rows(model, setup)
+    assert attending.bytes_in(setup) == 2 * 512 * 2 * 4096
     assert [row.layers for row in idle] == idle_layers
     for row in idle:
-        assert row.bytes_in(room) == 2 * 512 * 2 * 4096
+        assert row.bytes_in(setup) == 2 * 512 * 2 * 4096
         line = f"{row.before}{row.layers} layers{row.after}"
-        assert calculate(line) == row.bytes_in(room)
+        assert calculate(line) == row.bytes_in(setup)
 
 
 @pytest.mark.parametrize("types", [("f16", "f16"), ("q8_0", "q8_0"), ("q8_0", "f16")])
@@ -183,14 +183,14 @@ def test_the_keys_of_an_indexer_have_room(
         )
     model = model_of(heads(0, 128, 128, indexer_length=128, indexer_heads=64), row=name)
     key_type, value_type = types
-    room = Cells(tokens=4096, key_type=key_type, value_type=value_type)
-    _, indexer = cache_rows(model, room)
+    setup = ContextSetup(tokens=4096, key_type=key_type, value_type=value_type)
+    _, indexer = cache_rows(model, setup)
     assert (indexer.key_elements, indexer.value_elements) == (128, value_elements)
     bytes_of = {"f16": 256, "q8_0": 136}
     of_values = bytes_of[value_type] if value_elements else 0
-    assert indexer.bytes_in(room) == (bytes_of[key_type] + of_values) * 4096
+    assert indexer.bytes_in(setup) == (bytes_of[key_type] + of_values) * 4096
     line = f"{indexer.layers} layer{indexer.after}"
-    assert calculate(line) == indexer.bytes_in(room)
+    assert calculate(line) == indexer.bytes_in(setup)
 
 
 @pytest.mark.parametrize(
