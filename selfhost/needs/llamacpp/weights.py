@@ -51,6 +51,8 @@ _LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_type
 # matrices that latent attention multiplies into the queries (`attn_k_b`) and out of the values
 # (`attn_v_b`)
 _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
+# marks of the names of tensors of experts
+_EXPERTS = ("_exps.", "_chexps.")
 
 
 class LoadedWeights(Record):
@@ -385,22 +387,28 @@ def _buffer_of(
 
 
 def _expert_tensors(case: Case) -> list[FileTensors]:
-    """The matrices of experts; [] for a model whose tensors are not known."""
+    """The matrices of experts and their biases, which `--n-cpu-moe` leaves in RAM
+    (LLM_FFN_EXPS_REGEX of common/common.h); [] for a model whose tensors are not known.
+    """
     usual = _usual_tensors(case)
     experts = list[FileTensors]()
     if usual is None:
         return experts
     for tensor in usual.tensors:
-        if tensor.name.endswith("_exps.weight") and not tensor.extra:
+        if any(mark in tensor.name for mark in _EXPERTS) and not tensor.extra:
             experts.append(tensor)
     return experts
 
 
 def largest_experts_bytes(case: Case) -> int:
-    """The bytes of all experts of one layer, counting each matrix at its largest."""
+    """The bytes of all experts of one layer, counting each matrix at its largest, without
+    biases.
+    """
     largest: dict[str, int] = {}
     for tensor in _expert_tensors(case):
         name = tensor.name
+        if not name.endswith("_exps.weight"):
+            continue
         size = tensor.bytes // tensor.count
         largest[name] = max(size, largest.get(name, 0))
     return sum(largest.values())

@@ -266,6 +266,35 @@ def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
     assert in_ram == pytest.approx(run["host_compute_bytes"], rel=0.002)
 
 
+def with_experts_in_ram() -> list[dict[str, Any]]:
+    return [run for run in on_a_gpu() if "n-cpu-moe" in run["options"]]
+
+
+@pytest.mark.parametrize(
+    "run",
+    with_experts_in_ram(),
+    ids=lambda run: f"{run['model']} {run['options']['n-cpu-moe']} layers",
+)
+def test_experts_in_ram_have_their_biases_beside_them(run: dict[str, Any]) -> None:
+    """The weights and the embeddings in RAM take as many bytes as llama.cpp puts there. To
+    the byte where the matrices of all layers have the same types.
+    """
+    asked = {name: run[name] for name in ("quantization", "context_tokens")}
+    workload = Workload(runtime="llama.cpp", runtime_options=run["options"], **asked)
+    needs = check(run["model"], workload, machine="h200 141gb, 126gb ram").needs
+    assert needs is not None
+    in_ram = [
+        term
+        for term in needs.terms
+        if term.where == "host" and term.name in ("weights", "embeddings")
+    ]
+    low_bytes = sum(term.low_bytes for term in in_ram)
+    high_bytes = sum(term.high_bytes for term in in_ram)
+    assert low_bytes <= run["host_weights_bytes"] <= high_bytes
+    if run["quantization"] == "MXFP4":
+        assert sum(term.bytes for term in in_ram) == run["host_weights_bytes"]
+
+
 def contexts_on_a_gpu() -> list[dict[str, Any]]:
     """Contexts with all layers on an H200 or an H100, in one shape."""
     text = (TRUTH / "llamacpp_gpu_contexts.json").read_text(encoding="utf-8")
