@@ -359,6 +359,8 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether a GPU is needed."""
+        if self.question.splits_tensors:
+            return True
         return self.is_for_gpus or self.question.wants_gpu
 
     @property

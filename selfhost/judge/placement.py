@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER, SPLIT_BY_TENSOR
+from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
@@ -145,8 +145,8 @@ class _OnRamAndCards(Record):
         """Yield the layouts in the order of `placements`."""
         now = self._allowed(places(self.cards))
         once_idle = self._allowed(places(emptied(self.cards)))
-        if self._setting("split_mode") == SPLIT_BY_TENSOR and len(now) > 1:
-            # llama.cpp moves nothing to another place (common/fit.cpp)
+        if self.question.splits_tensors and now:
+            # llama.cpp moves nothing to another place, nor to RAM (common/fit.cpp)
             yield self._in_parts_of_layers(now)
             return
         stated = self._stated_layout(now)

@@ -154,6 +154,50 @@ def test_what_no_gpu_has_room_for_does_not_run_in_ram() -> None:
     assert verdict.placement == "accelerator"
 
 
+def test_one_gpu_without_room_leaves_nothing_to_ram() -> None:
+    """common/fit.cpp changes nothing for tensor parallelism, on one device neither."""
+    verdict = check(
+        "llama-3.3-70b",
+        machine="RTX 3090, 128 GB RAM",
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert verdict.route == "api"
+    assert verdict.placement == "accelerator"
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("Ryzen 7 5800X, 32 GB RAM", id="no GPU"),
+        pytest.param("MacBook Pro 2019 16GB", id="a GPU of a Mac that no build uses"),
+    ],
+)
+def test_without_a_gpu_no_tensor_is_split(machine: str) -> None:
+    """src/llama.cpp: "LLAMA_SPLIT_MODE_TENSOR needs >= 1 devices", and nothing is loaded."""
+    verdict = check(
+        "qwen3-8b",
+        machine=machine,
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    found = next(found for found in verdict.findings if found.check == "accelerator")
+    assert found.outcome == "fail"
+    assert found.code == "accelerator-missing"
+    assert found.remedy is not None
+    assert found.remedy.startswith("leave out --runtime-option sm=tensor")
+
+
+def test_a_mac_splits_tensors_on_its_one_device() -> None:
+    verdict = check(
+        "qwen3-8b",
+        machine="macbook-pro-m4-max-48gb",
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert verdict.route == "local"
+
+
 def test_one_gpu_alone_is_judged_as_without_the_option() -> None:
     machine = "RTX 3090"
     alone = check("qwen3-8b", machine=machine, runtime="llama.cpp")
