@@ -15,7 +15,7 @@ from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
-from ..needs import Case, in_batches, needs_in_batches, needs_on
+from ..needs import Case, in_batches, needs_in_batches, needs_on, why_not_over
 from ..needs.records import ACCELERATOR, Device, Needs, Split, Term
 from .batches import is_batch_asked
 from .devices import (
@@ -206,7 +206,12 @@ class _OnRamAndCards(Record):
             yield whole_on_one(self.card_needs, largest.where)
 
     def _in_parts_of_layers(self, group: Sequence[Place]) -> Needs:
-        """A part of each layer on each accelerator."""
+        """A part of each layer on each accelerator; of more accelerators than the program splits
+        a model over, a memory that is not known.
+        """
+        why = why_not_over(len(group))
+        if why is not None:
+            return self.ram_needs.without(why)
         maker = gpu_maker(self.machine, self.question.runtime)
         case = _case_of(self.question, self.ram_needs)
         terms = list[Term]()
