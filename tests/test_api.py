@@ -106,7 +106,9 @@ def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
         ),
         (
             "musicgen-small",
-            ["--parallel (--users) has no effect: MusicGen small writes no tokens."],
+            [
+                "--parallel (--users) has no effect: MusicGen small is not judged by tokens."
+            ],
         ),
         ("sdxl", []),
     ):

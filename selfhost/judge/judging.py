@@ -18,7 +18,7 @@ from ..core.units import count_while
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .batches import with_automatic_batch
-from .checks import CHECKS
+from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
 from .checks.runtime import cpu_check, runtime_check
@@ -177,11 +177,21 @@ class _OnMachine(Record):
             from .placement import placements
 
             ways = placements(needs, machine, question, at_any_pace=at_any_pace)
+        in_larger_batches: Judged | None = None
         for placed in ways:
             memory = memory_check(placed, machine, question.workload, stored_bytes)
             accelerator = accelerator_check(placed, machine, question)
             findings = (memory, accelerator)
-            yield Judged(question=question, findings=findings, needs=placed)
+            layout = Judged(question=question, findings=findings, needs=placed)
+            is_unsure = memory.outcome is Outcome.UNKNOWN
+            if is_unsure and placed.batch_tokens != needs.batch_tokens:
+                # the layout without larger batches is next, and its memory may be sure
+                in_larger_batches = layout
+                continue
+            if is_unsure and in_larger_batches is not None:
+                yield in_larger_batches
+            in_larger_batches = None
+            yield layout
 
     # -------------------------------------------------------------- the pace
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import CacheRule, KernelRule
+from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
 from ..core.workload import Workload
@@ -174,6 +174,11 @@ class Question(Record):
         rule = self.runtime.rule_of(self.workload.quantization)
         is_gpu_only = rule is not None and rule.gpu_only
         return self.runtime.gpus.required or is_gpu_only
+
+    @property
+    def splits_tensors(self) -> bool:
+        """Whether a runtime option splits each tensor over the accelerators."""
+        return self.settings.get("split_mode") == SPLIT_BY_TENSOR
 
     @property
     def missing_bytes(self) -> int | None:

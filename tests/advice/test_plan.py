@@ -679,3 +679,13 @@ def test_the_time_of_the_download_is_that_of_its_bytes() -> None:
     assert plan.download_seconds == pytest.approx(437, rel=0.01)
     closed = plan_with(open_catalogue(), "gpt-4o", asked, ())
     assert closed.download_seconds is None
+
+
+def test_where_tensors_are_split_ram_alone_is_no_machine() -> None:
+    """src/llama.cpp: "LLAMA_SPLIT_MODE_TENSOR needs >= 1 devices", and nothing is loaded."""
+    answer = plan("llama-3.3-70b", runtime_options={"sm": "tensor"})
+    assert answer.least is not None
+    assert answer.least.accelerator.required
+    assert answer.fitting
+    for known in answer.fitting:
+        assert known.accelerator_memory_bytes or known.by_shared_gpu, known.name
