@@ -34,6 +34,7 @@ from ..judge.record import (
 )
 from ..machine.record import Machine
 from ..needs.records import Term
+from .gains import gain_of
 from .room import Reach
 
 if TYPE_CHECKING:
@@ -322,8 +323,9 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ all on the GPUs
 
     def all_on_gpus(self) -> Judged | None:
-        """The largest published type below the judged one that accelerators hold all of, where they
-        hold a part of the judged one; of three bits only where none of four is held.
+        """The type of least loss below the judged one that accelerators hold all of, where they
+        hold a part of the judged one; of three bits only where none of four is held. A published
+        type goes before one to be made.
         """
         question = self.judged.question
         runtime = question.runtime
@@ -335,8 +337,7 @@ class AlternativeSearch(Record):
         if not _PLACING.isdisjoint(options):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
-            names = self._types_that_may_fit(runtime, least_bits)
-            for name in names[:_MOST_TYPES_JUDGED]:
+            for name in self._types_that_may_fit(runtime, least_bits):
                 workload = question.stated.replace(
                     runtime=runtime.id, quantization=name
                 )
@@ -344,6 +345,12 @@ class AlternativeSearch(Record):
                 if judged is not None and judged.placement == "accelerator":
                     return judged
         return None
+
+    def _is_faster(self, smaller: Judged) -> bool:
+        """Whether a type gains enough over the judged one; True where no pace is known."""
+        if self.judged.users_pace is None or smaller.users_pace is None:
+            return True
+        return gain_of(self.judged, smaller, self.machine) is not None
 
     @property
     def _lies_in_part_on_gpus(self) -> bool:
@@ -360,24 +367,34 @@ class AlternativeSearch(Record):
         return judged.has("accelerator-partly")
 
     def _types_that_may_fit(self, runtime: RuntimeSpec, least_bits: int) -> list[str]:
-        """Published types of that many bits or more, best first, whose files are smaller than the
-        judged ones by what these leave of themselves to the RAM.
+        """Types of that many bits or more whose files are smaller than the judged ones by what
+        these leave of themselves to the RAM: the two best published ones, then the two best to be
+        made.
         """
         spec = self.judged.question.spec
         format = self.judged.workload.format or ""
         most_bytes = self._most_file_bytes(format)
-        names: list[str] = []
-        for name in self._types_below(runtime):
+        published: list[str] = []
+        made: list[str] = []
+        for name in self._smaller_types(runtime):
             if _bits_of(name) < least_bits:
                 continue
             if not quality_of(name, spec).worth_having:
                 continue
-            if spec.repository_of(format, name) is None:
-                continue
             size = need.weights_files(spec, format, name)
-            if isinstance(size, Term) and size.bytes <= most_bytes:
-                names.append(name)
-        return names
+            if not isinstance(size, Term) or size.bytes > most_bytes:
+                continue
+            if self._is_published(name):
+                published.append(name)
+            else:
+                made.append(name)
+        return published[:_MOST_TYPES_JUDGED] + made[:_MOST_TYPES_JUDGED]
+
+    def _is_published(self, quantization: str) -> bool:
+        """Whether the catalogue knows files of that type in the judged format."""
+        spec = self.judged.question.spec
+        format = self.judged.workload.format or ""
+        return spec.repository_of(format, quantization) is not None
 
     def _most_file_bytes(self, format: str) -> int:
         """The size of files that leave no weights in RAM; 0 where that is not known."""
@@ -401,21 +418,26 @@ class AlternativeSearch(Record):
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its accelerator finding: the quantization that fits on
-        the accelerators as a whole.
+        the accelerators as a whole; no remedy where even that one gains too little.
         """
-        quantization = smaller.quantization or ""
-        users_pace = smaller.users_pace
-        pace = None if users_pace is None else units.speed(users_pace.likely)
-        loss: str | None = None
-        if _bits_of(quantization) < _FOUR_BITS:
-            loss = quality_of(quantization, smaller.question.spec).text
-        remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
+        remedy = self._remedy(smaller) if self._is_faster(smaller) else None
         findings: list[Finding] = []
         for finding in self.judged.findings:
             is_named = finding.check == "accelerator"
             told = finding.in_words(finding.reason, remedy) if is_named else finding
             findings.append(told)
         return self.judged.replace(findings=tuple(findings))
+
+    def _remedy(self, smaller: Judged) -> str:
+        """The words that name the type, its pace, its loss, and that it has to be made."""
+        quantization = smaller.quantization or ""
+        users_pace = smaller.users_pace
+        pace = None if users_pace is None else units.speed(users_pace.likely)
+        loss: str | None = None
+        if _bits_of(quantization) < _FOUR_BITS:
+            loss = quality_of(quantization, smaller.question.spec).text
+        made = None if self._is_published(quantization) else quantization
+        return phrase("whole", type=quantization, pace=pace, made=made, loss=loss)
 
 
 def _bits_of(quantization: str) -> int:
