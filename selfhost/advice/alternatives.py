@@ -94,7 +94,7 @@ class AlternativeSearch(Record):
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`: first the same model, smaller or with a shorter
-        context, then other models, the best first.
+        context, then other models, the best first; last those of the same model that are too slow.
 
         Every alternative meets the conditions that the user stated.
         """
@@ -106,7 +106,7 @@ class AlternativeSearch(Record):
         for judged in self.proposals.best(others):
             found = self._alternative(judged, self.proposals.why(judged))
             by_command[found.command] = found
-        return tuple(by_command.values())
+        return tuple(sorted(by_command.values(), key=is_too_slow))
 
     def _of_same_model(self) -> list[Alternative]:
         """The first three that differ in what runs: two ways may come to the same, as where a

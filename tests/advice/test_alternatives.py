@@ -14,6 +14,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.judge.checks.speed import is_too_slow
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question
+from selfhost.reports.answer_words import type_that_runs
 
 
 def test_a_closed_models_nearest_open_weights_are_named_with_their_license() -> None:
@@ -191,6 +192,30 @@ def test_what_is_as_slow_is_no_way_out() -> None:
     assert verdict.failed == ("speed",)
     assert verdict.alternatives
     assert not any(is_too_slow(other) for other in verdict.alternatives)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        pytest.param(
+            "llama3.1:8b",
+            "RTX 4060 laptop 16GB",
+            Workload(parallel=6, prompt_tokens=20_000, max_wait_seconds=60),
+            id="for six users",
+        ),
+    ],
+)
+def test_what_is_too_slow_comes_last_and_in_no_headline(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """IQ4_XS at ~1.2 tokens/s for each user came first: "ONLY IN IQ4_XS"."""
+    verdict = check(model, workload, machine=machine)
+    assert not verdict.can_run
+    slow = [is_too_slow(other) for other in verdict.alternatives]
+    assert slow[0] is False
+    assert slow[-1] is True
+    assert slow == sorted(slow)
+    assert type_that_runs(verdict) == ""
 
 
 def test_a_type_that_fits_the_gpu_whole_is_named() -> None:
