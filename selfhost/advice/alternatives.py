@@ -140,13 +140,15 @@ class AlternativeSearch(Record):
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
         # imported here: most checked models run, and have no alternatives
-        from .ranking import TIGHT
+        from .ranking import ONCE_RAISED, TIGHT
 
         spec = judged.question.spec
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
             # the catalogue has none of that id, so its file is named
             typed = shell_word(spec.origin)
+        if judged.waits_for_setting and ONCE_RAISED not in why:
+            why = f"{why}, {ONCE_RAISED}"
         if judged.has(*TIGHT_CODES) and TIGHT not in why:
             why = f"{why}, {TIGHT}"
         if lacks_pace(judged):

@@ -361,3 +361,22 @@ def test_an_alternative_of_unknown_speed_says_so() -> None:
     (other,) = verdict.alternatives
     assert other.id == "musicgen-small"
     assert other.why.endswith("speed not known")
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        pytest.param(
+            "gpt-oss-120b", "M4 Max 64GB", Workload(purpose="agent"), id="for an agent"
+        ),
+    ],
+)
+def test_an_alternative_says_that_a_limit_must_be_raised_first(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """60.8 GiB were offered on a Mac that lends its GPU 48 GiB."""
+    verdict = check(model, workload, machine=machine)
+    waiting = [other for other in verdict.alternatives if other.waits_for_setting]
+    assert waiting
+    for other in verdict.alternatives:
+        assert ("once its limit is raised" in other.why) is other.waits_for_setting
