@@ -31,6 +31,8 @@ from ..needs.tensors import ArchitectureRow
 
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
+# llama.cpp counts a context in such steps, and nobody asks for a finer bound of the pace
+_STEP_TOKENS = 256
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 # types of published weights: a type before one of them in the order loses no less
@@ -53,8 +55,10 @@ class Reach(Record):
         longest: int | None = None
         most_parallel: int | None = None
         if self._counts_tokens:
-            longest = self._at_pace("context_tokens", self.longest_context())
-            most_parallel = self._at_pace("parallel", self._most_parallel(runtime))
+            longest = self.longest_context()
+            longest = self._at_pace("context_tokens", longest, _STEP_TOKENS)
+            most_parallel = self._most_parallel(runtime)
+            most_parallel = self._at_pace("parallel", most_parallel, 1)
         return Room(
             longest_context_tokens=longest,
             best_quantization=self._best_quantization(runtime),
@@ -153,10 +157,15 @@ class Reach(Record):
             return most
         return low + units.count_while(fits, range(low + 1, most))
 
-    def _at_pace(self, field: str, most: int | None) -> int | None:
+    def _at_pace(
+        self,
+        field: str,
+        most: int | None,
+        step: int,
+    ) -> int | None:
         """The largest number of tokens or sequences up to `most`, which memory holds, with which
         `check` calls the model running, and not slowly. It is at least the judged number of what
-        runs; None where not even one is fast enough.
+        runs; None where not even one is fast enough. Numbers below `most` are multiples of `step`.
         """
 
         def is_fast(number: int) -> bool:
@@ -170,7 +179,10 @@ class Reach(Record):
             low = min(asked, most)
         elif not is_fast(low):
             return None
-        return low + units.count_while(is_fast, range(low + 1, most))
+        first = (low // step + 1) * step
+        slower = range(first, most, step)
+        count = units.count_while(is_fast, slower)
+        return slower[count - 1] if count else low
 
     def _is_fast_enough(self, **changes: int | str) -> bool:
         """Whether text comes at the least pace, and within the longest wait, with that change of
