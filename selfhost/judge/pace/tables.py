@@ -484,6 +484,7 @@ class StepFigures(Figures):
     """The figures of one step of decoding."""
 
     attending: Attending = read_by(name="attending_seconds")
+    state_number_seconds: float
     expert: float
     layers_of_7b: float
     layers_grow: float
