@@ -39,6 +39,8 @@ SHORT_CHAT_TOKENS = 256
 # a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
 _READ_AND_WRITTEN = 2
 _STATE_NUMBER_BYTES = 4
+# kinds of recurrent layers with a delta rule (Qwen3.5, Kimi Linear)
+_DELTA_KINDS = frozenset(("delta", "kda"))
 
 
 def clip_words(
@@ -264,6 +266,17 @@ class Step(Record):
         for group in architecture.recurrent:
             numbers += len(group.layers) * state_of(group, architecture).memory
         return numbers
+
+    @property
+    def delta_layers(self) -> int:
+        """The number of layers with a delta rule, which launch more operations than others."""
+        if self.architecture is None:
+            return 0
+        layers = 0
+        for group in self.architecture.recurrent:
+            if group.kind in _DELTA_KINDS:
+                layers += len(group.layers)
+        return layers
 
     def context(self) -> ReadContext:
         """The part of the context that the step reads, and the seconds in which one core attends to

@@ -251,6 +251,20 @@ class Gpu(Record):
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
+        launching = self._launching_alike(step, row, is_split=is_split)
+        if row.delta_us is None:
+            return launching
+        of_delta = Seconds(*row.delta_us) * (step.delta_layers * 1e-6)
+        return launching.plus_independent(of_delta)
+
+    def _launching_alike(
+        self,
+        step: Step,
+        row: DecodingRow,
+        *,
+        is_split: bool,
+    ) -> Seconds:
+        """The seconds in which the layers of a step are launched, were all of one kind."""
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
         if not _has_large_layers(step):

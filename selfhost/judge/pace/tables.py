@@ -279,7 +279,8 @@ class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
     `slow` and `fast` are shares of the likely pace. The context is read at `context_share` of the
-    peak of the memory, weights at `share`.
+    peak of the memory, weights at `share`. A layer with a delta rule takes `delta_us` beside what
+    other layers take.
     """
 
     called: str
@@ -288,6 +289,7 @@ class DecodingRow(DeviceRow):
     unpacked_per_cycle: float = inf
     layer_us: Amount
     large_layer: Amount | None = None
+    delta_us: Amount | None = None
     half_layers: bool = False
     few_bits: Range = Range.of(1)
     slow: float
