@@ -499,7 +499,7 @@ class ProcessorFigures(Figures):
     layer_core_seconds: float
     meeting_seconds: float
     thread_seconds: Seconds
-    experts_slow: float
+    experts_layer: Amount
 
 
 class PromptFigures(Figures):
