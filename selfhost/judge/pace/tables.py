@@ -278,9 +278,13 @@ class DeviceRow(Figures):
 class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
-    `slow` and `fast` are shares of the likely pace. The context is read at `context_share` of the
-    peak of the memory, weights at `share`. A layer with a delta rule takes `delta_us` beside what
-    other layers take.
+    - `slow` and `fast` are shares of the likely pace.
+    - The context is read at `context_share` of the peak of the memory, weights at `share`.
+    - `layer_us_at_ghz`: the clock of a GPU whose layers take `layer_us`. Those of others take
+      longer as their clock is lower.
+    - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
+      peak.
+    - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
     called: str
@@ -288,6 +292,9 @@ class DecodingRow(DeviceRow):
     context_share: float | None = None
     unpacked_per_cycle: float = inf
     layer_us: Amount
+    layer_us_at_ghz: float | None = None
+    least_rows: int | None = None
+    most_of_flops: float = 1.0
     large_layer: Amount | None = None
     delta_us: Amount | None = None
     half_layers: bool = False
