@@ -288,7 +288,11 @@ class Step(Record):
         cached_bytes = float(
             _READ_AND_WRITTEN * _STATE_NUMBER_BYTES * self.state_numbers
         )
-        core_seconds = self.state_numbers * pace_tables().step.state_number_seconds
+        core_seconds = 0.0
+        # measured states without a delta rule (Mamba-2) take no time beside reading them
+        if self.delta_layers:
+            number_seconds = pace_tables().step.state_number_seconds
+            core_seconds = self.state_numbers * number_seconds
         for group in self.architecture.attention:
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             rows *= len(group.layers)
