@@ -314,9 +314,9 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ all on the GPUs
 
     def all_on_gpus(self) -> Judged | None:
-        """The type of least loss below the judged one of which accelerators hold the whole, where they
-        hold only a part of the judged type; None where there is none. A type of three bits counts
-        only if no type of four bits or more fits. A published type goes before a type to be made.
+        """The type of least loss that accelerators hold as a whole, where they hold only a part of
+        the judged type; None where there is none. A type of three bits counts only if no type of
+        four bits or more fits. A published type goes before a type to be made.
         """
         question = self.judged.question
         runtime = question.runtime
