@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .kinds import (
@@ -33,6 +34,7 @@ from .kinds import (
     NumbersByMachine,
     Outcomes,
     Places,
+    Warned,
 )
 from .policy import Exemption, Policy, Wanted
 from .processes import in_order, usable_processors
@@ -149,7 +151,16 @@ class Task(Record):
             quantization=loaded.quantization,
             findings=tuple(findings),
         )
-        return Decision(key, lacks)
+        return Decision(key, lacks, _warned(verdict))
+
+
+def _warned(verdict: Verdict) -> Warned:
+    """The checks that warn, each with its reason code."""
+    warned = []
+    for finding in verdict.findings:
+        if finding.outcome is Outcome.WARN:
+            warned.append((finding.check, finding.code))
+    return tuple(warned)
 
 
 def _work_of_part(part: Places, questions: Questions) -> float:
@@ -179,6 +190,7 @@ class _Fate:
         self.exceptions = exceptions
         self.row: AuditRow | None = None
         self.places = array("l")
+        self.warned: set[Warned] = set()
         self.hardest = -1
         # less than any machine lacks
         self._lacks = -1.0
@@ -186,6 +198,7 @@ class _Fate:
     def add(self, alike: AlikeMachines) -> None:
         """Add machines that were judged."""
         self.places.extend(alike.places)
+        self.warned |= alike.warned
         is_harder = alike.lacks > self._lacks
         # of two machines that lack equally much, the first counts
         if alike.lacks == self._lacks:
@@ -395,7 +408,8 @@ class FleetJudge:
             if row is None:
                 covers = self._exceptions.covers(fate.exceptions)
                 row = self._row(fate.wanted, fate.hardest, covers)
-            yield self._group(row, sorted(fate.places))
+            group = self._group(row, sorted(fate.places))
+            yield group.replace(warns_alike=len(fate.warned) < 2)
 
     def changed(
         self, group: MachineGroup, change_of: ChangeOf
@@ -408,6 +422,7 @@ class FleetJudge:
                 by_change[change].append(place)
         for change, places in by_change.items():
             part = self._group(group.row, places)
+            part = part.replace(warns_alike=group.warns_alike)
             row = group.row
             if row.verdict is not None and row.machine not in part.names:
                 covers = dict(row.excepted)
@@ -415,6 +430,18 @@ class FleetJudge:
             exit_code = row.exit_code if change == "new" else 0
             row = row.replace(change=change, exit_code=exit_code)
             yield part.replace(row=row)
+
+    def row_on(self, group: MachineGroup, place: int) -> AuditRow:
+        """Return the row of one machine of a group, with the machine's own figures."""
+        row = group.row
+        machine = self._machines[place]
+        if row.verdict is None or group.count == 1:
+            return row.replace(machine=machine.name)
+        basis = self._policy.memory_basis(machine)
+        verdict = self._judge(row.wanted, basis, machine)
+        covers = dict(row.excepted)
+        judged = row_of(self._policy, row.wanted, machine.name, verdict, covers)
+        return judged.replace(change=row.change, exit_code=row.exit_code)
 
     def _group(self, row: AuditRow, places: Places) -> MachineGroup:
         names = [self._machines.kept[place].name for place in places]

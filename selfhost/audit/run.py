@@ -82,6 +82,7 @@ def run_audit(
         record_problems=fleet.problems,
         grouped_record_problems=fleet.grouped or fleet.problems,
         notes=tuple(notes),
+        row_on=judging.row_on,
     )
     audit = _with_fault_if_unjudged(audit)
     if baseline is None:

@@ -23,12 +23,14 @@ from markdown_it import MarkdownIt
 from helpers import audits
 from helpers.audits import audit, exception, model, render
 from helpers.cases import case_id
+from helpers.machines import machine_with
 from helpers.paths import DATA, RECORDS, ROOT
 from helpers.written import validate
 from selfhost.audit.rows import Audit, ExemptionState
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import CHECKS, Outcome
+from selfhost.machine.record import Disk
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import MOST_SHOWN
 
@@ -374,6 +376,98 @@ def test_a_model_that_runs_with_a_warning_says_so_in_junit() -> None:
     assert cases["mistral-7b"][0] == ["system-out"]
     assert cases["mistral-7b"][1].startswith("warns: speed")
     assert cases["gpt2"] == ([], "")
+
+
+SMALL_LIMITS = {"old": 5 * audits.GIB, "small": 3 * audits.GIB}
+
+
+@cache
+def audit_of_small_and_large() -> Audit:
+    """Two machines that lack memory for a model, and two that do not; of one of these the disk is
+    assumed, and of the other it is read.
+    """
+    disk = Disk(
+        purpose="llama.cpp",
+        path="/data",
+        writable=True,
+        free_bytes=400 * audits.GIB,
+        total_bytes=500 * audits.GIB,
+    )
+    machines = [
+        machine_with(name="air", disks=(disk,), assumed=("disks",)),
+        machine_with(name="big", disks=(disk,)),
+    ]
+    for name, limit_bytes in SMALL_LIMITS.items():
+        small = machine_with(
+            name=name,
+            disks=(disk,),
+            memory_total_bytes=limit_bytes,
+            memory_limit_bytes=limit_bytes,
+            memory_available_bytes=limit_bytes,
+        )
+        machines.append(small)
+    return audits.judged(model("qwen3-8b"), *machines)
+
+
+def junit_case_of(of: Audit, machine: str) -> str:
+    """All text and attributes of the only case of a machine."""
+    tree = etree.fromstring(render("junit", of).encode())
+    (case,) = tree.iterfind(f".//testcase[@classname='{machine}']")
+    return etree.tostring(case, encoding="unicode")
+
+
+@pytest.mark.parametrize(
+    ("machine", "figure"),
+    [
+        pytest.param("old", "old can give at most 5.00 GiB", id="lacks less"),
+        pytest.param("small", "small can give at most 3.00 GiB", id="lacks most"),
+    ],
+)
+def test_a_case_of_junit_has_the_figures_of_its_machine(
+    machine: str, figure: str
+) -> None:
+    """Both fail alike, and each is told what it can give itself."""
+    text = junit_case_of(audit_of_small_and_large(), machine)
+    assert figure in text
+    (other,) = SMALL_LIMITS.keys() - {machine}
+    assert f"{other} can give" not in text
+
+
+@pytest.mark.parametrize(
+    ("machine", "warns"),
+    [
+        pytest.param("air", True, id="assumed"),
+        pytest.param("big", False, id="read"),
+    ],
+)
+def test_a_case_of_junit_has_the_warnings_of_its_machine(
+    machine: str, warns: bool
+) -> None:
+    """Both pass, and the disk of one alone is assumed."""
+    text = junit_case_of(audit_of_small_and_large(), machine)
+    assert ("the free space is assumed" in text) is warns
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        pytest.param("worst on small: memory: ", id="figures"),
+        pytest.param("to do there: ", id="remedy"),
+        pytest.param("warns on air: disk (", id="warning"),
+    ],
+)
+def test_the_text_of_several_machines_says_whose_figures_it_has(sentence: str) -> None:
+    """What holds for one machine names it."""
+    assert sentence in render("text", audit_of_small_and_large())
+
+
+def test_a_warning_of_all_machines_names_none() -> None:
+    """It holds for each of them."""
+    table = {("mistral-7b", "*"): {"disk": Outcome.WARN}}
+    of = audit(model("mistral-7b"), ("m1", "m2"), table)
+    text = render("text", of)
+    assert "warns: disk" in text
+    assert "warns on" not in text
 
 
 def test_what_is_excepted_is_a_skipped_case_in_junit() -> None:
