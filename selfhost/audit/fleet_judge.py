@@ -36,7 +36,7 @@ from .kinds import (
     Places,
     Warned,
 )
-from .policy import Exemption, Policy, Wanted
+from .policy import MOST_REFUSED, Exemption, NameCheck, Policy, Wanted
 from .processes import in_order, usable_processors
 from .rows import (
     AuditRow,
@@ -51,8 +51,6 @@ from .rows import (
 Tell = Callable[[float, float], None]
 # takes an entry, the basis of memory that applies and a machine; returns the verdict
 Judge = Callable[[Wanted, str, Machine], Verdict]
-# takes a model's name; returns why the name means no model, or None
-NameCheck = Callable[[str], SelfhostError | None]
 # takes a row; returns how the row changed since an earlier audit, or None without a change
 ChangeOf = Callable[[AuditRow], str | None]
 
@@ -62,8 +60,6 @@ _WORK_OF_TASK = 500.0
 _MOST_QUESTIONS = 250
 # up to this number, machines are judged one by one
 _FEW = 4
-# with more questions than this that cannot be judged, judging stops
-MOST_REFUSED = 1_000
 
 
 class Asker(NamedTuple):

@@ -13,16 +13,22 @@ from ..core.errors import (
     PolicyError,
     Problem,
     SelfhostError,
-    UnknownModelError,
     WorkloadError,
     first_problems,
 )
 from ..core.tables import Document
 from .baseline import Baseline
 from .drafts import NOT_JUDGED
-from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
+from .fleet_judge import FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
-from .policy import EntryFault, Policy, Wanted, read_policy
+from .policy import (
+    MOST_REFUSED,
+    EntryFault,
+    Policy,
+    Wanted,
+    read_policy,
+    remedy_of_name,
+)
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
@@ -148,7 +154,7 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     machine.
     """
     try:
-        policy = read_policy(Document.read(path))
+        policy = read_policy(Document.read(path), judge_entry.fault_of_name)
     except PolicyError as error:
         return error.problems
     refused = {}
@@ -201,8 +207,8 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
     """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
-        remedy_of_name = partial(_remedy_of_name, error)
-        yield EntryFault(index, "name", error.message, remedy_of_name)
+        remedy = partial(remedy_of_name, error)
+        yield EntryFault(index, "name", error.message, remedy)
     for problem in problems:
         if isinstance(error, WorkloadError):
             key = problem.key or "name"
@@ -211,15 +217,6 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
             yield EntryFault(index, "name", message, remedy)
-
-
-def _remedy_of_name(error: SelfhostError) -> str | None:
-    """The remedy with the name that was meant. The name is looked for only where the fault is
-    listed.
-    """
-    if isinstance(error, UnknownModelError) and error.nearest:
-        return f'did you mean "{error.nearest[0]}"?'
-    return error.remedy
 
 
 def _changes_since(
