@@ -31,9 +31,11 @@ from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 # the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
 # many models far more
 _MOST_CHARACTERS = 20_000_000
-# sizes in ascending order, of a machine and of an accelerator: none may be larger than a later one
+# sizes in ascending order, of a machine, an accelerator and a disk: none may be larger than a later
+# one
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 _SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
+_SIZES_OF_DISK = ("free_bytes", "total_bytes")
 
 JsonObject = Mapping[str, Any]
 
@@ -130,10 +132,13 @@ def _hide(values: dict[str, Any], key: str) -> None:
 
 
 def _are_sizes_in_order(record: JsonObject) -> bool:
-    """Whether no size of a machine or of a card is above a larger one."""
+    """Whether no size of a machine, a card or a disk is above a larger one."""
     cards = record.get("accelerators") or ()
-    are_in_order = [_is_ascending(card, _SIZES_OF_CARD) for card in cards]
-    return _is_ascending(record, _SIZES) and all(are_in_order)
+    disks = record.get("disks") or ()
+    are_in_order = [_is_ascending(record, _SIZES)]
+    are_in_order += [_is_ascending(card, _SIZES_OF_CARD) for card in cards]
+    are_in_order += [_is_ascending(disk, _SIZES_OF_DISK) for disk in disks]
+    return all(are_in_order)
 
 
 def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:

@@ -104,6 +104,29 @@ def test_a_card_has_at_most_its_memory_free(free_gib: int) -> None:
     assert is_right == (free_gib <= 24)
 
 
+@pytest.mark.parametrize(
+    ("free_gib", "is_right"),
+    [
+        pytest.param(0, True, id="full"),
+        pytest.param(40, True, id="empty"),
+        pytest.param(41, False, id="more free than there is"),
+    ],
+)
+def test_a_disk_has_at_most_its_size_free(free_gib: int, is_right: bool) -> None:
+    disk = {
+        "purpose": "ollama",
+        "path": "~/.ollama",
+        "free_bytes": 9 * GIB,
+        "total_bytes": 40 * GIB,
+    }
+    earlier = {**EARLIER, "disks": [disk]}
+    reader = RecordReader()
+    reader.read(earlier, "f")
+    record = {**earlier, "disks": [{**disk, "free_bytes": free_gib * GIB}]}
+    assert read(reader, record) == from_json(record)
+    assert isinstance(from_json(record), Machine) == is_right
+
+
 def test_machines_of_a_kind_are_told_apart_by_their_numbers_alone() -> None:
     reader = RecordReader()
     first = reader.read(EARLIER, "f")
