@@ -168,7 +168,10 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     notes += audit.notes
     if audit.problems and not lists_problems:
         faults = times(audit.faults, "fault")
-        notes.append(f"because of {faults}, the rest could not be judged: see below")
+        listed = (
+            "standard error has them" if audit.faults > 1 else "standard error has it"
+        )
+        notes.append(f"because of {faults}, the rest could not be judged: {listed}")
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()

@@ -695,6 +695,33 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
             assert fault in result.words
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        pytest.param(["nosuch-1"], "of 1 fault, the rest", id="one"),
+        pytest.param(["nosuch-1", "nosuch-2"], "of 2 faults, the rest", id="several"),
+    ],
+)
+def test_the_first_screen_says_where_the_faults_are_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: list[str],
+    told: str,
+) -> None:
+    """They stand on standard error, which is not below what standard output holds."""
+    path = tmp_path / "audit.toml"
+    entries = "".join(model(name) for name in ["gpt2", *names])
+    path.write_text(f"schema = 1\n{entries}", encoding="utf-8")
+    record = str(RECORDS / "vm-24gib.json")
+    assert cli.main(["audit", str(path), "--machines", record]) == 2
+    out, err = capsys.readouterr()
+    (note,) = (line for line in out.splitlines() if told in line)
+    assert "standard error" in note
+    assert "below" not in out
+    for name in names:
+        assert name in err
+
+
 HOSTS = [f"edge-{number:04}.{'rack' * 30}.example.org" for number in range(1_200)]
 
 
