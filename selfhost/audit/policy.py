@@ -551,11 +551,7 @@ def read_policy(document: Document, check_name: NameCheck | None = None) -> Poli
     if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
-    if not document.ok:
-        # names in a policy without faults are checked where its machines are known
-        if check_name is not None:
-            _check_names(document, models, check_name)
-        raise PolicyError(document.problems)
+    _refuse_faults(document, models, check_name)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -563,6 +559,21 @@ def read_policy(document: Document, check_name: NameCheck | None = None) -> Poli
         exceptions=exceptions,
         **stated,
     )
+
+
+def _refuse_faults(
+    document: Document,
+    models: Iterable[Wanted],
+    check_name: NameCheck | None,
+) -> None:
+    """Raise `PolicyError` where the policy has faults. Names in a policy without faults are checked
+    later, where its machines are known.
+    """
+    if document.ok:
+        return
+    if check_name is not None:
+        _check_names(document, models, check_name)
+    raise PolicyError(document.problems)
 
 
 def _check_names(

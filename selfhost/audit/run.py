@@ -207,8 +207,8 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
     """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
-        remedy = partial(remedy_of_name, error)
-        yield EntryFault(index, "name", error.message, remedy)
+        meant = partial(remedy_of_name, error)
+        yield EntryFault(index, "name", error.message, meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
             key = problem.key or "name"

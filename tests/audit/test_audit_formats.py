@@ -413,7 +413,7 @@ def junit_case_of(of: Audit, machine: str) -> str:
     """All text and attributes of the only case of a machine."""
     tree = etree.fromstring(render("junit", of).encode())
     (case,) = tree.iterfind(f".//testcase[@classname='{machine}']")
-    return etree.tostring(case, encoding="unicode")
+    return str(etree.tostring(case, encoding="unicode"))
 
 
 @pytest.mark.parametrize(
