@@ -44,6 +44,9 @@ MOST_SHOWN = 9
 _MOST_RESULTS = 5_000
 # above so many machines those that fare alike share a suite of JUnit, or no reader takes the file
 _MOST_SUITES = 1_000
+# with more cases than this a machine is told the figures of the one that lacks most, by its name:
+# figures of its own take a judgement each, about a millisecond
+_MOST_JUDGED = 20_000
 # the title of each annotation
 _TITLE = "selfhost audit"
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -223,12 +226,15 @@ def _suites_of(audit: Audit, group: MachineGroup) -> Iterator[tuple[str, Machine
     for finding in group.row.findings:
         if finding.outcome is Outcome.WARN:
             is_silent = False
+    # a case that says nothing needs no judgement
+    is_judged = audit.row_on is not None and not is_silent
+    if audit.machines * len(audit.policy.models) > _MOST_JUDGED:
+        is_judged = False
     for name, number in zip(group.names, group.numbers, strict=True):
-        # a case that says nothing needs no judgement
         row = group.row
-        if audit.row_on is not None and not is_silent:
+        if audit.row_on is not None and is_judged:
             row = audit.row_on(group, number)
-        yield name, MachineGroup(row=row, numbers=(number,), names=(name,))
+        yield name, group.replace(row=row, numbers=(number,), names=(name,))
 
 
 def _add_counts(root: Element) -> None:
@@ -277,7 +283,7 @@ def _add_outcome(
     message = lines[-1]
     if row.reasons:
         message = row.reasons[0].reason
-    if group.count > 1:
+    if group.names != (row.machine,):
         message = f"worst on {row.machine}: {message}"
     told = {"type": _kind(row), "message": clean(message)}
     outcome = SubElement(case, _tag(row), told)

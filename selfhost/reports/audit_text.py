@@ -290,7 +290,8 @@ def _warnings_of_groups(row: AuditRow, groups: Sequence[MachineGroup]) -> str:
     begin with the row's machine: `warns on edge-01: speed (…)`.
     """
     words = _warnings(row)
-    if not words or _machines(groups) == 1:
+    names = [group.names for group in groups]
+    if not words or names == [(row.machine,)]:
         return words
     holds_for_all = all(group.warns_alike for group in groups)
     for group in groups:
@@ -414,6 +415,7 @@ def details(group: MachineGroup) -> Iterator[str]:
     to_do = "to do"
     if group.count > 1:
         yield f"on {hosts(group.names)}"
+    if group.names != (row.machine,):
         whose = f"worst on {hosts([row.machine])}: "
         to_do = "to do there"
     for reason in row.reasons:

@@ -433,6 +433,17 @@ def test_a_case_of_junit_has_the_figures_of_its_machine(
     assert f"{other} can give" not in text
 
 
+def test_a_case_among_very_many_says_whose_figures_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Judging each again would take minutes, so that the worst of the group stands, by its name."""
+    monkeypatch.setattr(audit_formats, "_MOST_JUDGED", 3)
+    of = audit_of_small_and_large()
+    assert "worst on small: memory: " in junit_case_of(of, "old")
+    assert "worst on" not in junit_case_of(of, "small")
+    assert "warns on air: disk" in junit_case_of(of, "big")
+
+
 @pytest.mark.parametrize(
     ("machine", "warns"),
     [
