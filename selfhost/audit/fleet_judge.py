@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..judge.checks import Outcome
 from ..judge.record import Verdict
 from ..machine.record import Machine
 from .kinds import (
@@ -33,8 +34,9 @@ from .kinds import (
     NumbersByMachine,
     Outcomes,
     Places,
+    Warned,
 )
-from .policy import Exemption, Policy, Wanted
+from .policy import MOST_REFUSED, Exemption, NameCheck, Policy, Wanted
 from .processes import in_order, usable_processors
 from .rows import (
     AuditRow,
@@ -49,8 +51,6 @@ from .rows import (
 Tell = Callable[[float, float], None]
 # takes an entry, the basis of memory that applies and a machine; returns the verdict
 Judge = Callable[[Wanted, str, Machine], Verdict]
-# takes a model's name; returns why the name means no model, or None
-NameCheck = Callable[[str], SelfhostError | None]
 # takes a row; returns how the row changed since an earlier audit, or None without a change
 ChangeOf = Callable[[AuditRow], str | None]
 
@@ -60,8 +60,6 @@ _WORK_OF_TASK = 500.0
 _MOST_QUESTIONS = 250
 # up to this number, machines are judged one by one
 _FEW = 4
-# with more questions than this that cannot be judged, judging stops
-MOST_REFUSED = 1_000
 
 
 class Asker(NamedTuple):
@@ -149,7 +147,16 @@ class Task(Record):
             quantization=loaded.quantization,
             findings=tuple(findings),
         )
-        return Decision(key, lacks)
+        return Decision(key, lacks, _warned(verdict))
+
+
+def _warned(verdict: Verdict) -> Warned:
+    """The checks that warn, each with its reason code."""
+    warned = []
+    for finding in verdict.findings:
+        if finding.outcome is Outcome.WARN:
+            warned.append((finding.check, finding.code))
+    return tuple(warned)
 
 
 def _work_of_part(part: Places, questions: Questions) -> float:
@@ -179,6 +186,7 @@ class _Fate:
         self.exceptions = exceptions
         self.row: AuditRow | None = None
         self.places = array("l")
+        self.warned: set[Warned] = set()
         self.hardest = -1
         # less than any machine lacks
         self._lacks = -1.0
@@ -186,6 +194,7 @@ class _Fate:
     def add(self, alike: AlikeMachines) -> None:
         """Add machines that were judged."""
         self.places.extend(alike.places)
+        self.warned |= alike.warned
         is_harder = alike.lacks > self._lacks
         # of two machines that lack equally much, the first counts
         if alike.lacks == self._lacks:
@@ -398,7 +407,8 @@ class FleetJudge:
             if row is None:
                 covers = self._exceptions.covers(fate.exceptions)
                 row = self._row(fate.wanted, fate.hardest, covers)
-            yield self._group(row, sorted(fate.places))
+            group = self._group(row, sorted(fate.places))
+            yield group.replace(warns_alike=len(fate.warned) < 2)
 
     def changed(
         self, group: MachineGroup, change_of: ChangeOf
@@ -411,6 +421,7 @@ class FleetJudge:
                 by_change[change].append(place)
         for change, places in by_change.items():
             part = self._group(group.row, places)
+            part = part.replace(warns_alike=group.warns_alike)
             row = group.row
             if row.verdict is not None and row.machine not in part.names:
                 covers = dict(row.excepted)
@@ -418,6 +429,18 @@ class FleetJudge:
             exit_code = row.exit_code if change == "new" else 0
             row = row.replace(change=change, exit_code=exit_code)
             yield part.replace(row=row)
+
+    def row_on(self, group: MachineGroup, place: int) -> AuditRow:
+        """Return the row of one machine of a group, with the machine's own figures."""
+        row = group.row
+        machine = self._machines[place]
+        if row.verdict is None or group.count == 1:
+            return row.replace(machine=machine.name)
+        basis = self._policy.memory_basis(machine)
+        verdict = self._judge(row.wanted, basis, machine)
+        covers = dict(row.excepted)
+        judged = row_of(self._policy, row.wanted, machine.name, verdict, covers)
+        return judged.replace(change=row.change, exit_code=row.exit_code)
 
     def _group(self, row: AuditRow, places: Places) -> MachineGroup:
         """The group of the machines at these places, with that row."""

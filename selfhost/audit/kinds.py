@@ -282,13 +282,18 @@ class DecisionKey(NamedTuple):
         return {finding.check for finding in self.findings}
 
 
+# the checks that warn, each with its reason code
+Warned = tuple[tuple[str, str], ...]
+
+
 class Decision(NamedTuple):
-    """The result of a judgement, and the most that the machine lacks, in the unit of the check that
-    it fails.
+    """The result of a judgement, the most that the machine lacks, in the unit of the check that it
+    fails, and the checks that warn, which decide nothing.
     """
 
     key: DecisionKey
     lacks: float
+    warned: Warned = ()
 
 
 Decide = Callable[[Numbers], Decision]
@@ -296,13 +301,15 @@ Decide = Callable[[Numbers], Decision]
 
 class AlikeMachines(NamedTuple):
     """Machines that fare alike, by their places. `hardest` is the place of the machine that lacks
-    most, and `lacks` how much it lacks.
+    most, and `lacks` how much it lacks. Where `warned` has one entry, that holds for all of them;
+    several entries mean that the machines may differ in what warns.
     """
 
     key: DecisionKey
     places: Places
     hardest: int
     lacks: float
+    warned: frozenset[Warned] = frozenset(((),))
 
 
 # the result of one entry of a policy on the machines of a task
@@ -386,7 +393,7 @@ class AlikeSearch:
             worst = self._decide(tuple(least))
             best = self._decide(tuple(most))
             if worst.key == best.key:
-                found[worst.key].add(box, worst.lacks)
+                found[worst.key].add(box, worst.lacks, (worst.warned, best.warned))
             else:
                 column = _column_that_decides(columns, worst.key, best.key)
                 waiting += column.halves(box)
@@ -413,7 +420,8 @@ class AlikeSearch:
             if lacks > most:
                 hardest = place
                 most = lacks
-        return AlikeMachines(key, places, hardest, most)
+        warned = frozenset(found.warned)
+        return AlikeMachines(key, places, hardest, most, warned)
 
     def _candidates(self, places: Places) -> list[int]:
         """The places of the first machine, and of the first machine with the least of each number.
@@ -434,10 +442,17 @@ class _Found:
     def __init__(self) -> None:
         self.places: Places = []
         self.lacks = 0.0
+        self.warned: set[Warned] = set()
 
-    def add(self, places: Places, lacks: float) -> None:
+    def add(
+        self,
+        places: Places,
+        lacks: float,
+        warned: Iterable[Warned],
+    ) -> None:
         self.places += places
         self.lacks = max(self.lacks, lacks)
+        self.warned.update(warned)
 
 
 def _column_that_decides(

@@ -14,10 +14,11 @@ only a full reading finds the faults.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import MachineFileError
-from ..core.records import FrozenDict, fault_of
+from ..core.records import FrozenDict, fault_of, shortened, shown_path
+from ..core.units import nearest
 from ..machine.record import (
     MAX_MEMORY_BYTES,
     MOMENT,
@@ -31,18 +32,45 @@ from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 # the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
 # many models far more
 _MOST_CHARACTERS = 20_000_000
-# sizes in ascending order, of a machine and of an accelerator: none may be larger than a later one
+# sizes in ascending order, of a machine, an accelerator and a disk: none may be larger than a later
+# one
 _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 _SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
+_SIZES_OF_DISK = ("free_bytes", "total_bytes")
+
+# the keys of a record that this version reads, or writes and needs not read
+_KEYS = frozenset((*Machine().to_json(), *Machine._fields))
+# the most unread keys that are kept: records may have any number of keys
+_MOST_UNREAD_KEYS = 100
 
 JsonObject = Mapping[str, Any]
 
 
+class UnreadKey(NamedTuple):
+    """A key of a record that this version does not read, with the first file that has the key."""
+
+    key: str
+    file: str
+
+    def __str__(self) -> str:
+        """The key and its file, and the key that was perhaps meant."""
+        key = shortened(self.key)
+        place = shown_path(self.file)
+        meant = nearest(key, tuple(_KEYS))
+        if meant is not None:
+            place += f"; did you mean {meant}?"
+        return f"{key} ({place})"
+
+
 class RecordReader:
-    """A reader of machine records. Its `kinds` are in the order in which they were met."""
+    """A reader of machine records. Its `kinds` and `unread_keys` are in the order in which the
+    reader met them.
+    """
 
     def __init__(self) -> None:
         self.kinds = Kinds()
+        self.unread_keys: list[UnreadKey] = []
+        self._keys = set(_KEYS)
         # the number of the kind by the text of a record
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
@@ -65,7 +93,19 @@ class RecordReader:
 
     def _read_in_full(self, record: object, file: str) -> MachineOfKind:
         """The machine of a record, every value of which is checked. Raises `MachineFileError`."""
-        return self.kinds.split(Machine.from_json(record, file))
+        machine = Machine.from_json(record, file)
+        if isinstance(record, dict):
+            self._note_unread_keys(record, file)
+        return self.kinds.split(machine)
+
+    def _note_unread_keys(self, record: JsonObject, file: str) -> None:
+        """Note each new key that a later version may read, or that is misspelt."""
+        for key in record:
+            if len(self.unread_keys) == _MOST_UNREAD_KEYS:
+                return
+            if key not in self._keys:
+                self._keys.add(key)
+                self.unread_keys.append(UnreadKey(key, file))
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
         """The machine of a record of a known kind; None where its name, a label, its time or a
@@ -136,9 +176,12 @@ def _hide(values: dict[str, Any], key: str) -> None:
 
 
 def _are_sizes_in_order(record: JsonObject) -> bool:
-    """Whether no size of a machine or of a card is above a larger one."""
+    """Whether no size of a machine, a card or a disk is above a larger one."""
     cards = record.get("accelerators") or ()
+    disks = record.get("disks") or ()
     if not all(_is_ascending(card, _SIZES_OF_CARD) for card in cards):
+        return False
+    if not all(_is_ascending(disk, _SIZES_OF_DISK) for disk in disks):
         return False
     return _is_ascending(record, _SIZES)
 

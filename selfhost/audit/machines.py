@@ -27,7 +27,7 @@ from .ansible import read_ansible
 from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
 from .kinds import Kind, MachineOfKind, Machines
-from .known_records import RecordReader
+from .known_records import RecordReader, UnreadKey
 from .kubernetes import read_kubernetes
 from .processes import in_order, usable_processors
 from .prometheus import read_prometheus
@@ -117,6 +117,9 @@ def load_machines(
         # these files are named, because the file of a host may have been written empty
         names = listed([shown(path) for path in inputs.not_read])
         notes.append(f"files that hold no record were not read: {names}")
+    if loader.unread_keys:
+        names = listed(list(map(str, loader.unread_keys.values())))
+        notes.append(f"keys of records that this selfhost does not read: {names}")
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
@@ -295,12 +298,13 @@ class ReadRecord(NamedTuple):
 class ReadBatch(NamedTuple):
     """The results of reading a batch, in the batch's order.
 
-    The process that read the machines numbered their kinds. `new_kinds` are the kinds that this
-    process met for the first time.
+    The process that read the machines numbered their kinds. `new_kinds` and `new_unread_keys` are
+    those that this process met for the first time.
     """
 
     process: int
     new_kinds: list[Kind]
+    new_unread_keys: list[UnreadKey]
     results: list[ReadRecord | FileEnd]
 
 
@@ -313,14 +317,21 @@ class BatchReader:
     def read(self, batch: Sequence[Found]) -> ReadBatch:
         """Return the machines and the faults of a batch."""
         kinds = self._records.kinds.known
+        unread_keys = self._records.unread_keys
         known = len(kinds)
+        known_keys = len(unread_keys)
         results: list[ReadRecord | FileEnd] = []
         for found in batch:
             if isinstance(found, FileEnd):
                 results.append(found)
             else:
                 results += self._read(found)
-        return ReadBatch(os.getpid(), kinds[known:], results)
+        return ReadBatch(
+            process=os.getpid(),
+            new_kinds=kinds[known:],
+            new_unread_keys=unread_keys[known_keys:],
+            results=results,
+        )
 
     def _read(self, found: FoundRecord) -> list[ReadRecord]:
         """The results of reading a record: one for each machine in it."""
@@ -413,6 +424,8 @@ class _Loader:
         self._origins: dict[str, str] = {}
         # by process: maps a kind's number in this process to the number in `machines.kinds`
         self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
+        # by the key
+        self.unread_keys: dict[str, UnreadKey] = {}
         # of the file whose results are taken
         self._faults = FaultsOfFile()
 
@@ -430,6 +443,8 @@ class _Loader:
         kind_numbers = self._kind_numbers[batch.process]
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
+        for unread in batch.new_unread_keys:
+            self.unread_keys.setdefault(unread.key, unread)
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)

@@ -13,13 +13,20 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
 from typing import Any, NamedTuple
 
 from ..catalogue.openness import canonical_expression
-from ..core.errors import KeyPath, PolicyError, Problem, WorkloadError
+from ..core.errors import (
+    KeyPath,
+    PolicyError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+)
 from ..core.records import DAY, Record, Stated, read_by, shortened
 from ..core.tables import (
     TABLES,
@@ -37,7 +44,12 @@ from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
 from ..machine.record import BANDWIDTH, Machine
 
+# takes a model's name; returns why the name means no model, or None
+NameCheck = Callable[[str], SelfhostError | None]
+
 SCHEMA = 1
+# with more entries than this that cannot be judged, judging stops
+MOST_REFUSED = 1_000
 INIT = "`selfhost audit --init` writes one to begin with"
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 SEVERITIES = ("error", "warning")
@@ -541,8 +553,10 @@ class Policy(Record):
 # ----------------------------------------------------------------------------- reading the file
 
 
-def read_policy(document: Document) -> Policy:
-    """Return the policy that `document` states. `PolicyError` holds every problem."""
+def read_policy(document: Document, check_name: NameCheck | None = None) -> Policy:
+    """Return the policy that `document` states. `PolicyError` holds every problem. Where a policy
+    has faults, the names that mean no model by `check_name` are among them.
+    """
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
     root = document.root
@@ -554,8 +568,7 @@ def read_policy(document: Document) -> Policy:
     if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
-    if not document.ok:
-        raise PolicyError(document.problems)
+    _refuse_faults(document, models, check_name)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -563,6 +576,52 @@ def read_policy(document: Document) -> Policy:
         exceptions=exceptions,
         **stated,
     )
+
+
+def _refuse_faults(
+    document: Document,
+    models: Iterable[Wanted],
+    check_name: NameCheck | None,
+) -> None:
+    """Raise `PolicyError` where the policy has faults. Names in a policy without faults are checked
+    later, where its machines are known.
+    """
+    if document.ok:
+        return
+    if check_name is not None:
+        _check_names(document, models, check_name)
+    raise PolicyError(document.problems)
+
+
+def _check_names(
+    document: Document,
+    models: Iterable[Wanted],
+    check_name: NameCheck,
+) -> None:
+    """Note each entry with a name that means no model, up to a limit."""
+    checked = cache(check_name)
+    refused = 0
+    for wanted in models:
+        key = "models" if wanted.members else "name"
+        for member in wanted.members or (wanted,):
+            # empty where the name is missing
+            error = checked(member.name) if member.name else None
+            if error is not None:
+                refused += 1
+                remedy = partial(remedy_of_name, error)
+                document.add((*wanted.path, key), error.message, remedy)
+                break
+        if refused > MOST_REFUSED:
+            return
+
+
+def remedy_of_name(error: SelfhostError) -> str | None:
+    """Return the remedy with the name that was meant. The name is looked for only where the fault
+    is listed.
+    """
+    if isinstance(error, UnknownModelError) and error.nearest:
+        return f'did you mean "{error.nearest[0]}"?'
+    return error.remedy
 
 
 def _with_remedy(problem: Problem) -> Problem:

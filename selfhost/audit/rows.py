@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from ..core.errors import Problem
@@ -90,12 +90,14 @@ class AuditRow(Record):
 
 class MachineGroup(Record):
     """Machines that fare alike under an entry of the policy. `numbers` are their places in the
-    audit; `row` is the row of the machine with the largest shortfall.
+    audit; `row` is the row of the machine with the largest shortfall. Unless `warns_alike`, what
+    warns on that machine may not warn on the others.
     """
 
     row: AuditRow
     numbers: Sequence[int]
     names: tuple[str, ...]
+    warns_alike: bool = True
 
     @property
     def count(self) -> int:
@@ -108,6 +110,10 @@ class MachineGroup(Record):
         if self.count == 1:
             return self.names[0]
         return f"{self.names[0]} and {self.count - 1:,} more"
+
+
+# takes a group and the place of one of its machines; returns the row of that machine
+RowOn = Callable[[MachineGroup, int], AuditRow]
 
 
 class ExemptionState(StrEnum):
@@ -149,6 +155,7 @@ class Audit(Record):
     - `record_problems` are the problems that records have. A person is told
       `grouped_record_problems` instead, as in `Fleet`.
     - `notes` say what the result rests on.
+    - `row_on` makes the row of one machine of a group; None where nothing was judged.
     """
 
     policy: Policy
@@ -161,6 +168,7 @@ class Audit(Record):
     grouped_record_problems: tuple[Problem, ...] = ()
     since: Since | None = None
     notes: tuple[str, ...] = ()
+    row_on: RowOn | None = None
 
     @property
     def machines(self) -> int:

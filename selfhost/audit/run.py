@@ -13,16 +13,24 @@ from ..core.errors import (
     PolicyError,
     Problem,
     SelfhostError,
-    UnknownModelError,
     WorkloadError,
     first_problems,
 )
 from ..core.tables import Document
 from .baseline import Baseline
 from .drafts import NOT_JUDGED
-from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
+from .fleet_judge import FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
-from .policy import KEYS_OF_FIELDS, EntryFault, Policy, Wanted, in_a_policy, read_policy
+from .policy import (
+    KEYS_OF_FIELDS,
+    MOST_REFUSED,
+    EntryFault,
+    Policy,
+    Wanted,
+    in_a_policy,
+    read_policy,
+    remedy_of_name,
+)
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
@@ -86,6 +94,7 @@ def run_audit(
         record_problems=fleet.problems,
         grouped_record_problems=fleet.grouped or fleet.problems,
         notes=tuple(notes),
+        row_on=judging.row_on,
     )
     audit = _with_fault_if_unjudged(audit)
     if baseline is None:
@@ -147,7 +156,7 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     machine.
     """
     try:
-        policy = read_policy(Document.read(path))
+        policy = read_policy(Document.read(path), judge_entry.fault_of_name)
     except PolicyError as error:
         return error.problems
     refused = {}
@@ -200,8 +209,8 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
     """
     problems: tuple[Problem, ...] = getattr(error, "problems", ())
     if not problems:
-        remedy_of_name = partial(_remedy_of_name, error)
-        yield EntryFault(index, "name", error.message, remedy_of_name)
+        meant = partial(remedy_of_name, error)
+        yield EntryFault(index, "name", error.message, meant)
     for problem in problems:
         if isinstance(error, WorkloadError):
             field = problem.key or "name"
@@ -212,15 +221,6 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE
             yield EntryFault(index, "name", message, remedy)
-
-
-def _remedy_of_name(error: SelfhostError) -> str | None:
-    """The remedy with the name that was meant. The name is looked for only where the fault is
-    listed.
-    """
-    if isinstance(error, UnknownModelError) and error.nearest:
-        return f'did you mean "{error.nearest[0]}"?'
-    return error.remedy
 
 
 def _changes_since(

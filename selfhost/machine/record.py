@@ -524,6 +524,8 @@ _SIZES = (
     "memory_limit_bytes",
     "memory_free_bytes",
     "memory_total_bytes",
+    "free_bytes",
+    "total_bytes",
 )
 # parts of list entries whose None has one Unread for the whole list
 _EXPLAINED_PARTS = (

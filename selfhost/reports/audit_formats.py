@@ -27,7 +27,7 @@ from ..core import __version__
 from ..core.errors import Problem, one_line
 from ..core.records import Record
 from ..core.units import plural
-from ..judge.checks import WORDS
+from ..judge.checks import WORDS, Outcome
 from . import audit_text, markup
 from .audit_text import MOST_OF_A_TEXT, document, hosts, scope, shortened
 from .json import Object, dumps, fields, keys_of, record, titled
@@ -44,6 +44,9 @@ MOST_SHOWN = 9
 _MOST_RESULTS = 5_000
 # with more machines, machines that fare alike share a suite of JUnit: no reader takes a larger file
 _MOST_SUITES = 1_000
+# with more cases than this a machine is told the figures of the one that lacks most, by its name:
+# figures of its own take a judgement each, about a millisecond
+_MOST_JUDGED = 20_000
 # the title of each annotation
 _TITLE = "selfhost audit"
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -197,22 +200,41 @@ def _junit(audit: Audit) -> str:
     root = Element("testsuites", name="selfhost audit")
     suites: dict[str, Element] = {}
     for group in audit.groups:
-        names = group.names
-        if audit.machines > _MOST_SUITES:
-            names = (group.name,)
-        for name in names:
+        for name, part in _suites_of(audit, group):
             if name not in suites:
                 suites[name] = SubElement(root, "testsuite", name=clean(name))
             suite = suites[name]
             label = clean(group.row.wanted.label)
             case = SubElement(suite, "testcase", name=label, classname=clean(name))
-            _add_outcome(case, group, name)
+            _add_outcome(case, part)
     if audit.problems:
         _add_problems(root, audit.problems)
     _add_counts(root)
     indent(root)
     text = tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _suites_of(audit: Audit, group: MachineGroup) -> Iterator[tuple[str, MachineGroup]]:
+    """Yield the suites in which a group has a case, by their names, each with the machines of the
+    case: each machine alone with its own figures, or the whole group where machines are many.
+    """
+    if audit.machines > _MOST_SUITES:
+        yield group.name, group
+        return
+    is_silent = group.row.result is Result.PASS and group.warns_alike
+    for finding in group.row.findings:
+        if finding.outcome is Outcome.WARN:
+            is_silent = False
+    # a case that says nothing needs no judgement
+    is_judged = audit.row_on is not None and not is_silent
+    if audit.machines * len(audit.policy.models) > _MOST_JUDGED:
+        is_judged = False
+    for name, number in zip(group.names, group.numbers, strict=True):
+        row = group.row
+        if audit.row_on is not None and is_judged:
+            row = audit.row_on(group, number)
+        yield name, group.replace(row=row, numbers=(number,), names=(name,))
 
 
 def _add_counts(root: Element) -> None:
@@ -243,22 +265,17 @@ def _add_problems(root: Element, problems: Iterable[Problem]) -> None:
 def _add_outcome(
     case: Element,
     group: MachineGroup,
-    name: str,
 ) -> None:
-    """Add the outcome of a group's row to the case of the machine `name`. Figures of another
-    machine have its name. A case that the exit code does not count passes, and its output has the
-    warning.
+    """Add the outcome of a group's row to the case of its machines. A case that the exit code does
+    not count passes, and its output has the warning.
     """
     row = group.row
     lines: list[str] = []
     if row.result is not Result.PASS:
         lines = list(audit_text.details(group))
-    if group.count > 1 and name != group.name:
-        # without the line that names all machines of the group
-        lines = lines[1:]
     is_uncounted = row.result in audit_text.COUNTED and not row.exit_code
     if row.result is Result.PASS or is_uncounted:
-        warning = audit_text.warning_words(row)
+        warning = audit_text.warning_words(group)
         if warning:
             output = SubElement(case, "system-out")
             output.text = "\n".join([clean(warning), *lines])
@@ -266,8 +283,8 @@ def _add_outcome(
     message = lines[-1]
     if row.reasons:
         message = row.reasons[0].reason
-    if name != row.machine:
-        message = f"{row.machine}: {message}"
+    if group.names != (row.machine,):
+        message = f"worst on {row.machine}: {message}"
     told = {"type": _kind(row), "message": clean(message)}
     outcome = SubElement(case, _tag(row), told)
     outcome.text = "\n".join(lines)

@@ -168,7 +168,10 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     notes += audit.notes
     if audit.problems and not lists_problems:
         faults = plural(audit.faults, "fault")
-        notes.append(f"because of {faults}, the rest could not be judged: see below")
+        listed = (
+            "standard error has them" if audit.faults > 1 else "standard error has it"
+        )
+        notes.append(f"because of {faults}, the rest could not be judged: {listed}")
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()
@@ -236,7 +239,7 @@ def _model_line(groups: Sequence[MachineGroup]) -> _ModelLine:
         strong(shortened(worst.wanted.label)),
         ", ".join(filter(None, loaded)),
         f"{runs_on:,} of {machines:,}",
-        _why_not(groups) or _warnings(worst),
+        _why_not(groups) or _warnings_of_groups(worst, groups),
     )
     return _ModelLine(order=(*_gravity(worst), runs_on - machines), cells=cells)
 
@@ -280,6 +283,24 @@ def _why_not(groups: Sequence[MachineGroup]) -> str:
     if breaks and not any(group.row.exit_code for group in failing):
         why += "; not counted"
     return why
+
+
+def _warnings_of_groups(row: AuditRow, groups: Sequence[MachineGroup]) -> str:
+    """The warnings of a row of these groups. Unless they hold for every machine of the groups, they
+    begin with the row's machine: `warns on edge-01: speed (…)`.
+    """
+    words = _warnings(row)
+    names = [group.names for group in groups]
+    if not words or names == [(row.machine,)]:
+        return words
+    holds_for_all = all(group.warns_alike for group in groups)
+    for group in groups:
+        if _warnings(group.row) != words:
+            holds_for_all = False
+    has_figures = any(finding.code == "speed-slow" for finding in row.findings)
+    if holds_for_all and not has_figures:
+        return words
+    return words.replace("warns:", f"warns on {hosts([row.machine])}:", 1)
 
 
 def _warnings(row: AuditRow) -> str:
@@ -358,7 +379,7 @@ def _reasons(group: MachineGroup, style: str) -> Blocks:
     if loaded:
         rest += f", {loaded}"
     if passes:
-        warned = _warnings(row)
+        warned = _warnings_of_groups(row, [group])
         if warned:
             rest += f"; {warned}"
     if row.result in COUNTED and row.exit_code == 0:
@@ -369,32 +390,38 @@ def _reasons(group: MachineGroup, style: str) -> Blocks:
         yield from texts(details(group), indent=4)
 
 
-def warning_words(row: AuditRow) -> str:
-    """The warning of a row that the exit code does not count; empty for a row without a warning.
+def warning_words(group: MachineGroup) -> str:
+    """The warning of a group that the exit code does not count; empty for one without a warning.
 
     For example `warns: speed (…)` for a row that passes, or `does not run, which this policy does
     not count`.
     """
+    row = group.row
     if row.result is Result.FAIL:
         return "warning: does not run, which this policy does not count"
     if row.result is Result.UNKNOWN:
         return (
             "warning: it is not known whether it runs, which this policy does not count"
         )
-    return _warnings(row)
+    return _warnings_of_groups(row, [group])
 
 
 def details(group: MachineGroup) -> Iterator[str]:
-    """Yield the machines of a group, then each reason with the machine whose figures it has."""
+    """Yield the machines of a group, then each reason. Figures and remedies of one machine say of
+    which machine they are.
+    """
     row = group.row
     whose = ""
+    to_do = "to do"
     if group.count > 1:
         yield f"on {hosts(group.names)}"
-        whose = f"{hosts([row.machine])}: "
+    if group.names != (row.machine,):
+        whose = f"worst on {hosts([row.machine])}: "
+        to_do = "to do there"
     for reason in row.reasons:
         yield f"{whose}{shortened(str(reason), MOST_OF_A_TEXT)}"
         if reason.remedy:
-            yield f"to do: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
+            yield f"{to_do}: {shortened(reason.remedy, MOST_OF_A_TEXT)}"
     failing = set()
     for finding in row.findings:
         if finding.outcome is Outcome.FAIL:

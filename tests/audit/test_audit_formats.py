@@ -23,12 +23,14 @@ from markdown_it import MarkdownIt
 from helpers import audits
 from helpers.audits import audit, exception, model, render
 from helpers.cases import case_id
+from helpers.machines import machine_with
 from helpers.paths import DATA, RECORDS, ROOT
 from helpers.written import validate
 from selfhost.audit.rows import Audit, ExemptionState
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import CHECKS, Outcome
+from selfhost.machine.record import Disk
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import MOST_SHOWN
 
@@ -376,6 +378,109 @@ def test_a_model_that_runs_with_a_warning_says_so_in_junit() -> None:
     assert cases["gpt2"] == ([], "")
 
 
+SMALL_LIMITS = {"old": 5 * audits.GIB, "small": 3 * audits.GIB}
+
+
+@cache
+def audit_of_small_and_large() -> Audit:
+    """Two machines that lack memory for a model, and two that do not; of one of these the disk is
+    assumed, and of the other it is read.
+    """
+    disk = Disk(
+        purpose="llama.cpp",
+        path="/data",
+        writable=True,
+        free_bytes=400 * audits.GIB,
+        total_bytes=500 * audits.GIB,
+    )
+    machines = [
+        machine_with(name="air", disks=(disk,), assumed=("disks",)),
+        machine_with(name="big", disks=(disk,)),
+    ]
+    for name, limit_bytes in SMALL_LIMITS.items():
+        small = machine_with(
+            name=name,
+            disks=(disk,),
+            memory_total_bytes=limit_bytes,
+            memory_limit_bytes=limit_bytes,
+            memory_available_bytes=limit_bytes,
+        )
+        machines.append(small)
+    return audits.judged(model("qwen3-8b"), *machines)
+
+
+def junit_case_of(of: Audit, machine: str) -> str:
+    """All text and attributes of the only case of a machine."""
+    tree = etree.fromstring(render("junit", of).encode())
+    (case,) = tree.iterfind(f".//testcase[@classname='{machine}']")
+    return str(etree.tostring(case, encoding="unicode"))
+
+
+@pytest.mark.parametrize(
+    ("machine", "figure"),
+    [
+        pytest.param("old", "old can give at most 5.00 GiB", id="lacks less"),
+        pytest.param("small", "small can give at most 3.00 GiB", id="lacks most"),
+    ],
+)
+def test_a_case_of_junit_has_the_figures_of_its_machine(
+    machine: str, figure: str
+) -> None:
+    """Both fail alike, and each is told what it can give itself."""
+    text = junit_case_of(audit_of_small_and_large(), machine)
+    assert figure in text
+    (other,) = SMALL_LIMITS.keys() - {machine}
+    assert f"{other} can give" not in text
+
+
+def test_a_case_among_very_many_says_whose_figures_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Judging each again would take minutes, so that the worst of the group stands, by its name."""
+    monkeypatch.setattr(audit_formats, "_MOST_JUDGED", 3)
+    of = audit_of_small_and_large()
+    assert "worst on small: memory: " in junit_case_of(of, "old")
+    assert "worst on" not in junit_case_of(of, "small")
+    assert "warns on air: disk" in junit_case_of(of, "big")
+
+
+@pytest.mark.parametrize(
+    ("machine", "warns"),
+    [
+        pytest.param("air", True, id="assumed"),
+        pytest.param("big", False, id="read"),
+    ],
+)
+def test_a_case_of_junit_has_the_warnings_of_its_machine(
+    machine: str, warns: bool
+) -> None:
+    """Both pass, and the disk of one alone is assumed."""
+    text = junit_case_of(audit_of_small_and_large(), machine)
+    assert ("the free space is assumed" in text) is warns
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        pytest.param("worst on small: memory: ", id="figures"),
+        pytest.param("to do there: ", id="remedy"),
+        pytest.param("warns on air: disk (", id="warning"),
+    ],
+)
+def test_the_text_of_several_machines_says_whose_figures_it_has(sentence: str) -> None:
+    """What holds for one machine names it."""
+    assert sentence in render("text", audit_of_small_and_large())
+
+
+def test_a_warning_of_all_machines_names_none() -> None:
+    """It holds for each of them."""
+    table = {("mistral-7b", "*"): {"disk": Outcome.WARN}}
+    of = audit(model("mistral-7b"), ("m1", "m2"), table)
+    text = render("text", of)
+    assert "warns: disk" in text
+    assert "warns on" not in text
+
+
 def test_what_is_excepted_is_a_skipped_case_in_junit() -> None:
     """It would fail, and somebody decided that it may."""
     assert junit_cases(SITUATIONS["excepted"])["mistral-7b"][0] == ["skipped"]
@@ -599,6 +704,33 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
             result = consumed(name, text)
             assert result.red
             assert fault in result.words
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        pytest.param(["nosuch-1"], "of 1 fault, the rest", id="one"),
+        pytest.param(["nosuch-1", "nosuch-2"], "of 2 faults, the rest", id="several"),
+    ],
+)
+def test_the_first_screen_says_where_the_faults_are_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: list[str],
+    told: str,
+) -> None:
+    """They stand on standard error, which is not below what standard output holds."""
+    path = tmp_path / "audit.toml"
+    entries = "".join(model(name) for name in ["gpt2", *names])
+    path.write_text(f"schema = 1\n{entries}", encoding="utf-8")
+    record = str(RECORDS / "vm-24gib.json")
+    assert cli.main(["audit", str(path), "--machines", record]) == 2
+    out, err = capsys.readouterr()
+    (note,) = (line for line in out.splitlines() if told in line)
+    assert "standard error" in note
+    assert "below" not in out
+    for name in names:
+        assert name in err
 
 
 HOSTS = [f"edge-{number:04}.{'rack' * 30}.example.org" for number in range(1_200)]

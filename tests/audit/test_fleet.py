@@ -59,6 +59,7 @@ def fleet(count: int) -> str:
             ] = None
         for disk in record["disks"] or ():
             disk["free_bytes"] = rng.randrange(10**9, 10**12)
+            disk["total_bytes"] = max(disk["total_bytes"] or 0, disk["free_bytes"])
         for card in record["accelerators"] or ():
             if card["memory_total_bytes"]:
                 card["memory_free_bytes"] = int(

@@ -4,6 +4,8 @@ the faults, that `Machine.from_json` gives for it alone.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from selfhost.audit import known_records
 from selfhost.audit.kinds import MachineOfKind
 from selfhost.audit.known_records import RecordReader
+from selfhost.audit.machines import load_machines
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.machine.record import Machine
 
@@ -102,6 +105,70 @@ def test_a_card_has_at_most_its_memory_free(free_gib: int) -> None:
     assert read(reader, record) == from_json(record)
     is_right = isinstance(from_json(record), Machine)
     assert is_right == (free_gib <= 24)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        pytest.param("frobnicate", "frobnicate (FILE)", id="of a later version"),
+        pytest.param(
+            "memory_totl_bytes",
+            "memory_totl_bytes (FILE; did you mean memory_total_bytes?)",
+            id="misspelt",
+        ),
+    ],
+)
+def test_a_key_that_is_not_read_is_told_once(
+    tmp_path: Path, key: str, told: str
+) -> None:
+    """A later version may add a key, so that the record is no fault; a slip is seen all the
+    same.
+    """
+    file = tmp_path / "records.json"
+    records = [{**EARLIER, "name": name, key: 5} for name in ("a", "b")]
+    file.write_text(json.dumps([EARLIER | {"name": "c"}, *records]), encoding="utf-8")
+    fleet = load_machines(str(file))
+    assert (len(fleet.machines), fleet.problems) == (3, ())
+    (note,) = fleet.notes
+    assert note.endswith(f": {told.replace('FILE', str(file))}")
+
+
+def test_the_keys_of_a_record_of_this_version_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps(Machine().to_json()), encoding="utf-8")
+    assert load_machines(str(file)).notes == ()
+
+
+def test_a_record_of_many_keys_has_a_short_note(tmp_path: Path) -> None:
+    """A hostile file makes no long report."""
+    file = tmp_path / "record.json"
+    keys = {f"key{number}" + "x" * 9_000: 1 for number in range(300)}
+    file.write_text(json.dumps(EARLIER | keys), encoding="utf-8")
+    (note,) = load_machines(str(file)).notes
+    assert len(note) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "is_right"),
+    [
+        pytest.param(0, True, id="full"),
+        pytest.param(40, True, id="empty"),
+        pytest.param(41, False, id="more free than there is"),
+    ],
+)
+def test_a_disk_has_at_most_its_size_free(free_gib: int, is_right: bool) -> None:
+    disk = {
+        "purpose": "ollama",
+        "path": "~/.ollama",
+        "free_bytes": 9 * GIB,
+        "total_bytes": 40 * GIB,
+    }
+    earlier = {**EARLIER, "disks": [disk]}
+    reader = RecordReader()
+    reader.read(earlier, "f")
+    record = {**earlier, "disks": [{**disk, "free_bytes": free_gib * GIB}]}
+    assert read(reader, record) == from_json(record)
+    assert isinstance(from_json(record), Machine) == is_right
 
 
 def test_machines_of_a_kind_are_told_apart_by_their_numbers_alone() -> None:

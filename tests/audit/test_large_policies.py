@@ -13,7 +13,13 @@ from helpers.audits import TODAY
 from selfhost.audit import fleet_judge
 from selfhost.audit.kinds import Machines
 from selfhost.audit.machines import Fleet
-from selfhost.audit.policy import EntryFault, Policy, Wanted, read_policy
+from selfhost.audit.policy import (
+    MOST_REFUSED,
+    EntryFault,
+    Policy,
+    Wanted,
+    read_policy,
+)
 from selfhost.audit.policy_judge import PolicyJudge
 from selfhost.audit.run import problems_of, run_audit
 from selfhost.catalogue import searching
@@ -122,7 +128,7 @@ def test_a_policy_of_unknown_names_is_judged_no_further(
         asked.append(wanted.name)
         raise SelfhostError(f'"{wanted.name}" is not in the catalogue')
 
-    names = [f"m{number}" for number in range(3 * fleet_judge.MOST_REFUSED)]
+    names = [f"m{number}" for number in range(3 * MOST_REFUSED)]
     text = models("gpt2", *names)
     audit = run_audit(
         policy(text), Fleet(machines=Machines([MACHINE])), refuse, today=TODAY
@@ -130,7 +136,7 @@ def test_a_policy_of_unknown_names_is_judged_no_further(
     assert audit.exit_code == 2
     assert "more than 1,000 entries cannot be judged" in audit.problems[0].message
     assert '"gpt2"' in audit.problems[1].message
-    assert len(asked) <= fleet_judge.MOST_REFUSED + 10
+    assert len(asked) <= MOST_REFUSED + 10
     assert audit.groups == ()
 
 
@@ -215,6 +221,54 @@ def test_an_entry_beside_unknown_names_is_judged() -> None:
     audit = run_audit(policy(models("m0", "gpt2")), fleet, judge, today=TODAY)
     assert [row.wanted.name for row in audit.rows] == ["gpt2"]
     assert [problem.key for problem in audit.problems] == ["model[0].name"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "key"),
+    [
+        pytest.param('[[model]]\nname = "mistrl-7b"', 4, "model[0].name", id="model"),
+        pytest.param(
+            '[[together]]\nmodels = ["gpt2", "mistrl-7b"]',
+            4,
+            "together[0].models",
+            id="side by side",
+        ),
+    ],
+)
+def test_an_unknown_name_is_told_beside_other_faults(
+    tmp_path: Path,
+    entry: str,
+    line: int,
+    key: str,
+) -> None:
+    """One run tells all faults of the file, each with its line and what was meant."""
+    path = tmp_path / "audit.toml"
+    path.write_text(
+        f'schema = 1\nfail_on = "eror"\n{entry}\n[[model]]\nname = "gpt2"\nparalel = 2\n',
+        encoding="utf-8",
+    )
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    setting, name, misspelt = problems_of(str(path), judge)
+    assert setting.key == "fail_on"
+    assert (name.line, name.key) == (line, key)
+    assert '"mistrl-7b" is not in the catalogue' in name.message
+    assert (name.remedy or "").startswith('did you mean "mistral')
+    assert (misspelt.key or "").endswith(".paralel")
+
+
+def test_unknown_names_beside_other_faults_are_checked_up_to_a_limit() -> None:
+    """A file of very many wrong names takes no longer than one of some."""
+    asked = []
+
+    def check(name: str) -> SelfhostError:
+        asked.append(name)
+        return SelfhostError(f"{name} means no model")
+
+    names = [f"m{number}" for number in range(3 * MOST_REFUSED)]
+    text = 'schema = 1\nfail_on = "eror"\n' + models(*names)
+    with pytest.raises(PolicyError):
+        read_policy(Document.read("audit.toml", text.encode()), check)
+    assert len(asked) == MOST_REFUSED + 1
 
 
 def test_the_lines_of_late_faults_need_no_second_parsing(

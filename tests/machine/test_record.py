@@ -52,6 +52,16 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
 
+def with_sizes_in_order(disk: Record) -> Record:
+    """A disk with no more free bytes than it has; another record as it is."""
+    if not isinstance(disk, Disk):
+        return disk
+    if disk.free_bytes is None or disk.total_bytes is None:
+        return disk
+    free_bytes, total_bytes = sorted((disk.free_bytes, disk.total_bytes))
+    return disk.replace(free_bytes=free_bytes, total_bytes=total_bytes)
+
+
 def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
     """Any value that the field may have but None."""
     kind, key = record._kinds[field].removesuffix(" | None"), record._keys.get(field)
@@ -60,7 +70,8 @@ def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
         part = PARTS[kind]
         entries = {name: valid(part, name) for name in part._fields}
         entries |= {name: optional(entries[name]) for name in part._defaults}
-        return st.lists(st.builds(part, **entries), max_size=2).map(tuple)
+        built = st.builds(part, **entries).map(with_sizes_in_order)
+        return st.lists(built, max_size=2).map(tuple)
     if "choices" in limits:
         return st.sampled_from(limits["choices"])
     if kind in ("int", "float"):
@@ -297,6 +308,12 @@ def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
     [
         ("disks", {"path": "/", "free_bytes": 1}, "purpose"),
         ("disks", {"purpose": "ollama", "path": "/", "free_bytes": -1}, "free_bytes"),
+        pytest.param(
+            "disks",
+            {"purpose": "ollama", "path": "/", "free_bytes": 5, "total_bytes": 4},
+            "free_bytes",
+            id="more free than the disk has",
+        ),
         (
             "accelerators",
             {

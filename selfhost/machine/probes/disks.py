@@ -143,8 +143,10 @@ def _with_space(host: Host, folder: str) -> _Volume:
         outer = host.ask("space", _WINDOWS_DRIVE)
         if outer:
             free_bytes = min(free_bytes, outer["free_bytes"])
+    total_bytes = space["total_bytes"]
+    # a remote file system may report more free bytes than the volume has; a record may not
     return _Volume(
         folder=folder,
-        free_bytes=free_bytes,
-        total_bytes=space["total_bytes"],
+        free_bytes=min(free_bytes, total_bytes),
+        total_bytes=total_bytes,
     )

@@ -631,3 +631,14 @@ def test_nothing_tells_who_or_where(build: Build) -> None:
         assert secret not in text
     assert machine.scope == "container"
     assert "control group /kubepods.slice/" in machine.sources["memory_limit_bytes"]
+
+
+def test_a_disk_that_reports_more_free_than_it_has_is_taken_as_empty(
+    build: Build,
+) -> None:
+    """A remote file system may report so, and the record of the machine can be read again."""
+    space = {"/": {"free_bytes": 9, "total_bytes": 4}}
+    host = build({}, {"HOME": "/home/ada"}, space=space, writable={"/": True})
+    machine = read_machine(host)
+    assert place(machine, "ollama").free_bytes == 4
+    assert Machine.from_json(machine.to_json()).disks == machine.disks
