@@ -29,7 +29,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, PICTURES
+from ..catalogue.spec_values import PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -155,7 +155,7 @@ def _is_only_too_slow(usual: Judged) -> bool:
 
 
 def _is_type_free(question: Question) -> bool:
-    return question.stated.quantization is None and question.spec.modality in GENERATING
+    return question.stated.quantization is None and question.spec.writes_text
 
 
 class _TextInTurn(Candidate):

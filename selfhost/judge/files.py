@@ -16,7 +16,6 @@ from ..catalogue.names import id_of
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
@@ -34,15 +33,6 @@ _SAME_SIZE_SHARE = 0.005
 
 
 # ------------------------------------------------------------------ published and made files
-
-
-def states_needs_alone(spec: ModelSpec) -> bool:
-    """Whether the spec states what the model takes, and names no files."""
-    if spec.needs is None:
-        return False
-    if spec.architecture is not None:
-        return False
-    return not spec.files and not spec.components
 
 
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
@@ -239,7 +229,7 @@ def _is_compared_by_vectors(spec: ModelSpec) -> bool:
     """Whether the model makes vectors that are compared with vectors of other people, made in the
     usual type.
     """
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         return False
     return spec.main_use != "reranking"
 

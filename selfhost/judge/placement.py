@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER, SPLIT_BY_TENSOR
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
@@ -425,7 +424,7 @@ class _OnRamAndCards(Record):
         question = self.question
         if question.workload.task == "finetune":
             return None
-        if question.spec.modality not in GENERATING:
+        if not question.spec.writes_text:
             return None
         if question.runtime is None or not question.runtime.layers.spread:
             return None

@@ -13,7 +13,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import DTYPES, GENERATING, PACKED
+from ..catalogue.spec_values import DTYPES, PACKED
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import (
@@ -24,10 +24,9 @@ from ..core.workload import (
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
-from .checks.model import reads_context
 from .devices import gpu_maker
 from .drafts import companions_of, names_own_draft
-from .files import bytes_to_make, local_copy, states_needs_alone, types_in_turn
+from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import Request, loads_one_of, named_as_listed, quantization_there
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
@@ -147,16 +146,16 @@ def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
 
     The context of a purpose is meant for models that write text only.
     """
-    if not reads_context(spec):
+    if not spec.reads_context:
         return False
-    return spec.modality in GENERATING or stated.states("context_tokens")
+    return spec.writes_text or stated.states("context_tokens")
 
 
 def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
     """Raise `WorkloadError` where the purpose needs a model that works with text, and the model
     writes none.
     """
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         return
     purpose = workload.purpose
     if workload.wanted_use is not None:
@@ -167,7 +166,7 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     """Raise `WorkloadError` where the stated prompt leaves no room for an answer in the context."""
     prompt = workload.prompt_tokens
     context = workload.context_tokens
-    if spec.modality not in GENERATING:
+    if not spec.writes_text:
         return
     if not prompt or not context:
         return
@@ -335,7 +334,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     format, usual = need.default_format_and_quantization(spec, runtime)
     in_turn: tuple[str, ...] = ()
     if quantization is None:
-        if not states_needs_alone(spec):
+        if not spec.states_needs_only:
             types: tuple[str, ...] = (usual,)
             if files == NO_FILES and request.workload.task == "generate":
                 types = types_in_turn(spec, runtime, format, usual)
@@ -390,7 +389,7 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
         changes["context_tokens"] = _usual_context(request, spec)
     if workload.task == "finetune":
         return workload.replace(**changes).with_finetuning_defaults()
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         if spec.architecture is not None and workload.kv_cache_type is None:
             changes["kv_cache_type"] = "f16"
         if workload.min_tokens_per_second is None:
@@ -403,7 +402,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
     tokens make no sense.
     """
     tokens: int | None = None
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         tokens = request.workload.tokens_with_prompt
     elif spec.modality != "embedding":
         return None

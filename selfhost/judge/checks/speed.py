@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.records import Record
 from ...core.workload import (
@@ -456,7 +455,7 @@ def lacks_pace_of_users(judged: Judged) -> bool:
     workload = judged.question.workload
     if workload.parallel == 1 or workload.task != "generate":
         return False
-    if judged.question.spec.modality not in GENERATING:
+    if not judged.question.spec.writes_text:
         return False
     return judged.users_pace is None
 
