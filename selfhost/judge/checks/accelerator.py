@@ -35,7 +35,7 @@ from ..devices import (
     lent_to_gpu,
     may_compute_on,
     percent_of,
-    room_of,
+    usable_bytes_of,
 )
 from ..record import Question
 from . import (
@@ -131,8 +131,8 @@ class _InRam(_Layout):
                 return unused
         if sharing:
             return self._shared_ruling(sharing)
-        roomiest = max(candidates, key=_room)
-        return passing("accelerator-not-needed", "too-small", device=roomiest.name)
+        largest = max(candidates, key=_usable_bytes)
+        return passing("accelerator-not-needed", "too-small", device=largest.name)
 
     def _unused(self, cards: Cards, runtime: RuntimeSpec) -> Ruling | None:
         """The ruling that no build of the runtime computes on the devices; None where one does."""
@@ -167,7 +167,7 @@ class _InRam(_Layout):
         if sharing:
             refusal = _refusal(runtime, rules, sharing[:1])
             return refusal or self._share_check(sharing)
-        largest = max(self.cards, key=_room, default=None)
+        largest = max(self.cards, key=_usable_bytes, default=None)
         if largest is not None and self.needs.memory is None:
             unread = undecided("accelerator-unread", "need", device=largest.name)
             return _refusal(runtime, rules, [largest]) or finding(unread)
@@ -207,7 +207,7 @@ class _InRam(_Layout):
             ).check()
         return finding(
             undecided("accelerator-close", "share"),
-            taken=share.room_bytes(),
+            taken=share.usable_bytes(),
             left=total * left_percent // 100,
             share=left_percent / 100,
         )
@@ -255,14 +255,14 @@ class _InRam(_Layout):
         return lent if computes_on_shared(runtime, lent.device) else None
 
 
-def _room(card: Accelerator) -> int:
+def _usable_bytes(card: Accelerator) -> int:
     """The bytes that a program may take of the card; 0 where its memory was not read."""
-    return room_of(card) or 0
+    return usable_bytes_of(card) or 0
 
 
 def _unread_fact(card: Accelerator) -> str | None:
-    """The missing fact without which the card's room is not known; None where all facts were
-    read.
+    """The missing fact without which the card's usable memory is not known; None where all facts
+    were read.
     """
     if card.unified:
         return None
@@ -300,7 +300,9 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
 
 
 class _Fit(IntEnum):
-    """The part of a need's range that has room."""
+    """The part of a need's range that an accelerator holds: up to the least, the likely or the most
+    bytes, or none.
+    """
 
     NONE = 0
     LEAST = 1
@@ -321,35 +323,35 @@ class _Share(Record):
 
     @property
     def is_read(self) -> bool:
-        """Whether the room on the accelerator is known."""
+        """Whether the accelerator's usable memory is known."""
         if self.device.unified is not False:
             return False
-        return room_of(self.device, self.percent) is not None
+        return usable_bytes_of(self.device, self.percent) is not None
 
-    def room_bytes(self, *, is_idle: bool = False) -> int:
+    def usable_bytes(self, *, is_idle: bool = False) -> int:
         """The bytes that the runtime may take of the accelerator now, or once nothing else runs
         there; 0 where the memory was not read.
         """
         device = self.device
         if is_idle:
             device = idle(device)
-        return room_of(device, self.percent) or 0
+        return usable_bytes_of(device, self.percent) or 0
 
     @property
     def lacking_bytes(self) -> int:
-        """The bytes that the accelerator lacks now for the most that lies there; below 0 where it
-        has more room.
+        """The bytes that the accelerator lacks now for the most that lies there; below 0 where
+        some bytes are left.
         """
-        return self.place.high_bytes - self.room_bytes()
+        return self.place.high_bytes - self.usable_bytes()
 
     def fit(self, *, is_idle: bool) -> _Fit:
-        """The part of the share's range that has room."""
-        room = self.room_bytes(is_idle=is_idle)
-        if self.place.high_bytes <= room:
+        """The part of the share's range that the accelerator holds."""
+        usable = self.usable_bytes(is_idle=is_idle)
+        if self.place.high_bytes <= usable:
             return _Fit.MOST
-        if self.place.total_bytes <= room:
+        if self.place.total_bytes <= usable:
             return _Fit.LIKELY
-        if self.place.low_bytes <= room:
+        if self.place.low_bytes <= usable:
             return _Fit.LEAST
         return _Fit.NONE
 
@@ -408,10 +410,10 @@ class _OnCards(_Layout):
 
     def check(self) -> Finding:
         """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
-        room = low = likely = high = 0
+        usable = low = likely = high = 0
         names = []
         for share in self.shares:
-            room += share.room_bytes()
+            usable += share.usable_bytes()
             low += share.place.low_bytes
             likely += share.place.total_bytes
             high += share.place.high_bytes
@@ -421,20 +423,20 @@ class _OnCards(_Layout):
         return finding(
             self._ruling(),
             needs=high,
-            has=room,
-            short=max(0, high - room),
+            has=usable,
+            short=max(0, high - usable),
             unit="bytes",
             devices=" and ".join(units.counted(names)),
             program=runtime.name if runtime else "The runtime",
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=what_is_smaller(on_cards, room),
+            smaller=what_is_smaller(on_cards, usable),
             confidence=self.machine.confidence,
         )
 
     def _fit(self, *, is_idle: bool = False) -> _Fit:
-        """The part of the range that has room on each of the accelerators."""
+        """The part of the range that each of the accelerators holds."""
         return min(share.fit(is_idle=is_idle) for share in self.shares)
 
     @property
@@ -485,7 +487,7 @@ class _OnCards(_Layout):
             shares = (worst,)
             figures |= {
                 "needs": worst.place.high_bytes,
-                "has": worst.room_bytes(),
+                "has": worst.usable_bytes(),
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }
