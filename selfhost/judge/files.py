@@ -147,7 +147,7 @@ def bytes_to_make(
     if conversion is None:
         return 0
     making_bytes = 0
-    for format, type in _files_on_the_way(spec, conversion, workload):
+    for format, type in _source_files(spec, conversion, workload):
         size = need.weights_files(spec, format, type)
         # a file of unknown size counts as a file
         size_bytes = size.bytes if isinstance(size, Term) else 0
@@ -155,7 +155,7 @@ def bytes_to_make(
     return making_bytes
 
 
-def _files_on_the_way(
+def _source_files(
     spec: ModelSpec,
     conversion: Conversion,
     workload: Workload,
@@ -181,7 +181,7 @@ def types_in_turn(
         return (usual,)
     if usual not in GGUF_QUANTIZATIONS:
         return (usual,)
-    if _is_compared_by_vectors(spec):
+    if _makes_compared_vectors(spec):
         return (usual,)
     in_turn = _nearest_published(_types_instead(spec, usual), usual)
     in_turn.append(usual)
@@ -225,7 +225,7 @@ def _nearest_published(types: Collection[str], usual: str) -> list[str]:
     return published
 
 
-def _is_compared_by_vectors(spec: ModelSpec) -> bool:
+def _makes_compared_vectors(spec: ModelSpec) -> bool:
     """Whether the model makes vectors that are compared with vectors of other people, made in the
     usual type.
     """

@@ -105,7 +105,10 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    there = _files_there(loaded, counted, catalogue, machine)
+    here = _files_here(loaded, counted, catalogue, machine)
+    making_bytes = 0
+    if here is None and runtime is not None and not loaded.local_files:
+        making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
     return Question(
         spec=loaded.spec,
         workload=counted.workload,
@@ -117,10 +120,10 @@ def _question(
         step=step_of(loaded.spec, runtime, counted.workload),
         context_asked=request.names_context,
         local_files=loaded.local_files,
-        here=there.here,
+        here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
-        making_bytes=there.making_bytes,
+        making_bytes=making_bytes,
         in_turn=loaded.in_turn,
     )
 
@@ -541,41 +544,32 @@ def _refuse_cache_type(
 # ------------------------------------------------------------------ the files on the machine
 
 
-class _FilesThere(Record):
-    """The files that lie on the machine (None for none), and the bytes needed beside the file while
-    it is made.
-    """
-
-    here: DownloadedFiles | None
-    making_bytes: int = 0
-
-
-def _files_there(
+def _files_here(
     loaded: _Loaded,
     counted: _Counted,
     catalogue: Catalogue,
     machine: Machine,
-) -> _FilesThere:
-    """The files that the user named, else the files that the runtime finds on the machine."""
-    spec = loaded.spec
-    runtime = loaded.runtime
-    workload = counted.workload
-    here = _part_here(loaded.files.part, counted.model_bytes)
-    if here is not None or loaded.local_files or runtime is None:
-        return _FilesThere(here=here)
-    here = local_copy(spec, runtime, workload, counted.alone, machine, catalogue)
-    if here is not None:
-        return _FilesThere(here=here)
-    making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
-    return _FilesThere(here=None, making_bytes=making_bytes)
-
-
-def _part_here(
-    part: DownloadedFiles | None, model_bytes: int
 ) -> DownloadedFiles | None:
+    """The files on the machine: the part that the user named, else the files that the runtime finds
+    there. None for no files, and where the runtime loads files that the user named whole.
+    """
+    part = loaded.files.part
+    if part is not None:
+        return _with_missing_bytes(part, counted.model_bytes)
+    if loaded.local_files or loaded.runtime is None:
+        return None
+    return local_copy(
+        loaded.spec,
+        loaded.runtime,
+        counted.workload,
+        counted.alone,
+        machine,
+        catalogue,
+    )
+
+
+def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:
     """The named part of the files, with the bytes that are still missing."""
-    if part is None or part.missing_bytes is not None:
-        return part
-    if model_bytes <= part.size_bytes:
+    if part.missing_bytes is not None or model_bytes <= part.size_bytes:
         return part
     return part.replace(missing_bytes=model_bytes - part.size_bytes)
