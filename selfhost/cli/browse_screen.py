@@ -230,7 +230,7 @@ class Browser(App[Exception | None]):
 
         def judge() -> None:
             worker = get_current_worker()
-            for shown in rows.in_parts(question, typed):
+            for shown in rows.as_judged(question, typed):
                 if worker.is_cancelled:
                     return
                 self.call_later(self._show_rows, question, shown)
