@@ -566,7 +566,7 @@ def read_spec_file(path: str) -> Document:
     sources = Document.read(sources_path)
     if not sources.ok:
         return sources
-    document.parts["sources"] = sources
+    document.files_beside["sources"] = sources
     document.values = {**document.values, "sources": sources.values}
     document.root.values = document.values
     return document

@@ -124,8 +124,8 @@ class Document:
         self.root = TomlTable(self, (), values)
         # the records that were read from the file, each with its place
         self.records: list[tuple[KeyPath, Record]] = []
-        # files beside this one, by the key whose values they state
-        self.parts: dict[str, Document] = {}
+        # files beside this one, by the key whose values they state: `sources`
+        self.files_beside: dict[str, Document] = {}
         self._faults: list[_Fault] = []
         self._unusable: Unreadable | None = None
         self._lines: Mapping[KeyPath, int] = {}
@@ -223,13 +223,13 @@ class Document:
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:
-        """The fault together with the file and the line that state the value at fault: the
-        document's own file, or the file of one of `parts`.
+        """The fault with the file and the line of the wrong value: the file is the
+        document's own file, or one of the `files_beside`.
         """
         path = fault.path
-        if len(path) > 1 and path[0] in self.parts:
-            part = self.parts[str(path[0])]
-            return part._placed(fault.replace(path=path[1:]))
+        if len(path) > 1 and path[0] in self.files_beside:
+            beside = self.files_beside[str(path[0])]
+            return beside._placed(fault.replace(path=path[1:]))
         return _PlacedFault(file=self.file, line=self.line(path), fault=fault)
 
     def line(self, path: KeyPath) -> int | None:
@@ -326,7 +326,7 @@ class _Annotation(Record):
 
 
 @cache
-def _parts_of(annotation: str) -> _Annotation:
+def _read_annotation(annotation: str) -> _Annotation:
     without_none = annotation.removesuffix(" | None")
     outer, _, inner = without_none.removesuffix("]").partition("[")
     type_in_file = list if outer in ("tuple", "frozenset") else dict
@@ -431,7 +431,7 @@ class _Reader:
         annotation: str,
     ) -> Iterator[tuple[_Key, object]]:
         """Yield the right values of a list or table, each after its place or key."""
-        parts = _parts_of(annotation)
+        parts = _read_annotation(annotation)
         for key, value in values:
             part = self.read((*path, key), value, parts)
             if part is not None:
@@ -497,17 +497,17 @@ class TomlTable:
         state, is wrong unless the annotation allows it.
         """
         self._known[key] = None
-        parts = _parts_of(annotation)
+        wanted = _read_annotation(annotation)
         if key in self.values:
             value = self.values[key]
-            if value is None and parts.may_be_none:
-                return parts.empty
+            if value is None and wanted.may_be_none:
+                return wanted.empty
             reader = _Reader(self.document, kind, limits)
-            return reader.read((*self.path, key), value, parts)
+            return reader.read((*self.path, key), value, wanted)
         if required:
             remedy = _how_to_state(key, annotation, example, limits)
             self.problem(key, "is missing", remedy)
-        return parts.empty
+        return wanted.empty
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
