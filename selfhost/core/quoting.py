@@ -27,8 +27,9 @@ def shell_word(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     for sign in _OBEYED:
         with_octal = _in_octal(sign[0]) + sign[1]
+        escaped = escaped.replace(sign, with_octal)
         # of `:::` the first replacement leaves `::`
-        escaped = escaped.replace(sign, with_octal).replace(sign, with_octal)
+        escaped = escaped.replace(sign, with_octal)
     written = ""
     for letter in escaped:
         written += letter if letter.isprintable() else _in_octal(letter)

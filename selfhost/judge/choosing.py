@@ -228,7 +228,7 @@ class RunPlace(IntEnum):
     NOWHERE = 5
 
 
-_PLACES_OF_PARTS = {
+_PLACES_BY_OFFLOAD = {
     None: RunPlace.RAM,
     "model": RunPlace.BY_PARTS,
     "sequential": RunPlace.BY_LAYERS,
@@ -251,7 +251,7 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
         return RunPlace.ACCELERATORS
-    return _PLACES_OF_PARTS[judged.offload]
+    return _PLACES_BY_OFFLOAD[judged.offload]
 
 
 class PlacedCandidate(Candidate):

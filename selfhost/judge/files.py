@@ -318,9 +318,7 @@ def _stores_of(store: str, machine: Machine) -> set[str]:
 
 
 def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
-    """The paths of the projector files, by repository. A projector turns pictures or sound into
-    tokens.
-    """
+    """The paths of the projector files, by repository."""
     paths = {}
     for model in present:
         if _is_projector(model) and model.complete is not False:
@@ -354,8 +352,7 @@ class _WantedFiles(Record):
         """The downloaded files that a present model holds; None where that model is another one, or
         of another type.
 
-        `projector` is the path of the projector in the same repository. A projector turns pictures
-        into tokens.
+        `projector` is the path of the projector in the same repository.
         """
         if not self._has_type_of(model):
             return None
@@ -425,9 +422,7 @@ class _WantedFiles(Record):
         return model.size_bytes <= model_bytes * (1 + _SAME_MODEL_SHARE)
 
     def _projector_bytes(self, model: PresentModel) -> int:
-        """The bytes of the projector, which turns pictures into tokens; 0 where the model's own
-        files hold it.
-        """
+        """The bytes of the projector; 0 where the model's own files hold the projector."""
         if self.workload.format != "gguf":
             return 0
         if model.tag is not None:

@@ -105,7 +105,7 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    here = _files_here(loaded, counted, catalogue, machine)
+    here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
     if here is None and runtime is not None and not loaded.local_files:
         making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
@@ -297,17 +297,15 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 class _Loaded(Record):
-    """The files that the runtime loads. `spec` lists the maker of the files first.
+    """The files that the runtime of a request loads. `spec` lists the maker of the files first.
 
-    - `runtime`, `format` and `quantization` are None where no runtime is known; the quantization
-      also where the spec states needs only.
+    - `format` and `quantization` are None where no runtime is known; the quantization also where
+      the spec states needs only.
     - `local_files`: the runtime loads files that the user named.
     - `in_turn`: the types to try where the model does not run in this type.
     """
 
     spec: ModelSpec
-    runtime: RuntimeSpec | None
-    files: NamedFiles
     local_files: bool
     format: str | None = None
     quantization: str | None = None
@@ -326,7 +324,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     if runtime is None:
         if quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
-        return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
+        return _Loaded(spec=spec, local_files=files.are_here)
     local_files = files.are_here
     if not loads_one_of(files.formats, runtime):
         # the program cannot load the named files: the program's own files are downloaded, or made
@@ -348,8 +346,6 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         quantization = quantization_there(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        runtime=runtime,
-        files=files,
         local_files=local_files,
         format=format,
         quantization=quantization,
@@ -384,8 +380,8 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
     spec = loaded.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
-    if loaded.runtime is not None:
-        changes["runtime"] = loaded.runtime.id
+    if request.runtime is not None:
+        changes["runtime"] = request.runtime.id
         changes["format"] = loaded.format
         changes["quantization"] = loaded.quantization
     if workload.context_tokens is None:
@@ -545,6 +541,7 @@ def _refuse_cache_type(
 
 
 def _files_here(
+    request: Request,
     loaded: _Loaded,
     counted: _Counted,
     catalogue: Catalogue,
@@ -553,14 +550,14 @@ def _files_here(
     """The files on the machine: the part that the user named, else the files that the runtime finds
     there. None for no files, and where the runtime loads files that the user named whole.
     """
-    part = loaded.files.part
+    part = request.files.part
     if part is not None:
         return _with_missing_bytes(part, counted.model_bytes)
-    if loaded.local_files or loaded.runtime is None:
+    if loaded.local_files or request.runtime is None:
         return None
     return local_copy(
         loaded.spec,
-        loaded.runtime,
+        request.runtime,
         counted.workload,
         counted.alone,
         machine,

@@ -295,7 +295,7 @@ def memory_check(
         low += min(files_bytes, needs.memory.evictable_bytes)
     host_need = _HostNeed(low=low, high=high, machine=machine, available=available)
     if needs.memory is None:
-        ruling = host_need.ruling_of_part(needs)
+        ruling = host_need.ruling_of_known_part(needs)
     else:
         ruling = host_need.ruling()
     on_gpu: int | None = None
@@ -326,10 +326,10 @@ def memory_check(
     )
     if needs.memory is None:
         return found
-    shell = host_need.shell_check(needs.evictable_bytes)
-    if shell is None or shell.severity <= found.severity:
+    in_shell = host_need.address_space_check(needs.evictable_bytes)
+    if in_shell is None or in_shell.severity <= found.severity:
         return found
-    return shell.replace(reserve_bytes=available.reserve_bytes)
+    return in_shell.replace(reserve_bytes=available.reserve_bytes)
 
 
 def _has_only_ram(machine: Machine) -> bool:
@@ -352,7 +352,7 @@ class _HostNeed(Record):
         """The lesser of the RAM and its limit as they were read; None where neither was read."""
         return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
-    def ruling_of_part(self, needs: Needs) -> Ruling:
+    def ruling_of_known_part(self, needs: Needs) -> Ruling:
         """The ruling on a need that is only partly known: whether the known part exceeds the
         machine's memory.
         """
@@ -511,7 +511,7 @@ class _HostNeed(Record):
             "memory-tight", has=available.ceiling_bytes, left=left, desktop=named
         )
 
-    def shell_check(self, mapped_bytes: int) -> Finding | None:
+    def address_space_check(self, mapped_bytes: int) -> Finding | None:
         """The finding that the limit of `ulimit -v` is or may be too low; None where it is high
         enough.
 
