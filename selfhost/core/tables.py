@@ -524,7 +524,7 @@ class TomlTable:
                     value = stated.read(self, key, **stated.limits)
                 else:
                     limits = limits_of(kind, field)
-                    value = self.get(key, kind._kinds[field], **limits)
+                    value = self.get(key, kind._annotations[field], **limits)
             values[field] = stated.default if value is None else value
             self._known[key] = None
         return values
@@ -581,7 +581,7 @@ def limits_of(kind: type[Record], field: str) -> Limits:
     limits = stated.limits
     if stated.read is not None:
         return limits
-    name = _innermost(kind._kinds[field])
+    name = _innermost(kind._annotations[field])
     if name.islower():
         # a text, a number or a truth value needs no further limits: most of 500 fields in a check
         # are such values
@@ -755,7 +755,7 @@ def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     fields: dict[str, _UncheckedField] = {}
     for name, stated in kind._keys.items():
         part = limits_of(kind, name).get("kind")
-        annotation = kind._kinds[name]
+        annotation = kind._annotations[name]
         is_by_name = annotation.startswith("Mapping[str, tuple[")
         if part is not None and annotation.startswith("Mapping["):
             is_by_name = True

@@ -475,7 +475,7 @@ def _stated_values(record: Workload | Load) -> Document:
         if field == "load":
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
-        document.root.get(field, kind._kinds[field], **limits)
+        document.root.get(field, kind._annotations[field], **limits)
         if isinstance(stated, dict):
             _note_wrong_names(document, field, stated)
     return document
@@ -598,7 +598,7 @@ def _python_value(keyword: str, typed: str) -> str | None:
 
     A number is written in the unit of its keyword: `8k` tokens are 8192, `30s` are 30.
     """
-    kind = Workload._kinds.get(keyword, "str" if keyword in _OTHER_TEXTS else "")
+    kind = Workload._annotations.get(keyword, "str" if keyword in _OTHER_TEXTS else "")
     if kind.startswith(("int", "float")):
         return _python_number(keyword, typed)
     if kind.startswith("Mapping"):
