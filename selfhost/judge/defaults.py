@@ -546,7 +546,7 @@ class _Turn(IntEnum):
     OTHER_USUAL = 5
 
 
-class _PictureWay(Record):
+class _PictureChoice(Record):
     """A type of pictures or video that is not asked for yet; `change` is None for the usual
     type.
     """
@@ -560,16 +560,16 @@ def _picture_candidates(search: Search) -> Iterator[Candidate]:
 
     Without accelerators the order is that of the preference, else that of the turns.
     """
-    preferred = _picture_ways(search)
+    preferred = _picture_choices(search)
     tried = preferred
     if search.machine.accelerators:
-        tried = sorted(preferred, key=lambda way: way.turn)
-    for way in tried:
-        preference = preferred.index(way)
-        yield from search.candidate(_PictureType, way.change, preference=preference)
+        tried = sorted(preferred, key=lambda choice: choice.turn)
+    for choice in tried:
+        preference = preferred.index(choice)
+        yield from search.candidate(_PictureType, choice.change, preference=preference)
 
 
-def _picture_ways(search: Search) -> list[_PictureWay]:
+def _picture_choices(search: Search) -> list[_PictureChoice]:
     """The types in the order of preference: those of other runtimes before those of the usual
     runtime.
 
@@ -577,24 +577,24 @@ def _picture_ways(search: Search) -> list[_PictureWay]:
     """
     runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
-    usual = _PictureWay(change=None, turn=_Turn.OTHER_USUAL)
+    usual = _PictureChoice(change=None, turn=_Turn.OTHER_USUAL)
     others = listed
     if search.usual.quantization in listed[:1]:
-        usual = _PictureWay(change=None, turn=_Turn.BEST_USUAL)
+        usual = _PictureChoice(change=None, turn=_Turn.BEST_USUAL)
         others = listed[1:]
-    ways = list[_PictureWay]()
+    choices = list[_PictureChoice]()
     for change in _changes_elsewhere(search.question, search.catalogue, runtime):
         turn = _Turn.ELSEWHERE
         if _has_eight_bits(change.quantization):
             turn = _Turn.EIGHT_BITS_ELSEWHERE
-        ways.append(_PictureWay(change=change, turn=turn))
-    is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(ways))
+        choices.append(_PictureChoice(change=change, turn=turn))
+    is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(choices))
     for name in others:
         turn = _Turn.LISTED
         if _is_made_in_four_bits(name, runtime):
             turn = _Turn.MADE_IN_FOUR_BITS
-        ways.append(_PictureWay(change=Change(quantization=name), turn=turn))
-    return [usual, *ways] if is_usual_first else [*ways, usual]
+        choices.append(_PictureChoice(change=Change(quantization=name), turn=turn))
+    return [usual, *choices] if is_usual_first else [*choices, usual]
 
 
 def _is_usual_first(
