@@ -19,7 +19,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PACKED
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, Unread
-from ..core.units import canonical, nearest
+from ..core.units import nearest
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
@@ -172,29 +172,38 @@ def _named_runtime(
     typed: str,
     catalogue: Catalogue,
 ) -> RuntimeSpec:
+    """The runtime of the typed name. Raises `WorkloadError` for another name, with what a tool of
+    that name is, or with the runtime that was perhaps meant.
+    """
     wanted = typed.strip().lower()
     with suppress(WorkloadError):
         return catalogue.runtime(wanted)
+    # a large module, needed only for a name that is no runtime
+    from ..catalogue.searching import thing_called
+
     ids = catalogue.runtime_ids()
-    things = catalogue.common_tables("things", "thing")
-    facts = things.get(canonical(wanted), {})
-    thing: str = facts.get("name", "")
-    # llama-server is llama.cpp, too
-    guess = thing if thing in ids else nearest(wanted, ids)
     runtimes = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
-    if not facts or guess == thing:
+    thing = thing_called(wanted, catalogue)
+    if thing is not None and thing.name not in ids:
+        # the answer says after a semicolon what to type in place of a model
+        what = (thing.answer or "").partition(";")[0]
         raise fault(
             "runtime",
-            "runtime-unknown",
+            "runtime-other",
             typed=typed,
-            guess=guess,
-            modality=spec.modality,
-            runtimes=runtimes,
+            what=what,
+            runtimes=thing.runs_with or runtimes,
         )
-    # the text before the semicolon says what to type in place of the model
-    what = facts["answer"].partition(";")[0]
-    runtimes = facts.get("runs_with") or runtimes
-    raise fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
+    # llama-server is llama.cpp, too
+    guess = nearest(wanted, ids) if thing is None else thing.name
+    raise fault(
+        "runtime",
+        "runtime-unknown",
+        typed=typed,
+        guess=guess,
+        modality=spec.modality,
+        runtimes=runtimes,
+    )
 
 
 def _first_that_loads(
