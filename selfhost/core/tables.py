@@ -421,8 +421,8 @@ class _Reader:
         # of words
         if self.document.is_checked and is_on_one_line:
             return tuple(values)
-        parts = self._read_each(path, enumerate(values), annotation)
-        return tuple([part for _, part in parts])
+        entries = self._read_each(path, enumerate(values), annotation)
+        return tuple([entry for _, entry in entries])
 
     def _read_each(
         self,
@@ -431,11 +431,11 @@ class _Reader:
         annotation: str,
     ) -> Iterator[tuple[_Key, object]]:
         """Yield the right values of a list or table, each after its place or key."""
-        parts = _read_annotation(annotation)
+        wanted = _read_annotation(annotation)
         for key, value in values:
-            part = self.read((*path, key), value, parts)
-            if part is not None:
-                yield key, part
+            entry = self.read((*path, key), value, wanted)
+            if entry is not None:
+                yield key, entry
 
 
 class TomlTable:
@@ -514,18 +514,18 @@ class TomlTable:
         The default stands for one that is missing or wrong, None for a required one.
         """
         values: dict[str, Any] = {}
-        for field, stated in kind._keys.items():
-            key = stated.name or field
+        for field, file_key in kind._keys.items():
+            key = file_key.name or field
             value = None
             # only keys that are present or required are read: most of the 140 keys of a runtime are
             # missing
-            if key in self.values or "required" in stated.limits:
-                if stated.read is not None:
-                    value = stated.read(self, key, **stated.limits)
+            if key in self.values or "required" in file_key.limits:
+                if file_key.read is not None:
+                    value = file_key.read(self, key, **file_key.limits)
                 else:
                     limits = limits_of(kind, field)
                     value = self.get(key, kind._annotations[field], **limits)
-            values[field] = stated.default if value is None else value
+            values[field] = file_key.default if value is None else value
             self._known[key] = None
         return values
 
@@ -577,9 +577,9 @@ def limits_of(kind: type[Record], field: str) -> Limits:
     the record class that the field's annotation names. A field that a function of its own reads has
     no `kind`.
     """
-    stated = kind._keys[field]
-    limits = stated.limits
-    if stated.read is not None:
+    file_key = kind._keys[field]
+    limits = file_key.limits
+    if file_key.read is not None:
         return limits
     name = _innermost(kind._annotations[field])
     if name.islower():
@@ -753,13 +753,13 @@ class _UncheckedField(Record):
 def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields of a record by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
-    for name, stated in kind._keys.items():
+    for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
         annotation = kind._annotations[name]
         is_by_name = annotation.startswith("Mapping[str, tuple[")
         if part is not None and annotation.startswith("Mapping["):
             is_by_name = True
-        key = stated.name or name
+        key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields
 
