@@ -195,7 +195,7 @@ class _InRam(_Layout):
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
         percent = percent_of(self.question.case)
-        share = _Share(place=memory.places[0], device=card, percent=percent)
+        share = _Share(need=memory.places[0], device=card, percent=percent)
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
@@ -311,13 +311,13 @@ class _Fit(IntEnum):
 
 
 class _Share(Record):
-    """The part of a model that lies on one accelerator.
+    """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
     `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
     runtime that takes as much as it needs.
     """
 
-    place: PlaceNeed
+    need: PlaceNeed
     device: Accelerator
     percent: float | None
 
@@ -342,16 +342,16 @@ class _Share(Record):
         """The bytes that the accelerator lacks now for the most that lies there; below 0 where
         some bytes are left.
         """
-        return self.place.high_bytes - self.usable_bytes()
+        return self.need.high_bytes - self.usable_bytes()
 
     def fit(self, *, is_idle: bool) -> _Fit:
         """The part of the share's range that the accelerator holds."""
         usable = self.usable_bytes(is_idle=is_idle)
-        if self.place.high_bytes <= usable:
+        if self.need.high_bytes <= usable:
             return _Fit.MOST
-        if self.place.total_bytes <= usable:
+        if self.need.total_bytes <= usable:
             return _Fit.LIKELY
-        if self.place.low_bytes <= usable:
+        if self.need.low_bytes <= usable:
             return _Fit.LEAST
         return _Fit.NONE
 
@@ -366,12 +366,13 @@ def _shares(
     """
     percent = percent_of(question.case) if question.wants_gpu else None
     if machine.accelerators:
-        for place in _device_places(needs):
-            device = machine.accelerators[index_of(place.where)]
-            yield _Share(place=place, device=device, percent=percent)
+        for need in _needs_on_cards(needs):
+            device = machine.accelerators[index_of(need.where)]
+            yield _Share(need=need, device=device, percent=percent)
 
 
-def _device_places(needs: Needs) -> list[PlaceNeed]:
+def _needs_on_cards(needs: Needs) -> list[PlaceNeed]:
+    """The need on each accelerator; none where the memory is not known."""
     if needs.memory is None:
         return []
     return [place for place in needs.memory.places if place.where != "host"]
@@ -403,7 +404,7 @@ class _OnCards(_Layout):
         for share in self.shares:
             if share.device.memory_total_bytes is not None:
                 fact = "accelerators.unified"
-        high_bytes = [place.high_bytes for place in _device_places(self.needs)]
+        high_bytes = [need.high_bytes for need in _needs_on_cards(self.needs)]
         why = self.machine.why_unread(fact)
         unread = undecided("accelerator-unread", why=why)
         return finding(unread, needs=sum(high_bytes), unit="bytes")
@@ -414,9 +415,9 @@ class _OnCards(_Layout):
         names = []
         for share in self.shares:
             usable += share.usable_bytes()
-            low += share.place.low_bytes
-            likely += share.place.total_bytes
-            high += share.place.high_bytes
+            low += share.need.low_bytes
+            likely += share.need.total_bytes
+            high += share.need.high_bytes
             names.append(share.device.name)
         on_cards = [term for term in self.needs.terms if term.where != "host"]
         runtime = self.question.runtime
@@ -486,7 +487,7 @@ class _OnCards(_Layout):
             worst = max(shares, key=lambda share: share.lacking_bytes)
             shares = (worst,)
             figures |= {
-                "needs": worst.place.high_bytes,
+                "needs": worst.need.high_bytes,
                 "has": worst.usable_bytes(),
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,

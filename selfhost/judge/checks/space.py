@@ -616,8 +616,8 @@ def stored_in_memory(
     question: Question,
 ) -> int:
     """The bytes of the files that will be stored in RAM; 0 where they are stored on a disk."""
-    place = machine.disk_for(question.store)
-    if place is None or place.kind != "memory":
+    disk = machine.disk_for(question.store)
+    if disk is None or disk.kind != "memory":
         return 0
     size = bytes_to_store(needs, question.missing_bytes)
     return 0 if size is None else size.likely
@@ -646,8 +646,8 @@ def disk_check(
         return finding(nothing, needs=0, short=0, unit="bytes")
     store = _Store(needs=needs, machine=machine, question=question)
     ruling = store.ruling(size)
-    place = store.place
-    has = ruling.figures.get("has", place.free_bytes)
+    disk = store.disk
+    has = ruling.figures.get("has", disk.free_bytes)
     figures: Figures = {"size": (0, 0)}
     if size is not None:
         figures = {
@@ -656,7 +656,7 @@ def disk_check(
             "size": (size.low, size.high),
             "is_range": size.low != size.high,
         }
-    name = "the current folder" if place.path == "." else place.path
+    name = "the current folder" if disk.path == "." else disk.path
     return finding(
         ruling,
         has=has,
@@ -664,7 +664,7 @@ def disk_check(
         what=store.words_for(size),
         place=name,
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
-        variable=_STORE_VARIABLES.get(place.purpose),
+        variable=_STORE_VARIABLES.get(disk.purpose),
         confidence=machine.confidence,
         already=already_bytes,
         making=question.making_bytes,
@@ -683,8 +683,8 @@ class _Store(Record):
     question: Question
 
     @property
-    def place(self) -> Disk:
-        """The disk; without figures where it was not read."""
+    def disk(self) -> Disk:
+        """The disk; a disk without figures where none was read."""
         purpose = self.question.store
         disk = self.machine.disk_for(purpose)
         return disk or Disk(purpose=purpose, path="the download folder")
@@ -702,20 +702,20 @@ class _Store(Record):
         """The ruling whether files of the given size fit. Faults that no free space mends come
         first.
         """
-        place = self.place
-        if place.writable is False:
+        disk = self.disk
+        if disk.writable is False:
             return failing("disk-not-writable")
         largest = self._largest_file_bytes()
-        if place.kind == "fat" and largest > FAT_FILE_BYTES:
+        if disk.kind == "fat" and largest > FAT_FILE_BYTES:
             return failing(
                 "disk-file-too-large",
                 file=largest,
-                filesystem=place.filesystem,
+                filesystem=disk.filesystem,
                 most=FAT_FILE_BYTES,
             )
         if size is None:
             return self._size_unknown()
-        return self._space_ruling(place, size)
+        return self._space_ruling(disk, size)
 
     def _largest_file_bytes(self) -> int:
         """The bytes of the largest file that is still to be stored."""
@@ -724,7 +724,7 @@ class _Store(Record):
         return min(largest, missing) if missing else largest
 
     def _size_unknown(self) -> Ruling:
-        if self.place.free_bytes is None:
+        if self.disk.free_bytes is None:
             return undecided("disk-unread", why=self._why_unread())
         for fact in ("download_bytes", "disk_bytes"):
             for entry in self.needs.unknown:
@@ -741,24 +741,22 @@ class _Store(Record):
             fact += ".free_bytes"
         return self.machine.why_unread(fact)
 
-    def _space_ruling(self, place: Disk, size: StoredSize) -> Ruling:
+    def _space_ruling(self, disk: Disk, size: StoredSize) -> Ruling:
         """The ruling whether the files fit. The space that should stay free beside the files
         decides nothing.
         """
-        free = place.free_bytes
-        total = place.total_bytes or inf
+        free = disk.free_bytes
+        total = disk.total_bytes or inf
         may_fit = free is not None and size.low <= free
         # files on a disk in RAM take memory, files on a network drive are read over the network
-        variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
+        variant = {"memory": "ram", "network": "network"}.get(disk.kind, "")
         if variant and may_fit:
-            return warning(
-                "disk-slow-or-volatile", variant, filesystem=place.filesystem
-            )
+            return warning("disk-slow-or-volatile", variant, filesystem=disk.filesystem)
         if size.low <= total and self._is_assumed():
-            return self._space_assumed(size.high + disk_margin_bytes(place.total_bytes))
+            return self._space_assumed(size.high + disk_margin_bytes(disk.total_bytes))
         if free is None:
             if size.low > total:
-                return failing("disk-too-small", "in-all", has=place.total_bytes)
+                return failing("disk-too-small", "in-all", has=disk.total_bytes)
             return undecided("disk-unread", why=self._why_unread())
         if not may_fit:
             return failing("disk-too-small", has=free)
@@ -769,7 +767,7 @@ class _Store(Record):
         below 0 where the most bytes do not fit.
         """
         making_bytes = self.question.making_bytes
-        margin = disk_margin_bytes(self.place.total_bytes)
+        margin = disk_margin_bytes(self.disk.total_bytes)
         if left < 0:
             return warning("disk-tight", "range", left=left, more=-left)
         if left < making_bytes:
@@ -786,6 +784,6 @@ class _Store(Record):
         return not facts.isdisjoint(self.machine.assumed)
 
     def _space_assumed(self, enough: int) -> Ruling:
-        total = self.place.total_bytes
+        total = self.disk.total_bytes
         why = self._why_unread().reason if total is None else None
         return warning("disk-assumed", total=total, why=why, enough=enough)
