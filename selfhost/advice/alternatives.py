@@ -29,6 +29,7 @@ from ..judge.quality import quality_of
 from ..judge.record import TIGHT_CODES, Alternative, Judged
 from ..machine.record import Machine
 from ..needs.records import Term
+from .gains import gain_of
 from .room import Reach
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class AlternativeSearch(Record):
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """The alternatives with the route `local`: first the same model, smaller or with a shorter
-        context, then other models, the best first.
+        context, then other models, the best first; last those of the same model that are too slow.
 
         Every alternative meets the conditions that the user stated.
         """
@@ -96,7 +97,7 @@ class AlternativeSearch(Record):
         for judged in self.proposals.best(others):
             found = self._alternative(judged, self.proposals.why(judged))
             by_command[found.command] = found
-        return tuple(by_command.values())
+        return tuple(sorted(by_command.values(), key=is_too_slow))
 
     def _of_same_model(self) -> list[Alternative]:
         """The first three alternatives that differ in what runs. Two ways may lead to the same
@@ -130,13 +131,15 @@ class AlternativeSearch(Record):
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""
         # imported here: most checked models run, and have no alternatives
-        from .ranking import TIGHT
+        from .ranking import ONCE_RAISED, TIGHT
 
         spec = judged.question.spec
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
             # the catalogue has none of that id, so its file is named
             typed = shell_word(spec.origin)
+        if judged.waits_for_setting and ONCE_RAISED not in why:
+            why = f"{why}, {ONCE_RAISED}"
         if judged.has(*TIGHT_CODES) and TIGHT not in why:
             why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
@@ -311,9 +314,9 @@ class AlternativeSearch(Record):
     # ------------------------------------------------------------------ all on the GPUs
 
     def all_on_gpus(self) -> Judged | None:
-        """The largest published type that accelerators hold as a whole, where they hold only a part
-        of the judged type; None where there is none. A type of three bits counts only if no type of
-        four bits or more fits.
+        """The type of least loss that accelerators hold as a whole, where they hold only a part of
+        the judged type; None where there is none. A type of three bits counts only if no type of
+        four bits or more fits. A published type goes before a type to be made.
         """
         question = self.judged.question
         runtime = question.runtime
@@ -325,8 +328,7 @@ class AlternativeSearch(Record):
         if not PLACING_SETTINGS.isdisjoint(options):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
-            names = self._types_that_may_fit(runtime, least_bits)
-            for name in names[:_MOST_TYPES_JUDGED]:
+            for name in self._types_that_may_fit(runtime, least_bits):
                 workload = question.stated.replace(
                     runtime=runtime.id, quantization=name
                 )
@@ -334,6 +336,12 @@ class AlternativeSearch(Record):
                 if judged is not None and judged.placement == "accelerator":
                     return judged
         return None
+
+    def _is_faster(self, smaller: Judged) -> bool:
+        """Whether a type gains enough over the judged one; True where no pace is known."""
+        if self.judged.users_pace is None or smaller.users_pace is None:
+            return True
+        return gain_of(self.judged, smaller, self.machine) is not None
 
     @property
     def _lies_in_part_on_gpus(self) -> bool:
@@ -350,24 +358,34 @@ class AlternativeSearch(Record):
         return judged.has("accelerator-partly")
 
     def _types_that_may_fit(self, runtime: RuntimeSpec, least_bits: int) -> list[str]:
-        """Published types of that many bits or more, best first, whose files are smaller than the
-        judged ones by what these leave of themselves to the RAM.
+        """Types of that many bits or more whose files are smaller than the judged ones by what
+        these leave of themselves to the RAM: the two best published ones, then the two best to be
+        made.
         """
         spec = self.judged.question.spec
         format = self.judged.workload.format or ""
         most_bytes = self._most_file_bytes(format)
-        names: list[str] = []
-        for name in self._types_below(runtime):
+        published: list[str] = []
+        made: list[str] = []
+        for name in self._smaller_types(runtime):
             if _bits_of(name) < least_bits:
                 continue
             if not quality_of(name, spec).worth_having:
                 continue
-            if spec.repository_of(format, name) is None:
-                continue
             size = need.weights_files(spec, format, name)
-            if isinstance(size, Term) and size.bytes <= most_bytes:
-                names.append(name)
-        return names
+            if not isinstance(size, Term) or size.bytes > most_bytes:
+                continue
+            if self._is_published(name):
+                published.append(name)
+            else:
+                made.append(name)
+        return published[:_MOST_TYPES_JUDGED] + made[:_MOST_TYPES_JUDGED]
+
+    def _is_published(self, quantization: str) -> bool:
+        """Whether the catalogue knows files of that type in the judged format."""
+        spec = self.judged.question.spec
+        format = self.judged.workload.format or ""
+        return spec.repository_of(format, quantization) is not None
 
     def _most_file_bytes(self, format: str) -> int:
         """The size of files that leave no weights in RAM; 0 where the size is not known."""
@@ -392,16 +410,9 @@ class AlternativeSearch(Record):
 
     def with_remedy(self, smaller: Judged) -> Judged:
         """The judgement with a new remedy in its accelerator finding: the quantization that fits on
-        the accelerators as a whole.
+        the accelerators as a whole; no remedy where even that one gains too little.
         """
-        quantization = smaller.quantization or ""
-        pace: str | None = None
-        if smaller.users_pace is not None:
-            pace = units.speed(smaller.users_pace.likely)
-        loss: str | None = None
-        if _bits_of(quantization) < _FOUR_BITS:
-            loss = _loss_of(smaller)
-        remedy = phrase("whole", type=quantization, pace=pace, loss=loss)
+        remedy = self._remedy(smaller) if self._is_faster(smaller) else None
         findings: list[Finding] = []
         for finding in self.judged.findings:
             if finding.check == "accelerator":
@@ -409,6 +420,17 @@ class AlternativeSearch(Record):
             else:
                 findings.append(finding)
         return self.judged.replace(findings=tuple(findings))
+
+    def _remedy(self, smaller: Judged) -> str:
+        """The words that name the type, its pace, its loss, and that it has to be made."""
+        quantization = smaller.quantization or ""
+        users_pace = smaller.users_pace
+        pace = None if users_pace is None else units.speed(users_pace.likely)
+        loss: str | None = None
+        if _bits_of(quantization) < _FOUR_BITS:
+            loss = _loss_of(smaller)
+        made = None if self._is_published(quantization) else quantization
+        return phrase("whole", type=quantization, pace=pace, made=made, loss=loss)
 
 
 def _loss_of(judged: Judged) -> str:

@@ -17,16 +17,15 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.judging import judge, waits_of
-from ..judge.pace import Range, Wait
+from ..judge.judging import judge
+from ..judge.pace import Range
 from ..judge.pace.rates import sums_are_measured
 from ..judge.question import ask
 from ..judge.record import Judged
 from ..machine.record import Machine
 from .alternatives import PLACING_SETTINGS, AlternativeSearch
+from .gains import gain_of
 
-# a setting is worth naming from this many times the usual pace on (assumed)
-_LEAST_GAIN = 1.3
 # the largest batch in common use: a program reads the prompt of an agent in a few such batches
 _LARGE_BATCH_TOKENS = 2048
 # half the bytes of 16 bits; people report some loss, and more with fewer bits
@@ -198,30 +197,16 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
         return None
     if not other.fits:
         return None
-    prompt_tokens: int | None = None
-    usual = judged.users_pace
-    faster = other.users_pace
-    if usual is None or faster is None:
+    gain = gain_of(judged, other, search.machine)
+    if gain is None:
         return None
-    if faster.likely < _LEAST_GAIN * usual.likely:
-        wait = _longest_wait(judged, search.machine)
-        faster_wait = _longest_wait(other, search.machine)
-        if wait is None or faster_wait is None:
-            return None
-        prompt_tokens = wait.prompt_tokens
-        usual = wait.seconds
-        faster = faster_wait.seconds
-        if usual is None or faster is None:
-            return None
-        if usual.likely < _LEAST_GAIN * faster.likely:
-            return None
     name = shell_word(search.asked)
     return FasterSetting(
         what=candidate.what,
         command=f"selfhost check {name}{candidate.workload.options()}{search.carry}",
-        prompt_tokens=prompt_tokens,
-        usual=usual,
-        faster=faster,
+        prompt_tokens=gain.prompt_tokens,
+        usual=gain.usual,
+        faster=gain.faster,
     )
 
 
@@ -237,9 +222,3 @@ def _judged_under(workload: Workload, search: AlternativeSearch) -> Judged | Non
     except WorkloadError:
         return None
     return judge(other, machine)
-
-
-def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
-    """The wait behind the longest of the example prompts; None where no wait is known."""
-    waits = waits_of(judged, machine)
-    return waits[-1] if waits else None

@@ -361,6 +361,8 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the machine gets a GPU."""
+        if self.question.splits_tensors:
+            return True
         return self.is_for_gpus or self.question.wants_gpu
 
     @property

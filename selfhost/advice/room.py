@@ -1,7 +1,8 @@
 """How far one could go with what was judged on a machine.
 
 `Reach` takes what was judged. Its `room` is the longest context, the most sequences and the best
-quantization that fit. Each of these is sought alone; everything else stays as judged.
+quantization that fit and with which text comes as fast as wanted. Each of these is sought alone;
+everything else stays as judged.
 """
 
 from __future__ import annotations
@@ -17,17 +18,21 @@ from ..core.records import Record
 from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
+from ..judge.checks.speed import is_too_slow
 from ..judge.files import local_copy
-from ..judge.judging import first_layout_with_room
+from ..judge.judging import best_layout, first_layout_with_room
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_under
-from ..judge.record import Judged, Question, Room
+from ..judge.record import PACE_CHECKS, Judged, Question, Room
+from ..judge.step import step_of
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..needs.tensors import ArchitectureRow
 
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
+# llama.cpp counts a context in such steps, and nobody asks for a finer bound of the pace
+_STEP_TOKENS = 256
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, None: 0, "split": 1, "accelerator": 2}
 # types of published weights: no type before them in the order loses less
@@ -51,7 +56,9 @@ class Reach(Record):
         most_parallel: int | None = None
         if self._counts_tokens:
             longest = self.longest_context()
+            longest = self._at_pace("context_tokens", longest, _STEP_TOKENS)
             most_parallel = self._most_parallel(runtime)
+            most_parallel = self._at_pace("parallel", most_parallel, 1)
         return Room(
             longest_context_tokens=longest,
             best_quantization=self._best_quantization(runtime),
@@ -102,8 +109,8 @@ class Reach(Record):
         return self._largest("parallel", asked, most)
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
-        """The smallest type without noticeable loss that fits, else the best type that fits; None
-        where no type fits or the type cannot be chosen.
+        """The smallest type without noticeable loss that fits and is fast enough, else the best
+        such type; None where there is none, or the type cannot be chosen.
 
         The types are in the order of their loss. The search begins with the judged type; if that
         type loses something, with the nearest type before it that does not.
@@ -122,7 +129,10 @@ class Reach(Record):
             while first > 0 and quality_of(order[first], spec).cost not in LOSSLESS:
                 first -= 1
         for name in order[max(first, 0) :]:
-            if self.fits(quantization=name):
+            if not self.fits(quantization=name):
+                continue
+            is_judged = self.judged.fits and name == judged_type
+            if is_judged or self._is_fast_enough(quantization=name):
                 return name
         return None
 
@@ -147,6 +157,50 @@ class Reach(Record):
         if fits(most):
             return most
         return low + units.count_while(fits, range(low + 1, most))
+
+    def _at_pace(
+        self,
+        field: str,
+        most: int | None,
+        step: int,
+    ) -> int | None:
+        """The largest number of tokens or sequences up to `most`, which memory holds, with which
+        `check` calls the model running, and not slowly. It is at least the judged number of what
+        runs; None where not even one is fast enough. Numbers below `most` are multiples of `step`.
+        """
+
+        def is_fast(number: int) -> bool:
+            return self._is_fast_enough(**{field: number})
+
+        if most is None or is_fast(most):
+            return most
+        low = 1
+        if self.judged.fits:
+            asked: int = getattr(self.judged.question.workload, field)
+            low = min(asked, most)
+        elif not is_fast(low):
+            return None
+        first = (low // step + 1) * step
+        slower = range(first, most, step)
+        count = units.count_while(is_fast, slower)
+        return slower[count - 1] if count else low
+
+    def _is_fast_enough(self, **changes: int | str) -> bool:
+        """Whether text comes at the least pace, and within the longest wait, with that change of
+        the workload; True where no pace is known, and of other work.
+        """
+        question = self._asked_under(changes)
+        if question.step is None:
+            return True
+        # another type reads other bytes
+        step = step_of(question.spec, question.runtime, question.workload)
+        layout = best_layout(question.replace(step=step), self.machine)
+        if layout.users_pace is None:
+            return True
+        if is_too_slow(layout):
+            return False
+        found = [layout.finding(check) for check in PACE_CHECKS]
+        return not any(finding is not None and finding.decides for finding in found)
 
     def layout_under(self, **changes: int | str) -> Judged:
         """The placement of the same question under a changed workload, at any pace."""

@@ -31,7 +31,7 @@ from ..core.tables import (
 )
 from ..core.templates import fill
 from ..core.units import parse_size
-from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_CHOICES, Workload
+from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_CHOICES, Workload, in_python
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
@@ -87,6 +87,20 @@ _LIMITS: Mapping[str, TomlRow] = {
     # every name that `Workload` accepts
     "kv_cache_type": {"choices": (*KV_CACHE_CHOICES, *CACHE_TYPE_NAMES)},
 }
+
+
+def in_a_policy(remedy: str | None) -> str | None:
+    """The remedy with keys of a `[[model]]` where it names command-line options.
+
+    >>> in_a_policy("use --context 20480, or leave out --for")
+    'use context_tokens = 20480, or leave out for'
+    """
+    if remedy is None:
+        return None
+    told = in_python(remedy)
+    for field, key in KEYS_OF_FIELDS.items():
+        told = re.sub(rf"\b{field}\b", key, told)
+    return re.sub(r"(?<=[a-z])=(?=[\"\d])", " = ", told)
 
 
 class FactKey(NamedTuple):

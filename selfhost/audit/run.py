@@ -22,7 +22,7 @@ from .baseline import Baseline
 from .drafts import NOT_JUDGED
 from .fleet_judge import MOST_REFUSED, FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
-from .policy import EntryFault, Policy, Wanted, read_policy
+from .policy import KEYS_OF_FIELDS, EntryFault, Policy, Wanted, in_a_policy, read_policy
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
 from .serving import notes_of_days, serving_machines, with_stated_facts
@@ -204,8 +204,10 @@ def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
         yield EntryFault(index, "name", error.message, remedy_of_name)
     for problem in problems:
         if isinstance(error, WorkloadError):
-            key = problem.key or "name"
-            yield EntryFault(index, key, problem.message, problem.remedy)
+            field = problem.key or "name"
+            key = KEYS_OF_FIELDS.get(field, field)
+            remedy = in_a_policy(problem.remedy)
+            yield EntryFault(index, key, problem.message, remedy)
         else:
             message = str(problem.replace(remedy=None))
             remedy = problem.remedy or _NAME_A_FILE

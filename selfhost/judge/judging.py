@@ -18,7 +18,7 @@ from ..core.units import count_while
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .batches import with_automatic_batch
-from .checks import CHECKS
+from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
 from .checks.model import context_check, terms_checks, weights_check
 from .checks.runtime import cpu_check, runtime_check
@@ -78,6 +78,11 @@ def layout_for(question: Question, machine: Machine) -> Judged:
     the runtime lets the others wait. A layout without room has no pace.
     """
     return _OnMachine(question=question, machine=machine).layout()
+
+
+def best_layout(question: Question, machine: Machine) -> Judged:
+    """The layout that is judged where no user may wait for a turn, with its pace."""
+    return _OnMachine(question=question, machine=machine).best_layout()
 
 
 def first_layout_with_room(question: Question, machine: Machine) -> Judged:
@@ -144,12 +149,12 @@ class _OnMachine(Record):
 
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it."""
-        layout = self._best_layout()
+        layout = self.best_layout()
         if not layout.failed or not self._lets_users_wait:
             return layout
         return self._layout_with_waiting_users() or layout
 
-    def _best_layout(self) -> Judged:
+    def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
 
         Where no layout is fast enough: the best of the layouts that have room. Where no layout has
@@ -186,11 +191,21 @@ class _OnMachine(Record):
             from .placement import placements
 
             layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
+        in_larger_batches: Judged | None = None
         for placed in layouts:
             memory = memory_check(placed, machine, question.workload, stored_bytes)
             accelerator = accelerator_check(placed, machine, question)
             findings = (memory, accelerator)
-            yield Judged(question=question, findings=findings, needs=placed)
+            layout = Judged(question=question, findings=findings, needs=placed)
+            is_unsure = memory.outcome is Outcome.UNKNOWN
+            if is_unsure and placed.batch_tokens != needs.batch_tokens:
+                # the layout without larger batches is next, and its memory may be sure
+                in_larger_batches = layout
+                continue
+            if is_unsure and in_larger_batches is not None:
+                yield in_larger_batches
+            in_larger_batches = None
+            yield layout
 
     # -------------------------------------------------------------- the pace
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER, SPLIT_BY_TENSOR
+from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
-from ..needs import Case, in_batches, needs_in_batches, needs_on
+from ..needs import Case, in_batches, needs_in_batches, needs_on, why_not_over
 from ..needs.records import ACCELERATOR, Device, Needs, Split, Term
 from .batches import is_batch_asked
 from .devices import (
@@ -144,8 +144,8 @@ class _OnRamAndCards(Record):
         """Yield the layouts in the order of `placements`."""
         now = self._allowed(places(self.cards))
         once_idle = self._allowed(places(emptied(self.cards)))
-        if self._setting("split_mode") == SPLIT_BY_TENSOR and len(now) > 1:
-            # llama.cpp moves nothing to another place (common/fit.cpp)
+        if self.question.splits_tensors and now:
+            # llama.cpp moves nothing to another place, nor to RAM (common/fit.cpp)
             yield self._with_split_layers(now)
             return
         stated = self._stated_layout(now)
@@ -205,7 +205,12 @@ class _OnRamAndCards(Record):
             yield whole_on_one(self.card_needs, largest.where)
 
     def _with_split_layers(self, group: Sequence[Place]) -> Needs:
-        """The layout with a part of each layer on each accelerator."""
+        """The layout with a part of each layer on each accelerator. On more accelerators than the
+        program splits a model over, the memory is not known.
+        """
+        why = why_not_over(len(group))
+        if why is not None:
+            return self.ram_needs.without(why)
         maker = gpu_maker(self.machine, self.question.runtime)
         case = _case_of(self.question, self.ram_needs)
         terms = list[Term]()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import CacheRule, KernelRule
+from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
 from ..core.workload import Workload
@@ -35,7 +35,8 @@ __all__ = ["Finding", "Outcome", "Range", "Route", "Speed", "exit_code"]
 
 
 class Room(Record):
-    """The limits up to which the model runs on the machine without leaving the accelerators.
+    """The limits up to which the model runs on the machine without leaving the accelerators, and
+    text comes at the wanted pace, within the longest wait.
 
     Each limit holds with everything else as judged. None where a limit makes no sense or nothing
     fits. `longest_context_tokens` is per sequence. `best_quantization` keeps the most quality; of
@@ -176,6 +177,11 @@ class Question(Record):
         rule = self.runtime.rule_of(self.workload.quantization)
         is_gpu_only = rule is not None and rule.gpu_only
         return self.runtime.gpus.required or is_gpu_only
+
+    @property
+    def splits_tensors(self) -> bool:
+        """Whether a runtime option splits each tensor over the accelerators."""
+        return self.settings.get("split_mode") == SPLIT_BY_TENSOR
 
     @property
     def missing_bytes(self) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core import units
 from ..core.records import Record
 from ..judge.checks import CHECKS, WORDS, check_of
-from ..judge.checks.speed import is_slow
+from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
 from .layout import Paragraph, Span, clean, line, strong
 from .words import HERE, pace_words, place_words
@@ -178,7 +178,7 @@ def _refusal_of_closed(answer: Verdict) -> str:
 
 def type_that_runs(answer: Verdict) -> str:
     """The smaller quantization in which the model runs where its usual ones do not. Empty where no
-    quantization runs, or where the user asked for a quantization.
+    quantization runs fast enough, or where the user asked for a quantization.
     """
     if answer.question.stated.quantization is not None:
         return ""
@@ -189,7 +189,7 @@ def type_that_runs(answer: Verdict) -> str:
     first = answer.alternatives[0]
     if first.id != answer.model.id or first.runtime != answer.runtime:
         return ""
-    if first.context_tokens != answer.context_tokens:
+    if first.context_tokens != answer.context_tokens or is_too_slow(first):
         return ""
     return first.quantization or ""
 

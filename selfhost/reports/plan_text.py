@@ -131,10 +131,12 @@ def _machines_counted(plan: Plan) -> str:
     """
     machines = f"of {len(plan.machines)} known machines"
     if plan.fitting:
+        words = f"runs on {len(plan.fitting)} {machines}"
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
-        words = f"runs on {sure} {machines}"
-        if sure < len(plan.fitting):
-            words += f", perhaps on {len(plan.fitting) - sure} more"
+        perhaps_slow = len(plan.fitting) - sure
+        if perhaps_slow:
+            which = "all" if sure == 0 else f"{perhaps_slow:,}"
+            words += f", on {which} of them perhaps slower than you need"
         return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"
@@ -222,14 +224,13 @@ def _bandwidth_row(
     rate = least.bandwidth_bytes_per_second
     if rate is None:
         return "bandwidth", "not known", f"how fast RAM must be {without_gpu}"
-    note = "of RAM"
+    shown = f"{units.decimal(rate, up=True)}/s"
+    # a stated bandwidth is a peak, of which programs reach less
+    fact = f"bandwidth={shown.replace(' ', '')}:measured"
+    note = f"of RAM as measured ({fact})"
     if least.cpu.cores is not None:
         note += f", and {units.cores(least.cpu.cores)}"
-    return (
-        "bandwidth",
-        f"{units.decimal(rate, up=True)}/s",
-        f"{note}, {without_gpu}",
-    )
+    return "bandwidth", shown, f"{note}, {without_gpu}"
 
 
 def _instruction_words(cpu: LeastCpu, architecture: str | None) -> str:

@@ -5,12 +5,14 @@ plan must not contradict.
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.machines import VM
 from selfhost import Workload, check, plan
 from selfhost.advice.listing import Lister
 from selfhost.advice.plan import LeastMachine, Plan, _platform_for, plan_with
@@ -18,6 +20,7 @@ from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.judge.checks import Outcome
 from selfhost.judge.record import Route, Verdict
+from selfhost.machine.changes import apply
 from selfhost.machine.profiles import Profile, all_profiles
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.reports.check_text import check_document
@@ -25,7 +28,7 @@ from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.reports.plan_text import plan_document
 
-GIB, GB = 2**30, 10**9
+GIB, MIB, GB = 2**30, 2**20, 10**9
 
 
 CASES: dict[str, tuple[str, Workload]] = {
@@ -288,7 +291,8 @@ def test_a_limit_to_raise_is_told_first() -> None:
     ("cores", "rate", "row"),
     [
         pytest.param(
-            1, 10**10, "bandwidth 10.0 GB/s of RAM, and 1 core, for 10 tokens/s without a GPU",
+            1, 10**10, "bandwidth 10.0 GB/s of RAM as measured (bandwidth=10.0GB/s:measured),"
+            " and 1 core, for 10 tokens/s without a GPU",
             id="one-core",
         ),
         pytest.param(
@@ -308,6 +312,35 @@ def test_the_row_of_the_bandwidth_is_a_sentence(
     )
     shown = plain(plan_document(answer.replace(least=least)))
     assert row in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("model", "context_tokens"),
+    [
+        pytest.param("qwen3-32b", 32_768, id="a long context"),
+        pytest.param("qwen3-8b", None, id="the usual context"),
+    ],
+)
+def test_the_row_of_the_bandwidth_keeps_its_word_when_typed(
+    model: str, context_tokens: int | None
+) -> None:
+    """`plan` named 74.3 GB/s for 2 tokens/s; stated so, `check` said 1.8, for it reads a peak."""
+    answer = plan(model, Workload(context_tokens=context_tokens))
+    assert answer.least is not None
+    assert answer.least.cpu.cores is not None
+    shown = plain(plan_document(answer))
+    (fact,) = re.findall(r"bandwidth=[^)]+", shown)
+    memory_mib = answer.least.memory_bytes // MIB + 1
+    facts = [
+        f"memory={memory_mib}MiB",
+        f"cores={answer.least.cpu.cores:g}",
+        fact,
+        "gpu=none",
+    ]
+    verdict = check(model, answer.workload, machine=apply(VM, facts))
+    assert verdict.route is Route.LOCAL
+    assert verdict.users_pace is not None
+    assert verdict.users_pace.likely >= 2
 
 
 def test_a_plan_for_a_short_wait_names_the_cores_that_read_the_prompt_in_time() -> None:
@@ -679,3 +712,13 @@ def test_the_time_of_the_download_is_that_of_its_bytes() -> None:
     assert plan.download_seconds == pytest.approx(437, rel=0.01)
     closed = plan_with(open_catalogue(), "gpt-4o", asked, ())
     assert closed.download_seconds is None
+
+
+def test_where_tensors_are_split_ram_alone_is_no_machine() -> None:
+    """src/llama.cpp: "LLAMA_SPLIT_MODE_TENSOR needs >= 1 devices", and nothing is loaded."""
+    answer = plan("llama-3.3-70b", runtime_options={"sm": "tensor"})
+    assert answer.least is not None
+    assert answer.least.accelerator.required
+    assert answer.fitting
+    for known in answer.fitting:
+        assert known.accelerator_memory_bytes or known.by_shared_gpu, known.name

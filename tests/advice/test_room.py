@@ -6,7 +6,8 @@ import pytest
 
 from helpers.machines import GIB, VM
 from selfhost import Machine, Route, Workload, check
-from selfhost.judge.record import Outcome
+from selfhost.judge.checks.speed import is_too_slow
+from selfhost.judge.record import Outcome, Verdict
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 
@@ -14,15 +15,15 @@ from selfhost.machine.record import Accelerator
 @pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "gpt2"])
 @pytest.mark.parametrize("gib", [3, 12])
 def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
-    """The longest context and the most sequences fit; one token or one sequence more does not, or
-    the model ends there.
+    """At any pace the longest context and the most sequences fit; one token or one sequence more
+    does not, or the model ends there.
     """
     machine = VM.replace(
         memory_total_bytes=gib * GIB,
         memory_limit_bytes=gib * GIB,
         memory_available_bytes=gib * GIB,
     )
-    verdict = check(name, machine=machine)
+    verdict = check(name, Workload(min_tokens_per_second=0), machine=machine)
     assert verdict.room is not None
     assert verdict.model.architecture is not None
 
@@ -117,3 +118,89 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
     assert placed(parallel=room.most_parallel) == "accelerator"
     assert placed(parallel=room.most_parallel + 1) != "accelerator"
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        pytest.param("mistral-7b", VM, Workload(), id="in RAM"),
+        pytest.param(
+            "qwen3-8b",
+            "RTX 4060 laptop 16GB",
+            Workload(prompt_tokens=20_000, max_wait_seconds=60),
+            id="with a longest wait",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            "RTX 4060 laptop 16GB",
+            Workload(prompt_tokens=20_000, min_tokens_per_second=5),
+            id="with a stated pace",
+        ),
+    ],
+)
+def test_more_users_than_the_pace_allows_are_no_room(
+    model: str, machine: Machine | str, workload: Workload
+) -> None:
+    """Room for 36 users was told, of whom 10 already were too slow for `check`."""
+    usual = check(model, workload, machine=machine)
+    room = usual.room
+    assert room is not None
+    assert room.most_parallel is not None
+
+    def judged_for(users: int) -> Verdict:
+        asked = workload.replace(quantization=usual.quantization, parallel=users)
+        return check(model, asked, machine=machine)
+
+    held = judged_for(room.most_parallel)
+    assert held.can_run
+    assert not is_too_slow(held)
+    more = judged_for(room.most_parallel + 1)
+    assert not more.can_run or is_too_slow(more)
+    if more.can_run:
+        # what is too slow already has no room for more
+        assert more.room is not None
+        assert more.room.most_parallel == room.most_parallel + 1
+
+
+def test_a_context_that_the_pace_does_not_allow_is_no_room() -> None:
+    """Beside a long cache fewer weights lie on the GPU: 8 tokens/s are left of 20."""
+    asked = Workload(
+        prompt_tokens=20_000, min_tokens_per_second=12, quantization="Q4_K_M"
+    )
+
+    def runs(tokens: int) -> bool:
+        workload = asked.replace(context_tokens=tokens)
+        verdict = check("qwen3-8b", workload, machine="RTX 4060 laptop 16GB")
+        return verdict.can_run and not is_too_slow(verdict)
+
+    room = check("qwen3-8b", asked, machine="RTX 4060 laptop 16GB").room
+    assert room is not None
+    assert room.longest_context_tokens is not None
+    assert 20_480 < room.longest_context_tokens < 40_960
+    assert runs(room.longest_context_tokens)
+    assert not runs(room.longest_context_tokens + 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        pytest.param(
+            "llama-3.3-70b",
+            "2x RTX 3090, 64GB RAM",
+            Workload(prompt_tokens=20_000),
+            id="split over GPUs and RAM",
+        ),
+        pytest.param("mistral-7b", VM, Workload(), id="in RAM"),
+    ],
+)
+def test_weights_that_are_too_slow_are_no_room(
+    model: str, machine: Machine | str, workload: Workload
+) -> None:
+    """Q6_K was named, of which `check` says that it is too slow."""
+    room = check(model, workload, machine=machine).room
+    assert room is not None
+    assert room.best_quantization is not None
+    asked = workload.replace(quantization=room.best_quantization)
+    best = check(model, asked, machine=machine)
+    assert best.can_run
+    assert not is_too_slow(best)

@@ -24,6 +24,7 @@ from selfhost.audit.policy import (
     read_policy,
     starter_policy,
 )
+from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tables import Document
 from selfhost.judge.checks import CHECKS
@@ -268,3 +269,52 @@ def test_a_longest_wait_needs_a_prompt() -> None:
     assert problem.line == 4
     assert problem.message == "needs the length of a prompt"
     assert problem.remedy == 'write prompt_tokens = 2000, or for = "agent"'
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        pytest.param(
+            'name = "qwen3-8b"\nfor = "agent"\ncontext_tokens = 4096\n',
+            (
+                "model[0].prompt_tokens: a prompt of 20,000 tokens leaves no room",
+                "use context_tokens = 20480, which holds the prompt and an answer, "
+                "or leave out context_tokens",
+            ),
+            id="a context",
+        ),
+        pytest.param(
+            'name = "whisper-large-v3"\nfor = "agent"\n',
+            (
+                "4: model[0].for: Whisper large v3 answers no prompt with text",
+                "leave out for, or name a model of text",
+            ),
+            id="a purpose",
+        ),
+        pytest.param(
+            'name = "qwen3-8b"\nruntime = "mlx"\nkv_cache_type = "fp8"\n',
+            ("model[0].kv_cache_type: ", 'use runtime = "sglang" or vllm'),
+            id="a program",
+        ),
+        pytest.param(
+            'name = "qwen3-8b"\nruntime = "foo"\n',
+            ('model[0].runtime: selfhost knows no program "foo"', "these run text"),
+            id="no option in the remedy",
+        ),
+    ],
+)
+def test_what_a_model_refuses_is_told_in_keys_of_the_policy(
+    entry: str,
+    told: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "audit.toml"
+    file.write_text(f"schema = 1\n[[model]]\n{entry}", encoding="utf-8")
+    record = tmp_path / "machine.json"
+    record.write_text('{"schema": "selfhost.machine/1"}', encoding="utf-8")
+    assert cli.main(["audit", str(file), "--machines", str(record)]) == 2
+    errors = capsys.readouterr().err
+    for words in told:
+        assert words in errors
+    assert "--" not in errors

@@ -164,3 +164,29 @@ def test_other_batches_stay_as_they_are(
     assert words in command
     assert command.count("-ub") == bool(words)
     assert "-b " not in command
+
+
+@pytest.mark.parametrize(
+    "users",
+    [pytest.param(users, id=f"{users} users") for users in range(8, 13)],
+)
+def test_batches_that_nobody_asked_for_leave_no_answer_open(users: int) -> None:
+    """Larger batches are chosen to read prompts faster, where the RAM surely holds them. The RAM of
+    the machine is assumed, so that a need just above it is no refusal.
+    """
+    chosen = _mixture_in_ram(users, {})
+    small = _mixture_in_ram(users, {"ub": "512"})
+    assert chosen.route == small.route
+
+
+def _mixture_in_ram(users: int, options: dict[str, str]) -> Verdict:
+    """A mixture of experts for so many users, a part of it in RAM."""
+    return check(
+        "qwen3-30b-a3b",
+        machine="RTX 3090",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        context_tokens=65_536,
+        parallel=users,
+        runtime_options=options,
+    )

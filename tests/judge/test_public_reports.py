@@ -293,8 +293,11 @@ def test_layers_and_experts_lie_where_options_put_them() -> None:
         for t in memory_of(verdict).terms
         if (t.name, t.where) == ("weights", "host")
     ]
-    # 128 experts of 3 x 2,880 x 2,880 numbers in 17 bytes for each 32
-    assert in_ram == [3 * 128 * 3 * 2880 * 2880 * 17 // 32]
+    # 128 experts of 3 x 2,880 x 2,880 numbers in 17 bytes for each 32, and 3 x 2,880 biases in 32
+    # bits, which LLM_FFN_EXPS_REGEX of llama.cpp's common/common.h matches too
+    weights_bytes = 128 * 3 * 2880 * 2880 * 17 // 32
+    biases_bytes = 128 * 3 * 2880 * 4
+    assert in_ram == [3 * (weights_bytes + biases_bytes)]
 
 
 def test_vllm_takes_the_share_and_the_sequences_that_are_asked_for() -> None:

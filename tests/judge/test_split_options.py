@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.machines import machine_with
 from helpers.needs_of import asked, catalogue, runtime, terms
 from selfhost import check
 from selfhost.core.errors import WorkloadError
@@ -152,6 +153,73 @@ def test_what_no_gpu_has_room_for_does_not_run_in_ram() -> None:
     )
     assert verdict.route == "api"
     assert verdict.placement == "accelerator"
+
+
+def test_one_gpu_without_room_leaves_nothing_to_ram() -> None:
+    """common/fit.cpp changes nothing for tensor parallelism, on one device neither."""
+    verdict = check(
+        "llama-3.3-70b",
+        machine="RTX 3090, 128 GB RAM",
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert verdict.route == "api"
+    assert verdict.placement == "accelerator"
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("Ryzen 7 5800X, 32 GB RAM", id="no GPU"),
+        pytest.param("MacBook Pro 2019 16GB", id="a GPU of a Mac that no build uses"),
+    ],
+)
+def test_without_a_gpu_no_tensor_is_split(machine: str) -> None:
+    """src/llama.cpp: "LLAMA_SPLIT_MODE_TENSOR needs >= 1 devices", and nothing is loaded."""
+    verdict = check(
+        "qwen3-8b",
+        machine=machine,
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    found = next(found for found in verdict.findings if found.check == "accelerator")
+    assert found.outcome == "fail"
+    assert found.code == "accelerator-missing"
+    assert found.remedy is not None
+    assert found.remedy.startswith("leave out --runtime-option sm=tensor")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "outcome"),
+    [
+        pytest.param(16, "pass", id="as many as llama.cpp takes"),
+        pytest.param(17, "unknown", id="one more"),
+        pytest.param(1000, "unknown", id="a record of very many"),
+    ],
+)
+def test_tensors_are_split_over_16_gpus_at_most(gpus: int, outcome: str) -> None:
+    """ggml/src/ggml-backend-meta.cpp asserts no more than GGML_BACKEND_META_MAX_DEVICES, 16."""
+    one = machine_with("NVIDIA GeForce RTX 3090")
+    assert one.accelerators is not None
+    verdict = check(
+        "qwen3-8b",
+        machine=one.replace(accelerators=one.accelerators * gpus),
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    memory = next(found for found in verdict.findings if found.check == "memory")
+    assert memory.outcome == outcome
+    assert ("at most 16 GPUs" in memory.reason) == (outcome == "unknown")
+
+
+def test_a_mac_splits_tensors_on_its_one_device() -> None:
+    verdict = check(
+        "qwen3-8b",
+        machine="macbook-pro-m4-max-48gb",
+        runtime="llama.cpp",
+        runtime_options={"sm": "tensor"},
+    )
+    assert verdict.route == "local"
 
 
 def test_one_gpu_alone_is_judged_as_without_the_option() -> None:

@@ -205,15 +205,15 @@ def test_fine_tuning_refuses_a_purpose_and_nothing_that_it_would_state() -> None
         pytest.param(
             "flux.1-schnell",
             {"purpose": "documents"},
-            ["--for has no effect: FLUX.1 [schnell] writes no tokens."],
+            ["--for has no effect: FLUX.1 [schnell] is not judged by tokens."],
             id="pictures",
         ),
         pytest.param(
             "flux.1-schnell",
             {"prompt_tokens": 9, "max_wait_seconds": 5},
             [
-                "--prompt and --max-wait have no effect: FLUX.1 [schnell] writes no "
-                "tokens."
+                "--prompt and --max-wait have no effect: FLUX.1 [schnell] is not judged "
+                "by tokens."
             ],
             id="a wait that is typed",
         ),

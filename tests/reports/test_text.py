@@ -498,6 +498,32 @@ def test_a_headline_says_in_which_type_alone_a_model_runs(
     assert shown(model, machine, **fields).startswith(headline)
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "fields"),
+    [
+        pytest.param(
+            "qwen3-8b", "RTX 4060 laptop 16GB", {"prompt_tokens": 20_000}, id="one GPU"
+        ),
+        pytest.param(
+            "llama-3.3-70b",
+            "desktop-2x-rtx3090",
+            {"context_tokens": 30_720},
+            id="two GPUs",
+        ),
+    ],
+)
+def test_what_lies_on_a_gpu_is_one_figure(
+    model: str, machine: str, fields: dict[str, object]
+) -> None:
+    """`GPU 6.79 of 7.00 GiB`, and below it `Only 6.82 GiB fits`."""
+    text = shown(model, machine, **fields)
+    row = re.search(r"^  GPU +([0-9.]+) of [0-9.]+ GiB", text, re.MULTILINE)
+    sentence = re.search(r"Only ([0-9.]+) GiB of it fits", text)
+    assert row is not None
+    assert sentence is not None
+    assert sentence[1] == row[1]
+
+
 def test_proposals_for_an_assumed_memory_say_so() -> None:
     """An M4 Max is sold with 36 to 128 GB, and 36 are assumed."""
     text = shown("llama-3.3-70b", "macbook pro m4 max")

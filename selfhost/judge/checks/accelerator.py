@@ -72,6 +72,10 @@ def accelerator_check(
     in_ram = _InRam(needs=needs, machine=machine, question=question)
     if question.runtime is not None and question.wants_gpu:
         return in_ram.without_gpu(question.runtime)
+    if question.runtime is not None and question.splits_tensors:
+        missing = in_ram.without_device(question.runtime)
+        if missing is not None:
+            return missing
     if in_ram.cards:
         return finding(in_ram.not_needed())
     ignored = _placing_options(question)
@@ -178,6 +182,19 @@ class _InRam(_Layout):
             rule=rules[0].subject if is_by_rule else None,
             device=None if largest is None else largest.name,
             on_cpu=runtime.gpus.on_cpu,
+        )
+
+    def without_device(self, runtime: RuntimeSpec) -> Finding | None:
+        """The finding for an option that splits tensors over accelerators, where the runtime
+        computes on none: llama.cpp then loads nothing ("LLAMA_SPLIT_MODE_TENSOR needs >= 1
+        devices", src/llama.cpp). None where the runtime computes on one.
+        """
+        if self.cards and self._unused(self.cards, runtime) is None:
+            return None
+        return finding(
+            failing("accelerator-missing", "tensors"),
+            program=runtime.name,
+            device=self.cards[0].name if self.cards else None,
         )
 
     def _share_check(self, sharing: Cards) -> Finding:

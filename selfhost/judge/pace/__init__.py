@@ -36,6 +36,11 @@ GATED_MATRICES = 3
 MEASURED_PROGRAM = "llama.cpp"
 # the context at which people compare paces: a question and its answer
 SHORT_CHAT_TOKENS = 256
+# a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
+_READ_AND_WRITTEN = 2
+_STATE_NUMBER_BYTES = 4
+# kinds of recurrent layers with a delta rule (Qwen3.5, Kimi Linear)
+_DELTA_KINDS = frozenset(("delta", "kda"))
 
 
 def clip_words(
@@ -148,8 +153,8 @@ class Wait(Record):
 
 
 class ReadContext(Record):
-    """The part of a step that reads the context: the bytes, and the seconds in which one core
-    attends to them.
+    """The part of a step that reads the context: the bytes of the cache and of recurrent states,
+    and the seconds in which one core attends to the cache.
     """
 
     cached_bytes: float
@@ -244,6 +249,35 @@ class Step(Record):
         blocks = sum(len(group.layers) for group in groups)
         return min(self.layers, blocks / 2)
 
+    @cached_property
+    def state_numbers(self) -> int:
+        """The numbers of recurrent states that the step reads and writes anew, whatever stands in
+        the context.
+
+        llama.cpp copies a state twice more, but what it has just read lies in a cache.
+        """
+        # a large module, not needed for models without such layers
+        from ...needs.tensors import state_of
+
+        architecture = self.architecture
+        if architecture is None:
+            return 0
+        numbers = 0
+        for group in architecture.recurrent:
+            numbers += len(group.layers) * state_of(group, architecture).memory
+        return numbers
+
+    @property
+    def delta_layers(self) -> int:
+        """The number of layers with a delta rule, which launch more operations than others."""
+        if self.architecture is None:
+            return 0
+        layers = 0
+        for group in self.architecture.recurrent:
+            if group.kind in _DELTA_KINDS:
+                layers += len(group.layers)
+        return layers
+
     def context(self) -> ReadContext:
         """The part of the context that the step reads, and the seconds in which one core attends to
         it.
@@ -251,8 +285,14 @@ class Step(Record):
         if self.architecture is None:
             return ReadContext(cached_bytes=0.0, core_seconds=0.0)
         attending = pace_tables().step.attending
-        cached_bytes = 0.0
+        cached_bytes = float(
+            _READ_AND_WRITTEN * _STATE_NUMBER_BYTES * self.state_numbers
+        )
         core_seconds = 0.0
+        # measured states without a delta rule (Mamba-2) take no time beside reading them
+        if self.delta_layers:
+            number_seconds = pace_tables().step.state_number_seconds
+            core_seconds = self.state_numbers * number_seconds
         for group in self.architecture.attention:
             rows = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             rows *= len(group.layers)

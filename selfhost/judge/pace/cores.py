@@ -39,6 +39,7 @@ class _TokenOnCores(NamedTuple):
       lets the core wait.
     - `unpacking_seconds`: the time in which one core unpacks weights while memory waits for the
       core.
+    - `has_experts`: its layers have experts, so that they take more operations.
     """
 
     packed_bytes: int
@@ -47,6 +48,7 @@ class _TokenOnCores(NamedTuple):
     unpacking_seconds: float
     context: ReadContext
     layers: int
+    has_experts: bool
 
 
 def _token_on_cores(step: Step) -> _TokenOnCores:
@@ -66,6 +68,7 @@ def _token_on_cores(step: Step) -> _TokenOnCores:
         unpacking_seconds=unpacking_seconds,
         context=step.context(),
         layers=step.layers,
+        has_experts=step.has_experts,
     )
 
 
@@ -76,20 +79,25 @@ class _WorkingCores(NamedTuple):
     - `unpacked_per_second`: the packed bytes that all cores process at most (infinite where no such
       limit was seen).
     - `cores`: the number of cores of the measured processor that compute as fast.
-    - `layer_seconds`: the time that a layer takes beside its weights.
+    - `layer_seconds`: the time that a layer takes beside its weights. `experts_layer`: as many
+      times as long a layer with experts takes.
     """
 
     read_per_second: float
     unpacked_per_second: float
     cores: float
     layer_seconds: float
+    experts_layer: float
 
     def seconds(self, token: _TokenOnCores) -> float:
         """The seconds of one token: its weights, the context and the layers, one after the
         other.
         """
         taken = self._weights_seconds(token) + self._context_seconds(token.context)
-        return taken + token.layers * self.layer_seconds
+        launching = token.layers * self.layer_seconds
+        if token.has_experts:
+            launching *= self.experts_layer
+        return taken + launching
 
     def _weights_seconds(self, token: _TokenOnCores) -> float:
         """The seconds for the weights of a token: the longer of reading them from memory and of
@@ -119,23 +127,27 @@ class Cores(Record):
         """The seconds of one token."""
         token = _token_on_cores(step)
         ends = [cores.seconds(token) for cores in self._working()]
-        taken = Seconds(*ends)
-        if step.has_experts and not self.memory.measured:
-            longer = pace_tables().processor.experts_slow
-            return taken._replace(slow=taken.slow * longer)
-        return taken
+        return Seconds(*ends)
 
     def _working(self) -> list[_WorkingCores]:
         """The working cores at the slow end, at the likely figure and at the fast end."""
         figures = pace_tables().processor
         processor = processor_of(self.machine)
         ends = []
-        for read_per_second, threads, share, unpacked_gb_per_s, thread_seconds in zip(
+        for (
+            read_per_second,
+            threads,
+            share,
+            unpacked_gb_per_s,
+            thread_seconds,
+            experts_layer,
+        ) in zip(
             self.memory.ends * BANDWIDTH_SHARE,
             threads_range(self.machine),
             processor.shares.cores,
             processor.core.unpacks_gb_per_s,
             figures.thread_seconds,
+            figures.experts_layer,
             strict=True,
         ):
             cores = threads * share
@@ -145,6 +157,7 @@ class Cores(Record):
                 unpacked_per_second=threads * unpacked_gb_per_s * _GB,
                 cores=cores,
                 layer_seconds=layer_seconds + threads * thread_seconds,
+                experts_layer=experts_layer,
             )
             ends.append(working)
         return ends

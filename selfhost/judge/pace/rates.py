@@ -224,9 +224,25 @@ class Gpu(Record):
         return _TokenOnGpu(
             packed_bytes=step.packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),
-            plain_bytes=step.weights_bytes - step.packed_bytes + context_bytes,
+            plain_bytes=step.weights_bytes - step.packed_bytes,
+            context_bytes=context_bytes,
             unpacking_seconds=self._unpacking_seconds(step, row),
+            multiplying_seconds=self._multiplying_seconds(step, row),
         )
+
+    def _multiplying_seconds(self, step: Step, row: DecodingRow) -> float:
+        """The seconds in which the weights that are not unpacked are multiplied, where an
+        instruction multiplies more rows than the one of a token; 0 where that is no limit.
+
+        A number of 8 bits is multiplied twice as fast as one of 16, so that the bytes decide.
+        """
+        if row.least_rows is None:
+            return 0.0
+        peak = gpus.peak_flops(self.device.name, gpus.capability_of(self.device))
+        if peak is None:
+            return 0.0
+        plain_bytes = step.weights_bytes - step.packed_bytes
+        return row.least_rows * plain_bytes / (row.most_of_flops * peak)
 
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
         """The seconds in which llama.cpp's kernels unpack the weights of a step; 0 where unpacking
@@ -251,8 +267,25 @@ class Gpu(Record):
         """The seconds in which the layers of a step are launched."""
         if step.launched_layers is not None:
             return layer_from_python(self.device) * step.launched_layers
+        launching = self._launching_alike(step, row, is_split=is_split)
+        if row.delta_us is None:
+            return launching
+        of_delta = Seconds(*row.delta_us) * (step.delta_layers * 1e-6)
+        return launching.plus_independent(of_delta)
+
+    def _launching_alike(
+        self,
+        step: Step,
+        row: DecodingRow,
+        *,
+        is_split: bool,
+    ) -> Seconds:
+        """The seconds in which the layers of a step are launched, were all of one kind."""
         layers = step.blocks_in_layers() if row.half_layers else step.layers
         launching = Seconds(*row.layer_us) * (layers * 1e-6)
+        clock_ghz = gpus.facts_of(self.device.name).boost_ghz
+        if row.layer_us_at_ghz is not None and clock_ghz is not None:
+            launching *= row.layer_us_at_ghz / clock_ghz
         if not _has_large_layers(step):
             return launching
         if row.large_layer is not None and not is_split:
@@ -307,15 +340,19 @@ class _TokenOnGpu(NamedTuple):
 
     - `packed_bytes`: the bytes of weights that are unpacked. `few_bits_bytes`: the part of them in
       types of few bits.
-    - `plain_bytes`: the bytes of other weights, and as many bytes as take as long to read as the
-      context.
+    - `plain_bytes`: the bytes of other weights.
+    - `context_bytes`: as many bytes of weights as take as long to read as the context.
     - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
+    - `multiplying_seconds`: the time in which the other weights are multiplied; 0 where that is no
+      limit.
     """
 
     packed_bytes: int
     few_bits_bytes: int
-    plain_bytes: float
+    plain_bytes: int
+    context_bytes: float
     unpacking_seconds: float
+    multiplying_seconds: float
 
     def seconds(self, rate: float, few_bits: float) -> float:
         """The seconds of one token at `rate` bytes a second. Types of few bits are read at the
@@ -323,7 +360,9 @@ class _TokenOnGpu(NamedTuple):
         """
         reading = (self.packed_bytes - self.few_bits_bytes) / rate
         reading += self.few_bits_bytes / (few_bits * rate)
-        return max(reading, self.unpacking_seconds) + self.plain_bytes / rate
+        taken = max(reading, self.unpacking_seconds)
+        taken += max(self.plain_bytes / rate, self.multiplying_seconds)
+        return taken + self.context_bytes / rate
 
 
 def _has_large_layers(step: Step) -> bool:

@@ -278,8 +278,13 @@ class DeviceRow(Figures):
 class DecodingRow(DeviceRow):
     """A row that tells how GPUs decode.
 
-    `slow` and `fast` are shares of the likely pace. The context is read at `context_share` of the
-    peak of the memory, weights at `share`.
+    - `slow` and `fast` are shares of the likely pace.
+    - The context is read at `context_share` of the peak of the memory, weights at `share`.
+    - `layer_us_at_ghz`: the clock of a GPU whose layers take `layer_us`. Those of others take
+      longer as their clock is lower.
+    - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
+      peak.
+    - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
     called: str
@@ -287,7 +292,11 @@ class DecodingRow(DeviceRow):
     context_share: float | None = None
     unpacked_per_cycle: float = inf
     layer_us: Amount
+    layer_us_at_ghz: float | None = None
+    least_rows: int | None = None
+    most_of_flops: float = 1.0
     large_layer: Amount | None = None
+    delta_us: Amount | None = None
     half_layers: bool = False
     few_bits: Range = Range.of(1)
     slow: float
@@ -484,6 +493,7 @@ class StepFigures(Figures):
     """The figures of one step of decoding."""
 
     attending: Attending = read_by(name="attending_seconds")
+    state_number_seconds: float
     expert: float
     layers_of_7b: float
     layers_grow: float
@@ -496,7 +506,7 @@ class ProcessorFigures(Figures):
     layer_core_seconds: float
     meeting_seconds: float
     thread_seconds: Seconds
-    experts_slow: float
+    experts_layer: Amount
 
 
 class PromptFigures(Figures):

@@ -65,11 +65,13 @@ _SIDE_BYTES = 8
 
 class TensorSplitSizes(Stated):
     """`["llama.cpp".tensor_split]`: architectures that `-sm tensor` is `refused` for, and what each
-    device takes to add up the parts of a layer: at least, likely, at most. `error`: how far its
-    share of the weights may be off.
+    device takes to add up the parts of a layer: at least, likely, at most. `most_devices`: over
+    how many devices a model is split at most. `error`: how far a device's share of the weights may
+    be off.
     """
 
     refused: tuple[str, ...]
+    most_devices: int
     error: float
     sums_bytes: tuple[int, ...]
     source: str

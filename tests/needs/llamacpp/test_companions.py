@@ -118,8 +118,8 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
             None,
             "no block that predicts more than one token",
         ),
-        ("llama-3.1-8b-instruct", "bge-m3", None, "writes no text"),
-        ("bge-m3", "bge-m3", None, "writes no text"),
+        ("llama-3.1-8b-instruct", "bge-m3", None, "answers no prompt with text"),
+        ("bge-m3", "bge-m3", None, "answers no prompt with text"),
         (
             "llama-3.3-70b-instruct",
             "llama-3.3-70b-instruct",
