@@ -354,8 +354,8 @@ def _quoted(annotation: str) -> str:
 
 def _annotation(kind: type[Record], name: str) -> str:
     """The type of a field, or of a property."""
-    if name in kind._kinds:
-        return kind._kinds[name]
+    if name in kind._annotations:
+        return kind._annotations[name]
     value = getattr(kind, name)
     function = getattr(value, "fget", None) or getattr(value, "func", None)
     return str(function.__annotations__["return"])

@@ -33,7 +33,7 @@ from ..core.templates import fill
 from ..core.units import canonical
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
 from ..judge.checks import Outcome
-from ..judge.checks.model import is_partly_open, reads_context, terms_checks
+from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.checks.speed import is_slow, is_too_slow, lacks_pace_of_users
 from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
@@ -616,7 +616,7 @@ def list_notes(
     """
     if workload.states("context_tokens"):
         models = [row.model for row in ranking.models]
-        kinds = {model.modality for model in models if not reads_context(model)}
+        kinds = {model.modality for model in models if not model.reads_context}
         yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
     if named and ranking.refused:
         yield from _note_on_refused(ranking.refused)

@@ -20,7 +20,6 @@ from ..core import units
 from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes, Workload
-from ..judge.checks.model import reads_context
 from ..judge.devices import gpu_maker
 from ..judge.pace import Range, Speed
 from ..judge.pace.text import pace_of_text
@@ -206,7 +205,7 @@ def _options_without_effect(question: Question) -> Iterator[str]:
     else:
         options = _token_options_without_effect(question)
         yield from _without_effect("no-tokens", options, model)
-    if stated.states("context_tokens") and not reads_context(spec):
+    if stated.states("context_tokens") and not spec.reads_context:
         yield from _remark("no-context", model=model)
     type = stated.kv_cache_type
     runtime = question.runtime
@@ -238,7 +237,7 @@ def _token_options_without_effect(question: Question) -> list[str]:
     for key in _TOKEN_OPTIONS:
         if not stated.states(key):
             continue
-        if key == "purpose" and reads_context(question.spec):
+        if key == "purpose" and question.spec.reads_context:
             # the purpose sets the context
             continue
         if key != "parallel":

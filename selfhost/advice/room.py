@@ -20,7 +20,7 @@ from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
 from ..judge.checks.speed import is_too_slow
 from ..judge.files import local_copy
-from ..judge.judging import best_layout
+from ..judge.judging import best_layout, first_layout_with_room
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_under
 from ..judge.record import PACE_CHECKS, Judged, Question, Room
@@ -230,7 +230,7 @@ class Reach(Record):
 
     def _placed(self, question: Question) -> Judged:
         """The best placement of a question, at any pace."""
-        return best_layout(question, self.machine, at_any_pace=True)
+        return first_layout_with_room(question, self.machine)
 
     def _is_worse(self, layout: Judged, needs: Needs) -> bool:
         """Whether a placement is worse than the judged one: accelerators become tight or hold less

@@ -678,7 +678,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
     stated = {}
     for field in ASKED:
         key = KEYS_OF_FIELDS.get(field, field)
-        value = table.get(key, Workload._kinds[field], **_LIMITS[field])
+        value = table.get(key, Workload._annotations[field], **_LIMITS[field])
         if value is not None:
             stated[field] = value
     try:

@@ -468,7 +468,7 @@ class _ModelLayers(NamedTuple):
 def _has_all_sizes(kind: type[LayerPart], values: Values) -> bool:
     """Whether the values include every size that the kind of part requires."""
     for field, value in values.items():
-        may_be_none = "None" in kind._kinds[field]
+        may_be_none = "None" in kind._annotations[field]
         if value is None and not may_be_none:
             return False
     return True

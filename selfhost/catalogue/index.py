@@ -626,16 +626,16 @@ def _shipped() -> Catalogue:
 def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
     """The shipped specs and the user's own folders; without these it is opened once per process.
 
-    Raises as `refuse_unread` where a folder is a catalogue in place of the shipped one.
+    Raises as `refuse_second_catalogue` where a folder is a catalogue in place of the shipped one.
     """
     folders = folders_in_environment()
     folders += [os.fspath(path) for path in specs]
     if not folders:
         return _shipped()
     # imported only where folders are named
-    from ..core.catalogues import own_folders, refuse_unread
+    from ..core.catalogues import own_folders, refuse_second_catalogue
 
-    refuse_unread(folders)
+    refuse_second_catalogue(folders)
     return Catalogue.open(own_folders(folders))
 
 

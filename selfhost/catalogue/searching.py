@@ -243,16 +243,15 @@ class _UnknownName:
         near = partial(near_names, self.last_part, catalogue)
         return UnknownModelError(message, nearest=near, remedy=remedy)
 
-    def _thing(self) -> _Thing | None:
+    def _thing(self) -> Thing | None:
         """The tool, service or file that has the name as its title or alias."""
-        things = self.catalogue.common_tables("things", "thing")
         for name in (self.last_part, self.name, self.base):
-            row = things.get(canonical(name))
-            if row is not None:
-                return unchecked_record(_Thing, row)
+            thing = thing_called(name, self.catalogue)
+            if thing is not None:
+                return thing
         return None
 
-    def _line(self, table: str) -> _Thing | None:
+    def _line(self, table: str) -> Thing | None:
         """The first row of a table with a name that the typed name begins with; None where there is
         none.
         """
@@ -372,7 +371,7 @@ class _UnknownName:
         return _Hint(spec_id, why)
 
 
-class _Thing(Stated):
+class Thing(Stated):
     """A row of specs/common/things.toml.
 
     Rows of the table `thing` have `aliases` and a `kind`. `names` are beginnings of names, `whole`
@@ -405,6 +404,12 @@ class _Thing(Stated):
         return re.compile(f"(?:{any_of_them})(?![a-z])")
 
 
+def thing_called(name: str, catalogue: Catalogue) -> Thing | None:
+    """The tool, service or file with that title or alias; None for any other name."""
+    row = catalogue.common_tables("things", "thing").get(canonical(name))
+    return None if row is None else unchecked_record(Thing, row)
+
+
 class _ThingSentence(Stated):
     """The sentence about the names in one table of things.toml. `before_command`: the words before
     the command for another model.
@@ -421,9 +426,9 @@ def _form_of(name: str) -> str:
 
 
 @cache
-def _things_of(catalogue: Catalogue, table: str) -> Sequence[_Thing]:
+def _things_of(catalogue: Catalogue, table: str) -> Sequence[Thing]:
     rows = catalogue.common_tables("things", table)
-    return [unchecked_record(_Thing, row) for row in rows.values()]
+    return [unchecked_record(Thing, row) for row in rows.values()]
 
 
 class _Repository:

@@ -28,6 +28,7 @@ from .spec_values import (
     ADDRESS,
     ALIAS,
     FORMATS,
+    GENERATING,
     ID,
     INPUTS,
     MODALITIES,
@@ -147,6 +148,10 @@ class PublishedDraft(Stated):
     def name(self) -> str:
         """The usual name of the draft: its repository without the publisher."""
         return self.repository.partition("/")[2]
+
+
+# uses of embedding models whose input is a picture: the text beside it is a caption
+_PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
 class Quantized(Stated):
@@ -450,6 +455,50 @@ class ModelSpec(ShownRecord):
         return self.parameters.active
 
     @property
+    def writes_text(self) -> bool:
+        """Whether the model writes text, from text alone or from pictures too."""
+        return self.modality in GENERATING
+
+    @property
+    def states_needs_only(self) -> bool:
+        """Whether the spec states what the model takes, and nothing from which needs are
+        counted: no layers, no components and no files.
+        """
+        if self.needs is None or self.architecture is not None:
+            return False
+        return not self.files and not self.components
+
+    @property
+    def has_repository(self) -> bool:
+        """Whether a repository is known that has files of the model."""
+        if self.repository:
+            return True
+        return any(files.repository for files in self.files)
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether a context applies to the model: to models that write text, to embedding models
+        of text, and to models that read a text beside a recording.
+        """
+        if self.modality == "speech":
+            # speech recognition takes text as a prompt beside the recording; speech synthesis only
+            # reads text aloud
+            if self.main_use == "speech-synthesis":
+                return False
+            return {"audio", "text"}.issubset(self.inputs or ())
+        if self.modality == "embedding":
+            return self.main_use not in _PICTURE_USES
+        return self.writes_text
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the layers of the model are known, and none has experts."""
+        model = self.architecture
+        if model is None or not model.feed_forward:
+            return False
+        return not model.has_experts
+
+    @property
     def main_use(self) -> str:
         """The first use that the spec states; "" where it states none."""
         return self.uses[0] if self.uses else ""
@@ -517,7 +566,7 @@ def read_spec_file(path: str) -> Document:
     sources = Document.read(sources_path)
     if not sources.ok:
         return sources
-    document.parts["sources"] = sources
+    document.files_beside["sources"] = sources
     document.values = {**document.values, "sources": sources.values}
     document.root.values = document.values
     return document

@@ -2,7 +2,7 @@
 the settings that keys change.
 
 A `BrowseQuestion` holds the options as typed, or as changed since, and the machine. `Rows` judges
-its models in parts and keeps their verdicts, so that another filter or order judges nothing again.
+its models one by one and keeps the verdicts, so that another filter or order judges nothing again.
 A `KeySetting` is the setting that one key changes: its choices are values of the options.
 """
 
@@ -235,8 +235,8 @@ class ShownRows(Record):
 class Rows:
     """The models of one question while they are judged.
 
-    A question with another filter or order, which asks the same about the models, may be given to
-    `in_parts` of the same object.
+    `as_judged` of the same object also takes a question with another filter or order, which asks
+    the same about the models.
     """
 
     def __init__(self, question: BrowseQuestion) -> None:
@@ -245,7 +245,7 @@ class Rows:
         # verdicts by id; None: the spec of the model is faulty
         self._judged: dict[str, Answer] = {}
 
-    def in_parts(self, question: BrowseQuestion, typed: str) -> Iterator[ShownRows]:
+    def as_judged(self, question: BrowseQuestion, typed: str) -> Iterator[ShownRows]:
         """Yield the rows that are judged already, then again and again with the rows judged since.
         The last time yields all rows.
 
@@ -298,7 +298,7 @@ class _View:
         self._ruled_out = len(ids) - len(self.ids)
         self._question = question
         self._options = options
-        # the places by id: computing one takes longer than sorting all
+        # the places in the list by id: computing one takes longer than sorting all
         self._places: dict[str, ListPlace] = {}
 
     def shown(self, judged: Mapping[str, Answer]) -> ShownRows:

@@ -141,11 +141,11 @@ class Browser(App[Exception | None]):
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
         self.answer: ShownAnswer | None = None
         self._summary = ""
-        # by id: the conditions under which a model fits that does not run as asked; empty if there
-        # are none
+        # by id: the words for the form in which a model fits that does not run as asked; empty
+        # where the model does not fit at all
         self._conditions: dict[str, str] = {}
-        # the question that a thread is answering: the question, the id of the model, the widths of
-        # its lines
+        # the request that a thread is answering: the question, the id of the model, and the widths
+        # of both forms of the answer
         self._asked_about: tuple[BrowseQuestion, str, int, int] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
@@ -165,7 +165,7 @@ class Browser(App[Exception | None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Start to judge."""
+        """Show the settings, and begin to judge the models."""
         self.table = self.query_one(ModelTable)
         self.table.focus()
         self._write_settings()
@@ -230,7 +230,7 @@ class Browser(App[Exception | None]):
 
         def judge() -> None:
             worker = get_current_worker()
-            for shown in rows.in_parts(question, typed):
+            for shown in rows.as_judged(question, typed):
                 if worker.is_cancelled:
                     return
                 self.call_later(self._show_rows, question, shown)
@@ -263,7 +263,7 @@ class Browser(App[Exception | None]):
             self._ask_for_answer()
 
     def _tell(self, error: Exception) -> None:
-        """Tell what makes no sense; any other error is a bug."""
+        """Show why a question makes no sense. Any other error is a bug and ends the screen."""
         if not isinstance(error, SelfhostError):
             self.exit(error)
             return
@@ -376,8 +376,8 @@ class Browser(App[Exception | None]):
         id: str,
         words: str,
     ) -> None:
-        """Mark a model that does not run as asked, and fits as the words say; empty of one that
-        fits in no way.
+        """Mark a model that does not run as asked but fits as the words say. The words are empty
+        for a model that does not fit at all.
         """
         if not self.question.asks_the_same(question):
             return
@@ -414,7 +414,7 @@ class Browser(App[Exception | None]):
             self.table.focus()
 
     def action_leave(self) -> None:
-        """Go back to the table; there, take the filter away."""
+        """Go back to the table. In the table, remove the filter."""
         if self.table.has_focus:
             self.query_one("#filter", Input).value = ""
         self.table.focus()

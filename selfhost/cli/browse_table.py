@@ -31,8 +31,8 @@ FITS_IF = Span("↓", Outcome.WARN)
 _GAP = "  "
 # the last column of the list, the reason for the order, is too wide for this screen
 _COLUMNS_LEFT_OUT = 1
-# the column with the place that holds the model
-_PLACE = 3
+# the column with the memory that holds the model: GPU, RAM or both
+_PLACEMENT_COLUMN = 3
 
 
 class ModelTable(ScrollView):
@@ -70,13 +70,13 @@ class ModelTable(ScrollView):
     def __init__(self) -> None:
         super().__init__()
         self.rows: Sequence[Verdict] = ()
-        # True where one place holds all models, so that no column names the place
-        self._has_one_place = True
+        # True where all models lie in the same memory, so that no column names the memory
+        self._has_one_placement = True
         # whether the rows belong to an earlier question
         self.is_old = False
         self._pace_title = ""
-        # the place of the cursor among the rows
-        self._place = 0
+        # the index of the row at the cursor
+        self._cursor = 0
         # the ids of models that fit under a condition
         self._conditional: set[str] = set()
         # the cells of rows that were drawn, by the id of the model
@@ -96,16 +96,16 @@ class ModelTable(ScrollView):
         A cursor at the top stays at the top, where better models are looked for.
         """
         id = self.current_id
-        is_at_top = self._place == 0
+        is_at_top = self._cursor == 0
         if self.is_old or pace_title != self._pace_title:
             self._forget_cells(pace_title)
         self.rows = rows
         self.is_old = False
-        self._place = 0
+        self._cursor = 0
         if not is_at_top:
-            self._place = _place_of(id, rows)
+            self._cursor = _index_of(id, rows)
         placements = {row.placement for row in rows}
-        self._has_one_place = len(placements) < 2
+        self._has_one_placement = len(placements) < 2
         self.virtual_size = Size(0, len(rows) + 1)
         self._follow_cursor()
         self._fit_columns()
@@ -135,8 +135,8 @@ class ModelTable(ScrollView):
     @property
     def current_row(self) -> Verdict | None:
         """The row at the cursor; None for an empty table."""
-        if self._place < len(self.rows):
-            return self.rows[self._place]
+        if self._cursor < len(self.rows):
+            return self.rows[self._cursor]
         return None
 
     @property
@@ -148,7 +148,7 @@ class ModelTable(ScrollView):
     # ------------------------------------------------------------ columns
 
     def _fit_columns(self) -> None:
-        """Widen columns for the rows on the screen, and leave out those without room."""
+        """Widen columns for the rows on the screen. A narrow table leaves columns out."""
         for row in self.rows_on_screen():
             self._widen_for(self._cells_of(row))
         columns = self._form.columns[:-_COLUMNS_LEFT_OUT]
@@ -158,12 +158,12 @@ class ModelTable(ScrollView):
             if width == 0:
                 # an empty column is not shown
                 continue
-            if at == _PLACE and self._has_one_place:
+            if at == _PLACEMENT_COLUMN and self._has_one_placement:
                 continue
             title_width = cell_len(column.title)
             needed[at] = max(width, title_width)
-        room = self.size.width - 1
-        shown = kept_columns(self._form, needed, room)
+        width_of_table = self.size.width - 1
+        shown = kept_columns(self._form, needed, width_of_table)
         self._shown_widths = {at: needed[at] for at in shown}
 
     def _widen_for(self, cells: Cells) -> None:
@@ -204,18 +204,18 @@ class ModelTable(ScrollView):
             style += self._style("table--header")
             titles = [column.title for column in self._form.columns]
             return self._strip(titles, style)
-        place = self._place_at(y)
-        if place >= len(self.rows):
+        index = self._row_index_at(y)
+        if index >= len(self.rows):
             return Strip.blank(self.size.width, style)
         if self.is_old:
             style += self._style("table--old")
-        if place == self._place:
+        if index == self._cursor:
             style += self._style("table--cursor")
-        row = self.rows[place]
+        row = self.rows[index]
         return self._strip(self._cells_of(row), style)
 
-    def _place_at(self, y: int) -> int:
-        """The place of the row on a line of the screen; the line 0 has the titles."""
+    def _row_index_at(self, y: int) -> int:
+        """The index of the row on a line of the screen; the line 0 has the titles."""
         first = round(self.scroll_y)
         return first + y - 1
 
@@ -260,11 +260,11 @@ class ModelTable(ScrollView):
     def action_move(self, rows: int) -> None:
         """Move the cursor by so many rows, at most to the first or last."""
         last = len(self.rows) - 1
-        place = min(last, self._place + rows)
-        place = max(0, place)
-        if place == self._place:
+        index = min(last, self._cursor + rows)
+        index = max(0, index)
+        if index == self._cursor:
             return
-        self._place = place
+        self._cursor = index
         self._follow_cursor()
         self._fit_columns()
         self.refresh()
@@ -282,10 +282,10 @@ class ModelTable(ScrollView):
     def _follow_cursor(self) -> None:
         """Scroll so that the cursor is on the screen."""
         first = round(self.scroll_y)
-        if self._place < first:
-            first = self._place
-        elif self._place >= first + self._page_rows:
-            first = self._place - self._page_rows + 1
+        if self._cursor < first:
+            first = self._cursor
+        elif self._cursor >= first + self._page_rows:
+            first = self._cursor - self._page_rows + 1
         self.scroll_to(y=first, animate=False, immediate=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -300,18 +300,18 @@ class ModelTable(ScrollView):
 
     def on_click(self, event: Click) -> None:
         """Move the cursor to the clicked row; choose a row that has the cursor already."""
-        place = self._place_at(event.y)
-        if event.y == 0 or place >= len(self.rows):
+        index = self._row_index_at(event.y)
+        if event.y == 0 or index >= len(self.rows):
             return
-        if place == self._place:
+        if index == self._cursor:
             self.action_open()
         else:
-            self.action_move(place - self._place)
+            self.action_move(index - self._cursor)
 
 
-def _place_of(id: str | None, rows: Sequence[Verdict]) -> int:
-    """The place of the row of that model; 0 where there is none."""
-    for place, row in enumerate(rows):
+def _index_of(id: str | None, rows: Sequence[Verdict]) -> int:
+    """The index of the row of that model; 0 where there is none."""
+    for index, row in enumerate(rows):
         if row.model.id == id:
-            return place
+            return index
     return 0

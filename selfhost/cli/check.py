@@ -14,8 +14,8 @@ from .output import (
     complain_of_names,
     draw,
     note_faulty_specs,
+    one_error,
     present,
-    together,
     write,
     write_json,
 )
@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     )
     verdicts = answers.verdicts
     if not verdicts:
-        raise together(answers.errors)
+        raise one_error(answers.errors)
     code = exit_code(
         (verdict.route for verdict in verdicts), no_answer=bool(answers.errors)
     )

@@ -13,7 +13,7 @@ from ..reports import json
 from ..reports.compare_text import compare_document
 from .asked import one_machine, options_to_repeat, workload_of
 from .models import judge_models, names_in
-from .output import present, together, write_json
+from .output import one_error, present, write_json
 from .parser import Options
 from .texts import help_texts
 
@@ -35,16 +35,14 @@ def run(words: Sequence[str]) -> int:
     carry = options_to_repeat(options)
     answers = judge_models(options, names, [machine], carry=carry)
     if answers.errors:
-        raise together(answers.errors)
+        raise one_error(answers.errors)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
-    different: dict[tuple[str, Workload], Verdict] = {}
     verdicts = in_one_type(catalogue, names, answers.verdicts, workload, carry)
-    for verdict in verdicts:
-        different[verdict.model.id, verdict.workload] = verdict
+    different = _without_repeats(verdicts)
     if len(different) < 2:
-        raise _one_model_error(names, answers.verdicts)
-    compared = comparison(list(different.values()), workload, carry)
+        raise _one_model_error(names, different[0].model.id)
+    compared = comparison(different, workload, carry)
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
@@ -52,10 +50,18 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _one_model_error(names: Sequence[str], verdicts: Sequence[Verdict]) -> UsageError:
-    """The error for names that all mean one model, typed perhaps in several ways."""
+def _without_repeats(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, one for each model and workload: several names may mean one model."""
+    different: dict[tuple[str, Workload], Verdict] = {}
+    for verdict in verdicts:
+        different[verdict.model.id, verdict.workload] = verdict
+    return list(different.values())
+
+
+def _one_model_error(names: Sequence[str], id: str) -> UsageError:
+    """The error for names that all mean the model `id`, typed perhaps in several ways."""
     message = f"{names[0]} is one model"
     typed = list(dict.fromkeys(names))
     if len(typed) > 1:
-        message = f"{' and '.join(typed)} are one model, {verdicts[0].model.id}"
+        message = f"{' and '.join(typed)} are one model, {id}"
     return UsageError(message, remedy=help_texts().missing["compare"])

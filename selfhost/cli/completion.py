@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.records import Stated
-from ..core.tables import unchecked_table
+from ..core.tables import row_names, unchecked_table
 from . import COMMANDS
 from .options import Option, options_of, positionals_of
 from .output import write
@@ -115,12 +115,9 @@ def _known_values(flag: str, catalogue: Catalogue) -> Iterable[str]:
         case "--runtime":
             return catalogue.runtime_ids()
         case "--quant":
-            quantizations: Iterable[str] = catalogue.common("quantizations")[
-                "quantization"
-            ]
-            return quantizations
+            return row_names("quantizations", "quantization")
         case "--license":
-            return [name for name in catalogue.common("licenses") if " " not in name]
+            return [name for name in row_names("licenses") if " " not in name]
         case "--draft":
             return catalogue.ids()
     return ()

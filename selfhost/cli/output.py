@@ -1,10 +1,10 @@
 """Writes the output of a command: the report to standard output or to the file of --output, errors
 and notes to standard error.
 
-A command calls one of four functions: `present` with blocks, for a person; `write_json` with a
-document; `deliver` with a finished text; `deliver_lines` with lines that a terminal may break. A
-terminal gets blocks in its width and in colour; a pipe and a file get plain text or HTML.
-`writing.py` writes files.
+A command calls one of three functions: `present` with blocks, for a person; `write_json` with a
+document; `deliver` with a finished text. A terminal gets blocks in its width and in colour; a pipe
+and a file get plain text or HTML. `complain` and `note` write to standard error, `writing.py`
+writes files.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _columns_of_errors() -> int:
 def bug(error: BaseException) -> SelfhostError:
     """Return an uncaught error as a `SelfhostError` to report, with the line that raised it."""
     return SelfhostError(
-        f"a bug in selfhost: {_told(error)}",
+        f"a bug in selfhost: {_with_place(error)}",
         remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
     )
 
@@ -150,13 +150,13 @@ def fault_of_catalogue(error: BaseException) -> SelfhostError:
     Most likely a table of that catalogue is wrong.
     """
     return SelfhostError(
-        f"the catalogue {other_catalogue()} does not work with this selfhost: {_told(error)}",
+        f"the catalogue {other_catalogue()} does not work with this selfhost: {_with_place(error)}",
         remedy="leave it out, or update selfhost; if it fails without it too, report a bug",
     )
 
 
-def _told(error: BaseException) -> str:
-    """The error in one line, with the place that raised it."""
+def _with_place(error: BaseException) -> str:
+    """The error in one line, with the file and the line that raised it."""
     where = ""
     trace = error.__traceback__
     while trace is not None:
@@ -166,8 +166,9 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """Return one error to raise or show, made of the errors for names of models, by name.
+def one_error(errors: Mapping[str, SelfhostError]) -> SelfhostError:
+    """Return one error to raise or show, made of the errors for names of models. `errors` has them
+    by name.
 
     A single error is returned as it is. Several become an `InputError` that lists the first
     `MAX_PROBLEMS` problems: those that an error has itself, else one for its name.
@@ -213,7 +214,7 @@ def complain_of_names(
     """Write to standard error, after the answer, which names of models have no answer, and why."""
     if errors:
         write(flush=True)
-        complain(together(errors), code, wants_json=options.format == "json")
+        complain(one_error(errors), code, wants_json=options.format == "json")
 
 
 def write_json(options: Options, document: Mapping[str, object]) -> None:

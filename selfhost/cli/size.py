@@ -22,8 +22,8 @@ from .output import (
     complain_of_names,
     deliver,
     note_faulty_specs,
+    one_error,
     present,
-    together,
     write_json,
 )
 from .parser import Options
@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
             except SelfhostError as error:
                 errors[name] = error
     if not sizes:
-        raise together(errors)
+        raise one_error(errors)
     # a model with a size can be served
     code = exit_code([Route.LOCAL], no_answer=bool(errors))
     if options.format == "json":

@@ -46,7 +46,9 @@ def run(words: Sequence[str]) -> int:
 
 
 def _check(options: SpecOptions) -> int:
-    """Tell every fault of the files, or that each is right. The exit code is 1 for a fault."""
+    """Write every fault of the files, or that each file is right. The exit code is 1 for a
+    fault.
+    """
     catalogue = open_catalogue(options.specs)
     runtimes = catalogue.runtime_ids()
     with Progress("checking specs") as tell:
@@ -127,8 +129,8 @@ def _named_spec(
 ) -> ModelSpec:
     """The spec with the id and the name that were asked for. Raises `UsageError`.
 
-    Without `--id` the file that is made names the id, for folders of specs find a model by the
-    name of its file. Without `--name` the id names a model that has no name of its own.
+    Without `--id` the id is taken from the name of the new file, because folders of specs find a
+    model by its file. Without `--name` a model without a name of its own is called by its id.
     """
     faults = {
         "--id": fault_of(options.id or spec.id, str, form=ID),
@@ -155,5 +157,5 @@ def _id_in_file_name(file: str) -> str | None:
 
 
 def _is_named_by_place(spec: ModelSpec) -> bool:
-    """Whether the model is called after its file or folder, for its files state no name."""
+    """Whether the model is called after its file or folder, because its files state no name."""
     return spec.name == name_by_place(spec.origin)

@@ -37,7 +37,7 @@ def choose_catalogue(typed: Sequence[str]) -> None:
         refuse_separator(catalogues[0])
         others = [path for path in folders_in_environment() if not catalogue_at(path)]
         os.environ[SPECS_VARIABLE] = os.pathsep.join([catalogues[0], *others])
-    refuse_unread([*folders_in_environment(), *typed])
+    refuse_second_catalogue([*folders_in_environment(), *typed])
 
 
 def refuse_separator(catalogue: str) -> None:
@@ -75,9 +75,9 @@ def own_folders(paths: Iterable[str]) -> list[str]:
     return folders
 
 
-def refuse_unread(paths: Iterable[str]) -> None:
-    """Raise `UsageError` where one of the paths is a catalogue and another catalogue is in use.
-    Raises also as `own_folders`.
+def refuse_second_catalogue(paths: Iterable[str]) -> None:
+    """Raise `UsageError` where one of the paths is a catalogue other than the one in use. Raises
+    also as `own_folders`.
     """
     named = list(paths)
     own_folders(named)

@@ -261,9 +261,9 @@ class _Ends:
 
     def add(self, part: bytes) -> None:
         """Add the next bytes of the stream."""
-        room_bytes = self._start_bytes - len(self.start)
-        self.start += part[:room_bytes]
-        rest = part[room_bytes:]
+        missing_bytes = self._start_bytes - len(self.start)
+        self.start += part[:missing_bytes]
+        rest = part[missing_bytes:]
         self._parts.append(rest)
         self._kept_bytes += len(rest)
         while self._kept_bytes - len(self._parts[0]) >= self._end_bytes:
@@ -348,7 +348,7 @@ def text_of(content: bytes, errors: str = "strict") -> str:
 
 
 # the name of a part of a split file; DeepSeek's names have six digits after `of`
-SHARD = r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)"
+PART_NAME = r"(?is)(.*)-(\d{5})-of-(\d{5,6})(\.[a-z]+)"
 # more parts than any model has
 MAX_PARTS = 10_000
 
@@ -363,7 +363,7 @@ class PartName(Record):
     ending: str
 
     @property
-    def parts(self) -> int:
+    def number_of_parts(self) -> int:
         """The number of files that the model is split into."""
         return int(self.count)
 
@@ -376,7 +376,7 @@ def part_name(path: str) -> PartName | None:
     """The name of a part of a split model, also with a number that no part has; None for a file
     that is not split.
     """
-    match = re.fullmatch(SHARD, path)
+    match = re.fullmatch(PART_NAME, path)
     if match is None or not 1 <= int(match[3]) <= MAX_PARTS:
         return None
     begin, number, count, ending = match.groups()
@@ -390,7 +390,7 @@ def numbered_files(path: str) -> tuple[str, ...]:
     name = part_name(path)
     if name is None:
         return (path,)
-    return tuple(map(name.of_part, range(1, name.parts + 1)))
+    return tuple(map(name.of_part, range(1, name.number_of_parts + 1)))
 
 
 def first_numbered_file(path: str) -> str:

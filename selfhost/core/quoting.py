@@ -28,7 +28,7 @@ def shell_word(text: str) -> str:
     for sign in _OBEYED:
         with_octal = _in_octal(sign[0]) + sign[1]
         escaped = escaped.replace(sign, with_octal)
-        # the first replacement leaves two of three signs in a row: replace again
+        # of `:::` the first replacement leaves `::`
         escaped = escaped.replace(sign, with_octal)
     written = ""
     for letter in escaped:
@@ -57,10 +57,7 @@ def _without_escapes(quoted: re.Match[str]) -> str:
 
 def _in_octal(letter: str) -> str:
     """A letter as the octal numbers of its bytes: three digits end by themselves."""
-    written = ""
-    for byte in _bytes_of(letter):
-        written += f"\\{byte:03o}"
-    return written
+    return "".join(f"\\{byte:03o}" for byte in _bytes_of(letter))
 
 
 def _unescaped(text: str) -> str:

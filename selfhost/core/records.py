@@ -112,8 +112,8 @@ class _RecordType(type):
     _defaults: Values
     # the keys of the fields that a file may state
     _keys: dict[str, FileKey]
-    # the annotation of each field as source text
-    _kinds: dict[str, str]
+    # the annotation of each field, as source text
+    _annotations: dict[str, str]
     # the fields whose dict is frozen
     _mappings: tuple[str, ...]
     # takes a dict of all values by name, returns the values in the order of the fields
@@ -129,7 +129,7 @@ class _RecordType(type):
         body: Values,
     ) -> _RecordType:
         base = bases[0] if bases else None
-        kinds: dict[str, str] = dict(getattr(base, "_kinds", ()))
+        annotations: dict[str, str] = dict(getattr(base, "_annotations", ()))
         defaults: Values = dict(getattr(base, "_defaults", ()))
         keys: dict[str, FileKey] = dict(getattr(base, "_keys", ()))
         is_stated = getattr(base, "_is_stated", False)
@@ -138,7 +138,7 @@ class _RecordType(type):
                 continue
             # the annotation is text, because the module begins with `from __future__ import
             # annotations`
-            kinds[field] = annotation
+            annotations[field] = annotation
             assigned = body.pop(field, _NO_DEFAULT)
             if is_stated and type(assigned) is not FileKey:
                 assigned = read_by(default=assigned)
@@ -150,16 +150,17 @@ class _RecordType(type):
             if default is not _NO_DEFAULT:
                 defaults[field] = default
         mappings = list[str]()
-        for field, kind in kinds.items():
+        for field, annotation in annotations.items():
             # a mapping may be annotated with an alias such as TomlRow
-            if kind.startswith("Mapping") or type(defaults.get(field)) is FrozenDict:
+            has_frozen_default = type(defaults.get(field)) is FrozenDict
+            if has_frozen_default or annotation.startswith("Mapping"):
                 mappings.append(field)
-        body["_kinds"] = kinds
-        body["_fields"] = tuple(kinds)
+        body["_annotations"] = annotations
+        body["_fields"] = tuple(annotations)
         body["_defaults"] = defaults
         body["_keys"] = keys
         body["_mappings"] = tuple(mappings)
-        body["_in_order"] = itemgetter(*kinds) if kinds else tuple
+        body["_in_order"] = itemgetter(*annotations) if annotations else tuple
         body["_is_plain"] = not mappings and not _has_rules(base, body)
         return super().__new__(cls, name, bases, body)
 
@@ -169,10 +170,10 @@ class _RecordType(type):
         from inspect import Parameter, Signature
 
         parameters: list[Parameter] = []
-        for name, kind in cls._kinds.items():
+        for name, annotation in cls._annotations.items():
             default = cls._defaults.get(name, Parameter.empty)
             parameter = Parameter(
-                name, Parameter.KEYWORD_ONLY, default=default, annotation=kind
+                name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation
             )
             parameters.append(parameter)
         return Signature(parameters)
@@ -224,7 +225,7 @@ class Record(metaclass=_RecordType):
         kind = type(self)
         if len(values) < len(kind._fields):
             values = {**kind._defaults, **values}
-        if values.keys() != kind._kinds.keys():
+        if values.keys() != kind._annotations.keys():
             raise kind._fault_of_names(values)
         if kind._is_plain:
             # sets all fields at once: one run makes thousands of records
@@ -267,7 +268,7 @@ class Record(metaclass=_RecordType):
         for name in cls._fields:
             if name not in values:
                 return TypeError(f"{cls.__name__} needs {name}")
-        name = min(values.keys() - cls._kinds.keys())
+        name = min(values.keys() - cls._annotations.keys())
         near = nearest(name, cls._fields)
         for field in cls._fields:
             # as in `quantization` for `quant`
@@ -315,7 +316,7 @@ class Record(metaclass=_RecordType):
     def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed; the record itself where each is as it was."""
         kind = type(self)
-        if not changes.keys() <= kind._kinds.keys():
+        if not changes.keys() <= kind._annotations.keys():
             raise kind._fault_of_names({**self.__getstate__(), **changes})
         values = self.__dict__
         if all(values[name] is value for name, value in changes.items()):

@@ -59,16 +59,16 @@ class Store:
     def __init__(self, folder: str, kept_in: str | None = None) -> None:
         self.folder = folder
         self.is_package = _is_package(folder)
-        # None: no file is read or written
-        self._files = folder if self.is_package else kept_in
+        # the folder of the stored values; None: no file is read or written
+        self._stored_in = folder if self.is_package else kept_in
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the value of that name, such as `common/gpus`; `make` returns it where no file
         holds it. Raises `SpecError` for a package that lacks it or is damaged.
         """
-        if self._files is None:
+        if self._stored_in is None:
             return make()
-        path = os.path.join(self._files, f"{name}.json")
+        path = os.path.join(self._stored_in, f"{name}.json")
         try:
             with open(path, "rb") as file:
                 content = file.read()
@@ -84,9 +84,9 @@ class Store:
         """Return many values by their keys, of which each is read when it is asked for; `make`
         returns them all where no file holds them.
         """
-        if self._files is None:
+        if self._stored_in is None:
             return make()
-        path = os.path.join(self._files, f"{name}.jsonl")
+        path = os.path.join(self._stored_in, f"{name}.jsonl")
         make_once = cache(make)
         places = self.value(f"{name}-places", lambda: _keep_rows(path, make_once()))
         if self.is_package:

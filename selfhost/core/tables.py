@@ -124,8 +124,8 @@ class Document:
         self.root = TomlTable(self, (), values)
         # the records that were read from the file, each with its place
         self.records: list[tuple[KeyPath, Record]] = []
-        # files beside this one, by the key whose values they state
-        self.parts: dict[str, Document] = {}
+        # files beside this one, by the key whose values they state: `sources`
+        self.files_beside: dict[str, Document] = {}
         self._faults: list[_Fault] = []
         self._unusable: Unreadable | None = None
         self._lines: Mapping[KeyPath, int] = {}
@@ -223,13 +223,13 @@ class Document:
         return placed
 
     def _placed(self, fault: _Fault) -> _PlacedFault:
-        """The fault together with the file and the line that state the value at fault: the
-        document's own file, or the file of one of `parts`.
+        """The fault with the file and the line of the wrong value: the file is the
+        document's own file, or one of the `files_beside`.
         """
         path = fault.path
-        if len(path) > 1 and path[0] in self.parts:
-            part = self.parts[str(path[0])]
-            return part._placed(fault.replace(path=path[1:]))
+        if len(path) > 1 and path[0] in self.files_beside:
+            beside = self.files_beside[str(path[0])]
+            return beside._placed(fault.replace(path=path[1:]))
         return _PlacedFault(file=self.file, line=self.line(path), fault=fault)
 
     def line(self, path: KeyPath) -> int | None:
@@ -326,7 +326,7 @@ class _Annotation(Record):
 
 
 @cache
-def _parts_of(annotation: str) -> _Annotation:
+def _read_annotation(annotation: str) -> _Annotation:
     without_none = annotation.removesuffix(" | None")
     outer, _, inner = without_none.removesuffix("]").partition("[")
     type_in_file = list if outer in ("tuple", "frozenset") else dict
@@ -421,8 +421,8 @@ class _Reader:
         # of words
         if self.document.is_checked and is_on_one_line:
             return tuple(values)
-        parts = self._read_each(path, enumerate(values), annotation)
-        return tuple([part for _, part in parts])
+        entries = self._read_each(path, enumerate(values), annotation)
+        return tuple([entry for _, entry in entries])
 
     def _read_each(
         self,
@@ -431,11 +431,11 @@ class _Reader:
         annotation: str,
     ) -> Iterator[tuple[_Key, object]]:
         """Yield the right values of a list or table, each after its place or key."""
-        parts = _parts_of(annotation)
+        wanted = _read_annotation(annotation)
         for key, value in values:
-            part = self.read((*path, key), value, parts)
-            if part is not None:
-                yield key, part
+            entry = self.read((*path, key), value, wanted)
+            if entry is not None:
+                yield key, entry
 
 
 class TomlTable:
@@ -497,35 +497,35 @@ class TomlTable:
         state, is wrong unless the annotation allows it.
         """
         self._known[key] = None
-        parts = _parts_of(annotation)
+        wanted = _read_annotation(annotation)
         if key in self.values:
             value = self.values[key]
-            if value is None and parts.may_be_none:
-                return parts.empty
+            if value is None and wanted.may_be_none:
+                return wanted.empty
             reader = _Reader(self.document, kind, limits)
-            return reader.read((*self.path, key), value, parts)
+            return reader.read((*self.path, key), value, wanted)
         if required:
             remedy = _how_to_state(key, annotation, example, limits)
             self.problem(key, "is missing", remedy)
-        return parts.empty
+        return wanted.empty
 
     def fields(self, kind: type[Record]) -> dict[str, Any]:
         """The values of the fields that a file states (`read_by`), by their names in the record.
         The default stands for one that is missing or wrong, None for a required one.
         """
         values: dict[str, Any] = {}
-        for field, stated in kind._keys.items():
-            key = stated.name or field
+        for field, file_key in kind._keys.items():
+            key = file_key.name or field
             value = None
             # only keys that are present or required are read: most of the 140 keys of a runtime are
             # missing
-            if key in self.values or "required" in stated.limits:
-                if stated.read is not None:
-                    value = stated.read(self, key, **stated.limits)
+            if key in self.values or "required" in file_key.limits:
+                if file_key.read is not None:
+                    value = file_key.read(self, key, **file_key.limits)
                 else:
                     limits = limits_of(kind, field)
-                    value = self.get(key, kind._kinds[field], **limits)
-            values[field] = stated.default if value is None else value
+                    value = self.get(key, kind._annotations[field], **limits)
+            values[field] = file_key.default if value is None else value
             self._known[key] = None
         return values
 
@@ -577,11 +577,11 @@ def limits_of(kind: type[Record], field: str) -> Limits:
     the record class that the field's annotation names. A field that a function of its own reads has
     no `kind`.
     """
-    stated = kind._keys[field]
-    limits = stated.limits
-    if stated.read is not None:
+    file_key = kind._keys[field]
+    limits = file_key.limits
+    if file_key.read is not None:
         return limits
-    name = _innermost(kind._kinds[field])
+    name = _innermost(kind._annotations[field])
     if name.islower():
         # a text, a number or a truth value needs no further limits: most of 500 fields in a check
         # are such values
@@ -753,13 +753,13 @@ class _UncheckedField(Record):
 def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields of a record by their keys in a file."""
     fields: dict[str, _UncheckedField] = {}
-    for name, stated in kind._keys.items():
+    for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
-        annotation = kind._kinds[name]
+        annotation = kind._annotations[name]
         is_by_name = annotation.startswith("Mapping[str, tuple[")
         if part is not None and annotation.startswith("Mapping["):
             is_by_name = True
-        key = stated.name or name
+        key = file_key.name or name
         fields[key] = _UncheckedField(name=name, part=part, is_by_name=is_by_name)
     return fields
 

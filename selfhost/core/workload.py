@@ -145,14 +145,14 @@ class Load(Record):
         return f"{self.input_tokens_per_day}:{self.output_tokens_per_day}"
 
     def _check(self) -> None:
-        stated = _stated_values(self)
-        if stated.ok and self.input_tokens_per_day == self.output_tokens_per_day == 0:
-            stated.add(("input_tokens_per_day",), "must be at least one token")
+        document = _stated_values(self)
+        if document.ok and self.input_tokens_per_day == self.output_tokens_per_day == 0:
+            document.add(("input_tokens_per_day",), "must be at least one token")
         if self.electricity_per_kwh is not None and self.watts is None:
             message = "needs the power that the computer draws"
-            stated.add(("electricity_per_kwh",), message, "add --watts")
-        if not stated.ok:
-            raise told_in_python(WorkloadError(stated.problems))
+            document.add(("electricity_per_kwh",), message, "add --watts")
+        if not document.ok:
+            raise told_in_python(WorkloadError(document.problems))
 
 
 class Workload(Record):
@@ -332,32 +332,32 @@ class Workload(Record):
     def _check(self) -> None:
         remedy = "write Load.parse('2M:500k')"
         expect_type("load", self.load, (Load, type(None)), remedy)
-        stated = _stated_values(self)
+        document = _stated_values(self)
         if self.task == "finetune":
-            self._note_faults_of_finetuning(stated)
+            self._note_faults_of_finetuning(document)
         else:
             if self.max_wait_seconds is not None and self.prompt_tokens is None:
-                stated.add(
+                document.add(
                     ("max_wait_seconds",),
                     "needs the length of a prompt",
                     "add --prompt 2000, or --for agent",
                 )
             for field in _ONLY_FINETUNE:
-                if field in stated.values:
+                if field in document.values:
                     message = "applies only to the task finetune"
-                    stated.add((field,), message, "add --task finetune")
-        if not stated.ok:
-            raise told_in_python(WorkloadError(stated.problems))
+                    document.add((field,), message, "add --task finetune")
+        if not document.ok:
+            raise told_in_python(WorkloadError(document.problems))
 
-    def _note_faults_of_finetuning(self, stated: Document) -> None:
-        """Note what makes no sense for fine-tuning as faults of the stated values."""
+    def _note_faults_of_finetuning(self, document: Document) -> None:
+        """Note the fields of the document that make no sense for fine-tuning as faults."""
         for field in _ONLY_GENERATE:
-            if field in stated.values:
+            if field in document.values:
                 message = "does not apply to fine-tuning"
-                stated.add((field,), message, "leave it out")
+                document.add((field,), message, "leave it out")
         if self.finetune_method == "full" and self.lora_rank is not None:
             message = "does not apply to full fine-tuning, which has no adapters"
-            stated.add(("lora_rank",), message, "leave it out")
+            document.add(("lora_rank",), message, "leave it out")
 
 
 # the command-line option of each field of a Workload and of its Load
@@ -455,7 +455,7 @@ _NO_DEFAULT = object()
 
 
 def _stated_values(record: Workload | Load) -> Document:
-    """The values that are not defaults, as a file would state them, and what is wrong with them."""
+    """The values that are not defaults, as a document, with the faults of these values."""
     kind = type(record)
     values: dict[str, object] = {}
     defaults = kind._defaults
@@ -475,7 +475,7 @@ def _stated_values(record: Workload | Load) -> Document:
         if field == "load":
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
-        document.root.get(field, kind._kinds[field], **limits)
+        document.root.get(field, kind._annotations[field], **limits)
         if isinstance(stated, dict):
             _note_wrong_names(document, field, stated)
     return document
@@ -598,7 +598,7 @@ def _python_value(keyword: str, typed: str) -> str | None:
 
     A number is written in the unit of its keyword: `8k` tokens are 8192, `30s` are 30.
     """
-    kind = Workload._kinds.get(keyword, "str" if keyword in _OTHER_TEXTS else "")
+    kind = Workload._annotations.get(keyword, "str" if keyword in _OTHER_TEXTS else "")
     if kind.startswith(("int", "float")):
         return _python_number(keyword, typed)
     if kind.startswith("Mapping"):

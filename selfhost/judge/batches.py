@@ -98,15 +98,15 @@ class _BatchChoice(Record):
         ]
         if not rules:
             return None
-        predicted_bytes = self.predicted_bytes()
+        predicted_bytes = self._predicted_bytes()
         free_bytes = self._free_bytes(predicted_bytes)
         for rule in rules:
-            if _has_room(rule, predicted_bytes, free_bytes):
+            if _allows(rule, predicted_bytes, free_bytes):
                 return rule.tokens
         # no rule fits: the default batch of every llama.cpp program
         return setup.batch
 
-    def predicted_bytes(self) -> int:
+    def _predicted_bytes(self) -> int:
         """The bytes of memory that Ollama predicts for the model before loading
         (llm/llama_server.go@fb307609, PredictServerVRAM).
 
@@ -139,11 +139,12 @@ class _BatchChoice(Record):
         return max(by_maker.values(), default=0)
 
 
-def _has_room(
+def _allows(
     rule: AutomaticBatch,
     predicted_bytes: int,
     free_bytes: int,
 ) -> bool:
+    """Whether the free bytes hold the predicted bytes within the bounds of the rule."""
     if not free_bytes:
         # without a GPU the program chooses no batch by memory
         return True

@@ -228,29 +228,30 @@ class RunPlace(IntEnum):
     NOWHERE = 5
 
 
-_PLACES_OF_PARTS = {
+_PLACES_BY_OFFLOAD = {
     None: RunPlace.RAM,
     "model": RunPlace.BY_PARTS,
     "sequential": RunPlace.BY_LAYERS,
 }
 
 
-def place_of(judged: Judged, *, with_disk_room: bool = False) -> RunPlace:
+def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
     """The place where a judged candidate runs.
 
     The checks of the model itself play no part, because all candidates share the model.
-    `with_disk_room` judges as if the disk had room.
+    With `any_disk`, a disk that is too small does not keep the candidate from running.
     """
+    ignored = MODEL_CHECKS
+    if any_disk:
+        ignored += ("disk",)
     for finding in judged.findings:
-        if not finding.decides or finding.check in MODEL_CHECKS:
-            continue
-        if not (with_disk_room and finding.check == "disk"):
+        if finding.decides and finding.check not in ignored:
             return RunPlace.NOWHERE
     if judged.has("accelerator-tight"):
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
         return RunPlace.ACCELERATORS
-    return _PLACES_OF_PARTS[judged.offload]
+    return _PLACES_BY_OFFLOAD[judged.offload]
 
 
 class PlacedCandidate(Candidate):
@@ -276,4 +277,4 @@ class PlacedCandidate(Candidate):
             lacking_bytes = inf
             if all(check in MEMORY_CHECKS for check in failed):
                 lacking_bytes = judged.lacking_bytes()
-        return place_of(judged), place_of(judged, with_disk_room=True), lacking_bytes
+        return place_of(judged), place_of(judged, any_disk=True), lacking_bytes

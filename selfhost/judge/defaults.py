@@ -1,7 +1,7 @@
 """The defaults that depend on the machine, as lists of candidates.
 
 `with_machine_defaults` takes a question that was judged in the model's own defaults, and returns
-the candidate that suits the machine best. `cases` lists the candidates, the best first, and
+the candidate that suits the machine best. `candidates` lists them, the best first, and
 `choosing.choose` judges them. There is a list for each of:
 
 - text: the program for many requests, or the largest type that accelerators hold; if the usual type
@@ -29,7 +29,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, PICTURES
+from ..catalogue.spec_values import PICTURES
 from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
@@ -86,7 +86,7 @@ def takes_first_of_list(question: Question) -> bool:
 
 
 def _are_files_fixed(question: Question) -> bool:
-    """Whether files were named, or those that are needed lie here."""
+    """Whether the user named files, or the requested files lie on the machine."""
     return question.here is not None or question.files != NO_FILES
 
 
@@ -102,7 +102,7 @@ def with_machine_defaults(
     if usual.question.needs is None or runtime is None:
         return usual
     search = Search(usual=usual, runtime=runtime, catalogue=catalogue, machine=machine)
-    best = choose(cases(search), machine)
+    best = choose(candidates(search), machine)
     context_asked = usual.question.context_asked
     if best.question.context_asked is context_asked:
         return best
@@ -110,21 +110,23 @@ def with_machine_defaults(
     return best.replace(question=best.question.replace(context_asked=context_asked))
 
 
-def cases(search: Search) -> Iterator[Candidate]:
-    """The candidates for that question, the best first. The usual defaults are one of them."""
+def candidates(search: Search) -> Iterator[Candidate]:
+    """The candidates for the question, the best first. The usual defaults are one of them."""
     question = search.question
     if takes_first_of_list(question):
-        return _types_of_picture(search)
+        return _picture_candidates(search)
     if question.stated.task == "finetune":
-        return _methods_of_training(search)
-    return _ways_for_text(search)
+        return _training_candidates(search)
+    return _text_candidates(search)
 
 
 # ------------------------------------------------------------------ text
 
 
-def _ways_for_text(search: Search) -> Iterator[Candidate]:
-    """The usual type, which is taken where no other is good; then those that may be better."""
+def _text_candidates(search: Search) -> Iterator[Candidate]:
+    """Yield the usual type, which is taken where no other candidate is good, then the candidates
+    that may be better.
+    """
     yield from search.candidate(_UsualText, None)
     if _may_run_in_smaller_type(search.usual):
         for quantization in search.question.in_turn:
@@ -155,7 +157,7 @@ def _is_only_too_slow(usual: Judged) -> bool:
 
 
 def _is_type_free(question: Question) -> bool:
-    return question.stated.quantization is None and question.spec.modality in GENERATING
+    return question.stated.quantization is None and question.spec.writes_text
 
 
 class _TextInTurn(Candidate):
@@ -303,9 +305,11 @@ class _LargerType(Candidate):
         share = _share_held(judged)
         if share is None or share > self.most_share:
             return False
-        return _is_as_good(judged, self.search.usual) and self._has_room_to_grow(judged)
+        if not _is_as_good(judged, self.search.usual):
+            return False
+        return self._holds_longer_context(judged)
 
-    def _has_room_to_grow(self, judged: Judged) -> bool:
+    def _holds_longer_context(self, judged: Judged) -> bool:
         """Whether accelerators hold the model with a longer context too; True where the user stated
         a context.
         """
@@ -465,7 +469,7 @@ class _Method(PlacedCandidate):
         )
 
 
-def _methods_of_training(search: Search) -> Iterator[Candidate]:
+def _training_candidates(search: Search) -> Iterator[Candidate]:
     """Yield the usual method, the other methods, and the last method with shorter examples where
     the user stated no length.
     """
@@ -542,7 +546,7 @@ class _Turn(IntEnum):
     OTHER_USUAL = 5
 
 
-class _PictureWay(Record):
+class _PictureChoice(Record):
     """A type of pictures or video that is not asked for yet; `change` is None for the usual
     type.
     """
@@ -551,21 +555,21 @@ class _PictureWay(Record):
     turn: _Turn
 
 
-def _types_of_picture(search: Search) -> Iterator[Candidate]:
+def _picture_candidates(search: Search) -> Iterator[Candidate]:
     """Yield the picture candidates in the order in which the search tries them.
 
     Without accelerators the order is that of the preference, else that of the turns.
     """
-    preferred = _picture_ways(search)
+    preferred = _picture_choices(search)
     tried = preferred
     if search.machine.accelerators:
-        tried = sorted(preferred, key=lambda way: way.turn)
-    for way in tried:
-        preference = preferred.index(way)
-        yield from search.candidate(_PictureType, way.change, preference=preference)
+        tried = sorted(preferred, key=lambda choice: choice.turn)
+    for choice in tried:
+        preference = preferred.index(choice)
+        yield from search.candidate(_PictureType, choice.change, preference=preference)
 
 
-def _picture_ways(search: Search) -> list[_PictureWay]:
+def _picture_choices(search: Search) -> list[_PictureChoice]:
     """The types in the order of preference: those of other runtimes before those of the usual
     runtime.
 
@@ -573,24 +577,24 @@ def _picture_ways(search: Search) -> list[_PictureWay]:
     """
     runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
-    usual = _PictureWay(change=None, turn=_Turn.OTHER_USUAL)
+    usual = _PictureChoice(change=None, turn=_Turn.OTHER_USUAL)
     others = listed
     if search.usual.quantization in listed[:1]:
-        usual = _PictureWay(change=None, turn=_Turn.BEST_USUAL)
+        usual = _PictureChoice(change=None, turn=_Turn.BEST_USUAL)
         others = listed[1:]
-    ways = list[_PictureWay]()
+    choices = list[_PictureChoice]()
     for change in _changes_elsewhere(search.question, search.catalogue, runtime):
         turn = _Turn.ELSEWHERE
         if _has_eight_bits(change.quantization):
             turn = _Turn.EIGHT_BITS_ELSEWHERE
-        ways.append(_PictureWay(change=change, turn=turn))
-    is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(ways))
+        choices.append(_PictureChoice(change=change, turn=turn))
+    is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(choices))
     for name in others:
         turn = _Turn.LISTED
         if _is_made_in_four_bits(name, runtime):
             turn = _Turn.MADE_IN_FOUR_BITS
-        ways.append(_PictureWay(change=Change(quantization=name), turn=turn))
-    return [usual, *ways] if is_usual_first else [*ways, usual]
+        choices.append(_PictureChoice(change=Change(quantization=name), turn=turn))
+    return [usual, *choices] if is_usual_first else [*choices, usual]
 
 
 def _is_usual_first(
@@ -606,7 +610,7 @@ def _is_usual_first(
         return True
     if usual.quantization in listed[1:]:
         return False
-    return place_of(usual, with_disk_room=True) is RunPlace.RAM
+    return place_of(usual, any_disk=True) is RunPlace.RAM
 
 
 def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:

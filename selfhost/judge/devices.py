@@ -1,8 +1,8 @@
 """The memory that accelerators can give, and the accelerators on which a program computes.
 
-`room_of` says how much of one accelerator a program may take, and `lent_to_gpu` how much RAM a GPU
-that shares the RAM may use. `may_compute_on` and `computes_on_shared` compare a GPU with the builds
-of a program.
+`usable_bytes_of` says how much of one accelerator a program may take, and `lent_to_gpu` how much
+RAM a GPU that shares the RAM may use. `may_compute_on` and `computes_on_shared` compare a GPU with
+the builds of a program.
 """
 
 from __future__ import annotations
@@ -76,16 +76,17 @@ _LENDING: Mapping[str, _Lending] = {
 class Place(Record):
     """An accelerator with memory of its own, by its number.
 
-    `room_bytes` is the memory that the accelerator can give; None where it was not read.
+    `usable_bytes` are the bytes that a program may take of the accelerator; None where its memory
+    was not read.
     """
 
     index: int
-    room_bytes: int | None = None
+    usable_bytes: int | None = None
 
     @property
     def known_bytes(self) -> int:
-        """The bytes that the accelerator is known to give; 0 where its memory was not read."""
-        return self.room_bytes or 0
+        """The usable bytes; 0 where the memory was not read."""
+        return self.usable_bytes or 0
 
     @property
     def where(self) -> str:
@@ -111,19 +112,19 @@ def places(accelerators: Sequence[Accelerator] | None) -> tuple[Place, ...]:
     for index, device in enumerate(accelerators):
         if device.unified:
             continue
-        room = room_of(device) if device.unified is False else None
-        found.append(Place(index=index, room_bytes=room))
+        usable = usable_bytes_of(device) if device.unified is False else None
+        found.append(Place(index=index, usable_bytes=usable))
         if device.is_part:
             has_instances = True
     if has_instances:
-        return (roomiest(found) or found[0],)
+        return (largest_place(found) or found[0],)
     return tuple(found)
 
 
-def roomiest(candidates: Sequence[Place]) -> Place | None:
-    """The accelerator with the most room; None where none has any."""
-    with_room = [place for place in candidates if place.known_bytes]
-    return max(with_room, key=lambda place: place.known_bytes, default=None)
+def largest_place(candidates: Sequence[Place]) -> Place | None:
+    """The accelerator with the most usable bytes; None where none has any."""
+    usable = [place for place in candidates if place.known_bytes]
+    return max(usable, key=lambda place: place.known_bytes, default=None)
 
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
@@ -173,15 +174,15 @@ def _reserve_bytes(vendor: str, total_bytes: int) -> int:
     return max(DEVICE_MARGIN_BYTES, kept + _CONTEXT_BYTES)
 
 
-def smallest_total_bytes(vendor: str, room_bytes: int) -> int:
-    """The memory of the maker's smallest card that gives a program `room_bytes`."""
-    total = room_bytes
+def smallest_total_bytes(vendor: str, usable_bytes: int) -> int:
+    """The memory of the maker's smallest card that gives a program `usable_bytes`."""
+    total = usable_bytes
     while True:
         given = total - _reserve_bytes(vendor, total)
-        if given >= room_bytes:
+        if given >= usable_bytes:
             return total
         # a larger card never gives more than the bytes that were added
-        total += room_bytes - given
+        total += usable_bytes - given
 
 
 def percent_of(case: Case | None) -> float:
@@ -192,7 +193,7 @@ def percent_of(case: Case | None) -> float:
     return _GPU_ONLY_PERCENT if share is None else round(100 * float(share), 6)
 
 
-def room_of(device: Accelerator, percent: float | None = None) -> int | None:
+def usable_bytes_of(device: Accelerator, percent: float | None = None) -> int | None:
     """The bytes that a program may take of a device now: the given percentage, or all but the
     margin that llama.cpp leaves free.
 
@@ -255,17 +256,17 @@ def device_of(
         is_lean=is_lean,
         total_bytes=card.memory_total_bytes,
         free_bytes=card.memory_free_bytes,
-        usable_bytes=room_of(card, percent),
+        usable_bytes=usable_bytes_of(card, percent),
     )
 
 
 def group_by_maker(candidates: Sequence[Place], machine: Machine) -> list[list[Place]]:
-    """The places of known room, grouped by maker, because a build of PyTorch uses the GPUs of one
+    """The places of known memory, grouped by maker, because a build of PyTorch uses the GPUs of one
     maker. The first maker comes last.
     """
     groups = dict[str, list[Place]]()
     for place in candidates:
-        if place.room_bytes is not None:
+        if place.usable_bytes is not None:
             maker = machine.cards[place.index].vendor
             groups.setdefault(maker, []).append(place)
     return list(reversed(groups.values()))
@@ -373,7 +374,7 @@ def usable_cards(
     """The accelerators as the runtime can use them.
 
     Accelerators of a machine that is only planned count as idle. Accelerators that no build of the
-    runtime uses have no room.
+    runtime uses have no memory.
     """
     cards = machine.accelerators
     if not cards:

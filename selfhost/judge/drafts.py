@@ -9,7 +9,6 @@ from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.units import canonical
 from ..core.workload import Workload
@@ -71,7 +70,7 @@ def companions_of(
         raise fault(
             "draft", "draft-program", program=runtime.name, own=is_own, others=others
         )
-    if spec.modality not in GENERATING:
+    if not spec.writes_text:
         raise fault("draft", "draft-no-text", model=spec.name)
     if is_own:
         why = need.why_no_own_block(spec)
@@ -122,7 +121,7 @@ def _refuse_unsuited(
 ) -> None:
     """Raise `WorkloadError` where the draft cannot write ahead for the model."""
     drafting = draft.spec
-    if drafting.modality not in GENERATING:
+    if not drafting.writes_text:
         raise fault("draft", "draft-no-text", model=drafting.name)
     why = need.why_not_loaded(drafting, runtime)
     if drafting.closed:

@@ -22,11 +22,11 @@ from .devices import (
     device_of,
     emptied,
     group_by_maker,
+    largest_place,
     may_compute_under,
     percent_of,
     places,
-    room_of,
-    roomiest,
+    usable_bytes_of,
 )
 from .sharing import SIZES, parts_in_turn, with_terms
 
@@ -61,9 +61,9 @@ def layouts_without_ram(
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
-        for group in _smallest_and_largest(groups):
+        for group in _single_and_largest(groups):
             has_room = True
-            yield group.replace(cards=now).parts
+            yield group.replace(cards=now).layout
         if has_room:
             return
         tried += groups
@@ -71,19 +71,21 @@ def layouts_without_ram(
     if tried:
         nearest = min(tried, key=lambda group: group.lacking_bytes)
         nearest = nearest.replace(cards=now)
-        yield from _lean_parts(nearest)
+        yield from _lean_layout(nearest)
     for cards in states:
-        yield from parts_in_turn(needs, roomiest(_rooms(machine, cards, question)))
+        yield from parts_in_turn(
+            needs, largest_place(_places_of(machine, cards, question))
+        )
     for place in unread_places(machine):
-        yield _Group(needs=needs, question=question, places=[place], cards=now).parts
+        yield _Group(needs=needs, question=question, places=[place], cards=now).layout
     if nearest is None:
         yield needs
         return
-    yield from parts_in_turn(needs, nearest.places[0], bounded=False)
-    yield nearest.parts
+    yield from parts_in_turn(needs, nearest.places[0], must_fit=False)
+    yield nearest.layout
 
 
-def _smallest_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
+def _single_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
     """Yield the single accelerator that has room, and the largest group that has room.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
@@ -98,7 +100,7 @@ def _smallest_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
             return
 
 
-def _lean_parts(group: _Group) -> Iterator[Needs]:
+def _lean_layout(group: _Group) -> Iterator[Needs]:
     """Yield the layout with the option that makes the runtime take less memory, where that layout
     may fit.
     """
@@ -107,7 +109,7 @@ def _lean_parts(group: _Group) -> Iterator[Needs]:
     less = group.counted_on(device.replace(is_lean=True))
     if less.terms == usual.terms:
         return
-    lean = group.replace(is_lean=True).parts
+    lean = group.replace(is_lean=True).layout
     if lacking_bytes(lean, group.places, "low_bytes") <= 0:
         yield lean
 
@@ -133,7 +135,7 @@ class _Group(Record):
     """A group of accelerators that hold a model in equal parts.
 
     - `needs`: the model's needs, all of it in RAM.
-    - `places`: the accelerators of the group, with the room of each.
+    - `places`: the accelerators of the group, with the usable bytes of each.
     - `cards`: all accelerators of the machine, in the state in which the parts are counted.
     - `is_lean`: the runtime is started with the option that makes it take less.
     """
@@ -147,7 +149,7 @@ class _Group(Record):
     @cached_property
     def lacking_bytes(self) -> int:
         """The bytes that the tightest accelerator lacks; 0 or less where the model fits."""
-        return lacking_bytes(self.parts, self.places)
+        return lacking_bytes(self.layout, self.places)
 
     @property
     def has_room(self) -> bool:
@@ -155,7 +157,7 @@ class _Group(Record):
         return self.lacking_bytes <= 0
 
     @cached_property
-    def parts(self) -> Needs:
+    def layout(self) -> Needs:
         """The needs, placed on the group. Each process takes memory in RAM, too."""
         by_place = self._needs_by_place()
         terms = []
@@ -199,16 +201,17 @@ def _groups(
 
     Only accelerators that suit the runtime count, where some do.
     """
-    rooms = _rooms(machine, cards, question)
-    usable = rooms
+    candidates = _places_of(machine, cards, question)
+    usable = candidates
     runtime = question.runtime
     if runtime is not None:
         rules = question.kernel_rules
         usable = []
-        for place in rooms:
+        for place in candidates:
             if may_compute_under(runtime, cards[place.index], rules):
                 usable.append(place)
-    sized = [place for place in usable or rooms if place.room_bytes is not None]
+    known = usable or candidates
+    sized = [place for place in known if place.usable_bytes is not None]
     if not sized:
         return []
     sized.sort(key=lambda place: -place.known_bytes)
@@ -223,21 +226,21 @@ def _groups(
     return groups
 
 
-def _rooms(
+def _places_of(
     machine: Machine,
     cards: Sequence[Accelerator],
     question: Question,
 ) -> list[Place]:
-    """The accelerators with memory of their own, each with the room for a runtime that takes a
-    percentage of the memory.
+    """The accelerators with memory of their own, for a runtime that takes a percentage of the
+    memory of each.
     """
     percent = percent_of(question.case)
-    rooms = []
+    found = []
     for place in places(machine.accelerators):
         card = cards[place.index]
         if card.unified is False:
-            rooms.append(place.replace(room_bytes=room_of(card, percent)))
-    return rooms
+            found.append(place.replace(usable_bytes=usable_bytes_of(card, percent)))
+    return found
 
 
 def lacking_bytes(
@@ -260,10 +263,10 @@ def smallest_device_bytes(needs: Needs, case: Case | None) -> int:
     percent = percent_of(case)
     size = 0
     while True:
-        room = int(size * percent // 100)
+        usable = int(size * percent // 100)
         is_large = size >= LARGE_DEVICE_BYTES
-        device = Device(is_large=is_large, total_bytes=size, usable_bytes=room)
-        lacking = -room
+        device = Device(is_large=is_large, total_bytes=size, usable_bytes=usable)
+        lacking = -usable
         for term in needs_on(needs, case, device).terms:
             if term.split is not Split.HOST:
                 lacking += term.high_bytes

@@ -16,7 +16,6 @@ from ..catalogue.names import id_of
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
@@ -34,15 +33,6 @@ _SAME_SIZE_SHARE = 0.005
 
 
 # ------------------------------------------------------------------ published and made files
-
-
-def states_needs_alone(spec: ModelSpec) -> bool:
-    """Whether the spec states what the model takes, and names no files."""
-    if spec.needs is None:
-        return False
-    if spec.architecture is not None:
-        return False
-    return not spec.files and not spec.components
 
 
 def listing_of(spec: ModelSpec, workload: Workload) -> PublishedFiles | None:
@@ -157,7 +147,7 @@ def bytes_to_make(
     if conversion is None:
         return 0
     making_bytes = 0
-    for format, type in _files_on_the_way(spec, conversion, workload):
+    for format, type in _source_files(spec, conversion, workload):
         size = need.weights_files(spec, format, type)
         # a file of unknown size counts as a file
         size_bytes = size.bytes if isinstance(size, Term) else 0
@@ -165,7 +155,7 @@ def bytes_to_make(
     return making_bytes
 
 
-def _files_on_the_way(
+def _source_files(
     spec: ModelSpec,
     conversion: Conversion,
     workload: Workload,
@@ -191,7 +181,7 @@ def types_in_turn(
         return (usual,)
     if usual not in GGUF_QUANTIZATIONS:
         return (usual,)
-    if _is_compared_by_vectors(spec):
+    if _makes_compared_vectors(spec):
         return (usual,)
     in_turn = _nearest_published(_types_instead(spec, usual), usual)
     in_turn.append(usual)
@@ -235,11 +225,11 @@ def _nearest_published(types: Collection[str], usual: str) -> list[str]:
     return published
 
 
-def _is_compared_by_vectors(spec: ModelSpec) -> bool:
+def _makes_compared_vectors(spec: ModelSpec) -> bool:
     """Whether the model makes vectors that are compared with vectors of other people, made in the
     usual type.
     """
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         return False
     return spec.main_use != "reranking"
 
@@ -328,9 +318,7 @@ def _stores_of(store: str, machine: Machine) -> set[str]:
 
 
 def _projectors_in(present: Sequence[PresentModel]) -> dict[str | None, str]:
-    """The paths of the projector files, by repository. A projector turns pictures or sound into
-    tokens.
-    """
+    """The paths of the projector files, by repository."""
     paths = {}
     for model in present:
         if _is_projector(model) and model.complete is not False:
@@ -364,8 +352,7 @@ class _WantedFiles(Record):
         """The downloaded files that a present model holds; None where that model is another one, or
         of another type.
 
-        `projector` is the path of the projector in the same repository. A projector turns pictures
-        into tokens.
+        `projector` is the path of the projector in the same repository.
         """
         if not self._has_type_of(model):
             return None
@@ -435,9 +422,7 @@ class _WantedFiles(Record):
         return model.size_bytes <= model_bytes * (1 + _SAME_MODEL_SHARE)
 
     def _projector_bytes(self, model: PresentModel) -> int:
-        """The bytes of the projector, which turns pictures into tokens; 0 where the model's own
-        files hold it.
-        """
+        """The bytes of the projector; 0 where the model's own files hold the projector."""
         if self.workload.format != "gguf":
             return 0
         if model.tag is not None:

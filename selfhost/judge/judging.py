@@ -1,10 +1,10 @@
 """The judgement of a question on a machine: every finding, and the layout that is judged.
 
-`judge` takes a complete question. `_OnMachine.layouts` lists the layouts of the model's memory,
-each with the findings of memory and accelerators. `best_layout` takes the first layout that runs
-fast enough, with its pace. `layout_for` does the same, but lets some users wait if there is no room
-for all at once. The other checks do not depend on the layout. `waits_of` says how long a person
-waits for the first token.
+`judge` takes a complete question. `layout_for` chooses the layout of the model's memory: the first
+layout that has room and runs fast enough. If memory does not hold all users at once, some users
+wait. The other checks do not depend on the layout. `first_layout_with_room` ignores the pace: the
+largest context and the largest number of users are found with this function. `waits_of` says how
+long a person waits for the first token.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
-    layout = layout_for(question, machine)
+    on_machine = _OnMachine(question=question, machine=machine)
+    layout = on_machine.layout()
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
     processor = cpu_check(needs.cpu, machine, question.runtime, on_gpu=on_gpu)
     program = runtime_check(question, machine)
     why_not = why_no_pace((*layout.findings, processor, program))
     if why_not is not None:
-        asked = _OnMachine(question=question, machine=machine)
-        layout = asked.without_pace(layout, why_not)
+        layout = on_machine.without_pace(layout, why_not)
     context = context_check(question)
     if context is not None:
         findings.append(context)
@@ -77,46 +77,28 @@ def layout_for(question: Question, machine: Machine) -> Judged:
     Where memory does not hold all users at once, the layout holds as many users as have room, if
     the runtime lets the others wait. A layout without room has no pace.
     """
-    layout = best_layout(question, machine)
-    if not layout.failed:
-        return layout
-    asked = _OnMachine(question=question, machine=machine)
-    if not asked.takes_turns:
-        return layout
-    return asked.served_in_turn() or layout
+    return _OnMachine(question=question, machine=machine).layout()
 
 
-def best_layout(
-    question: Question,
-    machine: Machine,
-    *,
-    at_any_pace: bool = False,
-) -> Judged:
-    """The first layout that has room and is fast enough, with its pace.
+def best_layout(question: Question, machine: Machine) -> Judged:
+    """The layout that is judged where no user may wait for a turn, with its pace."""
+    return _OnMachine(question=question, machine=machine).best_layout()
 
-    Where no layout is fast enough: the best of the layouts that have room. Where no layout has
-    room: the layout that lacks the least memory, without its pace. With `at_any_pace`: the first
-    layout that has room, without its pace.
+
+def first_layout_with_room(question: Question, machine: Machine) -> Judged:
+    """The first layout that has room, without its pace; where no layout has room, the layout that
+    lacks the least memory.
     """
-    asked = _OnMachine(question=question, machine=machine)
+    on_machine = _OnMachine(question=question, machine=machine)
     seen = []
-    slow = []
-    for layout in asked.layouts(at_any_pace=at_any_pace):
-        seen.append(layout)
-        if layout.failed:
-            continue
-        if at_any_pace:
+    for layout in on_machine.layouts(at_any_pace=True):
+        if not layout.failed:
             return layout
-        paced = asked.with_pace(layout)
-        if not _is_too_slow(paced):
-            return paced
-        slow.append(paced)
-    if slow:
-        return _best_of_slow(slow)
+        seen.append(layout)
     return _nearest_to_fit(seen)
 
 
-def _is_too_slow(layout: Judged) -> bool:
+def _may_be_too_slow(layout: Judged) -> bool:
     """Whether the pace, or the wait for the first token, rules the layout out or leaves the answer
     open.
     """
@@ -125,10 +107,11 @@ def _is_too_slow(layout: Judged) -> bool:
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
-    """The first layout that may be fast enough, else the first layout of all.
+    """The best of layouts that are or may be too slow: the first that may be fast enough, else the
+    first of all.
 
-    Where that layout lies on an accelerator, the last other layout on accelerators takes its place,
-    if those accelerators were read and no other process has to leave them first.
+    Where that layout lies on accelerators, the last layout on accelerators takes its place, except
+    for accelerators that were not read or that other processes have to leave first.
     """
     perhaps_fast = [layout for layout in slow if not layout.failed]
     candidates = perhaps_fast or slow
@@ -144,14 +127,18 @@ def _best_of_slow(slow: Sequence[Judged]) -> Judged:
 
 
 def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
-    """The layout in RAM, unless more memory would mend it and another layout lacks less memory."""
-    last = seen[-1]
+    """The layout that lacks the least memory; of equal layouts the one in RAM.
+
+    Where no amount of RAM is known to be enough: the layout in RAM. Where no layout lies in RAM,
+    the last layout stands for it.
+    """
+    in_ram = seen[-1]
     for layout in seen:
         if layout.placement == "host":
-            last = layout
-    if last.lacking_bytes() == inf:
-        return last
-    return min((last, *seen), key=Judged.lacking_bytes)
+            in_ram = layout
+    if in_ram.lacking_bytes() == inf:
+        return in_ram
+    return min((in_ram, *seen), key=Judged.lacking_bytes)
 
 
 class _OnMachine(Record):
@@ -160,25 +147,52 @@ class _OnMachine(Record):
     question: Question
     machine: Machine
 
+    def layout(self) -> Judged:
+        """The layout that is judged, as `layout_for` returns it."""
+        layout = self.best_layout()
+        if not layout.failed or not self._lets_users_wait:
+            return layout
+        return self._layout_with_waiting_users() or layout
+
+    def best_layout(self) -> Judged:
+        """The first layout that has room for all users and is fast enough, with its pace.
+
+        Where no layout is fast enough: the best of the layouts that have room. Where no layout has
+        room: the layout that lacks the least memory, without its pace.
+        """
+        seen = []
+        slow = []
+        for layout in self.layouts(at_any_pace=False):
+            seen.append(layout)
+            if layout.failed:
+                continue
+            paced = self._paced(layout, self._pace_of(layout))
+            if not _may_be_too_slow(paced):
+                return paced
+            slow.append(paced)
+        if slow:
+            return _best_of_slow(slow)
+        return _nearest_to_fit(seen)
+
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Yield each layout with the findings of memory and accelerators only, in the order in
         which layouts are judged.
 
-        With `at_any_pace`, layouts are left out that only read prompts faster than another layout.
+        `at_any_pace` leaves out layouts that only read prompts faster than another layout.
         """
         question = self.question
         cards = usable_cards(self.machine, question.runtime, question.workload)
         machine = self.machine.replace(accelerators=cards)
         needs = with_automatic_batch(question, machine)
         stored_bytes = stored_in_memory(needs, machine, question)
-        ways: Iterable[Needs] = (needs,)
+        layouts: Iterable[Needs] = (needs,)
         if cards != ():
             # a machine without accelerators needs no `placement`: the import costs time
             from .placement import placements
 
-            ways = placements(needs, machine, question, at_any_pace=at_any_pace)
+            layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
         in_larger_batches: Judged | None = None
-        for placed in ways:
+        for placed in layouts:
             memory = memory_check(placed, machine, question.workload, stored_bytes)
             accelerator = accelerator_check(placed, machine, question)
             findings = (memory, accelerator)
@@ -194,10 +208,6 @@ class _OnMachine(Record):
             yield layout
 
     # -------------------------------------------------------------- the pace
-
-    def with_pace(self, layout: Judged) -> Judged:
-        """The layout with its pace, and with the findings of pace and wait."""
-        return self._paced(layout, self._pace_of(layout))
 
     def without_pace(self, layout: Judged, why_not: str) -> Judged:
         """The layout of a model that does not run, with `why_not` as the reason why no pace is
@@ -240,7 +250,7 @@ class _OnMachine(Record):
     # -------------------------------------------------------------- users who wait
 
     @property
-    def takes_turns(self) -> bool:
+    def _lets_users_wait(self) -> bool:
         """Whether the runtime lets users who find no room in memory wait for their turn."""
         question = self.question
         if question.runtime is None or question.step is None:
@@ -253,23 +263,26 @@ class _OnMachine(Record):
         """The first layout that has room for the given number of users."""
         workload = self.question.workload.replace(parallel=users)
         question = asked_under(self.question, workload, self.machine)
-        return best_layout(question, self.machine, at_any_pace=True)
+        return first_layout_with_room(question, self.machine)
 
     def _most_users(self, *, may_be_lean: bool) -> int:
-        """The largest number of users at once that have room, of all but one; 0 for none.
+        """The largest number of users that have room at once, of fewer users than were asked for;
+        0 where not even one has room.
 
         With `may_be_lean`, layouts count too that use an option which makes the runtime slower.
         """
 
         def has_room(users: int) -> bool:
             layout = self._layout_of_users(users)
-            return layout.fits and (may_be_lean or not layout.placed.is_lean)
+            if layout.placed.is_lean and not may_be_lean:
+                return False
+            return layout.fits
 
         return count_while(has_room, range(1, self.question.workload.parallel))
 
-    def served_in_turn(self) -> Judged | None:
-        """The layout of as many users as memory holds at once; None where memory does not hold one
-        user.
+    def _layout_with_waiting_users(self) -> Judged | None:
+        """The layout of as many users as memory holds at once, while the others wait; None where
+        memory does not hold one user.
         """
         at_once = self._most_users(may_be_lean=False)
         if not at_once:

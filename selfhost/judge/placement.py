@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
-from ..catalogue.spec_values import GENERATING
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on, why_not_over
@@ -24,8 +23,8 @@ from .devices import (
     emptied,
     gpu_maker,
     group_by_maker,
+    largest_place,
     places,
-    roomiest,
 )
 from .equal_parts import lacking_bytes, layouts_without_ram, unread_places
 from .sharing import (
@@ -46,8 +45,8 @@ _LAYER_MARGIN = 1.25
 # the factor by which larger batches may increase the weights in RAM (assumed): each token slows
 # down by the same factor
 _MORE_IN_RAM = 1.1
-# decimal parts are converted to whole numbers with this factor
-_STEPS_OF_PART = 1_000_000
+# stated proportions are decimal numbers: this factor makes whole numbers of them
+_PROPORTION_STEPS = 1_000_000
 # the ends of a need that are compared with the accelerators, in turn: for training also the likely
 # and the least, since trainers differ
 _ENDS_BY_TASK = {
@@ -147,37 +146,37 @@ class _OnRamAndCards(Record):
         once_idle = self._allowed(places(emptied(self.cards)))
         if self.question.splits_tensors and now:
             # llama.cpp moves nothing to another place, nor to RAM (common/fit.cpp)
-            yield self._in_parts_of_layers(now)
+            yield self._with_split_layers(now)
             return
         stated = self._stated_layout(now)
         if stated is not None:
             yield stated
             return
-        placed = self._on_cards_at_any_end(now) or self._balanced()
-        if placed is None:
-            yield from parts_in_turn(self.ram_needs, roomiest(now))
+        on_cards = self._on_cards_at_any_end(now) or self._spread_evenly()
+        if on_cards is None:
+            yield from parts_in_turn(self.ram_needs, largest_place(now))
         else:
-            if placed.placement == "split" and not at_any_pace:
-                yield from self._in_larger_batches(now, placed)
-            yield placed
+            if on_cards.placement == "split" and not at_any_pace:
+                yield from self._in_larger_batches(now, on_cards)
+            yield on_cards
         yield self.ram_needs
         if now != once_idle:
-            yield from self._on_idle_cards(once_idle, placed)
+            yield from self._on_idle_cards(once_idle, on_cards)
         for place in unread_places(self.machine):
             yield whole_on_one(self.card_needs, place.where)
-        if placed is None and self._divisible is None:
+        if on_cards is None and self._divisible is None:
             yield from self._on_largest(once_idle)
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
         """The accelerators that the user's options allow: one or all."""
         if self._setting("split_mode") != ON_ONE_CARD:
             return candidates
-        one = self._fastest_that_holds(candidates) or roomiest(candidates)
+        one = self._fastest_that_holds(candidates) or largest_place(candidates)
         return candidates if one is None else [one]
 
-    def _setting(self, changed: str) -> str | None:
-        """The value to which the user's options set `changed`; None where no option sets it."""
-        return self.question.settings.get(changed)
+    def _setting(self, name: str) -> str | None:
+        """The value that the user's options give to a setting; None where no option sets it."""
+        return self.question.settings.get(name)
 
     def _on_idle_cards(
         self, once_idle: Sequence[Place], placed_now: Needs | None
@@ -191,7 +190,7 @@ class _OnRamAndCards(Record):
         if placed_now is None:
             if layout is not None:
                 yield layout
-            yield from parts_in_turn(self.ram_needs, roomiest(once_idle))
+            yield from parts_in_turn(self.ram_needs, largest_place(once_idle))
         elif layout is not None and layout.placement == "accelerator":
             # a layout with a few layers more on the accelerators is not listed again
             yield layout
@@ -200,14 +199,14 @@ class _OnRamAndCards(Record):
         """Yield the layouts on the largest accelerator, though it does not hold all of the
         model.
         """
-        largest = roomiest(candidates)
+        largest = largest_place(candidates)
         if largest is not None:
-            yield from parts_in_turn(self.ram_needs, largest, bounded=False)
+            yield from parts_in_turn(self.ram_needs, largest, must_fit=False)
             yield whole_on_one(self.card_needs, largest.where)
 
-    def _in_parts_of_layers(self, group: Sequence[Place]) -> Needs:
-        """A part of each layer on each accelerator; of more accelerators than the program splits
-        a model over, a memory that is not known.
+    def _with_split_layers(self, group: Sequence[Place]) -> Needs:
+        """The layout with a part of each layer on each accelerator. On more accelerators than the
+        program splits a model over, the memory is not known.
         """
         why = why_not_over(len(group))
         if why is not None:
@@ -218,11 +217,10 @@ class _OnRamAndCards(Record):
         for index, place in enumerate(group):
             device = Device(devices=len(group), index=index, maker=maker)
             for term in needs_on(self.ram_needs, case, device).terms:
-                # what is there once is in RAM, or on the first
-                is_there_once = term.where != ACCELERATOR or term.split is Split.FIRST
-                if is_there_once and index > 0:
-                    continue
                 on_card = term.where == ACCELERATOR
+                is_counted_once = not on_card or term.split is Split.FIRST
+                if is_counted_once and index > 0:
+                    continue
                 terms.append(term.replace(where=place.where) if on_card else term)
         return with_terms(self.card_needs, terms)
 
@@ -253,16 +251,18 @@ class _OnRamAndCards(Record):
         number = self._setting("gpu_layers")
         if number is not None:
             return self._in_proportion(group, int(number))
-        for changed in ("gpu_shares", "cpu_expert_layers"):
-            if self._setting(changed) is not None:
+        for name in ("gpu_shares", "cpu_expert_layers"):
+            if self._setting(name) is not None:
                 return self._in_proportion(group, None)
         return None
 
     def _in_proportion(
         self, group: Sequence[Place], number: int | None
     ) -> Needs | None:
-        """The layout of the last `number` layers on the group, divided in the proportions of
-        `_parts_of`; None stands for all layers.
+        """The layout of the last `number` layers on the group, divided in the group's
+        `_proportions`. A number of None stands for all layers.
+
+        None where the runtime divides no layers, and for an empty group.
 
         llama.cpp numbers the output matrix as one layer more, after the last (src/llama-model.cpp,
         load_tensors).
@@ -273,7 +273,7 @@ class _OnRamAndCards(Record):
         numbered = model.layers + 1
         if number is not None:
             numbered = min(numbered, number)
-        shares = _shares_in_proportion(group, self._parts_of(group), numbered)
+        shares = _shares_in_proportion(group, self._proportions(group), numbered)
         if not shares:
             return self.ram_needs
         # a division begins with the last layers; the output matrix is not counted as a layer
@@ -282,18 +282,18 @@ class _OnRamAndCards(Record):
         shares[0] = LayerShare(last.where, last.layers - 1)
         return model.divided(shares)
 
-    def _parts_of(self, group: Sequence[Place]) -> list[int]:
-        """The part of the layers for each place: the parts that an option states, else all free
-        memory of the place.
+    def _proportions(self, group: Sequence[Place]) -> list[int]:
+        """The proportions in which the places get layers: those that an option states, else the
+        free bytes of each place.
         """
         stated = self._setting("gpu_shares")
         if stated is not None:
-            # a device without a stated part gets no layers
-            parts = [0] * len(group)
-            for index, part in enumerate(stated.split(",")[: len(group)]):
-                parts[index] = round(float(part) * _STEPS_OF_PART)
-            if any(parts):
-                return parts
+            # an accelerator without a stated number gets no layers
+            proportions = [0] * len(group)
+            for index, number in enumerate(stated.split(",")[: len(group)]):
+                proportions[index] = round(float(number) * _PROPORTION_STEPS)
+            if any(proportions):
+                return proportions
         return [_free_bytes(place) for place in group]
 
     def _on_cards_at_any_end(self, group: Sequence[Place]) -> Needs | None:
@@ -314,7 +314,7 @@ class _OnRamAndCards(Record):
         """The layout on the accelerator with the fastest memory that holds the `end` bytes, else
         with the layers divided; None where nothing fits.
         """
-        known = [place for place in candidates if place.room_bytes is not None]
+        known = [place for place in candidates if place.usable_bytes is not None]
         if self._setting("split_mode") != SPLIT_BY_LAYER or len(known) < 2:
             fastest = self._fastest_that_holds(known, end)
             if fastest is not None:
@@ -334,15 +334,15 @@ class _OnRamAndCards(Record):
 
         A runtime that has to be told to take one accelerator takes all.
         """
-        by_room = sorted(
+        by_size = sorted(
             known, key=lambda place: (-place.known_bytes, -self._rate(place))
         )
         fewest = 2
         runtime = self.question.runtime
         if runtime is not None and "one_device" in runtime.command_lines.options:
-            fewest = len(by_room)
-        for number in range(fewest, len(by_room) + 1):
-            group = sorted(by_room[:number], key=lambda place: place.index)
+            fewest = len(by_size)
+        for number in range(fewest, len(by_size) + 1):
+            group = sorted(by_size[:number], key=lambda place: place.index)
             layout = self._in_proportion(group, None)
             if layout is not None and lacking_bytes(layout, group, end) <= 0:
                 return layout
@@ -358,7 +358,7 @@ class _OnRamAndCards(Record):
         size = sum(getattr(term, end) for term in terms)
         holding = []
         for place in candidates:
-            if place.room_bytes is not None and size <= place.room_bytes:
+            if place.usable_bytes is not None and size <= place.usable_bytes:
                 holding.append(place)
         return max(
             holding,
@@ -403,9 +403,9 @@ class _OnRamAndCards(Record):
                 yield layout
                 return
 
-    # -------------------------------------------------------------- layers balanced
+    # -------------------------------------------------------------- layers spread evenly
 
-    def _balanced(self) -> Needs | None:
+    def _spread_evenly(self) -> Needs | None:
         """The layout over several accelerators of one maker, as accelerate's device_map "auto"
         divides the layers (its documentation, big model inference).
 
@@ -418,7 +418,7 @@ class _OnRamAndCards(Record):
             ram_needs=self.card_needs, card_needs=self.card_needs, layers=layers
         )
         for group in group_by_maker(places(self.cards), self.machine):
-            shares = model.shares_with_room(self._balanced_rooms(group, layers))
+            shares = model.shares_with_room(self._limited_to_even_shares(group, layers))
             if len(shares) > 1 and layers_in(shares) == layers:
                 return model.divided(shares)
         return None
@@ -430,15 +430,17 @@ class _OnRamAndCards(Record):
         question = self.question
         if question.workload.task == "finetune":
             return None
-        if question.spec.modality not in GENERATING:
+        if not question.spec.writes_text:
             return None
         if question.runtime is None or not question.runtime.layers.spread:
             return None
         return _layers_of(question)
 
-    def _balanced_rooms(self, group: Sequence[Place], layers: int) -> list[Place]:
-        """The accelerators with the room that accelerate fills: an even share of the layers on
-        each, and one layer to spare. The last accelerator takes the rest.
+    def _limited_to_even_shares(
+        self, group: Sequence[Place], layers: int
+    ) -> list[Place]:
+        """The accelerators, each with only the bytes that accelerate fills: an even share of the
+        layers, and one layer to spare. The last accelerator takes the rest.
         """
         layer_bytes = 0
         all_bytes = 0
@@ -450,13 +452,13 @@ class _OnRamAndCards(Record):
         spare_bytes = int(_LAYER_MARGIN * layer_bytes // layers)
         even_bytes = layer_bytes // len(group) + spare_bytes
         even_bytes += all_bytes - layer_bytes
-        rooms = []
+        limited = []
         for place in group:
-            room_bytes = place.known_bytes - spare_bytes
+            filled_bytes = place.known_bytes - spare_bytes
             if place is not group[-1]:
-                room_bytes = min(room_bytes, even_bytes)
-            rooms.append(place.replace(room_bytes=max(0, room_bytes)))
-        return rooms
+                filled_bytes = min(filled_bytes, even_bytes)
+            limited.append(place.replace(usable_bytes=max(0, filled_bytes)))
+        return limited
 
 
 def _layers_of(question: Question) -> int | None:
@@ -471,24 +473,24 @@ def _free_bytes(place: Place) -> int:
 
     1 where nothing is known to be free, so that such places get equal parts.
     """
-    return DEVICE_MARGIN_BYTES + place.room_bytes if place.room_bytes else 1
+    return DEVICE_MARGIN_BYTES + place.usable_bytes if place.usable_bytes else 1
 
 
 def _shares_in_proportion(
     group: Sequence[Place],
-    parts: Sequence[int],
+    proportions: Sequence[int],
     layers: int,
 ) -> list[LayerShare]:
     """The share of the layers for each place in the given proportions, the first layers first.
 
-    Each place ends with the layer in which its part ends.
+    A layer that two places would divide goes to the first of them.
     """
-    total = sum(parts)
+    total = sum(proportions)
     given = 0
     start = 0
     shares = list[LayerShare]()
-    for place, part in zip(group, parts, strict=True):
-        given += part
+    for place, proportion in zip(group, proportions, strict=True):
+        given += proportion
         # rounded up
         stop = -(-layers * given // total)
         if stop > start:

@@ -16,16 +16,15 @@ from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import ON_ONE_CARD, ONE_STREAM, RuntimeOption
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, PACKED
+from ..catalogue.spec_values import PACKED
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, Unread
-from ..core.units import canonical, nearest
+from ..core.units import nearest
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
 from .checks import fault
-from .files import states_needs_alone
 from .record import NamedFiles
 
 # the programs taken where none is named, by modality: the first that loads the model
@@ -158,7 +157,7 @@ def _runtime_for(
         return _named_runtime(spec, workload.runtime, catalogue)
     if spec.closed:
         return None
-    if states_needs_alone(spec) and not spec.runtimes:
+    if spec.states_needs_only and not spec.runtimes:
         return None
     if workload.task == "finetune":
         return catalogue.runtime(_FINETUNING_RUNTIME)
@@ -173,29 +172,38 @@ def _named_runtime(
     typed: str,
     catalogue: Catalogue,
 ) -> RuntimeSpec:
+    """The runtime of the typed name. Raises `WorkloadError` for another name, with what a tool of
+    that name is, or with the runtime that was perhaps meant.
+    """
     wanted = typed.strip().lower()
     with suppress(WorkloadError):
         return catalogue.runtime(wanted)
+    # a large module, needed only for a name that is no runtime
+    from ..catalogue.searching import thing_called
+
     ids = catalogue.runtime_ids()
-    things = catalogue.common_tables("things", "thing")
-    facts = things.get(canonical(wanted), {})
-    thing: str = facts.get("name", "")
-    # llama-server is llama.cpp, too
-    guess = thing if thing in ids else nearest(wanted, ids)
     runtimes = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
-    if not facts or guess == thing:
+    thing = thing_called(wanted, catalogue)
+    if thing is not None and thing.name not in ids:
+        # the answer says after a semicolon what to type in place of a model
+        what = (thing.answer or "").partition(";")[0]
         raise fault(
             "runtime",
-            "runtime-unknown",
+            "runtime-other",
             typed=typed,
-            guess=guess,
-            modality=spec.modality,
-            runtimes=runtimes,
+            what=what,
+            runtimes=thing.runs_with or runtimes,
         )
-    # the text before the semicolon says what to type in place of the model
-    what = facts["answer"].partition(";")[0]
-    runtimes = facts.get("runs_with") or runtimes
-    raise fault("runtime", "runtime-other", typed=typed, what=what, runtimes=runtimes)
+    # llama-server is llama.cpp, too
+    guess = nearest(wanted, ids) if thing is None else thing.name
+    raise fault(
+        "runtime",
+        "runtime-unknown",
+        typed=typed,
+        guess=guess,
+        modality=spec.modality,
+        runtimes=runtimes,
+    )
 
 
 def _first_that_loads(
@@ -308,7 +316,7 @@ def _listed_quantization(
     if guess is None:
         guess = _type_of_bits(typed, every) or nearest(typed, every)
     listed = [name for files in spec.files for name in files.bytes]
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
     raise fault(
         "quantization",
@@ -596,7 +604,7 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
     its effect is computed.
     """
     if rule.changes == "cpu_expert_layers":
-        return "dense" if _is_dense(case.spec) else ""
+        return "dense" if case.spec.is_dense else ""
     if rule.changes == "cache_streams":
         if rule.to != ONE_STREAM:
             return ""
@@ -616,11 +624,3 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
     encoder = encoder_of(case.spec)
     is_measured = encoder is not None and bool(encoder.token_side)
     return "" if is_measured else "unmeasured"
-
-
-def _is_dense(spec: ModelSpec) -> bool:
-    """Whether the layers of the model are known, and none has experts."""
-    model = spec.architecture
-    if model is None or not model.feed_forward:
-        return False
-    return not any(part.experts for part in model.feed_forward)

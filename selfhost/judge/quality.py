@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING, SAME_TYPES
+from ..catalogue.spec_values import SAME_TYPES
 from ..core.records import Record, read_by
 from ..core.tables import shipped_rows
 from ..core.workload import Workload
@@ -71,7 +71,7 @@ def quality_of(quantization: str, spec: ModelSpec | None = None) -> Quality:
             source=quality.source,
         )
     # the losses were measured on models that write text
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         return quality
     if quality.model in (None, "any"):
         return quality

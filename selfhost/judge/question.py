@@ -13,7 +13,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import DTYPES, GENERATING, PACKED
+from ..catalogue.spec_values import DTYPES, PACKED
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import (
@@ -24,10 +24,9 @@ from ..core.workload import (
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
-from .checks.model import reads_context
 from .devices import gpu_maker
 from .drafts import companions_of, names_own_draft
-from .files import bytes_to_make, local_copy, states_needs_alone, types_in_turn
+from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import Request, loads_one_of, named_as_listed, quantization_there
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
@@ -106,7 +105,10 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    there = _files_there(loaded, counted, catalogue, machine)
+    here = _files_here(request, loaded, counted, catalogue, machine)
+    making_bytes = 0
+    if here is None and runtime is not None and not loaded.local_files:
+        making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
     return Question(
         spec=loaded.spec,
         workload=counted.workload,
@@ -118,10 +120,10 @@ def _question(
         step=step_of(loaded.spec, runtime, counted.workload),
         context_asked=request.names_context,
         local_files=loaded.local_files,
-        here=there.here,
+        here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
-        making_bytes=there.making_bytes,
+        making_bytes=making_bytes,
         in_turn=loaded.in_turn,
     )
 
@@ -147,16 +149,16 @@ def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
 
     The context of a purpose is meant for models that write text only.
     """
-    if not reads_context(spec):
+    if not spec.reads_context:
         return False
-    return spec.modality in GENERATING or stated.states("context_tokens")
+    return spec.writes_text or stated.states("context_tokens")
 
 
 def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
     """Raise `WorkloadError` where the purpose needs a model that works with text, and the model
     writes none.
     """
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         return
     purpose = workload.purpose
     if workload.wanted_use is not None:
@@ -167,7 +169,7 @@ def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
     """Raise `WorkloadError` where the stated prompt leaves no room for an answer in the context."""
     prompt = workload.prompt_tokens
     context = workload.context_tokens
-    if spec.modality not in GENERATING:
+    if not spec.writes_text:
         return
     if not prompt or not context:
         return
@@ -295,17 +297,15 @@ def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 class _Loaded(Record):
-    """The files that the runtime loads. `spec` lists the maker of the files first.
+    """The files that the runtime of a request loads. `spec` lists the maker of the files first.
 
-    - `runtime`, `format` and `quantization` are None where no runtime is known; the quantization
-      also where the spec states needs only.
+    - `format` and `quantization` are None where no runtime is known; the quantization also where
+      the spec states needs only.
     - `local_files`: the runtime loads files that the user named.
     - `in_turn`: the types to try where the model does not run in this type.
     """
 
     spec: ModelSpec
-    runtime: RuntimeSpec | None
-    files: NamedFiles
     local_files: bool
     format: str | None = None
     quantization: str | None = None
@@ -324,7 +324,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     if runtime is None:
         if quantization is not None:
             raise fault("quantization", "no-quantizations", model=spec.name)
-        return _Loaded(spec=spec, runtime=None, files=files, local_files=files.are_here)
+        return _Loaded(spec=spec, local_files=files.are_here)
     local_files = files.are_here
     if not loads_one_of(files.formats, runtime):
         # the program cannot load the named files: the program's own files are downloaded, or made
@@ -335,7 +335,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     format, usual = need.default_format_and_quantization(spec, runtime)
     in_turn: tuple[str, ...] = ()
     if quantization is None:
-        if not states_needs_alone(spec):
+        if not spec.states_needs_only:
             types: tuple[str, ...] = (usual,)
             if files == NO_FILES and request.workload.task == "generate":
                 types = types_in_turn(spec, runtime, format, usual)
@@ -346,8 +346,6 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         quantization = quantization_there(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        runtime=runtime,
-        files=files,
         local_files=local_files,
         format=format,
         quantization=quantization,
@@ -382,15 +380,15 @@ def _completed(request: Request, loaded: _Loaded) -> Workload:
     spec = loaded.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
-    if loaded.runtime is not None:
-        changes["runtime"] = loaded.runtime.id
+    if request.runtime is not None:
+        changes["runtime"] = request.runtime.id
         changes["format"] = loaded.format
         changes["quantization"] = loaded.quantization
     if workload.context_tokens is None:
         changes["context_tokens"] = _usual_context(request, spec)
     if workload.task == "finetune":
         return workload.replace(**changes).with_finetuning_defaults()
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         if spec.architecture is not None and workload.kv_cache_type is None:
             changes["kv_cache_type"] = "f16"
         if workload.min_tokens_per_second is None:
@@ -403,7 +401,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
     tokens make no sense.
     """
     tokens: int | None = None
-    if spec.modality in GENERATING:
+    if spec.writes_text:
         tokens = request.workload.tokens_with_prompt
     elif spec.modality != "embedding":
         return None
@@ -542,41 +540,33 @@ def _refuse_cache_type(
 # ------------------------------------------------------------------ the files on the machine
 
 
-class _FilesThere(Record):
-    """The files that lie on the machine (None for none), and the bytes needed beside the file while
-    it is made.
-    """
-
-    here: DownloadedFiles | None
-    making_bytes: int = 0
-
-
-def _files_there(
+def _files_here(
+    request: Request,
     loaded: _Loaded,
     counted: _Counted,
     catalogue: Catalogue,
     machine: Machine,
-) -> _FilesThere:
-    """The files that the user named, else the files that the runtime finds on the machine."""
-    spec = loaded.spec
-    runtime = loaded.runtime
-    workload = counted.workload
-    here = _part_here(loaded.files.part, counted.model_bytes)
-    if here is not None or loaded.local_files or runtime is None:
-        return _FilesThere(here=here)
-    here = local_copy(spec, runtime, workload, counted.alone, machine, catalogue)
-    if here is not None:
-        return _FilesThere(here=here)
-    making_bytes = bytes_to_make(spec, runtime, workload, catalogue)
-    return _FilesThere(here=None, making_bytes=making_bytes)
-
-
-def _part_here(
-    part: DownloadedFiles | None, model_bytes: int
 ) -> DownloadedFiles | None:
+    """The files on the machine: the part that the user named, else the files that the runtime finds
+    there. None for no files, and where the runtime loads files that the user named whole.
+    """
+    part = request.files.part
+    if part is not None:
+        return _with_missing_bytes(part, counted.model_bytes)
+    if loaded.local_files or request.runtime is None:
+        return None
+    return local_copy(
+        loaded.spec,
+        request.runtime,
+        counted.workload,
+        counted.alone,
+        machine,
+        catalogue,
+    )
+
+
+def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:
     """The named part of the files, with the bytes that are still missing."""
-    if part is None or part.missing_bytes is not None:
-        return part
-    if model_bytes <= part.size_bytes:
+    if part.missing_bytes is not None or model_bytes <= part.size_bytes:
         return part
     return part.replace(missing_bytes=model_bytes - part.size_bytes)

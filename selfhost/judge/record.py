@@ -88,22 +88,24 @@ USUAL_STORE = "huggingface"
 class Question(Record):
     """A complete question about one model, with every default filled in.
 
-    - `stated`: the workload before defaults were filled in. `files`: the files that the user named.
-    - `why_not_loaded`: why the runtime does not load the model, None where it does. `load_remedy`:
-      what to do where no other runtime would. `is_untold`: no source says whether the runtime loads
-      the model. `requires_runtime`: the runtime must be installed already.
-    - `case`: the facts from which the memory is counted. `needs`: the memory before it is placed.
-      Both are None where the memory is not counted. `step`: one step of decoding, None where a pace
-      makes no sense.
+    - `stated`: the workload before defaults were filled in.
+    - `files`: the files that the user named.
+    - `why_not_loaded`: why the runtime does not load the model; None where it does.
+    - `load_remedy`: the remedy where no other runtime loads the model either.
+    - `is_untold`: no source says whether the runtime loads the model.
+    - `case`, `needs`: the facts from which the memory is counted, and the memory before it is
+      placed; None where the memory is not counted.
+    - `step`: one step of decoding; None where a pace makes no sense.
     - `context_asked`: the context was stated, or follows from a long prompt.
     - `local_files`: the runtime loads files that the user named, so they are on this machine.
-      `here`: the requested files on the machine, whole or in part.
-    - `companions`: models that are loaded beside the model. `beside_bytes`: the bytes to download
-      for them.
+    - `here`: the requested files on the machine, whole or in part.
+    - `companions`, `beside_bytes`: models that are loaded beside the model, and the bytes to
+      download for them.
     - `making_bytes`: the bytes on the disk beside the file while it is made from the published
       weights.
-    - `chosen`: why runtime, quantization or method differ from the model's own defaults. `in_turn`:
-      the types to try where the model does not run in its default one.
+    - `chosen`: why runtime, quantization or method differ from the model's own defaults.
+    - `in_turn`: the types to try where the model does not run in its default type.
+    - `requires_runtime`: the runtime must be installed already.
     """
 
     spec: ModelSpec
@@ -158,7 +160,7 @@ class Question(Record):
         return None if architecture is None else trained_tokens(architecture, self.row)
 
     @property
-    def unfamiliar(self) -> str | None:
+    def undescribed_architecture(self) -> str | None:
         """The name of the model's architecture where no row describes it; None where one does."""
         if self.spec.architecture is None:
             return None
@@ -459,14 +461,12 @@ _WORKED_OUT = (
 
 def _restored(
     kind: type[Verdict],
-    values: dict[str, Any],
-    read: dict[str, Any],
+    fields: dict[str, Any],
+    worked_out: dict[str, Any],
 ) -> Verdict:
-    """The verdict from a pickle, with everything that its `further` would work out already
-    stored.
-    """
-    verdict = kind(**values)
-    vars(verdict).update(read)
+    """The verdict from a pickle: its fields, and the stored values of its cached properties."""
+    verdict = kind(**fields)
+    vars(verdict).update(worked_out)
     return verdict
 
 

@@ -61,18 +61,18 @@ def parts_in_turn(
     needs: Needs,
     place: Place | None,
     *,
-    bounded: bool = True,
+    must_fit: bool = True,
 ) -> Iterator[Needs]:
-    """Yield the layouts with the parts in RAM, of which one at a time moves to the accelerator.
+    """Yield the layouts of a model whose parts lie in RAM and move to the accelerator one at a
+    time.
 
-    With `bounded`, only layouts whose largest part has room there.
+    With `must_fit`, only the layouts whose largest part has room on the accelerator.
     """
     if place is None:
         return
-    room_bytes = place.known_bytes
     for way in needs.offloaded:
-        taken_bytes = sum(term.high_bytes for term in way.device)
-        if bounded and taken_bytes > room_bytes:
+        part_bytes = sum(term.high_bytes for term in way.device)
+        if must_fit and part_bytes > place.known_bytes:
             continue
         on_device = [term.replace(where=place.where) for term in way.device]
         placed = with_terms(needs, (*way.host, *on_device), "split")
@@ -106,13 +106,13 @@ class DivisibleModel(Record):
         """The needs with each term placed by the shares; the layers that are left over lie in
         RAM.
         """
-        left = self.layers - layers_in(shares)
+        layers_in_ram = self.layers - layers_in(shares)
         terms = self.card_needs.terms
         ram_terms = {}
         placement = "accelerator"
         # weights, such as experts, may stay in RAM wherever the layers lie
         weights = [term for term in terms if term.name == "weights"]
-        if left or any(term.split is Split.HOST for term in weights):
+        if layers_in_ram or any(term.split is Split.HOST for term in weights):
             ram_terms = {term.name: term for term in self.ram_needs.terms}
             placement = "split"
         division = _Division(
@@ -120,7 +120,7 @@ class DivisibleModel(Record):
             ram_terms=ram_terms,
             shares=shares,
             layers=self.layers,
-            left=left,
+            layers_in_ram=layers_in_ram,
         )
         return with_terms(self.card_needs, division.terms(), placement)
 
@@ -174,34 +174,34 @@ class _Filling(Record):
         shares = list[LayerShare]()
         left = self.layers
         for place in candidates:
-            room_bytes = place.known_bytes - self.place_bytes
+            left_bytes = place.known_bytes - self.place_bytes
             if not shares:
-                room_bytes -= self.first_bytes
-            count = self._most_layers(room_bytes, left)
+                left_bytes -= self.first_bytes
+            count = self._most_layers(left_bytes, left)
             if count:
                 shares.append(LayerShare(place.where, count))
                 left -= count
         return shares
 
-    def _most_layers(self, room_bytes: int, stop: int) -> int:
-        """The number of layers directly before `stop` that have room in `room_bytes`."""
-        if room_bytes < 0:
+    def _most_layers(self, left_bytes: int, stop: int) -> int:
+        """The number of layers directly before `stop` that have room in `left_bytes`."""
+        if left_bytes < 0:
             return 0
 
         def bytes_of(count: int) -> int:
-            part = _Layers(start=stop - count, stop=stop, of=self.layers)
+            part = _Layers(start=stop - count, stop=stop, total=self.layers)
             return sum(part.bytes_of(term, "high_bytes") for term in self.layer_terms)
 
         # 0 layers take no bytes, so that at least 0 layers have room
-        return bisect_right(range(stop + 1), room_bytes, key=bytes_of) - 1
+        return bisect_right(range(stop + 1), left_bytes, key=bytes_of) - 1
 
 
 class _Layers(Record):
-    """The layers from `start` up to, but without, `stop`, of a model with `of` layers."""
+    """The layers from `start` up to, but without, `stop`, of a model with `total` layers."""
 
     start: int
     stop: int
-    of: int
+    total: int
 
     def bytes_of(self, term: Term, end: str) -> int:
         """The bytes of a term that fall on these layers, at one of its `SIZES`, without the output
@@ -211,7 +211,7 @@ class _Layers(Record):
         """
         size: int = max(0, getattr(term, end) - term.output_bytes)
         first = term.first_layer
-        holding = max(1, self.of - first)
+        holding = max(1, self.total - first)
         before_stop = size * max(0, self.stop - first) // holding
         before_start = size * max(0, self.start - first) // holding
         return before_stop - before_start
@@ -221,7 +221,7 @@ class _Layers(Record):
 
 
 class _Division(Record):
-    """A division of a model into shares, with `left` of its `layers` in RAM.
+    """A division of a model into shares, with `layers_in_ram` of its `layers` in RAM.
 
     `card_terms` are the terms on accelerators. `ram_terms` are the terms in RAM by name; empty
     where nothing of the model is in RAM.
@@ -231,10 +231,10 @@ class _Division(Record):
     ram_terms: dict[str, Term]
     shares: Sequence[LayerShare]
     layers: int
-    left: int
+    layers_in_ram: int
 
     @property
-    def first(self) -> str:
+    def first_place(self) -> str:
         """The place with the lowest accelerator number."""
         return min((share.where for share in self.shares), key=index_of)
 
@@ -247,7 +247,7 @@ class _Division(Record):
             elif term.split is Split.EACH:
                 terms += self._in_each(term)
             elif term.split is Split.FIRST:
-                terms.append(term.replace(where=self.first))
+                terms.append(term.replace(where=self.first_place))
             else:
                 terms.append(self._with_copies(term, term.where))
         return terms
@@ -255,16 +255,16 @@ class _Division(Record):
     def _in_each(self, term: Term) -> Iterator[Term]:
         """Yield the term once for each place where layers run, as for a compute buffer."""
         ram_term = self.ram_terms.get(term.name)
-        if ram_term is not None and not self._stays_in_ram(term.name):
+        if ram_term is not None and not self._is_counted_in_ram(term.name):
             yield ram_term
         for share in self.shares:
             yield self._with_copies(term, share.where)
 
-    def _stays_in_ram(self, name: str) -> bool:
-        """Whether a term of that name stays in RAM.
+    def _is_counted_in_ram(self, name: str) -> bool:
+        """Whether the terms on accelerators have a part of that name in RAM already.
 
-        A device then computes with the weights that lie in RAM, and the processor does not compute
-        with them too.
+        An accelerator then computes with the weights that lie in RAM, so that the processor needs
+        no buffer of its own.
         """
         in_ram = [term for term in self.card_terms if term.split is Split.HOST]
         return any(term.name == name for term in in_ram)
@@ -272,12 +272,12 @@ class _Division(Record):
     def _with_copies(self, term: Term, where: str) -> Term:
         """The term in the place `where`, enlarged by the copies that lie there.
 
-        Where weights lie in RAM, the first device holds copies of experts. Where several devices
-        hold all layers, each holds copies of inputs.
+        Where weights lie in RAM, the first accelerator holds copies of experts. Where several
+        accelerators hold all layers, each holds copies of inputs.
         """
         placed = term.replace(where=where)
         if self.ram_terms:
-            if where != self.first:
+            if where != self.first_place:
                 return placed
             what = "for the experts of a layer while a prompt is read"
             return _enlarged(placed, term.offload_bytes, what)
@@ -291,10 +291,10 @@ class _Division(Record):
         output_bytes = term.output_bytes
         stop = self.layers
         # the RAM has the first layers; none where accelerators have all
-        for share in [*self.shares, LayerShare("host", self.left)]:
+        for share in [*self.shares, LayerShare("host", self.layers_in_ram)]:
             start = stop - share.layers
             if share.layers or output_bytes:
-                part = _Layers(start=start, stop=stop, of=self.layers)
+                part = _Layers(start=start, stop=stop, total=self.layers)
                 yield self._part_of(term, share, part, output_bytes)
             stop = start
             output_bytes = 0

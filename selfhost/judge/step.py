@@ -10,7 +10,6 @@ from __future__ import annotations
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import GENERATING
 from ..core.records import FrozenDict
 from ..core.workload import Workload
 from .pace import GATED_MATRICES, MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Step
@@ -36,7 +35,7 @@ def step_of(
 
     The step reads no bytes where the bytes are not known. None where a pace makes no sense.
     """
-    if spec.modality not in GENERATING or workload.task != "generate":
+    if not spec.writes_text or workload.task != "generate":
         return None
     step = _step_of_model(spec, workload)
     if runtime is None:

@@ -104,7 +104,7 @@ class _Member(Record):
         return self.judged.placed.replace(missing_bytes=None)
 
     @property
-    def files(self) -> Hashable:
+    def key_of_files(self) -> Hashable:
         """The key that tells the files of one model from the files of another."""
         question = self.question
         workload = question.workload
@@ -179,7 +179,7 @@ class _Together(Record):
         """The models whose files are stored: of models with the same files, the first."""
         first_with: dict[Hashable, _Member] = {}
         for member in self.members:
-            first_with.setdefault(member.files, member)
+            first_with.setdefault(member.key_of_files, member)
         return list(first_with.values())
 
     @cached_property
@@ -191,9 +191,9 @@ class _Together(Record):
         mapped = set[Hashable]()
         for member in self.members:
             needs = member.undownloaded
-            if member.maps_files and member.files in mapped:
+            if member.maps_files and member.key_of_files in mapped:
                 needs = _without_mapped(needs)
-            mapped.add(member.files)
+            mapped.add(member.key_of_files)
             counted.append(needs)
         return counted
 

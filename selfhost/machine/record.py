@@ -661,7 +661,7 @@ def _filled(value: object) -> object:
 def _values(table: TomlTable, record: type[Record]) -> FactValues:
     """The fields of a record that a JSON object states. Faults are noted as problems."""
     values = {}
-    for name, annotation in record._kinds.items():
+    for name, annotation in record._annotations.items():
         if name in table.values:
             value = _value(table, record, name, annotation)
             if value is not None:
@@ -704,7 +704,7 @@ def _records(
     for entry in table.get(name, TABLES):
         values = _values(entry, kind)
         known = values.keys() | kind._defaults.keys()
-        if known >= kind._kinds.keys():
+        if known >= kind._annotations.keys():
             records.append(kind(**values))
     return tuple(records)
 

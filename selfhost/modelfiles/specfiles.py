@@ -457,7 +457,7 @@ def _check_sources(document: Document) -> None:
 
 def _remedy_of_source(document: Document, table: str) -> str:
     entry = f'{table} = "…"'
-    place = "" if "sources" in document.parts else "[sources] "
+    place = "" if "sources" in document.files_beside else "[sources] "
     remedy = f"say where the facts in [{table}] come from: {place}{entry}"
     if "sources" in document.values:
         return remedy

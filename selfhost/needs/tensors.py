@@ -203,7 +203,7 @@ class ArchitectureRow(Record):
     def from_values(cls, name: str, values: TomlRow) -> ArchitectureRow:
         """The row made of one table of the file."""
         fields = _with_tuples(values)
-        flags = {key: fields.pop(key) for key in values if key not in cls._kinds}
+        flags = {key: fields.pop(key) for key in values if key not in cls._annotations}
         if "graph" in fields:
             fields["graph"] = Style(**_with_tuples(fields["graph"]))
         return cls(name=name, flags=flags, **fields)

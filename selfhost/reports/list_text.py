@@ -11,7 +11,7 @@ from ..advice.listing import Counts, Ranking
 from ..core import units
 from ..core.workload import Workload
 from ..judge.checks.space import available_ram
-from ..judge.devices import room_of
+from ..judge.devices import usable_bytes_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
 from .answer_words import ANSWERS
@@ -137,7 +137,7 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
     GPUs.
     """
     parts = []
-    gpu_bytes = sum(room_of(card) or 0 for card in machine.own_memory_cards)
+    gpu_bytes = sum(usable_bytes_of(card) or 0 for card in machine.own_memory_cards)
     if gpu_bytes:
         parts.append(f"{units.binary(gpu_bytes)} of GPU memory")
     ram_bytes = available_ram(machine, workload).ceiling_bytes

@@ -49,9 +49,9 @@ def test_each_of_two_devices_keeps_room_for_the_copies_to_compute_at_once() -> N
     room = 5 * GIB + GIB // 2
     compute = term("compute", 0, Split.EACH, pipeline_bytes=GIB)
     both = needs(WEIGHTS, compute)
-    one = model(both).shares_with_room([Place(index=0, room_bytes=room)])
+    one = model(both).shares_with_room([Place(index=0, usable_bytes=room)])
     assert one == [LayerShare("accelerator:0", 5)]
-    pair = [Place(index=index, room_bytes=room) for index in range(2)]
+    pair = [Place(index=index, usable_bytes=room) for index in range(2)]
     shares = model(both).shares_with_room(pair)
     assert shares == [LayerShare("accelerator:0", 4), LayerShare("accelerator:1", 4)]
 
@@ -61,7 +61,7 @@ def test_layers_before_the_first_of_a_term_take_nothing() -> None:
     hold two, and never five.
     """
     late = needs(term("kv_cache", 10, Split.LAYERS, first_layer=5))
-    place = Place(index=0, room_bytes=5 * GIB)
+    place = Place(index=0, usable_bytes=5 * GIB)
     assert model(late).shares_with_room([place]) == [LayerShare("accelerator:0", 2)]
 
 
@@ -89,7 +89,7 @@ def test_parts_go_where_the_most_that_they_may_take_has_room() -> None:
     part = term("weights", 4, Split.EACH).replace(high_bytes=6 * GIB)
     way = Offloaded(way="model", host=(), device=(part,))
     there = needs(WEIGHTS).replace(offloaded=(way,))
-    small = Place(index=0, room_bytes=5 * GIB)
-    large = Place(index=0, room_bytes=6 * GIB)
+    small = Place(index=0, usable_bytes=5 * GIB)
+    large = Place(index=0, usable_bytes=6 * GIB)
     assert [found.offload for found in parts_in_turn(there, small)] == []
     assert [found.offload for found in parts_in_turn(there, large)] == ["model"]

@@ -15,7 +15,7 @@ from helpers.cases import case_id
 from helpers.paths import COMMON, TESTS
 from selfhost.core.tables import shipped_table
 from selfhost.core.units import words_of
-from selfhost.judge.devices import emptied, idle_bytes, room_of
+from selfhost.judge.devices import emptied, idle_bytes, usable_bytes_of
 from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
@@ -455,7 +455,7 @@ def test_a_program_sees_less_of_a_card_than_its_driver_reports(
         memory_total_bytes=driver_mib * 2**20,
         unified=False,
     )
-    room = room_of(card)
+    room = usable_bytes_of(card)
     assert room is not None
     assert room <= (program_gib * 1024 - 708 + 220) * 2**20
     seen = idle_bytes(card)
@@ -474,5 +474,7 @@ def test_a_card_by_name_gives_what_its_record_says_is_free() -> None:
         unified=False,
     )
     read = by_name.replace(memory_free_bytes=81079 * 2**20)
-    assert room_of(by_name) == pytest.approx(room_of(read), abs=256 * 2**20)
+    assert usable_bytes_of(by_name) == pytest.approx(
+        usable_bytes_of(read), abs=256 * 2**20
+    )
     assert emptied([read]) == (read,)

@@ -64,7 +64,10 @@ def with_sizes_in_order(disk: Record) -> Record:
 
 def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
     """Any value that the field may have but None."""
-    kind, key = record._kinds[field].removesuffix(" | None"), record._keys.get(field)
+    kind, key = (
+        record._annotations[field].removesuffix(" | None"),
+        record._keys.get(field),
+    )
     limits = key.limits if key else {}
     if kind in PARTS:
         part = PARTS[kind]

@@ -35,7 +35,7 @@ from ..devices import (
     lent_to_gpu,
     may_compute_on,
     percent_of,
-    room_of,
+    usable_bytes_of,
 )
 from ..record import Question
 from . import (
@@ -135,8 +135,8 @@ class _InRam(_Layout):
                 return unused
         if sharing:
             return self._shared_ruling(sharing)
-        roomiest = max(candidates, key=_room)
-        return passing("accelerator-not-needed", "too-small", device=roomiest.name)
+        largest = max(candidates, key=_usable_bytes)
+        return passing("accelerator-not-needed", "too-small", device=largest.name)
 
     def _unused(self, cards: Cards, runtime: RuntimeSpec) -> Ruling | None:
         """The ruling that no build of the runtime computes on the devices; None where one does."""
@@ -171,7 +171,7 @@ class _InRam(_Layout):
         if sharing:
             refusal = _refusal(runtime, rules, sharing[:1])
             return refusal or self._share_check(sharing)
-        largest = max(self.cards, key=_room, default=None)
+        largest = max(self.cards, key=_usable_bytes, default=None)
         if largest is not None and self.needs.memory is None:
             unread = undecided("accelerator-unread", "need", device=largest.name)
             return _refusal(runtime, rules, [largest]) or finding(unread)
@@ -212,7 +212,7 @@ class _InRam(_Layout):
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
         percent = percent_of(self.question.case)
-        share = _Share(place=memory.places[0], device=card, percent=percent)
+        share = _Share(need=memory.places[0], device=card, percent=percent)
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
@@ -224,7 +224,7 @@ class _InRam(_Layout):
             ).check()
         return finding(
             undecided("accelerator-close", "share"),
-            taken=share.room_bytes(),
+            taken=share.usable_bytes(),
             left=total * left_percent // 100,
             share=left_percent / 100,
         )
@@ -272,14 +272,14 @@ class _InRam(_Layout):
         return lent if computes_on_shared(runtime, lent.device) else None
 
 
-def _room(card: Accelerator) -> int:
+def _usable_bytes(card: Accelerator) -> int:
     """The bytes that a program may take of the card; 0 where its memory was not read."""
-    return room_of(card) or 0
+    return usable_bytes_of(card) or 0
 
 
 def _unread_fact(card: Accelerator) -> str | None:
-    """The missing fact without which the card's room is not known; None where all facts were
-    read.
+    """The missing fact without which the card's usable memory is not known; None where all facts
+    were read.
     """
     if card.unified:
         return None
@@ -317,7 +317,9 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
 
 
 class _Fit(IntEnum):
-    """The part of a need's range that has room."""
+    """The part of a need's range that an accelerator holds: up to the least, the likely or the most
+    bytes, or none.
+    """
 
     NONE = 0
     LEAST = 1
@@ -326,47 +328,47 @@ class _Fit(IntEnum):
 
 
 class _Share(Record):
-    """The part of a model that lies on one accelerator.
+    """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
     `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
     runtime that takes as much as it needs.
     """
 
-    place: PlaceNeed
+    need: PlaceNeed
     device: Accelerator
     percent: float | None
 
     @property
     def is_read(self) -> bool:
-        """Whether the room on the accelerator is known."""
+        """Whether the accelerator's usable memory is known."""
         if self.device.unified is not False:
             return False
-        return room_of(self.device, self.percent) is not None
+        return usable_bytes_of(self.device, self.percent) is not None
 
-    def room_bytes(self, *, is_idle: bool = False) -> int:
+    def usable_bytes(self, *, is_idle: bool = False) -> int:
         """The bytes that the runtime may take of the accelerator now, or once nothing else runs
         there; 0 where the memory was not read.
         """
         device = self.device
         if is_idle:
             device = idle(device)
-        return room_of(device, self.percent) or 0
+        return usable_bytes_of(device, self.percent) or 0
 
     @property
     def lacking_bytes(self) -> int:
-        """The bytes that the accelerator lacks now for the most that lies there; below 0 where it
-        has more room.
+        """The bytes that the accelerator lacks now for the most that lies there; below 0 where
+        some bytes are left.
         """
-        return self.place.high_bytes - self.room_bytes()
+        return self.need.high_bytes - self.usable_bytes()
 
     def fit(self, *, is_idle: bool) -> _Fit:
-        """The part of the share's range that has room."""
-        room = self.room_bytes(is_idle=is_idle)
-        if self.place.high_bytes <= room:
+        """The part of the share's range that the accelerator holds."""
+        usable = self.usable_bytes(is_idle=is_idle)
+        if self.need.high_bytes <= usable:
             return _Fit.MOST
-        if self.place.total_bytes <= room:
+        if self.need.total_bytes <= usable:
             return _Fit.LIKELY
-        if self.place.low_bytes <= room:
+        if self.need.low_bytes <= usable:
             return _Fit.LEAST
         return _Fit.NONE
 
@@ -381,12 +383,13 @@ def _shares(
     """
     percent = percent_of(question.case) if question.wants_gpu else None
     if machine.accelerators:
-        for place in _device_places(needs):
-            device = machine.accelerators[index_of(place.where)]
-            yield _Share(place=place, device=device, percent=percent)
+        for need in _needs_on_cards(needs):
+            device = machine.accelerators[index_of(need.where)]
+            yield _Share(need=need, device=device, percent=percent)
 
 
-def _device_places(needs: Needs) -> list[PlaceNeed]:
+def _needs_on_cards(needs: Needs) -> list[PlaceNeed]:
+    """The need on each accelerator; none where the memory is not known."""
     if needs.memory is None:
         return []
     return [place for place in needs.memory.places if place.where != "host"]
@@ -418,40 +421,40 @@ class _OnCards(_Layout):
         for share in self.shares:
             if share.device.memory_total_bytes is not None:
                 fact = "accelerators.unified"
-        high_bytes = [place.high_bytes for place in _device_places(self.needs)]
+        high_bytes = [need.high_bytes for need in _needs_on_cards(self.needs)]
         why = self.machine.why_unread(fact)
         unread = undecided("accelerator-unread", why=why)
         return finding(unread, needs=sum(high_bytes), unit="bytes")
 
     def check(self) -> Finding:
         """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
-        room = low = likely = high = 0
+        usable = low = likely = high = 0
         names = []
         for share in self.shares:
-            room += share.room_bytes()
-            low += share.place.low_bytes
-            likely += share.place.total_bytes
-            high += share.place.high_bytes
+            usable += share.usable_bytes()
+            low += share.need.low_bytes
+            likely += share.need.total_bytes
+            high += share.need.high_bytes
             names.append(share.device.name)
         on_cards = [term for term in self.needs.terms if term.where != "host"]
         runtime = self.question.runtime
         return finding(
             self._ruling(),
             needs=high,
-            has=room,
-            short=max(0, high - room),
+            has=usable,
+            short=max(0, high - usable),
             unit="bytes",
             devices=" and ".join(units.counted(names)),
             program=runtime.name if runtime else "The runtime",
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=what_is_smaller(on_cards, room),
+            smaller=what_is_smaller(on_cards, usable),
             confidence=self.machine.confidence,
         )
 
     def _fit(self, *, is_idle: bool = False) -> _Fit:
-        """The part of the range that has room on each of the accelerators."""
+        """The part of the range that each of the accelerators holds."""
         return min(share.fit(is_idle=is_idle) for share in self.shares)
 
     @property
@@ -501,8 +504,8 @@ class _OnCards(_Layout):
             worst = max(shares, key=lambda share: share.lacking_bytes)
             shares = (worst,)
             figures |= {
-                "needs": worst.place.high_bytes,
-                "has": worst.room_bytes(),
+                "needs": worst.need.high_bytes,
+                "has": worst.usable_bytes(),
                 "short": worst.lacking_bytes,
                 "devices": worst.device.name,
             }

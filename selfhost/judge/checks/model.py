@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...catalogue.spec import HEARD_SECONDS, License, ModelSpec
-from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.records import Record
 from ...core.workload import Workload
-from ..files import states_needs_alone, who_else_has_the_files
+from ..files import who_else_has_the_files
 from ..record import DownloadedFiles, Question
 from . import (
     Finding,
@@ -52,8 +51,6 @@ _NAMED_FILES = 5
 # files of these formats hold no code, and need no code of the repository
 _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
-# tasks whose input is a picture: the text beside it is a caption
-_PICTURE_USES = ("image-encoder", "image-text-matching")
 
 
 # ------------------------------------------------------------------ license and openness
@@ -323,7 +320,7 @@ def _can_be_had(question: Question) -> bool:
         return True
     if spec.files or spec.lone_config:
         return True
-    return states_needs_alone(spec)
+    return spec.states_needs_only
 
 
 def _is_pickle(question: Question) -> bool:
@@ -354,18 +351,11 @@ def _download_ruling(question: Question) -> Ruling:
     if spec.openness.weights == "partial":
         return warning("weights-partial")
     if spec.openness.weights == "unknown":
-        needs_alone = states_needs_alone(spec)
-        if needs_alone or not _has_repository(spec):
-            return passing("weights-stated", needs_alone=needs_alone)
+        needs_only = spec.states_needs_only
+        if needs_only or not spec.has_repository:
+            return passing("weights-stated", needs_alone=needs_only)
     gate_unknown = spec.gated is None
     return passing("weights-published", repository=None, gate_unknown=gate_unknown)
-
-
-def _has_repository(spec: ModelSpec) -> bool:
-    """Whether a repository is known that has files of the model."""
-    if spec.repository:
-        return True
-    return any(files.repository for files in spec.files)
 
 
 def gate_remedy(spec: ModelSpec) -> str:
@@ -377,21 +367,6 @@ def gate_remedy(spec: ModelSpec) -> str:
 
 
 # ------------------------------------------------------------------ the context
-
-
-def reads_context(spec: ModelSpec) -> bool:
-    """Whether a context applies to the model: to models of text, and to models that read a text
-    beside a recording.
-    """
-    if spec.modality == "speech":
-        # speech recognition takes text as a prompt beside the recording; speech synthesis only
-        # reads text aloud
-        if spec.main_use == "speech-synthesis":
-            return False
-        return {"audio", "text"}.issubset(spec.inputs or ())
-    if spec.modality == "embedding":
-        return spec.main_use not in _PICTURE_USES
-    return spec.modality in GENERATING
 
 
 def context_check(question: Question) -> Finding | None:

@@ -238,8 +238,9 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
     if machine.platform in program.runtime.platforms.big_endian_systems:
         return warning("runtime-other-byte-order", processor=machine.architecture)
     # the user's own files: models of the catalogue were checked for this
-    if question.local_files and question.unfamiliar is not None:
-        return warning("runtime-unfamiliar", architecture=question.unfamiliar)
+    undescribed = question.undescribed_architecture
+    if question.local_files and undescribed is not None:
+        return warning("runtime-unfamiliar", architecture=undescribed)
     if installed is None:
         return program.to_be_installed()
     return _version_ruling(question, program, installed.version)
@@ -277,7 +278,7 @@ class _Program(Record):
         """Whether the runtime has a build for the system and processor, or was built for them
         here.
         """
-        if self.is_unpublished or self.is_installed:
+        if self.is_from_source or self.is_installed:
             return True
         if not self._is_for_system:
             return False
@@ -288,8 +289,8 @@ class _Program(Record):
         return self.machine.platform in self.runtime.platforms.systems
 
     @property
-    def is_unpublished(self) -> bool:
-        """Whether the runtime has to be built from source on the machine."""
+    def is_from_source(self) -> bool:
+        """Whether the runtime has to be built from source for the system and processor."""
         return self.machine.platform in self.runtime.platforms.from_source
 
     @property
@@ -311,7 +312,8 @@ class _Program(Record):
     def no_build(self) -> Ruling:
         """The ruling that no build exists for the system, or none for its processor."""
         elsewhere = self.runtime.platforms.elsewhere
-        has = where = self.machine.system
+        has = self.machine.system
+        where = has
         if self._is_for_system:
             has = self.machine.platform
             where = self._platform_words()
@@ -329,7 +331,7 @@ class _Program(Record):
         built from source.
         """
         figures = self._absent_figures()
-        if self.is_unpublished:
+        if self.is_from_source:
             return warning(self._absent_code(), **figures)
         return passing(self._absent_code(), **figures)
 
@@ -350,10 +352,10 @@ class _Program(Record):
         return "runtime-not-installed"
 
     def _absent_figures(self) -> Figures:
-        unpublished = self._platform_words() if self.is_unpublished else None
+        platform = self._platform_words() if self.is_from_source else None
         return {
             "machine": self.machine.name,
-            "unpublished": unpublished,
+            "unpublished": platform,
             "remedy": self._install_remedy(),
         }
 
@@ -361,7 +363,7 @@ class _Program(Record):
         """The remedy that says how to install the runtime on the machine; None where no source
         tells it.
         """
-        if self.is_unpublished:
+        if self.is_from_source:
             return phrase("install/source", page=self.runtime.platforms.source_build)
         line = self._install_line()
         if line.startswith("# "):
@@ -448,22 +450,16 @@ def _version_ruling(
         "version": version,
         "architecture": name,
     }
-
-    def outdated(
-        code: str,
-        variant: str,
-        first: str,
-    ) -> Ruling:
-        return warning(code, variant, **program.update(first), **figures)
-
     minimum = runtime.versions.minimum
     for key, variant in ((name, ""), ("commands", "command")):
         first = minimum.get(key, "")
         if is_older(version, first):
-            return outdated("runtime-too-old", variant, first)
+            figures |= program.update(first)
+            return warning("runtime-too-old", variant, **figures)
     first = runtime.versions.builds.get(name, "")
     if first and not _is_build_since(version, first):
-        return outdated("runtime-unfamiliar", "build", first)
+        figures |= program.update(first)
+        return warning("runtime-unfamiliar", "build", **figures)
     return passing("runtime-present", **figures)
 
 

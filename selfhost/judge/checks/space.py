@@ -40,12 +40,12 @@ class _SystemMemory(Record):
     """The RAM that a system takes beside a model.
 
     - `reserve_bytes` are kept for the system itself. On a small machine they are at most the total
-      divided by `least_parts`; None sets no such bound.
+      divided by `reserve_divisor`; None sets no such bound.
     - `desktop_bytes`: the RAM of a desktop with its applications.
     """
 
     reserve_bytes: int = 1 * GIB
-    least_parts: int | None = None
+    reserve_divisor: int | None = None
     desktop_bytes: int = 4 * GB
 
     def reserve_of(self, total_bytes: int | None) -> int:
@@ -54,21 +54,21 @@ class _SystemMemory(Record):
         """
         if total_bytes is None:
             return self.reserve_bytes
-        if self.least_parts is None:
+        if self.reserve_divisor is None:
             return self.reserve_bytes
-        return min(self.reserve_bytes, total_bytes // self.least_parts)
+        return min(self.reserve_bytes, total_bytes // self.reserve_divisor)
 
 
 # The memory that the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for
 # 1 GB; an idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks
-# for. On a small machine, a system without a desktop keeps at most the fraction 1 / `least_parts`
-# of the memory: Debian 12's installation guide asks for 256 MB without a desktop, and boards and
-# instances of 1 GiB run it. `desktop_bytes` is the need of a desktop with its programs beside a
-# model: Ubuntu Desktop 24.04 and Windows 11 ask for 4 GB of memory. A Mac of 64 GB takes 4 GB
-# without a desktop (jundot/omlx#1533, where a runtime leaves it 8). A guest serves no desktop; on a
-# small machine the desktop takes at most a quarter, assumed.
+# for. On a small machine, a system without a desktop keeps at most the fraction 1 /
+# `reserve_divisor` of the memory: Debian 12's installation guide asks for 256 MB without a desktop,
+# and boards and instances of 1 GiB run it. `desktop_bytes` is the need of a desktop with its
+# programs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for 4 GB of memory. A Mac of 64
+# GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime leaves it 8). A guest serves no
+# desktop; on a small machine the desktop takes at most a quarter, assumed.
 _SYSTEMS: Mapping[str | None, _SystemMemory] = {
-    "linux": _SystemMemory(least_parts=4),
+    "linux": _SystemMemory(reserve_divisor=4),
     "macos": _SystemMemory(reserve_bytes=3 * GIB, desktop_bytes=8 * GB),
     "windows": _SystemMemory(reserve_bytes=3 * GIB),
 }
@@ -141,7 +141,11 @@ def available_ram(machine: Machine, workload: Workload) -> AvailableRam:
         margin = 0
         if now is not None:
             now = _least(now, idle)
-    ceiling = {"available": now, "total": idle}.get(basis, _most(now, idle))
+    ceiling = _most(now, idle)
+    if basis == "available":
+        ceiling = now
+    elif basis == "total":
+        ceiling = idle
     return AvailableRam(
         basis=basis,
         reserve_bytes=reserve.size_bytes,
@@ -252,13 +256,13 @@ def reserve_beside(
 ) -> int:
     """The reserve on the smallest machine of that system that gives a model `need_bytes`."""
     reserve = _reserve_of(machine, workload).size_bytes
-    parts = _system_of(machine).least_parts
+    divisor = _system_of(machine).reserve_divisor
     if workload.reserve_bytes is not None:
         return reserve
-    if parts is None:
+    if divisor is None:
         return reserve
-    # the reserve is 1/`parts` of the memory, rounded down; the rest holds the model
-    return min(reserve, max(0, need_bytes - 1) // (parts - 1))
+    # the reserve is 1/`divisor` of the memory, rounded down; the rest holds the model
+    return min(reserve, max(0, need_bytes - 1) // (divisor - 1))
 
 
 def desktop_bytes(machine: Machine) -> int:
@@ -291,7 +295,7 @@ def memory_check(
         low += min(files_bytes, needs.memory.evictable_bytes)
     host_need = _HostNeed(low=low, high=high, machine=machine, available=available)
     if needs.memory is None:
-        ruling = host_need.ruling_of_part(needs)
+        ruling = host_need.ruling_of_known_part(needs)
     else:
         ruling = host_need.ruling()
     on_gpu: int | None = None
@@ -322,10 +326,10 @@ def memory_check(
     )
     if needs.memory is None:
         return found
-    shell = host_need.shell_check(needs.evictable_bytes)
-    if shell is None or shell.severity <= found.severity:
+    in_shell = host_need.address_space_check(needs.evictable_bytes)
+    if in_shell is None or in_shell.severity <= found.severity:
         return found
-    return shell.replace(reserve_bytes=available.reserve_bytes)
+    return in_shell.replace(reserve_bytes=available.reserve_bytes)
 
 
 def _has_only_ram(machine: Machine) -> bool:
@@ -348,7 +352,7 @@ class _HostNeed(Record):
         """The lesser of the RAM and its limit as they were read; None where neither was read."""
         return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
-    def ruling_of_part(self, needs: Needs) -> Ruling:
+    def ruling_of_known_part(self, needs: Needs) -> Ruling:
         """The ruling on a need that is only partly known: whether the known part exceeds the
         machine's memory.
         """
@@ -388,7 +392,7 @@ class _HostNeed(Record):
         assert ceiling is not None
         if self.high > ceiling:
             if self.may_have_more(self.high):
-                return self._assumed(ceiling)
+                return self._assumed_too_small(ceiling)
             return undecided("memory-close", has=ceiling, **self._ways_to_lift())
         if available.basis == "total":
             return self._fits_once_idle()
@@ -429,7 +433,7 @@ class _HostNeed(Record):
         if has is None or self.low <= has:
             return None
         if self.may_have_more(self.low):
-            return self._assumed(has)
+            return self._assumed_too_small(has)
         return failing(
             "memory-too-small",
             has=has,
@@ -458,7 +462,7 @@ class _HostNeed(Record):
         most = _most_gib(self.machine) * GIB
         return need_bytes <= most - self.available.reserve_bytes
 
-    def _assumed(self, has: int) -> Ruling:
+    def _assumed_too_small(self, has: int) -> Ruling:
         """The ruling that the assumed RAM is too small, with an amount that would be enough."""
         wanted_gib = ceil((self.high + self.available.reserve_bytes) / GIB)
         # an example of a sufficient size: the next power of two
@@ -507,7 +511,7 @@ class _HostNeed(Record):
             "memory-tight", has=available.ceiling_bytes, left=left, desktop=named
         )
 
-    def shell_check(self, mapped_bytes: int) -> Finding | None:
+    def address_space_check(self, mapped_bytes: int) -> Finding | None:
         """The finding that the limit of `ulimit -v` is or may be too low; None where it is high
         enough.
 
@@ -612,8 +616,8 @@ def stored_in_memory(
     question: Question,
 ) -> int:
     """The bytes of the files that will be stored in RAM; 0 where they are stored on a disk."""
-    place = machine.disk_for(question.store)
-    if place is None or place.kind != "memory":
+    disk = machine.disk_for(question.store)
+    if disk is None or disk.kind != "memory":
         return 0
     size = bytes_to_store(needs, question.missing_bytes)
     return 0 if size is None else size.likely
@@ -642,8 +646,8 @@ def disk_check(
         return finding(nothing, needs=0, short=0, unit="bytes")
     store = _Store(needs=needs, machine=machine, question=question)
     ruling = store.ruling(size)
-    place = store.place
-    has = ruling.figures.get("has", place.free_bytes)
+    disk = store.disk
+    has = ruling.figures.get("has", disk.free_bytes)
     figures: Figures = {"size": (0, 0)}
     if size is not None:
         figures = {
@@ -652,7 +656,7 @@ def disk_check(
             "size": (size.low, size.high),
             "is_range": size.low != size.high,
         }
-    name = "the current folder" if place.path == "." else place.path
+    name = "the current folder" if disk.path == "." else disk.path
     return finding(
         ruling,
         has=has,
@@ -660,7 +664,7 @@ def disk_check(
         what=store.words_for(size),
         place=name,
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
-        variable=_STORE_VARIABLES.get(place.purpose),
+        variable=_STORE_VARIABLES.get(disk.purpose),
         confidence=machine.confidence,
         already=already_bytes,
         making=question.making_bytes,
@@ -679,22 +683,15 @@ class _Store(Record):
     question: Question
 
     @property
-    def missing_bytes(self) -> int | None:
-        """The bytes that are still to be downloaded; None where all files are still to be
-        downloaded.
-        """
-        return self.question.missing_bytes
-
-    @property
-    def place(self) -> Disk:
-        """The disk; without figures where it was not read."""
+    def disk(self) -> Disk:
+        """The disk; a disk without figures where none was read."""
         purpose = self.question.store
         disk = self.machine.disk_for(purpose)
         return disk or Disk(purpose=purpose, path="the download folder")
 
     def words_for(self, size: StoredSize | None) -> str:
         """The words for the stored size: the download, its missing part, or everything stored."""
-        if self.missing_bytes:
+        if self.question.missing_bytes:
             return "The missing part"
         likely = None if size is None else size.likely
         if likely == self.needs.download_bytes:
@@ -705,30 +702,29 @@ class _Store(Record):
         """The ruling whether files of the given size fit. Faults that no free space mends come
         first.
         """
-        place = self.place
-        if place.writable is False:
+        disk = self.disk
+        if disk.writable is False:
             return failing("disk-not-writable")
         largest = self._largest_file_bytes()
-        if place.kind == "fat" and largest > FAT_FILE_BYTES:
+        if disk.kind == "fat" and largest > FAT_FILE_BYTES:
             return failing(
                 "disk-file-too-large",
                 file=largest,
-                filesystem=place.filesystem,
+                filesystem=disk.filesystem,
                 most=FAT_FILE_BYTES,
             )
         if size is None:
             return self._size_unknown()
-        return self._space_ruling(place, size)
+        return self._space_ruling(disk, size)
 
     def _largest_file_bytes(self) -> int:
         """The bytes of the largest file that is still to be stored."""
         largest = self.needs.largest_file_bytes or 0
-        if self.missing_bytes:
-            return min(largest, self.missing_bytes)
-        return largest
+        missing = self.question.missing_bytes
+        return min(largest, missing) if missing else largest
 
     def _size_unknown(self) -> Ruling:
-        if self.place.free_bytes is None:
+        if self.disk.free_bytes is None:
             return undecided("disk-unread", why=self._why_unread())
         for fact in ("download_bytes", "disk_bytes"):
             for entry in self.needs.unknown:
@@ -745,39 +741,37 @@ class _Store(Record):
             fact += ".free_bytes"
         return self.machine.why_unread(fact)
 
-    def _space_ruling(self, place: Disk, size: StoredSize) -> Ruling:
+    def _space_ruling(self, disk: Disk, size: StoredSize) -> Ruling:
         """The ruling whether the files fit. The space that should stay free beside the files
         decides nothing.
         """
-        free = place.free_bytes
-        total = place.total_bytes or inf
-        has_room = free is not None and size.low <= free
+        free = disk.free_bytes
+        total = disk.total_bytes or inf
+        may_fit = free is not None and size.low <= free
         # files on a disk in RAM take memory, files on a network drive are read over the network
-        variant = {"memory": "ram", "network": "network"}.get(place.kind, "")
-        if variant and has_room:
-            return warning(
-                "disk-slow-or-volatile", variant, filesystem=place.filesystem
-            )
+        variant = {"memory": "ram", "network": "network"}.get(disk.kind, "")
+        if variant and may_fit:
+            return warning("disk-slow-or-volatile", variant, filesystem=disk.filesystem)
         if size.low <= total and self._is_assumed():
-            return self._space_assumed(size.high + disk_margin_bytes(place.total_bytes))
+            return self._space_assumed(size.high + disk_margin_bytes(disk.total_bytes))
         if free is None:
             if size.low > total:
-                return failing("disk-too-small", "in-all", has=place.total_bytes)
+                return failing("disk-too-small", "in-all", has=disk.total_bytes)
             return undecided("disk-unread", why=self._why_unread())
-        if not has_room:
+        if not may_fit:
             return failing("disk-too-small", has=free)
         return self._ruling_of_left(free - size.high)
 
     def _ruling_of_left(self, left: int) -> Ruling:
-        """The ruling by `left`, the bytes that stay free beside the files; negative where the most
-        of the size range does not fit.
+        """The ruling by `left`, the bytes that stay free beside the most bytes of the files;
+        below 0 where the most bytes do not fit.
         """
         making_bytes = self.question.making_bytes
-        margin = disk_margin_bytes(self.place.total_bytes)
+        margin = disk_margin_bytes(self.disk.total_bytes)
         if left < 0:
             return warning("disk-tight", "range", left=left, more=-left)
         if left < making_bytes:
-            # the files take more room while they are made
+            # the files take more space while they are made
             return warning("disk-tight", "making", left=left, more=making_bytes - left)
         if left < margin:
             return warning("disk-tight", left=left, more=margin - left)
@@ -790,6 +784,6 @@ class _Store(Record):
         return not facts.isdisjoint(self.machine.assumed)
 
     def _space_assumed(self, enough: int) -> Ruling:
-        total = self.place.total_bytes
+        total = self.disk.total_bytes
         why = self._why_unread().reason if total is None else None
         return warning("disk-assumed", total=total, why=why, enough=enough)

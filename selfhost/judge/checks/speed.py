@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.records import Record
 from ...core.workload import (
@@ -255,8 +254,8 @@ def work_check(
 
     Work is slow where it takes long, or where no GPU holds all of the model.
     """
-    way = _way_of(question, placed, machine)
-    words = _words_for(question, speed.unit, way)
+    slowed_by = _slowed_by(question, placed, machine)
+    words = _words_for(question, speed.unit, slowed_by)
     likely: float | None = None
     long: str | None = None
     if speed.work is not None:
@@ -265,7 +264,7 @@ def work_check(
         usual, ends = speed.work_words()
         about, guess = speed.work.about()
         long = f"{about} {usual} ({ends}{guess})"
-    ruling = _work_ruling(words, speed.unit, likely, way)
+    ruling = _work_ruling(words, speed.unit, likely, slowed_by)
     return finding(
         ruling,
         needs=words.limit,
@@ -277,13 +276,16 @@ def work_check(
     )
 
 
-def _way_of(
+def _slowed_by(
     question: Question,
     placed: Needs,
     machine: Machine,
 ) -> str:
-    """The way in which parts of the model come to a GPU in turn; "processor" without a GPU, ""
-    where the GPU holds all of the model.
+    """The reason why work is slower than on a GPU that holds all of the model, as a variant of the
+    finding; "" on such a GPU.
+
+    "processor" stands for a model that no GPU computes, "model" and "sequential" for parts that
+    move to a GPU in turn (`Needs.offload`).
     """
     if placed.offload:
         return placed.offload
@@ -306,15 +308,15 @@ def _is_on_cpu(
 def _words_for(
     question: Question,
     unit: str,
-    way: str,
+    slowed_by: str,
 ) -> WorkWords:
-    """The limit of the work, and its words. `way` is the result of `_way_of`."""
+    """The limit of the work, and its words. `slowed_by` is the result of `_slowed_by`."""
     words = words_of_work(unit)
     dataset_tokens = question.workload.dataset_tokens
     if unit == TRAINED and dataset_tokens is not None:
         words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)
     parameters = question.spec.parameters.total or 0
-    if way == "processor" and parameters >= words.on_cpu_from_parameters:
+    if slowed_by == "processor" and parameters >= words.on_cpu_from_parameters:
         return words
     return words.replace(on_cpu=None)
 
@@ -323,14 +325,14 @@ def _work_ruling(
     words: WorkWords,
     unit: str,
     likely: float | None,
-    way: str,
+    slowed_by: str,
 ) -> Ruling:
-    """The ruling whether the work is slow. `way` is the result of `_way_of`."""
+    """The ruling whether the work is slow. `slowed_by` is the result of `_slowed_by`."""
     if words.on_cpu is None:
-        if words.what is not None and way:
-            is_long = _takes_hours(unit, likely, way)
+        if words.what is not None and slowed_by:
+            is_long = _takes_hours(unit, likely, slowed_by)
             code = "speed-hours" if is_long else words.code
-            return warning(code, way, what=words.what)
+            return warning(code, slowed_by, what=words.what)
         if likely is None:
             return undecided("speed-not-known")
     if likely is None:
@@ -343,13 +345,13 @@ def _work_ruling(
 def _takes_hours(
     unit: str,
     likely: float | None,
-    way: str,
+    slowed_by: str,
 ) -> bool:
     """Whether the user waits so long that the answer leads with the time, as for a video on a
     CPU.
     """
     if likely is None:
-        return way == "processor" and unit == VIDEO
+        return slowed_by == "processor" and unit == VIDEO
     return likely >= _HOURS_SECONDS
 
 
@@ -456,7 +458,7 @@ def lacks_pace_of_users(judged: Judged) -> bool:
     workload = judged.question.workload
     if workload.parallel == 1 or workload.task != "generate":
         return False
-    if judged.question.spec.modality not in GENERATING:
+    if not judged.question.spec.writes_text:
         return False
     return judged.users_pace is None
 

@@ -20,38 +20,38 @@ _TOO_SMALL = "the program, not the weights, limits the speed of a model this sma
 _NO_MEMORY_RATE = "neither the memory bandwidth nor the number of cores could be read"
 
 
-def predict(step: Step, way: LaidOut) -> Speed:
+def predict(step: Step, layout: LaidOut) -> Speed:
     """Return the pace of a step in the given layout. Where the pace is not known, `how` says
     why.
     """
-    why_unknown = _why_unknown(step, way)
+    why_unknown = _why_unknown(step, layout)
     if why_unknown is not None:
         return Speed(how=why_unknown)
-    if way.gpus:
-        return _on_gpus(step, way)
-    if way.cores is not None:
-        return _on_processor(step, way, way.cores)
+    if layout.gpus:
+        return _on_gpus(step, layout)
+    if layout.cores is not None:
+        return _on_processor(step, layout, layout.cores)
     return Speed(how=_NO_MEMORY_RATE)
 
 
-def _why_unknown(step: Step, way: LaidOut) -> str | None:
+def _why_unknown(step: Step, layout: LaidOut) -> str | None:
     """The reason why the pace of the step is not known; None where it may be known."""
     if step.weights_bytes <= 0:
         return "how many bytes each token reads is not known"
     if step.weights_bytes < _LEAST_READ_BYTES:
         return _TOO_SMALL
-    if way.offloaded and not way.gpus:
-        return f"the memory bandwidth of {_unknown_gpu(way)} is not known"
-    if way.gpus and way.is_split and way.cores is None:
+    if layout.offloaded and not layout.gpus:
+        return f"the memory bandwidth of {_unknown_gpu(layout)} is not known"
+    if layout.gpus and layout.is_split and layout.cores is None:
         return f"part of it runs in RAM, and {_NO_MEMORY_RATE}"
     return None
 
 
-def _unknown_gpu(way: LaidOut) -> str:
+def _unknown_gpu(layout: LaidOut) -> str:
     """The name of the first used GPU whose bandwidth is not known."""
-    devices = way.machine.cards
+    devices = layout.machine.cards
     if devices:
-        for number in way.offloaded or ():
+        for number in layout.offloaded or ():
             if gpu_of(devices[number]) is None:
                 return devices[number].name
     return "the accelerator"
@@ -82,8 +82,8 @@ def _context_words(step: Step) -> str:
     return f"; with {tokens} in the context"
 
 
-def _at_full_context(step: Step, way: LaidOut) -> Step:
-    context_tokens = way.context_tokens or 0
+def _at_full_context(step: Step, layout: LaidOut) -> Step:
+    context_tokens = layout.context_tokens or 0
     return step.replace(depth_tokens=max(context_tokens, step.depth_tokens))
 
 
@@ -92,17 +92,17 @@ def _unmeasured_words(step: Step) -> str:
     return f"; by the rules of {MEASURED_PROGRAM}, because {step.other_program} was not measured"
 
 
-def _on_gpus(step: Step, way: LaidOut) -> Speed:
+def _on_gpus(step: Step, layout: LaidOut) -> Speed:
     """The pace on the GPUs, and on the RAM where GPUs do not hold all of the model."""
-    taken = way.seconds(step)
-    full = way.seconds(_at_full_context(step, way))
-    prompt = way.prompt(step)
-    how = way.how(step) + _context_words(step)
-    if step.other_program and not _is_measured(step, way):
+    taken = layout.seconds(step)
+    full = layout.seconds(_at_full_context(step, layout))
+    prompt = layout.prompt(step)
+    how = layout.how(step) + _context_words(step)
+    if step.other_program and not _is_measured(step, layout):
         how += _unmeasured_words(step)
     if prompt.crossing.likely:
-        batch = units.tokens(way.tokens_per_crossing)
-        size = units.decimal(way.in_ram_bytes)
+        batch = units.tokens(layout.tokens_per_crossing)
+        size = units.decimal(layout.in_ram_bytes)
         if step.has_experts:
             size = f"up to {size}"
         how += f"; for each {batch} of a prompt {size} of weights cross to the GPU"
@@ -115,25 +115,25 @@ def _on_gpus(step: Step, way: LaidOut) -> Speed:
     )
 
 
-def _is_measured(step: Step, way: LaidOut) -> bool:
+def _is_measured(step: Step, layout: LaidOut) -> bool:
     """Whether runs of the runtime were measured on each of these GPUs, with all of the model on
     GPUs.
     """
-    if way.is_split:
+    if layout.is_split:
         return False
-    return all(used.gpu.row(step).program is not None for used in way.gpus)
+    return all(used.gpu.row(step).program is not None for used in layout.gpus)
 
 
 def _on_processor(
     step: Step,
-    way: LaidOut,
+    layout: LaidOut,
     cores: Cores,
 ) -> Speed:
     """The pace on the processor. A clause says whether a GPU that shares the RAM may be used
     instead.
     """
     taken = cores.seconds(step)
-    full = cores.seconds(_at_full_context(step, way))
+    full = cores.seconds(_at_full_context(step, layout))
     how = cores.memory.how + _context_words(step)
     if step.other_program:
         how += _unmeasured_words(step)
@@ -142,9 +142,9 @@ def _on_processor(
         # no run of such a model or program was measured: the slow end is lowered
         slow /= pace_tables().general.unseen.least
     prompt = None
-    if not processor_of(way.machine).is_mac:
+    if not processor_of(layout.machine).is_mac:
         prompt = cores.prompt(step)
-    shared = shared_gpu_of(way.machine, way.runtime)
+    shared = shared_gpu_of(layout.machine, layout.runtime)
     if shared is not None:
         # if it is not known whether the GPU is used, the likely pace lies between both paces
         on_shared = shared.seconds(step)

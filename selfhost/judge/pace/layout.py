@@ -381,10 +381,10 @@ def laid_out(
     in_ram_bytes = 0
     if placed.placement == "split":
         in_ram_bytes = weights_bytes["host"]
-    cells = _cells(question, placed)
+    setup = _context_setup(question, placed)
     tokens_per_crossing = 0
-    if cells.copies_weights:
-        tokens_per_crossing = cells.batch
+    if setup.copies_weights:
+        tokens_per_crossing = setup.batch
     at_once = _settings(question).get("split_mode") == SPLIT_BY_TENSOR
     if program is not None and "tensor_parallel" in program.command_lines.options:
         at_once = True
@@ -396,7 +396,7 @@ def laid_out(
         in_ram_bytes=in_ram_bytes,
         tokens_per_crossing=tokens_per_crossing,
         # the micro-batch as set: the prompt bounds each step
-        micro_batch=cells.batch,
+        micro_batch=setup.batch,
         at_once=at_once,
         experts_apart=_leaves_experts(question),
         on_shared=_share_on_shared(question, placed, machine),
@@ -462,8 +462,8 @@ def _share_on_shared(
     return share
 
 
-def _cells(question: Question, placed: Needs) -> ContextSetup:
-    """The cells in the batch size for which the placed needs are counted.
+def _context_setup(question: Question, placed: Needs) -> ContextSetup:
+    """The setup of llama.cpp's context, in the batch size for which the placed needs are counted.
 
     The usual batch size where no GGUF file of known layers is loaded.
     """

@@ -31,7 +31,7 @@ class Sequence(Record):
     """
 
     step: Step
-    way: LaidOut
+    layout: LaidOut
     single: Range
 
     @property
@@ -39,7 +39,7 @@ class Sequence(Record):
         """The step with nothing in the context."""
         return self.step.replace(prompt_tokens=0, depth_tokens=0)
 
-    def _reading_seconds(self, way: LaidOut) -> float:
+    def _reading_seconds(self, layout: LaidOut) -> float:
         """The seconds of a step in which it reads its weights, and neither launches nor computes.
 
         The seconds are the difference to a step that reads twice the bytes.
@@ -49,7 +49,7 @@ class Sequence(Record):
             doubled_bytes[name] = 2 * size
         once = self._empty
         twice = once.replace(read_bytes=doubled_bytes)
-        longer = _likely_seconds(twice, way) - _likely_seconds(once, way)
+        longer = _likely_seconds(twice, layout) - _likely_seconds(once, layout)
         return max(0.0, longer)
 
     # -------------------------------------------------------------- with a draft
@@ -104,7 +104,7 @@ class Sequence(Record):
         """
         experts = read_experts(self.step, DRAFTED_TOKENS + 1)
         taken = 1 / self.single
-        reading = self._reading_seconds(self.way) / taken.likely
+        reading = self._reading_seconds(self.layout) / taken.likely
         share = experts.share * min(1.0, reading)
         longer = []
         for growth in experts.growth:
@@ -121,7 +121,7 @@ class Sequence(Record):
         and serving, and the experts that more tokens read.
         """
         # a few tokens at once are no prompt: weights in RAM stay there and do not cross to the GPU
-        in_place = self.way.replace(tokens_per_crossing=0)
+        in_place = self.layout.replace(tokens_per_crossing=0)
         empty = predict(self._empty, in_place)
         if empty.prompt is None or empty.decode is None:
             how = (
@@ -165,19 +165,19 @@ class Sequence(Record):
         """
         factors = pace_tables().token
         step = self.step
-        if pace.crossing_seconds or not self.way.uses_gpu:
+        if pace.crossing_seconds or not self.layout.uses_gpu:
             return factors.processor
         if step.has_experts:
             return factors.graph_experts if step.replays else factors.gpu_experts
         # dense models are as slow as in llama.cpp on chips that share the RAM, in every program
-        if step.replays and self.way.offloaded:
+        if step.replays and self.layout.offloaded:
             return factors.graph
         return factors.gpu
 
 
-def _likely_seconds(step: Step, way: LaidOut) -> float:
+def _likely_seconds(step: Step, layout: LaidOut) -> float:
     """The likely seconds of a step whose pace is known."""
-    decode = predict(step, way).decode
+    decode = predict(step, layout).decode
     assert decode is not None
     return 1 / decode.likely
 

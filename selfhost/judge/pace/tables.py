@@ -117,7 +117,7 @@ class Figures(Stated):
     def __init_subclass__(cls) -> None:
         for field, stated in cls._keys.items():
             if stated.read is None:
-                _read_rows_of(stated, cls._kinds[field])
+                _read_rows_of(stated, cls._annotations[field])
 
 
 def _read_rows_of(stated: FileKey, annotation: str) -> None:

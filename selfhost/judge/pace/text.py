@@ -32,21 +32,21 @@ def pace_of_text(
         # an accelerator with its own memory may hold a model whose need is not known
         how = "where it would run is not known, because its memory need is not known"
         return Speed(how=how)
-    way = laid_out(question, placed, machine)
-    pace = predict(step, way)
+    layout = laid_out(question, placed, machine)
+    pace = predict(step, layout)
     single = pace.decode
     if single is None:
         return pace
     workload = question.workload
     if workload.prompt_tokens:
-        pace = _with_first_token(pace, step, workload.prompt_tokens, way)
+        pace = _with_first_token(pace, step, workload.prompt_tokens, layout)
     users = workload.parallel
     if question.companions is None and users == 1:
         return pace
     # imported here: most questions have one sequence and no draft
     from .sequences import Sequence
 
-    sequence = Sequence(step=step, way=way, single=single)
+    sequence = Sequence(step=step, layout=layout, single=single)
     if question.companions is None:
         pace = sequence.with_total(pace, users)
     else:
@@ -68,7 +68,7 @@ def _with_first_token(
     pace: Speed,
     step: Step,
     tokens: int,
-    way: LaidOut,
+    layout: LaidOut,
 ) -> Speed:
     """The known pace, with the seconds until the first token: reading `tokens` tokens of prompt and
     one step.
@@ -82,9 +82,9 @@ def _with_first_token(
         return pace.replace(how=how)
     reading = 1 / pace.prompt * tokens
     if pace.crossing_seconds:
-        prompt = way.prompt(step)
+        prompt = layout.prompt(step)
         # the last, partial batch takes as long to cross to a GPU as a full one
-        crossings = ceil(tokens / way.tokens_per_crossing)
+        crossings = ceil(tokens / layout.tokens_per_crossing)
         computing = prompt.computed * tokens
         reading = computing.plus_independent(prompt.crossing * crossings)
     how = f"; a prompt of {units.tokens(tokens)} and one step until the first token"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...core.files import SHARD, first_numbered_file, part_name
+from ...core.files import PART_NAME, first_numbered_file, part_name
 from ...core.records import Record
 from ..record import LM_STUDIO, MAX_DISK_BYTES, PresentModel
 from .host import Facts, Host, reason_of
@@ -156,7 +156,7 @@ def _sets_of(files: Files) -> dict[str, _FileSet]:
         is_part = True
         if name is not None:
             first = name.of_part(1)
-            parts = name.parts
+            parts = name.number_of_parts
             # no program loads files named `-00004-of-00003` or `-00001-OF-00003`
             is_part = 1 <= name.number <= parts and name.of_part(name.number) == file
         whole = sets.setdefault(first, _FileSet(parts=parts, sizes=[]))
@@ -169,7 +169,7 @@ def _quantization_in(name: str) -> str | None:
     """The quantization in a name: `Q4_K_M` of `model-Q4_K_M-00001-of-00002.gguf`; None where the
     name has none.
     """
-    unnumbered = re.sub(SHARD, r"\1\4", name)
+    unnumbered = re.sub(PART_NAME, r"\1\4", name)
     match = re.search(present_table().model_files.quantization, unnumbered)
     if match is None:
         return None
@@ -198,7 +198,7 @@ def _is_complete(files: Files, first: str) -> bool | None:
     if "config.json" not in files:
         return None
     is_split = any(name.endswith(".index.json") for name in files)
-    if is_split and re.fullmatch(SHARD, first) is None:
+    if is_split and re.fullmatch(PART_NAME, first) is None:
         return None
     return True
 

@@ -37,7 +37,6 @@ from selfhost import Workload, check
 from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
-from selfhost.judge.checks.model import reads_context
 from selfhost.judge.checks.space import (
     StoredSize,
     bytes_to_store,
@@ -130,7 +129,7 @@ def test_a_context_is_one_of_what_reads_texts(
     """A text beside a recording is a prompt; one that is read aloud, or a caption, is none."""
     uses = None if use is None else (use,)
     spec = SPEC.replace(modality=modality, uses=uses, inputs=inputs)
-    assert reads_context(spec) is has_context
+    assert spec.reads_context is has_context
 
 
 DISK = [
