@@ -14,7 +14,12 @@ from contextlib import suppress
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ON_ONE_CARD, ONE_STREAM, RuntimeOption
+from ..catalogue.runtime_parts import (
+    ON_ONE_CARD,
+    ONE_STREAM,
+    QuantizationRule,
+    RuntimeOption,
+)
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PACKED
 from ..core.errors import Problem, WorkloadError
@@ -378,26 +383,22 @@ def _has_size(
     name: str,
 ) -> bool:
     """Whether the files of the type can be had, and their size is known."""
-    if format not in ("gguf", "mlx") and runtime.rule_of(name) is None:
+    rule = runtime.rule_of(name)
+    if format not in ("gguf", "mlx") and rule is None:
         return False
     # a model in listed parts: the command downloads each part by its name
     if spec.id in runtime.parts:
         return False
-    if not _can_quantize(spec, runtime, name):
+    if not _can_quantize(spec, rule):
         return False
     return isinstance(need.weights_files(spec, format, name), Term)
 
 
-def _can_quantize(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    quantization: str,
-) -> bool:
-    """Whether the runtime has the weights in the quantization.
+def _can_quantize(spec: ModelSpec, rule: QuantizationRule | None) -> bool:
+    """Whether a runtime has the weights in the quantization of its rule; None for a stored type.
 
     False where the runtime would have to quantize weights that are quantized already.
     """
-    rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
         return True
     # the size of components says whether they are quantized
@@ -428,11 +429,12 @@ def _comes_in(
     """Whether the runtime has the model in the quantization."""
     name = runtime.quantization_called(quantization) or quantization
     # MLX files are made by MLX's own rules, which give their sizes
-    if "mlx" not in runtime.formats and runtime.rule_of(name) is None:
+    rule = runtime.rule_of(name)
+    if "mlx" not in runtime.formats and rule is None:
         return False
     if need.why_not_loaded(spec, runtime) is not None:
         return False
-    return _can_quantize(spec, runtime, name)
+    return _can_quantize(spec, rule)
 
 
 # ------------------------------------------------------------------ what a program cannot do
