@@ -3,17 +3,17 @@
 What goes in: a name as a person typed or pasted it, and the catalogue. What comes out: a
 `Resolution`, or None for a name that no model has (`searching.py` then makes the error).
 
-A name is looked up as it is, then without the words for the form of its files at the end
-(`forms.splits`). If both fail, the name is tried as the name of a base model from which a known
-model was tuned, and as a name with the maker in front. Digits are never corrected. A note tells the
-user which part was read as something else.
+`read` looks a name up as it is, then without the words for the form of its files at the end
+(`forms.splits`). `read_in_any_way` then also tries the name of a base model from which a known
+model was tuned, a name with the maker in front, a name in another script, and a name with a space
+too many. Digits are never corrected. A note tells the user which part was read as something else.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,7 +50,7 @@ class Resolution(Record):
 
     - `runtime`: set where only one kind of program loads these files.
     - `repository`: the typed repository, where its name says that it holds the files.
-    - `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
+    - `names_file`: the name means one published GGUF file, or is Ollama's tag of such a file.
     """
 
     spec_id: str
@@ -110,7 +110,7 @@ class Family(Stated):
         is_full_name = key == canonical(self.model)
         holds = {
             "note": self.note,
-            # a full name needs no note on how it was read, only on the alternatives
+            # the note on the family explains a short name; a full name needs no explanation
             "family": self.note is None and not is_full_name,
             "tag": self.ollama,
             "others": others,
@@ -280,23 +280,14 @@ def is_bare_weights(name: str) -> bool:
 # reading a name as a model
 
 
-def read(
-    typed: str,
-    catalogue: Catalogue,
-    *,
-    indirectly: bool = False,
-) -> Found:
-    """The model of a name, a line, an address, a repository or a file; None for no known one.
-
-    `indirectly`: not the name itself is looked up. It is taken for that of a base model from which
-    the model was tuned, then for one with its maker in front.
-    """
-    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
+def read(typed: str, catalogue: Catalogue) -> Found:
+    """The model of a name, a line, an address, a repository or a file, looked up as it stands."""
+    if not _may_be_name(typed):
         return None
     is_file = typed.lower().endswith(FILE_ENDINGS)
     # a name of only letters, digits and `-._` is no command line, no address and no repository
     is_plain = re.sub("[-._]", "", typed).isalnum()
-    if is_plain and not is_file and not indirectly:
+    if is_plain and not is_file:
         # most names are plain, and the expressions below take 30 ms to compile
         named = model_named(typed, catalogue)
         if named is not None:
@@ -307,28 +298,85 @@ def read(
         longer = read(f"{name}b", catalogue)
         if longer is not None:
             return longer.with_note(f"{name} is read as {name}b.")
-    for match in matches(name, catalogue, indirectly=indirectly):
-        resolution = _with_form(match, name, catalogue)
-        if resolution is not None:
-            return _as_typed(resolution, typed, indirectly=indirectly)
-    return None
+    resolution = _first_usable(matches(name, catalogue), name, catalogue)
+    if resolution is None:
+        return None
+    return _as_typed(resolution, typed)
 
 
-def _as_typed(
-    resolution: Resolution,
-    typed: str,
-    *,
-    indirectly: bool,
-) -> Resolution:
-    """The resolution adjusted to the typed name. An indirect match has no repository, because
-    nothing is known of it.
-
-    `names_file` is set for a single word that states a quantization, but no program and no
-    repository.
+def read_in_any_way(typed: str, catalogue: Catalogue) -> Found:
+    """The model of a name as `read` finds it. If `read` finds none, the model that was tuned from a
+    base model of this name, or has the name without its maker; then the model of the name in Latin
+    letters, or with two words joined.
     """
-    if indirectly:
-        # the typed spelling is unknown, and so is the repository
-        resolution = resolution.replace(repository=None)
+    resolution = read(typed, catalogue)
+    if resolution is None:
+        resolution = _read_indirectly(typed, catalogue)
+    if resolution is not None:
+        return resolution
+    name = unwrap(typed)
+    latin = latin_spelling(name, catalogue)
+    if latin is not None:
+        resolution = read_in_any_way(latin, catalogue)
+        return _with_reading(resolution, name, latin)
+    if "/" in name:
+        return None
+    return _read_with_words_joined(name, catalogue)
+
+
+def _may_be_name(typed: str) -> bool:
+    """Whether the text is short enough for a name, and has a letter or a digit."""
+    return len(typed) <= MAX_NAME_LENGTH and canonical(typed) != ""
+
+
+def _read_indirectly(typed: str, catalogue: Catalogue) -> Found:
+    """The model that was tuned from a base model of this name, or that has the name without its
+    maker.
+    """
+    if not _may_be_name(typed):
+        return None
+    name = unwrap(typed)
+    plain = name.removesuffix(_LATEST)
+    found = matches(plain, catalogue, (_from_base, _by_maker))
+    resolution = _first_usable(found, name, catalogue)
+    if resolution is None:
+        return None
+    # the typed repository is not one of the found model
+    return _as_typed(resolution.replace(repository=None), typed)
+
+
+def _read_with_words_joined(name: str, catalogue: Catalogue) -> Found:
+    """The model of the name with two of its words joined, such as `tiny llama`; None where several
+    models result, or none.
+    """
+    name_by_id = {}
+    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
+        first = name[: joint.start(1)]
+        rest = name[joint.end() :]
+        spec_id = id_of(first + rest, catalogue)
+        if spec_id is not None:
+            name_by_id[spec_id] = first + rest
+    if len(name_by_id) != 1:
+        return None
+    _, joined = name_by_id.popitem()
+    return _with_reading(read(joined, catalogue), name, joined)
+
+
+def _with_reading(
+    resolution: Found,
+    name: str,
+    reading: str,
+) -> Found:
+    """The resolution of a reading, with a note that the name was read so."""
+    if resolution is None:
+        return None
+    return resolution.with_note(f"{name} is read as {reading}.")
+
+
+def _as_typed(resolution: Resolution, typed: str) -> Resolution:
+    """The resolution with `names_file` set for a single word that states a quantization, but no
+    program and no repository.
+    """
     if resolution.quantization is None:
         return resolution
     if resolution.runtime or resolution.repository:
@@ -337,19 +385,32 @@ def _as_typed(
     return resolution.replace(names_file=separator is None)
 
 
+def _literal(name: SplitName, catalogue: Catalogue) -> Found:
+    """The model with exactly this name, in an account whose files hold its weights; None where
+    there is none.
+    """
+    form = name.form
+    if name.owner:
+        match = model_named(name.with_owner, catalogue)
+        if match is None and _holds_original(name):
+            match = _original(name.base, catalogue)
+        return match
+    if form is not None and form.is_file:
+        # a file is named after the original model; an alias may mean another model
+        match = _original(name.base, catalogue)
+        if match is not None:
+            return match
+    return model_named(name.base, catalogue)
+
+
 def matches(
     name: str,
     catalogue: Catalogue,
-    *,
-    indirectly: bool = False,
+    readings: Sequence[_Reading] = (_literal,),
 ) -> Iterator[NameMatch]:
     """Yield known models that a name may mean: for the whole name first, then for the name without
     its last word, its last two, and so on.
     """
-    readings: Sequence[_Reading] = (_literal,)
-    if indirectly:
-        name = name.removesuffix(_LATEST)
-        readings = (_from_base, _by_maker)
     for split in splits(name):
         for reading in readings:
             resolution = reading(split, catalogue)
@@ -359,6 +420,19 @@ def matches(
             # a closed model has no files
             if split.form is None or not outline.closed:
                 yield NameMatch(resolution, split.form)
+
+
+def _first_usable(
+    found: Iterable[NameMatch],
+    name: str,
+    catalogue: Catalogue,
+) -> Found:
+    """The first match whose form of files is usable, with the facts that the name states."""
+    for match in found:
+        resolution = _with_form(match, name, catalogue)
+        if resolution is not None:
+            return resolution
+    return None
 
 
 def _with_form(
@@ -556,25 +630,7 @@ def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     return _family(canonical(name), catalogue).ollama
 
 
-# three ways to read the part of a name before the form
-
-
-def _literal(name: SplitName, catalogue: Catalogue) -> Found:
-    """The model with exactly this name, in an account whose files hold its weights; None where
-    there is none.
-    """
-    form = name.form
-    if name.owner:
-        match = model_named(name.with_owner, catalogue)
-        if match is None and _holds_original(name):
-            match = _original(name.base, catalogue)
-        return match
-    if form is not None and form.is_file:
-        # a file is named after the original model; an alias may mean another model
-        match = _original(name.base, catalogue)
-        if match is not None:
-            return match
-    return model_named(name.base, catalogue)
+# ways to read the part of a name before the form, other than `_literal`
 
 
 def _holds_original(name: SplitName) -> bool:

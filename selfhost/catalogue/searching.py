@@ -31,7 +31,7 @@ from .names import (
     is_bare_weights,
     latin_spelling,
     matches,
-    read,
+    read_in_any_way,
     serves,
     sizes_in,
     unwrap,
@@ -51,20 +51,15 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     `UnknownModelError`, with the nearest names, for any other unknown name.
     """
     _refuse_no_name(typed)
-    resolution = read(typed, catalogue)
-    if resolution is None:
-        resolution = read(typed, catalogue, indirectly=True)
+    resolution = read_in_any_way(typed, catalogue)
     if resolution is not None:
         return resolution
-    name = unwrap(typed)
-    reading = latin_spelling(name, catalogue)
-    if reading is None and "/" not in name:
-        reading = _with_words_joined(name, catalogue)
-    if reading is None:
-        _refuse_several(typed, catalogue)
-        raise _UnknownName(typed, name, catalogue).error()
-    note = f"{name} is read as {reading}."
-    return resolve(reading, catalogue).with_note(note)
+    latin = latin_spelling(unwrap(typed), catalogue)
+    if latin is not None:
+        # the error is about the Latin spelling, which can be compared with known names
+        return resolve(latin, catalogue)
+    _refuse_several(typed, catalogue)
+    raise _UnknownName(typed, catalogue).error()
 
 
 def _refuse_no_name(typed: str) -> None:
@@ -94,23 +89,6 @@ def _refuse_several(typed: str, catalogue: Catalogue) -> None:
     raise UnknownModelError(message, remedy=remedy)
 
 
-def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
-    """The name with two of its words joined, where exactly one model results: `tiny llama`. None
-    otherwise.
-    """
-    name_by_id = {}
-    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
-        first = name[: joint.start(1)]
-        rest = name[joint.end() :]
-        spec_id = id_of(first + rest, catalogue)
-        if spec_id is not None:
-            name_by_id[spec_id] = first + rest
-    if len(name_by_id) != 1:
-        return None
-    _, joined = name_by_id.popitem()
-    return joined
-
-
 class _Hint(NamedTuple):
     """A model that an unknown name may stand for."""
 
@@ -128,16 +106,11 @@ class _UnknownName:
     form of the files; `form` is that form.
     """
 
-    def __init__(
-        self,
-        typed: str,
-        name: str,
-        catalogue: Catalogue,
-    ) -> None:
+    def __init__(self, typed: str, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         # the name as messages quote it
         self.quoted = f'"{shortened(typed)}"'
-        self.name = name.removesuffix(":latest")
+        self.name = unwrap(typed).removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
         split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
@@ -453,15 +426,23 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
     return repositories
 
 
+class _PartOfName(NamedTuple):
+    """Words of a name that may be another model's name, and the words around them, which must not
+    state another size.
+    """
+
+    words: _Words
+    around: _Words
+
+
 def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
     """The id of the open model whose name is contained in the name of its tune; None where there is
     none.
 
     The model's words follow one another or, as in `qwen3-abliterated:8b`, have the size apart.
-    Other words around words that follow one another must not state another size.
     """
-    for inside, others in _parts_of(words):
-        name = "-".join(inside)
+    for part in [*_runs_of_words(words), *_beginnings_with_size(words)]:
+        name = "-".join(part.words)
         # an alias or a short id may be a family's name
         kinds = ["ids"]
         if sizes_in(name):
@@ -472,31 +453,32 @@ def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
             continue
         if spec_id is None or catalogue.outlines[spec_id].closed:
             continue
-        around = "-".join(others)
+        around = "-".join(part.around)
         if not sizes_in(around):
             return spec_id
     return None
 
 
-def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
-    """Yield the parts of a name that may be another model's name, each with the words around it
-    that must not state another size.
-
-    First comes each run of three or more words, the longest first, with all words around it. If the
-    name ends in a size, each beginning of the name together with that size follows. Words between
-    the two are left out and may state any size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`, [].
-    """
+def _runs_of_words(words: _Words) -> Iterator[_PartOfName]:
+    """Yield each run of three or more words, the longest first, with all words around it."""
     count = len(words)
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
-            yield words[start:end], words[:start] + words[end:]
+            around = words[:start] + words[end:]
+            yield _PartOfName(words[start:end], around)
+
+
+def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
+    """Yield each beginning of a name that ends in a size, together with that size, and the words
+    between them. `qwen-3-abliterated-8-b` gives `qwen-3-8-b` and `abliterated`.
+    """
     if words[-1:] != ["b"]:
         return
     # `8-b` stands in two words
     size = words[-2:]
-    for end in range(count - 3, 0, -1):
-        yield words[:end] + size, words[end:-2]
+    for end in range(len(words) - 3, 0, -1):
+        yield _PartOfName(words[:end] + size, words[end:-2])
 
 
 # the nearest known names
