@@ -20,8 +20,6 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import large_record, unchecked_record
 from ..core.units import words_of
 
-# the slow end, the likely figure and the fast end
-Ends = tuple[float, float, float]
 # the fewest, the usual count and the most
 Counts = tuple[int, int, int]
 # the words of a name, as `words_of` splits the name
@@ -110,7 +108,8 @@ class SeriesRow(NamedRow):
         """The row of `share` for a processor with such words in its name."""
         if self.kind is not None:
             return self.kind
-        # for laptops, by where its memory sits or the letters behind its number
+        # a processor for laptops is told by the place of its memory, or by the letters behind its
+        # number
         if self.memory in ("either", "soldered"):
             return "mobile"
         shape = _table().mobile
@@ -356,25 +355,36 @@ def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     raise KeyError(kind)
 
 
+class GuestRates(NamedTuple):
+    """The bytes a second at which virtual machines of clouds read weights. `types` is the number of
+    instance types that were counted.
+    """
+
+    low: float
+    likely: float
+    high: float
+    types: int
+
+
 @lru_cache(maxsize=256)
 def guests_with(
     core: str,
     *,
     is_amd: bool | None,
     cores: float,
-) -> tuple[Ends, int] | None:
-    """Return the bytes a second at which cloud guests read weights, with the number of instance
-    types behind the figures.
+) -> GuestRates | None:
+    """Return the rates of guests with about `cores` cores of a kind, a row of `core`; `is_amd` None
+    means any maker.
 
-    The guests have about `cores` cores of that kind, a row of `core`; `is_amd` None means any
-    maker. Between two counts the range holds both; below the first count the figures shrink in
-    proportion. None where no guest was counted.
+    Between two counts of `guest_cores` the range covers the rates of both; below the first count
+    the rates shrink in proportion. None where no guest was counted.
     """
     table = _table()
     counts = table.guest_cores
     if cores > counts[-1] * 2**0.5:
         return None
-    # those of the counts next to this number: one for a count of the table, and outside of it
+    # the columns of the counts on both sides of this number; a single column where the number is in
+    # the table, or outside of it
     first = bisect_right(counts, cores) - 1
     last = bisect_left(counts, cores)
     columns = slice(max(first, 0), last + 1)
@@ -393,17 +403,21 @@ def guests_with(
         types += max(row.types[columns])
     if not likely:
         return None
-    usual = prod(likely) ** (1 / len(likely))
+    geometric_mean = prod(likely) ** (1 / len(likely))
     scale = units.GB * min(1.0, cores / counts[0])
-    ends = (scale * min(lows), scale * usual, scale * max(highs))
-    return ends, types
+    return GuestRates(
+        low=scale * min(lows),
+        likely=scale * geometric_mean,
+        high=scale * max(highs),
+        types=types,
+    )
 
 
 class ProcessorSeries(SeriesRow):
     """A series of processors, for the processors of one name.
 
-    `bytes_per_second`: of one socket, all channels filled. `cores` are 0 of a client, that has one
-    socket; `core` and `ghz` None where only the GPU in it is known.
+    `bytes_per_second` are those of one socket with all channels filled. `cores` is 0 for a client,
+    which has one socket. `core` and `ghz` are None where only the GPU in the processor is known.
     """
 
     kind: str
@@ -503,16 +517,17 @@ def maker_of(name: str) -> str | None:
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
-    """Return the names of the series that a bare number can belong to. `beside_gpu`: so may a
-    number that can be anything.
+    """Return the names of processors that a bare number can mean, one for each series.
+
+    `beside_gpu`: a GPU is named already, so that a number which a GPU could have is a processor's.
     """
     maker = None
     first, _, rest = number.partition(" ")
     if first in MAKERS:
         maker = maker_of(first)
         number = rest
-    # the conditions under which a row's number is accepted; Intel's GPUs have no such numbers:
-    # `intel 12400` is a processor
+    # whether the thing is there that a row wants beside its number; no GPU of Intel has such a
+    # number, so `intel 12400` is a processor
     is_there = {
         "maker": maker is not None,
         "gpu": beside_gpu or maker == "Intel",
@@ -520,9 +535,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     }
     names: dict[str, str] = {}
     for row in _table().number:
-        if not is_there[row.beside]:
-            continue
-        if maker not in (None, maker_of(row.words)):
+        if not is_there[row.beside] or maker not in (None, maker_of(row.words)):
             continue
         match = re.fullmatch(row.shape, number, re.ASCII)
         if match is None:

@@ -175,7 +175,7 @@ class KeptMemory(Stated):
     most: int
 
 
-# the record of a card of which the driver keeps no memory
+# the start of the table: of a card without memory a driver keeps nothing
 _NO_CARD = KeptMemory(total=0, least=0, likely=0, most=0)
 
 
@@ -349,30 +349,31 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     return smaller.likely * units.MIB
 
 
-class _Part(NamedTuple):
-    """The facts of a GPU, and a share of it: for an instance of MIG the instance's share of its
-    GPU, else 1.
+class _GpuShare(NamedTuple):
+    """The facts of a GPU, and the share of the GPU that programs get: less than 1 for an instance
+    of MIG.
     """
 
     facts: GpuRow
     share: float
 
 
-def _part_of(name: str) -> _Part:
+def _share_of(name: str) -> _GpuShare:
+    """The GPU of that name, or the share that the named instance of MIG has of its GPU."""
     match = re.fullmatch(_MIG, name)
     if match is None:
-        return _Part(facts_of(name), 1.0)
+        return _GpuShare(facts_of(name), 1.0)
     facts = facts_of(match["gpu"])
     used = int(match["used"] or match["slices"])
     slices = facts.mig_slices or _USUAL_SLICES
-    return _Part(facts, min(1.0, used / slices))
+    return _GpuShare(facts, min(1.0, used / slices))
 
 
 def link_bytes_per_second(name: str) -> float | None:
     """Return the peak bytes a second that the PCIe link between a GPU and the RAM carries each way;
     None where the link is not known.
     """
-    link = _part_of(name).facts.pcie
+    link = _share_of(name).facts.pcie
     if link is None:
         return None
     version, _, lanes = link.partition(" x")
@@ -392,12 +393,10 @@ def cycles_per_second(name: str) -> float | None:
         if chip.neural:
             flops = _FLOPS_OF_MATRIX_CORE
         return chip.tflops * 1e12 / flops
-    part = _part_of(name)
-    processors = part.facts.processors
-    boost_ghz = part.facts.boost_ghz
-    if processors is None or boost_ghz is None:
+    facts, share = _share_of(name)
+    if facts.processors is None or facts.boost_ghz is None:
         return None
-    return processors * boost_ghz * 1e9 * part.share
+    return facts.processors * facts.boost_ghz * 1e9 * share
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
@@ -408,15 +407,15 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     flops = _flops_of_processor(name, capability)
     if cycles is not None and flops is not None:
         return cycles * flops
-    part = _part_of(name)
-    tflops = part.facts.tflops
+    facts, share = _share_of(name)
+    tflops = facts.tflops
     if tflops is None:
         chip = cpus.chip_of(words_of(name))
         if chip is not None:
             tflops = chip.tflops
     if tflops is None:
         return None
-    return tflops * 1e12 * part.share
+    return tflops * 1e12 * share
 
 
 def _flops_of_processor(name: str, capability: str | None) -> int | None:
