@@ -195,6 +195,7 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     free_before = phrase.free
     cards_at: dict[int, NamedCards] = {}
     for run in phrase.runs():
+        # an earlier run may have claimed words of this one
         if not phrase.is_free(run):
             continue
         mention = _mention(phrase, run, around)
