@@ -13,7 +13,7 @@ from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
-# the numbers of layers
+# layers by their numbers, counted from 0
 Places = tuple[int, ...]
 # the layers of each line of a list
 PlacesByLine = dict[TomlTable, Places]
@@ -201,7 +201,7 @@ class Architecture(Sized):
 
     `row` names the row with everything that these models share: `general.architecture` of the GGUF
     file where one exists (`runs_in_gguf`), else the transformers model type. `tensors` are the
-    tensors of the checkpoint where it is not known how a program uses its layers.
+    published tensors where it is not known how a program uses its layers.
     """
 
     related = (
@@ -352,23 +352,27 @@ class _ModelLayers(NamedTuple):
         kind: type[LayerPart],
     ) -> LayerPart | None:
         """The part that one line of a list describes; None where the line is wrong."""
+        # `_layers_at` reads this key; without this line it would be an unknown key
         line.get("at", "Any")
         values = line.fields(kind)
         line.close()
         if kind is Attention:
-            # the sizes that a line does not repeat
-            heads = values["heads"] or self.heads
-            values["heads"] = heads
-            if values["kind"] == "latent" and not values["kv_heads"]:
-                # once unpacked, latent attention has a separate key for every head
-                values["kv_heads"] = heads
-            if not values["value_length"]:
-                values["value_length"] = values["key_length"]
+            values |= self._sizes_not_repeated(values)
         part = kind(layers=at, **values)
         line.document.records.append((line.path, part))
         if at and _has_all_sizes(kind, values):
             return part
         return None
+
+    def _sizes_not_repeated(self, values: Values) -> Values:
+        """The sizes of attention that a line may leave out because other sizes tell them."""
+        heads = values["heads"] or self.heads
+        kv_heads = values["kv_heads"]
+        if values["kind"] == "latent" and not kv_heads:
+            # once unpacked, latent attention has a separate key for every head
+            kv_heads = heads
+        value_length = values["value_length"] or values["key_length"]
+        return {"heads": heads, "kv_heads": kv_heads, "value_length": value_length}
 
     # the layers that the lines of a list name with `at`
 
