@@ -136,8 +136,8 @@ class _MatrixRow(Stated):
 
 
 class _Maker(Stated):
-    """A maker of GPUs, by words of their names. `only_gpus`: a description that names this maker
-    and nothing else of it means a GPU, as `nvidia 16gb` does and `amd 16gb` does not.
+    """A maker of GPUs, and words of the GPUs' names. `only_gpus`: a description that names only the
+    maker means a GPU; `nvidia 16gb` does, and `amd 16gb` does not.
     """
 
     id: str
@@ -146,8 +146,10 @@ class _Maker(Stated):
 
 
 class Computer(cpus.RamRow):
-    """The computer around a card, or around nothing that is known. `kind` is a row of `share` in
-    cpus.toml; `cores` are the fewest, the usual count and the most.
+    """The kind of computer in which cards are used, or a computer of which nothing is known.
+
+    `kind` is a row of `share` in cpus.toml. `cores` are the fewest, the usual count and the most.
+    `cards` is the most cards, with names that match `names`, and `memory_gib` the most RAM.
     """
 
     name: str
@@ -158,7 +160,7 @@ class Computer(cpus.RamRow):
     memory_gib: int = 0
 
     def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
-        """Whether such computers have as many cards of these names, and as much RAM."""
+        """Whether such a computer can have all these cards and that much RAM."""
         if len(cards) > self.cards or memory_gib > self.memory_gib:
             return False
         return all(_has_words(name, self.names) for name in cards)
@@ -249,17 +251,17 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
 
 @lru_cache(maxsize=256)
 def facts_of(name: str) -> GpuRow:
-    """Return the facts of a GPU from all rows whose words its name has. `name` is the whole name
+    """Return the facts of a GPU from all rows whose words are in its name. `name` is the whole name
     that the GPU's driver gives.
 
-    Where rows differ, the row with more words counts; a row that leaves a key out takes nothing
-    away. The facts are empty where no row fits.
+    Each fact is from the row with the most words that states the fact. The facts are empty where no
+    row fits.
     """
-    nothing = {"name": "", "words": "", "source": "", **GpuRow._defaults}
-    facts = dict(nothing)
+    empty = {"name": "", "words": "", "source": "", **GpuRow._defaults}
+    facts = dict(empty)
     # the row with the most words comes last and overrides the others
     for row in reversed(_rows_called(name)):
-        for key, default in nothing.items():
+        for key, default in empty.items():
             value = getattr(row, key)
             if value != default:
                 facts[key] = value
@@ -284,9 +286,7 @@ def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
     source.
     """
     peak = peak_rate_of(name, memory_gib)
-    if peak is None:
-        return None
-    return peak.gb_per_s
+    return None if peak is None else peak.gb_per_s
 
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
@@ -451,7 +451,7 @@ def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
     memory = facts.integrated
     if memory is None:
         return None
-    # a name that fits two GPUs would mix the memory of one with the name of the other
+    # `facts` of a name that fits two GPUs mix the memory of one with the name of the other
     if facts_of(facts.name).integrated is not memory:
         return None
     return cpus.ProcessorSeries(
