@@ -79,12 +79,12 @@ def _refuse_no_name(typed: str) -> None:
 
 def _refuse_several(typed: str, catalogue: Catalogue) -> None:
     """Raise `UnknownModelError` for names of models with commas between them."""
-    parts = typed.split(",")
-    for part in parts:
-        if id_of(part, catalogue) is None:
+    names = typed.split(",")
+    for name in names:
+        if id_of(name, catalogue) is None:
             return
     message = f'"{shortened(typed)}" is several models'
-    spaced = " ".join(map(quote, parts))
+    spaced = " ".join(map(quote, names))
     remedy = f"put a space between the names: {spaced}"
     raise UnknownModelError(message, remedy=remedy)
 
@@ -100,15 +100,18 @@ class _Hint(NamedTuple):
 
 
 class _UnknownName:
-    """A name that no model has, in parts.
+    """A name that no model has, in parts. Of `unsloth/Foo-7B-GGUF:Q4_K_M` these are:
 
-    `name`: the typed name, unwrapped. `base`: the last part of the name without the words for the
-    form of the files; `form` is that form.
+    - `name`: the whole name, unwrapped; `owner` is `unsloth`, and `last_part` the rest.
+    - `base`: `Foo-7B`, the last part without the words for the form of the files; `form` is that
+      form.
+    - `key`: `foo-7-b`, the base as `canonical` writes it, without further suffixes of converters.
+    - `searched`: `unsloth/Foo-7B`, which is compared with known names.
     """
 
     def __init__(self, typed: str, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        # the name as messages quote it
+        # as messages quote the typed name
         self.quoted = f'"{shortened(typed)}"'
         self.name = unwrap(typed).removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
@@ -118,10 +121,8 @@ class _UnknownName:
             split = shorter
         self.base = split.base
         self.form = split.form or Form()
-        # the base without suffixes of converters
         key = canonical(self.base).removesuffix("-gguf")
         self.key = key.removesuffix("-i-1")
-        # the text that is compared with known names
         self.searched = split.with_owner
 
     def error(self) -> UnknownModelError:

@@ -384,10 +384,8 @@ class _Layer(NamedTuple):
     def _is_latent(self) -> bool:
         """Whether the layer has latent attention."""
         keys = self.keys
-        rank = keys.number("kv_lora_rank")
-        if not rank:
-            # a latent size of 0 would leave no attention: the default of the class applies
-            rank = keys.defaults.get("kv_lora_rank")
+        # a latent size of 0 would leave no attention: the default of the class applies
+        rank = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
         if keys.values.get("use_mla") is False:
             return False
         return self.kind == "full" and bool(rank)
