@@ -65,10 +65,6 @@ class Resolution(Record):
         return self.replace(notes=(note, *self.notes))
 
 
-# None: no model has the name
-Found = Resolution | None
-
-
 class NameMatch(NamedTuple):
     """A known model that a name may mean, and the form that the rest of the name states; None where
     nothing is left.
@@ -78,7 +74,8 @@ class NameMatch(NamedTuple):
     form: Form | None
 
 
-_Reading = Callable[[SplitName, Catalogue], Found]
+# a way to read a name without the form of its files; None: no model has the name
+_Reading = Callable[[SplitName, Catalogue], Resolution | None]
 
 
 class Family(Stated):
@@ -97,7 +94,7 @@ class Family(Stated):
     note: str | None = None
     aliases: tuple[str, ...] = ()
 
-    def resolution(self, key: str, catalogue: Catalogue) -> Found:
+    def resolution(self, key: str, catalogue: Catalogue) -> Resolution | None:
         """The resolution to the family's model; None where it has no spec. `key`: the typed name as
         `canonical` writes it.
         """
@@ -280,7 +277,7 @@ def is_bare_weights(name: str) -> bool:
 # reading a name as a model
 
 
-def read(typed: str, catalogue: Catalogue) -> Found:
+def read(typed: str, catalogue: Catalogue) -> Resolution | None:
     """The model of a name, a line, an address, a repository or a file, looked up as it stands."""
     if not _may_be_name(typed):
         return None
@@ -304,24 +301,28 @@ def read(typed: str, catalogue: Catalogue) -> Found:
     return _as_typed(resolution, typed)
 
 
-def read_in_any_way(typed: str, catalogue: Catalogue) -> Found:
+def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
     """The model of a name as `read` finds it. If `read` finds none, the model that was tuned from a
     base model of this name, or has the name without its maker; then the model of the name in Latin
     letters, or with two words joined.
     """
+    if not _may_be_name(typed):
+        return None
     resolution = read(typed, catalogue)
     if resolution is None:
         resolution = _read_indirectly(typed, catalogue)
     if resolution is not None:
         return resolution
     name = unwrap(typed)
-    latin = latin_spelling(name, catalogue)
-    if latin is not None:
-        resolution = read_in_any_way(latin, catalogue)
-        return _with_reading(resolution, name, latin)
-    if "/" in name:
+    spelling = latin_spelling(name, catalogue)
+    if spelling is None and "/" not in name:
+        spelling = _with_words_joined(name, catalogue)
+    if spelling is None:
         return None
-    return _read_with_words_joined(name, catalogue)
+    resolution = read_in_any_way(spelling, catalogue)
+    if resolution is None:
+        return None
+    return resolution.with_note(f"{name} is read as {spelling}.")
 
 
 def _may_be_name(typed: str) -> bool:
@@ -329,25 +330,23 @@ def _may_be_name(typed: str) -> bool:
     return len(typed) <= MAX_NAME_LENGTH and canonical(typed) != ""
 
 
-def _read_indirectly(typed: str, catalogue: Catalogue) -> Found:
+def _read_indirectly(typed: str, catalogue: Catalogue) -> Resolution | None:
     """The model that was tuned from a base model of this name, or that has the name without its
     maker.
     """
-    if not _may_be_name(typed):
-        return None
     name = unwrap(typed)
     plain = name.removesuffix(_LATEST)
     found = matches(plain, catalogue, (_from_base, _by_maker))
     resolution = _first_usable(found, name, catalogue)
     if resolution is None:
         return None
-    # the typed repository is not one of the found model
+    # the typed repository is not a repository of the model that was found
     return _as_typed(resolution.replace(repository=None), typed)
 
 
-def _read_with_words_joined(name: str, catalogue: Catalogue) -> Found:
-    """The model of the name with two of its words joined, such as `tiny llama`; None where several
-    models result, or none.
+def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
+    """The name with two of its words joined, such as `tinyllama` for `tiny llama`, where exactly
+    one model results; None otherwise.
     """
     name_by_id = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
@@ -359,18 +358,7 @@ def _read_with_words_joined(name: str, catalogue: Catalogue) -> Found:
     if len(name_by_id) != 1:
         return None
     _, joined = name_by_id.popitem()
-    return _with_reading(read(joined, catalogue), name, joined)
-
-
-def _with_reading(
-    resolution: Found,
-    name: str,
-    reading: str,
-) -> Found:
-    """The resolution of a reading, with a note that the name was read so."""
-    if resolution is None:
-        return None
-    return resolution.with_note(f"{name} is read as {reading}.")
+    return joined
 
 
 def _as_typed(resolution: Resolution, typed: str) -> Resolution:
@@ -385,7 +373,7 @@ def _as_typed(resolution: Resolution, typed: str) -> Resolution:
     return resolution.replace(names_file=separator is None)
 
 
-def _literal(name: SplitName, catalogue: Catalogue) -> Found:
+def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model with exactly this name, in an account whose files hold its weights; None where
     there is none.
     """
@@ -426,7 +414,7 @@ def _first_usable(
     found: Iterable[NameMatch],
     name: str,
     catalogue: Catalogue,
-) -> Found:
+) -> Resolution | None:
     """The first match whose form of files is usable, with the facts that the name states."""
     for match in found:
         resolution = _with_form(match, name, catalogue)
@@ -439,7 +427,7 @@ def _with_form(
     match: NameMatch,
     name: str,
     catalogue: Catalogue,
-) -> Found:
+) -> Resolution | None:
     """The resolution with the form that the name states; None where no size or program is known for
     that form.
     """
@@ -557,7 +545,7 @@ def _last_part(repository: str | None) -> str:
 # reading a name literally
 
 
-def model_named(name: str, catalogue: Catalogue) -> Found:
+def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title.
 
     With `:latest` it is the model that Ollama loads by that name, which may be another than the
@@ -599,7 +587,7 @@ def _users_id(key: str, catalogue: Catalogue) -> str | None:
 def _loaded_by_ollama(
     loaded: str,
     name: str,
-    match: Found,
+    match: Resolution | None,
 ) -> Resolution:
     """The model that Ollama loads by a name; a note where the name means another elsewhere."""
     resolution = Resolution(spec_id=loaded)
@@ -615,7 +603,7 @@ def _named(
     key: str,
     catalogue: Catalogue,
     *kinds: str,
-) -> Found:
+) -> Resolution | None:
     """The one model with this name, as `canonical` writes it, looked up as these kinds of names;
     None where there is none.
     """
@@ -647,7 +635,7 @@ def _holds_original(name: SplitName) -> bool:
     return name.form.is_file or not name.form.is_container
 
 
-def _original(name: str, catalogue: Catalogue) -> Found:
+def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model with this whole name; aliases do not count. None where there is none.
 
     Files of bartowski begin with the account, and files in llama.cpp's cache with the repository:
@@ -676,7 +664,7 @@ def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
     return tunes
 
 
-def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
+def _from_base(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model in this repository. Of several
     the one with the nearest name; None where there is none.
     """
@@ -706,7 +694,7 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     return Resolution(spec_id=nearest, notes=(note,))
 
 
-def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
+def _by_maker(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of a name with its maker in front, as `Meta Llama 3`.
 
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.
