@@ -532,7 +532,7 @@ def _cores_listed(listed: CoreCounts) -> _Cores:
         "cpu_cores_usable": float(listed.usable),
     }
     if listed.performance != listed.physical:
-        facts["cpu_cores_performance"] = listed.performance[1]
+        facts["cpu_cores_performance"] = listed.performance.usual
     why = f"assumed: {least} to {most}, as processors of that kind have"
     if listed.are_known:
         why = "as its maker lists that model"

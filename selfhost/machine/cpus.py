@@ -20,8 +20,6 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import large_record, unchecked_record
 from ..core.units import words_of
 
-# the fewest, the usual count and the most
-Counts = tuple[int, int, int]
 # the words of a name, as `words_of` splits the name
 Words = AbstractSet[str]
 # the kind of core by `vectors`, for rows that state no more
@@ -656,9 +654,25 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
+class Counts(NamedTuple):
+    """The fewest, the usual count and the most, which are alike where the count is known."""
+
+    fewest: int
+    usual: int
+    most: int
+
+    @classmethod
+    def of(cls, stated: Sequence[int]) -> Counts:
+        """The counts of a row, which states one count or all three."""
+        return cls(stated[0], stated[len(stated) // 2], stated[-1])
+
+    def times(self, number: int) -> Counts:
+        """Each count multiplied by a number."""
+        return Counts(self.fewest * number, self.usual * number, self.most * number)
+
+
 class CoreCounts(Record):
-    """The cores of a processor, or of several: the fewest, the usual count and the most. The three
-    are alike where the name tells the count.
+    """The cores of a processor, or of several.
 
     `physical` counts all cores, `performance` those of the fastest kind, each of which has
     `threads` threads.
@@ -671,19 +685,19 @@ class CoreCounts(Record):
     @property
     def usable(self) -> int:
         """The threads of the usual count of cores. The slower cores have one thread each."""
-        return self.physical[1] + self.performance[1] * (self.threads - 1)
+        return self.physical.usual + self.performance.usual * (self.threads - 1)
 
     @property
     def are_known(self) -> bool:
         """Whether the name tells the count."""
-        fewest, _, most = self.physical
-        return fewest == most
+        return self.physical.fewest == self.physical.most
 
     def times(self, processors: int) -> CoreCounts:
         """Return the cores of `processors` such processors."""
-        physical = tuple([count * processors for count in self.physical])
-        performance = tuple([count * processors for count in self.performance])
-        return self.replace(physical=physical, performance=performance)
+        return self.replace(
+            physical=self.physical.times(processors),
+            performance=self.performance.times(processors),
+        )
 
 
 def cores_of(name: str) -> CoreCounts | None:
@@ -730,16 +744,10 @@ def cores_from(
 ) -> CoreCounts:
     """Return the cores of a processor by the counts of a row."""
     return CoreCounts(
-        physical=_counts_of(cores),
-        performance=_counts_of(performance or cores),
+        physical=Counts.of(cores),
+        performance=Counts.of(performance or cores),
         threads=threads,
     )
-
-
-def _counts_of(cores: Sequence[int]) -> Counts:
-    """The fewest, the usual count and the most, which are alike where the row states one number."""
-    usual = cores[len(cores) // 2]
-    return cores[0], usual, cores[-1]
 
 
 class SmallerChip(Stated):

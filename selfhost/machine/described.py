@@ -462,8 +462,8 @@ def _facts_of_product(product: Product) -> FactValues:
     listed = cpus.cores_of(product.processor or "")
     if listed is None or not listed.are_known:
         return facts
-    if listed.physical[1] == product.physical:
-        facts["cpu_cores_performance"] = listed.performance[1]
+    if listed.physical.usual == product.physical:
+        facts["cpu_cores_performance"] = listed.performance.usual
     return facts
 
 

@@ -162,7 +162,7 @@ class Processor(Record):
         cores = self.series.cores
         listed = cpus.cores_of(self.name)
         if listed is not None and listed.are_known:
-            cores = listed.physical[1] // cpus.processors_named(self.name)
+            cores = listed.physical.usual // cpus.processors_named(self.name)
         return max(1, ceil(physical / cores))
 
     # -------------------------------------------------------------- the memory of a chip
