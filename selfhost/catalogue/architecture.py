@@ -377,8 +377,8 @@ class _ModelLayers(NamedTuple):
     # the layers that the lines of a list name with `at`
 
     def _places(self, lists: Collection[Sequence[TomlTable]]) -> PlacesByLine:
-        """The layers of every line; () for a wrong line. A line without `at` gets the layers that
-        no line names.
+        """The layers of every line; () for a wrong line. In each list, the first line without `at`
+        gets the layers that no line names.
         """
         places: PlacesByLine = {}
         for lines in lists:
@@ -386,26 +386,37 @@ class _ModelLayers(NamedTuple):
         all_layers = set(range(self.number))
         unnamed = all_layers.difference(*places.values())
         for lines in lists:
-            rest = tuple(sorted(unnamed))
-            for line in lines:
-                if "at" in line.values:
-                    continue
-                places[line] = rest
-                if self.number and not rest:
-                    message = "has no `at`, and no layer is left for it"
-                    remedy = "remove it, or name its layers with at = …"
-                    line.problem(None, message, remedy)
-                # the first line without `at` takes all remaining layers
-                rest = ()
+            places |= self._places_without_at(lines, tuple(sorted(unnamed)))
+        return places
+
+    def _places_without_at(
+        self,
+        lines: Sequence[TomlTable],
+        unnamed: Places,
+    ) -> PlacesByLine:
+        """The layers of the lines without `at`: all `unnamed` ones for the first of these lines.
+        The others are wrong.
+        """
+        places: PlacesByLine = {}
+        left = unnamed
+        for line in lines:
+            if "at" in line.values:
+                continue
+            places[line] = left
+            if self.number and not left:
+                message = "has no `at`, and no layer is left for it"
+                remedy = "remove it, or name its layers with at = …"
+                line.problem(None, message, remedy)
+            left = ()
         return places
 
     def _named_places(self, lines: Sequence[TomlTable]) -> PlacesByLine:
         """The layers that the `at` of each line of a list names; () for a line without `at`, and
-        for a wrong one.
+        for a line with a wrong one.
         """
         places: PlacesByLine = dict.fromkeys(lines, ())
         if len(lines) > self.number:
-            # the limit also bounds the work that a small file can cause
+            # this limit bounds the work that a small file can cause
             if self.number:
                 message = f"is line {len(lines):,} of a list for {self.number:,} layers"
                 remedy = "write one line for each kind of layer"
