@@ -186,12 +186,15 @@ def _bytes_of(gb: float | None) -> int | None:
 
 @cache
 def _rows() -> Mapping[str, MachineRow]:
+    """The file of each known machine, by the machine's name. Raises `MachineFileError` for a faulty
+    file of another catalogue.
+    """
     store = shipped_store()
-    is_checked = other_catalogue() is None
+    is_shipped = other_catalogue() is None
     rows = {}
     for name, values in rows_in(store).items():
-        if is_checked:
-            # a test checks the values against their fields
+        if is_shipped:
+            # a test checks the values of shipped files
             rows[name] = unchecked_record(MachineRow, values)
             continue
         file = os.path.join(store.folder, "machines", f"{name}.toml")
@@ -317,6 +320,7 @@ def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
 
 
 def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
+    """The sort key of a profile: its kind, its size and its name."""
     kind = KINDS.index(profile.kind)
     return kind, *size_order(profile.machine), profile.name
 
