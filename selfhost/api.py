@@ -346,7 +346,7 @@ def _options_to_repeat(
         from .machine.profiles import machine_called
 
         found = machine_called(machine.name)
-        if found is not None and found[0] == machine:
+        if found is not None and found.machine == machine:
             words += ["--machine", machine.name]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]

@@ -276,7 +276,7 @@ def _rented(name: str) -> Machine | None:
     match = profiles.machine_called(name) or rented.rented(name)
     if match is None:
         return None
-    machine = match[0]
+    machine = match.machine
     return machine if machine.scope == "vm" else None
 
 

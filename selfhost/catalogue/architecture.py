@@ -13,7 +13,7 @@ from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
 from .spec_values import DTYPES, PACKED
 
-# the numbers of layers
+# layers by their numbers, counted from 0
 Places = tuple[int, ...]
 # the layers of each line of a list
 PlacesByLine = dict[TomlTable, Places]
@@ -201,7 +201,7 @@ class Architecture(Sized):
 
     `row` names the row with everything that these models share: `general.architecture` of the GGUF
     file where one exists (`runs_in_gguf`), else the transformers model type. `tensors` are the
-    tensors of the checkpoint where it is not known how a program uses its layers.
+    published tensors where it is not known how a program uses its layers.
     """
 
     related = (
@@ -352,29 +352,33 @@ class _ModelLayers(NamedTuple):
         kind: type[LayerPart],
     ) -> LayerPart | None:
         """The part that one line of a list describes; None where the line is wrong."""
+        # `_layers_at` reads this key; without this line it would be an unknown key
         line.get("at", "Any")
         values = line.fields(kind)
         line.close()
         if kind is Attention:
-            # the sizes that a line does not repeat
-            heads = values["heads"] or self.heads
-            values["heads"] = heads
-            if values["kind"] == "latent" and not values["kv_heads"]:
-                # once unpacked, latent attention has a separate key for every head
-                values["kv_heads"] = heads
-            if not values["value_length"]:
-                values["value_length"] = values["key_length"]
+            values |= self._sizes_not_repeated(values)
         part = kind(layers=at, **values)
         line.document.records.append((line.path, part))
         if at and _has_all_sizes(kind, values):
             return part
         return None
 
+    def _sizes_not_repeated(self, values: Values) -> Values:
+        """The sizes of attention that a line may leave out because other sizes tell them."""
+        heads = values["heads"] or self.heads
+        kv_heads = values["kv_heads"]
+        if values["kind"] == "latent" and not kv_heads:
+            # once unpacked, latent attention has a separate key for every head
+            kv_heads = heads
+        value_length = values["value_length"] or values["key_length"]
+        return {"heads": heads, "kv_heads": kv_heads, "value_length": value_length}
+
     # the layers that the lines of a list name with `at`
 
     def _places(self, lists: Collection[Sequence[TomlTable]]) -> PlacesByLine:
-        """The layers of every line; () for a wrong line. A line without `at` gets the layers that
-        no line names.
+        """The layers of every line; () for a wrong line. In each list, the first line without `at`
+        gets the layers that no line names.
         """
         places: PlacesByLine = {}
         for lines in lists:
@@ -382,26 +386,37 @@ class _ModelLayers(NamedTuple):
         all_layers = set(range(self.number))
         unnamed = all_layers.difference(*places.values())
         for lines in lists:
-            rest = tuple(sorted(unnamed))
-            for line in lines:
-                if "at" in line.values:
-                    continue
-                places[line] = rest
-                if self.number and not rest:
-                    message = "has no `at`, and no layer is left for it"
-                    remedy = "remove it, or name its layers with at = …"
-                    line.problem(None, message, remedy)
-                # the first line without `at` takes all remaining layers
-                rest = ()
+            places |= self._places_without_at(lines, tuple(sorted(unnamed)))
+        return places
+
+    def _places_without_at(
+        self,
+        lines: Sequence[TomlTable],
+        unnamed: Places,
+    ) -> PlacesByLine:
+        """The layers of the lines without `at`: all `unnamed` ones for the first of these lines.
+        The others are wrong.
+        """
+        places: PlacesByLine = {}
+        left = unnamed
+        for line in lines:
+            if "at" in line.values:
+                continue
+            places[line] = left
+            if self.number and not left:
+                message = "has no `at`, and no layer is left for it"
+                remedy = "remove it, or name its layers with at = …"
+                line.problem(None, message, remedy)
+            left = ()
         return places
 
     def _named_places(self, lines: Sequence[TomlTable]) -> PlacesByLine:
         """The layers that the `at` of each line of a list names; () for a line without `at`, and
-        for a wrong one.
+        for a line with a wrong one.
         """
         places: PlacesByLine = dict.fromkeys(lines, ())
         if len(lines) > self.number:
-            # the limit also bounds the work that a small file can cause
+            # this limit bounds the work that a small file can cause
             if self.number:
                 message = f"is line {len(lines):,} of a list for {self.number:,} layers"
                 remedy = "write one line for each kind of layer"

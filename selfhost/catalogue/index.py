@@ -158,9 +158,11 @@ class Catalogue:
         extra: Sequence[AnyPath] = (),
         shipped: str | None = None,
     ) -> Catalogue:
-        """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
-        where a later one overrides an earlier. A faulty spec is met when it is asked for. Raises
-        `SpecError` for a folder that is none.
+        """The catalogue of the shipped specs (of the folder `shipped`, if named) and of the folders
+        `extra`, of which a later one overrides an earlier one.
+
+        Raises `SpecError` for a folder that cannot be listed. A faulty spec raises only when
+        somebody asks for it.
         """
         users = []
         for path in extra:
@@ -205,7 +207,7 @@ class Catalogue:
         return spec.replace(overrides=overridden)
 
     def specs(self, ids: Iterable[str] | None = None) -> Iterator[ModelSpec]:
-        """The specs of these ids, of all without; faulty ones are left out."""
+        """The specs of these ids, or of all models; faulty specs are left out."""
         if ids is None:
             ids = self.ids()
         for spec_id in ids:
@@ -216,7 +218,9 @@ class Catalogue:
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
     def runtime(self, id: str) -> RuntimeSpec:
-        """The runtime with this id. `WorkloadError` for none, `SpecError` for a wrong file."""
+        """The runtime with this id. Raises `WorkloadError` for an unknown id, and `SpecError` for a
+        faulty file.
+        """
         document = self._runtime_document(id)
         document.root.get("schema", "int")
         runtime = document.root.as_record(RuntimeSpec)
@@ -426,18 +430,18 @@ class SpecFolder:
                 faults[id] = error.problems
         return faults
 
-    def _stated(self, id: str) -> ModelSpec | None:
+    def _usable_spec(self, id: str) -> ModelSpec | None:
         """The spec of that id; None where its file has a fault."""
         if id in self.faults:
             return None
         return self.spec(id)
 
     @cached_property
-    def _stated_specs(self) -> Specs:
+    def _specs_by_id(self) -> Specs:
         """The specs of all files by id; for a file with a fault, a spec with its id alone."""
         specs = {}
         for id in self.files:
-            spec = self._stated(id)
+            spec = self._usable_spec(id)
             if spec is None:
                 spec = ModelSpec(id=id, name=id)
             specs[id] = spec
@@ -451,9 +455,9 @@ class SpecFolder:
         "whole" for the ids, repositories and titles.
         """
         if wanted != "aliases":
-            return _whole_names_in(self._stated_specs)
+            return _whole_names_in(self._specs_by_id)
         aliases = _Meanings()
-        for id, spec in self._stated_specs.items():
+        for id, spec in self._specs_by_id.items():
             for alias in spec.aliases:
                 aliases.add(alias, id)
         return aliases
@@ -474,7 +478,7 @@ class SpecFolder:
     def outlines(self) -> Sequence[Outline]:
         """The outlines of all models in the folder."""
         outlines = []
-        for id, spec in self._stated_specs.items():
+        for id, spec in self._specs_by_id.items():
             outlines.append(Outline.of_spec(id, spec))
         return outlines
 
@@ -508,7 +512,7 @@ class ShippedSpecs(SpecFolder):
             document = Document(path, values, is_checked=self.store.is_package)
         return document, stated_spec(document, path)
 
-    def _stated(self, id: str) -> ModelSpec | None:
+    def _usable_spec(self, id: str) -> ModelSpec | None:
         """The spec of that id as far as its file could be read; None where nothing could."""
         _, spec = self._read(id)
         return spec
@@ -624,9 +628,10 @@ def _shipped() -> Catalogue:
 
 
 def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
-    """The shipped specs and the user's own folders; without these it is opened once per process.
+    """The catalogue of the shipped specs, of the folders that the environment names, and of the
+    folders `specs`. Without such folders it is opened once for the process.
 
-    Raises as `refuse_second_catalogue` where a folder is a catalogue in place of the shipped one.
+    Raises `UsageError` where a folder is a catalogue in place of the one that was read.
     """
     folders = folders_in_environment()
     folders += [os.fspath(path) for path in specs]
@@ -640,8 +645,8 @@ def open_catalogue(specs: Sequence[AnyPath] = ()) -> Catalogue:
 
 
 def _names_in(path: str, ending: str = ".toml") -> list[str]:
-    """The names of files in a folder with that ending, without it, sorted. Hidden files and files
-    of sources are left out. Raises `SpecError` where the folder cannot be listed.
+    """The names of the files in a folder that have an ending, without that ending, sorted. Hidden
+    files and files of sources are left out. Raises `SpecError` where the folder cannot be listed.
     """
     names = []
     for file in _listed(path):
@@ -654,7 +659,7 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
 
 
 def _listed(path: str) -> list[str]:
-    """The files of a folder. `SpecError` where it cannot be listed."""
+    """The files of a folder. Raises `SpecError` where the folder cannot be listed."""
     try:
         return os.listdir(path)
     except OSError as error:
@@ -671,8 +676,8 @@ def _listed(path: str) -> list[str]:
 
 
 def spec_files_in(folder: str) -> Mapping[str, str]:
-    """The paths of the spec files in a folder by their ids, sorted. `SpecError` where it cannot be
-    listed.
+    """The paths of the spec files in a folder by their ids, sorted. Raises `SpecError` where the
+    folder cannot be listed.
     """
     files = {}
     for id in _names_in(folder):

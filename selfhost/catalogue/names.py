@@ -3,17 +3,17 @@
 What goes in: a name as a person typed or pasted it, and the catalogue. What comes out: a
 `Resolution`, or None for a name that no model has (`searching.py` then makes the error).
 
-A name is looked up as it is, then without the words for the form of its files at the end
-(`forms.splits`). If both fail, the name is tried as the name of a base model from which a known
-model was tuned, and as a name with the maker in front. Digits are never corrected. A note tells the
-user which part was read as something else.
+`read` looks a name up as it is, then without the words for the form of its files at the end
+(`forms.splits`). `read_in_any_way` then also tries the name of a base model from which a known
+model was tuned, a name with the maker in front, a name in another script, and a name with a space
+too many. Digits are never corrected. A note tells the user which part was read as something else.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,7 +50,7 @@ class Resolution(Record):
 
     - `runtime`: set where only one kind of program loads these files.
     - `repository`: the typed repository, where its name says that it holds the files.
-    - `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
+    - `names_file`: the name means one published GGUF file, or is Ollama's tag of such a file.
     """
 
     spec_id: str
@@ -65,10 +65,6 @@ class Resolution(Record):
         return self.replace(notes=(note, *self.notes))
 
 
-# None: no model has the name
-Found = Resolution | None
-
-
 class NameMatch(NamedTuple):
     """A known model that a name may mean, and the form that the rest of the name states; None where
     nothing is left.
@@ -78,7 +74,8 @@ class NameMatch(NamedTuple):
     form: Form | None
 
 
-_Reading = Callable[[SplitName, Catalogue], Found]
+# a way to read a name without the form of its files; None: no model has the name
+_Reading = Callable[[SplitName, Catalogue], Resolution | None]
 
 
 class Family(Stated):
@@ -97,7 +94,7 @@ class Family(Stated):
     note: str | None = None
     aliases: tuple[str, ...] = ()
 
-    def resolution(self, key: str, catalogue: Catalogue) -> Found:
+    def resolution(self, key: str, catalogue: Catalogue) -> Resolution | None:
         """The resolution to the family's model; None where it has no spec. `key`: the typed name as
         `canonical` writes it.
         """
@@ -110,7 +107,7 @@ class Family(Stated):
         is_full_name = key == canonical(self.model)
         holds = {
             "note": self.note,
-            # a full name needs no note on how it was read, only on the alternatives
+            # the note on the family explains a short name; a full name needs no explanation
             "family": self.note is None and not is_full_name,
             "tag": self.ollama,
             "others": others,
@@ -280,23 +277,14 @@ def is_bare_weights(name: str) -> bool:
 # reading a name as a model
 
 
-def read(
-    typed: str,
-    catalogue: Catalogue,
-    *,
-    indirectly: bool = False,
-) -> Found:
-    """The model of a name, a line, an address, a repository or a file; None for no known one.
-
-    `indirectly`: not the name itself is looked up. It is taken for that of a base model from which
-    the model was tuned, then for one with its maker in front.
-    """
-    if len(typed) > MAX_NAME_LENGTH or not canonical(typed):
+def read(typed: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of a name, a line, an address, a repository or a file, looked up as it stands."""
+    if not _may_be_name(typed):
         return None
     is_file = typed.lower().endswith(FILE_ENDINGS)
     # a name of only letters, digits and `-._` is no command line, no address and no repository
     is_plain = re.sub("[-._]", "", typed).isalnum()
-    if is_plain and not is_file and not indirectly:
+    if is_plain and not is_file:
         # most names are plain, and the expressions below take 30 ms to compile
         named = model_named(typed, catalogue)
         if named is not None:
@@ -307,28 +295,76 @@ def read(
         longer = read(f"{name}b", catalogue)
         if longer is not None:
             return longer.with_note(f"{name} is read as {name}b.")
-    for match in matches(name, catalogue, indirectly=indirectly):
-        resolution = _with_form(match, name, catalogue)
-        if resolution is not None:
-            return _as_typed(resolution, typed, indirectly=indirectly)
-    return None
+    resolution = _first_usable(matches(name, catalogue), name, catalogue)
+    if resolution is None:
+        return None
+    return _as_typed(resolution, typed)
 
 
-def _as_typed(
-    resolution: Resolution,
-    typed: str,
-    *,
-    indirectly: bool,
-) -> Resolution:
-    """The resolution adjusted to the typed name. An indirect match has no repository, because
-    nothing is known of it.
-
-    `names_file` is set for a single word that states a quantization, but no program and no
-    repository.
+def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of a name as `read` finds it. If `read` finds none, the model that was tuned from a
+    base model of this name, or has the name without its maker; then the model of the name in Latin
+    letters, or with two words joined.
     """
-    if indirectly:
-        # the typed spelling is unknown, and so is the repository
-        resolution = resolution.replace(repository=None)
+    if not _may_be_name(typed):
+        return None
+    resolution = read(typed, catalogue)
+    if resolution is None:
+        resolution = _read_indirectly(typed, catalogue)
+    if resolution is not None:
+        return resolution
+    name = unwrap(typed)
+    spelling = latin_spelling(name, catalogue)
+    if spelling is None and "/" not in name:
+        spelling = _with_words_joined(name, catalogue)
+    if spelling is None:
+        return None
+    resolution = read_in_any_way(spelling, catalogue)
+    if resolution is None:
+        return None
+    return resolution.with_note(f"{name} is read as {spelling}.")
+
+
+def _may_be_name(typed: str) -> bool:
+    """Whether the text is short enough for a name, and has a letter or a digit."""
+    return len(typed) <= MAX_NAME_LENGTH and canonical(typed) != ""
+
+
+def _read_indirectly(typed: str, catalogue: Catalogue) -> Resolution | None:
+    """The model that was tuned from a base model of this name, or that has the name without its
+    maker.
+    """
+    name = unwrap(typed)
+    plain = name.removesuffix(_LATEST)
+    found = matches(plain, catalogue, (_from_base, _by_maker))
+    resolution = _first_usable(found, name, catalogue)
+    if resolution is None:
+        return None
+    # the typed repository is not a repository of the model that was found
+    return _as_typed(resolution.replace(repository=None), typed)
+
+
+def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
+    """The name with two of its words joined, such as `tinyllama` for `tiny llama`, where exactly
+    one model results; None otherwise.
+    """
+    name_by_id = {}
+    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
+        first = name[: joint.start(1)]
+        rest = name[joint.end() :]
+        spec_id = id_of(first + rest, catalogue)
+        if spec_id is not None:
+            name_by_id[spec_id] = first + rest
+    if len(name_by_id) != 1:
+        return None
+    _, joined = name_by_id.popitem()
+    return joined
+
+
+def _as_typed(resolution: Resolution, typed: str) -> Resolution:
+    """The resolution with `names_file` set for a single word that states a quantization, but no
+    program and no repository.
+    """
     if resolution.quantization is None:
         return resolution
     if resolution.runtime or resolution.repository:
@@ -337,19 +373,32 @@ def _as_typed(
     return resolution.replace(names_file=separator is None)
 
 
+def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
+    """The model with exactly this name, in an account whose files hold its weights; None where
+    there is none.
+    """
+    form = name.form
+    if name.owner:
+        match = model_named(name.with_owner, catalogue)
+        if match is None and _holds_original(name):
+            match = _original(name.base, catalogue)
+        return match
+    if form is not None and form.is_file:
+        # a file is named after the original model; an alias may mean another model
+        match = _original(name.base, catalogue)
+        if match is not None:
+            return match
+    return model_named(name.base, catalogue)
+
+
 def matches(
     name: str,
     catalogue: Catalogue,
-    *,
-    indirectly: bool = False,
+    readings: Sequence[_Reading] = (_literal,),
 ) -> Iterator[NameMatch]:
     """Yield known models that a name may mean: for the whole name first, then for the name without
     its last word, its last two, and so on.
     """
-    readings: Sequence[_Reading] = (_literal,)
-    if indirectly:
-        name = name.removesuffix(_LATEST)
-        readings = (_from_base, _by_maker)
     for split in splits(name):
         for reading in readings:
             resolution = reading(split, catalogue)
@@ -361,11 +410,24 @@ def matches(
                 yield NameMatch(resolution, split.form)
 
 
+def _first_usable(
+    found: Iterable[NameMatch],
+    name: str,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The first match whose form of files is usable, with the facts that the name states."""
+    for match in found:
+        resolution = _with_form(match, name, catalogue)
+        if resolution is not None:
+            return resolution
+    return None
+
+
 def _with_form(
     match: NameMatch,
     name: str,
     catalogue: Catalogue,
-) -> Found:
+) -> Resolution | None:
     """The resolution with the form that the name states; None where no size or program is known for
     that form.
     """
@@ -483,7 +545,7 @@ def _last_part(repository: str | None) -> str:
 # reading a name literally
 
 
-def model_named(name: str, catalogue: Catalogue) -> Found:
+def model_named(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model of an id, an alias, a family, a tag of Ollama, a repository or a title.
 
     With `:latest` it is the model that Ollama loads by that name, which may be another than the
@@ -525,7 +587,7 @@ def _users_id(key: str, catalogue: Catalogue) -> str | None:
 def _loaded_by_ollama(
     loaded: str,
     name: str,
-    match: Found,
+    match: Resolution | None,
 ) -> Resolution:
     """The model that Ollama loads by a name; a note where the name means another elsewhere."""
     resolution = Resolution(spec_id=loaded)
@@ -541,7 +603,7 @@ def _named(
     key: str,
     catalogue: Catalogue,
     *kinds: str,
-) -> Found:
+) -> Resolution | None:
     """The one model with this name, as `canonical` writes it, looked up as these kinds of names;
     None where there is none.
     """
@@ -556,25 +618,7 @@ def loaded_by_family(name: str, catalogue: Catalogue) -> str | None:
     return _family(canonical(name), catalogue).ollama
 
 
-# three ways to read the part of a name before the form
-
-
-def _literal(name: SplitName, catalogue: Catalogue) -> Found:
-    """The model with exactly this name, in an account whose files hold its weights; None where
-    there is none.
-    """
-    form = name.form
-    if name.owner:
-        match = model_named(name.with_owner, catalogue)
-        if match is None and _holds_original(name):
-            match = _original(name.base, catalogue)
-        return match
-    if form is not None and form.is_file:
-        # a file is named after the original model; an alias may mean another model
-        match = _original(name.base, catalogue)
-        if match is not None:
-            return match
-    return model_named(name.base, catalogue)
+# ways to read the part of a name before the form, other than `_literal`
 
 
 def _holds_original(name: SplitName) -> bool:
@@ -591,7 +635,7 @@ def _holds_original(name: SplitName) -> bool:
     return name.form.is_file or not name.form.is_container
 
 
-def _original(name: str, catalogue: Catalogue) -> Found:
+def _original(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model with this whole name; aliases do not count. None where there is none.
 
     Files of bartowski begin with the account, and files in llama.cpp's cache with the repository:
@@ -620,7 +664,7 @@ def _tunes_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
     return tunes
 
 
-def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
+def _from_base(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of the same size that was tuned from the base model in this repository. Of several
     the one with the nearest name; None where there is none.
     """
@@ -650,7 +694,7 @@ def _from_base(name: SplitName, catalogue: Catalogue) -> Found:
     return Resolution(spec_id=nearest, notes=(note,))
 
 
-def _by_maker(name: SplitName, catalogue: Catalogue) -> Found:
+def _by_maker(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model of a name with its maker in front, as `Meta Llama 3`.
 
     `openai/gpt-4o-2024-08-06` is a closed model's dated snapshot.

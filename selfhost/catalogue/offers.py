@@ -31,14 +31,17 @@ _NEAR_PRICE = 1.1
 
 
 class Offer(Record):
-    """A hosted price, where sources differ the dearest. `model` is the provider's name of it;
-    `stands_in` when it serves another model than the one asked for, and `why_instead` why. `as_of`
-    is the day of the list that has it; from `ends` on the offer is announced to be gone.
+    """An offer to use a model at a provider, for a price. Where sources differ, the highest price
+    counts.
 
-    `base_url` is that of an API like OpenAI's, in which what is yours stands as a variable
-    (`${CLOUDFLARE_ACCOUNT_ID}`); None where it holds a region or is not known. `key_variable` is
-    the variable of the environment that the provider's own documents keep the key in, `page` the
-    page on its models. `well_known`: people know the provider.
+    - `model`: the provider's name of the model.
+    - `stands_in`: the offer is for another model than the one asked for; `why_instead` says why.
+    - `as_of`: the day of the price list. From the day `ends` on, the offer is announced to be gone.
+    - `base_url`: the address of an API like OpenAI's, in which the user's own names stand as
+      variables (`${CLOUDFLARE_ACCOUNT_ID}`); None where the address holds a region or is not known.
+    - `key_variable`: the environment variable for the key, as the provider's documents name it.
+    - `page`: the page on the provider's models.
+    - `well_known`: people know the provider.
     """
 
     provider: str = read_by()
@@ -86,6 +89,7 @@ class Price(NamedTuple):
 
 
 def _or_unknown(dollars: float | None) -> float:
+    """The price, or infinity where it is not known."""
     return inf if dollars is None else dollars
 
 
@@ -202,9 +206,8 @@ def offers_of(
     *,
     today: str,
 ) -> tuple[Offer, ...]:
-    """The offers for one model on that day, `YYYY-MM-DD`: the cheapest of the well-known providers,
-    of those whose address is known if any, then all others, cheapest first. Raises `SpecError` for
-    a damaged file.
+    """The offers for one model on that day, `YYYY-MM-DD`: first the offer that `_first_offer`
+    chooses, then the others, the cheapest first. Raises `SpecError` for a damaged file.
     """
     listed = []
     for offer in _all_offers(path, model_id):
@@ -277,16 +280,17 @@ def _line_of(path: str, model_id: str) -> int | None:
 
 
 def _first_offer(listed: Sequence[Offer], sold: Mapping[str, int]) -> Offer:
-    """The offer to show first. `listed`: at least one, the cheapest first. `sold`: how many models
-    each provider sells.
+    """The offer to show first: the cheapest of a well-known provider, if possible of one whose
+    address is known. Without a well-known provider: of the offers near the lowest price, the offer
+    of the provider that sells most models.
+
+    `listed` has at least one offer, the cheapest first. `sold` has the number of models that each
+    provider sells.
     """
     known = [offer for offer in listed if offer.well_known]
     if known:
-        # offers with a known address come first
-        known.sort(key=lambda offer: offer.base_url is None)
-        return known[0]
-    # without a well-known provider: of the offers near the lowest price, the provider that sells
-    # most models
+        with_address = [offer for offer in known if offer.base_url is not None]
+        return (with_address or known)[0]
     lowest = listed[0].price
     most = tuple(_NEAR_PRICE * dollars for dollars in lowest)
     near = [offer for offer in listed if offer.price <= most]

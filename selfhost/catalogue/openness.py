@@ -123,7 +123,7 @@ class _Openness:
         current = self._row("current", self._state())
         return (*table, current)
 
-    # each of these methods returns a code, which names a row of the table of answers
+    # the codes of answers: a code names a row of the table of answers
 
     def _access(self) -> str:
         """The code of the answer whether anybody can fetch the weights without a login or a form;
@@ -142,6 +142,7 @@ class _Openness:
         return f"access-{self.weights}"
 
     def _free_use(self) -> str:
+        """The code of the answer whether anybody may use the model without paying."""
         if not self.spec.closed:
             use = self.permission("commercial use")
             return f"use-{use.answer}"
@@ -150,6 +151,7 @@ class _Openness:
         return "use-closed"
 
     def _hosting(self) -> str:
+        """The code of the answer whether anybody can run the model on an own computer."""
         if self.weights != "published":
             return f"weights-{self.weights}"
         use = self.permission("commercial use")
@@ -194,10 +196,11 @@ class _Openness:
         source = self.spec.sources.get("license")
         by_id = self._known_by_id(key, row.answer)
         if by_id is not None:
-            # whether the model is under this license needs a source too
+            # the id tells the terms: a source need only show that the model is under this license
             assumed = unconfirmed(source)
         else:
-            # the tag of a repository names the license, but does not show that its text allows this
+            # every part of the source must show that the text of the license allows this: the tag
+            # of a repository only names the license
             assumed = source is None or _is_unconfirmed(source)
         sources = filter(None, (by_id, source))
         return row.replace(
@@ -325,8 +328,8 @@ class _Openness:
         *stated: str | None,
         **figures: object,
     ) -> OpennessRow:
-        """The row for that code, with the sources of the facts on which it rests. It is assumed
-        where one of these is.
+        """The row for a code, with the sources of the facts on which the answer rests. The answer
+        is assumed where one of these facts is.
 
         `stated`: further sources, beside those of the keys that the code names. `figures` fill the
         reason.

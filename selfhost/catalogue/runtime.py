@@ -94,7 +94,6 @@ class RuntimeSpec(Stated):
         """
         settings = {}
         for name, option in self.named_options.items():
-            # the first of two options with the same effect wins
             if name in options and option.changes not in settings:
                 settings[option.changes] = option.to or options[name]
         return settings
@@ -131,12 +130,13 @@ class RuntimeSpec(Stated):
         return tuple(name for name in crashing if name in known)
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
-        """The rule for a quantization of any group size; None for a stored type."""
+        """The rule for a quantization; without a rule of its own, that of the quantization without
+        its suffixes for bits and group. None where no rule is stated, as for a stored type.
+        """
         name = quantization or ""
         while name not in self.quantizations:
-            name, _, variant = name.rpartition("-")
-            is_variant = re.fullmatch(_VARIANT, variant)
-            if not name or not is_variant:
+            name, _, suffix = name.rpartition("-")
+            if not name or not re.fullmatch(_VARIANT, suffix):
                 return None
         return self.quantizations[name]
 
@@ -159,8 +159,8 @@ class RuntimeSpec(Stated):
         return commands.default
 
     def quantization_called(self, text: str) -> str | None:
-        """The quantization that this program's users call by that text: `4bit` is nf4 or awq. None
-        where there is none.
+        """The quantization that users of this program call by that text, as `4bit` is nf4 for one
+        program and awq for another. None where there is none.
         """
         spaced = text.lower().replace("_", " ")
         typed = "-".join(spaced.split())

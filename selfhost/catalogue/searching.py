@@ -31,7 +31,7 @@ from .names import (
     is_bare_weights,
     latin_spelling,
     matches,
-    read,
+    read_in_any_way,
     serves,
     sizes_in,
     unwrap,
@@ -51,20 +51,15 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     `UnknownModelError`, with the nearest names, for any other unknown name.
     """
     _refuse_no_name(typed)
-    resolution = read(typed, catalogue)
-    if resolution is None:
-        resolution = read(typed, catalogue, indirectly=True)
+    resolution = read_in_any_way(typed, catalogue)
     if resolution is not None:
         return resolution
-    name = unwrap(typed)
-    reading = latin_spelling(name, catalogue)
-    if reading is None and "/" not in name:
-        reading = _with_words_joined(name, catalogue)
-    if reading is None:
-        _refuse_several(typed, catalogue)
-        raise _UnknownName(typed, name, catalogue).error()
-    note = f"{name} is read as {reading}."
-    return resolve(reading, catalogue).with_note(note)
+    latin = latin_spelling(unwrap(typed), catalogue)
+    if latin is not None:
+        # the error is about the Latin spelling, which can be compared with known names
+        return resolve(latin, catalogue)
+    _refuse_several(typed, catalogue)
+    raise _UnknownName(typed, catalogue).error()
 
 
 def _refuse_no_name(typed: str) -> None:
@@ -84,31 +79,14 @@ def _refuse_no_name(typed: str) -> None:
 
 def _refuse_several(typed: str, catalogue: Catalogue) -> None:
     """Raise `UnknownModelError` for names of models with commas between them."""
-    parts = typed.split(",")
-    for part in parts:
-        if id_of(part, catalogue) is None:
+    names = typed.split(",")
+    for name in names:
+        if id_of(name, catalogue) is None:
             return
     message = f'"{shortened(typed)}" is several models'
-    spaced = " ".join(map(quote, parts))
+    spaced = " ".join(map(quote, names))
     remedy = f"put a space between the names: {spaced}"
     raise UnknownModelError(message, remedy=remedy)
-
-
-def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
-    """The name with two of its words joined, where exactly one model results: `tiny llama`. None
-    otherwise.
-    """
-    name_by_id = {}
-    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
-        first = name[: joint.start(1)]
-        rest = name[joint.end() :]
-        spec_id = id_of(first + rest, catalogue)
-        if spec_id is not None:
-            name_by_id[spec_id] = first + rest
-    if len(name_by_id) != 1:
-        return None
-    _, joined = name_by_id.popitem()
-    return joined
 
 
 class _Hint(NamedTuple):
@@ -122,22 +100,20 @@ class _Hint(NamedTuple):
 
 
 class _UnknownName:
-    """A name that no model has, in parts.
+    """A name that no model has, in parts. Of `unsloth/Foo-7B-GGUF:Q4_K_M` these are:
 
-    `name`: the typed name, unwrapped. `base`: the last part of the name without the words for the
-    form of the files; `form` is that form.
+    - `name`: the whole name, unwrapped; `owner` is `unsloth`, and `last_part` the rest.
+    - `base`: `Foo-7B`, the last part without the words for the form of the files; `form` is that
+      form.
+    - `key`: `foo-7-b`, the base as `canonical` writes it, without further suffixes of converters.
+    - `searched`: `unsloth/Foo-7B`, which is compared with known names.
     """
 
-    def __init__(
-        self,
-        typed: str,
-        name: str,
-        catalogue: Catalogue,
-    ) -> None:
+    def __init__(self, typed: str, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        # the name as messages quote it
+        # as messages quote the typed name
         self.quoted = f'"{shortened(typed)}"'
-        self.name = name.removesuffix(":latest")
+        self.name = unwrap(typed).removesuffix(":latest")
         self.owner, _, self.last_part = self.name.rpartition("/")
         split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
@@ -145,10 +121,8 @@ class _UnknownName:
             split = shorter
         self.base = split.base
         self.form = split.form or Form()
-        # the base without suffixes of converters
         key = canonical(self.base).removesuffix("-gguf")
         self.key = key.removesuffix("-i-1")
-        # the text that is compared with known names
         self.searched = split.with_owner
 
     def error(self) -> UnknownModelError:
@@ -458,15 +432,23 @@ def _repositories_alike(catalogue: Catalogue) -> Sequence[_Repository]:
     return repositories
 
 
+class _PartOfName(NamedTuple):
+    """Words of a name that may be another model's name, and the words around them, which must not
+    state another size.
+    """
+
+    words: _Words
+    around: _Words
+
+
 def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
     """The id of the open model whose name is contained in the name of its tune; None where there is
     none.
 
     The model's words follow one another or, as in `qwen3-abliterated:8b`, have the size apart.
-    Other words around words that follow one another must not state another size.
     """
-    for inside, others in _parts_of(words):
-        name = "-".join(inside)
+    for part in [*_runs_of_words(words), *_beginnings_with_size(words)]:
+        name = "-".join(part.words)
         # an alias or a short id may be a family's name
         kinds = ["ids"]
         if sizes_in(name):
@@ -477,31 +459,32 @@ def _named_inside(words: _Words, catalogue: Catalogue) -> str | None:
             continue
         if spec_id is None or catalogue.outlines[spec_id].closed:
             continue
-        around = "-".join(others)
+        around = "-".join(part.around)
         if not sizes_in(around):
             return spec_id
     return None
 
 
-def _parts_of(words: _Words) -> Iterator[tuple[_Words, _Words]]:
-    """Yield the parts of a name that may be another model's name, each with the words around it
-    that must not state another size.
-
-    First comes each run of three or more words, the longest first, with all words around it. If the
-    name ends in a size, each beginning of the name together with that size follows. Words between
-    the two are left out and may state any size: `qwen-3-abliterated-8-b` gives `qwen-3-8-b`, [].
-    """
+def _runs_of_words(words: _Words) -> Iterator[_PartOfName]:
+    """Yield each run of three or more words, the longest first, with all words around it."""
     count = len(words)
     for length in range(count - 1, 2, -1):
         for start in range(count - length + 1):
             end = start + length
-            yield words[start:end], words[:start] + words[end:]
+            around = words[:start] + words[end:]
+            yield _PartOfName(words[start:end], around)
+
+
+def _beginnings_with_size(words: _Words) -> Iterator[_PartOfName]:
+    """Yield each beginning of a name that ends in a size, together with that size, and the words
+    between them. `qwen-3-abliterated-8-b` gives `qwen-3-8-b` and `abliterated`.
+    """
     if words[-1:] != ["b"]:
         return
     # `8-b` stands in two words
     size = words[-2:]
-    for end in range(count - 3, 0, -1):
-        yield words[:end] + size, words[end:-2]
+    for end in range(len(words) - 3, 0, -1):
+        yield _PartOfName(words[:end] + size, words[end:-2])
 
 
 # the nearest known names

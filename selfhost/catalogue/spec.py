@@ -203,8 +203,13 @@ class Openness(Stated):
 
 
 class Parameters(Sized):
-    """The numbers of parameters in the published checkpoint: tied matrices count once, and
+    """The numbers of parameters in the published weights: tied matrices count once, and
     multi-token-prediction blocks do not count.
+
+    - `active`: the parameters that one token uses.
+    - `mtp`: the parameters of the multi-token-prediction blocks.
+    - `extra_in_files`: parameters of local files that config.json does not describe.
+    - `difference`: why the count of local files is not the count that config.json tells.
     """
 
     related = "active at_most total, encoders at_most total"
@@ -325,6 +330,7 @@ def _license(
 
 
 def _embedding(root: TomlTable, key: str) -> int | None:
+    """The length of the vectors that an embedding model makes, the only key of its table."""
     table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None
@@ -343,6 +349,7 @@ def _needs(
     key: str,
     kind: type[StatedNeeds],
 ) -> StatedNeeds | None:
+    """The stated needs. The key `memory_bytes` stands for equal `low_bytes` and `high_bytes`."""
     table: TomlTable | None = root.get(key, "TomlTable")
     if table is None:
         return None
@@ -588,13 +595,14 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
         return None
     values = root.fields(ModelSpec)
     root.close()
-    # values that are computed from other values of the file
+    # values that follow from other values of the file
     values["parameters"] = _all_parameters(values)
     values["openness"] = _openness(values, root.values)
-    # whoever publishes a model publishes a tokenizer with it
-    values["tokenizer"] = values["tokenizer"] is not False
     if "tokenizer" in values["unknown"]:
         values["tokenizer"] = None
+    elif values["tokenizer"] is None:
+        # whoever publishes a model publishes a tokenizer with it
+        values["tokenizer"] = True
     return ModelSpec(**values, origin=origin)
 
 

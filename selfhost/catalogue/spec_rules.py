@@ -36,11 +36,18 @@ from .architecture import (
 from .spec import ModelSpec, PublishedFiles, Quantized, stated_spec
 from .spec_values import QUANTIZATIONS
 
-# a key, the fault as a clause that begins with a verb, and the remedy
-Misfit = tuple[str, str, str]
-
 # the meanings of RWKV's ranks in order; without a gate the last is 0
 _RANKS = ("decay", "rate", "first values", "gate")
+
+
+class Misfit(NamedTuple):
+    """A size that is impossible beside other sizes: its key, the fault as a clause that begins with
+    a verb, and the remedy.
+    """
+
+    key: str
+    fault: str
+    remedy: str
 
 
 class _Relation(NamedTuple):
@@ -265,7 +272,7 @@ class _SpecFile:
             self._check_record(path, record)
 
     def _check_keys(self) -> None:
-        """Look for keys that lack a key which they require, or exclude another one."""
+        """Look for broken rules, and for facts that the file both states and calls unknown."""
         for rule in _spec_rules():
             if not rule.is_for(self.document, self.spec):
                 continue
@@ -317,11 +324,12 @@ class _SpecFile:
                 return
         elif self.model is not None:
             width = self.model.embedding_length
-        for key, message, remedy in misfits(record, width):
-            place = (*path, key)
-            # a fault of a size derived from another key is reported at that key
+        for misfit in misfits(record, width):
+            place = (*path, misfit.key)
+            # a size that the file does not state was derived from another key, where the fault is
+            # reported
             if value_at(self.values, place) is not None:
-                self.add(place, message, remedy)
+                self.add(place, misfit.fault, misfit.remedy)
 
     def _check_files(self, path: KeyPath, files: PublishedFiles) -> None:
         """Look at the sizes and the names of published files."""
@@ -419,8 +427,8 @@ def _digits_of(name: str) -> str:
 
 
 def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
-    """Yield every size of a part that is impossible beside its other sizes, in a model of that
-    width.
+    """Yield each size of a record that is impossible beside its other sizes. `width`: the width of
+    the model that the record is a part of.
     """
     yield from _implausible_sizes(record)
     yield from _broken_relations(record, width)
@@ -429,24 +437,26 @@ def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
     elif isinstance(record, Architecture) and record.mtp_layers:
         if record.attention and record.feed_forward:
             return
-        message = (
+        fault = (
             f"is {record.mtp_layers:,}, but such a block needs attention and a "
             "feed-forward part, and the model lacks one of them"
         )
-        yield "mtp_layers", message, "write attention and feed_forward"
+        yield Misfit("mtp_layers", fault, "write attention and feed_forward")
 
 
 def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
+    """Yield the ranks of RWKV, unless all are there. Only the last one may be 0."""
     ranks = list(part.ranks)
     are_all_there = len(ranks) == len(_RANKS)
-    if are_all_there and 0 not in ranks[:3]:
+    if are_all_there and 0 not in ranks[:-1]:
         return
     names = ", ".join(_RANKS)
     remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
-    yield "ranks", f"is {ranks}", remedy
+    yield Misfit("ranks", f"is {ranks}", remedy)
 
 
 def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
+    """Yield each size outside the limits of its key."""
     for key, stated in type(record)._keys.items():
         size = getattr(record, key)
         if type(size) is not int:
@@ -455,7 +465,8 @@ def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
         most = stated.limits.get("maximum", 10**18)
         if not least <= size <= most:
             remedy = f"write a number from {least:,} to {most:,}"
-            yield key, f"is {size:,}, which is not a plausible size", remedy
+            fault = f"is {size:,}, which is not a plausible size"
+            yield Misfit(key, fault, remedy)
 
 
 class _SizeRule(NamedTuple):
@@ -491,5 +502,5 @@ def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
         size = getattr(record, key)
         bound = getattr(record, other, width)
         if size and bound and relation.is_broken(size, bound):
-            message = f"is {size:,}, {relation.words} {other}, {bound:,}"
-            yield key, message, f"{relation.remedy} {bound:,}"
+            fault = f"is {size:,}, {relation.words} {other}, {bound:,}"
+            yield Misfit(key, fault, f"{relation.remedy} {bound:,}")

@@ -46,8 +46,9 @@ ADDRESS = _form("address")
 ALIAS = _form("alias")
 
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
-# formats of whole folders as trained: a program that loads such a repository also loads a folder
-CHECKPOINTS = ("safetensors", "pickle")
+# formats in which a training program writes a model, as a whole folder: a program that loads such a
+# repository loads such a folder too
+TRAINED_FORMATS = ("safetensors", "pickle")
 # types in which a model runs without conversion
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # the types in which CTranslate2 computes, whatever type the file has; the types that MLX's own

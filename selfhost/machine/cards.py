@@ -190,8 +190,8 @@ class _SizedCard(Record):
 
     @property
     def order(self) -> tuple[bool, float, float]:
-        """The sort key of the card: cards with their usual memory come first, then the order is by
-        size and peak bandwidth.
+        """The sort key of the card: first cards with their usual memory, then the smallest and the
+        slowest.
         """
         is_unusual = self.card.usual_gib not in (None, self.memory_gib)
         return is_unusual, *self.memory
@@ -224,8 +224,8 @@ def _choose_size(
     typed: str,
     memory_gib: float | None,
 ) -> NamedCards:
-    """The cards that a name means, in the usual size, else the smallest and slowest. A note tells
-    the other readings.
+    """The cards that a name means, in their usual size, or else in the smallest and slowest. A note
+    tells what else the name can mean.
     """
     options = _sized(several, memory_gib)
     if not options:
@@ -274,9 +274,10 @@ def _other_readings(
 
 @lru_cache(maxsize=4096)
 def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
-    """Return the cards that a name means. The name must say enough: `h200` is no `h200 nvl`.
+    """Return the cards that a name means, in full or in a short form such as `3070s`. The name must
+    have the words that tell a card from others: `h200` does not mean `h200 nvl`.
 
-    A short form counts as the name, `3070s`. With `laptop` the laptop form of the card goes first.
+    With `laptop`, the laptop form of a card counts, if there is one.
     """
     if laptop:
         several = matches(f"{name} laptop")

@@ -109,18 +109,18 @@ def _cores(text: str) -> float:
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...]:
-    """The GPUs of `24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, or of names as `--gpu` takes
-    them.
+    """The GPUs of names as `--gpu` takes them, else of sizes: `24GiB`, `2x24GiB:NAME`,
+    `24GiB:NAME:900GB/s`.
     """
     counted = re.fullmatch(_COUNT_OF_SIZES, text)
+    has_form_of_size = ":" in text or counted is not None
     try:
         return cards_named(text).accelerators
     except GpuCountError as error:
         raise ValueError(str(error), error.remedy) from None
     except UnknownGpuError as error:
         # a text close to a known name is a typing slip; any other text is read as a size
-        is_name = ":" not in text and counted is None
-        if is_name and error.nearest:
+        if error.nearest and not has_form_of_size:
             raise ValueError(str(error), error.remedy) from None
     if counted is None:
         return (_gpu_of_size(text),)
@@ -215,10 +215,11 @@ def value_of(key: str, text: str) -> Any:
     value.
     """
     try:
-        if text:
-            return _READERS[key](text)
-        raise ValueError("has no value")
+        if not text:
+            raise ValueError("has no value")
+        return _READERS[key](text)
     except ValueError as error:
+        # a reader may give its own remedy as the second argument
         message, *remedies = error.args
         remedies.append(_how_to_write(key))
         # the example of the setting is more useful than the example of a size
@@ -324,7 +325,9 @@ def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> Non
 
 
 class _Settings:
-    """The settings that were given, and their faults. `texts` and `values` are by key; those of
+    """The settings that were given, and their faults.
+
+    `texts` has the settings as they were typed, `values` what they mean, both by the key. Those of
     `gpu` hold every GPU.
     """
 
@@ -375,7 +378,7 @@ class _Settings:
 
 
 def _read_settings(settings: Sequence[str]) -> _Settings:
-    """All settings, the right ones read and the others as faults."""
+    """Read all settings, and collect the faults of wrong ones."""
     read = _Settings()
     for setting in map(str.strip, settings):
         name, is_set, text = setting.partition("=")
@@ -420,16 +423,14 @@ def _facts_of_setting(
         return stated
     facts: FactValues = dict.fromkeys(setting.lost)
     # another number of cores reads memory at another pace than was measured
-    are_others = key == "cores" and value != before.cpu_cores_usable
-    if are_others and before.is_bandwidth_measured:
+    has_other_cores = key == "cores" and value != before.cpu_cores_usable
+    if has_other_cores and before.is_bandwidth_measured:
         facts[BANDWIDTH] = None
     return facts | stated
 
 
 def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
-    """Return every place with `free` bytes free, and a new place for each kind of store that has
-    none.
-    """
+    """Return each disk with `free` bytes free, and a new disk for each purpose that has none."""
     all_disks = list(disks or ())
     purposes = [disk.purpose for disk in all_disks]
     for purpose in PURPOSES:
@@ -445,10 +446,10 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
 
 
 def planned(machine: Machine) -> Machine:
-    """Return the machine for planning. Its memory counts as a whole, and missing disks, cores and
+    """Return the machine for planning: its memory counts as a whole, and unknown disks, cores and
     instruction sets are assumed.
 
-    The instruction sets that the machine has bring the sets that they imply.
+    Sets that the stated instruction sets imply are added to them.
     """
     assumed = [*machine.assumed, *_assumed_disks(machine)]
     sources = dict(machine.sources)
@@ -462,9 +463,7 @@ def planned(machine: Machine) -> Machine:
             facts["instruction_sets"] = guess.sets
             sources["instruction_sets"] = f"assumed: {guess.why}"
             assumed.append("instruction_sets")
-    cores = None
-    if machine.cpu_cores_usable is None:
-        cores = _cores_of(machine)
+    cores = _cores_of(machine)
     if cores is not None:
         facts |= cores.facts
         sources |= dict.fromkeys(cores.facts, cores.why)
@@ -504,8 +503,10 @@ def _cores_of(machine: Machine) -> _Cores | None:
     """The cores of a machine that states none: the cores that the processor's name tells, else one
     core for each 4 GiB of memory.
 
-    None where neither is known.
+    None where the machine states its cores, and where neither processor nor memory is known.
     """
+    if machine.cpu_cores_usable is not None:
+        return None
     # a guest or a container has only some of the processor's cores
     if machine.scope == "host":
         listed = gpus.cores_in(machine)
@@ -531,7 +532,7 @@ def _cores_listed(listed: CoreCounts) -> _Cores:
         "cpu_cores_usable": float(listed.usable),
     }
     if listed.performance != listed.physical:
-        facts["cpu_cores_performance"] = listed.performance[1]
+        facts["cpu_cores_performance"] = listed.performance.usual
     why = f"assumed: {least} to {most}, as processors of that kind have"
     if listed.are_known:
         why = "as its maker lists that model"

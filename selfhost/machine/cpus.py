@@ -20,10 +20,6 @@ from ..core.records import Record, Stated, read_by
 from ..core.tables import large_record, unchecked_record
 from ..core.units import words_of
 
-# the slow end, the likely figure and the fast end
-Ends = tuple[float, float, float]
-# the fewest, the usual count and the most
-Counts = tuple[int, int, int]
 # the words of a name, as `words_of` splits the name
 Words = AbstractSet[str]
 # the kind of core by `vectors`, for rows that state no more
@@ -110,7 +106,8 @@ class SeriesRow(NamedRow):
         """The row of `share` for a processor with such words in its name."""
         if self.kind is not None:
             return self.kind
-        # for laptops, by where its memory sits or the letters behind its number
+        # a processor for laptops is told by the place of its memory, or by the letters behind its
+        # number
         if self.memory in ("either", "soldered"):
             return "mobile"
         shape = _table().mobile
@@ -356,25 +353,36 @@ def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     raise KeyError(kind)
 
 
+class GuestRates(NamedTuple):
+    """The bytes a second at which virtual machines of clouds read weights. `types` is the number of
+    instance types that were counted.
+    """
+
+    low: float
+    likely: float
+    high: float
+    types: int
+
+
 @lru_cache(maxsize=256)
 def guests_with(
     core: str,
     *,
     is_amd: bool | None,
     cores: float,
-) -> tuple[Ends, int] | None:
-    """Return the bytes a second at which cloud guests read weights, with the number of instance
-    types behind the figures.
+) -> GuestRates | None:
+    """Return the rates of guests with about `cores` cores of a kind, a row of `core`; `is_amd` None
+    means any maker.
 
-    The guests have about `cores` cores of that kind, a row of `core`; `is_amd` None means any
-    maker. Between two counts the range holds both; below the first count the figures shrink in
-    proportion. None where no guest was counted.
+    Between two counts of `guest_cores` the range covers the rates of both; below the first count
+    the rates shrink in proportion. None where no guest was counted.
     """
     table = _table()
     counts = table.guest_cores
     if cores > counts[-1] * 2**0.5:
         return None
-    # those of the counts next to this number: one for a count of the table, and outside of it
+    # the columns of the counts on both sides of this number; a single column where the number is in
+    # the table, or outside of it
     first = bisect_right(counts, cores) - 1
     last = bisect_left(counts, cores)
     columns = slice(max(first, 0), last + 1)
@@ -393,17 +401,21 @@ def guests_with(
         types += max(row.types[columns])
     if not likely:
         return None
-    usual = prod(likely) ** (1 / len(likely))
+    geometric_mean = prod(likely) ** (1 / len(likely))
     scale = units.GB * min(1.0, cores / counts[0])
-    ends = (scale * min(lows), scale * usual, scale * max(highs))
-    return ends, types
+    return GuestRates(
+        low=scale * min(lows),
+        likely=scale * geometric_mean,
+        high=scale * max(highs),
+        types=types,
+    )
 
 
 class ProcessorSeries(SeriesRow):
     """A series of processors, for the processors of one name.
 
-    `bytes_per_second`: of one socket, all channels filled. `cores` are 0 of a client, that has one
-    socket; `core` and `ghz` None where only the GPU in it is known.
+    `bytes_per_second` are those of one socket with all channels filled. `cores` is 0 for a client,
+    which has one socket. `core` and `ghz` are None where only the GPU in the processor is known.
     """
 
     kind: str
@@ -503,16 +515,17 @@ def maker_of(name: str) -> str | None:
 
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
-    """Return the names of the series that a bare number can belong to. `beside_gpu`: so may a
-    number that can be anything.
+    """Return the names of processors that a bare number can mean, one for each series.
+
+    `beside_gpu`: a GPU is named already, so that a number which a GPU could have is a processor's.
     """
     maker = None
     first, _, rest = number.partition(" ")
     if first in MAKERS:
         maker = maker_of(first)
         number = rest
-    # the conditions under which a row's number is accepted; Intel's GPUs have no such numbers:
-    # `intel 12400` is a processor
+    # whether the thing is there that a row wants beside its number; no GPU of Intel has such a
+    # number, so `intel 12400` is a processor
     is_there = {
         "maker": maker is not None,
         "gpu": beside_gpu or maker == "Intel",
@@ -520,9 +533,7 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     }
     names: dict[str, str] = {}
     for row in _table().number:
-        if not is_there[row.beside]:
-            continue
-        if maker not in (None, maker_of(row.words)):
+        if not is_there[row.beside] or maker not in (None, maker_of(row.words)):
             continue
         match = re.fullmatch(row.shape, number, re.ASCII)
         if match is None:
@@ -643,9 +654,25 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
+class Counts(NamedTuple):
+    """The fewest, the usual count and the most, which are alike where the count is known."""
+
+    fewest: int
+    usual: int
+    most: int
+
+    @classmethod
+    def of(cls, stated: Sequence[int]) -> Counts:
+        """The counts of a row, which states one count or all three."""
+        return cls(stated[0], stated[len(stated) // 2], stated[-1])
+
+    def times(self, number: int) -> Counts:
+        """Each count multiplied by a number."""
+        return Counts(self.fewest * number, self.usual * number, self.most * number)
+
+
 class CoreCounts(Record):
-    """The cores of a processor, or of several: the fewest, the usual count and the most. The three
-    are alike where the name tells the count.
+    """The cores of a processor, or of several.
 
     `physical` counts all cores, `performance` those of the fastest kind, each of which has
     `threads` threads.
@@ -658,19 +685,19 @@ class CoreCounts(Record):
     @property
     def usable(self) -> int:
         """The threads of the usual count of cores. The slower cores have one thread each."""
-        return self.physical[1] + self.performance[1] * (self.threads - 1)
+        return self.physical.usual + self.performance.usual * (self.threads - 1)
 
     @property
     def are_known(self) -> bool:
         """Whether the name tells the count."""
-        fewest, _, most = self.physical
-        return fewest == most
+        return self.physical.fewest == self.physical.most
 
     def times(self, processors: int) -> CoreCounts:
         """Return the cores of `processors` such processors."""
-        physical = tuple([count * processors for count in self.physical])
-        performance = tuple([count * processors for count in self.performance])
-        return self.replace(physical=physical, performance=performance)
+        return self.replace(
+            physical=self.physical.times(processors),
+            performance=self.performance.times(processors),
+        )
 
 
 def cores_of(name: str) -> CoreCounts | None:
@@ -717,16 +744,10 @@ def cores_from(
 ) -> CoreCounts:
     """Return the cores of a processor by the counts of a row."""
     return CoreCounts(
-        physical=_counts_of(cores),
-        performance=_counts_of(performance or cores),
+        physical=Counts.of(cores),
+        performance=Counts.of(performance or cores),
         threads=threads,
     )
-
-
-def _counts_of(cores: Sequence[int]) -> Counts:
-    """The fewest, the usual count and the most, which are alike where the row states one number."""
-    usual = cores[len(cores) // 2]
-    return cores[0], usual, cores[-1]
 
 
 class SmallerChip(Stated):

@@ -8,9 +8,8 @@ in the machine, and named in the note.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from operator import attrgetter
 from typing import NamedTuple
 
 from ..core import units
@@ -22,6 +21,7 @@ from .cards import NamedCards, joined
 from .products import Product, mac_with
 from .profiles import (
     MEMORY_FACTS,
+    NotedMachine,
     planned_machine,
     profiles_with_cards,
     unknown_machine,
@@ -61,8 +61,6 @@ _MOST_OF_FASTEST = 1.35
 # a processor for 1866, and DDR5 of 4800 fits no processor for DDR4 of 3600 (assumed)
 _LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
-# machines that agree in these facts have the same GPUs
-_NAME_AND_SIZE = attrgetter("name", "memory_total_bytes")
 
 
 class _Guest(NamedTuple):
@@ -96,13 +94,14 @@ class _Computer(Record):
 
     @cached_property
     def stated_ram_gib(self) -> float | None:
-        """The stated RAM in GiB; for a board the size that its system reports, up to a tenth less.
+        """The stated RAM in GiB; None where none is stated.
 
-        None where no RAM is stated, and for a size that only the disk of the board can have.
+        A product may report up to a tenth less than the size it is sold with: its own size counts.
+        A size above those of a product with soldered memory is the size of a disk.
         """
         stated_gib = self.about.memory.ram_gib
-        if not stated_gib:
-            return stated_gib
+        if stated_gib is None:
+            return None
         product = self.product
         for gib in product.gib:
             if 0.9 * stated_gib <= gib <= stated_gib:
@@ -315,15 +314,15 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     return (gpu,)
 
 
-def described(about: Description) -> tuple[Machine, str]:
+def described(about: Description) -> NotedMachine:
     """Return the machine of a description, with a note of other meanings and assumptions.
 
     Raises `UnknownMachineError` where the description names no part, or can mean several machines.
     """
     computer = _Computer(about=about, product=_product_of(about))
-    profile = _profile_with(computer)
-    if profile is not None:
-        return profile
+    known = _known_machine(computer)
+    if known is not None:
+        return known
     machine = _planned(computer)
     notes = [_judged_as(computer, machine)]
     notes += computer.cards.notes
@@ -333,7 +332,7 @@ def described(about: Description) -> tuple[Machine, str]:
         stated = {"accelerators": (), **stated}
     machine = machine.stated(stated, _quoted(about))
     machine, rate_note = _with_ram_rate(machine, about)
-    if rate_note:
+    if rate_note is not None:
         notes.append(rate_note)
     if about.setting.is_wsl:
         machine = _in_wsl(machine)
@@ -341,7 +340,7 @@ def described(about: Description) -> tuple[Machine, str]:
     if about.ignored:
         ignored = ", ".join(about.ignored[:_MOST_IGNORED])
         notes.append(f"Ignored (not understood): {ignored}.")
-    return machine, " ".join(notes)
+    return NotedMachine(machine, " ".join(notes))
 
 
 def _quoted(about: Description) -> str:
@@ -393,19 +392,30 @@ def _guest(about: Description) -> _Guest:
     """The size of a guest. The memory follows from the cores, or the cores from the memory, where
     one is not told.
 
-    Raises `UnknownMachineError` where neither is told.
+    Raises `UnknownMachineError` where neither is told, and where only cores are told and no
+    processor.
     """
-    numbers = about.memory.numbers
-    stated = 0
-    for name in _GUEST_WORDS:
-        stated = stated or numbers.get(name, 0)
     ram_gib = about.memory.ram_gib
+    cores = _stated_processors(about)
+    if cores:
+        if not ram_gib:
+            if about.processor is None:
+                raise bad_name("guest", about.text)
+            ram_gib = cores * _USUAL_GIB_OF_A_PROCESSOR
+        return _Guest(cores, ram_gib, are_cores_stated=True)
     if not ram_gib:
-        if not stated or about.processor is None:
-            raise bad_name("guest", about.text)
-        ram_gib = stated * _USUAL_GIB_OF_A_PROCESSOR
-    cores = stated or max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
-    return _Guest(cores, ram_gib, stated > 0)
+        raise bad_name("guest", about.text)
+    usual_cores = max(1, round(ram_gib / _USUAL_GIB_OF_A_PROCESSOR))
+    return _Guest(usual_cores, ram_gib, are_cores_stated=False)
+
+
+def _stated_processors(about: Description) -> int:
+    """The number of a guest's processors, by the surest word that states it; 0 where none does."""
+    for word in _GUEST_WORDS:
+        number = about.memory.numbers.get(word, 0)
+        if number:
+            return number
+    return 0
 
 
 def _facts(computer: _Computer) -> FactValues:
@@ -452,8 +462,8 @@ def _facts_of_product(product: Product) -> FactValues:
     listed = cpus.cores_of(product.processor or "")
     if listed is None or not listed.are_known:
         return facts
-    if listed.physical[1] == product.physical:
-        facts["cpu_cores_performance"] = listed.performance[1]
+    if listed.physical.usual == product.physical:
+        facts["cpu_cores_performance"] = listed.performance.usual
     return facts
 
 
@@ -499,32 +509,37 @@ def _may_have_gpu(computer: _Computer) -> bool:
     return not computer.about.setting.has_no_card
 
 
-def _profile_with(computer: _Computer) -> tuple[Machine, str] | None:
-    """The profile of a computer with the named GPUs, with a note, where the description names GPUs
-    alone; else None.
-
-    The profile is the desktop with the least memory, else the server. Where the description says
-    laptop, it is the laptop.
-    """
+def _known_machine(computer: _Computer) -> NotedMachine | None:
+    """The known machine with the named GPUs, where the description names GPUs alone; else None."""
     if not _names_gpus_alone(computer):
         return None
     about = computer.about
     cards = computer.cards.accelerators
-    wanted = list(map(_NAME_AND_SIZE, cards))
-    card_names = [card.name for card in cards]
-    kinds = ["desktop", "server"]
-    if about.is_laptop:
-        kinds = ["laptop"]
+    machine = _machine_with(cards, is_laptop=about.is_laptop)
+    if machine is None:
+        return None
+    note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
+    notes = [note, *computer.cards.notes]
+    # nobody stated the memory of the machine around the GPUs
+    assumed = (*machine.assumed, *MEMORY_FACTS)
+    return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))
+
+
+def _machine_with(cards: Sequence[Accelerator], *, is_laptop: bool) -> Machine | None:
+    """The known laptop with these GPUs, or else the desktop, or else the server; of several the one
+    with the least memory. None where no known machine has these GPUs.
+    """
+    kinds = ("laptop",) if is_laptop else ("desktop", "server")
+    names = [card.name for card in cards]
     for kind in kinds:
-        for profile in profiles_with_cards(kind, card_names):
-            machine = profile.machine
-            if wanted != list(map(_NAME_AND_SIZE, machine.cards)):
-                continue
-            note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
-            notes = [note, *computer.cards.notes]
-            assumed = (*machine.assumed, *MEMORY_FACTS)
-            return machine.replace(assumed=assumed), " ".join(notes)
+        for profile in profiles_with_cards(kind, names):
+            if _names_and_sizes(profile.machine.cards) == _names_and_sizes(cards):
+                return profile.machine
     return None
+
+
+def _names_and_sizes(cards: Iterable[Accelerator]) -> list[tuple[str, int | None]]:
+    return [(card.name, card.memory_total_bytes) for card in cards]
 
 
 def _names_gpus_alone(computer: _Computer) -> bool:
@@ -644,7 +659,7 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
         if not computer.is_product:
             yield _note("unsaid")
     elif computer.chip is None and (series is None or "|" in series.kind):
-        # of a generation no number was named
+        # `client|mobile` is the kind of a whole generation: no number of a processor was named
         yield _note("series", series=cpus.written_name(processor))
     named = about.processor
     if named is not None and named != processor:
@@ -732,9 +747,9 @@ class _StatedRam(Record):
         return None
 
 
-def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
+def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
     """The machine with the bandwidth that a stated kind of RAM, rate or number of modules means,
-    and a note on it.
+    and a note on the bandwidth.
     """
     numbers = about.memory.numbers
     ram = _StatedRam(
@@ -745,24 +760,26 @@ def _with_ram_rate(machine: Machine, about: Description) -> tuple[Machine, str]:
     )
     stated = numbers.keys() & {"mts", "channels", "sticks"}
     if machine.scope != "host" or not (ram.kind or stated):
-        return machine, ""
+        return NotedMachine(machine, None)
     if machine.memory_bandwidth_bytes_per_second is not None:
-        return machine, ""
+        return NotedMachine(machine, None)
     series = gpus.series_in(machine)
     rate = None if series is None else ram.rate_mts(series)
     if series is None or rate is None:
-        return machine, f"Ignored {ram.name}: the processor does not support it."
+        note = f"Ignored {ram.name}: the processor does not support it."
+        return NotedMachine(machine, note)
     processors = cpus.processors_named(machine.cpu_model or "")
     channels = ram.channels_of(series, processors)
     bandwidth = channels * series.bits // 8 * rate * units.MB
-    what = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
+    memory = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
     facts: FactValues = {
         BANDWIDTH: bandwidth,
         "memory_bandwidth_how": ram.how_known(series, channels),
     }
     # the rate of a kind of memory is a guess
     is_guess = BANDWIDTH in machine.assumed and ram.mts is None
-    machine = machine.stated(facts, f"{what}, as its description says")
+    machine = machine.stated(facts, f"{memory}, as its description says")
     if is_guess:
         machine = machine.replace(assumed=(BANDWIDTH, *machine.assumed))
-    return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+    note = f"Its memory: {memory}, {units.decimal(bandwidth)}/s at most."
+    return NotedMachine(machine, note)

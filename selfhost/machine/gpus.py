@@ -136,8 +136,8 @@ class _MatrixRow(Stated):
 
 
 class _Maker(Stated):
-    """A maker of GPUs, by words of their names. `only_gpus`: a description that names this maker
-    and nothing else of it means a GPU, as `nvidia 16gb` does and `amd 16gb` does not.
+    """A maker of GPUs, and words of the GPUs' names. `only_gpus`: a description that names only the
+    maker means a GPU; `nvidia 16gb` does, and `amd 16gb` does not.
     """
 
     id: str
@@ -146,8 +146,10 @@ class _Maker(Stated):
 
 
 class Computer(cpus.RamRow):
-    """The computer around a card, or around nothing that is known. `kind` is a row of `share` in
-    cpus.toml; `cores` are the fewest, the usual count and the most.
+    """The kind of computer in which cards are used, or a computer of which nothing is known.
+
+    `kind` is a row of `share` in cpus.toml. `cores` are the fewest, the usual count and the most.
+    `cards` is the most cards, with names that match `names`, and `memory_gib` the most RAM.
     """
 
     name: str
@@ -158,7 +160,7 @@ class Computer(cpus.RamRow):
     memory_gib: int = 0
 
     def takes(self, cards: Sequence[str], memory_gib: float) -> bool:
-        """Whether such computers have as many cards of these names, and as much RAM."""
+        """Whether such a computer can have all these cards and that much RAM."""
         if len(cards) > self.cards or memory_gib > self.memory_gib:
             return False
         return all(_has_words(name, self.names) for name in cards)
@@ -175,7 +177,7 @@ class KeptMemory(Stated):
     most: int
 
 
-# the record of a card of which the driver keeps no memory
+# the start of the table: of a card without memory a driver keeps nothing
 _NO_CARD = KeptMemory(total=0, least=0, likely=0, most=0)
 
 
@@ -249,17 +251,17 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
 
 @lru_cache(maxsize=256)
 def facts_of(name: str) -> GpuRow:
-    """Return the facts of a GPU from all rows whose words its name has. `name` is the whole name
+    """Return the facts of a GPU from all rows whose words are in its name. `name` is the whole name
     that the GPU's driver gives.
 
-    Where rows differ, the row with more words counts; a row that leaves a key out takes nothing
-    away. The facts are empty where no row fits.
+    Each fact is from the row with the most words that states the fact. The facts are empty where no
+    row fits.
     """
-    nothing = {"name": "", "words": "", "source": "", **GpuRow._defaults}
-    facts = dict(nothing)
+    empty = {"name": "", "words": "", "source": "", **GpuRow._defaults}
+    facts = dict(empty)
     # the row with the most words comes last and overrides the others
     for row in reversed(_rows_called(name)):
-        for key, default in nothing.items():
+        for key, default in empty.items():
             value = getattr(row, key)
             if value != default:
                 facts[key] = value
@@ -284,9 +286,7 @@ def gb_per_s_of(name: str, memory_gib: float | None = None) -> float | None:
     source.
     """
     peak = peak_rate_of(name, memory_gib)
-    if peak is None:
-        return None
-    return peak.gb_per_s
+    return None if peak is None else peak.gb_per_s
 
 
 def _has_words(name: str, patterns: Sequence[str]) -> bool:
@@ -349,30 +349,31 @@ def kept_by_driver_bytes(vendor: str, total_bytes: int) -> int:
     return smaller.likely * units.MIB
 
 
-class _Part(NamedTuple):
-    """The facts of a GPU, and a share of it: for an instance of MIG the instance's share of its
-    GPU, else 1.
+class _GpuShare(NamedTuple):
+    """The facts of a GPU, and the share of the GPU that programs get: less than 1 for an instance
+    of MIG.
     """
 
     facts: GpuRow
     share: float
 
 
-def _part_of(name: str) -> _Part:
+def _share_of(name: str) -> _GpuShare:
+    """The GPU of that name, or the share that the named instance of MIG has of its GPU."""
     match = re.fullmatch(_MIG, name)
     if match is None:
-        return _Part(facts_of(name), 1.0)
+        return _GpuShare(facts_of(name), 1.0)
     facts = facts_of(match["gpu"])
     used = int(match["used"] or match["slices"])
     slices = facts.mig_slices or _USUAL_SLICES
-    return _Part(facts, min(1.0, used / slices))
+    return _GpuShare(facts, min(1.0, used / slices))
 
 
 def link_bytes_per_second(name: str) -> float | None:
     """Return the peak bytes a second that the PCIe link between a GPU and the RAM carries each way;
     None where the link is not known.
     """
-    link = _part_of(name).facts.pcie
+    link = _share_of(name).facts.pcie
     if link is None:
         return None
     version, _, lanes = link.partition(" x")
@@ -392,12 +393,10 @@ def cycles_per_second(name: str) -> float | None:
         if chip.neural:
             flops = _FLOPS_OF_MATRIX_CORE
         return chip.tflops * 1e12 / flops
-    part = _part_of(name)
-    processors = part.facts.processors
-    boost_ghz = part.facts.boost_ghz
-    if processors is None or boost_ghz is None:
+    facts, share = _share_of(name)
+    if facts.processors is None or facts.boost_ghz is None:
         return None
-    return processors * boost_ghz * 1e9 * part.share
+    return facts.processors * facts.boost_ghz * 1e9 * share
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
@@ -408,15 +407,15 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     flops = _flops_of_processor(name, capability)
     if cycles is not None and flops is not None:
         return cycles * flops
-    part = _part_of(name)
-    tflops = part.facts.tflops
+    facts, share = _share_of(name)
+    tflops = facts.tflops
     if tflops is None:
         chip = cpus.chip_of(words_of(name))
         if chip is not None:
             tflops = chip.tflops
     if tflops is None:
         return None
-    return tflops * 1e12 * part.share
+    return tflops * 1e12 * share
 
 
 def _flops_of_processor(name: str, capability: str | None) -> int | None:
@@ -452,7 +451,7 @@ def _series_around(gpu: str) -> cpus.ProcessorSeries | None:
     memory = facts.integrated
     if memory is None:
         return None
-    # a name that fits two GPUs would mix the memory of one with the name of the other
+    # `facts` of a name that fits two GPUs mix the memory of one with the name of the other
     if facts_of(facts.name).integrated is not memory:
         return None
     return cpus.ProcessorSeries(

@@ -63,9 +63,12 @@ class _CardSize(Found):
 
 
 class _Mention(Record):
-    """The name of a GPU in a text. `phrase` is the text with the words of the name claimed, `typed`
-    is the name without fillers and sizes, `size_gib` is the size in it, and `meant` are the GPUs
-    that it can mean.
+    """The name of a GPU in a text.
+
+    - `phrase`: the text with the words of the name claimed.
+    - `run`: the words of the name; `typed` is the name without fillers and sizes.
+    - `size_gib`: the first size in the name; None where there is none.
+    - `meant`: the GPUs that the name can mean, at least one.
     """
 
     phrase: Phrase
@@ -99,8 +102,8 @@ class _Mention(Record):
         return any(word in card.named for card in self.meant)
 
     def is_processor(self, *, has_cards: bool) -> bool:
-        """Whether the name is a processor's bare number, as behind a GPU (`has_cards`: a GPU was
-        named already).
+        """Whether the name is the bare number of a processor: `5600` of `3060 5600`. `has_cards`: a
+        GPU was found before.
 
         Raises `UnknownMachineError` where the number can be a processor's or a GPU's.
         """
@@ -118,10 +121,10 @@ class _Mention(Record):
         raise two_readings(self.phrase, number, readings)
 
     def found(self) -> FoundCards:
-        """Return the GPUs with the size and count beside the name, and the places of all these
-        words.
+        """Return the GPUs that the name means, by the size and the count beside the name, with the
+        places of all these words.
 
-        No GPU is returned where the name means the GPU inside the named processor.
+        No GPU is returned for the name of the GPU inside the named processor.
         """
         places = [*self.run.places]
         if self.is_unified:
@@ -156,6 +159,7 @@ class _Mention(Record):
         if not gib:
             return self._size_before()
         word = phrase.word(at)
+        # `gbram` is the RAM's size, unless another size follows
         is_of_ram = word.endswith("bram")
         if is_of_ram and not is_size(phrase.word(at + 1)):
             return _CardSize()
@@ -163,6 +167,7 @@ class _Mention(Record):
             return _CardSize(memory_gib=gib, places=(at,))
         first = self.first
         if f"{gib:g}gb" in first.named - first.word_set:
+            # the size belongs to the name of the card and is not its memory
             return _CardSize(places=(at,))
         is_bare = at == end and word.endswith("b")
         if phrase.is_of_gpus or (is_bare and _is_no_ram(phrase, gib)):
@@ -195,6 +200,7 @@ def find_cards(phrase: Phrase, around: Around = _UNKNOWN_MACHINE) -> FoundCards:
     free_before = phrase.free
     cards_at: dict[int, NamedCards] = {}
     for run in phrase.runs():
+        # an earlier run may have claimed words of this one
         if not phrase.is_free(run):
             continue
         mention = _mention(phrase, run, around)

@@ -26,11 +26,12 @@ class LeastSets(Stated):
 class InstructionSets(Stated):
     """The table of instruction sets.
 
-    - `assumed` is by system and architecture, or by architecture.
-    - `least` is by `least_vectors` of a class.
-    - `series` is by `vectors`, the architecture first.
-    - `baseline` is by architecture.
-    - `implied` is by instruction set.
+    - `assumed`: the sets of nearly every processor, by system and architecture, or by architecture.
+    - `least`: the sets of every processor of a class, by the `least_vectors` of the class.
+    - `series`: the architecture of a series of processors, then the sets of every processor of
+      the series, by the `vectors` of the series.
+    - `baseline`: the sets of every processor, by architecture.
+    - `implied`: the sets that a set implies, by that set.
     """
 
     assumed: Mapping[str, tuple[str, ...]]
@@ -71,8 +72,6 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
     if architecture not in table.baseline:
         return tuple(sets)
     foreign: set[str] = set()
-    # the sets that every processor of another architecture has: a set that implies one of them is
-    # foreign too, though no table assumes it
     foreign_baseline: set[str] = set()
     for other in table.baseline:
         if other != architecture:
@@ -80,9 +79,9 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
             foreign_baseline.update(table.baseline[other])
     possible = []
     for name in sets:
-        if name in foreign:
-            continue
-        if foreign_baseline.isdisjoint(with_implied((name,), None)):
+        # a set that implies a set of the baseline is foreign too, though no table assumes the set
+        implied = with_implied((name,), None)
+        if name not in foreign and foreign_baseline.isdisjoint(implied):
             possible.append(name)
     return tuple(possible)
 

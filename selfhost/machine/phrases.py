@@ -31,32 +31,34 @@ class WordRun(NamedTuple):
 
 
 class Found(Record):
-    """The result of a matcher, with the places of the words that it claims."""
+    """The result of a matcher, with the places of the words that the matcher claims."""
 
     places: Collection[int] = ()
 
 
 class Count(Found):
-    """A number of things, and the place of the `2x` or `x2` that states the number. The number is 1
-    where no word states one.
+    """The number of things that a name means, and the place of the `2x` or `x2` that states the
+    number. The number is 1 where no word states one.
     """
 
     number: int = 1
 
 
 class Phrase(NamedTuple):
-    """The words of a text in order. A word is at a place, counted from 0."""
+    """The words of a text in order.
+
+    The place of a word is its number, counted from 0. `free` has the words that no matcher has
+    claimed, by their places. `is_of_gpus`: the text must name GPUs and nothing else.
+    """
 
     text: str
     words: Sequence[str]
-    # by their places, the words that no matcher has claimed
     free: Mapping[int, str]
-    # whether the text is to name GPUs and nothing else
     is_of_gpus: bool = False
 
     @classmethod
     def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
-        """Return the phrase of a text. All words are free; the breaks between parts are not."""
+        """Return the phrase of a text, in which every word is free, but no break between parts."""
         words = tokens(text)
         free = {at: word for at, word in enumerate(words) if word != BREAK}
         return cls(text, words, free, is_of_gpus)
@@ -110,17 +112,15 @@ class Phrase(NamedTuple):
     def runs(self, longest: int = _LONGEST_NAME) -> Iterator[WordRun]:
         """Yield the runs of free words that stand side by side, the longest first."""
         count = len(self.words)
-        length = min(longest, count)
-        while length > 0:
+        for length in range(min(longest, count), 0, -1):
             for start in range(count - length + 1):
                 run = self.run(start, start + length)
                 if self.is_free(run):
                     yield run
-            length -= 1
 
     def memory_gib(self, at: int) -> float:
-        """Return the size of memory at that place, as `16gb` states it; 0 where the word there is
-        no such size, or is claimed.
+        """Return the size in GiB that the word at that place states, as `16gb` does; 0 where the
+        word states no size in GB, or is claimed.
         """
         size = SIZE.fullmatch(self.free_word(at))
         if size is None or size[2] != "gb":
@@ -133,8 +133,8 @@ class Phrase(NamedTuple):
         return any(map(self.memory_gib, self.free))
 
     def with_fillers(self, run: WordRun) -> WordRun:
-        """Return the run with the fillers that may stand between the run and its size or count: all
-        before the run, but only free ones behind it.
+        """Return the run with the fillers around it, such as `geforce`, beyond which its size or
+        its count may stand. A claimed filler behind the run ends it.
         """
         fillers = vocabulary().gpu_idle.union(MAKERS)
         fillers -= {"with", "vram"}
@@ -147,27 +147,26 @@ class Phrase(NamedTuple):
         return self.run(start, end)
 
     def count_beside(self, run: WordRun) -> Count:
-        """Return the count beside the run: `2x` before it, or `x2` behind it or behind its size."""
+        """Return the count beside the run: `2x` before the run, or `x2` behind the run or its
+        size.
+        """
         end = run.end
-        # a size after the run is claimed together with it
+        # a claimed size behind the run is the run's own
         while end not in self.free and is_size(self.word(end)):
             end += 1
         around = self.with_fillers(self.run(run.start, end))
         for at in (around.start - 1, around.end, around.end + 1):
             number = count_in(self.free_word(at))
-            if number is None:
-                continue
-            if self._is_count_of(around, at):
+            if number is not None and self._is_count_of(around, at):
                 return Count(number=number, places=(at,))
         return Count()
 
     def _is_count_of(self, run: WordRun, at: int) -> bool:
-        """Whether a count at that place is the run's. The `2x` of `epyc 7742 2x 3090` is not the
-        processor's, because a name follows.
+        """Whether a count at that place counts the things that the run names: `2x` before the run,
+        `x2` behind it, and `2x` behind it at the end of a part. In `epyc 7742 2x 3090` the count
+        belongs to the name that follows.
         """
         is_before = at < run.start
         if self.word(at).startswith("x"):
             return not is_before
-        if is_before:
-            return True
-        return self.word(at + 1) in ("", BREAK)
+        return is_before or self.word(at + 1) in ("", BREAK)

@@ -11,9 +11,10 @@ from ..core.tables import shipped_record
 class Platforms(Stated):
     """The table, whose comments say what each list is for.
 
-    `architectures` and `systems`: other words for Linux' names. `instruction_sets`: the same, by
-    architecture. `hidden`: by system, why its programs see nothing of the computer.
-    `filesystems`: names of file systems by kind (`network`, `memory`, `fat`).
+    - `architectures` and `systems` have Linux's name by another name.
+    - `instruction_sets` has, for each architecture, Linux's name of a set by another name.
+    - `hidden` has, by system, the reason why programs see nothing of the computer.
+    - `filesystems` has the names of file systems by their kind: `network`, `memory`, `fat`.
     """
 
     common_names: tuple[str, ...]
@@ -35,26 +36,28 @@ def platforms() -> Platforms:
 
 
 def normal_architecture(word: str) -> str:
-    """Return Linux' name of an architecture: x86_64, aarch64, i686 for `AMD64`, `arm64`, `i586`.
-    Any other name is returned in small letters.
+    """Return Linux's name of an architecture, such as x86_64 for `AMD64` and aarch64 for `arm64`.
+    An unknown name is returned in small letters.
     """
     name = word.strip().lower()
     return platforms().architectures.get(name, name)
 
 
 def normal_system(word: str) -> str:
-    """Return the name of an operating system: macos, windows for `Darwin`, `win32`. Any other name
-    is returned in small letters.
+    """Return the name of an operating system, such as macos for `Darwin` and windows for `win32`.
+    An unknown name is returned in small letters.
     """
     name = word.strip().lower()
     return platforms().systems.get(name, name)
 
 
 def filesystem_kind(name: str | None) -> str:
-    """Return `network`, `memory` or `fat`, as `Disk.kind` does; empty for other file systems, and
-    for None.
+    """Return the kind of a file system, `network`, `memory` or `fat`; empty for other file systems,
+    and for None.
     """
+    if name is None:
+        return ""
     for kind, names in platforms().filesystems.items():
-        if (name or "").lower() in names:
+        if name.lower() in names:
             return kind
     return ""

@@ -38,16 +38,15 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
     """
     found = None
     for run in phrase.runs():
-        if not phrase.is_free(run):
-            continue
-        if not _is_processor(run):
+        # an earlier run may have claimed words of this one
+        if not phrase.is_free(run) or not _is_processor(run):
             continue
         if found is None:
             found = _found(phrase, run, run.name)
         elif len(run.words) > 1:
-            # either the same processor again, or a second one
-            names = {"first": found.name, "second": run.name}
-            if run.words[-1] not in found.name:
+            is_same = run.words[-1] in found.name
+            if not is_same:
+                names = {"first": found.name, "second": run.name}
                 raise bad_name("two_processors", phrase.text, **names)
             places = [*found.places, *run.places]
             found = found.replace(places=places)
@@ -100,7 +99,9 @@ def _found(
     run: WordRun,
     name: str,
 ) -> FoundProcessor:
-    """The processor of these words, with the count beside them where there may be several."""
+    """The processor that a run of words names, with the count beside the run where a machine may
+    have several such processors. `name` is the full name of the processor.
+    """
     is_server = cpus.is_server(name)
     words = vocabulary()
     # a processor for laptops is in a laptop, unless a word says otherwise
@@ -118,8 +119,8 @@ def _found(
 
 
 def find_number(phrase: Phrase, *, beside_gpu: bool) -> FoundProcessor | None:
-    """Find a processor by its number, which no GPU has: `5800x3d`. With `beside_gpu` figures alone
-    count, too: `5600 32gb 4060 ti`.
+    """Find a processor by a number that no GPU has: `5800x3d`. With `beside_gpu`, which says that
+    the text names a GPU too, also by a number that a GPU may have: `5600 32gb 4060 ti`.
 
     Raises `UnknownMachineError` where the number belongs to several series.
     """
@@ -167,7 +168,7 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
         if not _is_of_class(word):
             continue
         end = at + 1
-        while _may_go_on(phrase.free_word(end)):
+        while _continues_kind(phrase.free_word(end)):
             end += 1
         run = phrase.run(at, end)
         # a maker alone names no kind of processor
@@ -186,8 +187,8 @@ def find_kind(phrase: Phrase) -> FoundProcessor | None:
     return None
 
 
-def _may_go_on(word: str) -> bool:
-    """Whether a word behind a kind of processor tells more of the kind. An empty word does not."""
+def _continues_kind(word: str) -> bool:
+    """Whether a word behind a kind of processor belongs to its name; an empty word does not."""
     if not _may_be_of_name(word):
         return False
     if has_digit(word) and not matches(word):

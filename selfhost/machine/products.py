@@ -16,7 +16,7 @@ from .cpus import Chip, SoldMac
 from .phrases import Found
 from .words import bad_name, vocabulary
 
-# words that may stand between the words of a name
+# words that may stand between the words of a name; "" is left of `gen`
 _BETWEEN = frozenset(("pro", "mini", ""))
 
 
@@ -54,8 +54,8 @@ class Product(Stated):
         return self.words.split()
 
     def is_named_in(self, texts: Sequence[str]) -> bool:
-        """Whether these words hold those of the product's name: in its order with only fillers
-        between them, or in any order where one of them is a year.
+        """Whether the words of a description hold the words of the product's name: in their order,
+        with only fillers between them, or in any order if one of them is a year.
         """
         name = self.name
         if not set(name).issubset(texts):
@@ -63,11 +63,9 @@ class Product(Stated):
         for word in name:
             if re.fullmatch(r"20\d\d", word):
                 return True
-        between = _BETWEEN.union(self.also.split(), vocabulary().idle)
-        plain = " ".join(
-            [word for word in texts if word in name or word not in between]
-        )
-        return f" {' '.join(name)} " in f" {plain} "
+        fillers = _BETWEEN.union(self.also.split(), vocabulary().idle)
+        told = [word for word in texts if word in name or word not in fillers]
+        return f" {' '.join(name)} " in f" {' '.join(told)} "
 
     @property
     def source_text(self) -> str:
@@ -96,9 +94,11 @@ def _table() -> _ProductTable:
 
 
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
-    """The product whose name holds the most words, `9` also as `gen 9`. Raises
-    `UnknownMachineError` where the name can be several products.
+    """Find the product that the words name; of several the product with the longest name.
+
+    Raises `UnknownMachineError` for a single word that several products share.
     """
+    # `gen9` and `gen 9` are `9`
     texts = [word.replace("gen", "") for word in words]
     found = None
     for product in _table().product:
@@ -107,7 +107,6 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         if found is None or len(product.name) > len(found.name):
             found = product
     if found is None or len(found.name) == 1:
-        # a single word that several products share
         for word, code in _table().refused.items():
             if word in texts:
                 raise bad_name(code, text)

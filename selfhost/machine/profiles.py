@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
@@ -64,6 +65,15 @@ class Profile(Record):
         texts += [card.name for card in machine.cards]
         all_texts = "  ".join(map(canonical, texts))
         return all(word in all_texts for word in map(canonical, words))
+
+
+class NotedMachine(NamedTuple):
+    """The machine that a text means, and the note for the user about it; None where the text means
+    one machine, of which nothing was assumed.
+    """
+
+    machine: Machine
+    note: str | None
 
 
 class RunnerLabel(Stated):
@@ -176,12 +186,15 @@ def _bytes_of(gb: float | None) -> int | None:
 
 @cache
 def _rows() -> Mapping[str, MachineRow]:
+    """The file of each known machine, by the machine's name. Raises `MachineFileError` for a faulty
+    file of another catalogue.
+    """
     store = shipped_store()
-    is_checked = other_catalogue() is None
+    is_shipped = other_catalogue() is None
     rows = {}
     for name, values in rows_in(store).items():
-        if is_checked:
-            # a test checks the values against their fields
+        if is_shipped:
+            # a test checks the values of shipped files
             rows[name] = unchecked_record(MachineRow, values)
             continue
         file = os.path.join(store.folder, "machines", f"{name}.toml")
@@ -260,7 +273,7 @@ def unknown_machine(typed: str) -> SelfhostError:
     return bad_name("machine", typed, nearest, meant=meant)
 
 
-def machine_called(text: str) -> tuple[Machine, str | None] | None:
+def machine_called(text: str) -> NotedMachine | None:
     """Return the known machine that `text` names, with a note; None where it names none or several.
 
     The name may have any spelling, and may lack its first word where that leaves no doubt. It may
@@ -271,12 +284,12 @@ def machine_called(text: str) -> tuple[Machine, str | None] | None:
     if len(found) > 1:
         return None
     if found:
-        return load(found[0]).machine, None
+        return NotedMachine(load(found[0]).machine, None)
     label = key.removeprefix("github-").removeprefix("actions-")
     for row in shipped_record(RunnerLabels, "runner_labels").label:
         labels = set(map(canonical, row.labels))
         if key in labels or label in labels:
-            return load(row.profile).machine, row.note_about(text)
+            return NotedMachine(load(row.profile).machine, row.note_about(text))
     return None
 
 
@@ -287,10 +300,9 @@ def all_profiles() -> tuple[Profile, ...]:
 
 def profiles_with_cards(first_word: str, cards: Collection[str]) -> tuple[Profile, ...]:
     """Return the profiles whose names begin with `first_word` and whose GPUs have exactly these
-    names, by kind and memory.
+    names, by kind and memory. Raises `MachineFileError`.
 
-    No other profile is made: to make all of them takes a sixth of a check. Raises
-    `MachineFileError`.
+    Only these profiles are made, because making all of them takes a sixth of a check.
     """
     wanted = set(cards)
     found = []
@@ -308,6 +320,7 @@ def _ordered(profile_names: Iterable[str]) -> tuple[Profile, ...]:
 
 
 def _place_in_lists(profile: Profile) -> tuple[int, float, float, str]:
+    """The sort key of a profile: its kind, its size and its name."""
     kind = KINDS.index(profile.kind)
     return kind, *size_order(profile.machine), profile.name
 

@@ -46,8 +46,9 @@ def _read_tree(folder: str) -> Machine:
 
 
 def measured(machine: Machine, *, brief: bool) -> Machine:
-    """`machine`, which must be this computer, with its memory bandwidth measured, if `brief` within
-    60 ms; as it is where programs see nothing of the computer that they run on, as in a browser.
+    """The machine, which must be this computer, with its memory bandwidth measured. If `brief`, the
+    measurement takes at most 60 ms. Nothing is measured where programs see nothing of the computer
+    that they run on, as in a browser.
     """
     if normal_system(sys.platform) in platforms().hidden:
         return machine
@@ -78,7 +79,7 @@ def read_machine(host: Host | None = None) -> Machine:
     read_at = host.ask("read_at")
     why_hidden = platforms().hidden.get(host.system)
     if why_hidden is not None:
-        # nothing shows of the machine
+        # programs on this system cannot read anything of the machine
         lacking = Unread(fact="", reason=why_hidden, remedy="name it by --machine")
         unread = [lacking.replace(fact=fact) for fact in FACTS]
         return Machine(
@@ -93,8 +94,8 @@ def read_machine(host: Host | None = None) -> Machine:
     why = "the system does not state it, and it was not measured"
     remedy = "measure it on the machine itself: `selfhost machine --measure`"
     facts.lack(BANDWIDTH, why, remedy)
-    # the reason for every fact that no probe found: it is not known which probe should have found
-    # it
+    # failures of probes; together they are the reason for every fact that was not found, because
+    # nobody knows which probe should have found the fact
     failures = []
     for probe in _probes(host.system):
         try:
@@ -103,7 +104,8 @@ def read_machine(host: Host | None = None) -> Machine:
         # errors and a missing system library
         except Exception as error:
             failures.append(f"reading it failed: {reason_of(error)}")
-    return _machine_of(host, facts, "; ".join(failures) or "it could not be read")
+    why_missing = "; ".join(failures) or "it could not be read"
+    return _machine_of(host, facts, why_missing)
 
 
 def _probes(system: str) -> Sequence[Probe]:

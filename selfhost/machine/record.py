@@ -387,30 +387,29 @@ class Machine(ShownRecord):
         return self._of_checked({**self.__getstate__(), **values})
 
     def stated(self, facts: FactValues, source: str) -> Machine:
-        """Return a copy with those facts and their source. Earlier entries about the facts and
-        their parts (`disks.ollama.writable`) are dropped.
+        """Return a copy with those facts and their source. What was known of the facts and of their
+        parts (`disks.ollama.writable`), such as an assumption, is dropped.
 
         A None among the facts means that the fact no longer holds.
         """
-        parts = tuple([f"{fact}." for fact in facts])
-        # one Unread for each fact set to None, in place of an earlier one
-        lost: list[Unread] = []
+        beginnings_of_parts = tuple([f"{fact}." for fact in facts])
+        # the first entry about a fact counts, so that these take the place of earlier ones
+        unread: list[Unread] = []
         sources = dict(self.sources)
         for fact, value in facts.items():
             sources.pop(fact, None)
             if fact not in FACTS:
                 continue
             if value is None:
-                lost.insert(0, _NO_LONGER.replace(fact=fact))
+                unread.insert(0, _NO_LONGER.replace(fact=fact))
             else:
                 sources[fact] = source
-        unread = lost
         for entry in self.unread:
-            if not entry.fact.startswith(parts):
+            if not entry.fact.startswith(beginnings_of_parts):
                 unread.append(entry)
         assumed = []
         for fact in self.assumed:
-            if fact not in facts and not fact.startswith(parts):
+            if fact not in facts and not fact.startswith(beginnings_of_parts):
                 assumed.append(fact)
         return self.replace(
             **facts,
@@ -560,10 +559,8 @@ def _linux_sets(values: FactValues) -> tuple[str, ...]:
 
 
 def _unstated(confidence: str | None) -> Unread:
-    """The reason for a None about which nothing is said: the record lacks the fact, or the
-    catalogue does where the machine has a `confidence`.
-
-    The `fact` of the entry is empty.
+    """The reason for a None about which nothing is said, with an empty `fact`: the catalogue does
+    not say, for a machine with a `confidence`; else the record does not.
     """
     if confidence is None:
         return _NOT_SAID
@@ -589,7 +586,7 @@ def _explained(values: FactValues) -> tuple[Unread, ...]:
 
 
 def _missing_facts(values: FactValues) -> dict[str, bool]:
-    """Whether each fact is None, by its name and by the names of its parts:
+    """Whether a fact or a part of a fact is None, by its name: `disks`,
     `disks.ollama.free_bytes`.
     """
     is_missing = {fact: values[fact] is None for fact in FACTS}
@@ -625,8 +622,8 @@ def _check_schema(document: Document, data: Mapping[str, object]) -> None:
 
 
 def _plain(value: object) -> object:
-    """The value of a fact as JSON has it, with records as objects. No record in a list holds
-    another record.
+    """The value of a fact as JSON has it. A record becomes an object; no record in a machine holds
+    another one.
     """
     if isinstance(value, Mapping):
         return dict(value)
@@ -649,6 +646,7 @@ def without_null(values: Values) -> Values:
 
 
 def _filled(value: object) -> object:
+    """One value of such an object."""
     if isinstance(value, dict):
         return without_null(value)
     if isinstance(value, list):

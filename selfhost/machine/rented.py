@@ -15,8 +15,8 @@ from ..core import units
 from ..core.records import Stated
 from ..core.tables import large_record
 from . import cpus
-from .profiles import planned_machine
-from .record import BANDWIDTH, FactValues, Machine
+from .profiles import NotedMachine, planned_machine
+from .record import BANDWIDTH, FactValues
 from .understand import cards_named
 from .words import UnknownGpuError, fits, has_digit
 
@@ -71,7 +71,7 @@ def _table() -> _CloudTable:
     return large_record(_CloudTable, "cloud_types")
 
 
-def rented(text: str) -> tuple[Machine, str] | None:
+def rented(text: str) -> NotedMachine | None:
     """Return the machine that a cloud's name for a type means, and a note; None for any other text.
 
     GPUs that are named behind the type, `n1-standard-8 + t4`, take the place of its own.
@@ -80,13 +80,13 @@ def rented(text: str) -> tuple[Machine, str] | None:
     if len(plain) > _MOST_LETTERS or not has_digit(plain):
         return None
     words = _METAL.sub(r".\1xlarge", plain).split()
+    # the longest name of a type counts; the words behind the name are GPUs
     for end in range(len(words), 0, -1):
         name = " ".join(words[:end])
-        size = _type_called(name.lower())
-        if size is None:
-            continue
-        behind = " ".join(words[end:])
-        return _rented_machine(name, size, behind)
+        type = _type_called(name.lower())
+        if type is not None:
+            behind = " ".join(words[end:])
+            return _rented_machine(name, type, behind)
     return None
 
 
@@ -110,11 +110,11 @@ def without_provider(text: str) -> str:
 
 def _rented_machine(
     name: str,
-    size: _CloudType,
+    type: _CloudType,
     behind: str,
-) -> tuple[Machine, str]:
+) -> NotedMachine:
     """The machine of a type with the GPUs named behind the type, and a note."""
-    series = size.series
+    series = type.series
     ignored = ""
     cards = None
     if behind:
@@ -123,19 +123,19 @@ def _rented_machine(
         except UnknownGpuError:
             ignored = f" Ignored (not understood): {behind}."
     if cards is None and series.gpu is not None:
-        number = series.gpus.get(str(size.processors), 1)
+        number = series.gpus.get(str(type.processors), 1)
         cards = cards_named(f"{number}x {series.gpu}")
     facts: FactValues = {
         "system": "linux",
         "architecture": cpus.class_of(series.cpu).architecture,
         "cpu_model": series.cpu,
-        "cpu_cores_usable": float(size.processors),
-        "cpu_cores_physical": max(1, size.processors // series.threads),
+        "cpu_cores_usable": float(type.processors),
+        "cpu_cores_physical": max(1, type.processors // series.threads),
         "accelerators": () if cards is None else cards.accelerators,
     }
     machine = planned_machine(
         facts,
-        memory_gib=size.memory_gib,
+        memory_gib=type.memory_gib,
         assumed=[BANDWIDTH, "cpu_model"] if series.any_host else [BANDWIDTH],
         source=_table().sources[series.source],
         name=name,
@@ -143,16 +143,17 @@ def _rented_machine(
         confidence="medium",
     )
     memory = units.binary(machine.memory_total_bytes or 0)
-    parts = f"{memory}, {size.processors} virtual processors of {series.cpu}"
+    equipment = f"{memory}, {type.processors} virtual processors of {series.cpu}"
     if cards is not None:
-        parts += f", {cards.label}"
-    return machine, f"{series.provider} {name}: {parts}.{ignored}"
+        equipment += f", {cards.label}"
+    note = f"{series.provider} {name}: {equipment}.{ignored}"
+    return NotedMachine(machine, note)
 
 
 def _type_called(name: str) -> _CloudType | None:
     """The type of that name, which is in lower case; None where no row fits."""
+    # `Standard_E8-4s_v5` has the memory of `Standard_E8s_v5`, and 4 of its 8 processors
     fewer = 0
-    # a type with fewer processors than another type has that type's memory: `Standard_E8-4s_v5`
     shape = _table().constrained
     constrained = re.fullmatch(shape, name, re.ASCII)
     if constrained is not None:

@@ -48,8 +48,8 @@ _OF_APPLE = frozenset(("apple", "air"))
 _FORMS_OF_CHIP = frozenset(("pro", "max", "ultra"))
 _MOST_WORDS = 80
 _MOST_LETTERS = 200
-# if no word tells two sizes apart, a size from here on is a disk's, provided that the processor's
-# class takes at most the RAM below
+# a size without a word for its kind is a disk's from the first of these on, in a computer whose
+# class of processor takes at most the second of RAM
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
 # a larger number is no count: `32x` ends a processor's name
@@ -454,8 +454,8 @@ def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
 
 
 class _Sizes(NamedTuple):
-    """The sizes in GiB that a text names, by what each belongs to. `plain` has the sizes that no
-    word tells apart; sizes of disks are left out.
+    """The sizes in GiB that a text names: of RAM, of a GPU's memory, and plain sizes, beside which
+    no word says what they are. Sizes that are called a disk's are left out.
     """
 
     ram: list[float]
@@ -463,7 +463,7 @@ class _Sizes(NamedTuple):
     plain: list[float]
 
     def add(self, size: re.Match[str], *, is_server: bool) -> None:
-        """Add a size that was read. In a client `1tb` is a disk's, and is left out."""
+        """Add a size of the text. A plain `1tb` is a disk's unless the processor is a server's."""
         number, unit, kind = size.groups()
         gib = float(number)
         if unit == "tb":
@@ -476,9 +476,8 @@ class _Sizes(NamedTuple):
             self.plain.append(gib)
 
     def plain_but_disks(self, processor: str) -> set[float]:
-        """The plain sizes without the sizes of disks: 16 of `ryzen 5600x 16gb 512gb`.
-
-        The most RAM that the processor's class takes decides whether a large size can be RAM.
+        """The plain sizes that can be the RAM's: 16 of `ryzen 5600x 16gb 512gb`. A large size can
+        be, if the class of the processor takes as much RAM.
         """
         sizes = set(self.plain)
         most_gib = cpus.class_of(processor).most_gib or 0
@@ -493,8 +492,8 @@ def find_memory(
     *,
     has_chip: bool,
 ) -> FoundMemory:
-    """Find the RAM: the size that is called RAM, else the one size that no disk has. Cores and
-    rates are found, too.
+    """Find the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
+    else the smallest plain size.
 
     Raises `UnknownMachineError` where two sizes can be the RAM's.
     """
@@ -527,6 +526,7 @@ def find_memory(
         if is_unclear and plain and ram_gib not in plain:
             raise _two_sizes(phrase, plain.union(sizes.ram))
     else:
+        # disks are larger than the RAM
         ram_gib = min(sizes.plain, default=None)
         if len(plain) > 1 and not has_chip:
             raise _two_sizes(phrase, plain)

@@ -7,8 +7,8 @@ names. The tables of names are in `specs/common/model_types.toml` and `config_cl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from .config_tables import (
@@ -31,6 +31,7 @@ _NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
 # keys whose lists have one entry for each layer, for models that state no number of layers
 _LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
 _TYPE_KEYS = ("torch_dtype", "dtype")
+_NO_CLASS = ConfigClass()
 
 
 class PublishedType(NamedTuple):
@@ -45,16 +46,11 @@ class PublishedType(NamedTuple):
 class Keys(Sizes):
     """The keys of a config.json, under the names of its configuration class.
 
-    - `outer`: the whole file; `inner`: the part of its text model.
+    - `outer`: the whole file; `inner`: the configuration of the text model inside it, empty where
+      the text model's keys stand at the top level.
+    - `nested`: the top level has none of the text model's keys.
     - `values`: the keys of the text model with the defaults of its class.
     - `written`: the keys that the file states; `understood`: the keys that something reads.
-    - `nested`: the top level has none of the text model's keys.
-    - `type`: the row of the model type; `published`: the values that published models have.
-    - `has_class`: the behaviour of the class is known; `matter`: the keys by which the class
-      changes weights or cache.
-    - `in_gguf`: llama.cpp's converter knows the model type.
-    - `sees`: the model has an encoder of pictures.
-    - `is_headless`: a published class without an output matrix.
     """
 
     def __init__(self, path: str, values: object) -> None:
@@ -62,10 +58,7 @@ class Keys(Sizes):
         if not isinstance(values, dict):
             refuse(path, "no-config", what="it is not a JSON object")
         self.outer: JsonValues = values
-        # the configuration of the text model inside that of the whole; empty: it stands at the top
-        self.inner: JsonValues = {}
-        for key in TABLES.keys.nests:
-            self.inner = self.inner or table_of(values.get(key))
+        self.inner = _text_model_in(values)
         if not _describes_a_model(values, self.inner):
             seen = listed(map(clean, values), 4)
             what = f"it has the keys {seen}" if seen else "it is empty"
@@ -73,39 +66,82 @@ class Keys(Sizes):
         # some files repeat the text model's keys at the top level, and nest only its name
         repeats_keys = _has_any(values, TABLES.sizes["layers"])
         self.nested = bool(self.inner) and not repeats_keys
-        self._find_type()
-        self._find_class()
         self.understood: set[str] = set()
         self.names_of(TABLES.keys.read)
         written = self._written_values()
         self.written = frozenset(written)
-        self.values = self._with_defaults(written)
-        self._read_class_name()
+        stated = self._under_both_names(written)
+        self.values = self._under_both_names({**self.defaults, **stated})
 
-    def _find_type(self) -> None:
-        """Set the rows of the model type, for the text model and for the whole model."""
-        self.outer_kind = _kind_in(self.outer)
-        self.kind = _kind_in(self.inner) or self.outer_kind
-        self.outer_type = model_type_of(self.outer_kind)
-        type = model_type_of(self.kind)
-        self.type: ModelType = type
-        # the values that a key has in all published models
-        self.published = {**TABLES.published, **type.published}
-        may_have_row = type.in_gguf and self.outer_type.in_gguf
-        self.in_gguf = may_have_row and bool(type.row)
+    # the model type, of the whole model and of its text model
 
-    def _find_class(self) -> None:
-        """Set the row of the class, and the defaults and names that class and model type give."""
-        known = config_class_of(self.kind)
+    @cached_property
+    def outer_kind(self) -> str:
+        """The name of the whole model's type; empty where the file states none."""
+        return _kind_in(self.outer)
+
+    @cached_property
+    def kind(self) -> str:
+        """The name of the text model's type, else of the whole model's."""
+        return _kind_in(self.inner) or self.outer_kind
+
+    @cached_property
+    def outer_type(self) -> ModelType:
+        """The row of the whole model's type."""
+        return model_type_of(self.outer_kind)
+
+    @cached_property
+    def type(self) -> ModelType:
+        """The row of the text model's type."""
+        return model_type_of(self.kind)
+
+    @cached_property
+    def published(self) -> JsonValues:
+        """The values that a key has in all published models of the type."""
+        return {**TABLES.published, **self.type.published}
+
+    @property
+    def in_gguf(self) -> bool:
+        """Whether llama.cpp's converter knows the model type."""
+        has_row = self.type.row != ""
+        return has_row and self.type.in_gguf and self.outer_type.in_gguf
+
+    # the configuration class of transformers
+
+    @cached_property
+    def _known_class(self) -> ConfigClass | None:
+        """The class that reads the file; None where its behaviour is not known."""
         if self.type.own_code:
             # a file with its own code names classes that transformers does not know
-            known = None
-        self.has_class = known is not None
-        row = known or ConfigClass()
-        self._class = row
-        self.defaults = {**row.defaults, **self.type.defaults}
-        self.names = {**row.names, **self.type.names}
-        self.matter = frozenset(row.matter)
+            return None
+        return config_class_of(self.kind)
+
+    @property
+    def has_class(self) -> bool:
+        """Whether the behaviour of the class is known."""
+        return self._known_class is not None
+
+    @property
+    def _class(self) -> ConfigClass:
+        """The class; one without any keys where none is known."""
+        return self._known_class or _NO_CLASS
+
+    @cached_property
+    def defaults(self) -> JsonValues:
+        """The values of keys that the file leaves out."""
+        return {**self._class.defaults, **self.type.defaults}
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The name that the class has for a key, by the key's other name."""
+        return {**self._class.names, **self.type.names}
+
+    @cached_property
+    def matter(self) -> frozenset[str]:
+        """The keys by which the class changes weights or cache."""
+        return frozenset(self._class.matter)
+
+    # the keys under their names
 
     def _written_values(self) -> dict[str, object]:
         """The values of the text model that the file states."""
@@ -119,11 +155,6 @@ class Keys(Sizes):
             values = {**part, **values}
         return values
 
-    def _with_defaults(self, written: JsonValues) -> dict[str, object]:
-        """The stated values and the defaults of the class, each under both its names."""
-        values = self._under_both_names(written)
-        return self._under_both_names({**self.defaults, **values})
-
     def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
         """The values under the file's names and under the names that the class has for them."""
         values = dict(stated)
@@ -134,22 +165,29 @@ class Keys(Sizes):
                 values.setdefault(name, values[other])
         return values
 
-    def _read_class_name(self) -> None:
-        """Set the facts that the name of the class tells."""
-        self.class_name = ""
+    # the model class, which the file names
+
+    @cached_property
+    def class_name(self) -> str:
+        """The name of the first class in `architectures`; empty where there is none."""
         named = self.outer.get("architectures")
         if isinstance(named, list) and named:
-            self.class_name = clean(named[0])
-        self.sees = self._has_encoder()
-        self.is_headless = False
-        if re.search(TABLES.classes.bare, self.class_name):
-            # ChatGLM names its bare class, but generates with the class of auto_map
-            mapped = table_of(self.outer.get("auto_map"))
-            writes = self.nested or self.type.bare_class_writes
-            has_head = writes or _has_any(mapped, TABLES.classes.writing)
-            self.is_headless = not has_head
+            return clean(named[0])
+        return ""
 
-    def _has_encoder(self) -> bool:
+    @cached_property
+    def is_headless(self) -> bool:
+        """Whether the class is a published one without an output matrix."""
+        if not re.search(TABLES.classes.bare, self.class_name):
+            return False
+        if self.nested or self.type.bare_class_writes:
+            return False
+        # ChatGLM names its bare class, but generates with the class of auto_map
+        mapped = table_of(self.outer.get("auto_map"))
+        return not _has_any(mapped, TABLES.classes.writing)
+
+    @cached_property
+    def sees(self) -> bool:
         """Whether the model has an encoder of pictures."""
         if self.outer_type.sees:
             return True
@@ -202,9 +240,8 @@ class Keys(Sizes):
         dtype = model_files().torch_types.get(name)
         return PublishedType(dtype, stated)
 
-    # keys that no reader uses
-
-    # such keys are found by their names, by the class, or by a value that no published model has
+    # keys that no reader uses: found by their names, by the class, or by a value that no published
+    # model has
 
     def not_understood_of_cache(self) -> list[str]:
         """The keys that nothing reads and that may change the KV cache or the states of the
@@ -280,6 +317,17 @@ class Keys(Sizes):
             if self.values[key] != defaults.get(key):
                 odd.append(key)
         return odd
+
+
+def _text_model_in(values: JsonValues) -> JsonValues:
+    """The configuration of the text model inside that of the whole model; empty where there is
+    none.
+    """
+    for key in TABLES.keys.nests:
+        inner = table_of(values.get(key))
+        if inner:
+            return inner
+    return {}
 
 
 def _kind_in(values: JsonValues) -> str:

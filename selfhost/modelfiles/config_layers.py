@@ -76,7 +76,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     """The architecture that the keys describe. Raises `Unclear` where the cache is not known from
     them.
     """
-    _count_layers(keys)
+    keys.layers = _number_of_layers(keys)
     groups = _groups(keys)
     row = _row_of(keys, groups)
     tables = _tables(keys, row)
@@ -121,19 +121,13 @@ def _groups(keys: Keys) -> _Groups:
     attention = grouped(attending, width, called)
     states = [layer.state() for layer in layers]
     recurrent = grouped(states, width, called)
-    doubt = None
-    feed_forward: tuple[FeedForward, ...] = ()
     try:
         parts = [layer.feed_forward() for layer in layers]
         feed_forward = grouped(parts, width, called)
     except Unclear as why:
-        doubt = str(why)
-    return _Groups(
-        attention,
-        recurrent,
-        feed_forward,
-        doubt,
-    )
+        # the cache is known without the feed-forwards
+        return _Groups(attention, recurrent, (), doubt=str(why))
+    return _Groups(attention, recurrent, feed_forward, doubt=None)
 
 
 def _layers(keys: Keys) -> list[_Layer]:
@@ -151,9 +145,10 @@ def _name_of_incomplete(
     row: _Row,
     why: str,
 ) -> str:
-    """The name of a row for a model whose weights are not known; `unknown` gets the reason.
+    """The name of a row for a model of which the cache is known and the weights are not; the
+    reason, `why`, is added to `keys.unknown`.
 
-    Raises `Unclear` where the row shows that the model keeps no cache.
+    Raises `Unclear` where the row shows that the model keeps no cache, so that nothing is known.
     """
     if row.is_encoder or row.states("recomputes"):
         raise Unclear(why)
@@ -185,8 +180,10 @@ def _row_of(keys: Keys, groups: _Groups) -> _Row:
 # the kind of each layer
 
 
-def _count_layers(keys: Keys) -> None:
-    """Set `layers`. Raises for a model type whose layers are not read."""
+def _number_of_layers(keys: Keys) -> int:
+    """The number of layers. Raises `Unclear` for a model type whose layers are not read, and where
+    the file does not tell the number.
+    """
     not_read = keys.type.not_read
     if not not_read and keys.outer.get("is_encoder_decoder"):
         not_read = "an encoder beside its decoder (is_encoder_decoder)"
@@ -202,7 +199,7 @@ def _count_layers(keys: Keys) -> None:
         layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
-    keys.layers = layers
+    return layers
 
 
 def _kinds(keys: Keys) -> list[str]:
@@ -263,13 +260,11 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
 
 
 def _kinds_by_window(keys: Keys) -> list[str]:
-    """The kind of each layer, told by the layers that have the sliding window. Raises `Unclear`
-    where the file does not say which do.
+    """The kind of each layer in a model whose layers all attend, some of them within the sliding
+    window. Raises `Unclear` where the file does not say which layers have the window.
     """
     window = _window(keys)
-    # these keys are read even without a window, since a key that was read counts as understood.
-    # Despite its name, `no_rope_layers` has 1 for layers with rope, which have the window, and 0
-    # for layers without rope, which attend to everything (Llama 4, SmallThinker).
+    # these keys are read even without a window, since a key that was read counts as understood
     slides = keys.per_layer("no_rope_layers")
     first = keys.number("full_first_of")
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
@@ -279,6 +274,8 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     if keys.type.all_slide:
         return kinds
     if slides:
+        # despite its name, the key has 1 for layers with rope, which have the window, and 0 for
+        # layers without rope, which attend to everything (Llama 4, SmallThinker)
         return ["sliding" if flag else "full" for flag in slides]
     if first:
         for number in range(0, keys.layers, first):
@@ -304,8 +301,8 @@ def _window(keys: Keys) -> int | None:
 
 
 def _spread_own_sizes(keys: Keys, kinds: Sequence[str]) -> None:
-    """Replace sizes by a list with one entry per layer, where some layers have other sizes: from a
-    table of transformers 5.23, or in layers without a window (Gemma 4).
+    """Replace each size in `keys.values` by a list with one entry per layer, where some layers have
+    other sizes: by `per_layer_config` (transformers 5.23), or in layers without a window (Gemma 4).
     """
     by_layer = _sizes_by_layer(keys)
     full = _sizes_of_full_layers(keys)
@@ -387,10 +384,8 @@ class _Layer(NamedTuple):
     def _is_latent(self) -> bool:
         """Whether the layer has latent attention."""
         keys = self.keys
-        rank = keys.number("kv_lora_rank")
-        if not rank:
-            # a latent size of 0 would leave no attention: the default of the class applies
-            rank = keys.defaults.get("kv_lora_rank")
+        # a latent size of 0 would leave no attention: the default of the class applies
+        rank = keys.number("kv_lora_rank") or keys.defaults.get("kv_lora_rank")
         if keys.values.get("use_mla") is False:
             return False
         return self.kind == "full" and bool(rank)
@@ -612,23 +607,25 @@ class _Layer(NamedTuple):
 
 
 def _tables(keys: Keys, row: _Row) -> Values:
-    """The facts on the tables of tokens and positions, as fields of `Architecture`."""
+    """The facts on the tables of tokens and positions, as fields of `Architecture`. The reasons for
+    unknown facts are added to `keys.unknown`.
+    """
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
     dtype = _published_type(keys)
     has_positions = row.states("positions") and not row.states("position_offset")
-    # None where a row has the elements of the layers
+    # the length of a row of the token table; None where it is the width of the layers
     table_length = None
     if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
         length = keys.number("table_length")
         table_length = None if length == keys.needed("width") else length
-    usable = (context or 0) - keys.type.unused_positions
+    usable_tokens = (context or 0) - keys.type.unused_positions
     token_types = keys.size("type_vocab_size")
     return {
         "dtype": dtype,
         "vocabulary": keys.number("vocabulary", least=1),
-        "context_tokens": usable if usable > 0 else context,
+        "context_tokens": usable_tokens if usable_tokens > 0 else context,
         "table_length": table_length,
         "positions": context if has_positions else None,
         "token_types": token_types if row.states("token_types") else None,
@@ -637,8 +634,8 @@ def _tables(keys: Keys, row: _Row) -> Values:
 
 
 def _published_type(keys: Keys) -> str | None:
-    """The type in which the weights were published; None where it is not known: then `unknown` says
-    why.
+    """The type in which the weights were published; None where it is not known. Then the reason is
+    added to `keys.unknown`.
     """
     dtype, stated = keys.published_type()
     if dtype is None:

@@ -19,8 +19,8 @@ from .tables import QuantizationTable, model_files
 
 _TABLE: QuantizationTable = model_files().quantization_config
 _KEY = "quantization_config"
-# an empty list under these keys means that the head is quantized too
-_WITH_HEAD = ("ignore", "llm_int8_skip_modules")
+# an empty list under these keys means that the output matrix is quantized too
+_WITH_OUTPUT_MATRIX = ("ignore", "llm_int8_skip_modules")
 
 
 class Stored(Record):
@@ -55,14 +55,16 @@ def stored_of(keys: Keys) -> Stored:
 
 
 class _Layout(NamedTuple):
-    """The key that tells the layout, and the layout's name; None where it is not understood."""
+    """The layout of narrow weights: the key of the file that tells the layout, and the name of the
+    quantization, None where the value of the key is not understood.
+    """
 
     key: str
     name: str | None
 
 
 class _QuantizationConfig:
-    """The contents of a `quantization_config`. `method`: the quantization method, "None" where none
+    """The contents of a `quantization_config`. `method`: the quantization method; empty where none
     is stated.
     """
 
@@ -71,7 +73,7 @@ class _QuantizationConfig:
         method = values.get("quant_method")
         if not method and values.get("quant_algo"):
             method = "modelopt"
-        self.method = str(method or None)
+        self.method = str(method or "")
 
     def stored(self, *, has_experts: bool) -> Stored:
         """The quantization of the weights. `has_experts`: the model is a mixture of experts."""
@@ -81,10 +83,10 @@ class _QuantizationConfig:
             return self._not_understood(layout.key)
         quantizer = "modelopt" if self.method == "modelopt" else None
         # gpt-oss quantizes only the experts
-        are_experts_alone = self.method == "mxfp4"
-        if has_experts and self._leaves_experts_alone():
-            are_experts_alone = True
-        if are_experts_alone:
+        has_narrow_experts = self.method == "mxfp4"
+        if has_experts and self._quantizes_only_experts():
+            has_narrow_experts = True
+        if has_narrow_experts:
             return Stored(name=name, quantizer=quantizer, experts=name)
         wide_key = self._key_of_wide_matrices()
         if wide_key is not None:
@@ -92,7 +94,7 @@ class _QuantizationConfig:
         return Stored(name=name, quantizer=quantizer, matrices=name)
 
     def _not_understood(self, key: str) -> Stored:
-        """The quantization that is not known because of that key."""
+        """A quantization that is not known because the value of a key is not understood."""
         value = short(self.values.get(key))
         return Stored(why=reason("quantization", key=key, value=value))
 
@@ -105,7 +107,7 @@ class _QuantizationConfig:
             if names is not None:
                 yield key, names
 
-    def _leaves_experts_alone(self) -> bool:
+    def _quantizes_only_experts(self) -> bool:
         """Whether everything except the experts was left in the type of training (Kimi K2.5)."""
         pattern = re.compile(_TABLE.experts_alone)
         for _, names in self._left_out():
@@ -186,7 +188,7 @@ def _are_outside_blocks(key: str, names: object) -> bool:
         # false, 0 and "" name no module
         return not names
     if not names:
-        return key not in _WITH_HEAD
+        return key not in _WITH_OUTPUT_MATRIX
     outside_blocks = re.compile(_TABLE.outside_blocks)
     return all(map(outside_blocks.search, map(str, names)))
 
@@ -209,8 +211,8 @@ def _packed(
 
 
 def _linear_name(weights: JsonValues) -> str | None:
-    """The name of the quantization of linear layers that llm-compressor describes; None where there
-    is none.
+    """The name of the quantization of linear layers that llm-compressor describes; None where the
+    description has no name. The table names them by type, bits and group, such as `float 8 block`.
     """
     type = weights.get("type")
     bits = weights.get("num_bits")

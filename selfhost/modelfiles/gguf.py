@@ -189,8 +189,10 @@ def _name_by_types(types: Sequence[str]) -> str:
 def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
     """The spec of the model, whose files have this size. Raises `Malformed`."""
     architecture = _architecture(model)
-    tag = clean(model.values.get("general.license"))
-    link = clean(model.values.get("general.license.link"))
+    terms = source.license_of(
+        clean(model.values.get("general.license")),
+        clean(model.values.get("general.license.link")),
+    )
     header = f"header of {shown(model.path)}"
     modality = "text"
     if model.is_image_model:
@@ -201,7 +203,7 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
         model.path,
         clean(model.values.get("general.name")),
         modality=modality,
-        license=source.license_of(tag, link, model.unknown),
+        license=terms.license,
         parameters=_parameters(model, architecture),
         architecture=architecture,
         files=(files,),
@@ -212,7 +214,7 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
             "license": header,
             "safety": "a GGUF file holds no code",
         },
-        unknown=model.unknown,
+        unknown={**model.unknown, **terms.unknown},
         tensors=_loaded_tensors(model),
         refused=model.refused,
         tokenizer=True,
@@ -220,8 +222,8 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
 
 
 def _architecture(model: GgufModel) -> Architecture | None:
-    """The layers of the model; None where the file does not tell them: then `unknown` says why.
-    Raises `Malformed`.
+    """The layers of the model; None where the file does not tell them. Then the reason is added to
+    `model.unknown`. Raises `Malformed`.
     """
     try:
         architecture = architecture_of(model)

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ..catalogue.architecture import Architecture
 from ..catalogue.spec import (
     SIZE_OF,
     ModelSpec,
@@ -124,7 +123,7 @@ def read_weights(
     if config is not None:
         model = read_config(config)
     else:
-        # without packed weights, `_with_weights` counts the parameters
+        # `_with_weights` counts the parameters unless the weights are packed
         spec = source.spec_of(path, unknown=dict(model_files().undescribed))
         model = LocalModel(spec=spec, quantization=weights.dtype)
     here = model.replace(
@@ -208,41 +207,75 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     spec = model.spec
     unknown = dict(spec.unknown)
     notes = list(model.notes)
-    parameters = _with_counted(model, unknown, weights)
-    if parameters.difference:
+    parameters = _counted_parameters(model, weights)
+    if parameters.difference is not None:
         notes.append(parameters.difference)
-    # the type of all weights, unless they are packed or scaled
-    dtype = None
-    if not model.is_quantized and not weights.is_scaled:
-        dtype = weights.dtype
-    name = model.quantization
+        unknown["parameters.active"] = parameters.difference
+    dtype = _type_of_all(model, weights)
+    quantization = model.quantization
     quantized = spec.quantized
     if dtype is not None:
-        if name is not None and name != dtype:
-            notes.append(reason("other-type", said=name, held=dtype))
-        name = dtype
+        if quantization not in (None, dtype):
+            notes.append(reason("other-type", said=quantization, held=dtype))
+        quantization = dtype
     elif not model.is_quantized:
         why = reason("packed", types=weights.types_text)
         unknown["architecture.matrix_dtype"] = why
         quantized = Quantized(format="safetensors")
-        name = None
-    architecture = _mended_architecture(model, unknown, weights, dtype)
+        quantization = None
+    architecture = spec.architecture
+    contradiction = _contradiction(model, weights)
+    if contradiction is not None:
+        unknown = _without_parts_of_architecture(unknown)
+        unknown["architecture"] = contradiction
+        architecture = None
+    elif architecture is not None and architecture.dtype is None:
+        architecture = architecture.replace(dtype=dtype)
     # the files are listed only for a quantization that a spec can name
-    if name not in QUANTIZATIONS[model.format]:
-        name = None
+    if quantization not in QUANTIZATIONS[model.format]:
+        quantization = None
         types = weights.types_text
         unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=types)
+    corrected = spec.replace(
+        architecture=architecture,
+        files=_published_files(model, quantization, weights.size_bytes),
+        unknown=unknown,
+        parameters=parameters,
+        quantized=quantized,
+    )
     return model.replace(
-        spec=spec.replace(
-            architecture=architecture,
-            files=_published_files(model, name, weights.size_bytes),
-            unknown=unknown,
-            parameters=parameters,
-            quantized=quantized,
-        ),
-        quantization=name,
+        spec=_without_known_facts(corrected),
+        quantization=quantization,
         notes=tuple(notes),
     )
+
+
+def _type_of_all(model: LocalModel, weights: Weights) -> str | None:
+    """The type of all weights; None where the weights are packed or scaled."""
+    if model.is_quantized or weights.is_scaled:
+        return None
+    return weights.dtype
+
+
+def _without_parts_of_architecture(unknown: Mapping[str, str]) -> dict[str, str]:
+    """The reasons for unknown facts, without the facts of an architecture."""
+    others = [fact for fact in unknown if not fact.startswith("architecture.")]
+    return {fact: unknown[fact] for fact in others}
+
+
+def _without_known_facts(spec: ModelSpec) -> ModelSpec:
+    """The spec without reasons in `unknown` for facts that the spec states by now."""
+    model = spec.architecture
+    known = {
+        "parameters.total": spec.parameters.total,
+        "parameters.encoders": spec.parameters.encoders,
+        "architecture.dtype": None if model is None else model.dtype,
+    }
+    unknown = dict(spec.unknown)
+    for fact, value in known.items():
+        if value is not None:
+            unknown.pop(fact, None)
+    return spec.replace(unknown=unknown)
 
 
 def _published_files(
@@ -261,32 +294,6 @@ def _published_files(
         bytes={quantization: size_bytes},
     )
     return (published,)
-
-
-def _mended_architecture(
-    model: LocalModel,
-    unknown: dict[str, str],
-    weights: Weights,
-    dtype: str | None,
-) -> Architecture | None:
-    """The architecture with the type of the weights, if all are in one type; None where the files
-    do not belong to it. `unknown` is updated.
-    """
-    why = _contradiction(model, weights)
-    if why is not None:
-        for key in list(unknown):
-            if key.startswith("architecture."):
-                del unknown[key]
-        unknown["architecture"] = why
-        return None
-    architecture = model.spec.architecture
-    if architecture is None:
-        return None
-    published = architecture.dtype or dtype
-    if not published:
-        return architecture
-    unknown.pop("architecture.dtype", None)
-    return architecture.replace(dtype=published)
 
 
 def _contradiction(model: LocalModel, weights: Weights) -> str | None:
@@ -308,13 +315,9 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
     return None
 
 
-def _with_counted(
-    model: LocalModel,
-    unknown: dict[str, str],
-    weights: Weights,
-) -> Parameters:
-    """The parameter counts, corrected by the number of parameters in the files. Counts that become
-    known are removed from `unknown`.
+def _counted_parameters(model: LocalModel, weights: Weights) -> Parameters:
+    """The parameter counts that config.json tells, corrected by the number of parameters in the
+    files.
     """
     parameters = model.spec.parameters
     if not weights.predict_more:
@@ -324,39 +327,31 @@ def _with_counted(
     stored = weights.total
     if stored is None:
         return parameters
-    unknown.pop("parameters.total", None)
     total = stored - (parameters.mtp or 0)
     described = parameters.total
     encoders = 0
     if model.language_parameters is not None:
         encoders = total - model.language_parameters
-    has_encoders = parameters.encoders is not None or "parameters.encoders" in unknown
     if described is None:
         parameters = parameters.replace(total=total)
-        return _with_encoders(parameters, unknown, encoders)
+        return _with_encoders(parameters, encoders)
     undescribed = total - described
+    unknown = model.spec.unknown
+    has_encoders = parameters.encoders is not None or "parameters.encoders" in unknown
     if has_encoders and encoders > 0:
         active = parameters.active
         if active is not None:
             active += undescribed
         parameters = parameters.replace(total=total, active=active)
-        return _with_encoders(parameters, unknown, encoders)
+        return _with_encoders(parameters, encoders)
     if 0 <= undescribed <= total // _EXTRA_DIVISOR:
         return parameters.replace(extra_in_files=undescribed or None)
     why = reason("other-parameters", held=stored, described=stored - undescribed)
-    unknown["parameters.active"] = why
     return parameters.replace(total=stored, active=None, mtp=None, difference=why)
 
 
-def _with_encoders(
-    parameters: Parameters,
-    unknown: dict[str, str],
-    encoders: int,
-) -> Parameters:
-    """The parameter counts with `encoders` parameters of encoders, if there are any. Counts that
-    become known are removed from `unknown`.
-    """
+def _with_encoders(parameters: Parameters, encoders: int) -> Parameters:
+    """The parameter counts with `encoders` parameters of encoders, if there are any."""
     if encoders <= 0:
         return parameters
-    unknown.pop("parameters.encoders", None)
     return parameters.replace(encoders=encoders, projector_bytes=2 * encoders)

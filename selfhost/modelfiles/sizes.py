@@ -21,7 +21,7 @@ from ..catalogue.spec_rules import misfits
 from ..core.records import Values
 from .source import JsonValues, reason, short
 
-_Part = TypeVar("_Part", Attention, Recurrent, FeedForward)
+_LayerPart = TypeVar("_LayerPart", Attention, Recurrent, FeedForward)
 
 # above every size of any model
 MAX_NUMBER = 1 << 32
@@ -153,17 +153,17 @@ class Sizes:
 
 
 def grouped(
-    layers: Sequence[_Part | None],
+    layers: Sequence[_LayerPart | None],
     width: int,
     names: Mapping[str, str] = {},
-) -> tuple[_Part, ...]:
+) -> tuple[_LayerPart, ...]:
     """The parts of layers, with equal parts in one group, in the order of their first layers. Entry
     i of `layers` is the part of layer i.
 
     Raises `Unclear` for sizes that contradict each other; `names` has the names of sizes for the
     message.
     """
-    places: dict[_Part, list[int]] = {}
+    places: dict[_LayerPart, list[int]] = {}
     for number, layer in enumerate(layers):
         if layer is not None:
             places.setdefault(layer, []).append(number)

@@ -316,25 +316,27 @@ def spec_of(
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
-def license_of(
-    text: str,
-    link: str,
-    unknown: dict[str, str],
-) -> License | None:
-    """The license that a header names; None where it names none. `unknown` gets the reasons for
-    facts that the header leaves out.
+class HeaderLicense(NamedTuple):
+    """The license that a header names, None where it names none; and by key of a spec, the reasons
+    for facts that the header leaves out.
     """
+
+    license: License | None
+    unknown: Mapping[str, str] = {}
+
+
+def license_of(text: str, link: str) -> HeaderLicense:
+    """The license by the name and the address that a header states; either may be empty."""
     if not text:
-        unknown["license.id"] = "the header does not say"
-        return None
+        return HeaderLicense(None, {"license.id": "the header does not say"})
     for id in model_files().licenses:
         usual = id.removesuffix("-only")
         if usual.lower() == text.lower():
-            return License(id=id)
+            return HeaderLicense(License(id=id))
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text)
     name = words.strip("-") or "unnamed"
     terms = License(id=f"LicenseRef-{name}")
     if link.startswith(("https://", "http://")):
-        return terms.replace(url=link)
-    unknown["license.url"] = f'the file says "{text}" and no address'
-    return terms
+        return HeaderLicense(terms.replace(url=link))
+    why = f'the file says "{text}" and no address'
+    return HeaderLicense(terms, {"license.url": why})

@@ -68,6 +68,20 @@ class CheckedFiles(NamedTuple):
     specs: tuple[ModelSpec, ...]
 
 
+class _CheckedFile(NamedTuple):
+    """A file that was checked alone, and its spec; None where nothing in the file is right."""
+
+    document: Document
+    spec: ModelSpec | None
+
+
+class _NamedFiles(NamedTuple):
+    """The spec files that the user named, each once, and the problems of named folders."""
+
+    files: Sequence[str]
+    problems: Sequence[Problem]
+
+
 def check_spec_files(
     paths: Sequence[str],
     catalogue_specs: Iterable[ModelSpec],
@@ -82,24 +96,24 @@ def check_spec_files(
     the programs that a spec may name; without any, the named programs are not checked. A file named
     twice is read once. `tell` is called with the number of files read, and of all files.
     """
-    problems: list[Problem] = []
-    files = _files_of(paths, problems)
-    documents = []
-    stated = []
-    found = []
-    for number, file in enumerate(files):
+    named = _named_files(paths)
+    count = len(named.files)
+    checked = []
+    for number, file in enumerate(named.files):
         if tell is not None:
-            tell(number, len(files))
+            tell(number, count)
         document = read_spec_file(file)
-        documents.append(document)
-        found.append(_checked_alone(document))
-        # faulty files are compared with the catalogue too, so that one run reports all faults
+        checked.append(_CheckedFile(document, _checked_alone(document)))
+    # faulty files are compared with the catalogue too, so that one run reports all faults
+    comparable = []
+    for document, _ in checked:
         if document.values.get("schema") in (None, SCHEMA):
-            stated.append(document)
-    _check_together(stated, catalogue_specs, runtime_ids)
+            comparable.append(document)
+    _check_together(comparable, catalogue_specs, runtime_ids)
+    problems = list(named.problems)
     guesses = 0
     specs = []
-    for document, spec in zip(documents, found, strict=True):
+    for document, spec in checked:
         problems += document.all_problems(_MOST_GUESSES - guesses)
         guesses += document.count_of_guesses
         if spec is not None and document.ok:
@@ -118,11 +132,10 @@ def checked_spec(path: str) -> ModelSpec:
     return spec.replace(origin=path)
 
 
-def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
-    """The files, and the files in the folders, each once. A fault of a folder is added to
-    `problems`.
-    """
+def _named_files(paths: Sequence[str]) -> _NamedFiles:
+    """The files at these paths, and the files in the folders at these paths."""
     files = []
+    problems: list[Problem] = []
     for path in paths:
         if not os.path.isdir(path):
             files.append(path)
@@ -144,7 +157,8 @@ def _files_of(paths: Sequence[str], problems: list[Problem]) -> list[str]:
     sources = re.escape(SOURCES_ENDING) + r"\Z"
     specs = [re.sub(sources, ".toml", file) for file in files]
     # a dict as an ordered set
-    return list(dict.fromkeys(specs))
+    each_once = list(dict.fromkeys(specs))
+    return _NamedFiles(each_once, problems)
 
 
 def _note(
@@ -168,29 +182,33 @@ def _checked_alone(document: Document) -> ModelSpec | None:
     if spec is None:
         return None
     _check_license(document)
-    is_countable = _check_parts(document, spec)
+    is_countable = _check_layers(document, spec)
     if spec.parameters.total is not None and not document.has_faults("parameters"):
         counted = need.counted_parameters(spec) if is_countable else None
         for count in _counts(document, spec, counted):
-            if count.is_right:
-                continue
-            what, correct = model_files().spec_bases[count.basis]
-            _note(
-                document,
-                ("parameters", count.key),
-                "count",
-                what=what,
-                correct=correct,
-                key=count.key,
-                stated=count.stated,
-                true=count.true,
-                written=f"{count.true:_}",
-                share=count.share,
-                than="more" if count.true > count.stated else "less",
-            )
+            if not count.is_right:
+                _note_count(document, count)
     if is_countable:
         _check_files(document, spec)
     return spec
+
+
+def _note_count(document: Document, count: _Count) -> None:
+    """Note the fault of a stated count, with the true one."""
+    what, correct = model_files().spec_bases[count.basis]
+    _note(
+        document,
+        ("parameters", count.key),
+        "count",
+        what=what,
+        correct=correct,
+        key=count.key,
+        stated=count.stated,
+        true=count.true,
+        written=f"{count.true:_}",
+        share=count.share,
+        than="more" if count.true > count.stated else "less",
+    )
 
 
 def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]]:
@@ -216,9 +234,9 @@ def _check_license(document: Document) -> None:
             _note(document, place, "license", text=text, right=right)
 
 
-def _check_parts(document: Document, spec: ModelSpec) -> bool:
-    """Note a fault where the model lacks a part of its architecture. Return whether its parameters
-    can be counted, which wrong layers prevent.
+def _check_layers(document: Document, spec: ModelSpec) -> bool:
+    """Note a fault where the layers lack attention or feed-forwards that their architecture has.
+    Return whether the parameters can be counted, which wrong layers prevent.
     """
     if document.has_faults("architecture", "quantized"):
         return False
@@ -361,9 +379,10 @@ def _check_together(
     others = [spec for spec in catalogue_specs if spec.id not in ids]
     ids.update(spec.id for spec in others)
     known = sorted(ids)
-    owners = _owners(others)
     for document in documents:
-        _check_names(document, owners)
+        _check_file_name(document)
+    _check_names(documents, others)
+    for document in documents:
         _check_pointers(document, known)
         _check_runtimes(document, runtime_ids)
         _check_sources(document)
@@ -388,26 +407,32 @@ def _owners(specs: Iterable[ModelSpec]) -> dict[str, str]:
     return owners
 
 
-def _check_names(document: Document, owners: dict[str, str]) -> None:
-    """Note a fault where the file is not named after its id, and for each of its names that another
-    spec has already. The file owns its other names from now on: they are added to `owners`.
-    """
+def _check_file_name(document: Document) -> None:
+    """Note a fault where the file is not named after its id."""
     spec_id = _id_of(document)
-    if spec_id is None:
+    if spec_id is None or re.fullmatch(ID.pattern, spec_id) is None:
         return
-    id_place: KeyPath = ("id",)
     file = os.path.basename(document.file)
-    if re.fullmatch(ID.pattern, spec_id) and file != f"{spec_id}.toml":
-        document.add(id_place, *misnamed(spec_id, file))
-    if owners.get(canonical(spec_id)) == spec_id:
-        _note(document, id_place, "twice", name=shortened(spec_id))
-        return
-    for key in ("id", "aliases", "repository"):
-        for place, name in _texts(document, key):
-            owner = owners.setdefault(canonical(name), spec_id)
-            if owner == spec_id:
-                continue
-            _note(document, place, "taken", name=shortened(name), owner=owner)
+    if file != f"{spec_id}.toml":
+        document.add(("id",), *misnamed(spec_id, file))
+
+
+def _check_names(documents: Iterable[Document], others: Iterable[ModelSpec]) -> None:
+    """Note each name in a file that another spec or an earlier file has already."""
+    owners = _owners(others)
+    for document in documents:
+        spec_id = _id_of(document)
+        if spec_id is None:
+            continue
+        if owners.get(canonical(spec_id)) == spec_id:
+            _note(document, ("id",), "twice", name=shortened(spec_id))
+            continue
+        for key in ("id", "aliases", "repository"):
+            for place, name in _texts(document, key):
+                # a name without an owner belongs to this file
+                owner = owners.setdefault(canonical(name), spec_id)
+                if owner != spec_id:
+                    _note(document, place, "taken", name=shortened(name), owner=owner)
 
 
 def _check_pointers(document: Document, ids: Sequence[str]) -> None:

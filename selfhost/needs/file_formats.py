@@ -15,11 +15,11 @@ from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..catalogue.spec_values import (
-    CHECKPOINTS,
     CTRANSLATE2_TYPES,
     GENERATING,
     MLX_QUANTIZATIONS,
     PACKED,
+    TRAINED_FORMATS,
     gguf_name,
     mlx_scheme,
     scheme_of,
@@ -434,7 +434,7 @@ def _account_of(case: Case) -> FormatAccount:
         from . import speech
 
         return FormatAccount(size_of=speech.size_of, needs_of_case=speech.needs_of_case)
-    if case.spec.components and case.format in CHECKPOINTS:
+    if case.spec.components and case.format in TRAINED_FORMATS:
         from . import pictures
 
         return FormatAccount(

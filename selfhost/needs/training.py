@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ..catalogue.architecture import Attention
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import CHECKPOINTS
+from ..catalogue.spec_values import TRAINED_FORMATS
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.templates import fill
@@ -160,7 +160,7 @@ def _needs_without_memory(case: Case, refusal: _Refusal) -> Needs:
 def _download(case: Case) -> Needs:
     """The files that training starts from, as they are published."""
     format = "safetensors"
-    if case.workload.format in CHECKPOINTS:
+    if case.workload.format in TRAINED_FORMATS:
         format = case.workload.format
     published = case.replace(format=format, quantization=stored_type(case.model))
     files = size_of(published)

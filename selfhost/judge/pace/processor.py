@@ -162,7 +162,7 @@ class Processor(Record):
         cores = self.series.cores
         listed = cpus.cores_of(self.name)
         if listed is not None and listed.are_known:
-            cores = listed.physical[1] // cpus.processors_named(self.name)
+            cores = listed.physical.usual // cpus.processors_named(self.name)
         return max(1, ceil(physical / cores))
 
     # -------------------------------------------------------------- the memory of a chip
@@ -576,11 +576,11 @@ def _bandwidth_of_guests(processor: Processor) -> Bandwidth | None:
     )
     if guests is None:
         return None
-    ends, types = guests
-    clouds = f"{types} virtual machines of clouds with about as many such cores"
-    rates = rate_words(ends[0], ends[2])
+    clouds = f"{guests.types} virtual machines of clouds with about as many such cores"
+    rates = rate_words(guests.low, guests.high)
     how = f"{clouds} have {rates}; this one was not measured"
-    return Bandwidth(ends=Range(*ends), how=how)
+    ends = Range(guests.low, guests.likely, guests.high)
+    return Bandwidth(ends=ends, how=how)
 
 
 # ------------------------------------------------------------------ told by a name
@@ -607,10 +607,16 @@ class _NamedMemory(NamedTuple):
         share = self.share
         rates = [share.read_bytes_per_second(peak, cores) for peak in self.peaks]
         read = cpus.Rates(*rates)
-        low = min(share.low * read.slowest, share.likely * read.least)
-        high = max(share.high * read.fastest, share.likely * read.most)
-        high = min(high, self.peaks.most / BANDWIDTH_SHARE)
-        return Range(low, share.likely * read.usual, high)
+        by_slow_processors = share.low * read.slowest
+        by_slow_memory = share.likely * read.least
+        by_fast_processors = share.high * read.fastest
+        by_fast_memory = share.likely * read.most
+        most = self.peaks.most / BANDWIDTH_SHARE
+        return Range(
+            min(by_slow_processors, by_slow_memory),
+            share.likely * read.usual,
+            min(max(by_fast_processors, by_fast_memory), most),
+        )
 
 
 def _named_memory(processor: Processor) -> _NamedMemory | None:
