@@ -131,10 +131,12 @@ def _machines_counted(plan: Plan) -> str:
     """
     machines = f"of {len(plan.machines)} known machines"
     if plan.fitting:
+        words = f"runs on {len(plan.fitting)} {machines}"
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
-        words = f"runs on {sure} {machines}"
-        if sure < len(plan.fitting):
-            words += f", perhaps on {len(plan.fitting) - sure} more"
+        perhaps_slow = len(plan.fitting) - sure
+        if perhaps_slow:
+            which = "all" if sure == 0 else f"{perhaps_slow:,}"
+            words += f", on {which} of them perhaps slower than you need"
         return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"

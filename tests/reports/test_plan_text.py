@@ -30,3 +30,19 @@ def test_a_plan_proposes_what_people_own_or_rent() -> None:
     (ram,) = [line for line in lines if line.lstrip().startswith("RAM  ")]
     # Ubuntu Desktop and Windows 11 ask for 4 GB
     assert "a desktop with its programs takes 3.73 GiB or more" in " ".join(ram.split())
+
+
+def test_a_plan_counts_the_machines_that_its_exit_code_counts() -> None:
+    """Every machine of the count is one on which `check` says local: one such makes the exit code
+    0. The first line said RUNS, and the second that it runs on 0 machines.
+    """
+    found = plan_with(
+        open_catalogue(),
+        "llama-3.3-70b",
+        Workload(min_tokens_per_second=30, runtime_options={"sm": "tensor"}),
+    )
+    assert found.exit_code == 0
+    running = sum(candidate.route == "local" for candidate in found.machines)
+    second_line = plain(plan_document(found)).splitlines()[1]
+    assert second_line.startswith(f"  runs on {running} of {len(found.machines)} known")
+    assert "perhaps slower than you need" in second_line
