@@ -654,7 +654,7 @@ def _count_table() -> _CountTable:
     return large_record(_CountTable, "cpu_cores")
 
 
-class Counts(NamedTuple):
+class PossibleCount(NamedTuple):
     """The fewest, the usual count and the most, which are alike where the count is known."""
 
     fewest: int
@@ -662,13 +662,15 @@ class Counts(NamedTuple):
     most: int
 
     @classmethod
-    def of(cls, stated: Sequence[int]) -> Counts:
+    def of(cls, stated: Sequence[int]) -> PossibleCount:
         """The counts of a row, which states one count or all three."""
         return cls(stated[0], stated[len(stated) // 2], stated[-1])
 
-    def times(self, number: int) -> Counts:
+    def times(self, number: int) -> PossibleCount:
         """Each count multiplied by a number."""
-        return Counts(self.fewest * number, self.usual * number, self.most * number)
+        return PossibleCount(
+            self.fewest * number, self.usual * number, self.most * number
+        )
 
 
 class CoreCounts(Record):
@@ -678,8 +680,8 @@ class CoreCounts(Record):
     `threads` threads.
     """
 
-    physical: Counts
-    performance: Counts
+    physical: PossibleCount
+    performance: PossibleCount
     threads: int
 
     @property
@@ -744,8 +746,8 @@ def cores_from(
 ) -> CoreCounts:
     """Return the cores of a processor by the counts of a row."""
     return CoreCounts(
-        physical=Counts.of(cores),
-        performance=Counts.of(performance or cores),
+        physical=PossibleCount.of(cores),
+        performance=PossibleCount.of(performance or cores),
         threads=threads,
     )
 
