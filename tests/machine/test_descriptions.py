@@ -93,6 +93,9 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     [
         "-8gb i5-8250u",
         "i5-8250u 0gb",
+        "i5-8250u 0x16gb",
+        "i5-8250u 2x0gb",
+        "i5-8250u 0,0gb",
         "x" * 500,
         "banana",
         "macbook",
