@@ -132,7 +132,9 @@ class _Openness:
         if self.spec.closed and self.served is not None:
             if self.served.retired:
                 return "access-retired"
-            return "access-api" if self.served.api else "access-products"
+            if self.served.api:
+                return "access-api"
+            return "access-products"
         if self.weights in ("closed", "unknown"):
             return f"weights-{self.weights}"
         if self.spec.gated is None:
@@ -165,10 +167,14 @@ class _Openness:
             return "current-retired"
         if upkeep.superseded_by:
             return "current-superseded"
+        if upkeep.note and upkeep.current is False:
+            return "current-ended"
         if upkeep.note:
-            return "current-ended" if upkeep.current is False else "current-noted"
+            return "current-noted"
+        if served is None and upkeep.current:
+            return "current-newest"
         if served is None:
-            return "current-newest" if upkeep.current else "current-unknown"
+            return "current-unknown"
         if "availability.retired" in self.spec.unknown:
             return "current-doubtful"
         return "current-served"
