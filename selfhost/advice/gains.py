@@ -12,13 +12,13 @@ from ..judge.pace import Range, Wait
 from ..judge.record import Judged
 from ..machine.record import Machine
 
-# who gets less than this many times the pace does not notice it
+# a setting is worth naming from this many times the usual pace on (assumed)
 _LEAST_GAIN = 1.3
 
 
 class Gain(Record):
-    """The pace in tokens per second without and with a setting, or the wait in seconds behind a
-    prompt of `prompt_tokens`; None there where the two are paces.
+    """The pace in tokens per second without a setting (`usual`) and with the setting (`faster`).
+    Where `prompt_tokens` is stated, both are waits in seconds behind a prompt of that length.
     """
 
     prompt_tokens: int | None = None
@@ -56,6 +56,6 @@ def gain_of(
 
 
 def _longest_wait(judged: Judged, machine: Machine) -> Wait | None:
-    """The wait behind the longest of the prompts that are told; None where none is known."""
+    """The wait behind the longest example prompt; None where no wait is known."""
     waits = waits_of(judged, machine)
     return waits[-1] if waits else None

@@ -164,9 +164,11 @@ class Reach(Record):
         most: int | None,
         step: int,
     ) -> int | None:
-        """The largest number of tokens or sequences up to `most`, which memory holds, with which
-        `check` calls the model running, and not slowly. It is at least the judged number of what
-        runs; None where not even one is fast enough. Numbers below `most` are multiples of `step`.
+        """The largest number at which `check` says that the model runs, and not slowly; None where
+        even one is too slow. `most`: the tokens or sequences that memory holds.
+
+        A model that runs as judged keeps at least the judged number. The search tries multiples of
+        `step`.
         """
 
         def is_fast(number: int) -> bool:
@@ -186,8 +188,8 @@ class Reach(Record):
         return slower[count - 1] if count else low
 
     def _is_fast_enough(self, **changes: int | str) -> bool:
-        """Whether text comes at the least pace, and within the longest wait, with that change of
-        the workload; True where no pace is known, and of other work.
+        """Whether text comes at the least pace and within the longest wait under that change of the
+        workload. True for other work, and where no pace is known.
         """
         question = self._asked_under(changes)
         if question.step is None:
