@@ -358,9 +358,8 @@ class AlternativeSearch(Record):
         return judged.has("accelerator-partly")
 
     def _types_that_may_fit(self, runtime: RuntimeSpec, least_bits: int) -> list[str]:
-        """Types of that many bits or more whose files are smaller than the judged ones by what
-        these leave of themselves to the RAM: the two best published ones, then the two best to be
-        made.
+        """The types of at least that many bits whose files are small enough to leave no weights in
+        RAM: the two best published types, then the two best types that the user can make.
         """
         spec = self.judged.question.spec
         format = self.judged.workload.format or ""
