@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
+from selfhost.api import check
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
 from selfhost.machine.named import named
@@ -86,6 +87,25 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     has_one = len(row["gib"]) == 1 and "guest" not in row
     is_on_package = series is not None and series.on_package_gib is not None
     assert ("memory_total_bytes" in machine.assumed) != (has_one or is_on_package)
+
+
+def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
+    """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
+    support.
+    """
+    ddr4, ddr5 = (
+        check(
+            "gpt-oss-120b",
+            min_tokens_per_second=0,
+            machine=f"RTX 3060, 64GB {kind}",
+        )
+        for kind in ("DDR4", "DDR5")
+    )
+    notes = " ".join((*ddr4.notes, *ddr5.notes))
+    assert "does not support" not in notes
+    assert ddr4.speed is not None
+    assert ddr5.speed is not None
+    assert ddr4.speed.decode.likely < ddr5.speed.decode.likely
 
 
 @pytest.mark.parametrize(
