@@ -644,8 +644,7 @@ def _doubts_of_product(computer: _Computer) -> Iterator[str]:
     cards = computer.cards.label
     cores = about.memory.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
-        ignored = f"{product.cores} cores: the stated {cores} are"
-        yield _note("cores", cores=ignored)
+        yield _note("cores", cores=product.cores, stated=cores)
     if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
         yield _note("gpu", gpu=cards)
 
