@@ -339,10 +339,15 @@ def described(about: Description) -> NotedMachine:
     if about.setting.is_wsl:
         machine = _in_wsl(machine)
         notes.append(_note("wsl", half=machine.memory_total_bytes))
+    notes += _ignored_words(about)
+    return NotedMachine(machine, " ".join(notes))
+
+
+def _ignored_words(about: Description) -> Iterator[str]:
+    """Yield a note on the words that no matcher understood."""
     if about.ignored:
         ignored = ", ".join(about.ignored[:_MOST_IGNORED])
-        notes.append(f"Ignored (not understood): {ignored}.")
-    return NotedMachine(machine, " ".join(notes))
+        yield f"Ignored (not understood): {ignored}."
 
 
 def _quoted(about: Description) -> str:
@@ -521,7 +526,7 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
     if machine is None:
         return None
     note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
-    notes = [note, *computer.cards.notes]
+    notes = [note, *computer.cards.notes, *_ignored_words(about)]
     # nobody stated the memory of the machine around the GPUs
     assumed = (*machine.assumed, *MEMORY_FACTS)
     return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))

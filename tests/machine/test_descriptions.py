@@ -89,6 +89,24 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     assert ("memory_total_bytes" in machine.assumed) != (has_one or is_on_package)
 
 
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        pytest.param("gizmo flurb rtx 4070", "gizmo, flurb", id="words"),
+        pytest.param("1000x rtx 4090", "1000x", id="count"),
+        pytest.param("rtx 4090, 100000 GB of RAM", "100000, gb", id="size"),
+    ],
+)
+def test_words_beside_a_gpu_alone_are_not_dropped_in_silence(
+    text: str,
+    ignored: str,
+) -> None:
+    """A known machine with the GPU stood for the whole description, without a word on the rest."""
+    machine, note = named(text)
+    assert machine.name.startswith("desktop-")
+    assert f"Ignored (not understood): {ignored}." in (note or "")
+
+
 def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
     """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
     support.
