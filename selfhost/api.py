@@ -89,15 +89,17 @@ def check(
     'local'
     """
     _expect_model(model)
-    asked = _ask(workload, machine, specs, fields)
+    stated = _workload_stated(workload, fields)
+    catalogue = _catalogue_with(specs)
+    found = _machine_found(machine)
     verdict = check_with(
-        asked.catalogue,
+        catalogue,
         model,
-        asked.workload,
-        asked.machine,
+        stated,
+        found.machine,
         carry=_options_to_repeat(machine, specs),
     )
-    return verdict.replace(first_notes=(*asked.notes, *verdict.first_notes))
+    return verdict.replace(first_notes=(*found.notes, *verdict.first_notes))
 
 
 @_answers_python
@@ -116,10 +118,12 @@ def can_run(
     False
     """
     _expect_model(model)
-    asked = _ask(workload, machine, specs, fields)
-    understood = understand(asked.catalogue, model, asked.workload, asked.machine)
+    stated = _workload_stated(workload, fields)
+    catalogue = _catalogue_with(specs)
+    found = _machine_found(machine)
+    understood = understand(catalogue, model, stated, found.machine)
     # no verdict is made, since commands, offers and remedies decide nothing here
-    return judged_for(asked.catalogue, understood, asked.machine).fits
+    return judged_for(catalogue, understood, found.machine).fits
 
 
 @_answers_python
@@ -151,15 +155,17 @@ def rank(
     fault = None if top is None else fault_of(top, int, minimum=1)
     if fault is not None:
         raise WorkloadError.of("top", fault.message, fault.remedy, file="rank")
-    asked = _ask(workload, machine, specs, fields)
+    stated = _workload_stated(workload, fields)
+    catalogue = _catalogue_with(specs)
+    found = _machine_found(machine)
     from .advice.listing import Lister, chosen
 
-    use = use or asked.workload.wanted_use
-    ids = chosen(asked.catalogue, use=use, modality=modality)
-    lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
+    use = use or stated.wanted_use
+    ids = chosen(catalogue, use=use, modality=modality)
+    lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)
-    return ranking.replace(notes=asked.notes)
+    return ranking.replace(notes=found.notes)
 
 
 @_answers_python
@@ -179,11 +185,8 @@ def plan(
     """
     from .advice.plan import plan_with
 
-    # models on this machine and its present load do not matter for another machine
-    elsewhere = Machine(planning=True)
     _expect_model(model)
-    asked = _ask(workload, elsewhere, specs, fields)
-    return plan_with(asked.catalogue, model, asked.workload)
+    return plan_with(_catalogue_with(specs), model, _workload_stated(workload, fields))
 
 
 @_answers_python
@@ -210,30 +213,20 @@ def compare(
         raise InputError(f"models must be two or more, not {len(models)}")
     for model in models:
         _expect_model(model)
-    asked = _ask(workload, machine, specs, fields)
+    stated = _workload_stated(workload, fields)
+    catalogue = _catalogue_with(specs)
+    found = _machine_found(machine)
     from .advice.several import comparison, in_one_type
 
     carry = _options_to_repeat(machine, specs)
     verdicts: list[Verdict] = []
     for model in models:
-        verdict = check_with(
-            asked.catalogue,
-            model,
-            asked.workload,
-            asked.machine,
-            carry=carry,
-        )
+        verdict = check_with(catalogue, model, stated, found.machine, carry=carry)
         verdicts.append(
-            verdict.replace(understood_as=(*verdict.understood_as, *asked.notes))
+            verdict.replace(understood_as=(*verdict.understood_as, *found.notes))
         )
-    verdicts = in_one_type(
-        asked.catalogue,
-        models,
-        verdicts,
-        asked.workload,
-        carry,
-    )
-    return comparison(verdicts, asked.workload, carry)
+    verdicts = in_one_type(catalogue, models, verdicts, stated, carry)
+    return comparison(verdicts, stated, carry)
 
 
 @_answers_python
@@ -265,32 +258,25 @@ def size(
     fault = fault_of(prompt_cache_bytes or 0, int, maximum=MOST_BYTES)
     if fault is not None:
         raise InputError(f"prompt_cache_bytes {fault.message}")
-    container_machine = node() if machine is None else machine
     _expect_model(model)
-    asked = _ask(workload, container_machine, specs, fields)
-    if asked.workload.task != "generate":
-        message = (
-            f"a container serves a model; selfhost sizes none for {asked.workload.task}"
-        )
+    stated = _workload_stated(workload, fields)
+    catalogue = _catalogue_with(specs)
+    found = _machine_found(node() if machine is None else machine)
+    if stated.task != "generate":
+        message = f"a container serves a model; selfhost sizes none for {stated.task}"
         remedy = "leave it out; check() gives the memory for fine-tuning"
         raise WorkloadError.of("task", message, remedy)
     sized = size_with(
-        asked.catalogue,
+        catalogue,
         model,
-        asked.workload,
-        asked.machine,
+        stated,
+        found.machine,
         prompt_cache_bytes=prompt_cache_bytes,
     )
-    return sized.replace(notes=(*sized.notes, *asked.notes))
+    return sized.replace(notes=(*sized.notes, *found.notes))
 
 
-class _Asked(Record):
-    """The arguments of a function, checked; `notes` say what else the machine's name can mean."""
-
-    catalogue: Catalogue
-    workload: Workload
-    machine: Machine
-    notes: tuple[str, ...]
+# ------------------------------------------------------------------ arguments and defaults
 
 
 def _expect_model(model: Model) -> None:
@@ -298,34 +284,96 @@ def _expect_model(model: Model) -> None:
     expect_type("model", model, (str, os.PathLike, ModelSpec))
 
 
-def _ask(
-    workload: Workload | None,
-    machine: Machine | str | None,
-    specs: Sequence[PathLike],
-    fields: Mapping[str, object],
-) -> _Asked:
-    """The question about a model or the catalogue, with its defaults.
+def _workload_stated(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
+    """The workload that the fields make, or that they complete.
 
-    Raises `SelfhostError` for arguments that make no sense: first for a wrong type, then for the
-    workload, the machine's name and the specs.
+    Raises `WrongTypeError` for what is no workload and for the keywords of other functions, and
+    `WorkloadError` where workload and keyword state one field, each with a value of its own. A
+    workload states neither its defaults nor the values of its purpose.
     """
     expect_type("workload", workload, (Workload, type(None)))
+    _refuse_misplaced(fields)
+    if workload is None:
+        return Workload(**fields)
+    completed = workload.replace(**fields)
+    for name, value in fields.items():
+        if workload.states(name) and getattr(workload, name) != value:
+            remedy = "give it in the workload or as a keyword"
+            raise WorkloadError.of(name, "is given twice", remedy)
+    return completed
+
+
+def _refuse_misplaced(fields: Mapping[str, object]) -> None:
+    """Refuse keywords that other programs, or other functions, have."""
+    for name, value in fields.items():
+        if name in _ONLY_OF_RANK:
+            remedy = "only rank() takes it; leave it out"
+        elif name in ("gpu", "gpus"):
+            card = value if isinstance(value, str) else "RTX 3060"
+            remedy = (
+                f'write machine="{card}" for a computer with that GPU,'
+                ' or with its RAM machine="RTX 3060, 32 GB of RAM"'
+            )
+        elif name in ("ram", "memory"):
+            remedy = 'write machine="RTX 3060, 32 GB of RAM"'
+        elif name == "machine":
+            remedy = "check(model, machine=...) judges one machine"
+        elif name in ("users", "concurrency"):
+            remedy = "write parallel=4 for four users at once"
+        else:
+            continue
+        raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
+
+
+def _catalogue_with(specs: Sequence[PathLike]) -> Catalogue:
+    """The catalogue with the spec files of these folders. Raises `WrongTypeError` for what is no
+    list of paths, and `SpecError` for a folder that does not exist.
+    """
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
+    return open_catalogue(specs)
+
+
+class _FoundMachine(Record):
+    """A machine, with notes on what else its name can mean."""
+
+    machine: Machine
+    notes: tuple[str, ...] = ()
+
+
+def _machine_found(machine: Machine | str | None) -> _FoundMachine:
+    """The machine of that name, or the machine itself; None reads this machine.
+
+    Raises `WrongTypeError` for what is neither, and `UnknownMachineError` for an unknown name.
+    """
     reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
     expect_type("machine", machine, (Machine, str, type(None)), _how_to_read(reader))
-    _refuse_misplaced(fields)
-    whole_workload = _with_fields(workload, fields)
-    notes: tuple[str, ...] = ()
     if isinstance(machine, str):
-        machine, notes = _machine_named(machine)
-    return _Asked(
-        catalogue=open_catalogue(specs),
-        workload=whole_workload,
-        machine=machine or Machine.read(),
-        notes=notes,
-    )
+        return _machine_named(machine)
+    return _FoundMachine(machine=machine or Machine.read())
+
+
+# cached: a program asks about many models on one machine
+@lru_cache(maxsize=32)
+def _machine_named(name: str) -> _FoundMachine:
+    """The machine of that name. Raises `SelfhostError`."""
+    from .machine.named import named
+
+    try:
+        machine, note = named(name)
+    except SelfhostError as error:
+        # a traceback shows only the text of an error
+        error.remedy = f"{in_python(error.remedy or '')}; {_how_to_read('from_file')}"
+        error.args = (f"{error.message}; {error.remedy}",)
+        raise
+    notes = () if note is None else (note,)
+    return _FoundMachine(machine=machine, notes=notes)
+
+
+def _how_to_read(reader: str) -> str:
+    """The remedy where a machine's record was meant; `reader` is a method of Machine."""
+    return f"read a record with machine=Machine.{reader}(…)"
 
 
 def _options_to_repeat(
@@ -351,64 +399,6 @@ def _options_to_repeat(
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)
-
-
-def _how_to_read(reader: str) -> str:
-    """The remedy where a machine's record was meant; `reader` is a method of Machine."""
-    return f"read a record with machine=Machine.{reader}(…)"
-
-
-def _refuse_misplaced(fields: Mapping[str, object]) -> None:
-    """Refuse keywords that other programs, or other functions, have."""
-    for name, value in fields.items():
-        if name in _ONLY_OF_RANK:
-            remedy = "only rank() takes it; leave it out"
-        elif name in ("gpu", "gpus"):
-            card = value if isinstance(value, str) else "RTX 3060"
-            remedy = (
-                f'write machine="{card}" for a computer with that GPU,'
-                ' or with its RAM machine="RTX 3060, 32 GB of RAM"'
-            )
-        elif name in ("ram", "memory"):
-            remedy = 'write machine="RTX 3060, 32 GB of RAM"'
-        elif name == "machine":
-            remedy = "check(model, machine=...) judges one machine"
-        elif name in ("users", "concurrency"):
-            remedy = "write parallel=4 for four users at once"
-        else:
-            continue
-        raise WrongTypeError(f"there is no argument {name}; {remedy}", remedy=remedy)
-
-
-def _with_fields(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
-    """The workload that the fields make, or that they complete. Raises `WorkloadError` where both
-    state one field, each with a value of its own. In a workload neither a default states anything
-    nor what a purpose brings.
-    """
-    if workload is None:
-        return Workload(**fields)
-    completed = workload.replace(**fields)
-    for name, value in fields.items():
-        if workload.states(name) and getattr(workload, name) != value:
-            remedy = "give it in the workload or as a keyword"
-            raise WorkloadError.of(name, "is given twice", remedy)
-    return completed
-
-
-# cached: a program asks about many models on one machine
-@lru_cache(maxsize=32)
-def _machine_named(name: str) -> tuple[Machine, tuple[str, ...]]:
-    """The machine of that name, and what else the name can mean. Raises `SelfhostError`."""
-    from .machine.named import named
-
-    try:
-        machine, note = named(name)
-    except SelfhostError as error:
-        # a traceback shows only the text of an error
-        error.remedy = f"{in_python(error.remedy or '')}; {_how_to_read('from_file')}"
-        error.args = (f"{error.message}; {error.remedy}",)
-        raise
-    return machine, () if note is None else (note,)
 
 
 def _refuse_unknown_kind(

@@ -304,7 +304,13 @@ class Availability(Stated):
             clauses.append(f"{self.provider} retired it on {self.retired}")
         if not self.api:
             clauses.append(f"{self.provider} offers no public API for it")
-        return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
+        return tuple(self._sentence(clause) for clause in clauses)
+
+    def _sentence(self, clause: str) -> str:
+        """The clause with a capital and a full stop; a provider's name stays as it is, `xAI`."""
+        if clause.startswith(self.provider):
+            return f"{clause}."
+        return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _license(

@@ -252,7 +252,7 @@ def _choose_size(
 
 def _other_readings(
     chosen: _SizedCard,
-    options: Iterable[_SizedCard],
+    options: Sequence[_SizedCard],
     typed: str,
 ) -> tuple[str, ...]:
     """A note of what else the name can mean, in the order of size. Empty where the name means one
@@ -264,9 +264,11 @@ def _other_readings(
             others[f'"{option.label}"'] = None
     if not others:
         return ()
-    which = "the smallest"
+    which = "the slowest"
     if chosen.card.usual_gib:
         which = "the usual one"
+    elif any(option.memory_gib > chosen.memory_gib for option in options):
+        which = "the smallest"
     names = " or ".join(others)
     judged = f'"{typed}" is judged as {chosen.label}, {which}'
     return (f"{judged}; otherwise name {names}.",)

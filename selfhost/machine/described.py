@@ -61,6 +61,8 @@ _MOST_OF_FASTEST = 1.35
 # a processor for 1866, and DDR5 of 4800 fits no processor for DDR4 of 3600 (assumed)
 _LARGEST_GAP = 1.2
 _MOST_IGNORED = 8
+# what has the channels and rates of RAM: a processor, else the computer around the cards
+_RamSlots = cpus.ProcessorSeries | gpus.Computer
 
 
 class _Guest(NamedTuple):
@@ -337,10 +339,15 @@ def described(about: Description) -> NotedMachine:
     if about.setting.is_wsl:
         machine = _in_wsl(machine)
         notes.append(_note("wsl", half=machine.memory_total_bytes))
+    notes += _ignored_words(about)
+    return NotedMachine(machine, " ".join(notes))
+
+
+def _ignored_words(about: Description) -> Iterator[str]:
+    """Yield a note on the words that no matcher understood."""
     if about.ignored:
         ignored = ", ".join(about.ignored[:_MOST_IGNORED])
-        notes.append(f"Ignored (not understood): {ignored}.")
-    return NotedMachine(machine, " ".join(notes))
+        yield f"Ignored (not understood): {ignored}."
 
 
 def _quoted(about: Description) -> str:
@@ -519,7 +526,7 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
     if machine is None:
         return None
     note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
-    notes = [note, *computer.cards.notes]
+    notes = [note, *computer.cards.notes, *_ignored_words(about)]
     # nobody stated the memory of the machine around the GPUs
     assumed = (*machine.assumed, *MEMORY_FACTS)
     return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))
@@ -642,8 +649,7 @@ def _doubts_of_product(computer: _Computer) -> Iterator[str]:
     cards = computer.cards.label
     cores = about.memory.numbers.get("cores")
     if about.chip is not None and cores not in (None, product.cores):
-        ignored = f"{product.cores} cores: the stated {cores} are"
-        yield _note("cores", cores=ignored)
+        yield _note("cores", cores=product.cores, stated=cores)
     if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
         yield _note("gpu", gpu=cards)
 
@@ -693,30 +699,33 @@ class _StatedRam(Record):
         """The kind of the RAM, `DDR4`; `RAM` where the kind is not stated."""
         return self.kind.upper() or "RAM"
 
-    def channels_of(self, series: cpus.ProcessorSeries, processors: int) -> int:
-        """Return the filled channels of a processor of that series in a machine with so many
-        processors.
-        """
-        channels = series.channels
+    def channels_of(self, slots: _RamSlots, processors: int) -> int:
+        """Return the filled channels of one processor in a machine with so many processors."""
+        channels = slots.channels
         if self.channels is not None:
             channels = min(channels, self.channels)
-        if self.sticks is not None and series.bits == 64:
+        if self.sticks is not None and slots.bits == 64:
             sticks = max(1, self.sticks // processors)
             channels = min(channels, sticks)
         return channels
 
-    def rate_mts(self, series: cpus.ProcessorSeries) -> int | None:
+    def rate_mts(self, slots: _RamSlots) -> int | None:
         """Return the stated rate in MT/s, else the rate of the kind. None where the rate or the
         kind does not fit the processor.
+
+        A processor that is not named has any memory: its kind has the fastest rate, which most
+        modules have.
         """
-        if series.memory == "bus":
+        if slots.memory == "bus":
             return None
-        bytes_per_mts = series.bits * series.channels / 8 * units.MB
-        rates = series.bytes_per_second
+        bytes_per_mts = slots.bits * slots.channels / 8 * units.MB
+        rates = slots.bytes_per_second
         slowest = round(rates.least / bytes_per_mts)
         usual = round(rates.usual / bytes_per_mts)
         fastest = round(rates.most / bytes_per_mts)
         low, high = cpus.ram_rates(self.kind) or (slowest, fastest)
+        if isinstance(slots, gpus.Computer):
+            return self.mts or (high if self.kind else usual)
         if low > _LARGEST_GAP * fastest:
             return None
         if slowest > _LARGEST_GAP * high:
@@ -727,16 +736,17 @@ class _StatedRam(Record):
             rate = max(slowest, min(rate_of_kind, fastest))
         if not _LEAST_OF_SLOWEST * slowest <= rate <= _MOST_OF_FASTEST * fastest:
             return None
-        if series.kind == "server":
+        if slots.kind == "server":
             return min(rate, fastest)
         return rate
 
-    def how_known(self, series: cpus.ProcessorSeries, channels: int) -> str | None:
+    def how_known(self, slots: _RamSlots, channels: int) -> str | None:
         """Return how the bandwidth is known: with an assumed rate, or with channels that are
         assumed to be filled. None where the description states all of it.
         """
-        rates = series.bytes_per_second
-        has_one_rate = self.kind and rates.slowest < rates.fastest
+        rates = slots.bytes_per_second
+        takes_kinds = rates.slowest < rates.fastest or isinstance(slots, gpus.Computer)
+        has_one_rate = self.kind and takes_kinds
         if self.mts is None and not has_one_rate:
             return RATE_ASSUMED
         # with two channels, one may be empty
@@ -763,18 +773,21 @@ def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
         return NotedMachine(machine, None)
     if machine.memory_bandwidth_bytes_per_second is not None:
         return NotedMachine(machine, None)
-    series = gpus.series_in(machine)
-    rate = None if series is None else ram.rate_mts(series)
-    if series is None or rate is None:
+    slots = gpus.series_in(machine) or gpus.computer_of(machine)
+    if slots is None:
+        note = f"Ignored {ram.name}: the channels of its processor are not known."
+        return NotedMachine(machine, note)
+    rate = ram.rate_mts(slots)
+    if rate is None:
         note = f"Ignored {ram.name}: the processor does not support it."
         return NotedMachine(machine, note)
     processors = cpus.processors_named(machine.cpu_model or "")
-    channels = ram.channels_of(series, processors)
-    bandwidth = channels * series.bits // 8 * rate * units.MB
+    channels = ram.channels_of(slots, processors)
+    bandwidth = channels * slots.bits // 8 * rate * units.MB
     memory = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
     facts: FactValues = {
         BANDWIDTH: bandwidth,
-        "memory_bandwidth_how": ram.how_known(series, channels),
+        "memory_bandwidth_how": ram.how_known(slots, channels),
     }
     # the rate of a kind of memory is a guess
     is_guess = BANDWIDTH in machine.assumed and ram.mts is None

@@ -148,13 +148,15 @@ class _Maker(Stated):
 class Computer(cpus.RamRow):
     """The kind of computer in which cards are used, or a computer of which nothing is known.
 
-    `kind` is a row of `share` in cpus.toml. `cores` are the fewest, the usual count and the most.
-    `cards` is the most cards, with names that match `names`, and `memory_gib` the most RAM.
+    `kind` is a row of `share` in cpus.toml, and `memory` as of a row of `cpu`. `cores` are the
+    fewest, the usual count and the most. `cards` is the most cards, with names that match `names`,
+    and `memory_gib` the most RAM.
     """
 
     name: str
     kind: str
     cores: tuple[int, ...]
+    memory: str = "slots"
     names: tuple[str, ...] = ()
     cards: int = 0
     memory_gib: int = 0

@@ -521,3 +521,10 @@ def test_what_a_model_was_tuned_from_is_another_model() -> None:
             assert origin not in seen
             seen.append(origin)
             origin = spec_of(origin).tuned_from
+
+
+def test_a_sentence_leaves_the_name_of_a_provider_as_it_is() -> None:
+    """`XAI retired it on 2026-05-15.`"""
+    closed = open_catalogue().spec("grok-4").availability
+    assert closed is not None
+    assert closed.sentences[-1] == "xAI retired it on 2026-05-15."

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.cases import case_id
+from selfhost.api import check
 from selfhost.core.tables import shipped_table
 from selfhost.machine import cpus, profiles
 from selfhost.machine.named import named
@@ -86,6 +87,43 @@ def test_every_product_is_found_by_its_words(row: dict[str, Any]) -> None:
     has_one = len(row["gib"]) == 1 and "guest" not in row
     is_on_package = series is not None and series.on_package_gib is not None
     assert ("memory_total_bytes" in machine.assumed) != (has_one or is_on_package)
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"),
+    [
+        pytest.param("gizmo flurb rtx 4070", "gizmo, flurb", id="words"),
+        pytest.param("1000x rtx 4090", "1000x", id="count"),
+        pytest.param("rtx 4090, 100000 GB of RAM", "100000, gb", id="size"),
+    ],
+)
+def test_words_beside_a_gpu_alone_are_not_dropped_in_silence(
+    text: str,
+    ignored: str,
+) -> None:
+    """A known machine with the GPU stood for the whole description, without a word on the rest."""
+    machine, note = named(text)
+    assert machine.name.startswith("desktop-")
+    assert f"Ignored (not understood): {ignored}." in (note or "")
+
+
+def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
+    """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
+    support.
+    """
+    ddr4, ddr5 = (
+        check(
+            "gpt-oss-120b",
+            min_tokens_per_second=0,
+            machine=f"RTX 3060, 64GB {kind}",
+        )
+        for kind in ("DDR4", "DDR5")
+    )
+    notes = " ".join((*ddr4.notes, *ddr5.notes))
+    assert "does not support" not in notes
+    assert ddr4.speed is not None
+    assert ddr5.speed is not None
+    assert ddr4.speed.decode.likely < ddr5.speed.decode.likely
 
 
 @pytest.mark.parametrize(

@@ -695,13 +695,16 @@ def _stated_peaks(
     peaks: cpus.Rates,
     rate: int,
 ) -> cpus.Rates:
-    """The stated rate as peaks. Where that rate was assumed of a series, the peaks keep the
-    proportions of the series' memory kinds.
+    """The stated rate as peaks. Where that rate was assumed of a series or a computer, the peaks
+    keep the proportions of the memory kinds there.
     """
-    series = processor.series
-    if series is None or processor.machine.memory_bandwidth_how != RATE_ASSUMED:
+    if processor.machine.memory_bandwidth_how != RATE_ASSUMED:
         return _same_peaks(rate)
-    scale = rate / series.bytes_per_second.usual
+    series = processor.series
+    usual = peaks.usual
+    if series is not None:
+        usual = series.bytes_per_second.usual
+    scale = rate / usual
     return cpus.Rates(*[scale * peak for peak in peaks])
 
 
