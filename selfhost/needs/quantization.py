@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -100,50 +100,12 @@ def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
     return None
 
 
-def _read_type(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> str | None:
-    """A type that has a row in [blocks]; None for another one, which is noted."""
-    return _read_row_name(table, key, "blocks", required=required)
-
-
-def _read_types_by_type(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> dict[str, str]:
-    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
-    stated = table.get(key, "TomlTable", required=required)
-    types: dict[str, str] = {}
-    if stated is None:
-        return types
-    for name in stated.values:
-        type = _read_type(stated, name)
-        if type is not None:
-            types[name] = type
-    return types
-
-
-def _read_recipe(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> str | None:
-    """A name that has a row in [quantization]; None for another one, which is noted."""
-    return _read_row_name(table, key, "quantization", required=required)
-
-
 def _read_row_name(
     table: TomlTable,
     key: str,
-    section: str,
     *,
-    required: bool,
+    section: str,
+    required: bool = False,
 ) -> str | None:
     """The name of a row in that section of the document; None for another name, which is noted with
     the row that was perhaps meant.
@@ -164,6 +126,29 @@ def _rows_of(table: TomlTable, section: str) -> Collection[str]:
     """The names of the rows in a section of the table's document."""
     rows = table.document.values.get(section)
     return rows if isinstance(rows, dict) else ()
+
+
+# the readers of a type of tensors, and of a quantization of llama-quantize
+_read_type = partial(_read_row_name, section="blocks")
+_read_recipe = partial(_read_row_name, section="quantization")
+
+
+def _read_types_by_type(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> dict[str, str]:
+    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
+    stated = table.get(key, "TomlTable", required=required)
+    types: dict[str, str] = {}
+    if stated is None:
+        return types
+    for name in stated.values:
+        type = _read_type(stated, name)
+        if type is not None:
+            types[name] = type
+    return types
 
 
 class TypeRules(Stated):

@@ -537,24 +537,21 @@ class _TensorList:
         layers: Places,
         shape: tuple[int, ...],
     ) -> None:
-        stored_name = name.removeprefix(".")
+        """Add a tensor under each of its names."""
+        for stored_name in self._names_in_stacks(name):
+            group = TensorGroup(name=stored_name, layers=layers, shape=shape)
+            self.groups.append(group)
+
+    def _names_in_stacks(self, name: str) -> list[str]:
+        """The names under which the file has the tensor: one, or one in each stack."""
+        plain_name = name.removeprefix(".")
         stacks = self.row.stacks
         if not stacks or not name.startswith(("blk.", ".")):
-            self._add_group(stored_name, layers, shape)
-            return
+            return [plain_name]
         if "cross_attn" in name:
             stacks = stacks[-1:]
-        in_stack = stored_name.replace("attn_output.", "attn_o.")
-        for stack in stacks:
-            self._add_group(f"{stack}.{in_stack}", layers, shape)
-
-    def _add_group(
-        self,
-        name: str,
-        layers: Places,
-        shape: tuple[int, ...],
-    ) -> None:
-        self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        in_stack = plain_name.replace("attn_output.", "attn_o.")
+        return [f"{stack}.{in_stack}" for stack in stacks]
 
     def add_norm(self, name: str, layers: Places) -> None:
         """Add a norm over the width of the model to each of the layers."""
@@ -615,16 +612,11 @@ class _TensorList:
         rows = model.positions
         if rows is None:
             rows = (model.context_tokens or 0) + self.row.position_offset
-        if self.gguf and self._has_one_token_type():
-            # the conversion to GGUF drops two rows of XLM-RoBERTa that no token uses
+        # the conversion to GGUF drops two rows of XLM-RoBERTa that no token uses; its row tells
+        # types of tokens apart, and the model has one
+        if self.gguf and self.row.token_types and model.token_types == 1:
             rows -= 2
         return rows
-
-    def _has_one_token_type(self) -> bool:
-        """Whether a model of a row that tells types of tokens apart has a single one."""
-        if not self.row.token_types:
-            return False
-        return self.model.token_types == 1
 
     def add_every_layer(self, layers: Places) -> None:
         """Add the norms, and tensors of every layer whatever its attention and feed-forward."""
