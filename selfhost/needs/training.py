@@ -25,7 +25,7 @@ from ..core.templates import fill
 from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, stored_type, why_no_encoders
-from .checkpoints import linear_layers, size_of
+from .checkpoints import cast_to, linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
 from .records import How, Needs, Size, Term, computed_term, term, unread
@@ -184,8 +184,9 @@ def training_of(case: Case) -> Training:
     workload = case.workload.with_finetuning_defaults()
     trains_all = workload.finetune_method == "full"
     case = case.replace(workload=workload)
-    if not trains_all:
-        case = _cast(case, workload.quantization or "")
+    if not trains_all and is_cast(case.spec, case.runtime, workload.quantization):
+        # the commands for adapters state the type of frozen weights (--dtype of trl)
+        case = cast_to(case)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     linear = 0
     experts = 0
@@ -214,17 +215,6 @@ def training_of(case: Case) -> Training:
         adapters=AdapterParameters(adapters, most),
         trains_all=trains_all,
     )
-
-
-def _cast(case: Case, quantization: str) -> Case:
-    """The case with the frozen weights in the type that the commands for adapters state (--dtype of
-    trl).
-    """
-    if not is_cast(case.spec, case.runtime, quantization):
-        return case
-    model = case.model.replace(dtype=quantization)
-    spec = case.spec.replace(architecture=model)
-    return case.replace(spec=spec, model=model)
 
 
 # ------------------------------------------------------------------ why it is not computed
