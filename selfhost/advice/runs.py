@@ -272,6 +272,7 @@ def _read_log(text: str) -> Run:
     """The run of the last model that llama-server, llama-cli or Ollama's runner loaded."""
     runtime = "ollama" if _has_sign(text, "ollama") else "llama.cpp"
     of_model, drafters = _pattern("drafter").subn("", text)
+    # some facts, such as the version and the devices, stand before the model is loaded
     facts = _facts("llama.cpp", of_model)
     last_load = of_model.rfind("llama_model_loader: loaded meta data")
     since_load = of_model[max(0, last_load) :]

@@ -583,7 +583,7 @@ class _TensorList:
         model = self.model
         row = self.row
         table_length = model.table_length or self.width
-        # the elements of each head that RoPE turns
+        # the elements of each head that RoPE turns, as pairs
         turned = [group.rope_length or group.key_length for group in model.attention]
         self.add_part(
             "outside",
@@ -627,10 +627,12 @@ class _TensorList:
             norms = (*norms, "attn_norm_2")
         for name in norms:
             self.add_norm(name, self._normed_layers(name, layers))
-        inputs = model.altup_inputs or 0
-        mixed = 2 * inputs
+        streams = model.altup_inputs or 0
+        # hyper-connections weigh the streams into a part of the layer and back
+        mixed = 2 * streams
         if row.hyper_connections == 3:
-            mixed += inputs * inputs
+            # and each stream into each
+            mixed += streams * streams
         tokens = model.gguf_tokens
         if not self.gguf:
             tokens = row.per_layer_vocabulary or model.published_tokens
@@ -638,7 +640,7 @@ class _TensorList:
             "every layer",
             layers,
             rows=tokens,
-            others=inputs - 1,
+            others=streams - 1,
             mixed=mixed,
             most_heads=model.most_heads,
         )
