@@ -269,22 +269,20 @@ def _average_depth(paces: Figures) -> int | None:
 
 
 def _read_log(text: str) -> Run:
-    """The last model that llama-server, llama-cli or Ollama's runner loaded."""
+    """The run of the last model that llama-server, llama-cli or Ollama's runner loaded."""
     runtime = "ollama" if _has_sign(text, "ollama") else "llama.cpp"
-    text, drafters = _pattern("drafter").subn("", text)
-    facts = _facts("llama.cpp", text)
-    last_load = text.rfind("llama_model_loader: loaded meta data")
-    text = text[max(0, last_load) :]
-    buffers = _buffers(text)
+    of_model, drafters = _pattern("drafter").subn("", text)
+    # some facts, such as the version and the devices, stand before the model is loaded
+    facts = _facts("llama.cpp", of_model)
+    last_load = of_model.rfind("llama_model_loader: loaded meta data")
+    since_load = of_model[max(0, last_load) :]
+    buffers = _buffers(since_load)
     memory = _memory_of_buffers(buffers)
     accelerators = {buffer.device for buffer in buffers if buffer.where != HOST}
-    paces = _paces_of_requests(text)
-    answers_left_out = 0
-    alone = [pace for pace in paces if not pace.shared]
-    if alone:
-        # requests at the same time slow each other
-        answers_left_out = _answers_in(paces) - _answers_in(alone)
-        paces = alone
+    all_paces = _paces_of_requests(since_load)
+    # requests at the same time slow each other
+    paces = [pace for pace in all_paces if not pace.shared] or all_paces
+    answers_left_out = _answers_in(all_paces) - _answers_in(paces)
     figures = memory + _averages(paces)
     if not figures:
         figures = _rates_behind_answers(facts)
@@ -305,7 +303,7 @@ def _read_log(text: str) -> Run:
         runtime=runtime,
         on_processor=not accelerators if memory else None,
         cards=len(accelerators),
-        drafts=drafters > 0 or _has_sign(text, "drafts"),
+        drafts=drafters > 0 or _has_sign(since_load, "drafts"),
         figures=tuple(figures),
         notes=sentences("runs", "note", holds, number=answers_left_out),
         output_tokens=_output_tokens(facts),
@@ -337,8 +335,12 @@ def _has_sign(text: str, fact: str) -> bool:
 
 def _rates_behind_answers(facts: _Facts) -> Figures:
     """The rates that llama-cli shows behind its last answer."""
-    rates = {kind: float(facts.get(kind, 0)) for kind in LEAST_TOKENS}
-    return [Figure(term=kind, seen=rate) for kind, rate in rates.items() if rate]
+    figures: Figures = []
+    for kind in LEAST_TOKENS:
+        rate = float(facts.get(kind, 0))
+        if rate:
+            figures.append(Figure(term=kind, seen=rate))
+    return figures
 
 
 def _context_tokens(facts: _Facts) -> int | None:
@@ -448,17 +450,18 @@ def _pace_of_line(match: re.Match[str]) -> Figure:
     return Figure(term=kind, seen=rate, tokens=tokens)
 
 
-def _paces(
+def _pace(
     kind: str,
     rate: float,
     tokens: int,
     depth: int | None,
-) -> Figures:
-    """The pace of so many tokens with `depth` tokens in the context; [] where there is no rate."""
+) -> Figure | None:
+    """The pace of so many tokens with `depth` tokens in the context; None where there is no
+    rate.
+    """
     if rate == 0 or tokens == 0:
-        return []
-    pace = Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
-    return [pace]
+        return None
+    return Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
 
 
 class _Request:
@@ -622,7 +625,8 @@ def _bench_rows(text: str) -> Iterator[_BenchRow]:
             head = [names.get(cell, cell) for cell in cells]
         elif len(cells) == len(head):
             row = dict(zip(head, cells, strict=True))
-            for pace in _tested_pace(row["test"], row["t/s"]):
+            pace = _tested_pace(row["test"], row["t/s"])
+            if pace is not None:
                 yield _BenchRow(cells=_USUAL_CACHE | row, pace=pace)
 
 
@@ -633,18 +637,18 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _tested_pace(test: str, cell: str) -> Figures:
-    """The pace of a test such as `tg128 @ d4096`; [] for other tests, and without a pace."""
+def _tested_pace(test: str, cell: str) -> Figure | None:
+    """The pace of a test such as `tg128 @ d4096`; None for other tests, and without a rate."""
     match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
     number, _, _ = cell.partition(" ")
     if match is None or not _NUMBER.fullmatch(number):
-        return []
+        return None
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
     if match["kind"] == "tg":
-        return _paces("decode", float(number), tokens, depth + tokens // 2)
-    return _paces("prompt", float(number), tokens, depth)
+        return _pace("decode", float(number), tokens, depth + tokens // 2)
+    return _pace("prompt", float(number), tokens, depth)
 
 
 def _first_with_flash_attention(rows: Sequence[_BenchRow]) -> _BenchRow:
@@ -677,9 +681,10 @@ def _read_answers(text: str) -> Run | None:
         answers = _answers(program, text)
         # Ollama counts later prompts with the tokens that its cache had already
         # (ollama/ollama#10860)
-        paces = answers[0].prompt_paces(program.per_second)
+        timed = [answers[0].prompt_pace(program.per_second)]
         for answer in answers:
-            paces += answer.decode_paces(program.per_second)
+            timed.append(answer.decode_pace(program.per_second))
+        paces = [pace for pace in timed if pace is not None]
         if not paces:
             continue
         return Run(
@@ -714,32 +719,34 @@ class _Answer(dict[str, float]):
     def __missing__(self, name: str) -> float:
         return 0
 
-    def prompt_paces(self, per_second: int) -> Figures:
-        """The pace of the prompt, behind the cached tokens; [] where no time is told."""
+    def prompt_pace(self, per_second: int) -> Figure | None:
+        """The pace of the prompt, behind the cached tokens; None where no time is told."""
         cached = int(self["cached"])
-        return self._paces("prompt", self["prompt"], cached, per_second)
+        return self._pace("prompt", self["prompt"], cached, per_second)
 
-    def decode_paces(self, per_second: int) -> Figures:
-        """The pace of the written tokens, half of which are in the context on average."""
+    def decode_pace(self, per_second: int) -> Figure | None:
+        """The pace of the written tokens, half of which are in the context on average; None where
+        no time is told.
+        """
         prompt = self["prompt"]
         written = self["tokens"]
         depth = None
         if prompt:
             depth = int(self["cached"] + prompt + written // 2)
-        return self._paces("decode", written, depth, per_second)
+        return self._pace("decode", written, depth, per_second)
 
-    def _paces(
+    def _pace(
         self,
         kind: str,
         tokens: float,
         depth: int | None,
         per_second: int,
-    ) -> Figures:
+    ) -> Figure | None:
         rate = self[f"{kind}_rate"]
         time = self[f"{kind}_time"]
         if time:
             rate = tokens * per_second / time
-        return _paces(kind, rate, int(tokens), depth)
+        return _pace(kind, rate, int(tokens), depth)
 
 
 # ---------------------------------------------------------------- vLLM
@@ -754,8 +761,9 @@ def _read_vllm(text: str) -> Run:
     where = HOST if "device_config=cpu" in text else ACCELERATORS
     figures: Figures = []
     # of a model on several devices the log states only the weights on one of them
-    if not _pattern("spread").search(text):
-        figures += _weights_of_vllm(facts, where)
+    is_spread = _pattern("spread").search(text) is not None
+    if "gib" in facts and not is_spread:
+        figures += _weights_of_vllm(facts["gib"], where)
     pace = _steadiest_pace(text)
     if pace is not None:
         figures.append(pace)
@@ -772,16 +780,12 @@ def _read_vllm(text: str) -> Run:
     )
 
 
-def _weights_of_vllm(facts: _Facts, where: str) -> Iterator[Figure]:
-    """The bytes of the weights; none where the log does not tell."""
-    gib = facts.get("gib")
-    if gib is None:
-        return
-    _, _, places = gib.partition(".")
-    rounding = GIB * 10 ** -len(places) / 2
+def _weights_of_vllm(gib: str, where: str) -> Figures:
+    """The bytes of the weights, which the log tells in GiB; [] for none."""
+    _, _, decimals = gib.partition(".")
+    rounding = GIB * 10 ** -len(decimals) / 2
     size = GIB * float(gib)
-    if size:
-        yield _memory("weights", where, size, rounding)
+    return [_memory("weights", where, size, rounding)] if size else []
 
 
 def _steadiest_pace(text: str) -> Figure | None:

@@ -36,9 +36,9 @@ from .options import options_of
 _SECONDS_BEFORE_FIRST = 0.15
 _SECONDS_BETWEEN = 0.4
 # values of options by attribute
-Stated = Mapping[str, object]
-# the option values of each choice
-Choices = Mapping[str, Stated]
+OptionValues = Mapping[str, object]
+# the option values of each choice, by the label of the choice on the screen
+Choices = Mapping[str, OptionValues]
 # the contexts in tokens that one key steps through
 CONTEXTS = (4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144)
 # the types that people download most; --quant takes every type
@@ -86,12 +86,16 @@ class BrowseQuestion:
         self.machine = machine
         self.workload: Workload = workload_of(options)
 
-    def changed(self, stated: Stated, machine: Machine | None = None) -> BrowseQuestion:
-        """Return the question with other values of options, by their attributes. Raises the errors
-        of `BrowseQuestion`.
+    def changed(
+        self,
+        values: OptionValues,
+        machine: Machine | None = None,
+    ) -> BrowseQuestion:
+        """Return the question with other values of options. Raises the errors of
+        `BrowseQuestion`.
         """
         options = copy.copy(self.options)
-        for name, value in stated.items():
+        for name, value in values.items():
             setattr(options, name, value)
         return BrowseQuestion(options, machine or self.machine)
 
@@ -141,22 +145,20 @@ class KeySetting(Record):
 
     key: str
     title: str
-    # the choices by their label on the screen
     choices: Choices
 
     def chosen(self, options: BrowseOptions) -> str:
-        """Return the screen's name for the choice that the options state. A value that is none of
-        the choices is its own name.
+        """Return the label of the choice that the options state; the values themselves where they
+        are none of the choices.
         """
-        typed = vars(options)
-        values: list[object] = []
-        for name, stated in self.choices.items():
-            # None also for a switch that is off
-            values = [typed.get(field) or None for field in stated]
-            wanted = [value or None for value in stated.values()]
-            if values == wanted:
-                return name
-        # all choices of a setting state the same fields
+        # all choices of a setting state the same attributes
+        names = next(iter(self.choices.values()))
+        stated = vars(options)
+        # a switch that is off is as good as no value
+        values = [stated.get(name) or None for name in names]
+        for label, choice in self.choices.items():
+            if values == [value or None for value in choice.values()]:
+                return label
         return " ".join(map(str, filter(None, values)))
 
 
@@ -179,7 +181,7 @@ def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
 
 def _sorts() -> Choices:
     """The choices of `--sort`."""
-    choices: dict[str, Stated] = {}
+    choices: dict[str, OptionValues] = {}
     for option in options_of("browse"):
         if option.flag == "--sort":
             for name in option.choices:
@@ -189,7 +191,7 @@ def _sorts() -> Choices:
 
 def _any_or(field: str, values: Sequence[str]) -> Choices:
     """The choices of one field: "any", which states nothing, and each of the values."""
-    choices: dict[str, Stated] = {"any": {field: None}}
+    choices: dict[str, OptionValues] = {"any": {field: None}}
     for value in values:
         choices[value] = {field: value}
     return choices
@@ -197,7 +199,7 @@ def _any_or(field: str, values: Sequence[str]) -> Choices:
 
 def _uses() -> Choices:
     """The choices of the kind of model and of its use."""
-    choices: dict[str, Stated] = {"any": {"use": None, "modality": None}}
+    choices: dict[str, OptionValues] = {"any": {"use": None, "modality": None}}
     for modality in MODALITIES:
         choices[modality] = {"use": None, "modality": modality}
     for use in USES:
@@ -209,7 +211,7 @@ def _terms() -> Choices:
     """The choices of license terms: uses that the license must allow, and a model that can be
     audited.
     """
-    free: Stated = {"commercial": False, "modify": False, "auditable": False}
+    free: OptionValues = {"commercial": False, "modify": False, "auditable": False}
     return {
         "any": free,
         "commercial": {**free, "commercial": True},
@@ -304,13 +306,7 @@ class _View:
     def shown(self, judged: Mapping[str, Answer]) -> ShownRows:
         """Return the rows of the models that are judged by now, and the summary above them."""
         answers = [judged[id] for id in self.ids if id in judged]
-        verdicts: list[Verdict] = []
-        refused: list[WorkloadError] = []
-        for answer in answers:
-            if isinstance(answer, Verdict):
-                verdicts.append(answer)
-            elif answer is not None:
-                refused.append(answer)
+        verdicts = [answer for answer in answers if isinstance(answer, Verdict)]
         rows = self._rows(verdicts)
         if len(answers) < len(self.ids):
             summary = self._progress(verdicts, len(answers))
@@ -318,10 +314,8 @@ class _View:
             summary = self._summary(verdicts)
             if not rows:
                 summary += " Press f to see all."
-        elif refused:
-            summary = sentence(refused[0])
         else:
-            summary = "No model matches."
+            summary = _why_no_verdict(answers)
         title = pace_title(row.speed for row in rows)
         return ShownRows(rows=tuple(rows), pace_title=title, summary=summary)
 
@@ -357,6 +351,14 @@ class _View:
             ruled_out=self._ruled_out,
         )
         return summary_words(ranking, self._question.workload)
+
+
+def _why_no_verdict(answers: Sequence[Answer]) -> str:
+    """The sentence in place of a summary where no model has a verdict: the first error, if any."""
+    for answer in answers:
+        if isinstance(answer, WorkloadError):
+            return sentence(answer)
+    return "No model matches."
 
 
 def may_fit(row: Verdict) -> bool:

@@ -37,9 +37,9 @@ from .browse_rows import (
     BrowseOptions,
     BrowseQuestion,
     KeySetting,
+    OptionValues,
     Rows,
     ShownRows,
-    Stated,
     condition_words,
     may_fit,
     sentence,
@@ -270,7 +270,7 @@ class Browser(App[Exception | None]):
         self._summary = sentence(error)
         self._write_summary()
 
-    def _ask(self, stated: Stated, machine: Machine | None = None) -> None:
+    def _ask(self, stated: OptionValues, machine: Machine | None = None) -> None:
         """Ask another question, unless the question makes no sense."""
         try:
             question = self.question.changed(stated, machine)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ..advice.several import comparison, in_one_type
 from ..catalogue.index import open_catalogue
 from ..core.errors import UsageError
-from ..core.workload import Workload
 from ..judge.record import Verdict
 from ..reports import json
 from ..reports.compare_text import compare_document
@@ -26,12 +25,15 @@ class CompareOptions(Options):
 
 
 def run(words: Sequence[str]) -> int:
-    """Compare the models. A name that is no model leaves no answer. Return the exit code 0,
-    whatever the routes are.
+    """Compare the models. Return the exit code 0, whatever the routes are.
+
+    Raises the errors of all names that are no models, and `UsageError` where all names mean one
+    model.
     """
     options = CompareOptions.read("compare", words)
     names = names_in(options, [options.model, *options.others])
     machine = one_machine(options)
+    # the options behind each command that the answer proposes
     carry = options_to_repeat(options)
     answers = judge_models(options, names, [machine], carry=carry)
     if answers.errors:
@@ -52,16 +54,14 @@ def run(words: Sequence[str]) -> int:
 
 def _without_repeats(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts, one for each model and workload: several names may mean one model."""
-    different: dict[tuple[str, Workload], Verdict] = {}
-    for verdict in verdicts:
-        different[verdict.model.id, verdict.workload] = verdict
-    return list(different.values())
+    by_model = {(verdict.model.id, verdict.workload): verdict for verdict in verdicts}
+    return list(by_model.values())
 
 
 def _one_model_error(names: Sequence[str], id: str) -> UsageError:
     """The error for names that all mean the model `id`, typed perhaps in several ways."""
-    message = f"{names[0]} is one model"
     typed = list(dict.fromkeys(names))
+    message = f"{typed[0]} is one model"
     if len(typed) > 1:
         message = f"{' and '.join(typed)} are one model, {id}"
     return UsageError(message, remedy=help_texts().missing["compare"])

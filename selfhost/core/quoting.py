@@ -1,5 +1,5 @@
-"""Quotes for words of a POSIX shell: a printed command line names the same file when it is typed,
-whatever characters the name holds.
+"""Quotes for words of a POSIX shell: a printed command line that is typed again names the same
+file, whatever characters the name of the file has.
 """
 
 from __future__ import annotations
@@ -8,28 +8,25 @@ import re
 import shlex
 from collections.abc import Iterable
 
-# texts that a CI service reads as a command: `::name` and `##[` (see `reports.layout.clean`)
-_OBEYED = ("::", "##")
+# a sign before its like: a CI service reads `::name` and `##[` as commands (`reports.layout.clean`)
+_DOUBLED = r"([:#])(?=\1)"
 # the three kinds of quotes in a shell; `shlex` does not know the first
 _QUOTED = r"""\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
+# the number of a byte, or a letter that stands for itself
 _ESCAPE = rb"\\([0-7]{3}|.)"
 
 
 def shell_word(text: str) -> str:
     r"""A text as one word of a shell.
 
-    A line break, or another sign that no terminal shows as it is, is written as bash, zsh and ksh
-    read it (POSIX.1-2024, Shell Command Language, 2.2.4): `$'a\012b'` names a file of two lines.
+    The bytes of a line break, of any other sign that no terminal shows, and of a sign that a CI
+    service would obey are written as octal numbers, as bash, zsh and ksh read them (POSIX.1-2024,
+    Shell Command Language, 2.2.4): `$'a\012b'` is the name of a file in two lines.
     """
-    is_obeyed = any(sign in text for sign in _OBEYED)
-    if text.isprintable() and not is_obeyed:
+    if text.isprintable() and not re.search(_DOUBLED, text):
         return shlex.quote(text)
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    for sign in _OBEYED:
-        with_octal = _in_octal(sign[0]) + sign[1]
-        escaped = escaped.replace(sign, with_octal)
-        # of `:::` the first replacement leaves `::`
-        escaped = escaped.replace(sign, with_octal)
+    escaped = re.sub(_DOUBLED, lambda sign: _in_octal(sign[0]), escaped)
     written = ""
     for letter in escaped:
         written += letter if letter.isprintable() else _in_octal(letter)
@@ -48,7 +45,7 @@ def shell_words(line: str) -> list[str]:
 
 
 def _without_escapes(quoted: re.Match[str]) -> str:
-    """A quoted word as `shlex` reads it."""
+    """A quoted word with quotes that `shlex` knows."""
     escaped = quoted[1]
     if escaped is None:
         return quoted[0]
@@ -67,6 +64,7 @@ def _unescaped(text: str) -> str:
 
 
 def _escaped_byte(escape: re.Match[bytes]) -> bytes:
+    """The byte for which an escape stands."""
     digits = escape[1]
     if digits.isdigit():
         return bytes([int(digits, 8)])

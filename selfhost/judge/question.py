@@ -277,7 +277,8 @@ def _refusal_to_train(
         refused = why_not_trained(spec, method)
         if refused is None:
             return None
-        why, remedy = refused
+        why = refused.why
+        remedy = refused.remedy
     return _Refusal(spec=spec, runtime=runtime, why=why, remedy=remedy)
 
 

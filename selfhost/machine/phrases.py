@@ -1,8 +1,10 @@
-"""A description as words, some of which a matcher has claimed."""
+"""A description of a machine as words. Matchers claim them, one after the other, so that no word
+means two things.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..core.records import Record
@@ -13,7 +15,7 @@ _LONGEST_NAME = 9
 
 
 class WordRun(NamedTuple):
-    """Words that stand side by side, from place `start` up to `end`."""
+    """Words that stand side by side, from the place `start` to the place before `end`."""
 
     start: int
     end: int
@@ -37,9 +39,7 @@ class Found(Record):
 
 
 class Count(Found):
-    """The number of things that a name means, and the place of the `2x` or `x2` that states the
-    number. The number is 1 where no word states one.
-    """
+    """The number of things that a name means, which `2x` or `x2` states; 1 where no word does."""
 
     number: int = 1
 
@@ -58,16 +58,14 @@ class Phrase(NamedTuple):
 
     @classmethod
     def of(cls, text: str, *, is_of_gpus: bool = False) -> Phrase:
-        """Return the phrase of a text, in which every word is free, but no break between parts."""
+        """Return the phrase of a text. Every word is free but the breaks between parts."""
         words = tokens(text)
         free = {at: word for at, word in enumerate(words) if word != BREAK}
         return cls(text, words, free, is_of_gpus)
 
-    def without(self, places: Iterable[int]) -> Phrase:
+    def without(self, places: Collection[int]) -> Phrase:
         """Return the phrase in which the words at these places are claimed, too."""
-        free = dict(self.free)
-        for place in places:
-            free.pop(place, None)
+        free = {at: word for at, word in self.free.items() if at not in places}
         return self._replace(free=free)
 
     def after(self, found: Found | None) -> Phrase:
@@ -79,7 +77,7 @@ class Phrase(NamedTuple):
         return self.without(found.places)
 
     @property
-    def left(self) -> Sequence[str]:
+    def free_words(self) -> Sequence[str]:
         """The words that are free, in order."""
         return list(self.free.values())
 
@@ -87,7 +85,7 @@ class Phrase(NamedTuple):
         """Whether the text has one of these words, claimed or not."""
         return not words.isdisjoint(self.words)
 
-    def leaves(self, words: frozenset[str]) -> bool:
+    def has_free(self, words: frozenset[str]) -> bool:
         """Whether one of these words is free."""
         return not words.isdisjoint(self.free.values())
 
@@ -102,7 +100,7 @@ class Phrase(NamedTuple):
         return self.free.get(at, "")
 
     def run(self, start: int, end: int) -> WordRun:
-        """Return the words from one place up to another."""
+        """Return the words from the place `start` to the place before `end`."""
         return WordRun(start, end, self.words[start:end])
 
     def is_free(self, run: WordRun) -> bool:
@@ -136,8 +134,8 @@ class Phrase(NamedTuple):
         """Return the run with the fillers around it, such as `geforce`, beyond which its size or
         its count may stand. A claimed filler behind the run ends it.
         """
-        fillers = vocabulary().gpu_idle.union(MAKERS)
-        fillers -= {"with", "vram"}
+        # behind `with` and `vram` a size follows
+        fillers = vocabulary().gpu_idle.union(MAKERS) - {"with", "vram"}
         start = run.start
         end = run.end
         while self.word(start - 1) in fillers:
@@ -147,8 +145,8 @@ class Phrase(NamedTuple):
         return self.run(start, end)
 
     def count_beside(self, run: WordRun) -> Count:
-        """Return the count beside the run: `2x` before the run, or `x2` behind the run or its
-        size.
+        """Return the count beside the run: `2x` before the run, or `x2` behind the run or its size.
+        One other word may stand between, such as the break in `rtx 3090 (x2)`.
         """
         end = run.end
         # a claimed size behind the run is the run's own

@@ -162,7 +162,7 @@ class Description(Record):
         words = vocabulary()
         fillers = words.idle.union(words.gpu_idle, words.computers, cpus.MAKERS)
         ignored = []
-        for word in self.rest.left:
+        for word in self.rest.free_words:
             if word in fillers or fits(words.shape.nothing, word):
                 continue
             ignored.append(word)
@@ -213,7 +213,7 @@ def cards_named(text: str) -> NamedCards:
     phrase = phrase.after(found)
     _refuse_many(found.cards, phrase)
     ignored = vocabulary().gpu_idle | {"and"}
-    left = [word for word in phrase.left if word not in ignored]
+    left = [word for word in phrase.free_words if word not in ignored]
     for word in left:
         if not is_size(word) and count_in(word) is None:
             raise unknown_gpu(_part_with(phrase, word))
@@ -321,7 +321,7 @@ def _refuse_contradictions(about: Description) -> None:
         raise bad_name("arm", rest.text)
     if not about.cards and not about.is_processor_told:
         return
-    for word in rest.left:
+    for word in rest.free_words:
         # as in `2x dgx spark`
         if 1 < (count_in(word) or 0) <= _MOST_COMPUTERS:
             raise bad_name("count", rest.text, count=word)
@@ -338,7 +338,7 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     shape = _LARGE_COUNT
     if phrase.is_of_gpus:
         shape = _ANY_COUNT
-    left = " ".join(phrase.left)
+    left = " ".join(phrase.free_words)
     typed = shape.search(left)
     if typed is not None:
         count = int(typed[0].strip("x "))
@@ -372,17 +372,17 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         if word in words.numbered and fits(r"\d{4}", number):
             places.append(at + 1)
     scope = "host"
-    if phrase.leaves(words.containers):
+    if phrase.has_free(words.containers):
         # whatever it runs in
         scope = "container"
-    elif phrase.leaves(words.guests):
+    elif phrase.has_free(words.guests):
         scope = "vm"
-    is_line = phrase.leaves(lines) and not is_product
+    is_line = phrase.has_free(lines) and not is_product
     refused = {"chips": words.chips, "clusters": words.clusters}
     # `galaxy book` is no phone
     if not is_line and not is_product:
         refused["phones"] = words.phones
-    left = phrase.without(places).left
+    left = phrase.without(places).free_words
     for kind, names in refused.items():
         for word in reversed(left):
             if word in names:
@@ -391,10 +391,10 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         system=system,
         scope=scope,
         is_wsl=is_wsl,
-        is_laptop=phrase.leaves(words.laptops | _LAPTOPS),
+        is_laptop=phrase.has_free(words.laptops | _LAPTOPS),
         is_line=is_line,
-        has_no_card=phrase.leaves(_NO_CARD),
-        has_no_gpu="nogpu" in phrase.left,
+        has_no_card=phrase.has_free(_NO_CARD),
+        has_no_gpu="nogpu" in phrase.free_words,
         places=places,
     )
 
@@ -405,7 +405,7 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     Raises `UnknownMachineError` for an unknown Mac, and for a name of several.
     """
     words = vocabulary()
-    is_mac = phrase.leaves(words.macs)
+    is_mac = phrase.has_free(words.macs)
     places = _chip_places(phrase)
     if places:
         name = " ".join([phrase.free[at] for at in places])
@@ -419,7 +419,7 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
         names = ", ".join(near)
         raise bad_name("macs", phrase.text, near, count=len(near), names=names)
     if not chips:
-        if is_mac or phrase.leaves(_OF_APPLE):
+        if is_mac or phrase.has_free(_OF_APPLE):
             raise bad_name("mac", phrase.text)
         return None
     for at, word in phrase.free.items():
@@ -444,7 +444,7 @@ def _chip_places(phrase: Phrase) -> list[int]:
 
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
     """The chips of the Macs that are sold under a name which the free words hold."""
-    words = frozenset(phrase.left)
+    words = frozenset(phrase.free_words)
     chips = []
     for chip, mac in cpus.mac_chips().items():
         names = [name.split() for name in mac.sold_as]
@@ -559,5 +559,5 @@ def find_maker(phrase: Phrase) -> FoundMaker:
         elif word not in vocabulary().gpu_words:
             continue
         places.append(at)
-    says_gpu = gpus.makes_only_gpus(maker) or phrase.leaves(_SAYS_GPU)
+    says_gpu = gpus.makes_only_gpus(maker) or phrase.has_free(_SAYS_GPU)
     return FoundMaker(name=maker, says_gpu=says_gpu, places=places)

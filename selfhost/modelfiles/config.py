@@ -14,10 +14,10 @@ from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import shown
 from ..needs.tensors import (
     UNKNOWN_ROW,
-    all_and_active,
     architectures,
     block_tensors,
     count_parameters,
+    parameter_counts,
     row_of,
 )
 from . import source
@@ -139,15 +139,15 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
         return Parameters()
     if row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
-    total, active = all_and_active(architecture)
-    if total > source.MAX_PARAMETERS:
-        source.refuse(keys.path, "parameters", total=f"{total:.1e}")
+    counts = parameter_counts(architecture)
+    if counts.total > source.MAX_PARAMETERS:
+        source.refuse(keys.path, "parameters", total=f"{counts.total:.1e}")
     predicting = 0
     if keys.outer_type.mtp_layers is not None:
         predicting = count_parameters(block_tensors(architecture))
     return Parameters(
-        total=total,
-        active=max(1, active),
+        total=counts.total,
+        active=max(1, counts.active),
         mtp=predicting or None,
     )
 

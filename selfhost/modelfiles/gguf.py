@@ -26,7 +26,7 @@ from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
 from ..needs.quantization import BASE_TYPES, BLOCKS
-from ..needs.tensors import UNKNOWN_ROW, all_and_active, gguf_tensors, row_of
+from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
 from . import source
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
@@ -281,10 +281,10 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
     if architecture is not None:
-        total_of_row, active_of_row = all_and_active(architecture)
+        counts = parameter_counts(architecture)
         if model.is_as_row:
-            total = total_of_row
-        active = total - (total_of_row - active_of_row)
+            total = counts.total
+        active = total - (counts.total - counts.active)
     if total > source.MAX_PARAMETERS:
         raise Malformed(f"{total:.1e} parameters")
     return Parameters(

@@ -294,10 +294,10 @@ class _Count(Record):
 def _counts(
     document: Document,
     spec: ModelSpec,
-    counted: tuple[int, int] | None,
+    counted: need.ParameterCounts | None,
 ) -> Iterator[_Count]:
-    """Yield the stated counts with the true ones. `counted`: the parameters without encoders, all
-    and those used for one token; None where not known.
+    """Yield the stated counts with the true ones. `counted`: the parameters without encoders; None
+    where not known.
     """
     parameters = spec.parameters
     stated = parameters.total or 0
@@ -306,19 +306,18 @@ def _counts(
         yield _Count(key="total", stated=stated, true=components, basis="components")
     if counted is None:
         return
-    total, active = counted
     encoders = parameters.encoders or 0
     if not encoders and "parameters.encoders" in spec.unknown:
         # the stated total includes the encoders: it is at least the sum of the other parts
-        encoders = max(0, stated - total)
-    true = total + encoders
+        encoders = max(0, stated - counted.total)
+    true = counted.total + encoders
     basis = "encoders" if parameters.encoders else "architecture"
     yield _Count(key="total", stated=stated, true=true, basis=basis)
     if parameters.active is not None:
         yield _Count(
             key="active",
             stated=parameters.active,
-            true=active + encoders,
+            true=counted.active + encoders,
             basis="active",
             allowed=abs(true - stated),
         )

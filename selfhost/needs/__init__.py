@@ -36,4 +36,10 @@ from .llamacpp.companions import OWN_BLOCK, vocabularies_differ, why_no_own_bloc
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import MAKERS_IN_RAM
 from .llamacpp.tensor_split import why_not_over, why_split_refused
-from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
+from .tensors import (
+    UNKNOWN_ROW,
+    ArchitectureRow,
+    ParameterCounts,
+    row_of,
+    trained_tokens,
+)

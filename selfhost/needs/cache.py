@@ -20,9 +20,9 @@ from .tensors import (
     State,
     cache_groups,
     row_of,
-    shape_of_row,
     state_of,
     with_every_head,
+    words_of_row,
 )
 
 
@@ -118,7 +118,7 @@ def _token_bytes(
     length there.
     """
     elements = group.key_elements + group.value_elements
-    before, line = shape_of_row(group)
+    before, line = words_of_row(group)
     indexed = group.indexer_elements
     if mlx_indexer and (indexed or group.latent):
         line = f"({before}{line} + 2 × {mlx_indexer})"

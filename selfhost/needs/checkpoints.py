@@ -58,6 +58,7 @@ _NOT_LINEAR = (
     "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
     "attn_rel_b", "blk.*.altup", "cross_attn_gate", "attn_sinks", "res_score",
 )  # fmt: skip
+# the part of a layer by a mark in the name of a group; the first mark that a name has counts
 _PARTS = {
     "attn_v_b": "latent values", "_exps.": "expert", "_shexp.": "shared_expert",
     "ssm_": "recurrent", "shortconv": "recurrent", "attn_": "attention",
@@ -194,6 +195,7 @@ def _matrices(group: TensorGroup) -> Matrices:
 
 
 def _is_matrix(group: TensorGroup) -> bool:
+    """Whether the tensors are weights with more than one dimension."""
     if not group.name.endswith(".weight"):
         return False
     return len(group.shape) > 1
@@ -336,17 +338,18 @@ class _Packing(Record):
 @lru_cache(maxsize=512)
 def _packing_of(type: str) -> _Packing:
     """The packing of a stored type; an unknown type is taken as 16 bits."""
-    if type not in DTYPES:
-        scheme = scheme_of(type) or mlx_scheme(type)
-        if scheme is not None:
-            layout = _LAYOUTS.get(scheme.method, _NO_LAYOUT)
-            has_zeros = layout.zeros or scheme.zeros
-            return _Packing(
-                bits=scheme.bits, group=scheme.group, has_zeros=has_zeros, layout=layout
-            )
-    layout = _LAYOUTS.get(type, _NO_LAYOUT)
-    bits = DTYPES.get(type, 16.0)
-    return _Packing(bits=bits, has_zeros=layout.zeros, layout=layout)
+    scheme = scheme_of(type) or mlx_scheme(type)
+    if type in DTYPES or scheme is None:
+        layout = _LAYOUTS.get(type, _NO_LAYOUT)
+        bits = DTYPES.get(type, 16.0)
+        return _Packing(bits=bits, has_zeros=layout.zeros, layout=layout)
+    layout = _LAYOUTS.get(scheme.method, _NO_LAYOUT)
+    return _Packing(
+        bits=scheme.bits,
+        group=scheme.group,
+        has_zeros=layout.zeros or scheme.zeros,
+        layout=layout,
+    )
 
 
 def linear_bytes(
@@ -501,28 +504,28 @@ def cast_to(case: Case) -> Case:
 
 
 def _by_tensors(case: Case) -> Term:
-    """The size of the files: the loaded tensors, the multi-token-prediction blocks, and the second
-    copy of a tied matrix.
+    """The size of the files: the loaded tensors, and tensors that are not loaded, which are the
+    multi-token-prediction blocks and those that config.json does not describe.
     """
     model = case.model
     parameters = case.spec.parameters
-    predicting = parameters.mtp or 0
-    block = 0
+    mtp_parameters = parameters.mtp or 0
+    mtp_bytes = 0
     if case.spec.quantized is None:
-        block = int(predicting * _bits(model.matrix_dtype or model.dtype) / 8)
-    extra = 0
+        mtp_bytes = int(mtp_parameters * _bits(model.matrix_dtype or model.dtype) / 8)
+    undescribed_bytes = 0
     if parameters.extra_in_files is not None and not model.narrow_types:
-        extra = int(parameters.extra_in_files * _bits(model.dtype) / 8)
-    unloaded = block + extra
-    # a quantizer may leave the block of multi-token prediction in 16 bits
-    block_in_16_bits = max(0, 2 * predicting - block)
+        undescribed_bytes = int(parameters.extra_in_files * _bits(model.dtype) / 8)
+    likely = mtp_bytes + undescribed_bytes
+    # a quantizer may leave the blocks of multi-token prediction in 16 bits; some files lack them
+    wider_mtp_bytes = max(0, 2 * mtp_parameters - mtp_bytes)
+    most = likely * 101 // 100 + wider_mtp_bytes
+    unloaded = Size(undescribed_bytes * 199 // 200, likely, most)
     loaded = _tensor_bytes(case)
     line = loaded.arithmetic
-    if unloaded:
-        line += f" + {unloaded:,} bytes of other blocks in the files"
-    most = unloaded * 101 // 100 + block_in_16_bits
-    others = Size(extra * 199 // 200, unloaded, most)
-    return loaded.with_size(loaded.size.plus(others), line)
+    if likely:
+        line += f" + {likely:,} bytes of other blocks in the files"
+    return loaded.with_size(loaded.size.plus(unloaded), line)
 
 
 def _tensor_bytes(case: Case) -> Term:
@@ -538,16 +541,16 @@ def _tensor_bytes(case: Case) -> Term:
         line += f" + {encoder_bytes:,} bytes of encoders"
     source = "parameters of the architecture in their stored types"
     how = How.COMPUTED
-    most = 1.01
+    most = size * 1.01
     if architecture.dtype is None:
         source += "; the type is not stated: 16 to 32 bits"
         how = How.ASSUMED
-        most = 2.01
-    least_bytes = size * 0.995
+        most = size * 2.01
+    least = size * 0.995
     if architecture.matrix_dtype in _BITSANDBYTES:
         # bitsandbytes also quantizes the linear layers of encoders, unless a list excludes them
-        least_bytes -= 1.5 * encoders
-    ends = Size(int(least_bytes), size, int(size * most))
+        least -= 1.5 * encoders
+    ends = Size(int(least), size, int(most))
     return term("files", ends, source, line, how)
 
 
@@ -603,16 +606,17 @@ def _with_wide_layers(case: Case, method: str) -> Term:
     line = files.arithmetic
     if kept_wide:
         line += f" + {kept_wide:,} bytes for layers left wide"
-    twice = case.spec.parameters.mtp or 0
+    # parameters that some files hold beside the loaded ones, in 16 bits
+    unloaded = case.spec.parameters.mtp or 0
     if model.tied_embeddings:
-        twice += model.published_tokens * model.embedding_length
+        unloaded += model.published_tokens * model.embedding_length
     how = files.how
     source = f"layout of {method}: linear layers of the blocks; all else in 16 bits"
     if more_at_most:
         how = How.ASSUMED
         source += "; recipes differ in what they leave in 16 bits"
     likely = files.bytes + kept_wide
-    most = int(files.bytes * 1.005) + 2 * twice + more_at_most
+    most = int(files.bytes * 1.005) + 2 * unloaded + more_at_most
     return term("files", Size(files.low_bytes, likely, most), source, line, how)
 
 
@@ -691,8 +695,8 @@ def _mlx_size(case: Case) -> Term | Unread:
         weights = _mlx_weights(case)
     else:
         weights = _mlx_weights_by_bits(case)
-    least, likely, most = weights.size
-    if not likely:
+    size = weights.size
+    if not size.likely:
         return unread(
             "the number of parameters is not known", "state the size under [[files]]"
         )
@@ -704,9 +708,12 @@ def _mlx_size(case: Case) -> Term | Unread:
         "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of"
         " 8 bits); routers may keep more"
     )
-    most = int((most + encoder_bytes) * 1.01)
-    size = Size(int(least * 0.995), likely + encoder_bytes, most)
-    return computed_term("files", size, source, line)
+    ends = Size(
+        int(size.least * 0.995),
+        size.likely + encoder_bytes,
+        int((size.most + encoder_bytes) * 1.01),
+    )
+    return computed_term("files", ends, source, line)
 
 
 def _mlx_weights_by_bits(case: Case) -> MlxWeights:
@@ -767,22 +774,23 @@ def _mlx_weights(case: Case) -> MlxWeights:
 
 
 def loaded_of(case: Case, files: Term) -> Term:
-    """The files without the data that is not loaded: multi-token-prediction blocks, and the second
-    copy of a tied matrix. MLX's files have neither.
+    """The files without the tensors that are not loaded: multi-token-prediction blocks, and those
+    that config.json does not describe. MLX's files have neither.
     """
     if case.spec.architecture is None:
         return files
-    if not _holds_other_blocks(case, files):
+    if not _has_unloaded_tensors(case, files):
         return files
     if case.has_all_tensors:
         return _tensor_bytes(case)
-    predicting = case.spec.parameters.mtp or 0
-    block = int(predicting * _bits(case.model.dtype) / 8)
-    return files.replace(bytes=files.bytes - block, low_bytes=files.low_bytes - block)
+    mtp_parameters = case.spec.parameters.mtp or 0
+    mtp_bytes = int(mtp_parameters * _bits(case.model.dtype) / 8)
+    least = files.low_bytes - mtp_bytes
+    return files.replace(bytes=files.bytes - mtp_bytes, low_bytes=least)
 
 
-def _holds_other_blocks(case: Case, files: Term) -> bool:
-    """Whether published files hold blocks or matrices that are not loaded."""
+def _has_unloaded_tensors(case: Case, files: Term) -> bool:
+    """Whether published files hold tensors that are not loaded."""
     if case.format == "mlx" or not case.is_as_published:
         return False
     if case.spec.quantized is not None:

@@ -48,7 +48,7 @@ from .records import (
     unread,
     with_files,
 )
-from .tensors import all_and_active, cache_groups
+from .tensors import ParameterCounts, cache_groups, parameter_counts
 
 
 def case_for(
@@ -415,12 +415,10 @@ def why_cache_type_refused(
     return why_cache_refused(attention, types, runtime, heads_without_flash=heads)
 
 
-def counted_parameters(spec: ModelSpec) -> tuple[int, int] | None:
-    """The numbers of parameters without encoders: all, and those used for one token. None where not
-    known.
-    """
+def counted_parameters(spec: ModelSpec) -> ParameterCounts | None:
+    """The numbers of parameters without encoders; None where not known."""
     case = case_of(spec)
-    return all_and_active(case.model) if case.has_all_tensors else None
+    return parameter_counts(case.model) if case.has_all_tensors else None
 
 
 def decode_bytes_by_type(

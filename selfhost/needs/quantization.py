@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -100,50 +100,12 @@ def _fault_of_rule(row: object, types: Collection[str]) -> str | None:
     return None
 
 
-def _read_type(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> str | None:
-    """A type that has a row in [blocks]; None for another one, which is noted."""
-    return _read_row_name(table, key, "blocks", required=required)
-
-
-def _read_types_by_type(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> dict[str, str]:
-    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
-    stated = table.get(key, "TomlTable", required=required)
-    types: dict[str, str] = {}
-    if stated is None:
-        return types
-    for name in stated.values:
-        type = _read_type(stated, name)
-        if type is not None:
-            types[name] = type
-    return types
-
-
-def _read_recipe(
-    table: TomlTable,
-    key: str,
-    *,
-    required: bool = False,
-) -> str | None:
-    """A name that has a row in [quantization]; None for another one, which is noted."""
-    return _read_row_name(table, key, "quantization", required=required)
-
-
 def _read_row_name(
     table: TomlTable,
     key: str,
-    section: str,
     *,
-    required: bool,
+    section: str,
+    required: bool = False,
 ) -> str | None:
     """The name of a row in that section of the document; None for another name, which is noted with
     the row that was perhaps meant.
@@ -164,6 +126,29 @@ def _rows_of(table: TomlTable, section: str) -> Collection[str]:
     """The names of the rows in a section of the table's document."""
     rows = table.document.values.get(section)
     return rows if isinstance(rows, dict) else ()
+
+
+# the readers of a type of tensors, and of a quantization of llama-quantize
+_read_type = partial(_read_row_name, section="blocks")
+_read_recipe = partial(_read_row_name, section="quantization")
+
+
+def _read_types_by_type(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> dict[str, str]:
+    """The types of a table, each of which has a row in [blocks], by its keys; others are noted."""
+    stated = table.get(key, "TomlTable", required=required)
+    types: dict[str, str] = {}
+    if stated is None:
+        return types
+    for name in stated.values:
+        type = _read_type(stated, name)
+        if type is not None:
+            types[name] = type
+    return types
 
 
 class TypeRules(Stated):
@@ -329,9 +314,7 @@ def recipe_tensors(
     `earlier`: the types chosen before March 2026.
     """
     matrix = "matrix" if importance_matrix else "no matrix"
-    recipe = _Recipe(architecture, quantization, matrix)
-    if earlier:
-        recipe.type_fused_as_before()
+    recipe = _Recipe(architecture, quantization, matrix, earlier=earlier)
     tensors = list[FileTensors]()
     for group in recipe.groups:
         tensors.extend(recipe.tensors_of(group))
@@ -339,8 +322,11 @@ def recipe_tensors(
 
 
 class _Recipe:
-    """The rules of a quantization, applied to one model. `matrix` is the fact whether an importance
-    matrix is used. Some rules depend on the number of a tensor among its like.
+    """The rules of a quantization, applied to one model. Some rules depend on the number of a
+    tensor among all tensors of its kind.
+
+    `matrix`: the fact whether an importance matrix is used. `earlier`: the types are those that
+    llama-quantize gave before FUSED_AS_VALUES.
     """
 
     def __init__(
@@ -348,23 +334,24 @@ class _Recipe:
         architecture: Architecture,
         quantization: str,
         matrix: str,
+        *,
+        earlier: bool,
     ) -> None:
-        self.architecture = architecture
         self.name = quantization
         self.layers = architecture.layers
         self.blocks = self.layers + (architecture.mtp_layers or 0)
         self.groups = gguf_tensors(architecture)
         self.tied = all(group.name != "output.weight" for group in self.groups)
-        self.in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
+        self.experts_in_mxfp4 = str(architecture.expert_dtype).startswith("mxfp4")
         experts = [feed.experts or 0 for feed in architecture.feed_forward]
         self.experts = max(experts, default=0)
         row = row_of(architecture)
-        sharing = _heads_to_a_key(architecture, row)
+        heads_to_a_key = _heads_to_a_key(architecture, row)
         self.is_70b = self.layers == row.layers_of_70b
-        if row.shared_keys_of_70b and sharing == 1:
+        if row.shared_keys_of_70b and heads_to_a_key == 1:
             self.is_70b = False
         facts = {matrix, "falcon" if row.falcon_types else "no falcon"}
-        if sharing >= 4:
+        if heads_to_a_key >= 4:
             facts.add("shared")
         if self.experts >= 4:
             facts.add("four experts")
@@ -377,18 +364,15 @@ class _Recipe:
         self.base = self.rules.base
         self.type_of_queries = self.rules.queries or self.base
         self.has_two_bits = quantization in _TYPES.two_bits
-        # None: the type of matrices of values
-        self.type_of_fused: str | None = None
         self.value_places = _counted_order(architecture, _VALUES)
         self.values = len(self.value_places)
+        # None: each fused matrix has the type of a matrix of values
+        self.type_of_fused: str | None = None
+        if earlier:
+            # fused matrices counted among the matrices of values, but had no place in their order
+            self.type_of_fused = self.rules.earlier or self.base
+            self.value_places = _counted_order(architecture, _VALUES_ALONE)
         self.down_places = _counted_order(architecture, _DOWNS)
-
-    def type_fused_as_before(self) -> None:
-        """Give fused matrices their type from before FUSED_AS_VALUES, one for all. They count among
-        the matrices of values, but are left out of the order of these.
-        """
-        self.type_of_fused = self.rules.earlier or self.base
-        self.value_places = _counted_order(self.architecture, _VALUES_ALONE)
 
     def tensors_of(self, group: TensorGroup) -> Iterator[FileTensors]:
         """Yield the group's tensors in the file, one record for each type."""
@@ -437,7 +421,7 @@ class _Recipe:
         is_matrix = name.endswith("weight") and len(sides) > 1
         if not is_matrix or _is_kept(name):
             return self.type_of_kept(name)
-        if self.in_mxfp4 and "_exps." in name:
+        if self.experts_in_mxfp4 and "_exps." in name:
             type = _type_that_fits(self.base, group.shape[0])
             if BLOCKS[type].bytes_of_number > _MXFP4_BYTES:
                 return "MXFP4"
@@ -622,11 +606,11 @@ def _counted_order(
         name = group.name
         if name.endswith(endings):
             tensors.extend((layer, name) for layer in group.layers)
-    tensors.sort(key=_place)
+    tensors.sort(key=_counting_key)
     return {tensor: number for number, tensor in enumerate(tensors)}
 
 
-def _place(tensor: _Tensor) -> _Tensor:
+def _counting_key(tensor: _Tensor) -> _Tensor:
     """The key by which llama-quantize orders the tensors."""
     layer, name = tensor
     if name.startswith("blk."):

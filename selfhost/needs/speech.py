@@ -83,19 +83,22 @@ _STEP_CELLS = 256
 
 
 def size_of(case: Case) -> Term | Unread:
-    """The size of the file: as published; for whisper.cpp else computed, with matrices in that type
-    and the rest in 32 bits.
-    """
-    is_ggml = case.format == "ggml"
-    name = case.quantization
-    if is_ggml:
-        name = canonical_gguf(name) or name
+    """The size of the file: as published, else computed for whisper.cpp."""
+    if case.format == "ggml":
+        return _ggml_size(case)
+    stated = published_size(case)
+    if stated is None:
+        why = "no source states the size of the files for CTranslate2"
+        return unread(why, "state it under [[files]] in a spec of the model")
+    return stated
+
+
+def _ggml_size(case: Case) -> Term | Unread:
+    """The size of the file for whisper.cpp: as published, else as computed."""
+    name = canonical_gguf(case.quantization) or case.quantization
     stated = published_size(case, name)
     if stated is not None:
         return stated
-    if not is_ggml:
-        why = "no source states the size of the files for CTranslate2"
-        return unread(why, "state it under [[files]] in a spec of the model")
     architecture = case.spec.architecture
     remedy = "use --quantization F16, Q8_0 or Q5_0"
     if architecture is None or not architecture.audio:
@@ -106,11 +109,13 @@ def size_of(case: Case) -> Term | Unread:
 
 
 def _converted_size(case: Case, name: str) -> Term:
-    """The file as whisper.cpp's converter writes it."""
+    """The file as whisper.cpp's converter writes it: matrices in that type, convolutions in 16 bits
+    and the rest in 32 bits.
+    """
     block = BLOCKS[name]
     numbers = _numbers_of(case, block.elements)
-    matrices = numbers.matrices // block.elements * block.bytes
-    size = matrices + 2 * numbers.convolutions + 4 * numbers.others + _CPP.header_bytes
+    size = numbers.matrices // block.elements * block.bytes
+    size += 2 * numbers.convolutions + 4 * numbers.others + _CPP.header_bytes
     line = f"{numbers.matrices:,} × {block.bytes}/{block.elements} bytes of {name}"
     line += f" + {numbers.convolutions:,} × 2 bytes + {numbers.others:,} × 4 bytes"
     line += f" + {_CPP.header_bytes:,} bytes of header"
@@ -173,19 +178,15 @@ def needs_of_case(case: Case) -> Needs:
 
 def _terms(case: Case, files: Term) -> Terms | None:
     """The terms of the memory; None where they cannot be computed."""
-    is_ggml = case.format == "ggml"
-    audio = _heard(case)
-    if audio is not None and is_ggml:
-        return _whisper_cpp(case, audio, files)
-    if audio is not None:
-        return _ctranslate2(case, audio, files)
-    if not is_ggml:
-        return None
-    program = case.program
-    return whole_files(files), program.replace(how=How.ASSUMED)
+    audio = _audio_of(case)
+    if case.format != "ggml":
+        return None if audio is None else _ctranslate2(case, audio, files)
+    if audio is None:
+        return whole_files(files), case.program.replace(how=How.ASSUMED)
+    return _whisper_cpp(case, audio, files)
 
 
-def _heard(case: Case) -> Audio | None:
+def _audio_of(case: Case) -> Audio | None:
     """The audio encoder of the model; None where the model has none, or its layers or its
     vocabulary are not known.
     """
@@ -266,21 +267,20 @@ def _cpp_buffers(
     of_token = 2 * (width + vocabulary) * 4
     fixed = 2 * heard * (audio.mel_bins * 10 + 8 * width) + 10 * heard * width * 4
     fixed += 4 * _CPP.graph_bytes + _BEAMS * vocabulary * _CPP.beam_bytes
-    tokens = _tokens_at_once(seconds.likely)
-    most_tokens = _tokens_at_once(seconds.most)
-    low = states * (fixed + _BEAMS * of_token)
-    likely = states * (fixed + tokens * of_token)
-    high = states * (fixed + most_tokens * of_token)
-    line = f"{fixed:,} bytes of graphs and beams + {plural(tokens, 'token')}"
+    likely_tokens = _tokens_at_once(seconds.likely)
+    tokens = Size(_BEAMS, likely_tokens, _tokens_at_once(seconds.most))
+    size = tokens.times(of_token).plus(fixed).times(states)
+    line = f"{fixed:,} bytes of graphs and beams + {plural(likely_tokens, 'token')}"
     line += f" × 2 × ({width:,} + {vocabulary:,}) × 4 bytes"
     line = _of_states(line, states)
-    if likely > low:
+    if size.likely > size.least:
         line += "; with the text before, without which audio of 30 seconds takes"
-        line += f" {likely - low:,} bytes less"
+        line += f" {size.likely - size.least:,} bytes less"
     if case.is_on_device:
         # inputs are held twice: whisper.cpp printed five more rows with Vulkan
-        high += 5 * heard * width * 4 * states
-    return computed_term("compute", Size(low, likely, high), _CPP.source, line)
+        inputs = 5 * heard * width * 4 * states
+        size = size.plus(Size(0, 0, inputs))
+    return computed_term("compute", size, _CPP.source, line)
 
 
 def _tokens_at_once(seconds: int) -> int:
@@ -321,7 +321,7 @@ def _ctranslate2(
     files: Term,
 ) -> Terms:
     """The terms of faster-whisper: weights, working memory and the program; on a GPU also the
-    memory that stays in RAM.
+    memory that stays in RAM, which is not counted where no GPU was chosen yet.
     """
     weights = _ct2_weights(case)
     program = overhead(case.runtime)
@@ -404,13 +404,15 @@ def _ct2_caches(case: Case, audio: Audio) -> int:
     parallel = case.parallel
     is_long = parallel == 1 and _sound(case).seconds > 30
     cells = _CT2.text_cells if is_long else _CT2.piece_cells
-    is_reordered = on_cpu and case.quantization == "int8"
-    times = _CT2.reordered if is_reordered else _CT2.plain
-    is_single = on_cpu or case.quantization == "float32"
-    width = 4 if is_single else 2
-    numbers = 2 * case.model.embedding_length * width
-    kept = audio.positions + cells * (_BEAMS * times)
-    return int(case.model.layers * numbers * parallel * kept)
+    # while beams change places, the cells of a beam are held this often
+    copies = _CT2.plain
+    if on_cpu and case.quantization == "int8":
+        copies = _CT2.reordered
+    is_in_32_bits = on_cpu or case.quantization == "float32"
+    width = 4 if is_in_32_bits else 2
+    cell_bytes = 2 * case.model.embedding_length * width
+    held_cells = audio.positions + cells * (_BEAMS * copies)
+    return int(case.model.layers * cell_bytes * parallel * held_cells)
 
 
 def _ct2_work_on_cpu(
@@ -430,9 +432,10 @@ def _ct2_work_on_cpu(
         narrowed_bytes = 0
     kept = 4 * _CT2.arrays * audio.positions * audio.embedding_length * parallel
     kept += sound.frames * _CT2.kept_bytes + int(_CT2.holes * narrowed_bytes)
-    likely = max(sound.spectrum_bytes, narrowed_bytes, kept + caches)
+    of_text = kept + caches
+    likely = max(sound.spectrum_bytes, narrowed_bytes, of_text)
     line = f"{caches:,} bytes of caches + {kept:,} bytes of audio and buffers"
-    if likely != kept + caches:
+    if likely > of_text:
         line = f"{likely:,} bytes while the file or the audio is read"
     line += sound.remark
     how = How.STATED if parallel > 1 else How.MEASURED
@@ -458,11 +461,12 @@ def _ct2_in_ram(
     int8 file, which is read whole, or for other types half of CUDA's libraries.
     """
     sound = _sound(case)
+    least = sound.spectrum_bytes
     libraries = _CT2.cuda_libraries
-    kept = libraries // 2
+    likely = least + libraries // 2
     if case.quantization == "int8":
-        kept = weights.bytes
-    kept += sound.spectrum_bytes
-    line = f"{kept:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
-    ends = Size(sound.spectrum_bytes, kept, max(kept, files.bytes) + libraries)
+        likely = least + weights.bytes
+    most = max(likely, files.bytes) + libraries
+    line = f"{likely:,} bytes of audio, weights and CUDA's libraries{sound.remark}"
+    ends = Size(least, likely, most)
     return stated_term("compute", ends, _CT2.ram_source, line)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..catalogue.architecture import (
     Architecture,
@@ -234,15 +234,15 @@ def row_of(architecture: Architecture) -> ArchitectureRow:
     """The row of a model's architecture, with the features that this model has beside others, and
     without those that it lacks.
 
-    `UNKNOWN_ROW` where no row describes the architecture, or the model lacks attention or a
-    feed-forward that all others have.
+    `UNKNOWN_ROW` where no row describes the architecture, or the tensors of the model are to follow
+    from a row whose other models have a part that this model lacks.
     """
     row = _row_with(
         architecture.row, architecture.also, architecture.lacks, architecture.gate
     )
-    if architecture.tensors or _has_usual_parts(architecture, row):
-        return row
-    return UNKNOWN_ROW
+    if not architecture.tensors and _lacks_usual_part(architecture, row):
+        return UNKNOWN_ROW
+    return row
 
 
 # cached: hundreds of models share a row
@@ -266,17 +266,15 @@ def _row_with(
     return ArchitectureRow.from_values(name, values)
 
 
-def _has_usual_parts(architecture: Architecture, row: ArchitectureRow) -> bool:
-    """Whether the model has the attention and the feed-forward that all others of the row have."""
-    attends = row.rewrites or row.relative_positions > 0
-    if attends and not architecture.attention:
-        return False
-    if architecture.feed_forward:
+def _lacks_usual_part(architecture: Architecture, row: ArchitectureRow) -> bool:
+    """Whether the model lacks attention or a feed-forward that all other models of the row have."""
+    always_attends = row.rewrites or row.relative_positions > 0
+    if always_attends and not architecture.attention:
         return True
-    if row.rewrites:
+    if architecture.feed_forward:
         return False
     kinds = [group.kind for group in architecture.attention]
-    return "compressed" not in kinds
+    return row.rewrites or "compressed" in kinds
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
@@ -294,10 +292,17 @@ def count_parameters(groups: Iterable[TensorGroup]) -> int:
     return sum(group.parameters for group in groups)
 
 
-def all_and_active(architecture: Architecture) -> tuple[int, int]:
+class ParameterCounts(NamedTuple):
     """The number of published parameters, and the number that one token uses: all but the routed
     experts that the router does not choose.
     """
+
+    total: int
+    active: int
+
+
+def parameter_counts(architecture: Architecture) -> ParameterCounts:
+    """The numbers of parameters in the published checkpoint of a model."""
     groups = checkpoint_tensors(architecture)
     total = count_parameters(groups)
     routed = list[TensorGroup]()
@@ -309,7 +314,7 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             unused += _unused_parameters(routed, layer.layers, layer.used)
-    return total, total - unused
+    return ParameterCounts(total=total, active=total - unused)
 
 
 def _unused_parameters(
@@ -532,24 +537,21 @@ class _TensorList:
         layers: Places,
         shape: tuple[int, ...],
     ) -> None:
-        stored_name = name.removeprefix(".")
+        """Add a tensor under each of its names."""
+        for stored_name in self._names_in_stacks(name):
+            group = TensorGroup(name=stored_name, layers=layers, shape=shape)
+            self.groups.append(group)
+
+    def _names_in_stacks(self, name: str) -> list[str]:
+        """The names under which the file has the tensor: one, or one in each stack."""
+        plain_name = name.removeprefix(".")
         stacks = self.row.stacks
         if not stacks or not name.startswith(("blk.", ".")):
-            self._add_group(stored_name, layers, shape)
-            return
+            return [plain_name]
         if "cross_attn" in name:
             stacks = stacks[-1:]
-        in_stack = stored_name.replace("attn_output.", "attn_o.")
-        for stack in stacks:
-            self._add_group(f"{stack}.{in_stack}", layers, shape)
-
-    def _add_group(
-        self,
-        name: str,
-        layers: Places,
-        shape: tuple[int, ...],
-    ) -> None:
-        self.groups.append(TensorGroup(name=name, layers=layers, shape=shape))
+        in_stack = plain_name.replace("attn_output.", "attn_o.")
+        return [f"{stack}.{in_stack}" for stack in stacks]
 
     def add_norm(self, name: str, layers: Places) -> None:
         """Add a norm over the width of the model to each of the layers."""
@@ -561,16 +563,16 @@ class _TensorList:
         name: str,
         layers: Places,
         part: Record | None = None,
-        **others: Any,
+        **further: Any,
     ) -> None:
-        """Add the tensors of a part, named as in tensors.toml. `others`: sizes that no record
-        has.
+        """Add the tensors of the part with that name in tensors.toml. `part`: the record with the
+        sizes of the part; `further`: sizes that no record has.
         """
-        part_sizes = sizes_of(part) | others
+        part_sizes = sizes_of(part) | further
         sizes = self.sizes | part_sizes | _truths_of(part_sizes)
         for rule in _rules_of(name):
             if rule.applies(sizes):
-                shape = tuple([_side_length(side, sizes) for side in rule.sides])
+                shape = tuple(_side_length(side, sizes) for side in rule.sides)
                 is_biased = bool(sizes.get(rule.bias))
                 self.add(rule.name, rule.layers_of(layers), shape, biased=is_biased)
 
@@ -581,6 +583,7 @@ class _TensorList:
         model = self.model
         row = self.row
         table_length = model.table_length or self.width
+        # the elements of each head that RoPE turns, as pairs
         turned = [group.rope_length or group.key_length for group in model.attention]
         self.add_part(
             "outside",
@@ -609,16 +612,11 @@ class _TensorList:
         rows = model.positions
         if rows is None:
             rows = (model.context_tokens or 0) + self.row.position_offset
-        if self.gguf and self._has_one_token_type():
-            # the conversion to GGUF drops two rows of XLM-RoBERTa that no token uses
+        # the conversion to GGUF drops two rows of XLM-RoBERTa that no token uses; its row tells
+        # types of tokens apart, and the model has one
+        if self.gguf and self.row.token_types and model.token_types == 1:
             rows -= 2
         return rows
-
-    def _has_one_token_type(self) -> bool:
-        """Whether a model of a row that tells types of tokens apart has a single one."""
-        if not self.row.token_types:
-            return False
-        return self.model.token_types == 1
 
     def add_every_layer(self, layers: Places) -> None:
         """Add the norms, and tensors of every layer whatever its attention and feed-forward."""
@@ -629,10 +627,12 @@ class _TensorList:
             norms = (*norms, "attn_norm_2")
         for name in norms:
             self.add_norm(name, self._normed_layers(name, layers))
-        inputs = model.altup_inputs or 0
-        mixed = 2 * inputs
+        streams = model.altup_inputs or 0
+        # hyper-connections weigh the streams into a part of the layer and back
+        mixed = 2 * streams
         if row.hyper_connections == 3:
-            mixed += inputs * inputs
+            # and each stream into each
+            mixed += streams * streams
         tokens = model.gguf_tokens
         if not self.gguf:
             tokens = row.per_layer_vocabulary or model.published_tokens
@@ -640,7 +640,7 @@ class _TensorList:
             "every layer",
             layers,
             rows=tokens,
-            others=inputs - 1,
+            others=streams - 1,
             mixed=mixed,
             most_heads=model.most_heads,
         )
@@ -773,9 +773,9 @@ class _TensorList:
         self.add_part("prediction", layers, **tables)
 
 
-def _last_layer(part: LayerPart) -> Places:
-    """The last of the part's layers, as a tuple that is empty where it has none."""
-    return part.layers[-1:]
+def _last_layer(part: LayerPart) -> int:
+    """The number of the part's last layer; -1 where no layer has the part."""
+    return max(part.layers, default=-1)
 
 
 def query_key_norm_of(
@@ -929,11 +929,16 @@ def _compressed_groups(attention: Attention, layers: int) -> list[CacheGroup]:
     return [tokens, rows]
 
 
+def _length_with_indexer(attention: Attention) -> int:
+    """The number of elements in a row of compressed attention and the key of its indexer."""
+    return attention.key_length + (attention.indexer_length or 0)
+
+
 class State(Record):
     """The state that a group of recurrent layers keeps of one sequence.
 
     `convolution`: the numbers of a convolution's last inputs in one layer; `memory`: the other
-    numbers. `bytes`: the bytes in all `layers` in llama.cpp, as 32-bit floats.
+    numbers. `arithmetic`: the sum of both as a line that a person can check.
     """
 
     layers: int
@@ -943,7 +948,7 @@ class State(Record):
 
     @property
     def bytes(self) -> int:
-        """The bytes of the state in all layers: layers × numbers × 4 bytes."""
+        """The bytes of the state in llama.cpp: layers × numbers × 4 bytes."""
         return _STATE_NUMBER_BYTES * (self.convolution + self.memory) * self.layers
 
 
@@ -971,12 +976,13 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     sizes["width"] = architecture.embedding_length
     # the earlier inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
-    convolution, memory = _tensors_table().states[recurrent.kind]
-    total = " + ".join(text for text in (convolution, memory) if text != "0")
+    expressions = _tensors_table().states[recurrent.kind]
+    convolution, memory = [_side_length(text, sizes) for text in expressions]
+    total = " + ".join(text for text in expressions if text != "0")
     return State(
         layers=len(recurrent.layers),
-        convolution=_side_length(convolution, sizes),
-        memory=_side_length(memory, sizes),
+        convolution=convolution,
+        memory=memory,
         arithmetic=f"({_in_figures(total, sizes)})",
     )
 
@@ -988,11 +994,6 @@ def _in_figures(expression: str, sizes: Sizes) -> str:
         lambda name: f"{sizes[name[0]]:,}",
         expression.replace("*", "×"),
     )
-
-
-def _length_with_indexer(attention: Attention) -> int:
-    """Elements of a row of compressed attention, with the key of its indexer."""
-    return attention.key_length + (attention.indexer_length or 0)
 
 
 def _state_of_compressed(attention: Attention, compression: int) -> State:
@@ -1012,18 +1013,27 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     )
 
 
-def shape_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
-    """The two texts that a line of arithmetic has before and after the number of layers, for the
-    numbers of one token.
+class RowWords(NamedTuple):
+    """The elements of a row of a cache in a line of arithmetic: the texts that stand before and
+    after the number of layers.
+    """
+
+    before: str
+    after: str
+
+
+def words_of_row(group: CacheGroup, widest: int = 0) -> RowWords:
+    """The words for the elements that one layer keeps of one token.
 
     `widest`: the longest values of any layer, where the values of all layers are stored that long.
     """
     values = max(widest, group.value_elements)
     if group.latent:
-        return "", f"{group.key_length:,}"
+        return RowWords("", f"{group.key_length:,}")
     if group.key_elements == values:
-        return "2 × ", f"{plural(group.kv_heads, 'KV head')} × {group.key_length:,}"
-    return "", f"({group.key_elements:,} + {values:,})"
+        heads = plural(group.kv_heads, "KV head")
+        return RowWords("2 × ", f"{heads} × {group.key_length:,}")
+    return RowWords("", f"({group.key_elements:,} + {values:,})")
 
 
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:

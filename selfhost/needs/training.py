@@ -25,7 +25,7 @@ from ..core.templates import fill
 from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, stored_type, why_no_encoders
-from .checkpoints import linear_layers, size_of
+from .checkpoints import cast_to, linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
 from .records import How, Needs, Size, Term, computed_term, term, unread
@@ -78,7 +78,9 @@ _NF4_WEIGHTS = 4096
 
 
 class AdapterParameters(NamedTuple):
-    """Parameters of adapters, likely and at most."""
+    """The parameters of adapters: likely those on linear layers outside of experts and encoders, at
+    most those on every linear layer.
+    """
 
     likely: int
     most: int
@@ -124,29 +126,30 @@ def finetune_needs(case: Case) -> Needs:
         return _needs_without_memory(case, refusal)
     training = training_of(case)
     needs = _download(case)
-    stored = needs.files
-    download = stored.bytes if stored is not None else None
+    files = needs.files
+    download = None if files is None else files.bytes
     states = _model_states(training, download)
     # a checkpoint holds the trained weights and the state of the optimizer
-    state = _bytes_of(states, "optimizer")
-    trained = _FLOAT_BYTES * training.adapters.likely
+    optimizer_bytes = _bytes_of(states, "optimizer")
+    trained_bytes = _FLOAT_BYTES * training.adapters.likely
     if training.trains_all:
-        trained = _bytes_of(states, "weights")
-    checkpoint = trained + state
+        trained_bytes = _bytes_of(states, "weights")
+    checkpoint = trained_bytes + optimizer_bytes
     kept = _RULES.kept_checkpoints
-    if stored is not None:
+    if files is not None:
         line = f"on disk also {plural(kept, 'checkpoint')} of {checkpoint:,} bytes"
-        stored = stored.replace(source=f"{stored.source}; {line}")
-    shard = min(max(trained, download or 0), SHARD_BYTES)
+        files = files.replace(source=f"{files.source}; {line}")
+    # weights are written in shards, and the state of the optimizer in one file
+    largest_shard = min(max(trained_bytes, download or 0), SHARD_BYTES)
     return needs.replace(
-        files=stored,
+        files=files,
         checkpoint_bytes=kept * checkpoint,
         terms=(*states, _activations(training), case.program),
-        largest_file_bytes=max(state, shard),
+        largest_file_bytes=max(optimizer_bytes, largest_shard),
     )
 
 
-def _needs_without_memory(case: Case, refusal: _Refusal) -> Needs:
+def _needs_without_memory(case: Case, refusal: TrainingRefusal) -> Needs:
     """The needs without memory: the files, where they are known, and the reason for the rest."""
     needs = Needs()
     if refusal.knows_files:
@@ -170,8 +173,8 @@ def _download(case: Case) -> Needs:
 
 
 def _bytes_of(terms: list[Term], name: str) -> int:
-    """Bytes of the term of that name; 0 where there is none."""
-    return sum(part.bytes for part in terms if part.name == name)
+    """The bytes of the term of that name; 0 where there is none."""
+    return sum(term.bytes for term in terms if term.name == name)
 
 
 def training_of(case: Case) -> Training:
@@ -181,8 +184,9 @@ def training_of(case: Case) -> Training:
     workload = case.workload.with_finetuning_defaults()
     trains_all = workload.finetune_method == "full"
     case = case.replace(workload=workload)
-    if not trains_all:
-        case = _cast(case, workload.quantization or "")
+    if not trains_all and is_cast(case.spec, case.runtime, workload.quantization):
+        # the commands for adapters state the type of frozen weights (--dtype of trl)
+        case = cast_to(case)
     rank = workload.lora_rank or DEFAULT_LORA_RANK
     linear = 0
     experts = 0
@@ -198,10 +202,10 @@ def training_of(case: Case) -> Training:
         else:
             linear += layer.weights
             adapters += added
-    # encoders have narrower matrices: up to four times as many adapter parameters for each weight
     parameters = count_parameters(checkpoint_tensors(case.model)) + case.encoders
-    seeing = 4 * case.encoders * adapters // max(1, parameters)
-    most = adapters + expert_adapters + seeing
+    # encoders have narrower matrices: up to four times as many adapter parameters for each weight
+    encoder_adapters = 4 * case.encoders * adapters // max(1, parameters)
+    most = adapters + expert_adapters + encoder_adapters
     return Training(
         case=case,
         tokens=case.context_tokens * workload.parallel,
@@ -213,23 +217,12 @@ def training_of(case: Case) -> Training:
     )
 
 
-def _cast(case: Case, quantization: str) -> Case:
-    """The case with the frozen weights in the type that the commands for adapters state (--dtype of
-    trl).
-    """
-    if not is_cast(case.spec, case.runtime, quantization):
-        return case
-    model = case.model.replace(dtype=quantization)
-    spec = case.spec.replace(architecture=model)
-    return case.replace(spec=spec, model=model)
-
-
 # ------------------------------------------------------------------ why it is not computed
 
 
-class _Refusal(Record):
+class TrainingRefusal(Record):
     """The reason why the memory of training is not known, and the remedy; "" for none.
-    `knows_files`: the download is still known.
+    `knows_files`: the size of the download is still known.
     """
 
     why: str
@@ -242,17 +235,17 @@ def _refused(
     *,
     knows_files: bool = True,
     **figures: str,
-) -> _Refusal:
+) -> TrainingRefusal:
     """The refusal of that key of the table, filled with the figures."""
     words = _RULES.refused[key]
-    return _Refusal(
+    return TrainingRefusal(
         why=fill(words.why, figures),
         remedy=fill(words.remedy, figures),
         knows_files=knows_files,
     )
 
 
-def _why_not_by_program(case: Case) -> _Refusal | None:
+def _why_not_by_program(case: Case) -> TrainingRefusal | None:
     """The refusal where nothing of the training is known, not even its files; None where the
     program can train.
     """
@@ -272,7 +265,7 @@ def _why_not_by_program(case: Case) -> _Refusal | None:
     return None
 
 
-def _why_not_by_model(case: Case) -> _Refusal | None:
+def _why_not_by_model(case: Case) -> TrainingRefusal | None:
     """The refusal where only the memory of training is not known; None where it can be computed."""
     spec = case.spec
     model = case.model
@@ -303,18 +296,10 @@ def _is_of_text(case: Case) -> bool:
     return case.spec.modality in ("text", "vision", "embedding")
 
 
-def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
-    """The reason why transformers does not train these weights by that method, and the remedy. None
-    where it does, or may: for a publisher's own narrow weights, others publish 16-bit copies.
+def why_not_trained(spec: ModelSpec, method: str) -> TrainingRefusal | None:
+    """The refusal where transformers does not train the spec's weights by that method; None where
+    transformers does, or may.
     """
-    refusal = _why_not_these_weights(spec, method)
-    if refusal is None:
-        return None
-    return refusal.why, refusal.remedy
-
-
-def _why_not_these_weights(spec: ModelSpec, method: str) -> _Refusal | None:
-    """The refusal of these weights by that method; None where nothing speaks against it."""
     if _is_of_mlx(spec):
         return _refused("quantized")
     if spec.architecture is None or not spec.architecture.narrow_types:
@@ -322,9 +307,11 @@ def _why_not_these_weights(spec: ModelSpec, method: str) -> _Refusal | None:
     stored = spec.architecture.narrow_types[0]
     if stored.startswith(_RULES.packed):
         return _refused("quantized")
+    # `_why_not_by_model` refuses NVFP4
     if method != "qlora" or stored == "nvfp4":
         return None
-    if not _is_here(spec):
+    # others publish 16-bit copies of a model whose publisher has narrow weights
+    if not _was_read_from_files(spec):
         return None
     return _refused("narrow", stored=stored)
 
@@ -336,7 +323,7 @@ def _is_of_mlx(spec: ModelSpec) -> bool:
     return spec.quantized.format == "mlx"
 
 
-def _is_here(spec: ModelSpec) -> bool:
+def _was_read_from_files(spec: ModelSpec) -> bool:
     """Whether the spec was read from model files on this machine, not from a spec file."""
     if spec.quantized is not None:
         return True
@@ -389,28 +376,39 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
     """The model states of training adapters: frozen weights with adapters in 32 bits, and gradients
     and optimizer of the adapters alone.
     """
-    number, most = training.adapters
+    adapters = training.adapters
     if training.case.workload.finetune_method == "qlora":
         frozen = _frozen_in_nf4(training)
     else:
         frozen = _frozen_as_loaded(training, download)
     weights = Size(
-        frozen.size.least + _HALF_BYTES * number,
-        frozen.size.likely + _FLOAT_BYTES * number,
-        frozen.size.most + _FLOAT_BYTES * most,
+        frozen.size.least + _HALF_BYTES * adapters.likely,
+        frozen.size.likely + _FLOAT_BYTES * adapters.likely,
+        frozen.size.most + _FLOAT_BYTES * adapters.most,
     )
     source = f"{frozen.source}; {_RULES.lora_source}"
-    line = f"{frozen.line} + {number:,} of adapters × {_FLOAT_BYTES} bytes"
-    states = [computed_term("weights", weights, source, line)]
-    of_optimizer = _RULES.adapter_states[training.optimizer]
-    by_name = {"gradients": _FLOAT_BYTES, "optimizer": of_optimizer}
-    for name, of_parameter in by_name.items():
-        likely = of_parameter * number
-        at_most = of_parameter * most
-        size = Size(likely // 2, likely, int(at_most * 1.05))
-        line = f"{number:,} of adapters × {of_parameter} bytes"
-        states.append(computed_term(name, size, source, line))
-    return states
+    line = f"{frozen.line} + {adapters.likely:,} of adapters × {_FLOAT_BYTES} bytes"
+    optimizer_bytes = _RULES.adapter_states[training.optimizer]
+    return [
+        computed_term("weights", weights, source, line),
+        _state_of_adapters("gradients", adapters, _FLOAT_BYTES, source),
+        _state_of_adapters("optimizer", adapters, optimizer_bytes, source),
+    ]
+
+
+def _state_of_adapters(
+    name: str,
+    adapters: AdapterParameters,
+    bytes_each: int,
+    source: str,
+) -> Term:
+    """The term of a state that has so many bytes for each parameter of the adapters, at the least
+    half as many.
+    """
+    likely = bytes_each * adapters.likely
+    most = int(bytes_each * adapters.most * 1.05)
+    line = f"{adapters.likely:,} of adapters × {bytes_each} bytes"
+    return computed_term(name, Size(likely // 2, likely, most), source, line)
 
 
 def _frozen_in_nf4(training: Training) -> _Frozen:
@@ -468,24 +466,25 @@ def _activations(training: Training) -> Term:
     logits = _logit_bytes(case)
     is_wide = training.is_wide and case.workload.finetune_method == "lora"
     width = _FLOAT_BYTES if is_wide else _HALF_BYTES
-    of_token = saved.in_layers + logits
-    layers_at_once = 1
-    most_share = _RULES.activation_ends.high
-    remark = ""
+    # peft makes a copy of all experts of a layer with their adapters added, for the backward pass
+    expert_copies = 0
+    if not training.trains_all:
+        expert_copies = 2 * width * training.experts
     if case.workload.checkpointing:
         # the logits are freed before the first layer is computed again
         inputs = model.layers * width * model.embedding_length
         of_token = inputs + max(saved.in_widest, logits)
-        layers_at_once = model.layers
+        expert_copies //= model.layers
         most_share = _RULES.activation_ends.checkpointed
         remark = "; one input of each layer, and the larger of one layer and the logits"
+    else:
+        of_token = saved.in_layers + logits
+        most_share = _RULES.activation_ends.high
+        remark = ""
     of_token += 8 * model.embedding_length
     size = training.tokens * of_token
     least = int(_RULES.activation_ends.low * size)
-    most = int(most_share * size)
-    if not training.trains_all:
-        # peft adds adapters to all experts of a layer at once
-        most += 2 * width * training.experts // layers_at_once
+    most = int(most_share * size) + expert_copies
     how = How.ASSUMED if model.recurrent else How.COMPUTED
     line = f"{training.tokens:,} tokens × {of_token:,} bytes{remark}"
     ends = Size(least, size, most)
@@ -497,8 +496,7 @@ def _logit_bytes(case: Case) -> int:
     model = case.model
     if case.row.encoder or case.embeds or not model.output_matrix:
         return 0
-    tokens = model.published_tokens
-    return _RULES.logit_bytes * tokens
+    return _RULES.logit_bytes * model.published_tokens
 
 
 class _Saved(Record):
@@ -509,32 +507,34 @@ class _Saved(Record):
 
 
 def _saved_by_token(training: Training) -> _Saved:
-    """The bytes that one token leaves for the backward pass in each layer: by norms and sums,
-    attention, recurrence and feed-forward.
+    """The bytes that norms and sums, attention or recurrence, and the feed-forward save of one
+    token.
     """
     model = training.case.model
     trains_all = training.trains_all
     width = model.embedding_length
-    norms = (16 if trains_all else 28) * width
-    in_layers = norms * model.layers
-    mixing = [0]
+    by_norms = (16 if trains_all else 28) * width
+    in_layers = by_norms * model.layers
+    # bytes in the widest layer
+    by_mixing = 0
+    by_feed_forward = 0
     for group in model.attention:
         size = _saved_by_attention(group, trains_all=trains_all)
-        mixing.append(size)
+        by_mixing = max(by_mixing, size)
         in_layers += size * len(group.layers)
-    for state in model.recurrent:
-        inner = state.inner_numbers or width
+    for recurrent in model.recurrent:
+        inner = recurrent.inner_numbers or width
         size = 16 * inner
-        mixing.append(size)
-        in_layers += size * len(state.layers)
-    feeding = [0]
-    for feed in model.feed_forward:
+        by_mixing = max(by_mixing, size)
+        in_layers += size * len(recurrent.layers)
+    for feed_forward in model.feed_forward:
+        inner = feed_forward.length * feed_forward.chosen
+        inner += feed_forward.shared_length or 0
         # four arrays of the inner length in 16 bits, five with adapters
-        inner = feed.length * feed.chosen + (feed.shared_length or 0)
         size = (8 if trains_all else 10) * inner
-        feeding.append(size)
-        in_layers += size * len(feed.layers)
-    in_widest = norms + max(mixing) + max(feeding)
+        by_feed_forward = max(by_feed_forward, size)
+        in_layers += size * len(feed_forward.layers)
+    in_widest = by_norms + by_mixing + by_feed_forward
     return _Saved(in_layers=in_layers, in_widest=in_widest)
 
 

@@ -4,7 +4,7 @@ Nothing is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
@@ -51,16 +51,12 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     The first program of a runtime gives the path, else the first package. The first package gives
     the version, which no program states.
     """
-    # the runtime of each program by its path: `vllm` by `/usr/bin/vllm`
-    programs = {
-        path: runtime
-        for path, runtime in _program_paths(host, folders)
-        if host.is_program(path)
-    }
+    programs: list[str] = []
     runtimes: dict[str, PresentRuntime] = {}
-    for path, runtime in programs.items():
-        program = PresentRuntime(id=runtime, path=path)
-        runtimes.setdefault(runtime, program)
+    for path, runtime in _program_paths(host, folders).items():
+        if host.is_program(path):
+            programs.append(path)
+            runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
     for folder in _package_folders(host, programs):
         for package in _packages_in(host, folder):
             first = runtimes.setdefault(package.id, package)
@@ -69,18 +65,17 @@ def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
     return [runtimes[runtime] for runtime in sorted(runtimes)]
 
 
-def _program_paths(
-    host: Host,
-    folders: Iterable[str],
-) -> Iterator[tuple[str, str]]:
-    """Yield each path where a program may lie, with the runtime that the program belongs to."""
+def _program_paths(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
+    """The paths where programs may lie, each with the runtime that the program belongs to."""
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
+    runtimes: dict[str, str] = {}
     for folder in folders:
         for command, runtime in table.commands.items():
-            yield host.join(folder, command + suffix), runtime
+            runtimes[host.join(folder, command + suffix)] = runtime
     for program in table.lm_studio.get(host.system, ()):
-        yield program.replace("~", host.home), LM_STUDIO
+        runtimes[program.replace("~", host.home)] = LM_STUDIO
+    return runtimes
 
 
 def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
@@ -116,7 +111,6 @@ def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
     for entry in host.listdir(folder):
         if not entry.endswith(_PACKAGE_SUFFIX):
             continue
-        # as in `mlx_lm-0.32.2`
         stem = entry.removesuffix(_PACKAGE_SUFFIX)
         name, _, version = stem.partition("-")
         runtime = distributions.get(name.lower().replace("_", "-"))

@@ -42,7 +42,7 @@ from ..records import (
     unread,
     with_files,
 )
-from ..tensors import CacheGroup, cache_groups, shape_of_row
+from ..tensors import CacheGroup, cache_groups, words_of_row
 from .files import SIZES, SOURCE
 from .weights import own_block_weights
 
@@ -351,7 +351,7 @@ def _block_cache(
     blocks = case.model.mtp_layers or 0
     numbers = group.key_elements + group.value_elements
     size = blocks * 2 * numbers * tokens * sequences
-    before, shape = shape_of_row(group)
+    before, shape = words_of_row(group)
     line = f"{before}{plural(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens"
     line += of_sequences(sequences)
     return computed_term("mtp_kv_cache", size, _DRAFT_SOURCE, line)

@@ -23,15 +23,17 @@ _LAUREL_RANK = 64
 
 
 class Gemma3n(Builder):
-    """The graph of a Gemma 3n model. `every` are the sides of all versions of the hidden state;
-    `others` are the sides of all versions but the first, which is the active one.
+    """The graph of a Gemma 3n model. Of all versions of the hidden state the first is active.
+
+    `sides_of_all` are the sides of a tensor with all versions, `sides_of_others` those of a tensor
+    without the active one.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
         self.versions = graph.model.altup_inputs or 2
-        self.every = (*graph.hidden, self.versions)
-        self.others = (*graph.hidden, self.versions - 1)
+        self.sides_of_all = (*graph.hidden, self.versions)
+        self.sides_of_others = (*graph.hidden, self.versions - 1)
 
     def active(self, versions: Node) -> Node:
         """The active version, which a layer computes, out of all versions."""
@@ -42,12 +44,12 @@ class Gemma3n(Builder):
         first version is the embeddings, and the others are projections of it, scaled to its
         magnitude.
         """
-        self.first = self.token_embeddings()
+        self.embeddings = self.token_embeddings()
         self.look_up_slices()
-        repeated = fresh(self.others, self.first)
+        repeated = fresh(self.sides_of_others, self.embeddings)
         projected = repeated.product(self.width)
-        others = _scaled(projected, self.first)
-        return fresh(self.every, self.first, others)
+        others = _as_large_as(self.embeddings, projected)
+        return fresh(self.sides_of_all, self.embeddings, others)
 
     def layer(self, layer: Layer, residual: Node) -> Node:
         """The output of one layer for all versions of the hidden state.
@@ -95,9 +97,9 @@ class Gemma3n(Builder):
         """W × (gelu(gate) × up) + attended. The first layers keep only the largest gates."""
         assert layer.feed_forward is not None
         length = layer.feed_forward.length
-        read = attended.normed()
-        up = read.product(length)
-        gate = read.product(length)
+        normed = attended.normed()
+        up = normed.product(length)
+        gate = normed.product(length)
         if layer.is_early:
             gate = _largest(gate)
         activated = up * gate
@@ -109,7 +111,7 @@ class Gemma3n(Builder):
         predicted one (altup_correct).
         """
         innovation = computed - self.active(predicted)
-        repeated = fresh(self.every, innovation)
+        repeated = fresh(self.sides_of_all, innovation)
         router = self._router(computed)
         weights = router.product(self.versions)
         corrections = repeated * weights.copied()
@@ -118,32 +120,32 @@ class Gemma3n(Builder):
     def _with_slice(self, corrected: Node) -> Node:
         """The layer's slice of the embeddings, gated and added to all versions but the first."""
         active = self.active(corrected)
-        added = self.gated_slice(active.scaled(), self.first)
-        others = corrected.view(*self.others) + added
-        return fresh(self.every, corrected, others)
+        added = self.gated_slice(active.scaled(), self.embeddings)
+        others = corrected.view(*self.sides_of_others) + added
+        return fresh(self.sides_of_all, corrected, others)
 
     def after(self, hidden: Node) -> Node:
         """The logits of the mean of all versions, each scaled to the magnitude of the first. They
         are added one after the other, each over the sum of those before.
         """
-        versions = hidden.view(*self.others)
+        versions = hidden.view(*self.sides_of_others)
         projected = versions.product(self.width)
-        others = _scaled(projected, self.active(hidden))
+        others = _as_large_as(self.active(hidden), projected)
         total = fresh(self.graph.hidden, hidden, others)
         rows = self.graph.last_rows(total)
         return super().after(rows)
 
 
-def _scaled(versions: Node, model: Node) -> Node:
-    """versions × |model| / |versions|: scaled to the magnitude of another tensor
-    (calc_magnitude).
-    """
-    squares = model.squared()
-    target = squares.product(1)
-    multiplied = versions * target
-    squares = versions.squared()
-    magnitude = squares.product(1)
-    return multiplied / magnitude
+def _as_large_as(reference: Node, versions: Node) -> Node:
+    """versions × |reference| / |versions|: the versions with the magnitude of the reference."""
+    multiplied = versions * _magnitude(reference)
+    return multiplied / _magnitude(versions)
+
+
+def _magnitude(tensor: Node) -> Node:
+    """|tensor|, one number for each row (calc_magnitude)."""
+    squares = tensor.squared()
+    return squares.product(1)
 
 
 def _largest(gate: Node) -> Node:

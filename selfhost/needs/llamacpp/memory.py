@@ -35,9 +35,9 @@ from ..tensors import (
     attending_layers,
     cache_groups,
     row_of,
-    shape_of_row,
     states,
     window_of,
+    words_of_row,
 )
 from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
@@ -237,7 +237,7 @@ def _rows_of_group(
     """The rows of keys and values of a group of layers with equal caches."""
     cells = setup.cells_of_layer(window_tokens, group.tokens_per_row)
     value_elements = max(widest, group.value_elements)
-    before, shape = shape_of_row(group, widest)
+    before, shape = words_of_row(group, widest)
     row = f"{shape} × {_bytes_of_element(setup.key_type)}"
     if setup.key_type != setup.value_type:
         before = ""
