@@ -138,7 +138,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:
     for run in paces.of_programs(use, path):
-        work, program = run.group.split(", ")
+        work, program, *_ = run.group.split(", ")
         yield _class_of(work, NAMES.get(program, program), run), run
 
 

@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -929,18 +929,27 @@ def of_programs(use: str, path: Path = PROGRAMS) -> Iterator[Run]:
     for row in rows(path):
         if row["use"] != use:
             continue
-        pace = _pace_of_program(row)
-        if pace is None:
+        answer = _told_of_program(row)
+        if answer.pace is None:
             print(
                 f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr
             )
             continue
         told = f"{row['spec']} {row['quantization']}, {row['tokens']} behind {row['depth']}"
         group = f"{row['work']}, {row['program']}"
-        yield Run.of(group, row["machine"], told, row["per_second"], pace)
+        if answer.needs is not None and answer.needs.placement == "split":
+            group += ", partly in RAM"
+        yield Run.of(group, row["machine"], told, row["per_second"], answer.pace)
 
 
-def _pace_of_program(row: Mapping[str, Any]) -> Range | None:
+class Told(NamedTuple):
+    """What is told of a run of a program: its pace, and what the run needs."""
+
+    pace: Range | None
+    needs: Needs | None
+
+
+def _told_of_program(row: Mapping[str, Any]) -> Told:
     """What is told of such a run."""
     options = {}
     if row["micro_batch"] is not None and row["micro_batch"] != 512:
@@ -954,19 +963,22 @@ def _pace_of_program(row: Mapping[str, Any]) -> Range | None:
         # as many tokens as have the same before them on average
         tokens = row["tokens"] + 2 * row["depth"]
         asked = asked.replace(prompt_tokens=tokens, context_tokens=tokens + 512)
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
-        return None if speed is None else speed.prompt
+        answer = ask(row["spec"], asked, machine=row["machine"])
+        pace = None if answer.speed is None else answer.speed.prompt
+        return Told(pace, answer.needs)
     if row["work"] == "together":
         asked = asked.replace(parallel=row["tokens"], context_tokens=1024)
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
-        return None if speed is None else speed.parallel_total
+        answer = ask(row["spec"], asked, machine=row["machine"])
+        pace = None if answer.speed is None else answer.speed.parallel_total
+        return Told(pace, answer.needs)
     depth = row["depth"] + row["tokens"] // 2
     judged = judged_named(row["spec"], asked, row["machine"])
     step = judged.question.step
     if step is None or judged.needs is None:
-        return None
+        return Told(None, judged.needs)
     way = laid_out(judged.question, judged.needs, machine_named(row["machine"]))
-    return predict(step.replace(depth_tokens=depth), way).decode
+    pace = predict(step.replace(depth_tokens=depth), way).decode
+    return Told(pace, judged.needs)
 
 
 def of_fresh() -> Iterator[Run]:
