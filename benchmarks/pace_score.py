@@ -133,11 +133,12 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
     yield from _of_programs(use, paces.PROGRAMS)
     yield from _of_programs(use, paces.ON_CORES)
     yield from _of_programs(use, paces.GPUS)
+    yield from _of_programs(use, paces.LAPTOPS)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:
     for run in paces.of_programs(use, path):
-        work, program = run.group.split(", ")
+        work, program, *_ = run.group.split(", ")
         yield _class_of(work, NAMES.get(program, program), run), run
 
 

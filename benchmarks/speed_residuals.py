@@ -13,7 +13,8 @@ the same on several GPUs, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
-tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_fresh.json,
+tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_laptops.json, of
+laptops most of all, tests/truth/speed_fresh.json,
 which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
@@ -39,7 +40,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -104,6 +105,7 @@ PROGRAMS = TRUTH / "speed_programs.json"
 BLIND = TRUTH / "speed_blind.json"
 ON_CORES = TRUTH / "speed_cores.json"
 GPUS = TRUTH / "speed_gpus.json"
+LAPTOPS = TRUTH / "speed_laptops.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -927,18 +929,27 @@ def of_programs(use: str, path: Path = PROGRAMS) -> Iterator[Run]:
     for row in rows(path):
         if row["use"] != use:
             continue
-        pace = _pace_of_program(row)
-        if pace is None:
+        answer = _told_of_program(row)
+        if answer.pace is None:
             print(
                 f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr
             )
             continue
         told = f"{row['spec']} {row['quantization']}, {row['tokens']} behind {row['depth']}"
         group = f"{row['work']}, {row['program']}"
-        yield Run.of(group, row["machine"], told, row["per_second"], pace)
+        if answer.needs is not None and answer.needs.placement == "split":
+            group += ", partly in RAM"
+        yield Run.of(group, row["machine"], told, row["per_second"], answer.pace)
 
 
-def _pace_of_program(row: Mapping[str, Any]) -> Range | None:
+class Told(NamedTuple):
+    """What is told of a run of a program: its pace, and what the run needs."""
+
+    pace: Range | None
+    needs: Needs | None
+
+
+def _told_of_program(row: Mapping[str, Any]) -> Told:
     """What is told of such a run."""
     options = {}
     if row["micro_batch"] is not None and row["micro_batch"] != 512:
@@ -952,19 +963,22 @@ def _pace_of_program(row: Mapping[str, Any]) -> Range | None:
         # as many tokens as have the same before them on average
         tokens = row["tokens"] + 2 * row["depth"]
         asked = asked.replace(prompt_tokens=tokens, context_tokens=tokens + 512)
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
-        return None if speed is None else speed.prompt
+        answer = ask(row["spec"], asked, machine=row["machine"])
+        pace = None if answer.speed is None else answer.speed.prompt
+        return Told(pace, answer.needs)
     if row["work"] == "together":
         asked = asked.replace(parallel=row["tokens"], context_tokens=1024)
-        speed = ask(row["spec"], asked, machine=row["machine"]).speed
-        return None if speed is None else speed.parallel_total
+        answer = ask(row["spec"], asked, machine=row["machine"])
+        pace = None if answer.speed is None else answer.speed.parallel_total
+        return Told(pace, answer.needs)
     depth = row["depth"] + row["tokens"] // 2
     judged = judged_named(row["spec"], asked, row["machine"])
     step = judged.question.step
     if step is None or judged.needs is None:
-        return None
+        return Told(None, judged.needs)
     way = laid_out(judged.question, judged.needs, machine_named(row["machine"]))
-    return predict(step.replace(depth_tokens=depth), way).decode
+    pace = predict(step.replace(depth_tokens=depth), way).decode
+    return Told(pace, judged.needs)
 
 
 def of_fresh() -> Iterator[Run]:
@@ -1121,6 +1135,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_cores.json, in no fit": partial(of_programs, "kept", ON_CORES),
     "speed_gpus.json, fitted": partial(of_programs, "fitted", GPUS),
     "speed_gpus.json, kept out of the fit": partial(of_programs, "kept", GPUS),
+    "speed_laptops.json, fitted": partial(of_programs, "fitted", LAPTOPS),
+    "speed_laptops.json, in no fit": partial(of_programs, "kept", LAPTOPS),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
