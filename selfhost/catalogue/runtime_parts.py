@@ -43,7 +43,10 @@ _LISTED_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
 
 class QuantizationRule(Stated):
-    """The rule for one quantization of safetensors or MLX files in one program."""
+    """The rule for one quantization of safetensors or MLX files in one program.
+
+    `unpacks_experts`: a step unpacks all experts of each layer to 16 bits, whichever are used.
+    """
 
     also: tuple[str, ...] = ()
     at_load: bool = False
@@ -52,6 +55,7 @@ class QuantizationRule(Stated):
     vendors: tuple[str, ...] = ()
     vendors_untold: tuple[str, ...] = ()
     launched_percent: tuple[int, ...] = read_by(minimum=10, default=(100,) * 3)
+    unpacks_experts: bool = False
     needs: str = ""
     command: str = ""
     offload_commands: Mapping[str, str] = {}
@@ -490,12 +494,15 @@ class PaceRules(Stated):
     """The properties of a program's code that decide how fast it computes.
 
     - `replays_graphs`: on a GPU a step is replayed as one graph, not llama.cpp's.
+    - `lean_is_eager`: with its option `lean` there are no graphs, and Python launches each
+      operation.
     - `launches_layers`: Python launches each operation.
     - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
     - `default_threads`: the most threads on a processor by default; None for all cores.
     """
 
     replays_graphs: bool = False
+    lean_is_eager: bool = False
     launches_layers: bool = False
     multiplies_rows: bool = False
     default_threads: int | None = _COUNT

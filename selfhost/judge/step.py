@@ -42,8 +42,10 @@ def step_of(
         return step
     type = workload.quantization or ""
     read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
+    rule = runtime.rule_of(type)
     step = step.replace(
         read_bytes=FrozenDict(read_bytes),
+        unpacks_experts=rule is not None and rule.unpacks_experts,
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
     )

@@ -187,6 +187,7 @@ class _VllmPass:
         numbers = 3 * self.inner + _VLLM.widths * model.embedding_length
         self.layer = tokens * numbers * self.width
         self.experts = self._bytes_of_experts()
+        self.unpacked = _bytes_of_unpacked_experts(case)
         self.vocabulary = model.published_tokens
         self.logits = sampled * self.vocabulary
         self.beside_logits = self._bytes_beside_logits()
@@ -239,12 +240,13 @@ class _VllmPass:
     def least(self) -> int:
         """The least bytes of the pass, without those of experts."""
         layer = self.layer * 8 // 10
-        return max(layer, self.sampling.least)
+        return max(layer, self.sampling.least) + self.unpacked
 
     @property
     def likely(self) -> int:
         """The likely bytes of the pass."""
-        return max(self.layer, self.sampling.likely) + self.experts
+        widest = max(self.layer, self.sampling.likely)
+        return widest + self.experts + self.unpacked
 
     @property
     def most(self) -> int:
@@ -254,7 +256,7 @@ class _VllmPass:
         scan = 32 * self.tokens * self.states
         widest = max(self.layer, self.sampling.most)
         experts = self.experts * 3 // 2
-        return widest * 11 // 10 + scan + experts
+        return widest * 11 // 10 + scan + experts + self.unpacked
 
     @property
     def arithmetic(self) -> str:
@@ -268,7 +270,26 @@ class _VllmPass:
             line = f"{self.tokens:,} tokens × {shape} × {self.width} bytes"
         if self.experts:
             line += f" + {self.experts:,} bytes of experts' inputs and outputs"
+        if self.unpacked:
+            line += f" + {self.unpacked:,} bytes of a layer's experts in 16 bits"
         return line
+
+
+def _bytes_of_unpacked_experts(case: Case) -> int:
+    """The bytes of all experts of the widest layer in 16 bits, where each step unpacks them; 0
+    where none does.
+    """
+    rule = case.runtime.rule_of(case.quantization)
+    if rule is None or not rule.unpacks_experts:
+        return 0
+    # up and down, and the gate
+    matrices = 2 if case.row.gate == "none" else 3
+    most = 0
+    for feed in case.model.feed_forward:
+        if feed.experts:
+            of_one = matrices * feed.length * case.model.embedding_length
+            most = max(most, feed.experts * of_one)
+    return most * case.width
 
 
 def _graphs(case: Case, device: Device) -> Term:

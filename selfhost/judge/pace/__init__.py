@@ -32,6 +32,8 @@ _FP8_TYPES = frozenset(("fp8", "float8_e4m3", "float8_e4m3_128x128"))
 _IN_GGUF = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 # matrices of an expert in most architectures: gate, up and down
 GATED_MATRICES = 3
+# of a parameter in the 16 bits to which experts are unpacked
+_UNPACKED_BYTES = 2
 # the program whose runs were measured: its rules hold for programs that compute with its code
 MEASURED_PROGRAM = "llama.cpp"
 # the context at which people compare paces: a question and its answer
@@ -167,12 +169,14 @@ class Step(Record):
     - `read_bytes`: the bytes of weights that are read, by stored type. `parameters`: the number of
       these parameters.
     - `other_program`: the id of a runtime that does not compute with llama.cpp's code; None for a
-      runtime that does. `replays`: the runtime replays a graph of its own kernels.
+      runtime that does. `replays`: the runtime replays a graph of its own kernels. `is_eager`: the
+      runtime is started without graphs, so that Python launches these kernels one by one.
     - `launched_layers`: where Python launches the operations, the number of layers of a dense model
       in 16 bits that take as long to launch; None elsewhere.
     - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
       that is the prompt.
-    - `has_experts`: each token chooses some of the experts.
+    - `has_experts`: each token chooses some of the experts. `unpacks_experts`: the step unpacks all
+      of them to 16 bits.
 
     Without an `architecture` neither layers nor context count.
     """
@@ -180,10 +184,12 @@ class Step(Record):
     architecture: Architecture | None
     layers: int = 0
     has_experts: bool = False
+    unpacks_experts: bool = False
     read_bytes: Mapping[str, int]
     parameters: int | None = None
     expert_matrices: int = GATED_MATRICES
     replays: bool = False
+    is_eager: bool = False
     launched_layers: Amount | None = None
     depth_tokens: float = 0
     prompt_tokens: int = 0
@@ -365,6 +371,15 @@ class Step(Record):
             return self.weights_bytes
         unused = self.experts.all - self.experts.used
         return self.weights_bytes * (1 + unused / self.parameters)
+
+    def unpacking_bytes(self) -> float:
+        """The bytes that are read and written where the step unpacks all experts to 16 bits; 0
+        where it does not.
+        """
+        if not self.unpacks_experts or not self.parameters:
+            return 0.0
+        packed = self.weights_bytes / self.parameters
+        return self.experts.all * (packed + _UNPACKED_BYTES)
 
     def attended(self) -> float:
         """The operations of attention for a token of the prompt. On average half of the prompt

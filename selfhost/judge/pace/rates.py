@@ -175,10 +175,17 @@ class Gpu(Record):
             rate = f"{per_second(peak.low, peak.high)}, {self.guessed}"
         row = self.row(step)
         share = units.percent(row.share)
-        return (
+        how = (
             f"{self.device.name} ({rate}); weights are read at {share} of that"
             f" ({row.basis}: {row.called})"
         )
+        if step.unpacks_experts and step.has_experts:
+            how += "; each step unpacks all experts to 16 bits, a guess"
+        if step.is_eager:
+            how += (
+                "; without CUDA graphs a step takes at least as long as Python launches"
+            )
+        return how
 
     # -------------------------------------------------------------- a token
 
@@ -191,7 +198,7 @@ class Gpu(Record):
     ) -> Seconds:
         """The seconds of one step: the bytes over the rate at which they are read, or the time to
         unpack them where that is longer, plus launching. Python launches while the GPU computes, so
-        only the longer time counts there.
+        only the longer time counts there, and in a step without graphs.
 
         `share` is the share of every layer, where several GPUs compute parts of it; each GPU
         launches every layer. `is_split`: a part lies in RAM, and the ends of such a step include
@@ -216,7 +223,19 @@ class Gpu(Record):
                 # Python launches kernels while the GPU computes
                 taken = max(taken, launching)
             ends.append(max(taken, least))
-        return Seconds(*ends)
+        taken = Seconds(*ends) + self._unpacking_experts(step) * share
+        if step.is_eager:
+            return longest(taken, layer_from_python(self.device) * step.layers)
+        return taken
+
+    def _unpacking_experts(self, step: Step) -> Seconds:
+        """The seconds in which a step, or a batch of a prompt, unpacks all experts to 16 bits."""
+        unpacking_bytes = step.unpacking_bytes()
+        if not unpacking_bytes:
+            return NO_SECONDS
+        rate = self.peak_bandwidth * self.row(step).share
+        times = pace_tables().step.unpacked_experts
+        return unpacking_bytes / rate * times
 
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         # bytes of weights that would take as long to read as the context
@@ -320,7 +339,7 @@ class Gpu(Record):
         operations = _operations_of_batch(step, active, batch, rates)
         computing = 1 / rates.matrices * operations
         reading = self._seconds_to_read_all(step)
-        of_token = longest(computing, reading) / batch
+        of_token = (longest(computing, reading) + self._unpacking_experts(step)) / batch
         taken = of_token.plus_independent(attending)
         if step.launched_layers is not None:
             launching = layer_from_python(self.device) * step.launched_layers

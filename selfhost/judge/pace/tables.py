@@ -495,6 +495,7 @@ class StepFigures(Figures):
     attending: Attending = read_by(name="attending_seconds")
     state_number_seconds: float
     expert: float
+    unpacked_experts: Amount
     layers_of_7b: float
     layers_grow: float
     layers_ends: Amount

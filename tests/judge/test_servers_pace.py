@@ -1,0 +1,114 @@
+"""The pace of servers where they do not replay a graph, and where they unpack all experts."""
+
+from __future__ import annotations
+
+import pytest
+
+from judge.small import speed_of
+from selfhost import Verdict, check
+from selfhost.judge.pace.decoding import predict
+from selfhost.judge.pace.layout import laid_out
+from selfhost.judge.pace.ranges import Range
+from selfhost.machine import gpus
+
+
+def eager_pace(verdict: Verdict) -> Range:
+    """The pace of the verdict's model where vLLM is started with --enforce-eager."""
+    step = verdict.question.step
+    assert step is not None
+    layout = laid_out(verdict.question, verdict.placed, verdict.machine)
+    pace = predict(step.replace(is_eager=True), layout).decode
+    assert pace is not None
+    return pace
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "card", "seen"),
+    [
+        # local-inference-lab/vllm#314: a 27B in 4 bits, one user; 62.46 with graphs
+        pytest.param("qwen3.6-27b", "awq", "RTX 5090", 23.97, id="27b-rtx-5090"),
+        # vllm-project/vllm-omni#7960: a token in 22 to 23 ms; 13 ms with graphs
+        pytest.param("qwen2.5-7b-instruct", None, "A800 80GB", 44.4, id="7b-a800"),
+    ],
+)
+def test_without_graphs_a_step_takes_what_python_takes_to_launch(
+    model: str,
+    quantization: str | None,
+    card: str,
+    seen: float,
+) -> None:
+    """The pace was the one with graphs, 1.7 to 2.6 times as fast."""
+    verdict = check(
+        model,
+        runtime="vllm",
+        quantization=quantization,
+        machine=f"{card}, 64 GB RAM",
+    )
+    pace = eager_pace(verdict)
+    assert pace.low <= seen <= pace.high
+
+
+def test_the_option_that_makes_no_graphs_lowers_the_slow_end() -> None:
+    """`--enforce-eager` stood in the command, and the pace beside it was the one with graphs."""
+    with_graphs, eager = (
+        check(
+            "qwen3-14b",
+            runtime="vllm",
+            quantization="awq",
+            context_tokens=tokens,
+            machine="RTX 4070 Ti SUPER, 64 GB RAM, linux",
+        )
+        for tokens in (12_288, 20_480)
+    )
+    assert (with_graphs.placed.is_lean, eager.placed.is_lean) == (False, True)
+    assert speed_of(eager).decode.low < 0.8 * speed_of(with_graphs).decode.low
+    assert "without CUDA graphs" in speed_of(eager).how
+
+
+@pytest.mark.parametrize(
+    ("model", "card"),
+    [
+        pytest.param("qwen3-30b-a3b", "RTX 4090", id="30b-rtx-4090"),
+        pytest.param("mixtral-8x7b-instruct-v0.1", "RTX 5090", id="8x7b-rtx-5090"),
+    ],
+)
+def test_unpacking_all_experts_bounds_the_pace(model: str, card: str) -> None:
+    """vLLM writes every expert in 16 bits at each step (bitsandbytes.py, BitsAndBytesMoEMethod):
+    no pace is above the peak bandwidth over these bytes. The likely pace was 10 times that.
+    """
+    verdict = check(
+        model,
+        runtime="vllm",
+        quantization="nf4",
+        min_tokens_per_second=0,
+        machine=f"{card}, 64 GB RAM, linux",
+    )
+    step = verdict.question.step
+    assert step is not None
+    peak = gpus.peak_rate_of(verdict.machine.cards[0].name, None)
+    assert peak is not None
+    most = peak.gb_per_s * 1e9 / (2 * step.experts.all)
+    assert speed_of(verdict).decode.likely < most
+
+
+def test_a_layer_of_unpacked_experts_is_counted() -> None:
+    """128 experts of three matrices of 2,048 times 768 in 16 bits (config.json of the model)."""
+    nf4, awq = (
+        check(
+            "qwen3-30b-a3b",
+            runtime="vllm",
+            quantization=name,
+            machine="RTX 5090, 64 GB RAM, linux",
+        )
+        for name in ("nf4", "awq")
+    )
+    of_layer = 128 * 3 * 2048 * 768 * 2
+    terms = {}
+    for verdict in (nf4, awq):
+        memory = verdict.placed.memory
+        assert memory is not None
+        terms[verdict.workload.quantization] = " ".join(
+            term.arithmetic for term in memory.terms
+        )
+    assert f"{of_layer:,} bytes of a layer's experts in 16 bits" in terms["nf4"]
+    assert "experts in 16 bits" not in terms["awq"]
