@@ -59,18 +59,29 @@ def architectures() -> ArchitecturesTable:
     return shipped_record(ArchitecturesTable, "architectures")
 
 
+class _StateRule(Stated):
+    """What a kind of recurrent layer keeps of a sequence: a row of `[states]`.
+
+    `convolution` and `memory` are expressions for the numbers that the convolution remembers and
+    for the numbers of the memory. `delta_rule`: each token corrects the memory.
+    """
+
+    convolution: str
+    memory: str
+    delta_rule: bool = False
+
+
 class _TensorsTable(Stated):
     """specs/common/tensors.toml.
 
     - `tensors`: the lines of each part of a model; each becomes a `TensorRule` when it is asked
       for.
-    - `states`: for each kind of recurrent layer, the expressions for the numbers that its
-      convolution remembers and for the numbers of its memory.
+    - `states`: what each kind of recurrent layer keeps.
     """
 
     schema: int
     tensors: Mapping[str, Any]
-    states: Mapping[str, tuple[str, ...]]
+    states: Mapping[str, _StateRule]
 
 
 def _tensors_table() -> _TensorsTable:
@@ -971,14 +982,20 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     sizes["width"] = architecture.embedding_length
     # the earlier inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
-    convolution, memory = _tensors_table().states[recurrent.kind]
-    total = " + ".join(text for text in (convolution, memory) if text != "0")
+    rule = _tensors_table().states[recurrent.kind]
+    parts = (rule.convolution, rule.memory)
+    total = " + ".join(text for text in parts if text != "0")
     return State(
         layers=len(recurrent.layers),
-        convolution=_side_length(convolution, sizes),
-        memory=_side_length(memory, sizes),
+        convolution=_side_length(rule.convolution, sizes),
+        memory=_side_length(rule.memory, sizes),
         arithmetic=f"({_in_figures(total, sizes)})",
     )
+
+
+def has_delta_rule(recurrent: Recurrent) -> bool:
+    """Whether each token corrects what the memory of these layers gives for its key."""
+    return _tensors_table().states[recurrent.kind].delta_rule
 
 
 def _in_figures(expression: str, sizes: Sizes) -> str:
