@@ -302,3 +302,29 @@ def test_a_draft_of_compressed_attention_keeps_the_states_of_each_drafted_token(
     drafting = terms("deepseek-v4-flash", runtime="llama.cpp", draft="mtp")
     assert alone["recurrent_state"].bytes == 4 * numbers
     assert drafting["recurrent_state"].bytes == 4 * numbers * (1 + 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "more_rows", "states"),
+    [
+        pytest.param({"parallel": 8}, 7, 0, id="a row of logits of each sequence"),
+        pytest.param({"draft": "mtp"}, 3, 2048, id="drafted tokens and their states"),
+        pytest.param(
+            {"draft": "mtp", "runtime_options": {"b": "1024"}},
+            3,
+            1024,
+            id="smaller batch",
+        ),
+    ],
+)
+def test_outputs_take_what_llama_cpp_reserves_for_them(
+    asked: dict[str, Any], more_rows: int, states: int
+) -> None:
+    """src/llama-context.cpp:2141 of llama.cpp 0c1e570: logits of n_vocab × n_outputs, and with
+    embeddings_nextn unmasked (common/speculative.cpp:1417) n_embd_out × n_batch, each of 4 bytes.
+    Qwen3.5 27B has 248,320 tokens and rows of 5,120. The program was measured with one row.
+    """
+    alone = terms("qwen3.5-27b", runtime="llama.cpp")
+    more = terms("qwen3.5-27b", runtime="llama.cpp", **asked)
+    grown = more["runtime"].bytes - alone["runtime"].bytes
+    assert grown == 4 * (more_rows * 248_320 + states * 5_120)
