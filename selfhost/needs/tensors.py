@@ -24,7 +24,7 @@ from ..catalogue.architecture import (
     Recurrent,
     TensorGroup,
 )
-from ..core.records import Record, Stated
+from ..core.records import Record, Stated, read_by
 from ..core.tables import TomlRow, shipped_record
 from ..core.units import plural
 
@@ -63,12 +63,14 @@ class _StateRule(Stated):
     """What a kind of recurrent layer keeps of a sequence: a row of `[states]`.
 
     `convolution` and `memory` are expressions for the numbers that the convolution remembers and
-    for the numbers of the memory. `delta_rule`: each token corrects the memory.
+    for the numbers of the memory. `delta_rule`: each token corrects the memory. `tensor_split`:
+    "cut" or "whole" under llama.cpp's -sm tensor; "" where that was not checked.
     """
 
     convolution: str
     memory: str
     delta_rule: bool = False
+    tensor_split: str = read_by(choices=("cut", "whole"), default="")
 
 
 class _TensorsTable(Stated):
@@ -996,6 +998,13 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
 def has_delta_rule(recurrent: Recurrent) -> bool:
     """Whether each token corrects what the memory of these layers gives for its key."""
     return _tensors_table().states[recurrent.kind].delta_rule
+
+
+def tensor_split_of(recurrent: Recurrent) -> str:
+    """Whether llama.cpp's -sm tensor cuts these layers ("cut") or leaves them whole on each GPU
+    ("whole"); "" where that was not checked.
+    """
+    return _tensors_table().states[recurrent.kind].tensor_split
 
 
 def _in_figures(expression: str, sizes: Sizes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selfhost.catalogue.index import Catalogue
-from selfhost.needs.tensors import has_delta_rule
+from selfhost.needs.tensors import has_delta_rule, tensor_split_of
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,19 @@ def test_the_table_says_which_memories_each_token_corrects(
     architecture = Catalogue.open().spec(model).architecture
     assert architecture is not None
     assert {has_delta_rule(group) for group in architecture.recurrent} == {corrects}
+
+
+@pytest.mark.parametrize(
+    ("model", "split"),
+    [
+        # llama_meta_device_get_split_state of llama.cpp 0c1e570, src/llama-model.cpp
+        pytest.param("qwen3.5-0.8b", "cut", id="delta"),
+        pytest.param("lfm2-1.2b-extract", "whole", id="convolution"),
+        # -sm tensor is refused for its models (llm_arch_supports_sm_tensor)
+        pytest.param("kimi-k3", "", id="kda"),
+    ],
+)
+def test_the_table_says_how_states_are_split_over_gpus(model: str, split: str) -> None:
+    architecture = Catalogue.open().spec(model).architecture
+    assert architecture is not None
+    assert {tensor_split_of(group) for group in architecture.recurrent} == {split}
