@@ -43,13 +43,13 @@ _FASTEST_IN_PARTS = 60
 class FasterSetting(Record):
     """A setting of the runtime that answers faster, with its gain.
 
-    `what`: the setting in words. `command` judges the model under the setting. `usual` and `faster`
-    are the pace in tokens per second without and with the setting, or the wait in seconds behind a
-    prompt of `prompt_tokens`.
+    `what`: the setting in words. `command` judges the model under the setting. `unit`, `usual`,
+    `faster` and `prompt_tokens` are those of a `Gain`.
     """
 
     what: str
     command: str
+    unit: str
     prompt_tokens: int | None = None
     usual: Range
     faster: Range
@@ -204,6 +204,7 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     return FasterSetting(
         what=candidate.what,
         command=f"selfhost check {name}{candidate.workload.options()}{search.carry}",
+        unit=gain.unit,
         prompt_tokens=gain.prompt_tokens,
         usual=gain.usual,
         faster=gain.faster,

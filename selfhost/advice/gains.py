@@ -14,13 +14,20 @@ from ..machine.record import Machine
 
 # a setting is worth naming from this many times the usual pace on (assumed)
 _LEAST_GAIN = 1.3
+# units of a gain
+TOKENS_PER_SECOND = "tokens_per_second"
+SECONDS = "seconds"
 
 
 class Gain(Record):
-    """The pace in tokens per second without a setting (`usual`) and with the setting (`faster`).
-    Where `prompt_tokens` is stated, both are waits in seconds behind a prompt of that length.
+    """The pace, or the wait for the first token, without a setting (`usual`) and with the setting
+    (`faster`).
+
+    `unit` is the unit of both: "tokens_per_second" of a pace, "seconds" of a wait behind a prompt
+    of `prompt_tokens`.
     """
 
+    unit: str
     prompt_tokens: int | None = None
     usual: Range
     faster: Range
@@ -39,7 +46,7 @@ def gain_of(
     if usual is None or faster is None:
         return None
     if faster.likely >= _LEAST_GAIN * usual.likely:
-        return Gain(usual=usual, faster=faster)
+        return Gain(unit=TOKENS_PER_SECOND, usual=usual, faster=faster)
     wait = _longest_wait(judged, machine)
     faster_wait = _longest_wait(other, machine)
     if wait is None or faster_wait is None:
@@ -49,6 +56,7 @@ def gain_of(
     if wait.seconds.likely < _LEAST_GAIN * faster_wait.seconds.likely:
         return None
     return Gain(
+        unit=SECONDS,
         prompt_tokens=wait.prompt_tokens,
         usual=wait.seconds,
         faster=faster_wait.seconds,

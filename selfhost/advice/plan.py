@@ -17,7 +17,7 @@ from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..judge.checks import Finding, Outcome
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
-from ..judge.checks.speed import is_slow
+from ..judge.checks.speed import is_slow, may_be_too_slow
 from ..judge.defaults import smallest_of_list
 from ..judge.devices import smallest_total_bytes
 from ..judge.equal_parts import smallest_device_bytes
@@ -303,9 +303,9 @@ def _is_fast_enough(best: Judged) -> bool:
     """Whether the slow end of the pace of text reaches the wanted speed, or other work is done in
     less than minutes.
     """
-    wanted = best.workload.min_tokens_per_second
-    pace = best.users_pace
-    if wanted and (pace is None or units.is_slower(pace.low, wanted)):
+    if best.workload.min_tokens_per_second and best.users_pace is None:
+        return False
+    if may_be_too_slow(best):
         return False
     if best.speed is not None and best.speed.decode is not None:
         return True

@@ -410,7 +410,7 @@ def parse_whole(text: str) -> int:
 
 
 def parse_tokens(text: str) -> int:
-    """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context."""
+    """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context or of a prompt."""
     return _TOKENS.whole(text)
 
 

@@ -199,8 +199,8 @@ class _OnMachine(Record):
             layout = Judged(question=question, findings=findings, needs=placed)
             is_unsure = memory.outcome is Outcome.UNKNOWN
             if is_unsure and placed.batch_tokens != needs.batch_tokens:
-                # the layout without larger batches is next, and its memory may be sure
-                in_larger_batches = layout
+                # layouts in smaller batches are next, and their memory may be sure
+                in_larger_batches = in_larger_batches or layout
                 continue
             if is_unsure and in_larger_batches is not None:
                 yield in_larger_batches

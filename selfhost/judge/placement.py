@@ -378,7 +378,8 @@ class _OnRamAndCards(Record):
     def _in_larger_batches(
         self, group: Sequence[Place], placed: Needs
     ) -> Iterator[Needs]:
-        """Yield the layout with the largest prompt batches that leave hardly more experts in RAM.
+        """Yield the layouts with larger prompt batches that leave hardly more experts in RAM, the
+        largest batches first.
 
         All experts in RAM are copied to the GPUs once for each batch.
         """
@@ -401,7 +402,6 @@ class _OnRamAndCards(Record):
             layout = batched._on_cards(group)
             if layout is not None and _weights_in_ram(layout) <= most_bytes:
                 yield layout
-                return
 
     # -------------------------------------------------------------- layers spread evenly
 

@@ -504,7 +504,7 @@ class _Limits(Record):
             program=self.runtime.name,
             most=most,
             wanted=self.workload.parallel,
-            others=self._programs_that(_serves_any_number),
+            others=self._programs_that(_queues_requests),
         ).problems
 
     def _cache_type_refused(self, type: str) -> tuple[Problem, ...]:
@@ -594,11 +594,9 @@ class _Limits(Record):
         ).problems
 
 
-def _serves_any_number(runtime: RuntimeSpec) -> bool:
-    """Whether the runtime is a server runtime without a limit to the number of sequences."""
-    if runtime.id not in PACKED_RUNTIMES:
-        return False
-    return not runtime.batches.most_sequences
+def _queues_requests(runtime: RuntimeSpec) -> bool:
+    """Whether requests wait in the runtime, so that it serves any number of users."""
+    return runtime.batches.queues_requests
 
 
 def _without_effect(case: Case, rule: RuntimeOption) -> str:

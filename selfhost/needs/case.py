@@ -337,14 +337,18 @@ class Case(Record):
         """Whether the files are in the type that the model is published in."""
         return self.quantization == stored_type(self.model)
 
+    @property
+    def batch_tokens(self) -> int:
+        """The most tokens that llama.cpp is given at once, as set (`n_batch`)."""
+        return self.number_set("batch_tokens") or BATCH_TOKENS
+
     @cached_property
     def setup(self) -> ContextSetup:
         """The values with which llama.cpp sets up its context. A micro-batch is never larger than
         its batch; an encoder's holds a whole text.
         """
         micro_batch = self.number_set("micro_batch_tokens") or MICRO_BATCH_TOKENS
-        batch = self.number_set("batch_tokens") or BATCH_TOKENS
-        tokens = min(micro_batch, batch)
+        tokens = min(micro_batch, self.batch_tokens)
         streams = self.parallel
         if self.settings.get("cache_streams") == ONE_STREAM:
             streams = 1

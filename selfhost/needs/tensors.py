@@ -24,7 +24,7 @@ from ..catalogue.architecture import (
     Recurrent,
     TensorGroup,
 )
-from ..core.records import Record, Stated
+from ..core.records import Record, Stated, read_by
 from ..core.tables import TomlRow, shipped_record
 from ..core.units import plural
 
@@ -59,18 +59,31 @@ def architectures() -> ArchitecturesTable:
     return shipped_record(ArchitecturesTable, "architectures")
 
 
+class _StateRule(Stated):
+    """What a kind of recurrent layer keeps of a sequence: a row of `[states]`.
+
+    `convolution` and `memory` are expressions for the numbers that the convolution remembers and
+    for the numbers of the memory. `delta_rule`: each token corrects the memory. `tensor_split`:
+    "cut" or "whole" under llama.cpp's -sm tensor; "" where that was not checked.
+    """
+
+    convolution: str
+    memory: str
+    delta_rule: bool = False
+    tensor_split: str = read_by(choices=("cut", "whole"), default="")
+
+
 class _TensorsTable(Stated):
     """specs/common/tensors.toml.
 
     - `tensors`: the lines of each part of a model; each becomes a `TensorRule` when it is asked
       for.
-    - `states`: for each kind of recurrent layer, the expressions for the numbers that its
-      convolution remembers and for the numbers of its memory.
+    - `states`: what each kind of recurrent layer keeps.
     """
 
     schema: int
     tensors: Mapping[str, Any]
-    states: Mapping[str, tuple[str, ...]]
+    states: Mapping[str, _StateRule]
 
 
 def _tensors_table() -> _TensorsTable:
@@ -976,15 +989,27 @@ def state_of(recurrent: Recurrent, architecture: Architecture) -> State:
     sizes["width"] = architecture.embedding_length
     # the earlier inputs that a convolution remembers
     sizes["taps"] = max(0, (recurrent.convolution or 1) - 1)
-    expressions = _tensors_table().states[recurrent.kind]
-    convolution, memory = [_side_length(text, sizes) for text in expressions]
-    total = " + ".join(text for text in expressions if text != "0")
+    rule = _tensors_table().states[recurrent.kind]
+    parts = (rule.convolution, rule.memory)
+    total = " + ".join(text for text in parts if text != "0")
     return State(
         layers=len(recurrent.layers),
-        convolution=convolution,
-        memory=memory,
+        convolution=_side_length(rule.convolution, sizes),
+        memory=_side_length(rule.memory, sizes),
         arithmetic=f"({_in_figures(total, sizes)})",
     )
+
+
+def has_delta_rule(recurrent: Recurrent) -> bool:
+    """Whether each token corrects what the memory of these layers gives for its key."""
+    return _tensors_table().states[recurrent.kind].delta_rule
+
+
+def tensor_split_of(recurrent: Recurrent) -> str:
+    """Whether llama.cpp's -sm tensor cuts these layers ("cut") or leaves them whole on each GPU
+    ("whole"); "" where that was not checked.
+    """
+    return _tensors_table().states[recurrent.kind].tensor_split
 
 
 def _in_figures(expression: str, sizes: Sizes) -> str:

@@ -23,6 +23,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.units import plural
 from ..judge.checks import WORDS, Outcome
+from ..judge.checks.speed import may_be_too_slow
 from ..judge.record import Verdict
 from .answer_words import ONCE_RAISED, failed_words, undecided_words
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
@@ -330,7 +331,7 @@ def _pace_words(verdict: Verdict | None) -> str:
     pace = verdict.users_pace
     wanted = verdict.workload.min_tokens_per_second
     paces = f"{units.speed(pace.likely)} likely, {units.pace(pace.low)} possible"
-    if wanted and units.is_slower(pace.low, wanted):
+    if wanted and may_be_too_slow(verdict):
         return f"{paces}, {units.stated(wanted)} wanted"
     return f"{paces}: slower than people read"
 

@@ -14,7 +14,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS
 from ..judge.checks import WORDS
-from ..judge.checks.speed import wait_words
+from ..judge.checks.speed import may_be_too_slow, wait_words
 from ..judge.pace import clip_words
 from ..judge.record import Alternative, Finding, Outcome, Range, Route, Speed, Verdict
 from .answer_words import answer_line, is_assumption, limit_words, ordered
@@ -373,17 +373,21 @@ def _needed_words(
     verdict: Verdict,
     pace: Range,
 ) -> str:
-    """`, you need 9` behind a pace that is too slow; where nobody stated a minimum, the default
-    minimum and its option. Empty for a pace that is fast enough.
+    """`, you need 9` behind a pace that is too slow, and `, perhaps below the 9 you need` where
+    only its slow end is; where nobody stated a minimum, the default minimum and its option. Empty
+    for a pace that is fast enough.
     """
-    if finding.outcome is Outcome.PASS:
-        return ""
     fails = finding.outcome is Outcome.FAIL
     wanted = verdict.workload.min_tokens_per_second or 0
     least = units.stated(wanted)
+    is_stated = verdict.question.speed_stated
     if not fails and not units.is_slower(pace.likely, wanted):
-        return ""
-    if verdict.question.speed_stated:
+        if not may_be_too_slow(verdict):
+            return ""
+        if is_stated:
+            return f", perhaps below the {least} you need"
+        return f", perhaps below {least} (--min-speed)"
+    if is_stated:
         return f", you need {least}"
     if fails:
         return f", below {least} is too slow (--min-speed)"

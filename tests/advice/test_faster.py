@@ -23,10 +23,26 @@ def test_a_block_that_drafts_is_offered_with_both_paces() -> None:
     command = f"selfhost check qwen3.6-27b --quant Q6_K --draft mtp --machine {DESKTOP}"
     assert setting.command == command
     assert setting.prompt_tokens is None
+    assert setting.unit == "tokens_per_second"
     assert setting.faster.likely >= 1.3 * setting.usual.likely
     # the command answers with the pace that it was offered for
     drafted = check("qwen3.6-27b", machine=DESKTOP, quantization="Q6_K", draft="mtp")
     assert drafted.decode_tokens_per_second == setting.faster
+
+
+def test_a_shorter_wait_is_told_in_seconds() -> None:
+    """The unit of both figures changed with the kind of setting, and nothing named it."""
+    verdict = check(
+        "qwen3-30b-a3b",
+        machine="RTX 4090, 64 GB RAM",
+        quantization="Q4_K_M",
+        context_tokens=98_304,
+    )
+    (setting,) = [s for s in verdict.faster if s.what.startswith("batches")]
+    assert setting.unit == "seconds"
+    assert setting.prompt_tokens == 20_000
+    # the longest wait that the answer tells
+    assert setting.usual == verdict.waits[-1].seconds
 
 
 def test_a_draft_that_was_published_for_the_model_is_named() -> None:

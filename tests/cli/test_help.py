@@ -8,6 +8,7 @@ from selfhost.cli import COMMANDS
 from selfhost.cli.main import main
 from selfhost.cli.options import options_of, positionals_of
 from selfhost.cli.parser import help_of
+from selfhost.core.units import parse_tokens
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,12 @@ def test_help_is_asked_for_in_two_ways(
 ) -> None:
     assert main(words) == 0
     assert capsys.readouterr().out.startswith(first)
+
+
+@pytest.mark.parametrize("option", ["--context", "--prompt"])
+def test_a_k_of_tokens_is_explained_where_it_is_typed(option: str) -> None:
+    """`--prompt 20k` was read as 20,480 tokens, and nothing said so before."""
+    shown = " ".join(help_of("check").split())
+    explained = shown.partition(f" {option} N ")[2].partition(" --")[0]
+    assert "1k is 1,024" in explained
+    assert parse_tokens("20k") == 20_480

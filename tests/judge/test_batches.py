@@ -10,6 +10,7 @@ from helpers.machines import machine_with
 from judge.small import memory_of
 from selfhost import Verdict, Workload, check
 from selfhost.machine.record import PresentRuntime
+from selfhost.needs.records import Needs
 
 MIB = 2**20
 
@@ -189,4 +190,43 @@ def _mixture_in_ram(users: int, options: dict[str, str]) -> Verdict:
         context_tokens=65_536,
         parallel=users,
         runtime_options=options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "context_tokens"),
+    [
+        pytest.param(
+            "qwen3-next-80b-a3b-instruct", "RTX 4090, 64 GB RAM", 65_536, id="Q8_0"
+        ),
+        pytest.param(
+            "qwen3-next-80b-a3b-instruct", "RX 7900 XTX, 64 GB RAM", 98_304, id="AMD"
+        ),
+    ],
+)
+def test_batches_of_2048_are_taken_where_those_of_4096_leave_too_little_ram(
+    model: str, machine: str, context_tokens: int
+) -> None:
+    """Batches of 512 were, and the prompt was told a third as fast: experts in RAM cross to the GPU
+    once a batch (ggml-backend.cpp, op_offload). As much of the model lies in RAM with either.
+    """
+    usual = Workload(context_tokens=context_tokens, quantization="Q8_0")
+    small = usual.replace(runtime_options={"ub": "512"})
+    taken = check(model, usual, machine=machine)
+    stated = check(model, small, machine=machine)
+    assert taken.needs is not None
+    assert stated.needs is not None
+    assert taken.needs.batch_tokens == 2048
+    assert in_ram(taken.needs) == in_ram(stated.needs)
+    assert taken.speed is not None
+    assert stated.speed is not None
+    assert taken.speed.decode == stated.speed.decode
+
+
+def in_ram(needs: Needs) -> int:
+    """The bytes of weights that lie in RAM."""
+    return sum(
+        term.bytes
+        for term in needs.terms
+        if term.name == "weights" and term.where == "host"
     )

@@ -277,3 +277,20 @@ def test_small_cores_read_a_prompt_too_but_on_linux() -> None:
     )
     assert windows.likely > 1.3 * linux.likely
     assert windows.low < linux.likely
+
+
+@pytest.mark.parametrize(
+    ("model", "seen"),
+    [
+        # Vulkan, 512 tokens: ggml-org/llama.cpp#27471 (2026-08) and #25380 (2026-07), in no fit
+        pytest.param("qwen3-8b", 1011.55, id="dense"),
+        pytest.param("qwen2.5-1.5b-instruct", 4418.79, id="small"),
+        pytest.param("qwen3.5-35b-a3b", 772.08, id="mixture"),
+    ],
+)
+def test_an_arc_b390_reads_prompts_within_its_range(model: str, seen: float) -> None:
+    """The row had no peak, so no pace of a prompt was told."""
+    pace = pace_of_prompt(
+        model, "Arc B390, 32GB RAM", quantization="Q4_K_M", prompt_tokens=512
+    )
+    assert pace.low <= seen <= pace.high

@@ -13,6 +13,7 @@ from helpers.paths import RECORDS
 from judge.small import finding_of, speed_of
 from selfhost import Workload, check
 from selfhost.cli.main import main
+from selfhost.core.errors import WorkloadError
 from selfhost.judge.record import Route, Verdict
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -157,3 +158,14 @@ def test_a_policy_judges_the_same_pace(
     )
     main(["audit", str(policy), "--machines", str(RECORDS / "vm-24gib.json"), "-v"])
     assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_more_users_than_a_program_serves_are_sent_to_one_that_queues() -> None:
+    """MLX LM and Transformers were named, and SGLang was not: only vLLM and SGLang let requests
+    wait (vllm/v1/core/sched/scheduler.py, sglang/srt/managers/scheduler.py).
+    """
+    with pytest.raises(WorkloadError) as raised:
+        check("qwen3-8b", parallel=300)
+    (problem,) = raised.value.problems
+    assert problem.remedy is not None
+    assert problem.remedy.endswith("--runtime sglang or vllm")

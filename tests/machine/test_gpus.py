@@ -219,6 +219,27 @@ def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -
 
 
 @pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        # 24 in 32 bits and 770 in 4 bits with sparsity, an eighth of it in 16 without: NVIDIA
+        pytest.param(
+            "NVIDIA RTX PRO 4000 Blackwell SFF Edition", 770 / 8, id="workstation"
+        ),
+        # two operations of two numbers of 16 bits: lanes, and their clock in GHz
+        pytest.param("Intel Arc B390 GPU", 4 * 1536 * 2.5 / 1e3, id="Arc B390"),
+        pytest.param("Intel Arc B370 GPU", 4 * 1280 * 2.3 / 1e3, id="Arc B370"),
+        pytest.param("AMD Radeon 840M Graphics", 4 * 256 * 2.9 / 1e3, id="840M"),
+        pytest.param("AMD Radeon Vega 8 Graphics", 4 * 512 * 1.2 / 1e3, id="Vega 8"),
+        pytest.param("AMD Radeon Pro W5500M", 4 * 1408 * 1.645 / 1e3, id="W5500M"),
+    ],
+)
+def test_the_peak_follows_from_lanes_and_clock(name: str, tflops: float) -> None:
+    peak = gpus.peak_flops(name, gpus.capability_by_name(name))
+    assert peak is not None
+    assert peak / 1e12 == pytest.approx(tflops, rel=0.02)
+
+
+@pytest.mark.parametrize(
     ("name", "capability"),
     [
         # developer.nvidia.com/cuda-gpus: one number, four generations

@@ -9,9 +9,13 @@ import pytest
 
 from helpers.paths import RECORDS
 from selfhost import Machine, Route, Workload, check
+from selfhost.advice.plan import plan_with
+from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
+from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+from selfhost.reports.plan_text import plan_document
 
 RECORD = RECORDS / "vm-24gib.json"
 VM = Machine.from_file(RECORD)
@@ -121,3 +125,25 @@ def test_a_model_that_runs_slowly_is_not_told_to_be_too_slow(
     verdict = check("gemma-3-27b-it", machine=machine)
     assert verdict.route is route
     assert words in " ".join(plain(check_document([verdict])).split())
+
+
+@pytest.mark.parametrize(
+    ("machine", "is_doubted"),
+    [
+        pytest.param("mac-mini-m4-16gb", True, id="the slow end below"),
+        pytest.param("desktop-rtx4090-24gb", False, id="all of it above"),
+    ],
+)
+def test_check_doubts_a_pace_where_plan_does(machine: str, *, is_doubted: bool) -> None:
+    """`plan` called a Mac perhaps slower than needed, and `check` on it had no word of doubt."""
+    wanted = Workload(min_tokens_per_second=20)
+    planned = plan_with(open_catalogue(), "qwen3-8b", wanted, [load(machine)])
+    verdict = check("qwen3-8b", wanted, machine=machine)
+    pace = verdict.users_pace
+    assert pace is not None
+    assert (pace.low < 19.5) is is_doubted
+    assert verdict.route is Route.LOCAL
+    on_plan = plain(plan_document(planned))
+    on_check = plain(check_document([verdict]))
+    assert ("perhaps slower than you need" in on_plan) is is_doubted
+    assert ("perhaps below the 20 you need" in on_check) is is_doubted

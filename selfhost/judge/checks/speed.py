@@ -443,6 +443,17 @@ def is_too_slow(judged: Judged) -> bool:
     return _is_beyond(found.has, found.needs, found.unit or "")
 
 
+def may_be_too_slow(judged: Judged) -> bool:
+    """Whether text may come more slowly than wanted: the slow end of its pace is below the wanted
+    pace. False where nobody wants a pace, or the pace is not known.
+    """
+    pace = judged.users_pace
+    wanted = judged.workload.min_tokens_per_second
+    if pace is None or not wanted:
+        return False
+    return units.is_slower(pace.low, wanted)
+
+
 def is_slow(judged: Judged) -> bool:
     """Whether text likely comes more slowly than wanted, or other work takes minutes to days."""
     speed = judged.speed

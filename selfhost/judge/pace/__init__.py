@@ -41,8 +41,6 @@ SHORT_CHAT_TOKENS = 256
 # a step reads the state of a recurrent layer and writes it anew, in numbers of 32 bits
 _READ_AND_WRITTEN = 2
 _STATE_NUMBER_BYTES = 4
-# kinds of recurrent layers with a delta rule (Qwen3.5, Kimi Linear)
-_DELTA_KINDS = frozenset(("delta", "kda"))
 
 
 def clip_words(
@@ -276,11 +274,14 @@ class Step(Record):
     @property
     def delta_layers(self) -> int:
         """The number of layers with a delta rule, which launch more operations than others."""
+        # a large module, not needed for models without such layers
+        from ...needs.tensors import has_delta_rule
+
         if self.architecture is None:
             return 0
         layers = 0
         for group in self.architecture.recurrent:
-            if group.kind in _DELTA_KINDS:
+            if has_delta_rule(group):
                 layers += len(group.layers)
         return layers
 

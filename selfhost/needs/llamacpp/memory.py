@@ -378,7 +378,7 @@ _NOTHING = _Addend()
 
 def _program(case: Case) -> Term:
     """The term of the program: the program itself, its vocabulary, the backend's work buffer, the
-    RAM of a GPU's driver, and the outputs of an embedding model. The most includes the copies that
+    RAM of a GPU's driver, and the outputs. The most includes the copies that
     a server keeps of one prompt that fills each context.
     """
     memory = case.runtime.memory
@@ -429,12 +429,37 @@ def _outputs(case: Case) -> _Addend:
         tokens × (vocabulary + width) × 4
     """
     if not (case.embeds or case.row.diffusion):
-        return _NOTHING
+        return _outputs_of_writer(case)
     tokens = case.setup.encoder_tokens if case.row.encoder else case.setup.micro_batch
     vocabulary = case.model.gguf_tokens
     width = 0 if case.row.diffusion else case.model.embedding_length
     size = 4 * tokens * (vocabulary + width)
     line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    return _Addend(size=as_size(size), line=line)
+
+
+def _outputs_of_writer(case: Case) -> _Addend:
+    """The outputs of a model that writes, in bytes: a row of logits of each sequence and drafted
+    token, without the one row that the measured program holds. A model that drafts by its own block
+    puts out the hidden state of every token of a batch, too (`embd_nextn` in output_reserve,
+    unmasked in common/speculative.cpp).
+
+        (rows - 1) × vocabulary × 4 + tokens of a batch × width × 4
+    """
+    rows = case.logits_rows - 1
+    vocabulary = case.model.gguf_tokens
+    size = 4 * rows * vocabulary
+    line = ""
+    if size:
+        line = f" + {rows:,} rows of logits × {vocabulary:,} × 4 bytes"
+    if case.companions.own_block:
+        tokens = min(case.batch_tokens, case.setup.tokens)
+        width = case.model.embedding_length
+        if case.row.hyper_connections:
+            # every stream of the state (src/models/deepseek4.cpp, n_embd_out_impl)
+            width *= case.model.altup_inputs or 1
+        size += 4 * tokens * width
+        line += f" + {tokens:,} tokens × {width:,} × 4 bytes of states for the draft"
     return _Addend(size=as_size(size), line=line)
 
 

@@ -26,17 +26,15 @@ from ...core.records import Record, Unread
 from ..case import Case
 from ..quantization import BLOCKS
 from ..records import Needs, Size, Term, share_by_device, summed, unread
-from ..tensors import cache_groups, window_of
+from ..tensors import cache_groups, tensor_split_of, window_of
 from .files import OUTPUT_MATRIX, SIZES
 from .weights import tensors_on_devices
 
 # matrices are cut at multiples of this many numbers, where that leaves each device some
 # (`blck_size_perf` of get_split_granularity in src/llama-model.cpp)
 _STEP = 128
-# kinds of attention and of recurrences whose split was checked, and kinds that stay whole
+# kinds of attention whose split was checked
 _SPLIT_ATTENTION = ("full", "sliding")
-_SPLIT_RECURRENCES = ("delta",)
-_WHOLE_RECURRENCES = ("convolution",)
 # the beginnings of the names, behind `blk.*.`, of tensors that are cut by heads, by the heads of
 # linear attention, and by the length of a feed-forward
 _BY_HEADS = ("attn_q.", "attn_k.", "attn_v.", "attn_qkv.", "attn_output.weight",
@@ -102,7 +100,7 @@ def _why_layers_unchecked(model: Architecture) -> str | None:
             kind = attention.kind
             return f"how -sm tensor splits {kind} attention was not checked"
     for recurrent in model.recurrent:
-        if recurrent.kind not in (*_SPLIT_RECURRENCES, *_WHOLE_RECURRENCES):
+        if not tensor_split_of(recurrent):
             return f"how -sm tensor splits {recurrent.kind} layers was not checked"
     return None
 
@@ -390,8 +388,8 @@ class _Split(Record):
     @property
     def _has_split_states(self) -> bool:
         """Whether layers with linear attention are split."""
-        kinds = [recurrent.kind for recurrent in self.case.model.recurrent]
-        return any(kind in _SPLIT_RECURRENCES for kind in kinds)
+        splits = [tensor_split_of(group) for group in self.case.model.recurrent]
+        return "cut" in splits
 
     @cached_property
     def _share_of_states(self) -> float:
@@ -408,7 +406,7 @@ class _Split(Record):
 
         - granule = lcm(length of a head, block, 128) / length of a head
         """
-        if recurrent.kind in _WHOLE_RECURRENCES:
+        if tensor_split_of(recurrent) == "whole":
             return 1.0
         heads = recurrent.key_heads or recurrent.heads
         length = recurrent.key_length or recurrent.value_length

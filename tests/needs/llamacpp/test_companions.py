@@ -17,6 +17,7 @@ from selfhost.judge.question import ask
 from selfhost.judge.record import Question
 from selfhost.needs import needs_on
 from selfhost.needs.records import Device, Needs, Term
+from selfhost.needs.tensors import row_values
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
 MACHINE = machine_with(
@@ -268,3 +269,62 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
         assert grown <= peaks[side] - peaks[224] <= 1.25 * grown
     assert peaks[896] - peaks[224] <= term.bytes * 1.2
     assert peaks[1500] == pytest.approx(peaks[896], rel=0.001)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        # llm_arch_supports_rs_rollback, src/llama-arch.cpp:1123 of llama.cpp 0c1e570
+        pytest.param(name, id=name)
+        for name in (
+            "kimi-k3", "qwen35", "qwen35moe", "deepseek4", "nemotron_h",
+            "nemotron_h_moe", "lfm2", "lfm2moe", "bailingmoe3",
+        )
+    ],
+)  # fmt: skip
+def test_a_state_is_kept_for_each_drafted_token_where_llama_cpp_rolls_back(
+    architecture: str,
+) -> None:
+    values = row_values(architecture)
+    assert values is not None
+    assert values.get("rolls_back") is True
+
+
+def test_a_draft_of_compressed_attention_keeps_the_states_of_each_drafted_token() -> (
+    None
+):
+    """src/llama-kv-cache-dsv4.cpp:964: n_stream × (1 + n_rs_seq) planes, of keys and of scores; by
+    common/common.h:328 3 tokens are drafted. DeepSeek-V4-Flash has 21 layers with 4 tokens a row,
+    whose states are of 8 tokens twice as wide, with those of the indexer, and 20 layers with 128.
+    """
+    numbers = 21 * 2 * 8 * (2 * 512 + 2 * 128) + 20 * 2 * 128 * 512
+    alone = terms("deepseek-v4-flash", runtime="llama.cpp")
+    drafting = terms("deepseek-v4-flash", runtime="llama.cpp", draft="mtp")
+    assert alone["recurrent_state"].bytes == 4 * numbers
+    assert drafting["recurrent_state"].bytes == 4 * numbers * (1 + 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "more_rows", "states"),
+    [
+        pytest.param({"parallel": 8}, 7, 0, id="a row of logits of each sequence"),
+        pytest.param({"draft": "mtp"}, 3, 2048, id="drafted tokens and their states"),
+        pytest.param(
+            {"draft": "mtp", "runtime_options": {"b": "1024"}},
+            3,
+            1024,
+            id="smaller batch",
+        ),
+    ],
+)
+def test_outputs_take_what_llama_cpp_reserves_for_them(
+    asked: dict[str, Any], more_rows: int, states: int
+) -> None:
+    """src/llama-context.cpp:2141 of llama.cpp 0c1e570: logits of n_vocab × n_outputs, and with
+    embeddings_nextn unmasked (common/speculative.cpp:1417) n_embd_out × n_batch, each of 4 bytes.
+    Qwen3.5 27B has 248,320 tokens and rows of 5,120. The program was measured with one row.
+    """
+    alone = terms("qwen3.5-27b", runtime="llama.cpp")
+    more = terms("qwen3.5-27b", runtime="llama.cpp", **asked)
+    grown = more["runtime"].bytes - alone["runtime"].bytes
+    assert grown == 4 * (more_rows * 248_320 + states * 5_120)
