@@ -22,6 +22,7 @@ from typing import IO, NamedTuple
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
+from ..core.units import listed
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
 from .ansible import read_ansible
 from .answers import Answer, is_address, table_of
@@ -39,7 +40,6 @@ from .record_text import (
     text_of_start,
 )
 from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
-from .rows import listed
 
 # a file with more wrong records is some other kind of file: reading stops
 MAX_FAULTY = 10_000

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
+from ..core.units import listed
 from .config_tables import (
     ConfigClass,
     ModelType,
@@ -20,7 +21,7 @@ from .config_tables import (
     model_type_tables,
 )
 from .sizes import Sizes, Unclear, unclear
-from .source import JsonValues, clean, listed, refuse, short, table_of
+from .source import JsonValues, clean, refuse, short, table_of
 from .tables import model_files
 
 # the longest published config.json has 37 kB; tokenizer files given by mistake have megabytes

@@ -24,11 +24,12 @@ from ..catalogue.architecture import (
 from ..catalogue.spec import INCOMPLETE
 from ..core.records import Values
 from ..core.tables import TomlRow
+from ..core.units import listed
 from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import Unclear, grouped, most_heads, refuse_contradictions, unclear
-from .source import JsonValues, listed, reason, refuse, short, table_of
+from .source import JsonValues, reason, refuse, short, table_of
 
 # kinds of layers that attend; "hybrid" layers keep a state too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")

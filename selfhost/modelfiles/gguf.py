@@ -25,6 +25,7 @@ from ..catalogue.spec import (
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.files import numbered_files
 from ..core.records import shown
+from ..core.units import listed
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, all_and_active, gguf_tensors, row_of
 from . import source
@@ -158,7 +159,7 @@ def _quantization(model: GgufModel) -> str:
     by_tensors = _name_by_types(types)
     if stated is not None:
         said = f"general.file_type is {name or repr(stated)[:40]}"
-        held = source.listed(types, 3)
+        held = listed(types, 3)
         note = f"{said}, but its tensors are {held}; judged as {by_tensors}"
         model.notes.append(note)
     return by_tensors
@@ -323,7 +324,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
             continue
         if not optional.search(place.name):
             _refuse_tensor(model, place, actual.get(place), expected.get(place))
-    tensors = source.listed(map(_name_at, differing), 3)
+    tensors = listed(map(_name_at, differing), 3)
     model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
 
 

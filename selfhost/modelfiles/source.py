@@ -19,6 +19,7 @@ from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, Values, shortened, shown
 from ..core.templates import fill
+from ..core.units import listed
 from .tables import model_files
 
 # the values of a model's JSON file, by key, not checked yet
@@ -270,16 +271,6 @@ def short(value: object) -> str:
         return f'"{clean(value)}"'
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return clean(text[:60])
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """`a, b, c and 4 more`."""
-    all_names = list(names)
-    text = ", ".join(all_names[:most])
-    left_out = len(all_names) - most
-    if left_out > 0:
-        text += f" and {left_out:,} more"
-    return text
 
 
 # the suffix of a file's name after the model's name
