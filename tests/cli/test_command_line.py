@@ -533,3 +533,44 @@ def test_the_json_of_sizes_has_its_schema(capsys: pytest.CaptureFixture[str]) ->
     code, alone, _ = run(capsys, "size", "mistral-7b", "--json")
     assert code == 0
     assert set(json.loads(alone)) == set(answer)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("check", "gpt2"), id="check"),
+        pytest.param(("check", "gpt2", "--json"), id="check in JSON"),
+        pytest.param(("list", "gpt2"), id="list"),
+        pytest.param(("compare", "gpt2", "opt-1.3b"), id="compare"),
+        pytest.param(("show", "gpt2"), id="show"),
+        pytest.param(("machine",), id="machine"),
+    ],
+)
+def test_keys_of_a_record_that_are_not_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """In the report or beside it, once."""
+    path = tmp_path / "m.json"
+    record = json.loads(RECORD.read_text())
+    record["memory_totl_bytes"] = 5
+    record["disks"][0]["free_byte"] = 5
+    path.write_text(json.dumps(record))
+    code, out, err = run(capsys, *words, "--machine", str(path))
+    assert code == 0
+    told = f"memory_totl_bytes ({path}; did you mean memory_total_bytes?)"
+    assert (out + err).count(told) == 1
+    told = f"disks[].free_byte ({path}; did you mean free_bytes?)"
+    assert (out + err).count(told) == 1
+    _, out, err = run(capsys, *words, "--machine", str(RECORD))
+    assert "does not read" not in out + err
+
+
+def test_keys_of_the_records_of_a_folder_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        record = {**json.loads(RECORD.read_text()), "name": name, "ram": 5}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    code, out, err = run(capsys, "check", "gpt2", "--machine", str(tmp_path))
+    assert code == 0
+    assert (out + err).count(f"ram ({tmp_path}/a.json)") == 1
