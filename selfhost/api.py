@@ -155,7 +155,9 @@ def rank(
     from .advice.listing import Lister, chosen
 
     use = use or asked.workload.wanted_use
-    ids = chosen(asked.catalogue, use=use, modality=modality)
+    ids = chosen(
+        asked.catalogue, use=use, modality=modality, purpose=asked.workload.purpose
+    )
     lister = Lister(asked.catalogue, asked.workload, asked.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)

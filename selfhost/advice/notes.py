@@ -41,7 +41,6 @@ _WEIGHT_OPTIONS = (
 )
 # options about tokens that a model writes one by one
 _TOKEN_OPTIONS = (
-    "purpose",
     "parallel",
     "prompt_tokens",
     "max_wait_seconds",
@@ -236,9 +235,6 @@ def _token_options_without_effect(question: Question) -> list[str]:
     options: list[str] = []
     for key in _TOKEN_OPTIONS:
         if not stated.states(key):
-            continue
-        if key == "purpose" and question.spec.reads_context:
-            # the purpose sets the context
             continue
         if key != "parallel":
             options.append(FLAGS[key])

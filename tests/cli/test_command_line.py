@@ -25,6 +25,7 @@ from selfhost.cli import main as cli
 from selfhost.cli.options import Option, options_of
 from selfhost.cli.parser import Options
 from selfhost.core.errors import UsageError
+from selfhost.core.purposes import WORKLOAD_PURPOSES
 
 RECORD = RECORDS / "vm-24gib.json"
 
@@ -574,3 +575,24 @@ def test_keys_of_the_records_of_a_folder_are_told(
     code, out, err = run(capsys, "check", "gpt2", "--machine", str(tmp_path))
     assert code == 0
     assert (out + err).count(f"ram ({tmp_path}/a.json)") == 1
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+@pytest.mark.parametrize("command", ["check", "plan", "compare", "show", "size"])
+def test_a_purpose_needs_a_model_that_writes_text(
+    capsys: pytest.CaptureFixture[str], command: str, purpose: str
+) -> None:
+    names = ["gpt2", "bge-m3"] if command == "compare" else ["bge-m3"]
+    code, out, err = run(capsys, command, *names, "--for", purpose)
+    assert (code, out) == (2, "")
+    assert f"it is of no use for {purpose}" in err
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+def test_a_list_for_a_purpose_has_no_model_without_text(
+    capsys: pytest.CaptureFixture[str], purpose: str
+) -> None:
+    words = ("list", "whisper", "--machine", str(RECORD), "--for", purpose)
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert out.startswith("No model matches.")
