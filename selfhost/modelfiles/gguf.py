@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
+from os.path import exists
 from typing import NoReturn
 
 from ..catalogue.architecture import Architecture
@@ -23,6 +24,7 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
+from ..core.errors import Problem, SpecError
 from ..core.files import numbered_files
 from ..core.records import shown
 from ..core.units import listed
@@ -130,16 +132,21 @@ def _headers(path: str) -> list[GgufHeader]:
     parts = given.values.get("split.count", 0)
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
-    source.refuse_missing(path, "parts", files)
+    problems: list[Problem] = []
+    with source.noting(problems):
+        source.refuse_missing(path, "parts", files)
     headers = []
     tensors = 0
-    for file in files:
-        header = given if file == path else read_header(file)
-        headers.append(header)
-        tensors += len(header.tensors)
+    for file in filter(exists, files):
+        with source.noting(problems):
+            header = given if file == path else read_header(file)
+            headers.append(header)
+            tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
             what = f"its parts have more than {MAX_TENSORS:,} tensors"
             source.refuse(path, "damaged", what=what)
+    if problems:
+        raise SpecError(problems)
     return headers
 
 

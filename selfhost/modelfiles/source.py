@@ -93,6 +93,15 @@ def refuse(
     fail(path, *filled(model_files().faults[fault], values))
 
 
+@contextmanager
+def noting(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `SpecError` to the list, so that the next file is read, too."""
+    try:
+        yield
+    except SpecError as error:
+        problems += error.problems
+
+
 def filled(fault: Sequence[str], values: Values) -> Iterator[str]:
     """The message and the remedy of a fault of model_files.toml, with the values put in."""
     for template in fault:
