@@ -8,6 +8,8 @@ matters to the cache or to the weights is not understood, that part of the spec 
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec import ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
@@ -24,7 +26,7 @@ from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
-from .sizes import MAX_NUMBER, Unclear
+from .sizes import MAX_NUMBER, Unclear, every_fault
 from .source import JsonKind, JsonValues, LocalModel, reason, table_of
 from .tables import model_files
 
@@ -45,7 +47,9 @@ def read_config(path: str) -> LocalModel:
     try:
         architecture = architecture_of(keys, stored)
     except Unclear as why:
-        keys.unknown["architecture"] = str(why)
+        again = Keys(path, keys.outer)
+        read = partial(architecture_of, again, stored)
+        keys.unknown["architecture"] = every_fault(why, again, read)
     language = _parameters(keys, architecture)
     counts = language
     hears = isinstance(keys.outer.get("audio_config"), dict)

@@ -216,7 +216,8 @@ class Keys(Sizes):
         layers = self.layers
         if isinstance(entries, list | str) and len(entries) >= layers:
             return entries[:layers]
-        raise unclear("entries", key=self.stated(*keys), layers=layers)
+        why = unclear("entries", key=self.stated(*keys), layers=layers)
+        return self.fault(why, None)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names; None where the key is missing."""
@@ -226,7 +227,8 @@ class Keys(Sizes):
         numbers = []
         for number in value if isinstance(value, list) else [value]:
             if type(number) is not int or number < 0:
-                raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+                why = f"{key} is {short(value)}, not numbers of layers"
+                return self.fault(Unclear(why), None)
             numbers.append(number)
         return numbers
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import prod
 from os.path import exists
 from typing import NoReturn
@@ -33,7 +34,7 @@ from ..needs.tensors import UNKNOWN_ROW, all_and_active, gguf_tensors, row_of
 from . import source
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
-from .sizes import Malformed, Unclear
+from .sizes import Malformed, Unclear, every_fault
 from .source import LocalModel, clean, reason
 from .tables import GgufTable, model_files
 
@@ -62,7 +63,7 @@ def read_gguf(path: str) -> LocalModel:
         spec = _spec(model, files)
     except Malformed as fault:
         # no converter writes such a file
-        source.refuse(path, "unusable", what=fault)
+        source.refuse(path, "unusable", what=_every_fault(model, fault))
     return LocalModel(
         spec=spec,
         format="gguf",
@@ -239,11 +240,17 @@ def _architecture(model: GgufModel) -> Architecture | None:
     except Malformed:
         raise
     except Unclear as why:
-        model.unknown["architecture"] = str(why)
+        model.unknown["architecture"] = _every_fault(model, why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
         return None
     return architecture
+
+
+def _every_fault(model: GgufModel, first: Unclear) -> str:
+    """Each fault of the header's values, of which the first is known."""
+    again = GgufModel(model.path, model.header, model.tensors)
+    return every_fault(first, again, partial(architecture_of, again))
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:

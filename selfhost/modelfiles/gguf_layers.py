@@ -72,6 +72,7 @@ class GgufModel(Sizes):
         tensors: Sequence[Tensor],
     ) -> None:
         super().__init__(path, header.values)
+        self.header = header
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
@@ -88,7 +89,8 @@ class GgufModel(Sizes):
         for name in names:
             if name in self.counts:
                 entries = self.counts[name]
-                raise Malformed(f"{name} lists {entries:,} entries, more than blocks")
+                why = f"{name} lists {entries:,} entries, more than blocks"
+                self.fault(Malformed(why), None)
         return names
 
     def has_tensor(self, *endings: str) -> bool:
@@ -336,7 +338,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
     loops = _loops(model)
-    attention = grouped(attending * loops, width)
+    attention = grouped(model, attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     architecture = Architecture(
         row=model.name,
@@ -347,8 +349,8 @@ def architecture_of(model: GgufModel) -> Architecture:
         output_matrix=not row.embeds,
         heads=most_heads(attention),
         attention=attention,
-        recurrent=grouped(states, width),
-        feed_forward=grouped(feeding * loops, width),
+        recurrent=grouped(model, states, width),
+        feed_forward=grouped(model, feeding * loops, width),
         cache_layers=_cache_layers(model),
         stored_layers=model.layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
@@ -380,7 +382,7 @@ def _count_layers(model: GgufModel) -> None:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            raise Malformed(f"its header has no {name}.{key}")
+            model.fault(Malformed(f"its header has no {name}.{key}"), None)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     layers = blocks - predicting
