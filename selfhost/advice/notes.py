@@ -269,21 +269,44 @@ def notes_on_cards(
         return
     if judged.needs is None:
         return
-    cards = machine.own_memory_cards
+    # another note tells those that the program does not see
+    number = len(machine.own_memory_cards)
+    number = min(number, judged.question.most_cards or number)
     used = _cards_of(judged.needs)
-    idle = len(cards) - len(used)
+    idle = number - len(used)
     if idle <= 0:
         return
     yield from _remark(
         "idle",
         idle=idle,
-        number=len(cards),
+        number=number,
         several=idle > 1,
         one=len(used) == 1,
     )
     if understood.files.is_tag:
         tag = bare_name(understood.asked)
         yield from _remark("tag-alone", tag=tag, model=judged.question.spec.id)
+
+
+def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
+    """The note that the program computes on fewer accelerators than the machine has; () where it
+    computes on any number.
+    """
+    question = judged.question
+    runtime = question.runtime
+    number = len(machine.own_memory_cards)
+    hidden = number - question.most_cards
+    if runtime is None or not question.most_cards or hidden <= 0:
+        return ()
+    return _remark(
+        "hidden-cards",
+        program=runtime.name,
+        most=question.most_cards,
+        hidden=hidden,
+        number=number,
+        several=hidden > 1,
+        typed=bool(runtime.gpus.hidden_by),
+    )
 
 
 def _cards_of(needs: Needs) -> set[str]:

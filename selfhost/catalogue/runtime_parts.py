@@ -314,6 +314,9 @@ class GpuSupport(Stated):
     - `quantizations`: default quantizations where GPUs hold the whole model, the best first,
       each with the largest share of the GPUs' memory that it may take.
     - `preferred_from`: the number of GPUs from which the program is the default.
+    - `most`: the most GPUs with memory of their own that the program computes on (0: any number);
+      `hidden_by`: by maker, the variable that names the GPUs which the program sees, where it
+      aborts if it sees more.
     """
 
     required: bool = False
@@ -330,6 +333,8 @@ class GpuSupport(Stated):
     paired_cache_build: str = ""
     quantizations: Mapping[str, float] = _SHARES_BY_NAME
     preferred_from: int = _COUNT_OR_ZERO
+    most: int = _COUNT_OR_ZERO
+    hidden_by: Mapping[str, str] = {}
 
     @classmethod
     def _completed(cls, values: Values) -> Values:

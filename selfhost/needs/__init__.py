@@ -35,5 +35,5 @@ from .file_formats import (
 from .llamacpp.companions import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import MAKERS_IN_RAM
-from .llamacpp.tensor_split import why_not_over, why_split_refused
+from .llamacpp.tensor_split import MOST_SPLIT, why_split_refused
 from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
