@@ -27,7 +27,7 @@ from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
 from .sizes import MAX_NUMBER, Unclear, every_fault
-from .source import JsonKind, JsonValues, LocalModel, reason, table_of
+from .source import JsonKind, JsonValues, LocalModel, Notes, reason, table_of
 from .tables import model_files
 
 _CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
@@ -63,10 +63,20 @@ def read_config(path: str) -> LocalModel:
         spec=_spec(keys, stored, architecture, counts),
         format=stored.format,
         quantization=stored.name,
-        notes=tuple(keys.notes),
+        notes=_notes(stored, counts),
         is_quantized=stored.quantized,
         language_parameters=language.total,
     )
+
+
+def _notes(stored: Stored, counts: Parameters) -> Notes:
+    """The sentences about odd weights and about estimated encoders."""
+    notes = []
+    if stored.note is not None:
+        notes.append(stored.note)
+    if counts.encoders:
+        notes.append(reason("encoders", millions=round(counts.encoders / 1e6)))
+    return tuple(notes)
 
 
 def _values_of(path: str) -> object:
@@ -174,7 +184,6 @@ def _with_encoders(
     if not 0 < encoders <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    keys.notes.append(reason("encoders", millions=round(encoders / 1e6)))
     counts = counts.replace(
         encoders=encoders,
         projector_bytes=2 * encoders,

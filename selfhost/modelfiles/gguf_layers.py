@@ -61,7 +61,6 @@ class GgufModel(Sizes):
       names of a single stack.
     - `blocks`: the number of all blocks; `layers`: the number without multi-token-prediction
       blocks.
-    - `is_as_row`: the tensors are the same as the row gives; set by the comparison in `gguf`.
     - `refused`: the reason why llama.cpp refuses the file; None where it does not.
     """
 
@@ -80,7 +79,6 @@ class GgufModel(Sizes):
         self.row = ArchitectureRow.from_values(self.name, row)
         self.shapes = _shapes_by_name(tensors)
         self.blocks = self.layers
-        self.is_as_row = False
         self.refused: str | None = None
 
     def names_of(self, keys: Sequence[str]) -> list[str]:

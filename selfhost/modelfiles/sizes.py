@@ -79,8 +79,8 @@ class Sizes:
     """The whole numbers that a file states, by their keys.
 
     `values` may also have keys that the file lacks; `written` are the keys that the file states.
-    `unknown` has, by key of the spec, the reasons for missing facts; `notes` are sentences for the
-    user. `collected` has the faults of values, where all are read before they are told.
+    `unknown` has, by key of the spec, the reasons for missing facts. `collected` has the faults of
+    values, where all are read before they are told.
     """
 
     def __init__(self, path: str, values: JsonValues) -> None:
@@ -90,7 +90,6 @@ class Sizes:
         # the limit, until the layers are counted
         self.layers = MAX_LAYERS
         self.unknown: dict[str, str] = {}
-        self.notes: list[str] = []
         # None: the first fault is raised
         self.collected: dict[str, None] | None = None
 
