@@ -337,17 +337,17 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     if not more_bytes:
         return ()
     option = fill(
-        runtime.command_lines.options.get("checkpoints", ""),
+        runtime.command_lines.options.get("context_checkpoints", ""),
         {"context_checkpoints": str(runtime.memory.context_checkpoints)},
         keep_unknown=True,
     )
     users = judged.workload.parallel
     service = runtime.service
     return _remark(
-        "checkpoints",
+        "context-checkpoints",
         more=more_bytes,
         runtime=runtime.name,
-        kept=runtime.memory.kept_checkpoints,
+        kept=runtime.memory.kept_context_checkpoints,
         users=users if users > 1 else None,
         option=option,
         program=runtime.name if service is None else service.program,

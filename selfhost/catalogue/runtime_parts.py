@@ -433,8 +433,7 @@ class MemoryRules(Stated):
     - `state_share`: the states of recurrent layers get this multiple of the bytes of keys and
       values (0: the bytes that they need).
     - `context_checkpoints`: copies, for one prompt, of the parts of a cache that cannot be
-      rolled back.
-    - `kept_checkpoints`: the copies that one sequence keeps.
+      rolled back; `kept_context_checkpoints`: the copies that one sequence keeps.
     """
 
     overhead_low_bytes: int = 0
@@ -454,7 +453,7 @@ class MemoryRules(Stated):
     window_shares: Mapping[str, float] = _SHARES_BY_NAME
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
     context_checkpoints: int = _COUNT_OR_ZERO
-    kept_checkpoints: int = _COUNT_OR_ZERO
+    kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
 
 

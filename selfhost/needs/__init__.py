@@ -10,7 +10,6 @@ from .case import (
     loads_sixteen_bits,
     published,
 )
-from .checkpoints import loaded_bits
 from .estimate import (
     case_for,
     count,
@@ -37,3 +36,4 @@ from .llamacpp.files import files_of_maker
 from .llamacpp.memory import MAKERS_IN_RAM
 from .llamacpp.tensor_split import MOST_SPLIT, why_split_refused
 from .tensors import UNKNOWN_ROW, ArchitectureRow, row_of, trained_tokens
+from .weight_files import loaded_bits

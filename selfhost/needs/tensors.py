@@ -298,7 +298,7 @@ def all_and_active(architecture: Architecture) -> tuple[int, int]:
     """The number of published parameters, and the number that one token uses: all but the routed
     experts that the router does not choose.
     """
-    groups = checkpoint_tensors(architecture)
+    groups = published_tensors(architecture)
     total = count_parameters(groups)
     routed = list[TensorGroup]()
     for group in groups:
@@ -337,15 +337,15 @@ def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
 
 
 @lru_cache(maxsize=512)
-def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
-    """The tensors of the published checkpoint under GGUF names: tied matrices once, no
+def published_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
+    """The tensors of the published weights under GGUF names: tied matrices once, no
     multi-token-prediction blocks.
     """
     return architecture.tensors or _TensorList(architecture, gguf=False).collected()
 
 
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
-    """The tensors of the multi-token-prediction blocks in a published checkpoint, under GGUF
+    """The tensors of the multi-token-prediction blocks in published weights, under GGUF
     names.
     """
     first = architecture.layers
@@ -450,7 +450,7 @@ def _truths_of(sizes: Sizes) -> Sizes:
 
 class _TensorList:
     """The list of tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
-    checkpoint.
+    files.
 
     Shapes have the fastest dimension first, as GGUF writes them. A `*` in a name stands for the
     number of each layer of the group.
