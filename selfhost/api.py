@@ -161,7 +161,7 @@ def rank(
     from .advice.listing import Lister, chosen
 
     use = use or stated.wanted_use
-    ids = chosen(catalogue, use=use, modality=modality)
+    ids = chosen(catalogue, use=use, modality=modality, purpose=stated.purpose)
     lister = Lister(catalogue, stated, found.machine, use=use)
     most = len(ids) if top is None else top
     ranking = lister.first(most, ids, only_running=False)

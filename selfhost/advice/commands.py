@@ -33,7 +33,7 @@ from .launch import (
 )
 
 # options that a line may lack: they are typed only where the program has them
-_IF_IT_CAN = ("embedding", "reranking", "checkpoints", "lean", "sampled", "unpacked",
+_IF_IT_CAN = ("embedding", "reranking", "context_checkpoints", "lean", "sampled", "unpacked",
               "tensor_parallel", "one_device")  # fmt: skip
 _PLAIN_ON_WINDOWS = r"[\w:./\\+=~-]+"
 # words that replace the names of persons and computers in records; such a path cannot be typed
@@ -215,7 +215,26 @@ def _run_lines(
         return ()
     if not _all_are_set(launch, needed):
         return ()
-    return _with_server(launch, " ".join((line, *options)), needed, values)
+    line = _with_hidden_cards(launch, " ".join((line, *options)))
+    return _with_server(launch, line, needed, values)
+
+
+def _with_hidden_cards(launch: Launch, line: str) -> str:
+    """The line that runs the model; before it the variable that hides accelerators, where the
+    program would see more than it computes on.
+    """
+    most = launch.question.most_cards
+    variables = []
+    for maker, variable in launch.runtime.gpus.hidden_by.items():
+        cards = [
+            card for card in launch.machine.own_memory_cards if card.vendor == maker
+        ]
+        if 0 < most < len(cards):
+            seen = ",".join(map(str, range(most)))
+            variables.append(f"{variable}={seen}")
+    if not variables:
+        return line
+    return _with_variables(variables, line, launch.machine)
 
 
 def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:

@@ -317,7 +317,7 @@ def _figures_of_model(launch: Launch) -> Figures:
         "yarn_factor": None,
         "yarn_original_tokens": None,
         "input": _input(launch),
-        "context_checkpoints": _checkpoints_kept(launch),
+        "context_checkpoints": _context_checkpoints(launch),
         "batch_tokens": _batch_tokens(launch),
     }
     # only YaRN is switched on alike for all models
@@ -355,14 +355,14 @@ def _input(launch: Launch) -> str:
     return ""
 
 
-def _checkpoints_kept(launch: Launch) -> int | None:
+def _context_checkpoints(launch: Launch) -> int | None:
     """The number of copies of a conversation that the need counts; None where the server keeps only
     a few more.
     """
     runtime = launch.question.runtime
     if runtime is None:
         return None
-    if "checkpoints" not in runtime.command_lines.options:
+    if "context_checkpoints" not in runtime.command_lines.options:
         return None
     if not bytes_worth_bounding(launch.judged, runtime):
         return None
@@ -532,7 +532,7 @@ def options_needed(launch: Launch, values: Values) -> Iterator[str]:
     if _must_state_context(launch):
         yield "context_tokens"
     if values["context_checkpoints"]:
-        yield "checkpoints"
+        yield "context_checkpoints"
     if launch.judged.has("context-scaled"):
         yield "yarn"
     if _must_name_shared_gpu(launch):

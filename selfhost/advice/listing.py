@@ -18,7 +18,7 @@ from ..catalogue.name_table import NAME_TABLE
 from ..catalogue.names import latin_spelling
 from ..catalogue.offers import snapshot_day
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import MODALITIES, USES
+from ..catalogue.spec_values import GENERATING, MODALITIES, USES
 from ..catalogue.uses import uses_table
 from ..core import units
 from ..core.errors import (
@@ -139,14 +139,19 @@ def chosen(
     modality: str | None = None,
     use: str | None = None,
     openness: str | None = None,
+    purpose: str | None = None,
 ) -> list[str]:
-    """The ids of the models that pass every filter; a faulty spec has no words and no openness."""
+    """The ids of the models that pass every filter; a faulty spec has no words and no openness. A
+    purpose is one of models that write text.
+    """
     ids: list[str] = []
     for id in catalogue.ids():
         outline = catalogue.outlines[id]
         if families and outline.family not in families:
             continue
         if modality not in (None, outline.modality):
+            continue
+        if purpose is not None and outline.modality not in GENERATING:
             continue
         if use is None or outline.has_use(use):
             ids.append(id)

@@ -41,7 +41,6 @@ _WEIGHT_OPTIONS = (
 )
 # options about tokens that a model writes one by one
 _TOKEN_OPTIONS = (
-    "purpose",
     "parallel",
     "prompt_tokens",
     "max_wait_seconds",
@@ -237,9 +236,6 @@ def _token_options_without_effect(question: Question) -> list[str]:
     for key in _TOKEN_OPTIONS:
         if not stated.states(key):
             continue
-        if key == "purpose" and question.spec.reads_context:
-            # the purpose sets the context
-            continue
         if key != "parallel":
             options.append(FLAGS[key])
         elif _makes_one_at_a_time(question):
@@ -273,21 +269,44 @@ def notes_on_cards(
         return
     if judged.needs is None:
         return
-    cards = machine.own_memory_cards
+    # another note tells those that the program does not see
+    number = len(machine.own_memory_cards)
+    number = min(number, judged.question.most_cards or number)
     used = _cards_of(judged.needs)
-    idle = len(cards) - len(used)
+    idle = number - len(used)
     if idle <= 0:
         return
     yield from _remark(
         "idle",
         idle=idle,
-        number=len(cards),
+        number=number,
         several=idle > 1,
         one=len(used) == 1,
     )
     if understood.files.is_tag:
         tag = bare_name(understood.asked)
         yield from _remark("tag-alone", tag=tag, model=judged.question.spec.id)
+
+
+def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
+    """The note that the program computes on fewer accelerators than the machine has; () where it
+    computes on any number.
+    """
+    question = judged.question
+    runtime = question.runtime
+    number = len(machine.own_memory_cards)
+    hidden = number - question.most_cards
+    if runtime is None or not question.most_cards or hidden <= 0:
+        return ()
+    return _remark(
+        "hidden-cards",
+        program=runtime.name,
+        most=question.most_cards,
+        hidden=hidden,
+        number=number,
+        several=hidden > 1,
+        typed=bool(runtime.gpus.hidden_by),
+    )
 
 
 def _cards_of(needs: Needs) -> set[str]:
@@ -318,17 +337,17 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     if not more_bytes:
         return ()
     option = fill(
-        runtime.command_lines.options.get("checkpoints", ""),
+        runtime.command_lines.options.get("context_checkpoints", ""),
         {"context_checkpoints": str(runtime.memory.context_checkpoints)},
         keep_unknown=True,
     )
     users = judged.workload.parallel
     service = runtime.service
     return _remark(
-        "checkpoints",
+        "context-checkpoints",
         more=more_bytes,
         runtime=runtime.name,
-        kept=runtime.memory.kept_checkpoints,
+        kept=runtime.memory.kept_context_checkpoints,
         users=users if users > 1 else None,
         option=option,
         program=runtime.name if service is None else service.program,

@@ -592,7 +592,7 @@ def _conversations(
     """
     runtime = sizable.runtime
     counted = runtime.memory.context_checkpoints
-    kept = runtime.memory.kept_checkpoints
+    kept = runtime.memory.kept_context_checkpoints
     allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     uncounted_bytes = sizable.uncounted_copies_bytes
     if not uncounted_bytes:
@@ -600,9 +600,9 @@ def _conversations(
         return
     copies_bytes = allowed * uncounted_bytes // (kept - counted)
     yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
-    bound = sizable.bound("checkpoints", context_checkpoints=allowed)
+    bound = sizable.bound("context_checkpoints", context_checkpoints=allowed)
     if not bound:
-        option = runtime.command_lines.options.get("checkpoints", "")
+        option = runtime.command_lines.options.get("context_checkpoints", "")
         bound = fill_partly(option, {"context_checkpoints": allowed})
     growth_bytes = uncounted_bytes if allowed > counted else 0
     yield _growth("checkpoints", growth_bytes, bound, uncounted_bytes)

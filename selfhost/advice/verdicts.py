@@ -33,6 +33,7 @@ from .notes import (
     fine_print,
     note_on_clock,
     note_on_conversations,
+    note_on_hidden_cards,
     note_on_smaller,
     note_on_tag,
     note_on_users,
@@ -213,6 +214,7 @@ class _Advice(DeferredAdvice):
         notes = [
             *notes_on_question(self.catalogue, judged, machine, offers),
             *notes_on_cards(self.understood, judged, machine),
+            *note_on_hidden_cards(judged, machine),
             *note_on_clock(machine, self.day),
             *note_on_conversations(judged, self.to_type),
         ]

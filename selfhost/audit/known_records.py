@@ -14,11 +14,10 @@ only a full reading finds the faults.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import MachineFileError
-from ..core.records import FrozenDict, fault_of, shortened, shown_path
-from ..core.units import nearest
+from ..core.records import FrozenDict, fault_of
 from ..machine.record import (
     MAX_MEMORY_BYTES,
     MOMENT,
@@ -27,6 +26,7 @@ from ..machine.record import (
     Machine,
     checked_name,
 )
+from ..machine.unread_keys import MOST_UNREAD_KEYS, UnreadKey, unread_keys
 from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 
 # the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
@@ -38,28 +38,7 @@ _SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
 _SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
 _SIZES_OF_DISK = ("free_bytes", "total_bytes")
 
-# the keys of a record that this version reads, or writes and needs not read
-_KEYS = frozenset((*Machine().to_json(), *Machine._fields))
-# the most unread keys that are kept: records may have any number of keys
-_MOST_UNREAD_KEYS = 100
-
 JsonObject = Mapping[str, Any]
-
-
-class UnreadKey(NamedTuple):
-    """A key of a record that this version does not read, with the first file that has the key."""
-
-    key: str
-    file: str
-
-    def __str__(self) -> str:
-        """The key and its file, and the key that was perhaps meant."""
-        key = shortened(self.key)
-        place = shown_path(self.file)
-        meant = nearest(key, tuple(_KEYS))
-        if meant is not None:
-            place += f"; did you mean {meant}?"
-        return f"{key} ({place})"
 
 
 class RecordReader:
@@ -70,7 +49,8 @@ class RecordReader:
     def __init__(self) -> None:
         self.kinds = Kinds()
         self.unread_keys: list[UnreadKey] = []
-        self._keys = set(_KEYS)
+        # the list and the key of each of the unread keys
+        self._noted: set[tuple[str, str]] = set()
         # the number of the kind by the text of a record
         self._known: dict[str, int] = {}
         self._free_characters = _MOST_CHARACTERS
@@ -100,12 +80,13 @@ class RecordReader:
 
     def _note_unread_keys(self, record: JsonObject, file: str) -> None:
         """Note each new key that a later version may read, or that is misspelt."""
-        for key in record:
-            if len(self.unread_keys) == _MOST_UNREAD_KEYS:
+        for unread in unread_keys(record, file):
+            if len(self.unread_keys) == MOST_UNREAD_KEYS:
                 return
-            if key not in self._keys:
-                self._keys.add(key)
-                self.unread_keys.append(UnreadKey(key, file))
+            place = (unread.fact, unread.key)
+            if place not in self._noted:
+                self._noted.add(place)
+                self.unread_keys.append(unread)
 
     def _like(self, kind_number: int, record: JsonObject) -> MachineOfKind | None:
         """The machine of a record of a known kind; None where its name, a label, its time or a

@@ -22,12 +22,14 @@ from typing import IO, NamedTuple
 from ..core.errors import MachineFileError, Problem, first_problems
 from ..core.files import MAX_SIGNS, MAX_TEXT_BYTES, Unreadable, open_file
 from ..core.records import Record, shown
+from ..core.units import listed
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED
+from ..machine.unread_keys import UnreadKey, note_on
 from .ansible import read_ansible
 from .answers import Answer, is_address, table_of
 from .drafts import OutOfService
 from .kinds import Kind, MachineOfKind, Machines
-from .known_records import RecordReader, UnreadKey
+from .known_records import RecordReader
 from .kubernetes import read_kubernetes
 from .processes import in_order, usable_processors
 from .prometheus import read_prometheus
@@ -39,7 +41,6 @@ from .record_text import (
     text_of_start,
 )
 from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
-from .rows import listed
 
 # a file with more wrong records is some other kind of file: reading stops
 MAX_FAULTY = 10_000
@@ -118,8 +119,7 @@ def load_machines(
         names = listed([shown(path) for path in inputs.not_read])
         notes.append(f"files that hold no record were not read: {names}")
     if loader.unread_keys:
-        names = listed(list(map(str, loader.unread_keys.values())))
-        notes.append(f"keys of records that this selfhost does not read: {names}")
+        notes.append(note_on(loader.unread_keys.values()))
     files = ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths)
     return Fleet(
         machines=loader.machines,
@@ -424,8 +424,8 @@ class _Loader:
         self._origins: dict[str, str] = {}
         # by process: maps a kind's number in this process to the number in `machines.kinds`
         self._kind_numbers: defaultdict[int, list[int]] = defaultdict(list)
-        # by the key
-        self.unread_keys: dict[str, UnreadKey] = {}
+        # by the list and the key
+        self.unread_keys: dict[tuple[str, str], UnreadKey] = {}
         # of the file whose results are taken
         self._faults = FaultsOfFile()
 
@@ -444,7 +444,7 @@ class _Loader:
         for kind in batch.new_kinds:
             kind_numbers.append(self.machines.kinds.number_of(kind))
         for unread in batch.new_unread_keys:
-            self.unread_keys.setdefault(unread.key, unread)
+            self.unread_keys.setdefault((unread.fact, unread.key), unread)
         for result in batch.results:
             if isinstance(result, FileEnd):
                 self._end_file(result)

@@ -106,6 +106,8 @@ def in_a_policy(remedy: str | None) -> str | None:
 
     >>> in_a_policy("use --context 20480, or leave out --for")
     'use context_tokens = 20480, or leave out for'
+    >>> in_a_policy("use --runtime vllm or mlx")
+    'use runtime = "vllm" or "mlx"'
     """
     if remedy is None:
         return None

@@ -28,15 +28,6 @@ _ROUTE_OF_EXIT_CODE = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
 ExceptionNumbers = tuple[int, ...]
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first names as a text, and how many more there are."""
-    text = ", ".join(names[:NAMES_SHOWN])
-    others = len(names) - NAMES_SHOWN
-    if others > 0:
-        text += f" and {others:,} more"
-    return text
-
-
 class Result(StrEnum):
     """The result of a row under the policy; `excepted`: exceptions in force cover what failed."""
 

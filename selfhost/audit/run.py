@@ -17,6 +17,7 @@ from ..core.errors import (
     first_problems,
 )
 from ..core.tables import Document
+from ..core.units import listed
 from .baseline import Baseline
 from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Tell
@@ -32,7 +33,7 @@ from .policy import (
     remedy_of_name,
 )
 from .policy_judge import PolicyJudge
-from .rows import Audit, Exemptions, MachineGroup, Result, Since, listed
+from .rows import Audit, Exemptions, MachineGroup, Result, Since
 from .serving import notes_of_days, serving_machines, with_stated_facts
 
 # a machine was not judged at all where neither of these checks could be decided

@@ -22,7 +22,6 @@ from .drafts import NOT_JUDGED
 from .kinds import Machines
 from .machines import Fleet
 from .policy import FACT_KEYS, MachineClass, Policy
-from .rows import listed
 
 
 class Serving(NamedTuple):
@@ -56,7 +55,7 @@ def serving_machines(policy: Policy, fleet: Fleet) -> Serving:
         note = f"{note}, and the policy leaves them out"
     elif fleet.down:
         problems += first_problems(fleet.down[0].file, fleet.down)
-    notes = [f"{note}: {listed(resting)}"] if resting else []
+    notes = [f"{note}: {units.listed(resting)}"] if resting else []
     return Serving(machines, notes, problems)
 
 

@@ -318,6 +318,9 @@ class GpuSupport(Stated):
     - `quantizations`: default quantizations where GPUs hold the whole model, the best first,
       each with the largest share of the GPUs' memory that it may take.
     - `preferred_from`: the number of GPUs from which the program is the default.
+    - `most`: the most GPUs with memory of their own that the program computes on (0: any number);
+      `hidden_by`: by maker, the variable that names the GPUs which the program sees, where it
+      aborts if it sees more.
     """
 
     required: bool = False
@@ -334,6 +337,8 @@ class GpuSupport(Stated):
     paired_cache_build: str = ""
     quantizations: Mapping[str, float] = _SHARES_BY_NAME
     preferred_from: int = _COUNT_OR_ZERO
+    most: int = _COUNT_OR_ZERO
+    hidden_by: Mapping[str, str] = {}
 
     @classmethod
     def _completed(cls, values: Values) -> Values:
@@ -432,8 +437,7 @@ class MemoryRules(Stated):
     - `state_share`: the states of recurrent layers get this multiple of the bytes of keys and
       values (0: the bytes that they need).
     - `context_checkpoints`: copies, for one prompt, of the parts of a cache that cannot be
-      rolled back.
-    - `kept_checkpoints`: the copies that one sequence keeps.
+      rolled back; `kept_context_checkpoints`: the copies that one sequence keeps.
     """
 
     overhead_low_bytes: int = 0
@@ -453,7 +457,7 @@ class MemoryRules(Stated):
     window_shares: Mapping[str, float] = _SHARES_BY_NAME
     state_share: float = read_by(minimum=0.0, maximum=10.0, default=0.0)
     context_checkpoints: int = _COUNT_OR_ZERO
-    kept_checkpoints: int = _COUNT_OR_ZERO
+    kept_context_checkpoints: int = _COUNT_OR_ZERO
     reserves_by_device: bool = False
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import MachineFileError, UsageError, WorkloadError
 from ..core.files import input_path
+from ..core.records import shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
@@ -83,11 +84,10 @@ def machines_of(options: Options) -> tuple[Machine, ...]:
     """
     _refuse_measuring_another(options)
     options.notes = ()
-    machines, note = _machines_named(options)
+    machines, notes = _machines_named(options)
     if options.set or options.gpu:
         machines = tuple(changed(options, machine) for machine in machines)
-    if note is not None:
-        options.notes = tuple(dict.fromkeys((note, *options.notes)))
+    options.notes = tuple(dict.fromkeys((*notes, *options.notes)))
     return machines
 
 
@@ -120,20 +120,42 @@ def _refuse_measuring_another(options: Options) -> None:
     raise UsageError(message, remedy="leave one of them out")
 
 
-def _machines_named(options: Options) -> tuple[tuple[Machine, ...], str | None]:
-    """The machines of a name, a path or a description, and a note on other meanings of the name."""
+class _NotedMachines(NamedTuple):
+    """The machines of a name, a path or a description, with notes on other meanings of the name,
+    and on what is not read of records.
+    """
+
+    machines: tuple[Machine, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _machines_named(options: Options) -> _NotedMachines:
+    """The machines of a name, a path or a description."""
     from ..machine.record import Machine
 
     text: str | None = options.machine
     if text is None:
-        return (Machine.read(measure=options.measure),), None
+        return _NotedMachines((Machine.read(measure=options.measure),))
     known = _machine_called(text)
     if known is not None:
         machine, note = known
-        return (machine,), note
+        return _NotedMachines((machine,), () if note is None else (note,))
     if os.path.isdir(text):
-        return _machines_in(text), None
-    return (Machine.from_file(input_path(text)),), None
+        return _machines_in(text)
+    return _machine_in(input_path(text))
+
+
+def _machine_in(path: str) -> _NotedMachines:
+    """The machine of a record. Raises `MachineFileError` for a faulty one."""
+    from ..machine.record import Machine, json_in
+    from ..machine.unread_keys import note_on, unread_keys
+
+    record = json_in(path)
+    machine = Machine.from_json(record, shown(path))
+    # a record that is no object was refused
+    assert isinstance(record, dict)
+    keys = unread_keys(record, path)
+    return _NotedMachines((machine,), (note_on(keys),) if keys else ())
 
 
 def _machine_called(text: str) -> tuple[Machine, str | None] | None:
@@ -156,7 +178,7 @@ def _machine_called(text: str) -> tuple[Machine, str | None] | None:
     return named(text)
 
 
-def _machines_in(folder: str) -> tuple[Machine, ...]:
+def _machines_in(folder: str) -> _NotedMachines:
     """The machines whose records the folder holds. Raises `MachineFileError` for a faulty
     record.
     """
@@ -167,7 +189,7 @@ def _machines_in(folder: str) -> tuple[Machine, ...]:
     if problems:
         grouped = (*fleet.grouped, *fleet.down)
         raise MachineFileError(problems, grouped=grouped)
-    return tuple(fleet.machines)
+    return _NotedMachines(tuple(fleet.machines), fleet.notes)
 
 
 def measured_where_unknown(options: Options, machine: Machine) -> Machine:

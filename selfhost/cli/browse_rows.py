@@ -293,7 +293,7 @@ class _View:
     ) -> None:
         options = copy.copy(question.options)
         options.words = words_typed(typed.split(), catalogue)
-        ids = chosen_ids(options, catalogue)
+        ids = chosen_ids(options, catalogue, question.workload)
         self.lister = lister_of(options, catalogue, question.workload, question.machine)
         ruled_out = self.lister.ruled_out
         self.ids = [id for id in ids if id not in ruled_out]

@@ -98,7 +98,7 @@ def run(words: Sequence[str]) -> int:
     machine = measured_where_unknown(options, one_machine(options))
     catalogue = open_catalogue(options.specs)
     options.words = words_typed(options.words, catalogue)
-    ids = chosen_ids(options, catalogue)
+    ids = chosen_ids(options, catalogue, workload)
     listing = _ranking(options, catalogue, workload, machine, ids)
     remarks = list_notes(listing, workload, named=options.chooses_models)
     notes = (*options.take_notes(), *remarks)
@@ -152,7 +152,11 @@ def _rows_of_terminal(options: ListOptions) -> int:
     return max(_LEAST_ROWS, min(TOP, lines - _OTHER_LINES))
 
 
-def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str]:
+def chosen_ids(
+    options: ListOptions,
+    catalogue: Catalogue,
+    workload: Workload,
+) -> list[str]:
     """The ids of the models that pass every filter of models."""
     families: set[str] = set()
     if options.family:
@@ -164,6 +168,7 @@ def chosen_ids(options: ListOptions, catalogue: Catalogue) -> list[str]:
         modality=options.modality,
         use=options.use,
         openness=options.openness,
+        purpose=workload.purpose,
     )
 
 

@@ -160,9 +160,9 @@ def judge_models(
                 if hear is not None:
                     tell.hide()
                     hear(verdict)
-    notes = options.take_notes()
-    if notes:
-        _add_machine_notes(answers, notes)
+    # notes on a whole folder of machines are told once, beside the report
+    if len(machines) == 1 and options.notes:
+        _add_machine_notes(answers, options.take_notes())
     return answers
 
 

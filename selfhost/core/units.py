@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import gmtime, strftime
 
@@ -35,6 +35,16 @@ def counted(names: Sequence[str]) -> list[str]:
     for name, number in Counter(names).items():
         texts.append(name if number == 1 else f"{number} × {name}")
     return texts
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The first names, and how many more there are: `a, b, c and 4 more`."""
+    all_names = list(names)
+    text = ", ".join(all_names[:most])
+    left_out = len(all_names) - most
+    if left_out > 0:
+        text += f" and {left_out:,} more"
+    return text
 
 
 def stated(number: float) -> str:

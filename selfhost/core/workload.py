@@ -531,14 +531,16 @@ _OTHER_TEXTS = ("machine",)
 _PROSE = frozenset(
     ("to", "or", "and", "for", "is", "has", "have", "in", "on", "out", "with", "when")
 )
-# A command or a quoted text, which stays unchanged; or an option, with or without a value.
+# A command or a quoted text, which stays unchanged; or an option, with or without a value, and with
+# other values for it, as in `--runtime vllm or mlx`.
 _COMMAND_OR_OPTION = (
     r"`(?!--)[^`]*`"
     r'|"[^"]*"'
     r"|selfhost (?:check|list|show|compare|plan|size|verify|machine|audit|spec)\b"
     r"(?: [^\s;,()]+)*"
     r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*)"
-    r"(?P<rest>[ =](?P<value>'[^']*'|\"[^\"]*\"|(?!-)[^\s,;()`]+))?"
+    r"(?P<rest>[ =](?P<value>'[^']*'|\"[^\"]*\"|(?!-)[^\s,;()`]+)"
+    r"(?P<others>(?: or (?!-)[^\s,;()`]+)*))?"
 )
 # an option without a Python keyword, followed by an alternative that has one
 _OR_ANOTHER = r"--set \S+ or (?=--(?:gpu|machine)\b)"
@@ -554,6 +556,8 @@ def in_python(text: str) -> str:
 
     >>> in_python("add --prompt 2000, or --for agent")
     'add prompt_tokens=2000, or purpose="agent"'
+    >>> in_python("use --runtime vllm or mlx")
+    'use runtime="vllm" or "mlx"'
     >>> in_python("leave out --runtime to use one that loads it")
     'leave out runtime to use one that loads it'
     """
@@ -575,12 +579,18 @@ def _in_python(found: re.Match[str]) -> str:
         return found[0]
     if found["value"] is None:
         return keyword
-    value = found["value"].rstrip(".:")
-    written = _python_value(keyword, value)
+    words = found["value"] + found["others"]
+    values = words.rstrip(".:")
+    end = words[len(values) :]
+    first, *others = values.split(" or ")
+    written = _python_value(keyword, first)
     if written is None:
         return f"{keyword}{found['rest']}"
-    end = found["value"][len(value) :]
-    return f"{keyword}={written}{end}"
+    told = [f"{keyword}={written}"]
+    for other in others:
+        # a word that is no value, such as `less`, stays
+        told.append(_python_value(keyword, other) or other)
+    return " or ".join(told) + end
 
 
 def _keyword_of(flag: str) -> str | None:

@@ -35,9 +35,9 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.case import stored_type
-from ..needs.checkpoints import DTYPES
 from ..needs.file_formats import FOUR_BITS
 from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
+from ..needs.weight_files import DTYPES
 from .choosing import (
     Candidate,
     Change,

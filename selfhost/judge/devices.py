@@ -370,11 +370,13 @@ def usable_cards(
     machine: Machine,
     runtime: RuntimeSpec | None,
     workload: Workload,
+    most: int,
 ) -> tuple[Accelerator, ...] | None:
     """The accelerators as the runtime can use them.
 
     Accelerators of a machine that is only planned count as idle. Accelerators that no build of the
-    runtime uses have no memory.
+    runtime uses have no memory; of accelerators with memory of their own nor have those after the
+    first `most` (0: any number).
     """
     cards = machine.accelerators
     if not cards:
@@ -384,8 +386,14 @@ def usable_cards(
     if runtime is None or runtime.gpus.required:
         return cards
     usable = []
+    own_memory = 0
     for card in cards:
-        if _is_usable(card, machine, runtime):
+        is_usable = _is_usable(card, machine, runtime)
+        if is_usable and card.unified is False:
+            own_memory += 1
+            if 0 < most < own_memory:
+                is_usable = False
+        if is_usable:
             usable.append(card)
         else:
             usable.append(card.replace(memory_total_bytes=0, memory_free_bytes=0))

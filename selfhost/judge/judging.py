@@ -181,7 +181,9 @@ class _OnMachine(Record):
         `at_any_pace` leaves out layouts that only read prompts faster than another layout.
         """
         question = self.question
-        cards = usable_cards(self.machine, question.runtime, question.workload)
+        cards = usable_cards(
+            self.machine, question.runtime, question.workload, question.most_cards
+        )
         machine = self.machine.replace(accelerators=cards)
         needs = with_automatic_batch(question, machine)
         stored_bytes = stored_in_memory(needs, machine, question)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
-from ..needs import Case, in_batches, needs_in_batches, needs_on, why_not_over
+from ..needs import Case, in_batches, needs_in_batches, needs_on
 from ..needs.records import ACCELERATOR, Device, Needs, Split, Term
 from .batches import is_batch_asked
 from .devices import (
@@ -146,7 +146,10 @@ class _OnRamAndCards(Record):
         once_idle = self._allowed(places(emptied(self.cards)))
         if self.question.splits_tensors and now:
             # llama.cpp moves nothing to another place, nor to RAM (common/fit.cpp)
-            yield self._with_split_layers(now)
+            # a place without memory is one that the program does not use
+            yield self._with_split_layers(
+                [place for place in now if place.usable_bytes != 0]
+            )
             return
         stated = self._stated_layout(now)
         if stated is not None:
@@ -205,12 +208,7 @@ class _OnRamAndCards(Record):
             yield whole_on_one(self.card_needs, largest.where)
 
     def _with_split_layers(self, group: Sequence[Place]) -> Needs:
-        """The layout with a part of each layer on each accelerator. On more accelerators than the
-        program splits a model over, the memory is not known.
-        """
-        why = why_not_over(len(group))
-        if why is not None:
-            return self.ram_needs.without(why)
+        """The layout with a part of each layer on each accelerator."""
         maker = gpu_maker(self.machine, self.question.runtime)
         case = _case_of(self.question, self.ram_needs)
         terms = list[Term]()

@@ -132,36 +132,18 @@ def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
     """The stated workload, without a context that means nothing to the model, and with the model's
     own draft under one name.
     """
-    changes = dict[str, str | float | None]()
-    if not _heeds_context(spec, stated):
-        # the purpose states a context too: the purpose is dropped, and its other values are kept
-        changes["purpose"] = None
+    changes = dict[str, str | None]()
+    if not spec.reads_context:
         changes["context_tokens"] = None
-        changes["prompt_tokens"] = stated.prompt_tokens
-        changes["max_wait_seconds"] = stated.max_wait_seconds
     if names_own_draft(spec, stated.draft):
         changes["draft"] = need.OWN_BLOCK
     return stated.replace(**changes)
 
 
-def _heeds_context(spec: ModelSpec, stated: Workload) -> bool:
-    """Whether the requested context means something to the model.
-
-    The context of a purpose is meant for models that write text only.
-    """
-    if not spec.reads_context:
-        return False
-    return spec.writes_text or stated.states("context_tokens")
-
-
 def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` where the purpose needs a model that works with text, and the model
-    writes none.
-    """
-    if spec.writes_text:
-        return
+    """Raise `WorkloadError` where the workload states a purpose, and the model writes no text."""
     purpose = workload.purpose
-    if workload.wanted_use is not None:
+    if purpose is not None and not spec.writes_text:
         raise fault("purpose", "purpose-no-text", model=spec.name, purpose=purpose)
 
 

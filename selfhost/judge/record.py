@@ -17,6 +17,7 @@ from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs import MOST_SPLIT
 from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
 from ..needs.tensors import (
@@ -182,6 +183,17 @@ class Question(Record):
     def splits_tensors(self) -> bool:
         """Whether a runtime option splits each tensor over the accelerators."""
         return self.settings.get("split_mode") == SPLIT_BY_TENSOR
+
+    @property
+    def most_cards(self) -> int:
+        """The most accelerators with memory of their own that the runtime computes on; 0 for any
+        number.
+        """
+        if self.runtime is None:
+            return 0
+        if self.splits_tensors:
+            return MOST_SPLIT
+        return self.runtime.gpus.most
 
     @property
     def missing_bytes(self) -> int | None:

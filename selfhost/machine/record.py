@@ -344,21 +344,8 @@ class Machine(ShownRecord):
 
         `MachineFileError` carries the problems, as for `from_json`.
         """
-        from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
-
         expect_type("path", path, (str, os.PathLike))
-        file_path = os.fsdecode(path)
-        file = shown(file_path) or "machine"
-        try:
-            content = read_file(file_path, MAX_FILE_BYTES, input_allowed=True)
-            data = parse_json(text_of(content))
-            return cls.from_json(data, file)
-        except Unreadable as error:
-            problem = error.problem(file, WRITE_ONE)
-            if error.kind == LARGE:
-                message = f"{problem.message}: a machine record takes a few kilobytes"
-                problem = problem.replace(message=message)
-            raise MachineFileError([problem]) from None
+        return cls.from_json(json_in(path), _file_name(path))
 
     def to_json(self) -> dict[str, Any]:
         """Return the `selfhost.machine/1` object: every key is present, None where the fact is
@@ -492,10 +479,13 @@ FACTS = tuple(
         if default is None and name not in _NO_FACTS
     ]
 )
-# the class of the records in a list, by the list's annotation
-_PARTS = {
-    f"tuple[{kind.__name__}, ...]": kind
-    for kind in (Disk, PresentModel, Accelerator, PresentRuntime, Unread)
+# the class of the records in a list, by the list's name
+PARTS_OF_LISTS: Mapping[str, type[Record]] = {
+    "disks": Disk,
+    "models_present": PresentModel,
+    "accelerators": Accelerator,
+    "runtimes": PresentRuntime,
+    "unread": Unread,
 }
 # facts that are numbers, with their bounds
 _LIMITS = {
@@ -545,6 +535,26 @@ class Process(Record):
     memory_bytes: int
     model_file: str | None = None
     model_bytes: int = 0
+
+
+def json_in(path: str | os.PathLike[str]) -> object:
+    """Return the JSON in a file that `Machine.from_file` takes. Raises `MachineFileError`."""
+    from ..core.files import LARGE, Unreadable, parse_json, read_file, text_of
+
+    try:
+        content = read_file(os.fsdecode(path), MAX_FILE_BYTES, input_allowed=True)
+        return parse_json(text_of(content))
+    except Unreadable as error:
+        problem = error.problem(_file_name(path), WRITE_ONE)
+        if error.kind == LARGE:
+            message = f"{problem.message}: a machine record takes a few kilobytes"
+            problem = problem.replace(message=message)
+        raise MachineFileError([problem]) from None
+
+
+def _file_name(path: str | os.PathLike[str]) -> str:
+    """The name of a file in errors."""
+    return shown(os.fsdecode(path)) or "machine"
 
 
 def _linux_sets(values: FactValues) -> tuple[str, ...]:
@@ -679,7 +689,7 @@ def _value(
     """The value of one field; None for a word that only another version knows, and for a faulty
     value.
     """
-    part = _PARTS.get(annotation.removesuffix(" | None"))
+    part = PARTS_OF_LISTS.get(name)
     if part is not None:
         return _records(table, name, part)
     limits: Values = {}

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ..core.files import first_numbered_file, numbered_files
 from ..core.records import shown
+from ..core.units import listed
 from . import source
 from .gguf import read_gguf
 from .safetensors import (
@@ -23,7 +24,7 @@ from .safetensors import (
     weight_files_ending,
 )
 from .safetensors_header import shards_in
-from .source import UNFINISHED, LocalModel, Notes, listed, name_by_place, reason
+from .source import UNFINISHED, LocalModel, Notes, name_by_place, reason
 from .tables import model_files
 from .toml_writer import spec_text
 

@@ -8,6 +8,8 @@ matters to the cache or to the weights is not understood, that part of the spec 
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec import ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
@@ -24,8 +26,8 @@ from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
-from .sizes import MAX_NUMBER, Unclear
-from .source import JsonKind, JsonValues, LocalModel, reason, table_of
+from .sizes import MAX_NUMBER, Unclear, every_fault
+from .source import JsonKind, JsonValues, LocalModel, Notes, reason, table_of
 from .tables import model_files
 
 _CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
@@ -45,7 +47,9 @@ def read_config(path: str) -> LocalModel:
     try:
         architecture = architecture_of(keys, stored)
     except Unclear as why:
-        keys.unknown["architecture"] = str(why)
+        again = Keys(path, keys.outer)
+        read = partial(architecture_of, again, stored)
+        keys.unknown["architecture"] = every_fault(why, again, read)
     language = _parameters(keys, architecture)
     counts = language
     hears = isinstance(keys.outer.get("audio_config"), dict)
@@ -59,10 +63,20 @@ def read_config(path: str) -> LocalModel:
         spec=_spec(keys, stored, architecture, counts),
         format=stored.format,
         quantization=stored.name,
-        notes=tuple(keys.notes),
+        notes=_notes(stored, counts),
         is_quantized=stored.quantized,
         language_parameters=language.total,
     )
+
+
+def _notes(stored: Stored, counts: Parameters) -> Notes:
+    """The sentences about odd weights and about estimated encoders."""
+    notes = []
+    if stored.note is not None:
+        notes.append(stored.note)
+    if counts.encoders:
+        notes.append(reason("encoders", millions=round(counts.encoders / 1e6)))
+    return tuple(notes)
 
 
 def _values_of(path: str) -> object:
@@ -170,7 +184,6 @@ def _with_encoders(
     if not 0 < encoders <= source.MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
-    keys.notes.append(reason("encoders", millions=round(encoders / 1e6)))
     counts = counts.replace(
         encoders=encoders,
         projector_bytes=2 * encoders,

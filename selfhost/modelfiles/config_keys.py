@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
+from ..core.units import listed
 from .config_tables import (
     ConfigClass,
     ModelType,
@@ -20,7 +21,7 @@ from .config_tables import (
     model_type_tables,
 )
 from .sizes import Sizes, Unclear, unclear
-from .source import JsonValues, clean, listed, refuse, short, table_of
+from .source import JsonValues, clean, refuse, short, table_of
 from .tables import model_files
 
 # the longest published config.json has 37 kB; tokenizer files given by mistake have megabytes
@@ -215,7 +216,8 @@ class Keys(Sizes):
         layers = self.layers
         if isinstance(entries, list | str) and len(entries) >= layers:
             return entries[:layers]
-        raise unclear("entries", key=self.stated(*keys), layers=layers)
+        why = unclear("entries", key=self.stated(*keys), layers=layers)
+        return self.fault(why, None)
 
     def places(self, key: str) -> list[int] | None:
         """The numbers of the layers that a key names; None where the key is missing."""
@@ -225,7 +227,8 @@ class Keys(Sizes):
         numbers = []
         for number in value if isinstance(value, list) else [value]:
             if type(number) is not int or number < 0:
-                raise Unclear(f"{key} is {short(value)}, not numbers of layers")
+                why = f"{key} is {short(value)}, not numbers of layers"
+                return self.fault(Unclear(why), None)
             numbers.append(number)
         return numbers
 

@@ -24,11 +24,19 @@ from ..catalogue.architecture import (
 from ..catalogue.spec import INCOMPLETE
 from ..core.records import Values
 from ..core.tables import TomlRow
+from ..core.units import listed
 from ..needs.tensors import architectures
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
-from .sizes import Unclear, grouped, most_heads, refuse_contradictions, unclear
-from .source import JsonValues, listed, reason, refuse, short, table_of
+from .sizes import (
+    Unclear,
+    every_fault,
+    grouped,
+    most_heads,
+    refuse_contradictions,
+    unclear,
+)
+from .source import JsonValues, reason, refuse, short, table_of
 
 # kinds of layers that attend; "hybrid" layers keep a state too
 _ATTENDING = ("full", "sliding", "cross", "hybrid")
@@ -118,16 +126,29 @@ def _groups(keys: Keys) -> _Groups:
     layers = _layers(keys)
     called = TABLES.called
     attending = [layer.attention() for layer in layers]
-    attention = grouped(attending, width, called)
+    attention = grouped(keys, attending, width, called)
     states = [layer.state() for layer in layers]
-    recurrent = grouped(states, width, called)
+    recurrent = grouped(keys, states, width, called)
     try:
         parts = [layer.feed_forward() for layer in layers]
-        feed_forward = grouped(parts, width, called)
+        feed_forward = grouped(keys, parts, width, called)
     except Unclear as why:
         # the cache is known without the feed-forwards
-        return _Groups(attention, recurrent, (), doubt=str(why))
+        doubt = _faults_of_feed_forward(keys, why)
+        return _Groups(attention, recurrent, (), doubt=doubt)
     return _Groups(attention, recurrent, feed_forward, doubt=None)
+
+
+def _faults_of_feed_forward(keys: Keys, first: Unclear) -> str:
+    """Each fault of the feed-forwards, of which the first is known."""
+    again = Keys(keys.path, keys.outer)
+    again.layers = keys.layers
+
+    def read() -> None:
+        for layer in _layers(again):
+            layer.feed_forward()
+
+    return every_fault(first, again, read)
 
 
 def _layers(keys: Keys) -> list[_Layer]:
@@ -195,7 +216,7 @@ def _number_of_layers(keys: Keys) -> int:
         # a list or a text names them
         pattern = keys.get(_PATTERN, "layers_block_type")
         if not isinstance(pattern, str | list) or not pattern:
-            raise Unclear("num_hidden_layers is missing")
+            return keys.fault(Unclear(keys.missing("layers")), 1)
         layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
@@ -252,7 +273,8 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
-            raise Unclear(f"{key}: {short(name)} is not understood")
+            why = f"{key}: {short(name)} is not understood"
+            kind = keys.fault(Unclear(why), "full")
         if kind == "sliding" and window is None:
             kind = "full"
         kinds.append(kind)
@@ -324,10 +346,10 @@ def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     stated = keys.get("per_layer_config") or {}
     not_understood = f"per_layer_config is {short(stated)}, not understood"
     if not isinstance(stated, dict):
-        raise Unclear(not_understood)
+        return keys.fault(Unclear(not_understood), {})
     for sizes in stated.values():
         if not isinstance(sizes, dict) or sizes.keys() - _OWN_SIZES:
-            raise Unclear(not_understood)
+            return keys.fault(Unclear(not_understood), {})
     return stated
 
 
@@ -366,7 +388,8 @@ class _Layer(NamedTuple):
         if length is None:
             width = keys.needed("width")
             if width % heads:
-                raise unclear("head_dim", width=width, heads=heads)
+                why = unclear("head_dim", width=width, heads=heads)
+                return keys.contradiction(why, None)
             length = width // heads
         # whether keys also serve as values (Gemma 4)
         values_from_keys = kind == "full" and bool(keys.get("attention_k_eq_v"))
@@ -419,7 +442,8 @@ class _Layer(NamedTuple):
             return True
         choice = choices[self.number]
         if choice not in ("full", "shared"):
-            raise Unclear(f"indexer_types: {short(choice)} is not understood")
+            why = f"indexer_types: {short(choice)} is not understood"
+            choice = self.keys.fault(Unclear(why), "full")
         return choice == "full"
 
     # recurrent states
@@ -507,7 +531,8 @@ class _Layer(NamedTuple):
             key = keys.stated("experts")
             text = f"a token uses {used:,} of {experts:,} experts"
             name = keys.names.get(key, key)
-            raise Unclear(f"{keys.stated('used')}: {text} ({name})")
+            why = Unclear(f"{keys.stated('used')}: {text} ({name})")
+            return keys.contradiction(why, FeedForward(length=1))
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
         has_bias = keys.type.router_bias
@@ -599,7 +624,7 @@ class _Layer(NamedTuple):
         if length:
             return length
         if not ratio:
-            raise Unclear("intermediate_size is missing")
+            return keys.fault(Unclear(keys.missing("intermediate_size")), 1)
         return ratio * keys.needed("width")
 
 
@@ -657,7 +682,8 @@ def _cache_layers(keys: Keys) -> int | None:
     if not shared:
         return None
     if shared >= keys.layers:
-        raise Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
+        why = Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
+        return keys.contradiction(why, None)
     return keys.layers - shared
 
 

@@ -30,6 +30,7 @@ class Stored(Record):
     - `matrices`, `experts`: the types of these tensors alone.
     - `quantized`: the weights are no longer in the type of training.
     - `quantizer`: set where not every runtime that loads the type loads this quantizer's files.
+    - `note`: a sentence for the user about odd weights.
     """
 
     name: str | None = None
@@ -39,13 +40,14 @@ class Stored(Record):
     experts: str | None = None
     quantizer: str | None = None
     why: str | None = None
+    note: str | None = None
 
 
 def stored_of(keys: Keys) -> Stored:
     """The quantization of the weights that a config.json describes."""
     mlx = keys.outer.get("quantization")
     if mlx:
-        return _MlxConfig(mlx).stored(keys)
+        return _MlxConfig(mlx).stored()
     stated = keys.outer.get(_KEY) or keys.values.get(_KEY)
     if not stated:
         return Stored(name=keys.published_type().dtype, quantized=False)
@@ -241,21 +243,22 @@ class _MlxConfig:
         self.bits = values.get("bits")
         self.group = values.get("group_size")
 
-    def stored(self, keys: Keys) -> Stored:
-        """The quantization of the weights. Where layers differ, a note is added to the `keys`."""
+    def stored(self) -> Stored:
+        """The quantization of the weights, with a note where layers differ."""
         scheme = self._scheme()
         if scheme is None:
             why = reason("mlx-quantization", value=short(self.stated))
             return Stored(format="mlx", why=why)
         name = scheme.name.removesuffix("-64g")
         bits_of_layers = self._bits_of_layers()
+        note = None
         # gpt-oss: experts in the published type, all other weights in 8 bits
         if self.mode == "mxfp4" and bits_of_layers == {8}:
             name = "MXFP4-Q8"
         elif bits_of_layers - {self.bits}:
-            keys.notes.append(reason("other-bits"))
+            note = reason("other-bits")
         why = reason("mlx-weights", name=name)
-        return Stored(name=name, format="mlx", why=why)
+        return Stored(name=name, format="mlx", why=why, note=note)
 
     def _scheme(self) -> Scheme | None:
         """The layout of most layers; None where it is not known."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import prod
-from typing import NoReturn
+from os.path import exists
+from typing import NamedTuple, NoReturn
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec import (
@@ -23,15 +25,17 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
+from ..core.errors import Problem, SpecError
 from ..core.files import numbered_files
 from ..core.records import shown
+from ..core.units import listed
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
 from . import source
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
-from .sizes import Malformed, Unclear
-from .source import LocalModel, clean, reason
+from .sizes import Malformed, Unclear, every_fault
+from .source import LocalModel, Notes, clean, reason
 from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
@@ -54,19 +58,56 @@ def read_gguf(path: str) -> LocalModel:
     model = GgufModel(path, headers[0], tuple(tensors))
     _refuse_other_kinds(model)
     quantization = _quantization(model)
-    files = _files(model, headers, quantization)
+    files = _files(path, headers, quantization)
     try:
-        spec = _spec(model, files)
+        layers = _layers(model)
+        spec = _spec(model, files, layers)
     except Malformed as fault:
         # no converter writes such a file
-        source.refuse(path, "unusable", what=fault)
+        source.refuse(path, "unusable", what=_every_fault(model, fault))
     return LocalModel(
         spec=spec,
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=tuple(model.notes),
+        notes=_notes(model, headers, quantization, layers),
     )
+
+
+class _Layers(NamedTuple):
+    """The layers that a header tells.
+
+    `architecture` is None where they are not known. `differing` are the tensors that differ from
+    those which the row of the architecture gives.
+    """
+
+    architecture: Architecture | None
+    differing: tuple[TensorPlace, ...] = ()
+
+
+def _notes(
+    model: GgufModel,
+    headers: Sequence[GgufHeader],
+    quantization: str,
+    layers: _Layers,
+) -> Notes:
+    """The sentences about a quantization that the header states otherwise, about bytes that no
+    program loads, and about tensors that differ from the row's.
+    """
+    notes = []
+    stated = model.values.get("general.file_type")
+    name = _stated_quantization(model)
+    if stated is not None and name != quantization:
+        said = f"general.file_type is {name or repr(stated)[:40]}"
+        held = listed(_matrix_types(model.tensors), 3)
+        notes.append(f"{said}, but its tensors are {held}; judged as {quantization}")
+    unused_bytes = sum(header.unused_bytes for header in headers)
+    if unused_bytes:
+        notes.append(reason("unused-bytes", unused=unused_bytes))
+    if layers.differing:
+        tensors = listed(map(_name_at, layers.differing), 3)
+        notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+    return tuple(notes)
 
 
 def _refuse_other_kinds(model: GgufModel) -> None:
@@ -82,16 +123,15 @@ def _refuse_other_kinds(model: GgufModel) -> None:
 
 
 def _files(
-    model: GgufModel,
+    path: str,
     headers: Sequence[GgufHeader],
     quantization: str,
 ) -> PublishedFiles:
-    """The size of all parts together, without the bytes after their tensors, which get a note."""
+    """The size of all parts together, without the bytes after their tensors."""
     unused_bytes = sum(header.unused_bytes for header in headers)
     size_bytes = sum(header.file_bytes for header in headers) - unused_bytes
-    size_source = SIZE_OF + shown(model.path)
+    size_source = SIZE_OF + shown(path)
     if unused_bytes:
-        model.notes.append(reason("unused-bytes", unused=unused_bytes))
         size_source += f", without the {unused_bytes:,} bytes after its tensors"
     return PublishedFiles(
         format="gguf",
@@ -129,39 +169,43 @@ def _headers(path: str) -> list[GgufHeader]:
     parts = given.values.get("split.count", 0)
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
-    source.refuse_missing(path, "parts", files)
+    problems: list[Problem] = []
+    with source.noting(problems):
+        source.refuse_missing(path, "parts", files)
     headers = []
     tensors = 0
-    for file in files:
-        header = given if file == path else read_header(file)
-        headers.append(header)
-        tensors += len(header.tensors)
+    for file in filter(exists, files):
+        with source.noting(problems):
+            header = given if file == path else read_header(file)
+            headers.append(header)
+            tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
             what = f"its parts have more than {MAX_TENSORS:,} tensors"
             source.refuse(path, "damaged", what=what)
+    if problems:
+        raise SpecError(problems)
     return headers
 
 
 def _quantization(model: GgufModel) -> str:
     """The quantization that `general.file_type` states, if some matrices have the type of this
     quantization or the fallback type of llama-quantize. Otherwise the quantization that the tensors
-    show, with a note where another was stated.
+    show.
     """
     types = _matrix_types(model.tensors)
-    stated = model.values.get("general.file_type")
-    name = ""
-    if type(stated) is int:
-        name = _TABLE.file_types.get(str(stated & ~_GUESSED), "")
+    name = _stated_quantization(model)
     base = _BASES.get(name, name)
     if name and (base in types or _TABLE.fallbacks.get(base) in types):
         return name
-    by_tensors = _name_by_types(types)
-    if stated is not None:
-        said = f"general.file_type is {name or repr(stated)[:40]}"
-        held = source.listed(types, 3)
-        note = f"{said}, but its tensors are {held}; judged as {by_tensors}"
-        model.notes.append(note)
-    return by_tensors
+    return _name_by_types(types)
+
+
+def _stated_quantization(model: GgufModel) -> str:
+    """The quantization that `general.file_type` states; empty for an unknown one."""
+    stated = model.values.get("general.file_type")
+    if type(stated) is not int:
+        return ""
+    return _TABLE.file_types.get(str(stated & ~_GUESSED), "")
 
 
 def _matrix_types(tensors: Iterable[Tensor]) -> list[str]:
@@ -186,9 +230,12 @@ def _name_by_types(types: Sequence[str]) -> str:
     return usual
 
 
-def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
+def _spec(
+    model: GgufModel,
+    files: PublishedFiles,
+    layers: _Layers,
+) -> ModelSpec:
     """The spec of the model, whose files have this size. Raises `Malformed`."""
-    architecture = _architecture(model)
     terms = source.license_of(
         clean(model.values.get("general.license")),
         clean(model.values.get("general.license.link")),
@@ -204,8 +251,8 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
         clean(model.values.get("general.name")),
         modality=modality,
         license=terms.license,
-        parameters=_parameters(model, architecture),
-        architecture=architecture,
+        parameters=_parameters(model, layers),
+        architecture=layers.architecture,
         files=(files,),
         safety=Safety(formats=("gguf",), remote_code=False),
         sources={
@@ -221,21 +268,26 @@ def _spec(model: GgufModel, files: PublishedFiles) -> ModelSpec:
     )
 
 
-def _architecture(model: GgufModel) -> Architecture | None:
-    """The layers of the model; None where the file does not tell them. Then the reason is added to
+def _layers(model: GgufModel) -> _Layers:
+    """The layers of the model. Where the file does not tell them, the reason is added to
     `model.unknown`. Raises `Malformed`.
     """
     try:
         architecture = architecture_of(model)
-        _check_against_row(model, architecture)
+        return _Layers(architecture, _differing_tensors(model, architecture))
     except Malformed:
         raise
     except Unclear as why:
-        model.unknown["architecture"] = str(why)
+        model.unknown["architecture"] = _every_fault(model, why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
-        return None
-    return architecture
+        return _Layers(None)
+
+
+def _every_fault(model: GgufModel, first: Unclear) -> str:
+    """Each fault of the header's values, of which the first is known."""
+    again = GgufModel(model.path, model.header, model.tensors)
+    return every_fault(first, again, partial(architecture_of, again))
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
@@ -262,7 +314,7 @@ def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:
     return tuple(loaded)
 
 
-def _parameters(model: GgufModel, architecture: Architecture | None) -> Parameters:
+def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
     """The numbers of parameters: all, those that a token uses, and those of multi-token-prediction
     blocks.
 
@@ -280,9 +332,9 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
             total += elements
     has_experts = any("exps." in tensor.name for tensor in model.tensors)
     active = None if has_experts else total
-    if architecture is not None:
-        counts = parameter_counts(architecture)
-        if model.is_as_row:
+    if layers.architecture is not None:
+        counts = parameter_counts(layers.architecture)
+        if not layers.differing:
             total = counts.total
         active = total - (counts.total - counts.active)
     if total > source.MAX_PARAMETERS:
@@ -292,9 +344,11 @@ def _parameters(model: GgufModel, architecture: Architecture | None) -> Paramete
     )
 
 
-def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
-    """Compare the tensors of the file with those that the row of its architecture gives. Set
-    `is_as_row`, and note the differences.
+def _differing_tensors(
+    model: GgufModel,
+    architecture: Architecture,
+) -> tuple[TensorPlace, ...]:
+    """The tensors of the file that differ from those which the row of its architecture gives.
 
     Some tensors may be missing, extra or of another shape: optional ones, those of
     multi-token-prediction blocks, and those of a layer where one tensor stands for several. Raises
@@ -307,9 +361,6 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
     # the tensors that only one of the two has, or whose shapes differ
     unlike = expected.items() ^ actual.items()
     differing = sorted({place for place, _ in unlike})
-    model.is_as_row = not differing
-    if model.is_as_row:
-        return
     # layers in which one tensor replaces several of the row: their tensors are not compared
     merged_layers = set()
     for place in differing:
@@ -323,8 +374,7 @@ def _check_against_row(model: GgufModel, architecture: Architecture) -> None:
             continue
         if not optional.search(place.name):
             _refuse_tensor(model, place, actual.get(place), expected.get(place))
-    tensors = source.listed(map(_name_at, differing), 3)
-    model.notes.append(reason("other-tensors", name=model.name, tensors=tensors))
+    return tuple(differing)
 
 
 def _refuse_tensor(

@@ -61,7 +61,6 @@ class GgufModel(Sizes):
       names of a single stack.
     - `blocks`: the number of all blocks; `layers`: the number without multi-token-prediction
       blocks.
-    - `is_as_row`: the tensors are the same as the row gives; set by the comparison in `gguf`.
     - `refused`: the reason why llama.cpp refuses the file; None where it does not.
     """
 
@@ -72,6 +71,7 @@ class GgufModel(Sizes):
         tensors: Sequence[Tensor],
     ) -> None:
         super().__init__(path, header.values)
+        self.header = header
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
@@ -79,7 +79,6 @@ class GgufModel(Sizes):
         self.row = ArchitectureRow.from_values(self.name, row)
         self.shapes = _shapes_by_name(tensors)
         self.blocks = self.layers
-        self.is_as_row = False
         self.refused: str | None = None
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
@@ -88,7 +87,8 @@ class GgufModel(Sizes):
         for name in names:
             if name in self.counts:
                 entries = self.counts[name]
-                raise Malformed(f"{name} lists {entries:,} entries, more than blocks")
+                why = f"{name} lists {entries:,} entries, more than blocks"
+                self.fault(Malformed(why), None)
         return names
 
     def has_tensor(self, *endings: str) -> bool:
@@ -336,7 +336,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     attending = _attention(model, layers, states)
     feeding = [layer.feed_forward() for layer in layers]
     loops = _loops(model)
-    attention = grouped(attending * loops, width)
+    attention = grouped(model, attending * loops, width)
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     architecture = Architecture(
         row=model.name,
@@ -347,8 +347,8 @@ def architecture_of(model: GgufModel) -> Architecture:
         output_matrix=not row.embeds,
         heads=most_heads(attention),
         attention=attention,
-        recurrent=grouped(states, width),
-        feed_forward=grouped(feeding * loops, width),
+        recurrent=grouped(model, states, width),
+        feed_forward=grouped(model, feeding * loops, width),
         cache_layers=_cache_layers(model),
         stored_layers=model.layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
@@ -380,7 +380,7 @@ def _count_layers(model: GgufModel) -> None:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            raise Malformed(f"its header has no {name}.{key}")
+            model.fault(Malformed(f"its header has no {name}.{key}"), None)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     layers = blocks - predicting

@@ -22,6 +22,7 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
+from ..core.errors import Problem, SpecError
 from ..core.records import Record, shown
 from . import source
 from .config import read_config
@@ -135,11 +136,17 @@ def read_weights(
 
 
 def _bytes_here(files: Iterable[str]) -> int:
-    """The bytes of those files that are here. Raises `SpecError` for a truncated one, which its
-    header tells.
+    """The bytes of those files that are here. Raises `SpecError` with the truncated ones, which
+    their headers tell.
     """
-    present = filter(os.path.exists, files)
-    return sum(read_header(file).file_bytes for file in present)
+    size_bytes = 0
+    problems: list[Problem] = []
+    for file in filter(os.path.exists, files):
+        with source.noting(problems):
+            size_bytes += read_header(file).file_bytes
+    if problems:
+        raise SpecError(problems)
+    return size_bytes
 
 
 def _with_files_here(
@@ -172,16 +179,21 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     """The weights in all files of one model. `named` is the path that the user gave. Raises
     `SpecError`.
     """
-    source.refuse_missing(named, "files", paths)
+    problems: list[Problem] = []
+    with source.noting(problems):
+        source.refuse_missing(named, "files", paths)
     elements: Counter[str] = Counter()
     size_bytes = 0
     names: set[str] = set()
-    for path in paths:
-        header = read_header(path)
-        size_bytes += header.file_bytes
-        names |= header.tensors.keys()
-        for tensor in header.tensors.values():
-            elements[tensor.dtype] += tensor.elements
+    for path in filter(os.path.exists, paths):
+        with source.noting(problems):
+            header = read_header(path)
+            size_bytes += header.file_bytes
+            names |= header.tensors.keys()
+            for tensor in header.tensors.values():
+                elements[tensor.dtype] += tensor.elements
+    if problems:
+        raise SpecError(problems)
     if not elements:
         source.refuse(named, "no-weights")
     is_scaled = any(map(_SCALE.search, names))

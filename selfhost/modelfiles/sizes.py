@@ -7,7 +7,8 @@ or one for each layer, and groups of equal layers. A fact that the file does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from ..catalogue.architecture import (
@@ -18,11 +19,16 @@ from ..catalogue.architecture import (
     Recurrent,
 )
 from ..catalogue.spec_rules import misfits
+from ..core.errors import MAX_PROBLEMS
 from ..core.records import Values
-from .source import JsonValues, reason, short
+from ..core.units import is_slip
+from .source import JsonValues, clean, reason, short
 
+_Value = TypeVar("_Value")
 _LayerPart = TypeVar("_LayerPart", Attention, Recurrent, FeedForward)
 
+# the end of the message on a value that should be a number
+_NO_NUMBER = ", neither one whole number nor one for each layer"
 # above every size of any model
 MAX_NUMBER = 1 << 32
 
@@ -46,12 +52,35 @@ class Malformed(Unclear):
     """A value that its key cannot have."""
 
 
+def every_fault(
+    first: Unclear,
+    sizes: Sizes,
+    read: Callable[[], object],
+) -> str:
+    """Each value of a file that is at fault by itself; without any, the fault that was told first.
+
+    `sizes` are new ones of the file, and `read` reads them, with something in place of each value
+    that is at fault. What `read` raises then is not told, because the stand-ins may have caused it.
+    """
+    sizes.collected = {}
+    with suppress(Unclear):
+        read()
+    faults = list(sizes.collected) or [str(first)]
+    numbers = [fault for fault in faults if fault.endswith(_NO_NUMBER)]
+    others = [fault for fault in faults if not fault.endswith(_NO_NUMBER)]
+    if numbers:
+        # what all of them have in common is told once
+        names = [fault.removesuffix(_NO_NUMBER) for fault in numbers]
+        others.insert(0, ", ".join(names) + _NO_NUMBER)
+    return "; ".join(others)
+
+
 class Sizes:
     """The whole numbers that a file states, by their keys.
 
     `values` may also have keys that the file lacks; `written` are the keys that the file states.
-    `unknown` has, by key of the spec, the reasons for missing facts; `notes` are sentences for the
-    user.
+    `unknown` has, by key of the spec, the reasons for missing facts. `collected` has the faults of
+    values, where all are read before they are told.
     """
 
     def __init__(self, path: str, values: JsonValues) -> None:
@@ -61,7 +90,25 @@ class Sizes:
         # the limit, until the layers are counted
         self.layers = MAX_LAYERS
         self.unknown: dict[str, str] = {}
-        self.notes: list[str] = []
+        # None: the first fault is raised
+        self.collected: dict[str, None] | None = None
+
+    def fault(self, why: Unclear, stand_in: _Value) -> _Value:
+        """Raise the fault of a value; where faults are collected, return the value to read on
+        with.
+        """
+        if self.collected is None or len(self.collected) == MAX_PROBLEMS:
+            raise why
+        self.collected[str(why)] = None
+        return stand_in
+
+    def contradiction(self, why: Unclear, stand_in: _Value) -> _Value:
+        """Raise what several values contradict. Where one of them is a stand-in, which may cause
+        the contradiction, return the value to read on with.
+        """
+        if not self.collected:
+            raise why
+        return stand_in
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """The names under which the file may state these keys."""
@@ -104,14 +151,15 @@ class Sizes:
             elif value.count(first) == len(value):
                 value = first
             else:
-                raise Unclear(f"{self.stated(*keys)} differs from layer to layer")
+                why = f"{self.stated(*keys)} differs from layer to layer"
+                return self.fault(Unclear(why), max(least, 1))
         if value is None:
             return None
         # classes of transformers accept only integers: its configurations are strict dataclasses
         if type(value) is int and least <= value < MAX_NUMBER:
             return value
         what = f"{self.stated(*keys)} is {short(value)}"
-        raise Malformed(f"{what}, neither one whole number nor one for each layer")
+        return self.fault(Malformed(what + _NO_NUMBER), max(least, 1))
 
     def count(self, key: str, *, layer: int | None = None) -> int:
         """A whole number, 0 where it is missing."""
@@ -130,8 +178,18 @@ class Sizes:
         value = self.number(*keys, layer=layer)
         if value:
             return value
-        what = "missing" if value is None else "0"
-        raise Unclear(f"{self.stated(*keys)} is {what}")
+        why = self.missing(*keys) if value is None else f"{self.stated(*keys)} is 0"
+        return self.fault(Unclear(why), 1)
+
+    def missing(self, *keys: str) -> str:
+        """That the first of the keys is missing, and a key of the file that may be a slip."""
+        names = self.names_of(keys)
+        why = f"{names[0]} is missing"
+        for typed in sorted(self.written):
+            for name in names:
+                if is_slip(typed, name) and typed not in names:
+                    return f"{why} ({clean(typed)}: did you mean {name}?)"
+        return why
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer by the names of fields of its record. `keys`: the key of each
@@ -153,12 +211,13 @@ class Sizes:
 
 
 def grouped(
+    sizes: Sizes,
     layers: Sequence[_LayerPart | None],
     width: int,
     names: Mapping[str, str] = {},
 ) -> tuple[_LayerPart, ...]:
     """The parts of layers, with equal parts in one group, in the order of their first layers. Entry
-    i of `layers` is the part of layer i.
+    i of `layers` is the part of layer i, which was read from the `sizes`.
 
     Raises `Unclear` for sizes that contradict each other; `names` has the names of sizes for the
     message.
@@ -168,10 +227,13 @@ def grouped(
         if layer is not None:
             places.setdefault(layer, []).append(number)
     groups = []
+    contradictions = dict[str, None]()
     for layer, numbers in places.items():
         for key, message, _ in misfits(layer, width):
-            raise Unclear(f"{names.get(key, key)} {message}")
+            contradictions[f"{names.get(key, key)} {message}"] = None
         groups.append(layer.replace(layers=tuple(numbers)))
+    if contradictions:
+        return sizes.contradiction(Unclear("; ".join(contradictions)), ())
     return tuple(groups)
 
 
@@ -186,5 +248,6 @@ def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:
     """Raise `Unclear` for sizes that contradict each other. `whose` is put before the key in the
     message.
     """
-    for key, message, _ in misfits(architecture):
-        raise Unclear(f"{whose}{key} {message}")
+    contradictions = [f"{key} {message}" for key, message, _ in misfits(architecture)]
+    if contradictions:
+        raise Unclear(whose + "; ".join(contradictions))

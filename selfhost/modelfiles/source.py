@@ -19,6 +19,7 @@ from ..core import files
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, Values, shortened, shown
 from ..core.templates import fill
+from ..core.units import listed
 from .tables import model_files
 
 # the values of a model's JSON file, by key, not checked yet
@@ -90,6 +91,15 @@ def refuse(
 ) -> NoReturn:
     """Raise `SpecError` with a fault and its remedy, as `[faults]` of model_files.toml words it."""
     fail(path, *filled(model_files().faults[fault], values))
+
+
+@contextmanager
+def noting(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `SpecError` to the list, so that the next file is read, too."""
+    try:
+        yield
+    except SpecError as error:
+        problems += error.problems
 
 
 def filled(fault: Sequence[str], values: Values) -> Iterator[str]:
@@ -270,16 +280,6 @@ def short(value: object) -> str:
         return f'"{clean(value)}"'
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return clean(text[:60])
-
-
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """`a, b, c and 4 more`."""
-    all_names = list(names)
-    text = ", ".join(all_names[:most])
-    left_out = len(all_names) - most
-    if left_out > 0:
-        text += f" and {left_out:,} more"
-    return text
 
 
 # the suffix of a file's name after the model's name

@@ -23,9 +23,9 @@ from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
 from ..core.units import canonical
-from ..needs.checkpoints import DTYPES
 from ..needs.records import Term
 from ..needs.tensors import architectures
+from ..needs.weight_files import DTYPES
 from .source import filled
 from .tables import model_files
 

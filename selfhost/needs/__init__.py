@@ -10,7 +10,6 @@ from .case import (
     loads_sixteen_bits,
     published,
 )
-from .checkpoints import loaded_bits
 from .estimate import (
     case_for,
     count,
@@ -35,7 +34,7 @@ from .file_formats import (
 from .llamacpp.companions import OWN_BLOCK, vocabularies_differ, why_no_own_block
 from .llamacpp.files import files_of_maker
 from .llamacpp.memory import MAKERS_IN_RAM
-from .llamacpp.tensor_split import why_not_over, why_split_refused
+from .llamacpp.tensor_split import MOST_SPLIT, why_split_refused
 from .tensors import (
     UNKNOWN_ROW,
     ArchitectureRow,
@@ -43,3 +42,4 @@ from .tensors import (
     row_of,
     trained_tokens,
 )
+from .weight_files import loaded_bits

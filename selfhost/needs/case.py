@@ -498,7 +498,7 @@ def is_in_plain_type(architecture: Architecture | None) -> bool:
 
 
 def stored_type(architecture: Architecture | None) -> str:
-    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
+    """The stored type by which people name the weights; bfloat16 where the spec does not say."""
     if architecture is None:
         return "bfloat16"
     narrow = architecture.expert_dtype or architecture.matrix_dtype

@@ -17,17 +17,9 @@ from ..core import units
 from ..core.records import Unread
 from ..core.workload import CacheTypes, Workload
 from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
-from .checkpoints import (
-    DTYPES,
-    active_parameters,
-    cast_to,
-    loaded_of,
-    loaded_type,
-    typed_tensors,
-)
 from .file_formats import case_of, case_of_files, needs_of_case, size_of
 from .llamacpp import files as gguf_files
-from .llamacpp.companions import block_of_checkpoint, draft_file, with_draft
+from .llamacpp.companions import block_in_weight_files, draft_file, with_draft
 from .llamacpp.memory import copy_bytes, why_cache_refused
 from .llamacpp.tensor_split import why_not_split
 from .quantization import TABLES
@@ -49,6 +41,14 @@ from .records import (
     with_files,
 )
 from .tensors import ParameterCounts, cache_groups, parameter_counts
+from .weight_files import (
+    DTYPES,
+    active_parameters,
+    cast_to,
+    loaded_of,
+    loaded_type,
+    typed_tensors,
+)
 
 
 def case_for(
@@ -275,8 +275,8 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
 
 
 def _with_own_block(case: Case, needs: Needs) -> Needs:
-    """The needs with the checkpoint's own block for drafting, which may be a separate file."""
-    block = block_of_checkpoint(case)
+    """The needs with the model's own block for drafting, which may be a separate file."""
+    block = block_in_weight_files(case)
     needs = needs.replace(terms=(*needs.terms, *block))
     published = case.spec.draft
     if published is None or needs.files is None:
@@ -377,7 +377,7 @@ def more_in_conversation(
     dropped only when their list is full (server-context.cpp, create_checkpoint).
     """
     memory = runtime.memory
-    copies = memory.kept_checkpoints - memory.context_checkpoints
+    copies = memory.kept_context_checkpoints - memory.context_checkpoints
     if copies <= 0:
         return 0
     if workload.format != "gguf" or workload.task != "generate":

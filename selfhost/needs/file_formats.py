@@ -26,7 +26,7 @@ from ..catalogue.spec_values import (
 )
 from ..core.records import Record, Unread
 from ..core.workload import CacheTypes, Workload
-from . import checkpoints
+from . import weight_files
 from .case import (
     NO_MODEL,
     NO_PROGRAM,
@@ -46,7 +46,7 @@ from .quantization import (
     canonical_gguf,
 )
 from .records import Needs, Term, unread
-from .tensors import UNKNOWN_ROW, checkpoint_tensors, row_of, with_every_head
+from .tensors import UNKNOWN_ROW, published_tensors, row_of, with_every_head
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 # the types recommended for a CPU; for CTranslate2 the type of faster-whisper's README
@@ -120,7 +120,7 @@ def _without_cache_that_is_not_known(
     why = why_cache_not_known(model, runtime)
     if why is None:
         return spec
-    tensors = checkpoint_tensors(model)
+    tensors = published_tensors(model)
     model = model.replace(tensors=tensors, attention=(), recurrent=())
     unknown = {**spec.unknown, "architecture.attention": why}
     return spec.replace(architecture=model, unknown=unknown)
@@ -360,7 +360,7 @@ def _useless_quantizations(spec: ModelSpec, default: str) -> set[str]:
 # every name that `canonical_quantization` may return, except a publisher's own mixes
 EVERY_QUANTIZATION: tuple[str, ...] = (
     *GGUF_QUANTIZATIONS,
-    *checkpoints.DTYPES,
+    *weight_files.DTYPES,
     *PACKED,
     *MLX_QUANTIZATIONS,
 )
@@ -443,7 +443,7 @@ def _account_of(case: Case) -> FormatAccount:
     from . import python
 
     return FormatAccount(
-        size_of=checkpoints.size_of, needs_of_case=python.needs_of_case
+        size_of=weight_files.size_of, needs_of_case=python.needs_of_case
     )
 
 

@@ -18,7 +18,6 @@ from ..core.records import Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import plural
 from .case import Case, components_type, overhead, published_size, without_files
-from .checkpoints import DTYPES
 from .quantization import BASE_TYPES, BLOCKS, Block
 from .records import (
     Device,
@@ -39,6 +38,7 @@ from .records import (
     unread,
     whole_files,
 )
+from .weight_files import DTYPES
 
 
 class _DiffusersTable(Stated):

@@ -1,4 +1,4 @@
-"""The memory of transformers, MLX LM, vLLM and SGLang after they loaded a checkpoint in
+"""The memory of transformers, MLX LM, vLLM and SGLang after they loaded weight files in
 safetensors, pickle or MLX files.
 
 What goes in: a case. What comes out: the files and the terms of memory, in bytes. One account
@@ -13,10 +13,9 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
 from ..core.records import Record, Unread
-from . import checkpoints
+from . import weight_files
 from .cache import TORCH, as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
-from .checkpoints import DTYPES
 from .records import (
     NO_BYTES,
     How,
@@ -32,6 +31,7 @@ from .records import (
     unread,
 )
 from .servers import devices_of, terms_by_device, terms_of_server
+from .weight_files import DTYPES
 
 # the size at which save_pretrained splits files
 SHARD_BYTES = TORCH.shard_bytes
@@ -46,7 +46,7 @@ def needs_of_case(case: Case) -> Needs:
     if is_cast(case.spec, case.runtime, case.quantization):
         return _cast_while_loaded(case)
     is_narrowed = _is_narrowed(case)
-    loaded = checkpoints.size_of(case)
+    loaded = weight_files.size_of(case)
     files = loaded
     if is_narrowed:
         files = _files_as_published(case)
@@ -95,7 +95,7 @@ def _has_layers(case: Case) -> bool:
 def _files_as_published(case: Case) -> Term | Unread:
     """The files in the type that the model is published in."""
     as_stored = case.replace(quantization=stored_type(case.model))
-    return checkpoints.size_of(as_stored)
+    return weight_files.size_of(as_stored)
 
 
 def _is_narrowed(case: Case) -> bool:
@@ -109,7 +109,7 @@ def _cast_while_loaded(case: Case) -> Needs:
     """The needs where the program casts the weights to another type while it loads them. The
     published files are downloaded.
     """
-    needs = needs_of_case(checkpoints.cast_to(case))
+    needs = needs_of_case(weight_files.cast_to(case))
     files = _files_as_published(case)
     if isinstance(files, Unread):
         return needs.replace(files=None)
@@ -125,7 +125,7 @@ def _download(spec: ModelSpec, files: Term | Unread) -> Needs:
     if files.how is How.ASSUMED and _is_untyped(spec):
         low = units.decimal(files.low_bytes)
         high = units.decimal(files.high_bytes)
-        why = unread(f"{low} to {high}: {files.source}", checkpoints.GIVE_FILES)
+        why = unread(f"{low} to {high}: {files.source}", weight_files.GIVE_FILES)
         return Needs(unknown=(why,))
     return _with_shards(Needs(), files)
 
@@ -170,7 +170,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
     extra = 0
     if case.has_row and not case.account.divides_layers:
         # bitsandbytes does not quantize a tensor that holds all experts of a layer (its issue 1849)
-        extra = checkpoints.more_in_16_bits(case, {"expert"})
+        extra = weight_files.more_in_16_bits(case, {"expert"})
     if extra:
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
     size = files.bytes + extra
@@ -182,7 +182,7 @@ def _narrowed_weights(case: Case, files: Term) -> Term:
 
 def _weights(case: Case, files: Term) -> Term:
     """The weights in the type that the runtime loads them as."""
-    weights = checkpoints.loaded_of(case, files)
+    weights = weight_files.loaded_of(case, files)
     if case.text_alone:
         weights = _without_encoders(case, weights)
     weights = _in_loaded_type(case, weights)
@@ -214,7 +214,7 @@ def _bytes_of_encoder_number(case: Case) -> int:
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
     """The weights in the type that config.json states, where the runtime follows it."""
-    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
+    type = weight_files.loaded_type(case.runtime, case.spec, case.quantization)
     if type == case.quantization:
         return weights
     bits = DTYPES[type]
@@ -237,7 +237,7 @@ def _as_mapped(case: Case, weights: Term) -> _Mapped:
         return _Mapped(weights=weights)
     if _has_no_kernel(case):
         return _widened(case, weights)
-    type = checkpoints.loaded_type(case.runtime, case.spec, case.quantization)
+    type = weight_files.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
         # while the model loads, the mapped files and the weights made of them are resident together
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]

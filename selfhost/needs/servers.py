@@ -19,7 +19,6 @@ from ..core.tables import shipped_record
 from ..core.units import GIB, MIB, plural
 from .cache import cache_sizes
 from .case import Case, overhead
-from .checkpoints import typed_tensors
 from .records import (
     NO_BYTES,
     PROGRAMS,
@@ -36,6 +35,7 @@ from .records import (
     summed,
     term,
 )
+from .weight_files import typed_tensors
 
 
 class _Batch(Stated):

@@ -30,7 +30,7 @@ from .records import (
     unread,
     whole_files,
 )
-from .tensors import checkpoint_tensors
+from .tensors import published_tensors
 
 
 class _WhisperCppTable(Stated):
@@ -125,8 +125,8 @@ def _converted_size(case: Case, name: str) -> Term:
 
 
 class _Numbers(Record):
-    """The numbers of a checkpoint: in matrices, in convolutions and in all else; `rows` counts the
-    rows of the matrices.
+    """The numbers of the published weights: in matrices, in convolutions and in all else; `rows`
+    counts the rows of the matrices.
     """
 
     matrices: int
@@ -136,14 +136,14 @@ class _Numbers(Record):
 
 
 def _numbers_of(case: Case, block: int) -> _Numbers:
-    """The numbers of a model's checkpoint. Only matrices whose rows divide into blocks of `block`
-    count as matrices.
+    """The numbers of a model's published weights. Only matrices whose rows divide into blocks of
+    `block` count as matrices.
     """
     matrices = 0
     convolutions = 0
     others = 0
     rows = 0
-    for group in checkpoint_tensors(case.model):
+    for group in published_tensors(case.model):
         shape = group.shape
         is_weight = group.name.endswith(".weight") and "position_embd" not in group.name
         if len(shape) == 2 and is_weight and shape[0] % block == 0:

@@ -315,8 +315,8 @@ class ParameterCounts(NamedTuple):
 
 
 def parameter_counts(architecture: Architecture) -> ParameterCounts:
-    """The numbers of parameters in the published checkpoint of a model."""
-    groups = checkpoint_tensors(architecture)
+    """The numbers of parameters that the publisher of a model stores."""
+    groups = published_tensors(architecture)
     total = count_parameters(groups)
     routed = list[TensorGroup]()
     for group in groups:
@@ -355,15 +355,15 @@ def gguf_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
 
 
 @lru_cache(maxsize=512)
-def checkpoint_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
-    """The tensors of the published checkpoint under GGUF names: tied matrices once, no
+def published_tensors(architecture: Architecture) -> tuple[TensorGroup, ...]:
+    """The tensors of the published weights under GGUF names: tied matrices once, no
     multi-token-prediction blocks.
     """
     return architecture.tensors or _TensorList(architecture, gguf=False).collected()
 
 
 def block_tensors(architecture: Architecture) -> list[TensorGroup]:
-    """The tensors of the multi-token-prediction blocks in a published checkpoint, under GGUF
+    """The tensors of the multi-token-prediction blocks in published weights, under GGUF
     names.
     """
     first = architecture.layers
@@ -468,7 +468,7 @@ def _truths_of(sizes: Sizes) -> Sizes:
 
 class _TensorList:
     """The list of tensors of one model, as llama.cpp's file holds them (`gguf`) or the published
-    checkpoint.
+    files.
 
     Shapes have the fastest dimension first, as GGUF writes them. A `*` in a name stands for the
     number of each layer of the group.

@@ -25,11 +25,11 @@ from ..core.templates import fill
 from ..core.units import plural
 from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, stored_type, why_no_encoders
-from .checkpoints import cast_to, linear_layers, size_of
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
 from .records import How, Needs, Size, Term, computed_term, term, unread
-from .tensors import checkpoint_tensors, count_parameters
+from .tensors import count_parameters, published_tensors
+from .weight_files import cast_to, linear_layers, size_of
 
 
 class _ActivationEnds(Stated):
@@ -202,7 +202,7 @@ def training_of(case: Case) -> Training:
         else:
             linear += layer.weights
             adapters += added
-    parameters = count_parameters(checkpoint_tensors(case.model)) + case.encoders
+    parameters = count_parameters(published_tensors(case.model)) + case.encoders
     # encoders have narrower matrices: up to four times as many adapter parameters for each weight
     encoder_adapters = 4 * case.encoders * adapters // max(1, parameters)
     most = adapters + expert_adapters + encoder_adapters

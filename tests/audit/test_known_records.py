@@ -107,30 +107,73 @@ def test_a_card_has_at_most_its_memory_free(free_gib: int) -> None:
     assert is_right == (free_gib <= 24)
 
 
+DISK = {"purpose": "ollama", "path": "~/.ollama"}
+
+
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("facts", "told"),
     [
-        pytest.param("frobnicate", "frobnicate (FILE)", id="of a later version"),
         pytest.param(
-            "memory_totl_bytes",
-            "memory_totl_bytes (FILE; did you mean memory_total_bytes?)",
+            {"frobnicate": 5},
+            ["frobnicate (FILE)"],
+            id="of a later version",
+        ),
+        pytest.param(
+            {"memory_totl_bytes": 5},
+            ["memory_totl_bytes (FILE; did you mean memory_total_bytes?)"],
             id="misspelt",
+        ),
+        pytest.param(
+            {"disks": [DISK | {"free_byte": 5}]},
+            ["disks[].free_byte (FILE; did you mean free_bytes?)"],
+            id="misspelt in a disk",
+        ),
+        pytest.param(
+            {"disks": [DISK | {"inodes": 5}, DISK | {"inodes": 6}]},
+            ["disks[].inodes (FILE)"],
+            id="of a later version in two disks",
+        ),
+        pytest.param(
+            {"accelerators": [CARD | {"divers": "570"}]},
+            ["accelerators[].divers (FILE; did you mean driver?)"],
+            id="misspelt in an accelerator",
+        ),
+        pytest.param(
+            {"runtimes": [{"id": "ollama", "verson": "1", "path": "x"}]},
+            ["runtimes[].verson (FILE; did you mean version?)"],
+            id="misspelt in a runtime",
+        ),
+        pytest.param(
+            {"models_present": [{"path": "x", "size_bytes": 1, "complet": True}]},
+            ["models_present[].complet (FILE; did you mean complete?)"],
+            id="misspelt in a model",
+        ),
+        pytest.param(
+            {"unread": [{"fact": "disks", "reason": "r", "remdy": "x"}]},
+            ["unread[].remdy (FILE; did you mean remedy?)"],
+            id="misspelt in a reason",
+        ),
+        pytest.param(
+            {"kind": 5, "disks": [DISK | {"kind": 5}]},
+            ["kind (FILE)", "disks[].kind (FILE)"],
+            id="of the record and of a disk",
         ),
     ],
 )
 def test_a_key_that_is_not_read_is_told_once(
-    tmp_path: Path, key: str, told: str
+    tmp_path: Path, facts: dict[str, Any], told: list[str]
 ) -> None:
     """A later version may add a key, so that the record is no fault; a slip is seen all the
     same.
     """
     file = tmp_path / "records.json"
-    records = [{**EARLIER, "name": name, key: 5} for name in ("a", "b")]
+    records = [{**EARLIER, "name": name, **facts} for name in ("a", "b")]
     file.write_text(json.dumps([EARLIER | {"name": "c"}, *records]), encoding="utf-8")
     fleet = load_machines(str(file))
     assert (len(fleet.machines), fleet.problems) == (3, ())
     (note,) = fleet.notes
-    assert note.endswith(f": {told.replace('FILE', str(file))}")
+    names = ", ".join(told).replace("FILE", str(file))
+    assert note == f"keys of records that this selfhost does not read: {names}"
 
 
 def test_the_keys_of_a_record_of_this_version_are_read(tmp_path: Path) -> None:

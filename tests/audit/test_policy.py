@@ -292,8 +292,16 @@ def test_a_longest_wait_needs_a_prompt() -> None:
             id="a purpose",
         ),
         pytest.param(
+            'name = "bge-m3"\nfor = "documents"\n',
+            (
+                "4: model[0].for: bge-m3 answers no prompt with text",
+                "leave out for, or name a model of text",
+            ),
+            id="a purpose of documents",
+        ),
+        pytest.param(
             'name = "qwen3-8b"\nruntime = "mlx"\nkv_cache_type = "fp8"\n',
-            ("model[0].kv_cache_type: ", 'use runtime = "sglang" or vllm'),
+            ("model[0].kv_cache_type: ", 'use runtime = "sglang" or "vllm"'),
             id="a program",
         ),
         pytest.param(

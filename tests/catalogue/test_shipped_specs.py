@@ -21,7 +21,7 @@ from selfhost.catalogue.runtime import COMPANIONS, RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.units import canonical
-from selfhost.needs.tensors import checkpoint_tensors, count_parameters, row_of
+from selfhost.needs.tensors import count_parameters, published_tensors, row_of
 
 CONFIGS = DATA / "configs"
 SHELF = open_catalogue()
@@ -186,7 +186,7 @@ def test_total_is_the_sum_over_the_architecture() -> None:
             assert row_of(architecture_of(id)).name, (
                 f"no row for {architecture_of(id).row}"
             )
-            tensors = checkpoint_tensors(architecture_of(id))
+            tensors = published_tensors(architecture_of(id))
             counted = count_parameters(tensors) + (spec.parameters.encoders or 0)
             assert spec.parameters.total is not None
             if spec.parameters.difference:
@@ -352,7 +352,7 @@ def test_runtime_is_usable(id: str) -> None:
         "embedding",
         "reranking",
         "whole_batch",
-        "checkpoints",
+        "context_checkpoints",
         "shared_gpu",
         "memory_share",
         "lean",

@@ -25,6 +25,7 @@ from selfhost.cli import main as cli
 from selfhost.cli.options import Option, options_of
 from selfhost.cli.parser import Options
 from selfhost.core.errors import UsageError
+from selfhost.core.purposes import WORKLOAD_PURPOSES
 
 RECORD = RECORDS / "vm-24gib.json"
 
@@ -533,3 +534,65 @@ def test_the_json_of_sizes_has_its_schema(capsys: pytest.CaptureFixture[str]) ->
     code, alone, _ = run(capsys, "size", "mistral-7b", "--json")
     assert code == 0
     assert set(json.loads(alone)) == set(answer)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("check", "gpt2"), id="check"),
+        pytest.param(("check", "gpt2", "--json"), id="check in JSON"),
+        pytest.param(("list", "gpt2"), id="list"),
+        pytest.param(("compare", "gpt2", "opt-1.3b"), id="compare"),
+        pytest.param(("show", "gpt2"), id="show"),
+        pytest.param(("machine",), id="machine"),
+    ],
+)
+def test_keys_of_a_record_that_are_not_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """In the report or beside it, once."""
+    path = tmp_path / "m.json"
+    record = json.loads(RECORD.read_text())
+    record["memory_totl_bytes"] = 5
+    record["disks"][0]["free_byte"] = 5
+    path.write_text(json.dumps(record))
+    code, out, err = run(capsys, *words, "--machine", str(path))
+    assert code == 0
+    told = f"memory_totl_bytes ({path}; did you mean memory_total_bytes?)"
+    assert (out + err).count(told) == 1
+    told = f"disks[].free_byte ({path}; did you mean free_bytes?)"
+    assert (out + err).count(told) == 1
+    _, out, err = run(capsys, *words, "--machine", str(RECORD))
+    assert "does not read" not in out + err
+
+
+def test_keys_of_the_records_of_a_folder_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        record = {**json.loads(RECORD.read_text()), "name": name, "ram": 5}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    code, out, err = run(capsys, "check", "gpt2", "--machine", str(tmp_path))
+    assert code == 0
+    assert (out + err).count(f"ram ({tmp_path}/a.json)") == 1
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+@pytest.mark.parametrize("command", ["check", "plan", "compare", "show", "size"])
+def test_a_purpose_needs_a_model_that_writes_text(
+    capsys: pytest.CaptureFixture[str], command: str, purpose: str
+) -> None:
+    names = ["gpt2", "bge-m3"] if command == "compare" else ["bge-m3"]
+    code, out, err = run(capsys, command, *names, "--for", purpose)
+    assert (code, out) == (2, "")
+    assert f"it is of no use for {purpose}" in err
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+def test_a_list_for_a_purpose_has_no_model_without_text(
+    capsys: pytest.CaptureFixture[str], purpose: str
+) -> None:
+    words = ("list", "whisper", "--machine", str(RECORD), "--for", purpose)
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert out.startswith("No model matches.")

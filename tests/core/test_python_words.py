@@ -22,6 +22,21 @@ from selfhost.core.workload import FLAGS, in_python
             "use --runtime llama.cpp", 'use runtime="llama.cpp"', id="dot in a name"
         ),
         pytest.param(
+            "use --runtime transformers or vllm or mlx",
+            'use runtime="transformers" or "vllm" or "mlx"',
+            id="one of three",
+        ),
+        pytest.param(
+            "leave it out, or use --runtime llama.cpp or mlx.",
+            'leave it out, or use runtime="llama.cpp" or "mlx".',
+            id="one of two at the end",
+        ),
+        pytest.param(
+            "use --quant 4bit or --quant 8bit",
+            'use quantization="4bit" or quantization="8bit"',
+            id="an option twice",
+        ),
+        pytest.param(
             "leave out --runtime to use another",
             "leave out runtime to use another",
             id="no value",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from helpers.machines import VM
 from judge.small import work
-from selfhost import Outcome, Route, WorkloadError, check, plan, rank
+from selfhost import Outcome, Route, WorkloadError, check, compare, plan, rank, size
+from selfhost.core.purposes import WORKLOAD_PURPOSES
 from selfhost.core.units import parse_wait
 from selfhost.core.workload import Workload
 from selfhost.judge.checks.speed import wait_check
@@ -204,12 +208,6 @@ def test_fine_tuning_refuses_a_purpose_and_nothing_that_it_would_state() -> None
     [
         pytest.param(
             "flux.1-schnell",
-            {"purpose": "documents"},
-            ["--for has no effect: FLUX.1 [schnell] is not judged by tokens."],
-            id="pictures",
-        ),
-        pytest.param(
-            "flux.1-schnell",
             {"prompt_tokens": 9, "max_wait_seconds": 5},
             [
                 "--prompt and --max-wait have no effect: FLUX.1 [schnell] is not judged "
@@ -217,8 +215,7 @@ def test_fine_tuning_refuses_a_purpose_and_nothing_that_it_would_state() -> None
             ],
             id="a wait that is typed",
         ),
-        # the purpose states its context
-        pytest.param("bge-m3", {"purpose": "documents"}, [], id="embeddings"),
+        pytest.param("bge-m3", {"context_tokens": 2048}, [], id="embeddings"),
     ],
 )
 def test_options_without_effect_are_those_that_were_typed(
@@ -246,6 +243,46 @@ def test_options_without_effect_are_those_that_were_typed(
 def test_what_makes_no_sense_is_refused(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(WorkloadError, match=words):
         Workload(**asked)
+
+
+def beside_qwen(model: str, purpose: str) -> object:
+    return compare(["qwen3-8b", model], machine=FAST, purpose=purpose)
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        pytest.param("flux.1-schnell", "FLUX.1 [schnell]", id="pictures"),
+        pytest.param("bge-m3", "bge-m3", id="embeddings"),
+        pytest.param("whisper-small", "Whisper small", id="speech"),
+        pytest.param("dall-e-3", "DALL·E 3", id="closed pictures"),
+    ],
+)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(partial(check, machine=FAST), id="check"),
+        pytest.param(plan, id="plan"),
+        pytest.param(size, id="size"),
+        pytest.param(beside_qwen, id="compare"),
+    ],
+)
+def test_a_purpose_needs_a_model_that_writes_text(
+    asked: Callable[..., object], model: str, name: str, purpose: str
+) -> None:
+    """A wrong yes in an audit is worse than a refusal, so that every purpose refuses alike."""
+    told = f"{name} answers no prompt with text, so it is of no use for {purpose}"
+    with pytest.raises(WorkloadError, match=re.escape(told)):
+        asked(model, purpose=purpose)
+
+
+@pytest.mark.parametrize("purpose", WORKLOAD_PURPOSES)
+def test_a_list_for_a_purpose_has_models_that_write_text(purpose: str) -> None:
+    for modality in ("speech", "embedding", "image"):
+        ranking = rank(purpose=purpose, modality=modality, machine=FAST, top=3)
+        assert (ranking.models, ranking.refused) == ((), {})
+    assert rank(purpose=purpose, modality="vision", machine=FAST, top=3).models
 
 
 def test_a_list_for_agents_has_models_that_call_functions() -> None:

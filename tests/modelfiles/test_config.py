@@ -244,6 +244,81 @@ def test_a_value_is_quoted_as_the_file_has_it(
     assert f"num_key_value_heads {told}" in spec.unknown["architecture"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"num_hidden_layers": "32", "hidden_size": 4.5, "vocab_size": []},
+            'num_hidden_layers is "32", hidden_size is 4.5, vocab_size is [], '
+            "neither one whole number nor one for each layer",
+            id="values that are no numbers",
+        ),
+        pytest.param(
+            {"hidden_size": None, "num_attention_heads": None},
+            "hidden_size is missing; num_attention_heads is missing",
+            id="missing keys",
+        ),
+        pytest.param(
+            {"hidden_size": None, "hiden_size": 4096, "num_attention_heads": 0},
+            "hidden_size is missing (hiden_size: did you mean hidden_size?); "
+            "num_attention_heads is 0",
+            id="a slip and a zero",
+        ),
+        pytest.param(
+            {"hidden_size": "wide", "layer_types": ["x"] * 31 + ["y"]},
+            'hidden_size is "wide", neither one whole number nor one for each layer; '
+            'layer_types: "x" is not understood; layer_types: "y" is not understood',
+            id="kinds of layers",
+        ),
+        pytest.param(
+            {"num_attention_heads": "x", "intermediate_size": "y"},
+            'num_attention_heads is "x", intermediate_size is "y", '
+            "neither one whole number nor one for each layer",
+            id="cache and weights",
+        ),
+        pytest.param(
+            {"num_attention_heads": "x", "num_key_value_heads": 33},
+            'num_attention_heads is "x", neither one whole number nor one for each layer',
+            id="no contradiction that follows from a fault",
+        ),
+    ],
+)
+def test_every_fault_of_a_config_is_told_at_once(
+    changes: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    spec = read_local(config(tmp_path, **changes)).spec
+    assert spec.unknown["architecture"] == told
+    assert again(spec) == spec
+
+
+def test_every_fault_of_the_weights_is_told_at_once(tmp_path: Path) -> None:
+    changes = {"num_local_experts": 8.5, "intermediate_size": "y"}
+    spec = read_local(config(tmp_path, **changes)).spec
+    assert spec.architecture is not None
+    assert spec.unknown["parameters.total"].endswith(
+        ': num_local_experts is 8.5, intermediate_size is "y", '
+        "neither one whole number nor one for each layer"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"num_attention_heads": list("x" * 4096)}, id="one fault"),
+        pytest.param(
+            {"num_attention_heads": [f"x{number}" for number in range(4096)]},
+            id="many faults",
+        ),
+    ],
+)
+def test_a_config_with_many_faults_has_a_short_answer(
+    wrong: dict[str, object], tmp_path: Path
+) -> None:
+    """A hostile file makes no long report."""
+    spec = read_local(config(tmp_path, **wrong)).spec
+    assert len(spec.unknown["architecture"]) < 2_000
+
+
 @pytest.mark.parametrize("runtime", ["llama.cpp", None])
 def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     runtime: str | None, tmp_path: Path

@@ -18,8 +18,8 @@ from selfhost.core.errors import SpecError
 from selfhost.core.tables import shipped_table
 from selfhost.modelfiles import LocalModel
 from selfhost.modelfiles.config import read_config
-from selfhost.needs.checkpoints import linear_layers
 from selfhost.needs.tensors import row_of, states
+from selfhost.needs.weight_files import linear_layers
 
 CLASSES = shipped_table("config_classes")["class"]
 # what transformers holds of a layer: elements of keys and values for a token and the window, and of

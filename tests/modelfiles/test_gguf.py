@@ -193,6 +193,40 @@ def mistral(
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        pytest.param(
+            {"context_length": None, "embedding_length": None},
+            "its header has no llama.embedding_length; "
+            "its header has no llama.context_length",
+            id="missing keys",
+        ),
+        pytest.param(
+            {"attention.head_count": "x", "attention.head_count_kv": "y"},
+            'llama.attention.head_count is "x", llama.attention.head_count_kv is "y", '
+            "neither one whole number nor one for each layer",
+            id="values that are no numbers",
+        ),
+        pytest.param(
+            {
+                "feed_forward_length": [14336] * 5000,
+                "attention.head_count_kv": [8] * 31,
+            },
+            "llama.feed_forward_length lists 5,000 entries, more than blocks",
+            id="lists",
+        ),
+    ],
+)
+def test_every_fault_of_a_gguf_header_is_told_at_once(
+    keys: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    path = mistral(tmp_path, {f"llama.{key}": value for key, value in keys.items()})
+    told = said(path)
+    assert says in told
+    assert all(key.rpartition(".")[2] in told for key in keys)
+
+
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
     """Parameters and size are those of the file; whether llama.cpp loads it, and what it would
     keep, nobody here knows: neither of the file nor of a spec made of it.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.ggufs import gguf, make, measured, metadata, placed, text, value, write
 from helpers.local_models import problem, reads_or_refuses
-from selfhost import Workload, check
+from selfhost import SpecError, Workload, check
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.modelfiles.gguf_header import MAX_HEADER_BYTES
@@ -81,6 +81,18 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     assert "parts" in problem(parts[0])
     alone = parts[0].rename(tmp_path / "renamed.gguf")
     assert "one part of 3" in problem(alone)
+
+
+def test_the_faults_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
+    parts = split(tmp_path, 5)
+    for part in parts[1:3]:
+        os.truncate(part, 40)
+    parts[4].unlink()
+    with pytest.raises(SpecError) as raised:
+        read_local(parts[0])
+    files = [Path(problem.file).name for problem in raised.value.problems]
+    assert files == [parts[0].name, parts[1].name, parts[2].name]
+    assert parts[4].name in raised.value.problems[0].message
 
 
 @pytest.mark.parametrize("missing", [1, 1000, 10_000_000])

@@ -20,7 +20,7 @@ from helpers.local_models import (
     safetensors,
     small,
 )
-from selfhost import Workload, check
+from selfhost import SpecError, Workload, check
 from selfhost.cli.main import main
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
@@ -65,6 +65,28 @@ def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
     assert read_local(folder).missing == (last.name,)
     (folder / "config.json").unlink()
     assert last.name in problem(folder)
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        pytest.param((), id="beside a config.json"),
+        pytest.param(("config.json",), id="alone"),
+    ],
+)
+def test_the_faults_of_all_shards_are_told_at_once(
+    without: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = small(tmp_path / "m")
+    for name in without:
+        (folder / name).unlink()
+    shards = sorted(folder.glob("*.safetensors"))
+    for shard in shards:
+        os.truncate(shard, shard.stat().st_size - 7)
+    with pytest.raises(SpecError) as raised:
+        read_local(folder)
+    files = [Path(problem.file).name for problem in raised.value.problems]
+    assert files == [shard.name for shard in shards]
 
 
 def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> None:

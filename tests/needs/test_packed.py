@@ -18,8 +18,8 @@ from selfhost.core.errors import WorkloadError
 from selfhost.judge.quality import quality_of
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_files
-from selfhost.needs.checkpoints import linear_bytes
 from selfhost.needs.records import How, Term
+from selfhost.needs.weight_files import linear_bytes
 
 MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()

@@ -19,7 +19,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec, Parameters
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.records import MemoryNeed
-from selfhost.needs.tensors import checkpoint_tensors, count_parameters, row_of
+from selfhost.needs.tensors import count_parameters, published_tensors, row_of
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -89,7 +89,7 @@ def answered(run: dict[str, Any]) -> MemoryNeed:
     quantization = "float32" if told.architecture.dtype == "float32" else None
     if run["kind"] == "see":
         architecture = model(run["model"])
-        language = count_parameters(checkpoint_tensors(architecture))
+        language = count_parameters(published_tensors(architecture))
         seeing = run["weights_bytes"] // WIDTH[run["dtype"]] - language
         total = language + seeing
         told = told.replace(
@@ -123,7 +123,7 @@ def peak(run: dict[str, Any]) -> int:
     most = max(held, key=lambda stage: int(stage["peak_bytes"]))
     architecture = model(run["model"])
     experts = WIDTH[run["dtype"]] * count_parameters(
-        group for group in checkpoint_tensors(architecture) if "_exps." in group.name
+        group for group in published_tensors(architecture) if "_exps." in group.name
     )
     mapped = max(0, int(most["file_bytes"]) - 100_000_000)
     copied = int(most["anonymous_bytes"]) > experts

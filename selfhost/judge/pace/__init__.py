@@ -412,7 +412,7 @@ def _block_of(name: str) -> tuple[int, float | None]:
     if name in BLOCKS:
         return BLOCKS[name]
     # a large module, not needed for types of GGUF
-    from ...needs.checkpoints import bits_in_mlx
+    from ...needs.weight_files import bits_in_mlx
 
     # eight numbers of n bits take n bytes
     return 8, bits_in_mlx(name)

@@ -290,8 +290,8 @@ def draft_file(case: Case, draft: PublishedDraft) -> Term:
     return stated_term("files", ends, draft.source, f"{size:,} bytes in Q8_0")
 
 
-def block_of_checkpoint(case: Case) -> list[Term]:
-    """The terms of a checkpoint's own block: the weights, in a narrow type or in 16 bits, and a
+def block_in_weight_files(case: Case) -> list[Term]:
+    """The terms of a model's own block: the weights, in a narrow type or in 16 bits, and a
     cache as wide as a layer's. For a draft model made by the publisher, only its weights.
     """
     devices = case.devices
@@ -329,7 +329,7 @@ def _weights_of_block(
     parameters: int,
     source: str,
 ) -> Term:
-    """The weights of a checkpoint's block in 16 bits, at the least in 4."""
+    """The weights of a model's own block in 16 bits, at the least in 4."""
     size = 2 * parameters
     low = size
     line = f"{parameters:,} parameters × 2 bytes"

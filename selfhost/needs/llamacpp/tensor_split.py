@@ -22,14 +22,16 @@ from typing import NamedTuple
 from ...catalogue.architecture import Architecture, Attention, Recurrent
 from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ...catalogue.spec import FileTensors
-from ...core.records import Record, Unread
+from ...core.records import Record
 from ..case import Case
 from ..quantization import BLOCKS
-from ..records import Needs, Size, Term, share_by_device, summed, unread
+from ..records import Needs, Size, Term, share_by_device, summed
 from ..tensors import cache_groups, tensor_split_of, window_of
 from .files import OUTPUT_MATRIX, SIZES
 from .weights import tensors_on_devices
 
+# the most devices that a model is split over
+MOST_SPLIT: int = SIZES.tensor_split.most_devices
 # matrices are cut at multiples of this many numbers, where that leaves each device some
 # (`blck_size_perf` of get_split_granularity in src/llama-model.cpp)
 _STEP = 128
@@ -80,15 +82,6 @@ def why_not_split(case: Case) -> str | None:
     if case.row.encoder or not tensors_on_devices(case):
         return "how -sm tensor splits this model is not known"
     return _why_layers_unchecked(case.model) or _why_placing_unknown(case)
-
-
-def why_not_over(devices: int) -> Unread | None:
-    """Why llama.cpp splits no model over so many devices; None where it does."""
-    most = SIZES.tensor_split.most_devices
-    if devices <= most:
-        return None
-    reason = f"llama.cpp splits tensors over at most {most} GPUs, not over {devices}"
-    return unread(reason, "leave out --runtime-option sm=tensor", "memory.compute")
 
 
 def _why_layers_unchecked(model: Architecture) -> str | None:

@@ -1,5 +1,5 @@
-"""The size of a checkpoint's files (safetensors, pickle or MLX files), the type in which their
-weights are stored and loaded, and the number of parameters that one token reads.
+"""The size of weight files (safetensors, pickle or MLX files), the type in which their weights are
+stored and loaded, and the number of parameters that one token reads.
 
 What goes in: a case, which is a model in a format and quantization. What comes out: a term in
 bytes, or why the size is not known. Every size is one sum over the tensors, each in its type: the
@@ -41,7 +41,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import attending_layers, checkpoint_tensors, row_of
+from .tensors import attending_layers, published_tensors, row_of
 
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -110,7 +110,7 @@ _LAYOUTS = shipped_rows(Layout, "quantizations", "layouts")
 
 
 class Linear(Record):
-    """Equal linear layers of a checkpoint; `weights` counts all of them. `part`: expert,
+    """Equal linear layers of weight files; `weights` counts all of them. `part`: expert,
     shared_expert, recurrent, attention, latent values or feed_forward.
     """
 
@@ -139,9 +139,9 @@ class TypedGroup(Record):
 
 @lru_cache(maxsize=256)
 def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
-    """The checkpoint's linear layers, as its modules have them."""
+    """The linear layers of the weight files, as their modules have them."""
     layers = []
-    for group in checkpoint_tensors(architecture):
+    for group in published_tensors(architecture):
         if not _is_linear(group, architecture):
             continue
         of_layer = _matrices(group)
@@ -187,7 +187,7 @@ def _matrices(group: TensorGroup) -> Matrices:
     outputs = group.shape[1] if len(group.shape) > 1 else 1
     number = prod(group.shape[2:])
     if "attn_k_b" in group.name:
-        # kv_b_proj of the checkpoint: maps the latent to the keys and values of every head
+        # kv_b_proj of the weight files: maps the latent to the keys and values of every head
         return Matrices(inputs=outputs, outputs=inputs * number, number=1)
     if "attn_v_b" in group.name:
         return Matrices(inputs=inputs, outputs=outputs * number, number=1)
@@ -227,13 +227,13 @@ def typed_tensors(
     mlx: str | None = None,
     in_8_bits: tuple[str, ...] = (),
 ) -> tuple[TypedGroup, ...]:
-    """The groups of tensors of a checkpoint, each with its stored type and its bytes.
+    """The groups of tensors of weight files, each with its stored type and its bytes.
 
-    `mlx`: the type for which mlx_lm.convert makes the files; None for the published checkpoint.
+    `mlx`: the type for which mlx_lm.convert makes the files; None for the published files.
     `in_8_bits`: the names of groups that the conversion keeps in 8 bits.
     """
     typed = []
-    for group in checkpoint_tensors(architecture):
+    for group in published_tensors(architecture):
         made = "8bit" if group.name in in_8_bits else mlx
         if made:
             type = _type_in_mlx(group, architecture, made)
@@ -261,7 +261,7 @@ def _packed_bytes(
 
 
 def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
-    """The stored type of a group of tensors in the published checkpoint.
+    """The stored type of a group of tensors in the published files.
 
     A quantizer's type holds for linear layers. A publisher's own narrow type holds for all matrices
     of the blocks except routers. Experts may have a type of their own.
