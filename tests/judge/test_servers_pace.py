@@ -12,6 +12,12 @@ from selfhost.judge.pace.ranges import Range
 from selfhost.machine import gpus
 
 
+def pace_of(verdict: Verdict) -> Range:
+    pace = speed_of(verdict).decode
+    assert pace is not None
+    return pace
+
+
 def eager_pace(verdict: Verdict) -> Range:
     """The pace of the verdict's model where vLLM is started with --enforce-eager."""
     step = verdict.question.step
@@ -61,7 +67,7 @@ def test_the_option_that_makes_no_graphs_lowers_the_slow_end() -> None:
         for tokens in (12_288, 20_480)
     )
     assert (with_graphs.placed.is_lean, eager.placed.is_lean) == (False, True)
-    assert speed_of(eager).decode.low < 0.8 * speed_of(with_graphs).decode.low
+    assert pace_of(eager).low < 0.8 * pace_of(with_graphs).low
     assert "without CUDA graphs" in speed_of(eager).how
 
 
@@ -88,7 +94,7 @@ def test_unpacking_all_experts_bounds_the_pace(model: str, card: str) -> None:
     peak = gpus.peak_rate_of(verdict.machine.cards[0].name, None)
     assert peak is not None
     most = peak.gb_per_s * 1e9 / (2 * step.experts.all)
-    assert speed_of(verdict).decode.likely < most
+    assert pace_of(verdict).likely < most
 
 
 def test_a_layer_of_unpacked_experts_is_counted() -> None:

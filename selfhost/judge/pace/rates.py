@@ -223,10 +223,11 @@ class Gpu(Record):
                 # Python launches kernels while the GPU computes
                 taken = max(taken, launching)
             ends.append(max(taken, least))
-        taken = Seconds(*ends) + self._unpacking_experts(step) * share
+        seconds = Seconds(*ends) + self._unpacking_experts(step) * share
         if step.is_eager:
-            return longest(taken, layer_from_python(self.device) * step.layers)
-        return taken
+            launching = layer_from_python(self.device) * step.layers
+            return longest(seconds, launching)
+        return seconds
 
     def _unpacking_experts(self, step: Step) -> Seconds:
         """The seconds in which a step, or a batch of a prompt, unpacks all experts to 16 bits."""
