@@ -225,8 +225,7 @@ class Gpu(Record):
             ends.append(max(taken, least))
         seconds = Seconds(*ends) + self._unpacking_experts(step) * share
         if step.is_eager:
-            launching = layer_from_python(self.device) * step.layers
-            return longest(seconds, launching)
+            return longest(seconds, layer_from_python(self.device) * step.layers)
         return seconds
 
     def _unpacking_experts(self, step: Step) -> Seconds:
