@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from helpers.written import Golden, pack
@@ -55,6 +56,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.nodeid.partition("::")[0],
         )
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> bool | None:
+    """One of several processes tells only of the test itself, and of what went wrong before or
+    after it. To tell of each step takes six messages a test, and 15 s in all.
+    """
+    if not PROCESS or item.config.getoption("durations") is not None:
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_collection_finish() -> None:
