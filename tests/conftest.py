@@ -6,15 +6,21 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
+from helpers import counted_lines
 from helpers.written import Golden, pack
 from selfhost.catalogue.index import Catalogue
 from selfhost.core import units
+
+# imported first, for its effect on modules of the program that are imported after it
+assert counted_lines.OFTEN
 
 # a slow machine is no fault of the code; each run draws other examples
 settings.register_profile("selfhost", deadline=None, max_examples=40)
@@ -26,9 +32,49 @@ for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
 
 
+# `gw0`, `gw1` and so on, one of several processes that share the tests; "" for the only one
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Every second process reads the modules of tests from the last to the first. So two processes
+    meet in the middle, and each finds the assertions of the other half rewritten, in the file where
+    Python keeps compiled modules. To rewrite them all takes 10 s.
+    """
+    report = yield
+    if isinstance(collector, pytest.Dir) and PROCESS.endswith(tuple("13579")):
+        report.result.reverse()
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first: begun last, one process would work and the others wait."""
-    items.sort(key=lambda item: item.path.name != "test_packaging.py")
+    """The order of the modules is the same in each process. What takes longest comes first: begun
+    last, one process would work and the others wait.
+    """
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_packaging.py",
+            item.nodeid.partition("::")[0],
+        )
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> bool | None:
+    """One of several processes tells only of the test itself, and of what went wrong before or
+    after it. To tell of each step takes six messages a test, and 15 s in all.
+    """
+    if not PROCESS or item.config.getoption("durations") is not None:
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_collection_finish() -> None:

@@ -323,8 +323,9 @@ def test_the_marker_works_as_pasted(
         "selfhost.pytest_plugin",
         "--strict-markers",
     )
+    # as in `test_pytest_plugin.py`: other plugins that are installed take longer to load than this
     out = run(
-        source_environment,
+        {**source_environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         "-m",
         "pytest",
         "--rootdir",

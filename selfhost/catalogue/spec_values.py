@@ -107,6 +107,8 @@ TRAINED_FOR = "QAT-"
 _UNSEPARATED = r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$"
 
 
+# cached: one question asks about the same few names hundreds of times
+@lru_cache(maxsize=1024)
 def gguf_name(text: str) -> str:
     """A GGUF type, typed in any spelling, as llama.cpp writes it: `q4-k` and `q4km` are
     `Q4_K_M`.

@@ -593,8 +593,8 @@ def _heads_to_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
     return 0
 
 
-# cached: one model is asked about in several quantizations in turn
-@lru_cache(maxsize=64)
+# cached: the proposals for one question are some hundred models in several quantizations
+@lru_cache(maxsize=256)
 def _counted_order(
     architecture: Architecture, endings: tuple[str, ...]
 ) -> Mapping[_Tensor, int]:

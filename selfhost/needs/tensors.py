@@ -242,7 +242,7 @@ def row_values(name: str) -> TomlRow | None:
     return row
 
 
-@lru_cache(1024)
+@lru_cache(2048)
 def row_of(architecture: Architecture) -> ArchitectureRow:
     """The row of a model's architecture, with the features that this model has beside others, and
     without those that it lacks.
@@ -832,7 +832,7 @@ class CacheGroup(Record):
         return self.kv_heads * self.value_length
 
 
-@lru_cache(512)
+@lru_cache(2048)
 def cache_groups(
     architecture: Architecture, *, with_idle: bool = False
 ) -> tuple[CacheGroup, ...]:

@@ -230,7 +230,7 @@ def _most_by_bits(weights: int, bits: float) -> float:
     return of_few_bits if bits < SIZES.few_bits else of_many_bits
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def recipe_file(
     architecture: Architecture,
     released: str | None,
@@ -276,7 +276,7 @@ def recipe_file(
     return computed_term("files", size, RECIPE, line)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def usual_tensors(
     architecture: Architecture,
     quantization: str,

@@ -105,7 +105,7 @@ class _Shortened(Record):
     third_rounds: list[_Round]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def exact_compute_bytes(
     model: Architecture,
     row: ArchitectureRow,
@@ -227,7 +227,7 @@ def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
     return {number: group for group in groups for number in group.layers}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _shortened(
     model: Architecture,
     row: ArchitectureRow,
