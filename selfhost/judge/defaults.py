@@ -243,7 +243,11 @@ class _ProgramForMany(Candidate):
     number: int
 
     def is_good(self, judged: Judged) -> bool:
-        return _is_as_good(judged, self.search.usual)
+        """Whether the candidate is as good as the usual one, or runs where that one does not."""
+        usual = self.search.usual
+        if judged.fits and not usual.fits:
+            return True
+        return _is_as_good(judged, usual)
 
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
