@@ -51,7 +51,7 @@ from .choosing import (
 )
 from .devices import places
 from .files import loads_by_tag
-from .judging import layout_for
+from .judging import layout_for, layout_of_users
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
@@ -247,7 +247,7 @@ class _ProgramForMany(Candidate):
         usual = self.search.usual
         if judged.fits and not usual.fits:
             return True
-        return _is_as_good(judged, usual)
+        return _is_as_good(judged, usual, self.search.machine)
 
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
@@ -309,7 +309,7 @@ class _LargerType(Candidate):
         share = _share_held(judged)
         if share is None or share > self.most_share:
             return False
-        if not _is_as_good(judged, self.search.usual):
+        if not _is_as_good(judged, self.search.usual, self.search.machine):
             return False
         return self._holds_longer_context(judged)
 
@@ -421,14 +421,30 @@ def _share_held(judged: Judged) -> float | None:
     return needs_bytes / has_bytes if has_bytes else 0.0
 
 
-def _is_as_good(judged: Judged, usual: Judged) -> bool:
+def _is_surely_held(judged: Judged, machine: Machine) -> bool:
+    """Whether accelerators compute all of the model and surely hold it, at least for one user where
+    the program lets the others wait.
+    """
+    if _share_held(judged) is not None:
+        return True
+    question = judged.question
+    if not judged.has("accelerator-tight") or not question.lets_users_wait:
+        return False
+    return _share_held(layout_of_users(1, question, machine)) is not None
+
+
+def _is_as_good(
+    judged: Judged,
+    usual: Judged,
+    machine: Machine,
+) -> bool:
     """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
     usual one's.
 
     The candidate's runtime must be installed where the usual runtime is.
     """
     pace = None if judged.speed is None else judged.speed.judged
-    if not judged.fits or pace is None or _share_held(judged) is None:
+    if not judged.fits or pace is None or not _is_surely_held(judged, machine):
         return False
     if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return False

@@ -98,6 +98,16 @@ def first_layout_with_room(question: Question, machine: Machine) -> Judged:
     return _nearest_to_fit(seen)
 
 
+def layout_of_users(
+    users: int,
+    question: Question,
+    machine: Machine,
+) -> Judged:
+    """The first layout that has room for that number of users, without its pace."""
+    workload = question.workload.replace(parallel=users)
+    return first_layout_with_room(asked_under(question, workload, machine), machine)
+
+
 def _memory_surely_holds(layout: Judged) -> bool:
     """Whether neither memory nor accelerators rule the layout out or leave the answer open."""
     found = [finding for finding in layout.findings if finding.check in MEMORY_CHECKS]
@@ -156,7 +166,7 @@ class _OnMachine(Record):
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it."""
         layout = self.best_layout()
-        if _memory_surely_holds(layout) or not self._lets_users_wait:
+        if _memory_surely_holds(layout) or not self.question.lets_users_wait:
             return layout
         return self._layout_with_waiting_users() or layout
 
@@ -255,22 +265,6 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    @property
-    def _lets_users_wait(self) -> bool:
-        """Whether the runtime lets users who find no room in memory wait for their turn."""
-        question = self.question
-        if question.runtime is None or question.step is None:
-            return False
-        if question.workload.parallel == 1:
-            return False
-        return question.runtime.batches.queues_requests
-
-    def _layout_of_users(self, users: int) -> Judged:
-        """The first layout that has room for the given number of users."""
-        workload = self.question.workload.replace(parallel=users)
-        question = asked_under(self.question, workload, self.machine)
-        return first_layout_with_room(question, self.machine)
-
     def _most_users(self) -> int:
         """The largest number of users that surely have room at once, of fewer users than were asked
         for; 0 where not even one has room.
@@ -280,7 +274,7 @@ class _OnMachine(Record):
         """
 
         def has_room(users: int) -> bool:
-            return self._layout_of_users(users).fits
+            return layout_of_users(users, self.question, self.machine).fits
 
         return count_while(has_room, range(1, self.question.workload.parallel))
 
@@ -292,7 +286,7 @@ class _OnMachine(Record):
         if not at_once:
             return None
         users = self.question.workload.parallel
-        layout = self._layout_of_users(at_once)
+        layout = layout_of_users(at_once, self.question, self.machine)
         pace = pace_of_text(layout.question, layout.placed, self.machine)
         pace = pace.replace(
             # the sequences that are computed at once serve all users in turn

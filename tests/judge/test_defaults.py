@@ -308,6 +308,17 @@ def test_a_type_in_which_the_model_runs_comes_before_one_in_which_it_does_not(
     assert free.quantization == "fp8"
 
 
+def test_the_number_of_users_does_not_change_the_type_that_holds_one() -> None:
+    """110 users were judged in 16 bits, 130 in 8 bits and 150 in 16 bits again."""
+    taken = set()
+    for users in (1, 110, 130, 150, 200):
+        workload = Workload(runtime="vllm", parallel=users)
+        verdict = check("glm-4.5-air", workload, machine="4x A100 80GB")
+        assert verdict.route is Route.LOCAL
+        taken.add(verdict.quantization)
+    assert taken == {"bfloat16"}
+
+
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])
 def test_the_one_program_that_is_installed_is_taken(id: str) -> None:
     """On four GPUs, where vLLM is the default: of an answer nothing has to be installed first."""
