@@ -188,6 +188,14 @@ class Question(Record):
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
 
     @property
+    def stated_parts(self) -> int | None:
+        """The number of accelerators over which a runtime option splits each layer; None where no
+        option states it.
+        """
+        stated = self.settings.get("parts_of_layers")
+        return None if stated is None else int(stated)
+
+    @property
     def splits_tensors(self) -> bool:
         """Whether a runtime option splits each tensor over the accelerators."""
         return self.settings.get("split_mode") == SPLIT_BY_TENSOR
