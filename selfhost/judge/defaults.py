@@ -242,12 +242,24 @@ class _ProgramForMany(Candidate):
 
     number: int
 
+    @property
+    def is_ranked(self) -> bool:
+        return True
+
     def is_good(self, judged: Judged) -> bool:
-        """Whether the candidate is as good as the usual one, or runs where that one does not."""
+        return _is_as_good(judged, self.search.usual, self.search.machine)
+
+    def rank(self, judged: Judged) -> Rank:
+        """The rank before all other text candidates where the usual one does not run, or gives each
+        of several users less than reading speed; the fastest first. Else the rank after all others.
+        """
         usual = self.search.usual
-        if judged.fits and not usual.fits:
-            return True
-        return _is_as_good(judged, usual, self.search.machine)
+        pace = judged.users_pace
+        if not judged.fits or pace is None:
+            return (inf,)
+        if usual.fits and not _is_slower_for_many(usual, pace.likely):
+            return (inf,)
+        return (-pace.likely,)
 
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
@@ -271,6 +283,16 @@ class _ProgramForMany(Candidate):
             number=self.number,
             held=loaded_type,
         )
+
+
+def _is_slower_for_many(usual: Judged, pace: float) -> bool:
+    """Whether the usual candidate gives each of several users less than reading speed, and less
+    than `pace` in tokens a second.
+    """
+    if not usual.question.lets_users_wait or usual.users_pace is None:
+        return False
+    likely = usual.users_pace.likely
+    return units.is_slower(likely, READING_TOKENS_PER_SECOND) and likely < pace
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:

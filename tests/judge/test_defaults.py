@@ -319,6 +319,19 @@ def test_the_number_of_users_does_not_change_the_type_that_holds_one() -> None:
     assert taken == {"bfloat16"}
 
 
+def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
+    """In 16 bits each of 200 users gets less than one reads; in 8 bits 220 users do too, and were
+    judged in 16 bits again, until those were too slow to run.
+    """
+    types = []
+    for users in (64, 200, 220, 300, 500):
+        workload = Workload(runtime="vllm", parallel=users, context_tokens=16384)
+        verdict = check("command-r-plus", workload, machine="4x A100 80GB")
+        assert verdict.route is Route.LOCAL
+        types.append(verdict.quantization)
+    assert types == ["bfloat16", "fp8", "fp8", "fp8", "fp8"]
+
+
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])
 def test_the_one_program_that_is_installed_is_taken(id: str) -> None:
     """On four GPUs, where vLLM is the default: of an answer nothing has to be installed first."""
