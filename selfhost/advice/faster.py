@@ -2,7 +2,7 @@
 
 `faster_settings` takes what was judged, as an `AlternativeSearch`. It judges the same question
 under each setting that the program has, and returns those that still run and gain enough: a draft,
-a smaller KV cache, a larger batch, or a part of each layer on each of two equal GPUs.
+a smaller KV cache, a larger batch, or a part of each layer on each of several equal GPUs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.devices import index_of
 from ..judge.judging import judge
 from ..judge.pace import Range
 from ..judge.pace.rates import sums_are_measured
@@ -34,6 +35,7 @@ _SMALLER_CACHE = "q8_0"
 # options of programs, by what they change
 _MICRO_BATCH = "micro_batch_tokens"
 _BATCH = "batch_tokens"
+_PARTS = "parts_of_layers"
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -110,6 +112,7 @@ def _candidates(
         yield from _with_larger_batches(runtime, same)
     if _gains_by_parts(judged, machine):
         yield from _with_parts_of_layers(runtime, same)
+    yield from _with_idle_cards(judged, runtime, machine, same)
 
 
 def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
@@ -182,6 +185,47 @@ def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Can
             what="each layer split over the GPUs (experimental, prompts may be slower)",
             workload=same.replace(runtime_options=options),
         )
+
+
+def _with_idle_cards(
+    judged: Judged,
+    runtime: RuntimeSpec,
+    machine: Machine,
+    same: Workload,
+) -> Iterator[_Candidate]:
+    """Yield the setting that splits each layer over all equal GPUs, if the model lies on fewer of
+    them, the runtime has an option for it, and nobody stated the number.
+    """
+    if judged.question.stated_parts is not None:
+        return
+    parts = _most_parts(judged, machine)
+    if parts is None:
+        return
+    for name, option in runtime.named_options.items():
+        if option.changes == _PARTS:
+            options = {**same.runtime_options, name: str(parts)}
+            yield _Candidate(
+                what=f"each layer split over {parts} GPUs",
+                # the usual program may have no such option
+                workload=same.replace(runtime=runtime.id, runtime_options=options),
+            )
+
+
+def _most_parts(judged: Judged, machine: Machine) -> int | None:
+    """The largest number of GPUs over which the runtime can split the model, all like those on
+    which the model lies; None where the model lies on as many already.
+    """
+    needs = judged.placed
+    used = {term.where for term in needs.terms if term.where != "host"}
+    if not used:
+        return None
+    first = machine.cards[index_of(min(used))]
+    alike = [card for card in machine.cards if card.name == first.name]
+    numbers = []
+    for number in needs.tensor_parallel:
+        if len(used) < number <= len(alike):
+            numbers.append(number)
+    return max(numbers, default=None)
 
 
 # ------------------------------------------------------------------ what a setting gains

@@ -539,7 +539,7 @@ def options_needed(launch: Launch, values: Values) -> Iterator[str]:
         yield "shared_gpu"
     if launch.may_crash:
         yield "unpacked"
-    if len(launch.cards_used) > 1:
+    if len(launch.cards_used) > 1 and "parts_of_layers" not in launch.settings:
         yield "tensor_parallel"
     if launch.keeps_to_one_card:
         yield "one_device"

@@ -15,7 +15,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
-from ..judge.checks import Finding, Outcome
+from ..judge.checks import Finding, Outcome, fault
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
 from ..judge.defaults import smallest_of_list
@@ -195,7 +195,8 @@ def plan_with(
     profiles: Iterable[Profile] | None = None,
 ) -> Plan:
     """The least machine, and the verdict of `check` on each of `profiles`; None for all profiles.
-    Raises the errors of `understand` and `ask`.
+    Raises the errors of `understand` and `ask`, and `WorkloadError` where an option states several
+    accelerators, because the least machine has one.
     """
     meant = understand(catalogue, model, workload)
     # judged on no machine for the notes that hold on every machine
@@ -203,6 +204,9 @@ def plan_with(
     checked = check_with(catalogue, meant, workload, anywhere, follows_machine=False)
     found = _find_least(meant, catalogue)
     question = found.judged.question
+    parts = question.stated_parts
+    if parts is not None and parts > 1:
+        raise fault("runtime_options", "parts-in-plan", parts=parts)
     needs = question.needs
     if needs is not None:
         needs = needs.replace(missing_bytes=question.missing_bytes)

@@ -51,7 +51,7 @@ from .choosing import (
 )
 from .devices import places
 from .files import loads_by_tag
-from .judging import layout_for
+from .judging import layout_for, layout_of_users
 from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
 from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
@@ -242,8 +242,24 @@ class _ProgramForMany(Candidate):
 
     number: int
 
+    @property
+    def is_ranked(self) -> bool:
+        return True
+
     def is_good(self, judged: Judged) -> bool:
-        return _is_as_good(judged, self.search.usual)
+        return _is_as_good(judged, self.search.usual, self.search.machine)
+
+    def rank(self, judged: Judged) -> Rank:
+        """The rank before all other text candidates where the usual one does not run, or gives each
+        of several users less than reading speed; the fastest first. Else the rank after all others.
+        """
+        usual = self.search.usual
+        pace = judged.users_pace
+        if not judged.fits or pace is None:
+            return (inf,)
+        if usual.fits and not _is_slower_for_many(usual, pace.likely):
+            return (inf,)
+        return (-pace.likely,)
 
     def why(self, judged: Judged) -> str | None:
         if judged is self.search.usual:
@@ -267,6 +283,16 @@ class _ProgramForMany(Candidate):
             number=self.number,
             held=loaded_type,
         )
+
+
+def _is_slower_for_many(usual: Judged, pace: float) -> bool:
+    """Whether the usual candidate gives each of several users less than reading speed, and less
+    than `pace` in tokens a second.
+    """
+    if not usual.question.lets_users_wait or usual.users_pace is None:
+        return False
+    likely = usual.users_pace.likely
+    return units.is_slower(likely, READING_TOKENS_PER_SECOND) and likely < pace
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
@@ -305,7 +331,7 @@ class _LargerType(Candidate):
         share = _share_held(judged)
         if share is None or share > self.most_share:
             return False
-        if not _is_as_good(judged, self.search.usual):
+        if not _is_as_good(judged, self.search.usual, self.search.machine):
             return False
         return self._holds_longer_context(judged)
 
@@ -417,14 +443,30 @@ def _share_held(judged: Judged) -> float | None:
     return needs_bytes / has_bytes if has_bytes else 0.0
 
 
-def _is_as_good(judged: Judged, usual: Judged) -> bool:
+def _is_surely_held(judged: Judged, machine: Machine) -> bool:
+    """Whether accelerators compute all of the model and surely hold it, at least for one user where
+    the program lets the others wait.
+    """
+    if _share_held(judged) is not None:
+        return True
+    question = judged.question
+    if not judged.has("accelerator-tight") or not question.lets_users_wait:
+        return False
+    return _share_held(layout_of_users(1, question, machine)) is not None
+
+
+def _is_as_good(
+    judged: Judged,
+    usual: Judged,
+    machine: Machine,
+) -> bool:
     """Whether the candidate runs at reading speed on accelerators, with no finding worse than the
     usual one's.
 
     The candidate's runtime must be installed where the usual runtime is.
     """
     pace = None if judged.speed is None else judged.speed.judged
-    if not judged.fits or pace is None or _share_held(judged) is None:
+    if not judged.fits or pace is None or not _is_surely_held(judged, machine):
         return False
     if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
         return False

@@ -197,7 +197,8 @@ def _groups(
     cards: Sequence[Accelerator],
     question: Question,
 ) -> list[_Group]:
-    """The largest accelerators in each number that may share the model, the smallest group first.
+    """The largest accelerators in each number that may share the model, or in the stated number
+    alone, the smallest group first.
 
     Only accelerators that suit the runtime count, where some do.
     """
@@ -220,6 +221,9 @@ def _groups(
         for by_maker in group_by_maker(sized, machine):
             if len(by_maker) >= number:
                 members.append(by_maker[:number])
+    stated = question.stated_parts
+    if stated is not None:
+        members = [group for group in members if len(group) == stated]
     groups = []
     for group in members:
         groups.append(_Group(needs=needs, question=question, places=group, cards=cards))

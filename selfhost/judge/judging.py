@@ -1,10 +1,10 @@
 """The judgement of a question on a machine: every finding, and the layout that is judged.
 
 `judge` takes a complete question. `layout_for` chooses the layout of the model's memory: the first
-layout that has room and runs fast enough. If memory does not hold all users at once, some users
-wait. The other checks do not depend on the layout. `first_layout_with_room` ignores the pace: the
-largest context and the largest number of users are found with this function. `waits_of` says how
-long a person waits for the first token.
+layout that has room and runs fast enough. If memory does not surely hold all users at once, some
+users wait. The other checks do not depend on the layout. `first_layout_with_room` ignores the pace:
+the largest context and the largest number of users are found with this function. `waits_of` says
+how long a person waits for the first token.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .devices import usable_cards
 from .pace import Range, Wait
 from .pace.text import pace_of_text
 from .question import asked_under
-from .record import PACE_CHECKS, Judged, Question, Speed
+from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 from .step import step_of
 
 
@@ -74,8 +74,8 @@ def judge(question: Question, machine: Machine) -> Judged:
 def layout_for(question: Question, machine: Machine) -> Judged:
     """The layout that is judged, with the findings of memory, accelerators and pace only.
 
-    Where memory does not hold all users at once, the layout holds as many users as have room, if
-    the runtime lets the others wait. A layout without room has no pace.
+    Where memory does not surely hold all users at once, the layout holds as many users as surely
+    have room, if the runtime lets the others wait. A layout without room has no pace.
     """
     return _OnMachine(question=question, machine=machine).layout()
 
@@ -96,6 +96,22 @@ def first_layout_with_room(question: Question, machine: Machine) -> Judged:
             return layout
         seen.append(layout)
     return _nearest_to_fit(seen)
+
+
+def layout_of_users(
+    users: int,
+    question: Question,
+    machine: Machine,
+) -> Judged:
+    """The first layout that has room for that number of users, without its pace."""
+    workload = question.workload.replace(parallel=users)
+    return first_layout_with_room(asked_under(question, workload, machine), machine)
+
+
+def _memory_surely_holds(layout: Judged) -> bool:
+    """Whether neither memory nor accelerators rule the layout out or leave the answer open."""
+    found = [finding for finding in layout.findings if finding.check in MEMORY_CHECKS]
+    return not any(finding.decides for finding in found)
 
 
 def _may_be_too_slow(layout: Judged) -> bool:
@@ -150,7 +166,7 @@ class _OnMachine(Record):
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it."""
         layout = self.best_layout()
-        if not layout.failed or not self._lets_users_wait:
+        if _memory_surely_holds(layout) or not self.question.lets_users_wait:
             return layout
         return self._layout_with_waiting_users() or layout
 
@@ -251,48 +267,28 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    @property
-    def _lets_users_wait(self) -> bool:
-        """Whether the runtime lets users who find no room in memory wait for their turn."""
-        question = self.question
-        if question.runtime is None or question.step is None:
-            return False
-        if question.workload.parallel == 1:
-            return False
-        return question.runtime.batches.queues_requests
+    def _most_users(self) -> int:
+        """The largest number of users that surely have room at once, of fewer users than were asked
+        for; 0 where not even one has room.
 
-    def _layout_of_users(self, users: int) -> Judged:
-        """The first layout that has room for the given number of users."""
-        workload = self.question.workload.replace(parallel=users)
-        question = asked_under(self.question, workload, self.machine)
-        return first_layout_with_room(question, self.machine)
-
-    def _most_users(self, *, may_be_lean: bool) -> int:
-        """The largest number of users that have room at once, of fewer users than were asked for;
-        0 where not even one has room.
-
-        With `may_be_lean`, layouts count too that use an option which makes the runtime slower.
+        Layouts count too that use an option which makes the runtime slower, because fewer users
+        than asked for are judged in such a layout as well.
         """
 
         def has_room(users: int) -> bool:
-            layout = self._layout_of_users(users)
-            if layout.placed.is_lean and not may_be_lean:
-                return False
-            return layout.fits
+            return layout_of_users(users, self.question, self.machine).fits
 
         return count_while(has_room, range(1, self.question.workload.parallel))
 
     def _layout_with_waiting_users(self) -> Judged | None:
-        """The layout of as many users as memory holds at once, while the others wait; None where
-        memory does not hold one user.
+        """The layout of as many users as memory surely holds at once, while the others wait; None
+        where memory does not surely hold one user.
         """
-        at_once = self._most_users(may_be_lean=False)
-        if not at_once:
-            at_once = self._most_users(may_be_lean=True)
+        at_once = self._most_users()
         if not at_once:
             return None
         users = self.question.workload.parallel
-        layout = self._layout_of_users(at_once)
+        layout = layout_of_users(at_once, self.question, self.machine)
         pace = pace_of_text(layout.question, layout.placed, self.machine)
         pace = pace.replace(
             # the sequences that are computed at once serve all users in turn

@@ -180,6 +180,23 @@ class Question(Record):
         return self.runtime.gpus.required or is_gpu_only
 
     @property
+    def lets_users_wait(self) -> bool:
+        """Whether there are several users, and the runtime lets those who find no room in memory
+        wait for their turn.
+        """
+        if self.runtime is None or self.step is None:
+            return False
+        return self.workload.parallel > 1 and self.runtime.batches.queues_requests
+
+    @property
+    def stated_parts(self) -> int | None:
+        """The number of accelerators over which a runtime option splits each layer; None where no
+        option states it.
+        """
+        stated = self.settings.get("parts_of_layers")
+        return None if stated is None else int(stated)
+
+    @property
     def splits_tensors(self) -> bool:
         """Whether a runtime option splits each tensor over the accelerators."""
         return self.settings.get("split_mode") == SPLIT_BY_TENSOR

@@ -120,3 +120,80 @@ def test_parts_of_layers_are_not_offered_elsewhere(
     model: str, machine: str, asked: dict[str, object]
 ) -> None:
     assert PARTS not in offered(model, machine, **asked)
+
+
+@pytest.mark.parametrize(
+    ("machine", "runtime", "option", "line"),
+    [
+        pytest.param(
+            "8x B200",
+            "vllm",
+            "tensor-parallel-size",
+            "--tensor-parallel-size 8",
+            id="vLLM",
+        ),
+        pytest.param("8x B200", "sglang", "tp", "--tp 8", id="SGLang"),
+    ],
+)
+def test_idle_gpus_are_offered_where_one_holds_the_model(
+    machine: str,
+    runtime: str,
+    option: str,
+    line: str,
+) -> None:
+    """One of eight GPUs was taken at 37 tokens/s, and nothing told that all eight make 87."""
+    verdict = check("llama-3.3-70b", machine=machine, runtime=runtime)
+    (setting,) = verdict.faster
+    assert setting.what == "each layer split over 8 GPUs"
+    assert f"--runtime {runtime}" in setting.command
+    assert f"--runtime-option {option}=8" in setting.command
+    assert setting.prompt_tokens is None
+    assert setting.faster.likely >= 1.3 * setting.usual.likely
+    asked = check(
+        "llama-3.3-70b",
+        machine=machine,
+        runtime=runtime,
+        quantization=verdict.quantization,
+        runtime_options={option: "8"},
+    )
+    assert asked.decode_tokens_per_second == setting.faster
+    assert asked.faster == ()
+    (serving,) = (text for text in asked.commands if line in text)
+    assert serving.count(line) == 1
+
+
+def test_idle_gpus_are_offered_with_the_program_that_takes_the_option() -> None:
+    """Where no program is stated, the usual one has no such option."""
+    (setting,) = check("llama-3.3-70b", machine="8x B200").faster
+    assert "--runtime vllm" in setting.command
+
+
+def test_idle_gpus_explain_what_one_user_more_gains() -> None:
+    """The 21st user of llama-3.3-70b gets 2.2 times the pace of 20, for whom one GPU is enough."""
+    usual = check("llama-3.3-70b", machine="8x B200", runtime="vllm", parallel=20)
+    more = check("llama-3.3-70b", machine="8x B200", runtime="vllm", parallel=21)
+    (setting,) = usual.faster
+    assert more.users_pace is not None
+    assert setting.faster.likely == pytest.approx(more.users_pace.likely, rel=0.05)
+    assert more.faster == ()
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked"),
+    [
+        pytest.param("B200", {}, id="one GPU"),
+        pytest.param("B200 + H200", {}, id="two that differ"),
+        pytest.param(
+            "8x B200",
+            {"runtime_options": {"tensor-parallel-size": "1"}},
+            id="one asked for",
+        ),
+        pytest.param("8x B200", {"min_tokens_per_second": 60}, id="all are used"),
+    ],
+)
+def test_idle_gpus_are_not_offered_elsewhere(
+    machine: str, asked: dict[str, object]
+) -> None:
+    verdict = check("llama-3.3-70b", machine=machine, runtime="vllm", **asked)  # type: ignore[arg-type]
+    assert verdict.can_run
+    assert verdict.faster == ()

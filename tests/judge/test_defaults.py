@@ -279,6 +279,59 @@ def test_the_list_judges_what_check_judges(monkeypatch: pytest.MonkeyPatch) -> N
         assert row.decode_tokens_per_second == verdict.decode_tokens_per_second
 
 
+@pytest.mark.parametrize(
+    ("users", "slowest"),
+    [
+        pytest.param(4, None, id="fits surely"),
+        pytest.param(6, None, id="fits likely"),
+        pytest.param(200, 0.5, id="slower than one reads"),
+    ],
+)
+def test_a_type_in_which_the_model_runs_comes_before_one_in_which_it_does_not(
+    users: int,
+    slowest: float | None,
+) -> None:
+    """472 GB of weights of 16 bits do not fit on 320 GB; in 8 bits they do, and `--quant fp8` said
+    so.
+    """
+    asked: dict[str, Any] = {
+        "runtime": "vllm",
+        "context_tokens": 32768,
+        "parallel": users,
+        "min_tokens_per_second": slowest,
+    }
+    machine = "4x A100 80GB"
+    stated = check("deepseek-v2-chat", machine=machine, quantization="fp8", **asked)
+    free = check("deepseek-v2-chat", machine=machine, **asked)
+    assert stated.route is Route.LOCAL
+    assert free.route is Route.LOCAL
+    assert free.quantization == "fp8"
+
+
+def test_the_number_of_users_does_not_change_the_type_that_holds_one() -> None:
+    """110 users were judged in 16 bits, 130 in 8 bits and 150 in 16 bits again."""
+    taken = set()
+    for users in (1, 110, 130, 150, 200):
+        workload = Workload(runtime="vllm", parallel=users)
+        verdict = check("glm-4.5-air", workload, machine="4x A100 80GB")
+        assert verdict.route is Route.LOCAL
+        taken.add(verdict.quantization)
+    assert taken == {"bfloat16"}
+
+
+def test_a_smaller_type_that_is_faster_for_many_stays_with_more_users() -> None:
+    """In 16 bits each of 200 users gets less than one reads; in 8 bits 220 users do too, and were
+    judged in 16 bits again, until those were too slow to run.
+    """
+    types = []
+    for users in (64, 200, 220, 300, 500):
+        workload = Workload(runtime="vllm", parallel=users, context_tokens=16384)
+        verdict = check("command-r-plus", workload, machine="4x A100 80GB")
+        assert verdict.route is Route.LOCAL
+        types.append(verdict.quantization)
+    assert types == ["bfloat16", "fp8", "fp8", "fp8", "fp8"]
+
+
 @pytest.mark.parametrize("id", ["llama.cpp", "vllm"])
 def test_the_one_program_that_is_installed_is_taken(id: str) -> None:
     """On four GPUs, where vLLM is the default: of an answer nothing has to be installed first."""

@@ -91,6 +91,50 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     assert speed.judged.likely == pytest.approx(speed.parallel_total.likely / users)
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "context", "numbers"),
+    [
+        pytest.param(
+            "deepseek-v2-chat", "4x A100 80GB", 32768, (4, 8, 9), id="no graphs"
+        ),
+        pytest.param("deepseek-v2.5", "4x A100 80GB", 16384, (10, 12, 20), id="latent"),
+        pytest.param("qwen3-14b", "2x RTX 3090", None, (20, 22, 28), id="dense"),
+        pytest.param("qwen3-14b", "2x RTX 3090", 16384, (5, 7, 40), id="long context"),
+    ],
+)
+def test_more_users_take_no_place_from_those_who_have_room(
+    model: str,
+    machine: str,
+    context: int | None,
+    numbers: tuple[int, ...],
+) -> None:
+    """Where the first number of users runs, those who come beside them wait for a turn. A number
+    that memory perhaps held was judged in another type, or as unknown.
+    """
+    verdicts = []
+    for users in numbers:
+        workload = Workload(parallel=users, runtime="vllm", context_tokens=context)
+        verdicts.append(check(model, workload, machine=machine))
+    assert {verdict.route for verdict in verdicts} == {Route.LOCAL}
+    assert len({verdict.quantization for verdict in verdicts}) == 1
+    served = []
+    for users, verdict in zip(numbers, verdicts, strict=True):
+        served.append(users - (speed_of(verdict).waiting or 0))
+    assert served[0] == numbers[0]
+    assert served == sorted(served)
+
+
+def test_users_who_are_all_served_at_once_but_slowly_do_not_wait() -> None:
+    """A pace below the minimum is no lack of memory: one of ten was told to wait."""
+    verdict = check(
+        "qwen3-14b",
+        Workload(parallel=10, runtime="vllm", min_tokens_per_second=500),
+        machine="2x RTX 3090",
+    )
+    assert not verdict.can_run
+    assert speed_of(verdict).waiting == 0
+
+
 def test_a_server_with_room_for_all_lets_nobody_wait() -> None:
     verdict = asked(8, runtime="vllm", quantization="bfloat16")
     assert speed_of(verdict).waiting == 0

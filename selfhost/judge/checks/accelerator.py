@@ -167,6 +167,9 @@ class _InRam(_Layout):
         own for it.
         """
         rules = self.question.kernel_rules
+        lacking = self._without_stated_parts(runtime)
+        if lacking is not None:
+            return lacking
         sharing = [card for card in self.cards if _may_share(card, runtime)]
         if sharing:
             refusal = _refusal(runtime, rules, sharing[:1])
@@ -182,6 +185,23 @@ class _InRam(_Layout):
             rule=rules[0].subject if is_by_rule else None,
             device=None if largest is None else largest.name,
             on_cpu=runtime.gpus.on_cpu,
+        )
+
+    def _without_stated_parts(self, runtime: RuntimeSpec) -> Finding | None:
+        """The finding for an option that splits each layer over more accelerators than the runtime
+        finds, or than it can divide the model over; None for other questions.
+        """
+        parts = self.question.stated_parts
+        if not self.cards or self.needs.memory is None:
+            return None
+        if parts is None or parts == 1:
+            return None
+        return finding(
+            failing("accelerator-missing", "parts"),
+            program=runtime.name,
+            parts=parts,
+            model=self.question.spec.name,
+            divides=parts in self.needs.tensor_parallel,
         )
 
     def without_device(self, runtime: RuntimeSpec) -> Finding | None:

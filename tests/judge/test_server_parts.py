@@ -1,0 +1,91 @@
+"""The option of servers that says over how many GPUs each layer is split."""
+
+from __future__ import annotations
+
+import pytest
+
+from judge.small import finding_of
+from selfhost import Route, Verdict, WorkloadError, check, plan
+
+VLLM = "tensor-parallel-size"
+
+
+def judged(
+    parts: str,
+    machine: str = "4x H200",
+    model: str = "llama-3.1-8b",
+) -> Verdict:
+    return check(
+        model,
+        machine=machine,
+        runtime="vllm",
+        quantization="bfloat16",
+        runtime_options={VLLM: parts},
+    )
+
+
+def places_of(verdict: Verdict) -> set[str]:
+    """The accelerators on which the model lies."""
+    assert verdict.needs is not None
+    return {term.where for term in verdict.needs.terms} - {"host"}
+
+
+@pytest.mark.parametrize("parts", ["1", "2", "4"])
+def test_the_model_lies_on_as_many_gpus_as_stated(parts: str) -> None:
+    verdict = judged(parts)
+    assert verdict.route is Route.LOCAL
+    assert len(places_of(verdict)) == int(parts)
+    assert f"--tensor-parallel-size {parts}" in " ".join(verdict.commands)
+
+
+def test_one_gpu_that_is_too_small_is_judged_as_stated() -> None:
+    """70 billion weights of 16 bits are 141 GB, which no GPU of 141 GB holds with the rest."""
+    assert judged("4", model="llama-3.3-70b").route is Route.LOCAL
+    verdict = judged("1", model="llama-3.3-70b")
+    assert not verdict.can_run
+    assert places_of(verdict) == {"accelerator:0"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "model", "words"),
+    [
+        pytest.param(
+            "2x H200", "llama-3.1-8b", "needs 8 GPUs of one maker", id="too few GPUs"
+        ),
+        pytest.param(
+            "dgx spark", "llama-3.1-8b", "needs 8 GPUs of one maker", id="a shared GPU"
+        ),
+        # 28 heads: vllm/config/model.py refuses a number that does not divide them
+        pytest.param("8x H200", "qwen2.5-7b", "does not divide", id="heads left over"),
+    ],
+)
+def test_parts_that_no_gpu_takes_are_refused(
+    machine: str,
+    model: str,
+    words: str,
+) -> None:
+    verdict = judged("8", machine, model)
+    found = finding_of(verdict, "accelerator")
+    assert found.code == "accelerator-missing"
+    assert words in found.reason
+    assert "smaller number of parts" in (found.remedy or "")
+    assert not verdict.can_run
+
+
+def test_without_any_gpu_the_missing_gpu_is_told() -> None:
+    found = finding_of(judged("2", "ryzen 9 64gb ram"), "accelerator")
+    assert "needs a GPU" in found.reason
+
+
+@pytest.mark.parametrize("typed", ["0", "3", "16", "-1", "two", "8.0"])
+def test_other_numbers_are_refused(typed: str) -> None:
+    with pytest.raises(WorkloadError, match="takes one of 1, 2, 4, 8"):
+        judged(typed)
+
+
+def test_a_plan_refuses_several_parts() -> None:
+    """The least machine of a plan has one GPU, and was named for eight."""
+    with pytest.raises(WorkloadError, match="has one GPU"):
+        plan("llama-3.3-70b", runtime="vllm", runtime_options={VLLM: "8"})
+    least = plan("llama-3.1-8b", runtime="vllm", runtime_options={VLLM: "1"}).least
+    assert least is not None
