@@ -29,6 +29,7 @@ from ..judge.quality import quality_of
 from ..judge.record import TIGHT_CODES, Alternative, Judged
 from ..machine.record import Machine
 from ..needs.records import Term
+from .asking import workload_to_type
 from .gains import gain_of
 from .room import Reach
 
@@ -144,7 +145,8 @@ class AlternativeSearch(Record):
             why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
             why = f"{why}, speed not known"
-        options = f"{judged.question.stated.options()}{self.carry}"
+        stated = self.to_type(judged.question.stated, judged)
+        options = f"{stated.options()}{self.carry}"
         return Alternative.conclude(
             judged,
             self.machine,
@@ -152,6 +154,12 @@ class AlternativeSearch(Record):
             offered=False,
             why=why,
             command=f"selfhost check {typed}{options}",
+        )
+
+    def to_type(self, typed: Workload, judged: Judged) -> Workload:
+        """What to type in place of `typed`, so that `check` gives the answer `judged`."""
+        return workload_to_type(
+            judged.question, typed, judged.workload, self.catalogue, self.machine
         )
 
     # ------------------------------------------------------------------ the same model
