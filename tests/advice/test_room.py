@@ -204,3 +204,18 @@ def test_weights_that_are_too_slow_are_no_room(
     best = check(model, asked, machine=machine)
     assert best.can_run
     assert not is_too_slow(best)
+
+
+def test_a_smaller_type_without_a_command_is_no_room() -> None:
+    """w4a16 was offered: smaller and faster than nf4, and no command runs it."""
+    workload = Workload(runtime="vllm", quantization="nf4")
+    room = check("qwen3-30b-a3b", workload, machine="RTX 4090").room
+    assert room is not None
+    assert room.best_quantization == "nf4"
+
+
+def test_a_larger_type_of_the_same_program_is_room() -> None:
+    """The weights of 8 bits that DeepSeek published, beside those of 4 bits."""
+    room = check("nvidia/DeepSeek-R1-NVFP4", machine="8x B200").room
+    assert room is not None
+    assert room.best_quantization == "float8_e4m3_128x128"
