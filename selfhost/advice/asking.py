@@ -2,8 +2,8 @@
 
 A default depends on the rest of a command: the program of many GPUs is taken only where no type is
 stated, and a larger type only for one user. So an option that is added to a command may change the
-program or the type. `workload_to_type` takes what is to be typed and what is wanted, and names the
-program and the type where `check` would take others.
+program or the type. `workload_to_type` takes what is to be typed and the question that was judged,
+and names the program and the type where `check` would take others.
 """
 
 from __future__ import annotations
@@ -21,19 +21,16 @@ from ..machine.record import Machine
 
 
 def workload_to_type(
-    question: Question,
     typed: Workload,
-    wanted: Workload,
+    wanted: Question,
     catalogue: Catalogue,
     machine: Machine,
 ) -> Workload:
     """The workload `typed`, with as few of the type and the program of `wanted` added as make
     `check` take the program, the type and the context of `wanted`.
-
-    `question` names the model and the files. `wanted` is complete, as a judgement has it.
     """
-    for workload in _from_the_shortest(typed, wanted):
-        if _leads_to(wanted, question, workload, catalogue, machine):
+    for workload in _from_the_shortest(typed, wanted.workload):
+        if _leads_to(wanted, workload, catalogue, machine):
             return workload
     return typed
 
@@ -54,23 +51,23 @@ def _from_the_shortest(typed: Workload, wanted: Workload) -> Iterator[Workload]:
 
 
 def _leads_to(
-    wanted: Workload,
-    question: Question,
+    wanted: Question,
     typed: Workload,
     catalogue: Catalogue,
     machine: Machine,
 ) -> bool:
     """Whether `check` takes the program, the type and the context of `wanted`."""
+    files = wanted.files
     try:
-        asked = ask(question.spec, typed, catalogue, machine, question.files)
+        question = ask(wanted.spec, typed, catalogue, machine, files)
     except WorkloadError:
         return False
-    judged = judge(asked, machine)
-    if not question.files.is_tag:
+    judged = judge(question, machine)
+    if not files.is_tag:
         judged = with_machine_defaults(judged, catalogue, machine)
-    taken = judged.workload
-    return (
-        taken.runtime == wanted.runtime
-        and taken.quantization == wanted.quantization
-        and taken.context_tokens == wanted.context_tokens
-    )
+    return _what_runs(judged.workload) == _what_runs(wanted.workload)
+
+
+def _what_runs(workload: Workload) -> tuple[str | None, str | None, int | None]:
+    """The program, the type and the context."""
+    return workload.runtime, workload.quantization, workload.context_tokens
