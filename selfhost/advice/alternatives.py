@@ -26,9 +26,17 @@ from ..judge.devices import places
 from ..judge.files import can_be_made
 from ..judge.programs import RUNTIMES_BY_MODALITY
 from ..judge.quality import quality_of
-from ..judge.record import TIGHT_CODES, Alternative, Judged
+from ..judge.record import (
+    TIGHT_CODES,
+    Alternative,
+    Judged,
+    Question,
+    Room,
+    RoomOptions,
+)
 from ..machine.record import Machine
 from ..needs.records import Term
+from .asking import workload_to_type
 from .gains import gain_of
 from .room import Reach
 
@@ -58,7 +66,8 @@ class OtherForm(Record):
 class AlternativeSearch(Record):
     """The search for alternatives to a judged question.
 
-    `asked` is the name that the user typed. `carry` are options that every proposed command
+    `asked` is the name that the user typed, `typed` the workload without what the name states.
+    `carry` are options that every proposed command
     repeats, so that the command asks about the same machine.
     """
 
@@ -66,6 +75,7 @@ class AlternativeSearch(Record):
     catalogue: Catalogue
     machine: Machine
     asked: str = ""
+    typed: Workload = Workload()
     carry: str = ""
 
     @cached_property
@@ -144,7 +154,8 @@ class AlternativeSearch(Record):
             why = f"{why}, {TIGHT}"
         if lacks_pace(judged):
             why = f"{why}, speed not known"
-        options = f"{judged.question.stated.options()}{self.carry}"
+        stated = self.to_type(judged.question.stated, judged.question)
+        options = f"{stated.options()}{self.carry}"
         return Alternative.conclude(
             judged,
             self.machine,
@@ -153,6 +164,48 @@ class AlternativeSearch(Record):
             why=why,
             command=f"selfhost check {typed}{options}",
         )
+
+    def to_type(self, typed: Workload, question: Question) -> Workload:
+        """What to type in place of `typed`, so that `check` answers `question`."""
+        return workload_to_type(typed, question, self.catalogue, self.machine)
+
+    # ------------------------------------------------------------------ room
+
+    def room_options(self, room: Room) -> RoomOptions:
+        """The options to type beside each limit, so that `check` keeps the judged program and
+        type.
+        """
+        return RoomOptions(
+            longest_context_tokens=self._options_beside(
+                context_tokens=room.longest_context_tokens
+            ),
+            best_quantization=self._options_beside(quantization=room.best_quantization),
+            most_parallel=self._options_beside(parallel=room.most_parallel),
+        )
+
+    def _options_beside(self, **limit: str | int | None) -> str:
+        """The options to type beside one limit; empty for none, and for a limit that is not known
+        or that was judged.
+        """
+        judged = self.judged
+        if None in limit.values():
+            return ""
+        wanted = judged.workload.replace(**limit)
+        if wanted == judged.workload:
+            return ""
+        stated = judged.question.stated
+        if "quantization" in limit:
+            # beside a type, the program that the name states does not count
+            stated = stated.replace(runtime=self.typed.runtime)
+        stated = stated.replace(**limit)
+        typed = self.to_type(stated, judged.question.replace(workload=wanted))
+        added: dict[str, str | None] = {}
+        if typed.quantization != stated.quantization:
+            added["quantization"] = typed.quantization
+            stated = self.typed
+        if typed.runtime != stated.runtime:
+            added["runtime"] = typed.runtime
+        return Workload(**added).options().strip()
 
     # ------------------------------------------------------------------ the same model
 

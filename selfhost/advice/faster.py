@@ -245,9 +245,10 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     if gain is None:
         return None
     name = shell_word(search.asked)
+    typed = search.to_type(candidate.workload, other.question)
     return FasterSetting(
         what=candidate.what,
-        command=f"selfhost check {name}{candidate.workload.options()}{search.carry}",
+        command=f"selfhost check {name}{typed.options()}{search.carry}",
         unit=gain.unit,
         prompt_tokens=gain.prompt_tokens,
         usual=gain.usual,

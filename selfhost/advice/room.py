@@ -8,6 +8,7 @@ everything else stays as judged.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -26,8 +27,9 @@ from ..judge.question import asked_under
 from ..judge.record import PACE_CHECKS, Judged, Question, Room
 from ..judge.step import step_of
 from ..machine.record import Machine
-from ..needs.records import Needs
+from ..needs.records import Needs, Term
 from ..needs.tensors import ArchitectureRow
+from .steps import steps
 
 # nobody serves more at once from one machine, and the search needs an end
 _MOST_PARALLEL = 4096
@@ -110,7 +112,8 @@ class Reach(Record):
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest type without noticeable loss that fits and is fast enough, else the best
-        such type; None where there is none, or the type cannot be chosen.
+        such type; None where there is none, or the type cannot be chosen. For a model that runs as
+        judged, such a type is larger than the judged one, and a command runs it.
 
         The types are in the order of their loss. The search begins with the judged type; if that
         type loses something, with the nearest type before it that does not.
@@ -131,10 +134,40 @@ class Reach(Record):
         for name in order[max(first, 0) :]:
             if not self.fits(quantization=name):
                 continue
-            is_judged = self.judged.fits and name == judged_type
-            if is_judged or self._is_fast_enough(quantization=name):
+            if self.judged.fits:
+                if name == judged_type:
+                    return name
+                if not self._is_more(name):
+                    continue
+            if self._is_fast_enough(quantization=name):
                 return name
         return None
+
+    def _is_more(self, quantization: str) -> bool:
+        """Whether the type has larger files than the judged one, and a command runs it where one
+        runs the judged type.
+        """
+        judged = self.judged
+        own_bytes = self._file_bytes(judged.quantization or "", unknown=0)
+        other_bytes = self._file_bytes(quantization, unknown=inf)
+        if other_bytes <= own_bytes:
+            return False
+        if not self._has_command(judged):
+            return True
+        # files that lie on the machine are of the judged type
+        question = self._asked_under({"quantization": quantization}).replace(here=None)
+        return self._has_command(self._placed(question))
+
+    def _file_bytes(self, quantization: str, *, unknown: float) -> float:
+        """The size of the files in that type; `unknown` where the size is not known."""
+        question = self.judged.question
+        format = question.workload.format or ""
+        files = need.weights_files(question.spec, format, quantization)
+        return files.bytes if isinstance(files, Term) else unknown
+
+    def _has_command(self, judged: Judged) -> bool:
+        """Whether a command is known that runs what was judged."""
+        return bool(steps(judged, self.catalogue, self.machine).commands)
 
     def _largest(
         self,

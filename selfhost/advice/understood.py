@@ -64,6 +64,13 @@ class Understood(Record):
     tag: str | None = None
     otherwise: Understood | None = None
 
+    @property
+    def typed(self) -> Workload:
+        """The workload without the runtime and the quantization that the name implies."""
+        if self.otherwise is None:
+            return self.workload
+        return self.otherwise.workload
+
     def question(self, catalogue: Catalogue, machine: Machine) -> Question:
         """The question for that machine, with every default filled in. Raises `WorkloadError`."""
         return ask(self.spec, self.workload, catalogue, machine, self.files)

@@ -22,6 +22,7 @@ from ..judge.record import (
     DeferredAdvice,
     Judged,
     Room,
+    RoomOptions,
     Verdict,
 )
 from ..machine.record import Machine
@@ -149,6 +150,7 @@ class _Advice(DeferredAdvice):
             catalogue=self.catalogue,
             machine=self.machine,
             asked=self.understood.asked,
+            typed=self.understood.typed,
             carry=self.carry,
         )
 
@@ -177,9 +179,20 @@ class _Advice(DeferredAdvice):
         """The API offers of the model, or of a model that stands in for it."""
         return self._offers
 
+    @cached_property
+    def _room(self) -> Room | None:
+        """The value of `room`, computed once."""
+        return self.search.reach.room()
+
     def room(self) -> Room | None:
         """How far one could go in each respect alone."""
-        return self.search.reach.room()
+        return self._room
+
+    def room_options(self) -> RoomOptions:
+        """The options to type beside each limit of `room`."""
+        if self._room is None:
+            return RoomOptions()
+        return self.search.room_options(self._room)
 
     def waits(self) -> tuple[Wait, ...]:
         """How long the first token takes."""

@@ -50,6 +50,16 @@ class Room(Record):
     most_parallel: int | None = None
 
 
+class RoomOptions(Record):
+    """The options to type beside each limit of a `Room`, so that `check` keeps the program and the
+    type that were judged: `--runtime vllm`. A limit without options needs none.
+    """
+
+    longest_context_tokens: str = ""
+    best_quantization: str = ""
+    most_parallel: str = ""
+
+
 class DownloadedFiles(Record):
     """The requested files, as far as they lie on the machine. `missing_bytes` is None where the
     missing size is not known.
@@ -447,6 +457,10 @@ class DeferredAdvice(Record):
         """The limit of each setting, with all others as judged."""
         return None
 
+    def room_options(self) -> RoomOptions:
+        """The options to type beside each limit."""
+        return RoomOptions()
+
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token."""
         return ()
@@ -479,6 +493,7 @@ _WORKED_OUT = (
     "commands_class",
     "fine_print",
     "room",
+    "room_options",
     "waits",
     "faster",
     "alternatives",
@@ -569,6 +584,11 @@ class Verdict(Judged, Report):
     def room(self) -> Room | None:
         """The limit of each setting, with all others as judged; None where nothing is known."""
         return self.further.room()
+
+    @cached_property
+    def room_options(self) -> RoomOptions:
+        """The options to type beside each limit of `room`."""
+        return self.further.room_options()
 
     @cached_property
     def waits(self) -> tuple[Wait, ...]:

@@ -660,34 +660,57 @@ def _room_words(verdict: Verdict) -> str:
     if verdict.machine.memory_available_bytes is not None:
         # a simulated machine has no open programs, so this applies to real machines only
         start = "With other programs closed, there is also room"
-    if len(parts) == 1:
-        return f"{start} for {parts[0]}, which is slower."
-    return (
-        f"{start} for one of: {', '.join(parts[:-1])}, or {parts[-1]}. Each is slower."
-    )
+    options = {part.options for part in parts}
+    if len(options) == 1 and "" not in options:
+        # options that stand beside each setting are told once
+        start = f"{start}, with {parts[0].options},"
+        settings = [part.setting for part in parts]
+    else:
+        settings = [part.with_options for part in parts]
+    if len(settings) == 1:
+        return f"{start} for {settings[0]}, which is slower."
+    *first, last = settings
+    return f"{start} for one of: {', '.join(first)}, or {last}. Each is slower."
 
 
-def _room_parts(verdict: Verdict) -> list[str]:
+class _RoomPart(Record):
+    """A setting for which there is room, and the options to type beside it: without them `check`
+    would take another program or type.
+    """
+
+    setting: str
+    options: str
+
+    @property
+    def with_options(self) -> str:
+        """`361 users at once with --runtime vllm`."""
+        return f"{self.setting} with {self.options}" if self.options else self.setting
+
+
+def _room_parts(verdict: Verdict) -> list[_RoomPart]:
     """The settings for which there is room: a longer context, more users, a larger type."""
     room = verdict.room
     workload = verdict.workload
     if room is None:
         return []
+    options = verdict.room_options
     parts = []
     longest_tokens = room.longest_context_tokens or 0
     if longest_tokens > (workload.context_tokens or 0):
         tokens = units.tokens(longest_tokens)
+        setting = f"a context of {tokens}"
         if longest_tokens == verdict.question.trained_tokens:
-            parts.append(f"the full context ({tokens})")
-        else:
-            parts.append(f"a context of {tokens}")
+            setting = f"the full context ({tokens})"
+        parts.append(_RoomPart(setting=setting, options=options.longest_context_tokens))
     most_parallel = room.most_parallel or 0
     if most_parallel > workload.parallel:
-        parts.append(f"{most_parallel:,} users at once")
+        setting = f"{most_parallel:,} users at once"
+        parts.append(_RoomPart(setting=setting, options=options.most_parallel))
     # a model without a type is judged by the need that its spec states, and has no larger type
     is_of_a_type = workload.quantization is not None
     if is_of_a_type and room.best_quantization not in (None, workload.quantization):
-        parts.append(f"{room.best_quantization} weights")
+        setting = f"{room.best_quantization} weights"
+        parts.append(_RoomPart(setting=setting, options=options.best_quantization))
     return parts
 
 

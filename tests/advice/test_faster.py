@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from selfhost import check
@@ -43,6 +45,35 @@ def test_a_shorter_wait_is_told_in_seconds() -> None:
     assert setting.prompt_tokens == 20_000
     # the longest wait that the answer tells
     assert setting.usual == verdict.waits[-1].seconds
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        pytest.param("glm-4.5-air", "8x h100", id="the program for many GPUs"),
+        pytest.param("deepseek-r1t2-chimera", "8x B200", id="a type of it alone"),
+        pytest.param("qwen3.6-27b", DESKTOP, id="the usual program"),
+    ],
+)
+def test_the_command_asks_about_the_program_of_the_answer(
+    model: str, machine: str
+) -> None:
+    """It stated the type, and with a type llama.cpp was taken: 70 tokens a second, not 195."""
+    verdict = check(model, machine=machine)
+    setting = verdict.faster[0]
+    options = shlex.split(setting.command)
+    stated = dict(zip(options[3::2], options[4::2], strict=True))
+    asked = check(
+        model,
+        machine=machine,
+        runtime=stated.get("--runtime"),
+        quantization=stated["--quant"],
+        draft=stated["--draft"],
+    )
+    assert asked.runtime == verdict.runtime
+    assert asked.quantization == verdict.quantization
+    assert asked.context_tokens == verdict.context_tokens
+    assert asked.decode_tokens_per_second == setting.faster
 
 
 def test_a_draft_that_was_published_for_the_model_is_named() -> None:

@@ -204,3 +204,69 @@ def test_weights_that_are_too_slow_are_no_room(
     best = check(model, asked, machine=machine)
     assert best.can_run
     assert not is_too_slow(best)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "limit", "field"),
+    [
+        pytest.param(
+            "dolphin-2.5-mixtral-8x7b",
+            "aws-p4d.24xlarge",
+            "most_parallel",
+            "parallel",
+            id="more users than llama.cpp serves",
+        ),
+        pytest.param(
+            "nvidia/DeepSeek-R1-NVFP4",
+            "8x B200",
+            "best_quantization",
+            "quantization",
+            id="a type that llama.cpp lacks, and a name that states the program",
+        ),
+        pytest.param(
+            "qwen3-4b-thinking-2507",
+            "desktop-rtx4090-24gb",
+            "longest_context_tokens",
+            "context_tokens",
+            id="a context beside which a smaller type is taken",
+        ),
+        pytest.param(
+            "mistral-7b",
+            "8x h100",
+            "longest_context_tokens",
+            "context_tokens",
+            id="no option is needed",
+        ),
+    ],
+)
+def test_what_is_typed_for_room_keeps_the_program_and_the_type(
+    model: str, machine: str, limit: str, field: str
+) -> None:
+    """`--users 361` was an error of llama.cpp: the answer was vLLM's."""
+    verdict = check(model, machine=machine)
+    changed = {field: getattr(verdict.room, limit)}
+    options = getattr(verdict.room_options, limit).split()
+    stated = dict(zip(options[::2], options[1::2], strict=True))
+    if "--runtime" in stated:
+        changed["runtime"] = stated["--runtime"]
+    if "--quant" in stated:
+        changed["quantization"] = stated["--quant"]
+    asked = check(model, Workload(**changed), machine=machine)
+    assert asked.can_run
+    assert asked.runtime == verdict.runtime
+    assert asked.quantization == changed.get("quantization", verdict.quantization)
+
+
+def test_a_smaller_type_without_a_command_is_no_room() -> None:
+    """w4a16 was offered: smaller and faster than nf4, and no command runs it."""
+    workload = Workload(runtime="vllm", quantization="nf4")
+    room = check("qwen3-30b-a3b", workload, machine="RTX 4090").room
+    assert room is not None
+    assert room.best_quantization == "nf4"
+
+
+def test_a_larger_type_of_the_same_program_is_room() -> None:
+    """The weights of 8 bits that DeepSeek published, beside those of 4 bits."""
+    room = check("nvidia/DeepSeek-R1-NVFP4", machine="8x B200").room
+    assert room is not None
+    assert room.best_quantization == "float8_e4m3_128x128"

@@ -621,6 +621,17 @@ def test_a_model_without_types_has_no_room_for_a_type() -> None:
     assert "also room for" not in shown
 
 
+def test_room_names_the_options_that_keep_the_program() -> None:
+    """`--users 361` alone was an error of llama.cpp, which serves 256 sequences."""
+    text = shown("dolphin-2.5-mixtral-8x7b", "aws-p4d.24xlarge")
+    assert "users at once with --runtime vllm. Each is slower" in text
+
+
+def test_options_beside_each_setting_are_told_once() -> None:
+    text = shown("qwen3-4b-thinking-2507", "desktop-rtx4090-24gb")
+    assert "There is also room, with --quant Q8_0, for one of: " in text
+
+
 def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
     """499 MiB stood there, and no word said that a limit is set on a larger computer."""
     root = MACHINES / "linux-vm-cgroup-v2-slices" / "root"

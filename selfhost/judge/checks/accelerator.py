@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from math import ceil
 
+from ... import needs as need
 from ...catalogue.runtime import RuntimeSpec
 from ...catalogue.runtime_parts import KernelRule
 from ...core import units
@@ -21,12 +22,13 @@ from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, PlaceNeed
+from ...needs.records import Device, Needs, PlaceNeed, Term
 from ..devices import (
     LEFT_PERCENT,
     SharedMemory,
     amd_gpus,
     computes_on_shared,
+    gpu_maker,
     has_capability,
     idle,
     index_of,
@@ -37,6 +39,7 @@ from ..devices import (
     percent_of,
     usable_bytes_of,
 )
+from ..quality import quality_of
 from ..record import Question
 from . import (
     Figures,
@@ -49,7 +52,7 @@ from . import (
     undecided,
     warning,
 )
-from .space import what_is_smaller
+from .space import bytes_without_context, what_is_smaller
 
 # the accelerators of one machine
 Cards = Sequence[Accelerator]
@@ -292,6 +295,35 @@ class _InRam(_Layout):
         return lent if computes_on_shared(runtime, lent.device) else None
 
 
+def _has_type_within(
+    question: Question,
+    needed: int,
+    usable: int,
+) -> bool:
+    """Whether the program has a smaller type worth having that takes at most `usable` bytes where
+    the judged type takes `needed`; True where the size of the judged type is not known.
+    """
+    spec = question.spec
+    format = question.workload.format or ""
+    judged_type = question.workload.quantization or ""
+    judged_files = need.weights_files(spec, format, judged_type)
+    if question.runtime is None or not isinstance(judged_files, Term):
+        return True
+    order = need.quantizations_of(spec, question.runtime)
+    if judged_type not in order:
+        return True
+    # the smallest first
+    for name in reversed(order[order.index(judged_type) + 1 :]):
+        files = need.weights_files(spec, format, name)
+        if not isinstance(files, Term):
+            continue
+        if files.bytes * needed > usable * judged_files.bytes:
+            continue
+        if quality_of(name, spec).worth_having:
+            return True
+    return False
+
+
 def _usable_bytes(card: Accelerator) -> int:
     """The bytes that a program may take of the card; 0 where its memory was not read."""
     return usable_bytes_of(card) or 0
@@ -509,8 +541,31 @@ class _OnCards(_Layout):
             return passing("accelerator-fits")
         if needs.offload:
             return warning("accelerator-partly", "in-turn")
-        is_stated = _placing_options(self.question)
-        return warning("accelerator-partly", "stated" if is_stated else "")
+        if _placing_options(self.question):
+            return warning("accelerator-partly", "stated")
+        return warning("accelerator-partly", **self._what_would_fit())
+
+    def _what_would_fit(self) -> Figures:
+        """What may make the accelerators hold all of the model, as the words of the table call it:
+        `context`, `type` or `both`, and the `rest` that even a model without any context needs, if
+        that is too much.
+        """
+        question = self.question
+        usable = sum(share.usable_bytes() for share in self.shares)
+        device = Device(maker=gpu_maker(self.machine, question.runtime))
+        whole = need.needs_on(self.needs, question.case, device)
+        on_cards = [term for term in whole.terms if term.where != "host"]
+        rest = bytes_without_context(on_cards)
+        has_context = any(term.name == "kv_cache" for term in on_cards)
+        is_context_enough = has_context and rest <= usable
+        figures: Figures = {}
+        if has_context and rest > usable:
+            figures["rest"] = rest
+        if _has_type_within(question, rest, usable):
+            figures["both" if is_context_enough else "type"] = True
+        elif is_context_enough:
+            figures["context"] = True
+        return figures
 
     def _too_full(self) -> Ruling:
         """The ruling for accelerators without room for their shares: whether they have room once

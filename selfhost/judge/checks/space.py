@@ -547,6 +547,11 @@ def _most_gib(machine: Machine) -> float:
     return inf if most_gib is None else float(most_gib)
 
 
+def bytes_without_context(terms: Sequence[Term]) -> int:
+    """The least bytes of the terms that no context changes."""
+    return sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
+
+
 def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     """The phrase that names what takes less memory.
 
@@ -559,7 +564,7 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
         return phrase("smaller/training")
     if "kv_cache" not in names:
         return phrase("smaller/model")
-    rest = sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
+    rest = bytes_without_context(terms)
     if has_bytes is None or rest <= has_bytes:
         return phrase("smaller/cache")
     return phrase("smaller/without-context", rest=rest)

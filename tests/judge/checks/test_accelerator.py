@@ -28,6 +28,7 @@ from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
+from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question, Route
 from selfhost.machine.changes import apply
@@ -188,6 +189,52 @@ def on_a_mac(needed_gib: int) -> Question:
     return question(
         needs=needs_of(needed_gib * GIB, needed_gib * GIB, cpu=cpu), runtime=None
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "fields", "ways"),
+    [
+        pytest.param(
+            "gpt-oss-120b",
+            "RTX 4090, 96GB RAM",
+            {},
+            "use a smaller model: even without any context",
+            id="59 GiB of weights, and no smaller type",
+        ),
+        pytest.param(
+            "qwen3-32b",
+            "RTX 4090",
+            {"quantization": "Q8_0"},
+            "use a smaller --quant or a smaller model: even without any context",
+            id="33 GiB of weights, and smaller types",
+        ),
+        pytest.param(
+            "llama-3.1-8b",
+            "RTX 3060 12GB, 64GB RAM",
+            {"context_tokens": 131_072, "quantization": "Q4_K_M"},
+            "use a shorter --context, a smaller --quant or a smaller model",
+            id="5 GiB of weights, and 16 GiB of KV cache",
+        ),
+        pytest.param(
+            "gpt-oss-20b",
+            "RTX 5080, 64GB RAM",
+            {"context_tokens": 131_072, "parallel": 8},
+            "use a shorter --context or a smaller model",
+            id="12 GiB of weights, and no smaller type",
+        ),
+    ],
+)
+def test_a_model_that_is_partly_on_a_gpu_names_what_would_fit(
+    model: str, machine: str, fields: dict[str, object], ways: str
+) -> None:
+    """Where the weights alone are too large, no shorter context makes the model fit."""
+    verdict = check(model, machine=machine, **fields)  # type: ignore[arg-type]
+    # as judged, before a type that was found to fit replaces the remedy
+    judged = judge(verdict.question, verdict.machine)
+    finding = judged.finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-partly"
+    assert f"fit all of it there: {ways}" in (finding.remedy or "")
 
 
 @pytest.mark.parametrize(
