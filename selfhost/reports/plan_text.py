@@ -30,7 +30,7 @@ from .layout import (
     topics,
 )
 from .machine_text import memory_cells
-from .model_figures import wait_of
+from .model_figures import have_paces, wait_of
 from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
@@ -366,6 +366,7 @@ def _doubts(known: KnownMachine) -> list[str]:
 def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
     usual = run_words(plan.workload)
+    has_paces = have_paces(shown)
     rows = []
     for known in shown:
         doubts = _doubts(known)
@@ -380,7 +381,8 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
             sign,
             strong(known.name),
             *memory_cells(known.machine),
-            pace_of(known.speed),
+            # a column of empty cells is not shown
+            pace_of(known.speed) if has_paces else "",
             wait_of(known),
             known.kind,
             ", ".join([place, *doubts]),
@@ -396,4 +398,5 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         yield line(
             "?: little memory left, or slow; slow?: perhaps slower than you need"
         )
-    yield line("~ is the likely pace; the line below gives its range.")
+    if has_paces:
+        yield line("~ is the likely pace; the line below gives its range.")
