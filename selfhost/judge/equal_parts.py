@@ -16,6 +16,8 @@ from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, needs_on
 from ..needs.records import PROGRAMS, Device, Needs, Split, Term, share_of
+from .checks.accelerator import accelerator_check
+from .checks.space import memory_check, stored_in_memory
 from .devices import (
     LARGE_DEVICE_BYTES,
     Place,
@@ -61,7 +63,7 @@ def layouts_without_ram(
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
-        for group in _single_and_largest(groups):
+        for group in _single_and_largest(groups, machine):
             has_room = True
             yield group.replace(cards=now).layout
         if has_room:
@@ -85,8 +87,12 @@ def layouts_without_ram(
     yield nearest.layout
 
 
-def _single_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
+def _single_and_largest(groups: Sequence[_Group], machine: Machine) -> Iterator[_Group]:
     """Yield the single accelerator that has room, and the largest group that has room.
+
+    Each accelerator has a process that takes RAM. Where the RAM may not hold the processes of the
+    largest group, the largest group of which memory is surer comes before it, if need be with the
+    option that makes the runtime take less.
 
     A larger group is faster, and leaves more of each accelerator for requests (vLLM documentation,
     parallelism and scaling: as many as the machine has).
@@ -96,8 +102,30 @@ def _single_and_largest(groups: Sequence[_Group]) -> Iterator[_Group]:
             yield group
     for group in reversed(groups[1:]):
         if group.has_room:
+            yield from _surer_than(group, groups, machine)
             yield group
             return
+
+
+def _surer_than(
+    largest: _Group,
+    groups: Sequence[_Group],
+    machine: Machine,
+) -> Iterator[_Group]:
+    """Yield the groups of which memory is surer than of `largest`, the surest first: of equally
+    sure groups the largest, without the option that makes the runtime take less where that does.
+    """
+    severity_of_largest = largest.severity_on(machine)
+    if severity_of_largest == 0:
+        return
+    from_largest = list(reversed(groups))
+    lean = [group.replace(is_lean=True) for group in from_largest]
+    by_severity: dict[int, _Group] = {}
+    for group in from_largest + lean:
+        by_severity.setdefault(group.severity_on(machine), group)
+    for severity in sorted(by_severity):
+        if severity < severity_of_largest:
+            yield by_severity[severity]
 
 
 def _lean_layout(group: _Group) -> Iterator[Needs]:
@@ -155,6 +183,16 @@ class _Group(Record):
     def has_room(self) -> bool:
         """Whether each accelerator holds its part."""
         return self.lacking_bytes <= 0
+
+    def severity_on(self, machine: Machine) -> int:
+        """The severity of the worse finding of RAM and accelerators; 0 where both surely hold the
+        group's processes.
+        """
+        question = self.question
+        stored_bytes = stored_in_memory(self.needs, machine, question)
+        memory = memory_check(self.layout, machine, question.workload, stored_bytes)
+        accelerator = accelerator_check(self.layout, machine, question)
+        return max(memory.severity, accelerator.severity)
 
     @cached_property
     def layout(self) -> Needs:

@@ -223,9 +223,12 @@ def _reservation(answer: Verdict) -> str:
 def _lacks_pace_of_work(answer: Verdict) -> bool:
     """Whether no pace is known of work other than text."""
     pace = answer.finding("speed")
-    if pace is None or pace.code != "speed-not-known":
+    if pace is None or pace.unit == "tokens_per_second":
         return False
-    return pace.unit != "tokens_per_second"
+    if pace.code == "speed-not-known":
+        return True
+    # slower than on a GPU that holds all of the model, and nothing tells by how much
+    return pace.code == "speed-picture" and pace.has is None
 
 
 def _reservation_by_work(answer: Verdict) -> str:

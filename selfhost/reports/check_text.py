@@ -167,9 +167,7 @@ def _pace_lines(
         if speed.work is not None:
             yield _work_line(speed, speed.work)
         return
-    narrower = ""
-    if not measured:
-        narrower = _narrower_words(verdict, speed.decode)
+    narrower = _narrower_words(verdict, speed.decode, measured=measured)
     if workload.parallel > 1:
         yield _users_line(workload.parallel, speed) + narrower
         yield f"one user alone: {pace_words(speed.decode)}"
@@ -190,16 +188,28 @@ def _work_line(speed: Speed, work: Range) -> str:
     return f"{about} {likely}{clip}{guess}"
 
 
-def _narrower_words(verdict: Verdict, pace: Range) -> str:
-    """How to get a narrower range; empty where a measurement of the RAM would not help."""
+def _narrower_words(
+    verdict: Verdict,
+    pace: Range,
+    *,
+    measured: bool,
+) -> str:
+    """How to get a narrower range; empty where a measurement of the RAM would not help, or the user
+    asked for one and it told the bandwidth.
+    """
     machine = verdict.machine
     _, guess = pace.about()
     if not guess or verdict.placement == "accelerator" or place_words(machine) != HERE:
         return ""
-    if machine.memory_bandwidth_bound is not None:
-        # the bandwidth was measured while other programs ran
+    # the bound of a bandwidth that was measured while other programs ran
+    is_bound = machine.memory_bandwidth_bound is not None
+    if is_bound and measured:
+        return "; measured while the machine was busy: measure again when it is idle"
+    if is_bound:
         return "; for a narrower range, run it again when the machine is idle"
-    return "; run with --measure for a narrower range"
+    if measured:
+        return ""
+    return "; for a narrower range, run with --measure when the machine is idle"
 
 
 def _users_line(users: int, speed: Speed) -> str:

@@ -30,7 +30,7 @@ from .layout import (
     topics,
 )
 from .machine_text import memory_cells
-from .model_figures import wait_of
+from .model_figures import have_paces, wait_of
 from .words import PLACES, pace_of, pace_title, run_words
 
 # machines of the first screen
@@ -115,8 +115,61 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
     else:
         need = f"needs {ram}, or {gpu}"
     if plan.fitting:
-        return need
+        return need + _with_less_words(plan, least)
     return f"{need}, but no listed machine runs it under your conditions"
+
+
+def _with_smaller_gpus(plan: Plan, least: LeastMachine) -> list[KnownMachine]:
+    """The known machines that surely run the model and whose GPUs each have less memory than the
+    GPU of the least machine.
+    """
+    with_smaller = []
+    for known in plan.fitting:
+        sizes = [
+            card.memory_total_bytes or 0 for card in known.machine.own_memory_cards
+        ]
+        if not sizes or _doubts(known):
+            continue
+        if max(sizes) < least.accelerator.memory_bytes:
+            with_smaller.append(known)
+    return with_smaller
+
+
+def _with_less_words(plan: Plan, least: LeastMachine) -> str:
+    """How known machines with smaller GPUs run the model, where the need alone would contradict
+    them; empty otherwise.
+    """
+    needs_gpu = _needs_own_gpu_memory(least)
+    with_smaller = _with_smaller_gpus(plan, least)
+    split = [known for known in with_smaller if known.placement == "split"]
+    if not needs_gpu:
+        split = [known for known in split if _ram_of(known) < least.memory_bytes]
+    if split:
+        smallest = min(
+            split, key=lambda known: (known.accelerator_memory_bytes, _ram_of(known))
+        )
+        whole = " to hold all of it" if needs_gpu else ""
+        gpu = units.binary(smallest.accelerator_memory_bytes)
+        ram = units.binary(_ram_of(smallest))
+        return f"{whole}; with {gpu} of GPU memory and {ram} of RAM it runs too"
+    words = ""
+    if needs_gpu and any(map(_is_whole_on_several, with_smaller)):
+        words = " or several smaller ones"
+    if any(known.speed and known.speed.waiting for known in with_smaller):
+        words += f" for all {plan.workload.parallel} at once"
+    return words
+
+
+def _ram_of(known: KnownMachine) -> int:
+    """The bytes of RAM that programs get on the machine; 0 where they are not known."""
+    return known.memory_limit_bytes or 0
+
+
+def _is_whole_on_several(known: KnownMachine) -> bool:
+    """Whether several GPUs of the machine hold all of the model, for all users at once."""
+    if known.placement != "accelerator" or len(known.machine.own_memory_cards) < 2:
+        return False
+    return known.speed is None or not known.speed.waiting
 
 
 def _needs_own_gpu_memory(least: LeastMachine) -> bool:
@@ -313,6 +366,7 @@ def _doubts(known: KnownMachine) -> list[str]:
 def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
     usual = run_words(plan.workload)
+    has_paces = have_paces(shown)
     rows = []
     for known in shown:
         doubts = _doubts(known)
@@ -327,7 +381,8 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
             sign,
             strong(known.name),
             *memory_cells(known.machine),
-            pace_of(known.speed),
+            # a column of empty cells is not shown
+            pace_of(known.speed) if has_paces else "",
             wait_of(known),
             known.kind,
             ", ".join([place, *doubts]),
@@ -343,4 +398,5 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         yield line(
             "?: little memory left, or slow; slow?: perhaps slower than you need"
         )
-    yield line("~ is the likely pace; the line below gives its range.")
+    if has_paces:
+        yield line("~ is the likely pace; the line below gives its range.")

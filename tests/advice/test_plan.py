@@ -722,3 +722,52 @@ def test_where_tensors_are_split_ram_alone_is_no_machine() -> None:
     assert answer.fitting
     for known in answer.fitting:
         assert known.accelerator_memory_bytes or known.by_shared_gpu, known.name
+
+
+AGENT = Workload(context_tokens=65_536, prompt_tokens=20_000, max_wait_seconds=120.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "workload", "machine", "words"),
+    [
+        pytest.param(
+            "gpt-oss-20b", AGENT, "desktop-rtx5060-8gb",
+            " to hold all of it; with 7.96 GiB of GPU memory and 32.0 GiB of RAM it runs too",
+            id="the-rest-in-ram",
+        ),
+        pytest.param(
+            "gpt-oss-120b", Workload(), "gcp-g2-standard-12",
+            "; with 22.5 GiB of GPU memory and 48.0 GiB of RAM it runs too",
+            id="neither-holds-it-alone",
+        ),
+        pytest.param(
+            "gpt-oss-120b", Workload(), "desktop-2x-rtx3090", "", id="ram-holds-it-alone"
+        ),
+        pytest.param(
+            "llama-3.1-8b", Workload(runtime="vllm", parallel=32), "desktop-rtx4090-24gb",
+            " for all 32 at once",
+            id="users-wait",
+        ),
+        pytest.param(
+            "llama-3.1-8b", Workload(runtime="vllm"), "aws-g4dn.12xlarge",
+            " or several smaller ones",
+            id="several-gpus",
+        ),
+        pytest.param(
+            "llama-3.1-8b", Workload(runtime="vllm"), "desktop-rtx4090-24gb", "",
+            id="one-gpu-that-holds-it",
+        ),
+    ],
+)  # fmt: skip
+def test_the_need_does_not_contradict_a_machine_that_runs_it_with_less(
+    model: str,
+    workload: Workload,
+    machine: str,
+    words: str,
+) -> None:
+    """A machine of the table may have less GPU memory than one GPU takes for all of the model."""
+    plan = plan_with(open_catalogue(), model, workload, profiles_of(machine))
+    assert [known.name for known in plan.fitting] == [machine]
+    headline = plain(plan_document(plan)).splitlines()[0]
+    _, _, after = headline.rpartition("a GPU with ")
+    assert re.sub(r"^[\d.]+ GiB", "", after, count=1) == words

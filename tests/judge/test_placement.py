@@ -23,6 +23,7 @@ from judge.small import (
     route_of,
 )
 from selfhost import Route, Workload, api, check
+from selfhost.advice.sizes import disks_of
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime_parts import LayerPlacement
 from selfhost.cli.parser import Options
@@ -140,6 +141,40 @@ def test_a_runtime_that_needs_it_all_takes_its_share_of_each_card() -> None:
     assert (
         route_of(judge(BIG.replace(runtime=GPU_ONLY), one), offered=True) is Route.API
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "users", "ram_gib"),
+    [
+        # its three processes a GPU take 4 to 24 GiB of RAM on four
+        pytest.param("qwen3-8b", "sglang", 16, 24, id="four-may-not-fit-in-ram"),
+        pytest.param("qwen3-8b", "vllm", 16, 24, id="eight-may-not-fit-in-ram"),
+        # two likely hold it, and of four the RAM is not sure
+        pytest.param("qwen3-32b", "sglang", 4, 16, id="two-are-tight"),
+    ],
+)
+def test_more_gpus_are_never_worse(
+    model: str,
+    runtime: str,
+    users: int,
+    ram_gib: int,
+) -> None:
+    """Each GPU has a process that takes RAM: the model goes on fewer GPUs where the RAM may not
+    hold as many processes.
+    """
+    workload = Workload(runtime=runtime, parallel=users, context_tokens=16_384)
+    size = ram_gib * GIB
+    machine = machine_with(
+        "NVIDIA L40S", 45, memory_total_bytes=size, memory_limit_bytes=size,
+        memory_available_bytes=size, disks=disks_of(2**40),
+    )  # fmt: skip
+    routes = []
+    for number in (2, 4, 8):
+        cards = number * machine.cards
+        verdict = check(model, workload, machine=machine.replace(accelerators=cards))
+        routes.append(verdict.route)
+    from_worst = [Route.API, Route.UNKNOWN, Route.LOCAL]
+    assert routes == sorted(routes, key=from_worst.index)
 
 
 def test_a_split_takes_as_many_whole_layers_as_fit() -> None:

@@ -45,6 +45,32 @@ def test_a_sign_is_explained_where_it_stands(
     assert ("~" in out.replace(RANGES, "")) is is_told
 
 
+@pytest.mark.parametrize(
+    ("words", "is_shown"),
+    [
+        pytest.param(("list", "cogvideox"), False, id="list"),
+        pytest.param(("check", "cogvideox-2b", "ltx-video"), False, id="check-several"),
+        pytest.param(("plan", "cogvideox-2b"), True, id="plan"),
+        pytest.param(("plan", "musicgen"), False, id="plan-without-paces"),
+        pytest.param(("list", "mistral", "7b"), True, id="known-paces"),
+    ],
+)
+def test_a_column_of_paces_without_a_pace_is_left_out(
+    words: tuple[str, ...],
+    is_shown: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No pace of video is known on processors: `tokens/s` stood above dashes only."""
+    machine = () if words[0] == "plan" else ("--machine", RECORD)
+    main([*words, *machine])
+    (titles,) = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.split()[:1] in (["model"], ["machine"])
+    ]
+    assert ("tokens/s" in titles or "pace" in titles.split()) is is_shown
+
+
 def test_a_list_in_which_nothing_runs_says_what_to_type_next(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

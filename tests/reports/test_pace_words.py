@@ -13,9 +13,11 @@ from selfhost.advice.plan import plan_with
 from selfhost.catalogue.index import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.machine.profiles import load
+from selfhost.machine.record import BRIEFLY, LEAST, MEASURED
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
+from selfhost.reports.words import Asked
 
 RECORD = RECORDS / "vm-24gib.json"
 VM = Machine.from_file(RECORD)
@@ -147,3 +149,42 @@ def test_check_doubts_a_pace_where_plan_does(machine: str, *, is_doubted: bool) 
     on_check = plain(check_document([verdict]))
     assert ("perhaps slower than you need" in on_plan) is is_doubted
     assert ("perhaps below the 20 you need" in on_check) is is_doubted
+
+
+@pytest.mark.parametrize(
+    ("options", "how", "words"),
+    [
+        pytest.param(
+            " --measure", MEASURED,
+            "a guess; measured while the machine was busy: measure again when it is idle",
+            id="measured-on-request",
+        ),
+        pytest.param(
+            "", BRIEFLY, "a guess; for a narrower range, run it again when the machine is idle",
+            id="measured-in-passing",
+        ),
+        pytest.param(
+            "", None,
+            "a guess; for a narrower range, run with --measure when the machine is idle",
+            id="not-measured",
+        ),
+    ],
+)  # fmt: skip
+def test_a_guess_says_what_narrows_the_range(
+    options: str,
+    how: str | None,
+    words: str,
+) -> None:
+    """`--measure` on a busy machine gave the same range, and no word why."""
+    # nothing tells how fast the memory of an unknown processor is
+    machine = VM.replace(
+        is_this_one=True,
+        scope="unknown",
+        cpu_model="",
+        memory_bandwidth_bytes_per_second=None if how is None else 6 * 10**9,
+        memory_bandwidth_how=how,
+        memory_bandwidth_bound=None if how is None else LEAST,
+    )
+    verdict = check("mistral-7b", machine=machine)
+    lines = plain(check_document([verdict], Asked(options=options))).splitlines()
+    assert [line.rpartition("tokens/s, ")[2] for line in lines[1:2]] == [words]

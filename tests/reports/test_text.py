@@ -613,6 +613,22 @@ def test_a_training_whose_pace_is_not_known_says_why_it_is_slow() -> None:
     assert "How long training takes on a CPU is not known" in shown
 
 
+@pytest.mark.parametrize(
+    ("model", "gpu"),
+    [
+        pytest.param("ltx-video", "RTX 4070", id="parts-in-turn"),
+        pytest.param("musicgen", "RTX 3060", id="whole-on-the-gpu"),
+    ],
+)
+def test_the_headline_says_that_a_pace_is_not_known(model: str, gpu: str) -> None:
+    """Of a video whose parts move to the GPU in turn it said RUNS alone."""
+    verdict = check(model, machine=gpu)
+    assert verdict.speed is not None
+    assert verdict.speed.work is None
+    shown = plain(check_text.check_document([verdict]))
+    assert shown.startswith("✓ RUNS, PACE NOT KNOWN ")
+
+
 def test_a_model_without_types_has_no_room_for_a_type() -> None:
     """MusicGen, of which memory is stated and no pace known, had room for bfloat16, "slower"."""
     verdict = check("musicgen", machine="RTX 3060")

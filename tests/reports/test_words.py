@@ -61,6 +61,21 @@ def test_what_is_open_is_not_all_unknown() -> None:
     assert undecided_words(findings[:1]) == ["likely too slow"]
 
 
+def test_what_is_too_close_to_call_is_named_as_ram_or_gpu_memory() -> None:
+    """`memory too close to call` stood where the GPUs had room and the RAM was not sure."""
+    unworded = StatedWords(reason="")
+    findings = [
+        Finding(
+            check=check, code=f"{check}-close", outcome=Outcome.UNKNOWN, words=unworded
+        )
+        for check in ("memory", "accelerator")
+    ]
+    assert undecided_words(findings) == [
+        "RAM too close to call",
+        "GPU memory too close to call",
+    ]
+
+
 @pytest.mark.parametrize(
     ("pace", "words"),
     [
