@@ -181,6 +181,75 @@ def test_errors_are_what_the_contract_says() -> None:
         check("gpt2", machine=VM, quant="Q4_K_M")
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "program"),
+    [
+        pytest.param("mistral-7b", {"format": "gguf"}, "llama.cpp", id="usual"),
+        pytest.param(
+            "mistral-7b", {"format": "safetensors"}, "transformers", id="published"
+        ),
+        pytest.param(
+            "mistral-7b", {"format": "mlx"}, "mlx", id="program for such files alone"
+        ),
+        pytest.param(
+            "flux-dev", {"format": "safetensors"}, "diffusers", id="of pictures"
+        ),
+        pytest.param(
+            "mistral-7b",
+            {"format": "safetensors", "task": "finetune"},
+            "transformers",
+            id="of training",
+        ),
+        pytest.param("mistral-7b", {}, "llama.cpp", id="not stated"),
+        pytest.param("whisper-large-v3", {}, "whisper.cpp", id="speech, not stated"),
+    ],
+)
+def test_a_stated_format_is_the_format_of_the_answer(
+    model: str, asked: dict[str, Any], program: str
+) -> None:
+    """The workload of a verdict has a format, so that asking with it asks for the same."""
+    verdict = check(model, machine="RTX 4090", **asked)
+    assert verdict.workload.runtime == program
+    assert verdict.workload.format == asked.get("format", verdict.workload.format)
+    again = check(model, verdict.workload, machine="RTX 4090")
+    assert again.workload == verdict.workload
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        pytest.param(
+            {"format": "no-such-format"},
+            '"no-such-format" is not a format of weights (one of gguf, ',
+            id="no format",
+        ),
+        pytest.param({"format": "GGUF"}, "(did you mean gguf?)", id="a slip"),
+        pytest.param(
+            {"format": "safetensors", "runtime": "llama.cpp"},
+            "in the format gguf, not in safetensors (leave it out, or use ",
+            id="a format that the runtime does not load",
+        ),
+        pytest.param(
+            {"format": "ggml"},
+            "in the format gguf, not in ggml (leave it out)",
+            id="a format that no runtime loads",
+        ),
+        pytest.param(
+            {"format": "gguf", "task": "finetune"},
+            "in the format safetensors, not in gguf (leave it out)",
+            id="a format that nobody trains",
+        ),
+    ],
+)
+def test_a_format_that_is_not_judged_is_refused(
+    asked: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(WorkloadError) as refused:
+        check("mistral-7b", machine="RTX 4090", **asked)
+    assert str(refused.value).startswith("workload: format: ")
+    assert says in str(refused.value)
+
+
 def test_a_machine_is_named_as_people_name_it() -> None:
     """A known machine's name stands for the machine; a name that is none raises, and its text has
     the nearest.

@@ -46,7 +46,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _check(options: SpecOptions) -> int:
-    """Write every fault of the files, or that each file is right. The exit code is 1 for a
+    """Write the faults of the files, or that each file is right. The exit code is 1 for a
     fault.
     """
     catalogue = open_catalogue(options.specs)

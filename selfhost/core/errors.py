@@ -78,10 +78,15 @@ def first_problems(file: str, problems: Iterable[Problem]) -> tuple[Problem, ...
         else:
             unlisted += problem.faults
     if unlisted:
-        faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
-        message = f"has {faults}, not listed"
-        listed.append(Problem(file=file, message=message, unlisted=unlisted))
+        listed.append(unlisted_problem(file, unlisted))
     return tuple(listed)
+
+
+def unlisted_problem(file: str, unlisted: int) -> Problem:
+    """The problem of `file` that counts faults which are not listed."""
+    faults = "1 more fault" if unlisted == 1 else f"{unlisted:,} more faults"
+    message = f"has {faults}, not listed"
+    return Problem(file=file, message=message, unlisted=unlisted)
 
 
 def _first_of_each_input(problems: Iterable[Problem]) -> tuple[Problem, ...]:

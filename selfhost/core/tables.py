@@ -22,7 +22,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .errors import (
     MAX_PROBLEMS,
@@ -30,7 +30,7 @@ from .errors import (
     Problem,
     SelfhostError,
     SpecError,
-    first_problems,
+    unlisted_problem,
 )
 from .files import Unreadable, read_file, text_of, too_large
 from .records import TOML, Notation, Record, Stated, fault_of, shortened, shown
@@ -91,6 +91,13 @@ class _PlacedFault(Record):
             message=self.fault.message,
             remedy=remedy,
         )
+
+
+class ListedProblems(NamedTuple):
+    """The first problems of a file, and the number of remedies that were looked for."""
+
+    problems: tuple[Problem, ...]
+    guesses: int
 
 
 class Document:
@@ -190,28 +197,29 @@ class Document:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The first faults so far in the order of their lines, and a count of the others."""
-        return first_problems(self.file, self.all_problems(MAX_PROBLEMS))
+        return self.listed(MAX_PROBLEMS).problems
 
-    def all_problems(self, most_guesses: int) -> tuple[Problem, ...]:
-        """All faults so far, in the order of their lines. Remedies that take long to find are
-        looked for in at most `most_guesses` faults.
+    def listed(self, most_guesses: int) -> ListedProblems:
+        """The `problems`. Remedies that take long to find are looked for in at most `most_guesses`
+        faults.
         """
         if self._unusable is not None:
-            return (self._unusable.problem(self.file),)
+            return ListedProblems((self._unusable.problem(self.file),), 0)
+        faults = self._faults_by_line()
         problems: list[Problem] = []
         guesses = 0
-        for placed in self._faults_by_line():
+        for placed in faults[:MAX_PROBLEMS]:
             remedy = placed.fault.remedy
-            if callable(remedy):
+            if callable(remedy) and guesses < most_guesses:
                 guesses += 1
-                remedy = remedy() if guesses <= most_guesses else None
+                remedy = remedy()
+            elif callable(remedy):
+                remedy = None
             problems.append(placed.problem(remedy))
-        return tuple(problems)
-
-    @property
-    def count_of_guesses(self) -> int:
-        """The number of faults so far with a remedy that takes long to find."""
-        return sum(callable(fault.remedy) for fault in self._faults)
+        unlisted = len(faults) - len(problems)
+        if unlisted:
+            problems.append(unlisted_problem(self.file, unlisted))
+        return ListedProblems(tuple(problems), guesses)
 
     def _faults_by_line(self) -> list[_PlacedFault]:
         """The faults sorted by line: first the faults of this file, then those of files beside
@@ -547,10 +555,10 @@ class TomlTable:
         these keys.
         """
         known = tuple(self._known)
+        otherwise = f"known here: {', '.join(known)}"
         for key in self._unknown_keys():
             remedy: Remedy = elsewhere.get(key)
             if remedy is None:
-                otherwise = f"known here: {', '.join(known)}"
                 remedy = self.document.did_you_mean(key, known, otherwise)
             self.problem(key, "is not a known key", remedy)
 

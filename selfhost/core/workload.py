@@ -163,6 +163,8 @@ class Workload(Record):
 
     - `purpose`: `chat`, `agent` or `documents`. The purpose sets the context, the prompt and
       the longest wait where these are None (`specs/common/purposes.toml`).
+    - `format`: the format of the files, such as `gguf`. It chooses among runtimes; a format that
+      the runtime does not load is an error.
     - `context_tokens`: the context of one user; N `parallel` users need N times the cache.
     - `kv_cache_type`: the type of the KV cache, or KEYS:VALUES, such as `q8_0:q4_0`, for a type
       of the keys and another of the values.

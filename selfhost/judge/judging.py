@@ -178,17 +178,30 @@ class _OnMachine(Record):
         """
         seen = []
         slow = []
+        close: Judged | None = None
         for layout in self.layouts(at_any_pace=False):
             seen.append(layout)
             if layout.failed:
                 continue
             paced = self._paced(layout, self._pace_of(layout))
-            if not _may_be_too_slow(paced):
+            if _may_be_too_slow(paced):
+                slow.append(paced)
+            elif self._is_method_free and paced.has("accelerator-close"):
+                # training in RAM comes next, and it may be known to fit there
+                close = close or paced
+            elif close is None or paced.fits:
                 return paced
-            slow.append(paced)
+        if close is not None:
+            return close
         if slow:
             return _best_of_slow(slow)
         return _nearest_to_fit(seen)
+
+    @property
+    def _is_method_free(self) -> bool:
+        """Whether the question is about training, and the user stated no method."""
+        stated = self.question.stated
+        return stated.task == "finetune" and stated.finetune_method is None
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Yield each layout with the findings of memory and accelerators only, in the order in

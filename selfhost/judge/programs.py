@@ -21,7 +21,7 @@ from ..catalogue.runtime_parts import (
     RuntimeOption,
 )
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import PACKED
+from ..catalogue.spec_values import PACKED, QUANTIZATIONS
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import nearest
@@ -121,6 +121,16 @@ def named_as_listed(
             workload = workload.replace(license=canonical_expression(stated.license))
         except WorkloadError as error:
             problems += error.problems
+    if stated.format is not None and stated.format not in QUANTIZATIONS:
+        guess = nearest(stated.format, list(QUANTIZATIONS))
+        unknown = fault(
+            "format",
+            "format-unknown",
+            typed=stated.format,
+            guess=guess,
+            formats=list(QUANTIZATIONS),
+        )
+        problems += unknown.problems
     try:
         runtime = _runtime_for(spec, workload, files, catalogue)
     except WorkloadError as error:
@@ -167,7 +177,9 @@ def _runtime_for(
     if workload.task == "finetune":
         return catalogue.runtime(_FINETUNING_RUNTIME)
     formats = files.formats
-    if not formats and spec.quantized is not None:
+    if workload.format is not None:
+        formats = (workload.format,)
+    elif not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     return _first_that_loads(spec, catalogue, formats)
 

@@ -28,7 +28,13 @@ from .devices import gpu_maker
 from .drafts import companions_of, names_own_draft
 from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
-from .programs import Request, loads_one_of, named_as_listed, quantization_there
+from .programs import (
+    Request,
+    loads_one_of,
+    named_as_listed,
+    programs_that,
+    quantization_there,
+)
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
 from .step import step_of
 
@@ -316,6 +322,8 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         if quantization in DTYPES:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
+    if request.workload.format not in (None, format):
+        raise _other_format(request, runtime, format, catalogue)
     in_turn: tuple[str, ...] = ()
     if quantization is None:
         if not spec.states_needs_only:
@@ -333,6 +341,33 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         format=format,
         quantization=quantization,
         in_turn=in_turn,
+    )
+
+
+def _other_format(
+    request: Request,
+    runtime: RuntimeSpec,
+    format: str,
+    catalogue: Catalogue,
+) -> WorkloadError:
+    """The error that the runtime loads the model in `format`, and not in the stated one."""
+    spec = request.spec
+    stated = request.workload.format
+
+    def loads_it(other: RuntimeSpec) -> bool:
+        return need.default_format_and_quantization(spec, other)[0] == stated
+
+    others = ""
+    if request.workload.task == "generate":
+        others = programs_that(loads_it, spec, catalogue)
+    return fault(
+        "format",
+        "format-other",
+        program=runtime.name,
+        model=spec.name,
+        format=format,
+        typed=stated,
+        others=others,
     )
 
 

@@ -13,7 +13,7 @@ An index, `*.safetensors.index.json`, is a JSON object: `weight_map` names the f
 What goes in: the path of a file, which may be hostile. What comes out: a `SafetensorsHeader` or the
 `Shards`. A file is damaged where the reader of safetensors 0.8.0 refuses it
 (safetensors/src/tensor.rs, read_metadata and validate): each tensor is as long as its shape in its
-dtype, and all together fill the data.
+dtype, and they follow each other without a gap and fill the data.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ _BLANKS = b" \t\r\n"
 
 
 class StoredTensor(NamedTuple):
-    """A tensor of a safetensors file: its dtype in safetensors' words, its number of elements, and
-    their bytes.
+    """A tensor of a safetensors file: its dtype in safetensors' words, its number of elements,
+    their bytes, and the place where these begin behind the header.
     """
 
     dtype: str
     elements: int
     bytes: int
+    begin: int
 
 
 class SafetensorsHeader(NamedTuple):
@@ -95,21 +96,50 @@ def read_header(path: str) -> SafetensorsHeader:
     entries = source.parse_json(path, content, _HEADER)
     # only JSON that begins with a brace is parsed
     assert isinstance(entries, dict)
-    entries.pop("__metadata__", None)
+    texts = entries.pop("__metadata__", None)
+    if not _are_texts(texts):
+        refuse(path, "damaged", what="its __metadata__ is not a table of texts")
     if len(entries) > MAX_TENSORS:
         refuse(path, "tensors", count=len(entries), most=MAX_TENSORS)
     tensors = {}
-    unused_bytes = opened.size - _LENGTH_BYTES - length
     for name, entry in entries.items():
-        tensor = _tensor(path, name, entry)
-        tensors[name] = tensor
-        unused_bytes -= tensor.bytes
+        tensors[name] = _tensor(path, name, entry)
+    unused_bytes = opened.size - _LENGTH_BYTES - length - _end_of_data(path, tensors)
     if unused_bytes < 0:
         what = f"{-unused_bytes:,} bytes are missing at its end"
         refuse(path, "cut-short", what=what)
     if unused_bytes:
         refuse(path, "damaged", what=f"{unused_bytes:,} bytes belong to no tensor")
     return SafetensorsHeader(opened.size, tensors)
+
+
+def _are_texts(value: object) -> bool:
+    """Whether `__metadata__` is what the reader takes: a table of texts, or null."""
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(text, str) for text in value.values())
+
+
+def _end_of_data(path: str, tensors: Mapping[str, StoredTensor]) -> int:
+    """The bytes of all tensors, which follow each other without a gap. Raises `SpecError` where
+    they overlap, or leave a gap.
+    """
+    end = 0
+    before = ""
+    in_order = sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].bytes))
+    for name, tensor in in_order:
+        if tensor.begin < end:
+            what = f'the tensors "{clean(before)}" and "{clean(name)}" overlap'
+            refuse(path, "damaged", what=what)
+        if tensor.begin > end:
+            gap_bytes = tensor.begin - end
+            what = f'{gap_bytes:,} bytes belong to no tensor, before "{clean(name)}"'
+            refuse(path, "damaged", what=what)
+        end += tensor.bytes
+        before = name
+    return end
 
 
 def _header_length(path: str, opened: OpenedFile) -> int:
@@ -162,7 +192,7 @@ def _tensor(
     bytes = end - begin
     if elements * bits[dtype] != 8 * bytes:
         refuse(path, "damaged", what=f"{called} does not have the size of its shape")
-    return StoredTensor(dtype, elements, bytes)
+    return StoredTensor(dtype, elements, bytes, begin)
 
 
 def _are_sizes(values: Sequence[object]) -> bool:

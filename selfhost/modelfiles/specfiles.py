@@ -1,4 +1,4 @@
-"""`selfhost spec check`: every fault of spec files in one run, in each file alone and in
+"""`selfhost spec check`: the faults of spec files in one run, in each file alone and in
 combination.
 
 What goes in: paths of spec files, and the specs of the catalogue. What comes out: the problems,
@@ -62,7 +62,9 @@ _MOST_GUESSES = 50
 
 
 class CheckedFiles(NamedTuple):
-    """The problems of all files, and the specs of the files without a problem."""
+    """The first problems of each file with a count of the others, and the specs of the files
+    without a problem.
+    """
 
     problems: tuple[Problem, ...]
     specs: tuple[ModelSpec, ...]
@@ -114,8 +116,9 @@ def check_spec_files(
     guesses = 0
     specs = []
     for document, spec in checked:
-        problems += document.all_problems(_MOST_GUESSES - guesses)
-        guesses += document.count_of_guesses
+        listed = document.listed(_MOST_GUESSES - guesses)
+        problems += listed.problems
+        guesses += listed.guesses
         if spec is not None and document.ok:
             specs.append(spec)
     return CheckedFiles(tuple(problems), tuple(specs))

@@ -116,6 +116,26 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "gpu"),
+    [
+        pytest.param("gemma-2-2b-it", "RTX 3060 Ti", id="2b"),
+        pytest.param("translategemma-4b-it", "RTX 3070", id="4b"),
+    ],
+)
+def test_a_gpu_that_may_be_too_small_leaves_training_in_ram(
+    model: str, gpu: str
+) -> None:
+    """Contract: training on accelerators, then in RAM; a GPU takes no way to train away."""
+    without_gpu = check(model, FINETUNING, machine="16 GB of RAM, no GPU")
+    assert without_gpu.route is Route.LOCAL
+    with_gpu = check(model, FINETUNING, machine=f"{gpu}, 16 GB of RAM")
+    assert with_gpu.route is Route.LOCAL
+    assert with_gpu.workload == without_gpu.workload
+    assert with_gpu.needs is not None
+    assert with_gpu.needs.placement == "host"
+
+
+@pytest.mark.parametrize(
     ("asked", "is_asked"),
     [
         pytest.param({"context_tokens": 1024}, True, id="stated"),

@@ -188,8 +188,38 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
         pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)],
             12,
-            "4 bytes are missing",
+            'the tensors "a" and "b" overlap',
             id="tensors that overlap",
+        ),
+        pytest.param(
+            [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 0, 8)],
+            16,
+            'the tensors "a" and "b" overlap',
+            id="two tensors of the same bytes, and as many unused",
+        ),
+        pytest.param(
+            [_entry("a", "F32", [0], 4, 4), _entry("b", "F32", [2], 0, 8)],
+            8,
+            'the tensors "b" and "a" overlap',
+            id="an empty tensor inside another",
+        ),
+        pytest.param(
+            [_entry("a", "F32", [2], 4, 12)],
+            8,
+            '4 bytes belong to no tensor, before "a"',
+            id="a hole as long as what is missing at the end",
+        ),
+        pytest.param(
+            ['"__metadata__":{"format":1}', _entry("a", "F32", [2], 0, 8)],
+            8,
+            "__metadata__ is not a table of texts",
+            id="a number in the metadata",
+        ),
+        pytest.param(
+            ['"__metadata__":["pt"]', _entry("a", "F32", [2], 0, 8)],
+            8,
+            "__metadata__ is not a table of texts",
+            id="a list as the metadata",
         ),
         pytest.param(
             [_entry("a", "F32", [2], 4, 12)],

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPEC_FILES
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.core.errors import SpecError
+from selfhost.core.errors import MAX_PROBLEMS, SpecError
 from selfhost.modelfiles.specfiles import check_spec_files, checked_spec
 
 BAD = sorted(BAD_SPECS.glob("*.toml"))
@@ -44,6 +44,22 @@ def test_a_bad_spec_has_exactly_these_problems(
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     assert _messages([path.name]) == expected
     assert check_spec_files([path.name], ())[1] == ()
+
+
+def test_of_many_faults_of_a_file_the_first_are_listed(tmp_path: Path) -> None:
+    """Contract: of many problems of one input the first are listed, and the rest is counted; so in
+    each of several files.
+    """
+    many = "".join(f"k{number} = 1\n" for number in range(1_000))
+    paths = [_write(tmp_path, "x", many), _write(tmp_path, "y", many)]
+    problems = check_spec_files(paths, ())[0]
+    assert len(problems) == 2 * (MAX_PROBLEMS + 1)
+    for path in paths:
+        listed = [problem for problem in problems if problem.file == path]
+        first = [f"k{number}" for number in range(MAX_PROBLEMS)]
+        assert [problem.key for problem in listed] == [*first, None]
+        assert listed[-1].message == "has 980 more faults, not listed"
+        assert listed[-1].faults == 1_000 - MAX_PROBLEMS
 
 
 def test_good_specs_have_no_problem() -> None:
@@ -225,8 +241,8 @@ def test_near_names_are_looked_for_in_the_first_faults_of_all_files(
         return "near"
 
     monkeypatch.setattr("selfhost.core.tables.nearest", counted)
-    others = ", ".join(f'"nosuch-{number}"' for number in range(40))
-    for id in ("one", "two"):
+    others = ", ".join(f'"nosuch-{number}"' for number in range(14))
+    for id in ("one", "two", "three", "four"):
         text = (
             f'schema = 1\nid = "{id}"\n[availability]\nopen_alternatives = [{others}]\n'
         )
@@ -235,7 +251,7 @@ def test_near_names_are_looked_for_in_the_first_faults_of_all_files(
     unknown = [
         problem for problem in problems if "no spec has the id" in problem.message
     ]
-    assert len(unknown) == 80
+    assert len(unknown) == 56
     assert unknown[0].remedy == 'did you mean "near"?'
     assert unknown[-1].remedy is None
     assert len(compared) == 50
