@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
+from .core import LACK_OF_MEMORY, MEMORY_ERRORS, MEMORY_REMEDY
+
 
 def start() -> None:
     """Run the command line and end the process with its exit code.
@@ -21,10 +23,10 @@ def start() -> None:
         code = main()
     except KeyboardInterrupt:
         code = 130
-    except MemoryError:
+    except MEMORY_ERRORS:
         code = 2
         if sys.stderr is not None:
-            sys.stderr.write("error: not enough memory to answer\n")
+            sys.stderr.write(f"error: {LACK_OF_MEMORY}\n  {MEMORY_REMEDY}\n")
     except Exception:
         code = 70
         sys.excepthook(*sys.exc_info())

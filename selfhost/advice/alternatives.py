@@ -199,13 +199,16 @@ class AlternativeSearch(Record):
             stated = stated.replace(runtime=self.typed.runtime)
         stated = stated.replace(**limit)
         typed = self.to_type(stated, judged.question.replace(workload=wanted))
-        added: dict[str, str | None] = {}
+        quantization: str | None = None
         if typed.quantization != stated.quantization:
-            added["quantization"] = typed.quantization
+            quantization = typed.quantization
+            # a type is typed now
             stated = self.typed
+        runtime: str | None = None
         if typed.runtime != stated.runtime:
-            added["runtime"] = typed.runtime
-        return Workload(**added).options().strip()
+            runtime = typed.runtime
+        added = Workload(runtime=runtime, quantization=quantization)
+        return added.options().strip()
 
     # ------------------------------------------------------------------ the same model
 

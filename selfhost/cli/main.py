@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from ..core import LACK_OF_MEMORY, MEMORY_ERRORS, MEMORY_REMEDY
 from ..core.errors import SelfhostError, UsageError
 from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
@@ -49,10 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem = fault_of_catalogue(error)
             code = NO_ANSWER
         if _is_lack_of_memory(error):
-            remedy = (
-                "close other programs, or raise the limit on this process (ulimit -v)"
-            )
-            problem = SelfhostError("not enough memory to answer", remedy=remedy)
+            problem = SelfhostError(LACK_OF_MEMORY, remedy=MEMORY_REMEDY)
             code = NO_ANSWER
     finally:
         AT_END.close()
@@ -90,7 +88,7 @@ def _refuse_other_package() -> None:
 def _is_lack_of_memory(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno == _ENOMEM
-    return isinstance(error, MemoryError)
+    return isinstance(error, MEMORY_ERRORS)
 
 
 def _run(words: Sequence[str]) -> int:

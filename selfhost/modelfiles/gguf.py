@@ -91,8 +91,9 @@ def _notes(
     quantization: str,
     layers: _Layers,
 ) -> Notes:
-    """The sentences about a quantization that the header states otherwise, about bytes that no
-    program loads, and about tensors that differ from the row's.
+    """The sentences about a quantization that the header states otherwise, about a tokenizer that
+    llama.cpp does not know, about bytes that no program loads, and about tensors that differ from
+    the row's.
     """
     notes = []
     stated = model.values.get("general.file_type")
@@ -101,6 +102,9 @@ def _notes(
         said = f"general.file_type is {name or repr(stated)[:40]}"
         held = listed(_matrix_types(model.tensors), 3)
         notes.append(f"{said}, but its tensors are {held}; judged as {quantization}")
+    tokenizer = model.values.get("tokenizer.ggml.model")
+    if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
+        notes.append(reason("tokenizer", name=clean(tokenizer)))
     unused_bytes = sum(header.unused_bytes for header in headers)
     if unused_bytes:
         notes.append(reason("unused-bytes", unused=unused_bytes))

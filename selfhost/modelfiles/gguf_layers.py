@@ -31,7 +31,7 @@ from .sizes import (
     refuse_contradictions,
     unclear,
 )
-from .source import clean, reason
+from .source import clean, reason, short
 from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
@@ -43,6 +43,10 @@ _ROPE_SECTIONS = 4
 # whether layers keep them
 _STATES_OF_ROWS = ("lightning", "delta")
 _WINDOW_PATTERN = "attention.sliding_window_pattern"
+_TOKENIZER = "tokenizer.ggml.model"
+_TOKENS = "tokenizer.ggml.tokens"
+# the tokenizers of models without a vocabulary (llama.cpp, src/llama-vocab.cpp)
+_WITHOUT_TOKENS = ("no_vocab", "none")
 # T5 has two stacks of blocks with the same widths
 _STACKS = ("enc.blk.", "dec.blk.")
 
@@ -381,6 +385,7 @@ def _count_layers(model: GgufModel) -> None:
     for key in _TABLE.required:
         if model.number(key) is None:
             model.fault(Malformed(f"its header has no {name}.{key}"), None)
+    _refuse_tokenizer(model)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
     layers = blocks - predicting
@@ -390,6 +395,41 @@ def _count_layers(model: GgufModel) -> None:
     model.blocks = blocks
     model.layers = layers
     _refuse_unread_parts(model)
+    _refuse_rotation(model)
+
+
+def _refuse_tokenizer(model: GgufModel) -> None:
+    """Raise `Malformed` for a tokenizer that no llama.cpp reads: its name is no text, or its tokens
+    are no list of texts (src/llama-vocab.cpp, load).
+    """
+    name = model.values.get(_TOKENIZER)
+    if name is not None and not isinstance(name, str):
+        model.fault(Malformed(f"{_TOKENIZER} is {short(name)}, not a text"), None)
+    if name in _WITHOUT_TOKENS:
+        return
+    # the header keeps no list of texts, only its length
+    tokens = model.values.get(_TOKENS)
+    if tokens is not None:
+        what = f"{_TOKENS} is {short(tokens)}, not a list of texts"
+        model.fault(Malformed(what), None)
+
+
+def _refuse_rotation(model: GgufModel) -> None:
+    """Raise `Unclear` where llama.cpp rotates whole heads alone, and the header rotates another
+    number of their elements ("invalid n_rot", src/llama-model.cpp, load_hparams).
+    """
+    if model.name not in _TABLE.rotates_whole_heads:
+        return
+    rotated = model.number("rope.dimension_count")
+    heads = model.number("attention.head_count", layer=0)
+    if rotated is None or not heads:
+        return
+    length = model.number("attention.key_length")
+    if length is None:
+        length = model.width // heads
+    if length and rotated != length:
+        why = reason("rotation", name=model.name, rotated=rotated, length=length)
+        raise Unclear(why, refused=True)
 
 
 def _refuse_unread_parts(model: GgufModel) -> None:
@@ -517,8 +557,8 @@ def _cache_layers(model: GgufModel) -> int | None:
 
 def _vocabulary(model: GgufModel) -> int | None:
     """The number of rows in the token table; None where nothing tells."""
-    tokens = model.counts.get("tokenizer.ggml.tokens")
-    if model.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
+    tokens = model.counts.get(_TOKENS)
+    if model.values.get(_TOKENIZER) in _WITHOUT_TOKENS:
         tokens = model.number("vocab_size")
     if tokens and not model.row.embedding_rows_beyond:
         # llama.cpp makes the token table as long as the tokenizer's vocabulary

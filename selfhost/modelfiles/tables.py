@@ -64,6 +64,8 @@ class GgufTable(Stated):
     file_types: Mapping[str, str]
     fallbacks: Mapping[str, str]
     required: tuple[str, ...]
+    tokenizers: tuple[str, ...]
+    rotates_whole_heads: tuple[str, ...]
     attending: Mapping[str, tuple[str, ...]]
     rope_factors: Mapping[str, str]
     indexing: tuple[str, ...]

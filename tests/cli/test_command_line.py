@@ -448,7 +448,14 @@ def test_a_traceback_is_there_for_whoever_asks(
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), OSError(12, "Cannot allocate memory")], ids=repr
+    "error",
+    [
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        # Python's own words where a function in C gets no memory and does not say so
+        SystemError("error return without exception set"),
+    ],
+    ids=repr,
 )
 def test_too_little_memory_is_no_bug(
     error: Exception,
@@ -467,6 +474,30 @@ def test_too_little_memory_is_no_bug(
     problem = json.loads(run(capsys, "check", "gpt2", "--json")[2])
     validate(problem, "error-1")
     assert problem["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["MemoryError()", "SystemError('error return without exception set')"],
+)
+def test_too_little_memory_to_load_or_to_complain_has_its_remedy(
+    error: str, source_environment: dict[str, str]
+) -> None:
+    """The remedy was left out where memory ended outside the command itself."""
+    scarce = (
+        "import selfhost.cli.main as cli\n"
+        f"def main(): raise {error}\n"
+        "cli.main = main\nstart()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", START + scarce],
+        capture_output=True, text=True, env=source_environment, check=False, timeout=60,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines() == [
+        "error: not enough memory to answer",
+        "  close other programs, or raise the limit on this process (ulimit -v)",
+    ]
 
 
 # commands that print an answer, a table, a report, a file, a script and a page of help

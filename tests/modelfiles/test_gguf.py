@@ -350,6 +350,72 @@ def test_keys_that_contradict_the_tensors_are_not_believed(
     assert says in said(path)
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        pytest.param(
+            {"tokenizer.ggml.model": 5},
+            "cannot be used: tokenizer.ggml.model is 5, not a text",
+            id="a number as the tokenizer",
+        ),
+        pytest.param(
+            {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": "abc"},
+            'cannot be used: tokenizer.ggml.tokens is "abc", not a list of texts',
+            id="a text as the tokens",
+        ),
+        pytest.param(
+            {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": [1, 2]},
+            "tokenizer.ggml.tokens is [1, 2], not a list of texts",
+            id="numbers as the tokens",
+        ),
+        pytest.param(
+            {"llama.rope.dimension_count": 64},
+            "unknown: llama.rope.dimension_count is 64, but each head has 128 elements",
+            id="half of each head rotated",
+        ),
+    ],
+)
+def test_what_llamacpp_refuses_in_the_header(
+    keys: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    """src/llama-vocab.cpp and llama-model.cpp throw at each of these: "wrong type", "invalid gguf
+    type", "invalid n_rot".
+    """
+    assert says in said(mistral(tmp_path, keys))
+
+
+def test_a_head_that_is_rotated_in_part_does_not_run(tmp_path: Path) -> None:
+    """llama.cpp loads a file of Llama only where each head is rotated whole, and a file without the
+    key.
+    """
+    whole = mistral(tmp_path, {"llama.rope.dimension_count": 128})
+    assert read_local(whole).spec.architecture is not None
+    unstated = mistral(tmp_path, {"llama.rope.dimension_count": None})
+    assert read_local(unstated).spec.architecture is not None
+    part = mistral(tmp_path, {"llama.rope.dimension_count": 64})
+    verdict = check(str(part), Workload(private=True), machine=AWS)
+    assert verdict.route == "neither"
+    (found,) = [one for one in verdict.findings if one.outcome == "fail"]
+    assert found.code == "runtime-cannot-load"
+    assert "each head has 128 elements" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "is_noted"),
+    [
+        pytest.param("gpt2", False, id="known"),
+        pytest.param("none", False, id="none"),
+        pytest.param("brandnew", True, id="unknown"),
+    ],
+)
+def test_a_tokenizer_that_llamacpp_may_not_know_is_noted(
+    tokenizer: str, is_noted: bool, tmp_path: Path
+) -> None:
+    """It throws "unknown tokenizer", but a later release may know it."""
+    local = read_local(mistral(tmp_path, {"tokenizer.ggml.model": tokenizer}))
+    assert any(tokenizer in note for note in local.notes) is is_noted
+
+
 def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(
     tmp_path: Path,
 ) -> None:
