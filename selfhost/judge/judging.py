@@ -186,7 +186,7 @@ class _OnMachine(Record):
             paced = self._paced(layout, self._pace_of(layout))
             if _may_be_too_slow(paced):
                 slow.append(paced)
-            elif self._is_method_free and paced.has("accelerator-close"):
+            elif self._has_no_lighter_method and paced.has("accelerator-close"):
                 # training in RAM comes next, and it may be known to fit there
                 close = close or paced
             elif close is None or paced.fits:
@@ -198,10 +198,12 @@ class _OnMachine(Record):
         return _nearest_to_fit(seen)
 
     @property
-    def _is_method_free(self) -> bool:
-        """Whether the question is about training, and the user stated no method."""
-        stated = self.question.stated
-        return stated.task == "finetune" and stated.finetune_method is None
+    def _has_no_lighter_method(self) -> bool:
+        """Whether the question is about training, by the runtime's last method."""
+        if self.question.runtime is None:
+            return False
+        methods = self.question.runtime.finetuning.methods
+        return self.question.workload.finetune_method in methods[-1:]
 
     def layouts(self, *, at_any_pace: bool) -> Iterator[Judged]:
         """Yield each layout with the findings of memory and accelerators only, in the order in

@@ -133,6 +133,8 @@ def test_a_gpu_that_may_be_too_small_leaves_training_in_ram(
     assert with_gpu.workload == without_gpu.workload
     assert with_gpu.needs is not None
     assert with_gpu.needs.placement == "host"
+    stated = check(model, with_gpu.workload, machine=f"{gpu}, 16 GB of RAM")
+    assert (stated.route, stated.workload) == (with_gpu.route, with_gpu.workload)
 
 
 @pytest.mark.parametrize(
