@@ -155,7 +155,8 @@ def _with_less_words(plan: Plan, least: LeastMachine) -> str:
     words = ""
     if needs_gpu and any(map(_is_whole_on_several, with_smaller)):
         words = " or several smaller ones"
-    if any(known.speed and known.speed.waiting for known in with_smaller):
+    # a machine on which users wait does not hold all of them, whether in doubt or not
+    if any(known.speed and known.speed.waiting for known in plan.fitting):
         words += f" for all {plan.workload.parallel} at once"
     return words
 
