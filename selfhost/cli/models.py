@@ -5,7 +5,7 @@ models in the typed words, and judging several models on several machines.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..advice import verdicts
 from ..advice.understood import understand
@@ -89,12 +89,11 @@ def judge_models(
     options: Options,
     names: Sequence[str],
     machines: Sequence[Machine],
-    hear: Callable[[Verdict], None] | None = None,
     *,
-    carry: str = "",
+    carry: str,
 ) -> Answers:
-    """Judge every model on each machine. `hear` gets each verdict as soon as it is given. `carry`
-    is added to each proposed command, as in `check_with`.
+    """Judge every model on each machine. `carry` is added to each proposed command, as in
+    `check_with`.
     """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
@@ -128,9 +127,6 @@ def judge_models(
                     answers.errors[name] = error
                     continue
                 of_machine.append(verdict)
-                if hear is not None:
-                    tell.hide()
-                    hear(verdict)
     # notes on a whole folder of machines are told once, beside the report
     if len(machines) == 1 and options.notes:
         _add_machine_notes(answers, options.take_notes())
