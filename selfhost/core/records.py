@@ -615,13 +615,7 @@ _LONG_SENTENCE = 1_000
 
 def shown_path(path: str) -> str:
     """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
-    # a path may have any length
-    if len(path) > 2 * _LONG_WORD:
-        path = path[:_LONG_WORD] + path[-_LONG_WORD:]
-    text = shown(path)
-    if len(text) <= _LONG_WORD:
-        return text
-    return f"{text[:100]}…{text[-100:]}"
+    return brief(shown(path))
 
 
 def brief(sentence: str) -> str:

@@ -22,14 +22,8 @@ if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
 
 
-def _place_on_screen(check: str) -> float:
-    """The place of a check's row; a check without a row comes behind all rows."""
-    row = WORDS.checks[check].row
-    return inf if row is None else row
-
-
-# checks without a row stand in the order of the JSON
-_ORDER = sorted(CHECKS, key=_place_on_screen)
+# in the order of their rows; checks without a row come last, in the order of the JSON
+_ORDER = sorted(CHECKS, key=lambda check: WORDS.checks[check].row or inf)
 _TOO_LITTLE = "too little "
 # an answer on openness as a person reads it
 OPENNESS_WORDS = {
@@ -67,8 +61,8 @@ _NOT_WELL = {
     _LONG_WAIT: "after a long wait",
     _SLOW_WHEN_FULL: "slow once the context is full",
 }
-# a longer training than two months is not told in weeks
-_MOST_DAYS_IN_WEEKS = 60
+# a training that takes longer is told in the headline
+_WEEK_SECONDS = 7 * units.DAY_SECONDS
 
 
 def answer_line(verdict: Verdict) -> Paragraph:
@@ -232,8 +226,8 @@ def _lacks_pace_of_work(answer: Verdict) -> bool:
 
 
 def _reservation_by_work(answer: Verdict) -> str:
-    """The headline of a model that runs but is less open than asked for, or takes hours and more;
-    else empty.
+    """The headline of a model that runs but is less open than asked for, or takes long, such as
+    `RUNS, TAKES 23 DAYS`; else empty.
     """
     if answer.has("openness-partly"):
         return "RUNS, ONLY PARTLY OPEN"
@@ -243,8 +237,10 @@ def _reservation_by_work(answer: Verdict) -> str:
         return _LONG_WAIT
     if answer.speed is None or answer.speed.dataset_seconds is None:
         return ""
-    long_time = _long_time(answer.speed.dataset_seconds.likely)
-    return f"RUNS, TAKES {long_time}" if long_time else ""
+    seconds = answer.speed.dataset_seconds.likely
+    if seconds <= _WEEK_SECONDS:
+        return ""
+    return f"RUNS, TAKES {units.duration(seconds).upper()}"
 
 
 def _trains_on_cpu(answer: Verdict) -> bool:
@@ -253,16 +249,6 @@ def _trains_on_cpu(answer: Verdict) -> bool:
     if answer.workload.task != "finetune" or card is None:
         return False
     return card.code == "accelerator-not-needed" and card.outcome is Outcome.WARN
-
-
-def _long_time(seconds: float) -> str:
-    """A week or more as a headline has it: `WEEKS`, `MONTHS`, `1,463 YEARS`; empty for less."""
-    if seconds >= 2 * units.YEAR_SECONDS:
-        return units.duration(seconds).upper()
-    days = seconds / units.DAY_SECONDS
-    if days > _MOST_DAYS_IN_WEEKS:
-        return "MONTHS"
-    return "WEEKS" if days > 7 else ""
 
 
 def limit_words(answer: Verdict) -> str:

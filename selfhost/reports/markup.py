@@ -189,7 +189,7 @@ def _cell(
     """A cell with its classes: `n` of a number, and `drop1`, `drop2`, … of a column that a narrow
     page may leave out, the highest first.
     """
-    classes = ["n"] if column.right else []
+    classes = ["n"] if column.right and tag == "td" else []
     if column.drop:
         classes.append(f"drop{column.drop}")
     attribute = f' class="{" ".join(classes)}"' if classes else ""
