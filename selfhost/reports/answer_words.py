@@ -11,10 +11,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..core import units
-from ..core.records import Record
 from ..judge.checks import CHECKS, WORDS, check_of
 from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
+from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
 from .words import HERE, pace_words, place_words
 
@@ -34,20 +34,6 @@ OPENNESS_WORDS = {
 }
 
 
-class RouteWords(Record):
-    """A route as people read it: on the computer that asks, and elsewhere."""
-
-    sign: str
-    here: str
-    elsewhere: str
-
-
-ANSWERS = {
-    Route.LOCAL: RouteWords(sign="✓", here="RUNS HERE", elsewhere="RUNS"),
-    Route.API: RouteWords(sign="✗", here="USE AN API", elsewhere="USE AN API"),
-    Route.NEITHER: RouteWords(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
-    Route.UNKNOWN: RouteWords(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
-}
 # the answer where a limit on a GPU that shares the RAM has to be raised
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
@@ -128,7 +114,7 @@ def shutdown_words(shutdown: Shutdown) -> str:
 
 def answer_cell(answer: Verdict) -> Span:
     """The sign of the answer and its headline, such as `✓ RUNS HERE`."""
-    sign = ANSWERS[answer.route].sign
+    sign = LABELS.routes[answer.route].sign
     if not answer.can_run:
         return Span(f"{sign} {_refusal(answer)}", answer.route)
     reservation = _reservation(answer)
@@ -139,7 +125,7 @@ def answer_cell(answer: Verdict) -> Span:
 
 def _route_words(answer: Verdict) -> str:
     """The headline of the route: `RUNS HERE`, or `RUNS` for another machine."""
-    words = ANSWERS[answer.route]
+    words = LABELS.routes[answer.route]
     if place_words(answer.machine) == HERE:
         return words.here
     return words.elsewhere

@@ -14,7 +14,6 @@ from ..judge.checks.space import available_ram
 from ..judge.devices import usable_bytes_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
-from .answer_words import ANSWERS
 from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
@@ -214,7 +213,7 @@ def sign_of(row: Verdict) -> Span:
     """
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
         return _TIGHT
-    return Span(ANSWERS[row.route].sign, row.route)
+    return Span(LABELS.routes[row.route].sign, row.route)
 
 
 def _is_tight(row: Verdict) -> bool:
