@@ -156,13 +156,14 @@ class Table(Record):
         return cls(columns=tuple(columns), rows=tuple(rows), indent=form["indent"])
 
     def filled(self, *, with_bars: bool = False) -> Table:
-        """The table without columns whose cells are all blank; the first column stays.
-        `with_bars`: a cell with a share is not blank.
+        """The table without columns that tell nothing: whose cells are all blank, or dashes. The
+        first column stays. `with_bars`: a cell with a share tells something.
         """
         places = [0]
         for at in range(1, len(self.columns)):
             cells = [row[at] for row in self.rows]
-            if any(map(str.strip, cells)) or (with_bars and any(map(share_of, cells))):
+            has_text = any(cell.strip(" -") for cell in cells)
+            if has_text or (with_bars and any(map(share_of, cells))):
                 places.append(at)
         return self.of_columns(places)
 

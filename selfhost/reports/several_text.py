@@ -32,7 +32,7 @@ from .layout import (
     texts,
     topics,
 )
-from .model_figures import figures_of, have_paces, table_of_paces
+from .model_figures import figures_of, table_of_paces
 from .words import (
     RANGES,
     Asked,
@@ -94,15 +94,12 @@ def several_blocks(
 def _table(verdicts: Sequence[Verdict]) -> Table:
     """A row a model: the answer, its name, the memory and pace, and how it was judged."""
     title = pace_title(verdict.speed for verdict in verdicts)
-    has_paces = have_paces(verdicts)
     rows = []
     for verdict in verdicts:
         figures = figures_of(verdict, title)
         name = strong(verdict.model.id)
         answer = answer_cell(verdict)
-        # a column of empty cells is not shown
-        pace = figures.pace if has_paces else ""
-        rows.append((answer, name, figures.memory, pace, figures.judged_as))
+        rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
     return table_of_paces("models", rows, title)
 
 
