@@ -129,21 +129,9 @@ def judge_models(
                 of_machine.append(verdict)
     # notes on a whole folder of machines are told once, beside the report
     if len(machines) == 1 and options.notes:
-        _add_machine_notes(answers, options.take_notes())
-    return answers
-
-
-def _add_machine_notes(answers: Answers, notes: Sequence[str]) -> None:
-    """Add the notes on other meanings of the machine's name to each verdict.
-
-    They go before the notes of a single verdict. With several verdicts they go behind the notes on
-    how each model's name was understood.
-    """
-    is_alone = len(answers.verdicts) == 1
-    for of_machine in answers.by_machine:
+        notes = options.take_notes()
+        (of_machine,) = answers.by_machine
         for place, verdict in enumerate(of_machine):
-            if is_alone:
-                noted = verdict.replace(first_notes=(*notes, *verdict.first_notes))
-            else:
-                noted = verdict.replace(understood_as=(*verdict.understood_as, *notes))
-            of_machine[place] = noted
+            understood_as = (*verdict.understood_as, *notes)
+            of_machine[place] = verdict.replace(understood_as=understood_as)
+    return answers
