@@ -132,12 +132,9 @@ class BrowseQuestion:
 
     def _next_context(self, step: int) -> int | None:
         """The nearest larger context of `CONTEXTS` for step 1, or smaller for -1; None for none."""
-        present = self.context_tokens
-        if step > 0:
-            larger = [tokens for tokens in CONTEXTS if tokens > present]
-            return min(larger, default=None)
-        smaller = [tokens for tokens in CONTEXTS if tokens < present]
-        return max(smaller, default=None)
+        steps = {step * (tokens - self.context_tokens): tokens for tokens in CONTEXTS}
+        ahead = [distance for distance in steps if distance > 0]
+        return steps[min(ahead)] if ahead else None
 
 
 class KeySetting(Record):

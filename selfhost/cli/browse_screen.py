@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from rich.console import Console
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -29,7 +28,6 @@ from ..core.records import Record
 from ..judge.record import Verdict
 from ..machine.profiles import names
 from ..machine.record import Machine
-from ..reports.layout import Blocks
 from ..reports.list_text import legend
 from ..reports.screen import Drawn
 from .asked import measured_where_unknown, one_machine
@@ -54,8 +52,6 @@ _COLUMNS_FOR_TWO = 100
 _SECONDS_AFTER_LETTER = 0.12
 _SECONDS_AFTER_MOVE = 0.06
 _MOST_NAMES = 8
-# the columns of an answer's padding and scroll bar
-_EDGES = 3
 _HELP = """\
 /       filter: words of a name, a maker or a use, as for list
 Enter   leave the filter; in the table: the answer on the whole screen
@@ -78,14 +74,11 @@ Signs:  ✓ runs   ✗ does not run   ? cannot tell
 
 
 class ShownAnswer(Record):
-    """The verdict of `check` on a model, with the lines to show: beside the table, and on the whole
-    screen.
-    """
+    """The verdict of `check` on a model, with the text to show."""
 
     id: str
     verdict: Verdict
-    lines: Text
-    wide_lines: Text
+    text: Drawn
 
 
 class Browser(App[Exception | None]):
@@ -144,9 +137,8 @@ class Browser(App[Exception | None]):
         # by id: the words for the form in which a model fits that does not run as asked; empty
         # where the model does not fit at all
         self._conditions: dict[str, str] = {}
-        # the request that a thread is answering: the question, the id of the model, and the widths
-        # of both forms of the answer
-        self._asked_about: tuple[BrowseQuestion, str, int, int] | None = None
+        # the request that a thread is answering: the question, and the id of the model
+        self._asked_about: tuple[BrowseQuestion, str] | None = None
         self._letter_timer: Timer | None = None
         self._move_timer: Timer | None = None
 
@@ -174,12 +166,6 @@ class Browser(App[Exception | None]):
     def on_resize(self, event: Resize) -> None:
         """Show the answer beside the table only where both have room."""
         self.screen_stack[0].set_class(event.size.width < _COLUMNS_FOR_TWO, "narrow")
-        self.call_after_refresh(self._ask_for_answer)
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether the answer has no room beside the table."""
-        return self.size.width < _COLUMNS_FOR_TWO
 
     @property
     def is_at_rest(self) -> bool:
@@ -308,44 +294,27 @@ class Browser(App[Exception | None]):
             return
         question = self.question
         rows = self.rows
-        width = self._answer_width()
-        width_of_screen = self.size.width - _EDGES
-        asked_about = (question, id, width, width_of_screen)
-        if self._asked_about == asked_about:
+        if self._asked_about == (question, id):
             return
-        self._asked_about = asked_about
+        self._asked_about = (question, id)
 
         def ask() -> None:
             verdict = rows.verdict(question, id)
-            blocks = tuple(rows.blocks(question, verdict))
-            answer = ShownAnswer(
-                id=id,
-                verdict=verdict,
-                lines=drawn(blocks, width),
-                wide_lines=drawn(blocks, width_of_screen),
-            )
+            text = Drawn(tuple(rows.blocks(question, verdict)))
+            answer = ShownAnswer(id=id, verdict=verdict, text=text)
             if not get_current_worker().is_cancelled:
                 self.call_later(self._show_answer, question, answer)
 
         self._in_thread(ask, "answer")
-
-    def _answer_width(self) -> int:
-        """The columns of the answer beside the table; the columns of the screen where there is no
-        room beside it.
-        """
-        if self.is_narrow:
-            return self.size.width - _EDGES
-        pane = self.screen_stack[0].query_one("#pane", VerticalScroll)
-        return pane.scrollable_content_region.width
 
     def _show_answer(self, question: BrowseQuestion, answer: ShownAnswer) -> None:
         """Show an answer, unless the question or the cursor has moved on."""
         self._asked_about = None
         if question is self.question and answer.id == self.table.current_id:
             self.answer = answer
-            self._static("#answer").update(answer.lines)
+            self._static("#answer").update(answer.text)
             if isinstance(self.screen, AnswerScreen):
-                self.screen.show(answer.wide_lines)
+                self.screen.show(answer.text)
             self._ask_for_conditions()
 
     def _ask_for_conditions(self) -> None:
@@ -388,10 +357,8 @@ class Browser(App[Exception | None]):
 
     def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
         """Show the answer on a screen of its own."""
-        lines = Text("")
-        if self.answer is not None:
-            lines = self.answer.wide_lines
-        self.push_screen(AnswerScreen(lines))
+        text = Drawn(()) if self.answer is None else self.answer.text
+        self.push_screen(AnswerScreen(text))
 
     # ------------------------------------------------------------ keys
 
@@ -495,13 +462,6 @@ def _setting_words(
     return words.append("  ")
 
 
-def drawn(blocks: Blocks, width: int) -> Text:
-    """Return the blocks as a terminal of that width shows them. A line to type is not broken."""
-    console = Console(width=width, force_terminal=True, color_system="truecolor")
-    lines = Drawn(blocks).__rich_console__(console, console.options)
-    return Text("\n").join(lines)
-
-
 # ---------------------------------------------------------------- screens above it
 
 
@@ -514,19 +474,19 @@ class AnswerScreen(ModalScreen[None]):
         Binding("C", "app.copy_lines", "copy lines that run it"),
     ]
 
-    def __init__(self, lines: Text) -> None:
+    def __init__(self, text: Drawn) -> None:
         super().__init__()
-        self._answer_lines = lines
+        self._text = text
 
     def compose(self) -> ComposeResult:
         """The answer, to scroll in."""
         with VerticalScroll():
-            yield Static(self._answer_lines, id="whole", markup=False)
+            yield Static(self._text, id="whole", markup=False)
         yield Footer()
 
-    def show(self, lines: Text) -> None:
+    def show(self, text: Drawn) -> None:
         """Show another answer."""
-        self.query_one("#whole", Static).update(lines)
+        self.query_one("#whole", Static).update(text)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -24,34 +24,6 @@ _NO_MODELS = ("machines", "machine", "specs", "root")
 _RECORDS = (".json", ".jsonl")
 # formats of reports that consist of one or several JSON objects
 _JSON_FORMATS = ("json", "jsonl", "sarif")
-# the weights in every format that publishers store in one folder; the files of tokenizers are
-# listed below
-_MODEL_ENDINGS = (
-    ".gguf",
-    ".safetensors",
-    ".safetensors.index.json",
-    ".bin",
-    ".bin.index.json",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".onnx",
-    ".onnx_data",
-    ".h5",
-    ".msgpack",
-    ".npz",
-    ".jinja",
-    "config.json",
-)
-# files downloaded with the weights: a report in place of one of them would break the model
-_MODEL_NAMES = (
-    "added_tokens.json",
-    "chat_template.json",
-    "merges.txt",
-    "model_index.json",
-    "params.json",
-    "special_tokens_map.json",
-)
 _ELSEWHERE = "name a file in another folder"
 _OF_SELFHOST = "among the files of selfhost itself"
 
@@ -207,13 +179,13 @@ def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
         # imported only where a command names a folder of a model
         from ..modelfiles.tables import model_files
 
-        names = (*model_files().tokenizers, *_MODEL_NAMES)
-        for path in _model_folders(options):
+        table = model_files()
+        for path in _model_folders(options, table.stored_endings):
             yield ReadFolder(
                 path=path,
                 kind="a file of the model",
-                endings=_MODEL_ENDINGS,
-                names=names,
+                endings=table.stored_endings,
+                names=(*table.tokenizers, *table.stored_names),
             )
 
 
@@ -232,11 +204,15 @@ def _spec_folders(options: argparse.Namespace) -> Iterator[str]:
                 yield path
 
 
-def _model_folders(options: argparse.Namespace) -> Iterator[str]:
-    """Yield the folders that are named as models, and the folders of the named model files."""
+def _model_folders(
+    options: argparse.Namespace, endings: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield the folders that are named as models, and the folders of the named files with these
+    endings.
+    """
     for word in _words(options, *_NO_MODELS):
         folder = word
-        if word.lower().endswith(_MODEL_ENDINGS):
+        if word.lower().endswith(endings):
             folder = os.path.dirname(word) or "."
         if os.path.isdir(folder):
             yield folder

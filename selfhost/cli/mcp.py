@@ -21,8 +21,8 @@ from ..core.errors import (
     one_line,
 )
 from ..core.files import forget_inputs
-from ..core.purposes import WORKLOAD_PURPOSES
-from ..core.records import JSON, Record, fault_of_kind, shortened
+from ..core.records import JSON, Record, Stated, fault_of_kind, shortened
+from ..core.tables import TomlRow, unchecked_table
 from ..core.units import parse_whole
 from ..core.workload import Workload
 from ..machine.named import named
@@ -38,94 +38,20 @@ if TYPE_CHECKING:
 # an agent reads a whole answer and pays for its length
 _LISTED_MODELS = 10
 _LISTED_MACHINES = 10
-_INSTRUCTIONS = """\
-Before you download, recommend or start an open-weight model, call `check`. `route` is the answer: \
-`local` (it runs here; `commands` start it), `api` (use one of `api_offers`), `neither` or \
-`unknown` (a deciding fact could not be read; `findings` say which, and what to do). `list` names \
-what runs here. The tools only read: they download nothing and open no internet connection."""
 
-# the JSON schema of each argument; arguments of a Workload have the names of its fields
-ARGUMENTS: Mapping[str, Object] = {
-    "model": {
-        "type": "string",
-        "description": "such as mistral-7b, llama3.1:8b, a Hugging Face id, or the path of a "
-        "model file",
-    },
-    "models": {
-        "type": "array",
-        "items": {"type": "string"},
-        "minItems": 2,
-        "description": "names as for `model`",
-    },
-    "machine": {
-        "type": "string",
-        "description": "another machine than this one, in words: 'macbook air m2 16gb', "
-        "'RTX 3060, 32 GB of RAM', 'i5-8250U 16GB', 'm6a.xlarge'",
-    },
-    "context_tokens": {
-        "type": "integer",
-        "minimum": 1,
-        "description": "context of each user, in tokens (default: 4096)",
-    },
-    "quantization": {
-        "type": "string",
-        "description": "such as Q4_K_M or Q8_0 (default: what suits the machine)",
-    },
-    "runtime": {
-        "type": "string",
-        "description": "such as llama.cpp, ollama, transformers, vllm or mlx",
-    },
-    "purpose": {
-        "type": "string",
-        "enum": list(WORKLOAD_PURPOSES),
-        "description": "sets context, prompt and wait where they are not stated",
-    },
-    "prompt_tokens": {
-        "type": "integer",
-        "minimum": 1,
-        "description": "length of a prompt: gives the time to the first token",
-    },
-    "max_wait_seconds": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "description": "longest useful wait for the first token behind that prompt",
-    },
-    "parallel": {
-        "type": "integer",
-        "minimum": 1,
-        "description": "users at once, each with a context of their own (default: 1)",
-    },
-    "min_tokens_per_second": {
-        "type": "number",
-        "minimum": 0,
-        "description": "lowest useful speed for each user (default: 2; 0: any)",
-    },
-    "private": {
-        "type": "boolean",
-        "description": "nothing may leave the machine, so no API",
-    },
-    "commercial": {
-        "type": "boolean",
-        "description": "the license must allow commercial use",
-    },
-    "license": {
-        "type": "string",
-        "description": "accepted licenses, such as 'Apache-2.0 OR MIT'",
-    },
-    "use": {
-        "type": "string",
-        "description": "only models made for it, such as chat, code or reasoning",
-    },
-    "modality": {
-        "type": "string",
-        "description": "only such models: text, vision, embedding, image, …",
-    },
-    "top": {
-        "type": "integer",
-        "minimum": 1,
-        "description": f"how many models to list (default: {_LISTED_MODELS})",
-    },
-}
+
+class _Texts(Stated):
+    """`specs/common/mcp.toml`: the instructions for agents, and the JSON schema of each argument.
+
+    Arguments of a Workload have the names of its fields.
+    """
+
+    instructions: str
+    argument: Mapping[str, TomlRow]
+
+
+_TEXTS = unchecked_table(_Texts, "mcp")
+ARGUMENTS = _TEXTS.argument
 # the Python types of JSON's kinds
 _KINDS: Mapping[str, type] = {
     "string": str,
@@ -285,7 +211,7 @@ def _server() -> Server[Any]:
     return Server(
         "selfhost",
         version=__version__,
-        instructions=_INSTRUCTIONS,
+        instructions=_TEXTS.instructions,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
@@ -359,7 +285,7 @@ def _refuse_wrong_kinds(tool: str, stated: Object) -> None:
 def _wrong_kinds(
     key: str,
     value: object,
-    schema: Object,
+    schema: TomlRow,
     parse: Callable[[str], int],
 ) -> Iterator[Problem]:
     """Yield the fault of a value whose kind does not match its schema; for an array the faults of

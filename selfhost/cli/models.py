@@ -5,7 +5,7 @@ models in the typed words, and judging several models on several machines.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..advice import verdicts
 from ..advice.understood import understand
@@ -22,7 +22,7 @@ from .progress import Progress
 # the size of a model as a separate word: `7b`, `8x7b`, `a3b`, `3.1`
 _SIZE = r"(?i)([ae]|\d+x)?\d+(\.\d+)?[bm]?"
 # the most words in a name that people type without quotes
-_MOST_WORDS = 4
+_MOST_WORDS = 6
 
 
 class Answers(Record):
@@ -43,26 +43,20 @@ class Answers(Record):
 
 
 def names_in(options: Options, words: Sequence[str]) -> list[str]:
-    """Return the names of models in the words: one name for `gpt oss 20b`, `nothing 7b` and `ollama
-    run llama3.2`, else one name a word.
-
-    Raises `UsageError` where a word is only the size of one of several models.
+    """Return the names of models in the words, each of as many words as make a name: `gpt oss 20b`,
+    `nothing 7b`, `ollama run llama3.2`. Words that each are a name are not taken together.
     """
-    if len(words) == 1:
-        return [*words]
     line = " ".join(words)
-    sizes = [word for word in words if re.fullmatch(_SIZE, word)]
-    is_one_word_and_sizes = len(sizes) >= len(words) - 1
-    if is_one_word_and_sizes or named_in_command(line):
+    if len(words) == 1 or named_in_command(line):
         return [line]
     catalogue = open_catalogue(options.specs)
-    known = [word for word in words if id_of(word, catalogue)]
-    # the whole line is a name, and at least one word alone is not
-    if id_of(line, catalogue) and len(known) < len(words):
-        return [line]
-    if sizes:
-        raise _size_alone(words, sizes, catalogue)
-    return [*words]
+    names: list[str] = []
+    rest = [*words]
+    while rest:
+        count = _words_of_first_name(rest, catalogue)
+        names.append(" ".join(rest[:count]))
+        rest = rest[count:]
+    return names
 
 
 def one_name_in(options: Options, words: Sequence[str]) -> str:
@@ -76,54 +70,30 @@ def one_name_in(options: Options, words: Sequence[str]) -> str:
     return names[0]
 
 
-def _size_alone(
-    words: Sequence[str],
-    sizes: Sequence[str],
-    catalogue: Catalogue,
-) -> UsageError:
-    """The error for the first size that stands alone, with the names in quotes as they were perhaps
-    meant.
-    """
-    names: list[str] = []
-    rest = [*words]
-    while rest:
-        count = _words_of_first_name(rest, sizes, catalogue)
-        name = " ".join(rest[:count])
-        names.append(f'"{name}"' if " " in name else name)
-        rest = rest[count:]
-    typed = " ".join(names)
-    return UsageError(
-        f'"{sizes[0]}" alone is not a model\'s name',
-        remedy=f"put a name of several words in quotes: {typed}",
-    )
-
-
-def _words_of_first_name(
-    words: Sequence[str],
-    sizes: Sequence[str],
-    catalogue: Catalogue,
-) -> int:
+def _words_of_first_name(words: Sequence[str], catalogue: Catalogue) -> int:
     """The number of words in the first name: as many as make a known name, else the first word with
-    the size behind it.
+    the sizes behind it.
     """
-    for count in range(_MOST_WORDS, 1, -1):
-        if id_of(" ".join(words[:count]), catalogue):
+    for count in range(min(_MOST_WORDS, len(words)), 1, -1):
+        name = words[:count]
+        is_name = id_of(" ".join(name), catalogue) is not None
+        if is_name and not all(id_of(word, catalogue) for word in name):
             return count
-    if len(words) > 1 and words[1] in sizes:
-        return 2
-    return 1
+    count = 1
+    while count < len(words) and re.fullmatch(_SIZE, words[count]):
+        count += 1
+    return count
 
 
 def judge_models(
     options: Options,
     names: Sequence[str],
     machines: Sequence[Machine],
-    hear: Callable[[Verdict], None] | None = None,
     *,
-    carry: str = "",
+    carry: str,
 ) -> Answers:
-    """Judge every model on each machine. `hear` gets each verdict as soon as it is given. `carry`
-    is added to each proposed command, as in `check_with`.
+    """Judge every model on each machine. `carry` is added to each proposed command, as in
+    `check_with`.
     """
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
@@ -157,26 +127,11 @@ def judge_models(
                     answers.errors[name] = error
                     continue
                 of_machine.append(verdict)
-                if hear is not None:
-                    tell.hide()
-                    hear(verdict)
     # notes on a whole folder of machines are told once, beside the report
     if len(machines) == 1 and options.notes:
-        _add_machine_notes(answers, options.take_notes())
-    return answers
-
-
-def _add_machine_notes(answers: Answers, notes: Sequence[str]) -> None:
-    """Add the notes on other meanings of the machine's name to each verdict.
-
-    They go before the notes of a single verdict. With several verdicts they go behind the notes on
-    how each model's name was understood.
-    """
-    is_alone = len(answers.verdicts) == 1
-    for of_machine in answers.by_machine:
+        notes = options.take_notes()
+        (of_machine,) = answers.by_machine
         for place, verdict in enumerate(of_machine):
-            if is_alone:
-                noted = verdict.replace(first_notes=(*notes, *verdict.first_notes))
-            else:
-                noted = verdict.replace(understood_as=(*verdict.understood_as, *notes))
-            of_machine[place] = noted
+            understood_as = (*verdict.understood_as, *notes)
+            of_machine[place] = verdict.replace(understood_as=understood_as)
+    return answers

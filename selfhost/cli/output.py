@@ -229,20 +229,7 @@ def present(options: Options, blocks: Blocks) -> None:
 
     The form is a web page for `--format html`, a drawing on a terminal, and plain text elsewhere.
     """
-    draw(options, chain(blocks, _catalogue_blocks()))
-
-
-def _catalogue_blocks() -> Blocks:
-    """Yield the line that names the catalogue that answered; nothing for the built-in one."""
-    catalogue = other_catalogue()
-    if catalogue is not None:
-        from ..reports.layout import line
-
-        yield line(f"Answered by the catalogue {shown_path(catalogue)}.")
-
-
-def draw(options: Options, blocks: Blocks) -> None:
-    """Write blocks without the line on the catalogue that `present` adds."""
+    blocks = chain(blocks, _catalogue_blocks())
     if options.format == "html":
         from ..reports.markup import page
 
@@ -256,6 +243,15 @@ def draw(options: Options, blocks: Blocks) -> None:
         from ..reports.layout import plain
 
         deliver(options, plain(blocks))
+
+
+def _catalogue_blocks() -> Blocks:
+    """Yield the line that names the catalogue that answered; nothing for the built-in one."""
+    catalogue = other_catalogue()
+    if catalogue is not None:
+        from ..reports.layout import line
+
+        yield line(f"Answered by the catalogue {shown_path(catalogue)}.")
 
 
 def deliver(options: Options, text: Text) -> None:

@@ -214,8 +214,7 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
     if _is_open_elsewhere(path):
         raise refused(path, "it is a file that another process has open")
     place = os.path.realpath(path)
-    is_writable = os.access(place, os.W_OK)
-    if not is_writable or not _is_file_at(place, status):
+    if not os.access(place, os.W_OK):
         raise refused(path, "this account may not change it")
     _refuse_closed_folder(path, os.path.dirname(place))
     return FileTarget(
@@ -237,16 +236,6 @@ def _is_open_elsewhere(path: str) -> bool:
         if re.fullmatch(_DESCRIPTORS, os.path.realpath(folder)):
             return True
     return False
-
-
-def _is_file_at(place: str, status: os.stat_result) -> bool:
-    """Whether the file with this status lies at that path. A link in `/proc` may lead to a file
-    that was removed, and then another file or none lies at the path.
-    """
-    try:
-        return os.path.samestat(os.stat(place), status)
-    except OSError:
-        return False
 
 
 def _new_file(path: str, error: FileNotFoundError) -> FileTarget:

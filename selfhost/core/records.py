@@ -16,7 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
+from typing import (
+    Any,
+    ClassVar,
+    NamedTuple,
+    NoReturn,
+    Self,
+    TypeVar,
+    dataclass_transform,
+)
 
 from .units import fault_of_date, nearest, parse_whole
 
@@ -144,8 +152,6 @@ class _RecordType(type):
                 assigned = read_by(default=assigned)
             if type(assigned) is FileKey:
                 keys[field] = assigned
-            elif assigned is _NO_DEFAULT:
-                continue
             default = _default_of(assigned)
             if default is not _NO_DEFAULT:
                 defaults[field] = default
@@ -376,30 +382,23 @@ class Unread(Record):
     remedy: str | None = None
 
 
-class Fault:
+class Fault(NamedTuple):
     """A fault of a value: a clause to put after the value's name, and the text to write instead."""
 
-    def __init__(self, message: str, remedy: str | None = None) -> None:
-        self.message = message
-        self.remedy = remedy
+    message: str
+    remedy: str | None = None
 
 
-class TextForm:
+class TextForm(NamedTuple):
     """The form of texts of one kind, and the fault of a text with another form.
 
     The whole text must match `pattern`; a group of the pattern with the name `date` must also be a
     date of the calendar. `message` is the fault as a clause to put after the text.
     """
 
-    def __init__(
-        self,
-        pattern: str,
-        message: str,
-        remedy: str | None = None,
-    ) -> None:
-        self.pattern = pattern
-        self.message = message
-        self.remedy = remedy
+    pattern: str
+    message: str
+    remedy: str | None = None
 
 
 DATE = TextForm(
@@ -616,13 +615,7 @@ _LONG_SENTENCE = 1_000
 
 def shown_path(path: str) -> str:
     """A path fit for a terminal, its middle left out where it is long: its ends tell most."""
-    # a path may have any length
-    if len(path) > 2 * _LONG_WORD:
-        path = path[:_LONG_WORD] + path[-_LONG_WORD:]
-    text = shown(path)
-    if len(text) <= _LONG_WORD:
-        return text
-    return f"{text[:100]}…{text[-100:]}"
+    return brief(shown(path))
 
 
 def brief(sentence: str) -> str:

@@ -67,30 +67,12 @@ _ENDLESS_KEY = (
 _DATE_OR_TIME = r"[0-9]-[0-9]{2}-[0-9]|[0-9]:[0-9]"
 
 
-class _Fault(Record):
+class _Fault(NamedTuple):
     """A noted fault of the value at `path`, or of a value that is missing there."""
 
     path: KeyPath
     message: str
     remedy: Remedy
-
-
-class _PlacedFault(Record):
-    """A fault with its file and line; `line` is None where the fault has no line."""
-
-    file: str
-    line: int | None
-    fault: _Fault
-
-    def problem(self, remedy: str | None) -> Problem:
-        """The fault with the remedy that was found for it."""
-        return Problem(
-            file=self.file,
-            line=self.line,
-            key=key_name(self.fault.path) or None,
-            message=self.fault.message,
-            remedy=remedy,
-        )
 
 
 class ListedProblems(NamedTuple):
@@ -163,7 +145,7 @@ class Document:
         """Note a fault of the value at `path`, or that the value is missing. A remedy that takes
         long to find is given as a function, which is called where the fault is listed.
         """
-        self._faults.append(_Fault(path=path, message=message, remedy=remedy))
+        self._faults.append(_Fault(path, message, remedy))
 
     @property
     def ok(self) -> bool:
@@ -208,37 +190,41 @@ class Document:
         faults = self._faults_by_line()
         problems: list[Problem] = []
         guesses = 0
-        for placed in faults[:MAX_PROBLEMS]:
-            remedy = placed.fault.remedy
+        for problem, remedy in faults[:MAX_PROBLEMS]:
+            found = None if callable(remedy) else remedy
             if callable(remedy) and guesses < most_guesses:
                 guesses += 1
-                remedy = remedy()
-            elif callable(remedy):
-                remedy = None
-            problems.append(placed.problem(remedy))
+                found = remedy()
+            problems.append(problem.replace(remedy=found))
         unlisted = len(faults) - len(problems)
         if unlisted:
             problems.append(unlisted_problem(self.file, unlisted))
         return ListedProblems(tuple(problems), guesses)
 
-    def _faults_by_line(self) -> list[_PlacedFault]:
-        """The faults sorted by line: first the faults of this file, then those of files beside
-        it.
+    def _faults_by_line(self) -> list[tuple[Problem, Remedy]]:
+        """The faults without their remedies, and the remedies, sorted by line: first the faults of
+        this file, then those of files beside it.
         """
-        placed = [self._placed(fault) for fault in self._faults]
+        placed = [
+            (self._problem(fault.path, fault.message), fault.remedy)
+            for fault in self._faults
+        ]
         # sorting is stable: faults on one line keep their order
-        placed.sort(key=lambda fault: (fault.file != self.file, fault.line or 0))
+        placed.sort(key=lambda fault: (fault[0].file != self.file, fault[0].line or 0))
         return placed
 
-    def _placed(self, fault: _Fault) -> _PlacedFault:
-        """The fault with the file and the line of the wrong value: the file is the
-        document's own file, or one of the `files_beside`.
+    def _problem(self, path: KeyPath, message: str) -> Problem:
+        """The problem of the value at `path`, with the file and the line of the value: the file is
+        the document's own file, or one of the `files_beside`.
         """
-        path = fault.path
         if len(path) > 1 and path[0] in self.files_beside:
-            beside = self.files_beside[str(path[0])]
-            return beside._placed(fault.replace(path=path[1:]))
-        return _PlacedFault(file=self.file, line=self.line(path), fault=fault)
+            return self.files_beside[str(path[0])]._problem(path[1:], message)
+        return Problem(
+            file=self.file,
+            line=self.line(path),
+            key=key_name(path) or None,
+            message=message,
+        )
 
     def line(self, path: KeyPath) -> int | None:
         """The line of the value at `path`, else of the nearest table around it. None where that is
@@ -347,7 +333,7 @@ def _read_annotation(annotation: str) -> _Annotation:
     )
 
 
-class _Reader:
+class _Reader(NamedTuple):
     """A reader of one value of a document, with everything inside it. Faults are noted in the
     document.
 
@@ -355,15 +341,9 @@ class _Reader:
     text, number and truth value inside.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        kind: type[Record],
-        limits: Limits,
-    ) -> None:
-        self.document = document
-        self.kind = kind
-        self.limits = limits
+    document: Document
+    kind: type[Record]
+    limits: Limits
 
     def read(
         self,

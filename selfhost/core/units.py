@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from time import gmtime, strftime
+from typing import NamedTuple
 
 KIB = 2**10
 MIB = 2**20
@@ -64,7 +65,7 @@ def count_while(holds: Callable[[int], bool], numbers: range) -> int:
     return bisect_left(numbers, 1, key=lambda number: 0 if holds(number) else 1)
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: float, noun: str) -> str:
     """`1 thread`, `2 threads`."""
     if count != 1:
         noun += "s"
@@ -89,25 +90,17 @@ def between(
 
 def binary(size: float, *, up: bool = False) -> str:
     """Bytes of memory, `4.90 GiB`, `512 MiB`; rounded `up`, what is printed is enough."""
-    scaled = _scaled(size, 1024, _BINARY_UNITS, up=up)
-    return scaled or _bytes(size)
+    return _scaled(size, 1024, _BINARY_UNITS, up=up) or plural(size, "byte")
 
 
 def decimal(size: float, *, up: bool = False) -> str:
     """Bytes of downloads and disks, as publishers and shops state them: `4.37 GB`."""
-    scaled = _scaled(size, 1000, _DECIMAL_UNITS, up=up)
-    return scaled or _bytes(size)
+    return _scaled(size, 1000, _DECIMAL_UNITS, up=up) or plural(size, "byte")
 
 
 def count(number: float) -> str:
     """A model's parameters as people say them: `7.25 B`, `124 M`."""
     return _scaled(number, 1000, _COUNT_UNITS) or str(number)
-
-
-def _bytes(size: float) -> str:
-    if abs(size) == 1:
-        return f"{size} byte"
-    return f"{size} bytes"
 
 
 # the units of the base to the powers 4, 3, 2 and 1
@@ -259,23 +252,6 @@ def utc_today() -> str:
     return strftime("%Y-%m-%d", gmtime())
 
 
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-_MONTHS_OF_30_DAYS = (4, 6, 9, 11)
-
-
-def days_of_month(year: int, month: int) -> int:
-    """The number of days of a month (1 to 12) in the Gregorian calendar: 28 to 31."""
-    if month == 2:
-        is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        return 29 if is_leap else 28
-    if month in _MONTHS_OF_30_DAYS:
-        return 30
-    return 31
-
-
 def fault_of_date(date: str) -> str | None:
     """Why the calendar does not have a date, `YYYY` or `YYYY-MM` or `YYYY-MM-DD` with a month from
     01 to 12: `February 2026 has 28 days`. None for a date that exists.
@@ -286,11 +262,14 @@ def fault_of_date(date: str) -> str | None:
         return "there is no year 0"
     if len(parts) < 3:
         return None
+    # imported here: few questions read a date
+    from calendar import month_name, monthrange
+
     month = parts[1]
-    days = days_of_month(year, month)
+    _, days = monthrange(year, month)
     if 1 <= parts[2] <= days:
         return None
-    return f"{_MONTHS[month - 1]} {year} has {days} days"
+    return f"{month_name[month]} {year} has {days} days"
 
 
 # at most 24 digits, with or without separators of thousands (`,` or `_`); then a unit
@@ -329,18 +308,12 @@ _RATE = (
 )
 
 
-class _Quantity:
+class _Quantity(NamedTuple):
     """A typed quantity, exact: the number as a fraction of whole numbers, and the unit as typed."""
 
-    def __init__(
-        self,
-        numerator: int,
-        denominator: int,
-        unit: str,
-    ) -> None:
-        self.numerator = numerator
-        self.denominator = denominator
-        self.unit = unit
+    numerator: int
+    denominator: int
+    unit: str
 
 
 def _quantity(text: str, refusal: str) -> _Quantity:
@@ -393,8 +366,7 @@ class _Measure:
         is_negative = quantity.numerator < 0
         if worth is None or (is_negative and not self.may_be_negative):
             raise ValueError(f"{text!r} {self.refusal}")
-        quantity.numerator *= worth
-        return quantity
+        return quantity._replace(numerator=quantity.numerator * worth)
 
     def whole(self, text: str) -> int:
         """`1.5k` -> 1536. `ValueError` for a fraction."""
@@ -520,7 +492,8 @@ def is_slip(word: str, choice: str) -> bool:
     if word == choice:
         return False
     # the rest of both words, from the first different letter on
-    start = _common_letters(word, choice)
+    shorter = range(min(len(word), len(choice)))
+    start = count_while(lambda place: word[: place + 1] == choice[: place + 1], shorter)
     typed = word[start:]
     meant = choice[start:]
     swapped = typed[1:2] + typed[:1] + typed[2:]
@@ -530,21 +503,9 @@ def is_slip(word: str, choice: str) -> bool:
     return swapped == meant or is_one_more or is_one_less or is_another
 
 
-def _common_letters(word: str, choice: str) -> int:
-    """The number of letters at the beginning that a word and a choice have in common."""
-    number = 0
-    for typed, meant in zip(word, choice, strict=False):
-        if typed != meant:
-            break
-        number += 1
-    return number
-
-
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
-    for choice in all_near(word, choices, most=1):
-        return choice
-    return None
+    return next(iter(all_near(word, choices, most=1)), None)
 
 
 def all_near(

@@ -463,8 +463,6 @@ def _stated_values(record: Workload | Load) -> Document:
     defaults = kind._defaults
     for field, value in record.__getstate__().items():
         default = defaults.get(field, _NO_DEFAULT)
-        if value is default:
-            continue
         # the types are compared too: True equals 1
         if type(value) is type(default) and value == default:
             continue

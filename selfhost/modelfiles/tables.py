@@ -122,6 +122,9 @@ class ModelFilesTable(Stated):
     licenses: tuple[str, ...]
     torch_types: Mapping[str, str]
     tokenizers: tuple[str, ...]
+    # `cli.inputs` protects files with these endings or names in the folder of a model
+    stored_endings: tuple[str, ...]
+    stored_names: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     reasons: Mapping[str, str]
     spec_faults: Mapping[str, tuple[str, ...]]

@@ -11,10 +11,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..core import units
-from ..core.records import Record
 from ..judge.checks import CHECKS, WORDS, check_of
 from ..judge.checks.speed import is_slow, is_too_slow
 from ..judge.record import TIGHT_CODES, Finding, Outcome, Route, Verdict
+from .labels import LABELS
 from .layout import Paragraph, Span, clean, line, strong
 from .words import HERE, pace_words, place_words
 
@@ -22,14 +22,8 @@ if TYPE_CHECKING:
     from ..advice.api_route import Shutdown
 
 
-def _place_on_screen(check: str) -> float:
-    """The place of a check's row; a check without a row comes behind all rows."""
-    row = WORDS.checks[check].row
-    return inf if row is None else row
-
-
-# checks without a row stand in the order of the JSON
-_ORDER = sorted(CHECKS, key=_place_on_screen)
+# in the order of their rows; checks without a row come last, in the order of the JSON
+_ORDER = sorted(CHECKS, key=lambda check: WORDS.checks[check].row or inf)
 _TOO_LITTLE = "too little "
 # an answer on openness as a person reads it
 OPENNESS_WORDS = {
@@ -40,20 +34,6 @@ OPENNESS_WORDS = {
 }
 
 
-class RouteWords(Record):
-    """A route as people read it: on the computer that asks, and elsewhere."""
-
-    sign: str
-    here: str
-    elsewhere: str
-
-
-ANSWERS = {
-    Route.LOCAL: RouteWords(sign="✓", here="RUNS HERE", elsewhere="RUNS"),
-    Route.API: RouteWords(sign="✗", here="USE AN API", elsewhere="USE AN API"),
-    Route.NEITHER: RouteWords(sign="✗", here="CANNOT RUN HERE", elsewhere="CANNOT RUN"),
-    Route.UNKNOWN: RouteWords(sign="?", here="CANNOT TELL", elsewhere="CANNOT TELL"),
-}
 # the answer where a limit on a GPU that shares the RAM has to be raised
 ONCE_RAISED = "RUNS ONCE A LIMIT IS RAISED"
 _TOO_SLOW_FOR_LOAD = "RUNS, TOO SLOW FOR THE LOAD"
@@ -67,8 +47,8 @@ _NOT_WELL = {
     _LONG_WAIT: "after a long wait",
     _SLOW_WHEN_FULL: "slow once the context is full",
 }
-# a longer training than two months is not told in weeks
-_MOST_DAYS_IN_WEEKS = 60
+# a training that takes longer is told in the headline
+_WEEK_SECONDS = 7 * units.DAY_SECONDS
 
 
 def answer_line(verdict: Verdict) -> Paragraph:
@@ -134,7 +114,7 @@ def shutdown_words(shutdown: Shutdown) -> str:
 
 def answer_cell(answer: Verdict) -> Span:
     """The sign of the answer and its headline, such as `✓ RUNS HERE`."""
-    sign = ANSWERS[answer.route].sign
+    sign = LABELS.routes[answer.route].sign
     if not answer.can_run:
         return Span(f"{sign} {_refusal(answer)}", answer.route)
     reservation = _reservation(answer)
@@ -145,7 +125,7 @@ def answer_cell(answer: Verdict) -> Span:
 
 def _route_words(answer: Verdict) -> str:
     """The headline of the route: `RUNS HERE`, or `RUNS` for another machine."""
-    words = ANSWERS[answer.route]
+    words = LABELS.routes[answer.route]
     if place_words(answer.machine) == HERE:
         return words.here
     return words.elsewhere
@@ -232,8 +212,8 @@ def _lacks_pace_of_work(answer: Verdict) -> bool:
 
 
 def _reservation_by_work(answer: Verdict) -> str:
-    """The headline of a model that runs but is less open than asked for, or takes hours and more;
-    else empty.
+    """The headline of a model that runs but is less open than asked for, or takes long, such as
+    `RUNS, TAKES 23 DAYS`; else empty.
     """
     if answer.has("openness-partly"):
         return "RUNS, ONLY PARTLY OPEN"
@@ -243,8 +223,10 @@ def _reservation_by_work(answer: Verdict) -> str:
         return _LONG_WAIT
     if answer.speed is None or answer.speed.dataset_seconds is None:
         return ""
-    long_time = _long_time(answer.speed.dataset_seconds.likely)
-    return f"RUNS, TAKES {long_time}" if long_time else ""
+    seconds = answer.speed.dataset_seconds.likely
+    if seconds <= _WEEK_SECONDS:
+        return ""
+    return f"RUNS, TAKES {units.duration(seconds).upper()}"
 
 
 def _trains_on_cpu(answer: Verdict) -> bool:
@@ -253,16 +235,6 @@ def _trains_on_cpu(answer: Verdict) -> bool:
     if answer.workload.task != "finetune" or card is None:
         return False
     return card.code == "accelerator-not-needed" and card.outcome is Outcome.WARN
-
-
-def _long_time(seconds: float) -> str:
-    """A week or more as a headline has it: `WEEKS`, `MONTHS`, `1,463 YEARS`; empty for less."""
-    if seconds >= 2 * units.YEAR_SECONDS:
-        return units.duration(seconds).upper()
-    days = seconds / units.DAY_SECONDS
-    if days > _MOST_DAYS_IN_WEEKS:
-        return "MONTHS"
-    return "WEEKS" if days > 7 else ""
 
 
 def limit_words(answer: Verdict) -> str:

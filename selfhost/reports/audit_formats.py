@@ -447,7 +447,7 @@ def _github(audit: Audit) -> str:
     if rest:
         lines.append(_annotation_of_rest(rest))
     if not lines:
-        outcome = audit_text.OUTCOMES[audit.exit_code]
+        outcome = LABELS.outcomes[str(audit.exit_code)]
         text = f"{outcome.word}: {outcome.sentence}; {scope(audit)}"
         lines.append(_command("notice", {"title": _TITLE}, text))
     return ended(lines)

@@ -7,7 +7,7 @@ A finished `Audit` goes in, blocks come out. Machines that fare alike under a mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -26,25 +26,10 @@ from ..judge.checks import WORDS, Outcome
 from ..judge.checks.speed import may_be_too_slow
 from ..judge.record import Verdict
 from .answer_words import ONCE_RAISED, failed_words, undecided_words
+from .labels import LABELS
 from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
 from .words import format_words
 
-
-class OutcomeWords(NamedTuple):
-    """The outcome of an audit: a word in the style of a finding, and a sentence."""
-
-    word: str
-    style: str
-    sentence: str
-
-
-# the words for each exit code
-OUTCOMES: Mapping[int, OutcomeWords] = {
-    0: OutcomeWords("PASS", "pass", "the policy holds"),
-    1: OutcomeWords("FAIL", "fail", "the policy is broken"),
-    2: OutcomeWords("NOT JUDGED", "fail", "no answer for the whole policy"),
-    3: OutcomeWords("UNKNOWN", "unknown", "it is not known whether the policy holds"),
-}
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
 # the most characters of a name, which DNS allows, and of a text; longer ones are cut
@@ -156,10 +141,12 @@ def exception_words(use: ExemptionUse) -> ExceptionWords:
 def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     """The answer, the inputs of the audit, and the faults or their number."""
     since = audit.since
-    word, style, sentence = OUTCOMES[audit.exit_code]
+    outcome = LABELS.outcomes[str(audit.exit_code)]
+    sentence = outcome.sentence
     if audit.exit_code == 0 and since is not None:
         sentence = f"nothing new breaks the policy since {since.file}"
-    yield line(Span(word, style), f": {sentence} (exit code {audit.exit_code})")
+    word = Span(outcome.word, outcome.style)
+    yield line(word, f": {sentence} (exit code {audit.exit_code})")
     notes = [f"{audit.policy.file} on {audit.today} (UTC): {scope(audit)}"]
     if since is not None:
         notes.append(

@@ -254,14 +254,8 @@ def _load_lines(verdict: Verdict, speed: Speed) -> Iterator[str]:
         yield pace
 
 
-class _Cells(Record):
-    """The figure of a row and the note behind the figure."""
-
-    amount: str
-    note: str
-
-
-_NO_ROW = _Cells(amount="", note="")
+# the figure of a row and the note behind it; without a figure there is no row
+_FigureAndNote = tuple[str, str]
 
 
 def _row_blocks(verdict: Verdict) -> Blocks:
@@ -273,17 +267,14 @@ def _row_blocks(verdict: Verdict) -> Blocks:
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
             continue
-        if finding.check == "speed":
-            cells = _pace_cells(finding, verdict)
-        else:
-            cells = _size_cells(finding, verdict)
-        if not cells.amount:
+        write = _pace_cells if finding.check == "speed" else _size_cells
+        amount, note = write(finding, verdict)
+        if not amount:
             continue
         name = WORDS.titles.get(finding.code) or WORDS.checks[finding.check].title
-        amount = cells.amount
         if finding.outcome is not Outcome.PASS:
             amount = Span(amount, finding.outcome)
-        rows.append((name, amount, cells.note))
+        rows.append((name, amount, note))
         if finding.check == "speed":
             rows += _wait_rows(verdict)
     if not rows:
@@ -332,23 +323,23 @@ def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
     return (needs.ram_bytes() or 0) <= most_bytes
 
 
-def _pace_cells(finding: Finding, verdict: Verdict) -> _Cells:
+def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     """`~2.8 tokens/s` and the ends of its range, with the needed pace where that is higher."""
     speed = verdict.speed
     if speed is None:
-        return _NO_ROW
+        return "", ""
     pace = speed.judged or speed.decode
     if pace is None:
         if speed.work is None:
-            return _NO_ROW
+            return "", ""
         _, ends = speed.work_words()
-        return _Cells(amount=pace_of(speed), note=ends)
+        return pace_of(speed), ends
     whose = ""
     if speed.each_of > 1:
         whose = " alone" if speed.judged is None else " each"
     amount = f"~{units.speed(pace.likely)}{whose}"
     ends = units.pace(pace.low, pace.high)
-    return _Cells(amount=amount, note=f"{ends}{_needed_words(finding, verdict, pace)}")
+    return amount, f"{ends}{_needed_words(finding, verdict, pace)}"
 
 
 def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
@@ -404,7 +395,7 @@ def _needed_words(
     return f", likely below {least} (--min-speed)"
 
 
-def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
+def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     """`4.74 of 23.0 GiB`: the likely need of what there is. The amount is empty for a finding whose
     need is not a number.
 
@@ -422,7 +413,7 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
             amount = number
         amount += f" of {has_words}"
     if finding.unit != "bytes" or not likely or not finding.has:
-        return _Cells(amount=amount, note="")
+        return amount, ""
     notes = []
     most_words = _quantity(finding.needs, finding)
     is_much_more = float(finding.needs or 0) > _MUCH_MORE * float(likely)
@@ -434,8 +425,7 @@ def _size_cells(finding: Finding, verdict: Verdict) -> _Cells:
     elif finding.short:
         notes.append(f"{_quantity(finding.short, finding)} short")
     share = float(likely) / float(finding.has)
-    note = Span(", ".join(notes), finding.outcome, share)
-    return _Cells(amount=amount, note=note)
+    return amount, Span(", ".join(notes), finding.outcome, share)
 
 
 def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
@@ -454,7 +444,7 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
 
 
 def _quantity(value: float | str | None, finding: Finding) -> str:
-    """A figure of the finding with its unit; empty for a text or an unknown figure."""
+    """A figure of the finding, in bytes or tokens; empty for a text or an unknown figure."""
     if value is None or isinstance(value, str):
         return ""
     if finding.unit == "bytes":
@@ -463,12 +453,7 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
         if not value:
             return "nothing to download"
         return units.decimal(int(value))
-    if finding.unit == "tokens":
-        return units.tokens(int(value))
-    if finding.unit == "seconds":
-        return units.duration(int(value))
-    unit = (finding.unit or "").replace("_", " ")
-    return f"{value:,} {unit}".rstrip()
+    return units.tokens(int(value))
 
 
 def _unmeasured_blocks(verdict: Verdict) -> Blocks:
@@ -515,8 +500,8 @@ def _is_told_above(finding: Finding, verdict: Verdict) -> bool:
         return False
     if finding.check == "accelerator" and verdict.can_run and verdict.waits_for_setting:
         return True
-    if finding.check == "speed" and not _pace_cells(finding, verdict).amount:
-        # there is no row where no pace is known
+    has_row, _ = _pace_cells(finding, verdict)
+    if finding.check == "speed" and not has_row:
         return is_assumption(finding, verdict)
     return finding.code in _TOLD_ABOVE or is_assumption(finding, verdict)
 
@@ -551,11 +536,10 @@ def _no_command_words(verdict: Verdict) -> str:
     words = "selfhost knows no command that runs it"
     if users != 1:
         words += f" for {users:,} at once; without --users there may be one"
+    page = model.repository and f"https://huggingface.co/{model.repository}"
     if verdict.workload.format == "gguf" and model.conversions_page:
-        return f"{words}. See {model.conversions_page}"
-    if model.repository:
-        return f"{words}. See https://huggingface.co/{model.repository}"
-    return f"{words}."
+        page = model.conversions_page
+    return f"{words}. See {page}" if page else f"{words}."
 
 
 def _instead_blocks(verdict: Verdict) -> Blocks:

@@ -5,7 +5,7 @@
 - None, a text, a number: as it is; an enum: its value
 - a `Record`: an object of the keys that `specs/common/documents.toml` lists for its class, else of
   all its fields
-- a mapping or a named tuple: an object; any other iterable: a list
+- a mapping: an object; any other iterable: a list
 - the types under "types with a JSON of their own": the result of the function there
 
 The functions under "documents" make a whole document each; an answer (`Report`) calls its own in
@@ -98,16 +98,6 @@ def _(value: Mapping[object, object]) -> Object:
 def _(value: Iterable[object]) -> list[object]:
     """The list of the items, for every iterable type that is not registered itself."""
     return list(map(record, value))
-
-
-@record.register(tuple)
-def _(value: tuple[object, ...]) -> object:
-    """An object for a named tuple, a list for any other tuple."""
-    names = getattr(value, "_fields", None)
-    values = list(map(record, value))
-    if names is None:
-        return values
-    return dict(zip(names, values, strict=True))
 
 
 @record.register(Record)

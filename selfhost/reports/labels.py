@@ -17,9 +17,30 @@ from ..core.tables import TomlRow, unchecked_table
 Words = Mapping[str, str]
 
 
+class RouteWords(Stated):
+    """A route as people read it: its sign, and its headline on the computer that asks (`here`) and
+    on any other machine.
+    """
+
+    sign: str
+    here: str
+    elsewhere: str
+
+
+class OutcomeWords(Stated):
+    """The outcome of an audit: a word, the style of a finding in which it is shown, and a
+    sentence.
+    """
+
+    word: str
+    style: str
+    sentence: str
+
+
 class Labels(Stated):
     """The tables of the file, each by its name there.
 
+    - `routes`: the words of each route; `outcomes`: those of an audit by its exit code.
     - `commercial`: what a license allows, by the answer.
     - `orders`: what a list says of its order, by the choice of `--sort`.
     - `facts`: names of the facts of a machine; `keys`: names of keys of the JSON; `verified`: names
@@ -36,6 +57,8 @@ class Labels(Stated):
     """
 
     schema: int
+    routes: Mapping[str, RouteWords]
+    outcomes: Mapping[str, OutcomeWords]
     commercial: Words
     orders: Words
     facts: Words

@@ -7,8 +7,7 @@ terminal, and `markup` writes them as Markdown and HTML.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -156,9 +155,23 @@ class Table(Record):
             columns.append(column)
         return cls(columns=tuple(columns), rows=tuple(rows), indent=form["indent"])
 
-    def has_text(self, at: int) -> bool:
-        """Whether any row has more than blanks in the column at that place."""
-        return any(row[at].strip() for row in self.rows)
+    def filled(self, *, with_bars: bool = False) -> Table:
+        """The table without columns that tell nothing: whose cells are all blank, or dashes. The
+        first column stays. `with_bars`: a cell with a share tells something.
+        """
+        places = [0]
+        for at in range(1, len(self.columns)):
+            cells = [row[at] for row in self.rows]
+            has_text = any(cell.strip(" -") for cell in cells)
+            if has_text or (with_bars and any(map(share_of, cells))):
+                places.append(at)
+        return self.of_columns(places)
+
+    def of_columns(self, places: Sequence[int]) -> Table:
+        """The table of the columns at these places."""
+        columns = tuple([self.columns[at] for at in places])
+        rows = [tuple([row[at] for at in places]) for row in self.rows]
+        return self.replace(columns=columns, rows=tuple(rows))
 
 
 Block = Paragraph | Table
@@ -335,24 +348,16 @@ def _table_lines(table: Table) -> Iterator[str]:
 
     A column is as wide as its widest cell, in characters.
     """
-    rows = [list(map(clean, row)) for row in table.rows]
-    titles = [clean(column.title) for column in table.columns]
-    widths: dict[int, int] = {}
-    for at, title in enumerate(titles):
-        sizes = [len(row[at]) for row in rows]
-        widest = max(sizes, default=0)
-        # the first column is always there
-        if widest or at == 0:
-            widths[at] = max(widest, len(title))
-    if any(titles[at] for at in widths):
+    filled = table.filled()
+    titles = [clean(column.title) for column in filled.columns]
+    rows = [list(map(clean, row)) for row in filled.rows]
+    if any(titles):
         rows.insert(0, titles)
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = []
-        for at, width in widths.items():
-            if table.columns[at].right:
-                cells.append(row[at].rjust(width))
-            else:
-                cells.append(row[at].ljust(width))
+        for column, width, cell in zip(filled.columns, widths, row, strict=True):
+            cells.append(cell.rjust(width) if column.right else cell.ljust(width))
         yield _GAP.join(cells)
 
 
@@ -364,16 +369,12 @@ def ended(lines: Iterable[str]) -> str:
 def problems_text(problems: Iterable[Problem]) -> str:
     """Return a line for each fault, `file:line: key: message`, and under it the remedy.
 
-    The line of the only fault of a whole file, such as a file that does not exist, begins with
-    `error:`.
+    The line of a fault of a whole file, such as a file that does not exist, begins with `error:`.
     """
-    told = tuple(problems)
-    faults_by_file = Counter(problem.file for problem in told)
     lines: list[str] = []
-    for problem in told:
-        is_of_whole_file = problem.line is None and not problem.key
-        is_alone = faults_by_file[problem.file] == 1
-        lines += _problem_lines(problem, is_error=is_of_whole_file and is_alone)
+    for problem in problems:
+        has_place = problem.line is not None or problem.key or problem.unlisted
+        lines += _problem_lines(problem, is_error=not has_place)
     return _printed(lines)
 
 

@@ -14,7 +14,6 @@ from ..judge.checks.space import available_ram
 from ..judge.devices import usable_bytes_of
 from ..judge.record import TIGHT_CODES, Outcome, Verdict
 from ..machine.record import Machine
-from .answer_words import ANSWERS
 from .labels import LABELS
 from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .model_figures import ModelFigures, figures_of, have_paces, table_of_paces
@@ -160,18 +159,15 @@ def _memory_parts(machine: Machine, workload: Workload) -> list[str]:
 
 def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
     """The table with a row for each model; the column of places is left out where all models lie in
-    one place, and the column of paces where no pace is known.
+    one place.
     """
     title = pace_title(row.speed for row in rows)
     figures = [figures_of(row, title) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
-    has_paces = have_paces(rows)
     table_rows: list[Cells] = []
     for row, of_model in zip(rows, figures, strict=True):
-        # a column of empty cells is not shown
         place = "" if is_one_place else of_model.place
-        pace = of_model.pace if has_paces else ""
-        cells = row_cells(row, of_model.replace(place=place, pace=pace))
+        cells = row_cells(row, of_model.replace(place=place))
         table_rows.append(cells if wide else cells[:_NARROW_COLUMNS])
     name = "listed wide" if wide else "listed"
     table = _with_long_names_wrapped(table_of_paces(name, table_rows, title))
@@ -214,7 +210,7 @@ def sign_of(row: Verdict) -> Span:
     """
     if row.can_run and (_is_tight(row) or row.has(_PARTLY_OPEN, _LONG_WAIT)):
         return _TIGHT
-    return Span(ANSWERS[row.route].sign, row.route)
+    return Span(LABELS.routes[row.route].sign, row.route)
 
 
 def _is_tight(row: Verdict) -> bool:

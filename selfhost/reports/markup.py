@@ -7,8 +7,9 @@ that a notebook shows of an answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import repeat
 
 from ..core.records import ShownRecord
 from ..core.templates import fill
@@ -25,11 +26,6 @@ def _is_section_title(block: Paragraph) -> bool:
     if len(block.parts) != 1 or block.indent:
         return False
     return style_of(block.parts[0]) == "strong"
-
-
-def _columns(table: Table) -> dict[int, Column]:
-    """The columns of a table by their index, without columns whose cells are all blank."""
-    return {at: column for at, column in enumerate(table.columns) if table.has_text(at)}
 
 
 # ---------------------------------------------------------------- Markdown
@@ -76,22 +72,14 @@ def _markdown_lines(number: int, block: Paragraph | Table) -> Iterator[str]:
 
 def _markdown_rows(table: Table) -> Iterator[str]:
     """The titles, the rule under them, which says how cells are aligned, and a line a row."""
-    columns = _columns(table)
-    titles = []
-    rules = []
-    for column in columns.values():
-        titles.append(_escaped(column.title))
-        rule = "---"
-        if column.right:
-            rule += ":"
-        rules.append(rule)
-    yield _markdown_row(titles)
-    yield _markdown_row(rules)
-    for row in table.rows:
-        yield _markdown_row([_as_markdown(row[at]) for at in columns])
+    filled = table.filled()
+    yield _markdown_row(_escaped(column.title) for column in filled.columns)
+    yield _markdown_row("---:" if column.right else "---" for column in filled.columns)
+    for row in filled.rows:
+        yield _markdown_row(map(_as_markdown, row))
 
 
-def _markdown_row(cells: list[str]) -> str:
+def _markdown_row(cells: Iterable[str]) -> str:
     """The line of a row."""
     return f"| {' | '.join(cells)} |"
 
@@ -174,35 +162,34 @@ def _tag(number: int, block: Paragraph) -> str:
 
 def _table_lines(table: Table) -> Iterator[str]:
     """The lines of a table; a table whose columns have no titles has no head."""
-    columns = _columns(table)
-    head = ""
-    if any(column.title for column in columns.values()):
-        titles = [
-            _cell("th", column.title, column, is_number=False)
-            for column in columns.values()
-        ]
-        head = f"<thead><tr>{''.join(titles)}</tr></thead>"
+    filled = table.filled()
+    titles = [column.title for column in filled.columns]
+    head = f"<thead>{_row('th', titles, filled)}</thead>" if any(titles) else ""
     yield f"<table>{head}<tbody>\n"
-    for row in table.rows:
-        cells = [
-            _cell("td", row[at], column, is_number=column.right)
-            for at, column in columns.items()
-        ]
-        yield f"<tr>{''.join(cells)}</tr>\n"
+    for row in filled.rows:
+        yield f"{_row('td', row, filled)}\n"
     yield "</tbody></table>\n"
+
+
+def _row(
+    tag: str,
+    texts: Iterable[str],
+    table: Table,
+) -> str:
+    """A row of cells of that element, for the columns of a table."""
+    cells = map(_cell, repeat(tag), texts, table.columns)
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _cell(
     tag: str,
     text: str,
     column: Column,
-    *,
-    is_number: bool,
 ) -> str:
     """A cell with its classes: `n` of a number, and `drop1`, `drop2`, … of a column that a narrow
     page may leave out, the highest first.
     """
-    classes = ["n"] if is_number else []
+    classes = ["n"] if column.right and tag == "td" else []
     if column.drop:
         classes.append(f"drop{column.drop}")
     attribute = f' class="{" ".join(classes)}"' if classes else ""

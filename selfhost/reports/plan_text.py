@@ -367,7 +367,6 @@ def _doubts(known: KnownMachine) -> list[str]:
 def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
     """Yield a row for each machine, with the likely pace, and the settings that differ there."""
     usual = run_words(plan.workload)
-    has_paces = have_paces(shown)
     rows = []
     for known in shown:
         doubts = _doubts(known)
@@ -382,8 +381,7 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
             sign,
             strong(known.name),
             *memory_cells(known.machine),
-            # a column of empty cells is not shown
-            pace_of(known.speed) if has_paces else "",
+            pace_of(known.speed),
             wait_of(known),
             known.kind,
             ", ".join([place, *doubts]),
@@ -399,5 +397,5 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         yield line(
             "?: little memory left, or slow; slow?: perhaps slower than you need"
         )
-    if has_paces:
+    if have_paces(shown):
         yield line("~ is the likely pace; the line below gives its range.")

@@ -13,11 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
-from operator import itemgetter
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -212,31 +211,30 @@ def _table_lines(
        columns wrap, if need be with one cell between two columns.
     """
     has_bars = width >= _WIDE_ENOUGH
+    table = table.filled(with_bars=has_bars)
     rows = []
     for cells in table.rows:
         rows.append([_cell(cell, has_bars=has_bars) for cell in cells])
     room = width - table.indent
-    full_widths = _full_widths(table, rows)
+    widths = _widths(table, rows, console)
     # _WIDE_ENOUGH without an indent of two cells, which most tables have
     is_narrow = room < _WIDE_ENOUGH - 2
     shown = kept_columns(
-        table, _needed_widths(table, full_widths, is_narrow=is_narrow), room
+        table, _needed_widths(table, widths, is_narrow=is_narrow), room
     )
-    unbroken_widths = []
-    for at in shown:
-        wraps = table.columns[at].wrap
-        unbroken_widths.append(_unbroken_width(table, rows, at, wraps=wraps))
+    longest_words = [widths[at].minimum for at in shown]
+    unbroken_widths = list(longest_words)
+    for place, at in enumerate(shown):
+        if not table.columns[at].wrap:
+            unbroken_widths[place] = widths[at].maximum
     words_break = _total(unbroken_widths) > room
     if words_break and table.splits and len(shown) > 2:
         for at in shown[1:]:
-            yield from _table_lines(_of_two_columns(table, at), console, width)
+            two_columns = table.of_columns([0, at]).replace(splits=False)
+            yield from _table_lines(two_columns, console, width)
             yield Text()
         return
-    gap = _GAP
-    if words_break:
-        longest_words = [_unbroken_width(table, rows, at, wraps=True) for at in shown]
-        if _total(longest_words) > room:
-            gap = 1
+    gap = 1 if _total(longest_words) > room else _GAP
     drawing = _drawing(table, rows, shown, gap, all_wrap=words_break)
     options = console.options.update(width=room, max_width=room, no_wrap=False)
     for segments in console.render_lines(drawing, options, pad=False):
@@ -244,9 +242,9 @@ def _table_lines(
         for segment in segments:
             line.append(segment.text.translate(_FINAL), segment.style)
         yield line
-    left_out = [table.columns[at].title for at in full_widths if at not in shown]
+    left_out = [table.columns[at].title for at in widths if at not in shown]
     if table.tells_left_out and left_out:
-        all_widths = _needed_widths(table, full_widths, is_narrow=False)
+        all_widths = _needed_widths(table, widths, is_narrow=False)
         # the columns of a terminal are its cells
         needed_cells = table.indent + _total(all_widths.values())
         yield Text()
@@ -288,65 +286,38 @@ def _total(widths: Collection[int]) -> int:
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _full_widths(table: Table, rows: Sequence[Sequence[Text]]) -> dict[int, int]:
-    """The width of the widest cell or title of each column, by its place; a column whose cells are
-    all empty is left out.
+def _widths(
+    table: Table,
+    rows: Sequence[Sequence[Text]],
+    console: Console,
+) -> dict[int, Measurement]:
+    """The widths of each column by its place, as rich measures cells and titles: the `minimum` of
+    its longest word and the `maximum` of its widest cell.
     """
-    widths: dict[int, int] = {}
+    widths: dict[int, Measurement] = {}
     for at, column in enumerate(table.columns):
-        cells = [row[at].cell_len for row in rows]
-        widest = max(cells, default=0)
-        # the first column is always there
-        if widest or at == 0:
-            title = clean(column.title)
-            widths[at] = max(widest, cell_len(title))
+        cells = [_cell(column.title, has_bars=False), *[row[at] for row in rows]]
+        sizes = [cell.__rich_measure__(console, console.options) for cell in cells]
+        longest_word = max(size.minimum for size in sizes)
+        widths[at] = Measurement(longest_word, max(size.maximum for size in sizes))
     return widths
 
 
 def _needed_widths(
     table: Table,
-    full_widths: dict[int, int],
+    widths: dict[int, Measurement],
     *,
     is_narrow: bool,
 ) -> dict[int, int]:
     """The width that each column needs beside the others. A column that wraps, as every column does
     in a narrow terminal, needs at most `_COMFORTABLE` cells.
     """
-    needed = dict(full_widths)
-    for at, width in full_widths.items():
+    needed = {}
+    for at, width in widths.items():
+        needed[at] = width.maximum
         if is_narrow or table.columns[at].wrap:
-            needed[at] = min(width, _COMFORTABLE)
+            needed[at] = min(width.maximum, _COMFORTABLE)
     return needed
-
-
-def _unbroken_width(
-    table: Table,
-    rows: Sequence[Sequence[Text]],
-    at: int,
-    *,
-    wraps: bool,
-) -> int:
-    """The width of a column without a broken word: the width of its longest word if the column
-    wraps, else of its widest cell.
-    """
-    cells = [_cell(table.columns[at].title, has_bars=False)]
-    cells += [row[at] for row in rows]
-    widest = 0
-    for cell in cells:
-        parts = cell.plain.split() if wraps else [cell.plain]
-        for part in parts:
-            widest = max(widest, cell_len(part))
-    return widest
-
-
-def _of_two_columns(table: Table, at: int) -> Table:
-    """A table of the first column and the column with index `at`."""
-    cells = itemgetter(0, at)
-    return table.replace(
-        columns=cells(table.columns),
-        rows=tuple(map(cells, table.rows)),
-        splits=False,
-    )
 
 
 def kept_columns(

@@ -22,7 +22,6 @@ from .api_words import API_RISKS, offer_words
 from .layout import (
     AS_TOPIC,
     Blocks,
-    Paragraph,
     Table,
     Topic,
     command,
@@ -33,9 +32,8 @@ from .layout import (
     texts,
     topics,
 )
-from .model_figures import figures_of, have_paces, table_of_paces
+from .model_figures import figures_of, table_of_paces
 from .words import (
-    PACES,
     RANGES,
     Asked,
     pace_title,
@@ -44,8 +42,6 @@ from .words import (
     would_run,
 )
 
-# a sign and `RUNS, TAKES HOURS`; longer answers are rare
-_ANSWER_WIDTH = 19
 # codes of findings that another line tells, or that no single command mends
 _TOLD_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
 _TOO_MUCH = (
@@ -55,31 +51,6 @@ _TOO_MUCH = (
 # the answer for one model has the costs, which would not fit into the table
 _COST_ALONE = "The cost of a month: selfhost check MODEL, with the same options."
 _MORE = f"Every finding: -v · {RANGES}"
-
-
-def told_row(verdict: Verdict, name_width: int) -> Paragraph:
-    """Return the answer for one of many models in a line, to write before the next is judged.
-
-    Its columns do not depend on the other models: `name_width` is that of the longest name.
-    """
-    answer = answer_cell(verdict)
-    name = verdict.model.id
-    before_name = " " * (2 + max(0, _ANSWER_WIDTH - len(answer)))
-    behind_name = " " * (2 + max(0, name_width - len(name)))
-    title = pace_title([verdict.speed])
-    figures = figures_of(verdict, title)
-    known = []
-    if figures.memory != "-":
-        known.append(figures.memory)
-    if figures.pace != "-":
-        pace = figures.pace
-        if title != PACES:
-            # below PACES a figure has its own unit
-            pace += f" {title}"
-        known.append(pace)
-    if figures.judged_as:
-        known.append(figures.judged_as)
-    return line(answer, before_name, strong(name), behind_name, ", ".join(known))
 
 
 def several_blocks(
@@ -95,9 +66,8 @@ def several_blocks(
     others = [verdict for verdict in verdicts if not verdict.can_run]
     yield line(count_words(verdicts, asked.unjudged))
     yield from texts([planned_words(verdicts[0].machine)], indent=0)
-    if not asked.rows_are_told:
-        yield line()
-        yield _table(verdicts)
+    yield line()
+    yield _table(verdicts)
     if len(running) > 1:
         yield from texts(_at_once(running), indent=0)
     yield line()
@@ -124,15 +94,12 @@ def several_blocks(
 def _table(verdicts: Sequence[Verdict]) -> Table:
     """A row a model: the answer, its name, the memory and pace, and how it was judged."""
     title = pace_title(verdict.speed for verdict in verdicts)
-    has_paces = have_paces(verdicts)
     rows = []
     for verdict in verdicts:
         figures = figures_of(verdict, title)
         name = strong(verdict.model.id)
         answer = answer_cell(verdict)
-        # a column of empty cells is not shown
-        pace = figures.pace if has_paces else ""
-        rows.append((answer, name, figures.memory, pace, figures.judged_as))
+        rows.append((answer, name, figures.memory, figures.pace, figures.judged_as))
     return table_of_paces("models", rows, title)
 
 

@@ -35,14 +35,12 @@ class Asked(Record):
 
     `options` go behind each command that no verdict proposes; they have `--measure` where the
     bandwidth was measured. With `today` prices have an age. For several models, `unjudged` counts
-    the names without an answer; with `rows_are_told` the table is left out, because
-    `several_text.told_row` has printed its rows.
+    the names without an answer.
     """
 
     options: str = ""
     today: str | None = None
     unjudged: int = 0
-    rows_are_told: bool = False
 
 
 # ---------------------------------------------------------------- the machine

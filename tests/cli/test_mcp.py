@@ -19,6 +19,7 @@ from helpers.written import validate
 from selfhost import SelfhostError, Workload
 from selfhost.cli.main import main
 from selfhost.cli.mcp import ARGUMENTS, TOOLS, Tool, answer_of, result, sentence
+from selfhost.core.purposes import WORKLOAD_PURPOSES
 
 MAC = "macbook air m2 16gb"
 OFFICE = "desktop-i3-8gb-no-gpu"
@@ -189,6 +190,9 @@ def test_each_argument_of_a_workload_is_a_field_of_it() -> None:
     assert set(ARGUMENTS) - others <= set(Workload._fields)
     used = {name for tool in TOOLS.values() for name in tool.arguments}
     assert used == set(ARGUMENTS)
+    assert ARGUMENTS["purpose"]["enum"] == [*WORKLOAD_PURPOSES]
+    listed = len(answer_of("list", {"machine": OFFICE})["models"])
+    assert f"(default: {listed})" in ARGUMENTS["top"]["description"]
 
 
 def test_a_plan_lists_ten_machines_and_counts_the_others() -> None:

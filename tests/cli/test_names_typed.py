@@ -26,25 +26,27 @@ OPTIONS.specs = []
         pytest.param(
             "no-such phi-4", ["no-such", "phi-4"], id="a name that is unknown"
         ),
+        pytest.param(
+            "mistral 7b phi 4 gpt2", ["mistral 7b", "phi 4", "gpt2"], id="sizes"
+        ),
+        pytest.param(
+            "gpt2 gpt oss 20b",
+            ["gpt2", "gpt oss 20b"],
+            id="a name in three words, last",
+        ),
+        pytest.param(
+            "gpt2 nothing 7b",
+            ["gpt2", "nothing 7b"],
+            id="an unknown name with its size, last",
+        ),
+        pytest.param("mistral nemo", ["mistral", "nemo"], id="each word is a name"),
+        pytest.param(
+            "qwen 3 coder 30b a3b", ["qwen 3 coder 30b a3b"], id="a name in five words"
+        ),
     ],
 )
 def test_words_that_make_a_name_are_one(typed: str, names: list[str]) -> None:
     assert names_in(OPTIONS, typed.split()) == names
-
-
-@pytest.mark.parametrize(
-    ("typed", "quoted"),
-    [
-        pytest.param("mistral 7b phi 4 gpt2", '"mistral 7b" "phi 4" gpt2', id="sizes"),
-        pytest.param("gpt2 gpt oss 20b", 'gpt2 "gpt oss 20b"', id="three words"),
-        pytest.param("gpt2 nothing 7b", 'gpt2 "nothing 7b"', id="an unknown name"),
-    ],
-)
-def test_a_size_of_one_of_several_models_is_no_name(typed: str, quoted: str) -> None:
-    """The remedy has the same words with their names in quotes."""
-    with pytest.raises(UsageError, match="alone is not a model's name") as refused:
-        names_in(OPTIONS, typed.split())
-    assert refused.value.remedy == f"put a name of several words in quotes: {quoted}"
 
 
 def test_a_command_for_one_model_refuses_a_second() -> None:

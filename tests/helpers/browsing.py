@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from html import unescape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from helpers.screens import drawn
 from selfhost.cli.asked import one_machine
 from selfhost.cli.browse_rows import BrowseOptions
 from selfhost.judge.record import Verdict
@@ -78,13 +79,21 @@ class Visit:
         """Press q, and wait for nothing."""
         await self._pilot.press("q")
 
+    def _answer(self) -> str:
+        """The answer in the width of its place beside the table; of the screen without one."""
+        answer = self.app.answer
+        if answer is None:
+            return ""
+        beside = self.app.screen_stack[0].query_one("#answer").size.width
+        return drawn(answer.text.blocks, beside or self.app.size.width)
+
     def look(self) -> Seen:
         """What the screen shows now."""
         app = self.app
         return Seen(
             text=_text_of(app.export_screenshot()),
             rows=tuple(app.table.rows),
-            answer="" if app.answer is None else app.answer.lines.plain,
+            answer=self._answer(),
             clipboard=app.clipboard,
         )
 
