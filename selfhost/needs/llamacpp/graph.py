@@ -78,8 +78,8 @@ class Layer(NamedTuple):
 
 
 class _Pattern(Record):
-    """Layers that repeat, up to the layer before `end`: the number of layers in a round, and the
-    number of layers that need no graph because earlier rounds show their effect.
+    """Rounds of `round_layers` layers that repeat, up to the layer before `end`; `saved_layers` of
+    them need no graph, because earlier rounds show their effect.
     """
 
     round_layers: int
@@ -87,22 +87,13 @@ class _Pattern(Record):
     end: int
 
 
-class _Round(Record):
-    """The third round of a pattern: the layer before which it ends, and the number of its
-    layers.
-    """
-
-    end: int
-    layers: int
-
-
 class _Shortened(Record):
-    """A model's layers, of each pattern only the rounds that need a graph, and the third rounds of
-    the patterns.
+    """A model's layers, of each pattern only the rounds that need a graph; and the second and third
+    rounds of the patterns, as places in this list of layers.
     """
 
     layers: list[Layer]
-    third_rounds: list[_Round]
+    repetitions: list[Repetition]
 
 
 @lru_cache(maxsize=8192)
@@ -176,10 +167,9 @@ def _is_known_attention(heads: Attention) -> bool:
 
 
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
-    """The layers of a model; equal layers are one object."""
+    """The layers of a model."""
     style = row.graph or Style()
     layers = list[Layer]()
-    distinct = dict[Layer, Layer]()
     attention = _by_layer(model.attention)
     recurrent = _by_layer(model.recurrent)
     feed_forward = _by_layer(model.feed_forward)
@@ -197,7 +187,7 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
             is_cached=number < cached_layers,
             is_early=number < early_layers,
         )
-        layers.append(distinct.setdefault(layer, layer))
+        layers.append(layer)
     return layers
 
 
@@ -233,11 +223,11 @@ def _shortened(
     row: ArchitectureRow,
     patterns_at_once: int,
 ) -> _Shortened:
-    """The layers of a model, with only the first three or four rounds of each pattern. A round is
-    the pattern repeated `patterns_at_once` times.
+    """The layers of a model, with only the first four rounds of each pattern. A round is the
+    pattern repeated `patterns_at_once` times.
     """
     layers = _layers(model, row)
-    shortened = _Shortened(layers=[], third_rounds=[])
+    shortened = _Shortened(layers=[], repetitions=[])
     begin = 0
     while begin < len(layers):
         pattern = _repeating(layers, begin, patterns_at_once)
@@ -245,11 +235,10 @@ def _shortened(
             shortened.layers.append(layers[begin])
             begin += 1
             continue
-        third = _Round(
-            end=len(shortened.layers) + 3 * pattern.round_layers,
-            layers=pattern.round_layers,
-        )
-        shortened.third_rounds.append(third)
+        length = pattern.round_layers
+        second = len(shortened.layers) + length
+        repetition = Repetition(second, second + length, second + 2 * length)
+        shortened.repetitions.append(repetition)
         shortened.layers.extend(layers[begin : pattern.end - pattern.saved_layers])
         begin = pattern.end
     return shortened
@@ -266,21 +255,15 @@ def _repeating(
     best = None
     for period in range(1, _LONGEST_PATTERN + 1):
         same_end = begin + period
-        while same_end < len(layers) and layers[same_end] is layers[same_end - period]:
+        while same_end < len(layers) and layers[same_end] == layers[same_end - period]:
             same_end += 1
         round_layers = period * patterns_at_once
         rounds = (same_end - begin) // round_layers
-        if rounds <= 3:
-            continue
-        end = begin + rounds * round_layers
-        # the state after the second round equals that after the third only if a later layer still
-        # reads the inputs of both, such as the masks of their attention: a fourth round, or other
-        # layers
-        read = {id(layer.attention) for layer in layers[begin : begin + period]}
-        read_later = {id(layer.attention) for layer in layers[end:]}
-        written_rounds = 3 if read <= read_later else 4
-        saved = (rounds - written_rounds) * round_layers
+        # the states after the second and the third round are compared; they are equal only if a
+        # later layer, such as those of the fourth, still reads the masks of their attention
+        saved = (rounds - 4) * round_layers
         if saved > 0 and (best is None or saved > best.saved_layers):
+            end = begin + rounds * round_layers
             best = _Pattern(round_layers=round_layers, saved_layers=saved, end=end)
     return best
 
@@ -297,13 +280,10 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
         hidden = builder.layer(layer, hidden)
     begins.append(len(graph.nodes))
     graph.expand(builder.after(hidden))
-    repetitions: list[Repetition] = []
-    for third in shortened.third_rounds:
-        second_end = third.end - third.layers
-        first_end = second_end - third.layers
-        repetitions.append(
-            Repetition(begins[first_end], begins[second_end], begins[third.end])
-        )
+    repetitions = []
+    for repetition in shortened.repetitions:
+        places = [begins[layer] for layer in repetition]
+        repetitions.append(Repetition(*places))
     return peak_bytes(graph.inputs, graph.nodes, repetitions)
 
 
