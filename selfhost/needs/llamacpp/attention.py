@@ -10,6 +10,7 @@ a token.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...catalogue.architecture import Attention
@@ -84,6 +85,7 @@ class _Attention(Part):
         heads: Attention,
     ) -> None:
         super().__init__(graph)
+        self.setup = graph.setup
         self.layer = layer
         self.heads = heads
         self.count = heads.heads
@@ -91,6 +93,8 @@ class _Attention(Part):
         self.key_length = heads.key_length * heads.kv_heads
         self.value_length = heads.value_length * heads.kv_heads
         self.output_length = heads.value_length * heads.heads
+        # the elements of a row of the result, as long as the cache stores its values
+        self.stored_length = self.output_length
 
     def projected(self, normed: Node) -> _Projected:
         """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
@@ -145,26 +149,18 @@ class _Attention(Part):
 
 
 class _CachedAttention(_Attention):
-    """Attention to the rows of a cache, into which the rows of the batch are written first.
-    `stored_length`: the elements of a row of the result, as long as the cache stores its values.
-    """
+    """Attention to the rows of a cache, into which the rows of the batch are written first."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        layer: Layer,
-        heads: Attention,
-    ) -> None:
-        super().__init__(graph, layer, heads)
-        self.stored_length = self.output_length
-        self.setup = graph.setup
-        # the inputs of these layers, made once for each cache: all layers with a window share one
-        # cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
-        made = graph.cache_inputs
-        window = window_of(graph.model, heads)
+    @cached_property
+    def cache(self) -> CacheInputs:
+        """The inputs of these layers, made once for each cache: all layers with a window share one
+        cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
+        """
+        made = self.graph.cache_inputs
+        window = window_of(self.graph.model, self.heads)
         if window not in made:
             made[window] = self._new_inputs(window)
-        self.cache = made[window]
+        return made[window]
 
     def _new_inputs(self, window: int | None) -> CacheInputs:
         """The inputs of the cache with that window. Without flash attention each value has a place
@@ -179,13 +175,13 @@ class _CachedAttention(_Attention):
             value_places *= graph.widest_values
         key_lengths = set[int]()
         value_lengths = set[int]()
-        for group in graph.model.attention:
+        rotated = graph.model.attention
+        if self.heads.kind == "latent":
+            rotated = ()
+        for group in rotated:
             if window_of(graph.model, group) == window:
                 key_lengths.add(group.key_length)
                 value_lengths.add(group.value_length)
-        if self.heads.kind == "latent":
-            key_lengths.clear()
-            value_lengths.clear()
         key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,
@@ -273,8 +269,7 @@ class _CachedAttention(_Attention):
         if not self.row.attention_gate:
             return attended
         if self.row.attention_gate == "element":
-            gate = normed.product(self.output_length)
-            return attended * gate
+            return attended * normed.product(self.output_length)
         gate = normed.product(self.count)
         return attended.copied(gate)
 

@@ -27,7 +27,14 @@ from ...catalogue.architecture import (
 )
 from ...core.records import Record
 from ..case import ContextSetup
-from ..tensors import ArchitectureRow, State, Style, states, window_of
+from ..tensors import (
+    ArchitectureRow,
+    State,
+    Style,
+    states,
+    window_of,
+    windowed_attention,
+)
 from .allocator import (
     Node,
     Repetition,
@@ -202,14 +209,9 @@ def _is_rotated(
     """
     if style.rope == "three of four":
         return number % 4 != 3
-    if style.rope == "sliding" and _is_windowed(model):
+    if style.rope == "sliding" and windowed_attention(model):
         return heads is not None and window_of(model, heads) is not None
     return style.rope != "none"
-
-
-def _is_windowed(model: Architecture) -> bool:
-    """Whether any layer attends to a window."""
-    return any(window_of(model, heads) is not None for heads in model.attention)
 
 
 def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
@@ -334,7 +336,7 @@ class Graph:
         self.setup = setup
         self.style = row.graph or Style()
         self.flash = setup.flash
-        self.windowed = _is_windowed(model)
+        self.windowed = bool(windowed_attention(model))
         self.width = model.embedding_length
         self.vocabulary = model.gguf_tokens
         batch_tokens = setup.encoder_tokens if row.encoder else setup.micro_batch

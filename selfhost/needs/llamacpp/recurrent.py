@@ -146,8 +146,8 @@ class _Mamba2(Recurrence):
     y = norm((C × memory + D × x) × silu(z))
     """
 
-    # the number of heads, which is the length of the step, the length of x and z, and for B and C the
-    # length and the number of groups
+    # the number of heads, which is the length of the step, the length of x and z, and for B and C
+    # the length and the number of groups
     needed = ("heads", "inner_length", "state_length", "groups")
 
     def computed(self, normed: Node) -> Node:
