@@ -11,41 +11,17 @@ a token.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...catalogue.architecture import Attention
-from ...core.records import Record
 from ..tensors import query_key_norm_of, window_of
 from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph, Layer
+from .part import CacheInputs, Graph, Layer, Part
 
 # the block of values in which a quantized cache rotates heads by a Hadamard matrix; keys take the
 # largest block that the heads allow. This rotation has nothing to do with the rotation by positions
 _ROTATED_VALUES = 64
 _UNQUANTIZED = ("f16", "bf16", "f32")
-
-
-class CacheInputs(Record):
-    """The inputs of the graph that all layers with the same cache share. `cells` are the cells of
-    one stream, `all_cells` those of all streams.
-    """
-
-    cells: int
-    all_cells: int
-    # the rows of the cache to which each token's keys and values are written
-    key_places: Node
-    value_places: Node
-    mask: Node
-    # Hadamard matrices that rotate the numbers of a quantized cache; None without rotation
-    key_rotation: Node | None
-    value_rotation: Node | None
-
-    def copied(self, length: int, element_bytes: int = HALF_BYTES) -> Node:
-        """A copy of all keys or values of the cache, in rows of that length."""
-        return fresh((length, self.all_cells), element_bytes=element_bytes)
 
 
 class _Projected(NamedTuple):

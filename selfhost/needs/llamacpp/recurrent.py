@@ -15,15 +15,12 @@ token's row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...catalogue.architecture import Recurrent
 from ..tensors import sizes_of
 from .allocator import Node, fresh
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph
+from .part import Graph, Part
 
 
 class Recurrence(Part):
