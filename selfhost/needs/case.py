@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import ONE_STREAM, Account, BuildPlatforms
-from ..catalogue.spec import ModelSpec, PublishedFiles
+from ..catalogue.spec import FileTensors, ModelSpec, PublishedFiles
 from ..catalogue.spec_values import MLX_MODES, PLAIN_DTYPES
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_rows
@@ -282,6 +282,21 @@ class Case(Record):
         return bool(model.recurrent or (model.attention and model.feed_forward))
 
     @property
+    def has_layers(self) -> bool:
+        """Whether the layers that attend or recur are known."""
+        return bool(self.model.attention or self.model.recurrent)
+
+    @property
+    def tensors_in_header(self) -> tuple[FileTensors, ...]:
+        """The tensors of the file in the case's quantization, from the header that was read; ()
+        where none was.
+        """
+        spec = self.spec
+        if any(self.quantization in files.bytes for files in spec.files):
+            return spec.tensors
+        return ()
+
+    @property
     def context_tokens(self) -> int:
         """The context length of one sequence: as requested, else the default, or the model's
         longest context if that is less.
@@ -300,6 +315,13 @@ class Case(Record):
         from .flash_attention import heads_without_flash
 
         return heads_without_flash(self.model)
+
+    def with_draft_alike(self, **changes: object) -> Case:
+        """The case with these changes, which its draft model gets too."""
+        draft = self.draft
+        if draft is not None:
+            draft = draft.replace(**changes)
+        return self.replace(draft=draft, **changes)
 
     def number_set(self, changes: str) -> int:
         """The number that the requested options give to the setting `changes`; 0 where no option

@@ -76,15 +76,9 @@ def case_for(
             quantization=companions.draft_quantization,
             kv_cache_type="f16",
         )
-        draft = case_of(companions.draft, runtime, alone).replace(
-            instruction_sets=instruction_sets, gpu_maker=gpu_maker
-        )
-    return case.replace(
-        companions=companions,
-        draft=draft,
-        instruction_sets=instruction_sets,
-        gpu_maker=gpu_maker,
-    )
+        draft = case_of(companions.draft, runtime, alone)
+    case = case.replace(companions=companions, draft=draft)
+    return case.with_draft_alike(instruction_sets=instruction_sets, gpu_maker=gpu_maker)
 
 
 def count(case: Case) -> Needs:
@@ -157,7 +151,8 @@ def needs_on(
     if case is None:
         terms = _shared_out(needs.terms, device.devices)
     else:
-        case = _on_device(case, _device_for(case.runtime, device))
+        placed_on = _device_for(case.runtime, device)
+        case = case.with_draft_alike(device=placed_on, gpu_maker=device.maker)
         terms = _files_and_memory(case).terms
     placed = list[Term]()
     for part in terms:
@@ -193,13 +188,6 @@ def _device_for(runtime: RuntimeSpec, device: Device) -> Device:
     return device
 
 
-def _on_device(case: Case, device: Device) -> Case:
-    draft = case.draft
-    if draft is not None:
-        draft = draft.replace(gpu_maker=device.maker)
-    return case.replace(device=device, gpu_maker=device.maker, draft=draft)
-
-
 def needs_in_batches(
     needs: Needs,
     case: Case,
@@ -216,16 +204,8 @@ def in_batches(case: Case, tokens: int | None) -> Case:
     """
     if tokens is None or tokens == case.setup.batch:
         return case
-    draft = case.draft
-    if draft is not None:
-        draft = _with_batch(draft, tokens)
-    return _with_batch(case, tokens).replace(draft=draft)
-
-
-def _with_batch(case: Case, tokens: int) -> Case:
-    """The case with that batch size; its draft model is unchanged."""
     sizes = dict.fromkeys(("micro_batch_tokens", "batch_tokens"), str(tokens))
-    return case.replace(settings={**case.settings, **sizes})
+    return case.with_draft_alike(settings={**case.settings, **sizes})
 
 
 def _files_and_memory(case: Case) -> Needs:
@@ -270,7 +250,7 @@ def _with_companions(case: Case, needs: Needs) -> Needs:
         needs = _with_own_block(case, needs)
     if case.draft is None:
         return needs
-    draft_needs = needs_of_case(case.draft.replace(device=case.device))
+    draft_needs = needs_of_case(case.draft)
     return with_draft(needs, draft_needs, case)
 
 
@@ -490,7 +470,13 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     where a size is not known.
     """
     read = _ReadByToken(case.model)
-    for tensor in _tensors_like(case, recipe):
+    tensors: Sequence[FileTensors] = ()
+    if case.quantization == recipe:
+        tensors = case.tensors_in_header
+    if not tensors:
+        usual = gguf_files.usual_tensors(case.model, recipe, case.spec.released)
+        tensors = usual.tensors
+    for tensor in tensors:
         if not tensor.extra:
             read.add(tensor.name, tensor.type, tensor.bytes)
     if case.quantization == recipe:
@@ -503,18 +489,6 @@ def _read_of_gguf(case: Case, recipe: str) -> dict[str, int]:
     for type, size in read.bytes_by_type.items():
         scaled[type] = size * mix.bytes // like.bytes
     return scaled
-
-
-def _tensors_like(case: Case, recipe: str) -> Sequence[FileTensors]:
-    """The tensors of a published file of that recipe where they are known, else the usual
-    tensors.
-    """
-    spec = case.spec
-    if case.quantization == recipe and spec.tensors:
-        for files in spec.files:
-            if recipe in files.bytes:
-                return spec.tensors
-    return gguf_files.usual_tensors(case.model, recipe, spec.released).tensors
 
 
 class _ReadByToken:

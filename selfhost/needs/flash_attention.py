@@ -8,8 +8,6 @@ Metal code the heads of all models here, and its code for processors any head.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..catalogue.architecture import Architecture, Attention
 from ..core.records import Stated
 from ..core.tables import shipped_record
@@ -19,8 +17,8 @@ _UNCHECKED = ("cross", "compressed")
 
 
 class _SharedHeads(Stated):
-    """Heads that share keys: the numbers in a key and in a value, and a divisor of the number of
-    heads that share a key.
+    """Heads that share keys: the numbers in a key and in a value, and how many heads share a key;
+    in the table a divisor of that number.
     """
 
     keys: int
@@ -37,46 +35,44 @@ class _FusedHeads(Stated):
     shared: tuple[_SharedHeads, ...]
 
 
-class HeadSizes(NamedTuple):
-    """The numbers in a head's key and value as they are cached, and how many heads share them."""
-
-    keys: int
-    values: int
-    sharing: int
-
-    @classmethod
-    def of(cls, group: Attention) -> HeadSizes:
-        """The head sizes of a group of layers that attend alike."""
-        if group.kind == "latent":
-            latent = group.latent_length or 0
-            return cls(group.latent_row_length, latent, group.heads)
-        sharing = group.heads // group.kv_heads
-        return cls(group.key_length, group.value_length, sharing)
-
-    @property
-    def are_fused(self) -> bool:
-        """Whether ggml's CUDA code handles heads of these sizes."""
-        fused = shipped_record(_FusedHeads, "memory", "cuda_attention")
-        if self.keys == self.values and self.keys in fused.alike:
-            return True
-        if self.sharing < 2:
-            return False
-        for heads in fused.shared:
-            sizes = (heads.keys, heads.values)
-            if sizes == self[:2] and self.sharing % heads.sharing == 0:
-                return True
-        return False
-
-
 def heads_without_flash(model: Architecture) -> str | None:
     """The heads that CUDA stores scores for, as a clause; None where there are none."""
     for group in model.attention:
         if group.kind in _UNCHECKED:
             continue
-        sizes = HeadSizes.of(group)
-        if not sizes.are_fused:
+        heads = _heads_of(group)
+        if not _are_fused(heads):
             return (
-                f"heads of {sizes.keys} numbers of keys and {sizes.values} of values,"
-                f" {sizes.sharing} to each key"
+                f"heads of {heads.keys} numbers of keys and {heads.values} of values,"
+                f" {heads.sharing} to each key"
             )
     return None
+
+
+def _heads_of(group: Attention) -> _SharedHeads:
+    """The heads of layers that attend alike, with keys and values as they are cached."""
+    if group.kind == "latent":
+        return _SharedHeads(
+            keys=group.latent_row_length,
+            values=group.latent_length or 0,
+            sharing=group.heads,
+        )
+    return _SharedHeads(
+        keys=group.key_length,
+        values=group.value_length,
+        sharing=group.heads // group.kv_heads,
+    )
+
+
+def _are_fused(heads: _SharedHeads) -> bool:
+    """Whether ggml's CUDA code handles these heads."""
+    fused = shipped_record(_FusedHeads, "memory", "cuda_attention")
+    if heads.keys == heads.values and heads.keys in fused.alike:
+        return True
+    if heads.sharing < 2:
+        return False
+    for shared in fused.shared:
+        is_as_large = heads.keys == shared.keys and heads.values == shared.values
+        if is_as_large and heads.sharing % shared.sharing == 0:
+            return True
+    return False

@@ -31,7 +31,7 @@ from .records import (
     unread,
 )
 from .servers import devices_of, terms_by_device, terms_of_server
-from .weight_files import DTYPES
+from .weight_files import DTYPES, size_of
 
 # the size at which save_pretrained splits files
 SHARD_BYTES = TORCH.shard_bytes
@@ -46,7 +46,7 @@ def needs_of_case(case: Case) -> Needs:
     if is_cast(case.spec, case.runtime, case.quantization):
         return _cast_while_loaded(case)
     is_narrowed = _is_narrowed(case)
-    loaded = weight_files.size_of(case)
+    loaded = size_of(case)
     files = loaded
     if is_narrowed:
         files = _files_as_published(case)
@@ -74,7 +74,7 @@ def _with_memory(
     others: list[Term],
 ) -> Needs:
     """The needs with the weights and the other terms of the memory."""
-    if not _has_layers(case):
+    if not case.has_layers:
         needs = needs.without(unread_of(case.spec, "memory.kv_cache"))
         return needs.replace(terms=(weights, case.program))
     if case.account.divides_layers:
@@ -86,16 +86,10 @@ def _with_memory(
     return needs.replace(terms=terms, evictable_bytes=mapped.evictable_bytes)
 
 
-def _has_layers(case: Case) -> bool:
-    """Whether the model's layers are known."""
-    model = case.model
-    return bool(model.attention or model.recurrent)
-
-
 def _files_as_published(case: Case) -> Term | Unread:
     """The files in the type that the model is published in."""
     as_stored = case.replace(quantization=stored_type(case.model))
-    return weight_files.size_of(as_stored)
+    return size_of(as_stored)
 
 
 def _is_narrowed(case: Case) -> bool:
@@ -147,7 +141,7 @@ def _beside_weights(case: Case) -> list[Term]:
     """The terms beside the weights: cache, states, the work on a prompt and the program. [] where
     no layer is known.
     """
-    if not _has_layers(case):
+    if not case.has_layers:
         return []
     if case.account.divides_layers:
         return cache_terms(case) + terms_of_server(case)

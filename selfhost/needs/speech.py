@@ -190,10 +190,8 @@ def _audio_of(case: Case) -> Audio | None:
     """The audio encoder of the model; None where the model has none, or its layers or its
     vocabulary are not known.
     """
-    model = case.model
-    has_layers = bool(model.attention or model.recurrent)
-    if has_layers and case.has_row and model.vocabulary:
-        return model.audio
+    if case.has_layers and case.has_row and case.model.vocabulary:
+        return case.model.audio
     return None
 
 

@@ -667,10 +667,7 @@ class _TensorList:
         parts: Sequence[LayerPart] = (*model.attention, *model.recurrent)
         if name == "ffn_norm":
             parts = model.feed_forward
-        normed = set[int]()
-        for part in parts:
-            normed.update(part.layers)
-        return tuple(sorted(normed))
+        return tuple(sorted(layers_of(parts)))
 
     def add_attention(self, group: Attention, layers: Places) -> None:
         """Add queries, keys, values and the output of layers that attend, of one of three kinds."""
@@ -857,12 +854,9 @@ def cache_groups(
     return tuple(groups)
 
 
-def attending_layers(architecture: Architecture) -> set[int]:
-    """The numbers of the layers that attend."""
-    attending = set[int]()
-    for attention in architecture.attention:
-        attending.update(attention.layers)
-    return attending
+def layers_of(parts: Iterable[LayerPart]) -> set[int]:
+    """The numbers of the layers that have one of these parts."""
+    return {layer for part in parts for layer in part.layers}
 
 
 def _keeps_tokens(row: ArchitectureRow, *, with_idle: bool) -> bool:
@@ -1069,6 +1063,12 @@ def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int 
     if row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
+
+
+def windowed_attention(architecture: Architecture) -> list[Attention]:
+    """The groups of layers that attend to a window in llama.cpp's cache."""
+    groups = architecture.attention
+    return [group for group in groups if window_of(architecture, group) is not None]
 
 
 def with_every_head(architecture: Architecture) -> Architecture:

@@ -42,7 +42,7 @@ class _ActivationEnds(Stated):
     checkpointed: float
 
 
-class _RefusalWords(Stated):
+class TrainingRefusal(Stated):
     """The reason why the memory of training is not known, and the remedy; "" for none."""
 
     why: str
@@ -63,7 +63,7 @@ class _TrainingTable(Stated):
     nf4_source: str
     activation_ends: _ActivationEnds
     activations_source: str
-    refused: Mapping[str, _RefusalWords]
+    refused: Mapping[str, TrainingRefusal]
 
 
 _RULES = shipped_record(_TrainingTable, "memory", "training")
@@ -121,11 +121,14 @@ def finetune_needs(case: Case) -> Needs:
 
     Adapters count as weights. `disk_bytes` includes the checkpoints that are kept.
     """
-    refusal = _why_not_by_program(case) or _why_not_by_model(case)
+    refusal = _why_not_by_program(case)
     if refusal is not None:
-        return _needs_without_memory(case, refusal)
-    training = training_of(case)
+        return _without_memory(Needs(), refusal)
     needs = _download(case)
+    refusal = _why_not_by_model(case)
+    if refusal is not None:
+        return _without_memory(needs, refusal)
+    training = training_of(case)
     files = needs.files
     download = None if files is None else files.bytes
     states = _model_states(training, download)
@@ -149,15 +152,12 @@ def finetune_needs(case: Case) -> Needs:
     )
 
 
-def _needs_without_memory(case: Case, refusal: TrainingRefusal) -> Needs:
-    """The needs without memory: the files, where they are known, and the reason for the rest."""
-    needs = Needs()
-    if refusal.knows_files:
-        needs = _download(case)
+def _without_memory(needs: Needs, refusal: TrainingRefusal) -> Needs:
+    """The needs, with the reason why the memory, and the size on disk, is not known."""
     first = "disk_bytes" if needs.download_bytes else "download_bytes"
     disk = unread(refusal.why, refusal.remedy or None, first)
-    unknown = (*needs.unknown, disk, disk.replace(fact="memory"))
-    return needs.replace(checkpoint_bytes=None, unknown=unknown)
+    needs = needs.without(disk, disk.replace(fact="memory"))
+    return needs.replace(checkpoint_bytes=None)
 
 
 def _download(case: Case) -> Needs:
@@ -220,29 +220,11 @@ def training_of(case: Case) -> Training:
 # ------------------------------------------------------------------ why it is not computed
 
 
-class TrainingRefusal(Record):
-    """The reason why the memory of training is not known, and the remedy; "" for none.
-    `knows_files`: the size of the download is still known.
-    """
-
-    why: str
-    remedy: str
-    knows_files: bool = True
-
-
-def _refused(
-    key: str,
-    *,
-    knows_files: bool = True,
-    **figures: str,
-) -> TrainingRefusal:
+def _refused(key: str, **figures: str) -> TrainingRefusal:
     """The refusal of that key of the table, filled with the figures."""
     words = _RULES.refused[key]
-    return TrainingRefusal(
-        why=fill(words.why, figures),
-        remedy=fill(words.remedy, figures),
-        knows_files=knows_files,
-    )
+    why = fill(words.why, figures)
+    return TrainingRefusal(why=why, remedy=fill(words.remedy, figures))
 
 
 def _why_not_by_program(case: Case) -> TrainingRefusal | None:
@@ -251,17 +233,15 @@ def _why_not_by_program(case: Case) -> TrainingRefusal | None:
     """
     runtime = case.runtime
     if not runtime.id:
-        return _refused("no_program", knows_files=False)
+        return _refused("no_program")
     trainer = runtime.finetuning.trainer
     if trainer:
-        return _refused(
-            "trainer", knows_files=False, runtime=runtime.name, trainer=trainer
-        )
+        return _refused("trainer", runtime=runtime.name, trainer=trainer)
     untyped = case.spec.unknown.get("architecture.matrix_dtype")
     if untyped is not None:
-        return _refused("untyped", knows_files=False, untyped=untyped)
+        return _refused("untyped", untyped=untyped)
     if not runtime.finetuning.methods:
-        return _refused("runs_alone", knows_files=False, runtime=runtime.name)
+        return _refused("runs_alone", runtime=runtime.name)
     return None
 
 

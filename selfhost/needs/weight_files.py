@@ -41,7 +41,7 @@ from .records import (
     term,
     unread,
 )
-from .tensors import attending_layers, published_tensors, row_of
+from .tensors import layers_of, published_tensors, row_of
 
 # the bits in which QLoRA loads each weight that gets an adapter (bitsandbytes, nf4)
 _QLORA_BITS = 4
@@ -178,7 +178,7 @@ def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
         return False
     if not group.layers:
         return False
-    return attending_layers(architecture).isdisjoint(group.layers)
+    return layers_of(architecture.attention).isdisjoint(group.layers)
 
 
 def _matrices(group: TensorGroup) -> Matrices:

@@ -10,41 +10,18 @@ a token.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 from ...catalogue.architecture import Attention
-from ...core.records import Record
 from ..tensors import query_key_norm_of, window_of
 from .allocator import FLOAT_BYTES, HALF_BYTES, INDEX_BYTES, Node, fresh, given
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph, Layer
+from .part import CacheInputs, Graph, Layer, Part
 
 # the block of values in which a quantized cache rotates heads by a Hadamard matrix; keys take the
 # largest block that the heads allow. This rotation has nothing to do with the rotation by positions
 _ROTATED_VALUES = 64
 _UNQUANTIZED = ("f16", "bf16", "f32")
-
-
-class CacheInputs(Record):
-    """The inputs of the graph that all layers with the same cache share. `cells` are the cells of
-    one stream, `all_cells` those of all streams.
-    """
-
-    cells: int
-    all_cells: int
-    # the rows of the cache to which each token's keys and values are written
-    key_places: Node
-    value_places: Node
-    mask: Node
-    # Hadamard matrices that rotate the numbers of a quantized cache; None without rotation
-    key_rotation: Node | None
-    value_rotation: Node | None
-
-    def copied(self, length: int, element_bytes: int = HALF_BYTES) -> Node:
-        """A copy of all keys or values of the cache, in rows of that length."""
-        return fresh((length, self.all_cells), element_bytes=element_bytes)
 
 
 class _Projected(NamedTuple):
@@ -84,6 +61,7 @@ class _Attention(Part):
         heads: Attention,
     ) -> None:
         super().__init__(graph)
+        self.setup = graph.setup
         self.layer = layer
         self.heads = heads
         self.count = heads.heads
@@ -91,6 +69,8 @@ class _Attention(Part):
         self.key_length = heads.key_length * heads.kv_heads
         self.value_length = heads.value_length * heads.kv_heads
         self.output_length = heads.value_length * heads.heads
+        # the elements of a row of the result, as long as the cache stores its values
+        self.stored_length = self.output_length
 
     def projected(self, normed: Node) -> _Projected:
         """The queries, keys and values, normed and rotated by their positions (build_qkv)."""
@@ -145,26 +125,18 @@ class _Attention(Part):
 
 
 class _CachedAttention(_Attention):
-    """Attention to the rows of a cache, into which the rows of the batch are written first.
-    `stored_length`: the elements of a row of the result, as long as the cache stores its values.
-    """
+    """Attention to the rows of a cache, into which the rows of the batch are written first."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        layer: Layer,
-        heads: Attention,
-    ) -> None:
-        super().__init__(graph, layer, heads)
-        self.stored_length = self.output_length
-        self.setup = graph.setup
-        # the inputs of these layers, made once for each cache: all layers with a window share one
-        # cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa)
-        made = graph.cache_inputs
-        window = window_of(graph.model, heads)
+    @cached_property
+    def cache(self) -> CacheInputs:
+        """The inputs of these layers, made once for each cache: all layers with a window share one
+        cache, all others another (llm_graph_input_attn_kv and llm_graph_input_attn_kv_iswa).
+        """
+        made = self.graph.cache_inputs
+        window = window_of(self.graph.model, self.heads)
         if window not in made:
             made[window] = self._new_inputs(window)
-        self.cache = made[window]
+        return made[window]
 
     def _new_inputs(self, window: int | None) -> CacheInputs:
         """The inputs of the cache with that window. Without flash attention each value has a place
@@ -179,13 +151,13 @@ class _CachedAttention(_Attention):
             value_places *= graph.widest_values
         key_lengths = set[int]()
         value_lengths = set[int]()
-        for group in graph.model.attention:
+        rotated = graph.model.attention
+        if self.heads.kind == "latent":
+            rotated = ()
+        for group in rotated:
             if window_of(graph.model, group) == window:
                 key_lengths.add(group.key_length)
                 value_lengths.add(group.value_length)
-        if self.heads.kind == "latent":
-            key_lengths.clear()
-            value_lengths.clear()
         key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,
@@ -273,8 +245,7 @@ class _CachedAttention(_Attention):
         if not self.row.attention_gate:
             return attended
         if self.row.attention_gate == "element":
-            gate = normed.product(self.output_length)
-            return attended * gate
+            return attended * normed.product(self.output_length)
         gate = normed.product(self.count)
         return attended.copied(gate)
 

@@ -15,7 +15,6 @@ from functools import cache, lru_cache
 from zlib import adler32, crc32
 
 from ...catalogue.architecture import Architecture
-from ...core.records import Record
 from ...core.stored import Store, shipped_store
 from ..case import Case, ContextSetup
 from ..tensors import ArchitectureRow
@@ -23,28 +22,6 @@ from ..tensors import ArchitectureRow
 # the bytes of an architecture's buffers by the name of the question; None where no graph can be
 # built
 Buffers = Mapping[str, int | None]
-
-
-class _Question(Record):
-    """A question for the size of a compute buffer: the facts that decide the size for a given
-    architecture.
-    """
-
-    setup: ContextSetup
-    logits_rows: int
-    on_device: bool = False
-
-    @property
-    def name(self) -> str | None:
-        """The name of the question among the stored ones of an architecture. None where the cells
-        differ from the default in anything but tokens and batch, because such questions are not
-        stored.
-        """
-        setup = self.setup
-        if setup != ContextSetup(tokens=setup.tokens, batch=setup.batch):
-            return None
-        place = " on a device" if self.on_device else ""
-        return f"{setup.tokens} {setup.batch} {self.logits_rows}{place}"
 
 
 def compute_bytes(
@@ -58,11 +35,28 @@ def compute_bytes(
     """The compute buffer to the byte; None where the architecture has no graph here."""
     model = _as_built(model)
     stored = _stored_buffers(model, row)
-    question = _Question(setup=setup, logits_rows=logits_rows, on_device=on_device)
-    name = question.name
-    if name is not None and name in stored:
+    name = _name_of(setup, logits_rows, on_device=on_device)
+    if name in stored:
         return stored[name]
-    return _replayed(model, row, question)
+    # imported here: a stored answer needs no module that replays graphs, which saves 6 ms
+    from .graph import exact_compute_bytes
+
+    return exact_compute_bytes(model, row, setup, logits_rows, on_device=on_device)
+
+
+def _name_of(
+    setup: ContextSetup,
+    logits_rows: int,
+    *,
+    on_device: bool,
+) -> str:
+    """The name of a question among the stored ones of an architecture; "" where the cells differ
+    from the default in anything but tokens and batch, because such questions are not stored.
+    """
+    if setup != ContextSetup(tokens=setup.tokens, batch=setup.batch):
+        return ""
+    place = " on a device" if on_device else ""
+    return f"{setup.tokens} {setup.batch} {logits_rows}{place}"
 
 
 @lru_cache(maxsize=1024)
@@ -103,42 +97,27 @@ def keep_buffers(store: Store, cases: Iterable[Case]) -> None:
     for case in cases:
         if case.row.graph is None:
             continue
-        model = _as_built(case.model)
-        fingerprint = _fingerprint(model, case.row)
+        fingerprint = _fingerprint(_as_built(case.model), case.row)
         buffers = by_fingerprint.setdefault(fingerprint, {})
-        for question in _questions_of(case):
-            name = question.name
-            if name is not None and name not in buffers:
-                buffers[name] = _replayed(model, case.row, question)
+        rows = case.logits_rows
+        for setup, on_device in _buffers_read(case):
+            name = _name_of(setup, rows, on_device=on_device)
+            if name and name not in buffers:
+                buffers[name] = compute_bytes(
+                    case.model, case.row, setup, rows, on_device=on_device
+                )
     store.rows("buffers", lambda: by_fingerprint)
 
 
-def _questions_of(case: Case) -> tuple[_Question, ...]:
-    """The questions that compute.py asks of a case: the buffer for a full context in RAM, the same
-    on a device, and the buffer in RAM for one batch.
+def _buffers_read(case: Case) -> list[tuple[ContextSetup, bool]]:
+    """The buffers that compute.py reads for a case, each with whether it is on a device: for a full
+    context in RAM, the same on a device, and for one batch in RAM.
     """
-    rows = case.logits_rows
-    return (
-        _Question(setup=case.setup, logits_rows=rows),
-        _Question(setup=case.setup, logits_rows=rows, on_device=True),
-        _Question(setup=case.setup_of_first_batch, logits_rows=rows),
-    )
-
-
-def _replayed(
-    model: Architecture,
-    row: ArchitectureRow,
-    question: _Question,
-) -> int | None:
-    """The size of the buffer in bytes, found by replaying the graph; None where the architecture
-    has no graph.
-    """
-    # imported here: a stored answer needs no module that replays graphs, which saves 6 ms
-    from .graph import exact_compute_bytes
-
-    rows = question.logits_rows
-    on_device = question.on_device
-    return exact_compute_bytes(model, row, question.setup, rows, on_device=on_device)
+    return [
+        (case.setup, False),
+        (case.setup, True),
+        (case.setup_of_first_batch, False),
+    ]
 
 
 def _fingerprint(model: Architecture, row: ArchitectureRow) -> str:

@@ -5,16 +5,11 @@ and embeddings it has.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...catalogue.architecture import FeedForward
 from .allocator import Node, fresh, given
 from .attention import attention
 from .feed_forward import FeedForwardGraph
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph, Layer
+from .part import Graph, Layer, Part
 
 # norms after the feed-forward; a model with one of them also norms after attention
 _NORMS_AFTER = {"post_ffw_norm", "layer_output_norm"}

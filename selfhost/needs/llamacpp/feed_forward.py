@@ -10,14 +10,9 @@ batch, or in the last layer those whose logits the caller needs. A length is a n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...catalogue.architecture import FeedForward
 from .allocator import Node, fresh
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph
+from .part import Graph, Part
 
 
 class FeedForwardGraph(Part):

@@ -10,13 +10,9 @@ corrects, and in the end the versions become one again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .allocator import Node, fresh
 from .builder import Builder
-
-if TYPE_CHECKING:
-    from .graph import Graph, Layer
+from .part import Graph, Layer
 
 # rows of the low-rank matrices (`laurel_rank` of every published Gemma 3n)
 _LAUREL_RANK = 64

@@ -3,7 +3,7 @@ its allocator, exact to the byte.
 
 Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What goes in: a model, the row of
 its architecture, the cells of the cache and the number of rows of logits. What comes out: bytes.
-`Graph` holds the data that all parts of one graph share; builder.py adds the tensors, and
+part.py holds the data that all parts of one graph share, builder.py adds the tensors, and
 allocator.py replays their allocation.
 
 A row of `specs/common/architectures.toml` has the key `graph` if every measured case of its
@@ -16,34 +16,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ...catalogue.architecture import (
     Architecture,
     Attention,
-    FeedForward,
     LayerPart,
-    Recurrent,
 )
 from ...core.records import Record
 from ..case import ContextSetup
-from ..tensors import ArchitectureRow, State, Style, states, window_of
-from .allocator import (
-    Node,
-    Repetition,
-    Sides,
-    fresh,
-    given,
-    padded_bytes,
-    peak_bytes,
-)
-from .attention import CacheInputs
+from ..tensors import ArchitectureRow, Style, window_of, windowed_attention
+from .allocator import Repetition, peak_bytes
 from .builder import Builder
+from .part import Graph, Layer
 
-# tensors begin at multiples of these: on a CPU TENSOR_ALIGNMENT of ggml/src/ggml-impl.h, on a
-# device the result of ggml_backend_cuda_buffer_type_get_alignment of ggml-cuda.cu
-_CPU_ALIGNMENT_BYTES = 32
-_DEVICE_ALIGNMENT_BYTES = 128
 # the longest repeating pattern of layers: Jamba's
 _LONGEST_PATTERN = 8
 # the number of layers in which Gemma 3n keeps only the largest activations (src/models/gemma3n.cpp:
@@ -53,33 +39,9 @@ _SPARSE_LAYERS = 10
 _Group = TypeVar("_Group", bound=LayerPart)
 
 
-class Layer(NamedTuple):
-    """A layer of a model: its parts, and the facts that depend on the layer's number."""
-
-    attention: Attention | None
-    recurrent: Recurrent | None
-    feed_forward: FeedForward | None
-    # whether the rows whose logits the caller needs are chosen after this layer
-    is_last: bool
-    # whether a norm precedes the layer's first part
-    is_normed: bool
-    # whether positions rotate the queries and keys
-    is_rotated: bool
-    # whether the layer has its own rows in the cache
-    is_cached: bool
-    # whether the layer adds a slice of the embeddings (Qwen3-VL), or keeps only the largest
-    # activations (Gemma 3n)
-    is_early: bool
-
-    @property
-    def mixes(self) -> bool:
-        """Whether the layer mixes tokens: it attends, or keeps a state."""
-        return self.attention is not None or self.recurrent is not None
-
-
 class _Pattern(Record):
-    """Layers that repeat, up to the layer before `end`: the number of layers in a round, and the
-    number of layers that need no graph because earlier rounds show their effect.
+    """Rounds of `round_layers` layers that repeat, up to the layer before `end`; `saved_layers` of
+    them need no graph, because earlier rounds show their effect.
     """
 
     round_layers: int
@@ -87,22 +49,13 @@ class _Pattern(Record):
     end: int
 
 
-class _Round(Record):
-    """The third round of a pattern: the layer before which it ends, and the number of its
-    layers.
-    """
-
-    end: int
-    layers: int
-
-
 class _Shortened(Record):
-    """A model's layers, of each pattern only the rounds that need a graph, and the third rounds of
-    the patterns.
+    """A model's layers, of each pattern only the rounds that need a graph; and the second and third
+    rounds of the patterns, as places in this list of layers.
     """
 
     layers: list[Layer]
-    third_rounds: list[_Round]
+    repetitions: list[Repetition]
 
 
 @lru_cache(maxsize=8192)
@@ -176,10 +129,9 @@ def _is_known_attention(heads: Attention) -> bool:
 
 
 def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
-    """The layers of a model; equal layers are one object."""
+    """The layers of a model."""
     style = row.graph or Style()
     layers = list[Layer]()
-    distinct = dict[Layer, Layer]()
     attention = _by_layer(model.attention)
     recurrent = _by_layer(model.recurrent)
     feed_forward = _by_layer(model.feed_forward)
@@ -197,7 +149,7 @@ def _layers(model: Architecture, row: ArchitectureRow) -> list[Layer]:
             is_cached=number < cached_layers,
             is_early=number < early_layers,
         )
-        layers.append(distinct.setdefault(layer, layer))
+        layers.append(layer)
     return layers
 
 
@@ -212,14 +164,9 @@ def _is_rotated(
     """
     if style.rope == "three of four":
         return number % 4 != 3
-    if style.rope == "sliding" and _is_windowed(model):
+    if style.rope == "sliding" and windowed_attention(model):
         return heads is not None and window_of(model, heads) is not None
     return style.rope != "none"
-
-
-def _is_windowed(model: Architecture) -> bool:
-    """Whether any layer attends to a window."""
-    return any(window_of(model, heads) is not None for heads in model.attention)
 
 
 def _by_layer(groups: Iterable[_Group]) -> dict[int, _Group]:
@@ -233,11 +180,11 @@ def _shortened(
     row: ArchitectureRow,
     patterns_at_once: int,
 ) -> _Shortened:
-    """The layers of a model, with only the first three or four rounds of each pattern. A round is
-    the pattern repeated `patterns_at_once` times.
+    """The layers of a model, with only the first four rounds of each pattern. A round is the
+    pattern repeated `patterns_at_once` times.
     """
     layers = _layers(model, row)
-    shortened = _Shortened(layers=[], third_rounds=[])
+    shortened = _Shortened(layers=[], repetitions=[])
     begin = 0
     while begin < len(layers):
         pattern = _repeating(layers, begin, patterns_at_once)
@@ -245,11 +192,10 @@ def _shortened(
             shortened.layers.append(layers[begin])
             begin += 1
             continue
-        third = _Round(
-            end=len(shortened.layers) + 3 * pattern.round_layers,
-            layers=pattern.round_layers,
-        )
-        shortened.third_rounds.append(third)
+        length = pattern.round_layers
+        second = len(shortened.layers) + length
+        repetition = Repetition(second, second + length, second + 2 * length)
+        shortened.repetitions.append(repetition)
         shortened.layers.extend(layers[begin : pattern.end - pattern.saved_layers])
         begin = pattern.end
     return shortened
@@ -266,21 +212,15 @@ def _repeating(
     best = None
     for period in range(1, _LONGEST_PATTERN + 1):
         same_end = begin + period
-        while same_end < len(layers) and layers[same_end] is layers[same_end - period]:
+        while same_end < len(layers) and layers[same_end] == layers[same_end - period]:
             same_end += 1
         round_layers = period * patterns_at_once
         rounds = (same_end - begin) // round_layers
-        if rounds <= 3:
-            continue
-        end = begin + rounds * round_layers
-        # the state after the second round equals that after the third only if a later layer still
-        # reads the inputs of both, such as the masks of their attention: a fourth round, or other
-        # layers
-        read = {id(layer.attention) for layer in layers[begin : begin + period]}
-        read_later = {id(layer.attention) for layer in layers[end:]}
-        written_rounds = 3 if read <= read_later else 4
-        saved = (rounds - written_rounds) * round_layers
+        # the states after the second and the third round are compared; they are equal only if a
+        # later layer, such as those of the fourth, still reads the masks of their attention
+        saved = (rounds - 4) * round_layers
         if saved > 0 and (best is None or saved > best.saved_layers):
+            end = begin + rounds * round_layers
             best = _Pattern(round_layers=round_layers, saved_layers=saved, end=end)
     return best
 
@@ -297,13 +237,10 @@ def _peak_of_layers(graph: Graph, shortened: _Shortened) -> int | None:
         hidden = builder.layer(layer, hidden)
     begins.append(len(graph.nodes))
     graph.expand(builder.after(hidden))
-    repetitions: list[Repetition] = []
-    for third in shortened.third_rounds:
-        second_end = third.end - third.layers
-        first_end = second_end - third.layers
-        repetitions.append(
-            Repetition(begins[first_end], begins[second_end], begins[third.end])
-        )
+    repetitions = []
+    for repetition in shortened.repetitions:
+        places = [begins[layer] for layer in repetition]
+        repetitions.append(Repetition(*places))
     return peak_bytes(graph.inputs, graph.nodes, repetitions)
 
 
@@ -317,129 +254,3 @@ def _builder(graph: Graph) -> Builder:
     from .gemma3n import Gemma3n
 
     return Gemma3n(graph)
-
-
-class Graph:
-    """The graph of one batch while it is built: its tensors in order, and the data that its parts
-    share.
-
-    - `tokens`: the tokens of the batch, as many of each sequence.
-    - `logits_rows`: the tokens whose logits, or vectors, the caller needs.
-    - `hidden`: the sides of the hidden state.
-    - `on_device`: a GPU computes the graph.
-
-    The tables of the input layer always lie in RAM, and so do the operations that read them
-    (`dev_input` in src/llama-model.cpp). The part on the GPU has copies of the inputs that its
-    tensors read and of the looked-up rows (ggml_backend_sched_split_graph in
-    ggml/src/ggml-backend.cpp).
-    """
-
-    def __init__(
-        self,
-        model: Architecture,
-        row: ArchitectureRow,
-        setup: ContextSetup,
-        logits_rows: int,
-        *,
-        on_device: bool = False,
-    ) -> None:
-        self.on_device = on_device
-        self.alignment_bytes = (
-            _DEVICE_ALIGNMENT_BYTES if on_device else _CPU_ALIGNMENT_BYTES
-        )
-        self.inputs = list[Node]()
-        self.nodes = list[Node]()
-        self.model = model
-        self.row = row
-        self.setup = setup
-        self.style = row.graph or Style()
-        self.flash = setup.flash
-        self.windowed = _is_windowed(model)
-        self.width = model.embedding_length
-        self.vocabulary = model.gguf_tokens
-        batch_tokens = setup.encoder_tokens if row.encoder else setup.micro_batch
-        self.sequences = setup.sequences
-        self.sequence_tokens = -(-batch_tokens // setup.sequences)
-        self.tokens = self.sequence_tokens * setup.sequences
-        # an encoder hands all its tokens to the pooling, except the tokens that pad the sequences
-        self.logits_rows = (
-            setup.encoder_tokens if row.embeds else min(batch_tokens, logits_rows)
-        )
-        self.hidden: Sides = (self.width, self.tokens)
-        # the owner of tensors outside the buffer that operations write to: the cache and the states
-        self.cache = Node(())
-        self.positions = given(self.tokens * self.style.positions)
-        self.temperatures = given(self.tokens)
-        self.rows = given(self.logits_rows)
-        self.states = given(setup.sequences)
-        # keyed by the group, not by its id: layers may come from an equal model
-        recurrent = [group for group in model.recurrent if group.layers]
-        # states of compressed attention follow the states of recurrences
-        self._state_by_group = dict(zip(recurrent, states(model), strict=False))
-        # the length of a row of values in the cache without flash attention: the longest of any
-        # layer
-        self.widest_values = 0
-        for group in model.attention:
-            # latent attention has one row for both key and value
-            if group.kind != "latent":
-                length = group.kv_heads * group.value_length
-                self.widest_values = max(self.widest_values, length)
-        # the inputs of the cache and the masks of an encoder, by the window of the layers in
-        # tokens; None: no window
-        self.cache_inputs = dict[int | None, CacheInputs]()
-        self.batch_masks = dict[int | None, Node]()
-
-    def expand(self, *tensors: Node) -> None:
-        """Put tensors and all tensors that they need into the graph (ggml_build_forward_expand)."""
-        for tensor in tensors:
-            if not tensor.placed:
-                self._place(tensor)
-
-    def _place(self, tensor: Node) -> None:
-        """Put a tensor into the graph, behind its sources."""
-        tensor.placed = True
-        if tensor.owner is None:
-            tensor.size = padded_bytes(tensor.layout, self.alignment_bytes)
-        else:
-            tensor.owner.views += 1
-        for source in tensor.sources:
-            source.readers += 1
-            if not source.placed:
-                self._place(source)
-        if tensor.given:
-            self.inputs.append(tensor)
-        else:
-            self.nodes.append(tensor)
-
-    def store(self, rows: Node, *places: Node) -> None:
-        """Write rows into the cache, or states to where they are kept (GGML_OP_SET_ROWS, CPY)."""
-        self.expand(self.cache.written(rows, *places))
-
-    def unlink(self) -> None:
-        """Take the nodes apart, which ends the use of the graph.
-
-        If a chain of thousands of nodes were dropped at once, each node would free the next from
-        inside its own deallocation, and a thread with a small stack would end in a segmentation
-        fault (seen in CPython 3.13 with 256 KiB).
-        """
-        for node in self.nodes:
-            node.sources = ()
-            node.owner = None
-
-    def looked_up(self, sides: Sides, places: Node) -> Node:
-        """Rows of a table of the input layer (GGML_OP_GET_ROWS); on a device a copy of them."""
-        if self.on_device:
-            return given(*sides)
-        return fresh(sides, places)
-
-    def norm(self, tensor: Node) -> Node:
-        """The tensor normed: GGML_OP_RMS_NORM in place, or GGML_OP_NORM around the mean."""
-        return tensor.copied() if self.style.centred else tensor.normed()
-
-    def last_rows(self, tensor: Node) -> Node:
-        """The rows of the tokens whose logits the caller needs (GGML_OP_GET_ROWS, inp_out_ids)."""
-        return fresh((self.width, self.logits_rows), tensor, self.rows)
-
-    def state_of(self, group: Recurrent) -> State:
-        """The lengths of the state that these layers keep of each sequence."""
-        return self._state_by_group[group]

@@ -32,8 +32,8 @@ from ..records import (
 )
 from ..tensors import (
     CacheGroup,
-    attending_layers,
     cache_groups,
+    layers_of,
     row_of,
     states,
     window_of,
@@ -85,7 +85,7 @@ def _beside_weights(case: Case) -> Needs:
     """The needs beside the weights: cache, states, compute buffer and program, with those of the
     model's own block. Files are not included.
     """
-    if not (case.model.attention or case.model.recurrent):
+    if not case.has_layers:
         return Needs(unknown=(unread_of(case.spec, "memory.kv_cache"),))
     terms: list[Term] = []
     unknown: list[Unread] = []
@@ -304,7 +304,7 @@ def _idle_layers(architecture: Architecture) -> int:
     """
     if architecture.recurrent:
         return 0
-    attending = len(attending_layers(architecture))
+    attending = len(layers_of(architecture.attention))
     return architecture.layers - attending if attending else 0
 
 

@@ -15,31 +15,34 @@ token's row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...catalogue.architecture import Recurrent
+from ..tensors import sizes_of
 from .allocator import Node, fresh
-from .part import Part
-
-if TYPE_CHECKING:
-    from .graph import Graph
-
-# sizes that a spec may leave out
-_Sizes = tuple[int | None, ...]
+from .part import Graph, Part
 
 
 class Recurrence(Part):
-    """A recurrent layer while its graph is built. Each kind of layer is a subclass."""
+    """A recurrent layer while its graph is built. Each kind of layer is a subclass, whose `needed`
+    names the sizes without which the layer cannot be built; all other sizes may be 0.
+    """
+
+    needed: tuple[str, ...] = ()
 
     def __init__(self, graph: Graph, group: Recurrent) -> None:
         super().__init__(graph)
         self.state = graph.state_of(group)
         self.past_inputs = (group.convolution or 1) - 1
-
-    @staticmethod
-    def needed_sizes(group: Recurrent) -> _Sizes:
-        """The sizes without which this kind of layer cannot be built."""
-        raise NotImplementedError
+        self.inner_length = group.inner_length or 0
+        self.state_length = group.state_length or 0
+        self.rank = group.time_step_rank or 0
+        self.heads = group.heads or 0
+        self.groups = group.groups or 0
+        self.key_heads = group.key_heads or 0
+        self.key_length = group.key_length or 0
+        self.value_length = group.value_length or 0
+        self.has_norm = group.norm is not False
 
     def computed(self, normed: Node) -> Node:
         """The output of the layer for the normed tokens."""
@@ -93,20 +96,8 @@ class _Mamba(Recurrence):
     y = (C × memory + D × x) × silu(z)
     """
 
-    def __init__(self, graph: Graph, group: Recurrent) -> None:
-        super().__init__(graph, group)
-        self.inner_length = group.inner_length or 0
-        self.state_length = group.state_length or 0
-        self.rank = group.time_step_rank or 0
-
-    @staticmethod
-    def needed_sizes(group: Recurrent) -> _Sizes:
-        """The length of x and z, of B and C, and of the step before it is widened."""
-        return (
-            group.inner_length,
-            group.state_length,
-            group.time_step_rank,
-        )
+    # the length of x and z, of B and C, and of the step before it is widened
+    needed = ("inner_length", "state_length", "time_step_rank")
 
     def computed(self, normed: Node) -> Node:
         """W y."""
@@ -152,25 +143,9 @@ class _Mamba2(Recurrence):
     y = norm((C × memory + D × x) × silu(z))
     """
 
-    def __init__(self, graph: Graph, group: Recurrent) -> None:
-        super().__init__(graph, group)
-        self.inner_length = group.inner_length or 0
-        self.state_length = group.state_length or 0
-        self.heads = group.heads or 0
-        self.groups = group.groups or 0
-        self.has_norm = group.norm is not False
-
-    @staticmethod
-    def needed_sizes(group: Recurrent) -> _Sizes:
-        """The length of x and z, the number of heads, which is the length of the step, and for B
-        and C the length and the number of groups.
-        """
-        return (
-            group.heads,
-            group.inner_length,
-            group.state_length,
-            group.groups,
-        )
+    # the number of heads, which is the length of the step, the length of x and z, and for B and C
+    # the length and the number of groups
+    needed = ("heads", "inner_length", "state_length", "groups")
 
     def computed(self, normed: Node) -> Node:
         """W y."""
@@ -197,14 +172,9 @@ class _ShortConvolution(Recurrence):
     """A gated convolution over a few tokens, without a memory (LFM2, arXiv:2511.23404;
     src/models/lfm2.cpp).
 
-    B, C, x = three parts of W u
+    B, C, x = three parts of W u, each as long as the hidden state is wide
     y = W (C × convolution(B × x))
     """
-
-    @staticmethod
-    def needed_sizes(group: Recurrent) -> _Sizes:
-        """The number of inputs: all parts are as long as the hidden state is wide."""
-        return (group.convolution,)
 
     def computed(self, normed: Node) -> Node:
         """y."""
@@ -238,22 +208,8 @@ class _DeltaNet(Recurrence):
         y = W (norm(memory × queries) × silu(W x))
     """
 
-    def __init__(self, graph: Graph, group: Recurrent) -> None:
-        super().__init__(graph, group)
-        self.heads = group.heads or 0
-        self.key_heads = group.key_heads or 0
-        self.key_length = group.key_length or 0
-        self.value_length = group.value_length or 0
-
-    @staticmethod
-    def needed_sizes(group: Recurrent) -> _Sizes:
-        """The numbers of heads of values and of keys, and the length of one head of each."""
-        return (
-            group.heads,
-            group.key_heads,
-            group.key_length,
-            group.value_length,
-        )
+    # the numbers of heads of values and of keys, and the length of one head of each
+    needed = ("heads", "key_heads", "key_length", "value_length")
 
     def computed(self, normed: Node) -> Node:
         """y."""
@@ -274,25 +230,19 @@ class _DeltaNet(Recurrence):
             memory,
         )
         gate = normed.product(values_length).view()
-        normed_outputs = outputs.normed()
-        gated = normed_outputs * gate.activated()
+        gated = outputs.normed() * gate.activated()
         output = gated.product(self.width)
         return output.view()
 
     def _rates(self, normed: Node) -> _Rates:
         """Copies of two parts of one product, or two products, each activated in a copy."""
+        heads = self.heads
         if self.row.fused_alpha_beta:
-            both = normed.product(2 * self.heads)
-            return _Rates(
-                decay=both.product(self.heads),
-                learning=both.product(self.heads),
-            )
-        decay = normed.product(self.heads)
-        learning = normed.product(self.heads)
-        return _Rates(
-            decay=decay.copied(),
-            learning=learning.copied(),
-        )
+            both = normed.product(2 * heads)
+            return _Rates(both.product(heads), both.product(heads))
+        decay = normed.product(heads)
+        learning = normed.product(heads)
+        return _Rates(decay.copied(), learning.copied())
 
     def _normed_keys(self, convolved: Node) -> Node:
         """The keys, or the queries, which are as many, normed over each head (GGML_OP_L2_NORM), and
@@ -324,4 +274,4 @@ def is_buildable(group: Recurrent) -> bool:
         return False
     if group.convolution in (None, 1):
         return False
-    return all(recurrence.needed_sizes(group))
+    return all(map(sizes_of(group).get, recurrence.needed))

@@ -22,11 +22,16 @@ from typing import NamedTuple
 from ...catalogue.architecture import Architecture, Attention, Recurrent
 from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ...catalogue.spec import FileTensors
-from ...core.records import Record
 from ..case import Case
 from ..quantization import BLOCKS
 from ..records import Needs, Size, Term, share_by_device, summed
-from ..tensors import cache_groups, tensor_split_of, window_of
+from ..tensors import (
+    cache_groups,
+    layers_of,
+    tensor_split_of,
+    window_of,
+    windowed_attention,
+)
 from .files import OUTPUT_MATRIX, SIZES
 from .weights import tensors_on_devices
 
@@ -118,7 +123,7 @@ def on_one_of_several(case: Case, needs: Needs) -> Needs:
         return needs
     if needs.memory is None:
         return needs
-    split = _Split.of(case)
+    split = _Split(case)
     terms = [split.part_of(term) for term in needs.terms]
     return needs.replace(terms=tuple(terms))
 
@@ -153,28 +158,6 @@ def portions(
     return given
 
 
-class _Cut(Record):
-    """Tensors of several layers that are split alike: `numbers` of each tensor, at multiples of
-    `granule`.
-
-    `turns` has the turn of each layer.
-    """
-
-    numbers: int
-    granule: int
-    turns: tuple[int, ...]
-
-    def share(self, proportions: Sequence[float], index: int) -> float:
-        """The share of the tensors that the device of that number holds."""
-        # turns that leave the same device to begin with cut alike
-        layers_by_turn = Counter(turn % len(proportions) for turn in self.turns)
-        taken = 0
-        for turn, layers in layers_by_turn.items():
-            given = portions(self.numbers, self.granule, proportions, turn)
-            taken += layers * given[index]
-        return taken / (self.numbers * len(self.turns))
-
-
 class _Share(NamedTuple):
     """The share of some layers that a device holds. `weight` is their number, or their bytes."""
 
@@ -190,40 +173,31 @@ def _mean(shares: Sequence[_Share]) -> float:
     return sum(part.weight * part.share for part in shares) / total
 
 
-class _Split(Record):
-    """A model that is split over devices in these proportions, and the number of the counted
-    device. `tensors` are the tensors of the file that lie on devices.
-    """
+class _Split:
+    """The split of a case on one of several devices."""
 
-    case: Case
-    proportions: tuple[float, ...]
-    index: int
-    tensors: tuple[FileTensors, ...]
-
-    @classmethod
-    def of(cls, case: Case) -> _Split:
-        """The split of a case on one of several devices."""
+    def __init__(self, case: Case) -> None:
         assert case.device is not None
-        return cls(
-            case=case,
-            proportions=_proportions_of(case),
-            index=case.device.index,
-            tensors=tensors_on_devices(case),
-        )
+        self.case = case
+        self.proportions = _proportions_of(case)
+        # the number of the counted device
+        self.index = case.device.index
+        # the tensors of the file that lie on devices
+        self.tensors = tensors_on_devices(case)
 
     def part_of(self, term: Term) -> Term:
         """The part of the term that the device holds."""
+        devices = self.case.devices
         if term.stays_in_ram:
             return term
         if term.name == "weights":
-            share = self._share_of_weights
-            weights = share_by_device(term, self.case.devices, share)
+            weights = share_by_device(term, devices, self._share_of_weights)
             error = int(weights.bytes * SIZES.tensor_split.error)
             return weights.widened(error, error)
         if term.name == "kv_cache":
-            return share_by_device(term, self.case.devices, self._share_of_cache())
+            return share_by_device(term, devices, self._share_of_cache())
         if term.name == "recurrent_state":
-            return share_by_device(term, self.case.devices, self._share_of_states)
+            return share_by_device(term, devices, self._share_of_states)
         if term.name == "compute":
             return _with_sums(term)
         return term
@@ -274,8 +248,7 @@ class _Split(Record):
             length //= 2
             layers = self._layers_fed(length)
         turns = self._turns_of(layers) or tuple(range(tensor.count))
-        cut = _Cut(numbers=length, granule=self._step_of_length, turns=turns)
-        return cut.share(self.proportions, self.index)
+        return self._share_of_layers(length, self._step_of_length, turns)
 
     @cached_property
     def _step_of_length(self) -> int:
@@ -292,6 +265,24 @@ class _Split(Record):
                 layers += feed.layers
         return layers
 
+    def _share_of_layers(
+        self,
+        numbers: int,
+        granule: int,
+        turns: Sequence[int],
+    ) -> float:
+        """The share of tensors of several layers: `numbers` of each tensor are split at multiples
+        of `granule`. `turns` has the turn of each layer.
+        """
+        devices = self.case.devices
+        # turns that leave the same device to begin with cut alike
+        layers_by_turn = Counter(turn % devices for turn in turns)
+        taken = 0
+        for turn, layers in layers_by_turn.items():
+            given = portions(numbers, granule, self.proportions, turn)
+            taken += layers * given[self.index]
+        return taken / (numbers * len(turns))
+
     def _turns_of(self, layers: Iterable[int]) -> tuple[int, ...]:
         """The turn of each layer: its number among those of its kind (`get_il_eff`)."""
         return tuple(self._turns[layer] for layer in layers)
@@ -302,13 +293,8 @@ class _Split(Record):
         or neither.
         """
         model = self.case.model
-        recurring = set[int]()
-        for recurrent in model.recurrent:
-            recurring.update(recurrent.layers)
-        windowed = set[int]()
-        for attention in model.attention:
-            if window_of(model, attention) is not None:
-                windowed.update(attention.layers)
+        recurring = layers_of(model.recurrent)
+        windowed = layers_of(windowed_attention(model))
         counts = Counter[tuple[bool, bool]]()
         turns = []
         for layer in range(model.layers):
@@ -350,12 +336,9 @@ class _Split(Record):
         block = self._block_of(_OUT_OF_HEADS)
         while block < _STEP and block * len(self.proportions) < queries:
             block *= 2
-        cut = _Cut(
-            numbers=attention.kv_heads,
-            granule=block // gcd(queries, block),
-            turns=self._turns_of(attention.layers),
-        )
-        return cut.share(self.proportions, self.index)
+        granule = block // gcd(queries, block)
+        turns = self._turns_of(attention.layers)
+        return self._share_of_layers(attention.kv_heads, granule, turns)
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
@@ -407,8 +390,7 @@ class _Split(Record):
         assert length is not None
         granule = lcm(length, self._block_of(_OUT_OF_STATES), _STEP) // length
         turns = self._turns_of(recurrent.layers)
-        cut = _Cut(numbers=heads, granule=granule, turns=turns)
-        return cut.share(self.proportions, self.index)
+        return self._share_of_layers(heads, granule, turns)
 
 
 def _proportions_of(case: Case) -> tuple[float, ...]:

@@ -28,7 +28,7 @@ from ..records import (
     term,
     whole_files,
 )
-from ..tensors import ArchitectureRow
+from ..tensors import ArchitectureRow, layers_of
 from .files import (
     OUTPUT_MATRIX,
     OWN_MIX,
@@ -150,10 +150,10 @@ def _in_file(
     """The weights in the file: from the header that was read, for a mix in proportion to a recipe,
     or from the recipe.
     """
-    spec = case.spec
-    if spec.tensors and any(case.quantization in files.bytes for files in spec.files):
-        source = f"tensor table in the header of {spec.origin}"
-        loaded = _loaded(spec.tensors, case.row)
+    in_header = case.tensors_in_header
+    if in_header:
+        source = f"tensor table in the header of {case.spec.origin}"
+        loaded = _loaded(in_header, case.row)
         weights = _stored("weights", loaded, How.EXACT, source)
         return _InFile(term=weights, loaded=loaded)
     if _is_own_mix(case, files):
@@ -419,10 +419,7 @@ def _with_experts_apart(case: Case, weights: Term) -> Terms:
     experts, the experts of the other layers, and in RAM the experts of the first layers.
     """
     first = case.number_set("cpu_expert_layers")
-    layers = list[int]()
-    for feed in case.model.feed_forward:
-        if feed.experts:
-            layers.extend(feed.layers)
+    layers = layers_of(feed for feed in case.model.feed_forward if feed.experts)
     layers_in_ram = len([layer for layer in layers if layer < first])
     if not layers_in_ram:
         return (weights,)
