@@ -17,7 +17,7 @@ from . import gpus, record
 from .cards import MOST_CARDS, NamedCards, joined
 from .cpus import CoreCounts
 from .instruction_sets import assumed_sets, with_implied
-from .platforms import normal_architecture, normal_system
+from .platforms import normal_architecture, normal_system, platforms
 from .record import BANDWIDTH, PURPOSES, Accelerator, Disk, FactValues, Machine
 from .understand import cards_named
 from .words import GpuCountError, SettingRow, UnknownGpuError, spelled, vocabulary
@@ -278,7 +278,7 @@ def apply(
             sources += [*cards.notes, cards.source]
         changed = changed.stated(facts, "; ".join(sources))
     if named or are_cards_set:
-        _refuse_cards_on_apple(changed, named)
+        _refuse_cards_beside_unified(changed, named)
     changes = [card.label for card in named]
     changes += map(str.strip, settings)
     name = f"{machine.name} with {', '.join(changes)}"
@@ -301,26 +301,28 @@ def _faults_of_cards(named: Sequence[NamedCards], *, are_set: bool) -> list[Prob
     return [Problem(file="--gpu", message=message, remedy="leave one of them out")]
 
 
-def _refuse_cards_on_apple(machine: Machine, named: Sequence[NamedCards]) -> None:
-    """Raise `SettingError` for a card beside the GPU of an Apple chip."""
-    is_apple = machine.platform == "macos-aarch64"
-    if "apple" in words_of(machine.cpu_model or ""):
-        is_apple = True
+def _refuse_cards_beside_unified(machine: Machine, named: Sequence[NamedCards]) -> None:
+    """Raise `SettingError` for a card beside a GPU of a maker whose computers take none."""
+    table = platforms()
+    makers = set(words_of(machine.cpu_model or ""))
     others = []
     for card in machine.cards:
-        if card.vendor.lower() == "apple":
-            is_apple = True
-        else:
+        maker = card.vendor.lower()
+        makers.add(maker)
+        if maker not in table.unified_makers:
             others.append(card)
-    if not is_apple or not others:
+    takes_cards = makers.isdisjoint(table.unified_makers)
+    if machine.platform in table.unified_platforms:
+        takes_cards = False
+    if takes_cards or not others:
         return
     message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
-    takes_cards = "leave it out, or name a computer that takes cards: --machine"
+    instead = "leave it out, or name a computer that takes cards: --machine"
     if named:
-        remedy = f"{takes_cards} '{named[0].label}'"
+        remedy = f"{instead} '{named[0].label}'"
         problem = Problem(file="--gpu", message=message, remedy=remedy)
     else:
-        problem = _fault("gpu", message, f"{takes_cards} 'Ryzen 5 7600 32GB'")
+        problem = _fault("gpu", message, f"{instead} 'Ryzen 5 7600 32GB'")
     raise SettingError([problem])
 
 

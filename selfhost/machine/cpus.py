@@ -266,6 +266,7 @@ class _CpuTable(Stated):
     clock: tuple[float, ...]
     counts: Mapping[str, int]
     makers: Mapping[str, tuple[str, ...]]
+    no_gpu_numbers: tuple[str, ...]
     beside_kind: tuple[str, ...]
     ram: Mapping[str, tuple[int, ...]]
     guest_cores: tuple[int, ...]
@@ -524,11 +525,10 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
     if first in MAKERS:
         maker = maker_of(first)
         number = rest
-    # whether the thing is there that a row wants beside its number; no GPU of Intel has such a
-    # number, so `intel 12400` is a processor
+    # whether the thing is there that a row wants beside its number
     is_there = {
         "maker": maker is not None,
-        "gpu": beside_gpu or maker == "Intel",
+        "gpu": beside_gpu or maker in _table().no_gpu_numbers,
         "nothing": not beside_gpu,
     }
     names: dict[str, str] = {}

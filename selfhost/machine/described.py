@@ -50,7 +50,6 @@ _USUAL_GIB_OF_A_PROCESSOR = 2
 # memory; most desktops have 32 GiB
 _USUAL_RAM_GIB = 32
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
-_MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 # words for computers that usually run Windows
 _PERSONAL_COMPUTERS = frozenset(("laptop", "netbook", "desktop", "pc"))
 # memory for overclocking is sold up to a third faster than the fastest in the table (DDR5-8400
@@ -305,10 +304,10 @@ def _unnamed_gpu(about: Description) -> tuple[Accelerator, ...]:
     if about.vram_gib is None:
         return ()
     memory_bytes = round(about.vram_gib * units.GIB)
-    vendor = about.maker.name or gpus.UNKNOWN
-    name = f"{_MAKERS.get(vendor, '')} GPU with {units.binary(memory_bytes)}"
+    maker = gpus.maker_called(about.maker.name)
+    name = f"{maker.written} GPU with {units.binary(memory_bytes)}"
     gpu = Accelerator(
-        vendor=vendor,
+        vendor=maker.id,
         name=name.strip(),
         memory_total_bytes=memory_bytes,
         unified=False,

@@ -135,13 +135,14 @@ class _MatrixRow(Stated):
     names: tuple[str, ...] = ("",)
 
 
-class _Maker(Stated):
+class Maker(Stated):
     """A maker of GPUs, and words of the GPUs' names. `only_gpus`: a description that names only the
     maker means a GPU; `nvidia 16gb` does, and `amd 16gb` does not.
     """
 
-    id: str
-    words: tuple[str, ...]
+    id: str = UNKNOWN
+    words: tuple[str, ...] = ()
+    written: str = ""
     only_gpus: bool = False
 
 
@@ -203,7 +204,7 @@ class _GpuTable(Stated):
     unserved: tuple[_Unserved, ...]
     small: SmallDevices
     matrix: tuple[_MatrixRow, ...]
-    maker: tuple[_Maker, ...]
+    maker: tuple[Maker, ...]
     computer: tuple[Computer, ...]
     unnamed: Computer
     pcie_lane: Mapping[str, float]
@@ -570,11 +571,9 @@ def vendor_of(name: str) -> str:
     return UNKNOWN
 
 
-def makes_only_gpus(vendor: str | None) -> bool:
-    """Whether a description that names only this maker means a GPU. False for an unknown maker and
-    for None.
-    """
+def maker_called(id: str | None) -> Maker:
+    """Return the maker of that id; one of whom nothing is known for an unknown id and for None."""
     for maker in _table().maker:
-        if maker.id == vendor:
-            return maker.only_gpus
-    return False
+        if maker.id == id:
+            return maker
+    return Maker()

@@ -23,6 +23,8 @@ class Platforms(Stated):
     pci_names: tuple[str, ...]
     amd_names: tuple[str, ...]
     nvidia_drivers: tuple[str, ...]
+    unified_makers: tuple[str, ...]
+    unified_platforms: tuple[str, ...]
     architectures: Mapping[str, str]
     instruction_sets: Mapping[str, Mapping[str, str]]
     systems: Mapping[str, str]

@@ -131,8 +131,8 @@ class Disk(Record):
 
 
 class Accelerator(Record):
-    """A GPU or another accelerator. `unified`: it shares the machine's RAM, as every Apple GPU
-    does; None where that is not known, so it may.
+    """A GPU or another accelerator. `unified`: it shares the machine's RAM, as every GPU of the
+    `unified_makers` of platforms.toml does; None where that is not known, so it may.
 
     `memory_total_bytes` of an accelerator that shares the RAM is the part of the RAM that it may
     use. `memory_bandwidth_bytes_per_second` is the peak bandwidth of its own memory.
@@ -157,7 +157,8 @@ class Accelerator(Record):
 
     @classmethod
     def _completed(cls, values: FactValues) -> FactValues:
-        if values["unified"] is None and values["vendor"].lower() == "apple":
+        is_unified = values["vendor"].lower() in platforms().unified_makers
+        if values["unified"] is None and is_unified:
             values["unified"] = True
         return values
 

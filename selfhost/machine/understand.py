@@ -559,5 +559,5 @@ def find_maker(phrase: Phrase) -> FoundMaker:
         elif word not in vocabulary().gpu_words:
             continue
         places.append(at)
-    says_gpu = gpus.makes_only_gpus(maker) or phrase.has_free(_SAYS_GPU)
+    says_gpu = gpus.maker_called(maker).only_gpus or phrase.has_free(_SAYS_GPU)
     return FoundMaker(name=maker, says_gpu=says_gpu, places=places)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from ..core.files import first_numbered_file, numbered_files
 from ..core.records import shown
 from ..core.units import listed
-from . import source
 from .gguf import read_gguf
 from .safetensors import (
     CONFIG,
@@ -23,8 +22,19 @@ from .safetensors import (
     stored_notes,
     weight_files_ending,
 )
-from .safetensors_header import shards_in
-from .source import UNFINISHED, LocalModel, Notes, name_by_place, reason
+from .safetensors_header import Shards, shards_in
+from .source import (
+    UNFINISHED,
+    LocalModel,
+    Notes,
+    fail,
+    is_safetensors,
+    name_by_place,
+    open_file,
+    reason,
+    refuse,
+    refuse_other_kinds,
+)
 from .tables import model_files
 from .toml_writer import spec_text
 
@@ -45,7 +55,7 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
     """
     named = os.fsdecode(os.fspath(path))
     if not named:
-        source.fail("''", "is not a path", "name a file or a folder")
+        fail("''", "is not a path", "name a file or a folder")
     if os.path.isdir(named):
         return _read_folder(named)
     return _read_file(named)
@@ -53,26 +63,24 @@ def read_local(path: str | os.PathLike[str]) -> LocalModel:
 
 def _read_file(path: str) -> LocalModel:
     """The model in a file, told by its first bytes and by its name."""
-    stream, size, start = source.open_file(path)
+    stream, size, start = open_file(path)
     stream.close()
     if start.startswith(b"GGUF"):
         return read_gguf(path)
-    source.refuse_other_kinds(path, start, size)
+    refuse_other_kinds(path, start, size)
     name = path.lower()
     # safetensors files are recognized by their name first: the length of a header may begin with
     # the byte of a bracket
-    if name.endswith(".safetensors") or source.is_safetensors(start):
-        return read_weights(path, numbered_files(path), None)
+    if name.endswith(".safetensors") or is_safetensors(start):
+        return read_weights(path, Shards(numbered_files(path)))
     text = start.removeprefix(_BYTE_ORDER_MARK).lstrip()
     is_json = text.startswith((b"{", b"["))
     if name.endswith(".toml") or not is_json:
-        for kind in model_files().named:
-            # the last kind has no ending and stands for every name
-            if name.endswith(kind.ending):
-                source.fail(path, kind.message, kind.remedy)
+        # the last kind has no ending and stands for every name
+        kind = next(kind for kind in model_files().named if name.endswith(kind.ending))
+        fail(path, kind.message, kind.remedy)
     if name.endswith(INDEX_ENDING):
-        shards = shards_in(path)
-        return read_weights(path, shards.files, shards.total_bytes)
+        return read_weights(path, shards_in(path))
     return read_lone_config(path)
 
 
@@ -82,22 +90,21 @@ def _read_folder(path: str) -> LocalModel:
     unfinished = _ending(names, *UNFINISHED)
     notes: Notes = ()
     if unfinished:
-        file = shown(unfinished[0])
-        notes = (f"{file} is there: a download that did not finish",)
+        notes = (f"{shown(unfinished[0])} is there: a download that did not finish",)
     ggufs = _ending(names, ".gguf")
     if ggufs:
         return _read_ggufs(path, ggufs, notes)
     indexes = weight_files_ending(names, INDEX_ENDING)
     if indexes:
-        shards = shards_in(_only(path, "sets of weights", indexes))
-        return read_weights(path, shards.files, shards.total_bytes, notes)
+        index = _only(path, "sets of weights", indexes)
+        return read_weights(path, shards_in(index), notes)
     weights = weight_files_ending(names, ".safetensors")
     if weights:
         first = _only(path, "sets of weights", weights)
-        return read_weights(path, numbered_files(first), None, notes)
+        return read_weights(path, Shards(numbered_files(first)), notes)
     if CONFIG not in names:
         fault = "unfinished" if unfinished else "no-model"
-        source.refuse(path, fault, names=listed(map(shown, unfinished or names), 4))
+        refuse(path, fault, names=listed(map(shown, unfinished or names), 4))
     notes = (*notes, _why_without_weights(names))
     return read_lone_config(os.path.join(path, CONFIG), notes)
 
@@ -140,11 +147,11 @@ def _names_in(path: str) -> list[str]:
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        source.fail(path, f"cannot be read: {error.strerror}")
+        fail(path, f"cannot be read: {error.strerror}")
     if not names:
-        source.refuse(path, "empty-folder")
+        refuse(path, "empty-folder")
     if len(names) > _MAX_ENTRIES:
-        source.refuse(path, "entries", most=_MAX_ENTRIES)
+        refuse(path, "entries", most=_MAX_ENTRIES)
     return names
 
 
@@ -160,5 +167,5 @@ def _only(
     count = len(first_parts)
     if count > 1:
         listing = listed(sorted(first_parts), 12)
-        source.refuse(path, "several", count=count, what=what, names=listing)
+        refuse(path, "several", count=count, what=what, names=listing)
     return os.path.join(path, names[0])

@@ -22,12 +22,24 @@ from ..needs.tensors import (
     parameter_counts,
     row_of,
 )
-from . import source
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
 from .sizes import MAX_NUMBER, Unclear, every_fault
-from .source import JsonKind, JsonValues, LocalModel, Notes, reason, table_of
+from .source import (
+    MAX_PARAMETERS,
+    JsonKind,
+    JsonValues,
+    LocalModel,
+    Notes,
+    clean,
+    read_json,
+    reason,
+    refuse,
+    sibling,
+    spec_of,
+    table_of,
+)
 from .tables import model_files
 
 _CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
@@ -81,13 +93,13 @@ def _notes(stored: Stored, counts: Parameters) -> Notes:
 
 def _values_of(path: str) -> object:
     """The values of the file, with the quantization that NVIDIA's exporter wrote beside it."""
-    values = source.read_json(path, _CONFIG)
-    exported = source.sibling(path, _EXPORTED.what)
+    values = read_json(path, _CONFIG)
+    exported = sibling(path, _EXPORTED.what)
     if exported is None or not isinstance(values, dict):
         return values
     if values.get("quantization_config"):
         return values
-    export = table_of(source.read_json(exported, _EXPORTED))
+    export = table_of(read_json(exported, _EXPORTED))
     stated = table_of(export.get("quantization"))
     quantization = {"quant_method": "modelopt", **stated}
     return {**values, "quantization_config": quantization}
@@ -120,7 +132,7 @@ def _spec(
     if architecture is not None and not architecture.output_matrix:
         # a model without an output matrix makes vectors
         modality = "embedding"
-    return source.spec_of(
+    return spec_of(
         keys.path,
         modality=modality,
         parameters=counts,
@@ -154,8 +166,8 @@ def _parameters(keys: Keys, architecture: Architecture | None) -> Parameters:
     if row_of(architecture) is UNKNOWN_ROW:
         return Parameters()
     counts = parameter_counts(architecture)
-    if counts.total > source.MAX_PARAMETERS:
-        source.refuse(keys.path, "parameters", total=f"{counts.total:.1e}")
+    if counts.total > MAX_PARAMETERS:
+        refuse(keys.path, "parameters", total=f"{counts.total:.1e}")
     predicting = 0
     if keys.outer_type.mtp_layers is not None:
         predicting = count_parameters(block_tensors(architecture))
@@ -181,7 +193,7 @@ def _with_encoders(
         if isinstance(part, dict):
             parts.append(part)
             encoders += encoder_parameters(part, text_width)
-    if not 0 < encoders <= source.MAX_PARAMETERS:
+    if not 0 < encoders <= MAX_PARAMETERS:
         keys.unknown["parameters.encoders"] = reason("encoder-size")
         return counts.replace(total=None, active=None)
     counts = counts.replace(
@@ -199,7 +211,7 @@ def _with_encoders(
 
 def _encoder_type(model_type: str, part: JsonValues) -> str:
     """The type of the first encoder, as `[[encoder]]` of architectures.toml names it."""
-    own_type = source.clean(part.get("model_type")).lower()
+    own_type = clean(part.get("model_type")).lower()
     width = _size(part, "width")
     by_width = f"{model_type} {width}"
     by_type = f"{model_type} {own_type} {width}"

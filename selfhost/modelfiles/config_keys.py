@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
-from typing import NamedTuple
 
 from ..core.units import listed
 from .config_tables import (
@@ -32,16 +31,6 @@ _NOTHING: Sequence[object] = (None, False, 0, "", -1, [])
 # keys whose lists have one entry for each layer, for models that state no number of layers
 _LISTS_OF_LAYERS = ("hybrid_override_pattern", "layers_block_type")
 _TYPE_KEYS = ("torch_dtype", "dtype")
-_NO_CLASS = ConfigClass()
-
-
-class PublishedType(NamedTuple):
-    """The type of the weights before any quantization, and the value that the file states for it.
-    `dtype` is None where the value is missing or not understood.
-    """
-
-    dtype: str | None
-    stated: object
 
 
 class Keys(Sizes):
@@ -110,7 +99,7 @@ class Keys(Sizes):
     # the configuration class of transformers
 
     @cached_property
-    def _known_class(self) -> ConfigClass | None:
+    def known_class(self) -> ConfigClass | None:
         """The class that reads the file; None where its behaviour is not known."""
         if self.type.own_code:
             # a file with its own code names classes that transformers does not know
@@ -118,14 +107,9 @@ class Keys(Sizes):
         return config_class_of(self.kind)
 
     @property
-    def has_class(self) -> bool:
-        """Whether the behaviour of the class is known."""
-        return self._known_class is not None
-
-    @property
     def _class(self) -> ConfigClass:
         """The class; one without any keys where none is known."""
-        return self._known_class or _NO_CLASS
+        return self.known_class or ConfigClass()
 
     @cached_property
     def defaults(self) -> JsonValues:
@@ -232,16 +216,21 @@ class Keys(Sizes):
             numbers.append(number)
         return numbers
 
-    def published_type(self) -> PublishedType:
+    @property
+    def stated_type(self) -> object:
         """The type of the weights as the file states it, for the text model or for the whole."""
         stated = self.get(*_TYPE_KEYS)
         for key in _TYPE_KEYS:
             stated = stated or self.outer.get(key)
-        if not isinstance(stated, str):
-            return PublishedType(None, stated)
-        name = stated.removeprefix("torch.")
-        dtype = model_files().torch_types.get(name)
-        return PublishedType(dtype, stated)
+        return stated
+
+    @property
+    def published_type(self) -> str | None:
+        """The type of the weights before any quantization; None where it is missing or not
+        understood.
+        """
+        name = str(self.stated_type).removeprefix("torch.")
+        return model_files().torch_types.get(name)
 
     # keys that no reader uses: found by their names, by the class, or by a value that no published
     # model has
@@ -251,9 +240,7 @@ class Keys(Sizes):
         model.
         """
         odd = self._odd_by_name(TABLES.keys.cache)
-        for key in self._odd_by_class():
-            if key in self._class.cache:
-                odd.add(key)
+        odd |= self._odd_by_class().intersection(self._class.cache)
         odd -= self._all_understood()
         return sorted(map(clean, odd))
 
@@ -261,10 +248,9 @@ class Keys(Sizes):
         """The keys that nothing reads and that may change the weights."""
         odd = self._odd_by_name(TABLES.keys.weights)
         small = _any_of(TABLES.keys.small)
-        for key in self._odd_by_class():
-            if key in self._class.cache or small.search(key):
-                continue
-            odd.add(key)
+        for key in self._odd_by_class().difference(self._class.cache):
+            if not small.search(key):
+                odd.add(key)
         odd -= self._all_understood()
         odd |= self._unusual()
         return sorted(map(clean, odd))
@@ -311,14 +297,14 @@ class Keys(Sizes):
                 odd.add(key)
         return odd
 
-    def _odd_by_class(self) -> list[str]:
+    def _odd_by_class(self) -> set[str]:
         """The keys that matter to the class and differ from its default."""
         defaults = self._class.defaults
         matter = self.matter.intersection(self.written)
-        odd = []
-        for key in sorted(matter.difference(*TABLES.sizes.values())):
+        odd = set()
+        for key in matter.difference(*TABLES.sizes.values()):
             if self.values[key] != defaults.get(key):
-                odd.append(key)
+                odd.add(key)
         return odd
 
 

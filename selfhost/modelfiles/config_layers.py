@@ -234,30 +234,28 @@ def _kinds(keys: Keys) -> list[str]:
     places = keys.places(key)
     if places is not None:
         kind, others = TABLES.places[key]
-        return [kind if number in places else others for number in range(keys.layers)]
+        return _kinds_at(keys, places, kind, others)
     every = keys.number("full_attention_interval")
     if every:
-        return _full_every(keys, every, "delta")
+        return _kinds_at(keys, _each(keys, every), "full", "delta")
     if keys.type.layers:
         return [keys.type.layers] * keys.layers
     return _kinds_by_window(keys)
 
 
-def _full_every(
+def _kinds_at(
     keys: Keys,
-    step: int,
+    places: Sequence[int],
+    kind: str,
     others: str,
 ) -> list[str]:
-    """The kinds of layers where every layer with a number divisible by `step`, counted from 1,
-    attends to everything, and the others have the kind `others`.
-    """
-    kinds = []
-    for number in range(1, keys.layers + 1):
-        if number % step == 0:
-            kinds.append("full")
-        else:
-            kinds.append(others)
-    return kinds
+    """The kinds of layers where those at these places have the kind `kind`, all others `others`."""
+    return [kind if number in places else others for number in range(keys.layers)]
+
+
+def _each(keys: Keys, step: int) -> range:
+    """The places of the layers with a number divisible by `step`, counted from 1."""
+    return range(step - 1, keys.layers, step)
 
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
@@ -292,19 +290,16 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     pattern = keys.get("sliding_window_pattern", "_sliding_window_pattern")
     if window is None:
         return ["full"] * keys.layers
-    kinds = ["sliding"] * keys.layers
     if keys.type.all_slide:
-        return kinds
+        return ["sliding"] * keys.layers
     if slides:
         # despite its name, the key has 1 for layers with rope, which have the window, and 0 for
         # layers without rope, which attend to everything (Llama 4, SmallThinker)
         return ["sliding" if flag else "full" for flag in slides]
     if first:
-        for number in range(0, keys.layers, first):
-            kinds[number] = "full"
-        return kinds
+        return _kinds_at(keys, range(0, keys.layers, first), "full", "sliding")
     if type(pattern) is int and pattern > 0:
-        return _full_every(keys, pattern, "sliding")
+        return _kinds_at(keys, _each(keys, pattern), "full", "sliding")
     raise unclear("sliding_window", window=window, pattern=short(pattern))
 
 
@@ -662,11 +657,11 @@ def _published_type(keys: Keys) -> str | None:
     """The type in which the weights were published; None where it is not known. Then the reason is
     added to `keys.unknown`.
     """
-    dtype, stated = keys.published_type()
+    dtype = keys.published_type
     if dtype is None:
         why = "config.json does not say"
-        if stated:
-            why = f"torch_dtype {short(stated)} is not known"
+        if keys.stated_type:
+            why = f"torch_dtype {short(keys.stated_type)} is not known"
         keys.unknown["architecture.dtype"] = why
     return dtype
 
@@ -676,7 +671,7 @@ def _cache_layers(keys: Keys) -> int | None:
     class does not read the key (`matter` of config_classes.toml).
     """
     key = "num_kv_shared_layers"
-    if keys.has_class and key not in keys.matter:
+    if keys.known_class and key not in keys.matter:
         return None
     shared = keys.count(key)
     if not shared:
@@ -753,7 +748,7 @@ def _refuse_doubtful_cache(
     name = keys.class_name
     if keys.is_headless or re.search(TABLES.classes.reading, name):
         raise unclear("no-context", kind=keys.kind, name=name)
-    if keys.has_class or not attends:
+    if keys.known_class or not attends:
         return
     if keys.get("kv_heads", "kv_lora_rank", "multi_query") is None:
         raise Unclear("num_key_value_heads is missing, and its default is not known")

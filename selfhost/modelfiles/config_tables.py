@@ -5,12 +5,11 @@ keys of a config.json, by model type. The comments of the files explain their ke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-from ..core.errors import SpecError
 from ..core.records import Stated, read_by
-from ..core.tables import AnyRecord, Document, TomlRow, shipped_record
+from ..core.tables import large_record
 
 
 class ModelType(Stated):
@@ -116,8 +115,7 @@ class ModelTypesTable(Stated):
     published: Mapping[str, Any]
     plain: Mapping[str, tuple[str, ...]]
     not_read: Mapping[str, tuple[str, ...]]
-    # the table of one model type, read as a `ModelType`
-    model_type: Any
+    model_type: Mapping[str, ModelType]
 
 
 class ConfigClassesTable(Stated):
@@ -126,21 +124,25 @@ class ConfigClassesTable(Stated):
     schema: int
     as_of: str
     source: str
-    # the table of one class, read as a `ConfigClass`
-    class_: Any = read_by(name="class")
+    classes: Mapping[str, ConfigClass] = read_by(name="class")
 
 
+@cache
 def model_type_tables() -> ModelTypesTable:
-    """The table. Raises `SpecError` with each fault of the file."""
-    return shipped_record(ModelTypesTable, "model_types")
+    """The table of model types, read once."""
+    return large_record(ModelTypesTable, "model_types")
 
 
-@lru_cache
+@cache
+def _config_classes() -> Mapping[str, ConfigClass]:
+    return large_record(ConfigClassesTable, "config_classes").classes
+
+
 def model_type_of(name: str) -> ModelType:
     """The model type with that name; one without anything special where the name is not known."""
     table = model_type_tables()
     if name in table.model_type:
-        return _record_of(ModelType, "model_types", table.model_type[name])
+        return table.model_type[name]
     for row, names in table.plain.items():
         if name in names:
             return ModelType(row=row)
@@ -150,24 +152,6 @@ def model_type_of(name: str) -> ModelType:
     return ModelType()
 
 
-@lru_cache
 def config_class_of(name: str) -> ConfigClass | None:
     """The configuration class for the model type with that name; None where none is known."""
-    table = "config_classes"
-    values = shipped_record(ConfigClassesTable, table).class_.get(name)
-    if values is None:
-        return None
-    return _record_of(ConfigClass, table, values)
-
-
-def _record_of(
-    kind: type[AnyRecord],
-    table: str,
-    values: TomlRow,
-) -> AnyRecord:
-    """The record of one row of a table. Raises `SpecError` with each fault of the row."""
-    document = Document(table, values)
-    record = document.root.as_record(kind)
-    if not document.ok:
-        raise SpecError(document.problems)
-    return record
+    return _config_classes().get(name)

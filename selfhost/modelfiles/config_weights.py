@@ -50,7 +50,7 @@ def stored_of(keys: Keys) -> Stored:
         return _MlxConfig(mlx).stored()
     stated = keys.outer.get(_KEY) or keys.values.get(_KEY)
     if not stated:
-        return Stored(name=keys.published_type().dtype, quantized=False)
+        return Stored(name=keys.published_type, quantized=False)
     # a value that is not a table states an unknown method
     config = _QuantizationConfig(table_of(stated))
     return config.stored(has_experts=bool(keys.get("experts")))

@@ -31,11 +31,22 @@ from ..core.records import shown
 from ..core.units import listed
 from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
-from . import source
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
 from .sizes import Malformed, Unclear, every_fault
-from .source import LocalModel, Notes, clean, reason
+from .source import (
+    MAX_PARAMETERS,
+    LocalModel,
+    Notes,
+    clean,
+    fail,
+    license_of,
+    noting,
+    reason,
+    refuse,
+    refuse_missing,
+    spec_of,
+)
 from .tables import GgufTable, model_files
 
 _TABLE: GgufTable = model_files().gguf
@@ -58,19 +69,21 @@ def read_gguf(path: str) -> LocalModel:
     model = GgufModel(path, headers[0], tuple(tensors))
     _refuse_other_kinds(model)
     quantization = _quantization(model)
-    files = _files(path, headers, quantization)
+    unused_bytes = sum(header.unused_bytes for header in headers)
+    file_bytes = sum(header.file_bytes for header in headers)
+    files = _files(path, quantization, file_bytes, unused_bytes)
     try:
         layers = _layers(model)
         spec = _spec(model, files, layers)
     except Malformed as fault:
         # no converter writes such a file
-        source.refuse(path, "unusable", what=_every_fault(model, fault))
+        refuse(path, "unusable", what=_every_fault(model, fault))
     return LocalModel(
         spec=spec,
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=_notes(model, headers, quantization, layers),
+        notes=_notes(model, quantization, layers, unused_bytes),
     )
 
 
@@ -87,9 +100,9 @@ class _Layers(NamedTuple):
 
 def _notes(
     model: GgufModel,
-    headers: Sequence[GgufHeader],
     quantization: str,
     layers: _Layers,
+    unused_bytes: int,
 ) -> Notes:
     """The sentences about a quantization that the header states otherwise, about a tokenizer that
     llama.cpp does not know, about bytes that no program loads, and about tensors that differ from
@@ -105,7 +118,6 @@ def _notes(
     tokenizer = model.values.get("tokenizer.ggml.model")
     if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
         notes.append(reason("tokenizer", name=clean(tokenizer)))
-    unused_bytes = sum(header.unused_bytes for header in headers)
     if unused_bytes:
         notes.append(reason("unused-bytes", unused=unused_bytes))
     if layers.differing:
@@ -117,30 +129,29 @@ def _notes(
 def _refuse_other_kinds(model: GgufModel) -> None:
     """Raise `SpecError` for a file that holds no model that is judged alone, such as an adapter."""
     if not model.name:
-        source.refuse(model.path, "unusable", what="general.architecture is missing")
+        refuse(model.path, "unusable", what="general.architecture is missing")
     for kind in (model.name, clean(model.values.get("general.type")).lower()):
         other = _TABLE.not_a_model.get(kind)
         if other is not None:
-            source.fail(model.path, other.message, other.remedy)
+            fail(model.path, other.message, other.remedy)
     if not model.tensors:
-        source.refuse(model.path, "no-tensors")
+        refuse(model.path, "no-tensors")
 
 
 def _files(
     path: str,
-    headers: Sequence[GgufHeader],
     quantization: str,
+    file_bytes: int,
+    unused_bytes: int,
 ) -> PublishedFiles:
     """The size of all parts together, without the bytes after their tensors."""
-    unused_bytes = sum(header.unused_bytes for header in headers)
-    size_bytes = sum(header.file_bytes for header in headers) - unused_bytes
     size_source = SIZE_OF + shown(path)
     if unused_bytes:
         size_source += f", without the {unused_bytes:,} bytes after its tensors"
     return PublishedFiles(
         format="gguf",
         source=size_source,
-        bytes={quantization: size_bytes},
+        bytes={quantization: file_bytes - unused_bytes},
     )
 
 
@@ -155,7 +166,7 @@ def _refuse_mixed_parts(
     unlike = len({tensor.name for tensor in tensors})
     if promised == count == unlike:
         return
-    source.refuse(
+    refuse(
         path,
         "mixed",
         unlike=unlike,
@@ -172,20 +183,20 @@ def _headers(path: str) -> list[GgufHeader]:
     files = numbered_files(path)
     parts = given.values.get("split.count", 0)
     if isinstance(parts, int) and parts > 1 and parts != len(files):
-        source.refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
+        refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
     problems: list[Problem] = []
-    with source.noting(problems):
-        source.refuse_missing(path, "parts", files)
+    with noting(problems):
+        refuse_missing(path, "parts", files)
     headers = []
     tensors = 0
     for file in filter(exists, files):
-        with source.noting(problems):
+        with noting(problems):
             header = given if file == path else read_header(file)
             headers.append(header)
             tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
             what = f"its parts have more than {MAX_TENSORS:,} tensors"
-            source.refuse(path, "damaged", what=what)
+            refuse(path, "damaged", what=what)
     if problems:
         raise SpecError(problems)
     return headers
@@ -240,7 +251,7 @@ def _spec(
     layers: _Layers,
 ) -> ModelSpec:
     """The spec of the model, whose files have this size. Raises `Malformed`."""
-    terms = source.license_of(
+    terms = license_of(
         clean(model.values.get("general.license")),
         clean(model.values.get("general.license.link")),
     )
@@ -250,7 +261,7 @@ def _spec(
         modality = "image"
     elif model.row.embeds or model.values.get(f"{model.name}.pooling_type"):
         modality = "embedding"
-    return source.spec_of(
+    return spec_of(
         model.path,
         clean(model.values.get("general.name")),
         modality=modality,
@@ -341,7 +352,7 @@ def _parameters(model: GgufModel, layers: _Layers) -> Parameters:
         if not layers.differing:
             total = counts.total
         active = total - (counts.total - counts.active)
-    if total > source.MAX_PARAMETERS:
+    if total > MAX_PARAMETERS:
         raise Malformed(f"{total:.1e} parameters")
     return Parameters(
         total=total or None, active=active or None, mtp=predicting or None

@@ -32,8 +32,13 @@ from ..catalogue.architecture import MAX_LAYERS
 from ..core.files import read_some
 from ..core.records import Record
 from ..needs.quantization import BLOCKS
-from . import source
-from .source import clean
+from .source import (
+    clean,
+    open_file,
+    readable,
+    refuse,
+    refuse_other_kinds,
+)
 from .tables import model_files
 
 # The vocabulary is the largest part of a header: 0.7 to 10 MB in published files.
@@ -132,16 +137,16 @@ class _TooLong(NamedTuple):
 
 def read_header(path: str) -> GgufHeader:
     """The header of one file. Raises `SpecError`; reads no weights."""
-    stream, file_bytes, start = source.open_file(path)
-    with stream, source.readable(path):
+    stream, file_bytes, start = open_file(path)
+    with stream, readable(path):
         if not start.startswith(b"GGUF"):
-            source.refuse_other_kinds(path, start, file_bytes)
-            source.refuse(path, "no-gguf")
+            refuse_other_kinds(path, start, file_bytes)
+            refuse(path, "no-gguf")
         reader = _Reader(path, stream, file_bytes, start)
         reader.skip(len(b"GGUF"))
         version = reader.uint32()
         if version not in (2, 3):
-            source.refuse(path, "version", version=version)
+            refuse(path, "version", version=version)
         tensor_count = reader.uint64()
         key_count = reader.uint64()
         if key_count > _MAX_KEYS or tensor_count > MAX_TENSORS:
@@ -205,7 +210,7 @@ class _Reader:
 
     def damaged(self, what: str) -> NoReturn:
         """Raise the `SpecError` of a damaged file."""
-        source.refuse(self.path, "damaged", what=what)
+        refuse(self.path, "damaged", what=what)
 
     def skip(self, count: int) -> None:
         """Skip `count` bytes, which must be there."""
@@ -219,7 +224,7 @@ class _Reader:
         end = self.place + count
         if end > self.file_bytes:
             what = f"it has {self.file_bytes:,} bytes and ends inside its header"
-            source.refuse(self.path, "cut-short", what=what)
+            refuse(self.path, "cut-short", what=what)
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         missing = end - len(self._content)
@@ -230,7 +235,7 @@ class _Reader:
         wanted = max(missing, _READ_BYTES, len(self._content))
         self._content += read_some(self._stream, wanted)
         if end > len(self._content):
-            source.refuse(self.path, "shorter")
+            refuse(self.path, "shorter")
 
     def uint32(self) -> int:
         """Read the next number of 32 bits."""
@@ -373,7 +378,7 @@ def _read_tensor(reader: _Reader) -> Tensor:
     if type_id in table.retired:
         old, instead = table.retired[type_id]
         what = _called(name)
-        source.refuse(reader.path, "retired", what=what, old=old, left=instead)
+        refuse(reader.path, "retired", what=what, old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
     try:
         bytes = _bytes_of(shape, type)
@@ -433,7 +438,7 @@ def _unused_bytes(
     missing_bytes = needed_bytes - reader.file_bytes
     if missing_bytes > 0:
         what = f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing"
-        source.refuse(reader.path, "cut-short", what=what)
+        refuse(reader.path, "cut-short", what=what)
     last = tensors[-1]
     if last.bytes is None:
         return 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..catalogue.spec import (
     SIZE_OF,
@@ -24,10 +24,19 @@ from ..catalogue.spec import (
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.errors import Problem, SpecError
 from ..core.records import Record, shown
-from . import source
 from .config import read_config
-from .safetensors_header import read_header
-from .source import LocalModel, Notes, reason
+from .safetensors_header import SafetensorsHeader, Shards, read_header
+from .source import (
+    LocalModel,
+    Notes,
+    missing_names,
+    noting,
+    reason,
+    refuse,
+    refuse_missing,
+    sibling,
+    spec_of,
+)
 from .tables import model_files
 
 CONFIG = "config.json"
@@ -100,32 +109,31 @@ def weight_files_ending(names: Iterable[str], *endings: str) -> list[str]:
 
 def read_weights(
     path: str,
-    files: tuple[str, ...],
-    total_bytes: int | None,
+    shards: Shards,
     notes: Notes = (),
 ) -> LocalModel:
     """The model that the files hold, described by the config.json beside the files where there is
-    one. `path` is the path that the user gave; `total_bytes` is the size that the index of the
-    files states.
+    one. `path` is the path that the user gave.
     """
-    config = source.sibling(files[0], CONFIG)
+    files = shards.files
+    config = sibling(files[0], CONFIG)
     if config is not None:
-        missing = source.missing_names(files)
+        missing = missing_names(files)
         if missing:
-            size_bytes = _bytes_here(files)
+            size_bytes = sum(header.file_bytes for header in _headers_in(files, []))
             model = read_lone_config(config, notes)
             return model.replace(
                 spec=model.spec.replace(origin=path),
                 missing=missing,
                 size_bytes=size_bytes,
-                total_bytes=total_bytes,
+                total_bytes=shards.total_bytes,
             )
     weights = _weights_in(path, files)
     if config is not None:
         model = read_config(config)
     else:
         # `_with_weights` counts the parameters unless the weights are packed
-        spec = source.spec_of(path, unknown=dict(model_files().undescribed))
+        spec = spec_of(path, unknown=model_files().undescribed)
         model = LocalModel(spec=spec, quantization=weights.dtype)
     here = model.replace(
         spec=_with_files_here(model.spec, path, files[0]),
@@ -135,18 +143,18 @@ def read_weights(
     return _with_weights(here, weights)
 
 
-def _bytes_here(files: Iterable[str]) -> int:
-    """The bytes of those files that are here. Raises `SpecError` with the truncated ones, which
-    their headers tell.
+def _headers_in(
+    files: Iterable[str],
+    problems: list[Problem],
+) -> Iterator[SafetensorsHeader]:
+    """Yield the header of each file that is here. At the end, `SpecError` is raised where there are
+    problems; those of damaged and truncated files are added to `problems`.
     """
-    size_bytes = 0
-    problems: list[Problem] = []
     for file in filter(os.path.exists, files):
-        with source.noting(problems):
-            size_bytes += read_header(file).file_bytes
+        with noting(problems):
+            yield read_header(file)
     if problems:
         raise SpecError(problems)
-    return size_bytes
 
 
 def _with_files_here(
@@ -155,17 +163,13 @@ def _with_files_here(
     file: str,
 ) -> ModelSpec:
     """The spec with the facts that follow from the folder of the model's first `file`."""
-    unknown = dict(spec.unknown)
-    unknown.pop("files", None)
-    unknown.pop("tokenizer", None)
     sources = {
         **spec.sources,
         "parameters": f"headers of the safetensors files of {shown(path)}",
         "safety": "format of the files",
     }
     return spec.replace(
-        unknown=unknown,
-        tokenizer=any(source.sibling(file, name) for name in model_files().tokenizers),
+        tokenizer=any(sibling(file, name) for name in model_files().tokenizers),
         safety=Safety(
             formats=("safetensors",),
             remote_code=spec.safety.remote_code,
@@ -180,34 +184,27 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     `SpecError`.
     """
     problems: list[Problem] = []
-    with source.noting(problems):
-        source.refuse_missing(named, "files", paths)
+    with noting(problems):
+        refuse_missing(named, "files", paths)
     elements: Counter[str] = Counter()
     size_bytes = 0
     names: set[str] = set()
-    for path in filter(os.path.exists, paths):
-        with source.noting(problems):
-            header = read_header(path)
-            size_bytes += header.file_bytes
-            names |= header.tensors.keys()
-            for tensor in header.tensors.values():
-                elements[tensor.dtype] += tensor.elements
-    if problems:
-        raise SpecError(problems)
+    for header in _headers_in(paths, problems):
+        size_bytes += header.file_bytes
+        names |= header.tensors.keys()
+        for tensor in header.tensors.values():
+            elements[tensor.dtype] += tensor.elements
     if not elements:
-        source.refuse(named, "no-weights")
+        refuse(named, "no-weights")
     is_scaled = any(map(_SCALE.search, names))
     counted = _PLAIN if is_scaled else _PLAIN | {"F8_E4M3"}
-    total = None
-    if elements.keys() <= counted:
-        total = elements.total()
-    usual = max(elements, key=elements.__getitem__)
+    [(usual, _)] = elements.most_common(1)
     return Weights(
         size_bytes=size_bytes,
         types=tuple(sorted(elements)),
         predict_more=any(map(_PREDICTS_MORE.search, names)),
         is_scaled=is_scaled,
-        total=total,
+        total=elements.total() if elements.keys() <= counted else None,
         dtype=model_files().safetensors.dtypes.get(usual),
     )
 
@@ -271,14 +268,19 @@ def _type_of_all(model: LocalModel, weights: Weights) -> str | None:
 
 def _without_parts_of_architecture(unknown: Mapping[str, str]) -> dict[str, str]:
     """The reasons for unknown facts, without the facts of an architecture."""
-    others = [fact for fact in unknown if not fact.startswith("architecture.")]
-    return {fact: unknown[fact] for fact in others}
+    others = dict(unknown)
+    for fact in unknown:
+        if fact.startswith("architecture."):
+            del others[fact]
+    return others
 
 
 def _without_known_facts(spec: ModelSpec) -> ModelSpec:
     """The spec without reasons in `unknown` for facts that the spec states by now."""
     model = spec.architecture
     known = {
+        "files": spec.files or None,
+        "tokenizer": spec.tokenizer,
         "parameters.total": spec.parameters.total,
         "parameters.encoders": spec.parameters.encoders,
         "architecture.dtype": None if model is None else model.dtype,

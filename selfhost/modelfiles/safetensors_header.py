@@ -24,8 +24,18 @@ from math import prod
 from typing import NamedTuple
 
 from ..core.files import MAX_PARTS, read_some
-from . import source
-from .source import JsonKind, OpenedFile, clean, refuse, table_of
+from .source import (
+    JsonKind,
+    OpenedFile,
+    clean,
+    open_file,
+    parse_json,
+    read_json,
+    readable,
+    refuse,
+    refuse_other_kinds,
+    table_of,
+)
 from .tables import model_files
 
 # the limit of safetensors itself
@@ -82,18 +92,18 @@ class Shards(NamedTuple):
     """
 
     files: tuple[str, ...]
-    total_bytes: int | None
+    total_bytes: int | None = None
 
 
 def read_header(path: str) -> SafetensorsHeader:
     """The header of one file. Raises `SpecError`; reads no weights."""
-    opened = source.open_file(path)
-    with opened.stream, source.readable(path):
+    opened = open_file(path)
+    with opened.stream, readable(path):
         length = _header_length(path, opened)
         content = opened.start[_LENGTH_BYTES:]
         content += read_some(opened.stream, length - len(content))
         content = content[:length]
-    entries = source.parse_json(path, content, _HEADER)
+    entries = parse_json(path, content, _HEADER)
     # only JSON that begins with a brace is parsed
     assert isinstance(entries, dict)
     texts = entries.pop("__metadata__", None)
@@ -145,7 +155,7 @@ def _end_of_data(path: str, tensors: Mapping[str, StoredTensor]) -> int:
 def _header_length(path: str, opened: OpenedFile) -> int:
     """The bytes of the JSON, all of which lie in the file. Raises `SpecError`."""
     start = opened.start
-    source.refuse_other_kinds(path, start, opened.size)
+    refuse_other_kinds(path, start, opened.size)
     if start.startswith(b"GGUF"):
         refuse(path, "misnamed")
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
@@ -211,7 +221,7 @@ def _are_sizes(values: Sequence[object]) -> bool:
 
 def shards_in(index: str) -> Shards:
     """The files that an index names, beside it. Raises `SpecError` for names elsewhere."""
-    table = table_of(source.read_json(index, _INDEX))
+    table = table_of(read_json(index, _INDEX))
     places = table_of(table.get("weight_map"))
     names = sorted(set(map(str, places.values())))
     if not names:

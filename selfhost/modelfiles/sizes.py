@@ -125,14 +125,9 @@ class Sizes:
     def stated(self, *keys: str) -> str:
         """The first of these keys that has a value, as the file writes it."""
         names = self.names_of(keys)
-        first = None
-        for name in names:
-            if self.values.get(name) is None:
-                continue
-            if name in self.written:
-                return name
-            first = first or name
-        return first or names[0]
+        known = [name for name in names if self.values.get(name) is not None]
+        written = [name for name in known if name in self.written]
+        return [*written, *known, *names][0]
 
     def number(
         self,

@@ -70,20 +70,6 @@ class CheckedFiles(NamedTuple):
     specs: tuple[ModelSpec, ...]
 
 
-class _CheckedFile(NamedTuple):
-    """A file that was checked alone, and its spec; None where nothing in the file is right."""
-
-    document: Document
-    spec: ModelSpec | None
-
-
-class _NamedFiles(NamedTuple):
-    """The spec files that the user named, each once, and the problems of named folders."""
-
-    files: Sequence[str]
-    problems: Sequence[Problem]
-
-
 def check_spec_files(
     paths: Sequence[str],
     catalogue_specs: Iterable[ModelSpec],
@@ -98,21 +84,19 @@ def check_spec_files(
     the programs that a spec may name; without any, the named programs are not checked. A file named
     twice is read once. `tell` is called with the number of files read, and of all files.
     """
-    named = _named_files(paths)
-    count = len(named.files)
+    problems: list[Problem] = []
+    files = _named_files(paths, problems)
     checked = []
-    for number, file in enumerate(named.files):
-        if tell is not None:
-            tell(number, count)
-        document = read_spec_file(file)
-        checked.append(_CheckedFile(document, _checked_alone(document)))
     # faulty files are compared with the catalogue too, so that one run reports all faults
     comparable = []
-    for document, _ in checked:
+    for number, file in enumerate(files):
+        if tell is not None:
+            tell(number, len(files))
+        document = read_spec_file(file)
+        checked.append((document, _checked_alone(document)))
         if document.values.get("schema") in (None, SCHEMA):
             comparable.append(document)
     _check_together(comparable, catalogue_specs, runtime_ids)
-    problems = list(named.problems)
     guesses = 0
     specs = []
     for document, spec in checked:
@@ -135,10 +119,11 @@ def checked_spec(path: str) -> ModelSpec:
     return spec.replace(origin=path)
 
 
-def _named_files(paths: Sequence[str]) -> _NamedFiles:
-    """The files at these paths, and the files in the folders at these paths."""
+def _named_files(paths: Sequence[str], problems: list[Problem]) -> list[str]:
+    """The spec files at these paths and in the folders at these paths, each once. The problems of
+    folders are added to `problems`.
+    """
     files = []
-    problems: list[Problem] = []
     for path in paths:
         if not os.path.isdir(path):
             files.append(path)
@@ -160,8 +145,7 @@ def _named_files(paths: Sequence[str]) -> _NamedFiles:
     sources = re.escape(SOURCES_ENDING) + r"\Z"
     specs = [re.sub(sources, ".toml", file) for file in files]
     # a dict as an ordered set
-    each_once = list(dict.fromkeys(specs))
-    return _NamedFiles(each_once, problems)
+    return list(dict.fromkeys(specs))
 
 
 def _note(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..catalogue.architecture import LAYERS, Architecture, LayerPart
+from ..catalogue.architecture import LAYERS, Architecture, LayerPart, Places
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import QUANTIZATIONS
 from ..core.records import Record
@@ -87,15 +87,12 @@ def _architecture(model: Architecture) -> _Values:
     return stated
 
 
-def _places(places: Sequence[int]) -> object:
+def _places(places: Places) -> object:
     """The numbers of layers as `begin:end:step` where they are evenly spaced, else as they are."""
     first = places[0]
     end = places[-1] + 1
-    step = 1
-    if len(places) > 1:
-        step = places[1] - first
-    evenly_spaced = range(first, end, step)
-    if list(places) == list(evenly_spaced):
+    step = places[1] - first if len(places) > 1 else 1
+    if tuple(range(first, end, step)) == places:
         return f"{first}:{end}:{step}"
     return places
 
@@ -110,9 +107,7 @@ def _entries(values: Mapping[str, object]) -> list[str]:
 
 def _entry(key: str, value: object) -> str:
     """The lines of a key and its value. A list has a line for each of its tables."""
-    name = key
-    if not _BARE.fullmatch(key):
-        name = _text(key)
+    name = key if _BARE.fullmatch(key) else _value(key)
     if not isinstance(value, list):
         return f"{name} = {_value(value)}"
     lines = [f"{name} = ["]
@@ -123,27 +118,15 @@ def _entry(key: str, value: object) -> str:
 
 
 def _value(value: object) -> str:
-    """A value as TOML writes it, on one line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        if value < _LEAST_WITH_SEPARATORS:
-            return str(value)
-        return f"{value:_}"
-    if isinstance(value, str):
-        return _text(value)
+    """A value as TOML writes it, on one line: as JSON has it, but for tables, long numbers, and one
+    more character with an escape.
+    """
+    import json  # only where a spec is written
+
     if isinstance(value, dict):
         entries = ", ".join(_entries(value))
         return f"{{ {entries} }}"
-    assert isinstance(value, list | tuple)
-    listed = ", ".join(map(_value, value))
-    return f"[{listed}]"
-
-
-def _text(text: str) -> str:
-    """A text in quotes. TOML has the escapes of JSON, and one more."""
-    import json  # only where a spec is written
-
-    printable = _SURROGATE.sub("?", text)
-    quoted = json.dumps(printable, ensure_ascii=False)
-    return quoted.replace("\x7f", "\\u007F")
+    if isinstance(value, int) and value >= _LEAST_WITH_SEPARATORS:
+        return f"{value:_}"
+    text = json.dumps(value, ensure_ascii=False)
+    return _SURROGATE.sub("?", text).replace("\x7f", "\\u007F")

@@ -18,6 +18,7 @@ from selfhost.core.tables import (
     unchecked_table,
 )
 from selfhost.machine import cpus, gpus, products, profiles, rented
+from selfhost.modelfiles.config_tables import ConfigClassesTable, ModelTypesTable
 
 
 def _faults(name: str, values: object, kind: type[Record]) -> list[str]:
@@ -37,6 +38,8 @@ def _faults(name: str, values: object, kind: type[Record]) -> list[str]:
         pytest.param("products", products._ProductTable, id="products"),
         pytest.param("cloud_types", rented._CloudTable, id="cloud-types"),
         pytest.param("providers", ProvidersTable, id="providers"),
+        pytest.param("model_types", ModelTypesTable, id="model-types"),
+        pytest.param("config_classes", ConfigClassesTable, id="config-classes"),
     ],
 )
 def test_each_value_is_what_its_field_says(name: str, kind: type[Record]) -> None:

@@ -30,11 +30,12 @@ class AdapterMaker(Stated):
     """A maker of display adapters.
 
     `cards` matches the names of the adapters with memory of their own; None where all of them have
-    it. The other adapters are graphics of a processor.
+    it. The other adapters are graphics of a processor; with `cards_alone` they are left out.
     """
 
     vendor: str
     cards: str | None = None
+    cards_alone: bool = False
 
     def is_card(self, name: str) -> bool:
         """Whether the adapter of that name has memory of its own."""
@@ -54,6 +55,7 @@ class FirmwareNames(Stated):
     windows_x86: Mapping[str, str]
     windows_arm: Mapping[str, str]
     windows_gpus: Mapping[str, AdapterMaker]
+    asked_makers: tuple[str, ...]
     gpus_unread: Mapping[str, UnreadGpu]
 
     def is_unified(self, name: str) -> bool:

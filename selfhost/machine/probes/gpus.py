@@ -393,7 +393,8 @@ def _read_windows(host: Host) -> list[Cards]:
         unread = Why("the registry's list of display adapters could not be read")
         return [*nvidia, Cards(unread=unread)]
     cards = [card for card in map(parse_adapter, adapters) if card is not None]
-    others = [card for card in cards if card.vendor != "nvidia"]
+    asked = firmware_names().asked_makers
+    others = [card for card in cards if card.vendor not in asked]
     has_memory = any(card.memory_total_bytes for card in _cards_in(nvidia))
     if has_memory or _CUDA_MASK in host.env:
         cards = others
@@ -415,7 +416,7 @@ def parse_adapter(adapter: Mapping[str, object]) -> Accelerator | None:
         return None
     name = parse_name(str(adapter.get("name") or ""))
     is_card = maker.is_card(name)
-    if maker.vendor == "intel" and not is_card:
+    if maker.cards_alone and not is_card:
         return None
     memory_bytes = None
     size = adapter.get("memory")

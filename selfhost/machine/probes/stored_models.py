@@ -88,17 +88,6 @@ def _read_store(store: _Store, facts: Facts) -> Sequence[PresentModel]:
     return readable
 
 
-class _Weights(Record):
-    """The files of one model in a folder."""
-
-    size_bytes: int
-    # None: not known
-    complete: bool | None
-    # the GGUF file, or the first part of a split one; None: all weights of a folder
-    file: str | None = None
-    quantization: str | None = None
-
-
 class _FileSet(Record):
     """A file, or the parts of a split file, some of which may be missing. It is filled while the
     names of a folder are read.
@@ -118,29 +107,6 @@ class _FileSet(Record):
     def complete(self) -> bool:
         """Whether every part is present."""
         return len(self.sizes) == self.parts
-
-
-def _weights_in(files: Files) -> Iterator[_Weights]:
-    """Yield each GGUF model alone, then all other weights of a folder as one model."""
-    sets = _sets_of(files)
-    for first in sorted(sets):
-        model = sets[first]
-        if first.lower().endswith(".gguf") and model.sizes:
-            yield _Weights(
-                size_bytes=model.size_bytes,
-                complete=model.complete,
-                file=first,
-                quantization=_quantization_in(first),
-            )
-    names = _plain_weights(files)
-    if names:
-        firsts = set(map(first_numbered_file, names))
-        parts = [sets[first] for first in firsts]
-        is_whole = all(part.complete for part in parts)
-        yield _Weights(
-            size_bytes=sum(part.size_bytes for part in parts),
-            complete=is_whole and _is_complete(files, names[0]),
-        )
 
 
 def _sets_of(files: Files) -> dict[str, _FileSet]:
@@ -222,22 +188,39 @@ class _Store(Record):
         """Yield the models of the store."""
         raise NotImplementedError
 
-    def model_of(
+    def models_in(
         self,
-        weights: _Weights,
+        files: Files,
         path: str,
         repository: str,
-    ) -> PresentModel:
-        """The model of these files, which lie at `path`."""
-        return PresentModel(
-            path=path,
-            size_bytes=weights.size_bytes,
-            repository=repository,
-            file=weights.file,
-            complete=weights.complete,
-            store=self.name,
-            quantization=weights.quantization,
-        )
+    ) -> Iterator[PresentModel]:
+        """Yield each GGUF model among the files of a folder, which lies at `path`, then all other
+        weights as one model.
+        """
+        sets = _sets_of(files)
+        for first in sorted(sets):
+            model = sets[first]
+            if first.lower().endswith(".gguf") and model.sizes:
+                yield PresentModel(
+                    path=path,
+                    size_bytes=model.size_bytes,
+                    repository=repository,
+                    file=first,
+                    complete=model.complete,
+                    store=self.name,
+                    quantization=_quantization_in(first),
+                )
+        names = _plain_weights(files)
+        if names:
+            parts = [sets[first] for first in set(map(first_numbered_file, names))]
+            is_whole = all(part.complete for part in parts)
+            yield PresentModel(
+                path=path,
+                size_bytes=sum(part.size_bytes for part in parts),
+                repository=repository,
+                complete=is_whole and _is_complete(files, names[0]),
+                store=self.name,
+            )
 
     def path(self, *parts: str) -> str:
         """The path of a file or folder in the store."""
@@ -281,8 +264,7 @@ class _Hub(_Store):
                 yield None
                 continue
             repository = name.removeprefix("models--").replace("--", "/")
-            for weights in _weights_in(files):
-                yield self.model_of(weights, self.path(name), repository)
+            yield from self.models_in(files, self.path(name), repository)
 
     def snapshot(self, name: str) -> Files:
         """The files of the snapshot that `refs/main` names, else of the one with most bytes."""
@@ -305,10 +287,12 @@ class _LmStudio(_Store):
         for publisher in self.folders():
             for name in self.folders(publisher):
                 files = self.files(publisher, name, depth=1)
-                for weights in _weights_in(files):
-                    path = self.path(publisher, name, weights.file or "")
-                    model = self.model_of(weights, path, f"{publisher}/{name}")
-                    yield model.replace(complete=None if model.complete else False)
+                folder = self.path(publisher, name)
+                for model in self.models_in(files, folder, f"{publisher}/{name}"):
+                    yield model.replace(
+                        path=self.host.join(folder, model.file or ""),
+                        complete=None if model.complete else False,
+                    )
 
 
 class _Layer(Record):
@@ -386,28 +370,20 @@ def _layers_of(manifest: Mapping[str, object]) -> list[_Layer]:
         return []
     layers = []
     for entry in [*entries, manifest.get("config")]:
-        layer = _layer_of(entry)
-        if layer is None:
+        match entry:
+            case {"digest": str(digest), "size": int(size)}:
+                is_right = 0 <= size <= MAX_DISK_BYTES
+            case _:
+                is_right = False
+        if not is_right:
             return []
+        layer = _Layer(
+            blob=digest.replace(":", "-"),
+            size_bytes=size,
+            media_type=str(entry.get("mediaType")),
+        )
         layers.append(layer)
     return layers
-
-
-def _layer_of(entry: object) -> _Layer | None:
-    """The layer that an entry of a manifest states; None for a faulty entry."""
-    if not isinstance(entry, dict):
-        return None
-    digest = entry.get("digest")
-    size = entry.get("size")
-    if not isinstance(digest, str) or type(size) is not int:
-        return None
-    if not 0 <= size <= MAX_DISK_BYTES:
-        return None
-    return _Layer(
-        blob=digest.replace(":", "-"),
-        size_bytes=size,
-        media_type=str(entry.get("mediaType")),
-    )
 
 
 _LAYOUTS: Mapping[str, type[_Store]] = {
