@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from selfhost import Machine, Workload
-from selfhost.advice.understood import judged_for, understand
+from selfhost.advice.understood import judged_on
 from selfhost.catalogue.index import open_catalogue
 from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Judged
@@ -93,8 +93,7 @@ def judged_named(
     """What is judged of a question about a machine, or about one by its name."""
     shelf = open_catalogue()
     known = machine_named(machine) if isinstance(machine, str) else machine
-    understood = understand(shelf, model, workload, known)
-    return judged_for(shelf, understood, known)
+    return judged_on(shelf, model, workload, known).judged
 
 
 def ask(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .advice.understood import judged_for, understand
+from .advice.understood import judged_on
 from .advice.verdicts import check_with
 from .catalogue.index import Catalogue, open_catalogue
 from .catalogue.spec import ModelSpec
@@ -92,14 +92,14 @@ def check(
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
     found = _machine_found(machine)
-    verdict = check_with(
+    return check_with(
         catalogue,
         model,
         stated,
         found.machine,
         carry=_options_to_repeat(machine, specs),
+        notes=found.notes,
     )
-    return verdict.replace(first_notes=(*found.notes, *verdict.first_notes))
 
 
 @_answers_python
@@ -121,9 +121,8 @@ def can_run(
     stated = _workload_stated(workload, fields)
     catalogue = _catalogue_with(specs)
     found = _machine_found(machine)
-    understood = understand(catalogue, model, stated, found.machine)
     # no verdict is made, since commands, offers and remedies decide nothing here
-    return judged_for(catalogue, understood, found.machine).fits
+    return judged_on(catalogue, model, stated, found.machine).judged.fits
 
 
 @_answers_python

@@ -41,7 +41,7 @@ from ..needs import MAKERS_IN_RAM, needs_on
 from ..needs.records import Device, Needs
 from .api_route import offers_for
 from .sizes import disks_of, least_card
-from .understood import Model, Understood, judged_for, remarks, understand
+from .understood import Model, Understood, judged_on, remarks, understand
 from .verdicts import check_with
 
 # more than any processor reads from RAM today (assumed): where the search for a bandwidth ends
@@ -220,7 +220,7 @@ def plan_with(
         needs=needs,
         least=found.least,
         reasons=tuple(_reasons(found.judged)),
-        machines=_known_machines(catalogue, meant, workload, profiles),
+        machines=_known_machines(catalogue, meant, profiles),
         notes=(*meant.notes, *checked.notes, *making),
         options=workload.options(),
     )
@@ -241,15 +241,13 @@ def _reasons(judged: Judged) -> Iterator[Finding]:
 def _known_machines(
     catalogue: Catalogue,
     meant: Understood,
-    workload: Workload,
     profiles: Iterable[Profile] | None,
 ) -> tuple[KnownMachine, ...]:
     """The verdict on each known machine, first those that run the model, from the smallest."""
     machines: list[KnownMachine] = []
     is_offered: bool | None = None
     for profile in all_profiles() if profiles is None else profiles:
-        there = understand(catalogue, meant, workload, profile.machine)
-        best = judged_for(catalogue, there, profile.machine)
+        best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
         if best.failed and is_offered is None:
             # the offers depend on the model and the question, not on the machine
             offers = offers_for(catalogue, best, units.utc_today())

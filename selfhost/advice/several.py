@@ -27,7 +27,7 @@ from ..judge.record import (
 )
 from ..judge.together import judge_together
 from ..machine.record import Machine
-from .understood import Model, Understood, understand
+from .understood import Model
 from .verdicts import check_with
 
 # between the names of models that run side by side
@@ -75,11 +75,10 @@ def describe(
     machine: Machine,
 ) -> ShownModel:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
-    understood = understand(catalogue, model, workload, machine)
-    verdict = check_with(catalogue, understood, workload, machine)
+    verdict = check_with(catalogue, model, workload, machine)
     sizes: list[QuantizationSize] = []
-    for quantization in _types_of(verdict, understood, catalogue):
-        question = _asked_in(quantization, verdict, understood, catalogue)
+    for quantization in _types_of(verdict, catalogue):
+        question = _asked_in(quantization, verdict, catalogue)
         size = _size(question, machine)
         if size is not None:
             sizes.append(size)
@@ -91,15 +90,11 @@ def describe(
     )
 
 
-def _types_of(
-    verdict: Verdict,
-    understood: Understood,
-    catalogue: Catalogue,
-) -> Sequence[str]:
+def _types_of(verdict: Verdict, catalogue: Catalogue) -> Sequence[str]:
     """The types in which the program takes the model, in the order of the table."""
     if verdict.runtime is None or verdict.needs is None:
         return ()
-    if verdict.quantization and understood.workload.task == "finetune":
+    if verdict.quantization and verdict.workload.task == "finetune":
         # what is trained is made of the published weights, by the method
         return (verdict.quantization,)
     runtime = catalogue.runtime(verdict.runtime)
@@ -113,17 +108,16 @@ def _types_of(
 def _asked_in(
     quantization: str,
     verdict: Verdict,
-    understood: Understood,
     catalogue: Catalogue,
 ) -> Question:
     """The question that `check` with that type would ask, of the files that hold it."""
-    stated = understood.workload
-    files = understood.files
+    stated = verdict.question.stated
+    files = verdict.question.files
     if "gguf" in files.formats and quantization != stated.quantization:
         # a GGUF file holds one quantization
         files = files.replace(are_here=False)
     workload = stated.replace(quantization=quantization, runtime=verdict.runtime)
-    return ask(understood.spec, workload, catalogue, verdict.machine, files)
+    return ask(verdict.model, workload, catalogue, verdict.machine, files)
 
 
 def _size(question: Question, machine: Machine) -> QuantizationSize | None:

@@ -38,7 +38,7 @@ from ..machine.record import (
 )
 from ..needs.records import How, MemoryNeed, Needs, Term
 from .launch import bytes_worth_bounding, fill_partly
-from .understood import Model, Understood, judged_for, understand
+from .understood import Model, Understood, judged_on, meant_on, understand
 from .verdicts import check_with
 
 # a page table has an entry of 8 bytes for each page of 4,096 bytes (x86-64 and arm64; arch/x86 of
@@ -305,8 +305,8 @@ def size_with(
     )
     # any pace will do: `check` says how fast it is
     workload = workload.replace(min_tokens_per_second=0)
-    meant = understand(catalogue, model, workload, vast)
-    question = meant.question(catalogue, vast)
+    meant, judged = meant_on(catalogue, understand(catalogue, model, workload), vast)
+    question = judged.question
     notes: tuple[str, ...] = ()
     chosen = _chosen_workload(catalogue, meant, question, machine, vast)
     if chosen is not None:
@@ -364,7 +364,7 @@ def _chosen_workload(
             memory_limit_bytes=machine.memory_limit_bytes,
             memory_available_bytes=machine.memory_available_bytes,
         )
-    return judged_for(catalogue, meant, place).question.workload
+    return judged_on(catalogue, meant, meant.workload, place).judged.workload
 
 
 # ---------------------------------------------------------------- what is sized

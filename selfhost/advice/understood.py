@@ -1,14 +1,14 @@
 """The caller's words become a question: a name, a path or a spec.
 
 `understand` returns the spec of the model, the workload with the facts that the name itself states,
-and the files that the user named. `judged_for` judges that question on a machine.
+and the files that the user named. `judged_on` judges that question on a machine.
 """
 
 from __future__ import annotations
 
 import os
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -78,76 +78,105 @@ class Understood(Record):
 
 def understand(
     catalogue: Catalogue,
-    model: Model | Understood,
+    model: Model,
     workload: Workload,
-    machine: Machine | None = None,
 ) -> Understood:
     """The meaning of a spec, a path or a name. Raises `UnknownModelError` for a name, and
     `SpecError` for a file.
-
-    With a machine, a name that implies files which do not run there means the model in other files.
     """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
+    typed = os.fspath(model)
+    if not isinstance(model, str) or is_path(typed):
+        return _understand_file(typed, workload)
+    return understand_name(catalogue, typed, workload)
+
+
+class JudgedMeaning(NamedTuple):
+    """The meaning of the caller's words on a machine, and its judgement there."""
+
+    understood: Understood
+    judged: Judged
+
+
+def meant_on(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+) -> JudgedMeaning:
+    """The meaning on that machine, judged with the model's own defaults. A name that implies files
+    which do not run there means the model in other files. Raises `WorkloadError`.
+    """
+    otherwise = understood.otherwise
+    try:
+        question = understood.question(catalogue, machine)
+    except WorkloadError as error:
+        is_of_type = all(problem.key == "quantization" for problem in error.problems)
+        if otherwise is None or not is_of_type:
+            raise
+        why_not = _note_on_other_files(understood, f"{error.problems[0].message}.")
+    else:
+        judged = judge(question, machine)
+        if otherwise is None:
+            return JudgedMeaning(understood, judged)
+        why_not = _why_not_here(understood, judged, machine)
+        if not why_not:
+            return JudgedMeaning(understood, judged)
+    other = otherwise.replace(notes=(*otherwise.notes, *why_not))
+    return meant_on(catalogue, other, machine)
+
+
+def judged_on(
+    catalogue: Catalogue,
+    model: Model | Understood,
+    workload: Workload,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+) -> JudgedMeaning:
+    """The meaning judged with the defaults that suit the machine. Without `follows_machine` the
+    defaults are the model's own, the same on every machine.
+    """
     if isinstance(model, Understood):
         understood = model
     else:
-        typed = os.fspath(model)
-        if not isinstance(model, str) or is_path(typed):
-            return _understand_file(typed, workload)
-        understood = understand_name(catalogue, typed, workload)
-    otherwise = understood.otherwise
-    if machine is None or otherwise is None:
-        return understood
-    notes = _why_other_files(understood, catalogue, machine)
-    if not notes:
-        return understood
-    return otherwise.replace(notes=(*otherwise.notes, *notes))
+        understood = understand(catalogue, model, workload)
+    if not follows_machine:
+        question = understood.question(catalogue, machine)
+        return JudgedMeaning(understood, judge(question, machine))
+    meaning = meant_on(catalogue, understood, machine)
+    if meaning.understood.files.is_tag:
+        return meaning
+    judged = with_machine_defaults(meaning.judged, catalogue, machine)
+    return meaning._replace(judged=judged)
 
 
-def _why_other_files(
+def _why_not_here(
     understood: Understood,
-    catalogue: Catalogue,
+    judged: Judged,
     machine: Machine,
 ) -> Sentences:
     """The note on why the model is judged in other files than the name implies; () where a program
     loads the implied files on the machine.
     """
-    workload = understood.workload
-    try:
-        question = understood.question(catalogue, machine)
-    except WorkloadError as error:
-        is_of_type = all(problem.key == "quantization" for problem in error.problems)
-        why = f"{error.problems[0].message}." if is_of_type else ""
-        return remarks({"other-files": why}, asked=understood.asked, why=why)
-    judged = judge(question, machine)
-    if workload.runtime is not None and judged.has("runtime-no-build"):
+    runtime = judged.question.runtime
+    is_named = understood.workload.runtime is not None
+    if runtime is not None and is_named and judged.has("runtime-no-build"):
         return remarks(
             {"no-program": True},
             asked=understood.asked,
-            program=catalogue.runtime(workload.runtime).name,
+            program=runtime.name,
             system=machine.system or "this system",
-            id=workload.runtime,
+            id=runtime.id,
         )
     for finding in judged.findings:
         if finding.code in _NOT_LOADED_HERE:
-            why = finding.reason
-            return remarks({"other-files": why}, asked=understood.asked, why=why)
+            return _note_on_other_files(understood, finding.reason)
     return ()
 
 
-def judged_for(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-    *,
-    follows_machine: bool = True,
-) -> Judged:
-    """The question judged, with the defaults that suit the machine or the model's own."""
-    judged = judge(understood.question(catalogue, machine), machine)
-    if understood.files.is_tag or not follows_machine:
-        return judged
-    return with_machine_defaults(judged, catalogue, machine)
+def _note_on_other_files(understood: Understood, why: str) -> Sentences:
+    return remarks({"other-files": True}, asked=understood.asked, why=why)
 
 
 # ------------------------------------------------------------------ a file

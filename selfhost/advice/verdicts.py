@@ -42,7 +42,7 @@ from .notes import (
     notes_on_question,
 )
 from .steps import Steps, steps
-from .understood import Model, Sentences, Understood, judged_for, understand
+from .understood import Model, Sentences, Understood, judged_on
 
 
 def check_with(
@@ -54,16 +54,16 @@ def check_with(
     today: str | None = None,
     follows_machine: bool = True,
     carry: str = "",
+    notes: Sentences = (),
 ) -> Verdict:
     """The verdict of `check` on the machine. Without `follows_machine` the defaults are the model's
     own, the same on every machine. `today` is the day for prices and dates, as YYYY-MM-DD; None for
     the present day. `carry` are the options that name the machine and the specs, which go behind
-    each proposed `selfhost check …`.
+    each proposed `selfhost check …`. `notes` come before the verdict's own notes.
     """
-    understood = understand(
-        catalogue, model, workload, machine if follows_machine else None
+    understood, judged = judged_on(
+        catalogue, model, workload, machine, follows_machine=follows_machine
     )
-    judged = judged_for(catalogue, understood, machine, follows_machine=follows_machine)
     further = _Advice(
         catalogue=catalogue,
         understood=understood,
@@ -72,10 +72,10 @@ def check_with(
         day=today or units.utc_today(),
         carry=carry,
     )
-    return _concluded(further)
+    return _concluded(further, notes)
 
 
-def _concluded(further: _Advice) -> Verdict:
+def _concluded(further: _Advice, notes: Sentences) -> Verdict:
     """The verdict with the findings that decide. The other parts are computed when they are
     read.
     """
@@ -96,6 +96,7 @@ def _concluded(further: _Advice) -> Verdict:
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
         quality=quality_of_workload(taken, spec, is_halved=bits == 16),
         loaded_bits=bits,
+        first_notes=notes,
         further=further,
     )
 

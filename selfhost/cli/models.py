@@ -112,7 +112,7 @@ def judge_models(
                     # an error found on an earlier machine is reported once
                     continue
                 try:
-                    meant = understand(catalogue, name, workload, judged_machine)
+                    meant = understand(catalogue, name, workload)
                     # an unknown name or a closed model needs no measurement
                     if not meant.spec.closed:
                         judged_machine = measured_where_unknown(options, judged_machine)

@@ -103,8 +103,11 @@ def asked_with(
         return None
     if other.needs is None:
         return None
+    # nobody asked for the length of shorter examples
     return other.replace(
-        stated=question.stated, requires_runtime=question.requires_runtime
+        stated=question.stated,
+        context_asked=question.context_asked,
+        requires_runtime=question.requires_runtime,
     )
 
 

@@ -52,7 +52,7 @@ from .choosing import (
 from .devices import places
 from .files import loads_by_tag
 from .judging import layout_for, layout_of_users
-from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY
+from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, runtimes_that_load
 from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
@@ -102,12 +102,7 @@ def with_machine_defaults(
     if usual.question.needs is None or runtime is None:
         return usual
     search = Search(usual=usual, runtime=runtime, catalogue=catalogue, machine=machine)
-    best = choose(candidates(search), machine)
-    context_asked = usual.question.context_asked
-    if best.question.context_asked is context_asked:
-        return best
-    # nobody asked for the length of shorter examples
-    return best.replace(question=best.question.replace(context_asked=context_asked))
+    return choose(candidates(search), machine)
 
 
 def candidates(search: Search) -> Iterator[Candidate]:
@@ -685,11 +680,9 @@ def _changes_elsewhere(
     """
     if question.stated.runtime is not None:
         return
-    for name in RUNTIMES_BY_MODALITY[question.spec.modality]:
-        other = catalogue.runtime(name)
+    names = RUNTIMES_BY_MODALITY[question.spec.modality]
+    for other in runtimes_that_load(question.spec, names, catalogue):
         if other.id == usual.id:
-            continue
-        if need.why_not_loaded(question.spec, other) is not None:
             continue
         for type in _types_of(question.spec, other):
             yield Change(runtime=other.id, quantization=type)

@@ -11,7 +11,6 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.records import Record
 from ..core.units import canonical
-from ..core.workload import Workload
 from .checks import fault
 from .programs import programs_that
 
@@ -28,13 +27,13 @@ class _Draft(Record):
         return (self.spec.id, self.spec.origin) == (spec.id, spec.origin)
 
 
-def names_own_draft(spec: ModelSpec, typed: str | None) -> bool:
+def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
     """Whether the typed name means the draft that the model's publisher made for the model.
 
     The draft has the name of its repository, with or without the owner, or of its GGUF file, as
     `mtp-gemma-4-31B-it-Q8_0.gguf`.
     """
-    if spec.draft is None or not typed or is_path(typed):
+    if spec.draft is None or is_path(typed):
         return False
     name = canonical(_without_owner(typed))
     draft = canonical(spec.draft.name)
@@ -50,20 +49,19 @@ def _without_owner(repository: str) -> str:
 def companions_of(
     spec: ModelSpec,
     runtime: RuntimeSpec | None,
-    workload: Workload,
+    quantization: str | None,
+    typed: str | None,
     catalogue: Catalogue,
 ) -> need.Companions | None:
-    """Return the model's own prediction block, or the draft model that the user named; None without
-    a draft.
+    """Return the model's own prediction block, or the draft model that the user named with `typed`;
+    None without a draft.
 
     Raises `WorkloadError` where the runtime has no such drafts, or the draft does not suit the
-    model.
+    model in the given quantization.
     """
-    if not workload.draft:
+    if not typed or runtime is None:
         return None
-    if runtime is None:
-        raise fault("draft", "no-runtime", model=spec.name)
-    is_own = workload.draft == need.OWN_BLOCK
+    is_own = typed == need.OWN_BLOCK or _names_own_draft(spec, typed)
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
         others = programs_that(lambda at: kind in at.companions, spec, catalogue)
@@ -77,8 +75,8 @@ def companions_of(
         if why is not None:
             raise fault("draft", "draft-own-block", model=spec.name, why=why)
         return need.Companions(own_block=True)
-    draft = _named_draft(workload.draft, runtime, catalogue)
-    _refuse_unsuited(draft, spec, runtime, workload)
+    draft = _named_draft(typed, runtime, catalogue)
+    _refuse_unsuited(draft, spec, runtime, quantization)
     return need.Companions(
         draft=draft.spec,
         draft_quantization=draft.quantization,
@@ -117,7 +115,7 @@ def _refuse_unsuited(
     draft: _Draft,
     spec: ModelSpec,
     runtime: RuntimeSpec,
-    workload: Workload,
+    quantization: str | None,
 ) -> None:
     """Raise `WorkloadError` where the draft cannot write ahead for the model."""
     drafting = draft.spec
@@ -139,9 +137,10 @@ def _refuse_unsuited(
             own=draft_tokens,
             other=model_tokens,
         )
-    if draft.is_of(spec) and draft.quantization == workload.quantization:
-        type = draft.quantization
-        raise fault("draft", "draft-itself", draft=drafting.name, quantization=type)
+    if draft.is_of(spec) and draft.quantization == quantization:
+        raise fault(
+            "draft", "draft-itself", draft=drafting.name, quantization=quantization
+        )
     size = drafting.parameters.total
     most = spec.parameters.total
     # the same model in a smaller quantization, and a model of unknown size, may draft

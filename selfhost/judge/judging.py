@@ -20,7 +20,7 @@ from ..needs.records import Needs
 from .batches import with_automatic_batch
 from .checks import CHECKS, Outcome
 from .checks.accelerator import accelerator_check
-from .checks.model import context_check, terms_checks, weights_check
+from .checks.model import model_checks
 from .checks.runtime import cpu_check, runtime_check
 from .checks.space import disk_check, memory_check, stored_in_memory
 from .checks.speed import (
@@ -44,8 +44,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     A closed model has the finding `weights` and the findings of the license terms that were asked
     for. A model that the runtime does not load has the finding `runtime` too.
     """
-    findings = [weights_check(question)]
-    findings += terms_checks(question.spec, question.workload)
+    findings = list(model_checks(question))
     needs = question.needs
     if needs is None:
         if question.why_not_loaded is not None:
@@ -59,9 +58,6 @@ def judge(question: Question, machine: Machine) -> Judged:
     why_not = why_no_pace((*layout.findings, processor, program))
     if why_not is not None:
         layout = on_machine.without_pace(layout, why_not)
-    context = context_check(question)
-    if context is not None:
-        findings.append(context)
     findings.append(disk_check(needs, machine, question))
     findings += layout.findings
     findings.append(processor)

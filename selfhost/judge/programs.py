@@ -8,8 +8,9 @@ no program was named, the first program that loads the model is taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -59,6 +60,11 @@ _OTHER_NAMES = {
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 # the KV cache type that every program supports
 _USUAL_CACHE = "f16"
+# the options of files and programs, which mean nothing for a closed model
+_NOT_OF_CLOSED: dict[str, Any] = {
+    "runtime": None, "format": None, "quantization": None, "kv_cache_type": None,
+    "runtime_options": {},
+}  # fmt: skip
 # how many quantizations of a model an error lists
 _NAMED = 8
 
@@ -93,12 +99,21 @@ def programs_that(
     """The option to type for the runtimes that load the model and satisfy `does`; empty where no
     runtime does.
     """
-    fitting = list[str]()
-    for id in catalogue.runtime_ids():
-        runtime = catalogue.runtime(id)
-        if does(runtime) and need.why_not_loaded(spec, runtime) is None:
-            fitting.append(id)
+    loading = runtimes_that_load(spec, catalogue.runtime_ids(), catalogue)
+    fitting = [runtime.id for runtime in loading if does(runtime)]
     return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def runtimes_that_load(
+    spec: ModelSpec,
+    ids: Iterable[str],
+    catalogue: Catalogue,
+) -> Iterator[RuntimeSpec]:
+    """Yield the runtimes of these ids that load the model."""
+    for id in ids:
+        runtime = catalogue.runtime(id)
+        if need.why_not_loaded(spec, runtime) is None:
+            yield runtime
 
 
 def named_as_listed(
@@ -111,47 +126,52 @@ def named_as_listed(
 
     Raises `WorkloadError` with everything that makes no sense.
     """
-    problems = list[Problem]()
-    workload = stated
+    problems = list(_format_refused(stated.format))
+    changes = dict[str, Any]()
     runtime: RuntimeSpec | None = None
+    if stated.audio_seconds is not None and spec.modality != "speech":
+        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
+    if not spec.reads_context:
+        changes["context_tokens"] = None
     if stated.license is not None:
         from ..catalogue.openness import canonical_expression
 
         try:
-            workload = workload.replace(license=canonical_expression(stated.license))
+            changes["license"] = canonical_expression(stated.license)
         except WorkloadError as error:
             problems += error.problems
-    if stated.format is not None and stated.format not in QUANTIZATIONS:
-        guess = nearest(stated.format, list(QUANTIZATIONS))
-        unknown = fault(
-            "format",
-            "format-unknown",
-            typed=stated.format,
-            guess=guess,
-            formats=list(QUANTIZATIONS),
-        )
-        problems += unknown.problems
     try:
-        runtime = _runtime_for(spec, workload, files, catalogue)
+        runtime = _runtime_for(spec, stated, files, catalogue)
     except WorkloadError as error:
         problems += error.problems
     if stated.quantization is not None:
         try:
             quantization = _listed_quantization(spec, stated.quantization, runtime)
-            if quantization != stated.quantization:
-                workload = workload.replace(quantization=quantization)
+            changes["quantization"] = quantization
             if stated.runtime is None and runtime is not None:
                 runtime = _runtime_in(spec, quantization, runtime, catalogue)
         except WorkloadError as error:
             problems += error.problems
-    request = Request(spec=spec, files=files, workload=workload, runtime=runtime)
-    if stated.task == "generate" and not spec.closed:
-        problems += _limits_exceeded(request, catalogue)
-    if stated.audio_seconds is not None and spec.modality != "speech":
-        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
+    if spec.closed:
+        changes |= _NOT_OF_CLOSED
+    elif runtime is not None:
+        changes["runtime"] = runtime.id
+    workload = stated.replace(**changes)
+    problems += _options_refused(spec, workload, runtime, catalogue)
     if problems:
         raise WorkloadError(problems)
-    return request
+    return Request(spec=spec, files=files, workload=workload, runtime=runtime)
+
+
+def _format_refused(typed: str | None) -> tuple[Problem, ...]:
+    """The problem that no format has the typed name; empty where one has."""
+    formats = list(QUANTIZATIONS)
+    if typed is None or typed in formats:
+        return ()
+    guess = nearest(typed, formats)
+    return fault(
+        "format", "format-unknown", typed=typed, guess=guess, formats=formats
+    ).problems
 
 
 # ------------------------------------------------------------------ the program
@@ -239,13 +259,10 @@ def _first_that_loads(
         # usual ones
         tried += [name for name in PACKED_RUNTIMES if name not in usual]
     loads: RuntimeSpec | None = None
-    for name in tried:
-        runtime = catalogue.runtime(name)
-        if need.why_not_loaded(spec, runtime) is not None:
-            continue
+    for runtime in runtimes_that_load(spec, tried, catalogue):
         if loads_one_of(formats, runtime):
             return runtime
-        if loads is None and name in usual:
+        if loads is None and runtime.id in usual:
             loads = runtime
     return loads or catalogue.runtime(tried[0])
 
@@ -289,10 +306,7 @@ def _runtime_in(
         return usual
     if _takes(spec, usual, quantization):
         return usual
-    for name in names:
-        runtime = catalogue.runtime(name)
-        if need.why_not_loaded(spec, runtime) is not None:
-            continue
+    for runtime in runtimes_that_load(spec, names, catalogue):
         if _takes(spec, runtime, quantization):
             return runtime
     return usual
@@ -345,6 +359,33 @@ def _listed_quantization(
     )
 
 
+def other_format(
+    request: Request,
+    runtime: RuntimeSpec,
+    format: str,
+    catalogue: Catalogue,
+) -> WorkloadError:
+    """The error that the runtime loads the model in `format`, and not in the stated one."""
+    spec = request.spec
+    stated = request.workload.format
+
+    def loads_it(other: RuntimeSpec) -> bool:
+        return need.default_format_and_quantization(spec, other)[0] == stated
+
+    others = ""
+    if request.workload.task == "generate":
+        others = programs_that(loads_it, spec, catalogue)
+    return fault(
+        "format",
+        "format-other",
+        program=runtime.name,
+        model=spec.name,
+        format=format,
+        typed=stated,
+        others=others,
+    )
+
+
 def quantization_there(
     spec: ModelSpec,
     runtime: RuntimeSpec,
@@ -366,15 +407,14 @@ def quantization_there(
         if _has_size(spec, runtime, format, name):
             return name
     guess = _type_of_bits(quantization, listed)
+    others = list[str]()
+    for other in runtimes_that_load(spec, PACKED_RUNTIMES, catalogue):
+        if other.id != runtime.id and _comes_in(spec, other, quantization):
+            others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
         why = unsized.reason
-    others = list[str]()
-    for id in PACKED_RUNTIMES:
-        other = catalogue.runtime(id)
-        if id != runtime.id and _comes_in(spec, other, quantization):
-            others.append(id)
     raise fault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
@@ -444,33 +484,41 @@ def _comes_in(
     rule = runtime.rule_of(name)
     if "mlx" not in runtime.formats and rule is None:
         return False
-    if need.why_not_loaded(spec, runtime) is not None:
-        return False
     return _can_quantize(spec, rule)
 
 
 # ------------------------------------------------------------------ what a program cannot do
 
 
-def _limits_exceeded(request: Request, catalogue: Catalogue) -> Iterator[Problem]:
-    """Yield a problem for each request beyond the runtime's limits: options, sequences, the type of
-    the KV cache.
-    """
-    workload = request.workload
-    if request.runtime is not None:
+def _options_refused(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None,
+    catalogue: Catalogue,
+) -> Iterator[Problem]:
+    """Yield a problem for each option that means nothing to the model or its runtime."""
+    if spec.closed:
+        return
+    if runtime is None:
+        yield from _options_without_runtime(spec, workload)
+    elif workload.task == "generate":
         limits = _Limits(
-            spec=request.spec,
-            runtime=request.runtime,
-            workload=workload,
-            catalogue=catalogue,
+            spec=spec, runtime=runtime, workload=workload, catalogue=catalogue
         )
         yield from limits.exceeded()
-        return
-    if workload.runtime_options:
-        model = request.spec.name
-        yield from fault("runtime_options", "no-runtime", model=model).problems
+
+
+def _options_without_runtime(spec: ModelSpec, workload: Workload) -> Iterator[Problem]:
+    """Yield a problem for each option of a runtime, for a model of which no runtime is known."""
+    model = spec.name
     if workload.kv_cache_type not in (None, _USUAL_CACHE):
-        yield from _cache_in_a_sum(request.spec, workload)
+        yield from _cache_in_a_sum(spec, workload)
+    if workload.quantization is not None:
+        yield from fault("quantization", "no-quantizations", model=model).problems
+    if workload.draft is not None:
+        yield from fault("draft", "no-runtime", model=model).problems
+    if workload.runtime_options:
+        yield from fault("runtime_options", "no-runtime", model=model).problems
 
 
 def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> tuple[Problem, ...]:

@@ -25,14 +25,14 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .checks import fault
 from .devices import gpu_maker
-from .drafts import companions_of, names_own_draft
+from .drafts import companions_of
 from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import (
     Request,
     loads_one_of,
     named_as_listed,
-    programs_that,
+    other_format,
     quantization_there,
 )
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
@@ -75,13 +75,13 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    _refuse_purpose(spec, stated)
-    _refuse_long_prompt(spec, stated)
-    request = named_as_listed(spec, _as_understood(spec, stated), files, catalogue)
+    _refuse_senseless(spec, stated)
+    request = named_as_listed(spec, stated, files, catalogue)
+    runtime = request.runtime
     if spec.closed:
         return Question(
             spec=spec,
-            workload=_without_program(request.workload),
+            workload=request.workload,
             stated=stated,
             files=files,
             context_asked=request.names_context,
@@ -91,10 +91,10 @@ def _question(
     if refusal is not None:
         return Question(
             spec=spec,
-            workload=request.workload.replace(runtime=refusal.runtime.id),
+            workload=request.workload,
             stated=stated,
             files=files,
-            runtime=refusal.runtime,
+            runtime=runtime,
             context_asked=request.names_context,
             local_files=files.are_here,
             why_not_loaded=refusal.why,
@@ -102,9 +102,10 @@ def _question(
             is_untold=refusal.is_untold,
         )
     loaded = _loaded(request, catalogue)
-    workload = _completed(request, loaded)
-    runtime = request.runtime
-    companions = companions_of(loaded.spec, runtime, workload, catalogue)
+    companions = companions_of(
+        loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
+    )
+    workload = _completed(request, loaded, companions)
     counting = _Counting(
         spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
     )
@@ -134,54 +135,21 @@ def _question(
     )
 
 
-def _as_understood(spec: ModelSpec, stated: Workload) -> Workload:
-    """The stated workload, without a context that means nothing to the model, and with the model's
-    own draft under one name.
+def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
+    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
+    leaves no room for an answer in the context.
     """
-    changes = dict[str, str | None]()
-    if not spec.reads_context:
-        changes["context_tokens"] = None
-    if names_own_draft(spec, stated.draft):
-        changes["draft"] = need.OWN_BLOCK
-    return stated.replace(**changes)
-
-
-def _refuse_purpose(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` where the workload states a purpose, and the model writes no text."""
     purpose = workload.purpose
-    if purpose is not None and not spec.writes_text:
-        raise fault("purpose", "purpose-no-text", model=spec.name, purpose=purpose)
-
-
-def _refuse_long_prompt(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` where the stated prompt leaves no room for an answer in the context."""
     prompt = workload.prompt_tokens
     context = workload.context_tokens
     if not spec.writes_text:
-        return
-    if not prompt or not context:
-        return
-    if prompt < context:
-        return
-    without_context = Workload(prompt_tokens=prompt)
-    raise fault(
-        "prompt_tokens",
-        "long-prompt",
-        prompt=prompt,
-        context=context,
-        least=without_context.tokens_with_prompt,
-    )
-
-
-def _without_program(workload: Workload) -> Workload:
-    """The workload without its file and runtime options, which mean nothing for a closed model."""
-    return workload.replace(
-        runtime=None,
-        format=None,
-        quantization=None,
-        kv_cache_type=None,
-        runtime_options={},
-    )
+        if purpose is not None:
+            raise fault("purpose", "purpose-no-text", model=spec.name, purpose=purpose)
+    elif prompt and context and prompt >= context:
+        least = Workload(prompt_tokens=prompt).tokens_with_prompt
+        raise fault(
+            "prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least
+        )
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -189,18 +157,12 @@ def _without_program(workload: Workload) -> Workload:
 
 class _Refusal(Record):
     """The reason why the runtime does not run or train the files, and what to do where no other
-    runtime does.
+    runtime does. `is_untold`: no source says that the runtime loads the model.
     """
 
-    spec: ModelSpec
-    runtime: RuntimeSpec
     why: str
     remedy: str | None
-
-    @property
-    def is_untold(self) -> bool:
-        """Whether no source says that the runtime loads the model."""
-        return self.why == need.why_untold(self.spec, self.runtime)
+    is_untold: bool = False
 
 
 def _refusal(request: Request) -> _Refusal | None:
@@ -217,7 +179,8 @@ def _refusal(request: Request) -> _Refusal | None:
         return _refusal_to_train(request, runtime, why, remedy)
     if why is None:
         return None
-    return _Refusal(spec=spec, runtime=runtime, why=why, remedy=remedy)
+    is_untold = why == need.why_untold(spec, runtime)
+    return _Refusal(why=why, remedy=remedy, is_untold=is_untold)
 
 
 def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
@@ -267,7 +230,7 @@ def _refusal_to_train(
             return None
         why = refused.why
         remedy = refused.remedy
-    return _Refusal(spec=spec, runtime=runtime, why=why, remedy=remedy)
+    return _Refusal(why=why, remedy=remedy)
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -311,8 +274,6 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     runtime = request.runtime
     quantization = request.workload.quantization
     if runtime is None:
-        if quantization is not None:
-            raise fault("quantization", "no-quantizations", model=spec.name)
         return _Loaded(spec=spec, local_files=files.are_here)
     local_files = files.are_here
     if not loads_one_of(files.formats, runtime):
@@ -323,7 +284,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
     if request.workload.format not in (None, format):
-        raise _other_format(request, runtime, format, catalogue)
+        raise other_format(request, runtime, format, catalogue)
     in_turn: tuple[str, ...] = ()
     if quantization is None:
         if not spec.states_needs_only:
@@ -341,33 +302,6 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
         format=format,
         quantization=quantization,
         in_turn=in_turn,
-    )
-
-
-def _other_format(
-    request: Request,
-    runtime: RuntimeSpec,
-    format: str,
-    catalogue: Catalogue,
-) -> WorkloadError:
-    """The error that the runtime loads the model in `format`, and not in the stated one."""
-    spec = request.spec
-    stated = request.workload.format
-
-    def loads_it(other: RuntimeSpec) -> bool:
-        return need.default_format_and_quantization(spec, other)[0] == stated
-
-    others = ""
-    if request.workload.task == "generate":
-        others = programs_that(loads_it, spec, catalogue)
-    return fault(
-        "format",
-        "format-other",
-        program=runtime.name,
-        model=spec.name,
-        format=format,
-        typed=stated,
-        others=others,
     )
 
 
@@ -393,15 +327,20 @@ def _with_maker_first(
 # ------------------------------------------------------------------ tokens, cache and memory
 
 
-def _completed(request: Request, loaded: _Loaded) -> Workload:
+def _completed(
+    request: Request,
+    loaded: _Loaded,
+    companions: need.Companions | None,
+) -> Workload:
     """The workload with runtime, files and the defaults of tokens, where these make sense."""
     spec = loaded.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
     if request.runtime is not None:
-        changes["runtime"] = request.runtime.id
         changes["format"] = loaded.format
         changes["quantization"] = loaded.quantization
+    if companions is not None and companions.own_block:
+        changes["draft"] = need.OWN_BLOCK
     if workload.context_tokens is None:
         changes["context_tokens"] = _usual_context(request, spec)
     if workload.task == "finetune":

@@ -53,6 +53,16 @@ _WITHOUT_CODE = ("gguf", "ggml")
 _NEVER_PICKLE = (*_WITHOUT_CODE, "mlx")
 
 
+def model_checks(question: Question) -> Iterator[Finding]:
+    """Yield the findings on the model: its weights, the context where its needs are known, and the
+    openness and license that were asked for.
+    """
+    yield weights_check(question)
+    if question.needs is not None:
+        yield from _context_checks(question)
+    yield from terms_checks(question.spec, question.workload)
+
+
 # ------------------------------------------------------------------ license and openness
 
 
@@ -369,13 +379,14 @@ def gate_remedy(spec: ModelSpec) -> str:
 # ------------------------------------------------------------------ the context
 
 
-def context_check(question: Question) -> Finding | None:
-    """Return the finding whether the model was trained for the context; None where neither tokens
+def _context_checks(question: Question) -> Iterator[Finding]:
+    """Yield the finding whether the model was trained for the context; nothing where neither tokens
     nor seconds make sense.
     """
     wanted = question.workload.context_tokens
     if wanted is None:
-        return _recording_check(question.spec, question.workload.audio_seconds)
+        yield from _recording_checks(question.spec, question.workload.audio_seconds)
+        return
     trained: int | None = None
     scaled: int | None = None
     if question.spec.architecture is not None:
@@ -393,7 +404,7 @@ def context_check(question: Question) -> Finding | None:
     if most:
         has = most
         short = max(0, wanted - most)
-    return finding(
+    yield finding(
         ruling,
         needs=wanted,
         has=has,
@@ -459,24 +470,20 @@ def _context_of_both(
     return failing("context-too-long", "both")
 
 
-def _recording_check(spec: ModelSpec, seconds: int | None) -> Finding | None:
-    """The finding whether the model takes a recording of the given length, and whether its memory
-    was measured for that length; None where nothing speaks against it.
+def _recording_checks(spec: ModelSpec, seconds: int | None) -> Iterator[Finding]:
+    """Yield the finding that the model takes no recording of the given length, or that its memory
+    was not measured for that length; nothing where nothing speaks against it.
     """
     stated = spec.needs
     if seconds is None or stated is None:
-        return None
+        return
     longest = stated.longest_seconds
+    heard = stated.heard_seconds or HEARD_SECONDS
+    # whether the memory for a longer recording is known
+    is_computed = stated.second_bytes or stated.squared_second_bytes
     if longest is not None and seconds > longest:
         ruling = failing("context-recording-too-long", short=seconds - longest)
-        return finding(ruling, needs=seconds, has=longest, unit="seconds")
-    if stated.second_bytes or stated.squared_second_bytes:
-        # the memory for a longer recording is known
-        return None
-    if spec.architecture is not None:
-        return None
-    heard = stated.heard_seconds or HEARD_SECONDS
-    if seconds <= heard:
-        return None
-    ruling = warning("context-unmeasured", short=0)
-    return finding(ruling, needs=seconds, has=heard, unit="seconds")
+        yield finding(ruling, needs=seconds, has=longest, unit="seconds")
+    elif seconds > heard and not is_computed and spec.architecture is None:
+        ruling = warning("context-unmeasured", short=0)
+        yield finding(ruling, needs=seconds, has=heard, unit="seconds")
