@@ -46,8 +46,12 @@ def _noted_machine(text: str) -> NotedMachine:
     if has_unlisted_gpu(text):
         raise bad_name("unlisted_gpu", text)
     # a profile in another spelling: `mac mini m4, 16 gb ram`
-    words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
+    typed = [word for word in tokens(text) if word != BREAK]
+    words = [word.removesuffix("ram") for word in typed]
     found = machine_called(" ".join(words))
     if found is not None:
-        return found
+        # the size in the name of such a profile is a GPU's: `desktop-rtx4090-24gb`
+        is_size_of_gpu = bool(found.machine.own_memory_cards)
+        if words == typed or not is_size_of_gpu:
+            return found
     return described(read_description(text))
