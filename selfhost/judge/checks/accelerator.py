@@ -182,8 +182,11 @@ class _InRam(_Layout):
             unread = undecided("accelerator-unread", "need", device=largest.name)
             return _refusal(runtime, rules, [largest]) or finding(unread)
         is_by_rule = bool(rules) and not runtime.gpus.required
+        ruling = failing("accelerator-missing")
+        if self.question.is_for_many:
+            ruling = failing("accelerator-missing", remedy=phrase("fewer-users"))
         return finding(
-            failing("accelerator-missing"),
+            ruling,
             program=runtime.name,
             rule=rules[0].subject if is_by_rule else None,
             device=None if largest is None else largest.name,
