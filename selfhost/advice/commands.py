@@ -306,7 +306,8 @@ def _typed_options(
 def _all_are_set(launch: Launch, needed: Sequence[str]) -> bool:
     """Whether the lines set every needed key: by an option, a variable or the usual command."""
     lines = launch.lines
-    command = lines.default.replace("{total_context_tokens}", "{context_tokens}")
+    command = launch.default_command
+    command = command.replace("{total_context_tokens}", "{context_tokens}")
     set_apart = {*lines.options, *lines.settings, *_IF_IT_CAN}
     for key in needed:
         if key in set_apart:
@@ -346,6 +347,8 @@ def _template_in_turn(launch: Launch, way: str) -> str:
 def _usual_template(launch: Launch) -> str:
     """The template for the family or the main use; "" where it would load another type."""
     template = launch.runtime.command_of(launch.spec.family, launch.spec.main_use)
+    if template == launch.lines.default:
+        template = launch.default_command
     if not launch.is_cast:
         return template
     return template if "{cast}" in template else ""
@@ -407,7 +410,7 @@ def lines_of_file(
 ) -> Lines:
     """The line that loads one GGUF file; () where the runtime takes no GGUF file."""
     machine = launch.machine
-    template = launch.template("file")
+    template = launch.file_command
     paths = {"file": _shell_path(path, machine)}
     if projector is not None and launch.has_projector:
         paths["projector_file"] = _shell_path(projector, machine)

@@ -81,6 +81,22 @@ class Launch(Record):
         return self.lines.by_use.get(use or "", "")
 
     @property
+    def default_command(self) -> str:
+        """The line of the program for a model of no special kind, for as many users as asked."""
+        if self.workload.parallel > 1 and self.template("users"):
+            return self.template("users")
+        return self.lines.default
+
+    @property
+    def file_command(self) -> str:
+        """The line of the program for a file that lies on the machine, for as many users as asked;
+        "" where it has none.
+        """
+        if self.workload.parallel > 1 and self.template("users_file"):
+            return self.template("users_file")
+        return self.template("file")
+
+    @property
     def keeps_to_one_card(self) -> bool:
         """Whether one accelerator holds the whole model, and the machine has further
         accelerators.

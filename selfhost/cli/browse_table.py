@@ -22,7 +22,7 @@ from textual.strip import Strip
 from ..judge.record import Outcome, Verdict
 from ..reports.layout import Cells, Span, clean
 from ..reports.list_text import row_cells
-from ..reports.model_figures import figures_of, table_of_paces
+from ..reports.model_figures import figures_of, have_paces, table_of_paces
 from ..reports.screen import kept_columns, rich_style
 
 # marks a model that does not run as asked but fits under a condition
@@ -33,6 +33,7 @@ _GAP = "  "
 _COLUMNS_LEFT_OUT = 1
 # the column with the memory that holds the model: GPU, RAM or both
 _PLACEMENT_COLUMN = 3
+_PACE_COLUMN = 5
 
 
 class ModelTable(ScrollView):
@@ -72,6 +73,7 @@ class ModelTable(ScrollView):
         self.rows: Sequence[Verdict] = ()
         # True where all models lie in the same memory, so that no column names the memory
         self._has_one_placement = True
+        self._has_paces = True
         # whether the rows belong to an earlier question
         self.is_old = False
         self._pace_title = ""
@@ -106,6 +108,7 @@ class ModelTable(ScrollView):
             self._cursor = _index_of(id, rows)
         placements = {row.placement for row in rows}
         self._has_one_placement = len(placements) < 2
+        self._has_paces = have_paces(rows)
         self.virtual_size = Size(0, len(rows) + 1)
         self._follow_cursor()
         self._fit_columns()
@@ -159,6 +162,8 @@ class ModelTable(ScrollView):
                 # an empty column is not shown
                 continue
             if at == _PLACEMENT_COLUMN and self._has_one_placement:
+                continue
+            if at == _PACE_COLUMN and not self._has_paces:
                 continue
             title_width = cell_len(column.title)
             needed[at] = max(width, title_width)

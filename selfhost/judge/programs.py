@@ -201,7 +201,10 @@ def _runtime_for(
         formats = (workload.format,)
     elif not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    return _first_that_loads(spec, catalogue, formats)
+    usual = _first_that_loads(spec, catalogue, formats)
+    if formats or workload.quantization is not None:
+        return usual
+    return _first_that_serves(workload.parallel, spec, catalogue, usual)
 
 
 def _named_runtime(
@@ -265,6 +268,27 @@ def _first_that_loads(
         if loads is None and runtime.id in usual:
             loads = runtime
     return loads or catalogue.runtime(tried[0])
+
+
+def _first_that_serves(
+    sequences: int,
+    spec: ModelSpec,
+    catalogue: Catalogue,
+    usual: RuntimeSpec,
+) -> RuntimeSpec:
+    """The usual runtime where it serves that many sequences, else the first that loads the model
+    and queues requests; the usual runtime where there is none.
+    """
+    most = usual.batches.most_sequences
+    if most is None or sequences <= most:
+        return usual
+    for name in PACKED_RUNTIMES:
+        runtime = catalogue.runtime(name)
+        if not _queues_requests(runtime):
+            continue
+        if need.why_not_loaded(spec, runtime) is None:
+            return runtime
+    return usual
 
 
 def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:

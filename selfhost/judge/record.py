@@ -199,6 +199,11 @@ class Question(Record):
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
 
     @property
+    def is_for_many(self) -> bool:
+        """Whether nobody named the runtime, and it lets users wait for their turn."""
+        return self.stated.runtime is None and self.lets_users_wait
+
+    @property
     def stated_parts(self) -> int | None:
         """The number of accelerators over which a runtime option splits each layer; None where no
         option states it.

@@ -763,10 +763,11 @@ class SmallerChip(Stated):
 
 class SoldMac(Stated):
     """The Macs that are sold with a chip. The first of `gib` is the RAM of the cheapest Mac. The
-    sizes `smaller_gib` come only with the form of the chip that has `smaller_cores`.
+    sizes `smaller_gib` come only with the form of the chip that has `smaller_cores`. `sold_as` has
+    the names of the Macs, each with the years by which Apple tells its models apart.
     """
 
-    sold_as: tuple[str, ...]
+    sold_as: Mapping[str, tuple[int, ...]]
     gib: tuple[float, ...]
     cores: int
     smaller_gib: tuple[float, ...] = ()

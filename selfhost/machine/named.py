@@ -4,11 +4,15 @@ description, `i5-8250U 16GB`.
 
 from __future__ import annotations
 
+import re
+
 from .described import described
 from .profiles import NotedMachine, machine_called
 from .rented import has_unlisted_gpu, rented, without_provider
 from .understand import read_description
 from .words import BREAK, bad_name, tokens
+
+_STANDARD = re.compile("standard[_ -]", re.ASCII | re.IGNORECASE)
 
 
 def named(text: str) -> NotedMachine:
@@ -34,13 +38,20 @@ def _noted_machine(text: str) -> NotedMachine:
         found = machine_called(without_provider(text))
     if found is None:
         found = rented(text)
+    if found is None:
+        # the profiles of Azure's types leave out the first word of their names
+        found = machine_called(_STANDARD.sub("", without_provider(text)))
     if found is not None:
         return found
     if has_unlisted_gpu(text):
         raise bad_name("unlisted_gpu", text)
     # a profile in another spelling: `mac mini m4, 16 gb ram`
-    words = [word.removesuffix("ram") for word in tokens(text) if word != BREAK]
+    typed = [word for word in tokens(text) if word != BREAK]
+    words = [word.removesuffix("ram") for word in typed]
     found = machine_called(" ".join(words))
     if found is not None:
-        return found
+        # the size in the name of such a profile is a GPU's: `desktop-rtx4090-24gb`
+        is_size_of_gpu = bool(found.machine.own_memory_cards)
+        if words == typed or not is_size_of_gpu:
+            return found
     return described(read_description(text))

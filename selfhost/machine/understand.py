@@ -44,6 +44,7 @@ _NO_CARD = frozenset(("nogpu", "nocard"))
 _LAPTOPS = frozenset(("laptop", "netbook"))
 _SAYS_GPU = frozenset(("gpu", "vram", "dgpu"))
 _OF_APPLE = frozenset(("apple", "air"))
+_YEAR = re.compile(r"20\d\d", re.ASCII)
 # words that follow `m2`
 _FORMS_OF_CHIP = frozenset(("pro", "max", "ultra"))
 _MOST_WORDS = 80
@@ -414,10 +415,13 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
         chips = _chips_of_macs(phrase)
     else:
         return None
-    if len(chips) > 1:
-        near = [chip.words.removeprefix("apple ") for chip in chips]
-        names = ", ".join(near)
-        raise bad_name("macs", phrase.text, near, count=len(near), names=names)
+    near = [chip.words.removeprefix("apple ") for chip in chips]
+    if not places and _has_form_of_intel(phrase):
+        near.append("intel")
+    if len(near) > 1:
+        figures = {"count": len(near), "names": ", ".join(near)}
+        year = _years_of_macs(phrase)
+        raise bad_name("macs", phrase.text, near, **figures, year=year)
     if not chips:
         if is_mac or phrase.has_free(_OF_APPLE):
             raise bad_name("mac", phrase.text)
@@ -443,14 +447,32 @@ def _chip_places(phrase: Phrase) -> list[int]:
 
 
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
-    """The chips of the Macs that are sold under a name which the free words hold."""
+    """The chips of the Macs that are sold under a name which the free words hold, in the year and
+    with the RAM that the words state. A size with which no such Mac is sold is left aside.
+    """
     words = frozenset(phrase.free_words)
-    chips = []
+    years = _years_of_macs(phrase)
+    chips = dict[cpus.Chip, cpus.SoldMac]()
     for chip, mac in cpus.mac_chips().items():
-        names = [name.split() for name in mac.sold_as]
-        if any(map(words.issuperset, names)):
-            chips.append(chip)
-    return chips
+        for name, sold_in in mac.sold_as.items():
+            if not words.issuperset(name.split()):
+                continue
+            if not years or years.intersection(sold_in):
+                chips[chip] = mac
+    ram_gib = find_memory(phrase, None, has_chip=True).ram_gib
+    with_ram = [chip for chip, mac in chips.items() if ram_gib in mac.gib]
+    return with_ram or list(chips)
+
+
+def _years_of_macs(phrase: Phrase) -> set[int]:
+    """The years that the free words state."""
+    return {int(word) for word in phrase.free_words if _YEAR.fullmatch(word)}
+
+
+def _has_form_of_intel(phrase: Phrase) -> bool:
+    """Whether a Mac of that name and year is sold with a processor of Intel's, too."""
+    product = find_product([*phrase.words, "intel"], phrase.text)
+    return product is not None and product.product.system == "macos"
 
 
 class _Sizes(NamedTuple):

@@ -173,6 +173,33 @@ def test_the_file_to_run_decides(quantization: str) -> None:
     assert checked("pythia-70m", quantization, "30MB").can_download is False
 
 
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        pytest.param(
+            "llama-3.1-8b",
+            "mlx-community/Meta-Llama-3.1-8B-Instruct-4bit",
+            id="published",
+        ),
+        pytest.param("pythia-70m", "pythia-70m-4bit", id="made here"),
+    ],
+)
+def test_several_users_of_mlx_are_served_at_once(model: str, folder: str) -> None:
+    """mlx_lm/server.py has both options, and decodes as many requests as the larger one says; no
+    command was known for several users.
+    """
+    several = check(
+        model, Workload(runtime="mlx", parallel=4), machine="mac-studio-m3-ultra-512gb"
+    )
+    assert (
+        f"mlx_lm.server --model {folder} --decode-concurrency 4 --prompt-concurrency 4"
+        in (*several.setup, *several.commands)
+    )
+    alone = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    lines = (*alone.setup, *alone.commands)
+    assert any(line.startswith("mlx_lm.generate") for line in lines)
+
+
 def test_mlx_is_told_the_usual_name_and_converts_otherwise() -> None:
     """The options are those of mlx_lm/convert.py; mlx-community names its folders so throughout."""
     verdict = check(

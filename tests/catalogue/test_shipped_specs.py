@@ -319,7 +319,7 @@ def test_runtime_is_usable(id: str) -> None:
     others = [
         line
         for key, line in runtime.command_lines.by_use.items()
-        if key not in ("file", "long_embedding")
+        if key not in ("file", "users_file", "long_embedding")
     ]
     lines = (
         runtime.command_lines.default,

@@ -284,6 +284,29 @@ def asyncio_wakes_itself(
 
 @needs_textual
 @pytest.mark.usefixtures("asyncio_wakes_itself")
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        pytest.param("musicgen", None, id="no pace is known"),
+        pytest.param("smollm2", "tokens/s", id="paces"),
+    ],
+)
+def test_a_column_of_paces_is_shown_where_one_is_known(
+    model: str, title: str | None
+) -> None:
+    """The pace of music is not known; the column had a dash in each row."""
+
+    async def walk(screen: Visit) -> None:
+        seen = screen.look()
+        assert seen.ids != []
+        (titles,) = [line for line in seen.lines if " download " in line]
+        assert ("tokens/s" in titles or "pace" in titles) is (title is not None)
+
+    visit([model, *ON_MAC], walk)
+
+
+@needs_textual
+@pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_what_would_fit_under_a_condition_is_marked() -> None:
     """`↓` of what fits in another type or context; the line above the table says in which, as the
     answer of `check` does.

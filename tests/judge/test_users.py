@@ -91,6 +91,29 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
     assert speed.judged.likely == pytest.approx(speed.parallel_total.likely / users)
 
 
+def test_a_program_that_serves_so_many_users_is_taken() -> None:
+    """llama.cpp refuses more than 256 sequences (src/llama-cparams.h), and vLLM lets them wait."""
+    verdict = check("mistral-7b", Workload(parallel=500), machine="8x h100")
+    assert verdict.workload.runtime == "vllm"
+    assert verdict.route is Route.LOCAL
+    with pytest.raises(WorkloadError, match="at most 256"):
+        asked(500, runtime="llama.cpp")
+    with pytest.raises(WorkloadError, match="at most 256"):
+        asked(500, quantization="Q4_K_M")
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [pytest.param("i5-8250U 16GB", id="cpu"), pytest.param("m4 max 64gb", id="mac")],
+)
+def test_nobody_is_told_to_leave_out_a_program_that_nobody_named(machine: str) -> None:
+    verdict = check("mistral-7b", Workload(parallel=500), machine=machine)
+    assert verdict.route is Route.API
+    remedies = [finding.remedy or "" for finding in verdict.findings if finding.decides]
+    assert any("fewer users" in remedy for remedy in remedies)
+    assert not any("--runtime" in remedy for remedy in remedies)
+
+
 @pytest.mark.parametrize(
     ("model", "machine", "context", "numbers"),
     [
@@ -209,7 +232,7 @@ def test_more_users_than_a_program_serves_are_sent_to_one_that_queues() -> None:
     wait (vllm/v1/core/sched/scheduler.py, sglang/srt/managers/scheduler.py).
     """
     with pytest.raises(WorkloadError) as raised:
-        check("qwen3-8b", parallel=300)
+        check("qwen3-8b", parallel=300, runtime="llama.cpp")
     (problem,) = raised.value.problems
     assert problem.remedy is not None
     assert problem.remedy.endswith("--runtime sglang or vllm")

@@ -248,7 +248,7 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
     assert is_told
 
 
-@pytest.mark.parametrize("typed", ["intel macbook air 2019", "macbook air 2019 8gb"])
+@pytest.mark.parametrize("typed", ["intel macbook air", "macbook air 8gb"])
 def test_an_intel_mac_is_not_only_asked_for_its_apple_chip(typed: str) -> None:
     """`name one: m1, m2, m3, m4, m5` left the owner of a Mac with a processor of Intel no way on;
     the processor of the MacBook Air of 2018 and 2019 is the i5-8210Y.

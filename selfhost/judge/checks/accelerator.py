@@ -44,6 +44,7 @@ from ..record import Question
 from . import (
     Figures,
     Finding,
+    Outcome,
     Ruling,
     failing,
     finding,
@@ -182,8 +183,11 @@ class _InRam(_Layout):
             unread = undecided("accelerator-unread", "need", device=largest.name)
             return _refusal(runtime, rules, [largest]) or finding(unread)
         is_by_rule = bool(rules) and not runtime.gpus.required
+        ruling = failing("accelerator-missing")
+        if self.question.is_for_many:
+            ruling = failing("accelerator-missing", remedy=phrase("fewer-users"))
         return finding(
-            failing("accelerator-missing"),
+            ruling,
             program=runtime.name,
             rule=rules[0].subject if is_by_rule else None,
             device=None if largest is None else largest.name,
@@ -490,8 +494,13 @@ class _OnCards(_Layout):
             names.append(share.device.name)
         on_cards = [term for term in self.needs.terms if term.where != "host"]
         runtime = self.question.runtime
+        ruling = self._ruling()
+        has_type = True
+        if ruling.outcome is not Outcome.PASS:
+            rest = bytes_without_context(on_cards)
+            has_type = _has_type_within(self.question, rest, usable)
         return finding(
-            self._ruling(),
+            ruling,
             needs=high,
             has=usable,
             short=max(0, high - usable),
@@ -501,7 +510,7 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=what_is_smaller(on_cards, usable),
+            smaller=what_is_smaller(on_cards, usable, has_type=has_type),
             confidence=self.machine.confidence,
         )
 

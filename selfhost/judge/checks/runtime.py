@@ -230,7 +230,10 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
             return undecided("runtime-untold", remedy=remedy, why=why_not)
         return failing("runtime-cannot-load", remedy=remedy, why=why_not)
     if not program.has_build:
-        return program.no_build()
+        remedy = other_runtime(program.runtime)
+        if question.is_for_many:
+            remedy = phrase("fewer-users")
+        return program.no_build(remedy)
     installed = installed_on(program.machine, program.runtime)
     if question.requires_runtime and installed is None:
         return program.not_found()
@@ -309,7 +312,7 @@ class _Program(Record):
     def _platform_words(self) -> str:
         return f"{self.machine.system} on {self.machine.architecture}"
 
-    def no_build(self) -> Ruling:
+    def no_build(self, remedy: str) -> Ruling:
         """The ruling that no build exists for the system, or none for its processor."""
         elsewhere = self.runtime.platforms.elsewhere
         has = self.machine.system
@@ -323,7 +326,7 @@ class _Program(Record):
             has=has,
             where=where,
             why=elsewhere,
-            remedy=other_runtime(self.runtime),
+            remedy=remedy,
         )
 
     def to_be_installed(self) -> Ruling:

@@ -552,22 +552,27 @@ def bytes_without_context(terms: Sequence[Term]) -> int:
     return sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
 
 
-def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
+def what_is_smaller(
+    terms: Sequence[Term],
+    has_bytes: int | None,
+    *,
+    has_type: bool = True,
+) -> str:
     """The phrase that names what takes less memory.
 
     The phrase names a shorter context only where `has_bytes` holds the terms that no context
-    changes.
+    changes, and a smaller quantization only where `has_type` says that there may be one.
     """
     names = {term.name for term in terms}
     if "gradients" in names:
         # in training, the method alone decides the type of the weights
         return phrase("smaller/training")
     if "kv_cache" not in names:
-        return phrase("smaller/model")
+        return phrase("smaller/model", type=has_type)
     rest = bytes_without_context(terms)
     if has_bytes is None or rest <= has_bytes:
-        return phrase("smaller/cache")
-    return phrase("smaller/without-context", rest=rest)
+        return phrase("smaller/cache", type=has_type)
+    return phrase("smaller/without-context", rest=rest, type=has_type)
 
 
 # ------------------------------------------------------------------ the disk

@@ -427,3 +427,21 @@ def test_a_maker_is_refused_where_a_source_refuses_it(
     verdict = check("qwen3.6-35b-a3b", workload, machine=machine)
     (found,) = [each for each in verdict.findings if each.check == "accelerator"]
     assert found.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "has_smaller_type"),
+    [
+        pytest.param("gpt-oss-20b", "rtx 4080 64gb", False, id="one type alone"),
+        pytest.param("qwen3-8b", "rtx a4500 64gb", True, id="several types"),
+    ],
+)
+def test_a_smaller_type_is_advised_where_there_is_one(
+    model: str, machine: str, has_smaller_type: bool
+) -> None:
+    """gpt-oss is published in MXFP4 alone, and vLLM makes no smaller type of that."""
+    verdict = check(model, runtime="vllm", context_tokens=8192, machine=machine)
+    finding = finding_of(verdict, "accelerator")
+    assert finding.outcome is not Outcome.PASS
+    assert finding.remedy is not None
+    assert ("quantization" in finding.remedy) is has_smaller_type
