@@ -195,6 +195,12 @@ def test_errors_are_what_the_contract_says() -> None:
             "flux-dev", {"format": "safetensors"}, "diffusers", id="of pictures"
         ),
         pytest.param(
+            "whisper-small",
+            {"format": "ctranslate2"},
+            "faster-whisper",
+            id="of a program that is not a usual one",
+        ),
+        pytest.param(
             "mistral-7b",
             {"format": "safetensors", "task": "finetune"},
             "transformers",
@@ -248,6 +254,33 @@ def test_a_format_that_is_not_judged_is_refused(
         check("mistral-7b", machine="RTX 4090", **asked)
     assert str(refused.value).startswith("workload: format: ")
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        pytest.param({"runtime": "llama"}, "did you mean llama.cpp?", id="begins it"),
+        pytest.param({"runtime": "ollamma"}, "did you mean ollama?", id="a slip"),
+        pytest.param(
+            {"draft": "nope"},
+            "draft with a small model of the same family",
+            id="the draft is unknown, not the model",
+        ),
+        pytest.param(
+            {"draft": "lama-3.2-1b"},
+            "did you mean llama",
+            id="a slip in the name of the draft",
+        ),
+    ],
+)
+def test_an_unknown_name_of_a_field_is_told_with_the_field(
+    asked: dict[str, Any], meant: str
+) -> None:
+    """`llama` was said to mean ollama; an unknown draft was told as an unknown model."""
+    with pytest.raises(WorkloadError) as refused:
+        check("llama-3.3-70b", machine="RTX 4090", **asked)
+    assert meant in str(refused.value)
+    assert [problem.key for problem in refused.value.problems] == list(asked)
 
 
 def test_a_machine_is_named_as_people_name_it() -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import is_path
+from ..catalogue.names import Resolution, is_path
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
+from ..core.errors import UnknownModelError
 from ..core.records import Record
 from ..core.units import canonical
 from .checks import fault
@@ -100,15 +101,26 @@ def _named_draft(
         quantization = local.quantization
         is_here = local.files_here
     else:
-        from ..catalogue.searching import resolve
-
-        named = resolve(typed, catalogue)
+        named = _draft_called(typed, catalogue)
         spec = catalogue.spec(named.spec_id)
         quantization = named.quantization
         is_here = False
     if not quantization:
         _, quantization = need.default_format_and_quantization(spec, runtime)
     return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
+
+
+def _draft_called(typed: str, catalogue: Catalogue) -> Resolution:
+    """The model of that name. Raises `WorkloadError` for an unknown name: the draft is at fault,
+    and not the model.
+    """
+    from ..catalogue.searching import resolve
+
+    try:
+        return resolve(typed, catalogue)
+    except UnknownModelError as error:
+        guess = error.nearest[0] if error.nearest else None
+        raise fault("draft", "draft-unknown", why=error.message, guess=guess) from None
 
 
 def _refuse_unsuited(

@@ -8,7 +8,7 @@ no program was named, the first program that loads the model is taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -62,9 +62,14 @@ _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 _USUAL_CACHE = "f16"
 # the options of files and programs, which mean nothing for a closed model
 _NOT_OF_CLOSED: dict[str, Any] = {
-    "runtime": None, "format": None, "quantization": None, "kv_cache_type": None,
+    "runtime": None,
+    "format": None,
+    "quantization": None,
+    "kv_cache_type": None,
     "runtime_options": {},
-}  # fmt: skip
+}
+# the shortest word that is taken for the beginning of a program's name, such as "llama"
+_LEAST_LETTERS = 4
 # how many quantizations of a model an error lists
 _NAMED = 8
 
@@ -235,7 +240,7 @@ def _named_runtime(
             runtimes=thing.runs_with or runtimes,
         )
     # llama-server is llama.cpp, too
-    guess = nearest(wanted, ids) if thing is None else thing.name
+    guess = thing.name if thing is not None else _meant_runtime(wanted, spec, ids)
     raise fault(
         "runtime",
         "runtime-unknown",
@@ -244,6 +249,21 @@ def _named_runtime(
         modality=spec.modality,
         runtimes=runtimes,
     )
+
+
+def _meant_runtime(
+    wanted: str,
+    spec: ModelSpec,
+    ids: Sequence[str],
+) -> str | None:
+    """The runtime that the word most likely means: one whose name begins with the word, a usual one
+    of the modality first; else one of nearly that name. None where no name is near.
+    """
+    if len(wanted) >= _LEAST_LETTERS:
+        for id in (*RUNTIMES_BY_MODALITY[spec.modality], *ids):
+            if id.startswith(wanted):
+                return id
+    return nearest(wanted, ids)
 
 
 def _first_that_loads(
@@ -260,7 +280,8 @@ def _first_that_loads(
     if formats:
         # files in a format of their own: the programs for such files come before the modality's
         # usual ones
-        tried += [name for name in PACKED_RUNTIMES if name not in usual]
+        others = dict.fromkeys((*PACKED_RUNTIMES, *catalogue.runtime_ids()))
+        tried += [name for name in others if name not in usual]
     loads: RuntimeSpec | None = None
     for runtime in runtimes_that_load(spec, tried, catalogue):
         if loads_one_of(formats, runtime):
