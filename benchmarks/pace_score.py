@@ -134,6 +134,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
     yield from _of_programs(use, paces.ON_CORES)
     yield from _of_programs(use, paces.GPUS)
     yield from _of_programs(use, paces.LAPTOPS)
+    yield from _of_programs(use, paces.INTEGRATED)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:

@@ -14,7 +14,7 @@ which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_laptops.json, of
-laptops most of all, tests/truth/speed_fresh.json,
+laptops most of all, tests/truth/speed_integrated.json, of Intel's GPUs before Arc, tests/truth/speed_fresh.json,
 which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
@@ -106,6 +106,7 @@ BLIND = TRUTH / "speed_blind.json"
 ON_CORES = TRUTH / "speed_cores.json"
 GPUS = TRUTH / "speed_gpus.json"
 LAPTOPS = TRUTH / "speed_laptops.json"
+INTEGRATED = TRUTH / "speed_integrated.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -1137,6 +1138,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_gpus.json, kept out of the fit": partial(of_programs, "kept", GPUS),
     "speed_laptops.json, fitted": partial(of_programs, "fitted", LAPTOPS),
     "speed_laptops.json, in no fit": partial(of_programs, "kept", LAPTOPS),
+    "speed_integrated.json, fitted": partial(of_programs, "fitted", INTEGRATED),
+    "speed_integrated.json, in no fit": partial(of_programs, "kept", INTEGRATED),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),
