@@ -115,7 +115,7 @@ def test_an_audit_warns_of_what_is_slow(
         pytest.param(
             "i7-4770 32GB",
             Route.API,
-            "below 2 is too slow (--min-speed)",
+            ", below 2 (--min-speed)",
             id="too slow",
         ),
     ],
