@@ -201,12 +201,9 @@ def _narrower_words(
     _, guess = pace.about()
     if not guess or verdict.placement == "accelerator" or place_words(machine) != HERE:
         return ""
-    # the bound of a bandwidth that was measured while other programs ran
-    is_bound = machine.memory_bandwidth_bound is not None
-    if is_bound and measured:
-        return "; measured while the machine was busy: measure again when it is idle"
-    if is_bound:
-        return "; for a narrower range, run it again when the machine is idle"
+    # a bandwidth that was measured while other programs ran is a bound
+    if machine.memory_bandwidth_bound is not None:
+        return "; measured while the machine was busy: run it again when it is idle"
     if measured:
         return ""
     return "; for a narrower range, run with --measure when the machine is idle"

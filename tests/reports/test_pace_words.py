@@ -156,11 +156,13 @@ def test_check_doubts_a_pace_where_plan_does(machine: str, *, is_doubted: bool) 
     [
         pytest.param(
             " --measure", MEASURED,
-            "a guess; measured while the machine was busy: measure again when it is idle",
+            "a guess; measured while the machine was busy: run it again when it is idle",
             id="measured-on-request",
         ),
         pytest.param(
-            "", BRIEFLY, "a guess; for a narrower range, run it again when the machine is idle",
+            "",
+            BRIEFLY,
+            "a guess; measured while the machine was busy: run it again when it is idle",
             id="measured-in-passing",
         ),
         pytest.param(
