@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.files import Unreadable
+from ..core.files import Unreadable, value_at
 from .answers import (
     Answer,
     count_of,
@@ -18,7 +18,6 @@ from .answers import (
     machine_name,
     plain,
     rows_of,
-    value_at,
     whole_number,
 )
 from .drafts import NOT_JUDGED, SOME_HOME, MachineDraft, Volume

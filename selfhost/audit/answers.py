@@ -15,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..core import units
+from ..core.files import value_at
 from ..core.records import Stated, shown
 from ..core.tables import expression, shipped_record
 from ..machine.platforms import normal_architecture, normal_system
@@ -158,15 +159,6 @@ def _label_text(value: object) -> str | None:
 
 
 # ------------------------------------------------------------------------------- objects and lists
-
-
-def value_at(value: object, *keys: str) -> object:
-    """Return the value below these keys; None where a key is missing."""
-    for key in keys:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
 
 
 def rows_of(value: object, *keys: str) -> list[Answer]:

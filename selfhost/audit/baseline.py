@@ -7,21 +7,19 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import IO, NamedTuple
 
 from ..core.errors import InputError
 from ..core.files import Unreadable, open_file, parse_json, too_large
 from ..core.records import Record
-from .record_text import text_lines
+from .record_text import Tell, text_lines
 from .rows import AuditRow, Result
 
 # a row takes about 200 bytes: room for a million rows
 MAX_BASELINE_BYTES = 1 << 28
 _RESULTS = tuple(result.value for result in Result)
 _WRITE_IT = "write it by `selfhost audit --format jsonl=FILE`"
-# takes how many rows were read, and the total, which is None because it is not known
-Tell = Callable[[float, float | None], None]
 
 
 class RowResult(NamedTuple):

@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import inf
 from typing import Any, NamedTuple, TypedDict
 
-from ..core.files import Unreadable
+from ..core.files import Unreadable, value_at
 from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, profiles, rented
@@ -22,7 +22,7 @@ from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.record import FACTS, PURPOSES, SCHEMA, Machine
 from ..machine.understand import cards_named
 from ..machine.words import PartOfMachineError, UnknownGpuError
-from .answers import UNITS, count_of, plain, table_of, value_at, whole_number
+from .answers import UNITS, count_of, plain, table_of, whole_number
 from .record_text import Entry
 
 # the text after the name of a machine that its system cannot reach

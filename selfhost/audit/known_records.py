@@ -22,7 +22,6 @@ from ..machine.record import (
     MAX_MEMORY_BYTES,
     MOMENT,
     RECORDED,
-    SIZES,
     UNNAMED,
     Machine,
     checked_name,
@@ -33,6 +32,11 @@ from .kinds import OF_ENTRIES, OF_MACHINE, Kinds, MachineOfKind, Numbers
 # the most characters of all kept texts together: most texts take 4 kB, the texts of machines with
 # many models far more
 _MOST_CHARACTERS = 20_000_000
+# sizes in ascending order, of a machine, an accelerator and a disk: none may be larger than a later
+# one
+_SIZES = ("memory_available_bytes", "memory_limit_bytes", "memory_total_bytes")
+_SIZES_OF_CARD = ("memory_free_bytes", "memory_total_bytes")
+_SIZES_OF_DISK = ("free_bytes", "total_bytes")
 
 JsonObject = Mapping[str, Any]
 
@@ -153,11 +157,24 @@ def _hide(values: dict[str, Any], key: str) -> None:
 
 
 def _are_sizes_in_order(record: JsonObject) -> bool:
-    """Whether no size of the machine, of a card or of a disk is above a later one of `SIZES`."""
+    """Whether no size of a machine, a card or a disk is above a larger one."""
     cards = record.get("accelerators") or ()
     disks = record.get("disks") or ()
-    for values in (record, *cards, *disks):
-        sizes = [values[name] for name in SIZES if values.get(name) is not None]
-        if sizes != sorted(sizes):
+    if not all(_is_ascending(card, _SIZES_OF_CARD) for card in cards):
+        return False
+    if not all(_is_ascending(disk, _SIZES_OF_DISK) for disk in disks):
+        return False
+    return _is_ascending(record, _SIZES)
+
+
+def _is_ascending(values: JsonObject, names: tuple[str, ...]) -> bool:
+    """Whether the known sizes of these fields never fall from one field to the next."""
+    largest = 0
+    for name in names:
+        size = values.get(name)
+        if size is None:
+            continue
+        if size < largest:
             return False
+        largest = size
     return True

@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from ..core import units
+from ..core.files import value_at
 from ..machine.cards import MOST_CARDS
 from ..machine.instruction_sets import with_implied
 from ..machine.record import MAX_MEMORY_BYTES
@@ -25,7 +26,6 @@ from .answers import (
     plain,
     rows_of,
     table_of,
-    value_at,
     whole_number,
 )
 from .drafts import (

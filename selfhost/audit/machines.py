@@ -36,6 +36,7 @@ from .prometheus import read_prometheus
 from .record_text import (
     Entry,
     RecordText,
+    Tell,
     read_start,
     split_records,
     text_of_start,
@@ -75,9 +76,6 @@ READERS: Mapping[str, Reader] = {
     "kubernetes": read_kubernetes,
     "prometheus": read_prometheus,
 }
-
-# takes how many machines were read, and the total, which is None because it is not known
-Tell = Callable[[float, float | None], None]
 
 
 class Fleet(Record):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..core import units
-from ..core.files import Unreadable
+from ..core.files import Unreadable, value_at
 from .answers import (
     MAX_NAME,
     Answer,
@@ -23,7 +23,6 @@ from .answers import (
     plain,
     systems_table,
     table_of,
-    value_at,
     whole_number,
 )
 from .drafts import SOME_HOME, CardDraft, MachineDraft, Volume, broken, card_of

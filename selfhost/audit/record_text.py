@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import IO, NamedTuple
 
@@ -36,6 +36,8 @@ _ONE_A_LINE = "give one record a line: jq -c '.[]' FILE"
 _BLANKS = " \t\r\n"
 _BEFORE_TEXT = f"\ufeff{_BLANKS}"
 _BLANK_RUN = re.compile(f"[{_BLANKS}]*")
+# takes how many records were read, and the total, which is None because it is not known
+Tell = Callable[[float, float | None], None]
 
 
 class Entry(NamedTuple):

@@ -108,16 +108,9 @@ def changed(options: Options, machine: Machine) -> Machine:
 
 def _refuse_measuring_another(options: Options) -> None:
     """Refuse --measure where another option leaves nothing to measure."""
-    if not options.measure:
-        return
-    if options.machine is not None:
-        why = "--machine judges another machine"
-    elif options.no_measure:
-        why = "--no-measure forbids it"
-    else:
-        return
-    message = f"--measure measures this machine, and {why}"
-    raise UsageError(message, remedy="leave one of them out")
+    if options.measure and (options.machine is not None or options.no_measure):
+        message = "--measure measures this machine: not with --machine or --no-measure"
+        raise UsageError(message, remedy="leave one of them out")
 
 
 class _NotedMachines(NamedTuple):

@@ -235,9 +235,8 @@ def _output_of(text: str) -> Output:
 def _refuse_reports(options: AuditOptions) -> None:
     """Raise `UsageError` where a report is asked for beside `--init` or `--validate`."""
     if options.format or "output" in options.given:
-        name = "--init" if options.init else "--validate"
         raise UsageError(
-            f"{name} writes no report, so --format and --output do not apply",
+            "--init and --validate take neither --format nor --output",
             remedy="leave them out; --init writes the file that POLICY names",
         )
 

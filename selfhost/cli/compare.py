@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ..advice.several import comparison, in_one_type
 from ..catalogue.index import open_catalogue
 from ..core.errors import UsageError
-from ..judge.record import Verdict
 from ..reports import json
 from ..reports.compare_text import compare_document
 from .asked import one_machine, options_to_repeat, workload_of
@@ -41,27 +40,17 @@ def run(words: Sequence[str]) -> int:
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     verdicts = in_one_type(catalogue, names, answers.verdicts, workload, carry)
-    different = _without_repeats(verdicts)
+    # several names may mean one model
+    by_model = {(verdict.model.id, verdict.workload): verdict for verdict in verdicts}
+    different = list(by_model.values())
     if len(different) < 2:
-        raise _one_model_error(names, different[0].model.id)
+        raise UsageError(
+            f"all names mean one model, {different[0].model.id}",
+            remedy=help_texts().missing["compare"],
+        )
     compared = comparison(different, workload, carry)
     if options.format == "json":
         write_json(options, json.record(compared))
     else:
         present(options, compare_document(compared, verbose=options.verbose))
     return 0
-
-
-def _without_repeats(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts, one for each model and workload: several names may mean one model."""
-    by_model = {(verdict.model.id, verdict.workload): verdict for verdict in verdicts}
-    return list(by_model.values())
-
-
-def _one_model_error(names: Sequence[str], id: str) -> UsageError:
-    """The error for names that all mean the model `id`, typed perhaps in several ways."""
-    typed = list(dict.fromkeys(names))
-    message = f"{typed[0]} is one model"
-    if len(typed) > 1:
-        message = f"{' and '.join(typed)} are one model, {id}"
-    return UsageError(message, remedy=help_texts().missing["compare"])

@@ -447,6 +447,15 @@ def parse_json(
     return value
 
 
+def value_at(value: object, *keys: str) -> object:
+    """Return the value below these keys of a JSON value; None where a key is missing."""
+    for key in keys:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
 def _refuse_constant(word: str) -> NoReturn:
     reason = f"holds {word}, which is not a number in JSON"
     raise Unreadable(reason, "write null where a value is not known")

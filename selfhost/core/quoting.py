@@ -12,8 +12,6 @@ from collections.abc import Iterable
 _DOUBLED = r"([:#])(?=\1)"
 # the three kinds of quotes in a shell; `shlex` does not know the first
 _QUOTED = r"""\$'((?:\\.|[^'\\])*)'|'[^']*'|"(?:\\.|[^"\\])*\""""
-# the number of a byte, or a letter that stands for itself
-_ESCAPE = rb"\\([0-7]{3}|.)"
 
 
 def shell_word(text: str) -> str:
@@ -58,17 +56,10 @@ def _in_octal(letter: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    """A text with each `\\012` as the byte of that octal number, and each `\\x` as x."""
-    plain = re.sub(_ESCAPE, _escaped_byte, _bytes_of(text))
+    """A text with each `\\012` as the byte of that octal number, and each `\\'` as a quote."""
+    # the codec takes each byte for a letter of Latin-1
+    plain = _bytes_of(text).decode("unicode_escape").encode("latin-1")
     return plain.decode("utf-8", "surrogateescape")
-
-
-def _escaped_byte(escape: re.Match[bytes]) -> bytes:
-    """The byte for which an escape stands."""
-    digits = escape[1]
-    if digits.isdigit():
-        return bytes([int(digits, 8)])
-    return digits
 
 
 def _bytes_of(text: str) -> bytes:

@@ -288,8 +288,7 @@ class Record(metaclass=_RecordType):
         raise AttributeError(f"{kind} is frozen; use replace({name}=...)")
 
     def __delattr__(self, name: str) -> None:
-        kind = type(self).__name__
-        raise AttributeError(f"{kind} is frozen; it keeps {name}")
+        self.__setattr__(name, None)
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -368,6 +368,11 @@ class _Measure:
             raise ValueError(f"{text!r} {self.refusal}")
         return quantity._replace(numerator=quantity.numerator * worth)
 
+    def number(self, text: str) -> float:
+        """`1.5m` -> 90.0."""
+        quantity = self.read(text)
+        return quantity.numerator / quantity.denominator
+
     def whole(self, text: str) -> int:
         """`1.5k` -> 1536. `ValueError` for a fraction."""
         quantity = self.read(text)
@@ -378,44 +383,25 @@ class _Measure:
         raise ValueError(f"{text!r} {message}")
 
 
-_WHOLE_NUMBER = _Measure("number", "8")
-_NUMBER = _Measure("number", "2 or 0.5")
-_TOKENS = _Measure("number of tokens", "8192 or 8k", {"": 1, "k": KIB, "m": MIB})
-_COUNT = _Measure("number", "200k or 1.5M", {"": 1, "k": KB, "m": MB, "b": GB})
 _TIME = _Measure("length of time", "30s, 10m or 1.5h", _SECONDS)
 _SIZE = _Measure("size", "16GiB or 16GB", _SIZES)
 
-
-def parse_whole(text: str) -> int:
-    """`8`, `1,000` -> a whole number, also a negative one."""
-    return _WHOLE_NUMBER.whole(text)
-
-
-def parse_tokens(text: str) -> int:
-    """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context or of a prompt."""
-    return _TOKENS.whole(text)
-
-
-def parse_count(text: str) -> int:
-    """`200k`, `1.5M`, `2,000,000`: tokens as price lists count them, a k is 1,000."""
-    return _COUNT.whole(text)
-
-
-def parse_seconds(text: str) -> int:
-    """`90`, `30s`, `10m`, `1.5h` -> whole seconds."""
-    return _TIME.whole(text)
-
-
-def parse_wait(text: str) -> float:
-    """`2`, `0.5s`, `1.5m` -> seconds, also parts of one."""
-    quantity = _TIME.read(text)
-    return quantity.numerator / quantity.denominator
-
-
-def parse_number(text: str) -> float:
-    """`2`, `0.5`, `1,000` -> a number, also a negative one."""
-    quantity = _NUMBER.read(text)
-    return quantity.numerator / quantity.denominator
+# `8`, `1,000`: a whole number, also a negative one
+parse_whole = _Measure("number", "8").whole
+# `2`, `0.5`, `1,000`: a number, also a negative one
+parse_number = _Measure("number", "2 or 0.5").number
+# `8192`, `8,192`, `8k` (8 * 1024), `2.5k`: the length of a context or of a prompt
+parse_tokens = _Measure(
+    "number of tokens", "8192 or 8k", {"": 1, "k": KIB, "m": MIB}
+).whole
+# `200k`, `1.5M`, `2,000,000`: tokens as price lists count them, a k is 1,000
+parse_count = _Measure(
+    "number", "200k or 1.5M", {"": 1, "k": KB, "m": MB, "b": GB}
+).whole
+# `90`, `30s`, `10m`, `1.5h`: whole seconds
+parse_seconds = _TIME.whole
+# `2`, `0.5s`, `1.5m`: seconds, also parts of one
+parse_wait = _TIME.number
 
 
 def parse_size(text: str) -> int:

@@ -509,7 +509,7 @@ _NO_LONGER = Unread(
     remedy="state it by --set",
 )
 # sizes in ascending order: none may be larger than a later one
-SIZES = (
+_SIZES = (
     "memory_available_bytes",
     "memory_limit_bytes",
     "memory_free_bytes",
@@ -722,7 +722,7 @@ def _check_sizes(table: TomlTable, values: FactValues) -> None:
     """Note a problem for each size that exceeds its upper limit, such as more available memory than
     total memory.
     """
-    known = [name for name in SIZES if name in values]
+    known = [name for name in _SIZES if name in values]
     for lower, upper in pairwise(known):
         most = values[upper]
         if values[lower] > most:

@@ -140,8 +140,6 @@ def _refusal(answer: Verdict) -> str:
         return f"ONLY IN {smaller}"
     if answer.model.closed:
         return _refusal_of_closed(answer)
-    if answer.route is Route.NEITHER and not answer.workload.private:
-        return "NOT HERE" if place_words(answer.machine) == HERE else "DOES NOT RUN"
     return _route_words(answer)
 
 

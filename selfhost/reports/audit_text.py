@@ -156,10 +156,9 @@ def _head(audit: Audit, *, lists_problems: bool) -> Blocks:
     notes += audit.notes
     if audit.problems and not lists_problems:
         faults = plural(audit.faults, "fault")
-        listed = (
-            "standard error has them" if audit.faults > 1 else "standard error has it"
+        notes.append(
+            f"because of {faults}, the rest could not be judged: see standard error"
         )
-        notes.append(f"because of {faults}, the rest could not be judged: {listed}")
     yield from texts(notes)
     if audit.problems and lists_problems:
         yield line()

@@ -201,12 +201,9 @@ def _narrower_words(
     _, guess = pace.about()
     if not guess or verdict.placement == "accelerator" or place_words(machine) != HERE:
         return ""
-    # the bound of a bandwidth that was measured while other programs ran
-    is_bound = machine.memory_bandwidth_bound is not None
-    if is_bound and measured:
-        return "; measured while the machine was busy: measure again when it is idle"
-    if is_bound:
-        return "; for a narrower range, run it again when the machine is idle"
+    # a bandwidth that was measured while other programs ran is a bound
+    if machine.memory_bandwidth_bound is not None:
+        return "; measured while the machine was busy: run it again when it is idle"
     if measured:
         return ""
     return "; for a narrower range, run with --measure when the machine is idle"
@@ -374,25 +371,15 @@ def _needed_words(
     verdict: Verdict,
     pace: Range,
 ) -> str:
-    """`, you need 9` behind a pace that is too slow, and `, perhaps below the 9 you need` where
-    only its slow end is; where nobody stated a minimum, the default minimum and its option. Empty
-    for a pace that is fast enough.
+    """`, below the 9 you need` behind a pace that is too slow, `, likely below …` where it likely
+    is, and `, perhaps below …` where only its slow end is. Empty for a pace that is fast enough.
     """
-    fails = finding.outcome is Outcome.FAIL
-    wanted = verdict.workload.min_tokens_per_second or 0
-    least = units.stated(wanted)
-    is_stated = verdict.question.speed_stated
-    if not fails and not units.is_slower(pace.likely, wanted):
-        if not may_be_too_slow(verdict):
-            return ""
-        if is_stated:
-            return f", perhaps below the {least} you need"
-        return f", perhaps below {least} (--min-speed)"
-    if is_stated:
-        return f", you need {least}"
-    if fails:
-        return f", below {least} is too slow (--min-speed)"
-    return f", likely below {least} (--min-speed)"
+    below = below_words(verdict)
+    if finding.outcome is Outcome.FAIL:
+        return f", {below}"
+    if units.is_slower(pace.likely, verdict.workload.min_tokens_per_second or 0):
+        return f", likely {below}"
+    return f", perhaps {below}" if may_be_too_slow(verdict) else ""
 
 
 def _size_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:

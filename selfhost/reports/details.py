@@ -12,6 +12,7 @@ from typing import Any
 
 from ..catalogue.offers import provider_name
 from ..core import units
+from ..core.files import value_at
 from .answer_words import OPENNESS_WORDS
 from .labels import LABELS
 from .layout import (
@@ -68,21 +69,11 @@ _UNITS: Mapping[str, Callable[[Any], str]] = {
 def sections(document: Json, titles: Mapping[str, str]) -> Blocks:
     """Yield a section for each of the keys, `needs.memory` a key within a key, that has a value."""
     for path, title in titles.items():
-        value = _value_at(document, path)
+        keys = path.split(".")
+        value = value_at(document, *keys)
         if value:
-            _, _, key = path.rpartition(".")
-            write = _WRITERS.get(key, _any_blocks)
+            write = _WRITERS.get(keys[-1], _any_blocks)
             yield from section(title, write(value))
-
-
-def _value_at(document: Json, path: str) -> object:
-    """The value of `needs.memory` in a document; None where one of the keys is missing."""
-    value: object = document
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
 
 
 def value_words(key: str, value: object) -> str:

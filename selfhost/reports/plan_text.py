@@ -189,8 +189,7 @@ def _machines_counted(plan: Plan) -> str:
         sure = sum(candidate.is_fast_enough for candidate in plan.fitting)
         perhaps_slow = len(plan.fitting) - sure
         if perhaps_slow:
-            which = "all" if sure == 0 else f"{perhaps_slow:,}"
-            words += f", on {which} of them perhaps slower than you need"
+            words += f", on {perhaps_slow:,} of them perhaps slower than you need"
         return words
     if _may_run_somewhere(plan):
         return "no known machine is certain to run it"

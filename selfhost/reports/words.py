@@ -295,7 +295,7 @@ def below_words(verdict: Verdict) -> str:
     least = units.stated(verdict.workload.min_tokens_per_second or 0)
     if verdict.question.speed_stated:
         return f"below the {least} you need"
-    return f"below {least}, which counts as too slow (--min-speed)"
+    return f"below {least} (--min-speed)"
 
 
 def pace_title(speeds: Iterable[Speed | None]) -> str:

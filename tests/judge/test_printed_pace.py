@@ -84,7 +84,7 @@ def test_the_route_follows_the_printed_ends(model: str) -> None:
         pytest.param(
             None, "likely below 2 (--min-speed)", id="nobody stated a minimum"
         ),
-        pytest.param(5.0, "you need 5", id="stated"),
+        pytest.param(5.0, "below the 5 you need", id="stated"),
     ],
 )
 def test_a_minimum_that_nobody_typed_is_no_need_of_theirs(

@@ -115,7 +115,7 @@ def test_an_audit_warns_of_what_is_slow(
         pytest.param(
             "i7-4770 32GB",
             Route.API,
-            "below 2 is too slow (--min-speed)",
+            ", below 2 (--min-speed)",
             id="too slow",
         ),
     ],
@@ -156,11 +156,13 @@ def test_check_doubts_a_pace_where_plan_does(machine: str, *, is_doubted: bool) 
     [
         pytest.param(
             " --measure", MEASURED,
-            "a guess; measured while the machine was busy: measure again when it is idle",
+            "a guess; measured while the machine was busy: run it again when it is idle",
             id="measured-on-request",
         ),
         pytest.param(
-            "", BRIEFLY, "a guess; for a narrower range, run it again when the machine is idle",
+            "",
+            BRIEFLY,
+            "a guess; measured while the machine was busy: run it again when it is idle",
             id="measured-in-passing",
         ),
         pytest.param(
