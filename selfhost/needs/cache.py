@@ -9,6 +9,7 @@ number.
 from __future__ import annotations
 
 from math import ceil
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
@@ -71,7 +72,7 @@ class TokenBytes(Record):
     line: str
 
 
-class KeptTokens(Record):
+class KeptTokens(NamedTuple):
     """The number of tokens that a layer has room for, likely and at most."""
 
     likely: int
@@ -158,19 +159,19 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     # DynamicSlidingWindowLayer of transformers keeps a whole prompt until the second token is
     # answered
     if window is None or account.windows == "kept":
-        return KeptTokens(likely=tokens, most=tokens)
+        return KeptTokens(tokens, tokens)
     if account.windows == "rotated":
         if not _rotates(case):
-            return KeptTokens(likely=tokens, most=tokens)
+            return KeptTokens(tokens, tokens)
         # the window and the chunk of the prompt that is being read (mlx_lm/models/cache.py)
         most = min(tokens, window + account.prompt_tokens)
-        return KeptTokens(likely=min(tokens, window), most=most)
+        return KeptTokens(min(tokens, window), most)
     if runtime.memory.whole_windows:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
-        return KeptTokens(likely=ceil(share * tokens), most=tokens)
+        return KeptTokens(ceil(share * tokens), tokens)
     # vLLM may give every layer as many tokens as the longest layer
     in_steps = -(-window // step) * step
-    return KeptTokens(likely=min(tokens, in_steps), most=tokens)
+    return KeptTokens(min(tokens, in_steps), tokens)
 
 
 def _rotates(case: Case) -> bool:

@@ -133,7 +133,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     sampled = _sampled_sequences(case, device, batch)
     likely_pass = _VllmPass(case, tokens, sampled)
     largest_pass = _VllmPass(case, most_tokens, sampled)
-    size = Size(likely_pass.least, likely_pass.likely, largest_pass.most)
+    size = likely_pass.size._replace(most=largest_pass.size.most)
     line = likely_pass.arithmetic
     how = How.ASSUMED if case.model.recurrent else How.COMPUTED
     if _sees(case):
@@ -237,26 +237,18 @@ class _VllmPass:
         return logits.plus(self.beside_logits)
 
     @property
-    def least(self) -> int:
-        """The least bytes of the pass, without those of experts."""
-        layer = self.layer * 8 // 10
-        return max(layer, self.sampling.least) + self.unpacked
-
-    @property
-    def likely(self) -> int:
-        """The likely bytes of the pass."""
-        widest = max(self.layer, self.sampling.likely)
-        return widest + self.experts + self.unpacked
-
-    @property
-    def most(self) -> int:
-        """The most bytes of the pass, with the scan of recurrent layers in float32, which was not
-        logged alone.
+    def size(self) -> Size:
+        """The bytes of the pass: the least without those of experts, the most with the scan of
+        recurrent layers in float32, which was not logged alone.
         """
+        likely = max(self.layer, self.sampling.likely)
+        most = max(self.layer, self.sampling.most)
         scan = 32 * self.tokens * self.states
-        widest = max(self.layer, self.sampling.most)
-        experts = self.experts * 3 // 2
-        return widest * 11 // 10 + scan + experts + self.unpacked
+        return Size(
+            max(self.layer * 8 // 10, self.sampling.least) + self.unpacked,
+            likely + self.experts + self.unpacked,
+            most * 11 // 10 + scan + self.experts * 3 // 2 + self.unpacked,
+        )
 
     @property
     def arithmetic(self) -> str:

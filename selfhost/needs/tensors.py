@@ -395,16 +395,14 @@ class TensorRule(Record):
         are any.
         """
         name, *sides = line
-        if not isinstance(sides[-1], dict):
-            return cls(name=name, sides=tuple(sides))
-        conditions = sides.pop()
-        needed = ()
-        if "if" in conditions:
-            needed = tuple(conditions["if"].split(" and "))
+        conditions = {}
+        if isinstance(sides[-1], dict):
+            conditions = sides.pop()
+        needed = conditions.get("if", "always").split(" and ")
         return cls(
             name=name,
             sides=tuple(sides),
-            needed=needed,
+            needed=tuple(needed),
             unless=tuple(conditions.get("unless", ())),
             layers=conditions.get("layers", ""),
             bias=conditions.get("bias", ""),

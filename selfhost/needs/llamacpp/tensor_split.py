@@ -239,6 +239,8 @@ class _Split:
     def _share_by_length(self, tensor: FileTensors) -> float:
         """The share of a feed-forward matrix, split by the length that stands in its shape. Two
         matrices that are stored as one have twice that length.
+
+        - granule = lcm(128, block of the matrices that lead back to the width)
         """
         leads_out = tensor.name.endswith(_OUT_OF_LENGTH)
         is_vector = len(tensor.shape) == 1
@@ -248,14 +250,8 @@ class _Split:
             length //= 2
             layers = self._layers_fed(length)
         turns = self._turns_of(layers) or tuple(range(tensor.count))
-        return self._share_of_layers(length, self._step_of_length, turns)
-
-    @cached_property
-    def _step_of_length(self) -> int:
-        """The granule of feed-forwards: the least common multiple of 128 and of the block of the
-        matrices that lead back to the width.
-        """
-        return lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
+        granule = lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
+        return self._share_of_layers(length, granule, turns)
 
     def _layers_fed(self, length: int) -> list[int]:
         """The layers with a feed-forward of that length."""
