@@ -5,7 +5,7 @@ questions about a model's files that several modules share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -482,18 +482,16 @@ def published(
     if format is None or quantization is None:
         return None
     wanted = _spelled_alike(quantization)
-    other_spelling = None
     for files in spec.files:
         if files.format != format:
             continue
         for name, size in files.bytes.items():
-            if name == quantization:
+            if _spelled_alike(name) == wanted:
                 return size, files
-            if other_spelling is None and _spelled_alike(name) == wanted:
-                other_spelling = size, files
-    return other_spelling
+    return None
 
 
+@lru_cache(maxsize=1024)
 def _spelled_alike(quantization: str) -> str:
     """The name that all spellings of a quantization have in common."""
     return canonical_gguf(quantization) or quantization.lower()

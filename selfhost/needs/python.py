@@ -188,22 +188,16 @@ def _weights(case: Case, files: Term) -> Term:
 
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text model, without encoders."""
-    seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
+    width = 2
+    if case.format != "mlx" and case.model.dtype == "float32":
+        width = 4
+    seeing_bytes = width * case.encoders
     size = weights.size.plus(-seeing_bytes)
     if case.format == "mlx" and weights.how is not How.STATED:
         # the low end computed for MLX files excludes the encoders
         size = size._replace(least=weights.low_bytes)
     line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
     return weights.with_size(size, f"{line}; it runs only the text part")
-
-
-def _bytes_of_encoder_number(case: Case) -> int:
-    """Bytes of a number of an encoder in the weights as they are loaded."""
-    if case.format == "mlx":
-        return 2
-    if case.account.loads_as == "sixteen":
-        return 2
-    return 4 if case.model.dtype == "float32" else 2
 
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:

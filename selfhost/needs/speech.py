@@ -168,22 +168,16 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    terms = _terms(case, files)
-    if terms is None:
+    audio = _audio_of(case)
+    if audio is None:
         remedy = "state [architecture] in a spec of the model"
         why = unread("the architecture is not known", remedy, "memory.weights")
         return Needs(files=files, unknown=(why,))
+    if case.format == "ggml":
+        terms = _whisper_cpp(case, audio, files)
+    else:
+        terms = _ctranslate2(case, audio, files)
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
-
-
-def _terms(case: Case, files: Term) -> Terms | None:
-    """The terms of the memory; None where they cannot be computed."""
-    audio = _audio_of(case)
-    if case.format != "ggml":
-        return None if audio is None else _ctranslate2(case, audio, files)
-    if audio is None:
-        return whole_files(files), case.program.replace(how=How.ASSUMED)
-    return _whisper_cpp(case, audio, files)
 
 
 def _audio_of(case: Case) -> Audio | None:
