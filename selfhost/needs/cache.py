@@ -15,7 +15,7 @@ from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from .case import Case
-from .records import Size, Term, by_layers, computed_term, of_sequences
+from .records import Size, Term, by_layers, computed_term, of_sequences, rounded_up
 from .tensors import (
     CacheGroup,
     State,
@@ -155,7 +155,7 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     runtime = case.runtime
     account = runtime.account
     step = runtime.memory.cache_step_tokens
-    tokens = -(-case.context_tokens // step) * step
+    tokens = rounded_up(case.context_tokens, step)
     # DynamicSlidingWindowLayer of transformers keeps a whole prompt until the second token is
     # answered
     if window is None or account.windows == "kept":
@@ -170,8 +170,8 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
         return KeptTokens(ceil(share * tokens), tokens)
     # vLLM may give every layer as many tokens as the longest layer
-    in_steps = -(-window // step) * step
-    return KeptTokens(min(tokens, in_steps), tokens)
+    in_window = rounded_up(window, step)
+    return KeptTokens(min(tokens, in_window), tokens)
 
 
 def _rotates(case: Case) -> bool:

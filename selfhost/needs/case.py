@@ -24,6 +24,7 @@ from .records import (
     Term,
     assumed_term,
     middle_of,
+    rounded_up,
     stated_term,
     term,
     unread,
@@ -174,8 +175,8 @@ class ContextSetup(Record):
         - all cells = tokens, rounded up to a step of 256
         - a stream = all cells / streams, rounded up to a step
         """
-        of_stream = _in_cell_steps(self.tokens) // self.streams
-        return _in_cell_steps(of_stream)
+        of_stream = rounded_up(self.tokens, _CELL_STEP) // self.streams
+        return rounded_up(of_stream, _CELL_STEP)
 
     @property
     def micro_batch(self) -> int:
@@ -216,12 +217,7 @@ class ContextSetup(Record):
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
             most = window_tokens * (self.sequences // self.streams) + self.micro_batch
             cells = min(cells, most)
-        return _in_cell_steps(cells)
-
-
-def _in_cell_steps(cells: int) -> int:
-    """The next multiple of the step that llama.cpp rounds cells up to."""
-    return -(-cells // _CELL_STEP) * _CELL_STEP
+        return rounded_up(cells, _CELL_STEP)
 
 
 # stand-ins for a model without a described architecture and for no chosen program

@@ -29,6 +29,7 @@ from .records import (
     taken_off,
     term,
     unread,
+    whole_files,
 )
 from .servers import devices_of, terms_by_device, terms_of_server
 from .weight_files import DTYPES, size_of
@@ -179,11 +180,9 @@ def _weights(case: Case, files: Term) -> Term:
     weights = weight_files.loaded_of(case, files)
     if case.text_alone:
         weights = _without_encoders(case, weights)
-    weights = _in_loaded_type(case, weights)
+    weights = whole_files(_in_loaded_type(case, weights))
     least = max(0, weights.low_bytes)
-    likely = max(0, weights.bytes)
-    ends = Size(least, likely, weights.high_bytes)
-    return term("weights", ends, weights.source, weights.arithmetic, weights.how)
+    return weights.replace(low_bytes=least, bytes=max(0, weights.bytes))
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:

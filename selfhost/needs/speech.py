@@ -25,6 +25,7 @@ from .records import (
     as_size,
     computed_term,
     of_sequences,
+    rounded_up,
     stated_term,
     term,
     unread,
@@ -216,11 +217,6 @@ def _of_states(line: str, states: int) -> str:
     return f"({line}){ending}" if ending else line
 
 
-def _stepped(cells: int) -> int:
-    """The number of cells rounded up to a step of the cache."""
-    return -(-cells // _STEP_CELLS) * _STEP_CELLS
-
-
 def _cpp_caches(case: Case, audio: Audio) -> Term:
     """The caches of whisper.cpp, in 16 bits and steps of 256 cells: of the text for each beam and
     two more, of the audio in every layer, and of one encoder layer.
@@ -228,8 +224,8 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
     model = case.model
     states = case.parallel
     width = model.embedding_length
-    written = _stepped(model.context_tokens or _USUAL_TOKENS)
-    heard = _stepped(audio.positions)
+    written = rounded_up(model.context_tokens or _USUAL_TOKENS, _STEP_CELLS)
+    heard = rounded_up(audio.positions, _STEP_CELLS)
     texts = _BEAMS + 2
     size = 4 * model.layers * width * (texts * written + heard)
     size += 4 * audio.embedding_length * heard

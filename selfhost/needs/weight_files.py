@@ -751,9 +751,7 @@ def _mlx_weights(case: Case) -> MlxWeights:
     name = case.quantization
     model = case.model
     tensors = _sum_of(typed_tensors(model, name))
-    likely = tensors.bytes
-    least = likely
-    most = likely
+    size = as_size(tensors.bytes)
     scheme = mlx_scheme(name)
     if scheme is not None and case.spec.quantized is None:
         narrow = model
@@ -762,7 +760,7 @@ def _mlx_weights(case: Case) -> MlxWeights:
         in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
         least = _sum_of(typed_tensors(narrow, name)).bytes
         most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
-    size = Size(least, likely, most)
+        size = Size(least, tensors.bytes, most)
     return MlxWeights(size=size, arithmetic=tensors.arithmetic)
 
 
