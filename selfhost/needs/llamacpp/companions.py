@@ -370,7 +370,9 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
             return None
         sizes.append(spec.architecture.gguf_tokens)
     tokens, of_draft = sizes
-    if not all(sizes) or abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
+    if not all(sizes):
+        return None
+    if abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
         return None
     return tokens, of_draft
 
