@@ -254,12 +254,11 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     size = 0
     lines = []
     for recurrent in case.model.recurrent:
-        if recurrent.layers:
-            state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
-            layers = len(recurrent.layers)
-            size += layers * state.bytes * sequences
-            after = f" × {state.arithmetic}{of_sequences(sequences)}"
-            lines.append(("", layers, after))
+        state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
+        layers = len(recurrent.layers)
+        size += layers * state.bytes * sequences
+        after = f" × {state.arithmetic}{of_sequences(sequences)}"
+        lines.append(("", layers, after))
     low = size if case.account.typed_states else size // 2
     line = by_layers(lines)
     share = case.runtime.memory.state_share

@@ -961,10 +961,7 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     """The states that a model keeps of each sequence: those of recurrent layers, and for compressed
     attention the tokens from which the next row is made.
     """
-    kept: list[State] = []
-    for recurrent in architecture.recurrent:
-        if recurrent.layers:
-            kept.append(state_of(recurrent, architecture))
+    kept = [state_of(recurrent, architecture) for recurrent in architecture.recurrent]
     for attention in architecture.attention:
         if attention.kind == "compressed" and attention.compression:
             kept.append(_state_of_compressed(attention, attention.compression))
