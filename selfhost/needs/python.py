@@ -349,9 +349,8 @@ class _PromptPass:
         self.account = case.account
         self.sequences = case.parallel
         self.context_tokens = case.context_tokens
-        self.piece_tokens = self.account.prompt_tokens or case.context_tokens
-        text_tokens = min(case.context_tokens, self.piece_tokens)
-        self.tokens = text_tokens * self.sequences
+        piece_tokens = self.account.prompt_tokens or case.context_tokens
+        self.tokens = min(case.context_tokens, piece_tokens) * self.sequences
 
     def activations(self) -> Term:
         """The activations of the pass (see `Account`): the widest layer, with logits, scores of

@@ -28,7 +28,6 @@ from ..tensors import (
     ArchitectureRow,
     Style,
     layers_of,
-    window_of,
     windowed_attention,
 )
 from .allocator import Repetition, peak_bytes
@@ -166,8 +165,9 @@ def _is_rotated(
     """
     if style.rope == "three of four":
         return number % 4 != 3
-    if style.rope == "sliding" and windowed_attention(model):
-        return heads is not None and window_of(model, heads) is not None
+    windowed = windowed_attention(model)
+    if style.rope == "sliding" and windowed:
+        return heads in windowed
     return style.rope != "none"
 
 

@@ -14,7 +14,7 @@ ggml/src/ggml-backend-meta.cpp; ggml-org/llama.cpp#23937).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from math import gcd, lcm
 from typing import NamedTuple
@@ -314,10 +314,14 @@ class _Split:
     @cached_property
     def _share_of_heads(self) -> float:
         """The mean share over the layers that attend."""
+        return self._mean_share(lambda attention: len(attention.layers))
+
+    def _mean_share(self, weigh: Callable[[Attention], int]) -> float:
+        """The mean share over the layers that attend, weighted by their number or their bytes."""
         shares = []
         for attention in self.case.model.attention:
             share = self._share_of_attention(attention)
-            shares.append(_Share(len(attention.layers), share))
+            shares.append(_Share(weigh(attention), share))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -338,11 +342,7 @@ class _Split:
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
-        shares = []
-        for attention in self.case.model.attention:
-            share = self._share_of_attention(attention)
-            shares.append(_Share(self._cache_bytes(attention), share))
-        return _mean(shares)
+        return self._mean_share(self._cache_bytes)
 
     def _cache_bytes(self, attention: Attention) -> int:
         """The bytes that layers with this attention cache on all devices together."""
