@@ -9,12 +9,13 @@ number.
 from __future__ import annotations
 
 from math import ceil
+from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
 from ..core.tables import shipped_record
 from .case import Case
-from .records import Size, Term, by_layers, computed_term, of_sequences
+from .records import Size, Term, by_layers, computed_term, of_sequences, rounded_up
 from .tensors import (
     CacheGroup,
     State,
@@ -71,7 +72,7 @@ class TokenBytes(Record):
     line: str
 
 
-class KeptTokens(Record):
+class KeptTokens(NamedTuple):
     """The number of tokens that a layer has room for, likely and at most."""
 
     likely: int
@@ -154,23 +155,23 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     runtime = case.runtime
     account = runtime.account
     step = runtime.memory.cache_step_tokens
-    tokens = -(-case.context_tokens // step) * step
+    tokens = rounded_up(case.context_tokens, step)
     # DynamicSlidingWindowLayer of transformers keeps a whole prompt until the second token is
     # answered
     if window is None or account.windows == "kept":
-        return KeptTokens(likely=tokens, most=tokens)
+        return KeptTokens(tokens, tokens)
     if account.windows == "rotated":
         if not _rotates(case):
-            return KeptTokens(likely=tokens, most=tokens)
+            return KeptTokens(tokens, tokens)
         # the window and the chunk of the prompt that is being read (mlx_lm/models/cache.py)
         most = min(tokens, window + account.prompt_tokens)
-        return KeptTokens(likely=min(tokens, window), most=most)
+        return KeptTokens(min(tokens, window), most)
     if runtime.memory.whole_windows:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
-        return KeptTokens(likely=ceil(share * tokens), most=tokens)
+        return KeptTokens(ceil(share * tokens), tokens)
     # vLLM may give every layer as many tokens as the longest layer
-    in_steps = -(-window // step) * step
-    return KeptTokens(likely=min(tokens, in_steps), most=tokens)
+    in_window = rounded_up(window, step)
+    return KeptTokens(min(tokens, in_window), tokens)
 
 
 def _rotates(case: Case) -> bool:
@@ -253,12 +254,11 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     size = 0
     lines = []
     for recurrent in case.model.recurrent:
-        if recurrent.layers:
-            state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
-            layers = len(recurrent.layers)
-            size += layers * state.bytes * sequences
-            after = f" × {state.arithmetic}{of_sequences(sequences)}"
-            lines.append(("", layers, after))
+        state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
+        layers = len(recurrent.layers)
+        size += layers * state.bytes * sequences
+        after = f" × {state.arithmetic}{of_sequences(sequences)}"
+        lines.append(("", layers, after))
     low = size if case.account.typed_states else size // 2
     line = by_layers(lines)
     share = case.runtime.memory.state_share

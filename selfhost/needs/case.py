@@ -5,7 +5,7 @@ questions about a model's files that several modules share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.runtime import RuntimeSpec
@@ -24,6 +24,7 @@ from .records import (
     Term,
     assumed_term,
     middle_of,
+    rounded_up,
     stated_term,
     term,
     unread,
@@ -174,8 +175,8 @@ class ContextSetup(Record):
         - all cells = tokens, rounded up to a step of 256
         - a stream = all cells / streams, rounded up to a step
         """
-        of_stream = _in_cell_steps(self.tokens) // self.streams
-        return _in_cell_steps(of_stream)
+        of_stream = rounded_up(self.tokens, _CELL_STEP) // self.streams
+        return rounded_up(of_stream, _CELL_STEP)
 
     @property
     def micro_batch(self) -> int:
@@ -216,12 +217,7 @@ class ContextSetup(Record):
         if tokens_per_row == 1 and window_tokens is not None and not self.whole_windows:
             most = window_tokens * (self.sequences // self.streams) + self.micro_batch
             cells = min(cells, most)
-        return _in_cell_steps(cells)
-
-
-def _in_cell_steps(cells: int) -> int:
-    """The next multiple of the step that llama.cpp rounds cells up to."""
-    return -(-cells // _CELL_STEP) * _CELL_STEP
+        return rounded_up(cells, _CELL_STEP)
 
 
 # stand-ins for a model without a described architecture and for no chosen program
@@ -482,18 +478,16 @@ def published(
     if format is None or quantization is None:
         return None
     wanted = _spelled_alike(quantization)
-    other_spelling = None
     for files in spec.files:
         if files.format != format:
             continue
         for name, size in files.bytes.items():
-            if name == quantization:
+            if _spelled_alike(name) == wanted:
                 return size, files
-            if other_spelling is None and _spelled_alike(name) == wanted:
-                other_spelling = size, files
-    return other_spelling
+    return None
 
 
+@lru_cache(maxsize=1024)
 def _spelled_alike(quantization: str) -> str:
     """The name that all spellings of a quantization have in common."""
     return canonical_gguf(quantization) or quantization.lower()

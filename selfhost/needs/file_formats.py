@@ -214,11 +214,8 @@ def default_format_and_quantization(
         from . import pictures
 
         return first, pictures.usual_mix(parts)
-    format = first
-    for name in runtime.formats:
-        if comes_in(spec, name):
-            format = name
-            break
+    possible = (name for name in runtime.formats if comes_in(spec, name))
+    format = next(possible, first)
     return format, _default_quantization(spec, runtime, format)
 
 

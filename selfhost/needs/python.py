@@ -29,6 +29,7 @@ from .records import (
     taken_off,
     term,
     unread,
+    whole_files,
 )
 from .servers import devices_of, terms_by_device, terms_of_server
 from .weight_files import DTYPES, size_of
@@ -179,31 +180,23 @@ def _weights(case: Case, files: Term) -> Term:
     weights = weight_files.loaded_of(case, files)
     if case.text_alone:
         weights = _without_encoders(case, weights)
-    weights = _in_loaded_type(case, weights)
+    weights = whole_files(_in_loaded_type(case, weights))
     least = max(0, weights.low_bytes)
-    likely = max(0, weights.bytes)
-    ends = Size(least, likely, weights.high_bytes)
-    return term("weights", ends, weights.source, weights.arithmetic, weights.how)
+    return weights.replace(low_bytes=least, bytes=max(0, weights.bytes))
 
 
 def _without_encoders(case: Case, weights: Term) -> Term:
     """The weights of the text model, without encoders."""
-    seeing_bytes = _bytes_of_encoder_number(case) * case.encoders
+    width = 2
+    if case.format != "mlx" and case.model.dtype == "float32":
+        width = 4
+    seeing_bytes = width * case.encoders
     size = weights.size.plus(-seeing_bytes)
     if case.format == "mlx" and weights.how is not How.STATED:
         # the low end computed for MLX files excludes the encoders
         size = size._replace(least=weights.low_bytes)
     line = taken_off(weights.arithmetic, seeing_bytes, "of encoders")
     return weights.with_size(size, f"{line}; it runs only the text part")
-
-
-def _bytes_of_encoder_number(case: Case) -> int:
-    """Bytes of a number of an encoder in the weights as they are loaded."""
-    if case.format == "mlx":
-        return 2
-    if case.account.loads_as == "sixteen":
-        return 2
-    return 4 if case.model.dtype == "float32" else 2
 
 
 def _in_loaded_type(case: Case, weights: Term) -> Term:
@@ -356,9 +349,8 @@ class _PromptPass:
         self.account = case.account
         self.sequences = case.parallel
         self.context_tokens = case.context_tokens
-        self.piece_tokens = self.account.prompt_tokens or case.context_tokens
-        text_tokens = min(case.context_tokens, self.piece_tokens)
-        self.tokens = text_tokens * self.sequences
+        piece_tokens = self.account.prompt_tokens or case.context_tokens
+        self.tokens = min(case.context_tokens, piece_tokens) * self.sequences
 
     def activations(self) -> Term:
         """The activations of the pass (see `Account`): the widest layer, with logits, scores of

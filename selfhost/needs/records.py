@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property, partial
 from math import ceil
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from ..core.records import Record, Unread
@@ -169,10 +169,7 @@ class Size(NamedTuple):
 
     def plus(self, other: Bytes) -> Size:
         """The sum of two sizes, with least, likely and most added in turn."""
-        added = as_size(other)
-        least = self.least + added.least
-        most = self.most + added.most
-        return Size(least, self.likely + added.likely, most)
+        return Size(*map(add, self, as_size(other)))
 
     def scaled(self, numerator: float, denominator: float = 1) -> Size:
         """The size times a quotient, in whole bytes."""
@@ -187,6 +184,11 @@ Bytes = int | Size
 def as_size(size: Bytes) -> Size:
     """The size as a range; a known size has three equal ends."""
     return Size(size, size, size) if isinstance(size, int) else size
+
+
+def rounded_up(number: int, step: int) -> int:
+    """The next multiple of a step."""
+    return -(-number // step) * step
 
 
 def middle_of(low: int, high: int) -> Size:

@@ -30,6 +30,7 @@ from .records import (
     Term,
     Terms,
     assumed_term,
+    rounded_up,
     share_by_device,
     stated_term,
     summed,
@@ -133,7 +134,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     sampled = _sampled_sequences(case, device, batch)
     likely_pass = _VllmPass(case, tokens, sampled)
     largest_pass = _VllmPass(case, most_tokens, sampled)
-    size = Size(likely_pass.least, likely_pass.likely, largest_pass.most)
+    size = likely_pass.size._replace(most=largest_pass.size.most)
     line = likely_pass.arithmetic
     how = How.ASSUMED if case.model.recurrent else How.COMPUTED
     if _sees(case):
@@ -237,26 +238,18 @@ class _VllmPass:
         return logits.plus(self.beside_logits)
 
     @property
-    def least(self) -> int:
-        """The least bytes of the pass, without those of experts."""
-        layer = self.layer * 8 // 10
-        return max(layer, self.sampling.least) + self.unpacked
-
-    @property
-    def likely(self) -> int:
-        """The likely bytes of the pass."""
-        widest = max(self.layer, self.sampling.likely)
-        return widest + self.experts + self.unpacked
-
-    @property
-    def most(self) -> int:
-        """The most bytes of the pass, with the scan of recurrent layers in float32, which was not
-        logged alone.
+    def size(self) -> Size:
+        """The bytes of the pass: the least without those of experts, the most with the scan of
+        recurrent layers in float32, which was not logged alone.
         """
+        likely = max(self.layer, self.sampling.likely)
+        most = max(self.layer, self.sampling.most)
         scan = 32 * self.tokens * self.states
-        widest = max(self.layer, self.sampling.most)
-        experts = self.experts * 3 // 2
-        return widest * 11 // 10 + scan + experts + self.unpacked
+        return Size(
+            max(self.layer * 8 // 10, self.sampling.least) + self.unpacked,
+            likely + self.experts + self.unpacked,
+            most * 11 // 10 + scan + self.experts * 3 // 2 + self.unpacked,
+        )
 
     @property
     def arithmetic(self) -> str:
@@ -350,15 +343,18 @@ class _Kind(NamedTuple):
     most_mib: int
 
 
+# the smallest first
+_KINDS = [_Kind(*kind) for kind in _SGLANG.kinds]
+
+
 def _kind_of_device(total_bytes: int | None) -> _Kind:
     """The largest kind that is not above the device's memory. Where that is not known, the kind of
     GPUs that share the RAM.
     """
-    kinds = [_Kind(*kind) for kind in _SGLANG.kinds]
     if not total_bytes:
-        return kinds[_SGLANG.shared]
-    last = kinds[0]
-    for kind in kinds:
+        return _KINDS[_SGLANG.shared]
+    last = _KINDS[0]
+    for kind in _KINDS:
         if kind.gib * GIB <= total_bytes:
             last = kind
     return last
@@ -395,8 +391,7 @@ def _left_by_size(left: Size, kind: _Kind) -> Term:
     """The device memory that SGLang leaves free on a device that is not known, which may be of the
     smallest kind.
     """
-    smallest = _Kind(*_SGLANG.kinds[0])
-    least = int(smallest.likely_mib * MIB * _SGLANG.earlier)
+    least = int(_KINDS[0].likely_mib * MIB * _SGLANG.earlier)
     size = left._replace(least=least)
     line = f"{left.likely:,} bytes; on a device of {kind.gib} GiB or more, by its size"
     return assumed_term("activations", size, _SGLANG.source, line)
@@ -410,7 +405,7 @@ def _left_bytes(kind: _Kind, device: Device) -> Size:
     if kind.gib < large_gib:
         least_mib = 0
     if device.is_lean:
-        kind = _Kind(*_SGLANG.kinds[0])
+        kind = _KINDS[0]
     likely = max(kind.likely_mib, least_mib) * MIB
     most = max(kind.most_mib, least_mib) * MIB
     return Size(int(likely * _SGLANG.earlier), likely, most)
@@ -588,9 +583,7 @@ def _padding_bytes(case: Case, step: int) -> int:
             experts += tensor.bytes
     length = max(lengths)
     width = model.embedding_length
-    padded_width = -(-width // 256) * 256
-    padded_length = -(-length // step) * step
-    padded = padded_width * padded_length
+    padded = rounded_up(width, 256) * rounded_up(length, step)
     return int(experts * (padded / width / length - 1))
 
 

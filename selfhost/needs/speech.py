@@ -25,6 +25,7 @@ from .records import (
     as_size,
     computed_term,
     of_sequences,
+    rounded_up,
     stated_term,
     term,
     unread,
@@ -168,22 +169,16 @@ def needs_of_case(case: Case) -> Needs:
     files = size_of(case)
     if isinstance(files, Unread):
         return without_files(files)
-    terms = _terms(case, files)
-    if terms is None:
+    audio = _audio_of(case)
+    if audio is None:
         remedy = "state [architecture] in a spec of the model"
         why = unread("the architecture is not known", remedy, "memory.weights")
         return Needs(files=files, unknown=(why,))
+    if case.format == "ggml":
+        terms = _whisper_cpp(case, audio, files)
+    else:
+        terms = _ctranslate2(case, audio, files)
     return Needs(files=files, terms=terms, largest_file_bytes=files.bytes)
-
-
-def _terms(case: Case, files: Term) -> Terms | None:
-    """The terms of the memory; None where they cannot be computed."""
-    audio = _audio_of(case)
-    if case.format != "ggml":
-        return None if audio is None else _ctranslate2(case, audio, files)
-    if audio is None:
-        return whole_files(files), case.program.replace(how=How.ASSUMED)
-    return _whisper_cpp(case, audio, files)
 
 
 def _audio_of(case: Case) -> Audio | None:
@@ -222,11 +217,6 @@ def _of_states(line: str, states: int) -> str:
     return f"({line}){ending}" if ending else line
 
 
-def _stepped(cells: int) -> int:
-    """The number of cells rounded up to a step of the cache."""
-    return -(-cells // _STEP_CELLS) * _STEP_CELLS
-
-
 def _cpp_caches(case: Case, audio: Audio) -> Term:
     """The caches of whisper.cpp, in 16 bits and steps of 256 cells: of the text for each beam and
     two more, of the audio in every layer, and of one encoder layer.
@@ -234,8 +224,8 @@ def _cpp_caches(case: Case, audio: Audio) -> Term:
     model = case.model
     states = case.parallel
     width = model.embedding_length
-    written = _stepped(model.context_tokens or _USUAL_TOKENS)
-    heard = _stepped(audio.positions)
+    written = rounded_up(model.context_tokens or _USUAL_TOKENS, _STEP_CELLS)
+    heard = rounded_up(audio.positions, _STEP_CELLS)
     texts = _BEAMS + 2
     size = 4 * model.layers * width * (texts * written + heard)
     size += 4 * audio.embedding_length * heard

@@ -535,16 +535,14 @@ class TensorRule(Record):
         are any.
         """
         name, *sides = line
-        if not isinstance(sides[-1], dict):
-            return cls(name=name, sides=tuple(sides))
-        conditions = sides.pop()
-        needed = ()
-        if "if" in conditions:
-            needed = tuple(conditions["if"].split(" and "))
+        conditions = {}
+        if isinstance(sides[-1], dict):
+            conditions = sides.pop()
+        needed = conditions.get("if", "always").split(" and ")
         return cls(
             name=name,
             sides=tuple(sides),
-            needed=needed,
+            needed=tuple(needed),
             unless=tuple(conditions.get("unless", ())),
             layers=conditions.get("layers", ""),
             bias=conditions.get("bias", ""),
@@ -1103,10 +1101,7 @@ def states(architecture: Architecture) -> tuple[State, ...]:
     """The states that a model keeps of each sequence: those of recurrent layers, and for compressed
     attention the tokens from which the next row is made.
     """
-    kept: list[State] = []
-    for recurrent in architecture.recurrent:
-        if recurrent.layers:
-            kept.append(state_of(recurrent, architecture))
+    kept = [state_of(recurrent, architecture) for recurrent in architecture.recurrent]
     for attention in architecture.attention:
         if attention.kind == "compressed" and attention.compression:
             kept.append(_state_of_compressed(attention, attention.compression))

@@ -176,8 +176,6 @@ def _recurs_alone(group: TensorGroup, architecture: Architecture) -> bool:
     """
     if not architecture.recurrent:
         return False
-    if not group.layers:
-        return False
     return layers_of(architecture.attention).isdisjoint(group.layers)
 
 
@@ -210,9 +208,7 @@ def _is_linear(group: TensorGroup, architecture: Architecture) -> bool:
     """Whether quantizers pack the tensors: linear layers of the blocks, but not routers, nor
     matrices that the model's class keeps wide.
     """
-    # blocks that layers share are listed separately
-    is_inside = bool(group.layers) or group.name.startswith("shared.")
-    if not is_inside or not _is_matrix(group):
+    if not group.layers or not _is_matrix(group):
         return False
     kept_wide = [_ROUTER, *_NOT_LINEAR]
     kept_by_class = row_of(architecture).torch_wide_matrix
@@ -755,9 +751,7 @@ def _mlx_weights(case: Case) -> MlxWeights:
     name = case.quantization
     model = case.model
     tensors = _sum_of(typed_tensors(model, name))
-    likely = tensors.bytes
-    least = likely
-    most = likely
+    size = as_size(tensors.bytes)
     scheme = mlx_scheme(name)
     if scheme is not None and case.spec.quantized is None:
         narrow = model
@@ -766,7 +760,7 @@ def _mlx_weights(case: Case) -> MlxWeights:
         in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
         least = _sum_of(typed_tensors(narrow, name)).bytes
         most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
-    size = Size(least, likely, most)
+        size = Size(least, tensors.bytes, most)
     return MlxWeights(size=size, arithmetic=tensors.arithmetic)
 
 
@@ -775,18 +769,12 @@ def _mlx_weights(case: Case) -> MlxWeights:
 
 def loaded_of(case: Case, files: Term) -> Term:
     """The files without the tensors that are not loaded: multi-token-prediction blocks, and those
-    that config.json does not describe. MLX's files have neither.
+    that config.json does not describe. MLX's files have neither. Where the tensors are not known,
+    all of the files count.
     """
-    if case.spec.architecture is None:
-        return files
-    if not _has_unloaded_tensors(case, files):
-        return files
-    if case.has_all_tensors:
+    if case.has_all_tensors and _has_unloaded_tensors(case, files):
         return _tensor_bytes(case)
-    mtp_parameters = case.spec.parameters.mtp or 0
-    mtp_bytes = int(mtp_parameters * _bits(case.model.dtype) / 8)
-    least = files.low_bytes - mtp_bytes
-    return files.replace(bytes=files.bytes - mtp_bytes, low_bytes=least)
+    return files
 
 
 def _has_unloaded_tensors(case: Case, files: Term) -> bool:
@@ -852,10 +840,8 @@ def active_parameters(case: Case) -> int:
     active parameters, without encoders, and without tables, of which a token reads one row.
     """
     parameters = case.spec.parameters
-    architecture = case.spec.architecture
+    architecture = case.model
     active = (parameters.active or parameters.total or 0) - case.encoders
-    if architecture is None:
-        return active
     tokens = architecture.published_tokens
     table = tokens * architecture.embedding_length
     if architecture.output_matrix and not architecture.tied_embeddings:

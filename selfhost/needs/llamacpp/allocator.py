@@ -170,23 +170,6 @@ class Repetition(NamedTuple):
     end: int
 
 
-class _State(NamedTuple):
-    """The state of the allocator after a pattern of layers; the state alone decides how the
-    allocator goes on.
-
-    - `top`, `hole_starts`, `hole_ends`: the most bytes in use, and the holes of the buffer.
-    - `latest`: the nodes of the pattern, with the numbers of their remaining readers and views.
-    - `older`: the nodes before the pattern, with whether any readers or views remain. Their
-      numbers do not count, because all later layers may read these nodes.
-    """
-
-    top: int
-    hole_starts: list[int]
-    hole_ends: list[int]
-    older: list[tuple[int, bool, bool]]
-    latest: list[tuple[int, int, int]]
-
-
 class Allocator:
     """The buffer while a graph runs, kept as its holes in the order of their addresses."""
 
@@ -261,16 +244,20 @@ class Allocator:
             starts.insert(following, start)
             ends.insert(following, end)
 
-    def state(self, older: Iterable[Node], latest: Iterable[Node]) -> _State:
-        """The state of the allocator after the `latest` nodes ran, to compare two repetitions of a
-        pattern.
+    def state(
+        self, older: Iterable[Node], latest: Iterable[Node]
+    ) -> tuple[object, ...]:
+        """What alone decides how the allocator goes on after the `latest` nodes ran, to compare two
+        repetitions of a pattern: the most bytes in use, the holes, and the remaining readers and
+        views of all nodes. Those of `older` nodes are not counted, because all later layers may
+        read these nodes.
         """
-        return _State(
-            top=self.top,
-            hole_starts=self.hole_starts.copy(),
-            hole_ends=self.hole_ends.copy(),
-            older=[(node.start, node.readers > 0, node.views > 0) for node in older],
-            latest=[(node.start, node.readers, node.views) for node in latest],
+        return (
+            self.top,
+            self.hole_starts.copy(),
+            self.hole_ends.copy(),
+            [(node.start, node.readers > 0, node.views > 0) for node in older],
+            [(node.start, node.readers, node.views) for node in latest],
         )
 
 

@@ -149,15 +149,12 @@ class _CachedAttention(_Attention):
         value_places = self.tokens
         if not graph.flash:
             value_places *= graph.widest_values
-        key_lengths = set[int]()
-        value_lengths = set[int]()
-        rotated = graph.model.attention
-        if self.heads.kind == "latent":
-            rotated = ()
-        for group in rotated:
-            if window_of(graph.model, group) == window:
-                key_lengths.add(group.key_length)
-                value_lengths.add(group.value_length)
+        rotated = list[Attention]()
+        for group in graph.model.attention:
+            if group.kind != "latent" and window_of(graph.model, group) == window:
+                rotated.append(group)
+        key_lengths = {group.key_length for group in rotated}
+        value_lengths = {group.value_length for group in rotated}
         key_block = self.heads.key_length & -self.heads.key_length
         return CacheInputs(
             cells=cells,

@@ -25,16 +25,9 @@ class Builder(Part):
         self.embedded: Node | None = None
         self.slices: Node | None = None
         self.slice_length = graph.model.per_layer_embedding_length or 0
-        norms = set(self.row.norms)
-        has_norms_after = bool(norms & _NORMS_AFTER)
-        self.norms_input_of_feed_forward = "ffn_norm" in norms or not has_norms_after
-        # the output of the feed-forward is normed. The output of attention is normed too, before
-        # the last rows are chosen or after; attention that runs beside its feed-forward is not
-        # normed after
-        self.norms_feed_forward = has_norms_after
-        self.norms_before_rows = has_norms_after and self.style.normed_first
-        is_later = has_norms_after and not self.style.normed_first
-        self.norms_after_rows = is_later and not self.style.beside
+        # the output of the feed-forward is normed, and so is that of attention, unless both run
+        # beside each other
+        self.norms_after = not _NORMS_AFTER.isdisjoint(self.row.norms)
 
     # ------------------------------------------------------------------ before the layers
 
@@ -198,24 +191,24 @@ class Builder(Part):
         if self.graph.model.parallel_norms == 2:
             mixed_input = norm(residual)
         attended = self.mix(layer, mixed_input)
-        if self.norms_before_rows:
+        if self.norms_after and self.style.normed_first:
             attended = norm(attended)
         attended = self._needed_rows(layer, attended)
         residual = self._needed_rows(layer, residual)
-        if self.norms_after_rows:
-            attended = norm(attended)
         if self.style.beside == "input":
             read = norm(residual)
         elif self.style.beside:
             read = self._needed_rows(layer, normed)
         else:
+            if self.norms_after and not self.style.normed_first:
+                attended = norm(attended)
             # the term that comes first may be overwritten in place
             if self.style.residual_first:
                 residual = residual + attended
             else:
                 residual = attended + residual
             read = residual
-            if self.norms_input_of_feed_forward:
+            if "ffn_norm" in self.row.norms or not self.norms_after:
                 read = norm(residual)
         fed_forward = self._fed_forward(feed, read, residual)
         # the sum is taken in the order of the model
@@ -240,7 +233,7 @@ class Builder(Part):
             fed_forward = both.beside_dense(feed.beside_dense, residual)
         else:
             fed_forward = self._fed(feed, read)
-        if self.norms_feed_forward:
+        if self.norms_after:
             fed_forward = self.norm(fed_forward)
         return fed_forward
 

@@ -210,9 +210,7 @@ def why_no_own_block(model: ModelSpec) -> str | None:
     architecture = model.architecture
     if model.draft is not None:
         return None
-    if architecture is None:
-        return "brings no block that predicts more than one token"
-    if not architecture.mtp_layers:
+    if architecture is None or not architecture.mtp_layers:
         return "brings no block that predicts more than one token"
     if not cache_groups(architecture):
         return "keeps no cache of tokens, so the size of its block's cache is not known"
@@ -301,18 +299,13 @@ def block_in_weight_files(case: Case) -> list[Term]:
         weights = draft_file(case, case.spec.draft).replace(name="mtp_weights")
         return [share_by_device(weights, devices, 1 / devices)]
     parameters = case.spec.parameters.mtp
-    architecture = case.spec.architecture
-    if architecture is None:
-        return []
-    if not parameters:
-        return []
-    if why_no_own_block(case.spec):
+    if not parameters or why_no_own_block(case.spec):
         return []
     source = _source(case)
-    weights = _weights_of_block(architecture, parameters, source)
+    weights = _weights_of_block(case.model, parameters, source)
     cells = _block_cache(case, case.context_tokens, case.parallel)
     cache = cells.replace(source=source)
-    heads = max(1, min(group.kv_heads for group in cache_groups(architecture)))
+    heads = min(group.kv_heads for group in cache_groups(case.model))
     return [
         share_by_device(weights, devices, 1 / devices),
         share_by_device(cache, devices, 1 / min(devices, heads)),
@@ -371,15 +364,13 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """The sizes of both vocabularies where llama.cpp refuses the draft; None where it accepts the
     draft, or a size is not known.
     """
-    if model.architecture is None:
-        return None
-    if draft.architecture is None:
-        return None
-    tokens = model.architecture.gguf_tokens
-    of_draft = draft.architecture.gguf_tokens
-    if not tokens:
-        return None
-    if not of_draft:
+    sizes = []
+    for spec in (model, draft):
+        if spec.architecture is None:
+            return None
+        sizes.append(spec.architecture.gguf_tokens)
+    tokens, of_draft = sizes
+    if not all(sizes):
         return None
     if abs(tokens - of_draft) <= _MOST_OTHER_TOKENS:
         return None
@@ -394,7 +385,8 @@ def with_draft(
     """The needs of a model together with those of a draft model, which lies on the first of several
     accelerators.
     """
-    name = case.draft.spec.name if case.draft is not None else ""
+    assert case.draft is not None
+    name = case.draft.spec.name
     terms = list(model.terms)
     source = _source(case)
     for part in draft.terms:

@@ -13,7 +13,6 @@ range.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -25,7 +24,12 @@ from ...catalogue.architecture import (
 )
 from ...core.records import Record
 from ..case import ContextSetup
-from ..tensors import ArchitectureRow, Style, window_of, windowed_attention
+from ..tensors import (
+    ArchitectureRow,
+    Style,
+    layers_of,
+    windowed_attention,
+)
 from .allocator import Repetition, peak_bytes
 from .builder import Builder
 from .part import Graph, Layer
@@ -92,12 +96,9 @@ def exact_compute_bytes(
 
 
 def _is_buildable(model: Architecture, row: ArchitectureRow) -> bool:
-    """Whether each layer has only parts that are known here, and each part at most once."""
+    """Whether each layer has parts, and only parts that are known here."""
     groups = (*model.attention, *model.recurrent, *model.feed_forward)
-    parts = Counter((type(group), layer) for group in groups for layer in group.layers)
-    if {layer for _, layer in parts} != set(range(model.layers)):
-        return False
-    if max(parts.values()) > 1:
+    if layers_of(groups) != set(range(model.layers)):
         return False
     if not all(_is_known_attention(heads) for heads in model.attention):
         return False
@@ -164,8 +165,9 @@ def _is_rotated(
     """
     if style.rope == "three of four":
         return number % 4 != 3
-    if style.rope == "sliding" and windowed_attention(model):
-        return heads is not None and window_of(model, heads) is not None
+    windowed = windowed_attention(model)
+    if style.rope == "sliding" and windowed:
+        return heads in windowed
     return style.rope != "none"
 
 

@@ -130,7 +130,7 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     line = by_layers(
         (layers.before, layers.layers, f"{layers.after}{streams}") for layers in rows
     )
-    if _has_padded_cells(case, groups):
+    if any(layers.cells != case.context_tokens for layers in rows):
         line += "; in steps of 256; a layer with a window keeps that and a batch"
     if not unsure_bytes:
         return term("kv_cache", size, SOURCE, line, How.EXACT)
@@ -138,16 +138,6 @@ def _keys_and_values(case: Case) -> Term | Unread | None:
     source = f"{SOURCE}; this architecture was not measured"
     high = size + unsure_bytes
     return computed_term("kv_cache", Size(size, size, high), source, line)
-
-
-def _has_padded_cells(case: Case, groups: Sequence[CacheGroup]) -> bool:
-    """Whether any layer has a number of cells that differs from the tokens of the context."""
-    for group in groups:
-        window = window_of(case.model, group)
-        cells = case.setup.cells_of_layer(window, group.tokens_per_row)
-        if cells != case.context_tokens:
-            return True
-    return False
 
 
 def _states(case: Case) -> Term | None:
@@ -468,7 +458,7 @@ def _copies_of_context(case: Case) -> _Addend:
     own (slot.prompt.checkpoints).
     """
     copies = case.parallel * case.runtime.memory.context_checkpoints
-    most = copies * copy_bytes(case) if copies else 0
+    most = copies * copy_bytes(case)
     if not most:
         return _NOTHING
     line = f"; up to {most:,} more for copies of a full context to go back to"

@@ -117,9 +117,8 @@ class Graph:
         self.rows = given(self.logits_rows)
         self.states = given(setup.sequences)
         # keyed by the group, not by its id: layers may come from an equal model
-        recurrent = [group for group in model.recurrent if group.layers]
         # states of compressed attention follow the states of recurrences
-        self._state_by_group = dict(zip(recurrent, states(model), strict=False))
+        self._state_by_group = dict(zip(model.recurrent, states(model), strict=False))
         # the length of a row of values in the cache without flash attention: the longest of any
         # layer
         self.widest_values = 0

@@ -15,7 +15,6 @@ token's row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ...catalogue.architecture import Recurrent
 from ..tensors import sizes_of
@@ -190,15 +189,6 @@ class _ShortConvolution(Recurrence):
 # ---------------------------------------------------------------------- delta rules
 
 
-class _Rates(NamedTuple):
-    """For each head, the share of the memory that the head keeps (`decay`), and the share of a
-    token's correction that the head learns (`learning`).
-    """
-
-    decay: Node
-    learning: Node
-
-
 class _DeltaNet(Recurrence):
     """A memory that each token corrects (gated delta networks, arXiv:2412.06464;
     build_layer_attn_linear of src/models/qwen3next.cpp and qwen35.cpp).
@@ -225,8 +215,7 @@ class _DeltaNet(Recurrence):
             self._normed_keys(convolved),
             self._normed_keys(convolved),
             convolved,
-            rates.decay,
-            rates.learning,
+            *rates,
             memory,
         )
         gate = normed.product(values_length).view()
@@ -234,15 +223,18 @@ class _DeltaNet(Recurrence):
         output = gated.product(self.width)
         return output.view()
 
-    def _rates(self, normed: Node) -> _Rates:
-        """Copies of two parts of one product, or two products, each activated in a copy."""
+    def _rates(self, normed: Node) -> list[Node]:
+        """For each head the share of the memory that the head keeps (decay), and the share of a
+        token's correction that the head learns (learning): copies of two parts of one product, or
+        two products, each activated in a copy.
+        """
         heads = self.heads
         if self.row.fused_alpha_beta:
             both = normed.product(2 * heads)
-            return _Rates(both.product(heads), both.product(heads))
+            return [both.product(heads), both.product(heads)]
         decay = normed.product(heads)
         learning = normed.product(heads)
-        return _Rates(decay.copied(), learning.copied())
+        return [decay.copied(), learning.copied()]
 
     def _normed_keys(self, convolved: Node) -> Node:
         """The keys, or the queries, which are as many, normed over each head (GGML_OP_L2_NORM), and

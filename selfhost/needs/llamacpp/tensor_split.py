@@ -14,7 +14,7 @@ ggml/src/ggml-backend-meta.cpp; ggml-org/llama.cpp#23937).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from math import gcd, lcm
 from typing import NamedTuple
@@ -239,6 +239,8 @@ class _Split:
     def _share_by_length(self, tensor: FileTensors) -> float:
         """The share of a feed-forward matrix, split by the length that stands in its shape. Two
         matrices that are stored as one have twice that length.
+
+        - granule = lcm(128, block of the matrices that lead back to the width)
         """
         leads_out = tensor.name.endswith(_OUT_OF_LENGTH)
         is_vector = len(tensor.shape) == 1
@@ -248,14 +250,8 @@ class _Split:
             length //= 2
             layers = self._layers_fed(length)
         turns = self._turns_of(layers) or tuple(range(tensor.count))
-        return self._share_of_layers(length, self._step_of_length, turns)
-
-    @cached_property
-    def _step_of_length(self) -> int:
-        """The granule of feed-forwards: the least common multiple of 128 and of the block of the
-        matrices that lead back to the width.
-        """
-        return lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
+        granule = lcm(_STEP, self._block_of(_OUT_OF_LENGTH))
+        return self._share_of_layers(length, granule, turns)
 
     def _layers_fed(self, length: int) -> list[int]:
         """The layers with a feed-forward of that length."""
@@ -318,10 +314,14 @@ class _Split:
     @cached_property
     def _share_of_heads(self) -> float:
         """The mean share over the layers that attend."""
+        return self._mean_share(lambda attention: len(attention.layers))
+
+    def _mean_share(self, weigh: Callable[[Attention], int]) -> float:
+        """The mean share over the layers that attend, weighted by their number or their bytes."""
         shares = []
         for attention in self.case.model.attention:
             share = self._share_of_attention(attention)
-            shares.append(_Share(len(attention.layers), share))
+            shares.append(_Share(weigh(attention), share))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -342,11 +342,7 @@ class _Split:
 
     def _share_of_cache(self) -> float:
         """Σ share × bytes / Σ bytes of the layers that cache alike."""
-        shares = []
-        for attention in self.case.model.attention:
-            share = self._share_of_attention(attention)
-            shares.append(_Share(self._cache_bytes(attention), share))
-        return _mean(shares)
+        return self._mean_share(self._cache_bytes)
 
     def _cache_bytes(self, attention: Attention) -> int:
         """The bytes that layers with this attention cache on all devices together."""

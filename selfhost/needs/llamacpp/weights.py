@@ -108,7 +108,7 @@ def weights_terms(case: Case, files: Term) -> LoadedWeights:
     in_file = _in_file(case, files, usual)
     if case.is_on_device:
         weights = _on_devices(in_file, case.row)
-        terms = *_with_experts_apart(case, weights), *_tables_in_ram(in_file)
+        terms = *_with_experts_apart(case, weights), _tables_in_ram(in_file)
         return LoadedWeights(terms=terms)
     if in_file.scale is None:
         return _SecondLayout(in_file, case).loaded()
@@ -265,17 +265,15 @@ def _on_devices(in_file: _InFile, row: ArchitectureRow) -> Term:
     return weights.replace(output_bytes=output_bytes + copied_bytes)
 
 
-def _tables_in_ram(in_file: _InFile) -> Terms:
+def _tables_in_ram(in_file: _InFile) -> Term:
     """The tables that stay mapped in RAM where devices have the weights."""
     tables = in_file.bytes_of(TABLES)
-    if not tables:
-        return ()
     weights = in_file.term
     source = f"{weights.source}; llama.cpp keeps the input layer in RAM (load_tensors)"
     line = f"{tables:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
     line += " dropped"
     size = Size(0, tables, tables)
-    return (term("embeddings", size, source, line, weights.how),)
+    return term("embeddings", size, source, line, weights.how)
 
 
 class _SecondLayout:
