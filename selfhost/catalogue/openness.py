@@ -278,7 +278,7 @@ class _Openness:
                 answer = "all"
             elif answers == {"yes", "unknown"}:
                 answer = "unknown"
-        has = ", ".join(map(_with_state, parts))
+        has = list(map(_with_state, parts))
         row = self._row("auditable", f"audit-{answer}", has=has)
         return row.replace(parts=parts)
 

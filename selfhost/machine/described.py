@@ -669,8 +669,9 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     named = about.processor
     if named is not None and named != processor:
         kind = cpus.written_name(named)
-        unstated = f"{kind} it has is not stated: judged with {processor}"
-        yield _note("kind", kind=unstated)
+        yield _note(
+            "kind", kind=f"{kind} it has is not stated: judged with {processor}"
+        )
 
 
 def _ram_words(gib: float) -> str:

@@ -148,14 +148,7 @@ def two_readings(
     for reading in readings:
         text = typed.replace(word, reading, 1)
         texts.append(f"--machine '{text}'")
-    return bad_name(
-        "two_readings",
-        phrase.text,
-        readings,
-        word=word,
-        readings=" or ".join(readings),
-        whole=", ".join(texts),
-    )
+    return bad_name("two_readings", phrase.text, readings, word=word, whole=texts)
 
 
 def find_kind(phrase: Phrase) -> FoundProcessor | None:

@@ -91,8 +91,11 @@ class GgufModel(Sizes):
         for name in names:
             if name in self.counts:
                 entries = self.counts[name]
-                why = f"{name} lists {entries:,} entries, more than blocks"
-                self.fault(Malformed(why), None)
+                self.fault(
+                    f"{name} lists {entries:,} entries, more than blocks",
+                    None,
+                    Malformed,
+                )
         return names
 
     def has_tensor(self, *endings: str) -> bool:
@@ -384,7 +387,7 @@ def _count_layers(model: GgufModel) -> None:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            model.fault(Malformed(f"its header has no {name}.{key}"), None)
+            model.fault(f"its header has no {name}.{key}", None, Malformed)
     _refuse_tokenizer(model)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
@@ -404,14 +407,15 @@ def _refuse_tokenizer(model: GgufModel) -> None:
     """
     name = model.values.get(_TOKENIZER)
     if name is not None and not isinstance(name, str):
-        model.fault(Malformed(f"{_TOKENIZER} is {short(name)}, not a text"), None)
+        model.fault(f"{_TOKENIZER} is {short(name)}, not a text", None, Malformed)
     if name in _WITHOUT_TOKENS:
         return
     # the header keeps no list of texts, only its length
     tokens = model.values.get(_TOKENS)
     if tokens is not None:
-        what = f"{_TOKENS} is {short(tokens)}, not a list of texts"
-        model.fault(Malformed(what), None)
+        model.fault(
+            f"{_TOKENS} is {short(tokens)}, not a list of texts", None, Malformed
+        )
 
 
 def _refuse_rotation(model: GgufModel) -> None:

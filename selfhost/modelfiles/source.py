@@ -159,9 +159,7 @@ def refuse_other_kinds(
     if start.startswith(_LFS):
         # the pointer that Git LFS keeps in place of a large file
         size_line = re.search(rb"\nsize (\d{1,18})", start)
-        real = ""
-        if size_line is not None:
-            real = f" of {int(size_line[1]):,} bytes"
+        real = int(size_line[1]) if size_line else 0
         refuse(path, "pointer", real=real)
     if not start.strip(b"\0"):
         refuse(path, "zeros")

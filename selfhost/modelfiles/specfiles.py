@@ -214,8 +214,11 @@ def _check_license(document: Document) -> None:
         try:
             right = canonical_expression(text)
         except WorkloadError:
-            message = f'"{shortened(text)}" is no SPDX license expression'
-            document.add(place, message, remedy_of_id(text))
+            document.add(
+                place,
+                f'"{shortened(text)}" is no SPDX license expression',
+                remedy_of_id(text),
+            )
             continue
         if right != text:
             _note(document, place, "license", text=text, right=right)
@@ -435,8 +438,7 @@ def _check_pointers(document: Document, ids: Sequence[str]) -> None:
             if text in ids or (may_be_undescribed and is_undescribed):
                 continue
             remedy = document.did_you_mean(text, ids, None, '"{name}"')
-            message = f'no spec has the id "{shortened(text)}"'
-            document.add(place, message, remedy)
+            document.add(place, f'no spec has the id "{shortened(text)}"', remedy)
 
 
 def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
@@ -445,8 +447,7 @@ def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
     for place, text in _texts(document, "runtimes"):
         if runtime_ids and text not in runtime_ids:
             remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
-            message = f'no runtime has the id "{shortened(text)}"'
-            document.add(place, message, remedy)
+            document.add(place, f'no runtime has the id "{shortened(text)}"', remedy)
 
 
 def _check_sources(document: Document) -> None:

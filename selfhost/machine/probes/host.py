@@ -302,8 +302,9 @@ class Host:
             # the link exists, but its target does not
             if os.path.lexists(part):
                 target = os.path.realpath(part)
-                words = f"a link leads to {target}, which does not exist"
-                raise OSError(errno.ENOLINK, words)
+                raise OSError(
+                    errno.ENOLINK, f"a link leads to {target}, which does not exist"
+                )
         return os.path.realpath(path)
 
     def mount_of(self, path: str) -> Mount | None:
