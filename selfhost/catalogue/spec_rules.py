@@ -476,34 +476,14 @@ def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
             )
 
 
-class _SizeRule(NamedTuple):
-    """A rule of `Sized.related`: the relation that the size `key` must have to the size `other`, in
-    layers of these kinds (empty: of any).
+def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
+    """The rules of `related` that the record breaks. A rule is the relation that one size must have
+    to another, and the kinds of layers that it binds (none: all). A size that the record does not
+    have, such as `embedding_length` of a layer, is the model's `width`.
     """
-
-    key: str
-    relation: _Relation
-    other: str
-    kinds: Sequence[str]
-
-
-@cache
-def _size_rules(kind: type[Sized]) -> Sequence[_SizeRule]:
-    """The rules that bind the sizes of such a record."""
-    rules = []
-    stated = kind.related.split(",")
-    for rule in filter(None, stated):
+    for rule in filter(None, record.related.split(",")):
         key, name, other, *kinds = rule.split()
         relation = _RELATIONS[name]
-        rules.append(_SizeRule(key, relation, other, kinds))
-    return rules
-
-
-def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
-    """The rules of `related` that the record breaks. A size that the record does not have, such as
-    `embedding_length` of a layer, is the model's `width`.
-    """
-    for key, relation, other, kinds in _size_rules(type(record)):
         if kinds and getattr(record, "kind", None) not in kinds:
             continue
         size = getattr(record, key)

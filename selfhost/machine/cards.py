@@ -108,8 +108,7 @@ def _inside_processor(several: Sequence[GpuRow]) -> NamedCards:
     for card in several:
         if not card.integrated:
             continue
-        vendor = vendor_of(card.name)
-        gpu = Accelerator(vendor=vendor, name=card.name, unified=True)
+        gpu = Accelerator(vendor=vendor_of(card.name), name=card.name, unified=True)
         return NamedCards(
             accelerators=(gpu,),
             label=card.label,

@@ -185,8 +185,7 @@ class _Mention(Record):
             word = phrase.free_word(at)
             modules = MODULES.fullmatch(word)
             if modules is not None and self.is_sold_with(float(modules[2])):
-                card = self.first.label
-                raise bad_name("modules", phrase.text, word=word, card=card)
+                raise bad_name("modules", phrase.text, word=word, card=self.first.label)
         elif not phrase.without((at,)).has_memory:
             return _CardSize()
         gib = phrase.memory_gib(at)

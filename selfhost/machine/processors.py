@@ -48,8 +48,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             if not is_same:
                 names = {"first": found.name, "second": run.name}
                 raise bad_name("two_processors", phrase.text, **names)
-            places = [*found.places, *run.places]
-            found = found.replace(places=places)
+            found = found.replace(places=[*found.places, *run.places])
         phrase = phrase.after(found)
     return found
 

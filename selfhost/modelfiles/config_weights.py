@@ -97,8 +97,9 @@ class _QuantizationConfig:
 
     def _not_understood(self, key: str) -> Stored:
         """A quantization that is not known because the value of a key is not understood."""
-        value = short(self.values.get(key))
-        return Stored(why=reason("quantization", key=key, value=value))
+        return Stored(
+            why=reason("quantization", key=key, value=short(self.values.get(key)))
+        )
 
     # modules that were left in the type of training
 

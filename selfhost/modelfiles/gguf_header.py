@@ -380,8 +380,7 @@ def _read_tensor(reader: _Reader) -> Tensor:
     offset = reader.uint64()
     if type_id in table.retired:
         old, instead = table.retired[type_id]
-        what = _called(name)
-        refuse(reader.path, "retired", what=what, old=old, left=instead)
+        refuse(reader.path, "retired", what=_called(name), old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
     try:
         bytes = _bytes_of(shape, type)

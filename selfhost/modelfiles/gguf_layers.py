@@ -449,8 +449,7 @@ def _refuse_unread_parts(model: GgufModel) -> None:
             raise unclear("tensor-type", name=called, type=tensor.type)
     sections = model.values.get(f"{name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        count = len(sections)
-        raise unclear("sections", name=name, count=count, wanted=_ROPE_SECTIONS)
+        raise unclear("sections", name=name, count=len(sections), wanted=_ROPE_SECTIONS)
 
 
 def _attention(
@@ -512,8 +511,12 @@ def _listed_windows(
     layers = model.layers
     entries = len(slides)
     if not layers <= entries <= model.blocks:
-        name = model.stated(_WINDOW_PATTERN)
-        raise unclear("pattern", name=name, entries=entries, layers=layers)
+        raise unclear(
+            "pattern",
+            name=model.stated(_WINDOW_PATTERN),
+            entries=entries,
+            layers=layers,
+        )
     return [window if has_window else None for has_window in slides[:layers]]
 
 

@@ -162,8 +162,7 @@ def _header_length(path: str, opened: OpenedFile) -> int:
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
     header = start[_LENGTH_BYTES:].lstrip(_BLANKS)
     if length > MAX_HEADER_BYTES or not header.startswith(b"{"):
-        is_json = start.lstrip().startswith((b"{", b"["))
-        refuse(path, "no-safetensors", is_json=is_json)
+        refuse(path, "no-safetensors", is_json=start.lstrip().startswith((b"{", b"[")))
     if length > MAX_READ_HEADER_BYTES:
         refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
     missing = _LENGTH_BYTES + length - opened.size

@@ -124,8 +124,7 @@ def refuse_missing(
     missing = missing_names(files)
     if missing:
         count = len(missing)
-        names = listed(missing)
-        refuse(path, fault, parts=len(files), missing=count, names=names)
+        refuse(path, fault, parts=len(files), missing=count, names=listed(missing))
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:

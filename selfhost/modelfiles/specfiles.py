@@ -135,12 +135,13 @@ def _named_files(paths: Sequence[str], problems: list[Problem]) -> list[str]:
             continue
         files += found.values()
         if not found:
-            problem = Problem(
-                file=shown(path),
-                message="holds no spec",
-                remedy="name a folder that holds <id>.toml files",
+            problems.append(
+                Problem(
+                    file=shown(path),
+                    message="holds no spec",
+                    remedy="name a folder that holds <id>.toml files",
+                )
             )
-            problems.append(problem)
     # a file of sources stands for its spec
     sources = re.escape(SOURCES_ENDING) + r"\Z"
     specs = [re.sub(sources, ".toml", file) for file in files]
