@@ -111,11 +111,6 @@ class _Computer(Record):
             return None
         return stated_gib
 
-    @property
-    def is_ram_stated(self) -> bool:
-        """Whether somebody stated the RAM."""
-        return bool(self.stated_ram_gib)
-
     @cached_property
     def guest(self) -> _Guest | None:
         """The cores and the RAM of a virtual machine or a container that is no listed product; None
@@ -263,7 +258,7 @@ class _Computer(Record):
     @property
     def is_cards_alone(self) -> bool:
         """Whether the description tells nothing but the cards."""
-        return self.is_bare and self.processor is None and not self.is_ram_stated
+        return self.is_bare and self.processor is None and not self.stated_ram_gib
 
     @property
     def named_processor(self) -> str | None:
@@ -290,7 +285,7 @@ class _Computer(Record):
     @property
     def is_ram_known(self) -> bool:
         """Whether the RAM is stated, or comes in one size with the product or the processor."""
-        if self.is_ram_stated:
+        if self.stated_ram_gib:
             return True
         product = self.product
         if len(product.gib) == 1 and not product.guest:

@@ -22,7 +22,7 @@ from ..catalogue.spec_values import ID, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
-from ..core.units import canonical
+from ..core.units import canonical, percent
 from ..needs.records import Term
 from ..needs.tensors import architectures
 from ..needs.weight_files import DTYPES
@@ -194,7 +194,7 @@ def _note_count(document: Document, count: _Count) -> None:
         stated=count.stated,
         true=count.true,
         written=f"{count.true:_}",
-        share=count.share,
+        share=percent(count.apart / count.stated),
         than="more" if count.true > count.stated else "less",
     )
 
@@ -272,14 +272,6 @@ class _Count(Record):
         rounded = min(half_a_digit, int(self.stated * _ROUNDED_SHARE))
         usual = int(self.stated * PARAMETERS_SHARE)
         return self.apart <= max(usual, rounded) + self.allowed
-
-    @property
-    def share(self) -> str:
-        """The difference as a share of the stated count, in percent."""
-        percent = self.apart / self.stated * 100
-        if percent > 10:
-            return f"{percent:.0f} %"
-        return f"{percent:.1f} %"
 
 
 def _counts(
