@@ -117,7 +117,7 @@ class Kind(NamedTuple):
             entries = list(facts[fact])
             entries[index] = entries[index].replace(**values)
             facts[fact] = tuple(entries)
-        return self.template.replace(**facts)
+        return self.template.replace_unchecked(**facts)
 
     def by_free_memory_of_cards(self, numbers: NumbersByMachine) -> list[Places]:
         """Return the places of machines of this kind in parts. The machines of a part have the same
