@@ -17,7 +17,7 @@ from ..core.files import Unreadable, value_at
 from ..core.templates import fill
 from ..core.units import words_of
 from ..machine import cpus, gpus, profiles, rented
-from ..machine.cards import MOST_CARDS, every_card
+from ..machine.cards import MOST_CARDS
 from ..machine.instruction_sets import instruction_sets, with_implied
 from ..machine.record import FACTS, PURPOSES, SCHEMA, Machine
 from ..machine.understand import cards_named
@@ -343,7 +343,7 @@ def _spelled(name: str) -> str:
     """
     text, mark, part = name.partition("-MIG-")
     words = words_of(text)
-    for card in every_card():
+    for card in gpus.every_card():
         if words_of(card.name) == words:
             text = card.name
             break

@@ -404,9 +404,11 @@ class _ModelLayers(NamedTuple):
                 continue
             places[line] = left
             if self.number and not left:
-                message = "has no `at`, and no layer is left for it"
-                remedy = "remove it, or name its layers with at = …"
-                line.problem(None, message, remedy)
+                line.problem(
+                    None,
+                    "has no `at`, and no layer is left for it",
+                    "remove it, or name its layers with at = …",
+                )
             left = ()
         return places
 
@@ -419,8 +421,9 @@ class _ModelLayers(NamedTuple):
             # this limit bounds the work that a small file can cause
             if self.number:
                 message = f"is line {len(lines):,} of a list for {self.number:,} layers"
-                remedy = "write one line for each kind of layer"
-                lines[-1].problem(None, message, remedy)
+                lines[-1].problem(
+                    None, message, "write one line for each kind of layer"
+                )
             return places
         taken: set[int] = set()
         for line in lines:
@@ -447,12 +450,12 @@ class _ModelLayers(NamedTuple):
             numbers = self._numbers_of_slice(at)
         if self._are_layers(numbers):
             return tuple(sorted(numbers))
-        message = f"names no layers from 0 to {self.number - 1}: {kind_of(at, TOML)}"
-        remedy = (
+        line.problem(
+            "at",
+            f"names no layers from 0 to {self.number - 1}: {kind_of(at, TOML)}",
             'write a slice such as ":3" or "3::4", or an array of numbers, '
-            "each layer once"
+            "each layer once",
         )
-        line.problem("at", message, remedy)
         return ()
 
     def _are_layers(self, numbers: object) -> bool:

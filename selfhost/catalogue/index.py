@@ -67,12 +67,9 @@ class Outline(Record):
         """The outline of the spec with that id."""
         superseded_by = spec.upkeep.superseded_by
         served = spec.availability
-        successor = None
+        successor = served.successor if served else None
         # the source of the successor stands in the table that names the successor
-        table = "upkeep"
-        if served is not None and served.successor:
-            successor = served.successor
-            table = "availability"
+        table = "availability" if successor else "upkeep"
         source = spec.sources.get(table, "")
         is_judged = any(words in source for words in _JUDGED)
         use = uses_table().use.get(spec.main_use)
@@ -198,8 +195,9 @@ class Catalogue:
         """
         folders = self._folders_with(id)
         if not folders:
-            message = f"no spec has the id {id!r}"
-            raise UnknownModelError(message, remedy="`selfhost list` shows them all")
+            raise UnknownModelError(
+                f"no spec has the id {id!r}", remedy="`selfhost list` shows them all"
+            )
         spec = folders[0].spec(id)
         if len(folders) == 1:
             return spec
@@ -441,10 +439,7 @@ class SpecFolder:
         """The specs of all files by id; for a file with a fault, a spec with its id alone."""
         specs = {}
         for id in self.files:
-            spec = self._usable_spec(id)
-            if spec is None:
-                spec = ModelSpec(id=id, name=id)
-            specs[id] = spec
+            specs[id] = self._usable_spec(id) or ModelSpec(id=id, name=id)
         return specs
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
@@ -662,11 +657,9 @@ def _listed(path: str) -> list[str]:
     """The files of a folder. Raises `SpecError` where the folder cannot be listed."""
     try:
         return os.listdir(path)
-    except OSError as error:
-        why = error.strerror or str(error)
-    except ValueError as error:
-        # a path with a null character
-        why = str(error)
+    except (OSError, ValueError) as error:
+        # a path with a null character has no strerror
+        why = getattr(error, "strerror", None) or str(error)
     problem = Problem(
         file=shown(path),
         message=f"cannot be listed: {why}",

@@ -595,8 +595,9 @@ def _loaded_by_ollama(
         return resolution
     if loaded == match.spec_id:
         return match
-    note = f"Ollama's {name} is {loaded}; elsewhere the name means {match.spec_id}."
-    return resolution.with_note(note)
+    return resolution.with_note(
+        f"Ollama's {name} is {loaded}; elsewhere the name means {match.spec_id}."
+    )
 
 
 def _named(

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from math import inf
-from typing import NamedTuple
 
 from ..core.errors import Problem, SpecError
 from ..core.files import Unreadable, read_file
@@ -64,33 +63,18 @@ class Offer(Record):
     well_known: bool = False
 
     @property
-    def price(self) -> Price:
-        """The price of the offer, to compare with the prices of other offers."""
-        tokens = inf
+    def price(self) -> tuple[float, ...]:
+        """The price in dollars, to compare with the prices of other offers: of three million input
+        tokens and one million output tokens, of a minute of audio, and of an image. An unknown
+        price is infinite, so that it sorts last.
+        """
+        tokens = None
         if self.input_usd_per_million_tokens is not None:
             # embedding models have no output to pay for
             output = self.output_usd_per_million_tokens or 0.0
             tokens = INPUT_PER_OUTPUT_TOKEN * self.input_usd_per_million_tokens + output
-        return Price(
-            tokens=tokens,
-            audio_minute=_or_unknown(self.usd_per_audio_minute),
-            image=_or_unknown(self.usd_per_image),
-        )
-
-
-class Price(NamedTuple):
-    """A price in dollars: of three million input tokens and one million output tokens, of a minute
-    of audio, and of an image. An unknown price is infinite, so that it sorts last.
-    """
-
-    tokens: float
-    audio_minute: float
-    image: float
-
-
-def _or_unknown(dollars: float | None) -> float:
-    """The price, or infinity where it is not known."""
-    return inf if dollars is None else dollars
+        prices = (tokens, self.usd_per_audio_minute, self.usd_per_image)
+        return tuple([inf if dollars is None else dollars for dollars in prices])
 
 
 class ProviderApi(Stated):
@@ -325,8 +309,9 @@ def snapshot_in(store: Store, path: str) -> Snapshot:
         return values
 
     header = store.value("common/offers", make_header)
-    rows = store.rows("common/offers-rows", lambda: _parse(path)["rows"])
-    return Snapshot(**header, rows=rows)
+    return Snapshot(
+        **header, rows=store.rows("common/offers-rows", lambda: _parse(path)["rows"])
+    )
 
 
 def _parse(path: str) -> Values:

@@ -278,8 +278,9 @@ class _Openness:
                 answer = "all"
             elif answers == {"yes", "unknown"}:
                 answer = "unknown"
-        has = ", ".join(map(_with_state, parts))
-        row = self._row("auditable", f"audit-{answer}", has=has)
+        row = self._row(
+            "auditable", f"audit-{answer}", has=list(map(_with_state, parts))
+        )
         return row.replace(parts=parts)
 
     def _part(self, name: str) -> OpennessRow:

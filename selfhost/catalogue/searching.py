@@ -85,8 +85,7 @@ def _refuse_several(typed: str, catalogue: Catalogue) -> None:
             return
     message = f'"{shortened(typed)}" is several models'
     spaced = " ".join(map(quote, names))
-    remedy = f"put a space between the names: {spaced}"
-    raise UnknownModelError(message, remedy=remedy)
+    raise UnknownModelError(message, remedy=f"put a space between the names: {spaced}")
 
 
 class _Hint(NamedTuple):
@@ -299,13 +298,17 @@ class _UnknownName:
         None for any other name.
         """
         behind_account = self.base.partition("_")[2]
-        with_owner = f"{self.owner}/{self.key}"
-        keys = (self.key, canonical(behind_account), canonical(with_owner))
+        keys = (
+            self.key,
+            canonical(behind_account),
+            canonical(f"{self.owner}/{self.key}"),
+        )
         for repository in _repositories_alike(self.catalogue):
             if repository.key in keys:
                 spec_id = repository.spec_id
-                why = f"it has the layers of {spec_id}, so it needs as much"
-                return _Hint(spec_id, why)
+                return _Hint(
+                    spec_id, f"it has the layers of {spec_id}, so it needs as much"
+                )
         return None
 
     def _made_from(self) -> _Hint | None:
@@ -321,8 +324,10 @@ class _UnknownName:
         words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
         if spec_id is not None:
-            why = f"if it is made from {spec_id}, as its name says, it needs as much"
-            return _Hint(spec_id, why)
+            return _Hint(
+                spec_id,
+                f"if it is made from {spec_id}, as its name says, it needs as much",
+            )
         # the word that names a line of fine-tunes also stands in the names of listed models
         lines = set(words) - known.words_of_ids
         longest = max(map(len, lines), default=0)
@@ -341,8 +346,7 @@ class _UnknownName:
         if len(name_by_id) != 1:
             return None
         spec_id, name = name_by_id.popitem()
-        why = f"{name} has the layers of {spec_id}"
-        return _Hint(spec_id, why)
+        return _Hint(spec_id, f"{name} has the layers of {spec_id}")
 
 
 class Thing(Stated):

@@ -328,10 +328,12 @@ def _license(
     known = row_names("licenses")
     if id in known:
         return unchecked_row(kind, "licenses", id, id=id)
-    otherwise = "state what it allows in [license]"
-    remedy = root.document.did_you_mean(id, known, otherwise, '"{name}"')
-    message = f'"{shortened(id)}" has no row in specs/common/licenses.toml'
-    root.problem(key, message, remedy)
+    remedy = root.document.did_you_mean(
+        id, known, "state what it allows in [license]", '"{name}"'
+    )
+    root.problem(
+        key, f'"{shortened(id)}" has no row in specs/common/licenses.toml', remedy
+    )
     return None
 
 
@@ -573,8 +575,11 @@ def read_spec_file(path: str) -> Document:
     if not document.ok or not os.path.exists(sources_path):
         return document
     if "sources" in document.values:
-        message = f"is stated here and in {shown(sources_path)}"
-        document.add(("sources",), message, "keep one of them")
+        document.add(
+            ("sources",),
+            f"is stated here and in {shown(sources_path)}",
+            "keep one of them",
+        )
         return document
     sources = Document.read(sources_path)
     if not sources.ok:
@@ -595,9 +600,11 @@ def stated_spec(document: Document, origin: str) -> ModelSpec | None:
     schema = root.get("schema", "int")
     if schema not in (None, SCHEMA):
         known = SCHEMA
-        message = f"is {schema:,}, but this selfhost reads schema {known} only"
-        remedy = "update selfhost, or write the file in schema 1"
-        root.problem("schema", message, remedy)
+        root.problem(
+            "schema",
+            f"is {schema:,}, but this selfhost reads schema {known} only",
+            "update selfhost, or write the file in schema 1",
+        )
         return None
     values = root.fields(ModelSpec)
     root.close()

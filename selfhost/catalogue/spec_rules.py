@@ -283,9 +283,11 @@ class _SpecFile:
                     self.add(path, rule.message, rule.remedy)
         for key in self.spec.unknown:
             if _stands(self.values, key):
-                message = "is also stated in this file"
-                remedy = "remove the one that is wrong"
-                self.add(("unknown", key), message, remedy)
+                self.add(
+                    ("unknown", key),
+                    "is also stated in this file",
+                    "remove the one that is wrong",
+                )
 
     def _check_facts(self, table: str, facts: Iterable[str]) -> None:
         """Look for names in `sources` or `unknown` that are no facts of a spec."""
@@ -293,10 +295,10 @@ class _SpecFile:
         for fact in facts:
             if fact in known or fact.startswith(("components.", "files.")):
                 continue
-            otherwise = 'write as "architecture.dtype"'
-            remedy = self.document.did_you_mean(fact, known, otherwise, '"{name}"')
-            message = "is not a table or key of a spec"
-            self.add((table, fact), message, remedy)
+            remedy = self.document.did_you_mean(
+                fact, known, 'write as "architecture.dtype"', '"{name}"'
+            )
+            self.add((table, fact), "is not a table or key of a spec", remedy)
 
     def _check_record(self, path: KeyPath, record: Record) -> None:
         """Check one record of the file against the rules for its kind."""
@@ -343,9 +345,8 @@ class _SpecFile:
             elif sizes == {}:
                 self.add(of_bytes, "is empty", remedy)
         elif value_at(self.values, (*path, "repository")) is None:
-            message = "names files without a repository"
             remedy = "write repository, or bytes with their sizes"
-            self.add(of_unsized, message, remedy)
+            self.add(of_unsized, "names files without a repository", remedy)
         if isinstance(sizes, dict):
             for name in sizes:
                 self._check_name((*of_bytes, name), name, files.format)
@@ -366,8 +367,7 @@ class _SpecFile:
         plain = [choice for choice in choices if "-" not in choice]
         known = ", ".join(plain or choices)
         remedy = self.document.did_you_mean(name, choices, f"known: {known}")
-        message = f'"{shortened(name)}" is not a quantization of {format}'
-        self.add(path, message, remedy)
+        self.add(path, f'"{shortened(name)}" is not a quantization of {format}', remedy)
 
     def _check_layer(
         self,
@@ -398,8 +398,7 @@ class _SpecFile:
         for key in line:
             if key in unread:
                 message = f'means nothing with kind = "{kind}"'
-                remedy = f"{kind} has {listed}"
-                self.add((*path, key), message, remedy)
+                self.add((*path, key), message, f"{kind} has {listed}")
 
     def _check_row(self, model: Architecture) -> None:
         """Look for a slip in the name of an architecture. A number more or less is another version,
@@ -413,9 +412,11 @@ class _SpecFile:
         for name in known:
             if is_slip(model.row, name) and _digits_of(name) == digits:
                 typed = shortened(model.row)
-                message = f'"{typed}" is not an architecture that selfhost knows'
-                remedy = f'did you mean "{name}"?'
-                self.add(("architecture", key), message, remedy)
+                self.add(
+                    ("architecture", key),
+                    f'"{typed}" is not an architecture that selfhost knows',
+                    f'did you mean "{name}"?',
+                )
                 return
 
 
@@ -437,11 +438,12 @@ def misfits(record: Sized, width: int | None = None) -> Iterator[Misfit]:
     elif isinstance(record, Architecture) and record.mtp_layers:
         if record.attention and record.feed_forward:
             return
-        fault = (
+        yield Misfit(
+            "mtp_layers",
             f"is {record.mtp_layers:,}, but such a block needs attention and a "
-            "feed-forward part, and the model lacks one of them"
+            "feed-forward part, and the model lacks one of them",
+            "write attention and feed_forward",
         )
-        yield Misfit("mtp_layers", fault, "write attention and feed_forward")
 
 
 def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
@@ -451,8 +453,11 @@ def _wrong_ranks(part: Recurrent) -> Iterator[Misfit]:
     if are_all_there and 0 not in ranks[:-1]:
         return
     names = ", ".join(_RANKS)
-    remedy = f"write {len(_RANKS)} numbers, those of {names}, the last or 0"
-    yield Misfit("ranks", f"is {ranks}", remedy)
+    yield Misfit(
+        "ranks",
+        f"is {ranks}",
+        f"write {len(_RANKS)} numbers, those of {names}, the last or 0",
+    )
 
 
 def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
@@ -464,43 +469,28 @@ def _implausible_sizes(record: Sized) -> Iterator[Misfit]:
         least = stated.limits.get("minimum", 1)
         most = stated.limits.get("maximum", 10**18)
         if not least <= size <= most:
-            remedy = f"write a number from {least:,} to {most:,}"
-            fault = f"is {size:,}, which is not a plausible size"
-            yield Misfit(key, fault, remedy)
-
-
-class _SizeRule(NamedTuple):
-    """A rule of `Sized.related`: the relation that the size `key` must have to the size `other`, in
-    layers of these kinds (empty: of any).
-    """
-
-    key: str
-    relation: _Relation
-    other: str
-    kinds: Sequence[str]
-
-
-@cache
-def _size_rules(kind: type[Sized]) -> Sequence[_SizeRule]:
-    """The rules that bind the sizes of such a record."""
-    rules = []
-    stated = kind.related.split(",")
-    for rule in filter(None, stated):
-        key, name, other, *kinds = rule.split()
-        relation = _RELATIONS[name]
-        rules.append(_SizeRule(key, relation, other, kinds))
-    return rules
+            yield Misfit(
+                key,
+                f"is {size:,}, which is not a plausible size",
+                f"write a number from {least:,} to {most:,}",
+            )
 
 
 def _broken_relations(record: Sized, width: int | None) -> Iterator[Misfit]:
-    """The rules of `related` that the record breaks. A size that the record does not have, such as
-    `embedding_length` of a layer, is the model's `width`.
+    """The rules of `related` that the record breaks. A rule is the relation that one size must have
+    to another, and the kinds of layers that it binds (none: all). A size that the record does not
+    have, such as `embedding_length` of a layer, is the model's `width`.
     """
-    for key, relation, other, kinds in _size_rules(type(record)):
+    for rule in filter(None, record.related.split(",")):
+        key, name, other, *kinds = rule.split()
+        relation = _RELATIONS[name]
         if kinds and getattr(record, "kind", None) not in kinds:
             continue
         size = getattr(record, key)
         bound = getattr(record, other, width)
         if size and bound and relation.is_broken(size, bound):
-            fault = f"is {size:,}, {relation.words} {other}, {bound:,}"
-            yield Misfit(key, fault, f"{relation.remedy} {bound:,}")
+            yield Misfit(
+                key,
+                f"is {size:,}, {relation.words} {other}, {bound:,}",
+                f"{relation.remedy} {bound:,}",
+            )

@@ -7,9 +7,8 @@ that are sold are the rows of specs/common/gpus.toml (`every_card`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 
 from ..core import units
@@ -19,8 +18,8 @@ from . import cpus
 from .gpus import (
     GpuRow,
     PeakRate,
-    card_rows,
     driver_memory_bytes,
+    every_card,
     peak_rate_of,
     source_called,
     vendor_of,
@@ -32,55 +31,6 @@ from .words import bad_name, count_in, is_size, spelled, spelled_out, vocabulary
 MOST_CARDS = 64
 # the most names that a refusal offers as the meaning
 _MOST_NEAR_NAMES = 8
-
-
-class CardModel(GpuRow):
-    """A GPU as it is sold, and the words that name it."""
-
-    @cached_property
-    def named(self) -> frozenset[str]:
-        """All words that a name of the card may have: those of the driver's name, the maker, and
-        the words that people add.
-        """
-        vendor = vendor_of(self.name)
-        former_makers = vocabulary().former.get(vendor, ())
-        texts = [self.name, self.words, self.also, vendor, *former_makers]
-        return words_of(" ".join(texts))
-
-    @cached_property
-    def nicknames(self) -> Sequence[frozenset[str]]:
-        """The words of each other name of the card. Such a name counts only as a whole."""
-        idle = vocabulary().gpu_idle
-        return [words_of(name) - idle for name in self.called]
-
-    @property
-    def label(self) -> str:
-        """The name without the words that people leave unsaid."""
-        unsaid = vocabulary().unsaid
-        said = []
-        for word in self.name.split():
-            if word.lower() not in unsaid:
-                said.append(word)
-        return " ".join(said) or self.name
-
-    def label_with(self, memory_gib: float) -> str:
-        """Return the label with a memory size, unless the label names that size already."""
-        size = f"{memory_gib:g}"
-        if re.search(rf"\b{size} ?GB\b", self.label):
-            return self.label
-        return f"{self.label} {size} GB"
-
-    @property
-    def telling(self) -> frozenset[str]:
-        """The words that must be said to mean this GPU and no other form of it."""
-        return self.word_set - vocabulary().left_out
-
-    def can_be(self, typed: frozenset[str]) -> bool:
-        """Whether these words name this GPU, or several GPUs of which this is one."""
-        if typed in self.nicknames:
-            return True
-        needed = self.telling - vocabulary().forms
-        return needed <= typed <= self.named
 
 
 class NamedCards(Record):
@@ -102,15 +52,9 @@ class NamedCards(Record):
 
 
 @cache
-def every_card() -> Sequence[CardModel]:
-    """All GPUs of the table."""
-    return [CardModel(**row.__getstate__()) for row in card_rows()]
-
-
-@cache
-def _cards_by_word() -> Mapping[str, Sequence[CardModel]]:
+def _cards_by_word() -> Mapping[str, Sequence[GpuRow]]:
     """The cards whose names have a word, by that word. Nicknames count as names."""
-    cards: dict[str, list[CardModel]] = {}
+    cards: dict[str, list[GpuRow]] = {}
     for card in every_card():
         for word in card.named.union(*card.nicknames):
             cards.setdefault(word, []).append(card)
@@ -137,7 +81,7 @@ def joined(named: Iterable[NamedCards]) -> NamedCards:
 
 
 def equal_cards_meant(
-    several: Sequence[CardModel],
+    several: Sequence[GpuRow],
     typed: str,
     memory_gib: float | None,
     count: int,
@@ -157,15 +101,14 @@ def equal_cards_meant(
     return cards.replace(accelerators=accelerators, label=f"{count}x {cards.label}")
 
 
-def _inside_processor(several: Sequence[CardModel]) -> NamedCards:
+def _inside_processor(several: Sequence[GpuRow]) -> NamedCards:
     """The first of the GPUs that sits inside a processor. Raises `PartOfMachineError` where none
     does.
     """
     for card in several:
         if not card.integrated:
             continue
-        vendor = vendor_of(card.name)
-        gpu = Accelerator(vendor=vendor, name=card.name, unified=True)
+        gpu = Accelerator(vendor=vendor_of(card.name), name=card.name, unified=True)
         return NamedCards(
             accelerators=(gpu,),
             label=card.label,
@@ -179,7 +122,7 @@ class _SizedCard(Record):
     memory.
     """
 
-    card: CardModel
+    card: GpuRow
     memory_gib: float
     peak: PeakRate
 
@@ -202,7 +145,7 @@ class _SizedCard(Record):
         return self.card.label_with(self.memory_gib)
 
 
-def _sized(several: Iterable[CardModel], memory_gib: float | None) -> list[_SizedCard]:
+def _sized(several: Iterable[GpuRow], memory_gib: float | None) -> list[_SizedCard]:
     """List each GPU once for each memory size that it is sold with, sorted by `order`.
 
     With `memory_gib` only the sizes stay that match, either on one device of the card or on all of
@@ -220,7 +163,7 @@ def _sized(several: Iterable[CardModel], memory_gib: float | None) -> list[_Size
 
 
 def _choose_size(
-    several: Sequence[CardModel],
+    several: Sequence[GpuRow],
     typed: str,
     memory_gib: float | None,
 ) -> NamedCards:
@@ -275,7 +218,7 @@ def _other_readings(
 
 
 @lru_cache(maxsize=4096)
-def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
+def matches(name: str, *, laptop: bool = False) -> Sequence[GpuRow]:
     """Return the cards that a name means, in full or in a short form such as `3070s`. The name must
     have the words that tell a card from others: `h200` does not mean `h200 nvl`.
 
@@ -300,9 +243,7 @@ def matches(name: str, *, laptop: bool = False) -> Sequence[CardModel]:
     return ()
 
 
-def _most_told(
-    meant: Sequence[CardModel], typed: frozenset[str]
-) -> Sequence[CardModel]:
+def _most_told(meant: Sequence[GpuRow], typed: frozenset[str]) -> Sequence[GpuRow]:
     """Keep the cards whose distinctive words are all in `typed`, and of these the cards with the
     most such words.
 
@@ -325,11 +266,7 @@ def unknown_gpu(name: Sequence[str]) -> Exception:
     clause = why_unserved(text)
     if clause is not None:
         return bad_name("unserved_gpu", text, clause=clause)
-    near = _names_near(spelled(text))
-    meant = ""
-    if near:
-        meant = f"did you mean {', '.join(near)}? Otherwise "
-    return bad_name("gpu", text, near, meant=meant)
+    return bad_name("gpu", text, _names_near(spelled(text)))
 
 
 def _names_near(text: str) -> list[str]:
@@ -351,12 +288,12 @@ def _names_near(text: str) -> list[str]:
     return all_near(text, labels)
 
 
-def not_sold_so(several: Sequence[CardModel], memory_gib: float) -> Exception:
+def not_sold_so(several: Sequence[GpuRow], memory_gib: float) -> Exception:
     """The error for a size that none of the cards is sold with."""
     sizes: set[float] = set()
     for card in several:
         sizes.update(card.memory_gib)
-    sold = " or ".join([f"{size:g}" for size in sorted(sizes)])
+    sold = [f"{size:g}" for size in sorted(sizes)]
     first = several[0]
     near = map(first.label_with, first.memory_gib)
     return bad_name("gpu_size", first.label, near, gib=f"{memory_gib:g}", sold=sold)

@@ -89,8 +89,10 @@ def _bandwidth(text: str) -> MemoryRate:
     rate, colon, how = text.partition(":")
     is_measured = how.strip().lower() == "measured"
     if colon and not is_measured:
-        example = "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured"
-        raise ValueError(f"{shortened(how.strip())!r} is not `measured`", example)
+        raise ValueError(
+            f"{shortened(how.strip())!r} is not `measured`",
+            "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured",
+        )
     size = re.sub(r"(?i)(?:/second|/sec|/s|ps)$", "", rate.strip())
     if re.search(r"[kmgtKMGT]b$", size):
         raise ValueError(
@@ -126,8 +128,10 @@ def _gpu(text: str) -> tuple[Accelerator, ...]:
         return (_gpu_of_size(text),)
     count = int(counted[1])
     if count > MOST_CARDS:
-        what = f"{shortened(text)!r} names {count:,} GPUs, and selfhost judges at most {MOST_CARDS}"
-        raise ValueError(what, _EXAMPLE_OF_SIZES)
+        raise ValueError(
+            f"{shortened(text)!r} names {count:,} GPUs, and selfhost judges at most {MOST_CARDS}",
+            _EXAMPLE_OF_SIZES,
+        )
     if count < 1:
         raise ValueError(f"{shortened(text)!r} names 0 GPUs", "write gpu=none")
     return (_gpu_of_size(counted[2]),) * count
@@ -137,8 +141,10 @@ def _gpu_of_size(text: str) -> Accelerator:
     """The GPU of `24GiB`, `24GiB:NAME` or `24GiB:NAME:900GB/s`."""
     match = re.fullmatch(_SIZE_NAME_AND_RATE, text)
     if match is None:
-        what = f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs"
-        raise ValueError(what, f"{_EXAMPLE_OF_SIZES}, or one setting for each")
+        raise ValueError(
+            f"takes one size for each GPU, and 1 to {MOST_CARDS} GPUs",
+            f"{_EXAMPLE_OF_SIZES}, or one setting for each",
+        )
     size, name, rate = match.groups(default="")
     memory = _size(size)
     bandwidth = None
@@ -186,8 +192,10 @@ def _instruction_sets(text: str) -> tuple[str, ...]:
     for typed in text.lower().split(","):
         name = typed.strip()
         if not re.fullmatch(r"[a-z0-9_]{1,40}", name):
-            example = "write them as Linux does: instruction_sets=avx2,fma,f16c"
-            raise ValueError(f"{shortened(name)!r} is not an instruction set", example)
+            raise ValueError(
+                f"{shortened(name)!r} is not an instruction set",
+                "write them as Linux does: instruction_sets=avx2,fma,f16c",
+            )
         if name not in names:
             names.append(name)
     if names == ["none"]:
@@ -319,8 +327,9 @@ def _refuse_cards_beside_unified(machine: Machine, named: Sequence[NamedCards]) 
     message = f"a computer with an Apple chip cannot have a {others[0].name} beside its own GPU"
     instead = "leave it out, or name a computer that takes cards: --machine"
     if named:
-        remedy = f"{instead} '{named[0].label}'"
-        problem = Problem(file="--gpu", message=message, remedy=remedy)
+        problem = Problem(
+            file="--gpu", message=message, remedy=f"{instead} '{named[0].label}'"
+        )
     else:
         problem = _fault("gpu", message, f"{instead} 'Ryzen 5 7600 32GB'")
     raise SettingError([problem])

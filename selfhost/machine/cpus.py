@@ -346,12 +346,10 @@ def ram_rates(kind: str) -> Sequence[int] | None:
 
 def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     """Return the row of `share` for a kind of processor whose fastest memory runs at `most_mts`.
-    Raises `KeyError` without a row.
+    Each kind has a row of any rate.
     """
-    for row in _table().share:
-        if row.kind == kind and most_mts <= row.up_to_mts:
-            return row
-    raise KeyError(kind)
+    rows = [row for row in _table().share if row.kind == kind]
+    return next(row for row in rows if most_mts <= row.up_to_mts)
 
 
 class GuestRates(NamedTuple):
@@ -668,9 +666,7 @@ class PossibleCount(NamedTuple):
 
     def times(self, number: int) -> PossibleCount:
         """Each count multiplied by a number."""
-        return PossibleCount(
-            self.fewest * number, self.usual * number, self.most * number
-        )
+        return PossibleCount(*[count * number for count in self])
 
 
 class CoreCounts(Record):
@@ -837,8 +833,8 @@ def metal_share(ram_bytes: int) -> tuple[float, float]:
     """Return the least and the largest share of a Mac's RAM that macOS lets the GPU use, unless
     somebody changed the setting.
     """
-    for row in _chip_table().metal:
-        if ram_bytes <= row.up_to_gib * units.GIB:
-            least, most = row.share
-            return least, most
-    raise AssertionError("the last row of `metal` is of any RAM")
+    rows = _chip_table().metal
+    # the last row is of any RAM
+    row = next(row for row in rows if ram_bytes <= row.up_to_gib * units.GIB)
+    least, most = row.share
+    return least, most

@@ -111,11 +111,6 @@ class _Computer(Record):
             return None
         return stated_gib
 
-    @property
-    def is_ram_stated(self) -> bool:
-        """Whether somebody stated the RAM."""
-        return bool(self.stated_ram_gib)
-
     @cached_property
     def guest(self) -> _Guest | None:
         """The cores and the RAM of a virtual machine or a container that is no listed product; None
@@ -263,7 +258,7 @@ class _Computer(Record):
     @property
     def is_cards_alone(self) -> bool:
         """Whether the description tells nothing but the cards."""
-        return self.is_bare and self.processor is None and not self.is_ram_stated
+        return self.is_bare and self.processor is None and not self.stated_ram_gib
 
     @property
     def named_processor(self) -> str | None:
@@ -283,15 +278,14 @@ class _Computer(Record):
         if inside is None and self.chip is not None:
             inside = self.chip.gpu
         if inside is not None:
-            vendor = gpus.vendor_of(inside)
-            gpu = Accelerator(vendor=vendor, name=inside, unified=True)
+            gpu = Accelerator(vendor=gpus.vendor_of(inside), name=inside, unified=True)
             return (gpu,)
         return _unnamed_gpu(self.about)
 
     @property
     def is_ram_known(self) -> bool:
         """Whether the RAM is stated, or comes in one size with the product or the processor."""
-        if self.is_ram_stated:
+        if self.stated_ram_gib:
             return True
         product = self.product
         if len(product.gib) == 1 and not product.guest:
@@ -584,8 +578,9 @@ def _in_wsl(machine: Machine) -> Machine:
     half_bytes = (machine.memory_total_bytes or 0) // 2
     facts: FactValues = dict.fromkeys(MEMORY_FACTS, half_bytes)
     machine = machine.stated(facts, "half of the RAM, as WSL has it")
-    assumed = (*machine.assumed, *MEMORY_FACTS)
-    return machine.replace(scope="vm", system="linux", assumed=assumed)
+    return machine.replace(
+        scope="vm", system="linux", assumed=(*machine.assumed, *MEMORY_FACTS)
+    )
 
 
 def _title(computer: _Computer) -> str:
@@ -597,8 +592,7 @@ def _title(computer: _Computer) -> str:
         title = "a virtual machine"
         if about.scope == "container":
             title = "a container"
-        cores = units.plural(computer.guest.cores, "processor")
-        names.append(cores)
+        names.append(units.plural(computer.guest.cores, "processor"))
     elif computer.named_processor is not None:
         names.append(cpus.written_name(computer.named_processor))
     if about.cards and computer.cards.label:
@@ -625,8 +619,7 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
     # told neither by a word nor by the chip
     is_system_open = not about.setting.system and about.chip is None
     if is_system_open and about.scope != "container":
-        system = _SYSTEM_NAMES[computer.system]
-        yield _note("system", system=system)
+        yield _note("system", system=_SYSTEM_NAMES[computer.system])
     if about.vram_gib is not None:
         yield _note("vram")
     elif computer.series is not None and _may_have_gpu(computer):
@@ -634,8 +627,7 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
         if graphics:
             yield _note("graphics", graphics=graphics)
     if about.chip is not None and about.cards:
-        card = about.cards[0].label
-        yield _note("card", card=card)
+        yield _note("card", card=about.cards[0].label)
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
     if others and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
@@ -669,8 +661,9 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
     named = about.processor
     if named is not None and named != processor:
         kind = cpus.written_name(named)
-        unstated = f"{kind} it has is not stated: judged with {processor}"
-        yield _note("kind", kind=unstated)
+        yield _note(
+            "kind", kind=f"{kind} it has is not stated: judged with {processor}"
+        )
 
 
 def _ram_words(gib: float) -> str:

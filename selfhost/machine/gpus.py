@@ -16,6 +16,7 @@ from ..core.tables import large_record
 from ..core.units import words_of
 from . import cpus
 from .record import Accelerator, Machine
+from .words import vocabulary
 
 # the maker of a GPU whose name does not tell it
 UNKNOWN = "unknown"
@@ -61,7 +62,7 @@ class DriverMemory(Stated):
 
 
 class GpuRow(Stated):
-    """A row of `gpu`: a GPU as it is sold."""
+    """A row of `gpu`: a GPU as it is sold, and the words that name it."""
 
     name: str
     words: str
@@ -101,6 +102,51 @@ class GpuRow(Stated):
             if other.memory_gib == gib:
                 return other
         return PeakRate(gb_per_s=self.gb_per_s, source=self.source)
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """All words that a name of the card may have: those of the driver's name, the maker, and
+        the words that people add.
+        """
+        vendor = vendor_of(self.name)
+        former_makers = vocabulary().former.get(vendor, ())
+        texts = [self.name, self.words, self.also, vendor, *former_makers]
+        return words_of(" ".join(texts))
+
+    @cached_property
+    def nicknames(self) -> Sequence[frozenset[str]]:
+        """The words of each other name of the card. Such a name counts only as a whole."""
+        idle = vocabulary().gpu_idle
+        return [words_of(name) - idle for name in self.called]
+
+    @property
+    def label(self) -> str:
+        """The name without the words that people leave unsaid."""
+        unsaid = vocabulary().unsaid
+        said = []
+        for word in self.name.split():
+            if word.lower() not in unsaid:
+                said.append(word)
+        return " ".join(said) or self.name
+
+    def label_with(self, memory_gib: float) -> str:
+        """Return the label with a memory size, unless the label names that size already."""
+        size = f"{memory_gib:g}"
+        if re.search(rf"\b{size} ?GB\b", self.label):
+            return self.label
+        return f"{self.label} {size} GB"
+
+    @property
+    def telling(self) -> frozenset[str]:
+        """The words that must be said to mean this GPU and no other form of it."""
+        return self.word_set - vocabulary().left_out
+
+    def can_be(self, typed: frozenset[str]) -> bool:
+        """Whether these words name this GPU, or several GPUs of which this is one."""
+        if typed in self.nicknames:
+            return True
+        needed = self.telling - vocabulary().forms
+        return needed <= typed <= self.named
 
 
 class _Generation(Stated):
@@ -217,8 +263,8 @@ def _table() -> _GpuTable:
     return large_record(_GpuTable, "gpus")
 
 
-def card_rows() -> Sequence[GpuRow]:
-    """The GPUs that are sold."""
+def every_card() -> Sequence[GpuRow]:
+    """All GPUs of the table."""
     return _table().gpu
 
 
@@ -243,7 +289,7 @@ def _rows_called(name: str) -> Sequence[GpuRow]:
     # words that name another GPU, such as `ti` and `laptop`
     variants = words.intersection(table.variants)
     matching = []
-    for row in card_rows():
+    for row in every_card():
         if row.numberless and has_number:
             continue
         if variants <= row.word_set <= words:
@@ -304,7 +350,7 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     """The least and the most GB/s of a maker's cards with that much memory."""
     memory_gib = memory_bytes / units.GIB
     peaks = []
-    for row in card_rows():
+    for row in every_card():
         if row.unified or row.gb_per_s is None:
             continue
         # a size may differ by up to a tenth
@@ -322,7 +368,7 @@ def driver_memory_bytes(name: str, sold_gb: float) -> int:
 
     Without a row for that size, the sold size counts as GiB.
     """
-    for row in card_rows():
+    for row in every_card():
         if row.name != name:
             continue
         for driver in row.driver:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from ..core.records import Record
 from . import cpus
 from .cards import (
-    CardModel,
     NamedCards,
     equal_cards_meant,
     matches,
     not_sold_so,
     unknown_gpu,
 )
+from .gpus import GpuRow
 from .phrases import Found, Phrase, WordRun
 from .processors import two_readings
 from .words import (
@@ -76,10 +76,10 @@ class _Mention(Record):
     run: WordRun
     typed: str
     size_gib: float | None
-    meant: Sequence[CardModel]
+    meant: Sequence[GpuRow]
 
     @property
-    def first(self) -> CardModel:
+    def first(self) -> GpuRow:
         """The first of the GPUs that the name can mean."""
         return self.meant[0]
 
@@ -185,8 +185,7 @@ class _Mention(Record):
             word = phrase.free_word(at)
             modules = MODULES.fullmatch(word)
             if modules is not None and self.is_sold_with(float(modules[2])):
-                card = self.first.label
-                raise bad_name("modules", phrase.text, word=word, card=card)
+                raise bad_name("modules", phrase.text, word=word, card=self.first.label)
         elif not phrase.without((at,)).has_memory:
             return _CardSize()
         gib = phrase.memory_gib(at)
@@ -312,8 +311,7 @@ def choose_cards(
         names.append("no GPU")
         is_either = True
     if is_either and len(names) > 1:
-        listed = " or ".join(names)
-        raise bad_name("two_gpus", phrase.text, names, names=listed, first=names[0])
+        raise bad_name("two_gpus", phrase.text, names, first=names[0])
     return chosen
 
 

@@ -72,16 +72,13 @@ def possible_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, .
     if architecture not in table.baseline:
         return tuple(sets)
     foreign: set[str] = set()
-    foreign_baseline: set[str] = set()
     for other in table.baseline:
         if other != architecture:
-            foreign.update(table.assumed[other])
-            foreign_baseline.update(table.baseline[other])
+            foreign.update(table.assumed[other], table.baseline[other])
     possible = []
     for name in sets:
-        # a set that implies a set of the baseline is foreign too, though no table assumes the set
-        implied = with_implied((name,), None)
-        if name not in foreign and foreign_baseline.isdisjoint(implied):
+        # a set that implies a foreign set is foreign too, though no table assumes the set
+        if foreign.isdisjoint(with_implied((name,), None)):
             possible.append(name)
     return tuple(possible)
 

@@ -48,8 +48,7 @@ def find_processor(phrase: Phrase) -> FoundProcessor | None:
             if not is_same:
                 names = {"first": found.name, "second": run.name}
                 raise bad_name("two_processors", phrase.text, **names)
-            places = [*found.places, *run.places]
-            found = found.replace(places=places)
+            found = found.replace(places=[*found.places, *run.places])
         phrase = phrase.after(found)
     return found
 
@@ -148,14 +147,7 @@ def two_readings(
     for reading in readings:
         text = typed.replace(word, reading, 1)
         texts.append(f"--machine '{text}'")
-    return bad_name(
-        "two_readings",
-        phrase.text,
-        readings,
-        word=word,
-        readings=" or ".join(readings),
-        whole=", ".join(texts),
-    )
+    return bad_name("two_readings", phrase.text, readings, word=word, whole=texts)
 
 
 def find_kind(phrase: Phrase) -> FoundProcessor | None:

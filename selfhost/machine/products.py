@@ -128,7 +128,7 @@ def mac_with(
     """
     gib = ram_gib or mac.gib[0]
     if gib not in mac.gib:
-        sizes = ", ".join(f"{size} GB" for size in mac.gib)
+        sizes = [f"{size} GB" for size in mac.gib]
         raise bad_name("mac_size", chip.name, gib=f"{gib:g}", sizes=sizes)
     cores = mac.cores
     gb_per_s = chip.gb_per_s

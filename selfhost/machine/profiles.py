@@ -257,20 +257,13 @@ def unknown_machine(typed: str) -> SelfhostError:
     names_of_key = _names_by_spelling()
     several = names_of_key.get(wanted, ())
     if several:
-        listed = ", ".join(several)
-        return bad_name("several", typed, several, names=listed)
+        return bad_name("several", typed, several)
     keys = []
     if len(wanted) > 2:
         keys += all_near(wanted, list(names_of_key))
         keys += [key for key in sorted(names_of_key) if wanted in key]
-    near: dict[str, None] = {}
-    for key in keys:
-        near[names_of_key[key][-1]] = None
-    nearest = list(near)[:3]
-    meant = ""
-    if nearest:
-        meant = f"did you mean {', '.join(nearest)}? Otherwise "
-    return bad_name("machine", typed, nearest, meant=meant)
+    near = dict.fromkeys(names_of_key[key][-1] for key in keys)
+    return bad_name("machine", typed, list(near)[:3])
 
 
 def machine_called(text: str) -> NotedMachine | None:

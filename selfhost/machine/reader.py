@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import expect_type
-from ..core.records import Unread, shown
+from ..core.records import shown
 from .platforms import normal_system, platforms
 from .record import BANDWIDTH, FACTS, UNNAMED, Machine, Process
 
@@ -76,24 +76,23 @@ def read_machine(host: Host | None = None) -> Machine:
     from .probes.host import Facts, Host, reason_of
 
     host = host or Host()
-    read_at = host.ask("read_at")
+    facts = Facts(values={}, sources={}, unread={})
+    facts.put(
+        "read_at",
+        host.ask("read_at"),
+        "the system's clock",
+        "the recorded tree does not say when it was read",
+    )
     why_hidden = platforms().hidden.get(host.system)
     if why_hidden is not None:
         # programs on this system cannot read anything of the machine
-        lacking = Unread(fact="", reason=why_hidden, remedy="name it by --machine")
-        unread = [lacking.replace(fact=fact) for fact in FACTS]
-        return Machine(
-            read_at=read_at,
-            sources={"read_at": "the system's clock"},
-            unread=tuple(unread),
-        )
-    facts = Facts(values={}, sources={}, unread={})
+        return _machine_of(host, facts, why_hidden, "name it by --machine")
     facts.put("system", host.system, "sys.platform")
-    silent = "the recorded tree does not say when it was read"
-    facts.put("read_at", read_at, "the system's clock", silent)
-    why = "the system does not state it, and it was not measured"
-    remedy = "measure it on the machine itself: `selfhost machine --measure`"
-    facts.lack(BANDWIDTH, why, remedy)
+    facts.lack(
+        BANDWIDTH,
+        "the system does not state it, and it was not measured",
+        "measure it on the machine itself: `selfhost machine --measure`",
+    )
     # failures of probes; together they are the reason for every fact that was not found, because
     # nobody knows which probe should have found the fact
     failures = []
@@ -140,18 +139,19 @@ def _machine_of(
     host: Host,
     facts: Facts,
     why_missing: str,
+    remedy: str = "",
 ) -> Machine:
     """The machine that has these facts. Texts that tell its user or its place in a network are
     masked.
 
-    `why_missing` is the reason of each fact that no probe read.
+    `why_missing` is the reason of each fact that no probe read, and `remedy` what to do about it.
     """
     from .probes.masks import masked, masks
 
     told = {*facts.values, *facts.unread}
     for fact in FACTS:
         if fact not in told:
-            facts.lack(fact, why_missing)
+            facts.lack(fact, why_missing, remedy)
     unread = [facts.unread[fact] for fact in sorted(facts.unread)]
     values = {**facts.values, "sources": facts.sources, "unread": tuple(unread)}
     every_mask = masks(host)

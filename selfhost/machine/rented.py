@@ -146,8 +146,7 @@ def _rented_machine(
     equipment = f"{memory}, {type.processors} virtual processors of {series.cpu}"
     if cards is not None:
         equipment += f", {cards.label}"
-    note = f"{series.provider} {name}: {equipment}.{ignored}"
-    return NotedMachine(machine, note)
+    return NotedMachine(machine, f"{series.provider} {name}: {equipment}.{ignored}")
 
 
 def _type_called(name: str) -> _CloudType | None:

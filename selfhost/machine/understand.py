@@ -187,9 +187,8 @@ def read_description(text: str) -> Description:
         description = _described_by(phrase)
         _refuse_contradictions(description)
     except UnknownGpuError as error:
-        message = f"{shortened(text)!r}: {error}"
         raise UnknownMachineError(
-            message, nearest=error.nearest, remedy=error.remedy
+            f"{shortened(text)!r}: {error}", nearest=error.nearest, remedy=error.remedy
         ) from None
     return description
 
@@ -344,8 +343,7 @@ def _refuse_many(cards: Sequence[NamedCards], phrase: Phrase) -> None:
     if typed is not None:
         count = int(typed[0].strip("x "))
     if count > MOST_CARDS:
-        many = f"{count:,}"
-        raise bad_name("many_gpus", phrase.text, count=many, most=MOST_CARDS)
+        raise bad_name("many_gpus", phrase.text, count=count, most=MOST_CARDS)
     if not all(named.accelerators for named in cards):
         raise bad_name("zero_gpus", phrase.text)
 
@@ -419,9 +417,8 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     if not places and _has_form_of_intel(phrase):
         near.append("intel")
     if len(near) > 1:
-        figures = {"count": len(near), "names": ", ".join(near)}
         year = _years_of_macs(phrase)
-        raise bad_name("macs", phrase.text, near, **figures, year=year)
+        raise bad_name("macs", phrase.text, near, count=len(near), year=year)
     if not chips:
         if is_mac or phrase.has_free(_OF_APPLE):
             raise bad_name("mac", phrase.text)
@@ -563,9 +560,8 @@ def find_memory(
 
 def _two_sizes(phrase: Phrase, sizes: set[float]) -> Exception:
     """The error for several sizes, each of which can be the RAM's."""
-    listed = " and ".join([f"{size:g} GB" for size in sorted(sizes)])
-    largest = f"{max(sizes):g}"
-    return bad_name("two_sizes", phrase.text, sizes=listed, largest=largest)
+    listed = [f"{size:g} GB" for size in sorted(sizes)]
+    return bad_name("two_sizes", phrase.text, sizes=listed, largest=f"{max(sizes):g}")
 
 
 def find_maker(phrase: Phrase) -> FoundMaker:

@@ -111,9 +111,8 @@ class Replacement(Stated):
 
     def applied_to(self, text: str) -> str:
         """The text with each match replaced."""
-        if self.by is None:
-            return self._pattern.sub(self.put, text)
-        return self._pattern.sub(_FUNCTIONS[self.by], text)
+        by = self.put if self.by is None else _FUNCTIONS[self.by]
+        return self._pattern.sub(by, text)
 
 
 class Refusal(Stated):
@@ -209,16 +208,16 @@ def bad_name(
     **values: object,
 ) -> SelfhostError:
     """Return the error for a text that was typed, by its code in `refused` of words.toml. `values`
-    fill the templates.
+    fill the templates, and `nearest` as `near`.
     """
     refusal = vocabulary().refused[code]
     plain = shortened(text)
-    values["plain"] = plain
-    values["text"] = repr(plain)
+    near = list(nearest)
+    values |= {"plain": plain, "text": repr(plain), "near": near}
     message = fill(refusal.message, values)
     remedy = fill(refusal.remedy, values)
     error = _ERRORS[refusal.error]
-    return error(message, nearest=list(nearest), remedy=remedy)
+    return error(message, nearest=near, remedy=remedy)
 
 
 def tokens(text: str) -> list[str]:

@@ -69,8 +69,9 @@ def read_config(path: str) -> LocalModel:
         text_width = architecture.embedding_length if architecture else 0
         counts = _with_encoders(keys, language, text_width)
     if counts.total is None:
-        why_not = "it does not follow from config.json alone"
-        keys.unknown.setdefault("parameters.total", why_not)
+        keys.unknown.setdefault(
+            "parameters.total", "it does not follow from config.json alone"
+        )
     return LocalModel(
         spec=_spec(keys, stored, architecture, counts),
         format=stored.format,

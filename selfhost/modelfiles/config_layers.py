@@ -216,7 +216,7 @@ def _number_of_layers(keys: Keys) -> int:
         # a list or a text names them
         pattern = keys.get(_PATTERN, "layers_block_type")
         if not isinstance(pattern, str | list) or not pattern:
-            return keys.fault(Unclear(keys.missing("layers")), 1)
+            return keys.fault(keys.missing("layers"), 1)
         layers = len(pattern)
     if layers > MAX_LAYERS:
         refuse(keys.path, "layers", layers=layers, most=MAX_LAYERS)
@@ -271,8 +271,7 @@ def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
         kind = meanings.get(str(name))
         if not kind:
             key = keys.stated(*TABLES.keys.kinds)
-            why = f"{key}: {short(name)} is not understood"
-            kind = keys.fault(Unclear(why), "full")
+            kind = keys.fault(f"{key}: {short(name)} is not understood", "full")
         if kind == "sliding" and window is None:
             kind = "full"
         kinds.append(kind)
@@ -341,10 +340,10 @@ def _sizes_by_layer(keys: Keys) -> Mapping[str, JsonValues]:
     stated = keys.get("per_layer_config") or {}
     not_understood = f"per_layer_config is {short(stated)}, not understood"
     if not isinstance(stated, dict):
-        return keys.fault(Unclear(not_understood), {})
+        return keys.fault(not_understood, {})
     for sizes in stated.values():
         if not isinstance(sizes, dict) or sizes.keys() - _OWN_SIZES:
-            return keys.fault(Unclear(not_understood), {})
+            return keys.fault(not_understood, {})
     return stated
 
 
@@ -383,7 +382,7 @@ class _Layer(NamedTuple):
         if length is None:
             width = keys.needed("width")
             if width % heads:
-                why = unclear("head_dim", width=width, heads=heads)
+                why = reason("head_dim", width=width, heads=heads)
                 return keys.contradiction(why, None)
             length = width // heads
         # whether keys also serve as values (Gemma 4)
@@ -437,8 +436,9 @@ class _Layer(NamedTuple):
             return True
         choice = choices[self.number]
         if choice not in ("full", "shared"):
-            why = f"indexer_types: {short(choice)} is not understood"
-            choice = self.keys.fault(Unclear(why), "full")
+            choice = self.keys.fault(
+                f"indexer_types: {short(choice)} is not understood", "full"
+            )
         return choice == "full"
 
     # recurrent states
@@ -526,7 +526,7 @@ class _Layer(NamedTuple):
             key = keys.stated("experts")
             text = f"a token uses {used:,} of {experts:,} experts"
             name = keys.names.get(key, key)
-            why = Unclear(f"{keys.stated('used')}: {text} ({name})")
+            why = f"{keys.stated('used')}: {text} ({name})"
             return keys.contradiction(why, FeedForward(length=1))
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
@@ -619,7 +619,7 @@ class _Layer(NamedTuple):
         if length:
             return length
         if not ratio:
-            return keys.fault(Unclear(keys.missing("intermediate_size")), 1)
+            return keys.fault(keys.missing("intermediate_size"), 1)
         return ratio * keys.needed("width")
 
 
@@ -677,7 +677,7 @@ def _cache_layers(keys: Keys) -> int | None:
     if not shared:
         return None
     if shared >= keys.layers:
-        why = Unclear(f"{key} is {shared:,}, of {keys.layers:,} layers")
+        why = f"{key} is {shared:,}, of {keys.layers:,} layers"
         return keys.contradiction(why, None)
     return keys.layers - shared
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..catalogue.spec_values import PACKED, Scheme, mlx_scheme, scheme_of
+from ..catalogue.spec_values import PACKED, mlx_scheme, scheme_of
 from ..core.records import Record
 from .config_keys import Keys
 from .source import JsonValues, reason, short, table_of
@@ -47,13 +47,12 @@ def stored_of(keys: Keys) -> Stored:
     """The quantization of the weights that a config.json describes."""
     mlx = keys.outer.get("quantization")
     if mlx:
-        return _MlxConfig(mlx).stored()
+        return _stored_by_mlx(mlx)
     stated = keys.outer.get(_KEY) or keys.values.get(_KEY)
     if not stated:
         return Stored(name=keys.published_type, quantized=False)
     # a value that is not a table states an unknown method
-    config = _QuantizationConfig(table_of(stated))
-    return config.stored(has_experts=bool(keys.get("experts")))
+    return _stored_by(table_of(stated), has_experts=bool(keys.get("experts")))
 
 
 class _Layout(NamedTuple):
@@ -65,123 +64,119 @@ class _Layout(NamedTuple):
     name: str | None
 
 
-class _QuantizationConfig:
-    """The contents of a `quantization_config`. `method`: the quantization method; empty where none
-    is stated.
+def _stored_by(values: JsonValues, *, has_experts: bool) -> Stored:
+    """The quantization of the weights by a `quantization_config`. `has_experts`: the model is a
+    mixture of experts.
     """
+    method = values.get("quant_method")
+    if not method and values.get("quant_algo"):
+        method = "modelopt"
+    layout = _layout(values, str(method or ""))
+    name = layout.name
+    if name is None:
+        return _not_understood(values, layout.key)
+    quantizer = "modelopt" if method == "modelopt" else None
+    # gpt-oss quantizes only the experts
+    has_narrow_experts = method == "mxfp4"
+    if has_experts and _quantizes_only_experts(values):
+        has_narrow_experts = True
+    if has_narrow_experts:
+        return Stored(name=name, quantizer=quantizer, experts=name)
+    wide_key = _key_of_wide_matrices(values)
+    if wide_key is not None:
+        return _not_understood(values, wide_key)
+    return Stored(name=name, quantizer=quantizer, matrices=name)
 
-    def __init__(self, values: JsonValues) -> None:
-        self.values = values
-        method = values.get("quant_method")
-        if not method and values.get("quant_algo"):
-            method = "modelopt"
-        self.method = str(method or "")
 
-    def stored(self, *, has_experts: bool) -> Stored:
-        """The quantization of the weights. `has_experts`: the model is a mixture of experts."""
-        layout = self._layout()
-        name = layout.name
-        if name is None:
-            return self._not_understood(layout.key)
-        quantizer = "modelopt" if self.method == "modelopt" else None
-        # gpt-oss quantizes only the experts
-        has_narrow_experts = self.method == "mxfp4"
-        if has_experts and self._quantizes_only_experts():
-            has_narrow_experts = True
-        if has_narrow_experts:
-            return Stored(name=name, quantizer=quantizer, experts=name)
-        wide_key = self._key_of_wide_matrices()
-        if wide_key is not None:
-            return self._not_understood(wide_key)
-        return Stored(name=name, quantizer=quantizer, matrices=name)
+def _not_understood(values: JsonValues, key: str) -> Stored:
+    """A quantization that is not known because the value of a key is not understood."""
+    return Stored(why=reason("quantization", key=key, value=short(values.get(key))))
 
-    def _not_understood(self, key: str) -> Stored:
-        """A quantization that is not known because the value of a key is not understood."""
-        value = short(self.values.get(key))
-        return Stored(why=reason("quantization", key=key, value=value))
 
-    # modules that were left in the type of training
+# modules that were left in the type of training
 
-    def _left_out(self) -> Iterator[tuple[str, object]]:
-        """Yield the lists of modules left in the type of training, each after its key."""
-        for key in _TABLE.left_out:
-            names = self.values.get(key)
-            if names is not None:
-                yield key, names
 
-    def _quantizes_only_experts(self) -> bool:
-        """Whether everything except the experts was left in the type of training (Kimi K2.5)."""
-        pattern = re.compile(_TABLE.experts_alone)
-        for _, names in self._left_out():
-            if not isinstance(names, list):
-                continue
-            for name in names:
-                if pattern.search(str(name)):
-                    return True
-        return False
+def _left_out(values: JsonValues) -> Iterator[tuple[str, object]]:
+    """Yield the lists of modules left in the type of training, each after its key."""
+    for key in _TABLE.left_out:
+        names = values.get(key)
+        if names is not None:
+            yield key, names
 
-    def _key_of_wide_matrices(self) -> str | None:
-        """The key that leaves matrices of the blocks in the type of training; None where no key
-        does.
-        """
-        for key, names in self._left_out():
-            if not _are_outside_blocks(key, names):
-                return key
-        for key in _TABLE.own_types:
-            if self.values.get(key):
-                return key
+
+def _quantizes_only_experts(values: JsonValues) -> bool:
+    """Whether everything except the experts was left in the type of training (Kimi K2.5)."""
+    pattern = re.compile(_TABLE.experts_alone)
+    for _, names in _left_out(values):
+        texts = map(str, names if isinstance(names, list) else ())
+        if any(map(pattern.search, texts)):
+            return True
+    return False
+
+
+def _key_of_wide_matrices(values: JsonValues) -> str | None:
+    """The key that leaves matrices of the blocks in the type of training; None where no key
+    does.
+    """
+    for key, names in _left_out(values):
+        if not _are_outside_blocks(key, names):
+            return key
+    for key in _TABLE.own_types:
+        if values.get(key):
+            return key
+    return None
+
+
+# the layout of narrow weights
+
+
+def _layout(values: JsonValues, method: str) -> _Layout:
+    """The layout of the narrow weights, told by the quantization method and the keys that this
+    method reads.
+    """
+    rule = _TABLE.layouts.get(method)
+    if rule is not None:
+        value = str(values.get(rule.key))
+        return _Layout(rule.key, rule.names.get(value))
+    if method in ("gptq", "awq"):
+        bits = values.get("bits", 4)
+        key = "group_size" if bits == 4 else "bits"
+        name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
+        return _Layout(key, name)
+    if method == "compressed-tensors":
+        return _Layout("config_groups", _compressed_name(values))
+    if method == "bitsandbytes":
+        return _Layout("load_in_4bit", _bitsandbytes_name(values))
+    return _Layout("quant_method", None)
+
+
+def _bitsandbytes_name(values: JsonValues) -> str | None:
+    """The quantization of bitsandbytes; None where the file states neither 4 nor 8 bits."""
+    if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
+        is_double = values.get("bnb_4bit_use_double_quant") is True
+        return "nf4-double" if is_double else "nf4"
+    if values.get("load_in_8bit") is True:
+        return "int8"
+    return None
+
+
+def _compressed_name(values: JsonValues) -> str | None:
+    """The quantization of files by llm-compressor with one type for all linear layers
+    (compressed-tensors 0.12); None for other files.
+    """
+    groups = table_of(values.get("config_groups"))
+    if len(groups) != 1:
         return None
-
-    # the layout of narrow weights
-
-    def _layout(self) -> _Layout:
-        """The layout of the narrow weights, told by the quantization method and the keys that this
-        method reads.
-        """
-        values = self.values
-        method = self.method
-        rule = _TABLE.layouts.get(method)
-        if rule is not None:
-            value = str(values.get(rule.key))
-            return _Layout(rule.key, rule.names.get(value))
-        if method in ("gptq", "awq"):
-            bits = values.get("bits", 4)
-            key = "group_size" if bits == 4 else "bits"
-            name = _packed(f"{method}-{bits}bit", values.get("group_size", 128))
-            return _Layout(key, name)
-        if method == "compressed-tensors":
-            return _Layout("config_groups", self._compressed_name())
-        if method == "bitsandbytes":
-            return _Layout("load_in_4bit", self._bitsandbytes_name())
-        return _Layout("quant_method", None)
-
-    def _bitsandbytes_name(self) -> str | None:
-        """The quantization of bitsandbytes; None where the file states neither 4 nor 8 bits."""
-        values = self.values
-        if True in (values.get("load_in_4bit"), values.get("_load_in_4bit")):
-            is_double = values.get("bnb_4bit_use_double_quant") is True
-            return "nf4-double" if is_double else "nf4"
-        if values.get("load_in_8bit") is True:
-            return "int8"
+    (stated,) = groups.values()
+    group = table_of(stated)
+    if group.get("targets") != ["Linear"]:
         return None
-
-    def _compressed_name(self) -> str | None:
-        """The quantization of files by llm-compressor with one type for all linear layers
-        (compressed-tensors 0.12); None for other files.
-        """
-        groups = table_of(self.values.get("config_groups"))
-        if len(groups) != 1:
-            return None
-        (stated,) = groups.values()
-        group = table_of(stated)
-        if group.get("targets") != ["Linear"]:
-            return None
-        layout = group.get("format") or self.values.get("format")
-        if layout == "nvfp4-pack-quantized":
-            return "nvfp4"
-        if layout == "mxfp4-pack-quantized":
-            return "mxfp4"
-        return _linear_name(table_of(group.get("weights")))
+    layout = group.get("format") or values.get("format")
+    if layout == "nvfp4-pack-quantized":
+        return "nvfp4"
+    if layout == "mxfp4-pack-quantized":
+        return "mxfp4"
+    return _linear_name(table_of(group.get("weights")))
 
 
 def _are_outside_blocks(key: str, names: object) -> bool:
@@ -232,61 +227,42 @@ def _linear_name(weights: JsonValues) -> str | None:
 # MLX
 
 
-class _MlxConfig:
-    """MLX's `quantization`, which also has entries for single layers under their names."""
+def _stored_by_mlx(stated: object) -> Stored:
+    """The quantization that MLX's `quantization` states, with a note where layers differ. The table
+    also has entries for single layers under their names.
+    """
+    values = table_of(stated)
+    mode = values.get("mode", "affine")
+    bits = values.get("bits")
+    group = values.get("group_size")
+    scheme = mlx_scheme(f"{bits}bit-{group}g" if mode == "affine" else str(mode))
+    if scheme is None or (scheme.bits, scheme.group) != (bits, group):
+        why = reason("mlx-quantization", value=short(stated))
+        return Stored(format="mlx", why=why)
+    name = scheme.name.removesuffix("-64g")
+    bits_of_layers = _bits_of_layers(values)
+    note = None
+    # gpt-oss: experts in the published type, all other weights in 8 bits
+    if mode == "mxfp4" and bits_of_layers == {8}:
+        name = "MXFP4-Q8"
+    elif bits_of_layers - {bits}:
+        note = reason("other-bits")
+    why = reason("mlx-weights", name=name)
+    return Stored(name=name, format="mlx", why=why, note=note)
 
-    def __init__(self, stated: object) -> None:
-        values = table_of(stated)
-        self.stated = stated
-        self.values = values
-        self.mode = values.get("mode", "affine")
-        self.bits = values.get("bits")
-        self.group = values.get("group_size")
 
-    def stored(self) -> Stored:
-        """The quantization of the weights, with a note where layers differ."""
-        scheme = self._scheme()
-        if scheme is None:
-            why = reason("mlx-quantization", value=short(self.stated))
-            return Stored(format="mlx", why=why)
-        name = scheme.name.removesuffix("-64g")
-        bits_of_layers = self._bits_of_layers()
-        note = None
-        # gpt-oss: experts in the published type, all other weights in 8 bits
-        if self.mode == "mxfp4" and bits_of_layers == {8}:
-            name = "MXFP4-Q8"
-        elif bits_of_layers - {self.bits}:
-            note = reason("other-bits")
-        why = reason("mlx-weights", name=name)
-        return Stored(name=name, format="mlx", why=why, note=note)
-
-    def _scheme(self) -> Scheme | None:
-        """The layout of most layers; None where it is not known."""
-        layout = str(self.mode)
-        if self.mode == "affine":
-            layout = f"{self.bits}bit-{self.group}g"
-        scheme = mlx_scheme(layout)
-        if scheme is None:
-            return None
-        if scheme.bits != self.bits or scheme.group != self.group:
-            return None
-        return scheme
-
-    def _bits_of_layers(self) -> set[int | None]:
-        """The bits of the layers with an entry of their own. None stands for a layer that is not
-        quantized, and for bits that are no number.
-        """
-        bits: set[int | None] = set()
-        for key, part in self.values.items():
-            # routers are small enough to ignore
-            if key.endswith(("gate", "router")):
-                continue
-            if part is False:
-                bits.add(None)
-            if not isinstance(part, dict):
-                continue
+def _bits_of_layers(values: JsonValues) -> set[int | None]:
+    """The bits of the layers with an entry of their own. None stands for a layer that is not
+    quantized, and for bits that are no number.
+    """
+    bits: set[int | None] = set()
+    for key, part in values.items():
+        # routers are small enough to ignore
+        if key.endswith(("gate", "router")):
+            continue
+        if part is False:
+            bits.add(None)
+        if isinstance(part, dict):
             stated = part.get("bits")
-            if not isinstance(stated, int):
-                stated = None
-            bits.add(stated)
-        return bits
+            bits.add(stated if isinstance(stated, int) else None)
+    return bits

@@ -195,8 +195,11 @@ def _headers(path: str) -> list[GgufHeader]:
             headers.append(header)
             tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
-            what = f"its parts have more than {MAX_TENSORS:,} tensors"
-            refuse(path, "damaged", what=what)
+            refuse(
+                path,
+                "damaged",
+                what=f"its parts have more than {MAX_TENSORS:,} tensors",
+            )
     if problems:
         raise SpecError(problems)
     return headers

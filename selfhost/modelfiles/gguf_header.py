@@ -223,8 +223,11 @@ class _Reader:
         """
         end = self.place + count
         if end > self.file_bytes:
-            what = f"it has {self.file_bytes:,} bytes and ends inside its header"
-            refuse(self.path, "cut-short", what=what)
+            refuse(
+                self.path,
+                "cut-short",
+                what=f"it has {self.file_bytes:,} bytes and ends inside its header",
+            )
         if end > MAX_HEADER_BYTES:
             self.damaged(f"it has a header of more than {MAX_HEADER_BYTES:,} bytes")
         missing = end - len(self._content)
@@ -377,8 +380,7 @@ def _read_tensor(reader: _Reader) -> Tensor:
     offset = reader.uint64()
     if type_id in table.retired:
         old, instead = table.retired[type_id]
-        what = _called(name)
-        refuse(reader.path, "retired", what=what, old=old, left=instead)
+        refuse(reader.path, "retired", what=_called(name), old=old, left=instead)
     type = table.types.get(type_id, f"type {type_id}")
     try:
         bytes = _bytes_of(shape, type)
@@ -437,8 +439,11 @@ def _unused_bytes(
     needed_bytes = header_bytes + data_bytes
     missing_bytes = needed_bytes - reader.file_bytes
     if missing_bytes > 0:
-        what = f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing"
-        refuse(reader.path, "cut-short", what=what)
+        refuse(
+            reader.path,
+            "cut-short",
+            what=f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing",
+        )
     last = tensors[-1]
     if last.bytes is None:
         return 0

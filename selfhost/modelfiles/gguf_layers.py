@@ -91,8 +91,11 @@ class GgufModel(Sizes):
         for name in names:
             if name in self.counts:
                 entries = self.counts[name]
-                why = f"{name} lists {entries:,} entries, more than blocks"
-                self.fault(Malformed(why), None)
+                self.fault(
+                    f"{name} lists {entries:,} entries, more than blocks",
+                    None,
+                    Malformed,
+                )
         return names
 
     def has_tensor(self, *endings: str) -> bool:
@@ -384,7 +387,7 @@ def _count_layers(model: GgufModel) -> None:
         raise unclear("no-architecture", name=name)
     for key in _TABLE.required:
         if model.number(key) is None:
-            model.fault(Malformed(f"its header has no {name}.{key}"), None)
+            model.fault(f"its header has no {name}.{key}", None, Malformed)
     _refuse_tokenizer(model)
     blocks = model.count("block_count")
     predicting = model.count("nextn_predict_layers")
@@ -404,14 +407,15 @@ def _refuse_tokenizer(model: GgufModel) -> None:
     """
     name = model.values.get(_TOKENIZER)
     if name is not None and not isinstance(name, str):
-        model.fault(Malformed(f"{_TOKENIZER} is {short(name)}, not a text"), None)
+        model.fault(f"{_TOKENIZER} is {short(name)}, not a text", None, Malformed)
     if name in _WITHOUT_TOKENS:
         return
     # the header keeps no list of texts, only its length
     tokens = model.values.get(_TOKENS)
     if tokens is not None:
-        what = f"{_TOKENS} is {short(tokens)}, not a list of texts"
-        model.fault(Malformed(what), None)
+        model.fault(
+            f"{_TOKENS} is {short(tokens)}, not a list of texts", None, Malformed
+        )
 
 
 def _refuse_rotation(model: GgufModel) -> None:
@@ -445,8 +449,7 @@ def _refuse_unread_parts(model: GgufModel) -> None:
             raise unclear("tensor-type", name=called, type=tensor.type)
     sections = model.values.get(f"{name}.rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
-        count = len(sections)
-        raise unclear("sections", name=name, count=count, wanted=_ROPE_SECTIONS)
+        raise unclear("sections", name=name, count=len(sections), wanted=_ROPE_SECTIONS)
 
 
 def _attention(
@@ -508,8 +511,12 @@ def _listed_windows(
     layers = model.layers
     entries = len(slides)
     if not layers <= entries <= model.blocks:
-        name = model.stated(_WINDOW_PATTERN)
-        raise unclear("pattern", name=name, entries=entries, layers=layers)
+        raise unclear(
+            "pattern",
+            name=model.stated(_WINDOW_PATTERN),
+            entries=entries,
+            layers=layers,
+        )
     return [window if has_window else None for has_window in slides[:layers]]
 
 

@@ -68,11 +68,6 @@ class Weights(Record):
     total: int | None
     dtype: str | None
 
-    @property
-    def types_text(self) -> str:
-        """The types as a sentence lists them."""
-        return ", ".join(self.types)
-
 
 def read_lone_config(config: str, notes: Notes = ()) -> LocalModel:
     """The model that a config.json describes; none of its weights are here."""
@@ -228,7 +223,7 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
             notes.append(reason("other-type", said=quantization, held=dtype))
         quantization = dtype
     elif not model.is_quantized:
-        why = reason("packed", types=weights.types_text)
+        why = reason("packed", types=weights.types)
         unknown["architecture.matrix_dtype"] = why
         quantized = Quantized(format="safetensors")
         quantization = None
@@ -243,8 +238,9 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     # the files are listed only for a quantization that a spec can name
     if quantization not in QUANTIZATIONS[model.format]:
         quantization = None
-        types = weights.types_text
-        unknown["files"] = reason("unnamed-type", size=weights.size_bytes, types=types)
+        unknown["files"] = reason(
+            "unnamed-type", size=weights.size_bytes, types=weights.types
+        )
     corrected = spec.replace(
         architecture=architecture,
         files=_published_files(model, quantization, weights.size_bytes),
@@ -325,7 +321,7 @@ def _contradiction(model: LocalModel, weights: Weights) -> str | None:
         return None
     # quantized weights always include another type
     if _PLAIN.issuperset(weights.types):
-        return reason("plain", name=name, types=weights.types_text)
+        return reason("plain", name=name, types=weights.types)
     return None
 
 

@@ -116,8 +116,9 @@ def read_header(path: str) -> SafetensorsHeader:
         tensors[name] = _tensor(path, name, entry)
     unused_bytes = opened.size - _LENGTH_BYTES - length - _end_of_data(path, tensors)
     if unused_bytes < 0:
-        what = f"{-unused_bytes:,} bytes are missing at its end"
-        refuse(path, "cut-short", what=what)
+        refuse(
+            path, "cut-short", what=f"{-unused_bytes:,} bytes are missing at its end"
+        )
     if unused_bytes:
         refuse(path, "damaged", what=f"{unused_bytes:,} bytes belong to no tensor")
     return SafetensorsHeader(opened.size, tensors)
@@ -161,16 +162,12 @@ def _header_length(path: str, opened: OpenedFile) -> int:
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
     header = start[_LENGTH_BYTES:].lstrip(_BLANKS)
     if length > MAX_HEADER_BYTES or not header.startswith(b"{"):
-        text = ""
-        if start.lstrip().startswith((b"{", b"[")):
-            text = ": it begins as JSON does"
-        refuse(path, "no-safetensors", text=text)
+        refuse(path, "no-safetensors", is_json=start.lstrip().startswith((b"{", b"[")))
     if length > MAX_READ_HEADER_BYTES:
         refuse(path, "long-header", length=length, most=MAX_READ_HEADER_BYTES)
     missing = _LENGTH_BYTES + length - opened.size
     if missing > 0:
-        what = f"{missing:,} bytes of its header are missing"
-        refuse(path, "cut-short", what=what)
+        refuse(path, "cut-short", what=f"{missing:,} bytes of its header are missing")
     return length
 
 
@@ -187,8 +184,11 @@ def _tensor(
         case _:
             is_usable = False
     if not is_usable:
-        what = f"{called} has no usable dtype, shape and data_offsets"
-        refuse(path, "damaged", what=what)
+        refuse(
+            path,
+            "damaged",
+            what=f"{called} has no usable dtype, shape and data_offsets",
+        )
     bits = model_files().safetensors.bits
     if dtype not in bits:
         refuse(
@@ -196,7 +196,7 @@ def _tensor(
             "dtype",
             name=clean(name),
             dtype=clean(dtype),
-            types=", ".join(bits),
+            types=bits,
         )
     elements = prod(shape)
     bytes = end - begin

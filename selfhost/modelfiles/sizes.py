@@ -93,21 +93,26 @@ class Sizes:
         # None: the first fault is raised
         self.collected: dict[str, None] | None = None
 
-    def fault(self, why: Unclear, stand_in: _Value) -> _Value:
+    def fault(
+        self,
+        why: str,
+        stand_in: _Value,
+        kind: type[Unclear] = Unclear,
+    ) -> _Value:
         """Raise the fault of a value; where faults are collected, return the value to read on
         with.
         """
         if self.collected is None or len(self.collected) == MAX_PROBLEMS:
-            raise why
-        self.collected[str(why)] = None
+            raise kind(why)
+        self.collected[why] = None
         return stand_in
 
-    def contradiction(self, why: Unclear, stand_in: _Value) -> _Value:
+    def contradiction(self, why: str, stand_in: _Value) -> _Value:
         """Raise what several values contradict. Where one of them is a stand-in, which may cause
         the contradiction, return the value to read on with.
         """
         if not self.collected:
-            raise why
+            raise Unclear(why)
         return stand_in
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
@@ -146,15 +151,16 @@ class Sizes:
             elif value.count(first) == len(value):
                 value = first
             else:
-                why = f"{self.stated(*keys)} differs from layer to layer"
-                return self.fault(Unclear(why), max(least, 1))
+                return self.fault(
+                    f"{self.stated(*keys)} differs from layer to layer", max(least, 1)
+                )
         if value is None:
             return None
         # classes of transformers accept only integers: its configurations are strict dataclasses
         if type(value) is int and least <= value < MAX_NUMBER:
             return value
         what = f"{self.stated(*keys)} is {short(value)}"
-        return self.fault(Malformed(what + _NO_NUMBER), max(least, 1))
+        return self.fault(what + _NO_NUMBER, max(least, 1), Malformed)
 
     def count(self, key: str, *, layer: int | None = None) -> int:
         """A whole number, 0 where it is missing."""
@@ -174,7 +180,7 @@ class Sizes:
         if value:
             return value
         why = self.missing(*keys) if value is None else f"{self.stated(*keys)} is 0"
-        return self.fault(Unclear(why), 1)
+        return self.fault(why, 1)
 
     def missing(self, *keys: str) -> str:
         """That the first of the keys is missing, and a key of the file that may be a slip."""
@@ -228,7 +234,7 @@ def grouped(
             contradictions[f"{names.get(key, key)} {message}"] = None
         groups.append(layer.replace(layers=tuple(numbers)))
     if contradictions:
-        return sizes.contradiction(Unclear("; ".join(contradictions)), ())
+        return sizes.contradiction("; ".join(contradictions), ())
     return tuple(groups)
 
 

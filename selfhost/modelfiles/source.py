@@ -124,8 +124,7 @@ def refuse_missing(
     missing = missing_names(files)
     if missing:
         count = len(missing)
-        names = listed(missing)
-        refuse(path, fault, parts=len(files), missing=count, names=names)
+        refuse(path, fault, parts=len(files), missing=count, names=listed(missing))
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
@@ -159,9 +158,7 @@ def refuse_other_kinds(
     if start.startswith(_LFS):
         # the pointer that Git LFS keeps in place of a large file
         size_line = re.search(rb"\nsize (\d{1,18})", start)
-        real = ""
-        if size_line is not None:
-            real = f" of {int(size_line[1]):,} bytes"
+        real = int(size_line[1]) if size_line else 0
         refuse(path, "pointer", real=real)
     if not start.strip(b"\0"):
         refuse(path, "zeros")

@@ -22,7 +22,7 @@ from ..catalogue.spec_values import ID, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
-from ..core.units import canonical
+from ..core.units import canonical, percent
 from ..needs.records import Term
 from ..needs.tensors import architectures
 from ..needs.weight_files import DTYPES
@@ -135,12 +135,13 @@ def _named_files(paths: Sequence[str], problems: list[Problem]) -> list[str]:
             continue
         files += found.values()
         if not found:
-            problem = Problem(
-                file=shown(path),
-                message="holds no spec",
-                remedy="name a folder that holds <id>.toml files",
+            problems.append(
+                Problem(
+                    file=shown(path),
+                    message="holds no spec",
+                    remedy="name a folder that holds <id>.toml files",
+                )
             )
-            problems.append(problem)
     # a file of sources stands for its spec
     sources = re.escape(SOURCES_ENDING) + r"\Z"
     specs = [re.sub(sources, ".toml", file) for file in files]
@@ -193,7 +194,7 @@ def _note_count(document: Document, count: _Count) -> None:
         stated=count.stated,
         true=count.true,
         written=f"{count.true:_}",
-        share=count.share,
+        share=percent(count.apart / count.stated),
         than="more" if count.true > count.stated else "less",
     )
 
@@ -214,8 +215,11 @@ def _check_license(document: Document) -> None:
         try:
             right = canonical_expression(text)
         except WorkloadError:
-            message = f'"{shortened(text)}" is no SPDX license expression'
-            document.add(place, message, remedy_of_id(text))
+            document.add(
+                place,
+                f'"{shortened(text)}" is no SPDX license expression',
+                remedy_of_id(text),
+            )
             continue
         if right != text:
             _note(document, place, "license", text=text, right=right)
@@ -268,14 +272,6 @@ class _Count(Record):
         rounded = min(half_a_digit, int(self.stated * _ROUNDED_SHARE))
         usual = int(self.stated * PARAMETERS_SHARE)
         return self.apart <= max(usual, rounded) + self.allowed
-
-    @property
-    def share(self) -> str:
-        """The difference as a share of the stated count, in percent."""
-        percent = self.apart / self.stated * 100
-        if percent > 10:
-            return f"{percent:.0f} %"
-        return f"{percent:.1f} %"
 
 
 def _counts(
@@ -435,8 +431,7 @@ def _check_pointers(document: Document, ids: Sequence[str]) -> None:
             if text in ids or (may_be_undescribed and is_undescribed):
                 continue
             remedy = document.did_you_mean(text, ids, None, '"{name}"')
-            message = f'no spec has the id "{shortened(text)}"'
-            document.add(place, message, remedy)
+            document.add(place, f'no spec has the id "{shortened(text)}"', remedy)
 
 
 def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
@@ -445,8 +440,7 @@ def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
     for place, text in _texts(document, "runtimes"):
         if runtime_ids and text not in runtime_ids:
             remedy = document.did_you_mean(text, runtime_ids, all_ids, '"{name}"')
-            message = f'no runtime has the id "{shortened(text)}"'
-            document.add(place, message, remedy)
+            document.add(place, f'no runtime has the id "{shortened(text)}"', remedy)
 
 
 def _check_sources(document: Document) -> None:

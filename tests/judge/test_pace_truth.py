@@ -20,7 +20,7 @@ from selfhost.judge.pace import Step, expert_parameters
 from selfhost.judge.pace.rates import decoding_row, share_row
 from selfhost.judge.question import ask
 from selfhost.machine import gpus
-from selfhost.machine.cards import every_card
+from selfhost.machine.gpus import every_card
 from selfhost.machine.record import Accelerator
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

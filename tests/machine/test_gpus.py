@@ -19,8 +19,8 @@ from selfhost.judge.devices import emptied, idle_bytes, usable_bytes_of
 from selfhost.judge.pace import Step
 from selfhost.judge.pace.rates import gpu_of
 from selfhost.machine import cpus, gpus
-from selfhost.machine.cards import CardModel, every_card
 from selfhost.machine.cpus import UNKNOWN_CLASS, class_of
+from selfhost.machine.gpus import GpuRow, every_card
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.machine.understand import cards_named
@@ -276,7 +276,7 @@ def sizes_of(text: str) -> list[tuple[str, float]]:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_a_card_is_found_by_its_drivers_name(card: CardModel) -> None:
+def test_a_card_is_found_by_its_drivers_name(card: GpuRow) -> None:
     """In any case, and with each of its sizes; it is that card and no other."""
     for text in (card.name, card.name.lower(), card.label):
         for size in card.memory_gib:
@@ -290,14 +290,14 @@ def test_a_card_is_found_by_its_drivers_name(card: CardModel) -> None:
 
 
 @pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)
-def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: CardModel) -> None:
+def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: GpuRow) -> None:
     with pytest.raises(PartOfMachineError):
         cards_named(card.name)
 
 
 @given(st.sampled_from(CARDS), st.sampled_from(VARIANTS))
 def test_a_variant_is_never_taken_for_the_plain_card(
-    card: CardModel, variant: str
+    card: GpuRow, variant: str
 ) -> None:
     """4090 Laptop is no 4090, and 4070 Ti no 4070."""
     words = words_of(variant)

@@ -185,8 +185,9 @@ class _AmdDevice(_Device):
             return "AMD GPU"
         revision = self.value("revision")
         numbers = rf"{re.escape(device[2:])},\s*{re.escape(revision[2:])}"
-        line = rf"(?im)^{numbers},\s*(\S.*?)\s*$"
-        match = self.first_match(line, platforms().amd_names)
+        match = self.first_match(
+            rf"(?im)^{numbers},\s*(\S.*?)\s*$", platforms().amd_names
+        )
         if match is None:
             return f"AMD GPU {device}"
         return parse_name(match[1])
@@ -227,8 +228,10 @@ class _IntelDevice(_Device):
             return "Intel GPU"
         # the name in brackets, or else the whole title
         title = rf"{re.escape(device[2:])} +(?:.*?\[([^\]]+)\]|(.*?)\s*$)"
-        row = rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}"
-        match = self.first_match(row, platforms().pci_names)
+        match = self.first_match(
+            rf"(?im)^{_INTEL[2:]} .*\n(?:[\t#].*\n|\n)*?\t{title}",
+            platforms().pci_names,
+        )
         if match is None:
             return "Intel GPU"
         name = parse_name(match[1] or match[2], "GPU")

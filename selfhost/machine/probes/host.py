@@ -247,9 +247,9 @@ class Host:
         """Return the sorted names in a folder that match an expression from end to end; none where
         the folder cannot be listed.
         """
+        names = self.listdir(path)
         # a name may contain any character, including line breaks
-        whole = re.compile(pattern, re.DOTALL)
-        return list(filter(whole.fullmatch, self.listdir(path)))
+        return [name for name in names if re.fullmatch(pattern, name, re.DOTALL)]
 
     def sizes(self, *parts: str) -> dict[str, int | None]:
         """Return the bytes of each file in a folder, by name; None for a folder in it, 0 for a link
@@ -302,8 +302,9 @@ class Host:
             # the link exists, but its target does not
             if os.path.lexists(part):
                 target = os.path.realpath(part)
-                words = f"a link leads to {target}, which does not exist"
-                raise OSError(errno.ENOLINK, words)
+                raise OSError(
+                    errno.ENOLINK, f"a link leads to {target}, which does not exist"
+                )
         return os.path.realpath(path)
 
     def mount_of(self, path: str) -> Mount | None:

@@ -60,8 +60,7 @@ def read_processor(host: Host, facts: Facts) -> None:
             remedy="use an image, or a Python, for the computer's own platform",
         )
     elif len(" ".join(sets or ())) > _MOST_LETTERS_OF_SETS:
-        why = f"{CPUINFO} lists more than any processor has"
-        facts.lack("instruction_sets", why)
+        facts.lack("instruction_sets", f"{CPUINFO} lists more than any processor has")
     else:
         source = f"{CPUINFO}, what all CPUs have in common"
         facts.put("instruction_sets", sets, source, host.why[CPUINFO])
@@ -139,8 +138,9 @@ def _read_usable(
         facts.put(_USABLE, float(count), allowed.source)
     else:
         share = f"{least.cpus:g} of {count} CPUs ({least.file})"
-        source = f"limited by control group {least.group}: {share}"
-        facts.put(_USABLE, least.cpus, source)
+        facts.put(
+            _USABLE, least.cpus, f"limited by control group {least.group}: {share}"
+        )
 
 
 def _threads_by_core(host: Host, cpus: Collection[int]) -> list[frozenset[int]]:

@@ -86,8 +86,10 @@ def _read_mac_sets(host: Host, facts: Facts) -> None:
     if names:
         facts.put("instruction_sets", tuple(sorted(names)), source)
     else:
-        why = "sysctl names no instruction sets, or one of machdep.cpu's lists is empty"
-        facts.lack("instruction_sets", why)
+        facts.lack(
+            "instruction_sets",
+            "sysctl names no instruction sets, or one of machdep.cpu's lists is empty",
+        )
 
 
 def _mac_x86_sets(host: Host) -> set[str]:

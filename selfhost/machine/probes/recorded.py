@@ -251,5 +251,8 @@ def _check_texts(table: TomlTable) -> None:
     """Note each value that is no text. An empty text is right, because a variable may be empty."""
     for key, value in table.values.items():
         if not isinstance(value, str):
-            message = f"must be a string, not {kind_of(value, JSON)}"
-            table.problem(key, message, 'write it in quotes: "…"')
+            table.problem(
+                key,
+                f"must be a string, not {kind_of(value, JSON)}",
+                'write it in quotes: "…"',
+            )

@@ -87,16 +87,11 @@ def _container_sign(host: Host) -> str | None:
 
 
 def _mac_sign(host: Host) -> _Sign | None:
-    """The kind of machine by the kernel of macOS; None on another system."""
+    """The kind of machine by the kernel of macOS 11 and later; None on another system."""
     stated = host.sysctl("kern.hv_vmm_present")
-    if stated in ("0", "1"):
-        scope = "vm" if stated == "1" else "host"
-        return _Sign(scope, "sysctl kern.hv_vmm_present")
-    features = host.sysctl("machdep.cpu.features").split()
-    if stated or not features:
+    if stated not in ("0", "1"):
         return None
-    scope = "vm" if "VMM" in features else "host"
-    return _Sign(scope, "sysctl machdep.cpu.features")
+    return _Sign("vm" if stated == "1" else "host", "sysctl kern.hv_vmm_present")
 
 
 def _firmware_sign(host: Host) -> _Sign | None:

@@ -159,8 +159,9 @@ def _stated_place(
     """
     users = re.findall(r"(?m)^User=\s*(\S+)", text)
     account = users[-1] if users else "root"
-    setting = r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)'
-    paths = re.findall(setting, text)
+    paths = re.findall(
+        r'(?m)^Environment=.*?\bOLLAMA_MODELS=([^"\n]*?)(?:"|\s|$)', text
+    )
     if paths:
         return StoreFolder(
             paths[-1],

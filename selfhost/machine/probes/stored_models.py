@@ -48,8 +48,9 @@ def read_models(host: Host, facts: Facts) -> None:
     if any(model.complete is None for model in models):
         why = "no record says whether such files are complete: their size is compared"
         facts.lack(f"{_FACT}.complete", why)
-    source = f"names and sizes in the folders of {', '.join(stores)}"
-    facts.put(_FACT, tuple(models), source)
+    facts.put(
+        _FACT, tuple(models), f"names and sizes in the folders of {', '.join(stores)}"
+    )
 
 
 def _is_searched(
