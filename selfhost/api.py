@@ -218,7 +218,7 @@ def compare(
     from .advice.several import comparison, in_one_type
 
     carry = _options_to_repeat(machine, specs)
-    verdicts: list[Verdict] = []
+    verdicts = []
     for model in models:
         verdict = check_with(catalogue, model, stated, found.machine, carry=carry)
         verdicts.append(
@@ -385,7 +385,7 @@ def _options_to_repeat(
     A `Machine` is named where the catalogue has it by its name. No option means another one: the
     file of a record is not known.
     """
-    words: list[str] = []
+    words = []
     if isinstance(machine, str):
         words += ["--machine", machine]
     elif machine is not None:

@@ -20,11 +20,11 @@ from ..core import units
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
-from ..judge.checks import Finding, phrase
+from ..judge.checks import phrase
 from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
-from ..judge.programs import RUNTIMES_BY_MODALITY
+from ..judge.programs import USUAL
 from ..judge.quality import quality_of
 from ..judge.record import (
     TIGHT_CODES,
@@ -143,7 +143,7 @@ class AlternativeSearch(Record):
         # imported here: most checked models run, and have no alternatives
         from .ranking import ONCE_RAISED, TIGHT
 
-        spec = judged.question.spec
+        spec = judged.model
         typed = spec.id
         if spec.id not in self.catalogue and spec.origin:
             # the catalogue has none of that id, so its file is named
@@ -232,7 +232,7 @@ class AlternativeSearch(Record):
 
     def _fitted(self, workload: Workload) -> Judged | None:
         """The same model judged under that workload; None where it does not run here."""
-        return self.proposals.fit(self.judged.question.spec, workload)
+        return self.proposals.fit(self.judged.model, workload)
 
     def _loaded_by_tag(self) -> Iterator[OtherForm]:
         """Yield the other model that Ollama loads by the typed name of a family."""
@@ -298,8 +298,8 @@ class AlternativeSearch(Record):
         spec = question.spec
         workload = question.workload
         format = workload.format
-        published: list[str] = []
-        made: list[str] = []
+        published = []
+        made = []
         for name in self._types_below(runtime):
             is_to_load = need.loads_sixteen_bits(spec, runtime, format, name)
             if is_to_load or spec.repository_of(format, name) is not None:
@@ -313,7 +313,7 @@ class AlternativeSearch(Record):
     def _types_below(self, runtime: RuntimeSpec) -> Sequence[str]:
         """The types of the program that lose more quality than the judged type, best first."""
         judged = self.judged
-        order = need.quantizations_of(judged.question.spec, runtime)
+        order = need.quantizations_of(judged.model, runtime)
         if judged.quantization not in order:
             return ()
         place = order.index(judged.quantization)
@@ -335,7 +335,7 @@ class AlternativeSearch(Record):
         spec = question.spec
         names: Iterable[str | None] = [None]
         if question.stated.runtime is None:
-            names = RUNTIMES_BY_MODALITY[spec.modality]
+            names = USUAL.by_modality[spec.modality]
         for name in names:
             if name == question.workload.runtime:
                 continue
@@ -380,8 +380,7 @@ class AlternativeSearch(Record):
             return None
         if not self._lies_in_part_on_gpus:
             return None
-        options = runtime.settings_of(question.workload.runtime_options)
-        if not PLACING_SETTINGS.isdisjoint(options):
+        if not PLACING_SETTINGS.isdisjoint(question.settings):
             return None
         for least_bits in (_FOUR_BITS, _THREE_BITS):
             for name in self._types_that_may_fit(runtime, least_bits):
@@ -417,11 +416,11 @@ class AlternativeSearch(Record):
         """The types of at least that many bits whose files are small enough to leave no weights in
         RAM: the two best published types, then the two best types that the user can make.
         """
-        spec = self.judged.question.spec
+        spec = self.judged.model
         format = self.judged.workload.format or ""
         most_bytes = self._most_file_bytes(format)
-        published: list[str] = []
-        made: list[str] = []
+        published = []
+        made = []
         for name in self._smaller_types(runtime):
             if _bits_of(name) < least_bits:
                 continue
@@ -438,7 +437,7 @@ class AlternativeSearch(Record):
 
     def _is_published(self, quantization: str) -> bool:
         """Whether the catalogue knows files of that type in the judged format."""
-        spec = self.judged.question.spec
+        spec = self.judged.model
         format = self.judged.workload.format or ""
         return spec.repository_of(format, quantization) is not None
 
@@ -446,13 +445,11 @@ class AlternativeSearch(Record):
         """The size of files that leave no weights in RAM; 0 where the size is not known."""
         judged = self.judged
         quantization = judged.quantization or ""
-        files = need.weights_files(judged.question.spec, format, quantization)
-        if judged.needs is None:
-            return 0
+        files = need.weights_files(judged.model, format, quantization)
         if not isinstance(files, Term):
             return 0
         in_ram_bytes = 0
-        for term in judged.needs.terms:
+        for term in judged.placed.terms:
             if term.where == "host" and term.name == "weights":
                 in_ram_bytes += term.bytes
         return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
@@ -468,7 +465,7 @@ class AlternativeSearch(Record):
         the accelerators as a whole; no remedy where even that one gains too little.
         """
         remedy = self._remedy(smaller) if self._is_faster(smaller) else None
-        findings: list[Finding] = []
+        findings = []
         for finding in self.judged.findings:
             if finding.check == "accelerator":
                 findings.append(finding.in_words(finding.reason, remedy))
@@ -490,7 +487,7 @@ class AlternativeSearch(Record):
 
 def _loss_of(judged: Judged) -> str:
     """The loss in quality of a judged type, in words."""
-    return quality_of(judged.quantization or "", judged.question.spec).text
+    return quality_of(judged.quantization or "", judged.model).text
 
 
 def _bits_of(quantization: str) -> int:

@@ -433,7 +433,7 @@ def month(
     machine: Machine,
 ) -> MonthlyCost:
     """The monthly cost of a load by these offers, and on the machine if the model runs there."""
-    modality = judged.question.spec.modality
+    modality = judged.model.modality
     if judged.workload.task == "finetune":
         reason = "a load in tokens a day does not apply to fine-tuning"
         return MonthlyCost(reason=reason)

@@ -38,9 +38,6 @@ def workload_to_type(
 def _from_the_shortest(typed: Workload, wanted: Workload) -> Iterator[Workload]:
     """Yield what might be typed, the shortest first."""
     yield typed
-    if typed.task == "finetune":
-        # the method decides the program and the type
-        return
     with_type = typed.replace(quantization=wanted.quantization)
     with_program = typed.replace(runtime=wanted.runtime)
     if with_type != typed:

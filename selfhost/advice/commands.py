@@ -254,7 +254,7 @@ def _with_server(
     """The line; before it the line that starts a server, if a needed setting is the server's."""
     settings = launch.lines.settings
     machine = launch.machine
-    variables: list[str] = []
+    variables = []
     for key in needed:
         if key in settings:
             variables.append(fill_partly(settings[key], values))
@@ -284,7 +284,7 @@ def _typed_options(
     """The options that the user stated by name, then the needed options. "" stands for an option
     that cannot be typed.
     """
-    options: list[str] = []
+    options = []
     for name, value in launch.workload.runtime_options.items():
         named = launch.runtime.named_options.get(name)
         if named is None:
@@ -473,7 +473,7 @@ def recipe(launch: Launch) -> Recipe | None:
     if not can_be_made(spec, launch.runtime, launch.workload):
         return None
     values = _values_of_recipe(launch, conversion)
-    templates: list[str] = []
+    templates = []
     if not spec.lone_config:
         # a lone config.json does not say where the weights are
         templates.append(conversion.download)

@@ -69,7 +69,7 @@ def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
         return ()
     if runtime is None:
         return ()
-    found: list[FasterSetting] = []
+    found = []
     for candidate in _candidates(judged, runtime, search.machine):
         setting = _gain_of(candidate, search)
         if setting is not None:
@@ -152,7 +152,7 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
     Mixtures were 0.7 to 2.1 times as fast, and models on four GPUs 0.57 to 4.4 times
     (tests/truth/speed_tensor_split.json).
     """
-    model = judged.question.spec.architecture
+    model = judged.model.architecture
     if model is None:
         return False
     if model.has_experts:

@@ -204,7 +204,7 @@ def _words(
         "variant": spec.repository in lines.variants.get(launch.quantization, ()),
         "guidance": spec.family in lines.guided_families,
     }
-    words: dict[str, str] = {}
+    words = {}
     for name in BLANKS:
         words[name] = ""
         if is_wanted.get(name, True):
@@ -256,12 +256,11 @@ def _figures_of_place(launch: Launch) -> Figures:
 def _layers_on_gpus(launch: Launch) -> int:
     """The number of layers that accelerators hold, by the share of the KV cache that lies there."""
     architecture = launch.spec.architecture
-    needs = launch.judged.needs
-    if architecture is None or needs is None:
+    if architecture is None:
         return 0
     cache_bytes = 0
     on_gpus_bytes = 0
-    for term in needs.terms:
+    for term in launch.judged.placed.terms:
         if term.name == "kv_cache":
             cache_bytes += term.bytes
             if term.where != "host":
@@ -375,9 +374,7 @@ def _context_checkpoints(launch: Launch) -> int | None:
     """The number of copies of a conversation that the need counts; None where the server keeps only
     a few more.
     """
-    runtime = launch.question.runtime
-    if runtime is None:
-        return None
+    runtime = launch.runtime
     if "context_checkpoints" not in runtime.command_lines.options:
         return None
     if not bytes_worth_bounding(launch.judged, runtime):
@@ -406,12 +403,9 @@ def _batch_tokens(launch: Launch) -> int:
     if case is not None and case.format == "gguf" and case.row.encoder:
         batch = case.setup.batch
         return batch if batch > MICRO_BATCH_TOKENS else 0
-    needs = launch.judged.needs
-    if needs is None:
-        return 0
     if not launch.runtime.batches.beside_ram:
         return 0
-    return needs.batch_tokens or 0
+    return launch.judged.placed.batch_tokens or 0
 
 
 # ------------------------------------------------------------------ values of the files
@@ -563,9 +557,8 @@ def options_needed(launch: Launch, values: Values) -> Iterator[str]:
 
 def _options_of_sequences(launch: Launch) -> Iterator[str]:
     """Yield the options for the number of sequences that are computed and sampled at once."""
-    needs = launch.judged.needs
     is_sampled = "sequences_sampled" in launch.settings
-    if needs is not None and needs.is_lean:
+    if launch.judged.placed.is_lean:
         yield "lean"
         if not is_sampled:
             yield "sampled"

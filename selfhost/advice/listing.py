@@ -42,6 +42,7 @@ from ..judge.record import Report, Route, Verdict
 from ..machine.record import Machine
 from .api_route import offers_for
 from .ranking import (
+    FACTORS,
     GENERAL,
     LAST,
     MADE_FOR_IT,
@@ -49,7 +50,6 @@ from .ranking import (
     Standing,
     Standings,
     best_case,
-    ranking_factors,
     reasons,
     share_of_pace,
     share_on,
@@ -144,7 +144,7 @@ def chosen(
     """The ids of the models that pass every filter; a faulty spec has no words and no openness. A
     purpose is one of models that write text.
     """
-    ids: list[str] = []
+    ids = []
     for id in catalogue.ids():
         outline = catalogue.outlines[id]
         if families and outline.family not in families:
@@ -157,7 +157,7 @@ def chosen(
             ids.append(id)
     if openness is None and not words:
         return ids
-    passing: list[str] = []
+    passing = []
     for spec in catalogue.specs(ids):
         if openness not in (None, spec.openness.weights):
             continue
@@ -170,7 +170,7 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """The words as they are compared, each once: in lower case and Latin letters, and the name of a
     use for a phrase that means it (`text to speech`).
     """
-    latin: list[str] = []
+    latin = []
     for word in words:
         spelled = latin_spelling(word, catalogue) or word
         latin += spelled.lower().split()
@@ -195,7 +195,7 @@ def kinds_in(words: Sequence[str]) -> KindsMeant:
     calling`).
     """
     kinds = {kind_meant(word) for word in words}
-    parts: set[str] = set()
+    parts = set()
     for kind in kinds:
         parts.update(kind.split("-"))
     uses = [use for use in USES if parts.issuperset(use.split("-"))]
@@ -270,11 +270,11 @@ def words_in_names(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...
     """The words to search for where all words together match no model: each word that is part of a
     model's name, else the nearest names.
     """
-    names: list[str] = []
+    names = []
     for outline in catalogue.outlines.values():
         names += [outline.id, outline.family or ""]
     most = NAME_TABLE.searched.most_searched
-    found: list[str] = []
+    found = []
     for word in dict.fromkeys(words[:most]):
         if _is_part_of_names(word, names):
             found.append(word)
@@ -426,7 +426,7 @@ class Lister:
         worth less than a share of the best (`least_worth`), and base and superseded models.
         """
         worths = {row.model.id: self._worth_on(row) for row in rows if row.can_run}
-        least = ranking_factors().sorted.least_worth * max(worths.values(), default=0)
+        least = FACTORS.least_worth * max(worths.values(), default=0)
 
         def is_of_little_use(row: Verdict) -> bool:
             id = row.model.id
@@ -522,7 +522,7 @@ class Lister:
             from ..catalogue.openness import canonical_expression
 
             workload = workload.replace(license=canonical_expression(workload.license))
-        ruled_out: set[str] = set()
+        ruled_out = set()
         asks = (
             workload.license,
             workload.auditable,
@@ -547,7 +547,7 @@ class Lister:
         """
         if not rows:
             self._raise_if_all_are_refused(refused)
-        models: list[Verdict] = []
+        models = []
         for row in rows:
             standing = self._standing(row.model.id)
             why = reasons(row, standing) if row.can_run else None

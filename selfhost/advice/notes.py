@@ -232,7 +232,7 @@ def _token_options_without_effect(question: Question) -> list[str]:
         return []
     if question.spec.modality in GENERATING:
         return []
-    options: list[str] = []
+    options = []
     for key in _TOKEN_OPTIONS:
         if not stated.states(key):
             continue
@@ -267,12 +267,10 @@ def notes_on_cards(
         return
     if judged.placement != "accelerator":
         return
-    if judged.needs is None:
-        return
     # another note tells those that the program does not see
     number = len(machine.own_memory_cards)
     number = min(number, judged.question.most_cards or number)
-    used = _cards_of(judged.needs)
+    used = _cards_of(judged.placed)
     idle = number - len(used)
     if idle <= 0:
         return
@@ -285,7 +283,7 @@ def notes_on_cards(
     )
     if understood.files.is_tag:
         tag = bare_name(understood.asked)
-        yield from _remark("tag-alone", tag=tag, model=judged.question.spec.id)
+        yield from _remark("tag-alone", tag=tag, model=judged.model.id)
 
 
 def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:

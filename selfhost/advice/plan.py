@@ -182,10 +182,8 @@ class Plan(Report):
     def exit_code(self) -> int:
         """0 where a known machine runs the model, 1 where none does, 3 where one may."""
         routes = {machine.route for machine in self.machines}
-        for route in _ROUTES:
-            if route in routes:
-                return exit_code([route])
-        return exit_code([Route.NEITHER])
+        best = min(routes, key=_ROUTES.index, default=Route.NEITHER)
+        return exit_code([best])
 
 
 def plan_with(
@@ -244,7 +242,7 @@ def _known_machines(
     profiles: Iterable[Profile] | None,
 ) -> tuple[KnownMachine, ...]:
     """The verdict on each known machine, first those that run the model, from the smallest."""
-    machines: list[KnownMachine] = []
+    machines = []
     is_offered: bool | None = None
     for profile in all_profiles() if profiles is None else profiles:
         best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
@@ -274,7 +272,7 @@ def _known(
     card_bytes = 0
     for card in machine.own_memory_cards:
         card_bytes += card.memory_total_bytes or 0
-    codes: list[str] = []
+    codes = []
     for finding in best.findings:
         if finding.outcome is not Outcome.PASS:
             codes.append(finding.code)
@@ -284,7 +282,7 @@ def _known(
         best,
         machine,
         offered=is_offered,
-        asked=best.question.spec.id,
+        asked=best.model.id,
         name=profile.name,
         short=profile.short,
         title=profile.title,
@@ -309,16 +307,14 @@ def _is_fast_enough(best: Judged) -> bool:
         return False
     if may_be_too_slow(best):
         return False
-    if best.speed is not None and best.speed.decode is not None:
+    if best.decode_tokens_per_second is not None:
         return True
     return not is_slow(best)
 
 
 def _comes_as_one_reads(best: Judged) -> bool:
     """Whether text likely comes as fast as people read; True for a model without a pace of text."""
-    if best.speed is None:
-        return True
-    pace = best.speed.judged or best.speed.decode
+    pace = best.users_pace or best.decode_tokens_per_second
     return pace is None or not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
 
 
@@ -625,7 +621,7 @@ class _PaceSearch(Record):
 def _may_wait_too_long(judged: Judged) -> bool:
     """Whether the first word may come later than the longest wait allows, at its slow end."""
     limit_seconds = judged.workload.max_wait_seconds
-    if limit_seconds is None or judged.speed is None:
+    if limit_seconds is None:
         return False
-    wait = judged.speed.first_token_seconds
+    wait = judged.first_word_seconds
     return wait is None or bool(wait.high > limit_seconds)

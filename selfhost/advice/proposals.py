@@ -29,10 +29,10 @@ from ..judge.question import ask
 from ..judge.record import MACHINELESS_CHECKS, Judged, Question
 from ..machine.record import Machine
 from .ranking import (
+    FACTORS,
     BestCase,
     Standings,
     best_case,
-    ranking_factors,
     reasons,
     share_on,
 )
@@ -113,9 +113,9 @@ class Proposals(Record):
     def why(self, judged: Judged) -> str:
         """Why a model is proposed: `closest match, from 2026-08, fits the GPU`."""
         asked = self.judged.question
-        spec = judged.question.spec
+        spec = judged.model
         runtime = judged.question.runtime
-        parts: list[str] = []
+        parts = []
         if spec.id in self.named:
             parts.append("closest match")
         elif spec.family == asked.spec.family:
@@ -132,7 +132,7 @@ class Proposals(Record):
     @cached_property
     def named(self) -> tuple[str, ...]:
         """The ids that the spec names as nearest to its model, or as its successor."""
-        spec = self.judged.question.spec
+        spec = self.judged.model
         named: list[str] = []
         if spec.availability is not None:
             named += spec.availability.open_alternatives
@@ -204,7 +204,7 @@ class Proposals(Record):
         """A judgement of `fit`, completed with the defaults that suit the machine, so that it
         equals that of `check`.
         """
-        if follows_a_list(judged.question.spec, judged.question.stated):
+        if follows_a_list(judged.model, judged.question.stated):
             return judged
         return with_machine_defaults(judged, self.catalogue, self.machine)
 
@@ -216,10 +216,7 @@ class Proposals(Record):
         stated = self.judged.question.stated
         if stated.task != "generate" or stated.runtime is None:
             return None
-        try:
-            return self.catalogue.runtime(stated.runtime.strip().lower())
-        except WorkloadError:
-            return None
+        return self.catalogue.runtime(stated.runtime.strip().lower())
 
     def _may_load(self, spec: ModelSpec) -> bool:
         """Whether the stated program may load the model; True where no program was stated."""
@@ -240,7 +237,7 @@ class Proposals(Record):
         if program.gpus.required and self.machine.accelerators == ():
             return True
         question = Question(
-            spec=self.judged.question.spec, workload=self._plain, runtime=program
+            spec=self.judged.model, workload=self._plain, runtime=program
         )
         return runtime_check(question, self.machine).code == "runtime-no-build"
 
@@ -257,7 +254,7 @@ class Proposals(Record):
     @property
     def _modalities(self) -> tuple[str, ...]:
         """The kinds of model that do the same work."""
-        modality = self.judged.question.spec.modality
+        modality = self.judged.model.modality
         return _AS_GOOD_AS.get(modality, (modality,))
 
     def _candidates(self) -> list[_Candidate]:
@@ -290,9 +287,9 @@ class Proposals(Record):
         has_same_use = True
         if outline.id in self.named:
             place = self.named.index(outline.id)
-            worth *= ranking_factors().worth.named * (1 - _LESS_FOR_LATER * place)
+            worth *= FACTORS.named * (1 - _LESS_FOR_LATER * place)
         else:
-            uses = self.judged.question.spec.uses
+            uses = self.judged.model.uses
             likeness = standings.likeness(uses, outline)
             has_same_use = likeness.is_alike
             if not likeness.does_work:
@@ -311,7 +308,7 @@ class Proposals(Record):
         more where the machine does not rule the model out; infinite where the number is not known.
         """
         checks = {finding.check for finding in self.judged.findings if finding.decides}
-        total = self.judged.question.spec.parameters.total or inf
+        total = self.judged.model.parameters.total or inf
         if checks.issubset(MACHINELESS_CHECKS):
             return _ALIKE_IN_SIZE * total - 1
         return total - 1

@@ -55,18 +55,21 @@ _LEAST_SECONDS = 1e-3
 # ------------------------------------------------------------------ the table
 
 
-class _SizeFactors(Stated):
-    """How much total parameters count beside active ones, and in which time a size halves."""
+class _Factors(Stated):
+    """How much each sign weighs.
+
+    - `total_weight`: how much total parameters count beside active ones. `halving_months`: the time
+      in which a size halves.
+    - A model counts as adopted if `adopted_providers` API providers or more offer it.
+      `providers_exponent` and the next fields multiply the worth of a model.
+    - `half_…`: the paces at which a model is worth half. `picture`: by how the model is offloaded.
+    - `least_bits`: the least bits of a parameter. `least_share_read`: the least share of the active
+      parameters that a token reads.
+    - `least_worth`: a model worth less than this share of the best comes last in a sorted list.
+    """
 
     total_weight: float
     halving_months: float
-
-
-class _WorthFactors(Stated):
-    """The factors by which signs multiply the worth of a model. A model counts as adopted if
-    `adopted_providers` API providers or more offer it.
-    """
-
     adopted_providers: float
     providers_exponent: float
     unadopted: float
@@ -74,40 +77,15 @@ class _WorthFactors(Stated):
     named: float
     unlicensed: float
     crowded: float
-
-
-class _HalfFactors(Stated):
-    """The paces at which a model is worth half."""
-
-    tokens_per_second: float
-    seconds_of_crossing: float
+    half_tokens_per_second: float
+    half_seconds_of_crossing: float
     prompt_tokens: float
-    seconds_per_image: float
-    vectors_per_second: float
-
-
-class _LeastFactors(Stated):
-    """Bits of a parameter, and the share of the active parameters that a token reads, at least."""
-
-    bits: float
-    share_read: float
-
-
-class _SortedFactors(Stated):
-    """The factor for sorting: models worth less than this share of the best come last."""
-
-    least_worth: float
-
-
-class _Factors(Stated):
-    """How much each sign weighs. `picture`: by how the model is offloaded."""
-
-    size: _SizeFactors
-    worth: _WorthFactors
-    half: _HalfFactors
+    half_seconds_per_image: float
+    half_vectors_per_second: float
     picture: Mapping[str, float]
-    least: _LeastFactors
-    sorted: _SortedFactors
+    least_bits: float
+    least_share_read: float
+    least_worth: float
 
 
 class _UsualSize(Stated):
@@ -127,13 +105,8 @@ class _RankingTable(Stated):
     count: Mapping[str, _UsualSize]
 
 
-def _table() -> _RankingTable:
-    return shipped_record(_RankingTable, "ranking")
-
-
-def ranking_factors() -> _Factors:
-    """How much each sign weighs."""
-    return _table().factors
+_TABLE = shipped_record(_RankingTable, "ranking")
+FACTORS = _TABLE.factors
 
 
 # ------------------------------------------------------------------ the standing of a model
@@ -200,18 +173,17 @@ class Standings:
         return cls(catalogue)
 
     def _standing(self, outline: Outline) -> Standing:
-        factors = ranking_factors().worth
         providers = self._providers.get(outline.id, 0)
-        is_adopted = providers >= factors.adopted_providers
+        is_adopted = providers >= FACTORS.adopted_providers
         if _is_in_library(outline):
             is_adopted = True
         size = self._size(outline)
         worth = size
         if not is_adopted:
-            worth *= factors.unadopted
-        worth *= (1 + providers) ** factors.providers_exponent
+            worth *= FACTORS.unadopted
+        worth *= (1 + providers) ** FACTORS.providers_exponent
         if outline.superseded_by is not None:
-            worth *= factors.superseded
+            worth *= FACTORS.superseded
         return Standing(
             outline=outline,
             kind=_KINDS.get(outline.modality, len(_KINDS)),
@@ -254,9 +226,8 @@ class Standings:
         month = _months(self._known_since(outline))
         if month is not None:
             age_months = self._newest_month - month
-        factors = ranking_factors().size
-        weight = factors.total_weight
-        aging = 0.5 ** (age_months / factors.halving_months)
+        weight = FACTORS.total_weight
+        aging = 0.5 ** (age_months / FACTORS.halving_months)
         return float(total**weight * active ** (1 - weight) * aging)
 
     def _known_since(self, outline: Outline) -> str | None:
@@ -306,15 +277,12 @@ def _is_in_library(outline: Outline) -> bool:
 
 
 def _months(day: str | None) -> int | None:
-    """Months since year 0; None for what is no day."""
+    """Months since year 0; None for no day."""
     if not day:
         return None
-    year = day[:4]
     month = day[5:7]
-    if not year.isdecimal():
-        return None
-    number = int(month) if month.isdecimal() else _FIRST_MONTH
-    return 12 * int(year) + number
+    number = int(month) if month else _FIRST_MONTH
+    return 12 * int(day[:4]) + number
 
 
 # ------------------------------------------------------------------ what it is worth on a machine
@@ -326,7 +294,7 @@ def share_of_pace(pace: float, half: float | None = None) -> float:
     """
     if pace <= 0:
         return 0.0
-    half = half or ranking_factors().half.tokens_per_second
+    half = half or FACTORS.half_tokens_per_second
     return 1 / (1 + (half / pace) ** 2)
 
 
@@ -340,11 +308,10 @@ def share_on(judged: Judged, most: float = 1.0) -> float:
     share = _share_by_pace(judged, most)
     if judged.placement == "split":
         share *= _share_by_crossing(judged.speed)
-    factors = ranking_factors().worth
     if judged.has("license-not-known", "license-unconfirmed"):
-        share *= factors.unlicensed
+        share *= FACTORS.unlicensed
     if judged.has(*_CROWDED_CODES) or judged.waits_for_setting:
-        share *= factors.crowded
+        share *= FACTORS.crowded
     return share
 
 
@@ -355,9 +322,9 @@ def _share_by_crossing(speed: Speed | None) -> float:
     crossing_seconds = None if speed is None else speed.crossing_seconds
     if not crossing_seconds:
         return 1.0
-    half = ranking_factors().half
-    seconds = crossing_seconds * half.prompt_tokens / MICRO_BATCH_TOKENS
-    return share_of_pace(1 / max(seconds, _LEAST_SECONDS), 1 / half.seconds_of_crossing)
+    seconds = crossing_seconds * FACTORS.prompt_tokens / MICRO_BATCH_TOKENS
+    half = 1 / FACTORS.half_seconds_of_crossing
+    return share_of_pace(1 / max(seconds, _LEAST_SECONDS), half)
 
 
 def _share_by_pace(judged: Judged, most: float) -> float:
@@ -365,27 +332,25 @@ def _share_by_pace(judged: Judged, most: float) -> float:
     known, the share is 1/2 or `most`, whichever is less.
     """
     speed = judged.speed
-    factors = ranking_factors()
-    half = factors.half
     pace = judged.users_pace
     if pace is not None:
         return share_of_pace(pace.likely)
     if speed is not None and speed.work is not None:
         likely = speed.work.likely
         if speed.unit in _VECTORS_PER_SECOND:
-            return share_of_pace(likely, half.vectors_per_second)
+            return share_of_pace(likely, FACTORS.half_vectors_per_second)
         if speed.unit == "seconds_per_image":
-            return share_of_pace(1 / likely, 1 / half.seconds_per_image)
+            return share_of_pace(1 / likely, 1 / FACTORS.half_seconds_per_image)
     if judged.has("speed-picture", "speed-hours"):
         offload = judged.offload or "host"
-        return factors.picture[offload]
-    return min(share_of_pace(half.tokens_per_second), most)
+        return FACTORS.picture[offload]
+    return min(share_of_pace(FACTORS.half_tokens_per_second), most)
 
 
 def reasons(judged: Judged, standing: Standing) -> str:
     """Why a model stands where it does: `from 2026-08, in Ollama's library, fits the GPU`."""
     outline = standing.outline
-    reasons: list[str] = []
+    reasons = []
     if outline.released:
         reasons.append(f"from {outline.released[:7]}")
     if _is_in_library(outline):
@@ -424,7 +389,7 @@ class BestCase(Record):
             return parameters * self.bits_stated / 8
         if modality in PICTURES:
             return parameters * _LEAST_PICTURE_BITS / 8
-        return parameters * ranking_factors().least.bits / 8
+        return parameters * FACTORS.least_bits / 8
 
     def has_room(self, outline: Outline) -> bool:
         """Whether all memory together may hold the model."""
@@ -436,7 +401,7 @@ class BestCase(Record):
         if outline.closed:
             return False
         kind = "text" if outline.modality in GENERATING else "other"
-        usual = _table().count[kind]
+        usual = _TABLE.count[kind]
         parameters = outline.parameters_total or 0
         file_bytes = parameters * usual.bytes_of_parameter
         memory_bytes = file_bytes + usual.program_gib * units.GIB
@@ -455,7 +420,7 @@ class BestCase(Record):
             return self.least_bytes(outline.parameters_read, outline.modality)
         parameters = outline.parameters_active or outline.parameters_total
         least = self.least_bytes(parameters, outline.modality)
-        return ranking_factors().least.share_read * least
+        return FACTORS.least_share_read * least
 
 
 def best_case(machine: Machine, workload: Workload) -> BestCase:

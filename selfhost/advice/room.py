@@ -123,7 +123,7 @@ class Reach(Record):
             return None
         if self._trains or self.judged.question.local_files:
             return None
-        spec = self.judged.question.spec
+        spec = self.judged.model
         order = need.quantizations_of(spec, runtime)
         first = len(order) - 1
         if judged_type in order:
@@ -211,7 +211,7 @@ class Reach(Record):
             return most
         low = 1
         if self.judged.fits:
-            asked: int = getattr(self.judged.question.workload, field)
+            asked: int = getattr(self.judged.workload, field)
             low = min(asked, most)
         elif not is_fast(low):
             return None
@@ -282,20 +282,17 @@ class Reach(Record):
             return False
         if not layout.has("accelerator-partly"):
             return False
-        return self._limit_for(needs) != self._limit_for(judged.needs)
-
-    def _limit_for(self, needs: Needs | None) -> str | None:
-        """The line that raises the limit of a GPU; None where no limit has to be raised."""
-        if needs is None:
-            return None
-        return more_for_shared(needs, self.machine)
+        line = more_for_shared(needs, self.machine)
+        return line != more_for_shared(judged.placed, self.machine)
 
     def _has_room_on_disk(self, other: Question, needs: Needs) -> bool:
         """Whether the disk holds the files of a question in another type."""
-        if other.workload.quantization != self.judged.quantization:
+        runtime = other.runtime
+        is_other = other.workload.quantization != self.judged.quantization
+        if runtime is not None and is_other:
             here = local_copy(
                 other.spec,
-                other.runtime,
+                runtime,
                 other.workload,
                 needs,
                 self.machine,

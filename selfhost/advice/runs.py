@@ -217,7 +217,7 @@ def _run_with(
 
 def _averages(paces: Figures) -> Figures:
     """One pace for each kind: all tokens over all their time."""
-    averages: Figures = []
+    averages = []
     for kind in LEAST_TOKENS:
         timed = [pace for pace in paces if pace.term == kind]
         if timed:
@@ -256,8 +256,8 @@ def _average_depth(paces: Figures) -> int | None:
     """The average tokens of context, weighted by the timed tokens; None where no pace has a
     depth.
     """
-    depths: list[int] = []
-    weights: list[int] = []
+    depths = []
+    weights = []
     for pace in paces:
         if pace.depth_tokens is not None:
             depths.append(pace.depth_tokens)
@@ -335,7 +335,7 @@ def _has_sign(text: str, fact: str) -> bool:
 
 def _rates_behind_answers(facts: _Facts) -> Figures:
     """The rates that llama-cli shows behind its last answer."""
-    figures: Figures = []
+    figures = []
     for kind in LEAST_TOKENS:
         rate = float(facts.get(kind, 0))
         if rate:
@@ -414,7 +414,7 @@ def _memory_of_buffers(buffers: Sequence[_Buffer]) -> Figures:
         place = buffer.term, buffer.where
         sizes = sizes_by_place.setdefault(place, [])
         sizes.append(buffer.mib)
-    figures: Figures = []
+    figures = []
     for (term, where), sizes in sizes_by_place.items():
         mib = sum(sizes)
         if mib:
@@ -488,7 +488,7 @@ class _Request:
             before = self.tokens_at_end - written
         depth_of_answer = before + written // 2 if before > 0 else None
         depths = {"prompt": max(0, before - read), "decode": depth_of_answer}
-        paces: Figures = []
+        paces = []
         for kind, depth in depths.items():
             pace = self.timed.get(kind)
             if pace is not None and pace.seen and pace.tokens:
@@ -558,7 +558,7 @@ def _paces_of_requests(text: str) -> Figures:
         elif event is None:
             # a line of times belongs to the task that the last `print_timing` named
             requests.time(task, _pace_of_line(match))
-    paces: Figures = []
+    paces = []
     for request in requests.begun:
         paces += request.paces()
     return paces
@@ -618,7 +618,7 @@ def _read_bench(text: str) -> Run | None:
 def _bench_rows(text: str) -> Iterator[_BenchRow]:
     """Yield each row with a pace. A text may hold several tables, each below its own head."""
     names = _table().bench
-    head: list[str] = []
+    head = []
     for line in StringIO(text):
         cells = _cells(line)
         if {"test", "t/s", "model"}.issubset(cells):
@@ -759,7 +759,7 @@ def _read_vllm(text: str) -> Run:
     if "repository" in facts:
         name = facts["repository"].replace("--", "/")
     where = HOST if "device_config=cpu" in text else ACCELERATORS
-    figures: Figures = []
+    figures = []
     # of a model on several devices the log states only the weights on one of them
     is_spread = _pattern("spread").search(text) is not None
     if "gib" in facts and not is_spread:

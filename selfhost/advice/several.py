@@ -76,7 +76,7 @@ def describe(
 ) -> ShownModel:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     verdict = check_with(catalogue, model, workload, machine)
-    sizes: list[QuantizationSize] = []
+    sizes = []
     for quantization in _types_of(verdict, catalogue):
         question = _asked_in(quantization, verdict, catalogue)
         size = _size(question, machine)
@@ -200,7 +200,7 @@ def comparison(
     `workload` is the workload that all of them share; None for the default. `carry` are the options
     that name the machine and the specs.
     """
-    models: list[Compared] = []
+    models = []
     for verdict in verdicts:
         compared = Compared(
             verdict=verdict,
@@ -231,7 +231,7 @@ def in_one_type(
         return list(verdicts)
     named = {verdict.quantization for verdict in verdicts if _names_its_type(verdict)}
     types = named or {verdict.quantization for verdict in verdicts if _is_gguf(verdict)}
-    compared: list[Verdict] = []
+    compared = []
     for model, verdict in zip(models, verdicts, strict=True):
         compared.append(verdict)
         other = _type_in_common(verdict, types, catalogue)

@@ -195,7 +195,7 @@ def node() -> Machine:
 
 def disks_of(free: int | None) -> tuple[Disk, ...]:
     """The disks of a machine with `free` bytes for every purpose."""
-    disks: list[Disk] = []
+    disks = []
     for purpose in PURPOSES:
         disk = Disk(
             purpose=purpose,
@@ -529,7 +529,7 @@ def _notes(sizable: _Sizable, start: _Start) -> Iterator[str]:
 def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[CardMemory, ...]:
     """The accelerators that hold a part of the model, each with the high end of the bytes there."""
     high_bytes = {place.where: place.high_bytes for place in memory.places}
-    accelerators: list[CardMemory] = []
+    accelerators = []
     for number, card in enumerate(machine.cards):
         most = high_bytes.get(f"accelerator:{number}")
         if most is not None:
@@ -656,7 +656,7 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
         return _Start()
     environment = dict(service.environment)
     words = _words(sizable)
-    arguments: list[str] = []
+    arguments = []
     # a server that is set by its environment gets no arguments: a later request names the model
     if not sizable.runtime.command_lines.settings:
         if not words:
@@ -739,7 +739,7 @@ def _with_own_files(words: Sequence[str], runtime: RuntimeSpec) -> list[str]:
     named = runtime.command_lines.by_use.get("named", "")
     before_file, _, _ = named.partition(" {file_name}")
     option = before_file.split(" ")[-1]
-    placed: list[str] = []
+    placed = []
     previous = ""
     for word in words:
         if word.lower().endswith(".gguf") and previous != option:

@@ -6,7 +6,7 @@ lines that download and run the model, as the machine's shell takes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
@@ -94,30 +94,27 @@ def _launch(
     tag: str | None,
 ) -> Launch:
     """The judged question with the accelerators that hold a part of the model."""
-    places: set[str] = set()
-    if judged.needs is not None:
-        places = {term.where for term in judged.needs.terms}
+    places = {term.where for term in judged.placed.terms}
     cards_used = sorted(map(index_of, places - {"host"}))
     has_more_cards = 0 < len(cards_used) < len(machine.cards)
     return Launch(
         judged=judged,
-        spec=judged.question.spec,
+        spec=judged.model,
         workload=judged.workload,
         catalogue=catalogue,
         machine=machine,
         runtime=runtime,
         tag=tag,
         cards_used=tuple(cards_used),
-        leaves_cards=has_more_cards and _is_on_cards_alone(judged, runtime),
+        leaves_cards=has_more_cards and _is_on_cards_alone(judged),
     )
 
 
-def _is_on_cards_alone(judged: Judged, runtime: RuntimeSpec) -> bool:
+def _is_on_cards_alone(judged: Judged) -> bool:
     """Whether accelerators hold the whole model, or an option keeps the program to one of them."""
     if judged.placement == "accelerator":
         return True
-    settings = runtime.settings_of(judged.workload.runtime_options)
-    return settings.get("split_mode") == ON_ONE_CARD
+    return judged.question.settings.get("split_mode") == ON_ONE_CARD
 
 
 def _powershell_line(line: str) -> str:
@@ -219,10 +216,9 @@ def _steps_by_tag(launch: Launch) -> Steps:
         return Steps()
     question = Question(spec=launch.spec, workload=launch.workload, runtime=runtime)
     code = runtime_check(question, launch.machine).code
-    keys = [launch.machine.system or "linux"]
     setup = [
         f"# {runtime.name} has this model in {launch.workload.quantization}",
-        *_runtime_lines(runtime, code, launch.machine, keys),
+        *_runtime_lines(runtime, code, launch.machine, ()),
         *_shared_memory_lines(launch),
     ]
     if len(lines) > 1:
@@ -287,8 +283,9 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
     machine = launch.machine
     finding = launch.judged.finding("runtime")
     code = "" if finding is None else finding.code
-    lines = list(_runtime_lines(launch.runtime, code, machine, _install_keys(launch)))
-    first: list[str] = []
+    makers = _makers_of_gpus(launch)
+    lines = list(_runtime_lines(launch.runtime, code, machine, makers))
+    first = []
     packages = _packages(launch, run_lines)
     if packages:
         lines = _with_packages(lines, packages)
@@ -302,12 +299,9 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
 
 def _with_packages(lines: Sequence[str], packages: str) -> list[str]:
     """The lines that install a program, and packages behind it."""
-    if not lines:
-        return [f"pip install {packages}"]
-    *others, last = lines
-    if last.startswith("pip install "):
+    if lines and lines[-1].startswith("pip install "):
         # one line, because pip would else install a torch that the second line replaces
-        return [*others, f"{last} {packages}"]
+        return [*lines[:-1], f"{lines[-1]} {packages}"]
     return [*lines, f"pip install {packages}"]
 
 
@@ -316,7 +310,7 @@ def _packages(launch: Launch, run_lines: Sequence[str]) -> str:
     if not run_lines:
         return ""
     typed = "\n".join(run_lines)
-    names: list[str] = []
+    names = []
     for key, packages in launch.runtime.installation.packages.items():
         if key == launch.spec.family or key in typed:
             names += packages.split()
@@ -327,10 +321,10 @@ def _runtime_lines(
     runtime: RuntimeSpec,
     code: str,
     machine: Machine,
-    keys: Sequence[str],
+    makers: Collection[str],
 ) -> Lines:
-    """The lines that install the runtime, by the code of its finding; for an unknown system those
-    for Linux.
+    """The lines that install the runtime for GPUs of these makers, by the code of its finding; for
+    an unknown system those for Linux.
     """
     if code not in ("runtime-not-installed", "runtime-not-searched"):
         return ()
@@ -338,7 +332,7 @@ def _runtime_lines(
         return (
             f"# build {runtime.name} from source: {runtime.platforms.source_build}",
         )
-    lines = install_lines(runtime, keys)
+    lines = install_lines(runtime, machine, makers)
     if not lines and runtime.installation.releases:
         lines = (f"# download {runtime.name}: {runtime.installation.releases}",)
     if not lines:
@@ -352,30 +346,14 @@ def _runtime_lines(
     return lines
 
 
-def _install_keys(launch: Launch) -> list[str]:
-    """Keys of a runtime's `install`, closest first: `linux-nvidia`, `linux-accelerator`, …"""
-    machine = launch.machine
-    system = machine.system or "linux"
-    if not _computes_on_gpu(launch):
-        return [system]
-    vendors = {card.vendor for card in _cards_used(launch) or launch.cards}
-    if len(vendors) != 1:
-        return [f"{system}-accelerator", system]
-    vendor = vendors.pop()
-    return [
-        f"{system}-{machine.architecture}-{vendor}",
-        f"{system}-{vendor}",
-        f"{system}-accelerator",
-        system,
-    ]
-
-
-def _computes_on_gpu(launch: Launch) -> bool:
-    """Whether an accelerator holds a part of the model, or computes on the RAM that it shares."""
-    if launch.judged.placement not in (None, "host"):
-        return True
+def _makers_of_gpus(launch: Launch) -> set[str]:
+    """The makers of the accelerators that hold a part of the model, or compute on the RAM that they
+    share.
+    """
     shared = shared_gpu_of(launch.machine, launch.runtime, is_used=True)
-    return shared is not None
+    if launch.judged.placement == "host" and shared is None:
+        return set()
+    return {card.vendor for card in _cards_used(launch) or launch.cards}
 
 
 def _cards_used(launch: Launch) -> list[Accelerator]:
@@ -392,7 +370,7 @@ def _first_for_accelerator(launch: Launch) -> list[str]:
     runtime = launch.runtime
     machine = launch.machine
     cards = _cards_used(launch) or _cards_that_compute(launch)
-    lines: list[str] = []
+    lines = []
     for key, line in runtime.installation.first.items():
         if any(_is_meant(card, key, machine) for card in cards):
             lines.append(line)
@@ -409,7 +387,7 @@ def _cards_that_compute(launch: Launch) -> list[Accelerator]:
     """The accelerators that compute a model which lies in RAM."""
     if launch.runtime.gpus.required:
         return list(launch.cards)
-    cards: list[Accelerator] = []
+    cards = []
     for card in launch.cards:
         if card.unified and computes_on_shared(launch.runtime, card):
             cards.append(card)
@@ -446,8 +424,7 @@ def _shared_memory_lines(launch: Launch) -> Lines:
     """
     if not launch.judged.has("accelerator-partly"):
         return ()
-    needs = launch.judged.needs
-    line = None if needs is None else more_for_shared(needs, launch.machine)
+    line = more_for_shared(launch.judged.placed, launch.machine)
     if line is None:
         return ()
     why = "once, and restart: by default the GPU may use only half of the RAM, and"

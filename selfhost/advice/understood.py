@@ -22,6 +22,7 @@ from ..core.units import canonical
 from ..core.workload import Workload
 from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
+from ..judge.programs import USUAL
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
 from ..machine.record import Machine
@@ -41,8 +42,6 @@ _NOT_LOADED_HERE = (
     "accelerator-missing",
     "accelerator-unsuitable",
 )
-# the program that loads GGUF files first
-_GGUF_RUNTIME = "llama.cpp"
 # GGUF types that most who convert models publish
 _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
@@ -398,12 +397,12 @@ class _Name(Record):
         """The spec with the GGUF file of that name, or of that tag of Ollama; as it is where the
         model is known not to run in GGUF.
         """
-        gguf_runtime = self.catalogue.runtime(_GGUF_RUNTIME)
+        gguf_runtime = self.catalogue.runtime(USUAL.gguf)
         if need.why_not_loaded(spec, gguf_runtime) is not None:
             return spec
         name = self.bare
         kind = need.canonical_quantization(type_name) or ""
-        names: dict[str, str] = {}
+        names = {}
         if ":" not in name:
             has_ending = name.lower().endswith(".gguf")
             names[kind] = name if has_ending else f"{name}.gguf"

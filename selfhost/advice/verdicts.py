@@ -81,7 +81,7 @@ def _concluded(further: _Advice, notes: Sentences) -> Verdict:
     """
     judged = further.judged
     understood = further.understood
-    spec = judged.question.spec
+    spec = judged.model
     taken = judged.workload
     offers: tuple[Offer, ...] = ()
     if judged.failed:

@@ -160,7 +160,7 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
         return {}
     runtime = catalogue.runtime(run.runtime)
     batch = run.batch_tokens or MICRO_BATCH_TOKENS
-    options: dict[str, str] = {}
+    options = {}
     for name, rule in runtime.named_options.items():
         if rule.changes == "micro_batch_tokens":
             options[name] = str(batch)
@@ -315,7 +315,7 @@ def _compared_figures(
     paces = _PacePrediction(
         run=run, verdict=verdict, catalogue=catalogue, workload=workload
     )
-    rows: list[Figure] = []
+    rows = []
     for seen in run.figures:
         if seen.subject == "memory":
             rows.append(memory.compared(seen))

@@ -74,6 +74,7 @@ class QuantizationNames(Stated):
     mlx_words: Mapping[str, str]
     bare: Mapping[str, str]
     same: Mapping[str, tuple[str, ...]]
+    loaded_as: Mapping[str, tuple[str, ...]]
     spelled: Mapping[str, str]
 
 

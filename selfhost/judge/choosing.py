@@ -191,12 +191,12 @@ def _with_reason(candidate: Candidate, judged: Judged) -> Judged:
 def _accelerator_names(judged: Judged, machine: Machine) -> str:
     """The names of the accelerators that hold the model, or "the RAM"."""
     cards = machine.accelerators
-    if not cards or judged.needs is None:
+    if not cards:
         return "the RAM"
     if not judged.is_on_accelerators and not judged.offload:
         return "the RAM"
-    names = list[str]()
-    for where in dict.fromkeys(term.where for term in judged.needs.terms):
+    names = []
+    for where in dict.fromkeys(term.where for term in judged.placed.terms):
         if where != "host":
             names.append(cards[index_of(where)].name)
     return " and ".join(units.counted(names))
@@ -204,10 +204,8 @@ def _accelerator_names(judged: Judged, machine: Machine) -> str:
 
 def _faster_pace(usual: Judged, judged: Judged) -> str | None:
     """The pace of the usual default where that is faster than the candidate's; None elsewhere."""
-    if usual.speed is None or judged.speed is None:
-        return None
-    pace = usual.speed.judged
-    other = judged.speed.judged
+    pace = usual.users_pace
+    other = judged.users_pace
     if pace is None or other is None or other.likely >= pace.likely:
         return None
     return units.speed(pace.likely)

@@ -52,7 +52,7 @@ from .choosing import (
 from .devices import places
 from .files import loads_by_tag
 from .judging import layout_for, layout_of_users
-from .programs import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, runtimes_that_load
+from .programs import USUAL, runtimes_that_load
 from .record import MODEL_CHECKS, NO_FILES, PACE_CHECKS, Judged, Question
 
 # chats grow to this length and programs that write code need it: a guess between the 4,096 tokens
@@ -265,7 +265,7 @@ class _ProgramForMany(Candidate):
         assert runtime is not None
         if runtime.id == usual.id:
             return self.phrased("smaller", judged, first=self.search.usual.quantization)
-        bits = need.loaded_bits(runtime, judged.question.spec, judged.workload)
+        bits = need.loaded_bits(runtime, judged.model, judged.workload)
         loaded_type = f"{bits} bits"
         if bits is None:
             loaded_type = judged.quantization or ""
@@ -300,7 +300,7 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
     if number < 2:
         return
     stated = search.question.stated
-    for name in PACKED_RUNTIMES:
+    for name in USUAL.packed:
         runtime = search.catalogue.runtime(name)
         if stated.runtime not in (None, runtime.id):
             continue
@@ -371,7 +371,7 @@ def _is_worth_trying(quantization: str, usual: Judged) -> bool:
     """Whether the file in that type is as well known as the usual one, and its bits keep more of
     the weights.
     """
-    spec = usual.question.spec
+    spec = usual.model
     if not _has_no_spare_bits(quantization, spec):
         return False
     format = usual.workload.format
@@ -433,8 +433,6 @@ def _share_held(judged: Judged) -> float | None:
     has_bytes = finding.has
     if not isinstance(needs_bytes, int) or not isinstance(has_bytes, int):
         return None
-    if needs_bytes > has_bytes:
-        return None
     return needs_bytes / has_bytes if has_bytes else 0.0
 
 
@@ -460,7 +458,7 @@ def _is_as_good(
 
     The candidate's runtime must be installed where the usual runtime is.
     """
-    pace = None if judged.speed is None else judged.speed.judged
+    pace = judged.users_pace
     if not judged.fits or pace is None or not _is_surely_held(judged, machine):
         return False
     if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
@@ -619,7 +617,7 @@ def _picture_choices(search: Search) -> list[_PictureChoice]:
     if search.usual.quantization in listed[:1]:
         usual = _PictureChoice(change=None, turn=_Turn.BEST_USUAL)
         others = listed[1:]
-    choices = list[_PictureChoice]()
+    choices = []
     for change in _changes_elsewhere(search.question, search.catalogue, runtime):
         turn = _Turn.ELSEWHERE
         if _has_eight_bits(change.quantization):
@@ -680,7 +678,7 @@ def _changes_elsewhere(
     """
     if question.stated.runtime is not None:
         return
-    names = RUNTIMES_BY_MODALITY[question.spec.modality]
+    names = USUAL.by_modality[question.spec.modality]
     for other in runtimes_that_load(question.spec, names, catalogue):
         if other.id == usual.id:
             continue

@@ -8,11 +8,12 @@ the builds of a program.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import KernelRule
-from ..core.records import Record
+from ..core.records import Record, Stated
+from ..core.tables import shipped_rows
 from ..core.units import GIB, MIB
 from ..core.workload import Workload
 from ..machine import gpus
@@ -38,39 +39,19 @@ LEFT_PERCENT = 82
 LARGE_DEVICE_BYTES = 70 * GIB
 
 
-def _amd_shares(_ram_bytes: int) -> tuple[float, float]:
-    """The shares of the RAM that the drivers of AMD's GPUs lend, the least and the most, whatever
-    the size of the RAM.
-
-    The drivers lend half (Linux: drivers/gpu/drm/ttm/ttm_device.c and superm1/amd-debug-tools,
-    docs/amd-ttm.md; Windows: shared GPU memory). They lend up to all of the RAM where
-    ttm.pages_limit, in pages of 4 KiB, or the firmware gives more.
+class _Lending(Stated):
+    """A row of `[lending]` in `specs/common/system_memory.toml`: how a system lends RAM to the GPUs
+    of a maker.
     """
-    return 0.5, 1.0
 
-
-class _Lending(Record):
-    """A rule by which a system lends RAM to a GPU."""
-
-    # takes the bytes of RAM, returns the least and the most share of them that is lent
-    shares: Callable[[int], tuple[float, float]]
-    # the command line that makes the system lend all RAM, and the system that has this command;
-    # None: any system
     line: str
     system: str | None = None
+    share: tuple[float, ...] = ()
+    owner_decides: bool = False
 
 
 # keys: the makers of GPUs that share the RAM
-_LENDING: Mapping[str, _Lending] = {
-    "apple": _Lending(
-        shares=metal_share, line="sudo sysctl iogpu.wired_limit_mb={mib}"
-    ),
-    "amd": _Lending(
-        shares=_amd_shares,
-        line="echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf",
-        system="linux",
-    ),
-}
+_LENDING = shipped_rows(_Lending, "system_memory", "lending")
 
 
 class Place(Record):
@@ -449,6 +430,7 @@ class SharedMemory(Record):
     the most bytes.
 
     The command `line` raises the limit to `raised_bytes`, which is 0 where no such line exists.
+    `owner_decides`: settings that are not read, and that take a restart, decide what is lent.
     """
 
     device: Accelerator
@@ -456,6 +438,7 @@ class SharedMemory(Record):
     most_bytes: int
     raised_bytes: int
     line: str
+    owner_decides: bool
 
 
 def lent_to_gpu(machine: Machine) -> SharedMemory | None:
@@ -485,7 +468,7 @@ def _lent(
         least = limit
         most = limit
     else:
-        least_share, most_share = lending.shares(total)
+        least_share, most_share = lending.share or metal_share(total)
         least = int(total * least_share)
         most = int(total * most_share)
     return SharedMemory(
@@ -494,6 +477,7 @@ def _lent(
         most_bytes=most,
         raised_bytes=raised,
         line=lending.line,
+        owner_decides=lending.owner_decides,
     )
 
 

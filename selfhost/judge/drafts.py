@@ -10,22 +10,9 @@ from ..catalogue.names import Resolution, is_path
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
-from ..core.records import Record
 from ..core.units import canonical
 from .checks import fault
 from .programs import programs_that
-
-
-class _Draft(Record):
-    """A model that drafts for another model, in the type of its own files."""
-
-    spec: ModelSpec
-    quantization: str
-    is_here: bool
-
-    def is_of(self, spec: ModelSpec) -> bool:
-        """Whether the draft is the model `spec` itself."""
-        return (self.spec.id, self.spec.origin) == (spec.id, spec.origin)
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
@@ -76,20 +63,16 @@ def companions_of(
         if why is not None:
             raise fault("draft", "draft-own-block", model=spec.name, why=why)
         return need.Companions(own_block=True)
-    draft = _named_draft(typed, runtime, catalogue)
-    _refuse_unsuited(draft, spec, runtime, quantization)
-    return need.Companions(
-        draft=draft.spec,
-        draft_quantization=draft.quantization,
-        draft_is_here=draft.is_here,
-    )
+    named = _named_draft(typed, runtime, catalogue)
+    _refuse_unsuited(named, spec, runtime, quantization)
+    return named
 
 
 def _named_draft(
     typed: str,
     runtime: RuntimeSpec,
     catalogue: Catalogue,
-) -> _Draft:
+) -> need.Companions:
     """The draft of the typed name or file, in the runtime's usual type where the user named
     none.
     """
@@ -107,7 +90,9 @@ def _named_draft(
         is_here = False
     if not quantization:
         _, quantization = need.default_format_and_quantization(spec, runtime)
-    return _Draft(spec=spec, quantization=quantization or "", is_here=is_here)
+    return need.Companions(
+        draft=spec, draft_quantization=quantization or "", draft_is_here=is_here
+    )
 
 
 def _draft_called(typed: str, catalogue: Catalogue) -> Resolution:
@@ -124,13 +109,14 @@ def _draft_called(typed: str, catalogue: Catalogue) -> Resolution:
 
 
 def _refuse_unsuited(
-    draft: _Draft,
+    named: need.Companions,
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str | None,
 ) -> None:
     """Raise `WorkloadError` where the draft cannot write ahead for the model."""
-    drafting = draft.spec
+    drafting = named.draft
+    assert drafting is not None
     if not drafting.writes_text:
         raise fault("draft", "draft-no-text", model=drafting.name)
     why = need.why_not_loaded(drafting, runtime)
@@ -149,7 +135,8 @@ def _refuse_unsuited(
             own=draft_tokens,
             other=model_tokens,
         )
-    if draft.is_of(spec) and draft.quantization == quantization:
+    is_itself = (drafting.id, drafting.origin) == (spec.id, spec.origin)
+    if is_itself and named.draft_quantization == quantization:
         raise fault(
             "draft", "draft-itself", draft=drafting.name, quantization=quantization
         )

@@ -59,7 +59,7 @@ def layouts_without_ram(
     now = machine.cards
     # the two states are the same where no other program runs on the accelerators
     states = list(dict.fromkeys((now, emptied(now))))
-    tried = list[_Group]()
+    tried = []
     for cards in states:
         groups = _groups(needs, machine, cards, question)
         has_room = False
@@ -214,7 +214,7 @@ class _Group(Record):
 
     def _needs_by_place(self) -> list[Needs]:
         """The needs of the part on each accelerator; equal accelerators are counted once."""
-        counted: dict[Device, Needs] = {}
+        counted = {}
         by_place = []
         for place in self.places:
             device = self._device_at(place)

@@ -23,7 +23,7 @@ from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs, Term
-from .record import USUAL_STORE, DownloadedFiles
+from .record import DownloadedFiles
 
 # Two conversions to one quantization differ in size by some per cent at most (importance matrix,
 # token table, header): a file that differs by more holds another model. Where nothing says that a
@@ -274,7 +274,7 @@ def _owner(repository: str | None) -> str:
 
 def local_copy(
     spec: ModelSpec,
-    runtime: RuntimeSpec | None,
+    runtime: RuntimeSpec,
     workload: Workload,
     needs: Needs,
     machine: Machine,
@@ -292,7 +292,7 @@ def local_copy(
     wanted = _WantedFiles(
         spec=spec, runtime=runtime, workload=workload, needs=needs, catalogue=catalogue
     )
-    stores = _stores_of(USUAL_STORE if runtime is None else runtime.store, machine)
+    stores = _stores_of(runtime.store, machine)
     projectors = _projectors_in(present)
     copies = []
     for model in present:
@@ -341,7 +341,7 @@ class _WantedFiles(Record):
     """
 
     spec: ModelSpec
-    runtime: RuntimeSpec | None
+    runtime: RuntimeSpec
     workload: Workload
     needs: Needs
     catalogue: Catalogue
@@ -379,10 +379,8 @@ class _WantedFiles(Record):
             return is_folder
         if is_folder:
             return False
-        stated = _canonical(model.quantization)
-        if not stated:
-            return False
-        return stated == _canonical(self.workload.quantization)
+        wanted = _canonical(self.workload.quantization)
+        return _canonical(model.quantization) == wanted
 
     # -------------------------------------------------------------- what is missing
 
@@ -490,8 +488,6 @@ class _WantedFiles(Record):
 
     def _is_quantized_before(self) -> bool:
         """Whether the type is made before the runtime loads the files, not at load."""
-        if self.runtime is None:
-            return False
         rule = self.runtime.rule_of(self.workload.quantization)
         return rule is not None and not rule.at_load
 

@@ -320,14 +320,13 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
     The wait is for the stated prompt, or for prompts of usual lengths where none was stated
     (`specs/common/purposes.toml`).
     """
-    speed = judged.speed
     if judged.question.step is None:
         return ()
-    if speed is None or speed.decode is None:
+    if judged.decode_tokens_per_second is None:
         return ()
     tokens = judged.workload.prompt_tokens
     if tokens is not None:
-        seconds = speed.first_token_seconds
+        seconds = judged.first_word_seconds
         return (Wait(prompt_tokens=tokens, what=None, seconds=seconds),)
     waits = []
     for usual in purposes_table().wait:

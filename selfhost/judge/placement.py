@@ -15,7 +15,7 @@ from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
-from ..needs.records import ACCELERATOR, Device, Needs, Split, Term
+from ..needs.records import ACCELERATOR, Device, Needs, Split
 from .batches import is_batch_asked
 from .devices import (
     DEVICE_MARGIN_BYTES,
@@ -211,7 +211,7 @@ class _OnRamAndCards(Record):
         """The layout with a part of each layer on each accelerator."""
         maker = gpu_maker(self.machine, self.question.runtime)
         case = _case_of(self.question, self.ram_needs)
-        terms = list[Term]()
+        terms = []
         for index, place in enumerate(group):
             device = Device(devices=len(group), index=index, maker=maker)
             for term in needs_on(self.ram_needs, case, device).terms:
@@ -486,7 +486,7 @@ def _shares_in_proportion(
     total = sum(proportions)
     given = 0
     start = 0
-    shares = list[LayerShare]()
+    shares = []
     for place, proportion in zip(group, proportions, strict=True):
         given += proportion
         # rounded up

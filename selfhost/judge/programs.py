@@ -8,7 +8,14 @@ no program was named, the first program that loads the model is taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from typing import Any
 
@@ -22,9 +29,10 @@ from ..catalogue.runtime_parts import (
     RuntimeOption,
 )
 from ..catalogue.spec import ModelSpec
-from ..catalogue.spec_values import PACKED, QUANTIZATIONS
+from ..catalogue.spec_values import PACKED, QUANTIZATION_NAMES, QUANTIZATIONS
 from ..core.errors import Problem, WorkloadError
-from ..core.records import Record, Unread
+from ..core.records import Record, Stated, Unread
+from ..core.tables import shipped_record
 from ..core.units import nearest
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
@@ -33,30 +41,6 @@ from ..needs.records import Term
 from .checks import fault
 from .record import NamedFiles
 
-# the programs taken where none is named, by modality: the first that loads the model
-RUNTIMES_BY_MODALITY = {
-    "text": ("llama.cpp", "transformers"),
-    "vision": ("llama.cpp", "transformers"),
-    "embedding": ("llama.cpp", "transformers"),
-    "speech": ("whisper.cpp", "transformers"),
-    "image": ("diffusers", "stable-diffusion.cpp"),
-    "video": ("diffusers", "stable-diffusion.cpp"),
-    "music": ("diffusers",),
-}
-# the program that loads the published weights of an embedding model as its users do
-_EMBEDDING_RUNTIME = "sentence-transformers"
-# the program that trains, together with peft
-_FINETUNING_RUNTIME = "transformers"
-# the programs for a quantization that the usual program does not load: the first that takes it
-PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
-# names of one stored type in several formats; the last name is the other type of 16 bits, in which
-# some programs can load the published weights (`--dtype half`) at the same size
-_OTHER_NAMES = {
-    "BF16": ("bfloat16", "bf16", "float16"), "bfloat16": ("BF16", "bf16", "float16"),
-    "F16": ("float16", "fp16", "bfloat16"), "float16": ("F16", "fp16", "bfloat16"),
-    "F32": ("float32",), "float32": ("F32",),
-    "float8_e4m3": ("fp8",), "float8_e4m3_128x128": ("fp8",),
-}  # fmt: skip
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
 # the KV cache type that every program supports
 _USUAL_CACHE = "f16"
@@ -72,6 +56,25 @@ _NOT_OF_CLOSED: dict[str, Any] = {
 _LEAST_LETTERS = 4
 # how many quantizations of a model an error lists
 _NAMED = 8
+
+
+class UsualPrograms(Stated):
+    """`specs/common/usual_programs.toml`: the ids of the programs that are taken where none is
+    named, the first that serves.
+
+    - `by_modality`: for each kind of model. `embedding`: for published weights that embed text.
+    - `training`: for fine-tuning. `gguf`: for GGUF files of any model.
+    - `packed`: for a quantization that the usual program does not load.
+    """
+
+    by_modality: Mapping[str, tuple[str, ...]]
+    embedding: str
+    training: str
+    gguf: str
+    packed: tuple[str, ...]
+
+
+USUAL = shipped_record(UsualPrograms, "usual_programs")
 
 
 class Request(Record):
@@ -158,6 +161,7 @@ def named_as_listed(
         except WorkloadError as error:
             problems += error.problems
     if spec.closed:
+        runtime = None
         changes |= _NOT_OF_CLOSED
     elif runtime is not None:
         changes["runtime"] = runtime.id
@@ -200,7 +204,7 @@ def _runtime_for(
     if spec.states_needs_only and not spec.runtimes:
         return None
     if workload.task == "finetune":
-        return catalogue.runtime(_FINETUNING_RUNTIME)
+        return catalogue.runtime(USUAL.training)
     formats = files.formats
     if workload.format is not None:
         formats = (workload.format,)
@@ -280,7 +284,7 @@ def _first_that_loads(
     if formats:
         # files in a format of their own: the programs for such files come before the modality's
         # usual ones
-        others = dict.fromkeys((*PACKED_RUNTIMES, *catalogue.runtime_ids()))
+        others = dict.fromkeys((*USUAL.packed, *catalogue.runtime_ids()))
         tried += [name for name in others if name not in usual]
     loads: RuntimeSpec | None = None
     for runtime in runtimes_that_load(spec, tried, catalogue):
@@ -321,7 +325,7 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     """The runtimes of the modality. For text embeddings the runtime that most users take comes
     first.
     """
-    usual = RUNTIMES_BY_MODALITY[spec.modality]
+    usual = USUAL.by_modality[spec.modality]
     if not spec.has_use("embedding"):
         return usual
     if spec.library_tag:
@@ -329,11 +333,11 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     if any(files.format == "gguf" for files in spec.files):
         return usual
     _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
-    if type not in _OTHER_NAMES:
+    if type not in QUANTIZATION_NAMES.loaded_as:
         return usual
     # the best program would need a file that nobody publishes and that is no smaller than the
     # published weights: the program that loads these comes first
-    return (_EMBEDDING_RUNTIME, *usual)
+    return (USUAL.embedding, *usual)
 
 
 def _runtime_in(
@@ -344,9 +348,9 @@ def _runtime_in(
 ) -> RuntimeSpec:
     """The first runtime that takes the quantization, the usual runtime before the others."""
     if spec.components:
-        names = RUNTIMES_BY_MODALITY[spec.modality]
+        names = USUAL.by_modality[spec.modality]
     elif quantization in PACKED:
-        names = PACKED_RUNTIMES
+        names = USUAL.packed
     else:
         return usual
     if _takes(spec, usual, quantization):
@@ -446,15 +450,17 @@ def quantization_there(
     # the default may be asked for by name even where its size is unknown
     listed = need.quantizations_of(spec, runtime)
     by_lower_name = {name.lower(): name for name in reversed((*listed, usual))}
-    for name in (quantization, *_OTHER_NAMES.get(quantization, ())):
+    for name in (quantization, *QUANTIZATION_NAMES.loaded_as.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
         if _has_size(spec, runtime, format, name):
             return name
     guess = _type_of_bits(quantization, listed)
-    others = list[str]()
-    for other in runtimes_that_load(spec, PACKED_RUNTIMES, catalogue):
-        if other.id != runtime.id and _comes_in(spec, other, quantization):
+    others = []
+    for other in runtimes_that_load(spec, USUAL.packed, catalogue):
+        name = other.quantization_called(quantization) or quantization
+        format_there, _ = need.default_format_and_quantization(spec, other)
+        if other.id != runtime.id and _has_size(spec, other, format_there, name):
             others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)
@@ -516,20 +522,6 @@ def _type_of_bits(typed: str, names: Collection[str]) -> str | None:
         if name in names:
             return name
     return None
-
-
-def _comes_in(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    quantization: str,
-) -> bool:
-    """Whether the runtime has the model in the quantization."""
-    name = runtime.quantization_called(quantization) or quantization
-    # MLX files are made by MLX's own rules, which give their sizes
-    rule = runtime.rule_of(name)
-    if "mlx" not in runtime.formats and rule is None:
-        return False
-    return _can_quantize(spec, rule)
 
 
 # ------------------------------------------------------------------ what a program cannot do
@@ -681,7 +673,7 @@ class _Limits(Record):
         known = list(self.runtime.named_options)
         guess = nearest(name, known)
         others = self._programs_that(lambda other: name in other.named_options)
-        having = list[str]()
+        having = []
         for id in self.catalogue.runtime_ids():
             other = self.catalogue.runtime(id)
             if other.named_options:

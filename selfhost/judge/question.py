@@ -78,15 +78,6 @@ def _question(
     _refuse_senseless(spec, stated)
     request = named_as_listed(spec, stated, files, catalogue)
     runtime = request.runtime
-    if spec.closed:
-        return Question(
-            spec=spec,
-            workload=request.workload,
-            stated=stated,
-            files=files,
-            context_asked=request.names_context,
-            local_files=files.are_here,
-        )
     refusal = _refusal(request)
     if refusal is not None:
         return Question(
@@ -157,11 +148,12 @@ def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
 
 class _Refusal(Record):
     """The reason why the runtime does not run or train the files, and what to do where no other
-    runtime does. `is_untold`: no source says that the runtime loads the model.
+    runtime does; both None for a closed model. `is_untold`: no source says that the runtime loads
+    the model.
     """
 
-    why: str
-    remedy: str | None
+    why: str | None = None
+    remedy: str | None = None
     is_untold: bool = False
 
 
@@ -171,6 +163,8 @@ def _refusal(request: Request) -> _Refusal | None:
     """
     spec = request.spec
     runtime = request.runtime
+    if spec.closed:
+        return _Refusal()
     if runtime is None:
         return None
     why = need.why_not_loaded(spec, runtime) or _why_not_in_format(request, runtime)

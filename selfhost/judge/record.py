@@ -337,6 +337,11 @@ class Judged(Record):
     speed: Speed | None = None
 
     @property
+    def model(self) -> ModelSpec:
+        """The judged model, with the facts known of its files."""
+        return self.question.spec
+
+    @property
     def workload(self) -> Workload:
         """The judged workload, with every default filled in."""
         return self.question.workload
@@ -399,6 +404,13 @@ class Judged(Record):
         other than text.
         """
         return None if self.speed is None else self.speed.judged
+
+    @property
+    def decode_tokens_per_second(self) -> Range | None:
+        """The tokens per second of one sequence; None where they are not known, and for work other
+        than text.
+        """
+        return None if self.speed is None else self.speed.decode
 
     @property
     def first_word_seconds(self) -> Range | None:
@@ -683,11 +695,6 @@ class Verdict(Judged, Report):
         return verdict(self)
 
     @property
-    def model(self) -> ModelSpec:
-        """The judged model, with the facts known of its files."""
-        return self.question.spec
-
-    @property
     def here(self) -> DownloadedFiles | None:
         """The requested files that lie on the machine already; None for none."""
         return self.question.here
@@ -732,10 +739,6 @@ class Verdict(Judged, Report):
     @property
     def memory_high_bytes(self) -> int | None:
         return self.memory.high_bytes if self.memory is not None else None
-
-    @property
-    def decode_tokens_per_second(self) -> Range | None:
-        return self.speed.decode if self.speed is not None else None
 
     @property
     def judged_tokens_per_second(self) -> Range | None:

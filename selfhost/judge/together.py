@@ -41,56 +41,50 @@ def judge_together(
     of the first model. The needs are the placed needs in the given order, summed; None where a
     model is closed, or its runtime does not load it.
     """
-    models = list[_Model]()
-    for question, name in zip(questions, names, strict=True):
-        models.append(_Model(number=len(models), name=name, question=question))
+    numbers = list(range(len(questions)))
     if any(question.needs is None for question in questions):
-        members = [model.judged_on(machine) for model in models]
+        members = []
+        for question, name in zip(questions, names, strict=True):
+            members.append(_Member(name=name, judged=judge(question, machine)))
         findings = _worst_of_members(members)
         return Judged(question=questions[0], findings=tuple(findings))
-    together = _judged_in_turn(models, machine)
+    together = _judged_in_turn(numbers, questions, names, machine)
     if not together.failed:
         return together
-    models.sort(key=_Model.most_bytes, reverse=True)
-    by_size = _judged_in_turn(models, machine)
+    numbers.sort(key=lambda number: _most_bytes(questions[number]), reverse=True)
+    by_size = _judged_in_turn(numbers, questions, names, machine)
     return together if by_size.failed else by_size
 
 
-def _judged_in_turn(models: Iterable[_Model], machine: Machine) -> Judged:
-    """The judgement of all models, each judged on the machine that the models before it leave."""
+def _most_bytes(question: Question) -> int:
+    """The most bytes that a model takes of all memory."""
+    assert question.needs is not None
+    return sum(term.high_bytes for term in question.needs.terms)
+
+
+def _judged_in_turn(
+    numbers: Sequence[int],
+    questions: Sequence[Question],
+    names: Sequence[str],
+    machine: Machine,
+) -> Judged:
+    """The judgement of all models, each judged on the machine that the models before it in
+    `numbers` leave.
+    """
     left = machine
-    members = []
-    for model in models:
-        member = model.judged_on(left)
+    members = {}
+    for number in numbers:
+        judged = judge(questions[number], left)
+        member = _Member(name=names[number], judged=judged)
         left = member.left_of(left)
-        members.append(member)
-    members.sort(key=lambda member: member.number)
-    return _Together(members=members, machine=machine).judged()
-
-
-class _Model(Record):
-    """A model of the request, with its number in the given order."""
-
-    number: int
-    name: str
-    question: Question
-
-    def most_bytes(self) -> int:
-        """The most bytes that the model takes of all memory."""
-        needs = self.question.needs
-        assert needs is not None
-        return sum(term.high_bytes for term in needs.terms)
-
-    def judged_on(self, machine: Machine) -> _Member:
-        """The model, judged on the rest of a machine."""
-        judged = judge(self.question, machine)
-        return _Member(number=self.number, name=self.name, judged=judged)
+        members[number] = member
+    in_order = [members[number] for number in sorted(members)]
+    return _Together(members=in_order, machine=machine).judged()
 
 
 class _Member(Record):
     """A model, judged on its part of the machine."""
 
-    number: int
     name: str
     judged: Judged
 
@@ -188,7 +182,7 @@ class _Together(Record):
         only.
         """
         counted = []
-        mapped = set[Hashable]()
+        mapped = set()
         for member in self.members:
             needs = member.undownloaded
             if member.maps_files and member.key_of_files in mapped:

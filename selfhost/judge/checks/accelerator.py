@@ -74,10 +74,11 @@ def accelerator_check(
         )
         return placed.placed_check()
     in_ram = _InRam(needs=needs, machine=machine, question=question)
-    if question.runtime is not None and question.wants_gpu:
-        return in_ram.without_gpu(question.runtime)
-    if question.runtime is not None and question.splits_tensors:
-        missing = in_ram.without_device(question.runtime)
+    runtime = question.runtime
+    if runtime is not None:
+        if question.wants_gpu:
+            return in_ram.without_gpu(runtime)
+        missing = in_ram.without_device(runtime)
         if missing is not None:
             return missing
     if in_ram.cards:
@@ -214,8 +215,10 @@ class _InRam(_Layout):
     def without_device(self, runtime: RuntimeSpec) -> Finding | None:
         """The finding for an option that splits tensors over accelerators, where the runtime
         computes on none: llama.cpp then loads nothing ("LLAMA_SPLIT_MODE_TENSOR needs >= 1
-        devices", src/llama.cpp). None where the runtime computes on one.
+        devices", src/llama.cpp). None where the runtime computes on one, and for other options.
         """
+        if not self.question.splits_tensors:
+            return None
         if self.cards and self._unused(self.cards, runtime) is None:
             return None
         return finding(
@@ -263,12 +266,10 @@ class _InRam(_Layout):
             return passing("accelerator-fits", "shared", device=sharing[0].name)
         least = lent.least_bytes
         high = self.needs.ram_bytes()
-        on_mac = lent.device.vendor == "apple"
         figures: Figures = {"device": lent.device.name, "limit": least}
         if high is None:
             return passing("accelerator-fits", "shared", **figures)
-        if on_mac or high > least:
-            # for AMD's GPUs the share of the RAM that the owner lends is not known
+        if high > least or not lent.owner_decides:
             figures |= {"needs": high, "has": least, "short": max(0, high - least)}
             figures["unit"] = "bytes"
         if high <= least:
@@ -277,8 +278,8 @@ class _InRam(_Layout):
         if line is None:
             figures["remedy"] = what_is_smaller(self.needs.terms, least)
         else:
-            figures["remedy"] = phrase("lend", line=line, restart=not on_mac)
-        figures["lent"] = (least, lent.most_bytes) if on_mac else least
+            figures["remedy"] = phrase("lend", line=line, restart=lent.owner_decides)
+        figures["lent"] = least if lent.owner_decides else (least, lent.most_bytes)
         figures["raisable"] = high <= lent.raised_bytes
         return warning("accelerator-partly", "limited", **figures)
 
@@ -290,7 +291,7 @@ class _InRam(_Layout):
         runtime = self.question.runtime
         if lent is None or runtime is None:
             return lent
-        if lent.device.vendor != "amd":
+        if not lent.owner_decides:
             return lent
         if lent.device not in sharing:
             return None

@@ -479,11 +479,14 @@ def _recording_checks(spec: ModelSpec, seconds: int | None) -> Iterator[Finding]
         return
     longest = stated.longest_seconds
     heard = stated.heard_seconds or HEARD_SECONDS
-    # whether the memory for a longer recording is known
-    is_computed = stated.second_bytes or stated.squared_second_bytes
     if longest is not None and seconds > longest:
         ruling = failing("context-recording-too-long", short=seconds - longest)
         yield finding(ruling, needs=seconds, has=longest, unit="seconds")
-    elif seconds > heard and not is_computed and spec.architecture is None:
+    elif stated.second_bytes or stated.squared_second_bytes:
+        # the memory for a longer recording is known
+        return
+    elif spec.architecture is not None:
+        return
+    elif seconds > heard:
         ruling = warning("context-unmeasured", short=0)
         yield finding(ruling, needs=seconds, has=heard, unit="seconds")

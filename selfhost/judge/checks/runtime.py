@@ -7,7 +7,7 @@ whether a program loads the model, and whether it is installed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
@@ -375,7 +375,8 @@ class _Program(Record):
 
     def _install_line(self) -> str:
         """The first command among the install lines, else the first comment; "" for none."""
-        lines = install_lines(self.runtime, self._install_keys())
+        makers = {card.vendor for card in self.machine.cards}
+        lines = install_lines(self.runtime, self.machine, makers)
         for line in lines:
             if not line.startswith("#"):
                 return line
@@ -387,17 +388,6 @@ class _Program(Record):
             command = lines[1].removeprefix("# ")
             comment = f"{comment} {command}"
         return comment
-
-    def _install_keys(self) -> list[str]:
-        """The keys of the install lines, from the GPUs' only maker to the system."""
-        system = self.machine.system or "linux"
-        vendors = {card.vendor for card in self.machine.cards}
-        keys = [system]
-        if vendors:
-            keys.insert(0, f"{system}-accelerator")
-        if len(vendors) == 1:
-            keys.insert(0, f"{system}-{vendors.pop()}")
-        return keys
 
     def update(self, first: str) -> Figures:
         """The figures of an update: the first version that loads the model, and the remedy that
@@ -414,12 +404,23 @@ class _Program(Record):
         return {"first": first, "remedy": remedy}
 
 
-def install_lines(runtime: RuntimeSpec, install_keys: Sequence[str]) -> tuple[str, ...]:
-    """The command lines that install the runtime, by the first of the keys that has lines. A key is
-    a system or SYSTEM-VENDOR.
+def install_lines(
+    runtime: RuntimeSpec,
+    machine: Machine,
+    makers: Collection[str],
+) -> tuple[str, ...]:
+    """The command lines that install the runtime on the machine, for GPUs of these makers: by
+    SYSTEM-ARCHITECTURE-MAKER or SYSTEM-MAKER of an only maker, else SYSTEM-accelerator, or SYSTEM.
     """
     lines = runtime.installation.lines
-    for key in (*install_keys, "any"):
+    system = machine.system or "linux"
+    keys = [system, "any"]
+    if makers:
+        keys.insert(0, f"{system}-accelerator")
+    if len(makers) == 1:
+        (maker,) = makers
+        keys[:0] = [f"{system}-{machine.architecture}-{maker}", f"{system}-{maker}"]
+    for key in keys:
         if key in lines:
             return lines[key]
     return ()

@@ -9,11 +9,12 @@ stores its models.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil, inf
 
-from ...core.records import Record, Unread
-from ...core.units import GB, GIB, MIB, words_of
+from ...core.records import Record, Stated, Unread
+from ...core.tables import shipped_rows
+from ...core.units import GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
@@ -36,17 +37,18 @@ from . import (
 _CONTAINER_RESERVE_BYTES = 64 * MIB
 
 
-class _SystemMemory(Record):
-    """The RAM that a system takes beside a model.
+class _SystemMemory(Stated):
+    """A row of `[system]` in `specs/common/system_memory.toml`: the RAM that a system takes beside
+    a model.
 
     - `reserve_bytes` are kept for the system itself. On a small machine they are at most the total
       divided by `reserve_divisor`; None sets no such bound.
     - `desktop_bytes`: the RAM of a desktop with its applications.
     """
 
-    reserve_bytes: int = 1 * GIB
+    reserve_bytes: int
     reserve_divisor: int | None = None
-    desktop_bytes: int = 4 * GB
+    desktop_bytes: int
 
     def reserve_of(self, total_bytes: int | None) -> int:
         """The bytes kept for the system on a machine with `total_bytes` of RAM. A total of None is
@@ -59,19 +61,7 @@ class _SystemMemory(Record):
         return min(self.reserve_bytes, total_bytes // self.reserve_divisor)
 
 
-# The memory that the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for
-# 1 GB; an idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks
-# for. On a small machine, a system without a desktop keeps at most the fraction 1 /
-# `reserve_divisor` of the memory: Debian 12's installation guide asks for 256 MB without a desktop,
-# and boards and instances of 1 GiB run it. `desktop_bytes` is the need of a desktop with its
-# programs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for 4 GB of memory. A Mac of 64
-# GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime leaves it 8). A guest serves no
-# desktop; on a small machine the desktop takes at most a quarter, assumed.
-_SYSTEMS: Mapping[str | None, _SystemMemory] = {
-    "linux": _SystemMemory(reserve_divisor=4),
-    "macos": _SystemMemory(reserve_bytes=3 * GIB, desktop_bytes=8 * GB),
-    "windows": _SystemMemory(reserve_bytes=3 * GIB),
-}
+_SYSTEMS = shipped_rows(_SystemMemory, "system_memory", "system")
 # the margin that stays free is at most this fraction of a small machine's memory: 1/16 (assumed)
 _MARGIN_DIVISOR = 16
 # the address space that glibc reserves for the stack of each thread: the usual soft limit of the
@@ -235,7 +225,7 @@ def _reserve_of(machine: Machine, workload: Workload) -> Reserve:
 
 
 def _system_of(machine: Machine) -> _SystemMemory:
-    return _SYSTEMS.get(machine.system, _SystemMemory())
+    return _SYSTEMS.get(machine.system or "other", _SYSTEMS["other"])
 
 
 def _outside_limit(machine: Machine) -> int:
@@ -500,7 +490,7 @@ class _HostNeed(Record):
         if available.is_stated or limit != machine.memory_total_bytes:
             return fits
         left = limit - self.high
-        # a guest has no desktop
+        # a guest has no desktop; on a small machine the desktop takes at most a quarter (assumed)
         usual = desktop_bytes(machine) if machine.scope == "host" else 0
         desktop = min(usual, limit // 4)
         if left >= max(desktop, available.reserve_bytes + available.margin_bytes):

@@ -16,7 +16,6 @@ from ...core.records import Record
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_CONTEXT_TOKENS,
-    DEFAULT_MIN_TOKENS_PER_SECOND,
     READING_TOKENS_PER_SECOND,
 )
 from ...machine.record import BRIEFLY, Machine
@@ -427,9 +426,7 @@ def is_too_slow(judged: Judged) -> bool:
     """
     pace = judged.users_pace
     if pace is not None:
-        wanted = judged.question.workload.min_tokens_per_second
-        if wanted is None:
-            wanted = DEFAULT_MIN_TOKENS_PER_SECOND
+        wanted = judged.workload.min_tokens_per_second or 0
         return units.is_slower(pace.likely, wanted)
     found = judged.finding("speed")
     if found is None:
@@ -456,8 +453,7 @@ def may_be_too_slow(judged: Judged) -> bool:
 
 def is_slow(judged: Judged) -> bool:
     """Whether text likely comes more slowly than wanted, or other work takes minutes to days."""
-    speed = judged.speed
-    if speed is not None and speed.decode is not None:
+    if judged.decode_tokens_per_second is not None:
         return is_too_slow(judged)
     if judged.has("speed-slow"):
         return True
@@ -466,10 +462,10 @@ def is_slow(judged: Judged) -> bool:
 
 def lacks_pace_of_users(judged: Judged) -> bool:
     """Whether text for several users was asked for, and the pace of each user is not known."""
-    workload = judged.question.workload
+    workload = judged.workload
     if workload.parallel == 1 or workload.task != "generate":
         return False
-    if not judged.question.spec.writes_text:
+    if not judged.model.writes_text:
         return False
     return judged.users_pace is None
 
