@@ -43,7 +43,9 @@ class QuantizationSize(Record):
 
     `family` is gguf, safetensors, mlx or another format. `bytes` is the size of the download, and
     `how` says how that size is known. `memory_bytes` is the most that the model may take,
-    `memory_likely_bytes` the likely memory; None where these are not known. `fits` is None where
+    `memory_likely_bytes` the likely memory; None where these are not known.
+    `accelerator_likely_bytes` is the part that decides where accelerators hold all of the model:
+    the part on them, or all of it where they share the RAM; None elsewhere. `fits` is None where
     nobody can tell. `placement` is host, accelerator or split; None where the model does not fit.
     """
 
@@ -55,6 +57,7 @@ class QuantizationSize(Record):
     source: str
     memory_bytes: int | None = None
     memory_likely_bytes: int | None = None
+    accelerator_likely_bytes: int | None = None
     fits: bool | None = None
     placement: str | None = None
     quality: Quality
@@ -134,6 +137,11 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     judged = judge(question, machine)
     # the judged layout counts more memory: each place of layers has a compute buffer of its own
     memory = needs.memory if judged.needs is None else judged.memory
+    on_accelerators: int | None = None
+    is_placed = judged.is_on_accelerators and not judged.failed
+    if judged.needs is not None and memory is not None and is_placed:
+        on_cards = judged.needs.ram_bytes("bytes", on_cards=True)
+        on_accelerators = on_cards or memory.total_bytes
     return QuantizationSize(
         quantization=workload.quantization or "",
         family=workload.format or "",
@@ -143,6 +151,7 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
         source=needs.files.source,
         memory_bytes=None if memory is None else memory.high_bytes,
         memory_likely_bytes=None if memory is None else memory.total_bytes,
+        accelerator_likely_bytes=on_accelerators,
         fits=_fits(judged),
         placement=None if judged.failed else judged.placement,
         quality=quality,

@@ -222,7 +222,9 @@ class _OnMachine(Record):
             layouts = placements(needs, machine, question, at_any_pace=at_any_pace)
         in_larger_batches: Judged | None = None
         for placed in layouts:
-            memory = memory_check(placed, machine, question.workload, stored_bytes)
+            memory = memory_check(
+                placed, machine, question.workload, stored_bytes, question
+            )
             accelerator = accelerator_check(placed, machine, question)
             findings = (memory, accelerator)
             layout = Judged(question=question, findings=findings, needs=placed)

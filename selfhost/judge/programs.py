@@ -264,7 +264,7 @@ def _meant_runtime(
     of the modality first; else one of nearly that name. None where no name is near.
     """
     if len(wanted) >= _LEAST_LETTERS:
-        for id in (*RUNTIMES_BY_MODALITY[spec.modality], *ids):
+        for id in (*USUAL.by_modality[spec.modality], *ids):
             if id.startswith(wanted):
                 return id
     return nearest(wanted, ids)
@@ -307,11 +307,8 @@ def _first_that_serves(
     most = usual.batches.most_sequences
     if most is None or sequences <= most:
         return usual
-    for name in PACKED_RUNTIMES:
-        runtime = catalogue.runtime(name)
-        if not _queues_requests(runtime):
-            continue
-        if need.why_not_loaded(spec, runtime) is None:
+    for runtime in runtimes_that_load(spec, USUAL.packed, catalogue):
+        if _queues_requests(runtime):
             return runtime
     return usual
 

@@ -167,13 +167,17 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
         if verdict.machine.accelerators:
             # without a GPU the whole model is in RAM, so no place is shown
             place = PLACES.get(size.placement or "", "")
+            if size.accelerator_likely_bytes is not None:
+                place = PLACES["accelerator"]
         fits = OPENNESS_WORDS["unknown"]
         if size.fits is not None:
             fits = OPENNESS_WORDS["yes" if size.fits else "no"]
+        # as `check` and `list` do: GPUs that hold all of the model decide
+        memory_bytes = size.accelerator_likely_bytes or size.memory_likely_bytes
         cells = (
             size.quantization,
             units.decimal(size.bytes),
-            known_figure(size.memory_likely_bytes, units.binary, ""),
+            known_figure(memory_bytes, units.binary, ""),
             place,
             fits,
             size.quality.cost,

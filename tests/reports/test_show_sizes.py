@@ -11,7 +11,9 @@ from selfhost.advice.several import describe
 from selfhost.catalogue.index import open_catalogue
 from selfhost.machine.named import named
 from selfhost.reports.check_text import check_document
+from selfhost.reports.model_figures import figures_of
 from selfhost.reports.show_text import show_document
+from selfhost.reports.words import TOKENS
 
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
 MARK = "  Its sizes in "
@@ -35,6 +37,25 @@ def test_sizes_say_which_of_them_the_gpu_holds() -> None:
     where = {row.split()[0]: row.split()[5] for row in rows[1:]}
     # bfloat16 is 14.5 GB and the card has 12 GiB; Q4_K_M is 4.4 GB and 4.3 of cache
     assert (where["BF16"], where["Q4_K_M"]) == ("GPU+RAM", "GPU")
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("rtx 3060 32gb", id="memory of its own"),
+        pytest.param("macbook air m2 16gb", id="shared memory"),
+        pytest.param("i5-8250U 16GB", id="no GPU"),
+    ],
+)
+def test_sizes_tell_the_memory_that_a_list_tells(machine: str) -> None:
+    """Llama 3.1 8B took 7.01 GiB in `show`, and 6.34 GiB in `check`, `list` and `compare`."""
+    verdict = check("llama-3.1-8b", machine=machine)
+    figures = figures_of(verdict, TOKENS)
+    rows = table_of_sizes("llama-3.1-8b", named(machine)[0], Workload())
+    (row,) = [row for row in rows if row.split()[0] == verdict.quantization]
+    assert figures.memory in row
+    if verdict.machine.accelerators:
+        assert row.split()[5] == figures.place == "GPU"
 
 
 def test_sizes_on_a_machine_without_a_gpu_have_no_place() -> None:

@@ -22,7 +22,7 @@ from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, PlaceNeed, Term
+from ...needs.records import Device, Needs, PlaceNeed
 from ..devices import (
     LEFT_PERCENT,
     SharedMemory,
@@ -39,7 +39,6 @@ from ..devices import (
     percent_of,
     usable_bytes_of,
 )
-from ..quality import quality_of
 from ..record import Question
 from . import (
     Figures,
@@ -53,7 +52,7 @@ from . import (
     undecided,
     warning,
 )
-from .space import bytes_without_context, what_is_smaller
+from .space import bytes_without_context, has_type_within, what_is_smaller
 
 # the accelerators of one machine
 Cards = Sequence[Accelerator]
@@ -300,35 +299,6 @@ class _InRam(_Layout):
         return lent if computes_on_shared(runtime, lent.device) else None
 
 
-def _has_type_within(
-    question: Question,
-    needed: int,
-    usable: int,
-) -> bool:
-    """Whether the program has a smaller type worth having that takes at most `usable` bytes where
-    the judged type takes `needed`; True where the size of the judged type is not known.
-    """
-    spec = question.spec
-    format = question.workload.format or ""
-    judged_type = question.workload.quantization or ""
-    judged_files = need.weights_files(spec, format, judged_type)
-    if question.runtime is None or not isinstance(judged_files, Term):
-        return True
-    order = need.quantizations_of(spec, question.runtime)
-    if judged_type not in order:
-        return True
-    # the smallest first
-    for name in reversed(order[order.index(judged_type) + 1 :]):
-        files = need.weights_files(spec, format, name)
-        if not isinstance(files, Term):
-            continue
-        if files.bytes * needed > usable * judged_files.bytes:
-            continue
-        if quality_of(name, spec).worth_having:
-            return True
-    return False
-
-
 def _usable_bytes(card: Accelerator) -> int:
     """The bytes that a program may take of the card; 0 where its memory was not read."""
     return usable_bytes_of(card) or 0
@@ -499,7 +469,7 @@ class _OnCards(_Layout):
         has_type = True
         if ruling.outcome is not Outcome.PASS:
             rest = bytes_without_context(on_cards)
-            has_type = _has_type_within(self.question, rest, usable)
+            has_type = has_type_within(self.question, rest, usable)
         return finding(
             ruling,
             needs=high,
@@ -571,7 +541,7 @@ class _OnCards(_Layout):
         figures: Figures = {}
         if has_context and rest > usable:
             figures["rest"] = rest
-        if _has_type_within(question, rest, usable):
+        if has_type_within(question, rest, usable):
             figures["both" if is_context_enough else "type"] = True
         elif is_context_enough:
             figures["context"] = True

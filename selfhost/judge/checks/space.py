@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from math import ceil, inf
 
+from ... import needs as need
 from ...core.records import Record, Stated, Unread
 from ...core.tables import shipped_rows
 from ...core.units import GIB, MIB, words_of
@@ -20,10 +21,12 @@ from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
 from ...needs.records import MemoryNeed, Needs, Term
 from ..devices import basis_on
+from ..quality import quality_of
 from ..record import Question
 from . import (
     Figures,
     Finding,
+    Outcome,
     Ruling,
     failing,
     finding,
@@ -268,11 +271,13 @@ def memory_check(
     machine: Machine,
     workload: Workload,
     files_bytes: int = 0,
+    question: Question | None = None,
 ) -> Finding:
     """Return the finding whether the RAM holds the host's share of the need.
 
     `files_bytes` are files that will be stored in RAM. They count in the most bytes, and in the
-    least where the runtime copies them.
+    least where the runtime copies them. `question` is None for several models side by side, of
+    which no types are looked at.
     """
     available = available_ram(machine, workload)
     host = tuple(term for term in needs.terms if term.where == "host")
@@ -292,7 +297,15 @@ def memory_check(
     if needs.placement == "split" and needs.offload is None:
         # parts of the model that are moved to an accelerator in turn all lie in RAM
         on_gpu = needs.ram_bytes(on_cards=True)
-    smaller = what_is_smaller(host, available.ceiling_bytes)
+    ceiling_bytes = available.ceiling_bytes
+    has_type = True
+    is_short = ruling.outcome is not Outcome.PASS and ceiling_bytes is not None
+    if question is not None and is_short:
+        spare_bytes = on_gpu or 0
+        needed_bytes = bytes_without_context(host) + spare_bytes
+        usable_bytes = (ceiling_bytes or 0) + spare_bytes
+        has_type = has_type_within(question, needed_bytes, usable_bytes)
+    smaller = what_is_smaller(host, ceiling_bytes, has_type=has_type)
     if files_bytes:
         smaller = phrase("smaller/files", smaller=smaller)
     found = finding(
@@ -540,6 +553,33 @@ def _most_gib(machine: Machine) -> float:
 def bytes_without_context(terms: Sequence[Term]) -> int:
     """The least bytes of the terms that no context changes."""
     return sum(term.low_bytes for term in terms if term.name not in _CONTEXT_TERMS)
+
+
+def has_type_within(
+    question: Question,
+    needed: int,
+    usable: int,
+) -> bool:
+    """Whether the program has a smaller type worth having that takes at most `usable` bytes where
+    the judged type takes `needed`; True where the size of the judged type is not known.
+    """
+    spec = question.spec
+    format = question.workload.format or ""
+    judged_type = question.workload.quantization or ""
+    judged_files = need.weights_files(spec, format, judged_type)
+    if question.runtime is None or not isinstance(judged_files, Term):
+        return True
+    order = need.quantizations_of(spec, question.runtime)
+    if judged_type not in order:
+        return True
+    for name in reversed(order[order.index(judged_type) + 1 :]):
+        if not quality_of(name, spec).worth_having:
+            continue
+        files = need.weights_files(spec, format, name)
+        if isinstance(files, Term):
+            # the smallest comes first: where it does not fit, no other does
+            return files.bytes * needed <= usable * judged_files.bytes
+    return False
 
 
 def what_is_smaller(

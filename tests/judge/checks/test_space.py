@@ -20,7 +20,7 @@ from judge.small import (
     with_disk,
     work,
 )
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.judge.checks import Outcome
 from selfhost.judge.checks.space import (
     StoredSize,
@@ -415,6 +415,29 @@ def test_a_context_helps_where_the_rest_fits_to_the_byte(
         term(4 * GIB, 4 * GIB, "kv_cache"),
     )
     assert words in what_is_smaller(terms, room_bytes)
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "has_smaller_type"),
+    [
+        # 404 GB in Q4_K_M, and 131 GB in the least of 1.58 bits that is published
+        pytest.param("deepseek-r1", None, False, id="no type fits"),
+        pytest.param("gpt-oss-20b", "MXFP4", False, id="one type alone"),
+        # 15.7 GB, and 9.0 GB in Q4_K_M
+        pytest.param("qwen3-14b", "Q8_0", True, id="others fit"),
+    ],
+)
+def test_a_smaller_type_is_advised_where_one_fits(
+    model: str, quantization: str | None, has_smaller_type: bool
+) -> None:
+    """DeepSeek R1 was told to use a smaller quantization on a laptop with 16 GB."""
+    verdict = check(
+        model, quantization=quantization, context_tokens=16384, machine="i5-8250U 12GB"
+    )
+    (memory,) = [finding for finding in verdict.findings if finding.check == "memory"]
+    assert memory.outcome is Outcome.FAIL
+    assert memory.remedy is not None
+    assert ("quantization" in memory.remedy) is has_smaller_type
 
 
 # ------------------------------------------------------------------ the disk
