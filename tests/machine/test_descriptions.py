@@ -107,6 +107,25 @@ def test_words_beside_a_gpu_alone_are_not_dropped_in_silence(
     assert f"Ignored (not understood): {ignored}." in (note or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "gib", "ignored"),
+    [
+        pytest.param("RTX 3090 24GB 936GB/s", 64, "936 GB/s", id="of a GPU"),
+        pytest.param("24GB VRAM 900 GB/s, 32GB RAM", 32, "900 GB/s", id="of VRAM"),
+        pytest.param("i5-8250U 16GB DDR4 34.1 GB/s", 16, "34 GB/s", id="of RAM"),
+        pytest.param("epyc 7742 512GB 204.8 GB/s", 512, "205 GB/s", id="beside RAM"),
+        pytest.param("8 cores 16GB 7 GB/s ssd", 16, "7 GB/s", id="of a disk"),
+        pytest.param("16GB, 8 cores, 1.8TB/s", 16, "1800 GB/s", id="in TB"),
+        pytest.param("dgx spark 273 GBps", 121.7, "273 GB/s", id="of a product"),
+    ],
+)
+def test_a_bandwidth_is_no_size(text: str, gib: float, ignored: str) -> None:
+    """An RTX 3090 as its page describes it, `24GB 936GB/s`, had 936 GB of RAM."""
+    machine, note = named(text)
+    assert round((machine.memory_total_bytes or 0) / 2**30, 1) == gib
+    assert f"Ignored (not understood): {ignored}." in (note or "")
+
+
 def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
     """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
     support.
