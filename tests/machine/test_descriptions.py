@@ -108,6 +108,19 @@ def test_words_beside_a_gpu_alone_are_not_dropped_in_silence(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("RTX 3090 48GB VRAM", id="one card"),
+        pytest.param("2x RTX 3090 64GB VRAM", id="no sum"),
+        pytest.param("0x RTX 3090 48GB VRAM", id="no card"),
+    ],
+)
+def test_a_size_that_no_card_has_is_refused(text: str) -> None:
+    with pytest.raises(UnknownMachineError, match="not sold with"):
+        named(text)
+
+
+@pytest.mark.parametrize(
     ("text", "gib", "ignored"),
     [
         pytest.param("RTX 3090 24GB 936GB/s", 64, "936 GB/s", id="of a GPU"),
