@@ -121,6 +121,23 @@ def test_a_size_that_no_card_has_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        pytest.param("kubernetes pod 8gb 2 cpu", 2, id="of a pod"),
+        pytest.param("container 16gb, 2 cpu", 2, id="of a container"),
+        pytest.param("vps 1cpu 2gb", 1, id="of a virtual machine"),
+        pytest.param("vm, cpu: 6, memory: 16Gi", 6, id="as in a manifest"),
+        pytest.param("no gpu, 8 cpu cores, 16gb", 8, id="cores of the processor"),
+    ],
+)
+def test_a_number_of_cpu_is_that_of_cores(text: str, cores: int) -> None:
+    """A container of 16 GB and `2 cpu` was judged with the 8 cores that were assumed."""
+    machine, note = named(text)
+    assert machine.cpu_cores_usable == cores
+    assert "Ignored" not in (note or "")
+
+
+@pytest.mark.parametrize(
     ("text", "gib", "ignored"),
     [
         pytest.param("RTX 3090 24GB 936GB/s", 64, "936 GB/s", id="of a GPU"),
