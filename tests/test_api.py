@@ -283,6 +283,23 @@ def test_an_unknown_name_of_a_field_is_told_with_the_field(
     assert [problem.key for problem in refused.value.problems] == list(asked)
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        pytest.param("foo", "16GB RAM, 8 cores", id="no machine"),
+        pytest.param("RTX 9999", "24GB VRAM, 32GB RAM", id="no GPU"),
+    ],
+)
+def test_what_an_unknown_machine_is_told_to_be_can_be_asked(
+    name: str, instead: str
+) -> None:
+    """The error named `--set` alone, for which Python has no keyword."""
+    with pytest.raises(UnknownMachineError) as unknown:
+        check("gpt2", machine=name)
+    assert f'machine="{instead}"' in str(unknown.value)
+    assert can_run("gpt2", machine=instead) is True
+
+
 def test_a_machine_is_named_as_people_name_it() -> None:
     """A known machine's name stands for the machine; a name that is none raises, and its text has
     the nearest.

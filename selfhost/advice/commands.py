@@ -30,6 +30,7 @@ from .launch import (
     fill_partly,
     options_needed,
     values_of,
+    variables_hiding_cards,
 )
 
 # options that a line may lack: they are typed only where the program has them
@@ -223,15 +224,8 @@ def _with_hidden_cards(launch: Launch, line: str) -> str:
     """The line that runs the model; before it the variable that hides accelerators, where the
     program would see more than it computes on.
     """
-    most = launch.question.most_cards
-    variables = []
-    for maker, variable in launch.runtime.gpus.hidden_by.items():
-        cards = [
-            card for card in launch.machine.own_memory_cards if card.vendor == maker
-        ]
-        if 0 < most < len(cards):
-            seen = ",".join(map(str, range(most)))
-            variables.append(f"{variable}={seen}")
+    hiding = variables_hiding_cards(launch.runtime, launch.question, launch.machine)
+    variables = [f"{name}={value}" for name, value in hiding.items()]
     if not variables:
         return line
     return _with_variables(variables, line, launch.machine)

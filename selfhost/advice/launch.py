@@ -395,6 +395,23 @@ def bytes_worth_bounding(judged: Judged, runtime: RuntimeSpec) -> int:
     return growth_bytes
 
 
+def variables_hiding_cards(
+    runtime: RuntimeSpec,
+    question: Question,
+    machine: Machine,
+) -> dict[str, str]:
+    """The variables that hide accelerators from the runtime, where it would see more of one maker
+    than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
+    """
+    most = question.most_cards
+    variables: dict[str, str] = {}
+    for maker, variable in runtime.gpus.hidden_by.items():
+        cards = [card for card in machine.own_memory_cards if card.vendor == maker]
+        if 0 < most < len(cards):
+            variables[variable] = ",".join(map(str, range(most)))
+    return variables
+
+
 def _batch_tokens(launch: Launch) -> int:
     """Tokens of a batch that the command has to state, so that a whole text fits or prompts are
     read faster; 0 where the usual batch of the program will do.

@@ -37,7 +37,7 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import How, MemoryNeed, Needs, Term
-from .launch import bytes_worth_bounding, fill_partly
+from .launch import bytes_worth_bounding, fill_partly, variables_hiding_cards
 from .understood import Model, Understood, judged_on, meant_on, understand
 from .verdicts import check_with
 
@@ -654,7 +654,9 @@ def _start(sizable: _Sizable, growths: Sequence[Growth]) -> _Start:
     service = sizable.runtime.service
     if service is None:
         return _Start()
-    environment = dict(service.environment)
+    verdict = sizable.verdict
+    hiding = variables_hiding_cards(sizable.runtime, verdict.question, verdict.machine)
+    environment = {**service.environment, **hiding}
     words = _words(sizable)
     arguments = []
     # a server that is set by its environment gets no arguments: a later request names the model

@@ -337,9 +337,15 @@ def described(about: Description) -> NotedMachine:
 
 
 def _ignored_words(about: Description) -> Iterator[str]:
-    """Yield a note on the words that no matcher understood."""
-    if about.ignored:
-        ignored = ", ".join(about.ignored[:_MOST_IGNORED])
+    """Yield a note on the words that no matcher understood, and on a bandwidth, which can be that
+    of the RAM, a GPU, a disk or a network.
+    """
+    words = list(about.ignored)
+    bandwidth = about.memory.numbers.get("gbps")
+    if bandwidth is not None:
+        words.append(f"{bandwidth} GB/s")
+    if words:
+        ignored = ", ".join(words[:_MOST_IGNORED])
         yield f"Ignored (not understood): {ignored}."
 
 

@@ -142,6 +142,14 @@ class _Mention(Record):
         cards = equal_cards_meant(self.meant, self.typed, gib, count.number)
         return FoundCards(cards=[cards], places=places)
 
+    def _of_one(self, gib: float) -> float:
+        """The memory of one card in GiB, where `gib` is that of all of them: 24 of `2x 3090 48gb
+        vram`. Any other size is returned as it is.
+        """
+        run = self.phrase.with_fillers(self.run)
+        one_gib = gib / (self.phrase.count_beside(run).number or 1)
+        return one_gib if self.is_sold_with(one_gib) else gib
+
     def _size(self, end: int) -> _CardSize:
         """The size in the name, else the size behind the place `end`, else the size before the
         name.
@@ -163,14 +171,17 @@ class _Mention(Record):
         is_of_ram = word.endswith("bram")
         if is_of_ram and not is_size(phrase.word(at + 1)):
             return _CardSize()
-        if word.endswith("vram") or self.is_sold_with(gib):
+        if self.is_sold_with(gib):
             return _CardSize(memory_gib=gib, places=(at,))
+        if word.endswith("vram"):
+            return _CardSize(memory_gib=self._of_one(gib), places=(at,))
         first = self.first
         if f"{gib:g}gb" in first.named - first.word_set:
             # the size belongs to the name of the card and is not its memory
             return _CardSize(places=(at,))
         is_bare = at == end and word.endswith("b")
         if phrase.is_of_gpus or (is_bare and _is_no_ram(phrase, gib)):
+            # `2x 2080 ti 22gb` are two changed cards rather than 22 GB in all
             raise not_sold_so(self.meant, gib)
         return _CardSize()
 

@@ -82,8 +82,8 @@ class FoundMac(Found):
 class FoundMemory(Found):
     """The memory that a description tells, in GiB; None where it tells none.
 
-    `numbers` has the numbers of cores, threads, vcpus, mts, channels, sticks and gen, by these
-    words.
+    `numbers` has the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by
+    these words.
     """
 
     ram_gib: float | None

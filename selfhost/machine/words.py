@@ -25,10 +25,10 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)(gb|tb)(ram|vram|disk|)", re.ASCII)
 MODULES = re.compile(r"(\d{1,2})x(\d+)gb", re.ASCII)
 # as in `2x` or `x2`
 COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
-# as in `8cores`, `16threads`, `4vcpus`, `3200mts`, `2channels` or `2sticks`, and `8gen` for the 8th
-# generation
+# as in `8cores`, `16threads`, `4vcpus`, `3200mts`, `40gbps`, `2channels` or `2sticks`, and `8gen`
+# for the 8th generation
 NUMBERED = re.compile(
-    r"(\d+)(cores|threads|vcpus|cpus|mts|channels|sticks|gen)", re.ASCII
+    r"(\d+)(cores|threads|vcpus|cpus|mts|gbps|channels|sticks|gen)", re.ASCII
 )
 _BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@\n\t\r!?]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
@@ -314,6 +314,13 @@ def _mib(match: re.Match[str]) -> str:
     return f" {int(match[1]) / 1024:.3g}gb "
 
 
+def _bandwidth(match: re.Match[str]) -> str:
+    """The replacement `936gbps` for `936.2 GB/s`: whole gigabytes a second."""
+    number, unit = match.groups()
+    per_second = float(number) * (1000 if unit == "t" else 1)
+    return f" {round(per_second)}gbps "
+
+
 def _modules(match: re.Match[str]) -> str:
     """The replacement `2x16gb` for `32gb (2x16)`. The text stays as it is where the modules do not
     add up to the size.
@@ -329,5 +336,6 @@ _FUNCTIONS = {
     "times": _times,
     "kib": _kib,
     "mib": _mib,
+    "bandwidth": _bandwidth,
     "modules": _modules,
 }

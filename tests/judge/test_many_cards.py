@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import pytest
 
-from selfhost import Workload, check
+from selfhost import Workload, check, size
 from selfhost.judge.record import Verdict
+from selfhost.reports.container_files import container_file
 
 # 22.9 GiB each for programs
 CARD = "RTX 3090"
@@ -102,3 +103,14 @@ def test_ollama_chooses_among_the_first_fifteen() -> None:
     verdict = judged(24, runtime="ollama")
     assert len(places(verdict) - {"host"}) <= 15
     assert "VISIBLE" not in " ".join(verdict.commands)
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "compose", "docker", "systemd"])
+def test_a_file_of_size_hides_what_the_command_hides(kind: str) -> None:
+    """A service sees all GPUs of its machine, and aborted where these are more than 16."""
+    workload = Workload(runtime="llama.cpp", quantization="Q4_K_M")
+    sized = size("llama-3.1-405b", workload, machine=f"24x {CARD} 512GB ram")
+    seen = ",".join(map(str, range(15)))
+    assert seen in container_file(kind, [sized])
+    few = size("llama-3.1-405b", workload, machine=f"15x {CARD} 512GB ram")
+    assert "VISIBLE" not in container_file(kind, [few])

@@ -107,6 +107,55 @@ def test_words_beside_a_gpu_alone_are_not_dropped_in_silence(
     assert f"Ignored (not understood): {ignored}." in (note or "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("RTX 3090 48GB VRAM", id="one card"),
+        pytest.param("2x RTX 3090 64GB VRAM", id="no sum"),
+        pytest.param("0x RTX 3090 48GB VRAM", id="no card"),
+    ],
+)
+def test_a_size_that_no_card_has_is_refused(text: str) -> None:
+    with pytest.raises(UnknownMachineError, match="not sold with"):
+        named(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        pytest.param("kubernetes pod 8gb 2 cpu", 2, id="of a pod"),
+        pytest.param("container 16gb, 2 cpu", 2, id="of a container"),
+        pytest.param("vps 1cpu 2gb", 1, id="of a virtual machine"),
+        pytest.param("vm, cpu: 6, memory: 16Gi", 6, id="as in a manifest"),
+        pytest.param("no gpu, 8 cpu cores, 16gb", 8, id="cores of the processor"),
+    ],
+)
+def test_a_number_of_cpu_is_that_of_cores(text: str, cores: int) -> None:
+    """A container of 16 GB and `2 cpu` was judged with the 8 cores that were assumed."""
+    machine, note = named(text)
+    assert machine.cpu_cores_usable == cores
+    assert "Ignored" not in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "gib", "ignored"),
+    [
+        pytest.param("RTX 3090 24GB 936GB/s", 64, "936 GB/s", id="of a GPU"),
+        pytest.param("24GB VRAM 900 GB/s, 32GB RAM", 32, "900 GB/s", id="of VRAM"),
+        pytest.param("i5-8250U 16GB DDR4 34.1 GB/s", 16, "34 GB/s", id="of RAM"),
+        pytest.param("epyc 7742 512GB 204.8 GB/s", 512, "205 GB/s", id="beside RAM"),
+        pytest.param("8 cores 16GB 7 GB/s ssd", 16, "7 GB/s", id="of a disk"),
+        pytest.param("16GB, 8 cores, 1.8TB/s", 16, "1800 GB/s", id="in TB"),
+        pytest.param("dgx spark 273 GBps", 121.7, "273 GB/s", id="of a product"),
+    ],
+)
+def test_a_bandwidth_is_no_size(text: str, gib: float, ignored: str) -> None:
+    """An RTX 3090 as its page describes it, `24GB 936GB/s`, had 936 GB of RAM."""
+    machine, note = named(text)
+    assert round((machine.memory_total_bytes or 0) / 2**30, 1) == gib
+    assert f"Ignored (not understood): {ignored}." in (note or "")
+
+
 def test_ram_of_an_unnamed_processor_is_not_ignored() -> None:
     """`32GB DDR4` beside a card was ignored as memory that the assumed processor does not
     support.

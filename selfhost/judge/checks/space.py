@@ -764,7 +764,10 @@ class _Store(Record):
         return min(largest, missing) if missing else largest
 
     def _size_unknown(self) -> Ruling:
-        if self.disk.free_bytes is None:
+        """The ruling where the size of the files is not known. An assumed disk is large enough for
+        files of any known size, so only the size is lacking.
+        """
+        if self.disk.free_bytes is None and not self._is_assumed():
             return undecided("disk-unread", why=self._why_unread())
         for fact in ("download_bytes", "disk_bytes"):
             for entry in self.needs.unknown:

@@ -629,6 +629,9 @@ def test_a_size_that_nobody_states_says_why() -> None:
     assert "no source states it" in untold.reason
     full = with_disk(free_bytes=None)
     assert found("disk", question(needs=needs), full).code == "disk-unread"
+    # it said that the free space could not be read, beside "a disk that is large enough"
+    planned = full.replace(assumed=("disks.llama.cpp.free_bytes",))
+    assert found("disk", question(needs=needs), planned).code == "disk-size-not-known"
 
 
 def test_the_place_is_named_as_one_says_it() -> None:
