@@ -143,6 +143,33 @@ def test_what_others_saw_of_a_kind_of_processor_lies_inside(
     assert decode.low <= seen <= decode.high
 
 
+@pytest.mark.parametrize(
+    ("runtime", "least", "most"),
+    [
+        # with Vulkan 2.67, on the cores 3.79
+        pytest.param("llama.cpp", 2.67, 3.79, id="takes the GPU that it finds"),
+        # without OLLAMA_IGPU_ENABLE on the cores
+        pytest.param("ollama", 3.79, 3.79, id="leaves the GPU aside unless told"),
+    ],
+)
+def test_a_gpu_slower_than_the_cores_lowers_the_pace_where_it_is_used(
+    runtime: str, least: float, most: float
+) -> None:
+    """Qwen3 14B in Q4_K_M on a Core i5-12450H, on its UHD Graphics and on its cores
+    (ollama/ollama#14953): 2.67 tokens/s and 3.79.
+    """
+    name = "i5-12450h{} 16gb linux"
+    asked = Workload(quantization="Q4_K_M", runtime=runtime)
+    beside = speed_of(check("qwen3-14b", asked, machine=name.format(" uhd graphics")))
+    alone = speed_of(check("qwen3-14b", asked, machine=name.format("")))
+    assert beside.decode is not None
+    assert alone.decode is not None
+    assert beside.decode.low <= least
+    assert beside.decode.high >= most
+    uses_slower = beside.decode.likely < alone.decode.likely
+    assert uses_slower == (runtime == "llama.cpp")
+
+
 def test_the_link_of_a_card_carries_what_its_version_and_lanes_do() -> None:
     """PCI-SIG: 8, 16 and 32 GT/s a lane in 128 of 130 bits."""
     for card, gb_per_s in {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...catalogue.runtime import RuntimeSpec
 from ...core import units
 from . import MEASURED_PROGRAM, SHORT_CHAT_TOKENS, Speed, Step
 from .cores import Cores
@@ -137,22 +138,19 @@ def _on_processor(
     how = cores.memory.how + _context_words(step)
     if step.other_program:
         how += _unmeasured_words(step)
-    slow, likely, fast = taken
+    told = taken
     if step.architecture is None or step.other_program:
         # no run of such a model or program was measured: the slow end is lowered
-        slow /= pace_tables().general.unseen.least
+        told = taken._replace(slow=taken.slow / pace_tables().general.unseen.least)
     prompt = None
     if not processor_of(layout.machine).is_mac:
         prompt = cores.prompt(step)
     shared = shared_gpu_of(layout.machine, layout.runtime)
     if shared is not None:
-        # if it is not known whether the GPU is used, the likely pace lies between both paces
-        on_shared = shared.seconds(step)
-        likely = min(likely, (likely * on_shared.likely) ** 0.5)
-        fast = min(fast, on_shared.fast)
+        told = _if_shared(told, shared.seconds(step), layout.runtime)
         prompt = _prompt_if_shared(step, prompt, shared)
-        how += f"; up to the speed of {shared.device.name}, if it is used"
-    decode = 1 / Seconds(slow, likely, fast)
+        how += f"; or the speed of {shared.device.name}, if it is used"
+    decode = 1 / told
     if prompt is not None:
         # a prompt can always be read one token at a time, at the pace of decoding
         prompt = highest(prompt, decode)
@@ -162,6 +160,24 @@ def _on_processor(
         full_context_tokens_per_second=_pace_when_full(step, taken, full),
         how=how,
     )
+
+
+def _if_shared(
+    on_cores: Seconds,
+    on_shared: Seconds,
+    runtime: RuntimeSpec | None,
+) -> Seconds:
+    """The seconds of a step where it is not known whether a GPU that shares the RAM computes it:
+    the likely figure lies between both, and the ends hold both.
+
+    A runtime with a setting for such a GPU leaves the GPU aside without it, and people set it where
+    the GPU is faster. Others use the GPU that they find, even where the cores are faster.
+    """
+    likely = (on_cores.likely * on_shared.likely) ** 0.5
+    fast = min(on_cores.fast, on_shared.fast)
+    if runtime is not None and "shared_gpu" in runtime.command_lines.settings:
+        return Seconds(on_cores.slow, min(on_cores.likely, likely), fast)
+    return Seconds(max(on_cores.slow, on_shared.slow), likely, fast)
 
 
 def _prompt_if_shared(

@@ -432,7 +432,6 @@ class _PromptRates(Record):
 
     `of_experts`: the rate for a whole mixture, where a runtime was measured so. None: the tokens of
     each expert are counted, at the share `expert_matrices` of the rate of matrices.
-    `holds_launching`: the rates include the launching of the layers.
     """
 
     matrices: Range
