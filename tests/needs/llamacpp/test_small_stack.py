@@ -11,6 +11,7 @@ from helpers.paths import ROOT
 from selfhost import check
 from selfhost.machine.named import named
 from selfhost.needs.llamacpp import graph
+from selfhost.needs.llamacpp.part import Graph
 
 # the model of the catalogue with the longest graph: 1,800 operations, 1,200 of them in one chain
 MODEL, MACHINE = "nemotron-3-ultra-550b-a55b", "mac studio m3 ultra 512gb"
@@ -50,9 +51,9 @@ def test_no_chain_of_operations_is_left_of_a_graph(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is dropped is single nodes, whatever the interpreter does with chains."""
-    graphs: list[graph.Graph] = []
+    graphs: list[Graph] = []
 
-    class KeptGraph(graph.Graph):
+    class KeptGraph(Graph):
         def __init__(self, *arguments: object, **options: object) -> None:
             super().__init__(*arguments, **options)  # type: ignore[arg-type]
             graphs.append(self)
