@@ -74,8 +74,7 @@ from selfhost.judge.pace.ranges import Seconds
 from selfhost.judge.pace.rates import device_bandwidth
 from selfhost.judge.step import step_of
 from selfhost.machine import gpus
-from selfhost.machine.gpus import every_card
-from selfhost.machine.gpus import vendor_of
+from selfhost.machine.gpus import every_card, vendor_of
 from selfhost.machine.named import named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import case
