@@ -93,8 +93,7 @@ class Keys(Sizes):
     @property
     def in_gguf(self) -> bool:
         """Whether llama.cpp's converter knows the model type."""
-        has_row = self.type.row != ""
-        return has_row and self.type.in_gguf and self.outer_type.in_gguf
+        return all((self.type.row, self.type.in_gguf, self.outer_type.in_gguf))
 
     # the configuration class of transformers
 
