@@ -44,8 +44,10 @@ def run(words: Sequence[str]) -> int:
     by_model = {(verdict.model.id, verdict.workload): verdict for verdict in verdicts}
     different = list(by_model.values())
     if len(different) < 2:
+        typed = list(dict.fromkeys(names))
+        verb = "is" if len(typed) == 1 else "are"
         raise UsageError(
-            f"all names mean one model, {different[0].model.id}",
+            f"{' and '.join(typed)} {verb} one model, {different[0].model.id}",
             remedy=help_texts().missing["compare"],
         )
     compared = comparison(different, workload, carry)

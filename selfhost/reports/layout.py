@@ -7,6 +7,7 @@ terminal, and `markup` writes them as Markdown and HTML.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -369,12 +370,16 @@ def ended(lines: Iterable[str]) -> str:
 def problems_text(problems: Iterable[Problem]) -> str:
     """Return a line for each fault, `file:line: key: message`, and under it the remedy.
 
-    The line of a fault of a whole file, such as a file that does not exist, begins with `error:`.
+    The line of the only fault of a whole file, such as a file that does not exist, begins with
+    `error:`.
     """
+    told = tuple(problems)
+    faults_by_file = Counter(problem.file for problem in told)
     lines: list[str] = []
-    for problem in problems:
-        has_place = problem.line is not None or problem.key or problem.unlisted
-        lines += _problem_lines(problem, is_error=not has_place)
+    for problem in told:
+        is_of_whole_file = problem.line is None and not problem.key
+        is_alone = faults_by_file[problem.file] == 1
+        lines += _problem_lines(problem, is_error=is_of_whole_file and is_alone)
     return _printed(lines)
 
 
