@@ -443,6 +443,12 @@ def _facts(computer: _Computer) -> FactValues:
     elif computer.is_product:
         if computer.processor == product.processor:
             facts |= _facts_of_product(product)
+            stated = _stated_processors(computer.about)
+            if product.guest and product.cores and product.physical and stated:
+                # it is rented in several sizes, with as many threads of a core
+                facts["cpu_cores_usable"] = float(stated)
+                threads_of_core = product.cores // product.physical
+                facts["cpu_cores_physical"] = max(1, stated // threads_of_core)
     elif not computer.cards.label:
         facts[BANDWIDTH] = _soldered_rate(computer.series)
     return facts

@@ -12,7 +12,7 @@ from .rented import has_unlisted_gpu, rented, without_provider
 from .understand import read_description
 from .words import BREAK, bad_name, tokens
 
-_STANDARD = re.compile("standard[_ -]", re.ASCII | re.IGNORECASE)
+_STANDARD = re.compile("^standard[_ -]", re.ASCII | re.IGNORECASE)
 
 
 def named(text: str) -> NotedMachine:

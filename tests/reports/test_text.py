@@ -637,10 +637,19 @@ def test_a_model_without_types_has_no_room_for_a_type() -> None:
     assert "also room for" not in shown
 
 
-def test_room_names_the_options_that_keep_the_program() -> None:
+def test_room_names_the_options_that_keep_the_type() -> None:
+    """Without the option as many users would be served in another type."""
+    text = shown("mixtral", "macbook-pro-m4-max-48gb")
+    assert "users at once with --quant Q5_K_M. Each is slower" in text
+
+
+def test_room_for_many_users_needs_no_name_of_a_program() -> None:
     """`--users 361` alone was an error of llama.cpp, which serves 256 sequences."""
     text = shown("dolphin-2.5-mixtral-8x7b", "aws-p4d.24xlarge")
-    assert "users at once with --runtime vllm. Each is slower" in text
+    assert "361 users at once. Each is slower" in text
+    many = check("dolphin-2.5-mixtral-8x7b", parallel=361, machine="aws-p4d.24xlarge")
+    assert many.can_run
+    assert many.runtime == "vllm"
 
 
 def test_options_beside_each_setting_are_told_once() -> None:
