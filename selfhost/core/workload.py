@@ -476,7 +476,7 @@ def _stated_values(record: Workload | Load) -> Document:
             continue
         limits = kind._keys[field].limits if field in kind._keys else {}
         document.root.get(field, kind._annotations[field], **limits)
-        if isinstance(stated, dict):
+        if field in kind._mappings and isinstance(stated, dict):
             _note_wrong_names(document, field, stated)
     return document
 

@@ -129,6 +129,21 @@ def test_a_type_is_the_file_that_the_account_has_of_it(
 
 
 @pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        pytest.param("stable diffusion 3.5", "sd3.5-medium", id="spelled out"),
+        pytest.param("internvl3", "internvl3-8b", id="of several sizes"),
+        pytest.param("kimi linear", "kimi-linear-48b-a3b-instruct", id="of one size"),
+        pytest.param("internlm3", "internlm3-8b-instruct", id="of one version"),
+        pytest.param("apriel", "apriel-1.6-15b-thinker", id="of several versions"),
+    ],
+)
+def test_a_family_is_named_without_a_size(typed: str, model: str) -> None:
+    """These names were unknown, with their own models as the nearest."""
+    assert resolve(typed, CATALOGUE).spec_id == model
+
+
+@pytest.mark.parametrize(
     ("typed", "latin"),
     [
         ("通义千问2.5-7b", "qwen2.5-7b"),

@@ -62,6 +62,14 @@ def test_a_name_of_an_option_is_text() -> None:
         Workload(runtime_options=options)
 
 
+def test_a_dict_for_a_text_is_one_fault() -> None:
+    """It was told a second time, as if the field took names."""
+    with pytest.raises(WorkloadError) as refused:
+        Workload(runtime={1: "vllm"})  # type: ignore[arg-type]
+    (problem,) = refused.value.problems
+    assert problem.message == "must be a string, not a dict"
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
