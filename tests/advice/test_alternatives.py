@@ -298,7 +298,7 @@ def test_three_bits_are_the_last_resort_and_told_as_such() -> None:
 )
 def test_a_type_to_be_made_goes_before_three_bits(machine: str) -> None:
     """Q3_K_L with a loss of 8.9 % was named, though IQ4_XS of 37.9 GB fits whole, too."""
-    asked = Workload(prompt_tokens=20_000)
+    asked = Workload(prompt_tokens=22_000)
     verdict = check("llama-3.3-70b", asked, machine=machine)
     assert verdict.placement == "split"
     (whole,) = verdict.alternatives
