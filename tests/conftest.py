@@ -14,13 +14,9 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
-from helpers import counted_lines
 from helpers.written import Golden, pack
 from selfhost.catalogue.index import Catalogue
 from selfhost.core import units
-
-# imported first, for its effect on modules of the program that are imported after it
-assert counted_lines.OFTEN
 
 # a slow machine is no fault of the code; each run draws other examples
 settings.register_profile("selfhost", deadline=None, max_examples=40)

@@ -441,7 +441,7 @@ def test_install_and_test_commands_are_the_ones_that_ci_runs() -> None:
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/selfhost check mistral-7b"
         in README
     )
-    command = "-m slipcover -m pytest -n auto"
+    command = "-m pytest -n auto"
     assert f"pip install -e '.[test]' && .venv/bin/python {command}" in contributing
     assert "-e '.[test]'" in ci
     assert command in ci

@@ -113,7 +113,7 @@ def test_the_tests_are_run_as_contributing_says() -> None:
     work = read(GITHUB / "workflows" / "tests.yml")["jobs"]["tests"]
     typed = "\n".join(step.get("run", "") for step in work["steps"])
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for part in ("install -e '.[test]'", "-m slipcover -m pytest -n auto"):
+    for part in ("install -e '.[test]'", "-m pytest -n auto"):
         assert part in typed
         assert part in contributing
 
