@@ -40,7 +40,7 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # ------------------------------------------------------------------ the rows that fit it
 
 
-class Computer(NamedTuple):
+class HostComputer(NamedTuple):
     """The computer around a GPU: its system, and the architecture of its processor; "" and None
     where they do not matter.
     """
@@ -49,7 +49,7 @@ class Computer(NamedTuple):
     host: str | None = None
 
 
-_ANY_COMPUTER = Computer()
+_ANY_HOST = HostComputer()
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +85,7 @@ def decoding_row(
     device: Accelerator,
     program: str = "",
     backend: str | None = None,
-    beside: Computer = _ANY_COMPUTER,
+    beside: HostComputer = _ANY_HOST,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
     facts = _facts_of(device)
@@ -174,7 +174,7 @@ class Gpu(Record):
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    beside: Computer = _ANY_COMPUTER
+    beside: HostComputer = _ANY_HOST
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
@@ -553,7 +553,7 @@ def _operations_of_batch(
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, beside: Computer = _ANY_COMPUTER) -> Gpu | None:
+def gpu_of(device: Accelerator, beside: HostComputer = _ANY_HOST) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """
@@ -614,7 +614,7 @@ def shared_gpu_of(
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
     # an architecture other than x86-64 is that of a chip with its own GPU, not of a card's host
-    beside = Computer(machine.system)
+    beside = HostComputer(machine.system)
     rate = device_bandwidth(device)
     if rate is not None:
         return Gpu(device=device, peak_bandwidth=Range.of(rate), beside=beside)
