@@ -41,11 +41,11 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 
 
 class HostComputer(NamedTuple):
-    """The computer around a GPU: its system, and the architecture of its processor; "" and None
-    where they do not matter.
+    """The computer around a GPU: its system, and the architecture of its processor; None where they
+    do not matter.
     """
 
-    system: str = ""
+    system: str | None = None
     host: str | None = None
 
 
@@ -253,8 +253,8 @@ class Gpu(Record):
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         # bytes of weights that would take as long to read as the context
         context_bytes = step.context().cached_bytes * row.context_times
-        plain_bytes = step.weights_bytes - step.packed_bytes
-        plain_bytes += step.read_bytes.get("BF16", 0) * (1 / row.bf16 - 1)
+        slower_bytes = step.read_bytes.get("BF16", 0) * (1 / row.bf16 - 1)
+        plain_bytes = step.weights_bytes - step.packed_bytes + slower_bytes
         return _TokenOnGpu(
             packed_bytes=step.packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),

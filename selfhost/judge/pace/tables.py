@@ -245,7 +245,7 @@ class DeviceRow(Figures):
         *,
         program: str = "",
         backend: str | None = None,
-        system: str = "",
+        system: str | None = None,
         host: str | None = None,
         work: str = "",
     ) -> bool:
