@@ -613,16 +613,14 @@ def shared_gpu_of(
             return None
     if is_used and not _is_surely_used(machine, device, runtime):
         return None
-    # an architecture other than x86-64 is that of a chip with its own GPU, not of a card's host
-    beside = HostComputer(machine.system)
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate), beside=beside)
+        return Gpu(device=device, peak_bandwidth=Range.of(rate))
     peak = _peak_of_ram(machine)
     if peak is None:
         return None
     rates = peak.bytes_per_second
-    return Gpu(device=device, peak_bandwidth=rates, guessed=peak.source, beside=beside)
+    return Gpu(device=device, peak_bandwidth=rates, guessed=peak.source)
 
 
 def _shared_device(machine: Machine) -> Accelerator | None:
