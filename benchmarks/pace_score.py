@@ -135,6 +135,7 @@ def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
     yield from _of_programs(use, paces.GPUS)
     yield from _of_programs(use, paces.LAPTOPS)
     yield from _of_programs(use, paces.INTEGRATED)
+    yield from _of_programs(use, paces.ARCS)
 
 
 def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:

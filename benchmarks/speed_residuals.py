@@ -14,7 +14,8 @@ which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_gpus.json, of GPUs whose runs were told least well, tests/truth/speed_laptops.json, of
-laptops most of all, tests/truth/speed_integrated.json, of Intel's GPUs before Arc, tests/truth/speed_fresh.json,
+laptops most of all, tests/truth/speed_integrated.json, of Intel's GPUs before Arc, tests/truth/speed_arcs.json, of its cards by backend,
+tests/truth/speed_fresh.json,
 which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
@@ -106,6 +107,7 @@ ON_CORES = TRUTH / "speed_cores.json"
 GPUS = TRUTH / "speed_gpus.json"
 LAPTOPS = TRUTH / "speed_laptops.json"
 INTEGRATED = TRUTH / "speed_integrated.json"
+ARCS = TRUTH / "speed_arcs.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
@@ -270,13 +272,19 @@ def of_backends(use: str) -> Iterator[Run]:
         if row["use"] != use:
             continue
         machine = machine_of(row["device"], row.get("kind", "card"), row["memory_gb"])
+        if row["source"] in document["windows"]:
+            machine = machine.replace(system="windows")
         if row["host"] is not None:
             machine = machine.replace(
                 cpu_model=row["host"], architecture=_architecture_of(row["host"])
             )
         verdict = ask(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime=row["runtime"]),
+            Workload(
+                quantization=row["quantization"],
+                runtime=row["runtime"],
+                runtime_options=_device_told(row["runtime"], row["backend"], machine),
+            ),
             machine=machine,
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
@@ -799,16 +807,18 @@ def of_intel(use: str, path: Path = INTEL) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
             continue
+        machine = machine_of(row["device"], row.get("kind", "card"), row["memory_gb"])
+        if row["source"] in document["windows"]:
+            machine = machine.replace(system="windows")
         speed = ask(
             row["spec"],
             Workload(
                 quantization=row["quantization"],
                 runtime="llama.cpp",
                 context_tokens=2048,
+                runtime_options=_device_told("llama.cpp", row["backend"], machine),
             ),
-            machine=machine_of(
-                row["device"], row.get("kind", "card"), row["memory_gb"]
-            ),
+            machine=machine,
         ).speed
         assert speed is not None
         counts = shelf.spec(row["spec"]).parameters
@@ -828,6 +838,21 @@ def of_intel(use: str, path: Path = INTEL) -> Iterator[Run]:
                     f"{work} {row['backend']}, {kind}", row["device"], model,
                     seen, pace.low, pace.likely, pace.high,
                 )  # fmt: skip
+
+
+def _device_told(
+    program: str,
+    told: str,
+    machine: Machine,
+) -> dict[str, str]:
+    """The option of llama.cpp for one card of Intel's, where the source tells the backend."""
+    cards = machine.accelerators or ()
+    if program != "llama.cpp" or len(cards) != 1 or cards[0].vendor != "intel":
+        return {}
+    for backend in ("SYCL", "Vulkan"):
+        if backend.lower() in told.lower():
+            return {"dev": f"{backend}0"}
+    return {}
 
 
 def of_mlx_prompts(use: str) -> Iterator[Run]:
@@ -951,7 +976,8 @@ class Told(NamedTuple):
 
 def _told_of_program(row: Mapping[str, Any]) -> Told:
     """What is told of such a run."""
-    options = {}
+    told = f"{row['source']} {row.get('note')}"
+    options = _device_told(row["program"], told, machine_named(row["machine"]))
     if row["micro_batch"] is not None and row["micro_batch"] != 512:
         options["ub"] = str(row["micro_batch"])
     asked = Workload(
@@ -1139,6 +1165,8 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     "speed_laptops.json, in no fit": partial(of_programs, "kept", LAPTOPS),
     "speed_integrated.json, fitted": partial(of_programs, "fitted", INTEGRATED),
     "speed_integrated.json, in no fit": partial(of_programs, "kept", INTEGRATED),
+    "speed_arcs.json, fitted": partial(of_programs, "fitted", ARCS),
+    "speed_arcs.json, in no fit": partial(of_programs, "kept", ARCS),
     "speed_fresh.json, in no fit": of_fresh,
     "speed_processors.json, which tell their RAM": partial(of_processors, PROCESSORS),
     "speed_processors_later.json, in the fit since": partial(of_processors, LATER),

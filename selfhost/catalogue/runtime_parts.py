@@ -19,7 +19,7 @@ from .spec import Denoising
 CHANGED_BY_OPTIONS = (
     "projector", "micro_batch_tokens", "batch_tokens", "memory_share", "sequences_sampled",
     "gpu_layers", "cpu_expert_layers", "picture_tokens", "split_mode", "gpu_shares",
-    "cache_streams", "parts_of_layers",
+    "cache_streams", "parts_of_layers", "device",
 )  # fmt: skip
 
 # values of `split_mode`: whole layers over all accelerators, parts of each layer, or all on one; of
@@ -503,12 +503,14 @@ class PaceRules(Stated):
     - `launches_layers`: Python launches each operation.
     - `multiplies_rows`: built without llama.cpp's kernels that compute blocks of a product.
     - `default_threads`: the most threads on a processor by default; None for all cores.
+    - `backend_on_intel`: the backend of all its builds for Intel's GPUs; None where builds differ.
     """
 
     replays_graphs: bool = False
     lean_is_eager: bool = False
     launches_layers: bool = False
     multiplies_rows: bool = False
+    backend_on_intel: str | None = None
     default_threads: int | None = _COUNT
 
 

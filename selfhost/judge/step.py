@@ -48,6 +48,7 @@ def step_of(
         unpacks_experts=rule is not None and rule.unpacks_experts,
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+        backend=_backend(runtime, workload),
     )
     if not runtime.pace.launches_layers:
         return step
@@ -56,6 +57,16 @@ def step_of(
     if not step.parameters:
         return step
     return _step_by_parameters(step, spec, step.parameters)
+
+
+def _backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
+    """The backend of the device that an option states, such as "SYCL" of "SYCL0"; without one, the
+    backend of the runtime on Intel's GPUs, or None where its builds differ.
+    """
+    device = runtime.settings_of(workload.runtime_options).get("device")
+    if device is None:
+        return runtime.pace.backend_on_intel
+    return device.rstrip("0123456789")
 
 
 def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:

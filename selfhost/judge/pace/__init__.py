@@ -169,6 +169,7 @@ class Step(Record):
     - `other_program`: the id of a runtime that does not compute with llama.cpp's code; None for a
       runtime that does. `replays`: the runtime replays a graph of its own kernels. `is_eager`: the
       runtime is started without graphs, so that Python launches these kernels one by one.
+    - `backend`: the library that computes on the GPU, such as "SYCL"; None where it is not told.
     - `launched_layers`: where Python launches the operations, the number of layers of a dense model
       in 16 bits that take as long to launch; None elsewhere.
     - `depth_tokens`: the tokens in the context before the step. `prompt_tokens`: the part of them
@@ -193,6 +194,7 @@ class Step(Record):
     prompt_tokens: int = 0
     cached_number_bytes: int = 2
     other_program: str | None = None
+    backend: str | None = None
 
     @property
     def program(self) -> str:

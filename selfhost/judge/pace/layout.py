@@ -31,7 +31,7 @@ from . import Step
 from .cores import Cores, cores_of
 from .experts import ApartExperts, experts_apart, experts_used
 from .ranges import NO_SECONDS, Amount, Range, Seconds, longest, lowest
-from .rates import Gpu, gpu_of, shared_gpu_of, sum_row
+from .rates import Gpu, HostComputer, gpu_of, shared_gpu_of, sum_row
 from .tables import SumRow, pace_tables
 
 # if the shares on GPUs reach 1 minus this, all layers lie on GPUs: the difference is rounding
@@ -103,7 +103,8 @@ class LaidOut(Record):
             # a GPU number beyond the devices that were read belongs to no known GPU
             if number >= len(devices):
                 return ()
-            gpu = gpu_of(devices[number], self.machine.architecture)
+            beside = HostComputer(self.machine.system, self.machine.architecture)
+            gpu = gpu_of(devices[number], beside)
             if gpu is None:
                 return ()
             used.append(UsedGpu(share / total, gpu))

@@ -40,6 +40,18 @@ _LESS_POWER = frozenset(("laptop", "mobile", "q"))
 # ------------------------------------------------------------------ the rows that fit it
 
 
+class HostComputer(NamedTuple):
+    """The computer around a GPU: its system, and the architecture of its processor; None where they
+    do not matter.
+    """
+
+    system: str | None = None
+    host: str | None = None
+
+
+_ANY_HOST = HostComputer()
+
+
 @lru_cache(maxsize=1024)
 def _facts_of(device: Accelerator) -> DeviceFacts:
     """The facts that tell which rows hold for a GPU, from its driver and its name."""
@@ -72,14 +84,13 @@ def _facts_of(device: Accelerator) -> DeviceFacts:
 def decoding_row(
     device: Accelerator,
     program: str = "",
-    host: str | None = None,
+    backend: str | None = None,
+    beside: HostComputer = _ANY_HOST,
 ) -> DecodingRow:
-    """The row that tells how such GPUs decode with a runtime, beside a processor of the
-    architecture `host`.
-    """
+    """The row that tells how such GPUs decode with a runtime."""
     facts = _facts_of(device)
     for row in pace_tables().decoding:
-        if row.fits(facts, program=program, host=host):
+        if row.fits(facts, program=program, backend=backend, **beside._asdict()):
             return row
     raise LookupError("decode has no row for all other GPUs")
 
@@ -88,13 +99,14 @@ def share_row(
     device: Accelerator,
     work: str,
     program: str = "",
+    backend: str | None = None,
 ) -> ShareRow:
     """The row that tells the share of its peak of arithmetic which such a GPU reaches with a kind
     of work.
 
     All GPUs have a row for prompts and pictures. For other work, call `is_timed` first.
     """
-    row = _first_share_row(device, work, program)
+    row = _first_share_row(device, work, program, backend)
     assert row is not None, "of such work the caller asks is_timed first"
     return row
 
@@ -104,10 +116,11 @@ def _first_share_row(
     device: Accelerator,
     work: str,
     program: str,
+    backend: str | None = None,
 ) -> ShareRow | None:
     facts = _facts_of(device)
     for row in pace_tables().shares:
-        if row.fits(facts, program=program, work=work):
+        if row.fits(facts, program=program, backend=backend, work=work):
             return row
     return None
 
@@ -155,17 +168,17 @@ class Gpu(Record):
     """A GPU whose memory bandwidth is known.
 
     `peak_bandwidth` is in bytes per second. Where its ends differ it is a guess, and `guessed` says
-    from what. `host` is the architecture of the processor beside the GPU.
+    from what.
     """
 
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    host: str | None = None
+    beside: HostComputer = _ANY_HOST
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
-        return decoding_row(self.device, step.program, self.host)
+        return decoding_row(self.device, step.program, step.backend, self.beside)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
@@ -240,10 +253,12 @@ class Gpu(Record):
     def _token(self, step: Step, row: DecodingRow) -> _TokenOnGpu:
         # bytes of weights that would take as long to read as the context
         context_bytes = step.context().cached_bytes * row.context_times
+        slower_bytes = step.read_bytes.get("BF16", 0) * (1 / row.bf16 - 1)
+        plain_bytes = step.weights_bytes - step.packed_bytes + slower_bytes
         return _TokenOnGpu(
             packed_bytes=step.packed_bytes,
             few_bits_bytes=_bytes_in_few_bits(step),
-            plain_bytes=step.weights_bytes - step.packed_bytes,
+            plain_bytes=plain_bytes,
             context_bytes=context_bytes,
             unpacking_seconds=self._unpacking_seconds(step, row),
             multiplying_seconds=self._multiplying_seconds(step, row),
@@ -359,7 +374,7 @@ class _TokenOnGpu(NamedTuple):
 
     - `packed_bytes`: the bytes of weights that are unpacked. `few_bits_bytes`: the part of them in
       types of few bits.
-    - `plain_bytes`: the bytes of other weights.
+    - `plain_bytes`: as many bytes of weights as take as long to read as the other weights.
     - `context_bytes`: as many bytes of weights as take as long to read as the context.
     - `unpacking_seconds`: the time in which the kernels unpack; 0 where unpacking is no limit.
     - `multiplying_seconds`: the time in which the other weights are multiplied; 0 where that is no
@@ -368,7 +383,7 @@ class _TokenOnGpu(NamedTuple):
 
     packed_bytes: int
     few_bits_bytes: int
-    plain_bytes: int
+    plain_bytes: float
     context_bytes: float
     unpacking_seconds: float
     multiplying_seconds: float
@@ -447,7 +462,7 @@ def _prompt_rates(device: Accelerator, step: Step) -> _PromptRates | None:
     """The rates at which the step's runtime computes a prompt on the device; None where nothing
     tells them.
     """
-    row = share_row(device, "prompt", step.program)
+    row = share_row(device, "prompt", step.program, step.backend)
     peak = gpus.peak_flops(device.name, gpus.capability_of(device))
     packed = _rate_of_packed(device, row, peak)
     if packed is None:
@@ -538,13 +553,13 @@ def _operations_of_batch(
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
+def gpu_of(device: Accelerator, beside: HostComputer = _ANY_HOST) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate), host=host)
+        return Gpu(device=device, peak_bandwidth=Range.of(rate), beside=beside)
     memory_bytes = device.memory_total_bytes
     if device.unified or not memory_bytes:
         return None
@@ -559,7 +574,7 @@ def gpu_of(device: Accelerator, host: str | None = None) -> Gpu | None:
         makers = "all makers'"
     gib = _gib(memory_bytes)
     how = f"a guess by {makers} cards with {gib} GiB"
-    return Gpu(device=device, peak_bandwidth=peak, guessed=how, host=host)
+    return Gpu(device=device, peak_bandwidth=peak, guessed=how, beside=beside)
 
 
 def _gib(memory_bytes: int) -> int:

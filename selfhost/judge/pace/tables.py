@@ -224,6 +224,8 @@ class DeviceRow(Figures):
 
     vendors: tuple[str, ...] = read_by(_words, name="vendor", default=())
     generations: tuple[str, ...] = read_by(_words, name="generation", default=())
+    backend: str | None = None
+    systems: tuple[str, ...] = read_by(_words, name="system", default=())
     hosts: tuple[str, ...] = read_by(_words, name="host", default=())
     unified: bool | None = None
     integrated: bool | None = None
@@ -242,13 +244,17 @@ class DeviceRow(Figures):
         facts: DeviceFacts,
         *,
         program: str = "",
+        backend: str | None = None,
+        system: str | None = None,
         host: str | None = None,
         work: str = "",
     ) -> bool:
-        """Whether the row holds for the GPU, the runtime and the kind of work."""
+        """Whether the row holds for the GPU, the runtime, the computer and the kind of work."""
         if self.vendors and facts.vendor not in self.vendors:
             return False
         if self.generations and facts.generation not in self.generations:
+            return False
+        if self.systems and system not in self.systems:
             return False
         if self.hosts and host not in self.hosts:
             return False
@@ -262,6 +268,7 @@ class DeviceRow(Figures):
             (self.hbm, facts.hbm),
             (self.neural, facts.neural),
             (self.program, program),
+            (self.backend, backend),
             (self.work, work),
         ):
             return False
@@ -284,6 +291,7 @@ class DecodingRow(DeviceRow):
       longer as their clock is lower.
     - `least_rows`: the rows that an instruction multiplies at least, at `most_of_flops` of the
       peak.
+    - `bf16`: the rate at which weights in BF16 are read, as a share of that of others.
     - `delta_us`: what a layer with a delta rule takes beside others.
     """
 
@@ -299,6 +307,7 @@ class DecodingRow(DeviceRow):
     delta_us: Amount | None = None
     half_layers: bool = False
     few_bits: Range = Range.of(1)
+    bf16: float = 1.0
     slow: float
     fast: float
     runs: int
