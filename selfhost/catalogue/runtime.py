@@ -109,6 +109,16 @@ class RuntimeSpec(Stated):
                 reasons[f"{name}={value}"] = option.uncounted[value]
         return reasons
 
+    def makers_under(self, options: _Options) -> tuple[str, ...] | None:
+        """The makers whose GPUs the device may be that the requested options name; None where they
+        name no device.
+        """
+        for name, value in options.items():
+            option = self.named_options.get(name)
+            if option is not None and value in option.makers:
+                return option.makers[value]
+        return None
+
     def keeps_cache_in(self, kv_cache_type: str) -> bool:
         """Whether the program keeps a KV cache in that type, or in that pair of types for keys and
         values.

@@ -91,7 +91,8 @@ class RuntimeOption(Stated):
 
     The value is `yes` for a switch, which sets `changes` to the value of `to`; else one of
     `choices`; else up to `most_numbers` numbers with commas between them. `uncounted`: choices
-    under which the memory is not computed, each with the reason.
+    under which the memory is not computed, each with the reason. `makers`: choices that name a
+    device, each with the makers whose GPUs the device may be.
     """
 
     line: str
@@ -99,6 +100,7 @@ class RuntimeOption(Stated):
     to: str = ""
     choices: tuple[str, ...] = ()
     uncounted: Mapping[str, str] = {}
+    makers: Mapping[str, tuple[str, ...]] = {}
     most_numbers: int = read_by(minimum=1, default=1)
     least: float = 1.0
     most: float = 1.0

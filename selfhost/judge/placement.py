@@ -172,8 +172,14 @@ class _OnRamAndCards(Record):
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
         """The accelerators that the user's options allow: one or all."""
-        is_on_one = self._setting("split_mode") == ON_ONE_CARD
-        if not is_on_one and self._setting("device") is None:
+        makers = self.question.device_makers
+        if makers is not None:
+            candidates = [
+                place
+                for place in candidates
+                if self.cards[place.index].vendor in makers
+            ]
+        elif self._setting("split_mode") != ON_ONE_CARD:
             return candidates
         one = self._fastest_that_holds(candidates) or largest_place(candidates)
         return candidates if one is None else [one]

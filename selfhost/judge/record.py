@@ -217,6 +217,15 @@ class Question(Record):
         return self.settings.get("split_mode") == SPLIT_BY_TENSOR
 
     @property
+    def device_makers(self) -> tuple[str, ...] | None:
+        """The makers whose GPUs the device may be that a runtime option names; None where no option
+        names a device.
+        """
+        if self.runtime is None:
+            return None
+        return self.runtime.makers_under(self.workload.runtime_options)
+
+    @property
     def most_cards(self) -> int:
         """The most accelerators with memory of their own that the runtime computes on; 0 for any
         number.

@@ -190,6 +190,47 @@ def test_without_a_gpu_no_tensor_is_split(machine: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("machine", "device", "outcome"),
+    [
+        pytest.param("RTX 4090, 64 GB of RAM", "SYCL0", "fail", id="another maker"),
+        pytest.param("MacBook Pro M4 24GB", "Vulkan0", "fail", id="no build for Macs"),
+        pytest.param("Ryzen 5 5600, 32 GB of RAM", "Vulkan0", "fail", id="no GPU"),
+        pytest.param("Arc B580, 64 GB of RAM", "SYCL0", "pass", id="its maker"),
+        pytest.param("RTX 4090, 64 GB of RAM", "Vulkan0", "pass", id="any maker"),
+    ],
+)
+def test_a_device_that_the_machine_lacks_is_no_place_to_run(
+    machine: str,
+    device: str,
+    outcome: str,
+) -> None:
+    """common/arg.cpp ends with "invalid device" for a name that no backend of the build has."""
+    verdict = check(
+        "qwen3-8b",
+        machine=machine,
+        runtime="llama.cpp",
+        runtime_options={"dev": device},
+    )
+    found = next(found for found in verdict.findings if found.check == "accelerator")
+    assert found.outcome == outcome
+
+
+def test_a_named_device_is_the_card_of_its_maker() -> None:
+    """The Arc computes with SYCL, though the other card is larger and faster."""
+    both = check(
+        "qwen3-8b",
+        machine="Arc B580, RTX 4090, 64 GB of RAM",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        runtime_options={"dev": "SYCL0"},
+    )
+    assert both.needs is not None
+    places = {term.where for term in both.needs.terms if term.name == "weights"}
+    assert "accelerator:0" in places
+    assert "accelerator:1" not in places
+
+
+@pytest.mark.parametrize(
     ("gpus", "hidden"),
     [
         pytest.param(16, None, id="as many as llama.cpp takes"),

@@ -20,7 +20,7 @@ from ...core.records import Record
 from ...core.templates import fill
 from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
-from ...machine.gpus import capability_of
+from ...machine.gpus import capability_of, maker_called
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Device, Needs, PlaceNeed
 from ..devices import (
@@ -66,6 +66,9 @@ def accelerator_check(
     """Return the finding whether an accelerator is needed, and whether the accelerators that
     `needs` names as places hold their shares.
     """
+    absent = _without_named_device(machine, question)
+    if absent is not None:
+        return absent
     if needs.placement != "host":
         shares = tuple(_shares(needs, machine, question))
         placed = _OnCards(
@@ -86,6 +89,26 @@ def accelerator_check(
     if ignored:
         return finding(warning("accelerator-not-needed", "ignored", names=ignored))
     return finding(passing("accelerator-not-needed"))
+
+
+def _without_named_device(machine: Machine, question: Question) -> Finding | None:
+    """The finding for an option that names a device of which the machine has none: llama.cpp then
+    loads nothing ("invalid device", common/arg.cpp). None where a GPU may be the device, and for
+    other options.
+    """
+    runtime = question.runtime
+    makers = question.device_makers
+    if runtime is None or makers is None or machine.accelerators is None:
+        return None
+    for card in machine.cards:
+        if card.vendor in makers:
+            return None
+    return finding(
+        failing("accelerator-missing", "device"),
+        program=runtime.name,
+        device=question.settings["device"],
+        makers=[maker_called(maker).written for maker in makers],
+    )
 
 
 def _placing_options(question: Question) -> list[str]:
