@@ -627,3 +627,22 @@ def test_a_list_for_a_purpose_has_no_model_without_text(
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert out.startswith("No model matches.")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("whisper-large-v3", id="speech"),
+        pytest.param("flux.1-dev", id="image"),
+    ],
+)
+def test_no_container_names_no_program_that_refuses_the_model(
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+) -> None:
+    """`--format docker` advised --runtime vllm, which then refused to serve speech models."""
+    code, _, error = run(capsys, "size", model, "--format", "docker")
+    assert code == 2
+    assert "publishes no container image" in error
+    assert "--runtime" not in error
+    assert f"selfhost size {model}" in error
