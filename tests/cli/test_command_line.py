@@ -646,3 +646,23 @@ def test_no_container_names_no_program_that_refuses_the_model(
     assert "publishes no container image" in error
     assert "--runtime" not in error
     assert f"selfhost size {model}" in error
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        pytest.param("ctk=q8_0", "use --kv-cache in its place", id="cache"),
+        pytest.param("np=4", "use --parallel in its place", id="users"),
+        pytest.param("ctx-size=8192", "use --context in its place", id="context"),
+        pytest.param("fa=off", "leave it out", id="none"),
+    ],
+)
+def test_a_program_option_that_selfhost_has_is_named(
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    remedy: str,
+) -> None:
+    """`--runtime-option ctk=q8_0` was told to leave it out, though --kv-cache states the same."""
+    code, _, error = run(capsys, "check", "mistral-7b", "--runtime-option", typed)
+    assert code == 2
+    assert remedy in error
