@@ -21,6 +21,7 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
 from ..judge.checks import phrase
+from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.checks.speed import is_too_slow, lacks_pace
 from ..judge.devices import places
 from ..judge.files import can_be_made
@@ -52,8 +53,6 @@ _MOST_TYPES_JUDGED = 2
 # the files of a smaller type must be smaller by so much of the weights in RAM (assumed): the rest
 # of these weights are copies of experts, which exist only while some experts wait in RAM
 _LEFT_SHARE = 0.8
-# the settings that place layers, and that options of a program change
-PLACING_SETTINGS = {"gpu_layers", "cpu_expert_layers", "gpu_shares", "split_mode"}
 
 
 class OtherForm(Record):
@@ -215,6 +214,7 @@ class AlternativeSearch(Record):
     def _ways(self) -> Iterator[OtherForm]:
         """Yield the model in other forms that run here, the form nearest to the question first."""
         yield from self._loaded_by_tag()
+        yield from self._placed_by_program()
         yield from self._trained_with_qlora()
         # the asked runtime comes before other runtimes
         smaller = self.smaller()
@@ -318,6 +318,25 @@ class AlternativeSearch(Record):
             return ()
         place = order.index(judged.quantization)
         return order[place + 1 :]
+
+    def _placed_by_program(self) -> Iterator[OtherForm]:
+        """Yield the same files without the options that place layers, so that the program places
+        as many on the accelerators as fit.
+        """
+        question = self.judged.question
+        names = placing_options(question)
+        if not names:
+            return
+        options = dict(question.stated.runtime_options)
+        for name in names:
+            options.pop(name, None)
+        workload = question.stated.replace(
+            runtime=question.workload.runtime,
+            quantization=question.workload.quantization,
+            runtime_options=options,
+        )
+        why = f"same files, without {' and '.join(names)}"
+        yield from self._if_local(workload, why)
 
     def _with_plain_cache(self) -> Iterator[OtherForm]:
         """Yield the same files without the stated type of KV cache."""

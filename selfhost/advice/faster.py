@@ -17,6 +17,7 @@ from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
+from ..judge.checks.accelerator import PLACING_SETTINGS
 from ..judge.devices import index_of
 from ..judge.judging import judge
 from ..judge.pace import Range
@@ -24,7 +25,7 @@ from ..judge.pace.rates import sums_are_measured
 from ..judge.question import ask
 from ..judge.record import Judged
 from ..machine.record import Machine
-from .alternatives import PLACING_SETTINGS, AlternativeSearch
+from .alternatives import AlternativeSearch
 from .gains import gain_of
 
 # the largest batch in common use: a program reads the prompt of an agent in a few such batches

@@ -89,7 +89,11 @@ def _refuse_unservable(
         texts = help_texts().no_command
     else:
         return
-    services = [id for id in catalogue.runtime_ids() if catalogue.runtime(id).service]
+    services = []
+    for id in catalogue.runtime_ids():
+        runtime = catalogue.runtime(id)
+        if runtime.service and size.model.modality in runtime.modalities:
+            services.append(id)
     figures = {
         "program": size.runtime.name,
         "model": size.model.name,

@@ -65,6 +65,7 @@ class UsualPrograms(Stated):
     - `by_modality`: for each kind of model. `embedding`: for published weights that embed text.
     - `training`: for fine-tuning. `gguf`: for GGUF files of any model.
     - `packed`: for a quantization that the usual program does not load.
+    - `stated_by`: for options of programs, the option of selfhost that states the same.
     """
 
     by_modality: Mapping[str, tuple[str, ...]]
@@ -72,6 +73,7 @@ class UsualPrograms(Stated):
     training: str
     gguf: str
     packed: tuple[str, ...]
+    stated_by: Mapping[str, str]
 
 
 USUAL = shipped_record(UsualPrograms, "usual_programs")
@@ -668,8 +670,12 @@ class _Limits(Record):
 
     def _option_unknown(self, name: str) -> tuple[Problem, ...]:
         known = list(self.runtime.named_options)
-        guess = nearest(name, known)
-        others = self._programs_that(lambda other: name in other.named_options)
+        flag = USUAL.stated_by.get(name)
+        guess = None
+        others = ""
+        if flag is None:
+            guess = nearest(name, known)
+            others = self._programs_that(lambda other: name in other.named_options)
         having = []
         for id in self.catalogue.runtime_ids():
             other = self.catalogue.runtime(id)
@@ -683,8 +689,9 @@ class _Limits(Record):
             known=known,
             having=having,
             guess=guess,
+            flag=flag,
             others=others,
-            none=not (others or guess),
+            none=not (flag or others or guess),
         ).problems
 
 

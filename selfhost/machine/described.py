@@ -337,10 +337,17 @@ def described(about: Description) -> NotedMachine:
 
 
 def _ignored_words(about: Description) -> Iterator[str]:
-    """Yield a note on the words that no matcher understood, and on a bandwidth, which can be that
-    of the RAM, a GPU, a disk or a network.
+    """Yield notes on the things that change no answer, and one on the words that no matcher
+    understood, with a bandwidth, which can be that of the RAM, a GPU, a disk or a network.
     """
-    words = list(about.ignored)
+    unused = vocabulary().unused
+    words = []
+    for word in about.ignored:
+        if word not in unused:
+            words.append(word)
+    for word, sentence in unused.items():
+        if word in about.ignored:
+            yield sentence
     bandwidth = about.memory.numbers.get("gbps")
     if bandwidth is not None:
         words.append(f"{bandwidth} GB/s")
@@ -531,7 +538,9 @@ def _known_machine(computer: _Computer) -> NotedMachine | None:
     if machine is None:
         return None
     note = f"{_quoted(about)} is a GPU: judged as {machine.name}, which has it."
-    notes = [note, *computer.cards.notes, *_ignored_words(about)]
+    notes = [note, *computer.cards.notes]
+    notes += _doubts_of_disk(computer)
+    notes += _ignored_words(about)
     # nobody stated the memory of the machine around the GPUs
     assumed = (*machine.assumed, *MEMORY_FACTS)
     return NotedMachine(machine.replace(assumed=assumed), " ".join(notes))
@@ -643,6 +652,17 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
     if others and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
+    yield from _doubts_of_disk(computer)
+
+
+def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
+    """Yield a note on a size that is taken for a disk, where it could be the RAM's: no other size
+    is stated, and the computer is no product that is sold with certain sizes.
+    """
+    terabytes = computer.about.memory.disk_terabytes
+    is_ram_open = computer.ram_gib is None and not computer.product.gib
+    if terabytes is not None and is_ram_open:
+        yield _note("disk", size=f"{terabytes:g} TB", typed=f"{terabytes:g}TB")
 
 
 def _doubts_of_product(computer: _Computer) -> Iterator[str]:
@@ -702,6 +722,12 @@ class _StatedRam(Record):
     def name(self) -> str:
         """The kind of the RAM, `DDR4`; `RAM` where the kind is not stated."""
         return self.kind.upper() or "RAM"
+
+    def at_rate(self, mts: int) -> str:
+        """The RAM with its rate: `DDR4-3200`; `RAM at 3,200 MT/s` where the kind is not stated."""
+        if self.kind:
+            return f"{self.name}-{mts}"
+        return f"{self.name} at {mts:,} MT/s"
 
     def channels_of(self, slots: _RamSlots, processors: int) -> int:
         """Return the filled channels of one processor in a machine with so many processors."""
@@ -788,7 +814,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
     processors = cpus.processors_named(machine.cpu_model or "")
     channels = ram.channels_of(slots, processors)
     bandwidth = channels * slots.bits // 8 * rate * units.MB
-    memory = f"{units.plural(channels, 'channel')} of {ram.name}-{rate}"
+    memory = f"{units.plural(channels, 'channel')} of {ram.at_rate(rate)}"
     facts: FactValues = {
         BANDWIDTH: bandwidth,
         "memory_bandwidth_how": ram.how_known(slots, channels),

@@ -82,12 +82,14 @@ class FoundMac(Found):
 class FoundMemory(Found):
     """The memory that a description tells, in GiB; None where it tells none.
 
+    `disk_terabytes` is a size in TB that no word calls RAM or a disk, and that is taken for a disk.
     `numbers` has the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by
     these words.
     """
 
     ram_gib: float | None
     vram_gib: float | None
+    disk_terabytes: float | None
     ram_kind: str | None
     numbers: Mapping[str, int]
 
@@ -474,12 +476,14 @@ def _has_form_of_intel(phrase: Phrase) -> bool:
 
 class _Sizes(NamedTuple):
     """The sizes in GiB that a text names: of RAM, of a GPU's memory, and plain sizes, beside which
-    no word says what they are. Sizes that are called a disk's are left out.
+    no word says what they are. Sizes that are called a disk's are left out. `terabytes` are plain
+    sizes in TB that are taken for disks.
     """
 
     ram: list[float]
     vram: list[float]
     plain: list[float]
+    terabytes: list[float]
 
     def add(self, size: re.Match[str], *, is_server: bool) -> None:
         """Add a size of the text. A plain `1tb` is a disk's unless the processor is a server's."""
@@ -493,6 +497,8 @@ class _Sizes(NamedTuple):
             self.vram.append(gib)
         elif not kind and (is_server or unit == "gb"):
             self.plain.append(gib)
+        elif not kind:
+            self.terabytes.append(float(number))
 
     def plain_but_disks(self, processor: str) -> set[float]:
         """The plain sizes that can be the RAM's: 16 of `ryzen 5600x 16gb 512gb`. A large size can
@@ -516,7 +522,7 @@ def find_memory(
 
     Raises `UnknownMachineError` where two sizes can be the RAM's.
     """
-    sizes = _Sizes([], [], [])
+    sizes = _Sizes([], [], [], [])
     numbers = {}
     places = []
     ram_kind = None
@@ -552,6 +558,7 @@ def find_memory(
     return FoundMemory(
         ram_gib=ram_gib,
         vram_gib=max(sizes.vram, default=None),
+        disk_terabytes=max(sizes.terabytes, default=None),
         ram_kind=ram_kind,
         numbers=numbers,
         places=places,

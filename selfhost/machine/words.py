@@ -192,8 +192,9 @@ class Vocabulary(Stated):
     former: Mapping[str, tuple[str, ...]]
     refused: Mapping[str, Refusal]
     setting: Mapping[str, SettingRow]
-    # `described` reads this
+    # `described` reads these
     note: Mapping[str, str]
+    unused: Mapping[str, str]
 
 
 def vocabulary() -> Vocabulary:

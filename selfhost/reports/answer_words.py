@@ -135,6 +135,9 @@ def _refusal(answer: Verdict) -> str:
     """The headline of a model that does not run, or of which nobody can tell."""
     if is_ruled_out(answer):
         return "RULED OUT"
+    needless = _options_in_the_way(answer)
+    if needless:
+        return f"ONLY WITHOUT {' AND '.join(needless)}"
     smaller = type_that_runs(answer)
     if smaller:
         return f"ONLY IN {smaller}"
@@ -154,6 +157,19 @@ def _refusal_of_closed(answer: Verdict) -> str:
     return _route_words(answer)
 
 
+def _options_in_the_way(answer: Verdict) -> list[str]:
+    """The user's options of the program without which the same files run; empty where none is in
+    the way.
+    """
+    if answer.route not in (Route.API, Route.NEITHER) or not answer.alternatives:
+        return []
+    first = answer.alternatives[0]
+    if first.id != answer.model.id or first.quantization != answer.quantization:
+        return []
+    left = first.workload.runtime_options
+    return [name for name in answer.workload.runtime_options if name not in left]
+
+
 def type_that_runs(answer: Verdict) -> str:
     """The smaller quantization in which the model runs where its usual ones do not. Empty where no
     quantization runs fast enough, or where the user asked for a quantization.
@@ -168,6 +184,8 @@ def type_that_runs(answer: Verdict) -> str:
     if first.id != answer.model.id or first.runtime != answer.runtime:
         return ""
     if first.context_tokens != answer.context_tokens or is_too_slow(first):
+        return ""
+    if first.quantization == answer.quantization:
         return ""
     return first.quantization or ""
 

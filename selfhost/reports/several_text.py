@@ -142,13 +142,18 @@ def _at_once(running: Sequence[Verdict]) -> Iterator[str]:
 
 def note_blocks(verdicts: Sequence[Verdict], *, verbose: bool) -> Blocks:
     """Yield the notes on how the names were understood, each once; `verbose` adds the other
-    notes.
+    notes, each with its models unless it is about all of them.
     """
     notes: dict[str, None] = {}
+    ids: dict[str, list[str]] = {}
     for verdict in verdicts:
         notes |= dict.fromkeys(verdict.understood_as)
-        if verbose:
-            notes |= dict.fromkeys(verdict.notes)
+        for note in verdict.notes:
+            ids.setdefault(note, []).append(verdict.model.id)
+    if verbose:
+        for note, models in ids.items():
+            is_of_all = len(models) == len(verdicts)
+            notes[note if is_of_all else f"{', '.join(models)}: {note}"] = None
     return texts(notes, indent=0)
 
 

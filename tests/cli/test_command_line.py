@@ -627,3 +627,42 @@ def test_a_list_for_a_purpose_has_no_model_without_text(
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert out.startswith("No model matches.")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("whisper-large-v3", id="speech"),
+        pytest.param("flux.1-dev", id="image"),
+    ],
+)
+def test_no_container_names_no_program_that_refuses_the_model(
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+) -> None:
+    """`--format docker` advised --runtime vllm, which then refused to serve speech models."""
+    code, _, error = run(capsys, "size", model, "--format", "docker")
+    assert code == 2
+    assert "publishes no container image" in error
+    assert "--runtime" not in error
+    assert f"selfhost size {model}" in error
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        pytest.param("ctk=q8_0", "use --kv-cache in its place", id="cache"),
+        pytest.param("np=4", "use --parallel in its place", id="users"),
+        pytest.param("ctx-size=8192", "use --context in its place", id="context"),
+        pytest.param("fa=off", "leave it out", id="none"),
+    ],
+)
+def test_a_program_option_that_selfhost_has_is_named(
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    remedy: str,
+) -> None:
+    """`--runtime-option ctk=q8_0` was told to leave it out, though --kv-cache states the same."""
+    code, _, error = run(capsys, "check", "mistral-7b", "--runtime-option", typed)
+    assert code == 2
+    assert remedy in error

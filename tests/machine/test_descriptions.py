@@ -308,3 +308,78 @@ def test_an_intel_mac_is_not_only_asked_for_its_apple_chip(typed: str) -> None:
     assert "an Intel Mac is named by its processor" in remedy
     example = re.findall(r"--machine '([^']+)'", remedy)[-1]
     assert named(example)[0].memory_total_bytes == 8 * 2**30
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("8x H100, 2TB", id="cards"),
+        pytest.param("RTX 3090, 2TB", id="known machine"),
+    ],
+)
+def test_terabytes_that_are_taken_for_a_disk_are_named(text: str) -> None:
+    """`8x H100, 2TB` was judged with 637 GB of RAM, and no word said what became of the 2 TB."""
+    _, note = named(text)
+    assert "2 TB is taken for a disk; for RAM write '2TB RAM'." in (note or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("RTX 4090 64GB 2TB", id="RAM stated"),
+        pytest.param("dgx spark 4tb", id="product of one size"),
+        pytest.param("epyc 7763 1tb", id="RAM of a server"),
+    ],
+)
+def test_terabytes_beside_known_ram_need_no_note(text: str) -> None:
+    _, note = named(text)
+    assert "is taken for a disk" not in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus"),
+    [
+        pytest.param("RTX 3090 at pcie 3.0 x4, 64GB", 1, id="lanes"),
+        pytest.param("RTX 3090 pcie gen4 x16 64gb", 1, id="generation"),
+        pytest.param("2x 3090 x8/x8 64gb", 2, id="divided"),
+    ],
+)
+def test_the_link_of_a_card_is_no_count(text: str, gpus: int) -> None:
+    """`pcie 3.0 x4` was refused: it is not clear what x4 counts."""
+    machine, note = named(text)
+    assert len(machine.cards) == gpus
+    assert round((machine.memory_total_bytes or 0) / 2**30) == 64
+    assert "The PCIe link was ignored" in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus"),
+    [
+        pytest.param("h100 pcie x4", 4, id="behind the form"),
+        pytest.param("4x A100 PCIe 80GB", 4, id="before the form"),
+    ],
+)
+def test_the_form_of_a_card_is_no_link(text: str, gpus: int) -> None:
+    machine, note = named(text)
+    assert len(machine.cards) == gpus
+    assert "link" not in (note or "")
+
+
+def test_an_npu_is_named_as_it_is() -> None:
+    """The note on an `ai hat` said `Ignored (not understood): npu`, a word that nobody typed."""
+    _, note = named("raspberry pi 5 8gb with ai hat")
+    assert "The NPU was ignored: none of the programs" in (note or "")
+    assert "not understood" not in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "memory"),
+    [
+        pytest.param("i3-10110u single channel ddr4 8gb", "DDR4-2666", id="kind"),
+        pytest.param("AMD EPYC 9654 12 channel", "RAM at 4,800 MT/s", id="no kind"),
+    ],
+)
+def test_a_kind_of_ram_counts_before_its_size_too(text: str, memory: str) -> None:
+    """`ddr4 8gb` lost the kind, and a RAM without a kind was called `RAM-2666`."""
+    _, note = named(text)
+    assert f"of {memory}, " in (note or "")

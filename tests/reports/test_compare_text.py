@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from helpers.paths import RECORDS
-from selfhost import Machine, check
+from selfhost import Machine, check, compare
 from selfhost.advice.several import comparison
 from selfhost.machine.named import named
 from selfhost.reports.compare_text import compare_document
@@ -90,3 +90,14 @@ def test_the_prices_of_a_comparison_have_their_day() -> None:
     shown = plain(compare_document(comparison(verdicts))).splitlines()
     (told,) = [line for line in shown if "prices were listed" in line]
     assert all(day in told for day in days)
+
+
+def test_a_note_on_one_of_several_models_names_the_model() -> None:
+    """`compare gpt-oss-20b gemma3:12b` said that long conversations may need 9.38 GiB more, and not
+    with which of the models.
+    """
+    machine = "macbook air m4 24gb"
+    compared = compare(["gpt-oss-20b", "gemma3:12b"], machine=machine)
+    together = plain(compare_document(compared))
+    note = next(n for n in check("gemma3:12b", machine=machine).notes if "Long" in n)
+    assert f"gemma-3-12b-it: {note}" in " ".join(together.split())

@@ -8,7 +8,7 @@ program does not run without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import IntEnum
 from math import ceil
 
@@ -22,7 +22,7 @@ from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of, maker_called
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, PlaceNeed
+from ...needs.records import Device, Needs, PlaceNeed, Term
 from ..devices import (
     LEFT_PERCENT,
     SharedMemory,
@@ -56,6 +56,9 @@ from .space import bytes_without_context, has_type_within, what_is_smaller
 
 # the accelerators of one machine
 Cards = Sequence[Accelerator]
+# the settings that place layers on accelerators or in RAM, and all that place a model
+_LAYER_SETTINGS = {"gpu_layers", "cpu_expert_layers"}
+PLACING_SETTINGS = _LAYER_SETTINGS | {"gpu_shares", "split_mode"}
 
 
 def accelerator_check(
@@ -85,7 +88,7 @@ def accelerator_check(
             return missing
     if in_ram.cards:
         return finding(in_ram.not_needed())
-    ignored = _placing_options(question)
+    ignored = placing_options(question, _LAYER_SETTINGS)
     if ignored:
         return finding(warning("accelerator-not-needed", "ignored", names=ignored))
     return finding(passing("accelerator-not-needed"))
@@ -111,14 +114,17 @@ def _without_named_device(machine: Machine, question: Question) -> Finding | Non
     )
 
 
-def _placing_options(question: Question) -> list[str]:
-    """The user's options that state where layers lie."""
+def placing_options(
+    question: Question,
+    settings: Collection[str] = PLACING_SETTINGS,
+) -> list[str]:
+    """The user's options that state where the model lies, by what they change."""
     if question.runtime is None:
         return []
     rules = question.runtime.named_options
     names = []
     for name in question.workload.runtime_options:
-        if name in rules and rules[name].changes.endswith("_layers"):
+        if name in rules and rules[name].changes in settings:
             names.append(name)
     return names
 
@@ -504,9 +510,25 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=what_is_smaller(on_cards, usable, has_type=has_type),
+            smaller=self._what_takes_less(on_cards, usable, has_type=has_type),
             confidence=self.machine.confidence,
         )
+
+    def _what_takes_less(
+        self,
+        on_cards: Sequence[Term],
+        usable_bytes: int,
+        *,
+        has_type: bool,
+    ) -> str:
+        """The phrase that names what takes less of the accelerators: first to leave out the user's
+        options that place layers there.
+        """
+        smaller = what_is_smaller(on_cards, usable_bytes, has_type=has_type)
+        names = placing_options(self.question)
+        if not names:
+            return smaller
+        return phrase("smaller/placed", names=names, smaller=smaller)
 
     def _fit(self, *, is_idle: bool = False) -> _Fit:
         """The part of the range that each of the accelerators holds."""
@@ -544,7 +566,7 @@ class _OnCards(_Layout):
             return passing("accelerator-fits")
         if needs.offload:
             return warning("accelerator-partly", "in-turn")
-        if _placing_options(self.question):
+        if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
         return warning("accelerator-partly", **self._what_would_fit())
 

@@ -1,0 +1,45 @@
+"""A model that only the user's own placement of layers keeps from running."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import check
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "machine"),
+    [
+        pytest.param(
+            "gpt-oss-120b", {"ngl": "20"}, "RTX 5090, 64GB of RAM", id="layers"
+        ),
+        pytest.param(
+            "llama-3.3-70b", {"ts": "9,1"}, "2x RTX 3090, 64GB of RAM", id="shares"
+        ),
+    ],
+)
+def test_options_that_overfill_a_gpu_are_named_first(
+    model: str,
+    options: dict[str, str],
+    machine: str,
+) -> None:
+    """The advice was a smaller model, though the same files run without the option."""
+    assert check(model, machine=machine).can_run
+    name = next(iter(options))
+    verdict = check(model, machine=machine, runtime_options=options)
+    assert not verdict.can_run
+    assert verdict.summary.startswith(f"ONLY WITHOUT {name}")
+    remedy = verdict.finding("accelerator").remedy or ""
+    assert remedy.startswith(f"leave out {name}, ")
+    first = verdict.alternatives[0]
+    assert first.id == verdict.model.id
+    assert first.quantization == verdict.workload.quantization
+    assert "--runtime-option" not in first.command
+
+
+def test_options_that_are_not_in_the_way_are_not_named() -> None:
+    """Where the model does not fit at all, leaving out the option is no way to run it."""
+    machine = "RTX 3090, 16GB of RAM"
+    options = {"ngl": "99"}
+    verdict = check("llama-3.3-70b", machine=machine, runtime_options=options)
+    assert verdict.summary.startswith("USE AN API")
