@@ -466,10 +466,7 @@ class _OnCards(_Layout):
         on_cards = [term for term in self.needs.terms if term.where != "host"]
         runtime = self.question.runtime
         ruling = self._ruling()
-        has_type = True
-        if ruling.outcome is not Outcome.PASS:
-            rest = bytes_without_context(on_cards)
-            has_type = has_type_within(self.question, rest, usable)
+        question = None if ruling.outcome is Outcome.PASS else self.question
         return finding(
             ruling,
             needs=high,
@@ -481,7 +478,7 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=what_is_smaller(on_cards, usable, has_type=has_type),
+            smaller=what_is_smaller(on_cards, usable, question),
             confidence=self.machine.confidence,
         )
 
