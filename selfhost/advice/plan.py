@@ -489,23 +489,13 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
         card_bytes = smallest_device_bytes(needs, case)
     else:
         # a program that also runs in RAM leaves a part of the accelerator free
-        on_card = needs_on(needs, case, Device())
-        taken_bytes = _high_bytes(on_card, in_ram=False)
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken_bytes)
+        taken = needs_on(needs, case, Device()).on_cards
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken.high_bytes)
     ram_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):
-        on_card = needs_on(needs, case, Device(maker=maker))
-        ram_bytes = max(ram_bytes, _high_bytes(on_card, in_ram=True))
+        beside = needs_on(needs, case, Device(maker=maker)).on_host
+        ram_bytes = max(ram_bytes, beside.high_bytes)
     return _Sizes(card_bytes, ram_bytes, _disk_bytes(question, needs))
-
-
-def _high_bytes(needs: Needs, *, in_ram: bool) -> int:
-    """The most that the terms take in RAM, or elsewhere."""
-    size = 0
-    for term in needs.terms:
-        if (term.where == "host") is in_ram:
-            size += term.high_bytes
-    return size
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:

@@ -357,20 +357,17 @@ class Needs(Record):
         """
         return self.terms if self.memory is None else ()
 
-    def ram_bytes(
-        self, end: str = "high_bytes", *, on_cards: bool = False
-    ) -> int | None:
-        """The bytes in RAM, or with `on_cards` on accelerators; None where the memory is not known.
-        `end` names the field of each term to sum.
-        """
-        if self.memory is None:
-            return None
-        total = 0
-        for part in self.terms:
-            is_on_card = part.where != "host"
-            if is_on_card == on_cards:
-                total += getattr(part, end)
-        return total
+    @cached_property
+    def on_host(self) -> MemoryNeed:
+        """The known terms of the memory that lie in RAM."""
+        terms = [term for term in self.terms if term.where == "host"]
+        return MemoryNeed(terms=tuple(terms))
+
+    @cached_property
+    def on_cards(self) -> MemoryNeed:
+        """The known terms of the memory that lie on accelerators."""
+        terms = [term for term in self.terms if term.where != "host"]
+        return MemoryNeed(terms=tuple(terms))
 
 
 def summed(*lines: str) -> str:

@@ -264,9 +264,9 @@ class _InRam(_Layout):
         if lent is None:
             return passing("accelerator-fits", "shared", device=sharing[0].name)
         least = lent.least_bytes
-        high = self.needs.ram_bytes()
+        high = self.needs.on_host.high_bytes
         figures: Figures = {"device": lent.device.name, "limit": least}
-        if high is None:
+        if self.needs.memory is None:
             return passing("accelerator-fits", "shared", **figures)
         if high > least or not lent.owner_decides:
             figures |= {"needs": high, "has": least, "short": max(0, high - least)}
@@ -331,8 +331,8 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     line does.
     """
     lent = lent_to_gpu(machine)
-    high = needs.ram_bytes()
-    if lent is None or high is None:
+    high = needs.on_host.high_bytes
+    if lent is None or needs.memory is None:
         return None
     if not lent.least_bytes < high <= lent.raised_bytes:
         return None
@@ -463,7 +463,7 @@ class _OnCards(_Layout):
             likely += share.need.total_bytes
             high += share.need.high_bytes
             names.append(share.device.name)
-        on_cards = [term for term in self.needs.terms if term.where != "host"]
+        on_cards = self.needs.on_cards.terms
         runtime = self.question.runtime
         ruling = self._ruling()
         question = None if ruling.outcome is Outcome.PASS else self.question
@@ -531,7 +531,7 @@ class _OnCards(_Layout):
         usable = sum(share.usable_bytes() for share in self.shares)
         device = Device(maker=gpu_maker(self.machine, question.runtime))
         whole = need.needs_on(self.needs, question.case, device)
-        on_cards = [term for term in whole.terms if term.where != "host"]
+        on_cards = whole.on_cards.terms
         rest = bytes_without_context(on_cards)
         has_context = any(term.name == "kv_cache" for term in on_cards)
         is_context_enough = has_context and rest <= usable

@@ -19,7 +19,7 @@ from ...core.units import GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
-from ...needs.records import MemoryNeed, Needs, Term
+from ...needs.records import Needs, Term
 from ..devices import basis_on
 from ..quality import quality_of
 from ..record import Question
@@ -280,8 +280,7 @@ def memory_check(
     which no types are looked at.
     """
     available = available_ram(machine, workload)
-    host = tuple(term for term in needs.terms if term.where == "host")
-    need = MemoryNeed(terms=host)
+    need = needs.on_host
     # the page cache may drop the original files once a runtime has copied them, but a disk in RAM
     # keeps them
     kept_bytes = min(files_bytes, needs.evictable_bytes)
@@ -296,10 +295,12 @@ def memory_check(
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
         # parts of the model that are moved to an accelerator in turn all lie in RAM
-        on_gpu = needs.ram_bytes(on_cards=True)
+        on_gpu = needs.on_cards.high_bytes
     if ruling.outcome is Outcome.PASS:
         question = None
-    smaller = what_is_smaller(host, available.ceiling_bytes, question, on_gpu or 0)
+    smaller = what_is_smaller(
+        need.terms, available.ceiling_bytes, question, on_gpu or 0
+    )
     if files_bytes:
         smaller = phrase("smaller/files", smaller=smaller)
     found = finding(
