@@ -697,24 +697,20 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
     """The reason why an option does nothing for the model, or nothing that is computed; empty where
     its effect is computed.
     """
-    if rule.changes == "cpu_expert_layers":
-        return "dense" if case.spec.is_dense else ""
-    if rule.changes == "cache_streams":
-        if rule.to != ONE_STREAM:
-            return ""
-        kinds = {part.kind for part in case.model.attention}
-        return "compressed" if "compressed" in kinds else ""
-    if rule.changes == "gpu_shares":
-        is_on_one = case.settings.get("split_mode") == ON_ONE_CARD
-        return "one_gpu" if is_on_one else ""
-    if rule.changes == "projector":
-        if case.encoders or why_no_encoders(case.spec):
-            return ""
-        return "blind"
-    if rule.changes != "picture_tokens":
-        return ""
-    if not case.encoders:
-        return "blind"
-    encoder = encoder_of(case.spec)
-    is_measured = encoder is not None and bool(encoder.token_side)
-    return "" if is_measured else "unmeasured"
+    match rule.changes:
+        case "cpu_expert_layers" if case.spec.is_dense:
+            return "dense"
+        case "cache_streams" if rule.to == ONE_STREAM:
+            if any(part.kind == "compressed" for part in case.model.attention):
+                return "compressed"
+        case "gpu_shares" if case.settings.get("split_mode") == ON_ONE_CARD:
+            return "one_gpu"
+        case "projector" if not (case.encoders or why_no_encoders(case.spec)):
+            return "blind"
+        case "picture_tokens" if not case.encoders:
+            return "blind"
+        case "picture_tokens":
+            encoder = encoder_of(case.spec)
+            if encoder is None or not encoder.token_side:
+                return "unmeasured"
+    return ""
