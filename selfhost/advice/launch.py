@@ -32,6 +32,7 @@ from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.records import likely_bytes
 
 # lines to type; () where none is known
 Lines = tuple[str, ...]
@@ -258,13 +259,9 @@ def _layers_on_gpus(launch: Launch) -> int:
     architecture = launch.spec.architecture
     if architecture is None:
         return 0
-    cache_bytes = 0
-    on_gpus_bytes = 0
-    for term in launch.judged.placed.terms:
-        if term.name == "kv_cache":
-            cache_bytes += term.bytes
-            if term.where != "host":
-                on_gpus_bytes += term.bytes
+    placed = launch.judged.placed
+    cache_bytes = likely_bytes(placed.terms, "kv_cache")
+    on_gpus_bytes = likely_bytes(placed.on_cards.terms, "kv_cache")
     return architecture.layers * on_gpus_bytes // max(1, cache_bytes)
 
 

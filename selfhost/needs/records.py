@@ -196,6 +196,11 @@ def middle_of(low: int, high: int) -> Size:
     return Size(low, (low + high) // 2, high)
 
 
+def likely_bytes(terms: Iterable[Term], *names: str) -> int:
+    """The likely bytes of the terms with these names."""
+    return sum(term.bytes for term in terms if term.name in names)
+
+
 class PlaceNeed(Record):
     """The sums of the terms in one place: `where` is "host" or "accelerator:N"."""
 
