@@ -406,20 +406,15 @@ def _shares(
     question: Question,
 ) -> Iterator[_Share]:
     """Yield the share of the model on each accelerator; nothing where the accelerators were not
-    read.
+    read, or the memory is not known.
     """
     percent = percent_of(question.case) if question.wants_gpu else None
-    if machine.accelerators:
-        for need in _needs_on_cards(needs):
-            device = machine.accelerators[index_of(need.where)]
-            yield _Share(need=need, device=device, percent=percent)
-
-
-def _needs_on_cards(needs: Needs) -> list[PlaceNeed]:
-    """The need on each accelerator; none where the memory is not known."""
-    if needs.memory is None:
-        return []
-    return [place for place in needs.memory.places if place.where != "host"]
+    if needs.memory is None or not machine.accelerators:
+        return
+    for place in needs.memory.places:
+        if place.where != "host":
+            device = machine.accelerators[index_of(place.where)]
+            yield _Share(need=place, device=device, percent=percent)
 
 
 class _OnCards(_Layout):
@@ -448,10 +443,9 @@ class _OnCards(_Layout):
         for share in self.shares:
             if share.device.memory_total_bytes is not None:
                 fact = "accelerators.unified"
-        high_bytes = [need.high_bytes for need in _needs_on_cards(self.needs)]
         why = self.machine.why_unread(fact)
         unread = undecided("accelerator-unread", why=why)
-        return finding(unread, needs=sum(high_bytes), unit="bytes")
+        return finding(unread, needs=self.needs.on_cards.high_bytes, unit="bytes")
 
     def check(self) -> Finding:
         """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
