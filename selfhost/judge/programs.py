@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .. import needs as need
@@ -144,22 +144,16 @@ def named_as_listed(
     if stated.license is not None:
         from ..catalogue.openness import canonical_expression
 
-        try:
+        with _adding_to(problems):
             changes["license"] = canonical_expression(stated.license)
-        except WorkloadError as error:
-            problems += error.problems
-    try:
+    with _adding_to(problems):
         runtime = _runtime_for(spec, stated, files, catalogue)
-    except WorkloadError as error:
-        problems += error.problems
     if stated.quantization is not None:
-        try:
+        with _adding_to(problems):
             quantization = _listed_quantization(spec, stated.quantization, runtime)
             changes["quantization"] = quantization
             if stated.runtime is None and runtime is not None:
                 runtime = _runtime_in(spec, quantization, runtime, catalogue)
-        except WorkloadError as error:
-            problems += error.problems
     if spec.closed:
         runtime = None
         changes |= _NOT_OF_CLOSED
@@ -170,6 +164,15 @@ def named_as_listed(
     if problems:
         raise WorkloadError(problems)
     return Request(spec=spec, files=files, workload=workload, runtime=runtime)
+
+
+@contextmanager
+def _adding_to(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `WorkloadError` that the block raises, and go on behind the block."""
+    try:
+        yield
+    except WorkloadError as error:
+        problems += error.problems
 
 
 def _format_refused(typed: str | None) -> tuple[Problem, ...]:
