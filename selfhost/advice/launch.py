@@ -84,18 +84,20 @@ class Launch(Record):
     @property
     def default_command(self) -> str:
         """The line of the program for a model of no special kind, for as many users as asked."""
-        if self.workload.parallel > 1 and self.template("users"):
-            return self.template("users")
-        return self.lines.default
+        return self._template_for_several("users") or self.lines.default
 
     @property
     def file_command(self) -> str:
         """The line of the program for a file that lies on the machine, for as many users as asked;
         "" where it has none.
         """
-        if self.workload.parallel > 1 and self.template("users_file"):
-            return self.template("users_file")
-        return self.template("file")
+        return self._template_for_several("users_file") or self.template("file")
+
+    def _template_for_several(self, use: str) -> str:
+        """The line of the program for a use by several users; "" for one user, and where it has
+        none.
+        """
+        return self.template(use) if self.workload.parallel > 1 else ""
 
     @property
     def keeps_to_one_card(self) -> bool:
