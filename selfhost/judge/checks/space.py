@@ -582,21 +582,21 @@ def has_type_within(
 
 def what_is_smaller(
     terms: Sequence[Term],
-    has_bytes: int | None,
+    room_bytes: int | None,
     question: Question | None = None,
     bytes_elsewhere: int = 0,
 ) -> str:
     """The phrase that names what takes less memory.
 
-    The phrase names a shorter context only where `has_bytes` holds the terms that no context
+    The phrase names a shorter context only where `room_bytes` holds the terms that no context
     changes. It names a smaller quantization unless a `question` is given that has none of which
     these terms, with the rest of the model in `bytes_elsewhere`, would fit.
     """
     rest = bytes_without_context(terms)
     has_type = True
-    if question is not None and has_bytes is not None:
+    if question is not None and room_bytes is not None:
         has_type = has_type_within(
-            question, rest + bytes_elsewhere, has_bytes + bytes_elsewhere
+            question, rest + bytes_elsewhere, room_bytes + bytes_elsewhere
         )
     names = {term.name for term in terms}
     if "gradients" in names:
@@ -604,7 +604,7 @@ def what_is_smaller(
         return phrase("smaller/training")
     if "kv_cache" not in names:
         return phrase("smaller/model", type=has_type)
-    if has_bytes is None or rest <= has_bytes:
+    if room_bytes is None or rest <= room_bytes:
         return phrase("smaller/cache", type=has_type)
     return phrase("smaller/without-context", rest=rest, type=has_type)
 
