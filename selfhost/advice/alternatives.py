@@ -36,7 +36,7 @@ from ..judge.record import (
     RoomOptions,
 )
 from ..machine.record import Machine
-from ..needs.records import Term
+from ..needs.records import Term, likely_bytes
 from .asking import workload_to_type
 from .gains import gain_of
 from .room import Reach
@@ -467,10 +467,7 @@ class AlternativeSearch(Record):
         files = need.weights_files(judged.model, format, quantization)
         if not isinstance(files, Term):
             return 0
-        in_ram_bytes = 0
-        for term in judged.placed.terms:
-            if term.where == "host" and term.name == "weights":
-                in_ram_bytes += term.bytes
+        in_ram_bytes = likely_bytes(judged.placed.on_host.terms, "weights")
         return files.bytes - int(_LEFT_SHARE * in_ram_bytes)
 
     def as_alternative(self, smaller: Judged) -> Alternative:

@@ -217,7 +217,7 @@ def _most_parts(judged: Judged, machine: Machine) -> int | None:
     which the model lies; None where the model lies on as many already.
     """
     needs = judged.placed
-    used = {term.where for term in needs.terms if term.where != "host"}
+    used = {term.where for term in needs.on_cards.terms}
     if not used:
         return None
     first = machine.cards[index_of(min(used))]

@@ -32,6 +32,7 @@ from ..judge.pace.rates import shared_gpu_of
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from ..needs.case import MICRO_BATCH_TOKENS
+from ..needs.records import likely_bytes
 
 # lines to type; () where none is known
 Lines = tuple[str, ...]
@@ -83,18 +84,20 @@ class Launch(Record):
     @property
     def default_command(self) -> str:
         """The line of the program for a model of no special kind, for as many users as asked."""
-        if self.workload.parallel > 1 and self.template("users"):
-            return self.template("users")
-        return self.lines.default
+        return self._template_for_several("users") or self.lines.default
 
     @property
     def file_command(self) -> str:
         """The line of the program for a file that lies on the machine, for as many users as asked;
         "" where it has none.
         """
-        if self.workload.parallel > 1 and self.template("users_file"):
-            return self.template("users_file")
-        return self.template("file")
+        return self._template_for_several("users_file") or self.template("file")
+
+    def _template_for_several(self, use: str) -> str:
+        """The line of the program for a use by several users; "" for one user, and where it has
+        none.
+        """
+        return self.template(use) if self.workload.parallel > 1 else ""
 
     @property
     def keeps_to_one_card(self) -> bool:
@@ -258,13 +261,9 @@ def _layers_on_gpus(launch: Launch) -> int:
     architecture = launch.spec.architecture
     if architecture is None:
         return 0
-    cache_bytes = 0
-    on_gpus_bytes = 0
-    for term in launch.judged.placed.terms:
-        if term.name == "kv_cache":
-            cache_bytes += term.bytes
-            if term.where != "host":
-                on_gpus_bytes += term.bytes
+    placed = launch.judged.placed
+    cache_bytes = likely_bytes(placed.terms, "kv_cache")
+    on_gpus_bytes = likely_bytes(placed.on_cards.terms, "kv_cache")
     return architecture.layers * on_gpus_bytes // max(1, cache_bytes)
 
 

@@ -415,7 +415,7 @@ class Lister:
             else:
                 # at best it is not known whether a model that is too large runs
                 route = Route.UNKNOWN
-        return self._key(route, outline, worth)
+        return self._place(route, outline, worth)
 
     def _best_share(self, outline: Outline) -> float:
         """The share of its worth that a model may have by its pace, which the memory bounds."""
@@ -454,32 +454,27 @@ class Lister:
             is_slow_here = is_slow(answer) or lacks_pace_of_users(answer)
             worth = self._worth_on(answer)
         openness = answer.finding("openness")
-        return self._key(
-            answer.route,
-            outline,
-            worth,
+        return self._place(answer.route, outline, worth)._replace(
             is_slow=is_slow_here,
             is_less_open=openness is not None and is_partly_open(openness),
         )
 
-    def _key(
+    def _place(
         self,
         route: Route,
         outline: Outline,
         worth: float,
-        *,
-        is_slow: bool = False,
-        is_less_open: bool = False,
     ) -> ListPlace:
+        """The place of a model of that worth, if it is fast and open."""
         standing = self._standing(outline.id)
         is_of_kind = outline.modality == self._modality
         return ListPlace(
             route=_ROUTES.index(route),
             kind=MADE_FOR_IT if is_of_kind else standing.kind,
-            is_slow=is_slow,
+            is_slow=False,
             is_unnamed=outline.id not in self._named,
             section=self._section(outline, standing),
-            is_less_open=is_less_open,
+            is_less_open=False,
             minus_worth=-worth,
             id=outline.id,
         )

@@ -309,7 +309,7 @@ def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
 
 def _cards_of(needs: Needs) -> set[str]:
     """The places of the accelerators that hold a part."""
-    return {term.where for term in needs.terms if term.where != "host"}
+    return {term.where for term in needs.on_cards.terms}
 
 
 def note_on_clock(machine: Machine, today: str) -> Sentences:

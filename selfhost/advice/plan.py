@@ -333,18 +333,16 @@ class _Found(Record):
 def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     """The least machine, in the type and program of least memory."""
     question = meant.question(catalogue, _VAST)
-    smallest = smallest_of_list(question, catalogue)
-    meant = meant.replace(workload=smallest)
+    meant = meant.replace(workload=smallest_of_list(question, catalogue))
     platform = _least_platform(meant, catalogue)
-    found = _least_on(platform, smallest)
+    found = _least_on(platform)
     if platform.is_mac or not platform.runs_in_ram:
         return found
     wait = found.judged.finding("wait")
     if wait is None or not wait.decides:
         return found
     # no RAM is fast enough for the prompt
-    on_gpu = platform.replace(is_for_gpus=True)
-    return _least_on(on_gpu, smallest)
+    return _least_on(platform.replace(is_for_gpus=True))
 
 
 class _Platform(Record):
@@ -413,7 +411,7 @@ def _platform_for(platforms: Sequence[str], allowed: Sequence[str]) -> str:
     return platforms[0]
 
 
-def _least_on(platform: _Platform, smallest: Workload) -> _Found:
+def _least_on(platform: _Platform) -> _Found:
     """The least machine of that platform."""
     question = platform.question
     vast = platform.machine
@@ -422,13 +420,14 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     if needs is None or needs.memory is None:
         return without_least
     sizes = _sizes(question, needs)
+    workload = question.workload
     taken_bytes = sizes.ram_with_card_bytes
-    reserve_bytes = reserve_beside(taken_bytes, vast, smallest)
+    reserve_bytes = reserve_beside(taken_bytes, vast, workload)
     # a need stated as one figure may not say what lies in RAM when accelerators hold the model
     memory_beside_bytes = taken_bytes + reserve_bytes if taken_bytes else None
     if platform.runs_in_ram:
         taken_bytes = needs.memory.high_bytes
-        reserve_bytes = reserve_beside(taken_bytes, vast, smallest)
+        reserve_bytes = reserve_beside(taken_bytes, vast, workload)
     ram_bytes = taken_bytes + reserve_bytes
     if ram_bytes == 0:
         return without_least
@@ -444,7 +443,7 @@ def _least_on(platform: _Platform, smallest: Workload) -> _Found:
     judged = judge(question, paced.machine)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
-    has_pace = bool(question.workload.min_tokens_per_second)
+    has_pace = bool(workload.min_tokens_per_second)
     cpu = needs.cpu
     architecture = vast.architecture or ""
     least = LeastMachine(
@@ -489,23 +488,13 @@ def _sizes(question: Question, needs: Needs) -> _Sizes:
         card_bytes = smallest_device_bytes(needs, case)
     else:
         # a program that also runs in RAM leaves a part of the accelerator free
-        on_card = needs_on(needs, case, Device())
-        taken_bytes = _high_bytes(on_card, in_ram=False)
-        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken_bytes)
+        taken = needs_on(needs, case, Device()).on_cards
+        card_bytes = smallest_total_bytes(gpus.UNKNOWN, taken.high_bytes)
     ram_bytes = 0
     for maker in ("", *MAKERS_IN_RAM):
-        on_card = needs_on(needs, case, Device(maker=maker))
-        ram_bytes = max(ram_bytes, _high_bytes(on_card, in_ram=True))
+        beside = needs_on(needs, case, Device(maker=maker)).on_host
+        ram_bytes = max(ram_bytes, beside.high_bytes)
     return _Sizes(card_bytes, ram_bytes, _disk_bytes(question, needs))
-
-
-def _high_bytes(needs: Needs, *, in_ram: bool) -> int:
-    """The most that the terms take in RAM, or elsewhere."""
-    size = 0
-    for term in needs.terms:
-        if (term.where == "host") is in_ram:
-            size += term.high_bytes
-    return size
 
 
 def _disk_bytes(question: Question, needs: Needs) -> int | None:

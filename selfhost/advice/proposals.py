@@ -63,13 +63,14 @@ class _Candidate(NamedTuple):
     minus_worth: float
     id: str
 
-    def rank(self, *, is_less_open: bool, is_in_other_program: bool) -> _Rank:
+    @property
+    def best_rank(self) -> _Rank:
         """The best rank that it may get once it is judged."""
         return _Rank(
             is_for_other_work=self.is_for_other_work,
-            is_less_open=is_less_open,
+            is_less_open=False,
             is_doubtful=False,
-            is_in_other_program=is_in_other_program,
+            is_in_other_program=False,
             minus_worth=self.minus_worth,
         )
 
@@ -95,8 +96,8 @@ class Proposals(Record):
         # the best first
         found: list[_Proposal] = []
         for candidate in self._candidates():
-            rank = candidate.rank(
-                is_less_open=False, is_in_other_program=self._is_program_useless
+            rank = candidate.best_rank._replace(
+                is_in_other_program=self._is_program_useless
             )
             worst = found[-1].rank if len(found) == most else None
             if worst is not None and rank > worst:
@@ -160,10 +161,10 @@ class Proposals(Record):
         terms = list(terms_checks(spec, self._plain))
         if any(finding.decides for finding in terms):
             return None
-        is_less_open = any(is_partly_open(finding) for finding in terms)
         can_load = self._may_load(spec)
-        rank = candidate.rank(
-            is_less_open=is_less_open, is_in_other_program=not can_load
+        rank = candidate.best_rank._replace(
+            is_less_open=any(map(is_partly_open, terms)),
+            is_in_other_program=not can_load,
         )
         if worst is not None and rank > worst:
             # later candidates may still be fully open, or run with the stated program

@@ -140,8 +140,8 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     on_accelerators: int | None = None
     is_placed = judged.is_on_accelerators and not judged.failed
     if judged.needs is not None and memory is not None and is_placed:
-        on_cards = judged.needs.ram_bytes("bytes", on_cards=True)
-        on_accelerators = on_cards or memory.total_bytes
+        on_cards_bytes = judged.needs.on_cards.total_bytes
+        on_accelerators = on_cards_bytes or memory.total_bytes
     return QuantizationSize(
         quantization=workload.quantization or "",
         family=workload.format or "",

@@ -36,7 +36,7 @@ from ..machine.record import (
     Disk,
     Machine,
 )
-from ..needs.records import How, MemoryNeed, Needs, Term
+from ..needs.records import How, MemoryNeed, Needs, Term, likely_bytes
 from .launch import bytes_worth_bounding, fill_partly, variables_hiding_cards
 from .understood import Model, Understood, judged_on, meant_on, understand
 from .verdicts import check_with
@@ -394,11 +394,7 @@ class _Sizable(Record):
     @property
     def state_bytes(self) -> int:
         """The bytes that the server keeps for the tokens of all users."""
-        size = 0
-        for term in self.memory.terms:
-            if term.name in ("kv_cache", "recurrent_state"):
-                size += term.bytes
-        return size
+        return likely_bytes(self.memory.terms, "kv_cache", "recurrent_state")
 
     @property
     def uncounted_copies_bytes(self) -> int:

@@ -94,8 +94,8 @@ def _launch(
     tag: str | None,
 ) -> Launch:
     """The judged question with the accelerators that hold a part of the model."""
-    places = {term.where for term in judged.placed.terms}
-    cards_used = sorted(map(index_of, places - {"host"}))
+    places = {term.where for term in judged.placed.on_cards.terms}
+    cards_used = sorted(map(index_of, places))
     has_more_cards = 0 < len(cards_used) < len(machine.cards)
     return Launch(
         judged=judged,

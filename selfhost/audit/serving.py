@@ -140,14 +140,7 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     """Return the machines with the facts that their classes state, and a note for each fact that
     was used.
     """
-    document = policy.document()
-    # the source of the facts that a class states, by the name of the class
-    sources = {}
-    for index, machine_class in enumerate(policy.classes):
-        if machine_class.facts:
-            line = document.line(("class", index, "facts"))
-            place = f"{policy.file}:{line} (class {machine_class.name})"
-            sources[machine_class.name] = f"stated by the policy, {place}"
+    sources = _sources_by_class(policy)
     if not sources:
         return machines, []
     # the number of machines that got a fact, by the key, the text and the source of the fact
@@ -168,6 +161,18 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
         number = units.plural(count, "machine")
         notes.append(f"{key} of {number}: {text}, {source}")
     return completed, notes
+
+
+def _sources_by_class(policy: Policy) -> dict[str, str]:
+    """The source of the facts that a class states, by the name of the class."""
+    document = policy.document()
+    sources = {}
+    for index, machine_class in enumerate(policy.classes):
+        if machine_class.facts:
+            line = document.line(("class", index, "facts"))
+            place = f"{policy.file}:{line} (class {machine_class.name})"
+            sources[machine_class.name] = f"stated by the policy, {place}"
+    return sources
 
 
 def _stating_classes(policy: Policy, machine: Machine) -> dict[str, MachineClass]:
@@ -194,15 +199,15 @@ def _missing_facts(
         # a class may hold machines of several architectures: each gets only the sets of its
         # architecture
         names = possible_sets(value, machine.architecture)
-        sets: Iterable[str] = with_implied(names, machine.architecture)
+        sets = with_implied(names, machine.architecture)
         if is_read:
             # a record may leave single sets unread: only these can be added
             unread = {entry.fact for entry in machine.unread}
             names = tuple(
                 [name for name in names if f"instruction_sets.{name}" in unread]
             )
-            sets = (*(machine.instruction_sets or ()), *names)
-        return {fact: tuple(sets)} if names else {}
+            sets = (machine.instruction_sets or ()) + names
+        return {fact: sets} if names else {}
     if is_read:
         return {}
     if key == "bandwidth":

@@ -16,6 +16,7 @@ from ..core.records import shown
 from ..core.workload import FLAGS, Load, Workload, as_typed
 
 if TYPE_CHECKING:
+    from ..machine.profiles import NotedMachine
     from ..machine.record import Machine
     from .parser import Options
 
@@ -77,68 +78,58 @@ def one_machine(options: Options) -> Machine:
     return machines[0]
 
 
-def machines_of(options: Options) -> tuple[Machine, ...]:
-    """Return the machine to judge, or each machine of a folder, as --set and --gpu change it.
-
-    Other meanings of the names are put into `options.notes`.
-    """
-    _refuse_measuring_another(options)
-    options.notes = ()
-    machines, notes = _machines_named(options)
-    if options.set or options.gpu:
-        machines = tuple(changed(options, machine) for machine in machines)
-    options.notes = tuple(dict.fromkeys((*notes, *options.notes)))
-    return machines
-
-
-def changed(options: Options, machine: Machine) -> Machine:
-    """Return the machine as --set and --gpu change it. Other meanings of the GPUs' names are put
-    into `options.notes`.
-    """
-    from ..machine.changes import apply
-    from ..machine.understand import cards_named
-
-    named = [cards_named(text) for text in options.gpu]
-    notes: list[str] = []
-    for cards in named:
-        notes += cards.notes
-    options.notes = tuple(dict.fromkeys(notes))
-    return apply(machine, options.set, named)
-
-
-def _refuse_measuring_another(options: Options) -> None:
-    """Refuse --measure where another option leaves nothing to measure."""
-    if options.measure and (options.machine is not None or options.no_measure):
-        message = "--measure measures this machine: not with --machine or --no-measure"
-        raise UsageError(message, remedy="leave one of them out")
-
-
-class _NotedMachines(NamedTuple):
-    """The machines of a name, a path or a description, with notes on other meanings of the name,
-    and on what is not read of records.
-    """
+class NotedMachines(NamedTuple):
+    """Machines, with notes on other meanings of a name, and on what is not read of records."""
 
     machines: tuple[Machine, ...]
     notes: tuple[str, ...] = ()
 
 
-def _machines_named(options: Options) -> _NotedMachines:
+def machines_of(options: Options) -> tuple[Machine, ...]:
+    """Return the machine to judge, or each machine of a folder, as --set and --gpu change it.
+
+    Other meanings of the names are put into `options.notes`.
+    """
+    if options.measure and (options.machine is not None or options.no_measure):
+        message = "--measure measures this machine: not with --machine or --no-measure"
+        raise UsageError(message, remedy="leave one of them out")
+    return changed(options, _machines_named(options))
+
+
+def changed(options: Options, named: NotedMachines) -> tuple[Machine, ...]:
+    """Return the machines as --set and --gpu change them. Their notes, and other meanings of the
+    GPUs' names, are put into `options.notes`.
+    """
+    machines, notes = named
+    if options.set or options.gpu:
+        from ..machine.changes import apply
+        from ..machine.understand import cards_named
+
+        gpus = [cards_named(text) for text in options.gpu]
+        for cards in gpus:
+            notes += cards.notes
+        machines = tuple(apply(machine, options.set, gpus) for machine in machines)
+    options.notes = tuple(dict.fromkeys(notes))
+    return machines
+
+
+def _machines_named(options: Options) -> NotedMachines:
     """The machines of a name, a path or a description."""
     from ..machine.record import Machine
 
     text: str | None = options.machine
     if text is None:
-        return _NotedMachines((Machine.read(measure=options.measure),))
+        return NotedMachines((Machine.read(measure=options.measure),))
     known = _machine_called(text)
     if known is not None:
         machine, note = known
-        return _NotedMachines((machine,), () if note is None else (note,))
+        return NotedMachines((machine,), () if note is None else (note,))
     if os.path.isdir(text):
         return _machines_in(text)
     return _machine_in(input_path(text))
 
 
-def _machine_in(path: str) -> _NotedMachines:
+def _machine_in(path: str) -> NotedMachines:
     """The machine of a record. Raises `MachineFileError` for a faulty one."""
     from ..machine.record import Machine, json_in
     from ..machine.unread_keys import note_on, unread_keys
@@ -148,10 +139,10 @@ def _machine_in(path: str) -> _NotedMachines:
     # a record that is no object was refused
     assert isinstance(record, dict)
     keys = unread_keys(record, path)
-    return _NotedMachines((machine,), (note_on(keys),) if keys else ())
+    return NotedMachines((machine,), (note_on(keys),) if keys else ())
 
 
-def _machine_called(text: str) -> tuple[Machine, str | None] | None:
+def _machine_called(text: str) -> NotedMachine | None:
     """The machine of that name or description, and a note on other meanings; None for a path."""
     from ..machine.profiles import machine_called
 
@@ -171,7 +162,7 @@ def _machine_called(text: str) -> tuple[Machine, str | None] | None:
     return named(text)
 
 
-def _machines_in(folder: str) -> _NotedMachines:
+def _machines_in(folder: str) -> NotedMachines:
     """The machines whose records the folder holds. Raises `MachineFileError` for a faulty
     record.
     """
@@ -182,7 +173,7 @@ def _machines_in(folder: str) -> _NotedMachines:
     if problems:
         grouped = (*fleet.grouped, *fleet.down)
         raise MachineFileError(problems, grouped=grouped)
-    return _NotedMachines(tuple(fleet.machines), fleet.notes)
+    return NotedMachines(tuple(fleet.machines), fleet.notes)
 
 
 def measured_where_unknown(options: Options, machine: Machine) -> Machine:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..advice.several import comparison, in_one_type
 from ..catalogue.index import open_catalogue
 from ..core.errors import UsageError
+from ..judge.record import Verdict
 from ..reports import json
 from ..reports.compare_text import compare_document
 from .asked import one_machine, options_to_repeat, workload_of
@@ -40,7 +41,18 @@ def run(words: Sequence[str]) -> int:
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     verdicts = in_one_type(catalogue, names, answers.verdicts, workload, carry)
-    # several names may mean one model
+    compared = comparison(_different(verdicts, names), workload, carry)
+    if options.format == "json":
+        write_json(options, json.record(compared))
+    else:
+        present(options, compare_document(compared, verbose=options.verbose))
+    return 0
+
+
+def _different(verdicts: Sequence[Verdict], names: Sequence[str]) -> list[Verdict]:
+    """The verdicts, one for each model: several names may mean one. Raises `UsageError` where all
+    names do.
+    """
     by_model = {(verdict.model.id, verdict.workload): verdict for verdict in verdicts}
     different = list(by_model.values())
     if len(different) < 2:
@@ -50,9 +62,4 @@ def run(words: Sequence[str]) -> int:
             f"{' and '.join(typed)} {verb} one model, {different[0].model.id}",
             remedy=help_texts().missing["compare"],
         )
-    compared = comparison(different, workload, carry)
-    if options.format == "json":
-        write_json(options, json.record(compared))
-    else:
-        present(options, compare_document(compared, verbose=options.verbose))
-    return 0
+    return different

@@ -56,6 +56,27 @@ def candidates(words: Sequence[str]) -> list[str]:
         return _beginning_with(typed, COMMANDS) or list(complete(typed, catalogue))
     # a model's name without a command means `check`
     command = words[0] if words[0] in COMMANDS else "check"
+    *_, before, typed = words
+    found = _of_options(command, before, typed, catalogue)
+    if found is not None:
+        return found
+    choices: list[str] = []
+    for positional in positionals_of(command):
+        if positional.metavar == "MODEL":
+            return list(complete(typed, catalogue))
+        choices += positional.choices
+    return _beginning_with(typed, choices)
+
+
+def _of_options(
+    command: str,
+    before: str,
+    typed: str,
+    catalogue: Catalogue,
+) -> list[str] | None:
+    """The completions of an option or of its value; None for a word that is neither. `before` is
+    the word before the typed one.
+    """
     options: dict[str, Option] = {}
     for option in options_of(command):
         options.update(dict.fromkeys(option.names, option))
@@ -63,17 +84,11 @@ def candidates(words: Sequence[str]) -> list[str]:
     if equals and flag in options:
         values = _values(options[flag], value, catalogue)
         return [f"{flag}={word}" for word in values]
-    before = options.get(words[-2])
-    if before is not None and before.metavar is not None:
-        return _values(before, typed, catalogue)
+    if before in options and options[before].metavar is not None:
+        return _values(options[before], typed, catalogue)
     if typed.startswith("-"):
         return _beginning_with(typed, options)
-    choices: list[str] = []
-    for positional in positionals_of(command):
-        if positional.metavar == "MODEL":
-            return list(complete(typed, catalogue))
-        choices += positional.choices
-    return _beginning_with(typed, choices)
+    return None
 
 
 def _values(

@@ -16,7 +16,7 @@ from ..judge import Route, exit_code
 from ..reports import json
 from ..reports.container_files import container_file
 from ..reports.size_text import size_document
-from .asked import changed, workload_of
+from .asked import NotedMachines, changed, workload_of
 from .models import names_in
 from .output import (
     complain_of_names,
@@ -43,9 +43,7 @@ def run(words: Sequence[str]) -> int:
     options = SizeOptions.read("size", words)
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
-    machine = node()
-    if options.set or options.gpu:
-        machine = changed(options, machine)
+    (machine,) = changed(options, NotedMachines((node(),)))
     sizes: list[ContainerSize] = []
     errors: dict[str, SelfhostError] = {}
     names = names_in(options, options.models)

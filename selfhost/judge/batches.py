@@ -15,7 +15,7 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..needs import needs_in_batches
 from ..needs.case import Case
-from ..needs.records import Needs
+from ..needs.records import Needs, likely_bytes
 from .checks.runtime import installed_on, is_older
 from .devices import free_for
 from .record import Question
@@ -116,9 +116,7 @@ class _BatchChoice(Record):
         """
         model = self.case.model
         files_bytes = 0 if self.needs.files is None else self.needs.files.bytes
-        for term in self.needs.terms:
-            if term.name == "projector":
-                files_bytes -= term.bytes
+        files_bytes -= likely_bytes(self.needs.terms, "projector")
         heads = max((group.heads for group in model.attention), default=1)
         head_length = model.embedding_length // heads
         block_numbers = 2 * _fewest_kv_heads(model) * head_length

@@ -196,9 +196,8 @@ def _accelerator_names(judged: Judged, machine: Machine) -> str:
     if not judged.is_on_accelerators and not judged.offload:
         return "the RAM"
     names = []
-    for where in dict.fromkeys(term.where for term in judged.placed.terms):
-        if where != "host":
-            names.append(cards[index_of(where)].name)
+    for where in dict.fromkeys(term.where for term in judged.placed.on_cards.terms):
+        names.append(cards[index_of(where)].name)
     return " and ".join(units.counted(names))
 
 

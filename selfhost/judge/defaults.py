@@ -730,6 +730,7 @@ def _changes_of_size(question: Question, catalogue: Catalogue) -> Iterator[Chang
 
 def _ram_bytes(question: Question) -> float:
     """The bytes of RAM that the question takes; infinite where that is not known."""
-    if question.needs is None:
+    needs = question.needs
+    if needs is None or needs.memory is None:
         return inf
-    return question.needs.ram_bytes() or inf
+    return needs.on_host.high_bytes or inf

@@ -517,8 +517,7 @@ def share_on_shared(
         return Range.of(1)
     if not layers:
         return Range.of(1)
-    on_host = [term for term in needs.memory.terms if term.where == "host"]
-    host = _HostTerms(terms=on_host, layers=layers)
+    host = _HostTerms(terms=needs.on_host.terms, layers=layers)
     low = host.share_within(lent.least_bytes, "high_bytes")
     if host.bytes_at("high_bytes") <= lent.raised_bytes:
         return Range(low, 1.0, 1.0)

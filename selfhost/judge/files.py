@@ -22,7 +22,7 @@ from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
-from ..needs.records import Needs, Term
+from ..needs.records import Needs, Term, likely_bytes
 from .record import DownloadedFiles
 
 # Two conversions to one quantization differ in size by some per cent at most (importance matrix,
@@ -425,8 +425,7 @@ class _WantedFiles(Record):
             return 0
         if model.tag is not None:
             return 0
-        terms = [term for term in self.needs.terms if term.name == "projector"]
-        return sum(term.bytes for term in terms)
+        return likely_bytes(self.needs.terms, "projector")
 
     # -------------------------------------------------------------- whose files they are
 

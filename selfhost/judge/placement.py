@@ -15,7 +15,7 @@ from ..catalogue.runtime_parts import ON_ONE_CARD, SPLIT_BY_LAYER
 from ..core.records import Record
 from ..machine.record import Accelerator, Machine
 from ..needs import Case, in_batches, needs_in_batches, needs_on
-from ..needs.records import ACCELERATOR, Device, Needs, Split
+from ..needs.records import ACCELERATOR, Device, Needs, Split, likely_bytes
 from .batches import is_batch_asked
 from .devices import (
     DEVICE_MARGIN_BYTES,
@@ -117,11 +117,7 @@ def _case_of(question: Question, needs: Needs) -> Case | None:
 
 def _weights_in_ram(placed: Needs) -> int:
     """The bytes of the weights that lie in RAM."""
-    size = 0
-    for term in placed.terms:
-        if term.name == "weights" and term.where == "host":
-            size += term.bytes
-    return size
+    return likely_bytes(placed.on_host.terms, "weights")
 
 
 class _OnRamAndCards(Record):

@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .. import needs as need
@@ -146,22 +146,16 @@ def named_as_listed(
     if stated.license is not None:
         from ..catalogue.openness import canonical_expression
 
-        try:
+        with _adding_to(problems):
             changes["license"] = canonical_expression(stated.license)
-        except WorkloadError as error:
-            problems += error.problems
-    try:
+    with _adding_to(problems):
         runtime = _runtime_for(spec, stated, files, catalogue)
-    except WorkloadError as error:
-        problems += error.problems
     if stated.quantization is not None:
-        try:
+        with _adding_to(problems):
             quantization = _listed_quantization(spec, stated.quantization, runtime)
             changes["quantization"] = quantization
             if stated.runtime is None and runtime is not None:
                 runtime = _runtime_in(spec, quantization, runtime, catalogue)
-        except WorkloadError as error:
-            problems += error.problems
     if spec.closed:
         runtime = None
         changes |= _NOT_OF_CLOSED
@@ -172,6 +166,15 @@ def named_as_listed(
     if problems:
         raise WorkloadError(problems)
     return Request(spec=spec, files=files, workload=workload, runtime=runtime)
+
+
+@contextmanager
+def _adding_to(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `WorkloadError` that the block raises, and go on behind the block."""
+    try:
+        yield
+    except WorkloadError as error:
+        problems += error.problems
 
 
 def _format_refused(typed: str | None) -> tuple[Problem, ...]:
@@ -704,24 +707,20 @@ def _without_effect(case: Case, rule: RuntimeOption) -> str:
     """The reason why an option does nothing for the model, or nothing that is computed; empty where
     its effect is computed.
     """
-    if rule.changes == "cpu_expert_layers":
-        return "dense" if case.spec.is_dense else ""
-    if rule.changes == "cache_streams":
-        if rule.to != ONE_STREAM:
-            return ""
-        kinds = {part.kind for part in case.model.attention}
-        return "compressed" if "compressed" in kinds else ""
-    if rule.changes == "gpu_shares":
-        is_on_one = case.settings.get("split_mode") == ON_ONE_CARD
-        return "one_gpu" if is_on_one else ""
-    if rule.changes == "projector":
-        if case.encoders or why_no_encoders(case.spec):
-            return ""
-        return "blind"
-    if rule.changes != "picture_tokens":
-        return ""
-    if not case.encoders:
-        return "blind"
-    encoder = encoder_of(case.spec)
-    is_measured = encoder is not None and bool(encoder.token_side)
-    return "" if is_measured else "unmeasured"
+    match rule.changes:
+        case "cpu_expert_layers" if case.spec.is_dense:
+            return "dense"
+        case "cache_streams" if rule.to == ONE_STREAM:
+            if any(part.kind == "compressed" for part in case.model.attention):
+                return "compressed"
+        case "gpu_shares" if case.settings.get("split_mode") == ON_ONE_CARD:
+            return "one_gpu"
+        case "projector" if not (case.encoders or why_no_encoders(case.spec)):
+            return "blind"
+        case "picture_tokens" if not case.encoders:
+            return "blind"
+        case "picture_tokens":
+            encoder = encoder_of(case.spec)
+            if encoder is None or not encoder.token_side:
+                return "unmeasured"
+    return ""

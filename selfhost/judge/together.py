@@ -119,9 +119,9 @@ class _Member(Record):
         memory = self.judged.memory
         if memory is None:
             return machine
-        needs = self.judged.placed
-        least_bytes = needs.ram_bytes("low_bytes") or 0
-        most_bytes = needs.ram_bytes() or 0
+        on_host = self.judged.placed.on_host
+        least_bytes = on_host.low_bytes
+        most_bytes = on_host.high_bytes
         cards = machine.accelerators
         if cards is not None:
             cards = tuple(self._cards_left(memory, cards, least_bytes))
@@ -242,8 +242,8 @@ class _Together(Record):
             return found
         parts = []
         for member, needs in zip(self.members, self.needs_of_members, strict=True):
-            taken_bytes = needs.ram_bytes() or 0
-            parts.append(f"{member.name} up to {binary(taken_bytes)}")
+            taken = binary(needs.on_host.high_bytes)
+            parts.append(f"{member.name} up to {taken}")
         listed = ", ".join(parts)
         reason = f"{found.reason} Of this: {listed}."
         return found.in_words(reason, found.remedy)

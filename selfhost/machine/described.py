@@ -449,13 +449,8 @@ def _facts(computer: _Computer) -> FactValues:
             facts["cpu_cores_physical"] = guest.cores
     elif computer.is_product:
         if computer.processor == product.processor:
-            facts |= _facts_of_product(product)
             stated = _stated_processors(computer.about)
-            if product.guest and product.cores and product.physical and stated:
-                # it is rented in several sizes, with as many threads of a core
-                facts["cpu_cores_usable"] = float(stated)
-                threads_of_core = product.cores // product.physical
-                facts["cpu_cores_physical"] = max(1, stated // threads_of_core)
+            facts |= _facts_of_product(product, stated)
     elif not computer.cards.label:
         facts[BANDWIDTH] = _soldered_rate(computer.series)
     return facts
@@ -469,8 +464,10 @@ def _rents_threads(computer: _Computer) -> bool:
     return computer.architecture == "x86_64"
 
 
-def _facts_of_product(product: Product) -> FactValues:
-    """The memory bandwidth and the cores of a product with its own processor."""
+def _facts_of_product(product: Product, stated_cores: int) -> FactValues:
+    """The memory bandwidth and the cores of a product with its own processor; 0 stated cores where
+    none are stated.
+    """
     facts: FactValues = {}
     if product.gb_per_s is not None:
         facts[BANDWIDTH] = round(product.gb_per_s * units.GB)
@@ -478,6 +475,11 @@ def _facts_of_product(product: Product) -> FactValues:
         return facts
     facts["cpu_cores_usable"] = float(product.cores)
     facts["cpu_cores_physical"] = product.physical
+    if product.guest and product.physical and stated_cores:
+        # it is rented in several sizes, with as many threads of a core
+        facts["cpu_cores_usable"] = float(stated_cores)
+        threads_of_core = product.cores // product.physical
+        facts["cpu_cores_physical"] = max(1, stated_cores // threads_of_core)
     listed = cpus.cores_of(product.processor or "")
     if listed is None or not listed.are_known:
         return facts

@@ -379,15 +379,12 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
     elif phrase.has_free(words.guests):
         scope = "vm"
     is_line = phrase.has_free(lines) and not is_product
-    refused = {"chips": words.chips, "clusters": words.clusters}
+    left = phrase.without(places)
+    _refuse("chips", words.chips, left)
+    _refuse("clusters", words.clusters, left)
     # `galaxy book` is no phone
     if not is_line and not is_product:
-        refused["phones"] = words.phones
-    left = phrase.without(places).free_words
-    for kind, names in refused.items():
-        for word in reversed(left):
-            if word in names:
-                raise bad_name(kind, phrase.text, word=word)
+        _refuse("phones", words.phones, left)
     return Setting(
         system=system,
         scope=scope,
@@ -398,6 +395,17 @@ def find_setting(phrase: Phrase, *, is_product: bool) -> Setting:
         has_no_gpu="nogpu" in phrase.free_words,
         places=places,
     )
+
+
+def _refuse(
+    kind: str,
+    names: frozenset[str],
+    phrase: Phrase,
+) -> None:
+    """Raise `UnknownMachineError` for the last free word that is one of these names."""
+    for word in reversed(phrase.free_words):
+        if word in names:
+            raise bad_name(kind, phrase.text, word=word)
 
 
 def find_mac(phrase: Phrase) -> FoundMac | None:

@@ -196,6 +196,11 @@ def middle_of(low: int, high: int) -> Size:
     return Size(low, (low + high) // 2, high)
 
 
+def likely_bytes(terms: Iterable[Term], *names: str) -> int:
+    """The likely bytes of the terms with these names."""
+    return sum(term.bytes for term in terms if term.name in names)
+
+
 class PlaceNeed(Record):
     """The sums of the terms in one place: `where` is "host" or "accelerator:N"."""
 
@@ -357,20 +362,17 @@ class Needs(Record):
         """
         return self.terms if self.memory is None else ()
 
-    def ram_bytes(
-        self, end: str = "high_bytes", *, on_cards: bool = False
-    ) -> int | None:
-        """The bytes in RAM, or with `on_cards` on accelerators; None where the memory is not known.
-        `end` names the field of each term to sum.
-        """
-        if self.memory is None:
-            return None
-        total = 0
-        for part in self.terms:
-            is_on_card = part.where != "host"
-            if is_on_card == on_cards:
-                total += getattr(part, end)
-        return total
+    @cached_property
+    def on_host(self) -> MemoryNeed:
+        """The known terms of the memory that lie in RAM."""
+        terms = [term for term in self.terms if term.where == "host"]
+        return MemoryNeed(terms=tuple(terms))
+
+    @cached_property
+    def on_cards(self) -> MemoryNeed:
+        """The known terms of the memory that lie on accelerators."""
+        terms = [term for term in self.terms if term.where != "host"]
+        return MemoryNeed(terms=tuple(terms))
 
 
 def summed(*lines: str) -> str:

@@ -27,7 +27,7 @@ from ..core.workload import DEFAULT_LORA_RANK
 from .case import Case, is_cast, stored_type, why_no_encoders
 from .file_formats import why_cache_not_known
 from .python import SHARD_BYTES
-from .records import How, Needs, Size, Term, computed_term, term, unread
+from .records import How, Needs, Size, Term, computed_term, likely_bytes, term, unread
 from .tensors import count_parameters, published_tensors
 from .weight_files import cast_to, linear_layers, size_of
 
@@ -133,10 +133,10 @@ def finetune_needs(case: Case) -> Needs:
     download = None if files is None else files.bytes
     states = _model_states(training, download)
     # a checkpoint holds the trained weights and the state of the optimizer
-    optimizer_bytes = _bytes_of(states, "optimizer")
+    optimizer_bytes = likely_bytes(states, "optimizer")
     trained_bytes = _FLOAT_BYTES * training.adapters.likely
     if training.trains_all:
-        trained_bytes = _bytes_of(states, "weights")
+        trained_bytes = likely_bytes(states, "weights")
     checkpoint = trained_bytes + optimizer_bytes
     kept = _RULES.kept_checkpoints
     if files is not None:
@@ -170,11 +170,6 @@ def _download(case: Case) -> Needs:
     if isinstance(files, Unread):
         return Needs(unknown=(files,))
     return Needs(files=files)
-
-
-def _bytes_of(terms: list[Term], name: str) -> int:
-    """The bytes of the term of that name; 0 where there is none."""
-    return sum(term.bytes for term in terms if term.name == name)
 
 
 def training_of(case: Case) -> Training:

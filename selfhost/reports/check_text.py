@@ -316,8 +316,8 @@ def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
         return False
     if finding.outcome is not Outcome.PASS:
         return False
-    most_bytes = max(units.GIB, needs.ram_bytes(on_cards=True) or 0)
-    return (needs.ram_bytes() or 0) <= most_bytes
+    most_bytes = max(units.GIB, needs.on_cards.high_bytes)
+    return needs.on_host.high_bytes <= most_bytes
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
@@ -421,12 +421,12 @@ def _likely(finding: Finding, verdict: Verdict) -> float | str | None:
     A finding of memory or of an accelerator counts either RAM or GPU memory: the one whose
     `high_bytes` add up to its need.
     """
-    if verdict.memory is None or finding.check not in ("memory", "accelerator"):
+    needs = verdict.needs
+    if needs is None or finding.check not in ("memory", "accelerator"):
         return finding.needs
-    for in_ram in (True, False):
-        terms = [t for t in verdict.memory.terms if (t.where == "host") is in_ram]
-        if sum(term.high_bytes for term in terms) == finding.needs:
-            return sum(term.bytes for term in terms)
+    for part in (needs.on_host, needs.on_cards):
+        if part.high_bytes == finding.needs:
+            return part.total_bytes
     return finding.needs
 
 

@@ -17,6 +17,7 @@ from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..core.quoting import shell_word
 from ..judge.record import Verdict
+from ..machine.record import Machine
 from .answer_words import OPENNESS_WORDS, answer_line
 from .api_words import month_blocks, offer_words
 from .labels import LABELS
@@ -161,28 +162,8 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     usual = (*LABELS.show_first["types"], verdict.workload.quantization)
     if len(sizes) > _MOST_SIZES:
         sizes = [size for size in sizes if size.quantization in usual] or sizes
-    rows = []
-    for size in sorted(sizes, key=attrgetter("bytes"), reverse=True):
-        place = ""
-        if verdict.machine.accelerators:
-            # without a GPU the whole model is in RAM, so no place is shown
-            place = PLACES.get(size.placement or "", "")
-            if size.accelerator_likely_bytes is not None:
-                place = PLACES["accelerator"]
-        fits = OPENNESS_WORDS["unknown"]
-        if size.fits is not None:
-            fits = OPENNESS_WORDS["yes" if size.fits else "no"]
-        # as `check` and `list` do: GPUs that hold all of the model decide
-        memory_bytes = size.accelerator_likely_bytes or size.memory_likely_bytes
-        cells = (
-            size.quantization,
-            units.decimal(size.bytes),
-            known_figure(memory_bytes, units.binary, ""),
-            place,
-            fits,
-            size.quality.cost,
-        )
-        rows.append(cells)
+    largest_first = sorted(sizes, key=attrgetter("bytes"), reverse=True)
+    rows = [_size_cells(size, verdict.machine) for size in largest_first]
     title = f"Its sizes in {verdict.runtime}"
     if verdict.workload.context_tokens:
         title += f" with {units.tokens(verdict.workload.context_tokens)} of context"
@@ -192,6 +173,29 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
         # the headline names the machine
         where = "there"
     yield Table.of("sizes", rows, where=where)
+
+
+def _size_cells(size: QuantizationSize, machine: Machine) -> tuple[str, ...]:
+    """The cells of a quantization: its download, its memory, whether it fits, and its loss."""
+    place = ""
+    if machine.accelerators:
+        # without a GPU the whole model is in RAM, so no place is shown
+        place = PLACES.get(size.placement or "", "")
+        if size.accelerator_likely_bytes is not None:
+            place = PLACES["accelerator"]
+    fits = OPENNESS_WORDS["unknown"]
+    if size.fits is not None:
+        fits = OPENNESS_WORDS["yes" if size.fits else "no"]
+    # as `check` and `list` do: GPUs that hold all of the model decide
+    memory_bytes = size.accelerator_likely_bytes or size.memory_likely_bytes
+    return (
+        size.quantization,
+        units.decimal(size.bytes),
+        known_figure(memory_bytes, units.binary, ""),
+        place,
+        fits,
+        size.quality.cost,
+    )
 
 
 def _first_offer(offers: Sequence[Offer]) -> Blocks:

@@ -108,10 +108,10 @@ def memory_words(needs: Needs | None) -> str:
     """
     if needs is None or needs.memory is None:
         return ""
-    places = needs.memory.places
+    memory = needs.memory
     if needs.placement == "accelerator":
-        places = tuple(place for place in places if place.where != "host")
-    return units.binary(sum(place.total_bytes for place in places))
+        memory = needs.on_cards
+    return units.binary(memory.total_bytes)
 
 
 def rate_words(bytes_per_second: float) -> str:

@@ -293,9 +293,9 @@ class _InRam(_Layout):
         if lent is None:
             return passing("accelerator-fits", "shared", device=sharing[0].name)
         least = lent.least_bytes
-        high = self.needs.ram_bytes()
+        high = self.needs.on_host.high_bytes
         figures: Figures = {"device": lent.device.name, "limit": least}
-        if high is None:
+        if self.needs.memory is None:
             return passing("accelerator-fits", "shared", **figures)
         if high > least or not lent.owner_decides:
             figures |= {"needs": high, "has": least, "short": max(0, high - least)}
@@ -360,8 +360,8 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     line does.
     """
     lent = lent_to_gpu(machine)
-    high = needs.ram_bytes()
-    if lent is None or high is None:
+    high = needs.on_host.high_bytes
+    if lent is None or needs.memory is None:
         return None
     if not lent.least_bytes < high <= lent.raised_bytes:
         return None
@@ -435,20 +435,15 @@ def _shares(
     question: Question,
 ) -> Iterator[_Share]:
     """Yield the share of the model on each accelerator; nothing where the accelerators were not
-    read.
+    read, or the memory is not known.
     """
     percent = percent_of(question.case) if question.wants_gpu else None
-    if machine.accelerators:
-        for need in _needs_on_cards(needs):
-            device = machine.accelerators[index_of(need.where)]
-            yield _Share(need=need, device=device, percent=percent)
-
-
-def _needs_on_cards(needs: Needs) -> list[PlaceNeed]:
-    """The need on each accelerator; none where the memory is not known."""
-    if needs.memory is None:
-        return []
-    return [place for place in needs.memory.places if place.where != "host"]
+    if needs.memory is None or not machine.accelerators:
+        return
+    for place in needs.memory.places:
+        if place.where != "host":
+            device = machine.accelerators[index_of(place.where)]
+            yield _Share(need=place, device=device, percent=percent)
 
 
 class _OnCards(_Layout):
@@ -477,10 +472,9 @@ class _OnCards(_Layout):
         for share in self.shares:
             if share.device.memory_total_bytes is not None:
                 fact = "accelerators.unified"
-        high_bytes = [need.high_bytes for need in _needs_on_cards(self.needs)]
         why = self.machine.why_unread(fact)
         unread = undecided("accelerator-unread", why=why)
-        return finding(unread, needs=sum(high_bytes), unit="bytes")
+        return finding(unread, needs=self.needs.on_cards.high_bytes, unit="bytes")
 
     def check(self) -> Finding:
         """The finding whether the accelerators have room for their shares, as `_ruling` decides."""
@@ -492,13 +486,10 @@ class _OnCards(_Layout):
             likely += share.need.total_bytes
             high += share.need.high_bytes
             names.append(share.device.name)
-        on_cards = [term for term in self.needs.terms if term.where != "host"]
+        on_cards = self.needs.on_cards.terms
         runtime = self.question.runtime
         ruling = self._ruling()
-        has_type = True
-        if ruling.outcome is not Outcome.PASS:
-            rest = bytes_without_context(on_cards)
-            has_type = has_type_within(self.question, rest, usable)
+        question = None if ruling.outcome is Outcome.PASS else self.question
         return finding(
             ruling,
             needs=high,
@@ -510,7 +501,7 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=self._what_takes_less(on_cards, usable, has_type=has_type),
+            smaller=self._what_takes_less(on_cards, usable, question),
             confidence=self.machine.confidence,
         )
 
@@ -518,13 +509,12 @@ class _OnCards(_Layout):
         self,
         on_cards: Sequence[Term],
         usable_bytes: int,
-        *,
-        has_type: bool,
+        question: Question | None,
     ) -> str:
         """The phrase that names what takes less of the accelerators: first to leave out the user's
-        options that place layers there.
+        options that place layers there. `question` is that of `what_is_smaller`.
         """
-        smaller = what_is_smaller(on_cards, usable_bytes, has_type=has_type)
+        smaller = what_is_smaller(on_cards, usable_bytes, question)
         names = placing_options(self.question)
         if not names:
             return smaller
@@ -579,7 +569,7 @@ class _OnCards(_Layout):
         usable = sum(share.usable_bytes() for share in self.shares)
         device = Device(maker=gpu_maker(self.machine, question.runtime))
         whole = need.needs_on(self.needs, question.case, device)
-        on_cards = [term for term in whole.terms if term.where != "host"]
+        on_cards = whole.on_cards.terms
         rest = bytes_without_context(on_cards)
         has_context = any(term.name == "kv_cache" for term in on_cards)
         is_context_enough = has_context and rest <= usable

@@ -19,7 +19,7 @@ from ...core.units import GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
-from ...needs.records import MemoryNeed, Needs, Term
+from ...needs.records import Needs, Term
 from ..devices import basis_on
 from ..quality import quality_of
 from ..record import Question
@@ -280,41 +280,36 @@ def memory_check(
     which no types are looked at.
     """
     available = available_ram(machine, workload)
-    host = tuple(term for term in needs.terms if term.where == "host")
-    need = MemoryNeed(terms=host)
-    low = need.low_bytes
-    high = need.high_bytes + files_bytes
-    if needs.memory is not None:
-        # the page cache may drop the original files once a runtime has copied them, but a disk in
-        # RAM keeps them
-        low += min(files_bytes, needs.memory.evictable_bytes)
-    host_need = _HostNeed(low=low, high=high, machine=machine, available=available)
-    if needs.memory is None:
-        ruling = host_need.ruling_of_known_part(needs)
-    else:
-        ruling = host_need.ruling()
+    need = needs.on_host
+    # the page cache may drop the original files once a runtime has copied them, but a disk in RAM
+    # keeps them
+    kept_bytes = min(files_bytes, needs.evictable_bytes)
+    host_need = _HostNeed(
+        needs=needs,
+        low=need.low_bytes + kept_bytes,
+        high=need.high_bytes + files_bytes,
+        machine=machine,
+        available=available,
+    )
+    ruling = host_need.ruling()
     on_gpu: int | None = None
     if needs.placement == "split" and needs.offload is None:
         # parts of the model that are moved to an accelerator in turn all lie in RAM
-        on_gpu = needs.ram_bytes(on_cards=True)
-    ceiling_bytes = available.ceiling_bytes
-    has_type = True
-    is_short = ruling.outcome is not Outcome.PASS and ceiling_bytes is not None
-    if question is not None and is_short:
-        spare_bytes = on_gpu or 0
-        needed_bytes = bytes_without_context(host) + spare_bytes
-        usable_bytes = (ceiling_bytes or 0) + spare_bytes
-        has_type = has_type_within(question, needed_bytes, usable_bytes)
-    smaller = what_is_smaller(host, ceiling_bytes, has_type=has_type)
+        on_gpu = needs.on_cards.high_bytes
+    if ruling.outcome is Outcome.PASS:
+        question = None
+    smaller = what_is_smaller(
+        need.terms, available.ceiling_bytes, question, on_gpu or 0
+    )
     if files_bytes:
         smaller = phrase("smaller/files", smaller=smaller)
     found = finding(
         ruling,
-        needs=high,
-        short=_lacking(high, ruling.figures["has"]),
+        needs=host_need.high,
+        short=_lacking(host_need.high, ruling.figures["has"]),
         unit="bytes",
         reserve_bytes=available.reserve_bytes,
-        need=(low, high),
+        need=(host_need.low, host_need.high),
         files=files_bytes,
         on_gpu=on_gpu,
         machine=machine.name,
@@ -322,14 +317,11 @@ def memory_check(
         total=machine.memory_total_bytes,
         now_only=available.basis == "available",
         asked=available.is_stated and available.idle_bytes is not None,
-        reserve=available.reserve_bytes,
         reserve_source=available.reserve_source,
         confidence=machine.confidence,
         smaller=smaller,
     )
-    if needs.memory is None:
-        return found
-    in_shell = host_need.address_space_check(needs.evictable_bytes)
+    in_shell = host_need.address_space_check()
     if in_shell is None or in_shell.severity <= found.severity:
         return found
     return in_shell.replace(reserve_bytes=available.reserve_bytes)
@@ -343,8 +335,11 @@ def _has_only_ram(machine: Machine) -> bool:
 
 
 class _HostNeed(Record):
-    """The least and the most bytes that a model needs in RAM, and what the machine gives."""
+    """The least and the most bytes that a model needs in RAM, and what the machine gives. `needs`
+    are all needs of the model.
+    """
 
+    needs: Needs
     low: int
     high: int
     machine: Machine
@@ -355,10 +350,11 @@ class _HostNeed(Record):
         """The lesser of the RAM and its limit as they were read; None where neither was read."""
         return _least(self.machine.memory_total_bytes, self.machine.memory_limit_bytes)
 
-    def ruling_of_known_part(self, needs: Needs) -> Ruling:
+    def _ruling_of_known_part(self) -> Ruling:
         """The ruling on a need that is only partly known: whether the known part exceeds the
         machine's memory.
         """
+        needs = self.needs
         whys = [entry for entry in needs.unknown if entry.fact.startswith("memory")]
         why = whys[0]
         figures: Figures = {"needs": None, "short": None}
@@ -380,6 +376,8 @@ class _HostNeed(Record):
 
     def ruling(self) -> Ruling:
         """The ruling whether the RAM holds the need: now, else once other processes are closed."""
+        if self.needs.memory is None:
+            return self._ruling_of_known_part()
         too_small = self._too_small()
         if too_small is not None:
             return too_small
@@ -514,17 +512,17 @@ class _HostNeed(Record):
             "memory-tight", has=available.ceiling_bytes, left=left, desktop=named
         )
 
-    def address_space_check(self, mapped_bytes: int) -> Finding | None:
+    def address_space_check(self) -> Finding | None:
         """The finding that the limit of `ulimit -v` is or may be too low; None where it is high
-        enough.
-
-        `mapped_bytes` are mapped files, which count in such a limit.
+        enough, and where the need is not known.
         """
         left = self.machine.address_space_bytes
+        # mapped files count in such a limit
+        mapped_bytes = self.needs.evictable_bytes
         threads = 2 * ceil(self.machine.cpu_cores_usable or 1) + _OTHER_THREADS
         least = self.low + mapped_bytes
         most = self.high + mapped_bytes + threads * _STACK_BYTES
-        if left is None or most <= left:
+        if self.needs.memory is None or left is None or most <= left:
             return None
         ruling = failing("memory-too-small", "shell")
         if least <= left:
@@ -584,23 +582,29 @@ def has_type_within(
 
 def what_is_smaller(
     terms: Sequence[Term],
-    has_bytes: int | None,
-    *,
-    has_type: bool = True,
+    room_bytes: int | None,
+    question: Question | None = None,
+    bytes_elsewhere: int = 0,
 ) -> str:
     """The phrase that names what takes less memory.
 
-    The phrase names a shorter context only where `has_bytes` holds the terms that no context
-    changes, and a smaller quantization only where `has_type` says that there may be one.
+    The phrase names a shorter context only where `room_bytes` holds the terms that no context
+    changes. It names a smaller quantization unless a `question` is given that has none of which
+    these terms, with the rest of the model in `bytes_elsewhere`, would fit.
     """
+    rest = bytes_without_context(terms)
+    has_type = True
+    if question is not None and room_bytes is not None:
+        has_type = has_type_within(
+            question, rest + bytes_elsewhere, room_bytes + bytes_elsewhere
+        )
     names = {term.name for term in terms}
     if "gradients" in names:
         # in training, the method alone decides the type of the weights
         return phrase("smaller/training")
     if "kv_cache" not in names:
         return phrase("smaller/model", type=has_type)
-    rest = bytes_without_context(terms)
-    if has_bytes is None or rest <= has_bytes:
+    if room_bytes is None or rest <= room_bytes:
         return phrase("smaller/cache", type=has_type)
     return phrase("smaller/without-context", rest=rest, type=has_type)
 

@@ -16,7 +16,7 @@ from ...catalogue.spec import Denoising, ModelSpec, Sound
 from ...core import units
 from ...core.records import Record, read_by
 from ...needs.quantization import BASE_TYPES
-from ...needs.records import Needs
+from ...needs.records import Needs, likely_bytes
 from . import AUDIO, IMAGE, VIDEO, Speed, Step, clip_words
 from .job import Job
 from .processor import processor_of
@@ -123,10 +123,7 @@ def _moving_seconds(
     """The seconds in which the parts move to the GPU: each part once, or layer by layer with every
     pass.
     """
-    host_bytes = 0
-    for term in placed.terms:
-        if term.name == "weights" and term.where == "host":
-            host_bytes += term.bytes
+    host_bytes = likely_bytes(placed.on_host.terms, "weights")
     times = 1
     if offload == "sequential":
         times = denoising.steps * denoising.passes
@@ -344,10 +341,7 @@ def recognizer_of(spec: ModelSpec, needs: Needs) -> Recognizer | None:
     total = spec.parameters.total
     if decoder is None or decoder.audio is None or not total:
         return None
-    weights_bytes = 0
-    for term in needs.terms:
-        if term.name in ("weights", "embeddings"):
-            weights_bytes += term.bytes
+    weights_bytes = likely_bytes(needs.terms, "weights", "embeddings")
     if not weights_bytes:
         return None
     return Recognizer(

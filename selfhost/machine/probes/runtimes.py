@@ -4,7 +4,7 @@ Nothing is run and nothing imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..record import LM_STUDIO, PresentRuntime
 from .host import Facts, Host
@@ -16,8 +16,6 @@ _SOURCE = (
 _UNSEARCHED = "the recorded tree has none of the folders where runtimes are installed"
 # environment variables that name the active Python environment
 _ENVIRONMENTS = ("VIRTUAL_ENV", "CONDA_PREFIX")
-_PACKAGES = "site-packages"
-_PACKAGE_SUFFIX = ".dist-info"
 
 
 def read_runtimes(host: Host, facts: Facts) -> None:
@@ -45,48 +43,46 @@ def _program_folders(host: Host) -> list[str]:
     return list(filter(host.is_absolute, once))
 
 
-def _search(host: Host, folders: Sequence[str]) -> list[PresentRuntime]:
+def _search(host: Host, folders: Iterable[str]) -> list[PresentRuntime]:
     """The runtimes of the programs in these folders, and of Python packages, sorted by id.
 
     The first program of a runtime gives the path, else the first package. The first package gives
     the version, which no program states.
     """
-    programs: list[str] = []
+    programs = _programs_in(host, folders)
+    seen = [PresentRuntime(id=id, path=path) for path, id in programs.items()]
+    seen.extend(_packages(host, programs))
     runtimes: dict[str, PresentRuntime] = {}
-    for path, runtime in _program_paths(host, folders).items():
-        if host.is_program(path):
-            programs.append(path)
-            runtimes.setdefault(runtime, PresentRuntime(id=runtime, path=path))
-    for folder in _package_folders(host, programs):
-        for package in _packages_in(host, folder):
-            first = runtimes.setdefault(package.id, package)
-            if not first.version:
-                runtimes[package.id] = first.replace(version=package.version)
-    return [runtimes[runtime] for runtime in sorted(runtimes)]
+    for runtime in seen:
+        first = runtimes.setdefault(runtime.id, runtime)
+        if first.version is None:
+            runtimes[runtime.id] = first.replace(version=runtime.version)
+    return [runtimes[id] for id in sorted(runtimes)]
 
 
-def _program_paths(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
-    """The paths where programs may lie, each with the runtime that the program belongs to."""
+def _programs_in(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
+    """The programs in these folders, and LM Studio's own, each path with the runtime's id."""
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    runtimes: dict[str, str] = {}
+    ids: dict[str, str] = {}
     for folder in folders:
-        for command, runtime in table.commands.items():
-            runtimes[host.join(folder, command + suffix)] = runtime
+        for command, id in table.commands.items():
+            ids[host.join(folder, command + suffix)] = id
     for program in table.lm_studio.get(host.system, ()):
-        runtimes[program.replace("~", host.home)] = LM_STUDIO
-    return runtimes
+        ids[program.replace("~", host.home)] = LM_STUDIO
+    return {path: id for path, id in ids.items() if host.is_program(path)}
 
 
-def _package_folders(host: Host, programs: Iterable[str]) -> Iterator[str]:
-    """Yield the folders of packages of every environment, and of this Python."""
+def _packages(host: Host, programs: Iterable[str]) -> Iterator[PresentRuntime]:
+    """Yield the packages of runtimes in every environment, then those of this Python."""
     for environment in _environments(host, programs):
         library = host.join(environment, "lib")
         # on Windows no folder for the Python version lies between the two
-        yield host.join(library, _PACKAGES)
-        for name in host.names(library, "python3.*"):
-            yield host.join(library, name, _PACKAGES)
-    yield from host.ask("python_path") or ()
+        for version in ("", *host.names(library, "python3.*")):
+            folder = host.join(library, version, "site-packages")
+            yield from _packages_in(host, folder)
+    for folder in host.ask("python_path") or ():
+        yield from _packages_in(host, folder)
 
 
 def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
@@ -108,15 +104,12 @@ def _environments(host: Host, programs: Iterable[str]) -> Iterator[str]:
 def _packages_in(host: Host, folder: str) -> Iterator[PresentRuntime]:
     """Yield the runtimes in a folder of packages, by names such as `mlx_lm-0.32.2.dist-info`."""
     distributions = present_table().distributions
-    for entry in host.listdir(folder):
-        if not entry.endswith(_PACKAGE_SUFFIX):
-            continue
-        stem = entry.removesuffix(_PACKAGE_SUFFIX)
-        name, _, version = stem.partition("-")
-        runtime = distributions.get(name.lower().replace("_", "-"))
-        if runtime and version:
+    for entry in host.names(folder, r".+-.+\.dist-info"):
+        name, _, version = entry.removesuffix(".dist-info").partition("-")
+        id = distributions.get(name.lower().replace("_", "-"))
+        if id is not None:
             yield PresentRuntime(
-                id=runtime,
+                id=id,
                 version=version,
                 path=host.join(folder, entry),
             )

@@ -186,22 +186,16 @@ class Builder(Part):
         - after: total = attention(norm(x)) + x,  y = feed-forward(norm(total)) + total
         - beside: y = attention(norm(x)) + feed-forward(norm(x)) + x
         """
-        norm = self.norm
         mixed_input = normed
         if self.graph.model.parallel_norms == 2:
-            mixed_input = norm(residual)
-        attended = self.mix(layer, mixed_input)
-        if self.norms_after and self.style.normed_first:
-            attended = norm(attended)
-        attended = self._needed_rows(layer, attended)
+            mixed_input = self.norm(residual)
+        attended = self._attended(layer, mixed_input)
         residual = self._needed_rows(layer, residual)
         if self.style.beside == "input":
-            read = norm(residual)
+            read = self.norm(residual)
         elif self.style.beside:
             read = self._needed_rows(layer, normed)
         else:
-            if self.norms_after and not self.style.normed_first:
-                attended = norm(attended)
             # the term that comes first may be overwritten in place
             if self.style.residual_first:
                 residual = residual + attended
@@ -209,7 +203,7 @@ class Builder(Part):
                 residual = attended + residual
             read = residual
             if "ffn_norm" in self.row.norms or not self.norms_after:
-                read = norm(residual)
+                read = self.norm(residual)
         fed_forward = self._fed_forward(feed, read, residual)
         # the sum is taken in the order of the model
         parts = {"made": fed_forward, "residual": residual, "attended": attended}
@@ -218,6 +212,18 @@ class Builder(Part):
         for name in others:
             total = total + parts[name]
         return total
+
+    def _attended(self, layer: Layer, normed: Node) -> Node:
+        """The output of attention or recurrence for the needed tokens. Where the model norms it,
+        this is before or after these tokens are chosen; beside a feed-forward, only before.
+        """
+        attended = self.mix(layer, normed)
+        if self.norms_after and self.style.normed_first:
+            attended = self.norm(attended)
+        attended = self._needed_rows(layer, attended)
+        if self.norms_after and not (self.style.normed_first or self.style.beside):
+            attended = self.norm(attended)
+        return attended
 
     def _fed_forward(
         self,
