@@ -222,6 +222,66 @@ def test_a_stated_format_is_the_format_of_the_answer(
 
 
 @pytest.mark.parametrize(
+    ("workload", "machine", "runtime"),
+    [
+        pytest.param(
+            {"kv_cache_type": "fp8"}, "rtx 4090, 64 GB RAM", "vllm", id="KV cache"
+        ),
+        pytest.param(
+            {"quantization": "nvfp4"}, "rtx 5090, 64 GB RAM", "vllm", id="type"
+        ),
+        pytest.param(
+            {"quantization": "nvfp4"},
+            "macbook-pro-m4-max-48gb",
+            "mlx",
+            id="type, on a Mac",
+        ),
+        pytest.param(
+            {"runtime_options": {"tensor-parallel-size": "2"}},
+            "2x rtx 4090, 64 GB RAM",
+            "vllm",
+            id="option of vLLM",
+        ),
+        pytest.param(
+            {"runtime_options": {"tp": "2"}, "kv_cache_type": "fp8"},
+            "2x rtx 4090, 64 GB RAM",
+            "sglang",
+            id="option of SGLang, and KV cache",
+        ),
+    ],
+)
+def test_the_program_that_takes_what_was_stated_is_taken(
+    workload: dict[str, Any],
+    machine: str,
+    runtime: str,
+) -> None:
+    verdict = check("llama-3.1-8b", machine=machine, **workload)
+    assert verdict.route is Route.LOCAL
+    assert verdict.workload.runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("workload", "problem"),
+    [
+        pytest.param(
+            {"quantization": "4bit"}, "did you mean Q4_K_M?", id="a type, or bits only"
+        ),
+        pytest.param(
+            {"runtime_options": {"tp": "2"}, "kv_cache_type": "q8_0"},
+            'use runtime="sglang"',
+            id="no program takes both",
+        ),
+    ],
+)
+def test_no_program_is_taken_where_none_was_meant(
+    workload: dict[str, Any],
+    problem: str,
+) -> None:
+    with pytest.raises(WorkloadError, match=re.escape(problem)):
+        check("llama-3.1-8b", machine="2x rtx 4090, 64 GB RAM", **workload)
+
+
+@pytest.mark.parametrize(
     ("asked", "says"),
     [
         pytest.param(
