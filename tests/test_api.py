@@ -95,6 +95,15 @@ def test_a_workload_may_be_given_by_its_fields() -> None:
             wrong(contxt_tokens=4096)
 
 
+def test_a_format_of_a_closed_model_has_no_effect() -> None:
+    """It has no option on a command line: a program or a policy states it."""
+    notes = check("gpt-4o", machine=VM, format="gguf", quantization="Q4_K_M").notes
+    told = [note for note in notes if "no effect" in note]
+    assert told == [
+        "format and --quant have no effect: the weights of GPT-4o are not published."
+    ]
+
+
 def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
     """Pictures made at once are counted in the memory; cache and weights of a closed model are not
     there.
