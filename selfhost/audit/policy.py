@@ -664,7 +664,11 @@ def faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
             yield EntryFault(index, "name", message, remedy)
 
 
-def _add_fault(document: Document, wanted: Wanted, fault: EntryFault) -> None:
+def _add_fault(
+    document: Document,
+    wanted: Wanted,
+    fault: EntryFault,
+) -> None:
     """Note the fault at the key of the entry."""
     key = fault.key
     if wanted.members and key not in _KEYS_OF_TOGETHER:

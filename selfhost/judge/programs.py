@@ -388,7 +388,11 @@ def _takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
     return workload.runtime_options.keys() <= runtime.named_options.keys()
 
 
-def _makes_type(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+def _makes_type(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+) -> bool:
     """Whether the quantization is the runtime's default, or one by the runtime's own rules."""
     if spec.components:
         return quantization in need.quantizations_of(spec, runtime)

@@ -84,7 +84,11 @@ def read_config(path: str) -> LocalModel:
     )
 
 
-def _notes(keys: Keys, stored: Stored, counts: Parameters) -> Notes:
+def _notes(
+    keys: Keys,
+    stored: Stored,
+    counts: Parameters,
+) -> Notes:
     """The sentences about odd weights, about sizes that the file leaves out, and about estimated
     encoders.
     """
