@@ -95,6 +95,15 @@ def test_a_workload_may_be_given_by_its_fields() -> None:
             wrong(contxt_tokens=4096)
 
 
+def test_a_format_of_a_closed_model_has_no_effect() -> None:
+    """It has no option on a command line: a program or a policy states it."""
+    notes = check("gpt-4o", machine=VM, format="gguf", quantization="Q4_K_M").notes
+    told = [note for note in notes if "no effect" in note]
+    assert told == [
+        "format and --quant have no effect: the weights of GPT-4o are not published."
+    ]
+
+
 def test_an_option_has_no_effect_where_it_changes_nothing() -> None:
     """Pictures made at once are counted in the memory; cache and weights of a closed model are not
     there.
@@ -219,6 +228,66 @@ def test_a_stated_format_is_the_format_of_the_answer(
     assert verdict.workload.format == asked.get("format", verdict.workload.format)
     again = check(model, verdict.workload, machine="RTX 4090")
     assert again.workload == verdict.workload
+
+
+@pytest.mark.parametrize(
+    ("workload", "machine", "runtime"),
+    [
+        pytest.param(
+            {"kv_cache_type": "fp8"}, "rtx 4090, 64 GB RAM", "vllm", id="KV cache"
+        ),
+        pytest.param(
+            {"quantization": "nvfp4"}, "rtx 5090, 64 GB RAM", "vllm", id="type"
+        ),
+        pytest.param(
+            {"quantization": "nvfp4"},
+            "macbook-pro-m4-max-48gb",
+            "mlx",
+            id="type, on a Mac",
+        ),
+        pytest.param(
+            {"runtime_options": {"tensor-parallel-size": "2"}},
+            "2x rtx 4090, 64 GB RAM",
+            "vllm",
+            id="option of vLLM",
+        ),
+        pytest.param(
+            {"runtime_options": {"tp": "2"}, "kv_cache_type": "fp8"},
+            "2x rtx 4090, 64 GB RAM",
+            "sglang",
+            id="option of SGLang, and KV cache",
+        ),
+    ],
+)
+def test_the_program_that_takes_what_was_stated_is_taken(
+    workload: dict[str, Any],
+    machine: str,
+    runtime: str,
+) -> None:
+    verdict = check("llama-3.1-8b", machine=machine, **workload)
+    assert verdict.route is Route.LOCAL
+    assert verdict.workload.runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("workload", "problem"),
+    [
+        pytest.param(
+            {"quantization": "4bit"}, "did you mean Q4_K_M?", id="a type, or bits only"
+        ),
+        pytest.param(
+            {"runtime_options": {"tp": "2"}, "kv_cache_type": "q8_0"},
+            'use runtime="sglang"',
+            id="no program takes both",
+        ),
+    ],
+)
+def test_no_program_is_taken_where_none_was_meant(
+    workload: dict[str, Any],
+    problem: str,
+) -> None:
+    with pytest.raises(WorkloadError, match=re.escape(problem)):
+        check("llama-3.1-8b", machine="2x rtx 4090, 64 GB RAM", **workload)
 
 
 @pytest.mark.parametrize(

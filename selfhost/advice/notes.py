@@ -33,6 +33,7 @@ from .understood import Sentences, Understood, remarks
 
 # options about weights, without effect for a closed model
 _WEIGHT_OPTIONS = (
+    "format",
     "runtime",
     "quantization",
     "kv_cache_type",
@@ -199,7 +200,9 @@ def _options_without_effect(question: Question) -> Iterator[str]:
     spec = question.spec
     model = spec.name
     if spec.closed:
-        options = [FLAGS[key] for key in _WEIGHT_OPTIONS if stated.states(key)]
+        stated_keys = filter(stated.states, _WEIGHT_OPTIONS)
+        # a format is stated in a program or a policy only: it has no option
+        options = [FLAGS.get(key, key) for key in stated_keys]
         yield from _without_effect("no-weights", options, model)
     else:
         options = _token_options_without_effect(question)

@@ -36,7 +36,7 @@ from .kinds import (
     Places,
     Warned,
 )
-from .policy import MOST_REFUSED, Exemption, NameCheck, Policy, Wanted
+from .policy import MOST_REFUSED, Exemption, NameCheck, Policy, Wanted, fault_of_names
 from .processes import in_order, usable_processors
 from .rows import (
     AuditRow,
@@ -324,7 +324,7 @@ class FleetJudge:
             return
         check_name = cache(self._check_name)
         for index in sorted(self.placed):
-            error = _fault_of_names(self._policy.models[index], check_name)
+            error = fault_of_names(self._policy.models[index], check_name)
             if error is not None:
                 self.refused[index] = error
             if self.is_cut_off:
@@ -463,17 +463,6 @@ class FleetJudge:
             verdict = self._judge(wanted, basis, machine)
             self._verdicts[question] = verdict
         return row_of(self._policy, wanted, machine.name, verdict, covers)
-
-
-def _fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | None:
-    """The error where the name of an entry, or one of its members' names, means no model; else
-    None.
-    """
-    for member in wanted.members or (wanted,):
-        error = check_name(member.name)
-        if error is not None:
-            return error
-    return None
 
 
 def _shares(parts: Iterable[Places], questions: Questions) -> Iterator[list[Places]]:

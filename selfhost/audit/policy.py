@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
@@ -47,9 +47,21 @@ from ..machine.record import BANDWIDTH, Machine
 # takes a model's name; returns why the name means no model, or None
 NameCheck = Callable[[str], SelfhostError | None]
 
+
+class EntryJudge(Protocol):
+    """A judge that says, without a machine, what is wrong with an entry and with a name."""
+
+    def fault_of_name(self, name: str) -> SelfhostError | None:
+        """Return why the name means no model; None where it means one."""
+
+    def refusal(self, wanted: Wanted) -> SelfhostError | None:
+        """Return why the entry can be judged on no machine; None where it can."""
+
+
 SCHEMA = 1
 # with more entries than this that cannot be judged, judging stops
 MOST_REFUSED = 1_000
+_NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 INIT = "`selfhost audit --init` writes one to begin with"
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 SEVERITIES = ("error", "warning")
@@ -543,21 +555,16 @@ class Policy(Record):
         """
         document = self.document()
         for fault in faults:
-            wanted = self.models[fault.entry]
-            key = fault.key
-            if wanted.members and key not in _KEYS_OF_TOGETHER:
-                key = "models"
-            path = (*wanted.path, key)
-            document.add(path, fault.message, fault.remedy)
+            _add_fault(document, self.models[fault.entry], fault)
         return document.problems
 
 
 # ----------------------------------------------------------------------------- reading the file
 
 
-def read_policy(document: Document, check_name: NameCheck | None = None) -> Policy:
+def read_policy(document: Document, judge: EntryJudge | None = None) -> Policy:
     """Return the policy that `document` states. `PolicyError` holds every problem. Where a policy
-    has faults, the names that mean no model by `check_name` are among them.
+    has faults, the entries that `judge` refuses are among them.
     """
     if not document.ok:
         raise PolicyError(map(_with_remedy, document.problems))
@@ -570,7 +577,7 @@ def read_policy(document: Document, check_name: NameCheck | None = None) -> Poli
     if not root.values.get("model") and not root.values.get("together"):
         message = "names no model, so there is nothing to judge"
         root.problem(None, message, 'add [[model]] with name = "mistral-7b"')
-    _refuse_faults(document, models, check_name)
+    _refuse_faults(document, models, judge)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -583,38 +590,90 @@ def read_policy(document: Document, check_name: NameCheck | None = None) -> Poli
 def _refuse_faults(
     document: Document,
     models: Iterable[Wanted],
-    check_name: NameCheck | None,
+    judge: EntryJudge | None,
 ) -> None:
-    """Raise `PolicyError` where the policy has faults. Names in a policy without faults are checked
-    later, where its machines are known.
+    """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
+    judged later, where its machines are known.
     """
     if document.ok:
         return
-    if check_name is not None:
-        _check_names(document, models, check_name)
+    if judge is not None:
+        for wanted, error in _refused(document, models, judge):
+            for fault in faults_of(wanted.index, error):
+                _add_fault(document, wanted, fault)
     raise PolicyError(document.problems)
 
 
-def _check_names(
+def _refused(
     document: Document,
     models: Iterable[Wanted],
-    check_name: NameCheck,
-) -> None:
-    """Note each entry with a name that means no model, up to a limit."""
-    checked = cache(check_name)
+    judge: EntryJudge,
+) -> Iterator[tuple[Wanted, SelfhostError]]:
+    """Yield the entries that cannot be judged, each with the reason, up to a limit.
+
+    Of an entry with faults only the names are checked: what it asks for is not known.
+    """
+    check_name = cache(judge.fault_of_name)
+    are_needs_faulty = document.has_faults("needs")
+    faulty = document.faulty_tables
+    refusals: dict[object, SelfhostError | None] = {}
     refused = 0
     for wanted in models:
-        key = "models" if wanted.members else "name"
-        for member in wanted.members or (wanted,):
-            # empty where the name is missing
-            error = checked(member.name) if member.name else None
-            if error is not None:
-                refused += 1
-                remedy = partial(remedy_of_name, error)
-                document.add((*wanted.path, key), error.message, remedy)
-                break
+        error = fault_of_names(wanted, check_name)
+        if error is None and not are_needs_faulty and wanted.path not in faulty:
+            question = wanted.question
+            if question not in refusals:
+                refusals[question] = judge.refusal(wanted)
+            error = refusals[question]
+        if error is None:
+            continue
+        yield wanted, error
+        refused += 1
         if refused > MOST_REFUSED:
             return
+
+
+def fault_of_names(wanted: Wanted, check_name: NameCheck) -> SelfhostError | None:
+    """Return the error where the name of an entry, or one of its members' names, means no model;
+    else None. A name that is missing is a fault of its own.
+    """
+    for member in wanted.members or (wanted,):
+        error = check_name(member.name) if member.name else None
+        if error is not None:
+            return error
+    return None
+
+
+def faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
+    """Yield the faults of an entry for which an error was raised: one for each key, or for the file
+    that the entry names.
+    """
+    problems: tuple[Problem, ...] = getattr(error, "problems", ())
+    if not problems:
+        meant = partial(remedy_of_name, error)
+        yield EntryFault(index, "name", error.message, meant)
+    for problem in problems:
+        if isinstance(error, WorkloadError):
+            field = problem.key or "name"
+            key = KEYS_OF_FIELDS.get(field, field)
+            remedy = in_a_policy(problem.remedy)
+            yield EntryFault(index, key, problem.message, remedy)
+        else:
+            message = str(problem.replace(remedy=None))
+            remedy = problem.remedy or _NAME_A_FILE
+            yield EntryFault(index, "name", message, remedy)
+
+
+def _add_fault(
+    document: Document,
+    wanted: Wanted,
+    fault: EntryFault,
+) -> None:
+    """Note the fault at the key of the entry."""
+    key = fault.key
+    if wanted.members and key not in _KEYS_OF_TOGETHER:
+        key = "models"
+    document.add((*wanted.path, key), fault.message, fault.remedy)
 
 
 def remedy_of_name(error: SelfhostError) -> str | None:

@@ -38,7 +38,7 @@ class PolicyJudge:
     def __init__(self, catalogue: Catalogue, today: str) -> None:
         self._catalogue = catalogue
         self._today = today
-        self._questions: dict[tuple[Wanted, _Sets], Question] = {}
+        self._questions: dict[tuple[Wanted, _Sets, str], Question] = {}
         # keys: everything that the offers of a model depend on
         self._offered: dict[object, bool] = {}
 
@@ -107,16 +107,22 @@ class PolicyJudge:
     def _question(self, model: Wanted, machine: Machine) -> Question:
         """The question that an entry asks about its model on a machine.
 
-        Without model files on the machine, the question depends only on the layout of weights
-        there, and is kept for other machines.
+        Without model files on the machine, the question depends only on the layout of weights and
+        on the builds of programs there, and is kept for other machines.
         """
         if machine.models_present or machine.is_this_one:
             return self._ask(model, machine)
         sets = _deciding_sets(machine)
-        key = (model, sets)
+        key = (model, sets, machine.platform)
         question = self._questions.get(key)
         if question is None:
-            bare = Machine(instruction_sets=sets, accelerators=(), models_present=())
+            bare = Machine(
+                system=machine.system,
+                architecture=machine.architecture,
+                instruction_sets=sets,
+                accelerators=(),
+                models_present=(),
+            )
             question = self._ask(model, bare)
             self._questions[key] = question
         return question

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain
 
 from ..core.errors import (
     PolicyError,
     Problem,
     SelfhostError,
-    WorkloadError,
     first_problems,
 )
 from ..core.tables import Document
@@ -23,14 +21,12 @@ from .drafts import NOT_JUDGED
 from .fleet_judge import FleetJudge, Judge, Tell
 from .machines import RECORD_IT, Fleet
 from .policy import (
-    KEYS_OF_FIELDS,
     MOST_REFUSED,
     EntryFault,
     Policy,
     Wanted,
-    in_a_policy,
+    faults_of,
     read_policy,
-    remedy_of_name,
 )
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since
@@ -38,7 +34,6 @@ from .serving import notes_of_days, serving_machines, with_stated_facts
 
 # a machine was not judged at all where neither of these checks could be decided
 _SIZES = frozenset(("memory", "disk"))
-_NAME_A_FILE = "give the path of the file from the folder in which the audit runs"
 
 
 def _tell_nobody(_done: float, _total: float) -> None:
@@ -157,7 +152,7 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     machine.
     """
     try:
-        policy = read_policy(Document.read(path), judge_entry.fault_of_name)
+        policy = read_policy(Document.read(path), judge_entry)
     except PolicyError as error:
         return error.problems
     refused = {}
@@ -194,7 +189,7 @@ def entry_problems(
     """
     faults: list[EntryFault] = []
     for index, error in refused.items():
-        faults += _faults_of(index, error)
+        faults += faults_of(index, error)
     message = f"selects none of the {machines:,} machines"
     if machines == 1:
         message = "does not select the machine"
@@ -202,26 +197,6 @@ def entry_problems(
     for wanted in unplaced:
         faults.append(EntryFault(wanted.index, "machines", message, remedy))
     return policy.problems(faults) if faults else ()
-
-
-def _faults_of(index: int, error: SelfhostError) -> Iterator[EntryFault]:
-    """Yield the faults of an entry for which an error was raised: one for each key, or for the file
-    that the entry names.
-    """
-    problems: tuple[Problem, ...] = getattr(error, "problems", ())
-    if not problems:
-        meant = partial(remedy_of_name, error)
-        yield EntryFault(index, "name", error.message, meant)
-    for problem in problems:
-        if isinstance(error, WorkloadError):
-            field = problem.key or "name"
-            key = KEYS_OF_FIELDS.get(field, field)
-            remedy = in_a_policy(problem.remedy)
-            yield EntryFault(index, key, problem.message, remedy)
-        else:
-            message = str(problem.replace(remedy=None))
-            remedy = problem.remedy or _NAME_A_FILE
-            yield EntryFault(index, "name", message, remedy)
 
 
 def _changes_since(

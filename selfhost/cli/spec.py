@@ -14,6 +14,7 @@ from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import ID
 from ..core.errors import UsageError
 from ..core.records import fault_of
+from ..core.units import canonical
 from ..modelfiles import name_by_place, read_local, spec_text
 from ..modelfiles.specfiles import check_spec_files
 from ..reports import json
@@ -80,6 +81,7 @@ def _make(options: SpecOptions) -> int:
     file = _file_to_make(options)
     local = read_local(path)
     spec = _named_spec(local.spec, options, file)
+    _refuse_taken_id(spec.id, options)
     notes = [*local.notes]
     has_stated_id = options.id is not None or file is not None
     if _is_named_by_place(local.spec) and not has_stated_id:
@@ -146,6 +148,18 @@ def _named_spec(
     if name is None and _is_named_by_place(spec):
         name = id
     return spec.replace(id=id or spec.id, name=name or spec.name)
+
+
+def _refuse_taken_id(id: str, options: SpecOptions) -> None:
+    """Raise `UsageError` for an id that is a name of another model: `spec check` refuses it. The
+    id of a model itself may be taken, for such a spec replaces the model's.
+    """
+    catalogue = open_catalogue(options.specs)
+    owner = catalogue.id_named(canonical(id), "ids", "aliases")
+    if owner in (None, id):
+        return
+    message = f'the id of the spec would be "{id}": that already means {owner}'
+    raise UsageError(message, remedy=f"state another id: --id my-{id}")
 
 
 def _id_in_file_name(file: str) -> str | None:

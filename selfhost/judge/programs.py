@@ -35,6 +35,7 @@ from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import nearest
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
+from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
@@ -131,6 +132,7 @@ def named_as_listed(
     stated: Workload,
     files: NamedFiles,
     catalogue: Catalogue,
+    machine: Machine,
 ) -> Request:
     """Return the request with license, runtime and quantization under canonical names.
 
@@ -154,8 +156,9 @@ def named_as_listed(
         with _adding_to(problems):
             quantization = _listed_quantization(spec, stated.quantization, runtime)
             changes["quantization"] = quantization
-            if stated.runtime is None and runtime is not None:
-                runtime = _runtime_in(spec, quantization, runtime, catalogue)
+    if runtime is not None and stated.runtime is None:
+        wanted = stated.replace(**changes)
+        runtime = _first_that_takes(wanted, spec, files, catalogue, machine, runtime)
     if spec.closed:
         runtime = None
         changes |= _NOT_OF_CLOSED
@@ -342,35 +345,68 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     return (USUAL.embedding, *usual)
 
 
-def _runtime_in(
+def _first_that_takes(
+    workload: Workload,
     spec: ModelSpec,
-    quantization: str,
-    usual: RuntimeSpec,
+    files: NamedFiles,
     catalogue: Catalogue,
+    machine: Machine,
+    usual: RuntimeSpec,
 ) -> RuntimeSpec:
-    """The first runtime that takes the quantization, the usual runtime before the others."""
-    if spec.components:
-        names = USUAL.by_modality[spec.modality]
-    elif quantization in PACKED:
-        names = USUAL.packed
-    else:
+    """The first runtime that takes the quantization, the KV cache and the options that were stated,
+    one with a build for the machine before the others. The usual runtime where it takes them all,
+    and where none does.
+    """
+    if workload.task == "finetune":
         return usual
-    if _takes(spec, usual, quantization):
+    quantization = workload.quantization
+    if quantization is None or _type_there(spec, usual, quantization):
+        if _takes_settings(workload, usual):
+            return usual
+    elif _type_of_bits(quantization, need.quantizations_of(spec, usual)):
+        # `4bit` may mean a type of the usual runtime: the user is asked
         return usual
+    formats = files.formats
+    if workload.format is not None:
+        formats = (workload.format,)
+    names = dict.fromkeys(
+        (*USUAL.by_modality[spec.modality], *USUAL.packed, *catalogue.runtime_ids())
+    )
+    taking = []
     for runtime in runtimes_that_load(spec, names, catalogue):
-        if _takes(spec, runtime, quantization):
+        if not loads_one_of(formats, runtime):
+            continue
+        if not _takes_settings(workload, runtime):
+            continue
+        if quantization is None or _makes_type(spec, runtime, quantization):
+            taking.append(runtime)
+    for runtime in taking:
+        if machine.platform in runtime.platforms.systems:
             return runtime
-    return usual
+    return taking[0] if taking else usual
 
 
-def _takes(
+def _takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
+    """Whether the runtime has the KV cache type and all options of a workload."""
+    if not runtime.keeps_cache_in(workload.kv_cache_type or _USUAL_CACHE):
+        return False
+    return workload.runtime_options.keys() <= runtime.named_options.keys()
+
+
+def _makes_type(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,
 ) -> bool:
+    """Whether the quantization is the runtime's default, or one by the runtime's own rules."""
     if spec.components:
         return quantization in need.quantizations_of(spec, runtime)
-    return runtime.rule_of(quantization) is not None
+    if quantization in PACKED:
+        return runtime.rule_of(quantization) is not None
+    format, default = need.default_format_and_quantization(spec, runtime)
+    if quantization == default:
+        return True
+    return _has_size(spec, runtime, format, quantization)
 
 
 # ------------------------------------------------------------------ the quantization
@@ -446,17 +482,11 @@ def quantization_there(
     """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
     cannot be told.
     """
-    format, usual = need.default_format_and_quantization(spec, runtime)
-    if {quantization, usual} <= _FLOAT8:
-        return usual
-    # the default may be asked for by name even where its size is unknown
+    there = _type_there(spec, runtime, quantization)
+    if there is not None:
+        return there
+    format, _ = need.default_format_and_quantization(spec, runtime)
     listed = need.quantizations_of(spec, runtime)
-    by_lower_name = {name.lower(): name for name in reversed((*listed, usual))}
-    for name in (quantization, *QUANTIZATION_NAMES.loaded_as.get(quantization, ())):
-        if name.lower() in by_lower_name:
-            return by_lower_name[name.lower()]
-        if _has_size(spec, runtime, format, name):
-            return name
     guess = _type_of_bits(quantization, listed)
     others = []
     for other in runtimes_that_load(spec, USUAL.packed, catalogue):
@@ -479,6 +509,26 @@ def quantization_there(
         listed=listed,
         others=others,
     )
+
+
+def _type_there(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+) -> str | None:
+    """The name of the quantization in the runtime's files; None where its size cannot be told."""
+    format, usual = need.default_format_and_quantization(spec, runtime)
+    if {quantization, usual} <= _FLOAT8:
+        return usual
+    # the default may be asked for by name even where its size is unknown
+    listed = need.quantizations_of(spec, runtime)
+    by_lower_name = {name.lower(): name for name in reversed((*listed, usual))}
+    for name in (quantization, *QUANTIZATION_NAMES.loaded_as.get(quantization, ())):
+        if name.lower() in by_lower_name:
+            return by_lower_name[name.lower()]
+        if _has_size(spec, runtime, format, name):
+            return name
+    return None
 
 
 def _has_size(

@@ -76,7 +76,7 @@ def _question(
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
     _refuse_senseless(spec, stated)
-    request = named_as_listed(spec, stated, files, catalogue)
+    request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
     refusal = _refusal(request)
     if refusal is not None:

@@ -616,6 +616,16 @@ class Verdict(Judged, Report):
         """The options to type beside each limit of `room`."""
         return self.further.room_options()
 
+    @property
+    def has_cards_to_add(self) -> bool:
+        """Whether a larger need would be divided over more accelerators than hold the model now, so
+        that each reads less of it for a token.
+        """
+        if self.memory is None or not self.question.wants_gpu:
+            return False
+        used = {place.where for place in self.memory.places} - {"host"}
+        return len(used) < len(self.machine.cards)
+
     @cached_property
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token of a text; none where no pace is known."""

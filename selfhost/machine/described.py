@@ -206,10 +206,12 @@ class _Computer(Record):
     @property
     def architecture(self) -> str:
         """The architecture of the computer: that of its product, else of its processor's series,
-        else of its processor's class.
+        else of its processor's class. A product that is sold with other processors, too, has that
+        of the processor that is named.
         """
         architecture = self.product.architecture
-        if architecture is None and self.series is not None:
+        is_other = self.named_processor is not None
+        if self.series is not None and (architecture is None or is_other):
             architecture = self.series.architecture
         return architecture or self.cpu_class.architecture
 
@@ -275,6 +277,9 @@ class _Computer(Record):
         if self.cards.accelerators:
             return self.cards.accelerators
         inside = self.product.shared
+        if self.product.architecture not in (None, self.architecture):
+            # the GPU is part of the product's own processor
+            inside = None
         if inside is None and self.chip is not None:
             inside = self.chip.gpu
         if inside is not None:

@@ -45,6 +45,8 @@ from .tables import model_files
 _CONFIG = JsonKind(what="config.json", most_bytes=MAX_CONFIG_BYTES)
 # the file in which NVIDIA's exporter writes what other quantizers write into config.json
 _EXPORTED = JsonKind(what="hf_quant_config.json", most_bytes=MAX_CONFIG_BYTES)
+# the sizes on which the size of a model depends most
+_SIZES = ("width", "layers", "heads", "length", "vocabulary")
 # types in which publishers store weights
 _PUBLISHED = ("float8", "mxfp4", "ternary")
 
@@ -76,20 +78,40 @@ def read_config(path: str) -> LocalModel:
         spec=_spec(keys, stored, architecture, counts),
         format=stored.format,
         quantization=stored.name,
-        notes=_notes(stored, counts),
+        notes=_notes(keys, stored, counts),
         is_quantized=stored.quantized,
         language_parameters=language.total,
     )
 
 
-def _notes(stored: Stored, counts: Parameters) -> Notes:
-    """The sentences about odd weights and about estimated encoders."""
+def _notes(
+    keys: Keys,
+    stored: Stored,
+    counts: Parameters,
+) -> Notes:
+    """The sentences about odd weights, about sizes that the file leaves out, and about estimated
+    encoders.
+    """
     notes = []
+    left_out = _sizes_of_class(keys)
+    if left_out:
+        notes.append(reason("class-defaults", sizes=left_out))
     if stored.note is not None:
         notes.append(stored.note)
     if counts.encoders:
         notes.append(reason("encoders", millions=round(counts.encoders / 1e6)))
     return tuple(notes)
+
+
+def _sizes_of_class(keys: Keys) -> list[str]:
+    """The sizes that the file leaves out and transformers fills in: `hidden_size 4096`."""
+    sizes = []
+    for size in _SIZES:
+        name = keys.stated(size)
+        value = keys.values.get(name)
+        if value is not None and name not in keys.written:
+            sizes.append(f"{name} {value}")
+    return sizes
 
 
 def _values_of(path: str) -> object:

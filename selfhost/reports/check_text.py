@@ -629,7 +629,7 @@ def _faster_blocks(verdict: Verdict) -> Blocks:
 def _room_words(verdict: Verdict) -> str:
     """The sentence on settings for which there is room: `There is also room for one of: 36 users at
     once, or Q8_0 weights. Each is slower.` Empty where there is room for none, and where memory is
-    tight.
+    tight. Nothing is said of the pace where more accelerators would share the work.
     """
     is_tight = any(finding.code.endswith("-tight") for finding in verdict.findings)
     if not verdict.can_run or is_tight:
@@ -649,9 +649,11 @@ def _room_words(verdict: Verdict) -> str:
     else:
         settings = [part.with_options for part in parts]
     if len(settings) == 1:
-        return f"{start} for {settings[0]}, which is slower."
+        pace = "" if verdict.has_cards_to_add else ", which is slower"
+        return f"{start} for {settings[0]}{pace}."
     *first, last = settings
-    return f"{start} for one of: {', '.join(first)}, or {last}. Each is slower."
+    pace = "" if verdict.has_cards_to_add else " Each is slower."
+    return f"{start} for one of: {', '.join(first)}, or {last}.{pace}"
 
 
 class _RoomPart(Record):

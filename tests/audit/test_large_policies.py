@@ -256,18 +256,49 @@ def test_an_unknown_name_is_told_beside_other_faults(
     assert (misspelt.key or "").endswith(".paralel")
 
 
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        pytest.param('quantization = "Q4_X"', "model[1].quantization", id="type"),
+        pytest.param('runtime = "ollamma"', "model[1].runtime", id="program"),
+        pytest.param(
+            'kv_cache = "fp8"\nruntime = "mlx"', "model[1].kv_cache", id="cache"
+        ),
+    ],
+)
+def test_what_no_program_takes_is_told_beside_other_faults(
+    tmp_path: Path,
+    fault: str,
+    key: str,
+) -> None:
+    """One run tells names that are unknown, keys that are misspelt, and what cannot be judged."""
+    path = tmp_path / "audit.toml"
+    path.write_text(
+        'schema = 1\n[[model]]\nname = "mistrl-7b"\n'
+        f'[[model]]\nname = "qwen3-8b"\n{fault}\n'
+        '[[model]]\nname = "gpt2"\nquantization = "Q4_X"\nparalel = 2\n',
+        encoding="utf-8",
+    )
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    keys = [problem.key for problem in problems_of(str(path), judge)]
+    # what the last entry asks for is not known: its keys are told alone
+    assert keys == ["model[0].name", key, "model[2].paralel"]
+
+
 def test_unknown_names_beside_other_faults_are_checked_up_to_a_limit() -> None:
     """A file of very many wrong names takes no longer than one of some."""
     asked = []
 
-    def check(name: str) -> SelfhostError:
-        asked.append(name)
-        return SelfhostError(f"{name} means no model")
+    class NameJudge(PolicyJudge):
+        def fault_of_name(self, name: str) -> SelfhostError:
+            asked.append(name)
+            return SelfhostError(f"{name} means no model")
 
+    judge = NameJudge(open_catalogue(), TODAY)
     names = [f"m{number}" for number in range(3 * MOST_REFUSED)]
     text = 'schema = 1\nfail_on = "eror"\n' + models(*names)
     with pytest.raises(PolicyError):
-        read_policy(Document.read("audit.toml", text.encode()), check)
+        read_policy(Document.read("audit.toml", text.encode()), judge)
     assert len(asked) == MOST_REFUSED + 1
 
 

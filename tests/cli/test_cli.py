@@ -148,10 +148,10 @@ def test_golden(
             id="check gpt2 --runtime ollama --runtime-option ub=8",
         ),
         pytest.param(
-            "check mistral-7b --runtime-option max-num-seqs=1",
+            "check mistral-7b --runtime llama.cpp --runtime-option max-num-seqs=1",
             "max-num-seqs",
             "use --runtime vllm",
-            id="check mistral-7b --runtime-option max-num-seqs=1",
+            id="check mistral-7b --runtime llama.cpp --runtime-option max-num-seqs=1",
         ),
         pytest.param(
             "check mistral-7b --runtime-option no-mmproj=no",

@@ -83,6 +83,31 @@ def test_an_id_by_its_folder_is_told(
 
 
 @pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        pytest.param("llama3.1-8b", [], id="by its folder"),
+        pytest.param("m", ["--id", "llama3.1-8b"], id="--id"),
+        pytest.param("m", ["--output", "llama3.1-8b.toml"], id="by the new file"),
+    ],
+)
+def test_the_name_of_another_model_is_no_id(
+    folder: str,
+    words: list[str],
+    model: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`spec check` would refuse the file: the name would mean two models."""
+    Path(model).parent.rename(folder)
+    code, out, told = run(capsys, "spec", "new", folder, *words)
+    assert (code, out) == (2, "")
+    assert '"llama3.1-8b": that already means llama-3.1-8b-instruct' in told
+    assert "--id my-llama3.1-8b" in told
+    output = ["--id", "my-llama3.1-8b", "--output", "my-llama3.1-8b.toml"]
+    assert run(capsys, "spec", "new", folder, *output)[0] == 0
+    assert run(capsys, "spec", "check", "my-llama3.1-8b.toml")[0] == 0
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         pytest.param(["new", "m/config.json", "--id", "Acme 8B"], "--id: ", id="no id"),

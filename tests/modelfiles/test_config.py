@@ -124,6 +124,35 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
     assert same >= 0.5 * len(models)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [
+        # LlamaConfig of transformers: hidden_size 4096, num_hidden_layers 32, vocab_size 32000
+        pytest.param(
+            ["hidden_size", "num_hidden_layers"],
+            "hidden_size 4096, num_hidden_layers 32",
+            id="width and layers",
+        ),
+        pytest.param(["vocab_size"], "vocab_size 32000", id="tokens"),
+        pytest.param(["num_key_value_heads", "sliding_window"], None, id="no size"),
+    ],
+)
+def test_sizes_that_transformers_fills_in_are_told(
+    left_out: list[str],
+    told: str | None,
+    tmp_path: Path,
+) -> None:
+    """A file without its sizes was judged as Llama 7B without a word."""
+    path = config(tmp_path, model_type="llama", architectures=["LlamaForCausalLM"])
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for key in left_out:
+        del values[key]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    notes = " ".join(read_local(str(path)).notes)
+    assert ("of its class in transformers" in notes) == (told is not None)
+    assert (told or "") in notes
+
+
 def test_the_size_of_an_encoder_is_estimated() -> None:
     """By its layers and widths: of eight in ten within 50 %, which is a few percent of the model;
     files of weights have it exactly.

@@ -643,6 +643,19 @@ def test_room_names_the_options_that_keep_the_type() -> None:
     assert "users at once with --quant Q5_K_M. Each is slower" in text
 
 
+def test_room_on_more_cards_is_not_said_to_be_slower() -> None:
+    """One H100 holds Qwen3 32B for a user, and four of them for six: each of the six gets more."""
+    one = check("qwen3-32b", machine="4x h100")
+    six = check("qwen3-32b", machine="4x h100", parallel=6)
+    assert one.users_pace is not None
+    assert six.users_pace is not None
+    assert six.users_pace.likely > one.users_pace.likely
+    assert "also room for" in shown("qwen3-32b", "4x h100")
+    assert "slower" not in shown("qwen3-32b", "4x h100")
+    # a program that splits by layers gains nothing by another card
+    assert "slower" in shown("qwen3-8b", "2x rtx 3090", runtime="llama.cpp")
+
+
 def test_room_for_many_users_needs_no_name_of_a_program() -> None:
     """`--users 361` alone was an error of llama.cpp, which serves 256 sequences."""
     text = shown("dolphin-2.5-mixtral-8x7b", "aws-p4d.24xlarge")

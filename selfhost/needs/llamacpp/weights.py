@@ -186,11 +186,23 @@ def _of_own_mix(
     mapped = whole_files(files, source, remark)
     error = int(files.bytes * OWN_MIX)
     low = min(files.low_bytes, files.bytes - error)
+    mapped = mapped.replace(low_bytes=low)
+    if case.companions.own_block and _brings_block(case, files):
+        block = own_block_weights(case).bytes
+        line = taken_off(mapped.arithmetic, block, "of the block that drafts")
+        mapped = mapped.resized(mapped.bytes - block, line)
     return _InFile(
-        term=mapped.replace(low_bytes=low),
+        term=mapped,
         loaded=_loaded(usual.tensors, case.row),
         scale=(files.bytes, sum_bytes(usual.tensors)),
     )
+
+
+def _brings_block(case: Case, files: Term) -> bool:
+    """Whether the size of the files includes the multi-token-prediction block that drafts: the
+    computed size does, a published one where such files are known to bring the block.
+    """
+    return files.how is not How.STATED or bool(case.row.mtp_in_gguf)
 
 
 def _by_recipe(
@@ -457,14 +469,21 @@ def _experts_of(
 
 
 def own_block_weights(case: Case) -> Term:
-    """The model's own multi-token-prediction block in bytes, as far as it is not loaded anyway."""
-    tensors = list[FileTensors]()
-    if case.quantization in BITS_PER_WEIGHT:
-        usual = usual_tensors(case.model, case.quantization, case.spec.released)
-        loaded = _loaded_of_block(case.row)
-        for tensor in usual.tensors:
-            if tensor.extra and not tensor.name.startswith(loaded):
-                tensors.append(tensor)
+    """The model's own multi-token-prediction block in bytes, as far as it is not loaded anyway.
+
+    It is as large as in the file that was read; else as by the recipe of the quantization, or by
+    the recipe nearest to a publisher's mix.
+    """
+    loaded = _loaded_of_block(case.row)
+    read = _block_tensors(case.tensors_in_header or (), loaded)
+    if read:
+        source = f"tensor table in the header of {case.spec.origin}"
+        return _stored("mtp_weights", read, How.EXACT, source)
+    recipe = recipe_of_file(case)
+    usual: tuple[FileTensors, ...] = ()
+    if recipe is not None:
+        usual = usual_tensors(case.model, recipe, case.spec.released).tensors
+    tensors = _block_tensors(usual, loaded)
     block = _stored("mtp_weights", tensors, How.COMPUTED, RECIPE)
     error = int(block.bytes * SIZES.recipe_error)
     block = block.widened(error, error)
@@ -472,3 +491,17 @@ def own_block_weights(case: Case) -> Term:
         return block
     why = "published files may lack the block: use one that was converted with it"
     return block.replace(arithmetic=f"{block.arithmetic}; {why}")
+
+
+def _block_tensors(
+    tensors: Iterable[FileTensors],
+    loaded: tuple[str, ...],
+) -> list[FileTensors]:
+    """The tensors of the block whose names do not begin with one of those that are always
+    loaded.
+    """
+    block = []
+    for tensor in tensors:
+        if tensor.extra and not tensor.name.startswith(loaded):
+            block.append(tensor)
+    return block

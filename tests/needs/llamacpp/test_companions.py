@@ -91,6 +91,37 @@ def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "block_bytes"),
+    [
+        # 263 MB, as in Q4_K_M of Qwen3.8 27B, whose block is the same
+        pytest.param("qwen3.6-27b", 263e6, id="block that files may lack"),
+        pytest.param("glm-4.5-air", None, id="block that files bring"),
+    ],
+)
+def test_a_publishers_mix_loads_its_block_once(
+    model: str,
+    block_bytes: float | None,
+) -> None:
+    """The block of a mix is as large as that of the nearest recipe, and it lies in the file: the
+    weights, the tables and the block are the whole file together.
+    """
+    alike = terms(model, quantization="Q4_K_M", draft="mtp")
+    mix = terms(model, quantization="UD-Q4_K_XL", draft="mtp")
+    assert mix["mtp_weights"].bytes == alike["mtp_weights"].bytes > 0
+    if block_bytes is not None:
+        assert mix["mtp_weights"].bytes == pytest.approx(block_bytes, rel=0.002)
+    needs = needs_of(model, quantization="UD-Q4_K_XL", draft="mtp")
+    assert needs.memory is not None
+    assert needs.download_bytes is not None
+    projector = sum(
+        term.bytes for term in needs.memory.terms if term.name == "projector"
+    )
+    file_bytes = needs.download_bytes - projector
+    together = mix["weights"].bytes + mix["mtp_weights"].bytes
+    assert together == pytest.approx(file_bytes, rel=0.001)
+
+
 def test_a_draft_is_a_model_with_the_same_context() -> None:
     """common/speculative.cpp: the draft's context is as long, its cache f16 whatever the model's
     is, one row of logits a sequence.
