@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.errors import WorkloadError
+from ...core.errors import Problem, WorkloadError
 from ...core.records import Record, Stated, Unread, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
@@ -335,15 +335,31 @@ def _wording(code: str, variant: str) -> Wording:
     return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
-def fault(
-    option: str,
-    key: str,
-    **figures: object,
-) -> WorkloadError:
-    """Return the error for an option that makes no sense, with the remedy to type."""
-    wording = Wording(**WORDS.faults[key])
-    remedy = _sentence(wording.remedy, figures) or None
-    return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
+class Fault(NamedTuple):
+    """The decision that an option makes no sense for the model or the program.
+
+    `kind` is the key of the sentences in `[faults]` of `specs/common/findings.toml`, and `figures`
+    are the values that these sentences name.
+    """
+
+    option: str
+    kind: str
+    figures: Figures
+
+
+def error_of(*faults: Fault) -> WorkloadError:
+    """Return the error that tells the faults in words, each with the remedy to type."""
+    problems = []
+    for fault in faults:
+        wording = Wording(**WORDS.faults[fault.kind])
+        problem = Problem(
+            file="workload",
+            key=fault.option,
+            message=_sentence(wording.reason, fault.figures),
+            remedy=_sentence(wording.remedy, fault.figures) or None,
+        )
+        problems.append(problem)
+    return WorkloadError(problems)
 
 
 def phrase(key: str, **figures: object) -> str:
