@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -294,7 +294,7 @@ class _Name(Record):
     @property
     def ollama(self) -> RuntimeSpec:
         """The program whose library has the tags."""
-        return self.catalogue.runtime(LIBRARY_RUNTIME)
+        return self.catalogue.runtime(USUAL.library)
 
     def understood(self) -> Understood:
         """The meaning of the name. The runtime and the quantization that the name implies count

@@ -63,6 +63,7 @@ class UsualPrograms(Stated):
 
     - `by_modality`: for each kind of model. `embedding`: for published weights that embed text.
     - `training`: for fine-tuning. `gguf`: for GGUF files of any model.
+    - `library`: for a tag of its library.
     - `packed`: for a quantization that the usual program does not load.
     """
 
@@ -70,6 +71,7 @@ class UsualPrograms(Stated):
     embedding: str
     training: str
     gguf: str
+    library: str
     packed: tuple[str, ...]
 
 

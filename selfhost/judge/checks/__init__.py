@@ -184,6 +184,8 @@ class FindingWords(Stated):
     - `faults`: the templates for options that make no sense for a model or a runtime. `work`: the
       fields of `WorkWords`, by the unit of a pace.
     - `phrases` are shared by findings, `parts` by templates.
+    - `store_variables`: the environment variable that moves a store of models, by the purpose of
+      its disk.
     """
 
     checks: Mapping[str, CheckRow]
@@ -194,6 +196,7 @@ class FindingWords(Stated):
     titles: Mapping[str, str]
     parts: Mapping[str, str]
     phrases: Mapping[str, str]
+    store_variables: Mapping[str, str]
     faults: Mapping[str, Mapping[str, str]]
     work: Mapping[str, Mapping[str, Any]]
     findings: Mapping[str, Mapping[str, str]]
