@@ -11,7 +11,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
-from .checks import Fault
+from .checks import OptionFault
 from .programs import programs_that
 
 
@@ -40,10 +40,10 @@ def companions_of(
     quantization: str | None,
     typed: str | None,
     catalogue: Catalogue,
-) -> need.Companions | Fault | None:
+) -> need.Companions | OptionFault | None:
     """Return the model's own prediction block, or the draft model that the user named with `typed`;
-    None without a draft. A `Fault` where the runtime has no such drafts, or the draft does not suit
-    the model in the given quantization.
+    None without a draft. An `OptionFault` where the runtime has no such drafts, or the draft does
+    not suit the model in the given quantization.
     """
     if not typed or runtime is None:
         return None
@@ -55,19 +55,22 @@ def companions_of(
     if kind not in runtime.companions:
         others = programs_that(lambda at: kind in at.companions, spec, catalogue)
         figures = {"program": runtime.name, "own": is_own, "others": others}
-        return Fault("draft", "draft-program", figures)
+        return OptionFault("draft", "draft-program", figures)
     if not spec.writes_text:
-        return Fault("draft", "draft-no-text", {"model": spec.name})
+        return OptionFault("draft", "draft-no-text", {"model": spec.name})
     if is_own:
         why = need.why_no_own_block(spec)
         if why is not None:
-            return Fault("draft", "draft-own-block", {"model": spec.name, "why": why})
+            return OptionFault(
+                "draft", "draft-own-block", {"model": spec.name, "why": why}
+            )
         return need.Companions(own_block=True)
+    named: need.Companions | OptionFault
     if is_file:
         named = _draft_in_file(typed, runtime)
     else:
         named = _draft_called(typed, runtime, catalogue)
-    if isinstance(named, Fault):
+    if isinstance(named, OptionFault):
         return named
     return _why_unsuited(named, spec, runtime, quantization) or named
 
@@ -88,9 +91,9 @@ def _draft_called(
     name: str,
     runtime: RuntimeSpec,
     catalogue: Catalogue,
-) -> need.Companions | Fault:
-    """The draft of that name, in the runtime's usual type where the name tells none. A `Fault` for
-    an unknown name: the draft is at fault, and not the model.
+) -> need.Companions | OptionFault:
+    """The draft of that name, in the runtime's usual type where the name tells none. An
+    `OptionFault` for an unknown name: the draft is at fault, and not the model.
     """
     from ..catalogue.searching import resolve
 
@@ -98,7 +101,9 @@ def _draft_called(
         named = resolve(name, catalogue)
     except UnknownModelError as error:
         guess = error.nearest[0] if error.nearest else None
-        return Fault("draft", "draft-unknown", {"why": error.message, "guess": guess})
+        return OptionFault(
+            "draft", "draft-unknown", {"why": error.message, "guess": guess}
+        )
     spec = catalogue.spec(named.spec_id)
     quantization = named.quantization or _usual_type(spec, runtime)
     return need.Companions(draft=spec, draft_quantization=quantization)
@@ -115,32 +120,32 @@ def _why_unsuited(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str | None,
-) -> Fault | None:
+) -> OptionFault | None:
     """The reason why the draft cannot write ahead for the model; None where it can."""
     drafting = named.draft
     assert drafting is not None
     draft = drafting.name
     if not drafting.writes_text:
-        return Fault("draft", "draft-no-text", {"model": draft})
+        return OptionFault("draft", "draft-no-text", {"model": draft})
     why = need.why_not_loaded(drafting, runtime)
     if drafting.closed:
         why = "its weights are not published"
     if why is not None:
-        return Fault("draft", "draft-not-loaded", {"draft": draft, "why": why})
+        return OptionFault("draft", "draft-not-loaded", {"draft": draft, "why": why})
     names = {"draft": draft, "model": spec.name}
     apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
         model_tokens, draft_tokens = apart
         tokens = {"own": draft_tokens, "other": model_tokens}
-        return Fault("draft", "draft-vocabulary", {**names, **tokens})
+        return OptionFault("draft", "draft-vocabulary", {**names, **tokens})
     is_itself = (drafting.id, drafting.origin) == (spec.id, spec.origin)
     if is_itself and named.draft_quantization == quantization:
         figures = {"draft": draft, "quantization": quantization}
-        return Fault("draft", "draft-itself", figures)
+        return OptionFault("draft", "draft-itself", figures)
     size = drafting.parameters.total
     most = spec.parameters.total
     # the same model in a smaller quantization, and a model of unknown size, may draft
     if size is not None and most is not None and size > most:
         parameters = {"drafting": size, "checking": most}
-        return Fault("draft", "draft-larger", {**names, **parameters})
+        return OptionFault("draft", "draft-larger", {**names, **parameters})
     return None

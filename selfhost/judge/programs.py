@@ -37,7 +37,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
-from .checks import Fault, error_of
+from .checks import OptionFault, error_of
 from .record import NamedFiles
 
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
@@ -147,14 +147,14 @@ def named_as_listed(
         except WorkloadError as error:
             [problem] = error.problems
             figures = {"why": problem.message, "remedy": problem.remedy}
-            faults.append(Fault("license", "license-unknown", figures))
+            faults.append(OptionFault("license", "license-unknown", figures))
     runtime = _runtime_for(spec, stated, files, catalogue)
-    if isinstance(runtime, Fault):
+    if isinstance(runtime, OptionFault):
         faults.append(runtime)
         runtime = None
     if stated.quantization is not None:
         quantization = _listed_quantization(spec, stated.quantization, runtime)
-        if isinstance(quantization, Fault):
+        if isinstance(quantization, OptionFault):
             faults.append(quantization)
         else:
             changes["quantization"] = quantization
@@ -172,7 +172,7 @@ def named_as_listed(
     return Request(spec=spec, files=files, workload=workload, runtime=runtime)
 
 
-def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[Fault]:
+def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
     """Yield a fault for a format that does not exist, and for a recording where the model does not
     hear.
     """
@@ -181,9 +181,9 @@ def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[Fault]:
     if typed is not None and typed not in formats:
         guess = nearest(typed, formats)
         figures = {"typed": typed, "guess": guess, "formats": formats}
-        yield Fault("format", "format-unknown", figures)
+        yield OptionFault("format", "format-unknown", figures)
     if stated.audio_seconds is not None and spec.modality != "speech":
-        yield Fault("audio_seconds", "no-recording", {"model": spec.name})
+        yield OptionFault("audio_seconds", "no-recording", {"model": spec.name})
 
 
 # ------------------------------------------------------------------ the program
@@ -194,9 +194,9 @@ def _runtime_for(
     workload: Workload,
     files: NamedFiles,
     catalogue: Catalogue,
-) -> RuntimeSpec | Fault | None:
+) -> RuntimeSpec | OptionFault | None:
     """The runtime that the user asked for, else the usual one; None for a closed model and for a
-    model of which no runtime is known. A `Fault` where the name is no runtime.
+    model of which no runtime is known. An `OptionFault` where the name is no runtime.
     """
     if workload.runtime is not None:
         return _named_runtime(spec, workload.runtime, catalogue)
@@ -221,9 +221,9 @@ def _named_runtime(
     spec: ModelSpec,
     typed: str,
     catalogue: Catalogue,
-) -> RuntimeSpec | Fault:
-    """The runtime of the typed name. A `Fault` for another name, with what a tool of that name is,
-    or with the runtime that was perhaps meant.
+) -> RuntimeSpec | OptionFault:
+    """The runtime of the typed name. An `OptionFault` for another name, with what a tool of that
+    name is, or with the runtime that was perhaps meant.
     """
     wanted = typed.strip().lower()
     ids = catalogue.runtime_ids()
@@ -239,10 +239,10 @@ def _named_runtime(
         what = (thing.answer or "").partition(";")[0]
         instead = thing.runs_with or runtimes
         figures = {"typed": typed, "what": what, "runtimes": instead}
-        return Fault("runtime", "runtime-other", figures)
+        return OptionFault("runtime", "runtime-other", figures)
     # llama-server is llama.cpp, too
     guess = thing.name if thing is not None else _meant_runtime(wanted, spec, ids)
-    return Fault(
+    return OptionFault(
         "runtime",
         "runtime-unknown",
         {
@@ -374,8 +374,8 @@ def _listed_quantization(
     spec: ModelSpec,
     typed: str,
     runtime: RuntimeSpec | None,
-) -> str | Fault:
-    """The canonical name of the quantization that the user typed. A `Fault` where no name
+) -> str | OptionFault:
+    """The canonical name of the quantization that the user typed. An `OptionFault` where no name
     matches.
     """
     name = need.canonical_quantization(typed)
@@ -395,7 +395,7 @@ def _listed_quantization(
     if spec.writes_text:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
     examples = list(dict.fromkeys(listed))[:_NAMED]
-    return Fault(
+    return OptionFault(
         "quantization",
         "quantization-unknown",
         {"typed": typed, "guess": guess, "model": spec.id, "examples": examples},
@@ -407,7 +407,7 @@ def other_format(
     runtime: RuntimeSpec,
     format: str,
     catalogue: Catalogue,
-) -> Fault:
+) -> OptionFault:
     """The fault that the runtime loads the model in `format`, and not in the stated one."""
     spec = request.spec
     stated = request.workload.format
@@ -418,7 +418,7 @@ def other_format(
     others = ""
     if request.workload.task == "generate":
         others = programs_that(loads_it, spec, catalogue)
-    return Fault(
+    return OptionFault(
         "format",
         "format-other",
         {
@@ -436,9 +436,9 @@ def quantization_there(
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
-) -> str | Fault:
-    """The name of the quantization in the runtime's files. A `Fault` where its size cannot be
-    told.
+) -> str | OptionFault:
+    """The name of the quantization in the runtime's files. An `OptionFault` where its size cannot
+    be told.
     """
     format, usual = need.default_format_and_quantization(spec, runtime)
     if {quantization, usual} <= _FLOAT8:
@@ -462,7 +462,7 @@ def quantization_there(
     unsized = need.weights_files(spec, format, quantization)
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
         why = unsized.reason
-    return Fault(
+    return OptionFault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
         {
@@ -530,7 +530,7 @@ def _options_refused(
     workload: Workload,
     runtime: RuntimeSpec | None,
     catalogue: Catalogue,
-) -> Iterator[Fault]:
+) -> Iterator[OptionFault]:
     """Yield a fault for each option that means nothing to the model or its runtime."""
     if spec.closed:
         return
@@ -543,26 +543,28 @@ def _options_refused(
         yield from limits.exceeded()
 
 
-def _options_without_runtime(spec: ModelSpec, workload: Workload) -> Iterator[Fault]:
+def _options_without_runtime(
+    spec: ModelSpec, workload: Workload
+) -> Iterator[OptionFault]:
     """Yield a fault for each option of a runtime, for a model of which no runtime is known."""
     model = {"model": spec.name}
     if workload.kv_cache_type not in (None, _USUAL_CACHE):
         yield from _cache_in_a_sum(spec, workload)
     if workload.quantization is not None:
-        yield Fault("quantization", "no-quantizations", model)
+        yield OptionFault("quantization", "no-quantizations", model)
     if workload.draft is not None:
-        yield Fault("draft", "no-runtime", model)
+        yield OptionFault("draft", "no-runtime", model)
     if workload.runtime_options:
-        yield Fault("runtime_options", "no-runtime", model)
+        yield OptionFault("runtime_options", "no-runtime", model)
 
 
-def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> Iterator[Fault]:
+def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> Iterator[OptionFault]:
     """Yield the fault that a spec which states one sum for all memory says nothing of the KV cache;
     nothing for other specs.
     """
     if spec.needs is not None:
         figures = {"model": spec.name, "type": workload.kv_cache_type}
-        yield Fault("kv_cache_type", "cache-in-sum", figures)
+        yield OptionFault("kv_cache_type", "cache-in-sum", figures)
 
 
 class _Limits(Record):
@@ -573,7 +575,7 @@ class _Limits(Record):
     workload: Workload
     catalogue: Catalogue
 
-    def exceeded(self) -> Iterator[Fault]:
+    def exceeded(self) -> Iterator[OptionFault]:
         """Yield a fault for each part of the workload beyond the runtime's limits."""
         for option, value in self.workload.runtime_options.items():
             refused = self._option_refused(option, value)
@@ -593,8 +595,8 @@ class _Limits(Record):
     def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
         return programs_that(does, self.spec, self.catalogue)
 
-    def _too_many_sequences(self, most: int) -> Fault:
-        return Fault(
+    def _too_many_sequences(self, most: int) -> OptionFault:
+        return OptionFault(
             "parallel",
             "sequences",
             {
@@ -605,7 +607,7 @@ class _Limits(Record):
             },
         )
 
-    def _cache_type_refused(self, type: str) -> Fault:
+    def _cache_type_refused(self, type: str) -> OptionFault:
         types = CacheTypes.of(type)
         kept = [
             name
@@ -613,7 +615,7 @@ class _Limits(Record):
             if self.runtime.keeps_cache_in(name)
         ]
         kind = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
-        return Fault(
+        return OptionFault(
             "kv_cache_type",
             kind,
             {
@@ -627,7 +629,7 @@ class _Limits(Record):
             },
         )
 
-    def _option_refused(self, name: str, value: str) -> Fault | None:
+    def _option_refused(self, name: str, value: str) -> OptionFault | None:
         """The reason why the runtime does not take the option with that value; None where it
         does.
         """
@@ -642,17 +644,17 @@ class _Limits(Record):
         refused = need.why_split_refused(case)
         if refused is not None and rule.changes == "split_mode":
             figures = {"model": self.spec.name, "why": refused}
-            return Fault("runtime_options", "option-refused", figures)
+            return OptionFault("runtime_options", "option-refused", figures)
         why = _without_effect(case, rule)
         if not why:
             return None
-        return Fault(
+        return OptionFault(
             "runtime_options",
             "option-without-effect",
             {"name": name, "model": self.spec.name, why: True},
         )
 
-    def _option_unknown(self, name: str) -> Fault:
+    def _option_unknown(self, name: str) -> OptionFault:
         known = list(self.runtime.named_options)
         guess = nearest(name, known)
         others = self._programs_that(lambda other: name in other.named_options)
@@ -661,7 +663,7 @@ class _Limits(Record):
             other = self.catalogue.runtime(id)
             if other.named_options:
                 having.append(other.name)
-        return Fault(
+        return OptionFault(
             "runtime_options",
             "option-unknown",
             {
@@ -680,9 +682,9 @@ def _option_value_refused(
     name: str,
     rule: RuntimeOption,
     value: str,
-) -> Fault:
+) -> OptionFault:
     """The fault that the option does not take `value`, with the values that it takes."""
-    return Fault(
+    return OptionFault(
         "runtime_options",
         "option-value",
         {

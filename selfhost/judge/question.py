@@ -23,7 +23,7 @@ from ..core.workload import (
 )
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .checks import Fault, error_of
+from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .drafts import companions_of
 from .files import bytes_to_make, local_copy, types_in_turn
@@ -95,12 +95,12 @@ def _question(
             is_untold=refused.is_untold,
         )
     loaded = _loaded(request, catalogue)
-    if isinstance(loaded, Fault):
+    if isinstance(loaded, OptionFault):
         raise error_of(loaded)
     companions = companions_of(
         loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
     )
-    if isinstance(companions, Fault):
+    if isinstance(companions, OptionFault):
         raise error_of(companions)
     workload = _completed(request, loaded, companions)
     counting = _Counting(
@@ -109,7 +109,7 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    if isinstance(counted, Fault):
+    if isinstance(counted, OptionFault):
         raise error_of(counted)
     here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
@@ -134,7 +134,7 @@ def _question(
     )
 
 
-def _senseless(spec: ModelSpec, workload: Workload) -> Fault | None:
+def _senseless(spec: ModelSpec, workload: Workload) -> OptionFault | None:
     """The fault of a purpose for a model that writes no text, or of a prompt that leaves no room
     for an answer in the context; None for a workload without these.
     """
@@ -145,11 +145,11 @@ def _senseless(spec: ModelSpec, workload: Workload) -> Fault | None:
         if purpose is None:
             return None
         figures = {"model": spec.name, "purpose": purpose}
-        return Fault("purpose", "purpose-no-text", figures)
+        return OptionFault("purpose", "purpose-no-text", figures)
     if prompt and context and prompt >= context:
         least = Workload(prompt_tokens=prompt).tokens_with_prompt
         tokens = {"prompt": prompt, "context": context, "least": least}
-        return Fault("prompt_tokens", "long-prompt", tokens)
+        return OptionFault("prompt_tokens", "long-prompt", tokens)
     return None
 
 
@@ -268,9 +268,9 @@ class _Loaded(Record):
     in_turn: tuple[str, ...] = ()
 
 
-def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | Fault:
-    """The files in the requested type, else in the runtime's usual type. A `Fault` for a type whose
-    size cannot be told, and for a format in which the runtime does not load the model.
+def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
+    """The files in the requested type, else in the runtime's usual type. An `OptionFault` for a
+    type whose size cannot be told, and for a format in which the runtime does not load the model.
     """
     spec = request.spec
     files = request.files
@@ -299,7 +299,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | Fault:
     elif not local_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
         there = quantization_there(spec, runtime, quantization, catalogue)
-        if isinstance(there, Fault):
+        if isinstance(there, OptionFault):
             return there
         quantization = there
     return _Loaded(
@@ -451,9 +451,9 @@ def _counted(
     workload: Workload,
     *,
     is_cache_asked: bool,
-) -> _Counted | Fault:
-    """The memory need, counted with the requested KV cache type. A `Fault` where the runtime keeps
-    no KV cache of that type.
+) -> _Counted | OptionFault:
+    """The memory need, counted with the requested KV cache type. An `OptionFault` where the runtime
+    keeps no KV cache of that type.
     """
     case = counting.case(workload)
     needs = need.count(case)
@@ -487,7 +487,7 @@ def _cache_type_refused(
     workload: Workload,
     *,
     keeps_cache: bool,
-) -> Fault | None:
+) -> OptionFault | None:
     """The reason why the runtime keeps no KV cache of the requested type; None where it keeps
     one.
     """
@@ -495,12 +495,12 @@ def _cache_type_refused(
     runtime = counting.runtime
     if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
         figures = {"model": model, "program": runtime.name}
-        return Fault("kv_cache_type", "no-cache", figures)
+        return OptionFault("kv_cache_type", "no-cache", figures)
     maker = gpu_maker(counting.machine, runtime)
     why = need.why_cache_type_refused(counting.spec, workload, runtime, gpu_maker=maker)
     if why is None:
         return None
-    return Fault("kv_cache_type", "cache-refused", {"model": model, "why": why})
+    return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})
 
 
 # ------------------------------------------------------------------ the files on the machine

@@ -338,7 +338,7 @@ def _wording(code: str, variant: str) -> Wording:
     return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
-class Fault(NamedTuple):
+class OptionFault(NamedTuple):
     """The decision that an option makes no sense for the model or the program.
 
     `kind` is the key of the sentences in `[faults]` of `specs/common/findings.toml`, and `figures`
@@ -350,7 +350,7 @@ class Fault(NamedTuple):
     figures: Figures
 
 
-def error_of(*faults: Fault) -> WorkloadError:
+def error_of(*faults: OptionFault) -> WorkloadError:
     """Return the error that tells the faults in words, each with the remedy to type."""
     problems = []
     for fault in faults:
