@@ -15,7 +15,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
-from ..judge.checks import Finding, Outcome, fault
+from ..judge.checks import Finding, OptionFault, Outcome, error_of
 from ..judge.checks.space import bytes_to_store, disk_margin_bytes, reserve_beside
 from ..judge.checks.speed import is_slow, may_be_too_slow
 from ..judge.defaults import smallest_of_list
@@ -204,7 +204,9 @@ def plan_with(
     question = found.judged.question
     parts = question.stated_parts
     if parts is not None and parts > 1:
-        raise fault("runtime_options", "parts-in-plan", parts=parts)
+        raise error_of(
+            OptionFault("runtime_options", "parts-in-plan", {"parts": parts})
+        )
     needs = question.needs
     if needs is not None:
         needs = needs.replace(missing_bytes=question.missing_bytes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import ON_ONE_CARD
 from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
@@ -20,6 +20,7 @@ from ..judge.checks.runtime import install_lines, runtime_check
 from ..judge.devices import computes_on_shared, has_capability, index_of, is_built_for
 from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
+from ..judge.programs import USUAL
 from ..judge.record import Judged, Question
 from ..machine.record import Accelerator, Machine
 from .commands import (
@@ -209,7 +210,7 @@ def _steps_by_tag(launch: Launch) -> Steps:
     """The steps with an Ollama tag; no lines where Ollama's library is not known to have the judged
     quantization.
     """
-    runtime = launch.catalogue.runtime(LIBRARY_RUNTIME)
+    runtime = launch.catalogue.runtime(USUAL.library)
     launch = launch.replace(runtime=runtime)
     lines = lines_by_tag(launch)
     if not lines:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import Resolution, bare_name, is_path, read, typed_library_tag
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -107,22 +107,42 @@ def meant_on(
     which do not run there means the model in other files. Raises `WorkloadError`.
     """
     otherwise = understood.otherwise
+    if otherwise is None:
+        judged = _in_own_defaults(catalogue, understood, machine)
+        return JudgedMeaning(understood, judged)
+    implied = _in_implied_files(catalogue, understood, machine)
+    if isinstance(implied, Judged):
+        return JudgedMeaning(understood, implied)
+    meant = otherwise.replace(notes=(*otherwise.notes, *implied))
+    return JudgedMeaning(meant, _in_own_defaults(catalogue, meant, machine))
+
+
+def _in_own_defaults(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+) -> Judged:
+    """The judgement on that machine with the model's own defaults. Raises `WorkloadError`."""
+    question = understood.question(catalogue, machine)
+    return judge(question, machine)
+
+
+def _in_implied_files(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+) -> Judged | Sentences:
+    """The judgement in the files that the name implies. Where no program loads these on the
+    machine, the note why the model is meant in other files. Raises `WorkloadError` for a fault
+    other than that of the type.
+    """
     try:
-        question = understood.question(catalogue, machine)
+        judged = _in_own_defaults(catalogue, understood, machine)
     except WorkloadError as error:
-        is_of_type = all(problem.key == "quantization" for problem in error.problems)
-        if otherwise is None or not is_of_type:
+        if any(problem.key != "quantization" for problem in error.problems):
             raise
-        why_not = _note_on_other_files(understood, f"{error.problems[0].message}.")
-    else:
-        judged = judge(question, machine)
-        if otherwise is None:
-            return JudgedMeaning(understood, judged)
-        why_not = _why_not_here(understood, judged, machine)
-        if not why_not:
-            return JudgedMeaning(understood, judged)
-    other = otherwise.replace(notes=(*otherwise.notes, *why_not))
-    return meant_on(catalogue, other, machine)
+        return _note_on_other_files(understood.asked, f"{error.problems[0].message}.")
+    return _why_not_here(understood.asked, judged, machine) or judged
 
 
 def judged_on(
@@ -141,8 +161,8 @@ def judged_on(
     else:
         understood = understand(catalogue, model, workload)
     if not follows_machine:
-        question = understood.question(catalogue, machine)
-        return JudgedMeaning(understood, judge(question, machine))
+        judged = _in_own_defaults(catalogue, understood, machine)
+        return JudgedMeaning(understood, judged)
     meaning = meant_on(catalogue, understood, machine)
     if meaning.understood.files.is_tag:
         return meaning
@@ -151,31 +171,31 @@ def judged_on(
 
 
 def _why_not_here(
-    understood: Understood,
+    asked: str,
     judged: Judged,
     machine: Machine,
 ) -> Sentences:
-    """The note on why the model is judged in other files than the name implies; () where a program
-    loads the implied files on the machine.
+    """The note on why the model is judged in other files than the name `asked` implies; () where a
+    program loads the implied files on the machine.
     """
     runtime = judged.question.runtime
-    is_named = understood.workload.runtime is not None
+    is_named = judged.question.stated.runtime is not None
     if runtime is not None and is_named and judged.has("runtime-no-build"):
         return remarks(
             {"no-program": True},
-            asked=understood.asked,
+            asked=asked,
             program=runtime.name,
             system=machine.system or "this system",
             id=runtime.id,
         )
     for finding in judged.findings:
         if finding.code in _NOT_LOADED_HERE:
-            return _note_on_other_files(understood, finding.reason)
+            return _note_on_other_files(asked, finding.reason)
     return ()
 
 
-def _note_on_other_files(understood: Understood, why: str) -> Sentences:
-    return remarks({"other-files": True}, asked=understood.asked, why=why)
+def _note_on_other_files(asked: str, why: str) -> Sentences:
+    return remarks({"other-files": True}, asked=asked, why=why)
 
 
 # ------------------------------------------------------------------ a file
@@ -274,7 +294,7 @@ class _Name(Record):
     @property
     def ollama(self) -> RuntimeSpec:
         """The program whose library has the tags."""
-        return self.catalogue.runtime(LIBRARY_RUNTIME)
+        return self.catalogue.runtime(USUAL.library)
 
     def understood(self) -> Understood:
         """The meaning of the name. The runtime and the quantization that the name implies count

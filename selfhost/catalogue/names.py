@@ -253,15 +253,12 @@ def is_path(typed: str) -> bool:
 
     The bare name of a file of weights is a model's where no such file lies here.
     """
+    is_bare = is_bare_weights(typed)
     has_folder = typed == "." or "/" in typed or os.sep in typed
-    may_exist = has_folder and len(typed) < _LONGEST_PATH
+    may_exist = (is_bare or has_folder) and len(typed) < _LONGEST_PATH
     if may_exist and os.path.exists(typed):
         return True
-    if not typed.lower().endswith(_FILE_ENDINGS):
-        return False
-    if is_bare_weights(typed):
-        return os.path.exists(typed)
-    if "://" in typed:
+    if is_bare or "://" in typed or not typed.lower().endswith(_FILE_ENDINGS):
         return False
     host = expression("names", "host")
     return host.match(typed.strip()) is None

@@ -30,8 +30,6 @@ from .runtime_parts import (
 )
 from .spec_values import FORMATS, ID, MODALITIES, PLAIN_DTYPES
 
-# the program whose library names models by tags
-LIBRARY_RUNTIME = "ollama"
 # files that a workload may load in addition to the model
 COMPANIONS = ("draft", "mtp", "adapter")
 # placeholders of a command that are filled only for models that need them

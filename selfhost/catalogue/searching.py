@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..core import units
 from ..core.errors import NotAModelError, UnknownModelError
-from ..core.records import Stated, shortened
+from ..core.records import Record, Stated, shortened
 from ..core.tables import unchecked_record
 from ..core.templates import fill
 from ..core.units import MAX_GUESSED_LETTERS, canonical, is_slip
@@ -50,42 +50,10 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     """The resolution of a typed name to a model. Raises `NotAModelError` for a tool or service, and
     `UnknownModelError`, with the nearest names, for any other unknown name.
     """
-    _refuse_no_name(typed)
     resolution = read_in_any_way(typed, catalogue)
     if resolution is not None:
         return resolution
-    latin = latin_spelling(unwrap(typed), catalogue)
-    if latin is not None:
-        # the error is about the Latin spelling, which can be compared with known names
-        return resolve(latin, catalogue)
-    _refuse_several(typed, catalogue)
-    raise _UnknownName(typed, catalogue).error()
-
-
-def _refuse_no_name(typed: str) -> None:
-    """Raise `UnknownModelError` for a string that cannot be a model's name."""
-    short = shortened(typed)
-    if len(typed) > MAX_NAME_LENGTH:
-        count = f"{len(typed):,}"
-        message = f'"{short}" has {count} characters, too many for a model\'s name'
-    elif not typed.strip():
-        message = "no model was named"
-    elif not canonical(typed):
-        message = f'"{short}" is not a model\'s name'
-    else:
-        return
-    raise UnknownModelError(message, remedy=SEE_NAMES)
-
-
-def _refuse_several(typed: str, catalogue: Catalogue) -> None:
-    """Raise `UnknownModelError` for names of models with commas between them."""
-    names = typed.split(",")
-    for name in names:
-        if id_of(name, catalogue) is None:
-            return
-    message = f'"{shortened(typed)}" is several models'
-    spaced = " ".join(map(quote, names))
-    raise UnknownModelError(message, remedy=f"put a space between the names: {spaced}")
+    raise _UnknownName(typed=typed, catalogue=catalogue).error()
 
 
 class _Hint(NamedTuple):
@@ -98,34 +66,100 @@ class _Hint(NamedTuple):
     remedy: str = "{check}"
 
 
-class _UnknownName:
-    """A name that no model has, in parts. Of `unsloth/Foo-7B-GGUF:Q4_K_M` these are:
+class _UnknownName(Record):
+    """A typed name that no model has, and its parts."""
 
-    - `name`: the whole name, unwrapped; `owner` is `unsloth`, and `last_part` the rest.
-    - `base`: `Foo-7B`, the last part without the words for the form of the files; `form` is that
-      form.
-    - `key`: `foo-7-b`, the base as `canonical` writes it, without further suffixes of converters.
-    - `searched`: `unsloth/Foo-7B`, which is compared with known names.
-    """
+    typed: str
+    catalogue: Catalogue
 
-    def __init__(self, typed: str, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        # as messages quote the typed name
-        self.quoted = f'"{shortened(typed)}"'
-        self.name = unwrap(typed).removesuffix(":latest")
-        self.owner, _, self.last_part = self.name.rpartition("/")
+    @property
+    def quoted(self) -> str:
+        """The typed name as messages quote it."""
+        return f'"{shortened(self.typed)}"'
+
+    @cached_property
+    def unwrapped(self) -> str:
+        """The name without quotes, command and address."""
+        return unwrap(self.typed)
+
+    @cached_property
+    def name(self) -> str:
+        """The unwrapped name without the tag that every name has."""
+        return self.unwrapped.removesuffix(":latest")
+
+    @property
+    def owner(self) -> str:
+        """The account: `unsloth` of `unsloth/Foo-7B-GGUF:Q4_K_M`."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def last_part(self) -> str:
+        """The name without its account: `Foo-7B-GGUF:Q4_K_M`."""
+        return self.name.rpartition("/")[2]
+
+    @cached_property
+    def split(self) -> SplitName:
+        """The name with all words for the form of its files removed: its `base` is `Foo-7B`, and
+        `with_owner` is `unsloth/Foo-7B`.
+        """
         split = SplitName(self.owner, self.last_part, None)
         for shorter in splits(self.name):
             # the last split has all words of the form removed
             split = shorter
-        self.base = split.base
-        self.form = split.form or Form()
-        key = canonical(self.base).removesuffix("-gguf")
-        self.key = key.removesuffix("-i-1")
-        self.searched = split.with_owner
+        return split
+
+    @property
+    def base(self) -> str:
+        """The last part without the words for the form of the files."""
+        return self.split.base
+
+    @property
+    def form(self) -> Form:
+        """The form of the files that the name states."""
+        return self.split.form or Form()
+
+    @cached_property
+    def key(self) -> str:
+        """The base as `canonical` writes it, without further suffixes of converters: `foo-7-b`."""
+        return canonical(self.base).removesuffix("-gguf").removesuffix("-i-1")
 
     def error(self) -> UnknownModelError:
         """The error that tells most about the name."""
+        error = self._no_name()
+        if error is not None:
+            return error
+        latin = latin_spelling(self.unwrapped, self.catalogue)
+        if latin is not None:
+            # a Latin spelling can be compared with known names
+            return _UnknownName(typed=latin, catalogue=self.catalogue).error()
+        return self._several() or self._unknown()
+
+    def _no_name(self) -> UnknownModelError | None:
+        """The error for a text that cannot be a model's name; None for one that can."""
+        count = len(self.typed)
+        if count > MAX_NAME_LENGTH:
+            message = (
+                f"{self.quoted} has {count:,} characters, too many for a model's name"
+            )
+        elif not self.typed.strip():
+            message = "no model was named"
+        elif not canonical(self.typed):
+            message = f"{self.quoted} is not a model's name"
+        else:
+            return None
+        return UnknownModelError(message, remedy=SEE_NAMES)
+
+    def _several(self) -> UnknownModelError | None:
+        """The error for names of models with commas between them; None for any other name."""
+        names = self.typed.split(",")
+        for name in names:
+            if id_of(name, self.catalogue) is None:
+                return None
+        remedy = f"put a space between the names: {' '.join(map(quote, names))}"
+        return UnknownModelError(f"{self.quoted} is several models", remedy=remedy)
+
+    def _unknown(self) -> UnknownModelError:
+        """The error for one name, with the model that it may stand for or the nearest names."""
         for table in ("thing", "uncovered", "hosted"):
             error = self._thing_error(table)
             if error is not None:
@@ -144,7 +178,7 @@ class _UnknownName:
             return error
         return UnknownModelError(
             self._not_in_catalogue() + self._size_by_name(),
-            nearest=partial(near_names, self.searched, self.catalogue),
+            nearest=partial(near_names, self.split.with_owner, self.catalogue),
             remedy=SEE_NAMES,
         )
 
@@ -316,7 +350,7 @@ class _UnknownName:
         all tunes of that line have. None for any other name.
         """
         known = _known_names(self.catalogue)
-        name = _last_part_of(self.searched)
+        name = _last_part_of(self.split.with_owner)
         if known.meant_by(name) or known.longer_than(name):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None

@@ -27,7 +27,7 @@ from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PICTURES
 from ..core import units
@@ -401,7 +401,7 @@ class _ByTag(Candidate):
         return self.phrased(
             "tag",
             judged,
-            program=self.search.catalogue.runtime(LIBRARY_RUNTIME).name,
+            program=self.search.catalogue.runtime(USUAL.library).name,
             model=self.question.spec.name,
             runtime=usual.workload.runtime,
             type=usual.quantization,
@@ -415,7 +415,7 @@ def _by_tag(search: Search) -> Iterator[Candidate]:
     quantization = search.usual.quantization
     if spec.repository_of("gguf", quantization) is not None:
         return
-    library = search.catalogue.runtime(LIBRARY_RUNTIME)
+    library = search.catalogue.runtime(USUAL.library)
     if not loads_by_tag(spec, library, search.usual.workload):
         return
     change = Change(runtime=library.id, quantization=quantization)

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.names import Resolution, is_path
+from ..catalogue.names import is_path
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
-from .checks import fault
+from .checks import OptionFault
 from .programs import programs_that
 
 
 def _names_own_draft(spec: ModelSpec, typed: str) -> bool:
-    """Whether the typed name means the draft that the model's publisher made for the model.
+    """Whether a name means the draft that the model's publisher made for the model.
 
     The draft has the name of its repository, with or without the owner, or of its GGUF file, as
     `mtp-gemma-4-31B-it-Q8_0.gguf`.
     """
-    if spec.draft is None or is_path(typed):
+    if spec.draft is None:
         return False
     name = canonical(_without_owner(typed))
     draft = canonical(spec.draft.name)
@@ -40,108 +40,112 @@ def companions_of(
     quantization: str | None,
     typed: str | None,
     catalogue: Catalogue,
-) -> need.Companions | None:
+) -> need.Companions | OptionFault | None:
     """Return the model's own prediction block, or the draft model that the user named with `typed`;
-    None without a draft.
-
-    Raises `WorkloadError` where the runtime has no such drafts, or the draft does not suit the
-    model in the given quantization.
+    None without a draft. An `OptionFault` where the runtime has no such drafts, or the draft does
+    not suit the model in the given quantization.
     """
     if not typed or runtime is None:
         return None
-    is_own = typed == need.OWN_BLOCK or _names_own_draft(spec, typed)
+    is_file = is_path(typed)
+    is_own = typed == need.OWN_BLOCK
+    if not is_file and not is_own:
+        is_own = _names_own_draft(spec, typed)
     kind = "mtp" if is_own else "draft"
     if kind not in runtime.companions:
         others = programs_that(lambda at: kind in at.companions, spec, catalogue)
-        raise fault(
-            "draft", "draft-program", program=runtime.name, own=is_own, others=others
-        )
+        figures = {"program": runtime.name, "own": is_own, "others": others}
+        return OptionFault("draft", "draft-program", figures)
     if not spec.writes_text:
-        raise fault("draft", "draft-no-text", model=spec.name)
+        return OptionFault("draft", "draft-no-text", {"model": spec.name})
     if is_own:
         why = need.why_no_own_block(spec)
         if why is not None:
-            raise fault("draft", "draft-own-block", model=spec.name, why=why)
+            return OptionFault(
+                "draft", "draft-own-block", {"model": spec.name, "why": why}
+            )
         return need.Companions(own_block=True)
-    named = _named_draft(typed, runtime, catalogue)
-    _refuse_unsuited(named, spec, runtime, quantization)
-    return named
-
-
-def _named_draft(
-    typed: str,
-    runtime: RuntimeSpec,
-    catalogue: Catalogue,
-) -> need.Companions:
-    """The draft of the typed name or file, in the runtime's usual type where the user named
-    none.
-    """
-    if is_path(typed):
-        from ..modelfiles import read_local
-
-        local = read_local(typed)
-        spec = local.spec
-        quantization = local.quantization
-        is_here = local.files_here
+    named: need.Companions | OptionFault
+    if is_file:
+        named = _draft_in_file(typed, runtime)
     else:
-        named = _draft_called(typed, catalogue)
-        spec = catalogue.spec(named.spec_id)
-        quantization = named.quantization
-        is_here = False
-    if not quantization:
-        _, quantization = need.default_format_and_quantization(spec, runtime)
+        named = _draft_called(typed, runtime, catalogue)
+    if isinstance(named, OptionFault):
+        return named
+    return _why_unsuited(named, spec, runtime, quantization) or named
+
+
+def _draft_in_file(path: str, runtime: RuntimeSpec) -> need.Companions:
+    """The draft of a file or a folder, in the runtime's usual type where the files tell none."""
+    from ..modelfiles import read_local
+
+    local = read_local(path)
     return need.Companions(
-        draft=spec, draft_quantization=quantization or "", draft_is_here=is_here
+        draft=local.spec,
+        draft_quantization=local.quantization or _usual_type(local.spec, runtime),
+        draft_is_here=local.files_here,
     )
 
 
-def _draft_called(typed: str, catalogue: Catalogue) -> Resolution:
-    """The model of that name. Raises `WorkloadError` for an unknown name: the draft is at fault,
-    and not the model.
+def _draft_called(
+    name: str,
+    runtime: RuntimeSpec,
+    catalogue: Catalogue,
+) -> need.Companions | OptionFault:
+    """The draft of that name, in the runtime's usual type where the name tells none. An
+    `OptionFault` for an unknown name: the draft is at fault, and not the model.
     """
     from ..catalogue.searching import resolve
 
     try:
-        return resolve(typed, catalogue)
+        named = resolve(name, catalogue)
     except UnknownModelError as error:
         guess = error.nearest[0] if error.nearest else None
-        raise fault("draft", "draft-unknown", why=error.message, guess=guess) from None
+        return OptionFault(
+            "draft", "draft-unknown", {"why": error.message, "guess": guess}
+        )
+    spec = catalogue.spec(named.spec_id)
+    quantization = named.quantization or _usual_type(spec, runtime)
+    return need.Companions(draft=spec, draft_quantization=quantization)
 
 
-def _refuse_unsuited(
+def _usual_type(spec: ModelSpec, runtime: RuntimeSpec) -> str:
+    """The quantization in which the runtime usually loads the model."""
+    _, quantization = need.default_format_and_quantization(spec, runtime)
+    return quantization
+
+
+def _why_unsuited(
     named: need.Companions,
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str | None,
-) -> None:
-    """Raise `WorkloadError` where the draft cannot write ahead for the model."""
+) -> OptionFault | None:
+    """The reason why the draft cannot write ahead for the model; None where it can."""
     drafting = named.draft
     assert drafting is not None
+    draft = drafting.name
     if not drafting.writes_text:
-        raise fault("draft", "draft-no-text", model=drafting.name)
+        return OptionFault("draft", "draft-no-text", {"model": draft})
     why = need.why_not_loaded(drafting, runtime)
     if drafting.closed:
         why = "its weights are not published"
     if why is not None:
-        raise fault("draft", "draft-not-loaded", draft=drafting.name, why=why)
-    names = {"draft": drafting.name, "model": spec.name}
+        return OptionFault("draft", "draft-not-loaded", {"draft": draft, "why": why})
+    names = {"draft": draft, "model": spec.name}
     apart = need.vocabularies_differ(spec, drafting)
     if apart is not None:
         model_tokens, draft_tokens = apart
-        raise fault(
-            "draft",
-            "draft-vocabulary",
-            **names,
-            own=draft_tokens,
-            other=model_tokens,
-        )
+        tokens = {"own": draft_tokens, "other": model_tokens}
+        return OptionFault("draft", "draft-vocabulary", {**names, **tokens})
     is_itself = (drafting.id, drafting.origin) == (spec.id, spec.origin)
     if is_itself and named.draft_quantization == quantization:
-        raise fault(
-            "draft", "draft-itself", draft=drafting.name, quantization=quantization
-        )
+        figures = {"draft": draft, "quantization": quantization}
+        return OptionFault("draft", "draft-itself", figures)
     size = drafting.parameters.total
     most = spec.parameters.total
     # the same model in a smaller quantization, and a model of unknown size, may draft
     if size is not None and most is not None and size > most:
-        raise fault("draft", "draft-larger", **names, drafting=size, checking=most)
+        parameters = {"drafting": size, "checking": most}
+        return OptionFault("draft", "draft-larger", {**names, **parameters})
+    return None

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.names import id_of
-from ..catalogue.runtime import LIBRARY_RUNTIME, RuntimeSpec
+from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import Conversion
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.records import Record
@@ -23,6 +23,7 @@ from ..needs.case import stored_type
 from ..needs.file_formats import FOUR_BITS, SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import Needs, Term, likely_bytes
+from .programs import USUAL
 from .record import DownloadedFiles
 
 # Two conversions to one quantization differ in size by some per cent at most (importance matrix,
@@ -141,7 +142,7 @@ def bytes_to_make(
         return 0
     if is_published(spec, workload):
         return 0
-    if loads_by_tag(spec, catalogue.runtime(LIBRARY_RUNTIME), workload):
+    if loads_by_tag(spec, catalogue.runtime(USUAL.library), workload):
         return 0
     conversion = _conversion_to(spec, runtime, workload)
     if conversion is None:

@@ -16,7 +16,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from .. import needs as need
@@ -30,7 +29,7 @@ from ..catalogue.runtime_parts import (
 )
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PACKED, QUANTIZATION_NAMES, QUANTIZATIONS
-from ..core.errors import Problem, WorkloadError
+from ..core.errors import WorkloadError
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import nearest
@@ -39,7 +38,7 @@ from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
 from ..needs.records import Term
-from .checks import fault
+from .checks import OptionFault, error_of
 from .record import NamedFiles
 
 _FLOAT8 = {"fp8", "float8_e4m3", "float8_e4m3_128x128"}
@@ -65,6 +64,7 @@ class UsualPrograms(Stated):
 
     - `by_modality`: for each kind of model. `embedding`: for published weights that embed text.
     - `training`: for fine-tuning. `gguf`: for GGUF files of any model.
+    - `library`: for a tag of its library.
     - `packed`: for a quantization that the usual program does not load.
     - `stated_by`: for options of programs, the option of selfhost that states the same.
     """
@@ -73,6 +73,7 @@ class UsualPrograms(Stated):
     embedding: str
     training: str
     gguf: str
+    library: str
     packed: tuple[str, ...]
     stated_by: Mapping[str, str]
 
@@ -138,23 +139,28 @@ def named_as_listed(
 
     Raises `WorkloadError` with everything that makes no sense.
     """
-    problems = list(_format_refused(stated.format))
+    faults = list(_faulty_values(spec, stated))
     changes = dict[str, Any]()
-    runtime: RuntimeSpec | None = None
-    if stated.audio_seconds is not None and spec.modality != "speech":
-        problems += fault("audio_seconds", "no-recording", model=spec.name).problems
     if not spec.reads_context:
         changes["context_tokens"] = None
     if stated.license is not None:
         from ..catalogue.openness import canonical_expression
 
-        with _adding_to(problems):
+        try:
             changes["license"] = canonical_expression(stated.license)
-    with _adding_to(problems):
-        runtime = _runtime_for(spec, stated, files, catalogue)
+        except WorkloadError as error:
+            [problem] = error.problems
+            figures = {"why": problem.message, "remedy": problem.remedy}
+            faults.append(OptionFault("license", "license-unknown", figures))
+    runtime = _runtime_for(spec, stated, files, catalogue)
+    if isinstance(runtime, OptionFault):
+        faults.append(runtime)
+        runtime = None
     if stated.quantization is not None:
-        with _adding_to(problems):
-            quantization = _listed_quantization(spec, stated.quantization, runtime)
+        quantization = _listed_quantization(spec, stated.quantization, runtime)
+        if isinstance(quantization, OptionFault):
+            faults.append(quantization)
+        else:
             changes["quantization"] = quantization
     if runtime is not None and stated.runtime is None:
         wanted = stated.replace(**changes)
@@ -165,30 +171,24 @@ def named_as_listed(
     elif runtime is not None:
         changes["runtime"] = runtime.id
     workload = stated.replace(**changes)
-    problems += _options_refused(spec, workload, runtime, catalogue)
-    if problems:
-        raise WorkloadError(problems)
+    faults += _options_refused(spec, workload, runtime, catalogue)
+    if faults:
+        raise error_of(*faults)
     return Request(spec=spec, files=files, workload=workload, runtime=runtime)
 
 
-@contextmanager
-def _adding_to(problems: list[Problem]) -> Iterator[None]:
-    """Add the problems of a `WorkloadError` that the block raises, and go on behind the block."""
-    try:
-        yield
-    except WorkloadError as error:
-        problems += error.problems
-
-
-def _format_refused(typed: str | None) -> tuple[Problem, ...]:
-    """The problem that no format has the typed name; empty where one has."""
+def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
+    """Yield a fault for a format that does not exist, and for a recording where the model does not
+    hear.
+    """
     formats = list(QUANTIZATIONS)
-    if typed is None or typed in formats:
-        return ()
-    guess = nearest(typed, formats)
-    return fault(
-        "format", "format-unknown", typed=typed, guess=guess, formats=formats
-    ).problems
+    typed = stated.format
+    if typed is not None and typed not in formats:
+        guess = nearest(typed, formats)
+        figures = {"typed": typed, "guess": guess, "formats": formats}
+        yield OptionFault("format", "format-unknown", figures)
+    if stated.audio_seconds is not None and spec.modality != "speech":
+        yield OptionFault("audio_seconds", "no-recording", {"model": spec.name})
 
 
 # ------------------------------------------------------------------ the program
@@ -199,11 +199,9 @@ def _runtime_for(
     workload: Workload,
     files: NamedFiles,
     catalogue: Catalogue,
-) -> RuntimeSpec | None:
+) -> RuntimeSpec | OptionFault | None:
     """The runtime that the user asked for, else the usual one; None for a closed model and for a
-    model of which no runtime is known.
-
-    Raises `WorkloadError` where the name is no runtime.
+    model of which no runtime is known. An `OptionFault` where the name is no runtime.
     """
     if workload.runtime is not None:
         return _named_runtime(spec, workload.runtime, catalogue)
@@ -228,38 +226,36 @@ def _named_runtime(
     spec: ModelSpec,
     typed: str,
     catalogue: Catalogue,
-) -> RuntimeSpec:
-    """The runtime of the typed name. Raises `WorkloadError` for another name, with what a tool of
-    that name is, or with the runtime that was perhaps meant.
+) -> RuntimeSpec | OptionFault:
+    """The runtime of the typed name. An `OptionFault` for another name, with what a tool of that
+    name is, or with the runtime that was perhaps meant.
     """
     wanted = typed.strip().lower()
-    with suppress(WorkloadError):
+    ids = catalogue.runtime_ids()
+    if wanted in ids:
         return catalogue.runtime(wanted)
     # a large module, needed only for a name that is no runtime
     from ..catalogue.searching import thing_called
 
-    ids = catalogue.runtime_ids()
     runtimes = [id for id in ids if spec.modality in catalogue.runtime(id).modalities]
     thing = thing_called(wanted, catalogue)
     if thing is not None and thing.name not in ids:
         # the answer says after a semicolon what to type in place of a model
         what = (thing.answer or "").partition(";")[0]
-        raise fault(
-            "runtime",
-            "runtime-other",
-            typed=typed,
-            what=what,
-            runtimes=thing.runs_with or runtimes,
-        )
+        instead = thing.runs_with or runtimes
+        figures = {"typed": typed, "what": what, "runtimes": instead}
+        return OptionFault("runtime", "runtime-other", figures)
     # llama-server is llama.cpp, too
     guess = thing.name if thing is not None else _meant_runtime(wanted, spec, ids)
-    raise fault(
+    return OptionFault(
         "runtime",
         "runtime-unknown",
-        typed=typed,
-        guess=guess,
-        modality=spec.modality,
-        runtimes=runtimes,
+        {
+            "typed": typed,
+            "guess": guess,
+            "modality": spec.modality,
+            "runtimes": runtimes,
+        },
     )
 
 
@@ -416,9 +412,9 @@ def _listed_quantization(
     spec: ModelSpec,
     typed: str,
     runtime: RuntimeSpec | None,
-) -> str:
-    """The canonical name of the quantization that the user typed. Raises `WorkloadError` where no
-    name matches.
+) -> str | OptionFault:
+    """The canonical name of the quantization that the user typed. An `OptionFault` where no name
+    matches.
     """
     name = need.canonical_quantization(typed)
     if name is None and any(typed in files.bytes for files in spec.files):
@@ -436,13 +432,11 @@ def _listed_quantization(
     listed = [name for files in spec.files for name in files.bytes]
     if spec.writes_text:
         listed += ["Q8_0", "Q6_K", "Q4_K_M"]
-    raise fault(
+    examples = list(dict.fromkeys(listed))[:_NAMED]
+    return OptionFault(
         "quantization",
         "quantization-unknown",
-        typed=typed,
-        guess=guess,
-        model=spec.id,
-        examples=list(dict.fromkeys(listed))[:_NAMED],
+        {"typed": typed, "guess": guess, "model": spec.id, "examples": examples},
     )
 
 
@@ -451,8 +445,8 @@ def other_format(
     runtime: RuntimeSpec,
     format: str,
     catalogue: Catalogue,
-) -> WorkloadError:
-    """The error that the runtime loads the model in `format`, and not in the stated one."""
+) -> OptionFault:
+    """The fault that the runtime loads the model in `format`, and not in the stated one."""
     spec = request.spec
     stated = request.workload.format
 
@@ -462,14 +456,16 @@ def other_format(
     others = ""
     if request.workload.task == "generate":
         others = programs_that(loads_it, spec, catalogue)
-    return fault(
+    return OptionFault(
         "format",
         "format-other",
-        program=runtime.name,
-        model=spec.name,
-        format=format,
-        typed=stated,
-        others=others,
+        {
+            "program": runtime.name,
+            "model": spec.name,
+            "format": format,
+            "typed": stated,
+            "others": others,
+        },
     )
 
 
@@ -478,9 +474,9 @@ def quantization_there(
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
-) -> str:
-    """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
-    cannot be told.
+) -> str | OptionFault:
+    """The name of the quantization in the runtime's files. An `OptionFault` where its size cannot
+    be told.
     """
     there = _type_there(spec, runtime, quantization)
     if there is not None:
@@ -498,16 +494,18 @@ def quantization_there(
     unsized = need.weights_files(spec, format, quantization)
     if runtime.rule_of(quantization) and isinstance(unsized, Unread):
         why = unsized.reason
-    raise fault(
+    return OptionFault(
         "quantization",
         "quantization-guess" if guess else "quantization-not-had",
-        model=spec.name,
-        quantization=quantization,
-        program=runtime.name,
-        why=why,
-        guess=guess,
-        listed=listed,
-        others=others,
+        {
+            "model": spec.name,
+            "quantization": quantization,
+            "program": runtime.name,
+            "why": why,
+            "guess": guess,
+            "listed": listed,
+            "others": others,
+        },
     )
 
 
@@ -584,8 +582,8 @@ def _options_refused(
     workload: Workload,
     runtime: RuntimeSpec | None,
     catalogue: Catalogue,
-) -> Iterator[Problem]:
-    """Yield a problem for each option that means nothing to the model or its runtime."""
+) -> Iterator[OptionFault]:
+    """Yield a fault for each option that means nothing to the model or its runtime."""
     if spec.closed:
         return
     if runtime is None:
@@ -597,27 +595,28 @@ def _options_refused(
         yield from limits.exceeded()
 
 
-def _options_without_runtime(spec: ModelSpec, workload: Workload) -> Iterator[Problem]:
-    """Yield a problem for each option of a runtime, for a model of which no runtime is known."""
-    model = spec.name
+def _options_without_runtime(
+    spec: ModelSpec, workload: Workload
+) -> Iterator[OptionFault]:
+    """Yield a fault for each option of a runtime, for a model of which no runtime is known."""
+    model = {"model": spec.name}
     if workload.kv_cache_type not in (None, _USUAL_CACHE):
         yield from _cache_in_a_sum(spec, workload)
     if workload.quantization is not None:
-        yield from fault("quantization", "no-quantizations", model=model).problems
+        yield OptionFault("quantization", "no-quantizations", model)
     if workload.draft is not None:
-        yield from fault("draft", "no-runtime", model=model).problems
+        yield OptionFault("draft", "no-runtime", model)
     if workload.runtime_options:
-        yield from fault("runtime_options", "no-runtime", model=model).problems
+        yield OptionFault("runtime_options", "no-runtime", model)
 
 
-def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> tuple[Problem, ...]:
-    """The problem that a spec which states one sum for all memory says nothing of the KV cache;
-    empty for other specs.
+def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> Iterator[OptionFault]:
+    """Yield the fault that a spec which states one sum for all memory says nothing of the KV cache;
+    nothing for other specs.
     """
-    if spec.needs is None:
-        return ()
-    type = workload.kv_cache_type
-    return fault("kv_cache_type", "cache-in-sum", model=spec.name, type=type).problems
+    if spec.needs is not None:
+        figures = {"model": spec.name, "type": workload.kv_cache_type}
+        yield OptionFault("kv_cache_type", "cache-in-sum", figures)
 
 
 class _Limits(Record):
@@ -628,54 +627,62 @@ class _Limits(Record):
     workload: Workload
     catalogue: Catalogue
 
-    def exceeded(self) -> Iterator[Problem]:
-        """Yield a problem for each part of the workload beyond the runtime's limits."""
-        for option in self.workload.runtime_options:
-            yield from self._option_refused(option)
+    def exceeded(self) -> Iterator[OptionFault]:
+        """Yield a fault for each part of the workload beyond the runtime's limits."""
+        for option, value in self.workload.runtime_options.items():
+            refused = self._option_refused(option, value)
+            if refused is not None:
+                yield refused
         most = self.runtime.batches.most_sequences
         if most and self.workload.parallel > most:
-            yield from self._too_many_sequences(most)
+            yield self._too_many_sequences(most)
         type = self.workload.kv_cache_type
         if type is None or type == _USUAL_CACHE:
             return
         if self.runtime.keeps_cache_in(type):
             yield from _cache_in_a_sum(self.spec, self.workload)
         else:
-            yield from self._cache_type_refused(type)
+            yield self._cache_type_refused(type)
 
     def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
         return programs_that(does, self.spec, self.catalogue)
 
-    def _too_many_sequences(self, most: int) -> tuple[Problem, ...]:
-        return fault(
+    def _too_many_sequences(self, most: int) -> OptionFault:
+        return OptionFault(
             "parallel",
             "sequences",
-            program=self.runtime.name,
-            most=most,
-            wanted=self.workload.parallel,
-            others=self._programs_that(_queues_requests),
-        ).problems
+            {
+                "program": self.runtime.name,
+                "most": most,
+                "wanted": self.workload.parallel,
+                "others": self._programs_that(_queues_requests),
+            },
+        )
 
-    def _cache_type_refused(self, type: str) -> tuple[Problem, ...]:
+    def _cache_type_refused(self, type: str) -> OptionFault:
         types = CacheTypes.of(type)
         kept = [
             name
             for name in dict.fromkeys((types.keys, types.values))
             if self.runtime.keeps_cache_in(name)
         ]
-        key = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
-        return fault(
+        kind = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
+        return OptionFault(
             "kv_cache_type",
-            key,
-            program=self.runtime.name,
-            own="".join(f" or in {name}" for name in self.runtime.kv_cache_types),
-            type=type,
-            kept=kept,
-            others=self._programs_that(lambda other: other.keeps_cache_in(type)),
-        ).problems
+            kind,
+            {
+                "program": self.runtime.name,
+                "own": "".join(
+                    f" or in {name}" for name in self.runtime.kv_cache_types
+                ),
+                "type": type,
+                "kept": kept,
+                "others": self._programs_that(lambda other: other.keeps_cache_in(type)),
+            },
+        )
 
-    def _option_refused(self, name: str) -> tuple[Problem, ...]:
-        """The problem why the runtime does not take the option with its value; empty where it
+    def _option_refused(self, name: str, value: str) -> OptionFault | None:
+        """The reason why the runtime does not take the option with that value; None where it
         does.
         """
         if name not in self.runtime.named_options:
@@ -683,45 +690,23 @@ class _Limits(Record):
         rule = self.runtime.named_options[name]
         if rule.changes == "sequences_sampled":
             rule = rule.replace(least=self.workload.parallel)
-        value = self.workload.runtime_options[name]
         if not rule.takes(value):
-            return self._option_value_refused(name, rule, value)
+            return _option_value_refused(name, rule, value)
         case = case_of(self.spec, self.runtime, self.workload)
         refused = need.why_split_refused(case)
         if refused is not None and rule.changes == "split_mode":
-            name_of_model = self.spec.name
-            return fault(
-                "runtime_options", "option-refused", model=name_of_model, why=refused
-            ).problems
+            figures = {"model": self.spec.name, "why": refused}
+            return OptionFault("runtime_options", "option-refused", figures)
         why = _without_effect(case, rule)
         if not why:
-            return ()
-        figures = {"name": name, "model": self.spec.name, why: True}
-        return fault("runtime_options", "option-without-effect", **figures).problems
-
-    def _option_value_refused(
-        self,
-        name: str,
-        rule: RuntimeOption,
-        value: str,
-    ) -> tuple[Problem, ...]:
-        """The problem that the option does not take `value`, with the values that it takes."""
-        return fault(
+            return None
+        return OptionFault(
             "runtime_options",
-            "option-value",
-            name=name,
-            typed=value,
-            switch=bool(rule.to),
-            choices=rule.choices,
-            guess=nearest(value, rule.choices),
-            listed=rule.is_list,
-            most_numbers=rule.most_numbers,
-            ends=rule.is_number,
-            least=f"{rule.least:g}",
-            most=f"{rule.most:g}",
-        ).problems
+            "option-without-effect",
+            {"name": name, "model": self.spec.name, why: True},
+        )
 
-    def _option_unknown(self, name: str) -> tuple[Problem, ...]:
+    def _option_unknown(self, name: str) -> OptionFault:
         known = list(self.runtime.named_options)
         flag = USUAL.stated_by.get(name)
         guess = None
@@ -734,18 +719,43 @@ class _Limits(Record):
             other = self.catalogue.runtime(id)
             if other.named_options:
                 having.append(other.name)
-        return fault(
+        return OptionFault(
             "runtime_options",
             "option-unknown",
-            name=name,
-            program=self.runtime.name,
-            known=known,
-            having=having,
-            guess=guess,
-            flag=flag,
-            others=others,
-            none=not (flag or others or guess),
-        ).problems
+            {
+                "name": name,
+                "program": self.runtime.name,
+                "known": known,
+                "having": having,
+                "guess": guess,
+                "others": others,
+                "none": not (others or guess),
+            },
+        )
+
+
+def _option_value_refused(
+    name: str,
+    rule: RuntimeOption,
+    value: str,
+) -> OptionFault:
+    """The fault that the option does not take `value`, with the values that it takes."""
+    return OptionFault(
+        "runtime_options",
+        "option-value",
+        {
+            "name": name,
+            "typed": value,
+            "switch": bool(rule.to),
+            "choices": rule.choices,
+            "guess": nearest(value, rule.choices),
+            "listed": rule.is_list,
+            "most_numbers": rule.most_numbers,
+            "ends": rule.is_number,
+            "least": f"{rule.least:g}",
+            "most": f"{rule.most:g}",
+        },
+    )
 
 
 def _queues_requests(runtime: RuntimeSpec) -> bool:

@@ -23,7 +23,7 @@ from ..core.workload import (
 )
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .checks import fault
+from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .drafts import companions_of
 from .files import bytes_to_make, local_copy, types_in_turn
@@ -75,11 +75,13 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    _refuse_senseless(spec, stated)
+    senseless = _senseless(spec, stated)
+    if senseless is not None:
+        raise error_of(senseless)
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
-    refusal = _refusal(request)
-    if refusal is not None:
+    refused = _refusal(request)
+    if refused is not None:
         return Question(
             spec=spec,
             workload=request.workload,
@@ -88,14 +90,18 @@ def _question(
             runtime=runtime,
             context_asked=request.names_context,
             local_files=files.are_here,
-            why_not_loaded=refusal.why,
-            load_remedy=refusal.remedy,
-            is_untold=refusal.is_untold,
+            why_not_loaded=refused.why,
+            load_remedy=refused.remedy,
+            is_untold=refused.is_untold,
         )
     loaded = _loaded(request, catalogue)
+    if isinstance(loaded, OptionFault):
+        raise error_of(loaded)
     companions = companions_of(
         loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
     )
+    if isinstance(companions, OptionFault):
+        raise error_of(companions)
     workload = _completed(request, loaded, companions)
     counting = _Counting(
         spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
@@ -103,6 +109,8 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
+    if isinstance(counted, OptionFault):
+        raise error_of(counted)
     here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
     if here is None and runtime is not None and not loaded.local_files:
@@ -126,21 +134,23 @@ def _question(
     )
 
 
-def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
-    leaves no room for an answer in the context.
+def _senseless(spec: ModelSpec, workload: Workload) -> OptionFault | None:
+    """The fault of a purpose for a model that writes no text, or of a prompt that leaves no room
+    for an answer in the context; None for a workload without these.
     """
     purpose = workload.purpose
     prompt = workload.prompt_tokens
     context = workload.context_tokens
     if not spec.writes_text:
-        if purpose is not None:
-            raise fault("purpose", "purpose-no-text", model=spec.name, purpose=purpose)
-    elif prompt and context and prompt >= context:
+        if purpose is None:
+            return None
+        figures = {"model": spec.name, "purpose": purpose}
+        return OptionFault("purpose", "purpose-no-text", figures)
+    if prompt and context and prompt >= context:
         least = Workload(prompt_tokens=prompt).tokens_with_prompt
-        raise fault(
-            "prompt_tokens", "long-prompt", prompt=prompt, context=context, least=least
-        )
+        tokens = {"prompt": prompt, "context": context, "least": least}
+        return OptionFault("prompt_tokens", "long-prompt", tokens)
+    return None
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -258,10 +268,9 @@ class _Loaded(Record):
     in_turn: tuple[str, ...] = ()
 
 
-def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
-    """The files in the requested type, else in the runtime's usual type.
-
-    Raises `WorkloadError` for a type whose size cannot be told.
+def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
+    """The files in the requested type, else in the runtime's usual type. An `OptionFault` for a
+    type whose size cannot be told, and for a format in which the runtime does not load the model.
     """
     spec = request.spec
     files = request.files
@@ -278,7 +287,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
     if request.workload.format not in (None, format):
-        raise other_format(request, runtime, format, catalogue)
+        return other_format(request, runtime, format, catalogue)
     in_turn: tuple[str, ...] = ()
     if quantization is None:
         if not spec.states_needs_only:
@@ -289,7 +298,10 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             in_turn = types[1:]
     elif not local_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
-        quantization = quantization_there(spec, runtime, quantization, catalogue)
+        there = quantization_there(spec, runtime, quantization, catalogue)
+        if isinstance(there, OptionFault):
+            return there
+        quantization = there
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
         local_files=local_files,
@@ -439,16 +451,17 @@ def _counted(
     workload: Workload,
     *,
     is_cache_asked: bool,
-) -> _Counted:
-    """The memory need, counted with the requested KV cache type.
-
-    Raises `WorkloadError` where the runtime keeps no KV cache of that type.
+) -> _Counted | OptionFault:
+    """The memory need, counted with the requested KV cache type. An `OptionFault` where the runtime
+    keeps no KV cache of that type.
     """
     case = counting.case(workload)
     needs = need.count(case)
     keeps_cache = _keeps_cache(counting.runtime, needs)
     if is_cache_asked:
-        _refuse_cache_type(counting, workload, keeps_cache=keeps_cache)
+        refused = _cache_type_refused(counting, workload, keeps_cache=keeps_cache)
+        if refused is not None:
+            return refused
     if not keeps_cache:
         # the program accepts the option, but it keeps no KV cache, so the type changes nothing
         workload = workload.replace(kv_cache_type=None)
@@ -469,23 +482,25 @@ def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
     return any(term.name == "kv_cache" for term in needs.memory.terms)
 
 
-def _refuse_cache_type(
+def _cache_type_refused(
     counting: _Counting,
     workload: Workload,
     *,
     keeps_cache: bool,
-) -> None:
-    """Raise `WorkloadError` where the runtime keeps no KV cache of the requested type."""
+) -> OptionFault | None:
+    """The reason why the runtime keeps no KV cache of the requested type; None where it keeps
+    one.
+    """
     model = counting.spec.name
     runtime = counting.runtime
     if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
-        raise fault("kv_cache_type", "no-cache", model=model, program=runtime.name)
+        figures = {"model": model, "program": runtime.name}
+        return OptionFault("kv_cache_type", "no-cache", figures)
     maker = gpu_maker(counting.machine, runtime)
-    refused = need.why_cache_type_refused(
-        counting.spec, workload, runtime, gpu_maker=maker
-    )
-    if refused is not None:
-        raise fault("kv_cache_type", "cache-refused", model=model, why=refused)
+    why = need.why_cache_type_refused(counting.spec, workload, runtime, gpu_maker=maker)
+    if why is None:
+        return None
+    return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})
 
 
 # ------------------------------------------------------------------ the files on the machine

@@ -199,8 +199,10 @@ class Question(Record):
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
 
     @property
-    def is_for_many(self) -> bool:
-        """Whether nobody named the runtime, and it lets users wait for their turn."""
+    def runtime_follows_users(self) -> bool:
+        """Whether nobody named the runtime, and it serves several users in turn: for fewer users
+        another runtime may be taken.
+        """
         return self.stated.runtime is None and self.lets_users_wait
 
     @property
@@ -512,21 +514,8 @@ class DeferredAdvice(Record):
         return ()
 
 
-# values that `further` computes when they are first read
-_WORKED_OUT = (
-    "setup",
-    "commands",
-    "commands_class",
-    "fine_print",
-    "room",
-    "room_options",
-    "waits",
-    "faster",
-    "alternatives",
-    "api_offers",
-    "monthly_cost",
-    "notes",
-)
+# the cached properties of a verdict that `further` works out: each has the name of its method
+_WORKED_OUT = [name for name in vars(DeferredAdvice) if not name.startswith("_")]
 
 
 def _restored(

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...core.errors import WorkloadError
+from ...core.errors import Problem, WorkloadError
 from ...core.records import Record, Stated, Unread, read_by
 from ...core.tables import shipped_record
 from ...core.templates import fill
@@ -184,6 +184,8 @@ class FindingWords(Stated):
     - `faults`: the templates for options that make no sense for a model or a runtime. `work`: the
       fields of `WorkWords`, by the unit of a pace.
     - `phrases` are shared by findings, `parts` by templates.
+    - `store_variables`: the environment variable that moves a store of models, by the purpose of
+      its disk.
     """
 
     checks: Mapping[str, CheckRow]
@@ -194,6 +196,7 @@ class FindingWords(Stated):
     titles: Mapping[str, str]
     parts: Mapping[str, str]
     phrases: Mapping[str, str]
+    store_variables: Mapping[str, str]
     faults: Mapping[str, Mapping[str, str]]
     work: Mapping[str, Mapping[str, Any]]
     findings: Mapping[str, Mapping[str, str]]
@@ -335,15 +338,31 @@ def _wording(code: str, variant: str) -> Wording:
     return Wording(**rows[f"{code}/{variant}" if variant else code])
 
 
-def fault(
-    option: str,
-    key: str,
-    **figures: object,
-) -> WorkloadError:
-    """Return the error for an option that makes no sense, with the remedy to type."""
-    wording = Wording(**WORDS.faults[key])
-    remedy = _sentence(wording.remedy, figures) or None
-    return WorkloadError.of(option, _sentence(wording.reason, figures), remedy)
+class OptionFault(NamedTuple):
+    """The decision that an option makes no sense for the model or the program.
+
+    `kind` is the key of the sentences in `[faults]` of `specs/common/findings.toml`, and `figures`
+    are the values that these sentences name.
+    """
+
+    option: str
+    kind: str
+    figures: Figures
+
+
+def error_of(*faults: OptionFault) -> WorkloadError:
+    """Return the error that tells the faults in words, each with the remedy to type."""
+    problems = []
+    for fault in faults:
+        wording = Wording(**WORDS.faults[fault.kind])
+        problem = Problem(
+            file="workload",
+            key=fault.option,
+            message=_sentence(wording.reason, fault.figures),
+            remedy=_sentence(wording.remedy, fault.figures) or None,
+        )
+        problems.append(problem)
+    return WorkloadError(problems)
 
 
 def phrase(key: str, **figures: object) -> str:

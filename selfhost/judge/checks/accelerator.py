@@ -213,7 +213,7 @@ class _InRam(_Layout):
             return _refusal(runtime, rules, [largest]) or finding(unread)
         is_by_rule = bool(rules) and not runtime.gpus.required
         ruling = failing("accelerator-missing")
-        if self.question.is_for_many:
+        if self.question.runtime_follows_users:
             ruling = failing("accelerator-missing", remedy=phrase("fewer-users"))
         return finding(
             ruling,

@@ -231,7 +231,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
         return failing("runtime-cannot-load", remedy=remedy, why=why_not)
     if not program.has_build:
         remedy = other_runtime(program.runtime)
-        if question.is_for_many:
+        if question.runtime_follows_users:
             remedy = phrase("fewer-users")
         return program.no_build(remedy)
     installed = installed_on(program.machine, program.runtime)

@@ -24,6 +24,7 @@ from ..devices import basis_on
 from ..quality import quality_of
 from ..record import Question
 from . import (
+    WORDS,
     Figures,
     Finding,
     Outcome,
@@ -80,12 +81,6 @@ _CONTEXT_TERMS = ("kv_cache", "compute", "activations")
 # whichever is less, stays free (assumed)
 _DISK_MARGIN_BYTES = 5 * GIB
 _DISK_MARGIN_DIVISOR = 20
-# the environment variable that moves the folder in which a program stores models
-_STORE_VARIABLES = {
-    "huggingface": "HF_HOME",
-    "llama.cpp": "LLAMA_CACHE",
-    "ollama": "OLLAMA_MODELS (of the Ollama service)",
-}
 
 
 class AvailableRam(Record):
@@ -708,7 +703,7 @@ def disk_check(
         what=store.words_for(size),
         place=name,
         place_first=f"T{name[1:]}" if name.startswith("the ") else name,
-        variable=_STORE_VARIABLES.get(disk.purpose),
+        variable=WORDS.store_variables.get(disk.purpose),
         confidence=machine.confidence,
         already=already_bytes,
         making=question.making_bytes,

@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ...catalogue.runtime import RuntimeSpec
-from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ...core import units
 from ...core.records import Record
 from ...machine import gpus
@@ -386,7 +385,7 @@ def laid_out(
     tokens_per_crossing = 0
     if setup.copies_weights:
         tokens_per_crossing = setup.batch
-    at_once = _settings(question).get("split_mode") == SPLIT_BY_TENSOR
+    at_once = question.splits_tensors
     if program is not None and "tensor_parallel" in program.command_lines.options:
         at_once = True
     return LaidOut(
@@ -423,17 +422,9 @@ def _shares_by_gpu(weights_bytes: Counter[str]) -> dict[int, float]:
     return shares
 
 
-def _settings(question: Question) -> Mapping[str, str]:
-    """The values that the runtime's options set, by the name of the setting that they change."""
-    program = question.runtime
-    if program is None:
-        return {}
-    return program.settings_of(question.workload.runtime_options)
-
-
 def _leaves_experts(question: Question) -> bool:
     """Whether the runtime leaves experts to the RAM instead of whole layers."""
-    settings = _settings(question)
+    settings = question.settings
     if "gpu_layers" in settings and "cpu_expert_layers" not in settings:
         # a stated number of GPU layers moves whole layers, with their experts
         return False
@@ -454,8 +445,7 @@ def _share_on_shared(
     program = question.runtime
     if program is None or program.layers.split:
         share = share_on_shared(placed, machine, architecture.layers)
-    settings = _settings(question)
-    gpu_layers = settings.get("gpu_layers")
+    gpu_layers = question.settings.get("gpu_layers")
     if gpu_layers:
         # a GPU that shares the RAM gets this many layers; the output matrix counts as one
         layers = architecture.layers + 1
