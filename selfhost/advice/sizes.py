@@ -593,13 +593,14 @@ def _conversations(
     it allows all copies.
     """
     runtime = sizable.runtime
-    counted = runtime.memory.context_checkpoints
-    kept = runtime.memory.kept_context_checkpoints
-    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     uncounted_bytes = sizable.uncounted_copies_bytes
     if not uncounted_bytes:
         yield from _earlier_prompts(sizable, prompt_cache_bytes, 0)
         return
+    # the number of copies that the need counts, and the number that the server keeps unless told
+    counted = runtime.memory.context_checkpoints
+    kept = runtime.memory.kept_context_checkpoints
+    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     copies_bytes = allowed * uncounted_bytes // (kept - counted)
     yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
     bound = sizable.bound("context_checkpoints", context_checkpoints=allowed)
