@@ -59,6 +59,8 @@ Figures = list[Figure]
 _Place = tuple[str, str]
 # hears how many bytes were read, and of how many
 Tell = Callable[[int, int | None], None]
+# the terms of the needs by the words of llama.cpp's log for buffers that hold no weights
+_TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 # a cache of llama.cpp has this type unless told
 _USUAL_CACHE = {"keys": "f16", "values": "f16"}
 # the compiled regular expression of one key of `[expressions]` in runs.toml
@@ -226,16 +228,16 @@ def _averages(paces: Figures) -> Figures:
 
 
 def _most_telling(kind: str, paces: Figures) -> Figures:
-    """The paces of LEAST_TOKENS and more; for prompts, only those that follow no longer context. A
-    condition that no pace meets is dropped.
+    """The paces of at least LEAST_TOKENS tokens, or all where none has as many. Of prompts, only
+    those that follow no longer context, where there are any.
     """
     least = LEAST_TOKENS[kind]
     long = [pace for pace in paces if pace.timed_tokens >= least]
     telling = long or paces
     if kind == "decode":
         return telling
-    first = [pace for pace in telling if not pace.follows_longer_context]
-    return first or telling
+    unburdened = [pace for pace in telling if not pace.follows_longer_context]
+    return unburdened or telling
 
 
 def _average(paces: Figures) -> Figure:
@@ -381,9 +383,6 @@ class _Buffer(Record):
         """HOST or ACCELERATORS."""
         is_host = _pattern("host").match(self.device)
         return HOST if is_host else ACCELERATORS
-
-
-_TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 
 
 def _buffers(text: str) -> list[_Buffer]:

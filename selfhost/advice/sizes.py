@@ -222,9 +222,10 @@ def least_card(
     if runtime is not None:
         vendor = _service(runtime).vendor
         capability = runtime.capability_under(question.kernel_rules)
-    for rule in reversed(question.kernel_rules):
+    for rule in question.kernel_rules:
         if rule.vendors:
             vendor = rule.vendors[0]
+            break
     return Accelerator(
         vendor=vendor or "unknown",
         name=name,
@@ -467,18 +468,19 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
     accelerators = _accelerators(sizable.memory, verdict.machine)
     vendor = accelerators[0].vendor if accelerators else ""
     page_cache = service.mapped_program_bytes
-    in_use = 0
+    # all that the server holds in RAM, the page cache with it
+    host_bytes = 0
     for term in sizable.host_terms:
-        in_use += term.bytes
+        host_bytes += term.bytes
         if sizable.is_mapped(term):
             page_cache += term.bytes
     if accelerators:
-        in_use += service.accelerator_host_bytes
+        host_bytes += service.accelerator_host_bytes
     growths = [*_conversations(sizable, prompt_cache_bytes), *_uncertainty(sizable)]
     shared = service.shared_memory_bytes if len(accelerators) > 1 else 0
     if shared:
         growths.append(_growth("shared_memory", shared, "/dev/shm"))
-    at_most = in_use + sum(growth.bytes for growth in growths)
+    at_most = host_bytes + sum(growth.bytes for growth in growths)
     at_most += sizable.memory.evictable_bytes
     # a control group also counts the page tables of its memory
     pages = -(-at_most // _PAGE_BYTES)
@@ -490,7 +492,7 @@ def _size_of(sizable: _Sizable, prompt_cache_bytes: int | None) -> ContainerSize
         workload=verdict.workload,
         runtime=sizable.runtime,
         needs=sizable.needs,
-        unreclaimable_bytes=in_use - page_cache,
+        unreclaimable_bytes=host_bytes - page_cache,
         page_cache_bytes=page_cache,
         growths=tuple(growths),
         accelerators=accelerators,
@@ -587,13 +589,14 @@ def _conversations(
     it allows all copies.
     """
     runtime = sizable.runtime
-    counted = runtime.memory.context_checkpoints
-    kept = runtime.memory.kept_context_checkpoints
-    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     uncounted_bytes = sizable.uncounted_copies_bytes
     if not uncounted_bytes:
         yield from _earlier_prompts(sizable, prompt_cache_bytes, 0)
         return
+    # the number of copies that the need counts, and the number that the server keeps unless told
+    counted = runtime.memory.context_checkpoints
+    kept = runtime.memory.kept_context_checkpoints
+    allowed = counted if bytes_worth_bounding(sizable.verdict, runtime) else kept
     copies_bytes = allowed * uncounted_bytes // (kept - counted)
     yield from _earlier_prompts(sizable, prompt_cache_bytes, copies_bytes)
     bound = sizable.bound("context_checkpoints", context_checkpoints=allowed)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
@@ -176,19 +176,32 @@ def _selectors(table: TomlTable, key: str) -> Selectors:
     if table.values.get(key) == []:
         remedy = "leave the key out to take every machine"
         table.problem(key, "is empty, so no machine would be judged", remedy)
-    # `table.get` reports values that are not texts
-    texts = set(table.get(key, "tuple[str, ...]"))
-    if not texts:
-        return ()
     selectors = []
-    for index, text in enumerate(table.values[key]):
-        if not isinstance(text, str) or text not in texts:
-            continue
-        path = (*table.path, key, index)
+    for place, text in _texts_by_place(table, key).items():
+        path = (*table.path, key, place)
         selector = _selector(table.document, path, text.strip())
         if selector is not None:
             selectors.append(selector)
     return tuple(selectors)
+
+
+def _texts_by_place(
+    table: TomlTable,
+    key: str,
+    *,
+    required: bool = False,
+) -> Mapping[int, str]:
+    """The texts in a list, by their places in the list. Its faults are noted, and those of its
+    values.
+    """
+    texts = frozenset(table.get(key, "tuple[str, ...]", required=required))
+    if not texts:
+        return {}
+    return {
+        place: stated
+        for place, stated in enumerate(table.values[key])
+        if isinstance(stated, str) and stated in texts
+    }
 
 
 def _selector(
@@ -817,15 +830,16 @@ def _labelled(models: Iterable[Wanted]) -> tuple[Wanted, ...]:
     index where needed.
     """
     labelled = list(models)
-    for is_numbered in (False, True):
+    for label_of in (_full_label, _numbered_label):
         counts = Counter([wanted.label for wanted in labelled])
         for place, wanted in enumerate(labelled):
             if counts[wanted.label] > 1:
-                label = _full_label(wanted)
-                if is_numbered:
-                    label = f"{wanted.label} (model[{wanted.index}])"
-                labelled[place] = wanted.replace(label=label)
+                labelled[place] = wanted.replace(label=label_of(wanted))
     return tuple(labelled)
+
+
+def _numbered_label(wanted: Wanted) -> str:
+    return f"{wanted.label} (model[{wanted.index}])"
 
 
 def _full_label(wanted: Wanted) -> str:
@@ -877,20 +891,13 @@ def starter_policy() -> str:
 
 
 def _names_together(table: TomlTable) -> Mapping[int, str]:
-    """The names of the models of a `[[together]]`, by their places in its list, which may hold
-    wrong values too. Empty where there are too many.
+    """The names of the models of a `[[together]]`, by their places in its list. Empty where there
+    are too many.
     """
-    names: Sequence[str] = table.get("models", "tuple[str, ...]", required=True)
+    names = _texts_by_place(table, "models", required=True)
     if len(names) > _MOST_TOGETHER:
         most = f"at most {_MOST_TOGETHER:,} can be judged together"
         message = f"names {len(names):,} models; {most}"
         table.problem("models", message, "list only models that share one machine")
         return {}
-    if not names:
-        return {}
-    right = frozenset(names)
-    return {
-        place: stated
-        for place, stated in enumerate(table.values["models"])
-        if isinstance(stated, str) and stated in right
-    }
+    return names

@@ -1,5 +1,9 @@
 """The specs that exist, shipped and in a user's own folders, with the names and the outline of each
-model. Shipped specs are read in their stored form (`core/stored.py`).
+model.
+
+What goes in: the folders. What comes out: a `Catalogue`, which gives a spec, a runtime or an
+`Outline` by its id, and the id of a name. Shipped specs are read in their stored form
+(`core/stored.py`).
 """
 
 from __future__ import annotations

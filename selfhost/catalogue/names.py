@@ -37,8 +37,6 @@ _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _FILE_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # the tag that Ollama uses if none is typed
 _LATEST = ":latest"
-# longer than a path of any system
-_LONGEST_PATH = 10_000
 _QUOTES = " \t\n\"'`,;"
 # accounts of other people's models, unchanged under the original's name
 CONVERTERS = frozenset(NAME_TABLE.converters)
@@ -255,8 +253,7 @@ def is_path(typed: str) -> bool:
     """
     is_bare = is_bare_weights(typed)
     has_folder = typed == "." or "/" in typed or os.sep in typed
-    may_exist = (is_bare or has_folder) and len(typed) < _LONGEST_PATH
-    if may_exist and os.path.exists(typed):
+    if (is_bare or has_folder) and os.path.exists(typed):
         return True
     if is_bare or "://" in typed or not typed.lower().endswith(_FILE_ENDINGS):
         return False
@@ -347,15 +344,13 @@ def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
     """
     name_by_id = {}
     for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
-        first = name[: joint.start(1)]
-        rest = name[joint.end() :]
-        spec_id = id_of(first + rest, catalogue)
+        joined = name[: joint.start(1)] + name[joint.end() :]
+        spec_id = id_of(joined, catalogue)
         if spec_id is not None:
-            name_by_id[spec_id] = first + rest
+            name_by_id[spec_id] = joined
     if len(name_by_id) != 1:
         return None
-    _, joined = name_by_id.popitem()
-    return joined
+    return name_by_id.popitem()[1]
 
 
 def _as_typed(resolution: Resolution, typed: str) -> Resolution:

@@ -1,5 +1,8 @@
 """TOML files read key by key, and the tables that come with the program (`specs/common/`).
 
+What goes in: a file's path, content or values, and the record classes that describe its tables.
+What comes out: records, and the faults of the file.
+
 A `Document` is a parsed file, a `TomlTable` one table of it. Each value is asked for by its key and
 its bounds; a wrong value becomes a `Problem` with its line, and reading goes on, so that a person
 sees all faults at once.
@@ -12,7 +15,10 @@ A file of `specs/common/` is read in one of these ways:
   checked, and `shipped_texts` returns each text in a section.
 - `large_record` returns the file as a record without a check, because a test checks it; each value
   is checked if another catalogue is used.
-- `unchecked_record` makes a record of such values without a check.
+- `unchecked_table` and `unchecked_row` return the file, or one row of it, as a record without a
+  check; `unchecked_record` makes a record of values that were read before.
+- `row_names` returns the names of its rows alone.
+- `expression`, `sentences` and `refusal` return what the texts in it make.
 """
 
 from __future__ import annotations
@@ -617,7 +623,7 @@ def _common_table(store: Store, name: str) -> Document:
     return stored_table(store, f"common/{name}")
 
 
-def _new_document(name: str) -> Document:
+def _shipped_document(name: str) -> Document:
     """The table `specs/common/<name>.toml`, so far without a fault."""
     table = _common_table(shipped_store(), name)
     return Document(table.file, table.values, is_checked=table.is_checked)
@@ -642,7 +648,7 @@ def _shipped_record(
     name: str,
     section: str,
 ) -> Record:
-    document = _new_document(name)
+    document = _shipped_document(name)
     table = document.root
     if section:
         table = TomlTable(document, (section,), document.values[section])
@@ -660,7 +666,7 @@ def shipped_rows(
     """The tables in a section of `specs/common/<name>.toml` as records, by their keys, or by their
     places in a list. Raises `SpecError` with each fault of the section.
     """
-    document = _new_document(name)
+    document = _shipped_document(name)
     tables = document.values[section]
     by_key = tables if isinstance(tables, dict) else dict(enumerate(tables))
     rows: dict[str | int, AnyRecord] = {}
@@ -684,7 +690,7 @@ def large_record(kind: type[AnyRecord], name: str) -> AnyRecord:
 
 def unchecked_table(kind: type[AnyRecord], name: str) -> AnyRecord:
     """The table `specs/common/<name>.toml` as a record, without a check of its values."""
-    return unchecked_record(kind, _new_document(name).values)
+    return unchecked_record(kind, _shipped_document(name).values)
 
 
 def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
@@ -761,7 +767,7 @@ def row_names(name: str, section: str = "") -> tuple[str, ...]:
     """The names of the rows of `specs/common/<name>.toml`, or of a section of it: for rows that are
     read one at a time or by another package.
     """
-    rows = _new_document(name).values
+    rows = _shipped_document(name).values
     return tuple(rows[section] if section else rows)
 
 
@@ -774,7 +780,7 @@ def unchecked_row(
     """The row of that name as a record with the values as they stand, and with `values`, which the
     row does not state.
     """
-    stated = _new_document(name).values[row]
+    stated = _shipped_document(name).values[row]
     return unchecked_record(kind, {**values, **stated})
 
 
@@ -783,7 +789,7 @@ def shipped_texts(name: str, section: str) -> Mapping[str, str]:
     """The texts in a section of `specs/common/<name>.toml`, by their keys, each on one line. Raises
     `SpecError` with each fault of the section.
     """
-    document = _new_document(name)
+    document = _shipped_document(name)
     texts: Mapping[str, str] = document.root.get(
         section, "Mapping[str, str]", lines=True
     )

@@ -728,8 +728,9 @@ class _Limits(Record):
                 "known": known,
                 "having": having,
                 "guess": guess,
+                "flag": flag,
                 "others": others,
-                "none": not (others or guess),
+                "none": not (flag or others or guess),
             },
         )
 

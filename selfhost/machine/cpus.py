@@ -1,7 +1,9 @@
-"""The memory and the cores of a processor by its name: `specs/common/cpus.toml` and
-`cpu_cores.toml`; and chips that come with their memory, such as Apple's: `chips.toml`.
+"""The memory and the cores of a processor, and chips that come with their memory, such as Apple's.
 
-The header of each table explains the keys of its rows.
+What goes in: the name of a processor, as a system or a person writes it. What comes out: the series
+of the processor with its bandwidth (`ProcessorSeries`), its class (`CpuClass`), its cores
+(`CoreCounts`), the chip (`Chip`), or None for a name that no row fits. The rows stand in cpus.toml,
+cpu_cores.toml and chips.toml of specs/common/; the header of each table explains their keys.
 """
 
 from __future__ import annotations
@@ -551,6 +553,7 @@ def names_a_kind_alone(words: Words) -> bool:
     words = words - {*MAKERS}
     telling = set()
     for word in words - {*_table().beside_kind}:
+        # `dual` and `2x` count processors, and tell no kind
         if processors_named(word) == 1:
             telling.add(word)
     # `xeon gold` consists only of words that accompany a name; of these `xeon` tells a class

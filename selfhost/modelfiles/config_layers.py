@@ -237,7 +237,7 @@ def _kinds(keys: Keys) -> list[str]:
         return _kinds_at(keys, places, kind, others)
     every = keys.number("full_attention_interval")
     if every:
-        return _kinds_at(keys, _each(keys, every), "full", "delta")
+        return _kinds_at(keys, _every(keys, every), "full", "delta")
     if keys.type.layers:
         return [keys.type.layers] * keys.layers
     return _kinds_by_window(keys)
@@ -253,7 +253,7 @@ def _kinds_at(
     return [kind if number in places else others for number in range(keys.layers)]
 
 
-def _each(keys: Keys, step: int) -> range:
+def _every(keys: Keys, step: int) -> range:
     """The places of the layers with a number divisible by `step`, counted from 1."""
     return range(step - 1, keys.layers, step)
 
@@ -298,7 +298,7 @@ def _kinds_by_window(keys: Keys) -> list[str]:
     if first:
         return _kinds_at(keys, range(0, keys.layers, first), "full", "sliding")
     if type(pattern) is int and pattern > 0:
-        return _kinds_at(keys, _each(keys, pattern), "full", "sliding")
+        return _kinds_at(keys, _every(keys, pattern), "full", "sliding")
     raise unclear("sliding_window", window=window, pattern=short(pattern))
 
 

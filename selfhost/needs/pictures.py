@@ -180,7 +180,7 @@ class _Pipeline:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.components = case.spec.components
-        self.numbers = sum(self.components.values())
+        self.parameters = sum(self.components.values())
         self.quantization = case.quantization
         # pixels of a side of the image, if the model states them
         self.side = case.spec.native_pixels
@@ -209,7 +209,7 @@ class _Pipeline:
             return self._quantized_weights()
         source = _DIFFUSERS.source
         bits = DTYPES.get(self.quantization, 16.0)
-        size = int(self.numbers * bits / 8)
+        size = int(self.parameters * bits / 8)
         line = f"({_addends(self.components)}) × {bits:g} bits / 8"
         if self.case.is_on_device or self.is_converted:
             return computed_term("weights", size, source, line)
@@ -233,7 +233,7 @@ class _Pipeline:
             large += number
             wide += _DIFFUSERS.kept_wide.get(str(number), 0)
         narrow = large - wide
-        plain = self.numbers - large
+        plain = self.parameters - large
         plain_bytes = plain * 2
         size = int(narrow * width) + plain_bytes + wide * 4
         line = f"{narrow:,} weights × {width:g} bytes + {plain:,} × 2 bytes"
@@ -245,7 +245,7 @@ class _Pipeline:
 
     def decoder(self) -> Term:
         """The activations at the moment when the decoder holds most."""
-        on_cpu = self._decoder_in_numbers()
+        on_cpu = self._decoder_by_pixels()
         if self.case.is_on_device and "transformer" in self.components:
             return self._reserved(on_cpu)
         return on_cpu
@@ -274,7 +274,7 @@ class _Pipeline:
             image = as_size(self.side**2)
         return image.times(self.case.parallel)
 
-    def _decoder_in_numbers(self) -> Term:
+    def _decoder_by_pixels(self) -> Term:
         """The activations of the decoder: numbers per pixel of the image, and copies of the
         decoder's weights.
 
@@ -383,12 +383,12 @@ class _Offloading(_Pipeline):
             beside_bytes = max(0, stated_bytes - self.total_bytes)
             working = self._working_as_stated(beside_bytes)
             layer = _layer_as_stated(beside_bytes)
-        by_component = self._way("model", *self._largest_component(working))
+        by_component = self._offloaded("model", *self._largest_component(working))
         if self.is_quantized:
             return (by_component,)
-        return by_component, self._way("sequential", layer)
+        return by_component, self._offloaded("sequential", layer)
 
-    def _way(self, way: str, *on_device: Term) -> Offloaded:
+    def _offloaded(self, way: str, *on_device: Term) -> Offloaded:
         """A way of offloading, with the terms on the accelerator; the weights are in RAM."""
         host = self.weights_in_ram, overhead(self.case.runtime, on_gpu=True)
         return Offloaded(way=way, host=host, device=on_device)
@@ -408,7 +408,7 @@ class _Offloading(_Pipeline):
             if way.quantization == self.quantization:
                 low = way.low_bytes
                 weights = stated_range("weights", low, way.high_bytes, way.source)
-                ways.append(self._way(way.offload, weights))
+                ways.append(self._offloaded(way.offload, weights))
         return tuple(ways)
 
     def _largest_component(self, working: Mapping[str, Size]) -> tuple[Term, Term]:

@@ -151,8 +151,6 @@ class ArchitectureRow(Record):
     - `recomputes`: no cache: every token is made from the whole text again.
     - `attention_gate`: a matrix that scales what attention gives: one number for each "head" or
       "element".
-    - `banked_layers`: Kimi K3: the residual is kept every so many layers, and each layer mixes
-      what was kept.
     - `routed_norm`: Kimi K3: a norm behind the experts, which work in a space of their own.
     - `gate`: "split": gate and up; "fused": both in one matrix; "none": up alone; RWKV:
       "channel_mix".
@@ -170,9 +168,8 @@ class ArchitectureRow(Record):
     - `token_types`: a token type table.
     - `embedding_norm`: a norm right after the token table.
     - `rope_factors`: "freqs": one table in the GGUF file; "long_short": two.
-    - `per_layer_embeddings`: Gemma 3n and 4: a second token table, sliced by layer.
-    - `per_layer_vocabulary`: rows of that table in the published weights, where the GGUF file
-      pads it.
+    - `per_layer_vocabulary`: rows of the second token table of Gemma 3n and 4 in the published
+      weights, where the GGUF file pads it.
     - `altup`: Gemma 3n: alternating updates and LAuReL.
     - `hyper_connections`: learned mixing of parallel streams: 2 ways (Hy4), or 3 (DeepSeek V4:
       among themselves too).
@@ -273,7 +270,6 @@ class ArchitectureRow(Record):
     window_masks: bool = False
     recomputes: bool = False
     attention_gate: str = ""
-    banked_layers: int = 0
     routed_norm: bool = False
     gate: str = "split"
     feed_forward_bias: bool = False
@@ -288,7 +284,6 @@ class ArchitectureRow(Record):
     token_types: bool = False
     embedding_norm: bool = False
     rope_factors: str = ""
-    per_layer_embeddings: bool = False
     per_layer_vocabulary: int | None = None
     altup: bool = False
     hyper_connections: int = 0

@@ -109,24 +109,25 @@ _NO_LAYOUT = Layout()
 _LAYOUTS = shipped_rows(Layout, "quantizations", "layouts")
 
 
-class Linear(Record):
-    """Equal linear layers of weight files; `weights` counts all of them. `part`: expert,
-    shared_expert, recurrent, attention, latent values or feed_forward.
+class Matrices(Record):
+    """`number` equal matrices, such as those that one layer holds of a group of tensors."""
+
+    inputs: int
+    outputs: int
+    number: int
+
+    @property
+    def weights(self) -> int:
+        """The number of weights in all of these matrices."""
+        return self.inputs * self.outputs * self.number
+
+
+class Linear(Matrices):
+    """Equal linear layers, those of all layers of a model. `part`: expert, shared_expert,
+    recurrent, attention, latent values or feed_forward.
     """
 
-    inputs: int
-    outputs: int
-    number: int
-    weights: int
     part: str
-
-
-class Matrices(Record):
-    """The equal matrices that one layer holds of a group of tensors."""
-
-    inputs: int
-    outputs: int
-    number: int
 
 
 class TypedGroup(Record):
@@ -145,16 +146,13 @@ def linear_layers(architecture: Architecture) -> tuple[Linear, ...]:
         if not _is_linear(group, architecture):
             continue
         of_layer = _matrices(group)
-        number = of_layer.number * max(1, len(group.layers))
-        layers.append(
-            Linear(
-                inputs=of_layer.inputs,
-                outputs=of_layer.outputs,
-                number=number,
-                weights=of_layer.inputs * of_layer.outputs * number,
-                part=_part_of(group, architecture),
-            )
+        linear = Linear(
+            inputs=of_layer.inputs,
+            outputs=of_layer.outputs,
+            number=of_layer.number * len(group.layers),
+            part=_part_of(group, architecture),
         )
+        layers.append(linear)
     return tuple(layers)
 
 

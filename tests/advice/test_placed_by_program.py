@@ -29,8 +29,10 @@ def test_options_that_overfill_a_gpu_are_named_first(
     verdict = check(model, machine=machine, runtime_options=options)
     assert not verdict.can_run
     assert verdict.summary.startswith(f"ONLY WITHOUT {name}")
-    remedy = verdict.finding("accelerator").remedy or ""
-    assert remedy.startswith(f"leave out {name}, ")
+    found = verdict.finding("accelerator")
+    assert found is not None
+    assert found.remedy is not None
+    assert found.remedy.startswith(f"leave out {name}, ")
     first = verdict.alternatives[0]
     assert first.id == verdict.model.id
     assert first.quantization == verdict.workload.quantization
