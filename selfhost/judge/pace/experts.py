@@ -129,10 +129,12 @@ def read_experts(step: Step, tokens: int) -> ReadExperts:
 
     If one token uses the share `c` of the experts, `n` tokens use `1 - (1 - c)^n`, provided that
     each chooses by chance. Texts prefer some experts, as if they chose by chance among `preferred`
-    of them.
+    of them. A step that unpacks all experts reads no more of them for more tokens.
     """
     experts = step.experts
     if not step.parameters or not step.has_experts or not experts.all:
+        return ReadExperts(0.0, Amount.of(1))
+    if step.unpacks_experts:
         return ReadExperts(0.0, Amount.of(1))
     growths = []
     for preferred in pace_tables().batch.preferred:

@@ -42,13 +42,18 @@ class Sequence(Record):
     def _reading_seconds(self, layout: LaidOut) -> float:
         """The seconds of a step in which it reads its weights, and neither launches nor computes.
 
-        The seconds are the difference to a step that reads twice the bytes.
+        The seconds are the difference to a step of a model with twice the weights, in the same
+        shares of experts.
         """
-        doubled_bytes = {}
-        for name, size in self.step.read_bytes.items():
-            doubled_bytes[name] = 2 * size
         once = self._empty
-        twice = once.replace(read_bytes=doubled_bytes)
+        doubled_bytes = {}
+        for name, size in once.read_bytes.items():
+            doubled_bytes[name] = 2 * size
+        twice = once.replace(
+            read_bytes=doubled_bytes,
+            parameters=2 * once.parameters if once.parameters else None,
+            expert_matrices=2 * once.expert_matrices,
+        )
         longer = _likely_seconds(twice, layout) - _likely_seconds(once, layout)
         return max(0.0, longer)
 
