@@ -22,6 +22,7 @@ from ..judge.judging import judge
 from ..judge.question import ask
 from ..judge.record import Question
 from ..machine.record import Machine
+from ..needs.training import type_not_quantized_again
 from .launch import (
     Launch,
     Lines,
@@ -576,8 +577,14 @@ def training_lines(launch: Launch) -> TrainingLines:
     line = fill_partly(" ".join(filter(None, words)), values)
     packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
-    install = (f"pip install {names}",) if names else ()
-    return TrainingLines(install=install, line=line)
+    install = []
+    if names:
+        install.append(f"pip install {names}")
+    stored = type_not_quantized_again(spec, method)
+    if stored is not None:
+        values["stored"] = stored
+        install.append(f"# {fill_partly(finetuning.wide_copy, values)}")
+    return TrainingLines(install=tuple(install), line=line)
 
 
 def _training_options(launch: Launch) -> list[str]:

@@ -524,6 +524,7 @@ class Finetuning(Stated):
     - `commands`: by method; `options`: by device, or by the part left out.
     - `elsewhere`: by modality, the tool that trains models which these commands do not.
     - `packages`: by method or optimizer.
+    - `wide_copy`: what to do where the published weights are in a type that is not quantized again.
     """
 
     trainer: str = ""
@@ -534,3 +535,4 @@ class Finetuning(Stated):
     options: Mapping[str, str] = {}
     elsewhere: Mapping[str, str] = {}
     packages: Mapping[str, str] = {}
+    wide_copy: str = ""

@@ -277,18 +277,34 @@ def why_not_trained(spec: ModelSpec, method: str) -> TrainingRefusal | None:
     """
     if _is_of_mlx(spec):
         return _refused("quantized")
+    stored = _narrow_type(spec)
+    if stored is not None and stored.startswith(_RULES.packed):
+        return _refused("quantized")
+    not_again = type_not_quantized_again(spec, method)
+    # others publish 16-bit copies of a model whose publisher has narrow weights
+    if not_again is None or not _was_read_from_files(spec):
+        return None
+    return _refused("narrow", stored=not_again)
+
+
+def type_not_quantized_again(spec: ModelSpec, method: str) -> str | None:
+    """The type of the published weights, where the method quantizes weights and transformers does
+    not quantize these again; else None.
+    """
+    stored = _narrow_type(spec)
+    if stored is None or method != "qlora":
+        return None
+    # `_why_not_by_model` refuses NVFP4
+    if stored == "nvfp4" or stored.startswith(_RULES.packed):
+        return None
+    return stored
+
+
+def _narrow_type(spec: ModelSpec) -> str | None:
+    """The type of the published weights that take less than 16 bits; None where none do."""
     if spec.architecture is None or not spec.architecture.narrow_types:
         return None
-    stored = spec.architecture.narrow_types[0]
-    if stored.startswith(_RULES.packed):
-        return _refused("quantized")
-    # `_why_not_by_model` refuses NVFP4
-    if method != "qlora" or stored == "nvfp4":
-        return None
-    # others publish 16-bit copies of a model whose publisher has narrow weights
-    if not _was_read_from_files(spec):
-        return None
-    return _refused("narrow", stored=stored)
+    return spec.architecture.narrow_types[0]
 
 
 def _is_of_mlx(spec: ModelSpec) -> bool:

@@ -258,6 +258,27 @@ def test_training_comes_with_the_trainer_and_its_line() -> None:
         assert flags <= set(flags_of_trl["flags"])
 
 
+@pytest.mark.parametrize(
+    ("spec_id", "method", "is_told"),
+    [
+        pytest.param("gpt-oss-20b", "qlora", True, id="MXFP4"),
+        pytest.param("devstral-2-123b", "qlora", True, id="FP8"),
+        pytest.param("devstral-2-123b", "lora", False, id="another method"),
+        pytest.param("qwen3-0.6b", "qlora", False, id="16 bits"),
+    ],
+)
+def test_weights_in_few_bits_are_not_quantized_again(
+    spec_id: str,
+    method: str,
+    is_told: bool,
+) -> None:
+    """Transformers refuses BitsAndBytesConfig for a model with another quantization."""
+    verdict = on("server-8x-h100", spec_id, task="finetune", finetune_method=method)
+    assert verdict.commands
+    told = [line for line in verdict.setup if "a copy in 16 bits" in line]
+    assert bool(told) is is_told
+
+
 def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
     """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers
     of their own.
