@@ -363,7 +363,7 @@ def _first_that_takes(
     if workload.task == "finetune":
         return usual
     quantization = workload.quantization
-    if quantization is None or _type_there(spec, usual, quantization):
+    if quantization is None or _name_in_files(spec, usual, quantization):
         if _takes_settings(workload, usual):
             return usual
     elif _type_of_bits(quantization, need.quantizations_of(spec, usual)):
@@ -452,7 +452,7 @@ def _listed_quantization(
     )
 
 
-def other_format(
+def format_refused(
     request: Request,
     runtime: RuntimeSpec,
     format: str,
@@ -481,26 +481,38 @@ def other_format(
     )
 
 
-def quantization_there(
+def quantization_in_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
-) -> str | OptionFault:
-    """The name of the quantization in the runtime's files. An `OptionFault` where its size cannot
-    be told.
+) -> str:
+    """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
+    cannot be told.
     """
-    there = _type_there(spec, runtime, quantization)
-    if there is not None:
-        return there
+    name = _name_in_files(spec, runtime, quantization)
+    if name is None:
+        raise error_of(_not_in_files(spec, runtime, quantization, catalogue))
+    return name
+
+
+def _not_in_files(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+    catalogue: Catalogue,
+) -> OptionFault:
+    """The fault that the size of the quantization in the runtime's files cannot be told, with the
+    type that was perhaps meant, or the runtimes that have such files.
+    """
     format, _ = need.default_format_and_quantization(spec, runtime)
     listed = need.quantizations_of(spec, runtime)
     guess = _type_of_bits(quantization, listed)
     others = []
     for other in runtimes_that_load(spec, USUAL.packed, catalogue):
         name = other.quantization_called(quantization) or quantization
-        format_there, _ = need.default_format_and_quantization(spec, other)
-        if other.id != runtime.id and _has_sized_files(spec, other, format_there, name):
+        other_format, _ = need.default_format_and_quantization(spec, other)
+        if other.id != runtime.id and _has_sized_files(spec, other, other_format, name):
             others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)
@@ -521,7 +533,7 @@ def quantization_there(
     )
 
 
-def _type_there(
+def _name_in_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,

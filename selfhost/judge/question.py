@@ -30,10 +30,10 @@ from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import (
     Request,
+    format_refused,
     loads_one_of,
     named_as_listed,
-    other_format,
-    quantization_there,
+    quantization_in_files,
 )
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
 from .step import step_of
@@ -75,9 +75,7 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    senseless = _senseless(spec, stated)
-    if senseless is not None:
-        raise error_of(senseless)
+    _refuse_senseless(spec, stated)
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
     refused = _refusal(request)
@@ -95,13 +93,9 @@ def _question(
             is_untold=refused.is_untold,
         )
     loaded = _loaded(request, catalogue)
-    if isinstance(loaded, OptionFault):
-        raise error_of(loaded)
     companions = companions_of(
         loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
     )
-    if isinstance(companions, OptionFault):
-        raise error_of(companions)
     workload = _completed(request, loaded, companions)
     counting = _Counting(
         spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
@@ -109,8 +103,6 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    if isinstance(counted, OptionFault):
-        raise error_of(counted)
     here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
     if here is None and runtime is not None and not loaded.local_files:
@@ -134,23 +126,22 @@ def _question(
     )
 
 
-def _senseless(spec: ModelSpec, workload: Workload) -> OptionFault | None:
-    """The fault of a purpose for a model that writes no text, or of a prompt that leaves no room
-    for an answer in the context; None for a workload without these.
+def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
+    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
+    leaves no room for an answer in the context.
     """
     purpose = workload.purpose
     prompt = workload.prompt_tokens
     context = workload.context_tokens
     if not spec.writes_text:
         if purpose is None:
-            return None
+            return
         figures = {"model": spec.name, "purpose": purpose}
-        return OptionFault("purpose", "purpose-no-text", figures)
+        raise error_of(OptionFault("purpose", "purpose-no-text", figures))
     if prompt and context and prompt >= context:
         least = Workload(prompt_tokens=prompt).tokens_with_prompt
         tokens = {"prompt": prompt, "context": context, "least": least}
-        return OptionFault("prompt_tokens", "long-prompt", tokens)
-    return None
+        raise error_of(OptionFault("prompt_tokens", "long-prompt", tokens))
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -268,9 +259,9 @@ class _Loaded(Record):
     in_turn: tuple[str, ...] = ()
 
 
-def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
-    """The files in the requested type, else in the runtime's usual type. An `OptionFault` for a
-    type whose size cannot be told, and for a format in which the runtime does not load the model.
+def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
+    """The files in the requested type, else in the runtime's usual type. Raises `WorkloadError` for
+    a type whose size cannot be told, and for a format in which the runtime does not load the model.
     """
     spec = request.spec
     files = request.files
@@ -287,7 +278,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
     if request.workload.format not in (None, format):
-        return other_format(request, runtime, format, catalogue)
+        raise error_of(format_refused(request, runtime, format, catalogue))
     in_turn: tuple[str, ...] = ()
     if quantization is None:
         if not spec.states_needs_only:
@@ -298,10 +289,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
             in_turn = types[1:]
     elif not local_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
-        there = quantization_there(spec, runtime, quantization, catalogue)
-        if isinstance(there, OptionFault):
-            return there
-        quantization = there
+        quantization = quantization_in_files(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
         local_files=local_files,
@@ -451,9 +439,9 @@ def _counted(
     workload: Workload,
     *,
     is_cache_asked: bool,
-) -> _Counted | OptionFault:
-    """The memory need, counted with the requested KV cache type. An `OptionFault` where the runtime
-    keeps no KV cache of that type.
+) -> _Counted:
+    """The memory need, counted with the KV cache type of the workload. Raises `WorkloadError` where
+    the user asked for that type, and the runtime keeps no KV cache of it.
     """
     case = counting.case(workload)
     needs = need.count(case)
@@ -461,11 +449,11 @@ def _counted(
     if is_cache_asked:
         refused = _cache_type_refused(counting, workload, keeps_cache=keeps_cache)
         if refused is not None:
-            return refused
+            raise error_of(refused)
     if not keeps_cache:
-        # the program accepts the option, but it keeps no KV cache, so the type changes nothing
+        # without a KV cache its type changes nothing
         workload = workload.replace(kv_cache_type=None)
-        # the default type is counted like no stated type
+        # the default type was counted like no type
         if is_cache_asked:
             case = counting.case(workload)
             needs = need.count(case)
@@ -488,7 +476,7 @@ def _cache_type_refused(
     *,
     keeps_cache: bool,
 ) -> OptionFault | None:
-    """The reason why the runtime keeps no KV cache of the requested type; None where it keeps
+    """The fault that the runtime keeps no KV cache of the requested type; None where it keeps
     one.
     """
     model = counting.spec.name
