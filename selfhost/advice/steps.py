@@ -141,9 +141,9 @@ def _steps_of_training(launch: Launch) -> Steps:
     """The steps that install the trainer and train; a comment alone where no command is known."""
     training = training_lines(launch)
     if not training.line:
-        return Steps(setup=training.install)
+        return Steps(setup=training.setup)
     return Steps(
-        setup=(*_setup(launch, ()), *training.install),
+        setup=(*_setup(launch, ()), *training.setup),
         commands=(training.line,),
         commands_class=_LISTED,
     )
