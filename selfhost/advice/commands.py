@@ -50,7 +50,7 @@ def commands(launch: Launch) -> Lines:
     question = launch.question
     if launch.workload.task == "finetune":
         return ()
-    if question.local_files:
+    if question.loads_named_files:
         return _lines_of_named_files(launch)
     file = _file_to_name(question)
     if file is not None:
@@ -115,7 +115,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the runtime fetches the judged files itself and runs them on the machine."""
     question = launch.question
-    if question.local_files:
+    if question.loads_named_files:
         return False
     if question.missing_bytes == 0:
         return False

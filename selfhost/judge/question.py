@@ -87,7 +87,7 @@ def _question(
             files=files,
             runtime=runtime,
             context_asked=request.names_context,
-            local_files=files.are_here,
+            loads_named_files=files.are_here,
             why_not_loaded=refused.why,
             load_remedy=refused.remedy,
             is_untold=refused.is_untold,
@@ -105,7 +105,7 @@ def _question(
     )
     here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
-    if here is None and runtime is not None and not loaded.local_files:
+    if here is None and runtime is not None and not loaded.loads_named_files:
         making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
     return Question(
         spec=loaded.spec,
@@ -117,7 +117,7 @@ def _question(
         needs=counted.needs,
         step=step_of(loaded.spec, runtime, counted.workload),
         context_asked=request.names_context,
-        local_files=loaded.local_files,
+        loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
@@ -248,12 +248,12 @@ class _Loaded(Record):
 
     - `format` and `quantization` are None where no runtime is known; the quantization also where
       the spec states needs only.
-    - `local_files`: the runtime loads files that the user named.
+    - `loads_named_files`: the runtime loads files that the user named.
     - `in_turn`: the types to try where the model does not run in this type.
     """
 
     spec: ModelSpec
-    local_files: bool
+    loads_named_files: bool
     format: str | None = None
     quantization: str | None = None
     in_turn: tuple[str, ...] = ()
@@ -268,12 +268,12 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
     runtime = request.runtime
     quantization = request.workload.quantization
     if runtime is None:
-        return _Loaded(spec=spec, local_files=files.are_here)
-    local_files = files.are_here
+        return _Loaded(spec=spec, loads_named_files=files.are_here)
+    loads_named_files = files.are_here
     if not loads_one_of(files.formats, runtime):
         # the program cannot load the named files: the program's own files are downloaded, or made
         # of the published ones. The type of an original, such as bfloat16, is no type to convert to
-        local_files = False
+        loads_named_files = False
         if quantization in DTYPES:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
@@ -287,12 +287,12 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
                 types = types_in_turn(spec, runtime, format, usual)
             quantization = types[0]
             in_turn = types[1:]
-    elif not local_files:
+    elif not loads_named_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
         quantization = quantization_in_files(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        local_files=local_files,
+        loads_named_files=loads_named_files,
         format=format,
         quantization=quantization,
         in_turn=in_turn,
@@ -507,7 +507,7 @@ def _files_here(
     part = request.files.part
     if part is not None:
         return _with_missing_bytes(part, counted.model_bytes)
-    if loaded.local_files or request.runtime is None:
+    if loaded.loads_named_files or request.runtime is None:
         return None
     return local_copy(
         loaded.spec,
