@@ -141,7 +141,8 @@ def named_as_listed(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Request:
-    """Return the request with license, runtime and quantization under canonical names.
+    """Return the request with license, runtime and quantization under canonical names. Where no
+    runtime was named, the request has the runtime that is taken.
 
     Raises `WorkloadError` with everything that makes no sense.
     """
@@ -169,6 +170,7 @@ def named_as_listed(
         else:
             changes["quantization"] = quantization
     if runtime is not None and stated.runtime is None:
+        # the quantization has its canonical name now, so others can be asked whether they take it
         wanted = stated.replace(**changes)
         runtime = _first_that_takes(wanted, spec, files, catalogue, machine, runtime)
     if spec.closed:
@@ -217,15 +219,18 @@ def _runtime_for(
         return None
     if workload.task == "finetune":
         return catalogue.runtime(USUAL.training)
-    formats = files.formats
-    if workload.format is not None:
-        formats = (workload.format,)
-    elif not formats and spec.quantized is not None:
+    formats = _stated_formats(workload, files)
+    if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     usual = _first_that_loads(spec, catalogue, formats)
     if formats or workload.quantization is not None:
         return usual
     return _first_that_serves(workload.parallel, spec, catalogue, usual)
+
+
+def _stated_formats(workload: Workload, files: NamedFiles) -> tuple[str, ...]:
+    """The format that the user stated, else those of the named files; () for neither."""
+    return files.formats if workload.format is None else (workload.format,)
 
 
 def _named_runtime(
@@ -293,8 +298,7 @@ def _first_that_loads(
     usual = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     tried = list(usual)
     if formats:
-        # files in a format of their own: the programs for such files come before the modality's
-        # usual ones
+        # a runtime that is not usual may be the only one for files of that format
         others = dict.fromkeys((*USUAL.packed, *catalogue.runtime_ids()))
         tried += [name for name in others if name not in usual]
     in_other_format: RuntimeSpec | None = None
@@ -307,8 +311,8 @@ def _first_that_loads(
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """The runtimes of the modality. For text embeddings the runtime that most users take comes
-    first.
+    """The usual runtimes of the modality. For a model that embeds text, and whose published weights
+    the first of these would have to convert, the runtime that loads them as published comes before.
     """
     usual = USUAL.by_modality[spec.modality]
     if not spec.has_use("embedding"):
@@ -320,8 +324,7 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
     if type not in QUANTIZATION_NAMES.loaded_as:
         return usual
-    # the best program would need a file that nobody publishes and that is no smaller than the
-    # published weights: the program that loads these comes first
+    # nobody publishes the converted file, and it is no smaller than the published weights
     return (USUAL.embedding, *usual)
 
 
@@ -369,9 +372,7 @@ def _first_that_takes(
     elif _type_of_bits(quantization, need.quantizations_of(spec, usual)):
         # `4bit` may mean a type of the usual runtime: the user is asked
         return usual
-    formats = files.formats
-    if workload.format is not None:
-        formats = (workload.format,)
+    formats = _stated_formats(workload, files)
     names = dict.fromkeys(
         (*USUAL.by_modality[spec.modality], *USUAL.packed, *catalogue.runtime_ids())
     )

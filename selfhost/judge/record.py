@@ -618,7 +618,7 @@ class Verdict(Judged, Report):
     @cached_property
     def waits(self) -> tuple[Wait, ...]:
         """The waits for the first token of a text; none where no pace is known. A verdict of a list
-        has only the wait behind the stated prompt.
+        or an audit has only the wait behind the stated prompt.
         """
         waits = self.further.waits()
         prompt_tokens = self.workload.prompt_tokens
