@@ -306,7 +306,7 @@ class AlternativeSearch(Record):
                 published.append(name)
                 continue
             other = workload.replace(quantization=name)
-            if question.local_files or can_be_made(spec, runtime, other):
+            if question.loads_named_files or can_be_made(spec, runtime, other):
                 made.append(name)
         return published + made
 
@@ -425,7 +425,7 @@ class AlternativeSearch(Record):
             return False
         if not judged.fits:
             return False
-        if judged.question.local_files:
+        if judged.question.loads_named_files:
             return False
         if judged.offload is not None:
             return False

@@ -50,7 +50,7 @@ def commands(launch: Launch) -> Lines:
     question = launch.question
     if launch.workload.task == "finetune":
         return ()
-    if question.local_files:
+    if question.loads_named_files:
         return _lines_of_named_files(launch)
     file = _file_to_name(question)
     if file is not None:
@@ -115,7 +115,7 @@ def lines_by_tag(launch: Launch, *, with_server: bool = False) -> Lines:
 def _loads_by_tag(launch: Launch) -> bool:
     """Whether the runtime fetches the judged files itself and runs them on the machine."""
     question = launch.question
-    if question.local_files:
+    if question.loads_named_files:
         return False
     if question.missing_bytes == 0:
         return False
@@ -541,16 +541,21 @@ def _where_to_look(launch: Launch, page: str) -> list[str]:
 
 
 class TrainingLines(Record):
-    """How a model is trained: the line that installs the trainer, and the line that trains. Where
-    no command trains such models, the first is a comment that says what does.
+    """How a model is trained: the lines to type first, and the line that trains; "" where no
+    command trains such models.
+
+    `setup` installs the trainer. It also has comments: on what trains such models, where no command
+    does, and on weights of which the user has to name another copy.
     """
 
-    install: Lines = ()
+    setup: Lines = ()
     line: str = ""
 
 
 def training_lines(launch: Launch) -> TrainingLines:
-    """The lines that train the model; none where no command is known for the method."""
+    """The lines that train the model; none where no command is known for the method, and where the
+    publisher's repository is not known.
+    """
     workload = launch.workload
     spec = launch.spec
     finetuning = launch.runtime.finetuning
@@ -562,7 +567,7 @@ def training_lines(launch: Launch) -> TrainingLines:
         return TrainingLines()
     elsewhere = finetuning.elsewhere.get(spec.modality)
     if elsewhere is not None:
-        return TrainingLines(install=(f"# {elsewhere}",))
+        return TrainingLines(setup=(f"# {elsewhere}",))
     lora_rank = workload.lora_rank or DEFAULT_LORA_RANK
     values = {
         "repository": spec.repository,
@@ -571,20 +576,20 @@ def training_lines(launch: Launch) -> TrainingLines:
         "parallel": str(workload.parallel),
         "devices": "1",
     }
-    words = [command]
+    templates = [command]
     for key in _training_options(launch):
-        words.append(finetuning.options.get(key, ""))
-    line = fill_partly(" ".join(filter(None, words)), values)
+        templates.append(finetuning.options.get(key, ""))
+    line = fill_partly(" ".join(filter(None, templates)), values)
     packages = finetuning.packages
     names = packages.get(workload.optimizer or "") or packages.get(method)
-    install = []
+    setup = []
     if names:
-        install.append(f"pip install {names}")
+        setup.append(f"pip install {names}")
     stored = type_not_quantized_again(spec, method)
     if stored is not None:
-        values["stored"] = stored
-        install.append(f"# {fill_partly(finetuning.wide_copy, values)}")
-    return TrainingLines(install=tuple(install), line=line)
+        figures = {"repository": spec.repository, "stored": stored}
+        setup.append(f"# {fill_partly(finetuning.wide_copy, figures)}")
+    return TrainingLines(setup=tuple(setup), line=line)
 
 
 def _training_options(launch: Launch) -> list[str]:

@@ -470,7 +470,7 @@ def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
     """
     if judged.workload.task == "finetune":
         return False
-    return not judged.question.local_files and not understood.tag
+    return not judged.question.loads_named_files and not understood.tag
 
 
 def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
@@ -520,7 +520,7 @@ def _note_on_conversion(question: Question) -> Sentences:
     """
     spec = question.spec
     format = question.workload.format
-    if question.local_files:
+    if question.loads_named_files:
         return ()
     if format not in CONVERTED:
         return ()

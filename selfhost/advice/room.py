@@ -121,7 +121,7 @@ class Reach(Record):
         judged_type = self.judged.quantization
         if judged_type == "F32":
             return None
-        if self._trains or self.judged.question.local_files:
+        if self._trains or self.judged.question.loads_named_files:
             return None
         spec = self.judged.model
         order = need.quantizations_of(spec, runtime)

@@ -269,7 +269,7 @@ def _names_its_type(verdict: Verdict) -> bool:
     question = verdict.question
     if not _is_gguf(verdict):
         return False
-    if question.files.is_tag or question.local_files:
+    if question.files.is_tag or question.loads_named_files:
         return True
     return question.stated.quantization is not None
 

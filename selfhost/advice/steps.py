@@ -141,9 +141,9 @@ def _steps_of_training(launch: Launch) -> Steps:
     """The steps that install the trainer and train; a comment alone where no command is known."""
     training = training_lines(launch)
     if not training.line:
-        return Steps(setup=training.install)
+        return Steps(setup=training.setup)
     return Steps(
-        setup=(*_setup(launch, ()), *training.install),
+        setup=(*_setup(launch, ()), *training.setup),
         commands=(training.line,),
         commands_class=_LISTED,
     )
@@ -178,7 +178,7 @@ def _steps_of_published(launch: Launch, lines: Lines) -> Steps:
 
 def _is_listed(launch: Launch) -> bool:
     """Whether the file is on the machine, a listing shows the file, or the user typed its name."""
-    if launch.question.local_files:
+    if launch.question.loads_named_files:
         return True
     files = _files_of(launch)
     if files is None or files.listed or files.named:
@@ -195,7 +195,7 @@ def _files_of(launch: Launch) -> PublishedFiles | None:
 
 def _part_lines(launch: Launch) -> Iterator[str]:
     """Yield the lines that download a model of several files."""
-    if launch.question.local_files:
+    if launch.question.loads_named_files:
         return
     parts = launch.runtime.parts.get(launch.spec.id)
     if parts is None:

@@ -104,45 +104,35 @@ def meant_on(
     machine: Machine,
 ) -> JudgedMeaning:
     """The meaning on that machine, judged with the model's own defaults. A name that implies files
-    which do not run there means the model in other files. Raises `WorkloadError`.
+    which no program loads there means the model in other files, and a note says why. Raises
+    `WorkloadError`.
     """
     otherwise = understood.otherwise
     if otherwise is None:
-        judged = _in_own_defaults(catalogue, understood, machine)
-        return JudgedMeaning(understood, judged)
-    implied = _in_implied_files(catalogue, understood, machine)
-    if isinstance(implied, Judged):
-        return JudgedMeaning(understood, implied)
-    meant = otherwise.replace(notes=(*otherwise.notes, *implied))
-    return JudgedMeaning(meant, _in_own_defaults(catalogue, meant, machine))
+        return _in_own_defaults(catalogue, understood, machine)
+    try:
+        meaning = _in_own_defaults(catalogue, understood, machine)
+    except WorkloadError as error:
+        if any(problem.key != "quantization" for problem in error.problems):
+            raise
+        why = f"{error.problems[0].message}."
+        notes = _note_on_other_files(understood.asked, why)
+    else:
+        notes = _note_if_not_loaded(understood.asked, meaning.judged, machine)
+        if not notes:
+            return meaning
+    in_other_files = otherwise.replace(notes=otherwise.notes + notes)
+    return _in_own_defaults(catalogue, in_other_files, machine)
 
 
 def _in_own_defaults(
     catalogue: Catalogue,
     understood: Understood,
     machine: Machine,
-) -> Judged:
-    """The judgement on that machine with the model's own defaults. Raises `WorkloadError`."""
+) -> JudgedMeaning:
+    """The meaning, judged on that machine with the model's own defaults. Raises `WorkloadError`."""
     question = understood.question(catalogue, machine)
-    return judge(question, machine)
-
-
-def _in_implied_files(
-    catalogue: Catalogue,
-    understood: Understood,
-    machine: Machine,
-) -> Judged | Sentences:
-    """The judgement in the files that the name implies. Where no program loads these on the
-    machine, the note why the model is meant in other files. Raises `WorkloadError` for a fault
-    other than that of the type.
-    """
-    try:
-        judged = _in_own_defaults(catalogue, understood, machine)
-    except WorkloadError as error:
-        if any(problem.key != "quantization" for problem in error.problems):
-            raise
-        return _note_on_other_files(understood.asked, f"{error.problems[0].message}.")
-    return _why_not_here(understood.asked, judged, machine) or judged
+    return JudgedMeaning(understood, judge(question, machine))
 
 
 def judged_on(
@@ -154,15 +144,15 @@ def judged_on(
     follows_machine: bool = True,
 ) -> JudgedMeaning:
     """The meaning judged with the defaults that suit the machine. Without `follows_machine` the
-    defaults are the model's own, the same on every machine.
+    files that the name implies and the model's own defaults hold on every machine. Raises
+    `WorkloadError`.
     """
     if isinstance(model, Understood):
         understood = model
     else:
         understood = understand(catalogue, model, workload)
     if not follows_machine:
-        judged = _in_own_defaults(catalogue, understood, machine)
-        return JudgedMeaning(understood, judged)
+        return _in_own_defaults(catalogue, understood, machine)
     meaning = meant_on(catalogue, understood, machine)
     if meaning.understood.files.is_tag:
         return meaning
@@ -170,7 +160,7 @@ def judged_on(
     return meaning._replace(judged=judged)
 
 
-def _why_not_here(
+def _note_if_not_loaded(
     asked: str,
     judged: Judged,
     machine: Machine,

@@ -1,9 +1,10 @@
 """The search from typed text to one model, or to the error for a name that no model has.
 
-`resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells, in
-this order: that several models were typed; that the name means a tool, a hosted model or some other
-thing; the model whose weights the name most likely stands for; the size that follows from the
-number in the name; and always the nearest known names.
+`resolve` returns a `names.Resolution` or raises an error. The error for an unknown name tells the
+first of these that holds: that several models were typed; that the name means a tool, a hosted
+model or some other thing; which model's weights the name most likely stands for; that the name
+belongs to a line of models. Else the error has the nearest known names, and the size that follows
+from the number in the name.
 """
 
 from __future__ import annotations
@@ -225,7 +226,7 @@ class _UnknownName(Record):
 
     def _thing_error(self, table: str) -> UnknownModelError | None:
         """The error for a name listed in a table of `things.toml`; None for any other name."""
-        thing = self._thing() if table == "thing" else self._line(table)
+        thing = self._thing() if table == "thing" else self._first_row(table)
         if thing is None:
             return None
         catalogue = self.catalogue
@@ -258,8 +259,8 @@ class _UnknownName(Record):
                 return thing
         return None
 
-    def _line(self, table: str) -> Thing | None:
-        """The first row of a table with a name that the typed name begins with; None where there is
+    def _first_row(self, table: str) -> Thing | None:
+        """The first row of the table that has a beginning of the typed name; None where there is
         none.
         """
         key = canonical(self.last_part)
@@ -350,7 +351,7 @@ class _UnknownName(Record):
         all tunes of that line have. None for any other name.
         """
         known = _known_names(self.catalogue)
-        name = _last_part_of(self.split.with_owner)
+        name = _last_part_to_compare(self.split.with_owner)
         if known.meant_by(name) or known.longer_than(name):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
@@ -365,6 +366,7 @@ class _UnknownName(Record):
         # the word that names a line of fine-tunes also stands in the names of listed models
         lines = set(words) - known.words_of_ids
         longest = max(map(len, lines), default=0)
+        # words of three letters are in too many names
         if longest <= 3:
             return None
         return self._layers_of_line(words)
@@ -669,8 +671,8 @@ class _KnownNames:
 _known_names = cache(_KnownNames)
 
 
-def _last_part_of(typed: str) -> _ComparedName:
-    """The last part of a typed name, which is compared with known names."""
+def _last_part_to_compare(typed: str) -> _ComparedName:
+    """The last part of a typed name, to be compared with known names."""
     _, _, last_part = typed.rpartition("/")
     return _ComparedName(last_part, typed)
 
@@ -687,7 +689,7 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     shown.
     """
     known = _known_names(catalogue)
-    searched = _last_part_of(typed)
+    searched = _last_part_to_compare(typed)
     names = known.meant_by(searched)
     names += known.of_family(searched)
     names += known.alike(searched)

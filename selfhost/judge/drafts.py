@@ -11,7 +11,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import UnknownModelError
 from ..core.units import canonical
-from .checks import OptionFault
+from .checks import OptionFault, error_of
 from .programs import programs_that
 
 
@@ -40,10 +40,10 @@ def companions_of(
     quantization: str | None,
     typed: str | None,
     catalogue: Catalogue,
-) -> need.Companions | OptionFault | None:
+) -> need.Companions | None:
     """Return the model's own prediction block, or the draft model that the user named with `typed`;
-    None without a draft. An `OptionFault` where the runtime has no such drafts, or the draft does
-    not suit the model in the given quantization.
+    None without a draft. Raises `WorkloadError` where the runtime has no such drafts, or the draft
+    does not suit the model in the given quantization.
     """
     if not typed or runtime is None:
         return None
@@ -55,24 +55,23 @@ def companions_of(
     if kind not in runtime.companions:
         others = programs_that(lambda at: kind in at.companions, spec, catalogue)
         figures = {"program": runtime.name, "own": is_own, "others": others}
-        return OptionFault("draft", "draft-program", figures)
+        raise error_of(OptionFault("draft", "draft-program", figures))
     if not spec.writes_text:
-        return OptionFault("draft", "draft-no-text", {"model": spec.name})
+        raise error_of(OptionFault("draft", "draft-no-text", {"model": spec.name}))
     if is_own:
         why = need.why_no_own_block(spec)
         if why is not None:
-            return OptionFault(
-                "draft", "draft-own-block", {"model": spec.name, "why": why}
-            )
+            figures = {"model": spec.name, "why": why}
+            raise error_of(OptionFault("draft", "draft-own-block", figures))
         return need.Companions(own_block=True)
-    named: need.Companions | OptionFault
     if is_file:
         named = _draft_in_file(typed, runtime)
     else:
         named = _draft_called(typed, runtime, catalogue)
-    if isinstance(named, OptionFault):
-        return named
-    return _why_unsuited(named, spec, runtime, quantization) or named
+    unsuited = _why_unsuited(named, spec, runtime, quantization)
+    if unsuited is not None:
+        raise error_of(unsuited)
+    return named
 
 
 def _draft_in_file(path: str, runtime: RuntimeSpec) -> need.Companions:
@@ -91,9 +90,9 @@ def _draft_called(
     name: str,
     runtime: RuntimeSpec,
     catalogue: Catalogue,
-) -> need.Companions | OptionFault:
-    """The draft of that name, in the runtime's usual type where the name tells none. An
-    `OptionFault` for an unknown name: the draft is at fault, and not the model.
+) -> need.Companions:
+    """The draft of that name, in the runtime's usual type where the name tells none. Raises
+    `WorkloadError` for an unknown name: the draft is at fault, and not the model.
     """
     from ..catalogue.searching import resolve
 
@@ -101,9 +100,8 @@ def _draft_called(
         named = resolve(name, catalogue)
     except UnknownModelError as error:
         guess = error.nearest[0] if error.nearest else None
-        return OptionFault(
-            "draft", "draft-unknown", {"why": error.message, "guess": guess}
-        )
+        figures = {"why": error.message, "guess": guess}
+        raise error_of(OptionFault("draft", "draft-unknown", figures)) from error
     spec = catalogue.spec(named.spec_id)
     quantization = named.quantization or _usual_type(spec, runtime)
     return need.Companions(draft=spec, draft_quantization=quantization)
@@ -121,7 +119,7 @@ def _why_unsuited(
     runtime: RuntimeSpec,
     quantization: str | None,
 ) -> OptionFault | None:
-    """The reason why the draft cannot write ahead for the model; None where it can."""
+    """The fault that the draft cannot write ahead for the model; None where it can."""
     drafting = named.draft
     assert drafting is not None
     draft = drafting.name

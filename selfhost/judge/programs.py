@@ -2,7 +2,8 @@
 
 `named_as_listed` takes the typed names and returns a `Request`, or raises an error with every
 fault: a program or a quantization that does not exist, an option that the program does not have. If
-no program was named, the first program that loads the model is taken.
+no program was named, the usual program for the model is taken, or the first other program that
+takes the quantization, the KV cache type and the options that were stated.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ USUAL = shipped_record(UsualPrograms, "usual_programs")
 class Request(Record):
     """A model, the files that the user named, and the workload under the catalogue's names.
 
-    `runtime` is the requested runtime, else the first that loads the model. None for a closed
-    model, and for a model of which no runtime is known.
+    `runtime` is the requested runtime, else the one that was chosen for the model. None for a
+    closed model, and for a model of which no runtime is known.
     """
 
     spec: ModelSpec
@@ -128,6 +129,11 @@ def runtimes_that_load(
             yield runtime
 
 
+def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
+    """Whether the runtime loads files in one of the formats, or no formats are named."""
+    return not formats or not set(formats).isdisjoint(runtime.formats)
+
+
 def named_as_listed(
     spec: ModelSpec,
     stated: Workload,
@@ -135,7 +141,8 @@ def named_as_listed(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Request:
-    """Return the request with license, runtime and quantization under canonical names.
+    """Return the request with license, runtime and quantization under canonical names. Where no
+    runtime was named, the request has the runtime that is taken.
 
     Raises `WorkloadError` with everything that makes no sense.
     """
@@ -163,6 +170,7 @@ def named_as_listed(
         else:
             changes["quantization"] = quantization
     if runtime is not None and stated.runtime is None:
+        # the quantization has its canonical name now, so others can be asked whether they take it
         wanted = stated.replace(**changes)
         runtime = _first_that_takes(wanted, spec, files, catalogue, machine, runtime)
     if spec.closed:
@@ -211,15 +219,18 @@ def _runtime_for(
         return None
     if workload.task == "finetune":
         return catalogue.runtime(USUAL.training)
-    formats = files.formats
-    if workload.format is not None:
-        formats = (workload.format,)
-    elif not formats and spec.quantized is not None:
+    formats = _stated_formats(workload, files)
+    if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     usual = _first_that_loads(spec, catalogue, formats)
     if formats or workload.quantization is not None:
         return usual
     return _first_that_serves(workload.parallel, spec, catalogue, usual)
+
+
+def _stated_formats(workload: Workload, files: NamedFiles) -> tuple[str, ...]:
+    """The format that the user stated, else those of the named files; () for neither."""
+    return files.formats if workload.format is None else (workload.format,)
 
 
 def _named_runtime(
@@ -279,24 +290,42 @@ def _first_that_loads(
     catalogue: Catalogue,
     formats: tuple[str, ...],
 ) -> RuntimeSpec:
-    """The first runtime that loads the model in one of the formats, where formats are given.
+    """The first runtime that loads the model in one of the formats, or in any format where none is
+    given.
 
-    Else the first runtime of the modality that loads the model, else the first of all.
+    Else the first usual runtime that loads the model, else the first usual one.
     """
     usual = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     tried = list(usual)
     if formats:
-        # files in a format of their own: the programs for such files come before the modality's
-        # usual ones
+        # a runtime that is not usual may be the only one for files of that format
         others = dict.fromkeys((*USUAL.packed, *catalogue.runtime_ids()))
         tried += [name for name in others if name not in usual]
-    loads: RuntimeSpec | None = None
+    in_other_format: RuntimeSpec | None = None
     for runtime in runtimes_that_load(spec, tried, catalogue):
         if loads_one_of(formats, runtime):
             return runtime
-        if loads is None and runtime.id in usual:
-            loads = runtime
-    return loads or catalogue.runtime(tried[0])
+        if in_other_format is None and runtime.id in usual:
+            in_other_format = runtime
+    return in_other_format or catalogue.runtime(tried[0])
+
+
+def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
+    """The usual runtimes of the modality. For a model that embeds text, and whose published weights
+    the first of these would have to convert, the runtime that loads them as published comes before.
+    """
+    usual = USUAL.by_modality[spec.modality]
+    if not spec.has_use("embedding"):
+        return usual
+    if spec.library_tag:
+        return usual
+    if any(files.format == "gguf" for files in spec.files):
+        return usual
+    _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
+    if type not in QUANTIZATION_NAMES.loaded_as:
+        return usual
+    # nobody publishes the converted file, and it is no smaller than the published weights
+    return (USUAL.embedding, *usual)
 
 
 def _first_that_serves(
@@ -317,28 +346,9 @@ def _first_that_serves(
     return usual
 
 
-def loads_one_of(formats: Collection[str], runtime: RuntimeSpec) -> bool:
-    """Whether the runtime loads files in one of the formats, or no formats are named."""
-    return not formats or not set(formats).isdisjoint(runtime.formats)
-
-
-def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
-    """The runtimes of the modality. For text embeddings the runtime that most users take comes
-    first.
-    """
-    usual = USUAL.by_modality[spec.modality]
-    if not spec.has_use("embedding"):
-        return usual
-    if spec.library_tag:
-        return usual
-    if any(files.format == "gguf" for files in spec.files):
-        return usual
-    _, type = need.default_format_and_quantization(spec, catalogue.runtime(usual[0]))
-    if type not in QUANTIZATION_NAMES.loaded_as:
-        return usual
-    # the best program would need a file that nobody publishes and that is no smaller than the
-    # published weights: the program that loads these comes first
-    return (USUAL.embedding, *usual)
+def _queues_requests(runtime: RuntimeSpec) -> bool:
+    """Whether requests wait in the runtime, so that it serves any number of users."""
+    return runtime.batches.queues_requests
 
 
 def _first_that_takes(
@@ -356,15 +366,13 @@ def _first_that_takes(
     if workload.task == "finetune":
         return usual
     quantization = workload.quantization
-    if quantization is None or _type_there(spec, usual, quantization):
+    if quantization is None or _name_in_files(spec, usual, quantization):
         if _takes_settings(workload, usual):
             return usual
     elif _type_of_bits(quantization, need.quantizations_of(spec, usual)):
         # `4bit` may mean a type of the usual runtime: the user is asked
         return usual
-    formats = files.formats
-    if workload.format is not None:
-        formats = (workload.format,)
+    formats = _stated_formats(workload, files)
     names = dict.fromkeys(
         (*USUAL.by_modality[spec.modality], *USUAL.packed, *catalogue.runtime_ids())
     )
@@ -374,7 +382,7 @@ def _first_that_takes(
             continue
         if not _takes_settings(workload, runtime):
             continue
-        if quantization is None or _makes_type(spec, runtime, quantization):
+        if quantization is None or _is_type_of(spec, runtime, quantization):
             taking.append(runtime)
     for runtime in taking:
         if machine.platform in runtime.platforms.systems:
@@ -389,12 +397,17 @@ def _takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
     return workload.runtime_options.keys() <= runtime.named_options.keys()
 
 
-def _makes_type(
+def _is_type_of(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,
 ) -> bool:
-    """Whether the quantization is the runtime's default, or one by the runtime's own rules."""
+    """Whether the quantization is one for the runtime: listed for a model of components, else by a
+    rule of the runtime, its default for the model, or in files of a known size.
+
+    A rule is enough even where the model cannot be quantized by the rule: the error then names the
+    runtime that has the rule.
+    """
     if spec.components:
         return quantization in need.quantizations_of(spec, runtime)
     if quantization in PACKED:
@@ -402,7 +415,7 @@ def _makes_type(
     format, default = need.default_format_and_quantization(spec, runtime)
     if quantization == default:
         return True
-    return _has_size(spec, runtime, format, quantization)
+    return _has_sized_files(spec, runtime, format, quantization)
 
 
 # ------------------------------------------------------------------ the quantization
@@ -440,7 +453,7 @@ def _listed_quantization(
     )
 
 
-def other_format(
+def format_refused(
     request: Request,
     runtime: RuntimeSpec,
     format: str,
@@ -469,26 +482,38 @@ def other_format(
     )
 
 
-def quantization_there(
+def quantization_in_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
-) -> str | OptionFault:
-    """The name of the quantization in the runtime's files. An `OptionFault` where its size cannot
-    be told.
+) -> str:
+    """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
+    cannot be told.
     """
-    there = _type_there(spec, runtime, quantization)
-    if there is not None:
-        return there
+    name = _name_in_files(spec, runtime, quantization)
+    if name is None:
+        raise error_of(_not_in_files(spec, runtime, quantization, catalogue))
+    return name
+
+
+def _not_in_files(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    quantization: str,
+    catalogue: Catalogue,
+) -> OptionFault:
+    """The fault that the size of the quantization in the runtime's files cannot be told, with the
+    type that was perhaps meant, or the runtimes that have such files.
+    """
     format, _ = need.default_format_and_quantization(spec, runtime)
     listed = need.quantizations_of(spec, runtime)
     guess = _type_of_bits(quantization, listed)
     others = []
     for other in runtimes_that_load(spec, USUAL.packed, catalogue):
         name = other.quantization_called(quantization) or quantization
-        format_there, _ = need.default_format_and_quantization(spec, other)
-        if other.id != runtime.id and _has_size(spec, other, format_there, name):
+        other_format, _ = need.default_format_and_quantization(spec, other)
+        if other.id != runtime.id and _has_sized_files(spec, other, other_format, name):
             others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)
@@ -509,7 +534,7 @@ def quantization_there(
     )
 
 
-def _type_there(
+def _name_in_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     quantization: str,
@@ -524,33 +549,35 @@ def _type_there(
     for name in (quantization, *QUANTIZATION_NAMES.loaded_as.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
-        if _has_size(spec, runtime, format, name):
+        if _has_sized_files(spec, runtime, format, name):
             return name
     return None
 
 
-def _has_size(
+def _has_sized_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
     format: str,
     name: str,
 ) -> bool:
-    """Whether the files of the type can be had, and their size is known."""
+    """Whether the runtime gets the files of the type, downloaded or made, and their size is
+    known.
+    """
     rule = runtime.rule_of(name)
     if format not in ("gguf", "mlx") and rule is None:
         return False
     # a model in listed parts: the command downloads each part by its name
     if spec.id in runtime.parts:
         return False
-    if not _can_quantize(spec, rule):
+    if not _can_apply(spec, rule):
         return False
     return isinstance(need.weights_files(spec, format, name), Term)
 
 
-def _can_quantize(spec: ModelSpec, rule: QuantizationRule | None) -> bool:
-    """Whether a runtime has the weights in the quantization of its rule; None for a stored type.
-
-    False where the runtime would have to quantize weights that are quantized already.
+def _can_apply(spec: ModelSpec, rule: QuantizationRule | None) -> bool:
+    """Whether a runtime gets the weights into the type of its rule. False only where the runtime
+    would have to quantize weights that are quantized already. Without a rule the type is that of
+    published files.
     """
     if rule is None or not rule.at_load:
         return True
@@ -629,8 +656,8 @@ class _Limits(Record):
 
     def exceeded(self) -> Iterator[OptionFault]:
         """Yield a fault for each part of the workload beyond the runtime's limits."""
-        for option, value in self.workload.runtime_options.items():
-            refused = self._option_refused(option, value)
+        for name, value in self.workload.runtime_options.items():
+            refused = self._option_refused(name, value)
             if refused is not None:
                 yield refused
         most = self.runtime.batches.most_sequences
@@ -682,22 +709,22 @@ class _Limits(Record):
         )
 
     def _option_refused(self, name: str, value: str) -> OptionFault | None:
-        """The reason why the runtime does not take the option with that value; None where it
+        """The fault that the runtime does not take the option with that value; None where it
         does.
         """
         if name not in self.runtime.named_options:
             return self._option_unknown(name)
-        rule = self.runtime.named_options[name]
-        if rule.changes == "sequences_sampled":
-            rule = rule.replace(least=self.workload.parallel)
-        if not rule.takes(value):
-            return _option_value_refused(name, rule, value)
+        option = self.runtime.named_options[name]
+        if option.changes == "sequences_sampled":
+            option = option.replace(least=self.workload.parallel)
+        if not option.takes(value):
+            return _option_value_refused(name, option, value)
         case = case_of(self.spec, self.runtime, self.workload)
         refused = need.why_split_refused(case)
-        if refused is not None and rule.changes == "split_mode":
+        if refused is not None and option.changes == "split_mode":
             figures = {"model": self.spec.name, "why": refused}
             return OptionFault("runtime_options", "option-refused", figures)
-        why = _without_effect(case, rule)
+        why = _without_effect(case, option)
         if not why:
             return None
         return OptionFault(
@@ -737,7 +764,7 @@ class _Limits(Record):
 
 def _option_value_refused(
     name: str,
-    rule: RuntimeOption,
+    option: RuntimeOption,
     value: str,
 ) -> OptionFault:
     """The fault that the option does not take `value`, with the values that it takes."""
@@ -747,31 +774,26 @@ def _option_value_refused(
         {
             "name": name,
             "typed": value,
-            "switch": bool(rule.to),
-            "choices": rule.choices,
-            "guess": nearest(value, rule.choices),
-            "listed": rule.is_list,
-            "most_numbers": rule.most_numbers,
-            "ends": rule.is_number,
-            "least": f"{rule.least:g}",
-            "most": f"{rule.most:g}",
+            "switch": bool(option.to),
+            "choices": option.choices,
+            "guess": nearest(value, option.choices),
+            "listed": option.is_list,
+            "most_numbers": option.most_numbers,
+            "ends": option.is_number,
+            "least": f"{option.least:g}",
+            "most": f"{option.most:g}",
         },
     )
 
 
-def _queues_requests(runtime: RuntimeSpec) -> bool:
-    """Whether requests wait in the runtime, so that it serves any number of users."""
-    return runtime.batches.queues_requests
-
-
-def _without_effect(case: Case, rule: RuntimeOption) -> str:
-    """The reason why an option does nothing for the model, or nothing that is computed; empty where
-    its effect is computed.
+def _without_effect(case: Case, option: RuntimeOption) -> str:
+    """The key of the sentence why an option does nothing for the model, or nothing that is
+    computed; empty where its effect is computed.
     """
-    match rule.changes:
+    match option.changes:
         case "cpu_expert_layers" if case.spec.is_dense:
             return "dense"
-        case "cache_streams" if rule.to == ONE_STREAM:
+        case "cache_streams" if option.to == ONE_STREAM:
             if any(part.kind == "compressed" for part in case.model.attention):
                 return "compressed"
         case "gpu_shares" if case.settings.get("split_mode") == ON_ONE_CARD:

@@ -30,10 +30,10 @@ from .files import bytes_to_make, local_copy, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import (
     Request,
+    format_refused,
     loads_one_of,
     named_as_listed,
-    other_format,
-    quantization_there,
+    quantization_in_files,
 )
 from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
 from .step import step_of
@@ -75,9 +75,7 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    senseless = _senseless(spec, stated)
-    if senseless is not None:
-        raise error_of(senseless)
+    _refuse_senseless(spec, stated)
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
     refused = _refusal(request)
@@ -89,19 +87,15 @@ def _question(
             files=files,
             runtime=runtime,
             context_asked=request.names_context,
-            local_files=files.are_here,
+            loads_named_files=files.are_here,
             why_not_loaded=refused.why,
             load_remedy=refused.remedy,
             is_untold=refused.is_untold,
         )
     loaded = _loaded(request, catalogue)
-    if isinstance(loaded, OptionFault):
-        raise error_of(loaded)
     companions = companions_of(
         loaded.spec, runtime, loaded.quantization, stated.draft, catalogue
     )
-    if isinstance(companions, OptionFault):
-        raise error_of(companions)
     workload = _completed(request, loaded, companions)
     counting = _Counting(
         spec=loaded.spec, runtime=runtime, companions=companions, machine=machine
@@ -109,11 +103,9 @@ def _question(
     counted = _counted(
         counting, workload, is_cache_asked=stated.kv_cache_type is not None
     )
-    if isinstance(counted, OptionFault):
-        raise error_of(counted)
     here = _files_here(request, loaded, counted, catalogue, machine)
     making_bytes = 0
-    if here is None and runtime is not None and not loaded.local_files:
+    if here is None and runtime is not None and not loaded.loads_named_files:
         making_bytes = bytes_to_make(loaded.spec, runtime, counted.workload, catalogue)
     return Question(
         spec=loaded.spec,
@@ -125,7 +117,7 @@ def _question(
         needs=counted.needs,
         step=step_of(loaded.spec, runtime, counted.workload),
         context_asked=request.names_context,
-        local_files=loaded.local_files,
+        loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
         beside_bytes=counted.beside_bytes,
@@ -134,23 +126,22 @@ def _question(
     )
 
 
-def _senseless(spec: ModelSpec, workload: Workload) -> OptionFault | None:
-    """The fault of a purpose for a model that writes no text, or of a prompt that leaves no room
-    for an answer in the context; None for a workload without these.
+def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
+    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
+    leaves no room for an answer in the context.
     """
     purpose = workload.purpose
     prompt = workload.prompt_tokens
     context = workload.context_tokens
     if not spec.writes_text:
         if purpose is None:
-            return None
+            return
         figures = {"model": spec.name, "purpose": purpose}
-        return OptionFault("purpose", "purpose-no-text", figures)
+        raise error_of(OptionFault("purpose", "purpose-no-text", figures))
     if prompt and context and prompt >= context:
         least = Workload(prompt_tokens=prompt).tokens_with_prompt
         tokens = {"prompt": prompt, "context": context, "least": least}
-        return OptionFault("prompt_tokens", "long-prompt", tokens)
-    return None
+        raise error_of(OptionFault("prompt_tokens", "long-prompt", tokens))
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -257,37 +248,37 @@ class _Loaded(Record):
 
     - `format` and `quantization` are None where no runtime is known; the quantization also where
       the spec states needs only.
-    - `local_files`: the runtime loads files that the user named.
+    - `loads_named_files`: the runtime loads files that the user named.
     - `in_turn`: the types to try where the model does not run in this type.
     """
 
     spec: ModelSpec
-    local_files: bool
+    loads_named_files: bool
     format: str | None = None
     quantization: str | None = None
     in_turn: tuple[str, ...] = ()
 
 
-def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
-    """The files in the requested type, else in the runtime's usual type. An `OptionFault` for a
-    type whose size cannot be told, and for a format in which the runtime does not load the model.
+def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
+    """The files in the requested type, else in the runtime's usual type. Raises `WorkloadError` for
+    a type whose size cannot be told, and for a format in which the runtime does not load the model.
     """
     spec = request.spec
     files = request.files
     runtime = request.runtime
     quantization = request.workload.quantization
     if runtime is None:
-        return _Loaded(spec=spec, local_files=files.are_here)
-    local_files = files.are_here
+        return _Loaded(spec=spec, loads_named_files=files.are_here)
+    loads_named_files = files.are_here
     if not loads_one_of(files.formats, runtime):
         # the program cannot load the named files: the program's own files are downloaded, or made
         # of the published ones. The type of an original, such as bfloat16, is no type to convert to
-        local_files = False
+        loads_named_files = False
         if quantization in DTYPES:
             quantization = None
     format, usual = need.default_format_and_quantization(spec, runtime)
     if request.workload.format not in (None, format):
-        return other_format(request, runtime, format, catalogue)
+        raise error_of(format_refused(request, runtime, format, catalogue))
     in_turn: tuple[str, ...] = ()
     if quantization is None:
         if not spec.states_needs_only:
@@ -296,15 +287,12 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded | OptionFault:
                 types = types_in_turn(spec, runtime, format, usual)
             quantization = types[0]
             in_turn = types[1:]
-    elif not local_files:
+    elif not loads_named_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
-        there = quantization_there(spec, runtime, quantization, catalogue)
-        if isinstance(there, OptionFault):
-            return there
-        quantization = there
+        quantization = quantization_in_files(spec, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
-        local_files=local_files,
+        loads_named_files=loads_named_files,
         format=format,
         quantization=quantization,
         in_turn=in_turn,
@@ -451,9 +439,9 @@ def _counted(
     workload: Workload,
     *,
     is_cache_asked: bool,
-) -> _Counted | OptionFault:
-    """The memory need, counted with the requested KV cache type. An `OptionFault` where the runtime
-    keeps no KV cache of that type.
+) -> _Counted:
+    """The memory need, counted with the KV cache type of the workload. Raises `WorkloadError` where
+    the user asked for that type, and the runtime keeps no KV cache of it.
     """
     case = counting.case(workload)
     needs = need.count(case)
@@ -461,11 +449,11 @@ def _counted(
     if is_cache_asked:
         refused = _cache_type_refused(counting, workload, keeps_cache=keeps_cache)
         if refused is not None:
-            return refused
+            raise error_of(refused)
     if not keeps_cache:
-        # the program accepts the option, but it keeps no KV cache, so the type changes nothing
+        # without a KV cache its type changes nothing
         workload = workload.replace(kv_cache_type=None)
-        # the default type is counted like no stated type
+        # the default type was counted like no type
         if is_cache_asked:
             case = counting.case(workload)
             needs = need.count(case)
@@ -488,7 +476,7 @@ def _cache_type_refused(
     *,
     keeps_cache: bool,
 ) -> OptionFault | None:
-    """The reason why the runtime keeps no KV cache of the requested type; None where it keeps
+    """The fault that the runtime keeps no KV cache of the requested type; None where it keeps
     one.
     """
     model = counting.spec.name
@@ -519,7 +507,7 @@ def _files_here(
     part = request.files.part
     if part is not None:
         return _with_missing_bytes(part, counted.model_bytes)
-    if loaded.local_files or request.runtime is None:
+    if loaded.loads_named_files or request.runtime is None:
         return None
     return local_copy(
         loaded.spec,

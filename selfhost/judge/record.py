@@ -108,7 +108,7 @@ class Question(Record):
       placed; None where the memory is not counted.
     - `step`: one step of decoding; None where a pace makes no sense.
     - `context_asked`: the context was stated, or follows from a long prompt.
-    - `local_files`: the runtime loads files that the user named, so they are on this machine.
+    - `loads_named_files`: the runtime loads files on this machine that the user named.
     - `here`: the requested files on the machine, whole or in part.
     - `companions`, `beside_bytes`: models that are loaded beside the model, and the bytes to
       download for them.
@@ -131,7 +131,7 @@ class Question(Record):
     needs: Needs | None = None
     step: Step | None = None
     context_asked: bool = False
-    local_files: bool = False
+    loads_named_files: bool = False
     here: DownloadedFiles | None = None
     companions: Companions | None = None
     beside_bytes: int = 0
@@ -244,7 +244,7 @@ class Question(Record):
         where the size is not known.
         """
         missing = None if self.here is None else self.here.missing_bytes
-        if self.local_files:
+        if self.loads_named_files:
             missing = 0
         return None if missing is None else missing + self.beside_bytes
 
@@ -339,7 +339,7 @@ MACHINELESS_CHECKS = checks_mended_by("model", "program")
 
 class Judged(Record):
     """The judgement of one question: findings in the order of CHECKS, and the needs and the speed
-    as placed.
+    as placed. A layout alone has the findings of memory, accelerators and pace only.
     """
 
     question: Question
@@ -474,7 +474,7 @@ class DeferredAdvice(Record):
         return ()
 
     def commands_class(self) -> str | None:
-        """Whether a listing shows the file that the commands download."""
+        """`listed` where a listing shows the file that the commands download, else `unlisted`."""
         return None
 
     def fine_print(self) -> tuple[str, ...]:
@@ -617,7 +617,9 @@ class Verdict(Judged, Report):
 
     @cached_property
     def waits(self) -> tuple[Wait, ...]:
-        """The waits for the first token of a text; none where no pace is known."""
+        """The waits for the first token of a text; none where no pace is known. A verdict of a list
+        or an audit has only the wait behind the stated prompt.
+        """
         waits = self.further.waits()
         prompt_tokens = self.workload.prompt_tokens
         if waits or prompt_tokens is None or self.decode_tokens_per_second is None:

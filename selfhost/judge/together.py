@@ -274,7 +274,9 @@ class _Together(Record):
             sizes.append(None if size is None else size.likely)
             largest_bytes = max(largest_bytes, needs.largest_file_bytes or 0)
         needs = Needs(files=_all_files(sizes), largest_file_bytes=largest_bytes)
-        question = first.question.replace(here=None, local_files=False, beside_bytes=0)
+        question = first.question.replace(
+            here=None, loads_named_files=False, beside_bytes=0
+        )
         return disk_check(needs, self.machine, question)
 
     def _volume_of(self, store: str) -> Hashable:

@@ -22,7 +22,7 @@ from ...core.units import GIB, MIB
 from ...core.workload import FLAGS
 from ...machine.gpus import capability_of, maker_called
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Device, Needs, PlaceNeed, Term
+from ...needs.records import Device, Needs, PlaceNeed
 from ..devices import (
     LEFT_PERCENT,
     SharedMemory,
@@ -196,17 +196,18 @@ class _InRam(_Layout):
         )
 
     def without_gpu(self, runtime: RuntimeSpec) -> Finding:
-        """The finding for a runtime that runs on accelerators only, where none has memory of its
-        own for it.
+        """The finding for a runtime that runs the model on accelerators only, where none with
+        memory of its own is used: whether an accelerator that shares the RAM holds the model, else
+        why none runs it.
         """
         rules = self.question.kernel_rules
         lacking = self._without_stated_parts(runtime)
         if lacking is not None:
             return lacking
-        sharing = [card for card in self.cards if _may_share(card, runtime)]
+        sharing = [card for card in self.cards if _computes_in_ram(runtime, card)]
         if sharing:
             refusal = _refusal(runtime, rules, sharing[:1])
-            return refusal or self._share_check(sharing)
+            return refusal or self._stated_share_check(sharing)
         largest = max(self.cards, key=_usable_bytes, default=None)
         if largest is not None and self.needs.memory is None:
             unread = undecided("accelerator-unread", "need", device=largest.name)
@@ -255,11 +256,11 @@ class _InRam(_Layout):
             device=self.cards[0].name if self.cards else None,
         )
 
-    def _share_check(self, sharing: Cards) -> Finding:
-        """The finding whether the stated share of the RAM holds the model, and the system leaves
-        that much.
+    def _stated_share_check(self, sharing: Cards) -> Finding:
+        """The finding whether the part of the RAM that an option states (`memory_share`) holds the
+        model, and the system leaves that much.
 
-        Without a stated share, the finding of `_shared_ruling`.
+        Without such an option, the finding of `_shared_ruling`.
         """
         total = self.machine.memory_total_bytes
         memory = self.needs.memory
@@ -270,7 +271,7 @@ class _InRam(_Layout):
             unified=False, memory_total_bytes=total, memory_free_bytes=None
         )
         percent = percent_of(self.question.case)
-        share = _Share(need=memory.places[0], device=card, percent=percent)
+        share = _CardShare(need=memory.places[0], device=card, percent=percent)
         free = self.machine.memory_available_bytes
         left_percent = LEFT_PERCENT if free is None else free * 100 // total
         if percent <= left_percent:
@@ -346,8 +347,10 @@ def _unread_fact(card: Accelerator) -> str | None:
     return None
 
 
-def _may_share(card: Accelerator, runtime: RuntimeSpec) -> bool:
-    """Whether the runtime computes on the card, and the card shares the RAM."""
+def _computes_in_ram(runtime: RuntimeSpec, card: Accelerator) -> bool:
+    """Whether the card shares the RAM, and the runtime computes on the card. Of the demands on a
+    GPU, only the list of AMD's is looked at: the finding tells the others as a refusal.
+    """
     if not card.unified:
         return False
     if card.vendor != "amd":
@@ -383,7 +386,7 @@ class _Fit(IntEnum):
     MOST = 3
 
 
-class _Share(Record):
+class _CardShare(Record):
     """The part of a model that lies on one accelerator: the need there, and the accelerator.
 
     `percent` is the percentage of the accelerator's memory that the runtime takes; None for a
@@ -433,7 +436,7 @@ def _shares(
     needs: Needs,
     machine: Machine,
     question: Question,
-) -> Iterator[_Share]:
+) -> Iterator[_CardShare]:
     """Yield the share of the model on each accelerator; nothing where the accelerators were not
     read, or the memory is not known.
     """
@@ -443,13 +446,13 @@ def _shares(
     for place in needs.memory.places:
         if place.where != "host":
             device = machine.accelerators[index_of(place.where)]
-            yield _Share(need=place, device=device, percent=percent)
+            yield _CardShare(need=place, device=device, percent=percent)
 
 
 class _OnCards(_Layout):
-    """A model whose `shares` accelerators hold, one share on each."""
+    """A model on accelerators: `shares` has the part that lies on each."""
 
-    shares: tuple[_Share, ...]
+    shares: tuple[_CardShare, ...]
 
     def placed_check(self) -> Finding:
         """The finding whether the used accelerators hold their shares, now or once they are
@@ -466,6 +469,7 @@ class _OnCards(_Layout):
         return refusal or self.check()
 
     def _unread(self) -> Finding:
+        """The finding that the memory of an accelerator is not known, with the reason."""
         fact = "accelerators.memory_total_bytes"
         if self.machine.accelerators is None:
             fact = "accelerators"
@@ -486,10 +490,9 @@ class _OnCards(_Layout):
             likely += share.need.total_bytes
             high += share.need.high_bytes
             names.append(share.device.name)
-        on_cards = self.needs.on_cards.terms
         runtime = self.question.runtime
         ruling = self._ruling()
-        question = None if ruling.outcome is Outcome.PASS else self.question
+        has_room = ruling.outcome is Outcome.PASS
         return finding(
             ruling,
             needs=high,
@@ -501,19 +504,17 @@ class _OnCards(_Layout):
             need=(low, high),
             likely=likely,
             option=_lean_option(self.question),
-            smaller=self._what_takes_less(on_cards, usable, question),
+            smaller=self._what_takes_less(usable, has_room=has_room),
             confidence=self.machine.confidence,
         )
 
-    def _what_takes_less(
-        self,
-        on_cards: Sequence[Term],
-        usable_bytes: int,
-        question: Question | None,
-    ) -> str:
+    def _what_takes_less(self, usable_bytes: int, *, has_room: bool) -> str:
         """The phrase that names what takes less of the accelerators: first to leave out the user's
-        options that place layers there. `question` is that of `what_is_smaller`.
+        options that place layers there. With `has_room` nobody is told of a smaller type, so it is
+        not worked out whether one fits.
         """
+        on_cards = self.needs.on_cards.terms
+        question = None if has_room else self.question
         smaller = what_is_smaller(on_cards, usable_bytes, question)
         names = placing_options(self.question)
         if not names:
@@ -533,7 +534,7 @@ class _OnCards(_Layout):
 
     def _ruling(self) -> Ruling:
         """The ruling whether the accelerators have room for the most that the model takes, now or
-        once they are idle.
+        once they are idle; and if they have, whether parts of the model stay in RAM.
 
         A part of the range is enough in training, and where an option makes the runtime take less.
         """
@@ -606,9 +607,8 @@ class _OnCards(_Layout):
 
 
 def _ruling_of_part(fit: _Fit, variant: str) -> Ruling | None:
-    """The ruling where only the likely or only the least bytes fit; None where more or less fits.
-
-    The ruling serves training, and runtimes that an option makes take less.
+    """The ruling where only the likely or only the least bytes fit, in training and with an option
+    that makes a runtime take less; None where more or less fits.
     """
     if fit is _Fit.LIKELY:
         return warning("accelerator-tight", variant)

@@ -281,7 +281,7 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
     spec = question.spec
     if spec.openness.weights == "closed":
         return _closed_weights(spec)
-    if question.local_files:
+    if question.loads_named_files:
         return passing("weights-here", path=None)
     if question.here is not None and question.here.missing_files:
         return _partly_here(question.here)

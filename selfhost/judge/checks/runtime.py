@@ -242,7 +242,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
         return warning("runtime-other-byte-order", processor=machine.architecture)
     # the user's own files: models of the catalogue were checked for this
     undescribed = question.undescribed_architecture
-    if question.local_files and undescribed is not None:
+    if question.loads_named_files and undescribed is not None:
         return warning("runtime-unfamiliar", architecture=undescribed)
     if installed is None:
         return program.to_be_installed()

@@ -137,7 +137,7 @@ DISK = [
     Situation(
         "pass",
         "disk-nothing-missing",
-        question(local_files=True),
+        question(loads_named_files=True),
         with_disk(free_bytes=0, writable=False),
     ),
     Situation("warn", "disk-tight", machine=with_disk(free_bytes=5 * GB)),

@@ -144,7 +144,7 @@ LONE_CONFIG = SPEC.replace(openness=Openness(), gated=None, origin="m/config.jso
 
 WEIGHTS = [
     Situation("pass", "weights-published"),
-    Situation("pass", "weights-here", question(local_files=True)),
+    Situation("pass", "weights-here", question(loads_named_files=True)),
     Situation(
         "pass",
         "weights-stated",
@@ -192,7 +192,9 @@ RUNTIMES = [
     Situation(
         "warn",
         "runtime-unfamiliar",
-        question(spec=SPEC.replace(architecture=arch(row="zorglub")), local_files=True),
+        question(
+            spec=SPEC.replace(architecture=arch(row="zorglub")), loads_named_files=True
+        ),
     ),
     Situation(
         "warn",
