@@ -239,6 +239,13 @@ def test_a_stated_format_is_the_format_of_the_answer(
         pytest.param(
             {"quantization": "nvfp4"}, "rtx 5090, 64 GB RAM", "vllm", id="type"
         ),
+        # as `awq` without a group
+        pytest.param(
+            {"quantization": "awq-64g"},
+            "rtx 4090, 64 GB RAM",
+            "transformers",
+            id="type with a group",
+        ),
         pytest.param(
             {"quantization": "nvfp4"},
             "macbook-pro-m4-max-48gb",
