@@ -15,7 +15,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
-from ..core.workload import Workload
+from ..core.workload import FLAGS, Workload
 from ..machine.record import Machine
 from ..needs import MOST_SPLIT
 from ..needs.case import Case, Companions
@@ -204,6 +204,22 @@ class Question(Record):
         another runtime may be taken.
         """
         return self.stated.runtime is None and self.lets_users_wait
+
+    @property
+    def runtime_follows(self) -> tuple[str, ...]:
+        """The options for whose sake the runtime was taken, where nobody named one: without them a
+        runtime may be taken that runs elsewhere. Empty where there are none.
+        """
+        if self.runtime is None or self.stated.runtime is not None:
+            return ()
+        # the runtimes of GGUF files are taken before these for any other reason
+        if "text" not in self.runtime.modalities or "gguf" in self.runtime.formats:
+            return ()
+        flags = []
+        for field in ("quantization", "kv_cache_type", "runtime_options"):
+            if getattr(self.stated, field):
+                flags.append(FLAGS[field])
+        return tuple(flags)
 
     @property
     def stated_parts(self) -> int | None:
