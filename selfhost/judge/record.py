@@ -16,7 +16,8 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
 from ..core.workload import FLAGS, Workload
-from ..machine.record import Machine
+from ..machine.gpus import UNKNOWN
+from ..machine.record import Accelerator, Machine
 from ..needs import MOST_SPLIT
 from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
@@ -242,6 +243,13 @@ class Question(Record):
         if self.runtime is None:
             return None
         return self.runtime.makers_under(self.workload.runtime_options)
+
+    def may_be_device(self, card: Accelerator) -> bool:
+        """Whether the accelerator may be the device that a runtime option names. One of an unknown
+        maker may be any device.
+        """
+        makers = self.device_makers
+        return makers is None or card.vendor in (*makers, UNKNOWN)
 
     @property
     def most_cards(self) -> int:

@@ -104,9 +104,8 @@ def _without_named_device(machine: Machine, question: Question) -> Finding | Non
     makers = question.device_makers
     if runtime is None or makers is None or machine.accelerators is None:
         return None
-    for card in machine.cards:
-        if card.vendor in makers:
-            return None
+    if any(question.may_be_device(card) for card in machine.cards):
+        return None
     return finding(
         failing("accelerator-missing", "device"),
         program=runtime.name,
