@@ -287,6 +287,16 @@ def test_the_program_that_takes_what_was_stated_is_taken(
             'use runtime="sglang"',
             id="no program takes both",
         ),
+        pytest.param(
+            {"quantization": "Q4_K_M", "kv_cache_type": "fp8"},
+            "leave it out: no program takes it together with the other options",
+            id="the programs of the cache have no such type",
+        ),
+        pytest.param(
+            {"runtime": "llama.cpp", "kv_cache_type": "fp8"},
+            'leave it out, or use runtime="sglang" or "vllm"',
+            id="another program has the cache",
+        ),
     ],
 )
 def test_no_program_is_taken_where_none_was_meant(

@@ -359,7 +359,7 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the machine gets a GPU."""
-        if self.question.splits_tensors:
+        if self.question.splits_tensors or self.question.device_makers is not None:
             return True
         return self.is_for_gpus or self.question.wants_gpu
 
@@ -377,9 +377,12 @@ class _Platform(Record):
         """The accelerator of the machine, with so much memory; () for none."""
         if self.is_mac:
             return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-        if self.wants_gpu:
-            return (least_card(self.question, memory_bytes, "the accelerator"),)
-        return ()
+        if not self.wants_gpu:
+            return ()
+        card = least_card(self.question, memory_bytes, "the accelerator")
+        if self.question.device_makers is not None:
+            card = card.replace(vendor=self.question.device_makers[0])
+        return (card,)
 
 
 def _least_platform(meant: Understood, catalogue: Catalogue) -> _Platform:

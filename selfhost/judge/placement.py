@@ -168,12 +168,11 @@ class _OnRamAndCards(Record):
 
     def _allowed(self, candidates: Sequence[Place]) -> Sequence[Place]:
         """The accelerators that the user's options allow: one or all."""
-        makers = self.question.device_makers
-        if makers is not None:
+        if self.question.device_makers is not None:
             candidates = [
                 place
                 for place in candidates
-                if self.cards[place.index].vendor in makers
+                if self.question.may_be_device(self.cards[place.index])
             ]
         elif self._setting("split_mode") != ON_ONE_CARD:
             return candidates

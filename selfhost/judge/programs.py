@@ -672,7 +672,23 @@ class _Limits(Record):
             yield self._cache_type_refused(type)
 
     def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
-        return programs_that(does, self.spec, self.catalogue)
+        """The option to type for the programs that satisfy `does` and take the rest of what was
+        stated; empty where no program does.
+        """
+
+        def takes_all(other: RuntimeSpec) -> bool:
+            return does(other) and self._takes_the_rest(other)
+
+        return programs_that(takes_all, self.spec, self.catalogue)
+
+    def _takes_the_rest(self, other: RuntimeSpec) -> bool:
+        """Whether another runtime takes the quantization, and the options that this runtime has."""
+        quantization = self.workload.quantization
+        if quantization and not _makes_type(self.spec, other, quantization):
+            return False
+        options = self.workload.runtime_options.keys()
+        kept = options & self.runtime.named_options.keys()
+        return kept <= other.named_options.keys()
 
     def _too_many_sequences(self, most: int) -> OptionFault:
         return OptionFault(
@@ -694,6 +710,10 @@ class _Limits(Record):
             if self.runtime.keeps_cache_in(name)
         ]
         kind = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
+        others = self._programs_that(lambda other: other.keeps_cache_in(type))
+        keeping = programs_that(
+            lambda other: other.keeps_cache_in(type), self.spec, self.catalogue
+        )
         return OptionFault(
             "kv_cache_type",
             kind,
@@ -704,7 +724,9 @@ class _Limits(Record):
                 ),
                 "type": type,
                 "kept": kept,
-                "others": self._programs_that(lambda other: other.keeps_cache_in(type)),
+                "others": others,
+                "apart": bool(keeping and not others),
+                "none": not keeping,
             },
         )
 
@@ -740,7 +762,9 @@ class _Limits(Record):
         others = ""
         if flag is None:
             guess = nearest(name, known)
-            others = self._programs_that(lambda other: name in other.named_options)
+            others = programs_that(
+                lambda other: name in other.named_options, self.spec, self.catalogue
+            )
         having = []
         for id in self.catalogue.runtime_ids():
             other = self.catalogue.runtime(id)

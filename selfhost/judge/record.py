@@ -15,8 +15,9 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
-from ..core.workload import Workload
-from ..machine.record import Machine
+from ..core.workload import FLAGS, Workload
+from ..machine.gpus import UNKNOWN
+from ..machine.record import Accelerator, Machine
 from ..needs import MOST_SPLIT
 from ..needs.case import Case, Companions
 from ..needs.records import MemoryNeed, Needs
@@ -206,6 +207,22 @@ class Question(Record):
         return self.stated.runtime is None and self.lets_users_wait
 
     @property
+    def runtime_follows(self) -> tuple[str, ...]:
+        """The options for whose sake the runtime was taken, where nobody named one: without them a
+        runtime may be taken that runs elsewhere. Empty where there are none.
+        """
+        if self.runtime is None or self.stated.runtime is not None:
+            return ()
+        # the runtimes of GGUF files are taken before these for any other reason
+        if "text" not in self.runtime.modalities or "gguf" in self.runtime.formats:
+            return ()
+        flags = []
+        for field in ("quantization", "kv_cache_type", "runtime_options"):
+            if getattr(self.stated, field):
+                flags.append(FLAGS[field])
+        return tuple(flags)
+
+    @property
     def stated_parts(self) -> int | None:
         """The number of accelerators over which a runtime option splits each layer; None where no
         option states it.
@@ -226,6 +243,13 @@ class Question(Record):
         if self.runtime is None:
             return None
         return self.runtime.makers_under(self.workload.runtime_options)
+
+    def may_be_device(self, card: Accelerator) -> bool:
+        """Whether the accelerator may be the device that a runtime option names. One of an unknown
+        maker may be any device.
+        """
+        makers = self.device_makers
+        return makers is None or card.vendor in (*makers, UNKNOWN)
 
     @property
     def most_cards(self) -> int:

@@ -771,3 +771,12 @@ def test_the_need_does_not_contradict_a_machine_that_runs_it_with_less(
     headline = plain(plan_document(plan)).splitlines()[0]
     _, _, after = headline.rpartition("a GPU with ")
     assert re.sub(r"^[\d.]+ GiB", "", after, count=1) == words
+
+
+@pytest.mark.parametrize("device", ["SYCL0", "Vulkan0"])
+def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
+    """The least machine ran in RAM, and below it stood that it lacks the device."""
+    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": device})
+    assert answer.least is not None
+    assert answer.least.accelerator.required
+    assert not [found for found in answer.reasons if found.check == "accelerator"]

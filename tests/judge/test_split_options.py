@@ -197,6 +197,7 @@ def test_without_a_gpu_no_tensor_is_split(machine: str) -> None:
         pytest.param("Ryzen 5 5600, 32 GB of RAM", "Vulkan0", "fail", id="no GPU"),
         pytest.param("Arc B580, 64 GB of RAM", "SYCL0", "pass", id="its maker"),
         pytest.param("RTX 4090, 64 GB of RAM", "Vulkan0", "pass", id="any maker"),
+        pytest.param("64 GB of RAM, 8GB VRAM", "SYCL0", "pass", id="unknown maker"),
     ],
 )
 def test_a_device_that_the_machine_lacks_is_no_place_to_run(

@@ -115,6 +115,31 @@ def test_nobody_is_told_to_leave_out_a_program_that_nobody_named(machine: str) -
 
 
 @pytest.mark.parametrize(
+    ("stated", "remedy"),
+    [
+        pytest.param({"kv_cache_type": "fp8"}, "leave out --kv-cache:", id="cache"),
+        pytest.param(
+            {"kv_cache_type": "fp8", "quantization": "nvfp4"},
+            "leave out --quant and --kv-cache:",
+            id="two",
+        ),
+        pytest.param(
+            {"kv_cache_type": "fp8", "runtime": "vllm"},
+            "leave out --runtime",
+            id="named",
+        ),
+    ],
+)
+def test_what_chose_the_program_is_left_out(
+    stated: dict[str, str], remedy: str
+) -> None:
+    """`--kv-cache fp8` on a CPU was told to leave out --runtime, which nobody had typed."""
+    verdict = check("qwen3-8b", Workload(**stated), machine="i5-8250U 16GB")  # type: ignore[arg-type]
+    remedies = [finding.remedy or "" for finding in verdict.findings if finding.decides]
+    assert any(told.startswith(remedy) for told in remedies)
+
+
+@pytest.mark.parametrize(
     ("model", "machine", "context", "numbers"),
     [
         pytest.param(

@@ -342,10 +342,12 @@ def test_terabytes_beside_known_ram_need_no_note(text: str) -> None:
         pytest.param("RTX 3090 at pcie 3.0 x4, 64GB", 1, id="lanes"),
         pytest.param("RTX 3090 pcie gen4 x16 64gb", 1, id="generation"),
         pytest.param("2x 3090 x8/x8 64gb", 2, id="divided"),
+        pytest.param("RTX 4090 pcie x16 64gb", 1, id="no generation"),
+        pytest.param("2x RTX 3090 on PCI Express x4, 64GB", 2, id="in full"),
     ],
 )
 def test_the_link_of_a_card_is_no_count(text: str, gpus: int) -> None:
-    """`pcie 3.0 x4` was refused: it is not clear what x4 counts."""
+    """`pcie 3.0 x4` was refused: it is not clear what x4 counts. `pcie x16` was 16 cards."""
     machine, note = named(text)
     assert len(machine.cards) == gpus
     assert round((machine.memory_total_bytes or 0) / 2**30) == 64
@@ -383,3 +385,34 @@ def test_a_kind_of_ram_counts_before_its_size_too(text: str, memory: str) -> Non
     """`ddr4 8gb` lost the kind, and a RAM without a kind was called `RAM-2666`."""
     _, note = named(text)
     assert f"of {memory}, " in (note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        pytest.param("16GB ram, 8GB GDDR6", 8, id="no card named"),
+        pytest.param("RTX 4090 24GB GDDR6X 16GB RAM", 24, id="card named"),
+        pytest.param("RTX 4090 GDDR6X 16GB", 24, id="size of the RAM"),
+    ],
+)
+def test_gddr_is_the_memory_of_a_card(text: str, gib: int) -> None:
+    """`16GB ram, 8GB GDDR6` was judged without a GPU, and nothing said so."""
+    machine, _ = named(text)
+    (card,) = machine.cards
+    assert round((card.memory_total_bytes or 0) / 2**30) == gib
+    assert round((machine.memory_total_bytes or 0) / 2**30) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture"),
+    [
+        pytest.param("surface pro 11", "aarch64", id="usual"),
+        pytest.param("surface pro 11 intel", "x86_64", id="behind"),
+        pytest.param("intel surface pro 11", "x86_64", id="before"),
+        pytest.param("surface laptop 7 15 inch (intel)", "x86_64", id="apart"),
+    ],
+)
+def test_intel_names_the_edition_of_a_surface(text: str, architecture: str) -> None:
+    """Only `surface pro 11 intel` was; `intel surface pro 11` was a Snapdragon's machine."""
+    machine, _ = named(text)
+    assert machine.architecture == architecture

@@ -52,6 +52,7 @@ from . import (
     undecided,
     warning,
 )
+from .runtime import what_runtime_follows
 from .space import bytes_without_context, has_type_within, what_is_smaller
 
 # the accelerators of one machine
@@ -103,9 +104,8 @@ def _without_named_device(machine: Machine, question: Question) -> Finding | Non
     makers = question.device_makers
     if runtime is None or makers is None or machine.accelerators is None:
         return None
-    for card in machine.cards:
-        if card.vendor in makers:
-            return None
+    if any(question.may_be_device(card) for card in machine.cards):
+        return None
     return finding(
         failing("accelerator-missing", "device"),
         program=runtime.name,
@@ -214,8 +214,9 @@ class _InRam(_Layout):
             return _refusal(runtime, rules, [largest]) or finding(unread)
         is_by_rule = bool(rules) and not runtime.gpus.required
         ruling = failing("accelerator-missing")
-        if self.question.runtime_follows_users:
-            ruling = failing("accelerator-missing", remedy=phrase("fewer-users"))
+        followed = what_runtime_follows(self.question)
+        if followed is not None:
+            ruling = failing("accelerator-missing", remedy=followed)
         return finding(
             ruling,
             program=runtime.name,

@@ -230,9 +230,7 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
             return undecided("runtime-untold", remedy=remedy, why=why_not)
         return failing("runtime-cannot-load", remedy=remedy, why=why_not)
     if not program.has_build:
-        remedy = other_runtime(program.runtime)
-        if question.runtime_follows_users:
-            remedy = phrase("fewer-users")
+        remedy = what_runtime_follows(question) or other_runtime(program.runtime)
         return program.no_build(remedy)
     installed = installed_on(program.machine, program.runtime)
     if question.requires_runtime and installed is None:
@@ -424,6 +422,17 @@ def install_lines(
         if key in lines:
             return lines[key]
     return ()
+
+
+def what_runtime_follows(question: Question) -> str | None:
+    """The remedy where nobody named the runtime, and it was taken for stated options or for the
+    number of users: to state less. None for other questions.
+    """
+    if question.runtime_follows:
+        return phrase("without-stated", flags=question.runtime_follows)
+    if question.runtime_follows_users:
+        return phrase("fewer-users")
+    return None
 
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
