@@ -684,7 +684,7 @@ class _Limits(Record):
     def _takes_the_rest(self, other: RuntimeSpec) -> bool:
         """Whether another runtime takes the quantization, and the options that this runtime has."""
         quantization = self.workload.quantization
-        if quantization and not _makes_type(self.spec, other, quantization):
+        if quantization and not _is_type_of(self.spec, other, quantization):
             return False
         options = self.workload.runtime_options.keys()
         kept = options & self.runtime.named_options.keys()

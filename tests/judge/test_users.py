@@ -277,7 +277,7 @@ def test_another_such_gpu_slows_no_user_of_a_mixture_down(users: int) -> None:
             parallel=users,
             min_tokens_per_second=0,
         )
-        paces.append(speed_of(verdict).judged.likely)
+        paces.append(_likely_each(verdict))
     one, two = paces
     assert two > one
 
@@ -293,6 +293,13 @@ def test_more_users_of_a_mixture_in_ram_share_less_each() -> None:
             parallel=users,
             min_tokens_per_second=0,
         )
-        each.append(speed_of(verdict).judged.likely)
+        each.append(_likely_each(verdict))
     assert each == sorted(each, reverse=True)
     assert len(set(each)) == len(each)
+
+
+def _likely_each(verdict: Verdict) -> float:
+    """The likely tokens per second of each user."""
+    judged = speed_of(verdict).judged
+    assert judged is not None
+    return judged.likely
