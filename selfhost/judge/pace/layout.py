@@ -102,8 +102,8 @@ class LaidOut(Record):
             # a GPU number beyond the devices that were read belongs to no known GPU
             if number >= len(devices):
                 return ()
-            beside = HostComputer(self.machine.system, self.machine.architecture)
-            gpu = gpu_of(devices[number], beside)
+            computer = HostComputer(self.machine.system, self.machine.architecture)
+            gpu = gpu_of(devices[number], computer)
             if gpu is None:
                 return ()
             used.append(UsedGpu(share / total, gpu))

@@ -46,10 +46,10 @@ class HostComputer(NamedTuple):
     """
 
     system: str | None = None
-    host: str | None = None
+    architecture: str | None = None
 
 
-_ANY_HOST = HostComputer()
+_ANY_COMPUTER = HostComputer()
 
 
 @lru_cache(maxsize=1024)
@@ -85,12 +85,18 @@ def decoding_row(
     device: Accelerator,
     program: str = "",
     backend: str | None = None,
-    beside: HostComputer = _ANY_HOST,
+    computer: HostComputer = _ANY_COMPUTER,
 ) -> DecodingRow:
     """The row that tells how such GPUs decode with a runtime."""
     facts = _facts_of(device)
     for row in pace_tables().decoding:
-        if row.fits(facts, program=program, backend=backend, **beside._asdict()):
+        if row.fits(
+            facts,
+            program=program,
+            backend=backend,
+            system=computer.system,
+            host=computer.architecture,
+        ):
             return row
     raise LookupError("decode has no row for all other GPUs")
 
@@ -174,11 +180,11 @@ class Gpu(Record):
     device: Accelerator
     peak_bandwidth: Range
     guessed: str | None = None
-    beside: HostComputer = _ANY_HOST
+    computer: HostComputer = _ANY_COMPUTER
 
     def row(self, step: Step) -> DecodingRow:
         """The decoding row of such GPUs with the step's runtime."""
-        return decoding_row(self.device, step.program, step.backend, self.beside)
+        return decoding_row(self.device, step.program, step.backend, self.computer)
 
     def how(self, step: Step) -> str:
         """The clause that says what the pace on the GPU rests on."""
@@ -553,13 +559,13 @@ def _operations_of_batch(
 
 
 @lru_cache(maxsize=4096)
-def gpu_of(device: Accelerator, beside: HostComputer = _ANY_HOST) -> Gpu | None:
+def gpu_of(device: Accelerator, computer: HostComputer = _ANY_COMPUTER) -> Gpu | None:
     """Return the GPU with its bandwidth: by its driver or name, else between the maker's cards with
     as much memory; None where neither tells.
     """
     rate = device_bandwidth(device)
     if rate is not None:
-        return Gpu(device=device, peak_bandwidth=Range.of(rate), beside=beside)
+        return Gpu(device=device, peak_bandwidth=Range.of(rate), computer=computer)
     memory_bytes = device.memory_total_bytes
     if device.unified or not memory_bytes:
         return None
@@ -574,7 +580,7 @@ def gpu_of(device: Accelerator, beside: HostComputer = _ANY_HOST) -> Gpu | None:
         makers = "all makers'"
     gib = _gib(memory_bytes)
     how = f"a guess by {makers} cards with {gib} GiB"
-    return Gpu(device=device, peak_bandwidth=peak, guessed=how, beside=beside)
+    return Gpu(device=device, peak_bandwidth=peak, guessed=how, computer=computer)
 
 
 def _gib(memory_bytes: int) -> int:

@@ -49,9 +49,12 @@ class Sequence(Record):
         doubled_bytes = {}
         for name, size in once.read_bytes.items():
             doubled_bytes[name] = 2 * size
+        parameters = once.parameters
+        if parameters is not None:
+            parameters *= 2
         twice = once.replace(
             read_bytes=doubled_bytes,
-            parameters=2 * once.parameters if once.parameters else None,
+            parameters=parameters,
             expert_matrices=2 * once.expert_matrices,
         )
         longer = _likely_seconds(twice, layout) - _likely_seconds(once, layout)
