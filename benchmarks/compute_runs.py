@@ -1,34 +1,37 @@
-"""Runs that are bound by compute on a processor, beside the ranges that are predicted for them: prompts, speech, pictures.
+"""Runs that are bound by compute on a processor, beside the ranges predicted for them: prompts,
+speech, pictures.
 
-The runs are those of tests/truth/compute.json and the prompts on processors of tests/truth/speed.json. `speed_residuals.py` prints them.
+The runs are those of `tests/truth/compute.json` and the prompts on processors of
+`tests/truth/speed.json`. `speed_residuals.py` prints them.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import exp, log
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from residuals import Run, ask, print_line
+from published import GIB, Row, document, rows, with_cores
+from residuals import Run, ask, print_devices, print_line
+from work_runs import as_rate
 
 import test_speed as earlier
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.judge.pace import Range
 from selfhost.judge.pace.job import Job
 from selfhost.judge.pace.media import Recognizer, sound_figures
 from selfhost.judge.pace.processor import cores_rate, processor_of
-from selfhost.judge.pace.ranges import Seconds
 from selfhost.needs.records import Needs
 
-PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
+FILE = "compute.json"
 # fewer do not tell how far they lie apart
 _LEAST_LEFT_OUT = 4
 # since then whisper.cpp has the products that it has now
@@ -36,162 +39,202 @@ _CURRENT_ENCODER = "2023"
 # of speed.json: its build is older than the layout of Q4_K for processors with the dot product
 # (ggml-org/llama.cpp#17494); and a run on two threads, which stands in compute.json
 _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
+# more than any of these models takes
+_ENOUGH_BYTES = 64 * GIB
 
 
 def all_runs() -> list[Run]:
     """Every run, by kind of work."""
-    return [
-        *_prompts(),
-        *_encodes(),
-        *_audio(),
-        *_pictures(),
-        *_computed(),
-        *_stepped(),
-    ]
+    kinds: tuple[Callable[[], Iterator[Run]], ...] = (
+        _prompts,
+        _encoders,
+        _audio,
+        _pictures,
+        _computed,
+        _stepped,
+    )
+    runs: list[Run] = []
+    for kind in kinds:
+        runs += kind()
+    return runs
 
 
 def print_tables(*, with_devices: bool) -> None:
-    """One line a kind of work and core; then each kind with every device left out in turn.
+    """Print one line a kind of work and core; then each kind with every device left out in turn.
 
     Left out: the range is moved by the median of the other devices with such a core, of three or
     more, else of all others; the device counts as inside where half of its runs are.
     """
     runs = all_runs()
+    by_work: dict[str, list[Run]] = {}
+    for run in runs:
+        by_work.setdefault(run.group, []).append(run)
     print(
         f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute"
     )
     print(f"{'':47} {'core':8} runs devices  error  inside  high/low  seen/likely")
-    for work in dict.fromkeys(run.group for run in runs):
-        of_work = [run for run in runs if run.group == work]
+    for work, of_work in by_work.items():
         for core in sorted({run.core for run in of_work}):
             of_core = [run for run in of_work if run.core == core]
             print_line(work, of_core, core)
-            for device in (
-                sorted({run.device for run in of_core}) if with_devices else ()
-            ):
-                print_line(
-                    "  " + device, [run for run in of_core if run.device == device], ""
-                )
+            if with_devices:
+                print_devices(of_core, core="")
         print_line(work, of_work, "all")
     print(
         "\neach device left out: the others of its core, else of that work, move the range"
     )
     print(f"{'':34} devices  error  inside  high/low")
-    for work in dict.fromkeys(run.group for run in runs):
-        _left_out(work, [run for run in runs if run.group == work])
+    for work, of_work in by_work.items():
+        _print_left_out(work, of_work)
 
 
-def _left_out(work: str, runs: list[Run]) -> None:
+class LeftOut(NamedTuple):
+    """A device whose range the other devices of that work have moved.
+
+    `error` is the median error of its runs, `width` the median width; `is_inside`: half of its runs
+    or more are inside.
+    """
+
+    error: float
+    width: float
+    is_inside: bool
+
+
+def _print_left_out(work: str, runs: Sequence[Run]) -> None:
+    """Print how near the ranges are where each device was left out of what moved its range."""
     devices = list(dict.fromkeys(run.device for run in runs))
     if len(devices) < _LEAST_LEFT_OUT:
         print(f"{work[:34]:34} {len(devices):7}  too few to leave one out")
         return
-    errors, inside, widths = [], 0, []
-    for device in devices:
-        own = [run for run in runs if run.device == device]
-        others = [run for run in runs if run.device != device]
-        alike = [run for run in others if run.core == own[0].core]
-        enough = len({run.device for run in alike}) + 1 >= _LEAST_LEFT_OUT
-        moved = exp(_middle(alike if enough else others))
-        errors.append(median(abs(run.likely * moved / run.seen - 1) for run in own))
-        held = sum(run.low * moved <= run.seen <= run.high * moved for run in own)
-        inside += 2 * held >= len(own)
-        widths.append(median(run.high / run.low for run in own))
-    print(
-        f"{work[:34]:34} {len(devices):7}  {median(errors):5.0%}"
-        f"  {inside / len(devices):6.0%}  {median(widths):8.2f}"
+    left_out = [_left_out(device, runs) for device in devices]
+    error = median(device.error for device in left_out)
+    inside = sum(device.is_inside for device in left_out) / len(devices)
+    width = median(device.width for device in left_out)
+    print(f"{work[:34]:34} {len(devices):7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}")
+
+
+def _left_out(device: str, runs: Sequence[Run]) -> LeftOut:
+    """The device, with its range moved by the others."""
+    own = [run for run in runs if run.device == device]
+    others = [run for run in runs if run.device != device]
+    alike = [run for run in others if run.core == own[0].core]
+    if len({run.device for run in alike}) + 1 >= _LEAST_LEFT_OUT:
+        others = alike
+    moved = exp(_median_bias(others))
+    held = 0
+    for run in own:
+        held += run.low * moved <= run.seen <= run.high * moved
+    return LeftOut(
+        error=median(abs(run.likely * moved / run.seen - 1) for run in own),
+        width=median(run.width for run in own),
+        is_inside=2 * held >= len(own),
     )
 
 
-def _middle(runs: list[Run]) -> float:
+def _median_bias(runs: Sequence[Run]) -> float:
     """The median of the devices' medians of what was seen beside the likely figure, as logarithm."""
-    return median(
-        median(log(run.seen / run.likely) for run in runs if run.device == device)
-        for device in dict.fromkeys(run.device for run in runs)
-    )
-
-
-def truth() -> Any:
-    return json.loads(PUBLIC.read_text(encoding="utf-8"))
-
-
-def rows(part: str) -> list[dict[str, Any]]:
-    document = truth()
-    return [
-        dict(zip(document[f"{part}_columns"], row, strict=True))
-        for row in document[part]
-    ]
+    by_device: dict[str, list[float]] = {}
+    for run in runs:
+        by_device.setdefault(run.device, []).append(log(run.bias))
+    return median(median(biases) for biases in by_device.values())
 
 
 def machine_of(name: str, threads: float | None = None) -> Machine:
     """The machine of a run, of which so many cores worked."""
-    facts = dict(truth()["machines"][name])
+    facts = dict(document(FILE)["machines"][name])
     facts["instruction_sets"] = tuple(facts["instruction_sets"])
-    if threads is not None:
-        facts["cpu_cores_usable"] = float(threads)
-        facts["cpu_cores_physical"] = int(threads)
-    return Machine(**facts)
+    machine = Machine(**facts)
+    if threads is None:
+        return machine
+    machine = with_cores(machine, int(threads))
+    return machine.replace(cpu_cores_usable=float(threads))
 
 
 def _core_of(machine: Machine) -> str:
+    """The kind of processor core, a row of `specs/common/cpus.toml`."""
     return processor_of(machine).core.name
 
 
+class Prompt(NamedTuple):
+    """A prompt that a processor read, and the tokens of it in a second."""
+
+    device: str
+    machine: Machine
+    model: str
+    quantization: str
+    tokens_per_second: float
+
+
 def _prompts() -> Iterator[Run]:
-    asked: list[tuple[str, Machine, str, str, float]] = [
-        (
-            row["machine"],
-            machine_of(row["machine"], row["threads"]),
-            row["model"],
-            row["quantization"],
-            row["tokens_per_second"],
-        )
-        for row in rows("prompt")
-    ]
-    asked += [
-        (
-            row["machine"],
-            earlier.published(row["machine"]),
-            row["model"],
-            row["quantization"],
-            row["tokens_per_second"],
-        )
-        for row in earlier.rows("published")
-        if row["kind"] == "prompt"
-        and row["runtime"] == "llama.cpp"
-        and row["machine"] not in _ELSEWHERE
-    ]
+    """Tokens of a prompt that llama.cpp read in a second."""
+    for prompt in (*_prompts_here(), *_prompts_of_others(), *_prompts_measured()):
+        if _computes_elsewhere(prompt.machine):
+            continue
+        pace = earlier.predicted(
+            prompt.machine,
+            earlier.SPEC_OF.get(prompt.model, prompt.model),
+            prompt.quantization,
+            runtime="llama.cpp",
+        ).prompt
+        if pace is not None:
+            yield Run.of(
+                "prompt",
+                prompt.device,
+                f"{prompt.model} {prompt.quantization}",
+                prompt.tokens_per_second,
+                pace,
+                _core_of(prompt.machine),
+            )
+
+
+def _computes_elsewhere(machine: Machine) -> bool:
+    """Whether a GPU reads the prompts: one of its own, or that of an Apple chip."""
+    is_apple = machine.cpu_model is not None and "Apple" in machine.cpu_model
+    return bool(machine.accelerators) or is_apple
+
+
+def _prompt(
+    row: Row,
+    device: str,
+    machine: Machine,
+) -> Prompt:
+    return Prompt(
+        device=device,
+        machine=machine,
+        model=row["model"],
+        quantization=row["quantization"],
+        tokens_per_second=row["tokens_per_second"],
+    )
+
+
+def _prompts_here() -> Iterator[Prompt]:
+    """The prompts of compute.json."""
+    for row in rows(FILE, "prompt"):
+        yield _prompt(row, row["machine"], machine_of(row["machine"], row["threads"]))
+
+
+def _prompts_of_others() -> Iterator[Prompt]:
+    """The prompts of speed.json that others published."""
+    for row in earlier.rows("published"):
+        if row["kind"] != "prompt" or row["runtime"] != "llama.cpp":
+            continue
+        if row["machine"] not in _ELSEWHERE:
+            yield _prompt(row, row["machine"], earlier.published(row["machine"]))
+
+
+def _prompts_measured() -> Iterator[Prompt]:
+    """The prompts of speed.json that were measured on two guests, with llama.cpp's own layout of
+    weights.
+    """
     for part, device, sets in (
         ("measured", "zen-5-guest", ("avx2", "avx512_bf16", "avx512f", "avx_vnni")),
         ("measured_zen4", "zen-4-guest", ("avx2", "avx512_bf16", "avx512f")),
     ):
-        asked += [
-            (
-                device,
-                earlier.recorded(row["threads"], instruction_sets=sets),
-                earlier.SPEC_OF[row["model"]],
-                row["quantization"],
-                row["tokens_per_second"],
-            )
-            for row in earlier.rows(part)
-            if row.get("kind", "prompt") == "prompt" and row.get("repack", 1)
-        ]
-    for device, machine, model, quantization, seen in asked:
-        if machine.accelerators or (
-            machine.cpu_model is not None and "Apple" in machine.cpu_model
-        ):
-            continue
-        pace = earlier.predicted(
-            machine,
-            earlier.SPEC_OF.get(model, model),
-            quantization,
-            runtime="llama.cpp",
-        ).prompt
-        if pace is not None:
-            yield Run(
-                "prompt", device, f"{model} {quantization}",
-                seen, pace.low, pace.likely, pace.high, _core_of(machine),
-            )  # fmt: skip
+        for row in earlier.rows(part):
+            if row.get("kind", "prompt") == "prompt" and row.get("repack", 1):
+                machine = earlier.recorded(row["threads"], instruction_sets=sets)
+                prompt = _prompt(row, device, machine)
+                yield prompt._replace(model=earlier.SPEC_OF[row["model"]])
 
 
 def _job(
@@ -199,112 +242,132 @@ def _job(
     program: RuntimeSpec | None,
     type: str,
 ) -> Job:
+    """Work on a processor, of any model."""
     return Job(
-        machine=machine, spec=ModelSpec(id="any", name="any"), placed=Needs(), runtime=program,
-        quantization=type, peak_flops=cores_rate(machine), called="",
-    )  # fmt: skip
+        machine=machine,
+        spec=ModelSpec(id="any", name="any"),
+        placed=Needs(),
+        runtime=program,
+        quantization=type,
+        peak_flops=cores_rate(machine),
+        called="",
+    )
 
 
-def _encodes() -> Iterator[Run]:
+def _encoders() -> Iterator[Run]:
     """Half minutes of audio encoded in a second."""
-    shelf = open_catalogue()
-    program = shelf.runtime("whisper.cpp")
-    for row in rows("encode"):
+    catalogue = open_catalogue()
+    program = catalogue.runtime("whisper.cpp")
+    for row in rows(FILE, "encode"):
         machine = machine_of(row["machine"], row["threads"])
-        architecture = shelf.spec(row["model"]).architecture
+        architecture = catalogue.spec(row["model"]).architecture
         assert architecture is not None
         assert architecture.audio is not None
         recognizer = Recognizer(
             decoder=architecture, audio=architecture.audio, parameter_bytes=2.0
         )
-        rate = 1 / recognizer.encoder_seconds(_job(machine, program, "F16"))
-        when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
-        yield Run(
-            f"whisper.cpp encoder{when}", row["machine"], row["model"],
-            1 / row["seconds"], rate[0], rate[1], rate[2],
+        taken = recognizer.encoder_seconds(_job(machine, program, "F16"))
+        group = "whisper.cpp encoder"
+        if row["build"] < _CURRENT_ENCODER:
+            group += " of 2022"
+        yield Run.of(
+            group,
+            row["machine"],
+            row["model"],
+            1 / row["seconds"],
+            1 / taken,
             _core_of(machine),
-        )  # fmt: skip
+        )
 
 
 def _computed() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
-    for row in rows("computed"):
+    for row in rows(FILE, "computed"):
         machine = machine_of(row["machine"], row["threads"])
-        figures = sound_figures()
-        sound = figures.wide if processor_of(machine).core.wide else figures.narrow
-        by_program = {
-            "pytorch": _job(machine, None, row["type"]).share("any"),
-            "ctranslate2": sound.bits_8 if row["type"] == "int8" else sound.bits_32,
-        }
-        rate = (
-            cores_rate(machine)
-            * by_program[row["program"]]
-            * (1 / (row["operations_1e9"] * 1e9))
-        )
-        yield Run(
-            f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],
-            f"{row['part']}, {row['threads']} threads", 1 / row["seconds"], rate[0], rate[1], rate[2],
+        operations = row["operations_1e9"] * 1e9
+        pace = cores_rate(machine) * _share_reached(row, machine) * (1 / operations)
+        yield Run.of(
+            f"{row['program']}, {row['kind']}, {row['type']}",
+            row["machine"],
+            f"{row['part']}, {row['threads']} threads",
+            1 / row["seconds"],
+            pace,
             _core_of(machine),
-        )  # fmt: skip
+        )
+
+
+def _share_reached(row: Row, machine: Machine) -> Range:
+    """The share of the cores' peak that the program of a run reaches."""
+    if row["program"] == "pytorch":
+        return _job(machine, None, row["type"]).share("any")
+    assert row["program"] == "ctranslate2", row
+    figures = sound_figures()
+    sound = figures.wide if processor_of(machine).core.wide else figures.narrow
+    return sound.bits_8 if row["type"] == "int8" else sound.bits_32
 
 
 def _stepped() -> Iterator[Run]:
     """Steps a second of decoders that write one token, of float32, beside the bandwidth that the
-    same threads read at."""
-    for row in rows("stepped"):
+    same threads read at.
+    """
+    for row in rows(FILE, "stepped"):
         machine = machine_of(row["machine"], row["threads"]).replace(
             memory_bandwidth_bytes_per_second=int(row["read_gb_per_s"] * 1e9),
             memory_bandwidth_how="measured",
             sources={"memory_bandwidth_bytes_per_second": "beside it"},
         )
-        step = _job(machine, None, "float32").step_seconds(row["parameters"])
-        assert step is not None
-        yield Run(
-            "pytorch, a step that writes", row["machine"], f"{row['model']}, {row['threads']} threads",
-            1 / row["seconds"], *(1 / step), _core_of(machine),
-        )  # fmt: skip
+        taken = _job(machine, None, "float32").step_seconds(row["parameters"])
+        assert taken is not None, row
+        yield Run.of(
+            "pytorch, a step that writes",
+            row["machine"],
+            f"{row['model']}, {row['threads']} threads",
+            1 / row["seconds"],
+            1 / taken,
+            _core_of(machine),
+        )
 
 
-def _work(
-    machine: Machine,
-    model: str,
-    workload: Workload,
-) -> tuple[float, float, float] | None:
-    speed = ask(model, workload, machine=machine).speed
-    work = speed.work if speed is not None else None
-    return None if work is None else 1 / Seconds(work.high, work.likely, work.low)
-
-
-def _with_memory(machine: Machine) -> Machine:
-    """With 64 GiB, so that it holds whatever is asked."""
-    size = 64 << 30
-    return machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
+def _rate_of_work(row: Row, machine: Machine) -> Range | None:
+    """The units of work in a second on the machine, with enough RAM for any model."""
+    asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
+    with_ram = machine.replace(
+        memory_total_bytes=_ENOUGH_BYTES, memory_limit_bytes=_ENOUGH_BYTES
+    )
+    work = ask(row["model"], asked, machine=with_ram).work
+    return None if work is None else as_rate(work)
 
 
 def _audio() -> Iterator[Run]:
     """Minutes of audio in a second."""
-    for row in rows("audio"):
-        machine = _with_memory(machine_of(row["machine"], row["threads"]))
-        asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
-        rate = _work(machine, row["model"], asked)
-        if rate is not None:
-            yield Run(
-                f"audio, {row['runtime']}", row["machine"], row["model"],
-                1 / row["seconds_per_audio_minute"], *rate, _core_of(machine),
-            )  # fmt: skip
+    for row in rows(FILE, "audio"):
+        machine = machine_of(row["machine"], row["threads"])
+        pace = _rate_of_work(row, machine)
+        if pace is not None:
+            yield Run.of(
+                f"audio, {row['runtime']}",
+                row["machine"],
+                row["model"],
+                1 / row["seconds_per_audio_minute"],
+                pace,
+                _core_of(machine),
+            )
 
 
 def _pictures() -> Iterator[Run]:
     """Pictures in a second, with the steps that the model's card names."""
-    shelf = open_catalogue()
-    for row in rows("pictures"):
-        machine = _with_memory(machine_of(row["machine"]))
-        denoising = shelf.spec(row["model"]).denoising
+    catalogue = open_catalogue()
+    for row in rows(FILE, "pictures"):
+        machine = machine_of(row["machine"])
+        denoising = catalogue.spec(row["model"]).denoising
         assert denoising is not None
-        asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
-        rate = _work(machine, row["model"], asked)
-        if rate is not None:
-            yield Run(
-                f"pictures, {row['runtime']}", row["machine"], row["model"],
-                row["steps"] / denoising.steps / row["seconds"], *rate, _core_of(machine),
-            )  # fmt: skip
+        pace = _rate_of_work(row, machine)
+        if pace is not None:
+            yield Run.of(
+                f"pictures, {row['runtime']}",
+                row["machine"],
+                row["model"],
+                row["steps"] / denoising.steps / row["seconds"],
+                pace,
+                _core_of(machine),
+            )

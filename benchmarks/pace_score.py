@@ -17,21 +17,26 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-import speed_residuals as paces
-from residuals import Run, machine_named, print_line
+from card_runs import SEVERAL
+from program_runs import OLD_BUILD, of_programs
+from published import has_experts, vendor_of_device
+from residuals import HEADING, Run, machine_named, print_line, print_misses
+from speed_residuals import SOURCES
 
 from selfhost.core.errors import SelfhostError
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
 
-DECODE, PROMPT, TOGETHER = "decode", "prompt", "together"
-# programs by their ids
-NAMES = {
+DECODE = "decode"
+PROMPT = "prompt"
+TOGETHER = "together"
+# makers and programs by their ids
+MAKERS = {"nvidia": "NVIDIA", "amd": "AMD", "apple": "Apple", "intel": "Intel"}
+PROGRAMS = {
     "vllm": "vLLM",
     "sglang": "SGLang",
     "transformers": "Transformers",
@@ -41,7 +46,10 @@ NAMES = {
 
 
 class Set(NamedTuple):
-    """A set of runs: a key of `speed_residuals.SOURCES`, what they do, and by which program."""
+    """A set of runs: a key of `speed_residuals.SOURCES`, what they do, and by which program.
+
+    Without `work` the first word of a run's group says what it does.
+    """
 
     source: str
     work: str
@@ -84,6 +92,40 @@ HELD_OUT = (
     Set("speed_transformers.json, kept out of the fit", DECODE, "Transformers"),
 )
 
+# files whose rows name the program and the work, of both uses
+BY_PROGRAM = (
+    "speed_programs.json",
+    "speed_cores.json",
+    "speed_gpus.json",
+    "speed_laptops.json",
+    "speed_integrated.json",
+    "speed_arcs.json",
+)
+BLIND = "speed_blind.json"
+
+
+class ScoredRun(NamedTuple):
+    """A run, what it does, and by which program."""
+
+    run: Run
+    work: str
+    program: str
+
+    @property
+    def class_name(self) -> str:
+        """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another program; apart what a
+        build ran that nobody has any more.
+        """
+        parts = [self.work, _kind_of(self.run)]
+        if self.program != "llama.cpp":
+            parts.append(self.program)
+        model = self.run.model.split()[0].rstrip(",")
+        if self.work != DECODE and has_experts(model):
+            parts.append("experts")
+        if self.run.group.endswith(OLD_BUILD):
+            parts.append(OLD_BUILD)
+        return ", ".join(parts)
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(
@@ -94,76 +136,52 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="lines with this word alone")
     options = parser.parse_args()
-    blind = [*_of_programs("kept", paces.BLIND)]
-    for title, table in (
-        ("in no fit", [*_runs("kept", HELD_OUT), *blind]),
-        ("of these, stored before one was predicted", blind),
-        ("in the fit", _runs("fitted", FITTED)),
-    ):
+    blind = list(_of_file("kept", BLIND))
+    tables = {
+        "in no fit": [*_scored_runs("kept", HELD_OUT), *blind],
+        "of these, stored before one was predicted": blind,
+        "in the fit": list(_scored_runs("fitted", FITTED)),
+    }
+    for title, runs in tables.items():
         print(f"\n{title}")
-        print(f"{'':47} runs devices  error  inside  high/low  seen/likely")
-        classes = defaultdict[str, list[Run]](list)
-        for name, run in table:
-            classes[name].append(run)
-            work = name.partition(",")[0]
-            classes[f"{work}, every class"].append(run)
+        print(HEADING)
+        classes = _by_class(runs)
         for name in sorted(classes):
             if options.only in name:
                 print_line(name, classes[name])
                 if options.misses:
-                    _print_misses(classes[name])
+                    print_misses(classes[name])
     return 0
 
 
-def _print_misses(runs: list[Run]) -> None:
-    for run in sorted(runs, key=lambda run: run.seen / run.likely):
-        if not run.is_inside:
-            print(
-                f"  {run.seen / run.likely:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
-                f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
-            )
+def _by_class(scored: Iterable[ScoredRun]) -> Mapping[str, list[Run]]:
+    """The runs by their class, and by what they do alone."""
+    classes = defaultdict[str, list[Run]](list)
+    for row in scored:
+        classes[row.class_name].append(row.run)
+        classes[f"{row.work}, every class"].append(row.run)
+    return classes
 
 
-def _runs(use: str, sets: tuple[Set, ...]) -> Iterator[tuple[str, Run]]:
-    """Each run with the name of its class."""
+def _scored_runs(use: str, sets: tuple[Set, ...]) -> Iterator[ScoredRun]:
+    """The runs of these sets, and of the files whose rows name the program."""
     for source, work, program in sets:
-        for run in paces.SOURCES[source]():
-            if not run.group.endswith(paces.SEVERAL):
-                yield _class_of(work or run.group.split()[0], program, run), run
-    yield from _of_programs(use, paces.PROGRAMS)
-    yield from _of_programs(use, paces.ON_CORES)
-    yield from _of_programs(use, paces.GPUS)
-    yield from _of_programs(use, paces.LAPTOPS)
-    yield from _of_programs(use, paces.INTEGRATED)
-    yield from _of_programs(use, paces.ARCS)
+        for run in SOURCES[source]():
+            if not run.group.endswith(SEVERAL):
+                yield ScoredRun(run, work or run.group.split()[0], program)
+    for file in BY_PROGRAM:
+        yield from _of_file(use, file)
 
 
-def _of_programs(use: str, path: Path) -> Iterator[tuple[str, Run]]:
-    for run in paces.of_programs(use, path):
+def _of_file(use: str, file: str) -> Iterator[ScoredRun]:
+    """The runs of a file whose rows name the program."""
+    for run in of_programs(use, file):
         work, program, *_ = run.group.split(", ")
-        yield _class_of(work, NAMES.get(program, program), run), run
-
-
-def _class_of(
-    work: str,
-    program: str,
-    run: Run,
-) -> str:
-    """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another; apart what a build ran that
-    nobody has any more.
-    """
-    where = _kind_of(run)
-    parts = [work, where]
-    if program != "llama.cpp":
-        parts.append(program)
-    if work != DECODE and paces.has_experts(run.model.split()[0].rstrip(",")):
-        parts.append("experts")
-    if run.group.endswith(paces.OLD_BUILD):
-        parts.append(paces.OLD_BUILD)
-    return ", ".join(parts)
+        yield ScoredRun(run, work, PROGRAMS.get(program, program))
 
 
 def _kind_of(run: Run) -> str:
+    """The class of the devices that compute."""
     if "in RAM" in run.group:
         return "card and RAM"
     if "processor" in run.group:
@@ -171,8 +189,7 @@ def _kind_of(run: Run) -> str:
     device = _device_of(run.device)
     if device is None:
         return "processors"
-    kind = {"nvidia": "NVIDIA", "amd": "AMD", "apple": "Apple", "intel": "Intel"}
-    name = kind.get(device.vendor, device.vendor)
+    name = MAKERS.get(device.vendor, device.vendor)
     if device.vendor == "nvidia" and gpus.has_hbm(device.name):
         name += " with HBM"
     if device.unified and device.vendor != "apple":
@@ -183,7 +200,7 @@ def _kind_of(run: Run) -> str:
 @cache
 def _device_of(name: str) -> Accelerator | None:
     """The GPU of a run: by the name of a machine that a user would type, else by its driver's."""
-    vendor = paces.vendor_of_device(name)
+    vendor = vendor_of_device(name)
     if vendor == "apple":
         return Accelerator(vendor=vendor, name=name, unified=True)
     try:

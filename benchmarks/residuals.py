@@ -1,7 +1,13 @@
-"""Published rates beside the ranges predicted for them, and the line that sums up several."""
+"""Published rates beside the ranges predicted for them, and the lines that sum up several.
+
+What goes in: a question about a machine, or about one by its name. What comes out: what is
+predicted of it (`ask`), a rate that somebody measured beside that (`Run`), and printed lines.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from functools import cache
 from statistics import median
 from typing import NamedTuple
@@ -13,6 +19,8 @@ from selfhost.judge.pace import Range, Speed
 from selfhost.judge.record import Judged
 from selfhost.machine.named import named
 from selfhost.needs.records import Needs
+
+HEADING = f"{'':47} runs devices  error  inside  high/low  seen/likely"
 
 
 class Run(NamedTuple):
@@ -39,35 +47,86 @@ class Run(NamedTuple):
         model: str,
         seen: float,
         pace: Range,
+        core: str = "",
     ) -> Run:
         """A rate beside the pace predicted for it."""
-        return cls(group, device, model, seen, *pace)
+        return cls(
+            group=group,
+            device=device,
+            model=model,
+            seen=seen,
+            low=pace.low,
+            likely=pace.likely,
+            high=pace.high,
+            core=core,
+        )
 
     @property
     def is_inside(self) -> bool:
+        """Whether the range holds what was measured."""
         return self.low <= self.seen <= self.high
+
+    @property
+    def error(self) -> float:
+        """How far the likely rate is from the measured one, as a share of the measured one."""
+        return abs(self.likely / self.seen - 1)
+
+    @property
+    def width(self) -> float:
+        """The high end of the range over its low end."""
+        return self.high / self.low
+
+    @property
+    def bias(self) -> float:
+        """What was measured over what is likely."""
+        return self.seen / self.likely
 
 
 def print_line(
     name: str,
-    runs: list[Run],
+    runs: Sequence[Run],
     core: str | None = None,
 ) -> None:
-    """Runs, devices, median error, share inside, median width and bias; a name that begins with a
-    space is that of a device.
+    """Print the number of runs and of devices, the median error, the share inside, the median width
+    and the bias. A name that begins with a space is that of a device.
     """
     if not runs:
         return
-    error = median(abs(run.likely / run.seen - 1) for run in runs)
+    error = median(run.error for run in runs)
     inside = sum(run.is_inside for run in runs) / len(runs)
-    width = median(run.high / run.low for run in runs)
-    bias = median(run.seen / run.likely for run in runs)
+    width = median(run.width for run in runs)
+    bias = median(run.bias for run in runs)
     devices = len({run.device for run in runs})
     kind = "" if core is None else f" {core:8}"
+    remark = ""
+    if devices == 1 and not name.startswith(" "):
+        remark = "  one device"
     print(
         f"{name:47}{kind} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
-        f"  {bias:11.2f}{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
+        f"  {bias:11.2f}{remark}"
     )
+
+
+def print_devices(runs: Sequence[Run], core: str | None = None) -> None:
+    """Print a line for each device."""
+    for device in sorted({run.device for run in runs}):
+        of_device = [run for run in runs if run.device == device]
+        print_line(f"  {device}", of_device, core)
+
+
+def print_misses(runs: Sequence[Run]) -> None:
+    """Print each run outside its range, the slowest beside its likely rate first."""
+    for run in sorted(runs, key=lambda run: run.bias):
+        if not run.is_inside:
+            print(
+                f"  {run.bias:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
+                f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
+            )
+
+
+def leave_out(spec_id: str, device: str, why: str) -> None:
+    """Say on standard error that a run has no prediction, and why."""
+    print(f"  left out, {why}: {spec_id} on {device}", file=sys.stderr)
 
 
 class Asked(NamedTuple):
@@ -77,6 +136,31 @@ class Asked(NamedTuple):
     workload: Workload
     needs: Needs | None
     speed: Speed | None
+
+    @property
+    def decode(self) -> Range | None:
+        """Tokens a second of one answer."""
+        return None if self.speed is None else self.speed.decode
+
+    @property
+    def prompt(self) -> Range | None:
+        """Tokens a second of a prompt that is read."""
+        return None if self.speed is None else self.speed.prompt
+
+    @property
+    def together(self) -> Range | None:
+        """Tokens a second of all sequences that are decoded together."""
+        return None if self.speed is None else self.speed.parallel_total
+
+    @property
+    def work(self) -> Range | None:
+        """Units of other work a second, or seconds a unit: the unit is that of the work."""
+        return None if self.speed is None else self.speed.work
+
+    @property
+    def is_split(self) -> bool:
+        """Whether a part of the model lies in RAM beside a GPU."""
+        return self.needs is not None and self.needs.placement == "split"
 
 
 @cache
@@ -91,9 +175,9 @@ def judged_named(
     machine: Machine | str,
 ) -> Judged:
     """What is judged of a question about a machine, or about one by its name."""
-    shelf = open_catalogue()
+    catalogue = open_catalogue()
     known = machine_named(machine) if isinstance(machine, str) else machine
-    return judged_on(shelf, model, workload, known).judged
+    return judged_on(catalogue, model, workload, known).judged
 
 
 def ask(
@@ -105,4 +189,9 @@ def ask(
     """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
     judged = judged_named(model, workload or Workload(), machine)
     known = machine_named(machine) if isinstance(machine, str) else machine
-    return Asked(known, judged.question.workload, judged.needs, judged.speed)
+    return Asked(
+        machine=known,
+        workload=judged.question.workload,
+        needs=judged.needs,
+        speed=judged.speed,
+    )

@@ -1,0 +1,193 @@
+"""The range of memory that users are told of whole runs, beside the peak that was measured.
+
+What goes in: the measurements in `tests/truth`, and the functions that the tests ask. What comes
+out: for each program, a `PeakInRange` for each run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from memory_errors import share_off
+
+from helpers import llamacpp_truth as truth
+from needs import test_python as python
+from needs import test_runtimes_truth as others
+from needs.llamacpp import test_catalogue_truth as catalogue
+from selfhost.catalogue.index import Catalogue
+from selfhost.needs.records import MemoryNeed
+
+# faster-whisper's runs of a whole recording
+_RECORDING_SECONDS = 600
+# whisper.cpp reads windows of that length: a shorter clip behind a text is no recording whose
+# length a user states
+_WINDOW_SECONDS = 30
+# whisper.cpp's own number of beams
+_BEAMS = 5
+
+
+class PeakInRange(NamedTuple):
+    """What is told of a run, and the peak that was measured, in bytes."""
+
+    run: str
+    low_bytes: int
+    likely_bytes: int
+    high_bytes: int
+    peak_bytes: float
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the range holds the peak."""
+        return self.low_bytes <= self.peak_bytes <= self.high_bytes
+
+    @property
+    def half_width(self) -> float:
+        """Half of the range as a share of its middle."""
+        return (self.high_bytes - self.low_bytes) / (self.high_bytes + self.low_bytes)
+
+    @property
+    def error(self) -> float:
+        """The distance of the likely figure from the peak, as a share of the peak."""
+        return share_off(self.likely_bytes, self.peak_bytes)
+
+
+def _beside(
+    run: str,
+    memory: MemoryNeed,
+    peak_bytes: float,
+) -> PeakInRange:
+    """What is told of a run beside its peak."""
+    return PeakInRange(
+        run=run,
+        low_bytes=memory.low_bytes,
+        likely_bytes=memory.total_bytes,
+        high_bytes=memory.high_bytes,
+        peak_bytes=peak_bytes,
+    )
+
+
+def ranges_by_program() -> Iterator[tuple[str, Sequence[PeakInRange]]]:
+    """Each program with its runs."""
+    yield "llama.cpp", list(_llamacpp())
+    yield "llama.cpp, models of the catalogue", list(_llamacpp_of_catalogue())
+    yield from _programs_of_llamacpp()
+    for kind in ("generate", "encode", "shapes", "see"):
+        yield f"transformers, {kind}", list(_transformers(kind))
+    attention: list[PeakInRange] = []
+    recurrent: list[PeakInRange] = []
+    for run in (*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]):
+        runs = recurrent if _is_recurrent(run["model"]) else attention
+        runs.append(_on_a_mac(run))
+    yield "mlx on Macs, attention (no program)", attention
+    yield "mlx on Macs, recurrent (no program)", recurrent
+    yield "whisper.cpp", [*_whisper_cli(), *_whisper_readme()]
+    yield "faster-whisper", list(_faster_whisper())
+    yield "diffusers", list(_diffusers())
+
+
+def _llamacpp() -> Iterator[PeakInRange]:
+    """Loads whose file is mapped."""
+    for run in truth.records("run"):
+        memory = truth.judged(run, repacked=bool(run["repack"])).memory
+        if run["mmap"] and memory is not None:
+            name = f"{run['model']} {run['quant']} {run['n_ctx']}"
+            peak = run["peak_rss_bytes"] - memory.evictable_bytes
+            yield _beside(name, memory, peak)
+
+
+def _llamacpp_of_catalogue() -> Iterator[PeakInRange]:
+    """Loads of the catalogue's models."""
+    for load in catalogue.truth()["loads"]:
+        memory, peak = catalogue.peak_of(load)
+        name = f"{load['model']} {load['quant']} {load['n_ctx']}"
+        yield _beside(name, memory, peak)
+
+
+def _programs_of_llamacpp() -> Iterator[tuple[str, Sequence[PeakInRange]]]:
+    """The programs that are built on llama.cpp, each with its runs."""
+    by_program: dict[str, list[PeakInRange]] = {}
+    for run in catalogue.programs():
+        # no user tells apart: later prompts of a conversation, logits of every token
+        if "turns" in run or run.get("logits_all"):
+            continue
+        memory = catalogue.stated(run)
+        peak = run["peak_bytes"] - memory.evictable_bytes
+        runs = by_program.setdefault(run["program"], [])
+        runs.append(_beside(run["name"], memory, peak))
+    yield from by_program.items()
+
+
+def _transformers(kind: str) -> Iterator[PeakInRange]:
+    """Runs of that kind of work."""
+    for run in python.usual(kind):
+        if run in python.RUNS:
+            yield _beside(run["name"], python.answered(run), python.peak(run))
+
+
+def _is_recurrent(model: str) -> bool:
+    """Whether some layers of the model keep a state instead of a cache."""
+    architecture = Catalogue.open().spec(model).architecture
+    return architecture is not None and bool(architecture.recurrent)
+
+
+def _on_a_mac(run: Mapping[str, Any]) -> PeakInRange:
+    """A run of MLX that somebody published."""
+    low, likely, high = others.on_a_mac(dict(run))
+    return PeakInRange(
+        run=f"{run['model']} {run['quantization']} {run['prompt_tokens']}",
+        low_bytes=low,
+        likely_bytes=likely,
+        high_bytes=high,
+        peak_bytes=run["peak_gb"] * 1e9,
+    )
+
+
+def _whisper_cli() -> Iterator[PeakInRange]:
+    """Recordings that whisper-cli wrote down with its own number of beams."""
+    for run in others.truth("whisper")["whisper-cli"]:
+        is_recording = (
+            run["audio_seconds"] > _WINDOW_SECONDS or not run["prompt_tokens"]
+        )
+        if run["beams"] == _BEAMS and is_recording:
+            memory = others.speech(run, run["audio_seconds"])[0]
+            yield _beside(run["name"], memory, run["peak_bytes"])
+
+
+def _whisper_readme() -> Iterator[PeakInRange]:
+    """What whisper.cpp's README says of each size."""
+    for run in others.truth("whisper")["readme"]:
+        memory = others.speech(run)[0]
+        yield _beside(f"README {run['size']}", memory, run["memory_bytes"])
+
+
+def _faster_whisper() -> Iterator[PeakInRange]:
+    """Whole recordings."""
+    for run in others.truth("whisper")["faster-whisper"]:
+        if run.get("audio_seconds") == _RECORDING_SECONDS:
+            yield _beside(run["name"], others.heard(run)[0], _peak_of_stages(run))
+
+
+def _diffusers() -> Iterator[PeakInRange]:
+    """Pictures. Token tables that the measured pipelines lack count as if they were there."""
+    for run in others.truth("diffusers")["runs"]:
+        peak = _peak_of_stages(run, left_out=("loaded", "encoded"))
+        peak += others.shortened_tables(run)
+        yield _beside(run["name"], others.pipeline(run)[0], peak)
+
+
+def _peak_of_stages(
+    run: Mapping[str, Any],
+    left_out: Sequence[str] = (),
+) -> int:
+    """The highest peak of the run's stages, in bytes."""
+    peaks = [
+        stage["peak_bytes"]
+        for name, stage in run["stages"].items()
+        if name not in left_out
+    ]
+    return int(max(peaks))
