@@ -26,14 +26,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from selfhost.audit import fleet_judge, run
-from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import read_policy
+from selfhost.audit.machines import Fleet, load_machines
+from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.policy_judge import PolicyJudge
+from selfhost.audit.rows import Audit, AuditRow
 from selfhost.catalogue.index import open_catalogue
 from selfhost.core.tables import Document
 from selfhost.machine import profiles, reader
@@ -48,6 +49,8 @@ LACKING = (
     "runtimes",
 )
 MIB = 1 << 20
+# rows that differ, of which each is printed
+_SHOWN = 5
 
 
 def shapes(rng: random.Random, *, recorded: bool) -> list[dict[str, Any]]:
@@ -120,16 +123,21 @@ def differ(
     used = rng.choice([4, 4, 4, 450, rng.randrange(4, 8000)]) * MIB
     if record["accelerators"]:
         record["accelerators"] = [
-            {**card, "memory_free_bytes": card["memory_total_bytes"] - used}
-            if (card["memory_total_bytes"] or 0) > used and not card["unified"]
-            else card
-            for card in record["accelerators"]
+            with_used_memory(card, used) for card in record["accelerators"]
         ]
     if is_measured:
         usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
         record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.7, 1.3))
         if how := rng.choice(["measured", "measured-briefly", None]):
             record["memory_bandwidth_how"] = how
+
+
+def with_used_memory(card: Mapping[str, Any], used_bytes: int) -> Mapping[str, Any]:
+    """The card with so much of its own memory in use, where it has more than that."""
+    total_bytes = card["memory_total_bytes"] or 0
+    if card["unified"] or total_bytes <= used_bytes:
+        return card
+    return {**card, "memory_free_bytes": total_bytes - used_bytes}
 
 
 # what may lay boundaries between machines: classes with facts, a basis of memory, exceptions, and
@@ -168,40 +176,38 @@ def policy_text(models: str, *, asks_more: bool) -> str:
     names = [name for name in catalogue.ids() if not catalogue.spec(name).closed]
     if models != "all":
         names = names[:: max(1, len(names) // int(models))][: int(models)]
-    text = "schema = 1\n" + "".join(
-        f'[[model]]\nname = "{name}"\n'
-        + ("min_tokens_per_second = 6\n" if asks_more and number % 3 == 0 else "")
-        + (
-            'machines = ["class:big", "label:site=s1"]\n'
-            if asks_more and number % 5 == 1
-            else ""
-        )
-        for number, name in enumerate(names)
-    )
-    if not asks_more:
-        return text
-    excepted = "".join(
-        f'[[exception]]\nmodel = "{name}"\nrule = "{rule}"\nreason = "kits come"\nowner = "ops"\n'
-        f'machines = ["label:site=s1*", "host:host-000000{number % 10}"]\nexpires = 2027-01-01\n'
-        for number, name in enumerate(names[:8])
-        for rule in ("memory", "disk")
-    )
-    return text + CONDITIONS + excepted
+    parts = ["schema = 1\n"]
+    for number, name in enumerate(names):
+        parts.append(f'[[model]]\nname = "{name}"\n')
+        if asks_more and number % 3 == 0:
+            parts.append("min_tokens_per_second = 6\n")
+        if asks_more and number % 5 == 1:
+            parts.append('machines = ["class:big", "label:site=s1"]\n')
+    if asks_more:
+        parts.append(CONDITIONS)
+        parts += exceptions_for(names[:8])
+    return "".join(parts)
+
+
+def exceptions_for(names: Sequence[str]) -> Iterator[str]:
+    """Two exceptions for each model, for the machines of some sites and for one machine."""
+    for number, name in enumerate(names):
+        for rule in ("memory", "disk"):
+            yield (
+                f'[[exception]]\nmodel = "{name}"\nrule = "{rule}"\n'
+                'reason = "kits come"\nowner = "ops"\n'
+                f'machines = ["label:site=s1*", "host:host-000000{number % 10}"]\n'
+                "expires = 2027-01-01\n"
+            )
 
 
 def timed(policy: Path, records: Path) -> None:
     """The command, as people start it."""
     load = os.getloadavg()[0]
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    words = [
-        sys.executable,
-        "-m",
-        "selfhost",
-        "audit",
-        str(policy),
-        "--machines",
-        str(records),
-    ]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.perf_counter()
+    program = [sys.executable, "-m", "selfhost"]
+    words = [*program, "audit", str(policy), "--machines", str(records)]
     # not from the checkout, which would go before what is installed
     done = subprocess.run(
         words, capture_output=True, text=True, check=False, cwd=records.parent
@@ -216,6 +222,27 @@ def timed(policy: Path, records: Path) -> None:
     )
 
 
+class Judged(NamedTuple):
+    """The result of an audit, and how long it took."""
+
+    audit: Audit
+    seconds: float
+
+
+def judged(
+    policy: Policy,
+    machines: Fleet,
+    judge: PolicyJudge,
+    *,
+    least_of_a_kind: int,
+) -> Judged:
+    """The audit of a fleet. Machines are judged by kind where so many are alike, else alone."""
+    fleet_judge._FEW = least_of_a_kind
+    begun = time.perf_counter()
+    audit = run.run_audit(policy, machines, judge, today=TODAY)
+    return Judged(audit, time.perf_counter() - begun)
+
+
 def compared(policy: Path, records: Path) -> int:
     """How many rows differ, in the result or the findings that decide it, from those given one by
     one.
@@ -223,34 +250,36 @@ def compared(policy: Path, records: Path) -> int:
     read = read_policy(Document.read(str(policy)))
     machines = load_machines(str(records))
     judge = PolicyJudge(open_catalogue(), TODAY)
-    audits, seconds = [], []
-    for few in (0, sys.maxsize):
-        fleet_judge._FEW = few
-        begun = time.perf_counter()
-        audits.append(run.run_audit(read, machines, judge, today=TODAY))
-        seconds.append(time.perf_counter() - begun)
-    by_kind, alone = audits
-    rows = list(zip(by_kind.rows, alone.rows, strict=True))
-    different = [(row, own) for row, own in rows if key(row) != key(own)]
-    for row, own in different[:5]:
-        print(key(row), key(own), sep="\n  alone: ")
-    is_same = by_kind.exceptions == alone.exceptions
+    by_kind = judged(read, machines, judge, least_of_a_kind=0)
+    alone = judged(read, machines, judge, least_of_a_kind=sys.maxsize)
+    pairs = 0
+    different = 0
+    for row, row_alone in zip(by_kind.audit.rows, alone.audit.rows, strict=True):
+        pairs += 1
+        if key(row) != key(row_alone):
+            different += 1
+            if different <= _SHOWN:
+                print(key(row), key(row_alone), sep="\n  alone: ")
+    exceptions = "the same"
+    if by_kind.audit.exceptions != alone.audit.exceptions:
+        exceptions = "others"
+        different += 1
     print(
-        f"{len(rows):,} pairs, {len(different)} different; exceptions"
-        f" {'the same' if is_same else 'others'}; {seconds[0]:.1f} s by kind,"
-        f" {seconds[1]:.1f} s one by one; load {os.getloadavg()[0]:.1f}"
+        f"{pairs:,} pairs, {different} different; exceptions {exceptions};"
+        f" {by_kind.seconds:.1f} s by kind, {alone.seconds:.1f} s one by one;"
+        f" load {os.getloadavg()[0]:.1f}"
     )
-    return len(different) if is_same else len(different) + 1
+    return different
 
 
-def key(row: Any) -> tuple[Any, ...]:
+def key(row: AuditRow) -> Sequence[object]:
     """All that a row says but its words."""
-    loaded = None if row.verdict is None else row.verdict.workload
-    return (
-        row.machine, row.wanted.label, row.result, row.exit_code, row.route, row.failed,
-        row.undecided, row.excepted,
-        loaded and (loaded.runtime, loaded.format, loaded.quantization),
-    )  # fmt: skip
+    parts: list[object] = [row.machine, row.wanted.label, row.result, row.exit_code]
+    parts += [row.route, row.failed, row.undecided, row.excepted]
+    if row.verdict is not None:
+        workload = row.verdict.workload
+        parts += [workload.runtime, workload.format, workload.quantization]
+    return parts
 
 
 def main() -> int:
@@ -265,7 +294,8 @@ def main() -> int:
     parser.add_argument("--compare", action="store_true", help="judge one by one too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        records, policy = Path(folder, "fleet.jsonl"), Path(folder, "audit.toml")
+        records = Path(folder, "fleet.jsonl")
+        policy = Path(folder, "audit.toml")
         rng = random.Random(options.seed)
         with records.open("w") as file:
             for record in fleet(options.machines, rng, recorded=options.recorded):

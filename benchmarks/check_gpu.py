@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from selfhost.machine.probes import nvidia
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.system import ask_nvml
 from selfhost.machine.reader import read_machine
+from selfhost.machine.record import Accelerator
 
 MIB = 2**20
 FIELDS = (
@@ -44,69 +45,83 @@ def by_nvidia_smi() -> list[dict[str, str]]:
         "--format=csv,noheader,nounits",
     ]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    rows = [
-        [cell.strip() for cell in line.split(",")]
-        for line in done.stdout.splitlines()
-        if line.strip()
-    ]
-    return [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    rows: list[dict[str, str]] = []
+    for line in done.stdout.splitlines():
+        if line.strip():
+            cells = [cell.strip() for cell in line.split(",")]
+            rows.append(dict(zip(FIELDS, cells, strict=True)))
+    return rows
 
 
 class Answered(Host):
     """This machine, with what one of the two libraries answered and no mask."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
-        super().__init__(
-            env={
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("CUDA_")
-            }
-        )
+        without_mask = dict(os.environ)
+        for name in os.environ:
+            if name.startswith("CUDA_"):
+                del without_mask[name]
+        super().__init__(env=without_mask)
         self.answer = answer
 
     def ask(self, name: str, about: str | None = None) -> Any:
         return self.answer if name == "nvml" else super().ask(name, about)
 
 
-def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[str]:
+def differences(
+    answer: Mapping[str, Any],
+    rows: list[dict[str, str]],
+) -> list[str]:
     """What one library said that nvidia-smi says otherwise, as lines."""
-    cards = [
-        card for read in nvidia.read_nvidia(Answered(answer), 0) for card in read.cards
-    ]
+    plain: list[Accelerator] = []
+    for read in nvidia.read_nvidia(Answered(answer), 0):
+        plain += [card for card in read.cards if not card.is_part]
     whole = [row for row in rows if row["mig.mode.current"] != "Enabled"]
-    found = []
-    plain = [card for card in cards if not card.is_part]
+    found: list[str] = []
     if len(plain) != len(whole):
         found.append(
             f"{len(plain)} GPUs that are not split, nvidia-smi has {len(whole)}"
         )
     for card, row in zip(plain, whole, strict=False):
-        for label, ours, theirs in (
-            ("name", card.name, row["name"]),
-            ("driver", card.driver, row["driver_version"]),
-            ("compute capability", card.compute_capability, row["compute_cap"]),
-        ):
-            if ours != theirs:
-                found.append(f"{card.name}: {label} {ours}, nvidia-smi says {theirs}")
-        total, free = (
-            int(row[key]) * MIB if row[key].isdecimal() else None
-            for key in ("memory.total", "memory.free")
-        )
-        if (total is None) != (card.memory_total_bytes is None) or abs(
-            (total or 0) - (card.memory_total_bytes or 0)
-        ) > MIB:
-            found.append(
-                f"{card.name}: {card.memory_total_bytes} bytes of memory, nvidia-smi says {row['memory.total']} MiB"
-            )
-        if (
-            free is not None
-            and abs(free - (card.memory_free_bytes or 0)) > FREE_TOLERANCE_BYTES
-        ):
-            found.append(
-                f"{card.name}: {card.memory_free_bytes} bytes free, nvidia-smi says {row['memory.free']} MiB"
-            )
+        found += differences_of(card, row)
     return found
+
+
+def differences_of(card: Accelerator, row: Mapping[str, str]) -> Iterator[str]:
+    """What was read of one GPU that nvidia-smi says otherwise, as lines."""
+    if card.name != row["name"]:
+        yield f"{card.name}: nvidia-smi says {row['name']}"
+    if card.driver != row["driver_version"]:
+        yield f"{card.name}: driver {card.driver}, nvidia-smi says {row['driver_version']}"
+    if card.compute_capability != row["compute_cap"]:
+        capability = card.compute_capability
+        yield (
+            f"{card.name}: compute capability {capability},"
+            f" nvidia-smi says {row['compute_cap']}"
+        )
+    # nvidia-smi tells whole MiB
+    if not _is_near(card.memory_total_bytes, row["memory.total"], MIB):
+        yield (
+            f"{card.name}: {card.memory_total_bytes} bytes of memory,"
+            f" nvidia-smi says {row['memory.total']} MiB"
+        )
+    free_mib = row["memory.free"]
+    free_bytes = card.memory_free_bytes or 0
+    if free_mib.isdecimal() and not _is_near(
+        free_bytes, free_mib, FREE_TOLERANCE_BYTES
+    ):
+        yield f"{card.name}: {free_bytes} bytes free, nvidia-smi says {free_mib} MiB"
+
+
+def _is_near(
+    read_bytes: int | None,
+    told_mib: str,
+    tolerance_bytes: int,
+) -> bool:
+    """Whether a size is as near as that to the one that nvidia-smi tells; or neither is known."""
+    if read_bytes is None or not told_mib.isdecimal():
+        return read_bytes is None and not told_mib.isdecimal()
+    return abs(int(told_mib) * MIB - read_bytes) <= tolerance_bytes
 
 
 def main() -> int:
@@ -117,7 +132,7 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer")
     chosen = parser.parse_args()
     host = Host()
-    if nvidia.read_nvidia(host, 0) is None:
+    if not nvidia.read_nvidia(host, 0):
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:

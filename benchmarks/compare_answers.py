@@ -82,10 +82,10 @@ def answers_of(python: str, questions: str) -> dict[str, dict[str, Any]]:
 def write_answers(questions: Sequence[str]) -> None:
     """Answer each question with the installation of this interpreter, a JSON line each."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for question, facts in zip(
-            questions, pool.map(answer, questions, chunksize=8), strict=True
-        ):
-            sys.stdout.write(json.dumps({"question": question, "facts": facts}) + "\n")
+        answers = pool.map(answer, questions, chunksize=8)
+        for question, facts in zip(questions, answers, strict=True):
+            line = json.dumps({"question": question, "facts": facts})
+            sys.stdout.write(f"{line}\n")
 
 
 def answer(question: str) -> dict[str, Any]:
@@ -149,24 +149,29 @@ def report(
     examples: dict[str, list[str]] = defaultdict(list)
     moved = 0
     for question, old in before.items():
-        new = after.get(question, {})
-        kinds = set()
-        for path in dict.fromkeys((*old, *new)):
-            if is_near(old.get(path), new.get(path)):
-                continue
-            kind = kind_of(path)
-            if kind not in kinds and len(examples[kind]) < most_examples:
-                examples[kind].append(
-                    f"{question}\n      {old.get(path)!r} -> {new.get(path)!r}"
-                )
-            kinds.add(kind)
-        counts.update(kinds)
-        moved += bool(kinds)
+        changes = changes_by_kind(old, after.get(question, {}))
+        counts.update(changes.keys())
+        if changes:
+            moved += 1
+        for kind, change in changes.items():
+            if len(examples[kind]) < most_examples:
+                examples[kind].append(f"{question}\n      {change}")
     for kind, count in counts.most_common():
         print(f"{kind}: {count} answers")
         for example in examples[kind]:
             print(f"    {example}")
     print(f"{len(before) - moved} of {len(before)} answers are the same")
+
+
+def changes_by_kind(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
+    """The first change of each kind between two answers to a question."""
+    changes: dict[str, str] = {}
+    for path in dict.fromkeys((*old, *new)):
+        before = old.get(path)
+        after = new.get(path)
+        if not is_near(before, after):
+            changes.setdefault(kind_of(path), f"{before!r} -> {after!r}")
+    return changes
 
 
 def kind_of(path: str) -> str:

@@ -1,4 +1,5 @@
-"""How many of the public reports in tests/truth/public_reports.json are answered right, wrong or not for certain.
+"""How many of the public reports in `tests/truth/public_reports.json` are answered right, wrong or
+not for certain.
 
 python benchmarks/public_reports.py             # a line a figure
 python benchmarks/public_reports.py --misses    # and one a report that is not right
@@ -18,20 +19,21 @@ from helpers.public_reports import RECIPES, REPORTS, judged, recipe_judged
 def main() -> None:
     """Print the counts."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    misses = []
+    misses: list[str] = []
     for report in REPORTS:
         answer = judged(report)
         counts[report["figure"]][answer] += 1
-        misses += [f"{answer}: {report}"] if answer != "right" else []
+        if answer != "right":
+            misses.append(f"{answer}: {report}")
     for model, precisions, machine in RECIPES:
         answer = recipe_judged(model, precisions, machine)
         counts["runs in vLLM, by its recipes"][answer] += 1
-        misses += [f"{answer}: {model} on {machine}"] if answer != "right" else []
+        if answer != "right":
+            misses.append(f"{answer}: {model} on {machine}")
     for figure, count in counts.items():
-        words = ", ".join(
-            f"{count[word]} {word}" for word in ("right", "doubtful", "wrong")
-        )
-        print(f"{figure.replace('_', ' ')}: {words} of {count.total()}")
+        words = [f"{count[word]} {word}" for word in ("right", "doubtful", "wrong")]
+        name = figure.replace("_", " ")
+        print(f"{name}: {', '.join(words)} of {count.total()}")
     if "--misses" in sys.argv:
         print("\n".join(misses))
 

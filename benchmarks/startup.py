@@ -15,45 +15,30 @@ import sys
 import time
 from collections.abc import Sequence
 
+BARE = "python -c pass"
 COMMANDS: dict[str, Sequence[str]] = {
-    "python -c pass": ("-c", "pass"),
-    "import selfhost": ("-c", "import selfhost"),
-    "selfhost --version": ("-m", "selfhost", "--version"),
-    "selfhost check mistral-7b": ("-m", "selfhost", "check", "mistral-7b"),
-    "selfhost check gpt-4o": ("-m", "selfhost", "check", "gpt-4o"),
-    "selfhost check deepseek-v3": ("-m", "selfhost", "check", "deepseek-v3"),
-    "selfhost check mistral-7b --format json": (
-        "-m",
-        "selfhost",
-        "check",
-        "mistral-7b",
-        "--format",
-        "json",
-    ),
-    "selfhost machine": ("-m", "selfhost", "machine"),
-    "selfhost list": ("-m", "selfhost", "list"),
-    # without measuring the memory
-    "selfhost check mistral-7b --no-measure": (
-        "-m",
-        "selfhost",
-        "check",
-        "mistral-7b",
-        "--no-measure",
-    ),
-    "selfhost list --no-measure": ("-m", "selfhost", "list", "--no-measure"),
-    # what suits a GPU is asked of the models shown
-    "selfhost list --machine desktop-rtx4060-8gb": (
-        "-m",
-        "selfhost",
-        "list",
-        "--machine",
-        "desktop-rtx4060-8gb",
-    ),
-    "selfhost list --format json": ("-m", "selfhost", "list", "--format", "json"),
-    "selfhost list --format html": ("-m", "selfhost", "list", "--format", "html"),
-    # what each model takes is computed anew
-    "selfhost list --context 8192": ("-m", "selfhost", "list", "--context", "8192"),
+    BARE: ["-c", "pass"],
+    "import selfhost": ["-c", "import selfhost"],
 }
+for _line in (
+    "--version",
+    "check mistral-7b",
+    "check gpt-4o",
+    "check deepseek-v3",
+    "check mistral-7b --format json",
+    "machine",
+    "list",
+    # without measuring the memory
+    "check mistral-7b --no-measure",
+    "list --no-measure",
+    # what suits a GPU is asked of the models shown
+    "list --machine desktop-rtx4060-8gb",
+    "list --format json",
+    "list --format html",
+    # what each model takes is computed anew
+    "list --context 8192",
+):
+    COMMANDS[f"selfhost {_line}"] = ["-m", "selfhost", *_line.split()]
 
 
 def milliseconds(arguments: Sequence[str]) -> float:
@@ -74,7 +59,7 @@ def processes(runs: int) -> None:
     for _ in range(runs):
         for name, arguments in COMMANDS.items():
             taken[name].append(milliseconds(arguments))
-    base = statistics.median(taken["python -c pass"])
+    base = statistics.median(taken[BARE])
     print(f"{'command':<42} {'median ms':>10} {'best ms':>9} {'x bare':>7}")
     for name, times in taken.items():
         middle = statistics.median(times)
@@ -92,9 +77,8 @@ def library(runs: int) -> None:
         start = time.perf_counter()
         for _ in range(runs):
             can_run(name, machine=machine)
-        print(
-            f"can_run({name!r}, machine=…): {(time.perf_counter() - start) / runs * 1e3:.3f} ms"
-        )
+        each_ms = (time.perf_counter() - start) / runs * 1e3
+        print(f"can_run({name!r}, machine=…): {each_ms:.3f} ms")
 
 
 def heaviest(most: int = 12) -> None:
@@ -105,18 +89,15 @@ def heaviest(most: int = 12) -> None:
         text=True,
         check=False,
     )
-    rows = []
+    modules: list[tuple[int, str]] = []
     for line in done.stderr.splitlines():
-        own, _, name = (
-            (part.strip() for part in line.removeprefix("import time:").split("|"))
-            if line.count("|") == 2
-            else ("", "", "")
-        )
-        if own.isdigit():
-            rows.append((int(own), name))
+        # import time: own | with imports | name
+        parts = line.removeprefix("import time:").split("|")
+        if len(parts) == 3 and parts[0].strip().isdigit():
+            modules.append((int(parts[0]), parts[2].strip()))
     print("\nheaviest imports of `selfhost check mistral-7b`, own time in ms")
-    for own_time, name in sorted(rows, reverse=True)[:most]:
-        print(f"  {own_time / 1000:6.2f}  {name}")
+    for microseconds, name in sorted(modules, reverse=True)[:most]:
+        print(f"  {microseconds / 1000:6.2f}  {name}")
 
 
 if __name__ == "__main__":
