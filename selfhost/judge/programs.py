@@ -186,8 +186,9 @@ def named_as_listed(
 
 
 def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
-    """Yield a fault for a format that does not exist, and for a recording where the model does not
-    hear.
+    """Yield a fault for a format that does not exist, for a recording where the model does not
+    hear, for a purpose where the model writes no text, and for a prompt that leaves no room for an
+    answer in the context.
     """
     formats = list(QUANTIZATIONS)
     typed = stated.format
@@ -197,6 +198,17 @@ def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
         yield OptionFault("format", "format-unknown", figures)
     if stated.audio_seconds is not None and spec.modality != "speech":
         yield OptionFault("audio_seconds", "no-recording", {"model": spec.name})
+    if not spec.writes_text:
+        if stated.purpose is not None:
+            figures = {"model": spec.name, "purpose": stated.purpose}
+            yield OptionFault("purpose", "purpose-no-text", figures)
+        return
+    prompt = stated.prompt_tokens
+    context = stated.context_tokens
+    if prompt and context and prompt >= context:
+        least = Workload(prompt_tokens=prompt).tokens_with_prompt
+        tokens = {"prompt": prompt, "context": context, "least": least}
+        yield OptionFault("prompt_tokens", "long-prompt", tokens)
 
 
 # ------------------------------------------------------------------ the program

@@ -75,7 +75,6 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    _refuse_senseless(spec, stated)
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
     refused = _refusal(request)
@@ -124,24 +123,6 @@ def _question(
         making_bytes=making_bytes,
         in_turn=loaded.in_turn,
     )
-
-
-def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
-    leaves no room for an answer in the context.
-    """
-    purpose = workload.purpose
-    prompt = workload.prompt_tokens
-    context = workload.context_tokens
-    if not spec.writes_text:
-        if purpose is None:
-            return
-        figures = {"model": spec.name, "purpose": purpose}
-        raise error_of(OptionFault("purpose", "purpose-no-text", figures))
-    if prompt and context and prompt >= context:
-        least = Workload(prompt_tokens=prompt).tokens_with_prompt
-        tokens = {"prompt": prompt, "context": context, "least": least}
-        raise error_of(OptionFault("prompt_tokens", "long-prompt", tokens))
 
 
 # ------------------------------------------------------------------ whether the program loads it
