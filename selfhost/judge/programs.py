@@ -34,7 +34,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import nearest
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
+from ..core.workload import CacheTypes, Workload
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
@@ -93,15 +93,6 @@ class Request(Record):
     files: NamedFiles
     workload: Workload
     runtime: RuntimeSpec | None
-
-    @property
-    def names_context(self) -> bool:
-        """Whether a context was asked for. A prompt beyond the default context asks for its own
-        context.
-        """
-        if self.workload.context_tokens is not None:
-            return True
-        return (self.workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
 
 def programs_that(

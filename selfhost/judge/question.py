@@ -67,6 +67,21 @@ def ask(
     return question
 
 
+def asked_again(
+    question: Question,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Question | None:
+    """The question about the same model and files under another stated workload; None where the
+    runtime refuses that workload.
+    """
+    try:
+        return ask(question.spec, stated, catalogue, machine, question.files)
+    except WorkloadError:
+        return None
+
+
 def _question(
     spec: ModelSpec,
     stated: Workload,
@@ -85,7 +100,6 @@ def _question(
             stated=stated,
             files=files,
             runtime=runtime,
-            context_asked=request.names_context,
             loads_named_files=files.are_here,
             why_not_loaded=refused.why,
             load_remedy=refused.remedy,
@@ -115,7 +129,6 @@ def _question(
         case=counted.case,
         needs=counted.needs,
         step=step_of(loaded.spec, runtime, counted.workload),
-        context_asked=request.names_context,
         loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
@@ -339,7 +352,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
         return None
     if spec.architecture is None:
         # without known layers it is still asked whether the model can use so many tokens
-        return tokens if request.names_context else None
+        return tokens if (tokens or 0) > DEFAULT_CONTEXT_TOKENS else None
     usual = DEFAULT_CONTEXT_TOKENS
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
     if trained:

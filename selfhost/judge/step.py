@@ -108,7 +108,8 @@ def _launched_layers(spec: ModelSpec, rule: QuantizationRule | None) -> Amount |
         if not parameters:
             return None
         layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
-        return figures.layers_ends * layers
+        launched: Amount = figures.layers_ends * layers
+        return launched
     fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
     # slow end: the experts are launched one after the other
     experts = 0
