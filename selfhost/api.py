@@ -346,10 +346,10 @@ def _machine_found(machine: Machine | str | None) -> _FoundMachine:
 
     Raises `WrongTypeError` for what is neither, and `UnknownMachineError` for an unknown name.
     """
-    reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
-    expect_type("machine", machine, (Machine, str, type(None)), _how_to_read(reader))
     if isinstance(machine, str):
         return _machine_named(machine)
+    reader = "from_file" if isinstance(machine, os.PathLike) else "from_json"
+    expect_type("machine", machine, (Machine, str, type(None)), _how_to_read(reader))
     return _FoundMachine(machine=machine or Machine.read())
 
 

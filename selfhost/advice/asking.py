@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..catalogue.index import Catalogue
-from ..core.errors import WorkloadError
 from ..core.workload import Workload
 from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
-from ..judge.question import ask
+from ..judge.question import asked_again
 from ..judge.record import Question
 from ..machine.record import Machine
 
@@ -54,13 +53,11 @@ def _leads_to(
     machine: Machine,
 ) -> bool:
     """Whether `check` takes the program, the type and the context of `wanted`."""
-    files = wanted.files
-    try:
-        question = ask(wanted.spec, typed, catalogue, machine, files)
-    except WorkloadError:
+    question = asked_again(wanted, typed, catalogue, machine)
+    if question is None:
         return False
     judged = judge(question, machine)
-    if not files.is_tag:
+    if not question.files.is_tag:
         judged = with_machine_defaults(judged, catalogue, machine)
     return _what_runs(judged.workload) == _what_runs(wanted.workload)
 

@@ -13,7 +13,6 @@ from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..catalogue.spec import ModelSpec
-from ..core.errors import WorkloadError
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import Workload
@@ -22,7 +21,7 @@ from ..judge.devices import index_of
 from ..judge.judging import judge
 from ..judge.pace import Range
 from ..judge.pace.rates import sums_are_measured
-from ..judge.question import ask
+from ..judge.question import asked_again
 from ..judge.record import Judged
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
@@ -264,8 +263,5 @@ def _judged_under(workload: Workload, search: AlternativeSearch) -> Judged | Non
     question = search.judged.question
     machine = search.machine
     workload = workload.replace(runtime=question.workload.runtime)
-    try:
-        other = ask(question.spec, workload, search.catalogue, machine, question.files)
-    except WorkloadError:
-        return None
-    return judge(other, machine)
+    other = asked_again(question, workload, search.catalogue, machine)
+    return None if other is None else judge(other, machine)

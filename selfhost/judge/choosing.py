@@ -16,37 +16,17 @@ from typing import Any
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
 from ..core import units
-from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from .checks import phrase
 from .devices import index_of
 from .judging import judge
-from .question import ask
+from .question import asked_again
 from .record import MEMORY_CHECKS, MODEL_CHECKS, Judged, Question
 
 # the least is the best; candidates of one list have ranks of one length
 Rank = tuple[float, ...]
-
-
-class Change(Record):
-    """The options that a candidate changes in the user's workload; None leaves an option as it
-    was.
-    """
-
-    runtime: str | None = None
-    quantization: str | None = None
-    finetune_method: str | None = None
-    context_tokens: int | None = None
-
-    def of(self, stated: Workload) -> Workload:
-        """The stated workload with the change applied."""
-        changed = dict[str, str | int]()
-        for name, value in self.__getstate__().items():
-            if value is not None:
-                changed[name] = value
-        return stated.replace(**changed)
 
 
 class Search(Record):
@@ -66,48 +46,43 @@ class Search(Record):
         """The question in the usual defaults."""
         return self.usual.question
 
-    def asked_with(self, change: Change) -> Question | None:
-        """The question with the change applied; None where the runtime does not take it."""
-        return asked_with(self.question, change, self.catalogue, self.machine)
+    def asked_with(self, workload: Workload) -> Question | None:
+        """The question under that workload; None where the runtime refuses it."""
+        return asked_with(self.question, workload, self.catalogue, self.machine)
 
     def candidate(
         self,
         kind: type[Candidate],
-        change: Change | None,
+        workload: Workload | None,
         **facts: Any,
     ) -> Iterator[Candidate]:
-        """Yield one candidate of the given kind with the change applied, or none where the runtime
-        does not take the change.
+        """Yield one candidate of the given kind under that workload, or none where the runtime
+        refuses the workload.
 
-        A `change` of None stands for the usual defaults. `facts` are further fields of the
+        A `workload` of None stands for the usual defaults. `facts` are further fields of the
         candidate.
         """
         question: Question | None = self.question
-        if change is not None:
-            question = self.asked_with(change)
+        if workload is not None:
+            question = self.asked_with(workload)
         if question is not None:
             yield kind(search=self, question=question, **facts)
 
 
 def asked_with(
     question: Question,
-    change: Change,
+    workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
 ) -> Question | None:
-    """The question with the change applied; None where the runtime does not take it."""
-    workload = change.of(question.stated)
-    try:
-        other = ask(question.spec, workload, catalogue, machine, question.files)
-    except WorkloadError:
+    """The question under a workload that states what nobody stated: a type, a runtime, a method or
+    shorter examples. None where the runtime refuses the workload.
+    """
+    other = asked_again(question, workload, catalogue, machine)
+    if other is None or other.needs is None:
         return None
-    if other.needs is None:
-        return None
-    # nobody asked for the length of shorter examples
     return other.replace(
-        stated=question.stated,
-        context_asked=question.context_asked,
-        requires_runtime=question.requires_runtime,
+        stated=question.stated, requires_runtime=question.requires_runtime
     )
 
 

@@ -40,7 +40,6 @@ from ..needs.quantization import BITS_PER_WEIGHT, BLOCKS
 from ..needs.weight_files import DTYPES
 from .choosing import (
     Candidate,
-    Change,
     PlacedCandidate,
     Rank,
     RunPlace,
@@ -125,8 +124,8 @@ def _text_candidates(search: Search) -> Iterator[Candidate]:
     yield from search.candidate(_UsualText, None)
     if _may_run_in_smaller_type(search.usual):
         for quantization in search.question.in_turn:
-            change = Change(quantization=quantization)
-            yield from search.candidate(_SmallerType, change)
+            smaller = search.question.stated.replace(quantization=quantization)
+            yield from search.candidate(_SmallerType, smaller)
     if search.machine.accelerators and _is_type_free(search.question):
         if _may_suit_many(search):
             yield from _programs_for_many(search)
@@ -307,10 +306,10 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
         if not 0 < runtime.gpus.preferred_from <= number:
             continue
         for quantization in (None, *runtime.gpus.quantizations):
-            change: Change | None = None
+            workload: Workload | None = None
             if quantization is not None or runtime.id != search.runtime.id:
-                change = Change(runtime=runtime.id, quantization=quantization)
-            yield from search.candidate(_ProgramForMany, change, number=number)
+                workload = stated.replace(runtime=runtime.id, quantization=quantization)
+            yield from search.candidate(_ProgramForMany, workload, number=number)
 
 
 class _LargerType(Candidate):
@@ -338,12 +337,11 @@ class _LargerType(Candidate):
         if question.stated.context_tokens is not None:
             return True
         trained_tokens = question.trained_tokens or DEFAULT_CONTEXT_TOKENS
-        grown = self.search.asked_with(
-            Change(
-                quantization=judged.quantization,
-                context_tokens=min(trained_tokens, _GROWN_CONTEXT_TOKENS),
-            )
+        longer = question.stated.replace(
+            quantization=judged.quantization,
+            context_tokens=min(trained_tokens, _GROWN_CONTEXT_TOKENS),
         )
+        grown = self.search.asked_with(longer)
         if grown is None:
             return False
         return bool(_share_held(layout_for(grown, self.search.machine)))
@@ -363,8 +361,8 @@ def _larger_types(search: Search) -> Iterator[Candidate]:
         if not _is_worth_trying(name, search.usual):
             continue
         share = search.runtime.gpus.quantizations[name]
-        change = Change(quantization=name)
-        yield from search.candidate(_LargerType, change, most_share=share)
+        larger = search.question.stated.replace(quantization=name)
+        yield from search.candidate(_LargerType, larger, most_share=share)
 
 
 def _is_worth_trying(quantization: str, usual: Judged) -> bool:
@@ -409,7 +407,8 @@ class _ByTag(Candidate):
 
 
 def _by_tag(search: Search) -> Iterator[Candidate]:
-    if search.question.stated.runtime is not None:
+    stated = search.question.stated
+    if stated.runtime is not None:
         return
     spec = search.question.spec
     quantization = search.usual.quantization
@@ -418,8 +417,8 @@ def _by_tag(search: Search) -> Iterator[Candidate]:
     library = search.catalogue.runtime(USUAL.library)
     if not loads_by_tag(spec, library, search.usual.workload):
         return
-    change = Change(runtime=library.id, quantization=quantization)
-    yield from search.candidate(_ByTag, change)
+    workload = stated.replace(runtime=library.id, quantization=quantization)
+    yield from search.candidate(_ByTag, workload)
 
 
 def _share_held(judged: Judged) -> float | None:
@@ -509,11 +508,11 @@ def _training_candidates(search: Search) -> Iterator[Candidate]:
     the user stated no length.
     """
     yield from search.candidate(_Method, None)
-    for change in _changes_of_method(search):
-        yield from search.candidate(_Method, change)
+    for workload in _by_other_methods(search):
+        yield from search.candidate(_Method, workload)
 
 
-def _changes_of_method(search: Search) -> Iterator[Change]:
+def _by_other_methods(search: Search) -> Iterator[Workload]:
     usual = search.usual.workload
     stated = search.question.stated
     training = search.runtime.finetuning
@@ -522,12 +521,12 @@ def _changes_of_method(search: Search) -> Iterator[Change]:
         methods = (stated.finetune_method,)
     for name in methods:
         if name != usual.finetune_method:
-            yield Change(finetune_method=name)
+            yield stated.replace(finetune_method=name)
     if stated.context_tokens is not None or not methods:
         return
     for tokens in training.contexts:
         if tokens < (usual.context_tokens or 0):
-            yield Change(finetune_method=methods[-1], context_tokens=tokens)
+            yield stated.replace(finetune_method=methods[-1], context_tokens=tokens)
 
 
 def _method_in_words(workload: Workload) -> str:
@@ -582,11 +581,11 @@ class _Turn(IntEnum):
 
 
 class _PictureChoice(Record):
-    """A type of pictures or video that is not asked for yet; `change` is None for the usual
-    type.
+    """A type of pictures or video that is not asked for yet; `workload` states it, and is None for
+    the usual type.
     """
 
-    change: Change | None
+    workload: Workload | None
     turn: _Turn
 
 
@@ -601,7 +600,9 @@ def _picture_candidates(search: Search) -> Iterator[Candidate]:
         tried = sorted(preferred, key=lambda choice: choice.turn)
     for choice in tried:
         preference = preferred.index(choice)
-        yield from search.candidate(_PictureType, choice.change, preference=preference)
+        yield from search.candidate(
+            _PictureType, choice.workload, preference=preference
+        )
 
 
 def _picture_choices(search: Search) -> list[_PictureChoice]:
@@ -612,23 +613,24 @@ def _picture_choices(search: Search) -> list[_PictureChoice]:
     """
     runtime = search.runtime
     listed = _types_of(search.question.spec, runtime)
-    usual = _PictureChoice(change=None, turn=_Turn.OTHER_USUAL)
+    usual = _PictureChoice(workload=None, turn=_Turn.OTHER_USUAL)
     others = listed
     if search.usual.quantization in listed[:1]:
-        usual = _PictureChoice(change=None, turn=_Turn.BEST_USUAL)
+        usual = _PictureChoice(workload=None, turn=_Turn.BEST_USUAL)
         others = listed[1:]
     choices = []
-    for change in _changes_elsewhere(search.question, search.catalogue, runtime):
+    for workload in _in_other_runtimes(search.question, search.catalogue, runtime):
         turn = _Turn.ELSEWHERE
-        if _has_eight_bits(change.quantization):
+        if _has_eight_bits(workload.quantization):
             turn = _Turn.EIGHT_BITS_ELSEWHERE
-        choices.append(_PictureChoice(change=change, turn=turn))
+        choices.append(_PictureChoice(workload=workload, turn=turn))
     is_usual_first = _is_usual_first(search.usual, listed, has_others=bool(choices))
     for name in others:
         turn = _Turn.LISTED
         if _is_made_in_four_bits(name, runtime):
             turn = _Turn.MADE_IN_FOUR_BITS
-        choices.append(_PictureChoice(change=Change(quantization=name), turn=turn))
+        workload = search.question.stated.replace(quantization=name)
+        choices.append(_PictureChoice(workload=workload, turn=turn))
     return [usual, *choices] if is_usual_first else [*choices, usual]
 
 
@@ -668,13 +670,13 @@ def _types_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     return [name for name in runtime.gpus.quantizations if name in types]
 
 
-def _changes_elsewhere(
+def _in_other_runtimes(
     question: Question,
     catalogue: Catalogue,
     usual: RuntimeSpec,
-) -> Iterator[Change]:
-    """Yield a change to each other runtime of the modality with each type of that runtime's list;
-    nothing where the user stated a runtime.
+) -> Iterator[Workload]:
+    """Yield the workload in each other runtime of the modality with each type of that runtime's
+    list; nothing where the user stated a runtime.
     """
     if question.stated.runtime is not None:
         return
@@ -683,7 +685,7 @@ def _changes_elsewhere(
         if other.id == usual.id:
             continue
         for type in _types_of(question.spec, other):
-            yield Change(runtime=other.id, quantization=type)
+            yield question.stated.replace(runtime=other.id, quantization=type)
 
 
 # ------------------------------------------------------------------ the smallest of a list
@@ -696,8 +698,8 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     stated = question.stated
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
-    for change in _changes_of_size(question, catalogue):
-        other = asked_with(question, change, catalogue, nowhere)
+    for workload in _in_types_of_list(question, catalogue):
+        other = asked_with(question, workload, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue
         # if the file of the usual type is published, the file of the smaller type must be published
@@ -714,18 +716,19 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     return stated.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def _changes_of_size(question: Question, catalogue: Catalogue) -> Iterator[Change]:
-    """Yield the changes to each type that is tried in turn; for pictures, to the types of all
+def _in_types_of_list(question: Question, catalogue: Catalogue) -> Iterator[Workload]:
+    """Yield the workload in each type that is tried in turn; for pictures, in the types of all
     runtimes.
     """
+    stated = question.stated
     for name in question.in_turn:
-        yield Change(quantization=name)
+        yield stated.replace(quantization=name)
     runtime = question.runtime
     if question.in_turn or runtime is None or not takes_first_of_list(question):
         return
     for name in runtime.gpus.quantizations:
-        yield Change(quantization=name)
-    yield from _changes_elsewhere(question, catalogue, runtime)
+        yield stated.replace(quantization=name)
+    yield from _in_other_runtimes(question, catalogue, runtime)
 
 
 def _ram_bytes(question: Question) -> float:

@@ -34,7 +34,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import nearest
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, CacheTypes, Workload
+from ..core.workload import CacheTypes, Workload
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
@@ -93,15 +93,6 @@ class Request(Record):
     files: NamedFiles
     workload: Workload
     runtime: RuntimeSpec | None
-
-    @property
-    def names_context(self) -> bool:
-        """Whether a context was asked for. A prompt beyond the default context asks for its own
-        context.
-        """
-        if self.workload.context_tokens is not None:
-            return True
-        return (self.workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
 
 def programs_that(
@@ -186,8 +177,9 @@ def named_as_listed(
 
 
 def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
-    """Yield a fault for a format that does not exist, and for a recording where the model does not
-    hear.
+    """Yield a fault for a format that does not exist, for a recording where the model does not
+    hear, for a purpose where the model writes no text, and for a prompt that leaves no room for an
+    answer in the context.
     """
     formats = list(QUANTIZATIONS)
     typed = stated.format
@@ -197,6 +189,17 @@ def _faulty_values(spec: ModelSpec, stated: Workload) -> Iterator[OptionFault]:
         yield OptionFault("format", "format-unknown", figures)
     if stated.audio_seconds is not None and spec.modality != "speech":
         yield OptionFault("audio_seconds", "no-recording", {"model": spec.name})
+    if not spec.writes_text:
+        if stated.purpose is not None:
+            figures = {"model": spec.name, "purpose": stated.purpose}
+            yield OptionFault("purpose", "purpose-no-text", figures)
+        return
+    prompt = stated.prompt_tokens
+    context = stated.context_tokens
+    if prompt and context and prompt >= context:
+        least = Workload(prompt_tokens=prompt).tokens_with_prompt
+        tokens = {"prompt": prompt, "context": context, "least": least}
+        yield OptionFault("prompt_tokens", "long-prompt", tokens)
 
 
 # ------------------------------------------------------------------ the program

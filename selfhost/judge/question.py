@@ -67,6 +67,21 @@ def ask(
     return question
 
 
+def asked_again(
+    question: Question,
+    stated: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+) -> Question | None:
+    """The question about the same model and files under another stated workload; None where the
+    runtime refuses that workload.
+    """
+    try:
+        return ask(question.spec, stated, catalogue, machine, question.files)
+    except WorkloadError:
+        return None
+
+
 def _question(
     spec: ModelSpec,
     stated: Workload,
@@ -75,7 +90,6 @@ def _question(
     files: NamedFiles,
 ) -> Question:
     """The question in the requested type, else in the model's usual type."""
-    _refuse_senseless(spec, stated)
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
     refused = _refusal(request)
@@ -86,7 +100,6 @@ def _question(
             stated=stated,
             files=files,
             runtime=runtime,
-            context_asked=request.names_context,
             loads_named_files=files.are_here,
             why_not_loaded=refused.why,
             load_remedy=refused.remedy,
@@ -116,7 +129,6 @@ def _question(
         case=counted.case,
         needs=counted.needs,
         step=step_of(loaded.spec, runtime, counted.workload),
-        context_asked=request.names_context,
         loads_named_files=loaded.loads_named_files,
         here=here,
         companions=companions,
@@ -124,24 +136,6 @@ def _question(
         making_bytes=making_bytes,
         in_turn=loaded.in_turn,
     )
-
-
-def _refuse_senseless(spec: ModelSpec, workload: Workload) -> None:
-    """Raise `WorkloadError` for a purpose of a model that writes no text, and for a prompt that
-    leaves no room for an answer in the context.
-    """
-    purpose = workload.purpose
-    prompt = workload.prompt_tokens
-    context = workload.context_tokens
-    if not spec.writes_text:
-        if purpose is None:
-            return
-        figures = {"model": spec.name, "purpose": purpose}
-        raise error_of(OptionFault("purpose", "purpose-no-text", figures))
-    if prompt and context and prompt >= context:
-        least = Workload(prompt_tokens=prompt).tokens_with_prompt
-        tokens = {"prompt": prompt, "context": context, "least": least}
-        raise error_of(OptionFault("prompt_tokens", "long-prompt", tokens))
 
 
 # ------------------------------------------------------------------ whether the program loads it
@@ -358,7 +352,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
         return None
     if spec.architecture is None:
         # without known layers it is still asked whether the model can use so many tokens
-        return tokens if request.names_context else None
+        return tokens if (tokens or 0) > DEFAULT_CONTEXT_TOKENS else None
     usual = DEFAULT_CONTEXT_TOKENS
     trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
     if trained:

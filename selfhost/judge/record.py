@@ -15,7 +15,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.runtime_parts import SPLIT_BY_TENSOR, CacheRule, KernelRule
 from ..catalogue.spec import INCOMPLETE, ModelSpec
 from ..core.records import Record, ShownRecord
-from ..core.workload import FLAGS, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, FLAGS, Workload
 from ..machine.gpus import UNKNOWN
 from ..machine.record import Accelerator, Machine
 from ..needs import MOST_SPLIT
@@ -108,7 +108,6 @@ class Question(Record):
     - `case`, `needs`: the facts from which the memory is counted, and the memory before it is
       placed; None where the memory is not counted.
     - `step`: one step of decoding; None where a pace makes no sense.
-    - `context_asked`: the context was stated, or follows from a long prompt.
     - `loads_named_files`: the runtime loads files on this machine that the user named.
     - `here`: the requested files on the machine, whole or in part.
     - `companions`, `beside_bytes`: models that are loaded beside the model, and the bytes to
@@ -131,7 +130,6 @@ class Question(Record):
     case: Case | None = None
     needs: Needs | None = None
     step: Step | None = None
-    context_asked: bool = False
     loads_named_files: bool = False
     here: DownloadedFiles | None = None
     companions: Companions | None = None
@@ -145,6 +143,15 @@ class Question(Record):
     def store(self) -> str:
         """The purpose of the disk on which the files lie."""
         return USUAL_STORE if self.runtime is None else self.runtime.store
+
+    @property
+    def context_asked(self) -> bool:
+        """Whether a context was asked for. A prompt beyond the default context asks for its own
+        context.
+        """
+        if self.stated.context_tokens is not None:
+            return True
+        return (self.stated.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
 
     @property
     def speed_stated(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
+from ..catalogue.runtime_parts import QuantizationRule
 from ..catalogue.spec import ModelSpec
 from ..core.records import FrozenDict
 from ..core.workload import Workload
@@ -41,22 +42,20 @@ def step_of(
     if runtime is None:
         return step
     type = workload.quantization or ""
-    read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
     rule = runtime.rule_of(type)
-    step = step.replace(
+    read_bytes = need.decode_bytes_by_type(spec, runtime, workload.format or "", type)
+    launched_layers: Amount | None = None
+    if runtime.pace.launches_layers:
+        launched_layers = _launched_layers(spec, rule)
+        read_bytes = read_bytes or _bytes_by_parameters(spec)
+    return step.replace(
         read_bytes=FrozenDict(read_bytes),
         unpacks_experts=rule is not None and rule.unpacks_experts,
         replays=runtime.pace.replays_graphs,
         other_program=None if runtime.library == MEASURED_PROGRAM else runtime.id,
+        launched_layers=launched_layers,
         backend=_backend(runtime, workload),
     )
-    if not runtime.pace.launches_layers:
-        return step
-    if step.architecture is not None:
-        return step.replace(launched_layers=_launched_layers(step, runtime, type))
-    if not step.parameters:
-        return step
-    return _step_by_parameters(step, spec, step.parameters)
 
 
 def _backend(runtime: RuntimeSpec, workload: Workload) -> str | None:
@@ -96,43 +95,43 @@ def _step_of_model(spec: ModelSpec, workload: Workload) -> Step:
     )
 
 
-def _launched_layers(
-    step: Step,
-    runtime: RuntimeSpec,
-    type: str,
-) -> Amount:
-    """The layers that Python launches for one token: the slow end, the likely number, the fast."""
-    rule = runtime.rule_of(type)
+def _launched_layers(spec: ModelSpec, rule: QuantizationRule | None) -> Amount | None:
+    """The layers that Python launches for one token: the slow end, the likely number, the fast.
+
+    For a model whose layers are not known they are estimated from the number of parameters; None
+    where that is not known either.
+    """
+    figures = pace_tables().step
+    model = spec.architecture
+    if model is None:
+        parameters = spec.parameters.active
+        if not parameters:
+            return None
+        layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
+        launched: Amount = figures.layers_ends * layers
+        return launched
     fewest, usual, most = _ALL_LAUNCHED if rule is None else rule.launched_percent
     # slow end: the experts are launched one after the other
     experts = 0
-    if step.architecture is not None:
-        for part in step.architecture.feed_forward:
-            if part.experts:
-                experts += len(part.layers) * part.experts
-    slow_layers = step.layers + pace_tables().step.expert * experts
+    for part in model.feed_forward:
+        if part.experts:
+            experts += len(part.layers) * part.experts
+    slow_layers = model.layers + figures.expert * experts
     return Amount(
         slow_layers * most / 100,
-        step.layers * usual / 100,
-        step.layers * fewest / 100,
+        model.layers * usual / 100,
+        model.layers * fewest / 100,
     )
 
 
-def _step_by_parameters(
-    step: Step,
-    spec: ModelSpec,
-    parameters: int,
-) -> Step:
-    """The step of a model whose layers are not known, with launched layers and read bytes estimated
-    from the number of parameters.
+def _bytes_by_parameters(spec: ModelSpec) -> dict[str, int]:
+    """The bytes that one token reads of a model whose layers are not known, by type, estimated from
+    the number of parameters; {} for other models.
     """
-    figures = pace_tables().step
-    layers = figures.layers_of_7b * (parameters / 7e9) ** figures.layers_grow
-    launched_layers = figures.layers_ends * layers
-    if step.read_bytes:
-        return step.replace(launched_layers=launched_layers)
+    parameters = spec.parameters.active
+    if spec.architecture is not None or not parameters:
+        return {}
     type = "bfloat16"
     if spec.needs is not None and spec.needs.dtype:
         type = spec.needs.dtype
-    read_bytes = FrozenDict({type: parameters * _TYPE_BYTES.get(type, 2)})
-    return step.replace(launched_layers=launched_layers, read_bytes=read_bytes)
+    return {type: parameters * _TYPE_BYTES.get(type, 2)}

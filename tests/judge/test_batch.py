@@ -84,6 +84,20 @@ def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
     )
 
 
+def test_a_prompt_without_room_is_told_with_every_other_fault() -> None:
+    """Who mends one fault after the other types the command once more for each."""
+    with pytest.raises(WorkloadError) as refused:
+        check(
+            "mistral-7b",
+            machine=MACHINE,
+            prompt_tokens=4096,
+            context_tokens=4096,
+            quantization="Q9_X",
+        )
+    keys = [problem.key for problem in refused.value.problems]
+    assert keys == ["prompt_tokens", "quantization"]
+
+
 def test_a_prompt_takes_the_context_that_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -80,7 +80,6 @@ CONTEXT = [
         question(
             spec=SPEC.replace(architecture=arch(scaled_context_tokens=131072)),
             workload=WORK.replace(context_tokens=65536),
-            context_asked=True,
         ),
     ),
     Situation(
@@ -89,7 +88,6 @@ CONTEXT = [
         question(
             spec=SPEC.replace(architecture=T5),
             workload=WORK.replace(context_tokens=65537),
-            context_asked=True,
         ),
     ),
     Situation(
@@ -97,7 +95,7 @@ CONTEXT = [
         "context-not-known",
         question(
             spec=SPEC.replace(architecture=arch(context_tokens=None)),
-            context_asked=True,
+            stated=Workload(context_tokens=32768),
         ),
     ),
     Situation("warn", "context-unmeasured", heard(3600)),
