@@ -358,6 +358,13 @@ def test_the_command_loads_the_draft(model: str, runtime: str, options: str) -> 
     assert options in verdict.commands[-1]
 
 
+def test_mlx_drafts_with_a_folder_of_its_own_kind() -> None:
+    """mlx_lm.generate --help of 0.32.2: --draft-model takes a model as --model does."""
+    workload = Workload(runtime="mlx", draft="qwen3-0.6b")
+    verdict = check("qwen3-32b", workload, machine="macbook-pro-m4-max-48gb")
+    assert verdict.commands[-1].endswith("--draft-model mlx-community/Qwen3-0.6B-4bit")
+
+
 def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
     """bartowski's repository has no draft of Gemma 4; -hfd names one that has."""
     workload = Workload(runtime="llama.cpp", quantization="IQ4_NL", draft="mtp")
