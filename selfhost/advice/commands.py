@@ -217,19 +217,39 @@ def _run_lines(
         return ()
     if not _all_are_set(launch, needed):
         return ()
-    line = _with_hidden_cards(launch, " ".join((line, *options)))
+    line = _with_variables_of_cards(launch, " ".join((line, *options)), needed)
     return _with_server(launch, line, needed, values)
 
 
-def _with_hidden_cards(launch: Launch, line: str) -> str:
-    """The line that runs the model; before it the variable that hides accelerators, where the
-    program would see more than it computes on.
+def _with_variables_of_cards(
+    launch: Launch,
+    line: str,
+    needed: Sequence[str],
+) -> str:
+    """The line that runs the model; before it the variable that numbers accelerators as the options
+    do, and the variable that hides accelerators, where the program would see more than it computes
+    on.
     """
+    variables = []
+    if "one_device" in needed or "gpu_shares" in launch.settings:
+        variables += _variables_of_order(launch)
     hiding = variables_hiding_cards(launch.runtime, launch.question, launch.machine)
-    variables = [f"{name}={value}" for name, value in hiding.items()]
+    variables += [f"{name}={value}" for name, value in hiding.items()]
     if not variables:
         return line
     return _with_variables(variables, line, launch.machine)
+
+
+def _variables_of_order(launch: Launch) -> list[str]:
+    """The variables by which the program numbers unlike accelerators of a maker in the order in
+    which their driver lists them.
+    """
+    variables = []
+    for maker, variable in launch.runtime.gpus.numbered_by.items():
+        names = {card.name for card in launch.cards if card.vendor == maker}
+        if len(names) > 1:
+            variables.append(variable)
+    return variables
 
 
 def _sets_only_context(launch: Launch, needed: Sequence[str]) -> bool:

@@ -2,7 +2,8 @@
 
 `faster_settings` takes what was judged, as an `AlternativeSearch`. It judges the same question
 under each setting that the program has, and returns those that still run and gain enough: a draft,
-a smaller KV cache, a larger batch, or a part of each layer on each of several equal GPUs.
+a smaller KV cache, a larger batch, a part of each layer on each of several equal GPUs, or slow GPUs
+left idle.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..catalogue.spec import ModelSpec
 from ..core.quoting import shell_word
 from ..core.records import Record
+from ..core.units import counted
 from ..core.workload import Workload
-from ..judge.checks.accelerator import PLACING_SETTINGS
+from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.devices import index_of
 from ..judge.judging import judge
 from ..judge.pace import Range
-from ..judge.pace.rates import sums_are_measured
+from ..judge.pace.rates import device_bandwidth, sums_are_measured
 from ..judge.question import asked_again
 from ..judge.record import Judged
 from ..machine.record import Machine
@@ -36,6 +38,7 @@ _SMALLER_CACHE = "q8_0"
 _MICRO_BATCH = "micro_batch_tokens"
 _BATCH = "batch_tokens"
 _PARTS = "parts_of_layers"
+_SHARES = "gpu_shares"
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
@@ -113,6 +116,7 @@ def _candidates(
     if _gains_by_parts(judged, machine):
         yield from _with_parts_of_layers(runtime, same)
     yield from _with_idle_cards(judged, runtime, machine, same)
+    yield from _without_slow_cards(judged, runtime, machine, same)
 
 
 def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
@@ -209,6 +213,46 @@ def _with_idle_cards(
                 # the usual program may have no such option
                 workload=same.replace(runtime=runtime.id, runtime_options=options),
             )
+
+
+def _without_slow_cards(
+    judged: Judged,
+    runtime: RuntimeSpec,
+    machine: Machine,
+    same: Workload,
+) -> Iterator[_Candidate]:
+    """Yield the setting that leaves the GPUs with the slowest memory idle, in the program's usual
+    type if the others do not hold the judged one, which nobody stated.
+
+    Layers are computed one after the other, so that each token waits for the slowest GPU.
+    """
+    question = judged.question
+    cards = machine.own_memory_cards
+    rates = [device_bandwidth(card) or 0 for card in cards]
+    if len(set(rates)) < 2 or len(cards) < len(machine.cards):
+        return
+    if judged.memory is None or placing_options(question):
+        return
+    shares = []
+    kept_bytes = 0
+    idle = []
+    for card, rate in zip(cards, rates, strict=True):
+        if rate == min(rates):
+            shares.append("0")
+            idle.append(card.name)
+        else:
+            size_bytes = card.memory_total_bytes or 0
+            shares.append(str(size_bytes // 2**30))
+            kept_bytes += size_bytes
+    what = f"{' and '.join(counted(idle))} left idle"
+    if judged.memory.total_bytes > kept_bytes and question.stated.quantization is None:
+        _, usual = need.default_format_and_quantization(question.spec, runtime)
+        same = same.replace(quantization=usual)
+        what += f", in {usual}"
+    for name, option in runtime.named_options.items():
+        if option.changes == _SHARES:
+            options = {**same.runtime_options, name: ",".join(shares)}
+            yield _Candidate(what=what, workload=same.replace(runtime_options=options))
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:

@@ -526,13 +526,13 @@ def _draft(question: Question) -> str | None:
         return None
     if companions.draft_is_here:
         return None
-    if not is_gguf:
+    if question.workload.format not in CONVERTED:
         return draft.repository
     type_name = companions.draft_quantization
-    listed = need.published(draft, "gguf", type_name)
-    if listed is None or not listed[1].repository:
+    files = listing_of(draft, question.workload.replace(quantization=type_name))
+    if files is None or not files.repository:
         return None
-    return f"{listed[1].repository}:{type_name}"
+    return f"{files.repository}:{type_name}" if is_gguf else files.repository
 
 
 # ------------------------------------------------------------------ options

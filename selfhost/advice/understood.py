@@ -22,7 +22,7 @@ from ..core.units import canonical
 from ..core.workload import Workload
 from ..judge.defaults import with_machine_defaults
 from ..judge.judging import judge
-from ..judge.programs import USUAL
+from ..judge.programs import USUAL, takes_settings
 from ..judge.question import ask
 from ..judge.record import NO_FILES, DownloadedFiles, Judged, NamedFiles, Question
 from ..machine.record import Machine
@@ -345,11 +345,13 @@ class _Name(Record):
 
     def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
         """The reading with Ollama as its program, where the tag loads another file than other
-        programs and neither a program nor a type is asked for.
+        programs, neither a program nor a type is asked for, and Ollama has the options asked for.
         """
         if self.stated.task != "generate" or self.states_how:
             return resolved
         ollama = self.ollama
+        if not takes_settings(self.stated, ollama):
+            return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:
             note = remarks({"own-file": True}, tag=tag)

@@ -323,6 +323,8 @@ class GpuSupport(Stated):
     - `most`: the most GPUs with memory of their own that the program computes on (0: any number);
       `hidden_by`: by maker, the variable that names the GPUs which the program sees, where it
       aborts if it sees more.
+    - `numbered_by`: by maker, the setting of a variable with which the program numbers unlike GPUs
+      in the order of the driver.
     """
 
     required: bool = False
@@ -341,6 +343,7 @@ class GpuSupport(Stated):
     preferred_from: int = _COUNT_OR_ZERO
     most: int = _COUNT_OR_ZERO
     hidden_by: Mapping[str, str] = {}
+    numbered_by: Mapping[str, str] = {}
 
     @classmethod
     def _completed(cls, values: Values) -> Values:

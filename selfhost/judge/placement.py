@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 # where several accelerators take whole layers, each keeps this many layers free: accelerate,
 # get_balanced_memory, 1.25 times the largest layer or the mean
 _LAYER_MARGIN = 1.25
-# the factor by which larger batches may increase the weights in RAM (assumed): each token slows
-# down by the same factor
+# the factor by which larger batches may increase the weights in RAM (assumed), unless the answer
+# begins too late otherwise: each token slows down by the same factor
 _MORE_IN_RAM = 1.1
 # stated proportions are decimal numbers: this factor makes whole numbers of them
 _PROPORTION_STEPS = 1_000_000
@@ -155,9 +155,17 @@ class _OnRamAndCards(Record):
         if on_cards is None:
             yield from parts_in_turn(self.ram_needs, largest_place(now))
         else:
+            slower = []
             if on_cards.placement == "split" and not at_any_pace:
-                yield from self._in_larger_batches(now, on_cards)
+                most_bytes = _MORE_IN_RAM * _weights_in_ram(on_cards)
+                for batched in self._in_larger_batches(now):
+                    if _weights_in_ram(batched) <= most_bytes:
+                        yield batched
+                    else:
+                        slower.append(batched)
             yield on_cards
+            # the first word may come in time, where the tokens come fast enough
+            yield from slower
         yield self.ram_needs
         if now != once_idle:
             yield from self._on_idle_cards(once_idle, on_cards)
@@ -375,11 +383,8 @@ class _OnRamAndCards(Record):
 
     # -------------------------------------------------------------- larger batches
 
-    def _in_larger_batches(
-        self, group: Sequence[Place], placed: Needs
-    ) -> Iterator[Needs]:
-        """Yield the layouts with larger prompt batches that leave hardly more experts in RAM, the
-        largest batches first.
+    def _in_larger_batches(self, group: Sequence[Place]) -> Iterator[Needs]:
+        """Yield the layouts with larger prompt batches, the largest batches first.
 
         All experts in RAM are copied to the GPUs once for each batch.
         """
@@ -392,7 +397,6 @@ class _OnRamAndCards(Record):
         if not any(term.offload_bytes for term in self.card_needs.terms):
             # without experts in RAM no weights cross to the GPU
             return
-        most_bytes = _MORE_IN_RAM * _weights_in_ram(placed)
         for tokens in sorted(question.runtime.batches.beside_ram, reverse=True):
             if tokens > case.setup.tokens:
                 continue
@@ -400,7 +404,7 @@ class _OnRamAndCards(Record):
             card_needs = _counted_on_card(question, ram_needs, self.machine)
             batched = self.replace(ram_needs=ram_needs, card_needs=card_needs)
             layout = batched._on_cards(group)
-            if layout is not None and _weights_in_ram(layout) <= most_bytes:
+            if layout is not None:
                 yield layout
 
     # -------------------------------------------------------------- layers spread evenly

@@ -151,6 +151,7 @@ def named_as_listed(
             figures = {"why": problem.message, "remedy": problem.remedy}
             faults.append(OptionFault("license", "license-unknown", figures))
     runtime = _runtime_for(spec, stated, files, catalogue)
+    is_program = not isinstance(runtime, OptionFault)
     if isinstance(runtime, OptionFault):
         faults.append(runtime)
         runtime = None
@@ -158,8 +159,9 @@ def named_as_listed(
         quantization = _listed_quantization(spec, stated.quantization, runtime)
         if isinstance(quantization, OptionFault):
             faults.append(quantization)
-        else:
-            changes["quantization"] = quantization
+            # the other options may be right in a program that takes the type that was meant
+            quantization = None
+        changes["quantization"] = quantization
     if runtime is not None and stated.runtime is None:
         # the quantization has its canonical name now, so others can be asked whether they take it
         wanted = stated.replace(**changes)
@@ -170,7 +172,8 @@ def named_as_listed(
     elif runtime is not None:
         changes["runtime"] = runtime.id
     workload = stated.replace(**changes)
-    faults += _options_refused(spec, workload, runtime, catalogue)
+    if is_program:
+        faults += _options_refused(spec, workload, runtime, catalogue)
     if faults:
         raise error_of(*faults)
     return Request(spec=spec, files=files, workload=workload, runtime=runtime)
@@ -370,7 +373,7 @@ def _first_that_takes(
         return usual
     quantization = workload.quantization
     if quantization is None or _name_in_files(spec, usual, quantization):
-        if _takes_settings(workload, usual):
+        if takes_settings(workload, usual):
             return usual
     elif _type_of_bits(quantization, need.quantizations_of(spec, usual)):
         # `4bit` may mean a type of the usual runtime: the user is asked
@@ -383,7 +386,7 @@ def _first_that_takes(
     for runtime in runtimes_that_load(spec, names, catalogue):
         if not loads_one_of(formats, runtime):
             continue
-        if not _takes_settings(workload, runtime):
+        if not takes_settings(workload, runtime):
             continue
         if quantization is None or _is_type_of(spec, runtime, quantization):
             taking.append(runtime)
@@ -393,7 +396,7 @@ def _first_that_takes(
     return taking[0] if taking else usual
 
 
-def _takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
+def takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
     """Whether the runtime has the KV cache type and all options of a workload."""
     if not runtime.keeps_cache_in(workload.kv_cache_type or _USUAL_CACHE):
         return False

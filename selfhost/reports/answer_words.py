@@ -140,7 +140,7 @@ def _refusal(answer: Verdict) -> str:
         return f"ONLY WITHOUT {' AND '.join(needless)}"
     smaller = type_that_runs(answer)
     if smaller:
-        return f"ONLY IN {smaller}"
+        return f"ONLY IN {smaller} OR SMALLER"
     if answer.model.closed:
         return _refusal_of_closed(answer)
     return _route_words(answer)

@@ -358,6 +358,43 @@ def test_the_command_loads_the_draft(model: str, runtime: str, options: str) -> 
     assert options in verdict.commands[-1]
 
 
+@pytest.mark.parametrize(
+    ("machine", "line"),
+    [
+        pytest.param(
+            "GTX 1660 SUPER + RTX 3090, 64 GB RAM",
+            "CUDA_DEVICE_ORDER=PCI_BUS_ID llama-server",
+            id="unlike",
+        ),
+        pytest.param(
+            "GTX 1660 SUPER + RTX 3090, 64 GB RAM, windows",
+            "$env:CUDA_DEVICE_ORDER='PCI_BUS_ID'; llama-server",
+            id="windows",
+        ),
+        pytest.param("2x RTX 3090, 64 GB RAM", "llama-server", id="alike"),
+    ],
+)
+def test_the_gpu_that_is_named_by_number_is_the_one_meant(
+    machine: str, line: str
+) -> None:
+    """LostRuins/koboldcpp#1023: nvidia-smi lists a GTX 1660 SUPER before an RTX 3090, and llama.cpp
+    calls the RTX 3090 device 0, so that -mg 1 took the wrong one.
+    """
+    [typed] = [
+        command
+        for command in check("qwen3-8b", machine=machine).commands
+        if "llama-server" in command
+    ]
+    assert typed.startswith(f"{line} -hf")
+
+
+def test_mlx_drafts_with_a_folder_of_its_own_kind() -> None:
+    """mlx_lm.generate --help of 0.32.2: --draft-model takes a model as --model does."""
+    workload = Workload(runtime="mlx", draft="qwen3-0.6b")
+    verdict = check("qwen3-32b", workload, machine="macbook-pro-m4-max-48gb")
+    assert verdict.commands[-1].endswith("--draft-model mlx-community/Qwen3-0.6B-4bit")
+
+
 def test_the_command_names_a_draft_that_lies_elsewhere() -> None:
     """bartowski's repository has no draft of Gemma 4; -hfd names one that has."""
     workload = Workload(runtime="llama.cpp", quantization="IQ4_NL", draft="mtp")

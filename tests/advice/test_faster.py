@@ -228,3 +228,27 @@ def test_idle_gpus_are_not_offered_elsewhere(
     verdict = check("llama-3.3-70b", machine=machine, runtime="vllm", **asked)  # type: ignore[arg-type]
     assert verdict.can_run
     assert verdict.faster == ()
+
+
+def test_a_slow_gpu_that_was_added_may_stay_idle() -> None:
+    """A GTX 1060 has a fifth of the bandwidth of an RTX 4090: with layers on both, each token waits
+    for it, and nothing told how to leave it out.
+    """
+    both = "RTX 4090 + GTX 1060, 64 GB RAM"
+    wanted = {"context_tokens": 16_384}
+    (setting,) = check("qwen3-32b", machine=both, **wanted).faster  # type: ignore[arg-type]
+    assert setting.what == "NVIDIA GeForce GTX 1060 left idle, in Q4_K_M"
+    assert "--runtime-option ts=" in setting.command
+    alone = check("qwen3-32b", machine="RTX 4090, 64 GB RAM", **wanted)  # type: ignore[arg-type]
+    assert alone.quantization == "Q4_K_M"
+    assert setting.faster == alone.decode_tokens_per_second
+
+
+def test_a_type_that_was_stated_stays_where_a_slow_gpu_is_left_idle() -> None:
+    verdict = check(
+        "qwen3-32b",
+        machine="RTX 4090 + GTX 1060, 64 GB RAM",
+        quantization="Q5_K_M",
+        context_tokens=16_384,
+    )
+    assert not any("left idle" in setting.what for setting in verdict.faster)

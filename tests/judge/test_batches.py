@@ -230,3 +230,22 @@ def in_ram(needs: Needs) -> int:
         for term in needs.terms
         if term.name == "weights" and term.where == "host"
     )
+
+
+@pytest.mark.parametrize("model", ["glm-5.3", "macaron-v1-venti"])
+def test_more_gpus_do_not_lengthen_the_wait_that_decides(model: str) -> None:
+    """Four GPUs left less in RAM than two, so that batches of 512 tokens were taken: larger ones
+    would have left a third more there, and the first word came after 8 minutes in place of 3.
+    """
+    two = check(model, Workload(purpose="agent"), machine="2x H100, 512 GB RAM")
+    four = check(model, Workload(purpose="agent"), machine="4x H100, 512 GB RAM")
+    assert batch_of(two) == batch_of(four) == 4096
+    assert two.route == "unknown"
+    assert four.route == "local"
+
+
+def test_batches_that_slow_each_token_are_taken_for_a_wait_alone() -> None:
+    """Without a longest wait, as much of the model as possible lies on the GPUs."""
+    wanted = Workload(context_tokens=65_536, prompt_tokens=20_000)
+    verdict = check("glm-5.3", wanted, machine="4x H100, 512 GB RAM")
+    assert batch_of(verdict) is None

@@ -140,6 +140,78 @@ def test_what_chose_the_program_is_left_out(
 
 
 @pytest.mark.parametrize(
+    ("stated", "remedy"),
+    [
+        pytest.param({"kv_cache_type": "fp8"}, "leave out --kv-cache to", id="cache"),
+        pytest.param(
+            {"parallel": 400}, "leave out --parallel (--users) to", id="users"
+        ),
+        pytest.param({"runtime": "vllm"}, "leave out --runtime to", id="named"),
+    ],
+)
+def test_an_old_gpu_is_told_what_chose_the_program(
+    stated: dict[str, object], remedy: str
+) -> None:
+    """vLLM's wheels need a compute capability of 7.5 or more; a GTX 1080 has 6.1."""
+    verdict = check("qwen3-8b", Workload(**stated), machine="GTX 1080, 64GB RAM")  # type: ignore[arg-type]
+    told = [finding.remedy for finding in verdict.findings if finding.decides]
+    assert any((words or "").startswith(remedy) for words in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "keys"),
+    [
+        pytest.param(
+            "qwen3-8b",
+            {"quantization": "foo", "runtime_options": {"tp": "2"}},
+            ["quantization"],
+            id="an option of a program that the type would have chosen",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            {"quantization": "int4", "kv_cache_type": "fp8"},
+            ["quantization"],
+            id="a cache of such a program",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            {"quantization": "foo", "runtime_options": {"xyz": "2"}},
+            ["quantization", "runtime_options"],
+            id="an option of no program",
+        ),
+        pytest.param(
+            "qwen3-8b",
+            {"runtime": "foo", "draft": "qwen3-0.6b", "runtime_options": {"tp": "2"}},
+            ["runtime"],
+            id="options of a program that does not exist",
+        ),
+    ],
+)
+def test_one_cause_is_one_error(
+    name: str, stated: dict[str, object], keys: list[str]
+) -> None:
+    with pytest.raises(WorkloadError) as raised:
+        check(name, Workload(**stated), machine="RTX 4090, 64GB RAM")  # type: ignore[arg-type]
+    assert [problem.key for problem in raised.value.problems] == keys
+
+
+@pytest.mark.parametrize(
+    ("stated", "runtime"),
+    [
+        pytest.param({}, "ollama", id="nothing"),
+        pytest.param({"kv_cache_type": "q8_0"}, "ollama", id="a cache of its own"),
+        pytest.param({"kv_cache_type": "fp8"}, "vllm", id="a cache of another"),
+        pytest.param({"quantization": "nvfp4"}, "vllm", id="a type of another"),
+    ],
+)
+def test_a_tag_keeps_its_program_where_that_has_what_is_asked(
+    stated: dict[str, str], runtime: str
+) -> None:
+    verdict = check("qwen3:8b", Workload(**stated), machine="RTX 5090, 64GB RAM")  # type: ignore[arg-type]
+    assert verdict.workload.runtime == runtime
+
+
+@pytest.mark.parametrize(
     ("model", "machine", "context", "numbers"),
     [
         pytest.param(

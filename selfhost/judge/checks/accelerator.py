@@ -52,7 +52,7 @@ from . import (
     undecided,
     warning,
 )
-from .runtime import what_runtime_follows
+from .runtime import what_chose_runtime, what_runtime_follows
 from .space import bytes_without_context, has_type_within, what_is_smaller
 
 # the accelerators of one machine
@@ -185,7 +185,7 @@ class _InRam(_Layout):
             )
         if any(may_compute_on(runtime, card) for card in cards):
             return None
-        refusal = _refusal(runtime, (), [first])
+        refusal = _refusal(self.question, (), [first])
         if refusal is None:
             return None
         return warning(
@@ -206,12 +206,12 @@ class _InRam(_Layout):
             return lacking
         sharing = [card for card in self.cards if _computes_in_ram(runtime, card)]
         if sharing:
-            refusal = _refusal(runtime, rules, sharing[:1])
+            refusal = _refusal(self.question, rules, sharing[:1])
             return refusal or self._stated_share_check(sharing)
         largest = max(self.cards, key=_usable_bytes, default=None)
         if largest is not None and self.needs.memory is None:
             unread = undecided("accelerator-unread", "need", device=largest.name)
-            return _refusal(runtime, rules, [largest]) or finding(unread)
+            return _refusal(self.question, rules, [largest]) or finding(unread)
         is_by_rule = bool(rules) and not runtime.gpus.required
         ruling = failing("accelerator-missing")
         followed = what_runtime_follows(self.question)
@@ -466,7 +466,7 @@ class _OnCards(_Layout):
         if self.question.runtime is not None:
             devices = [share.device for share in self.shares]
             rules = self.question.kernel_rules
-            refusal = _refusal(self.question.runtime, rules, devices)
+            refusal = _refusal(self.question, rules, devices)
         return refusal or self.check()
 
     def _unread(self) -> Finding:
@@ -652,13 +652,15 @@ class _Demand(Record):
 
 
 def _refusal(
-    runtime: RuntimeSpec,
+    question: Question,
     rules: Sequence[KernelRule],
     devices: Cards,
 ) -> Finding | None:
     """The finding that the runtime does not run on one of the devices, or that nobody knows; None
     where it runs on all.
     """
+    runtime = question.runtime
+    assert runtime is not None, "a runtime computes on the devices"
     for device in devices:
         for demand in _demands(runtime, rules, device):
             if not demand.is_met:
@@ -667,6 +669,7 @@ def _refusal(
                     program=runtime.name,
                     device=device.name,
                     capability=capability_of(device),
+                    chosen_by=what_chose_runtime(question),
                 )
     return None
 
@@ -690,7 +693,10 @@ def _demands_of_builds(runtime: RuntimeSpec, device: Accelerator) -> Iterator[_D
     """Yield the demands of the builds: the least compute capability, and the AMD GPUs for which a
     build was made.
     """
-    common: Figures = {"rule": None, "other_runtime": runtime.gpus.required}
+    common: Figures = {"rule": None}
+    if not runtime.gpus.required:
+        # the program computes without this device, too
+        common["chosen_by"] = ()
     least = least_capability(runtime, device)
     key = "gpus.shared_compute_capability"
     if least == runtime.gpus.compute_capability:
@@ -717,7 +723,7 @@ def _demands_of_rule(rule: KernelRule, device: Accelerator) -> Iterator[_Demand]
         "default": has_default,
         "other": not has_default,
         "source": rule.source,
-        "other_runtime": False,
+        "chosen_by": (),
         "makers": rule.vendors,
         "least": rule.compute_capability,
     }

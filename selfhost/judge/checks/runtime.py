@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from ...catalogue.runtime import RuntimeSpec
 from ...core.records import Record
+from ...core.workload import FLAGS
 from ...machine.record import Machine, PresentRuntime
 from ...needs.records import CpuNeed
 from ..record import Question
@@ -433,6 +434,17 @@ def what_runtime_follows(question: Question) -> str | None:
     if question.runtime_follows_users:
         return phrase("fewer-users")
     return None
+
+
+def what_chose_runtime(question: Question) -> tuple[str, ...]:
+    """The options without which another runtime may be taken: --runtime, else those for whose sake
+    this one was taken. Empty where no option chose it.
+    """
+    if question.stated.runtime is not None:
+        return (FLAGS["runtime"],)
+    if question.runtime_follows_users:
+        return (f"{FLAGS['parallel']} (--users)",)
+    return question.runtime_follows
 
 
 def other_runtime(runtime: RuntimeSpec | None) -> str:
