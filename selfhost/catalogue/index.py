@@ -581,9 +581,11 @@ def _whole_names_in(specs: Specs) -> _Meanings:
         ids.add(id, id)
         # a faulty file may state no name
         names.add(spec.name or id, id)
-        for repository in _repositories_of(spec):
+        own = _repositories_of(spec)
+        for repository in own:
             repositories.add(repository, id)
-            _, _, title = repository.partition("/")
+        for name in (*own, *spec.aliases):
+            _, _, title = name.partition("/")
             if title:
                 # some people write the title without the account
                 names.add(title, id)

@@ -296,9 +296,8 @@ def read(typed: str, catalogue: Catalogue) -> Resolution | None:
 
 
 def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model of a name as `read` finds it. If `read` finds none, the model that was tuned from a
-    base model of this name, or has the name without its maker; then the model of the name in Latin
-    letters, or with two words joined.
+    """The model of a name as `read` finds it, else as `_read_indirectly` does; then the model of
+    the name in Latin letters.
     """
     if not _may_be_name(typed):
         return None
@@ -309,8 +308,6 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
         return resolution
     name = unwrap(typed)
     spelling = latin_spelling(name, catalogue)
-    if spelling is None and "/" not in name:
-        spelling = _with_words_joined(name, catalogue)
     if spelling is None:
         return None
     resolution = read_in_any_way(spelling, catalogue)
@@ -325,32 +322,18 @@ def _may_be_name(typed: str) -> bool:
 
 
 def _read_indirectly(typed: str, catalogue: Catalogue) -> Resolution | None:
-    """The model that was tuned from a base model of this name, or that has the name without its
-    maker.
+    """The model that was tuned from a base model of this name, that has the name without its maker,
+    or that has the name with other signs in it, or longer.
     """
     name = unwrap(typed)
     plain = name.removesuffix(_LATEST)
-    found = matches(plain, catalogue, (_from_base, _by_maker))
+    readings = (_from_base, _by_maker, _by_letters, _by_beginning)
+    found = matches(plain, catalogue, readings)
     resolution = _first_usable(found, name, catalogue)
     if resolution is None:
         return None
     # the typed repository is not a repository of the model that was found
     return _as_typed(resolution.replace(repository=None), typed)
-
-
-def _with_words_joined(name: str, catalogue: Catalogue) -> str | None:
-    """The name with two of its words joined, such as `tinyllama` for `tiny llama`, where exactly
-    one model results; None otherwise.
-    """
-    name_by_id = {}
-    for joint in re.finditer(r"(?i)\b[a-z]+([ -])(?=[a-z])", name):
-        joined = name[: joint.start(1)] + name[joint.end() :]
-        spec_id = id_of(joined, catalogue)
-        if spec_id is not None:
-            name_by_id[spec_id] = joined
-    if len(name_by_id) != 1:
-        return None
-    return name_by_id.popitem()[1]
 
 
 def _as_typed(resolution: Resolution, typed: str) -> Resolution:
@@ -752,8 +735,66 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     return any(company.startswith(letters) for company in known)
 
 
-def _letters_of(company: str | None) -> str:
-    """The letters of a company's name, as accounts of resellers write it: xai for x-ai, mistralai
-    for Mistral AI.
+@cache
+def _spellings_by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
+    """The ids, aliases and names of families that have the same letters and digits in a row."""
+    spellings: dict[str, list[str]] = {}
+    families = catalogue.common_tables("families", "family")
+    for spelling in (*catalogue.spellings(), *families):
+        spellings.setdefault(_letters_of(spelling), []).append(spelling)
+    return spellings
+
+
+def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
+    """The one model that has a name of the same letters and digits, with other signs or none
+    between them: `tiny llama 1.1b` is tinyllama:1.1b, and `qwen25-7b` is qwen2.5-7b.
     """
-    return re.sub(r"[\W_]", "", (company or "").lower())
+    # a repository has the name that its owner gave it
+    if name.owner or not name.base.isprintable():
+        return None
+    size = _size_word(name.base)
+    by_id = {}
+    for spelling in _spellings_by_letters(catalogue).get(_letters_of(name.base), ()):
+        # `qwen3 17b` is not qwen3-1.7b
+        if _size_word(spelling) != size:
+            continue
+        match = model_named(spelling, catalogue)
+        if match is not None:
+            note = f"{name.base} is read as {spelling}."
+            by_id.setdefault(match.spec_id, match.with_note(note))
+    if len(by_id) != 1:
+        return None
+    return by_id.popitem()[1]
+
+
+def _size_word(name: str) -> list[str]:
+    """The digits right before the unit of each size in a name: 7-b of 1.7b."""
+    return re.findall(r"\d+-[bm](?![a-z])", canonical(name))
+
+
+def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
+    """The model whose id begins with the name, which states the size, if no other id has all words
+    of the name: `internlm3 8b` is internlm3-8b-instruct.
+    """
+    key = canonical(name.base)
+    if name.owner or not sizes_in(key):
+        return None
+    words = set(key.split("-"))
+    fitting = []
+    for spec_id in catalogue.outlines:
+        if words.issubset(canonical(spec_id).split("-")):
+            fitting.append(spec_id)
+    if len(fitting) != 1:
+        return None
+    spec_id = fitting[0]
+    # the number of a version ends with the name: v4 is not v4.1
+    next_word = "[a-z]" if key[-1].isdigit() else ""
+    if not re.match(f"{key}-{next_word}", canonical(spec_id)):
+        return None
+    note = f"{name.base} is read as {spec_id}."
+    return Resolution(spec_id=spec_id, notes=(note,))
+
+
+def _letters_of(name: str | None) -> str:
+    """The letters and digits of a name in a row: xai for x-ai, mistralai for Mistral AI."""
+    return re.sub(r"[\W_]", "", (name or "").lower())

@@ -134,9 +134,10 @@ class Keys(Sizes):
             for key in values.keys() - TABLES.keys.inherited:
                 del values[key]
         values.update(self.inner)
-        for key in TABLES.keys.parts:
+        for key, names in TABLES.keys.parts.items():
             part = table_of(values.get(key))
-            values = {**part, **values}
+            for name, value in part.items():
+                values.setdefault(names.get(name, name), value)
         return values
 
     def _under_both_names(self, stated: JsonValues) -> dict[str, object]:
@@ -203,17 +204,20 @@ class Keys(Sizes):
         return self.fault(why, None)
 
     def places(self, key: str) -> list[int] | None:
-        """The numbers of the layers that a key names; None where the key is missing."""
+        """The numbers of the layers that a key names, counted from 0; None where the key is
+        missing.
+        """
         value = self.get(key)
         if value is None:
             return None
+        first = self.type.first_layer
         numbers = []
         for number in value if isinstance(value, list) else [value]:
-            if type(number) is not int or number < 0:
+            if type(number) is not int or number < first:
                 return self.fault(
                     f"{key} is {short(value)}, not numbers of layers", None
                 )
-            numbers.append(number)
+            numbers.append(number - first)
         return numbers
 
     @property

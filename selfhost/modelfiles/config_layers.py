@@ -174,7 +174,7 @@ def _name_of_incomplete(
     if row.is_encoder or row.states("recomputes"):
         raise Unclear(why)
     keys.unknown["parameters.total"] = reason("incomplete", why=why)
-    if row.values is None:
+    if row.name not in architectures().architecture:
         return row.name
     # with the plain name of a row, the model would be assumed to have all tensors of the row
     return row.name + INCOMPLETE
@@ -188,12 +188,13 @@ def _row_of(keys: Keys, groups: _Groups) -> _Row:
     if not type.row:
         return _Row(keys.kind or "unnamed", None)
     name = ""
-    if "OCR" in keys.class_name:
-        name = type.row_of_ocr
-    elif groups.has_experts:
+    if groups.has_experts:
         name = type.row_with_experts
     elif not groups.recurrent:
         name = type.row_without_states
+    for part, row in type.row_of_class.items():
+        if part in keys.class_name:
+            name = row
     name = name or type.row
     return _Row(name, architectures().architecture.get(name))
 
@@ -230,14 +231,14 @@ def _kinds(keys: Keys) -> list[str]:
     names = keys.per_layer(*TABLES.keys.kinds)
     if names is not None:
         return _listed_kinds(keys, names)
-    key = keys.stated(*TABLES.places)
-    places = keys.places(key)
-    if places is not None:
-        kind, others = TABLES.places[key]
-        return _kinds_at(keys, places, kind, others)
-    every = keys.number("full_attention_interval")
-    if every:
-        return _kinds_at(keys, _every(keys, every), "full", "delta")
+    for key, (kind, others) in keys.type.places.items():
+        places = keys.places(key)
+        if places is not None:
+            return _kinds_at(keys, places, kind, others)
+    step = keys.number("full_step")
+    if step:
+        places = _every(keys, step, keys.number("full_place"))
+        return _kinds_at(keys, places, "full", keys.type.layers or "delta")
     if keys.type.layers:
         return [keys.type.layers] * keys.layers
     return _kinds_by_window(keys)
@@ -253,9 +254,15 @@ def _kinds_at(
     return [kind if number in places else others for number in range(keys.layers)]
 
 
-def _every(keys: Keys, step: int) -> range:
-    """The places of the layers with a number divisible by `step`, counted from 1."""
-    return range(step - 1, keys.layers, step)
+def _every(
+    keys: Keys,
+    step: int,
+    first: int | None = None,
+) -> range:
+    """The places of one layer in each `step`, from the place `first` on; None: the last of each."""
+    if first is None:
+        first = step - 1
+    return range(first, keys.layers, step)
 
 
 def _listed_kinds(keys: Keys, names: Sequence[object]) -> list[str]:
@@ -579,7 +586,7 @@ class _Layer(NamedTuple):
         if dense and number in dense:
             return False
         step = max(1, keys.count("expert_step"))
-        return (number + 1) % step == 0
+        return number in _every(keys, step, keys.number("expert_place"))
 
     def _expert_flags(self) -> Sequence[object] | None:
         """A flag for each layer that says whether the layer has experts; None without a list."""

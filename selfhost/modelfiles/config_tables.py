@@ -20,7 +20,7 @@ class ModelType(Stated):
     """
 
     row: str = ""
-    row_of_ocr: str = ""
+    row_of_class: Mapping[str, str] = {}
     row_with_experts: str = ""
     row_without_states: str = ""
     not_read: str = ""
@@ -32,6 +32,8 @@ class ModelType(Stated):
     # the kind of all layers; "" where layers differ or the file states the kinds
     layers: str = ""
     kinds: Mapping[str, str] = {}
+    places: Mapping[str, tuple[str, ...]] = {}
+    first_layer: int = 0
     last_full: bool = False
     all_slide: bool = False
     feed_forward: str = ""
@@ -81,7 +83,7 @@ class KeyTable(Stated):
     small: tuple[str, ...]
     always_stated: tuple[str, ...]
     nests: tuple[str, ...]
-    parts: tuple[str, ...]
+    parts: Mapping[str, Mapping[str, str]]
     inherited: tuple[str, ...]
     kinds: tuple[str, ...]
     tying: tuple[str, ...]
@@ -108,7 +110,6 @@ class ModelTypesTable(Stated):
     keys: KeyTable
     classes: ClassNames
     kinds: Mapping[str, str]
-    places: Mapping[str, tuple[str, ...]]
     kind_has: Mapping[str, Mapping[str, Any]]
     latent: Mapping[str, str]
     states: Mapping[str, Mapping[str, str]]

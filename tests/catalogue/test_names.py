@@ -91,6 +91,10 @@ def test_public_names_are_answered_as_judged_by_eye(golden: Golden) -> None:
             "mistral:7b",
             ("ollama pull mistral:7b", '"mistral:7b"', "library/mistral:7b"),
         ),
+        # RamaLama's transports, and LM Studio's id of an embedding model
+        ("Qwen/Qwen3-4B", ("hf:Qwen/Qwen3-4B", "huggingface://Qwen/Qwen3-4B")),
+        ("bge-m3", ("text-embedding-bge-m3",)),
+        ("deepseek-v3", ("accounts/fireworks/models/deepseek-v3",)),
     ],
 )
 def test_a_command_asks_what_the_name_in_it_does(
@@ -133,6 +137,8 @@ def test_a_type_is_the_file_that_the_account_has_of_it(
     [
         pytest.param("stable diffusion 3.5", "sd3.5-medium", id="spelled out"),
         pytest.param("internvl3", "internvl3-8b", id="of several sizes"),
+        pytest.param("ollama://qwen3:8b", "qwen3-8b", id="transport of RamaLama"),
+        pytest.param("qwen3-4b-2507", "qwen3-4b-instruct-2507", id="LM Studio's"),
         pytest.param("kimi linear", "kimi-linear-48b-a3b-instruct", id="of one size"),
         pytest.param("internlm3", "internlm3-8b-instruct", id="of one version"),
         pytest.param("apriel", "apriel-1.6-15b-thinker", id="of several versions"),
@@ -151,7 +157,14 @@ def test_a_family_is_named_without_a_size(typed: str, model: str) -> None:
         ("딥시크 r1", "deepseek r1"),
         ("ديب سيك", "deepseek"),
         ("tiny llama", "tinyllama"),
-        ("smol lm 135m", "smollm 135m"),
+        ("smol lm 135m", "smollm:135m"),
+        # a version without its dot, a name without its hyphen
+        ("qwen25-coder-7b", "qwen2.5-coder:7b"),
+        ("llama 31 8b", "llama-3.1-8b"),
+        ("gptoss 20b", "gpt-oss-20b"),
+        # the beginning of a name, with its size
+        ("internlm3 8b", "internlm3-8b-instruct"),
+        ("ministral 3 14b reasoning", "ministral-3-14b-reasoning-2512"),
     ],
 )
 def test_a_name_in_another_script_or_in_more_words_is_read(
@@ -214,6 +227,8 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         "Meta 3",
         "TheBloke/Mistral-7B-Instruct-v0.2-EXL2",
         "mistral-7b:banana",
+        "smollm2 17b",  # not 1.7b
+        "cydonia 24b v4",  # not v4.1
         "",
         "   ",
         "---",

@@ -388,6 +388,89 @@ def test_cache_and_weights_are_judged_apart(
     assert kept(spec.architecture) == 65_536
 
 
+@pytest.mark.parametrize(
+    ("values", "parameters", "elements"),
+    [
+        # its card: 12,143,605,760 parameters, with a second norm that its parallel layers lack
+        pytest.param(
+            {
+                "model_type": "stablelm",
+                "hidden_size": 5120,
+                "intermediate_size": 13824,
+                "num_hidden_layers": 40,
+                "use_parallel_residual": True,
+                "qk_layernorm": True,
+                "vocab_size": 100_352,
+            },
+            12_143_605_760,
+            2 * 40 * 8 * 160,
+            id="StableLM 2 12B",
+        ),
+        # the total of its safetensors files; every fourth layer and the last keep a latent of 512
+        # and a rotated part of 64 (KimiMLAAttention of its modeling_kimi.py)
+        pytest.param(
+            {
+                "architectures": ["KimiLinearForCausalLM"],
+                "model_type": "kimi_linear",
+                "first_k_dense_replace": 1,
+                "head_dim": 72,
+                "hidden_size": 2304,
+                "intermediate_size": 9216,
+                "kv_lora_rank": 512,
+                "linear_attn_config": {
+                    "full_attn_layers": [4, 8, 12, 16, 20, 24, 27],
+                    "head_dim": 128,
+                    "num_heads": 32,
+                    "short_conv_kernel_size": 4,
+                },
+                "moe_intermediate_size": 1024,
+                "num_experts": 256,
+                "num_experts_per_token": 8,
+                "num_hidden_layers": 27,
+                "num_key_value_heads": 32,
+                "num_shared_experts": 1,
+                "q_lora_rank": None,
+                "qk_nope_head_dim": 128,
+                "qk_rope_head_dim": 64,
+                "v_head_dim": 128,
+                "vocab_size": 163_840,
+            },
+            49_122_681_728,
+            7 * (512 + 64),
+            id="Kimi Linear 48B",
+        ),
+    ],
+)
+def test_layers_named_in_a_way_of_their_own_are_read(
+    values: dict[str, object], parameters: int, elements: int, tmp_path: Path
+) -> None:
+    """Published sizes of models whose keys say in their own way which layer is what."""
+    spec = read_local(config(tmp_path, **values)).spec
+    assert spec.architecture is not None
+    assert spec.parameters.total == pytest.approx(parameters, rel=1e-4)
+    assert kept(spec.architecture) == elements
+
+
+def test_the_state_of_a_kda_layer_has_the_heads_of_its_own() -> None:
+    """Kimi K3: 69 of 93 layers keep 128 × 128 numbers for each of 96 heads (KimiDeltaAttention);
+    `head_dim` beside `linear_attn_config` is of no layer.
+    """
+    spec = read_local(CONFIGS / "moonshotai--Kimi-K3.json").spec
+    assert spec.architecture is not None
+    assert spec.architecture.row == "kimi-k3"
+    [state] = spec.architecture.recurrent
+    assert len(state.layers) == 69
+    assert (state.heads, state.key_length, state.convolution) == (96, 128, 4)
+
+
+def test_a_type_with_the_name_of_a_row_has_not_its_tensors(tmp_path: Path) -> None:
+    """No key says that a model type of this name is that architecture of llama.cpp."""
+    spec = read_local(config(tmp_path, model_type="granite_swa")).spec
+    assert spec.architecture is not None
+    assert spec.parameters.total is None
+    assert not row_of(spec.architecture).name
+
+
 def test_heads_and_indexes_are_those_that_the_class_builds(tmp_path: Path) -> None:
     """Falcon without `multi_query` keeps every head, whatever `num_kv_heads` says; GLM 5.2 has an
     index in layers of type `full` alone.
