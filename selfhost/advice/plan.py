@@ -359,7 +359,7 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the machine gets a GPU."""
-        if self.question.splits_tensors or self.question.device_makers is not None:
+        if self.question.splits_tensors or self.question.device_makers:
             return True
         return self.is_for_gpus or self.question.wants_gpu
 
@@ -380,7 +380,7 @@ class _Platform(Record):
         if not self.wants_gpu:
             return ()
         card = least_card(self.question, memory_bytes, "the accelerator")
-        if self.question.device_makers is not None:
+        if self.question.device_makers:
             card = card.replace(vendor=self.question.device_makers[0])
         return (card,)
 

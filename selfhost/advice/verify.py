@@ -113,6 +113,8 @@ def verify(
     if verdict.model.closed:
         raise refusal("runs", "closed", model=verdict.model.name)
     notes = list(used.notes)
+    named = _name_beside(run, catalogue, identified)
+    notes += _notes({"other-name": named}, named=named)
     if run.quantization is None and not identified.states_quantization:
         chosen = verdict.quantization
         notes += _notes({"quantization": chosen}, quantization=chosen)
@@ -235,6 +237,29 @@ def identify(
         parameters = run.parameters or 0
         raise refusal("runs", "other-model", model=spec_id, parameters=parameters)
     return found
+
+
+def _name_beside(
+    run: Run,
+    catalogue: Catalogue,
+    identified: Identified,
+) -> str | None:
+    """The id of another model, which the run itself names beside the typed one; None where the run
+    names the same, or none of the shipped catalogue, whose ids tell nothing of the user.
+    """
+    if identified.by != "typed" or not isinstance(identified.model, str):
+        return None
+    try:
+        found = _by_files(run, catalogue)
+    except UnknownModelError:
+        return None
+    if not isinstance(found.model, str):
+        return None
+    named = id_of(found.model, catalogue)
+    is_same = named == id_of(identified.model, catalogue)
+    if named is None or is_same or not catalogue.is_shipped(named):
+        return None
+    return named
 
 
 def _by_files(run: Run, catalogue: Catalogue) -> Identified:

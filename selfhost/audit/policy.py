@@ -42,7 +42,7 @@ from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_CHOICES, Workload, in_pyt
 from ..judge.checks import CHECKS
 from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
-from ..machine.record import BANDWIDTH, Machine
+from ..machine.record import BANDWIDTH, Accelerator, Machine
 
 # takes a model's name; returns why the name means no model, or None
 NameCheck = Callable[[str], SelfhostError | None]
@@ -388,6 +388,14 @@ def _has_label(
     return text is not None and fnmatchcase(text, glob)
 
 
+def _has_gpu(cards: Iterable[Accelerator], glob: str) -> bool:
+    """Whether the maker or the name of a GPU matches the glob, which heeds no case."""
+    texts = set[str]()
+    for card in cards:
+        texts |= {card.vendor.lower(), card.name.lower()}
+    return any(fnmatchcase(text, glob.lower()) for text in texts)
+
+
 class Bound(NamedTuple):
     """A bound on a size: a sign such as `>=`, and bytes such as 16106127360."""
 
@@ -410,7 +418,7 @@ class Bound(NamedTuple):
 
 class ClassMatch(Stated):
     """The conditions of a class, all of which must hold. Without conditions the class takes every
-    machine. `labels` are globs by label.
+    machine. `labels` are globs by label; `gpu` is a glob of the maker or the name of a GPU.
     """
 
     labels: Mapping[str, str] = read_by(name="label", default={})
@@ -418,6 +426,7 @@ class ClassMatch(Stated):
         _bounds, name="memory_total", default=()
     )
     architecture: str | None = read_by(_architecture, default=None)
+    gpu: str | None = None
 
     def excludes(self, machine: Machine) -> bool:
         """Whether a condition does not hold for the machine. A fact that was not read breaks no
@@ -426,6 +435,9 @@ class ClassMatch(Stated):
         for key, glob in self.labels.items():
             if not _has_label(machine, key, glob):
                 return True
+        cards = machine.accelerators
+        if self.gpu and cards is not None and not _has_gpu(cards, self.gpu):
+            return True
         stated = machine.architecture
         if self.architecture and stated and stated != self.architecture:
             return True
@@ -454,6 +466,8 @@ class MachineClass(Stated):
             facts.append("memory_total_bytes")
         if self.match.architecture and machine.architecture is None:
             facts.append("architecture")
+        if self.match.gpu and machine.accelerators is None:
+            facts.append("accelerators")
         return facts
 
     def holds(self, machine: Machine) -> bool | None:

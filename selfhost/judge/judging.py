@@ -50,6 +50,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.why_not_loaded is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
+    machine = _machine_for(question, machine)
     on_machine = _OnMachine(question=question, machine=machine)
     layout = on_machine.layout()
     on_gpu = bool(machine.accelerators) and layout.placement == "accelerator"
@@ -73,11 +74,13 @@ def layout_for(question: Question, machine: Machine) -> Judged:
     Where memory does not surely hold all users at once, the layout holds as many users as surely
     have room, if the runtime lets the others wait. A layout without room has no pace.
     """
+    machine = _machine_for(question, machine)
     return _OnMachine(question=question, machine=machine).layout()
 
 
 def best_layout(question: Question, machine: Machine) -> Judged:
     """The layout that is judged where no user may wait for a turn, with its pace."""
+    machine = _machine_for(question, machine)
     return _OnMachine(question=question, machine=machine).best_layout()
 
 
@@ -85,6 +88,7 @@ def first_layout_with_room(question: Question, machine: Machine) -> Judged:
     """The first layout that has room, without its pace; where no layout has room, the layout that
     lacks the least memory.
     """
+    machine = _machine_for(question, machine)
     on_machine = _OnMachine(question=question, machine=machine)
     seen = []
     for layout in on_machine.layouts(at_any_pace=True):
@@ -151,6 +155,13 @@ def _nearest_to_fit(seen: Sequence[Judged]) -> Judged:
     if in_ram.lacking_bytes() == inf:
         return in_ram
     return min((in_ram, *seen), key=Judged.lacking_bytes)
+
+
+def _machine_for(question: Question, machine: Machine) -> Machine:
+    """The machine, without its accelerators where an option is for the CPU alone."""
+    if question.device_makers == ():
+        return machine.replace(accelerators=())
+    return machine
 
 
 class _OnMachine(Record):
@@ -353,6 +364,7 @@ def _seconds_behind(
     trained_tokens = question.trained_tokens
     if trained_tokens is not None and prompt_tokens > trained_tokens:
         return None
+    machine = _machine_for(question, machine)
     workload = question.workload.replace(prompt_tokens=prompt_tokens)
     step = step_of(question.spec, question.runtime, workload)
     asked = question.replace(workload=workload, step=step)

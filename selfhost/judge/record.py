@@ -244,8 +244,8 @@ class Question(Record):
 
     @property
     def device_makers(self) -> tuple[str, ...] | None:
-        """The makers whose GPUs the device may be that a runtime option names; None where no option
-        names a device.
+        """The makers whose GPUs the device may be that a runtime option names; none where the
+        option is for the CPU alone, and None where no option names a device.
         """
         if self.runtime is None:
             return None
@@ -256,7 +256,9 @@ class Question(Record):
         maker may be any device.
         """
         makers = self.device_makers
-        return makers is None or card.vendor in (*makers, UNKNOWN)
+        if not makers:
+            return makers is None
+        return card.vendor in (*makers, UNKNOWN)
 
     @property
     def most_cards(self) -> int:

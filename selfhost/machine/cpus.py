@@ -346,6 +346,11 @@ def ram_rates(kind: str) -> Sequence[int] | None:
     return _table().ram.get(kind)
 
 
+def kinds_of_ram() -> Sequence[str]:
+    """Return the kinds of RAM whose rates are listed."""
+    return tuple(_table().ram)
+
+
 def share_of(kind: str, most_mts: float = inf) -> MemoryShare:
     """Return the row of `share` for a kind of processor whose fastest memory runs at `most_mts`.
     Each kind has a row of any rate.

@@ -98,7 +98,8 @@ class _Computer(Record):
         """The stated RAM in GiB; None where none is stated.
 
         A product may report up to a tenth less than the size it is sold with: its own size counts.
-        A size above those of a product with soldered memory is the size of a disk.
+        A size above those of a product with soldered memory is that of its RAM and its cards
+        together, as makers state them, or the size of a disk.
         """
         stated_gib = self.about.memory.ram_gib
         if stated_gib is None:
@@ -107,9 +108,20 @@ class _Computer(Record):
         for gib in product.gib:
             if 0.9 * stated_gib <= gib <= stated_gib:
                 return gib
-        if product.gb_per_s is not None and stated_gib > max(product.gib):
-            return None
-        return stated_gib
+        if product.gb_per_s is None or stated_gib <= max(product.gib):
+            return stated_gib
+        for gib in product.gib:
+            if 0.9 * stated_gib <= gib + self.cards_gib <= stated_gib:
+                return gib
+        return None
+
+    @property
+    def cards_gib(self) -> int:
+        """The memory of the computer's cards together in GiB."""
+        total_bytes = 0
+        for card in self.cards.accelerators or _unnamed_gpu(self.about):
+            total_bytes += card.memory_total_bytes or 0
+        return round(total_bytes / units.GIB)
 
     @cached_property
     def guest(self) -> _Guest | None:
@@ -205,11 +217,13 @@ class _Computer(Record):
 
     @property
     def architecture(self) -> str:
-        """The architecture of the computer: that of its product, else of its processor's series,
-        else of its processor's class. A product that is sold with other processors, too, has that
-        of the processor that is named.
+        """The architecture of the computer: that of its product, else of the processor that its
+        card is soldered to, else of its processor's series, else of its processor's class. A
+        product that is sold with other processors, too, has that of the processor that is named.
         """
         architecture = self.product.architecture
+        for card in self.cards.accelerators:
+            architecture = architecture or gpus.facts_of(card.name).architecture
         is_other = self.named_processor is not None
         if self.series is not None and (architecture is None or is_other):
             architecture = self.series.architecture
@@ -227,11 +241,7 @@ class _Computer(Record):
         usual_gib = self.cpu_class.memory_gib
         if self.cards.label or self.processor is None:
             # the computer has at least as much RAM as its cards have memory together
-            total_bytes = 0
-            for card in self.cards.accelerators or _unnamed_gpu(self.about):
-                total_bytes += card.memory_total_bytes or 0
-            gib_of_cards = round(total_bytes / units.GIB)
-            return max(usual_gib, _USUAL_RAM_GIB, gib_of_cards)
+            return max(usual_gib, _USUAL_RAM_GIB, self.cards_gib)
         chip = self.chip
         if chip is not None and chip.memory_gib is not None:
             return chip.memory_gib
@@ -331,6 +341,7 @@ def described(about: Description) -> NotedMachine:
     if about.setting.has_no_gpu:
         stated = {"accelerators": (), **stated}
     machine = machine.stated(stated, _quoted(about))
+    notes += _doubts_of_cores(machine, about)
     machine, rate_note = _with_ram_rate(machine, about)
     if rate_note is not None:
         notes.append(rate_note)
@@ -353,6 +364,8 @@ def _ignored_words(about: Description) -> Iterator[str]:
     for word, sentence in unused.items():
         if word in about.ignored:
             yield sentence
+    for named in about.left_out:
+        yield _note("inside", gpu=named.label)
     bandwidth = about.memory.numbers.get("gbps")
     if bandwidth is not None:
         words.append(f"{bandwidth} GB/s")
@@ -601,6 +614,20 @@ def _stated_cores(machine: Machine, about: Description) -> FactValues:
     }
 
 
+def _doubts_of_cores(machine: Machine, about: Description) -> Iterator[str]:
+    """Yield a note on stated cores that the processor does not have, all together or each of
+    several.
+    """
+    stated = about.memory.numbers.get("cores")
+    usable = machine.cpu_cores_usable
+    if stated is None or usable is None:
+        return
+    cores = machine.cpu_cores_physical or int(usable)
+    processors = cpus.processors_named(machine.cpu_model or "")
+    if stated * processors not in (cores, usable) and stated not in (cores, usable):
+        yield _note("cores", cores=cores, stated=stated)
+
+
 def _in_wsl(machine: Machine) -> Machine:
     """The virtual machine in which Windows runs Linux, made of the Windows machine."""
     half_bytes = (machine.memory_total_bytes or 0) // 2
@@ -664,22 +691,23 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
 
 def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
     """Yield a note on a size that is taken for a disk, where it could be the RAM's: no other size
-    is stated, and the computer is no product that is sold with certain sizes.
+    is stated, or the computer is a product that is not sold with as much RAM.
     """
-    terabytes = computer.about.memory.disk_terabytes
+    memory = computer.about.memory
+    terabytes = memory.disk_terabytes
     is_ram_open = computer.ram_gib is None and not computer.product.gib
     if terabytes is not None and is_ram_open:
         yield _note("disk", size=f"{terabytes:g} TB", typed=f"{terabytes:g}TB")
+    if memory.ram_gib is not None and computer.ram_gib is None:
+        sizes = [_size_words(gib) for gib in computer.product.gib]
+        yield _note("disk_of_product", size=f"{memory.ram_gib:g} GB", sizes=sizes)
 
 
 def _doubts_of_product(computer: _Computer) -> Iterator[str]:
-    """Yield notes on stated cores that the chip does not have, and on a GPU that nobody named."""
+    """Yield a note on a GPU that nobody named."""
     about = computer.about
     product = computer.product
     cards = computer.cards.label
-    cores = about.memory.numbers.get("cores")
-    if about.chip is not None and cores not in (None, product.cores):
-        yield _note("cores", cores=product.cores, stated=cores)
     if product.guest and cards and words_of(cards).isdisjoint(about.rest.words):
         yield _note("gpu", gpu=cards)
 
@@ -706,12 +734,16 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
 
 
 def _ram_words(gib: float) -> str:
-    """The words for a size of RAM: `16 GB of RAM`, as it is sold, and `15.5 GiB of RAM` where the
-    system kept some.
+    """The words for a size of RAM: `16 GB of RAM`."""
+    return f"{_size_words(gib)} of RAM"
+
+
+def _size_words(gib: float) -> str:
+    """The words for a size of RAM: `16 GB`, as it is sold, and `15.5 GiB` where the system kept
+    some.
     """
-    if gib == int(gib):
-        return f"{gib:,g} GB of RAM"
-    return f"{gib:,g} GiB of RAM"
+    unit = "GB" if gib == int(gib) else "GiB"
+    return f"{gib:,g} {unit}"
 
 
 class _StatedRam(Record):
@@ -832,4 +864,9 @@ def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
     if is_guess:
         machine = machine.replace(assumed=(BANDWIDTH, *machine.assumed))
     note = f"Its memory: {memory}, {units.decimal(bandwidth)}/s at most."
+    # makers count the channels of soldered memory in other widths
+    is_soldered = ram.kind.startswith("lp")
+    if not is_soldered and (ram.channels or 0) > slots.channels * processors:
+        count = _note("channels", channels=slots.channels, stated=ram.channels)
+        note = f"{count} {note}"
     return NotedMachine(machine, note)

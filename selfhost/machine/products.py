@@ -96,7 +96,7 @@ def _table() -> _ProductTable:
 def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
     """Find the product that the words name; of several the product with the longest name.
 
-    Raises `UnknownMachineError` for a single word that several products share.
+    Raises `UnknownMachineError` for a name that several products share.
     """
     # `gen9` and `gen 9` are `9`
     texts = [word.replace("gen", "") for word in words]
@@ -107,8 +107,8 @@ def find_product(words: Sequence[str], text: str) -> FoundProduct | None:
         if found is None or len(product.name) > len(found.name):
             found = product
     if found is None or len(found.name) == 1:
-        for word, code in _table().refused.items():
-            if word in texts:
+        for name, code in _table().refused.items():
+            if set(name.split()).issubset(texts):
                 raise bad_name(code, text)
     if found is None:
         return None

@@ -146,7 +146,10 @@ def _rented_machine(
     equipment = f"{memory}, {type.processors} virtual processors of {series.cpu}"
     if cards is not None:
         equipment += f", {cards.label}"
-    return NotedMachine(machine, f"{series.provider} {name}: {equipment}.{ignored}")
+    provider = f"{series.provider} "
+    if name.lower().startswith(provider.lower()):
+        provider = ""
+    return NotedMachine(machine, f"{provider}{name}: {equipment}.{ignored}")
 
 
 def _type_called(name: str) -> _CloudType | None:

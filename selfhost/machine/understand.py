@@ -35,7 +35,7 @@ from .words import (
     vocabulary,
 )
 
-_KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d[xl]?", re.ASCII)
+_KIND_OF_RAM = re.compile(r"(?:lp)?ddr\d\w?", re.ASCII)
 # a number of GPUs beyond `words.COUNT`: `100x` or `x 100`; in a description of GPUs alone also
 # `1000x`
 _LARGE_COUNT = re.compile(r"\b(?:x ?(\d{3})|(\d{3}) ?x)\b", re.ASCII)
@@ -108,7 +108,8 @@ class Description(Record):
     empty.
 
     `product` is a row of products.toml. `chip` is an Apple chip, which no other processor or GPU
-    stands beside. `rest` has the words that no matcher claims.
+    stands beside. `left_out` has the GPU in the processor where the text names `cards` beside it.
+    `rest` has the words that no matcher claims.
     """
 
     product: Product | None
@@ -117,6 +118,7 @@ class Description(Record):
     processor: str | None
     is_laptop: bool
     cards: Sequence[NamedCards]
+    left_out: Sequence[NamedCards]
     memory: FoundMemory
     maker: FoundMaker
     rest: Phrase
@@ -297,6 +299,7 @@ def _described_by(phrase: Phrase) -> Description:
         processor=name,
         is_laptop=_is_laptop(setting, processor),
         cards=cards,
+        left_out=[named for named in found_cards.cards if named not in cards],
         memory=memory,
         maker=maker,
         rest=phrase.after(maker),
@@ -526,9 +529,9 @@ def find_memory(
     has_chip: bool,
 ) -> FoundMemory:
     """Find the memory, and the numbers of cores and rates. The RAM is the size that is called RAM,
-    else the smallest plain size.
+    else the smallest plain size. A plain size below the RAM's stays free: it is of something else.
 
-    Raises `UnknownMachineError` where two sizes can be the RAM's.
+    Raises `UnknownMachineError` where two sizes can be the RAM's, and for an unknown kind of RAM.
     """
     sizes = _Sizes([], [], [], [])
     numbers = {}
@@ -537,6 +540,10 @@ def find_memory(
     is_server = cpus.is_server(processor or "")
     for at, word in phrase.free.items():
         if _KIND_OF_RAM.fullmatch(word):
+            if cpus.ram_rates(word) is None:
+                raise bad_name(
+                    "kind_of_ram", phrase.text, cpus.kinds_of_ram(), word=word
+                )
             ram_kind = word
         elif modules := MODULES.fullmatch(word):
             sticks = int(modules[1])
@@ -556,6 +563,8 @@ def find_memory(
         # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
         is_unclear = "sticks" in numbers or "or" in phrase.words
         ram_gib: float | None = max(sizes.ram)
+        smaller = {f"{gib:g}gb" for gib in sizes.plain if gib < max(sizes.ram)}
+        places = [at for at in places if phrase.word(at) not in smaller]
         if is_unclear and plain and ram_gib not in plain:
             raise _two_sizes(phrase, plain.union(sizes.ram))
     else:

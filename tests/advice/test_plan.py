@@ -773,7 +773,13 @@ def test_the_need_does_not_contradict_a_machine_that_runs_it_with_less(
     assert re.sub(r"^[\d.]+ GiB", "", after, count=1) == words
 
 
-@pytest.mark.parametrize("device", ["SYCL0", "Vulkan0"])
+def test_the_least_machine_without_a_device_has_no_gpu() -> None:
+    answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": "none"})
+    assert answer.least is not None
+    assert not answer.least.accelerator.required
+
+
+@pytest.mark.parametrize("device", ["SYCL0", "Vulkan0", "CUDA0"])
 def test_a_device_that_an_option_names_is_a_gpu(device: str) -> None:
     """The least machine ran in RAM, and below it stood that it lacks the device."""
     answer = plan("qwen3-8b", runtime="llama.cpp", runtime_options={"dev": device})

@@ -289,6 +289,30 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     assert "NAME" in (caught.value.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "is_told"),
+    [
+        pytest.param("qwen3-8b", True, id="another"),
+        pytest.param("deepseek-r1-distill-llama-8b", False, id="the same"),
+        pytest.param(None, False, id="none typed"),
+    ],
+)
+def test_a_log_of_another_model_than_the_typed_one_is_told(
+    typed: str | None,
+    is_told: bool,
+) -> None:
+    """The parameters of both are alike: nothing said that the log is of another model."""
+    run = Run(
+        tool="x",
+        parameters=8_030_000_000,
+        name="DeepSeek R1 Distill Llama 8B",
+        file="/models/DeepSeek-R1-Distill-Llama-8B-Q4_K_M.gguf",
+    )
+    notes = verify(run, open_catalogue(), MACHINE, typed).notes
+    told = [note for note in notes if "deepseek-r1-distill-llama-8b" in note]
+    assert bool(told) is is_told
+
+
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"

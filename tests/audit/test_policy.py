@@ -28,7 +28,7 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tables import Document
 from selfhost.judge.checks import CHECKS
-from selfhost.machine.record import Machine
+from selfhost.machine.record import Accelerator, Machine
 
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
@@ -167,6 +167,9 @@ EDGE = (
 )
 
 
+TESLA = Accelerator(vendor="nvidia", name="Tesla P40")
+
+
 @pytest.mark.parametrize(
     ("match", "machine", "holds"),
     [
@@ -208,6 +211,12 @@ EDGE = (
             Machine(labels={"site": "s2"}),
             False,
         ),
+        ('gpu = "nvidia"', Machine(accelerators=(TESLA,)), True),
+        ('gpu = "*p40*"', Machine(accelerators=(TESLA,)), True),
+        ('gpu = "P40"', Machine(accelerators=(TESLA,)), False),
+        ('gpu = "amd"', Machine(accelerators=(TESLA,)), False),
+        ('gpu = "nvidia"', Machine(accelerators=()), False),
+        ('gpu = "nvidia"', Machine(), None),
         ("", Machine(), True),
     ],
     ids=case_id,

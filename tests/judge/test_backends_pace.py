@@ -74,4 +74,4 @@ def test_one_stated_device_holds_all_of_the_model() -> None:
 
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(ValueError, match="SYCL0"):
-        judged(dev="CUDA0")
+        judged(dev="Metal0")

@@ -9,6 +9,7 @@ from helpers.needs_of import asked, catalogue, runtime, terms
 from selfhost import check
 from selfhost.core.errors import WorkloadError
 from selfhost.judge.record import Verdict
+from selfhost.machine.named import named
 
 TWO_GPUS = "2x RTX 3090"
 
@@ -198,6 +199,10 @@ def test_without_a_gpu_no_tensor_is_split(machine: str) -> None:
         pytest.param("Arc B580, 64 GB of RAM", "SYCL0", "pass", id="its maker"),
         pytest.param("RTX 4090, 64 GB of RAM", "Vulkan0", "pass", id="any maker"),
         pytest.param("64 GB of RAM, 8GB VRAM", "SYCL0", "pass", id="unknown maker"),
+        pytest.param("RTX 4090, 64 GB of RAM", "CUDA0", "pass", id="CUDA"),
+        pytest.param("RX 7900 XTX, 64 GB of RAM", "CUDA0", "fail", id="no CUDA"),
+        pytest.param("RX 7900 XTX, 64 GB of RAM", "ROCm0", "pass", id="ROCm"),
+        pytest.param("Ryzen 5 5600, 32 GB of RAM", "none", "pass", id="no device"),
     ],
 )
 def test_a_device_that_the_machine_lacks_is_no_place_to_run(
@@ -214,6 +219,48 @@ def test_a_device_that_the_machine_lacks_is_no_place_to_run(
     )
     found = next(found for found in verdict.findings if found.check == "accelerator")
     assert found.outcome == outcome
+
+
+def test_a_device_of_a_machine_whose_gpus_were_not_read_is_not_known() -> None:
+    """It said that the model runs."""
+    verdict = check(
+        "qwen3-8b",
+        machine=named("Ryzen 5 5600, 32 GB of RAM").machine.replace(accelerators=None),
+        runtime="llama.cpp",
+        runtime_options={"dev": "SYCL0"},
+    )
+    assert verdict.route == "unknown"
+    found = next(found for found in verdict.findings if found.check == "accelerator")
+    assert found.code == "accelerator-unread"
+    assert "SYCL0" in found.reason
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("i9-13900K 64GB RTX 3090", id="card"),
+        pytest.param("MacBook Pro M4 24GB", id="GPU in the chip"),
+    ],
+)
+def test_without_a_device_the_processor_computes(machine: str) -> None:
+    """common/arg.cpp: `--device none`: "don't offload"."""
+    without = check(
+        "qwen3-8b",
+        machine=machine,
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+        runtime_options={"dev": "none"},
+    )
+    on_cpu = check(
+        "qwen3-8b",
+        machine=f"{machine} no gpu" if "M4" in machine else "i9-13900K 64GB no gpu",
+        runtime="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    assert "-dev none" in without.commands[-1]
+    assert without.route == "local"
+    assert without.decode_tokens_per_second == on_cpu.decode_tokens_per_second
+    assert without.waits == on_cpu.waits
 
 
 def test_a_named_device_is_the_card_of_its_maker() -> None:

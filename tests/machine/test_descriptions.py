@@ -297,6 +297,58 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
     assert is_told
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("RTX 4090, Intel UHD 770", "UHD 770 was ignored", id="GPU inside"),
+        pytest.param(
+            "i9-13900K UHD 770 RTX 4090 64GB", "UHD 770 was ignored", id="and a card"
+        ),
+        pytest.param(
+            "i5-12400 32gb ddr4 quad channel",
+            "has 2 channels of memory; the stated 4 were ignored",
+            id="channels",
+        ),
+        pytest.param(
+            "mac pro 2019 28-core 768gb",
+            "It has 8 cores; the stated 28 were ignored",
+            id="cores",
+        ),
+        pytest.param(
+            "steam deck 512gb", "512 GB is taken for its disk", id="size of a disk"
+        ),
+        pytest.param(
+            "dgx spark 256gb", "it has 121.7 GiB of RAM", id="more than it has"
+        ),
+        pytest.param(
+            "ryzen 5 3600 8gb 16gb ram", "Ignored (not understood): 8gb", id="of what"
+        ),
+    ],
+)
+def test_what_does_not_count_is_named(text: str, told: str) -> None:
+    """Each of these was left out without a word."""
+    assert told in (named(text).note or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("2x epyc 9654 24 channel ddr5 1.5tb", id="channels of both"),
+        pytest.param("2x e5-2680 v4 14 cores 128gb", id="cores of one"),
+        pytest.param("i5-8250U 8 cores 16gb", id="threads"),
+        pytest.param("core ultra 7 155h quad channel lpddr5x", id="narrow channels"),
+    ],
+)
+def test_what_is_counted_otherwise_is_not_told_to_be_ignored(text: str) -> None:
+    assert "ignored" not in (named(text).note or "")
+
+
+@pytest.mark.parametrize("text", ["GH200 512GB RAM", "gb200 960gb"])
+def test_a_gpu_that_is_soldered_to_an_arm_processor_has_one(text: str) -> None:
+    """A Grace Hopper was judged with a processor for x86-64."""
+    assert named(text).machine.architecture == "aarch64"
+
+
 @pytest.mark.parametrize("typed", ["intel macbook air", "macbook air 8gb"])
 def test_an_intel_mac_is_not_only_asked_for_its_apple_chip(typed: str) -> None:
     """`name one: m1, m2, m3, m4, m5` left the owner of a Mac with a processor of Intel no way on;
@@ -393,6 +445,7 @@ def test_a_kind_of_ram_counts_before_its_size_too(text: str, memory: str) -> Non
         pytest.param("16GB ram, 8GB GDDR6", 8, id="no card named"),
         pytest.param("RTX 4090 24GB GDDR6X 16GB RAM", 24, id="card named"),
         pytest.param("RTX 4090 GDDR6X 16GB", 24, id="size of the RAM"),
+        pytest.param("GDDR6 8GB, 16GB ram", 8, id="size behind"),
     ],
 )
 def test_gddr_is_the_memory_of_a_card(text: str, gib: int) -> None:

@@ -96,14 +96,21 @@ def accelerator_check(
 
 
 def _without_named_device(machine: Machine, question: Question) -> Finding | None:
-    """The finding for an option that names a device of which the machine has none: llama.cpp then
-    loads nothing ("invalid device", common/arg.cpp). None where a GPU may be the device, and for
-    other options.
+    """The finding for an option that names a device of which the machine has none, or may have
+    none: llama.cpp then loads nothing ("invalid device", common/arg.cpp). None where a GPU may be
+    the device, and for other options.
     """
     runtime = question.runtime
     makers = question.device_makers
-    if runtime is None or makers is None or machine.accelerators is None:
+    if runtime is None or not makers:
         return None
+    if machine.accelerators is None:
+        return finding(
+            undecided("accelerator-unread", "device"),
+            program=runtime.name,
+            device=question.settings["device"],
+            why=machine.why_unread("accelerators"),
+        )
     if any(question.may_be_device(card) for card in machine.cards):
         return None
     return finding(
