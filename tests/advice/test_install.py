@@ -6,94 +6,123 @@ import ast
 import shlex
 import sys
 import tomllib
-from functools import lru_cache
+from functools import cache
 
 from helpers.paths import TESTS
 from selfhost import Workload
 from selfhost.advice.steps import steps
-from selfhost.catalogue.index import open_catalogue
+from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.judge.judging import judge
 from selfhost.judge.question import ask
 from selfhost.machine.profiles import load
+from selfhost.machine.record import Machine
 
-TABLES = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
-DISTRIBUTIONS, BRINGS = TABLES["distributions"], TABLES["brings"]
+_TABLES = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+# the distribution that has a module, where it has another name
+DISTRIBUTIONS: dict[str, str] = _TABLES["distributions"]
+# what pip installs beside a distribution
+BRINGS: dict[str, list[str]] = _TABLES["brings"]
 
 
-@lru_cache
-def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
+def asks_a_line_of_python(runtime: RuntimeSpec) -> bool:
+    """Whether a command of the program is `python -c`."""
+    commands = runtime.command_lines
+    lines = (commands.default, *commands.by_use.values())
+    return any("python -c" in line for line in lines)
+
+
+def lines_printed(
+    spec: ModelSpec, catalogue: Catalogue, machine: Machine
+) -> tuple[str, ...]:
+    """The lines that are printed for a model where one is of Python; else none."""
+    workload = Workload()
+    if spec.modality == "vision" and not spec.runtimes:
+        workload = Workload(runtime="transformers")
+    try:
+        question = ask(spec, workload, catalogue, machine)
+    except SelfhostError:
+        return ()
+    if question.runtime is None or not asks_a_line_of_python(question.runtime):
+        return ()
+    shown = steps(judge(question, machine), catalogue, machine)
+    if not any("python -c" in line for line in shown.commands):
+        return ()
+    return (*shown.setup, *shown.commands)
+
+
+@cache
+def printed() -> dict[str, tuple[str, ...]]:
     """Of one model of each program, family, use and first input: the lines on a large machine."""
-    catalogue, machine = open_catalogue(), load("server-8x-h100").machine
-    lines, seen = {}, set()
+    catalogue = open_catalogue()
+    machine = load("server-8x-h100").machine
+    found = {}
+    seen = set()
     for spec_id in catalogue.ids():
         spec = catalogue.spec(spec_id)
-        asked = Workload()
-        if spec.modality == "vision" and not spec.runtimes:
-            asked = Workload(runtime="transformers")
+        is_usual_text = spec.modality == "text" and not spec.runtimes
+        if is_usual_text or spec.closed:
+            continue
         kind = (spec.runtimes, spec.family, spec.uses, spec.inputs, spec.modality)
-        if (
-            (spec.modality == "text" and not spec.runtimes)
-            or spec.closed
-            or kind in seen
-        ):
+        if kind in seen:
             continue
         seen.add(kind)
-        try:
-            question = ask(spec, asked, catalogue, machine)
-        except SelfhostError:
-            continue
-        runtime = question.runtime
-        if runtime is None or "python -c" not in " ".join(
-            (runtime.command_lines.default, *runtime.command_lines.by_use.values())
-        ):
-            continue
-        shown = steps(judge(question, machine), catalogue, machine)
-        if any("python -c" in line for line in shown.commands):
-            lines[spec_id] = (runtime, spec, (*shown.setup, *shown.commands))
-    return lines
+        lines = lines_printed(spec, catalogue, machine)
+        if lines:
+            found[spec_id] = lines
+    return found
 
 
 def installed(lines: tuple[str, ...]) -> set[str]:
     """The distributions that pip is told to install, with what comes with them."""
-    names = set()
+    names: set[str] = set()
     for line in lines:
         for part in line.split("&&"):
-            words = [] if part.startswith("#") else shlex.split(part)
+            if part.startswith("#"):
+                continue
+            words = shlex.split(part)
             if words[:2] == ["pip", "install"]:
-                names |= {_distribution(word) for word in words[2:]}
-    return names | {brought for name in names for brought in BRINGS.get(name, ())}
+                names.update(_distribution(word) for word in words[2:])
+    brought: set[str] = set()
+    for name in names:
+        brought.update(BRINGS.get(name, ()))
+    return names | brought
 
 
 def _distribution(word: str) -> str:
+    """The name of what a word of `pip install` names: a file, a repository or a requirement."""
     if "/" in word:
-        return word.rsplit("/", 1)[1].removesuffix(".git").partition("-0.")[0].lower()
+        file = word.rsplit("/", 1)[1].removesuffix(".git")
+        return file.partition("-0.")[0].lower()
     name = word.split(">")[0].split("<")[0].split("=")[0]
-    return name if name == "mistral-common[audio]" else name.split("[")[0]
+    if name == "mistral-common[audio]":
+        return name
+    return name.split("[")[0]
 
 
 def imports(lines: tuple[str, ...]) -> set[str]:
     """The distributions of the modules that the line of Python imports, but for those of Python."""
-    (words,) = (shlex.split(line) for line in lines if "python -c" in line)
+    (line,) = [line for line in lines if "python -c" in line]
+    words = shlex.split(line)
+    code = words[words.index("-c") + 1]
     modules: set[str] = set()
-    for node in ast.walk(ast.parse(words[words.index("-c") + 1])):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom):
             modules.add((node.module or "").partition(".")[0])
         elif isinstance(node, ast.Import):
-            modules |= {alias.name.partition(".")[0] for alias in node.names}
-    return {
-        DISTRIBUTIONS.get(module, module)
-        for module in modules - sys.stdlib_module_names
-    }
+            modules.update(alias.name.partition(".")[0] for alias in node.names)
+    foreign = modules - sys.stdlib_module_names
+    return {DISTRIBUTIONS.get(module, module) for module in foreign}
 
 
 def test_every_module_that_a_line_imports_is_installed_before() -> None:
-    lacking = {
-        spec_id: missing
-        for spec_id, (_, _, lines) in printed().items()
-        if (missing := imports(lines) - installed(lines))
-    }
+    """Whoever pastes the lines in order meets no `ModuleNotFoundError`."""
+    lacking = {}
+    for spec_id, lines in printed().items():
+        missing = imports(lines) - installed(lines)
+        if missing:
+            lacking[spec_id] = missing
     assert lacking == {}
     assert len(printed()) > 100

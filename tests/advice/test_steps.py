@@ -7,15 +7,16 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
 from helpers.machines import USUAL
 from helpers.paths import TESTS
-from selfhost import Machine, Verdict, Workload, check
+from judge.small import finding_of
+from selfhost import Machine, Workload, check
 from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
 from selfhost.judge.judging import judge
@@ -23,27 +24,27 @@ from selfhost.judge.question import ask
 from selfhost.machine.named import named
 from selfhost.machine.profiles import load
 
+LLAMACPP = Workload(runtime="llama.cpp")
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 
 
-@lru_cache
+@cache
 def machine(name: str) -> Machine:
+    """A known machine."""
     return load(name).machine
 
 
 def all_steps(name: str, folder: Path) -> dict[str, Steps]:
     """Of every twelfth model, where it runs on that machine."""
-    catalogue, lines = Catalogue.open(shipped=str(folder)), {}
-    for spec_id in list(catalogue.ids())[USUAL.index(name) :: 12]:
+    catalogue = Catalogue.open(shipped=str(folder))
+    first = USUAL.index(name)
+    found = {}
+    for spec_id in list(catalogue.ids())[first::12]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
-            lines[spec_id] = steps(judged, catalogue, machine(name))
-    return lines
-
-
-def on(name: str, spec_id: str, **workload: Any) -> Verdict:
-    return check(spec_id, Workload(**workload), machine=machine(name))
+            found[spec_id] = steps(judged, catalogue, machine(name))
+    return found
 
 
 IF_WELL = "; if ($?) { "
@@ -70,56 +71,71 @@ def programs(line: str) -> list[list[str]]:
     return [command for command in commands if command and command[0] != "sh"]
 
 
-def program_and_flags(command: list[str]) -> tuple[str, list[str]]:
+class Call(NamedTuple):
     """The program that a command runs, also by Python, and the flags behind its name."""
+
+    program: str
+    flags: set[str]
+
+
+def call_of(command: list[str]) -> Call:
+    """What the words of a command run."""
     words = command[2:] if command[:2] == ["python", "-m"] else command
     program = words[0].removesuffix(".exe")
     if program == "python" and words[1] != "-c":
         program = words[1].rpartition("/")[2].removesuffix(".py")
-    return program, [word for word in words[1:] if re.match(r"--?[a-zA-Z]", word)]
+    flags = {word for word in words[1:] if re.match(r"--?[a-zA-Z]", word)}
+    return Call(program, flags)
+
+
+def assert_safe_for_zsh(line: str) -> None:
+    """zsh takes no comments at its prompt: there a quote in one would swallow the next line."""
+    if line.startswith("#"):
+        assert not set(line) & set("'\"`"), line
+    else:
+        assert "  #" not in line
 
 
 @pytest.mark.parametrize("name", USUAL)
 def test_nearly_every_model_that_runs_has_a_command_of_known_flags(
     name: str, packed: Path
 ) -> None:
+    """A flag that the program does not know ends in its usage, and not in a model that runs."""
     of_models = all_steps(name, packed)
     missing = [spec_id for spec_id, found in of_models.items() if not found.commands]
     assert len(missing) <= 0.05 * len(of_models), missing
     for spec_id, found in of_models.items():
         assert (found.commands_class is None) == (not found.commands)
         for line in (*found.setup, *found.commands):
-            # zsh takes no comments at its prompt: there a quote in one would swallow the next line
-            comment = line if line.startswith("#") else line.partition("  #")[1]
-            assert comment == (line if line.startswith("#") else ""), line
-            assert not set(comment) & set("'\"`"), line
+            assert_safe_for_zsh(line)
             for command in programs(line):
-                program, flags = program_and_flags(command)
-                assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
+                call = call_of(command)
+                known = set(FLAGS[call.program]["flags"])
+                assert call.flags <= known, (spec_id, command)
 
 
 def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
     """bartowski's GGUF of Llama 3.1 needs no login; the publisher's own files do."""
-    gguf = on(
-        "desktop-rtx4090-24gb",
-        "llama-3.1-8b-instruct",
-        runtime="llama.cpp",
-        quantization="Q4_K_M",
-    )
-    own = on("desktop-rtx4090-24gb", "llama-3.1-8b-instruct", runtime="transformers")
-    codes = [verdict.finding("weights").code for verdict in (gguf, own)]  # type: ignore[union-attr]
-    assert codes == ["weights-published", "weights-gated"]
-    assert "hf auth login" in own.setup
+    place = machine("desktop-rtx4090-24gb")
+    in_llamacpp = Workload(runtime="llama.cpp", quantization="Q4_K_M")
+    gguf = check("llama-3.1-8b-instruct", in_llamacpp, machine=place)
+    assert finding_of(gguf, "weights").code == "weights-published"
     assert "hf auth login" not in gguf.setup
+    in_transformers = Workload(runtime="transformers")
+    own = check("llama-3.1-8b-instruct", in_transformers, machine=place)
+    assert finding_of(own, "weights").code == "weights-gated"
+    assert "hf auth login" in own.setup
 
 
 @pytest.mark.parametrize(
     ("model", "runtime", "machine"),
     [
-        ("chatglm3-6b", "vllm", "rtx 4090"),
-        ("deepseek-v3.1", "vllm", "server-8x-h200"),
-        ("deepseek-v3.1", "mlx", "mac-studio-m3-ultra-512gb"),
-        ("phi-4-multimodal-instruct", "transformers", "rtx 4090"),
+        pytest.param("chatglm3-6b", "vllm", "rtx 4090", id="vLLM"),
+        pytest.param("deepseek-v3.1", "vllm", "server-8x-h200", id="vLLM on eight"),
+        pytest.param("deepseek-v3.1", "mlx", "mac-studio-m3-ultra-512gb", id="MLX LM"),
+        pytest.param(
+            "phi-4-multimodal-instruct", "transformers", "rtx 4090", id="Transformers"
+        ),
     ],
 )
 def test_the_line_allows_the_code_that_the_answer_warns_of(
@@ -129,9 +145,8 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     it.
     """
     answer = check(model, Workload(runtime=runtime), machine=machine)
-    assert any(
-        "runs code from the repository" in finding.reason for finding in answer.findings
-    )
+    reasons = [finding.reason for finding in answer.findings]
+    assert any("runs code from the repository" in reason for reason in reasons)
     assert "trust-remote-code" in answer.commands[-1].replace("_", "-")
     plain = check("mistral-7b", Workload(runtime=runtime), machine=machine)
     assert all("trust" not in line for line in plain.commands)
@@ -141,21 +156,29 @@ def test_the_line_allows_the_code_that_the_answer_warns_of(
     ("gpu", "asked", "words"),
     [
         # the wheels of PyPI are CUDA's (PyTorch, get started; vLLM documentation, installation)
-        ("RX 7900 XTX", Workload(runtime="transformers"), "ROCm"),
-        ("RX 7900 XTX", Workload(runtime="vllm"), "ROCm"),
-        ("Arc B580", Workload(runtime="transformers", quantization="nf4"), "XPU"),
+        pytest.param(
+            "RX 7900 XTX", Workload(runtime="transformers"), "ROCm", id="PyTorch on AMD"
+        ),
+        pytest.param("RX 7900 XTX", Workload(runtime="vllm"), "ROCm", id="vLLM on AMD"),
+        pytest.param(
+            "Arc B580",
+            Workload(runtime="transformers", quantization="nf4"),
+            "XPU",
+            id="PyTorch on Intel",
+        ),
         # assets of llama.cpp's releases
-        ("RTX 4090", Workload(runtime="llama.cpp"), "ubuntu-cuda"),
-        ("RTX 4090", Workload(runtime="llama.cpp"), "cudart"),
-        ("Arc B580", Workload(runtime="llama.cpp"), "ubuntu-sycl"),
+        pytest.param("RTX 4090", LLAMACPP, "ubuntu-cuda", id="llama.cpp on NVIDIA"),
+        pytest.param("RTX 4090", LLAMACPP, "cudart", id="CUDA beside llama.cpp"),
+        pytest.param("Arc B580", LLAMACPP, "ubuntu-sycl", id="llama.cpp on Intel"),
         # no CUDA build for Arm among them, and one that the project's own installer takes
-        ("DGX Spark", Workload(runtime="llama.cpp"), "-DGGML_CUDA=ON"),
-        ("DGX Spark", Workload(runtime="llama.cpp"), "llama.app/install.sh"),
+        pytest.param("DGX Spark", LLAMACPP, "-DGGML_CUDA=ON", id="built on Arm"),
+        pytest.param("DGX Spark", LLAMACPP, "llama.app/install.sh", id="installer"),
     ],
 )
 def test_each_maker_of_gpus_gets_its_build(
     gpu: str, asked: Workload, words: str
 ) -> None:
+    """The build that is installed without a word uses another maker's GPU, or none."""
     lines = check("mistral-7b", asked, machine=named(gpu)[0]).setup
     assert any(words in line for line in lines if line.startswith("#")), lines
 
@@ -174,10 +197,10 @@ def test_no_line_on_linux_takes_homebrew_for_there(model: str, machine: str) -> 
 @pytest.mark.parametrize(
     ("machine", "is_told"),
     [
-        ("ryzen 7 8840u 780m 32gb", True),
-        ("strix halo 128gb", False),
-        ("mac mini m4 16gb", False),
-        ("i5-8250u 16gb", False),
+        pytest.param("ryzen 7 8840u 780m 32gb", True, id="Radeon 780M"),
+        pytest.param("strix halo 128gb", False, id="gfx1151"),
+        pytest.param("mac mini m4 16gb", False, id="Mac"),
+        pytest.param("i5-8250u 16gb", False, id="no GPU"),
     ],
 )
 def test_ollama_is_told_to_take_a_gpu_that_it_drops(
@@ -187,26 +210,38 @@ def test_ollama_is_told_to_take_a_gpu_that_it_drops(
     so that its line would run at the processor's pace.
     """
     answer = check("gemma3:4b", machine=named(machine)[0])
-    lines = str((*answer.setup, *answer.commands))
-    assert ("ollama run" in lines, "OLLAMA_IGPU_ENABLE=1" in lines) == (True, is_told)
+    lines = "\n".join((*answer.setup, *answer.commands))
+    assert "ollama run" in lines
+    assert ("OLLAMA_IGPU_ENABLE=1" in lines) is is_told
 
 
 @pytest.mark.parametrize(
     ("typed", "fetched"),
     [
-        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"),
-        ("bartowski/Qwen3-8B-GGUF:Q4_K_M", "bartowski/Qwen3-8B-GGUF:Q4_K_M"),
+        pytest.param(
+            "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL",
+            "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL",
+            id="unsloth",
+        ),
+        pytest.param(
+            "bartowski/Qwen3-8B-GGUF:Q4_K_M",
+            "bartowski/Qwen3-8B-GGUF:Q4_K_M",
+            id="bartowski",
+        ),
         # its tag has the type alone
-        (
+        pytest.param(
             "google/gemma-3-4b-it-qat-q4_0-gguf",
             "google/gemma-3-4b-it-qat-q4_0-gguf:Q4_0",
+            id="google",
         ),
     ],
 )
 def test_a_repository_that_was_typed_is_the_one_that_is_fetched(
     typed: str, fetched: str
 ) -> None:
-    assert f"-hf {fetched} " in str(check(typed, machine=named("RTX 4090")[0]).commands)
+    """And not another publisher's conversion of the same model."""
+    commands = check(typed, machine=named("RTX 4090")[0]).commands
+    assert any(f"-hf {fetched} " in line for line in commands)
 
 
 @pytest.mark.parametrize("typed", ["qwen3:30b", "ollama run qwen3:30b"])
@@ -214,24 +249,27 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str) -> None:
     """As Ollama's library spells it, whatever else has the model; another program that was asked
     for keeps its own line, and Ollama's stands beside none where it does not run the model.
     """
-    machine, mac = "desktop-rtx3060-12gb", "macbook pro m3 16gb"
-    assert check(typed, machine=machine).commands == ("ollama run qwen3:30b",)
-    own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
+    desktop = "desktop-rtx3060-12gb"
+    assert check(typed, machine=desktop).commands == ("ollama run qwen3:30b",)
+    own = check(typed, LLAMACPP, machine=desktop).commands
     assert own[0].startswith("llama-server ")
+    mac = "macbook pro m3 16gb"
     assert check("gpt-oss-20b", Workload(runtime="ollama"), machine=mac).route == "api"
-    assert "ollama run" not in str(check("gpt-oss-20b", machine=mac).commands)
+    commands = check("gpt-oss-20b", machine=mac).commands
+    assert not any("ollama run" in line for line in commands)
 
 
 def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:
     """Windows PowerShell 5.1 knows no `&&` (about_Pipeline_Chain_Operators: since 7) and has `curl`
     as another word for Invoke-WebRequest.
     """
+    laptop = machine("laptop-rtx4060-16gb")
     for model in (
         "whisper-large-v3-turbo",
         "melotts-english",
         "piper-en-us-lessac-medium",
     ):
-        verdict = on("laptop-rtx4060-16gb", model)
+        verdict = check(model, machine=laptop)
         lines = [line for line in (*verdict.setup, *verdict.commands) if line[0] != "#"]
         assert lines
         for line in lines:
@@ -239,7 +277,7 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
             assert not re.search(r"(^|; |\{ )curl ", line)
             # what failed to download is not run, in 5.1 and in 7 (about_Automatic_Variables)
             assert line.count("; ") == line.count(IF_WELL) == line.count(" }")
-    whisper = on("laptop-rtx4060-16gb", "whisper-large-v3-turbo")
+    whisper = check("whisper-large-v3-turbo", machine=laptop)
     assert any("whisper.cpp/releases" in line for line in whisper.setup)
 
 
@@ -286,35 +324,27 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     (docs/multi-gpu.md). On one, and where two are needed, the line is as short as ever.
     """
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
-    lines = {
-        gpus: check("qwen2.5-14b", asked, machine=named(gpus)[0])
-        for gpus in (
-            "2x RTX 3090",
-            "RTX 3090",
-            "2x RTX 3060 8gb",
-            "RTX 3060 + RTX 3090",
-        )
-    }
-    (alike,) = lines["2x RTX 3090"].commands
-    assert alike.endswith(" -sm none -mg 0")
-    for gpus in ("RTX 3090", "2x RTX 3060 8gb"):
-        assert "-mg" not in lines[gpus].commands[0]
-    unlike = lines["RTX 3060 + RTX 3090"]
-    assert unlike.commands[0].endswith(" -sm none -mg 1")
+
+    def line_on(gpus: str) -> str:
+        """The first line to type on these GPUs."""
+        return check("qwen2.5-14b", asked, machine=named(gpus)[0]).commands[0]
+
+    assert line_on("2x RTX 3090").endswith(" -sm none -mg 0")
+    assert line_on("RTX 3060 + RTX 3090").endswith(" -sm none -mg 1")
+    assert "-mg" not in line_on("RTX 3090")
+    assert "-mg" not in line_on("2x RTX 3060 8gb")
 
 
 def test_a_beginner_types_ollama_run_where_only_ollama_has_the_model() -> None:
     """It was a second server with a port of its own, for a context that nobody asked for; `-v` and
     JSON still have its lines.
     """
-    verdict = check("gemma3:27b", machine=named("RTX 4090")[0])
+    card = named("RTX 4090")[0]
+    verdict = check("gemma3:27b", machine=card)
     assert verdict.commands == ("ollama run gemma3:27b",)
-    assert any(
-        "OLLAMA_CONTEXT_LENGTH=4096 ollama serve" in note for note in verdict.fine_print
-    )
-    asked = check(
-        "gemma3:27b", Workload(context_tokens=32_768), machine=named("RTX 4090")[0]
-    )
+    server = "OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    assert any(server in note for note in verdict.fine_print)
+    asked = check("gemma3:27b", Workload(context_tokens=32_768), machine=card)
     assert asked.commands[0].endswith("OLLAMA_CONTEXT_LENGTH=32768 ollama serve")
     assert not any("ollama serve" in note for note in asked.fine_print)
 
@@ -337,8 +367,10 @@ def test_gpus_that_stay_idle_are_named(
 ) -> None:
     """Of four H100, three were unmentioned; that a tag is one file of Ollama's was said nowhere."""
     notes = " ".join(check(typed, machine=named(gpus)[0]).notes)
-    assert (idle or "") in notes
-    assert ("stay" in notes) is (idle is not None)
+    if idle is None:
+        assert "stay" not in notes
+    else:
+        assert idle in notes
     assert (f"{typed} is a tag of Ollama's library" in notes) is is_tag_told
 
 
@@ -355,4 +387,5 @@ def test_whose_conversion_the_files_are_is_told(model: str, owner: str | None) -
     verdict = check(model, Workload(quantization="Q4_K_M"), machine="rtx 4090")
     told = [note for note in verdict.fine_print if "conversion" in note]
     assert bool(told) is (owner is not None)
-    assert all(f"a conversion by {owner}, a third party" in note for note in told)
+    for note in told:
+        assert f"a conversion by {owner}, a third party" in note

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,28 +26,34 @@ from selfhost.machine.understand import cards_named
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 MIB = 1 << 20
+LLAMA_8B = "llama-3.1-8b-instruct"
 
 
 def pace(
     kind: str, rate: float, tokens: int | None = None, sequences: int = 1
 ) -> Figure:
+    """A pace that a run reached, in tokens a second over so many tokens."""
     return Figure(
         subject="pace", term=kind, seen=rate, tokens=tokens, sequences=sequences
     )
 
 
 def memory(term: str, size: int) -> Figure:
+    """The bytes of RAM that a part of a run took."""
     return Figure(subject="memory", term=term, where="host", seen=size)
 
 
 def held(
     run: Run, model: str = "qwen2.5-0.5b-instruct", machine: Machine = MACHINE
 ) -> Verification:
+    """The run beside what is predicted for this model on this machine."""
     return verify(run, open_catalogue(), machine, model)
 
 
 def sample(name: str) -> Run:
-    run = run_of((DATA / "logs" / f"llama_log-{name}.txt").read_text("utf-8"))
+    """The run that a log of llama.cpp tells of."""
+    log = DATA / "logs" / f"llama_log-{name}.txt"
+    run = run_of(log.read_text("utf-8"))
     assert run is not None
     return run
 
@@ -91,28 +96,28 @@ SERVER = Run(
 
 def test_a_real_process_is_inside_and_twice_as_much_outside() -> None:
     """Exit 0, and 1 with a word on what grows beside."""
-    comparison = held(SERVER)
-    assert [row.inside for row in comparison.differences] == [True, True, True]
-    assert (comparison.outcome, comparison.exit_code) == ("inside", 0)
+    as_seen = held(SERVER)
+    assert [row.inside for row in as_seen.differences] == [True, True, True]
+    assert as_seen.outcome == "inside"
+    assert as_seen.exit_code == 0
     twice = tuple(figure.replace(seen=2 * figure.seen) for figure in SERVER.figures)
-    comparison = held(SERVER.replace(figures=twice))
-    assert (comparison.outcome, comparison.exit_code) == ("outside", 1)
-    assert any("--cache-ram" in note for note in comparison.notes)
+    doubled = held(SERVER.replace(figures=twice))
+    assert doubled.outcome == "outside"
+    assert doubled.exit_code == 1
+    assert any("--cache-ram" in note for note in doubled.notes)
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("run", "why"),
     [
-        ({"context_tokens": None}, "context"),
-        ({"kv_cache_type": None}, "cache"),
-        ({"drafts": True}, "draft model"),
+        pytest.param(SERVER.replace(context_tokens=None), "context", id="context"),
+        pytest.param(SERVER.replace(kv_cache_type=None), "cache", id="cache"),
+        pytest.param(SERVER.replace(drafts=True), "draft model", id="draft model"),
     ],
 )
-def test_what_the_run_does_not_tell_is_not_compared(
-    change: dict[str, Any], why: str
-) -> None:
+def test_what_the_run_does_not_tell_is_not_compared(run: Run, why: str) -> None:
     """Only the file is left to compare."""
-    rows = {row.term: row for row in held(SERVER.replace(**change)).differences}
+    rows = {row.term: row for row in held(run).differences}
     assert rows["model_file"].inside is True
     assert rows["total"].inside is None
     assert why in (rows["total"].why or "")
@@ -120,6 +125,7 @@ def test_what_the_run_does_not_tell_is_not_compared(
 
 @pytest.fixture
 def _stated_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every prediction of pace is this one."""
     speed = Speed(
         decode=Range(low=4.0, likely=5.0, high=6.0),
         prompt=Range(low=40.0, likely=50.0, high=60.0),
@@ -154,17 +160,17 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no
     fault of the prediction. On a processor it is compared.
     """
-    run, model = (
-        Run(tool="x", figures=(pace("prompt", 10.0, 40),)),
-        "llama-3.1-8b-instruct",
-    )
-    on_card = held(run, model, apply(MACHINE, [], [cards_named("RTX 3060")]))
-    assert on_card.differences[0].inside is None
-    assert "512" in (on_card.differences[0].why or "")
-    assert held(run, model).differences[0].inside is False
+    run = Run(tool="x", figures=(pace("prompt", 10.0, 40),))
+    with_card = apply(MACHINE, [], [cards_named("RTX 3060")])
+    (on_card,) = held(run, LLAMA_8B, with_card).differences
+    assert on_card.inside is None
+    assert "512" in (on_card.why or "")
+    (on_processor,) = held(run, LLAMA_8B).differences
+    assert on_processor.inside is False
     # as is one of 36 tokens of MLX on a Mac
     mac = named_machine("macbook pro m4 max 64gb")[0]
-    assert held(run, model, mac).differences[0].inside is None
+    (on_mac,) = held(run, LLAMA_8B, mac).differences
+    assert on_mac.inside is None
 
 
 @pytest.mark.usefixtures("_stated_pace")
@@ -173,25 +179,31 @@ def test_what_lay_in_ram_is_not_compared(layers: int) -> None:
     """24 or 32 of 33 layers on the card are slower than all of them, which are predicted."""
     figures = (pace("decode", 25.0, 128),)
     run = Run(tool="x", quantization="Q4_K_M", figures=figures, gpu_layers=layers)
-    (row,) = held(
-        run, "llama-3.1-8b-instruct", apply(MACHINE, [], [cards_named("RTX 4090")])
-    ).differences
-    assert (row.inside is None) is ("-ngl 999" in str(row.why)) is (layers < 99)
+    with_card = apply(MACHINE, [], [cards_named("RTX 4090")])
+    (row,) = held(run, LLAMA_8B, with_card).differences
+    lay_in_ram = layers < 99
+    assert (row.inside is None) is lay_in_ram
+    assert ("-ngl 999" in str(row.why)) is lay_in_ram
 
 
 def test_several_sequences_at_once_are_held_against_their_total() -> None:
     """A pace of four together is compared where four were judged, and not against that of one."""
     figures = tuple(pace("decode", 500.0, 80, sequences=number) for number in (1, 4, 2))
     run = Run(tool="x", runtime="vllm", parallel=4, figures=figures)
-    comparison = held(run, "llama-3.1-8b-instruct", load("desktop-2x-rtx3090").machine)
-    rows, speed = comparison.differences, comparison.verdict.speed
-    assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
+    comparison = held(run, LLAMA_8B, load("desktop-2x-rtx3090").machine)
+    alone, four, two = comparison.differences
+    assert alone.term == "decode"
+    assert four.term == "decode_at_once"
+    assert two.term == "decode_at_once"
+    speed = comparison.verdict.speed
     assert speed is not None
     assert speed.parallel_total is not None
-    assert (rows[1].high, rows[2].high) == (speed.parallel_total.high, None)
+    assert four.high == speed.parallel_total.high
+    assert two.high is None
 
 
 def test_a_run_on_a_gpu_is_not_held_against_a_machine_without() -> None:
+    """A comparison with a processor's pace would tell nothing: the remedy names the GPU."""
     run = Run(tool="llama-bench", on_processor=False, gpu="NVIDIA GeForce RTX 3060")
     with pytest.raises(SelfhostError, match="used a GPU") as refusal:
         held(run, machine=MACHINE.replace(accelerators=()))
@@ -201,22 +213,26 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without() -> None:
 @pytest.mark.parametrize(
     ("model", "runtime", "machine"),
     [
-        ("mistral-7b", "llama.cpp", "desktop-rtx4090-24gb"),
-        # experts in RAM, and layers of which each of two GPUs has a part
-        ("gpt-oss-120b", "llama.cpp", "desktop-rtx4090-24gb"),
-        ("llama-3.1-8b-instruct", "vllm", "desktop-2x-rtx3090"),
+        pytest.param(
+            "mistral-7b", "llama.cpp", "desktop-rtx4090-24gb", id="all on a GPU"
+        ),
+        pytest.param(
+            "gpt-oss-120b", "llama.cpp", "desktop-rtx4090-24gb", id="experts in RAM"
+        ),
+        # each has a part of every layer
+        pytest.param(LLAMA_8B, "vllm", "desktop-2x-rtx3090", id="two GPUs"),
     ],
 )
 def test_a_short_chat_is_what_check_tells(
     model: str, runtime: str, machine: str
 ) -> None:
     """Without a depth both give the same range; a deeper context is slower."""
-    catalogue, place = open_catalogue(), load(machine).machine
+    catalogue = open_catalogue()
+    place = load(machine).machine
     asked = Workload(runtime=runtime, context_tokens=32_768)
     verdict = check_with(catalogue, model, asked, place, follows_machine=False)
-    short, deep = (
-        pace_at(catalogue, verdict, asked, depth) for depth in (None, 32_000)
-    )
+    short = pace_at(catalogue, verdict, asked, None)
+    deep = pace_at(catalogue, verdict, asked, 32_000)
     assert short is not None
     assert deep is not None
     assert short.decode is not None
@@ -228,14 +244,14 @@ def test_a_short_chat_is_what_check_tells(
 # ------------------------------------------------------------------ a process
 
 
-def seen(words: str, **values: Any) -> Process:
-    fields: dict[str, Any] = {
-        "words": tuple(words.split()),
-        "memory_bytes": 560 * MIB,
-        "model_file": "/nowhere/qwen2.5-0.5b-instruct-q4_k_m.gguf",
-        "model_bytes": 374 * MIB,
-    }
-    return Process(**{**fields, **values})
+def seen(words: str) -> Process:
+    """A process of 560 MiB, of which 374 are the file of a model."""
+    return Process(
+        words=tuple(words.split()),
+        memory_bytes=560 * MIB,
+        model_file="/nowhere/qwen2.5-0.5b-instruct-q4_k_m.gguf",
+        model_bytes=374 * MIB,
+    )
 
 
 def test_a_server_by_its_options_and_kinds_of_memory(
@@ -250,21 +266,18 @@ def test_a_server_by_its_options_and_kinds_of_memory(
     )
     monkeypatch.setattr(module, "process", lambda _number: seen(words))
     run = run_of_process("1")
-    told = (
-        run.context_tokens,
-        run.parallel,
-        run.threads,
-        run.gpu_layers,
-        run.kv_cache_type,
-    )
-    assert told == (4096, 2, 4, 99, "q8_0")
+    assert run.context_tokens == 4096
+    assert run.parallel == 2
+    assert run.threads == 4
+    assert run.gpu_layers == 99
+    assert run.kv_cache_type == "q8_0"
     sizes = {figure.term: figure.seen // MIB for figure in run.figures}
     assert sizes == {"model_file": 374, "everything_else": 186, "total": 560}
 
 
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is one that is not there."""
-    other = seen("bash", model_file=None, model_bytes=0)
+    other = seen("bash").replace(model_file=None, model_bytes=0)
     monkeypatch.setattr(module, "process", lambda _number: other)
     with pytest.raises(SelfhostError, match="no GGUF file"):
         run_of_process(str(os.getpid()))
@@ -282,10 +295,13 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     """
     run = Run(tool="x", parameters=8_030_000_000)
     catalogue = open_catalogue()
-    for same in (run, run.replace(parameters=None)):
-        assert identify(same, catalogue, "llama3.1:8b")[0] == "llama3.1:8b"
+    untold = run.replace(parameters=None)
+    for same in (run, untold):
+        model, _known_by, _is_file = identify(same, catalogue, "llama3.1:8b")
+        assert model == "llama3.1:8b"
+    other = run.replace(parameters=7_250_000_000)
     with pytest.raises(SelfhostError, match=r"a model with 7\.25 B") as caught:
-        identify(run.replace(parameters=7_250_000_000), catalogue, "llama3.1:8b")
+        identify(other, catalogue, "llama3.1:8b")
     assert "NAME" in (caught.value.remedy or "")
 
 
@@ -317,32 +333,37 @@ def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
     path.write_bytes(b"GGUF")
-    assert identify(Run(tool="x", file=str(path)), open_catalogue(), None) == (
-        path,
-        "file",
-        True,
-    )
+    run = Run(tool="x", file=str(path))
+    assert identify(run, open_catalogue(), None) == (path, "file", True)
 
 
 @pytest.mark.parametrize(
-    "known", [{}, {"parameters": 8_190_000_000}, {"file": "a\0b.gguf"}]
+    "run",
+    [
+        pytest.param(Run(tool="x"), id="nothing"),
+        pytest.param(Run(tool="x", parameters=8_190_000_000), id="parameters"),
+        pytest.param(Run(tool="x", file="a\0b.gguf"), id="no name of a file"),
+    ],
 )
-def test_a_run_that_tells_nothing_asks_for_a_name(known: dict[str, Any]) -> None:
+def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
     """The remedy is the option."""
     with pytest.raises(UnknownModelError) as caught:
-        identify(Run(tool="x", **known), open_catalogue(), None)
+        identify(run, open_catalogue(), None)
     assert "--model" in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
     ("file", "name", "by"),
     [
-        (
+        pytest.param(
             "C:\\m\\Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf",
             None,
             "file-name",
+            id="of the file",
         ),
-        ("sha256-0011", "Mistral-7B-Instruct-v0.3", "name"),
+        pytest.param(
+            "sha256-0011", "Mistral-7B-Instruct-v0.3", "name", id="inside the file"
+        ),
     ],
 )
 def test_a_name_that_the_run_tells(file: str, name: str | None, by: str) -> None:
@@ -357,14 +378,12 @@ def test_a_benchmark_behind_a_long_context_is_slower() -> None:
     """llama-bench names no context, and `@ d16384` reads behind more than the default: each token
     reads that cache too.
     """
-    run = Run(tool="x", runtime="llama.cpp", quantization="Q4_K_M")
-    short, deep = (
+    figures = (
         pace("decode", 9.0, 128),
         pace("decode", 2.5, 128).replace(depth_tokens=16_448),
     )
-    rows = held(
-        run.replace(figures=(short, deep)), "mistral-7b-instruct-v0.3"
-    ).differences
-    assert rows[0].likely is not None
-    assert rows[1].likely is not None
-    assert rows[1].likely < 0.7 * rows[0].likely
+    run = Run(tool="x", runtime="llama.cpp", quantization="Q4_K_M", figures=figures)
+    short, deep = held(run, "mistral-7b-instruct-v0.3").differences
+    assert short.likely is not None
+    assert deep.likely is not None
+    assert deep.likely < 0.7 * short.likely

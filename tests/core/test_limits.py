@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,95 +20,157 @@ from selfhost.core.tables import Document, key_name
 from selfhost.core.toml_lines import _SIGN
 from selfhost.machine.record import SCHEMA, Machine
 
+# the keys and places that lead to a number; 0 is any entry of a list
 Way = tuple[str | int, ...]
-# sizes that layers of one kind have
-KINDS = {"window_tokens": "sliding"} | dict.fromkeys(
-    ("indexer_rows", "compression", "output_groups", "output_latent_length"),
-    "compressed",
-)
-# of records, whose schema is that of what is printed
-MEMORY = ("limit_bytes", "available_bytes", "total_bytes", "bandwidth_bytes_per_second")
-CARDS = tuple(("accelerators", f"memory_{key}") for key in ("free_bytes", *MEMORY[2:]))
-DISKS = (
-    *(("disks", key) for key in ("free_bytes", "total_bytes")),
-    ("models_present", "size_bytes"),
-)
-MACHINE: dict[Way, tuple[float, float]] = {
-    **{(key,): (0, 2**52) for key in ("address_space_bytes", "swap_free_bytes")},
-    **{(f"memory_{key}",): (n // 2, 2**52) for n, key in enumerate(MEMORY)},
-    **{(key, 0, part): (n > 0, 2**52) for n, (key, part) in enumerate(CARDS)},
-    **{(key, 0, part): (0, 2**64) for key, part in DISKS},
-    **{(f"cpu_cores_{key}",): (1, 10**6) for key in ("physical", "performance")},
-    ("cpu_cores_usable",): (0.001, 10**6),
+# the kind of layers that a size belongs to, without which it is refused
+KINDS = {
+    "window_tokens": "sliding",
+    "indexer_rows": "compressed",
+    "compression": "compressed",
+    "output_groups": "compressed",
+    "output_latent_length": "compressed",
 }
 
 
-def limits(kind: str) -> Iterator[tuple[str, Way, float, float]]:
-    """The way to each number of a schema, a limit of it, and what lies beyond."""
-    whole = json.loads((SCHEMAS / f"{kind}-1.json").read_text(encoding="utf-8"))
+class Bounds(NamedTuple):
+    """The least and the most that a number of a record may be; `step` leads to the next below."""
 
-    def below(schema: Any, way: Way) -> Iterator[tuple[str, Way, float, float]]:
+    least: float
+    most: float
+    step: float = 1
+
+
+# of records, whose schema is that of what is printed
+MACHINE: dict[Way, Bounds] = {
+    ("address_space_bytes",): Bounds(0, 2**52),
+    ("swap_free_bytes",): Bounds(0, 2**52),
+    ("memory_limit_bytes",): Bounds(0, 2**52),
+    ("memory_available_bytes",): Bounds(0, 2**52),
+    ("memory_total_bytes",): Bounds(1, 2**52),
+    ("memory_bandwidth_bytes_per_second",): Bounds(1, 2**52),
+    ("accelerators", 0, "memory_free_bytes"): Bounds(0, 2**52),
+    ("accelerators", 0, "memory_total_bytes"): Bounds(1, 2**52),
+    ("accelerators", 0, "memory_bandwidth_bytes_per_second"): Bounds(1, 2**52),
+    ("disks", 0, "free_bytes"): Bounds(0, 2**64),
+    ("disks", 0, "total_bytes"): Bounds(0, 2**64),
+    ("models_present", 0, "size_bytes"): Bounds(0, 2**64),
+    ("cpu_cores_physical",): Bounds(1, 10**6),
+    ("cpu_cores_performance",): Bounds(1, 10**6),
+    ("cpu_cores_usable",): Bounds(0.001, 10**6, step=0.0001),
+}
+
+
+class Limit(NamedTuple):
+    """A limit of a number in a published schema, and the next value beyond it."""
+
+    way: Way
+    limit: float
+    beyond: float
+
+
+class PublishedSchema:
+    """A schema that an editor holds a file to."""
+
+    def __init__(self, kind: str) -> None:
+        text = (SCHEMAS / f"{kind}-1.json").read_text(encoding="utf-8")
+        self.whole = json.loads(text)
+
+    def limits(self) -> Iterator[Limit]:
+        """Every limit of every number."""
+        return self._limits_below(self.whole, ())
+
+    def _limits_below(self, schema: dict[str, Any], way: Way) -> Iterator[Limit]:
         while "$ref" in schema:
-            schema = whole["$defs"][schema["$ref"].rpartition("/")[2]]
-        step = 1 if schema.get("type") == "integer" else 0.0001
-        for word, beyond in (("minimum", -step), ("maximum", step)):
-            # places among layers are slices
-            if word in schema and "at" not in way:
-                yield kind, way, schema[word], schema[word] + beyond
-        inner = schema.get("properties", {}) | {0: schema.get("items")}
-        for key, part in {**inner, "any": schema.get("additionalProperties")}.items():
-            yield from below(part, (*way, key)) if part else ()
+            name = schema["$ref"].rpartition("/")[2]
+            schema = self.whole["$defs"][name]
+        # places among layers are slices
+        if "at" not in way:
+            step = 1 if schema.get("type") == "integer" else 0.0001
+            if "minimum" in schema:
+                least = schema["minimum"]
+                yield Limit(way, least, least - step)
+            if "maximum" in schema:
+                most = schema["maximum"]
+                yield Limit(way, most, most + step)
+        parts = dict[str | int, Any](schema.get("properties", {}))
+        parts[0] = schema.get("items")
+        parts["any"] = schema.get("additionalProperties")
+        for key, part in parts.items():
+            if part:
+                yield from self._limits_below(part, (*way, key))
         for part in schema.get("anyOf", ()):
-            yield from below(part, way)
+            yield from self._limits_below(part, way)
 
-    return below(whole, ())
+
+def stated_limits(kind: str) -> Iterator[tuple[str, Way, float, float]]:
+    """The limits of a schema, a case each."""
+    for each in PublishedSchema(kind).limits():
+        yield kind, each.way, each.limit, each.beyond
+
+
+def as_toml(way: Way, value: float) -> str:
+    """The line of a file in which the number at the end of this way has this value."""
+    text = str(value)
+    for part in reversed(way[1:]):
+        if part == 0:
+            text = f"[{text}]"
+        elif part in KINDS:
+            text = f'{{ kind = "{KINDS[str(part)]}", {part} = {text} }}'
+        else:
+            text = f"{{ {part} = {text} }}"
+    return f"{way[0]} = {text}"
+
+
+def fault_of_file(kind: str, way: Way, value: float) -> str:
+    """What is told of the number in its line, the second of the file; "" where nothing is."""
+    text = f"schema = 1\n{as_toml(way, value)}\n"
+    document = Document.read("x.toml", text.encode())
+    if kind == "policy":
+        with suppress(PolicyError):
+            read_policy(document)
+    else:
+        read_model_spec(document, "x.toml")
+    for problem in reversed(document.problems):
+        if (problem.file, problem.line, problem.key) == ("x.toml", 2, key_name(way)):
+            return problem.message
+    return ""
 
 
 @pytest.mark.parametrize(
     ("kind", "way", "limit", "beyond"),
-    [*limits("spec"), *limits("policy")],
+    [*stated_limits("spec"), *stated_limits("policy")],
     ids=case_id,
 )
 def test_a_number_of_a_file_has_limits(
     kind: str, way: Way, limit: float, beyond: float
 ) -> None:
     """What an editor takes by the schema is read, and what it marks is refused in its line."""
+    at_the_limit = fault_of_file(kind, way, limit)
+    assert "must be " not in at_the_limit, at_the_limit
+    one_beyond = fault_of_file(kind, way, beyond)
+    assert "must be " in one_beyond, one_beyond
 
-    def fault(value: float) -> str:
-        text = str(value)
-        for part in reversed(way[1:]):
-            beside = f'kind = "{KINDS[str(part)]}", ' if part in KINDS else ""
-            text = f"[{text}]" if part == 0 else f"{{ {beside}{part} = {text} }}"
-        document = Document.read("x.toml", f"schema = 1\n{way[0]} = {text}\n".encode())
-        with suppress(PolicyError):
-            read_policy(document) if kind == "policy" else read_model_spec(
-                document, "x.toml"
-            )
-        places = {
-            (each.file, each.line, each.key): each.message for each in document.problems
-        }
-        return places.get(("x.toml", 2, key_name(way)), "")
 
-    assert "must be " not in fault(limit), fault(limit)
-    assert "must be " in fault(beyond), fault(beyond)
+def fault_of_record(way: Way, value: float) -> str:
+    """What is told of the number of a record in which `labels` is wrong; "" where nothing is."""
+    data: Any = value
+    for part in reversed(way):
+        data = [data] if part == 0 else {part: data}
+    record = {"schema": SCHEMA, "labels": 1, **data}
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_json(record, "m.json")
+    found = {problem.key: problem.message for problem in caught.value.problems}
+    return found.get(key_name(way), "")
 
 
 @pytest.mark.parametrize("way", MACHINE, ids=case_id)
 def test_a_number_of_a_record_has_limits(way: Way) -> None:
     """Also of a part of an entry."""
-    for limit, step in zip(
-        MACHINE[way], (-0.0001 if "usable" in str(way) else -1, 1), strict=True
-    ):
-        for value in (limit, limit + step):
-            data: Any = value
-            for part in reversed(way):
-                data = [data] if part == 0 else {part: data}
-            with pytest.raises(MachineFileError) as caught:
-                Machine.from_json({"schema": SCHEMA, "labels": 1, **data}, "m.json")
-            found = {each.key: each.message for each in caught.value.problems}
-            assert ("must be at" in found.get(key_name(way), "")) == (value != limit), (
-                found
-            )
+    bounds = MACHINE[way]
+    assert "must be at" not in fault_of_record(way, bounds.least)
+    assert "must be at" in fault_of_record(way, bounds.least - bounds.step)
+    assert "must be at" not in fault_of_record(way, bounds.most)
+    assert "must be at" in fault_of_record(way, bounds.most + 1)
 
 
 @pytest.mark.parametrize(
@@ -122,16 +184,16 @@ def test_a_list_of_words_has_limits(count: int, *, is_read: bool) -> None:
     if is_read:
         assert len(Machine.from_json(record).instruction_sets or ()) == count
         return
-    with pytest.raises(
-        MachineFileError, match="lists 10,001 values; at most 10,000 are read"
-    ):
+    refusal = "lists 10,001 values; at most 10,000 are read"
+    with pytest.raises(MachineFileError, match=refusal):
         Machine.from_json(record)
 
 
 def test_a_list_of_tables_has_no_such_limit() -> None:
     """A policy may have 30,000 entries."""
     text = "schema = 1\n" + '[[model]]\nname = "gpt2"\n' * 10_001
-    assert len(read_policy(Document.read("p.toml", text.encode())).models) == 10_001
+    policy = read_policy(Document.read("p.toml", text.encode()))
+    assert len(policy.models) == 10_001
 
 
 @pytest.mark.parametrize(
@@ -144,9 +206,8 @@ def test_a_text_of_a_record_has_limits(count: int, *, is_read: bool) -> None:
     if is_read:
         assert Machine.from_json(record).cpu_model == "x" * count
         return
-    with pytest.raises(
-        MachineFileError, match="cpu_model: is longer than 10,000 characters"
-    ):
+    refusal = "cpu_model: is longer than 10,000 characters"
+    with pytest.raises(MachineFileError, match=refusal):
         Machine.from_json(record)
 
 
@@ -158,7 +219,8 @@ def test_models_that_share_a_machine_have_limits() -> None:
         text = f"schema = 1\n[[together]]\nmodels = [{names}]\n"
         return Document.read("p.toml", text.encode())
 
-    assert len(read_policy(policy(1_000)).models[0].members) == 1_000
+    most = read_policy(policy(1_000))
+    assert len(most.models[0].members) == 1_000
     with pytest.raises(PolicyError, match="names 1,001 models; at most 1,000"):
         read_policy(policy(1_001))
 

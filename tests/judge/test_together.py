@@ -21,14 +21,20 @@ ROOMY = MACHINE.replace(
 
 
 def card(gib: int) -> Accelerator:
+    """A card with memory of its own, all of which is free."""
     return Accelerator(
-        vendor="nvidia", name=f"{gib} GiB", memory_total_bytes=gib * GIB, unified=False
+        vendor="nvidia",
+        name=f"{gib} GiB",
+        memory_total_bytes=gib * GIB,
+        memory_free_bytes=gib * GIB,
+        unified=False,
     )
 
 
 def model(gib: int, name: str = "m", **changes: object) -> Question:
     """A model of exactly that size, with files of its own."""
-    asked = question(needs=needs_of(gib * GIB, gib * GIB, disk=gib * GB), **changes)
+    needs = needs_of(low=gib * GIB, high=gib * GIB, disk=gib * GB)
+    asked = question(needs=needs, **changes)
     return asked.replace(spec=asked.spec.replace(id=name))
 
 
@@ -36,23 +42,30 @@ def judged(
     sizes: Sequence[int], cards: Sequence[int], *, ram_gib: int = 128, **changes: object
 ) -> Judged:
     """Models of these sizes, in that order, on a machine with these cards; all of it is free."""
-    owned = [card(size).replace(memory_free_bytes=size * GIB) for size in cards]
     machine = MACHINE.replace(
         memory_total_bytes=ram_gib * GIB,
         memory_limit_bytes=ram_gib * GIB,
         memory_available_bytes=ram_gib * GIB,
-        accelerators=tuple(owned),
+        accelerators=tuple(card(size) for size in cards),
     )
-    models = [model(size, f"m{number}", **changes) for number, size in enumerate(sizes)]
-    return judge_together(models, [each.spec.id for each in models], machine)
+    models = []
+    names = []
+    for number, size in enumerate(sizes):
+        name = f"m{number}"
+        names.append(name)
+        models.append(model(size, name, **changes))
+    return judge_together(models, names, machine)
 
 
 def found(answer: Judged, check: str) -> Finding:
+    """The one finding of this check."""
     (finding,) = [finding for finding in answer.findings if finding.check == check]
     return finding
 
 
-A, B, RAM = "accelerator:0", "accelerator:1", "host"
+A = "accelerator:0"
+B = "accelerator:1"
+RAM = "host"
 
 
 # what llama.cpp may take of a card is all but 1 GiB (its fitter's margin)
@@ -60,14 +73,14 @@ A, B, RAM = "accelerator:0", "accelerator:1", "host"
     ("sizes", "cards", "expected"),
     [
         # the one with the most room left takes the next
-        ([10, 10], [24], [A, A]),
-        ([10, 10], [24, 16], [A, B]),
-        ([10, 12, 3], [24, 16], [A, B, A]),
-        ([5, 8, 5], [12, 24], [B, B, A]),
+        pytest.param([10, 10], [24], [A, A], id="two on one card"),
+        pytest.param([10, 10], [24, 16], [A, B], id="one on each card"),
+        pytest.param([10, 12, 3], [24, 16], [A, B, A], id="a third on the first card"),
+        pytest.param([5, 8, 5], [12, 24], [B, B, A], id="two on the larger card"),
         # what no card holds any more is split, layers that fit no card stay in RAM
-        ([20, 10], [24], [A, A, RAM]),
-        ([23, 10], [24], [A, RAM]),
-        ([4, 4], [], [RAM, RAM]),
+        pytest.param([20, 10], [24], [A, A, RAM], id="the second is split"),
+        pytest.param([23, 10], [24], [A, RAM], id="the second in RAM"),
+        pytest.param([4, 4], [], [RAM, RAM], id="no card"),
     ],
 )
 def test_each_takes_the_accelerator_with_most_room(
@@ -82,7 +95,13 @@ def test_each_takes_the_accelerator_with_most_room(
 
 @pytest.mark.parametrize(
     ("sizes", "fits"),
-    [([10, 21], True), ([21, 10], True), ([12, 21], False), ([12, 12], True)],
+    [
+        pytest.param([10, 21], True, id="the largest last"),
+        pytest.param([21, 10], True, id="the largest first"),
+        pytest.param([12, 21], False, id="too large together"),
+        # the second has 10.08 and 11.04 GiB left: half of it on each card
+        pytest.param([12, 12], True, id="the second split"),
+    ],
 )
 def test_where_the_order_given_does_not_fit_the_largest_goes_first(
     sizes: list[int], fits: bool
@@ -91,11 +110,9 @@ def test_where_the_order_given_does_not_fit_the_largest_goes_first(
     GiB.
     """
     answer = judged(sizes, [24, 12], runtime=GPU_ONLY)
-    # of 12 and 12 the second has 10.08 and 11.04 left: half of it on each card
     assert answer.fits is fits
-    assert found(answer, "accelerator").outcome is (
-        Outcome.PASS if fits else Outcome.FAIL
-    )
+    expected = Outcome.PASS if fits else Outcome.FAIL
+    assert found(answer, "accelerator").outcome is expected
 
 
 def test_ram_and_cards_are_summed_apart() -> None:
@@ -103,26 +120,25 @@ def test_ram_and_cards_are_summed_apart() -> None:
     much.
     """
     assert judged([23, 10, 6], [24], ram_gib=16).fits
-    answer = judged([23, 10, 7], [24], ram_gib=16)
-    assert (found(answer, "memory").outcome, found(answer, "memory").needs) == (
-        Outcome.FAIL,
-        17 * GIB,
-    )
+    memory = found(judged([23, 10, 7], [24], ram_gib=16), "memory")
+    assert memory.outcome is Outcome.FAIL
+    assert memory.needs == 17 * GIB
 
 
 def test_a_need_that_is_not_known_is_not_known_of_the_sum() -> None:
     """The reason names the model; nothing is taken for zero."""
-    unknown = needs_of().replace(unknown=(unread("nobody knows", None, "memory"),))
+    unread_memory = unread("nobody knows", None, "memory")
+    unknown = needs_of().replace(unknown=(unread_memory,))
     models = [model(4, "a"), question(needs=unknown)]
-    finding = found(judge_together(models, ["a", "b"], ROOMY), "memory")
-    assert (finding.outcome, finding.code) == (Outcome.UNKNOWN, "memory-need-not-known")
+    memory = found(judge_together(models, ["a", "b"], ROOMY), "memory")
+    assert memory.outcome is Outcome.UNKNOWN
+    assert memory.code == "memory-need-not-known"
 
 
 def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
     """There is nothing to add to."""
-    answer = judge_together(
-        [question(), Question(spec=CLOSED, workload=WORK)], ["a", "closed"], ROOMY
-    )
+    closed = Question(spec=CLOSED, workload=WORK)
+    answer = judge_together([question(), closed], ["a", "closed"], ROOMY)
     assert answer.failed
     assert answer.needs is None
     assert found(answer, "weights").reason.startswith("closed: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from helpers.paths import RECORDS
@@ -19,24 +21,64 @@ VM = Machine.from_file(RECORDS / "vm-24gib.json")
 MARK = "  Its sizes in "
 
 
-def table_of_sizes(model: str, machine: Machine, workload: Workload) -> list[str]:
-    """The rows of the table on 80 columns, its titles first."""
+class SizeRow(NamedTuple):
+    """A row of the table; on a machine with a GPU its sixth word is the place."""
+
+    text: str
+    words: list[str]
+
+    @property
+    def quantization(self) -> str:
+        return self.words[0]
+
+    @property
+    def download_gb(self) -> float:
+        return float(self.words[1])
+
+    @property
+    def place(self) -> str:
+        return self.words[5]
+
+
+class SizeTable(NamedTuple):
+    """The table, and the row of its titles."""
+
+    titles: str
+    rows: list[SizeRow]
+
+    def row(self, quantization: str) -> SizeRow:
+        """The one row of this quantization."""
+        (row,) = [row for row in self.rows if row.quantization == quantization]
+        return row
+
+
+def table_of_sizes(model: str, machine: Machine, workload: Workload) -> SizeTable:
+    """What stands between the heading of the sizes and the next empty line, on 80 columns."""
     shown = describe(open_catalogue(), model, workload, machine)
-    lines = drawn(show_document(shown), 80).splitlines()
-    start = next(at for at, line in enumerate(lines) if line.startswith(MARK))
-    rows = lines[start + 1 :]
-    return rows[: next(at for at, line in enumerate(rows) if not line.strip())]
+    lines = iter(drawn(show_document(shown), 80).splitlines())
+    for line in lines:
+        if line.startswith(MARK):
+            break
+    titles = next(lines)
+    rows = []
+    for line in lines:
+        if not line.strip():
+            break
+        rows.append(SizeRow(line, line.split()))
+    return SizeTable(titles, rows)
 
 
 def test_sizes_say_which_of_them_the_gpu_holds() -> None:
     """All seven sizes ran on the machine, with no memory beside them: which fits the card?"""
+    machine = named("desktop-rtx3060-12gb")[0]
     workload = Workload(context_tokens=32_768)
-    rows = table_of_sizes("mistral-7b", named("desktop-rtx3060-12gb")[0], workload)
-    assert rows[0].split()[:4] == ["quant", "download", "memory", "in"]
-    assert "runs there" in rows[0]
-    where = {row.split()[0]: row.split()[5] for row in rows[1:]}
-    # bfloat16 is 14.5 GB and the card has 12 GiB; Q4_K_M is 4.4 GB and 4.3 of cache
-    assert (where["BF16"], where["Q4_K_M"]) == ("GPU+RAM", "GPU")
+    sizes = table_of_sizes("mistral-7b", machine, workload)
+    assert sizes.titles.split()[:4] == ["quant", "download", "memory", "in"]
+    assert "runs there" in sizes.titles
+    # the card has 12 GiB, and bfloat16 is 14.5 GB
+    assert sizes.row("BF16").place == "GPU+RAM"
+    # 4.4 GB, and 4.3 of cache
+    assert sizes.row("Q4_K_M").place == "GPU"
 
 
 @pytest.mark.parametrize(
@@ -51,39 +93,43 @@ def test_sizes_tell_the_memory_that_a_list_tells(machine: str) -> None:
     """Llama 3.1 8B took 7.01 GiB in `show`, and 6.34 GiB in `check`, `list` and `compare`."""
     verdict = check("llama-3.1-8b", machine=machine)
     figures = figures_of(verdict, TOKENS)
-    rows = table_of_sizes("llama-3.1-8b", named(machine)[0], Workload())
-    (row,) = [row for row in rows if row.split()[0] == verdict.quantization]
-    assert figures.memory in row
+    sizes = table_of_sizes("llama-3.1-8b", named(machine)[0], Workload())
+    assert verdict.quantization is not None
+    row = sizes.row(verdict.quantization)
+    assert figures.memory in row.text
     if verdict.machine.accelerators:
-        assert row.split()[5] == figures.place == "GPU"
+        assert figures.place == "GPU"
+        assert row.place == "GPU"
 
 
 def test_sizes_on_a_machine_without_a_gpu_have_no_place() -> None:
     """A column that says RAM in each row says nothing."""
-    rows = table_of_sizes("mistral-7b", VM, Workload())
-    assert " in " not in rows[0]
-    assert "runs there" in rows[0]
+    sizes = table_of_sizes("mistral-7b", VM, Workload())
+    assert " in " not in sizes.titles
+    assert "runs there" in sizes.titles
 
 
 def test_sizes_go_from_the_largest_to_the_smallest() -> None:
     """MXFP4, 25.7 GB, stood below Q3_K_M, 22.5 GB."""
-    rows = table_of_sizes("mixtral", VM, Workload())
-    downloads = [float(row.split()[1]) for row in rows[1:]]
+    sizes = table_of_sizes("mixtral", VM, Workload())
+    downloads = [row.download_gb for row in sizes.rows]
     assert downloads == sorted(downloads, reverse=True)
-    assert any(row.split()[0] == "MXFP4" for row in rows)
+    assert sizes.row("MXFP4")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_proposal_is_one_line(width: int) -> None:
     """`from 2026-05, in Ollama's` and below it `library`, of each proposal."""
-    lines = drawn(
-        check_document([check("llama-3.3-70b", machine=VM)]), width
-    ).splitlines()
-    start = next(at for at, line in enumerate(lines) if line.endswith("instead"))
-    rows = lines[start + 1 : lines.index("", start)]
-    assert len(rows) == 4
-    assert rows[-1].startswith("  selfhost check ")
-    assert all("tokens/s" in row for row in rows[:-1])
+    verdict = check("llama-3.3-70b", machine=VM)
+    lines = drawn(check_document([verdict]), width).splitlines()
+    headings = [at for at, line in enumerate(lines) if line.endswith("instead")]
+    start = headings[0]
+    end = lines.index("", start)
+    *proposals, command = lines[start + 1 : end]
+    assert len(proposals) == 3
+    assert command.startswith("  selfhost check ")
+    for proposal in proposals:
+        assert "tokens/s" in proposal
 
 
 def test_a_sentence_that_begins_with_the_programs_name_wraps() -> None:
@@ -95,4 +141,5 @@ def test_a_sentence_that_begins_with_the_programs_name_wraps() -> None:
     for width in (40, 80):
         before_commands = drawn(document, width).partition("instead\n")[0]
         assert "selfhost does not cover MLX" in " ".join(before_commands.split())
-        assert max(map(len, before_commands.splitlines())) <= width
+        longest = max(before_commands.splitlines(), key=len)
+        assert len(longest) <= width

@@ -5,8 +5,9 @@ text; never a traceback.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +20,7 @@ from selfhost.audit.machines import Fleet, load_machines
 from selfhost.audit.rows import Audit
 
 FLEET = DATA / "fleet"
-SAMPLES = sorted(path for path in FLEET.glob("*/*"))
+JSON_SAMPLES = sorted(FLEET.glob("*/*.json"))
 
 
 def loaded(content: bytes) -> Fleet:
@@ -36,6 +37,7 @@ def message(content: bytes) -> str:
 
 
 def nodes(*items: str) -> bytes:
+    """What `kubectl get nodes -o json` prints of these items."""
     text = ",\n".join(items)
     return f'{{"apiVersion": "v1", "items": [\n{text}\n], "kind": "List"}}\n'.encode()
 
@@ -60,69 +62,71 @@ def test_an_empty_answer_is_a_fault() -> None:
         assert "holds no machine" in message(text)
 
 
+def place_of_fault(answer: object) -> str | None:
+    """Where the first problem of an answer lies."""
+    return loaded(json.dumps(answer).encode()).problems[0].key
+
+
 def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
     """A machine that went missing must not leave a green audit of the others."""
-    kind = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
-    own, others = {"schema": "selfhost.machine/1"}, list[Any](("oops", 7, None, [], {}))
-    for key, item in (("items", kind), ("", own)):
-        for broken in others:
-            for items, place in (([broken, item], 0), ([item, broken, item], 1)):
-                answer: Any = {key: items} if key else items
-                problem = loaded(json.dumps(answer).encode()).problems[0]
-                assert problem.key == f"{key}[{place}]", (items, str(problem))
+    node = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
+    record = {"schema": "selfhost.machine/1"}
+    broken_items: list[object] = ["oops", 7, None, [], {}]
+    for broken in broken_items:
+        assert place_of_fault({"items": [broken, node]}) == "items[0]"
+        assert place_of_fault({"items": [node, broken, node]}) == "items[1]"
+        assert place_of_fault([broken, record]) == "[0]"
+        assert place_of_fault([record, broken, record]) == "[1]"
     pods = nodes(NODE, '{"kind": "Pod", "metadata": {"name": "p"}}')
     assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
 
 
 def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
     """One rule for all systems: what is down or does not answer is a fault with its name."""
-    kubernetes: dict[str, Any] = {
-        "kind": "Node",
-        "metadata": {"name": "n"},
-        "status": {},
-    }
-    no, unknown, ready = (
-        {**kubernetes, "status": {"conditions": [{"type": "Ready", "status": status}]}}
-        for status in ("False", "Unknown", "True")
-    )
-    for answer in (no, unknown):
-        fleet = loaded(json.dumps(answer).encode())
+    for ready in ("False", "Unknown"):
+        fleet = loaded(json.dumps(node_that_is(ready)).encode())
         (problem,) = audited(fleet, "judge").problems
         assert problem.message.startswith("n is not judged: ")
         left_out = audited(fleet, "skip")
-        assert [each.message for each in left_out.problems] == [
-            "there is no machine to judge"
-        ]
+        (problem,) = left_out.problems
+        assert problem.message == "there is no machine to judge"
         assert '"n" (' in left_out.notes[0]
     pressure = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
     # what a line of jq makes of Slurm's nodes
-    node = {
+    drained = {
         "schema": "selfhost.machine/1",
         "name": "n",
         "labels": {"slurm.state": "IDLE,DRAIN"},
     }
-    works: list[tuple[Any, str]] = [
-        ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
-        ({**ready, "spec": {"taints": [pressure]}}, "memory-pressure"),
-        (node, "drain"),
-    ]
-    for answer, state in works:
+    cordoned = node_that_is("True") | {"spec": {"unschedulable": True}}
+    tainted = node_that_is("True") | {"spec": {"taints": [pressure]}}
+    works = {"cordoned": cordoned, "memory-pressure": tainted, "drain": drained}
+    for state, answer in works.items():
         fleet = loaded(json.dumps(answer).encode())
         assert not fleet.problems, answer
         (machine,) = fleet.machines
         assert state in ",".join(machine.labels.values()).lower(), answer
         for wanted in ("judge", "skip"):
             made = audited(fleet, wanted)
-            assert made.machines == (wanted == "judge"), answer
-            assert any(
-                "no new work" in note and f"({state})" in note for note in made.notes
-            )
+            assert made.machines == (1 if wanted == "judge" else 0), answer
+            told = [note for note in made.notes if "no new work" in note]
+            assert any(f"({state})" in note for note in told)
 
 
-def audited(fleet: Fleet, wanted: str) -> Audit:
-    return judged(
-        f'out_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n', fleet=fleet
-    )
+def node_that_is(ready: str) -> dict[str, object]:
+    """A node of Kubernetes whose condition `Ready` is this."""
+    condition = {"type": "Ready", "status": ready}
+    return {
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "status": {"conditions": [condition]},
+    }
+
+
+def audited(fleet: Fleet, out_of_service: str) -> Audit:
+    """The audit by a policy that says what becomes of machines which are out of service."""
+    policy = f'out_of_service = "{out_of_service}"\n[[model]]\nname = "gpt2"\n'
+    return judged(policy, fleet=fleet)
 
 
 def test_what_is_no_json_says_what_is_read() -> None:
@@ -152,33 +156,31 @@ _PRIVATE_KEYS = (
 )  # fmt: skip
 
 
-def _with_secrets(value: Any, seen: list[int]) -> Any:
+def _with_secrets(value: object, secrets: Iterator[str]) -> object:
     """The answer with private values beside every key of every object."""
     if isinstance(value, list):
-        return [_with_secrets(item, seen) for item in value]
+        return [_with_secrets(item, secrets) for item in value]
     if not isinstance(value, dict):
         return value
-    made = {key: _with_secrets(item, seen) for key, item in value.items()}
+    made = {key: _with_secrets(item, secrets) for key, item in value.items()}
+    if len(made) <= 2:
+        return made
     for key in _PRIVATE_KEYS:
-        if key not in made and len(made) > 2:
-            seen[0] += 1
-            secret = SECRETS[seen[0] % len(SECRETS)]
-            # a label of that name says what a machine is for; an environment holds variables
-            made[key] = {"TOKEN": secret} if key == "env" else secret
+        if key in made:
+            continue
+        secret = next(secrets)
+        # a label of that name says what a machine is for; an environment holds variables
+        made[key] = {"TOKEN": secret} if key == "env" else secret
     return made
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in SAMPLES if path.suffix == ".json"],
-    ids=lambda path: path.name,
-)
+@pytest.mark.parametrize("path", JSON_SAMPLES, ids=lambda path: path.name)
 def test_nothing_private_leaves_an_answer(path: Path) -> None:
     """Values in every place of every sample, and in labels by which classes are made, are in no
     record.
     """
     answer = json.loads(path.read_text(encoding="utf-8"))
-    content = json.dumps(_with_secrets(answer, [0])).encode()
+    content = json.dumps(_with_secrets(answer, cycle(SECRETS))).encode()
     fleet = loaded(content)
     assert fleet.machines, fleet.problems
     text = json.dumps([machine.to_json() for machine in fleet.machines])
@@ -198,26 +200,36 @@ JSON = st.recursive(
 )
 
 
-def _mutated(value: Any, draw: Any, chance: list[int]) -> Any:
-    """The answer with a few values of another type, or far beyond what a machine has."""
-    chance[0] += 1
-    if chance[0] in chance[1:]:
-        return draw(
-            JSON
-            | st.sampled_from([-1, 10**40, "1e999", "9" * 5000, "NaN", 1e300, "\ud800"])
-        )
-    if isinstance(value, dict):
-        return {key: _mutated(item, draw, chance) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mutated(item, draw, chance) for item in value[:6]]
-    return value
+# what no machine has
+EXTREMES = [-1, 10**40, "1e999", "9" * 5000, "NaN", 1e300, "\ud800"]
 
 
-def _size(value: Any) -> int:
+class Mutation:
+    """Puts other values in some places of an answer; the places are counted in its order."""
+
+    def __init__(self, data: st.DataObject, places: list[int]) -> None:
+        self.data = data
+        self.places = places
+        self.seen = 0
+
+    def of(self, value: object) -> object:
+        """The answer with a few values of another type, or far beyond what a machine has."""
+        self.seen += 1
+        if self.seen in self.places:
+            return self.data.draw(JSON | st.sampled_from(EXTREMES))
+        if isinstance(value, dict):
+            return {key: self.of(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.of(item) for item in value[:6]]
+        return value
+
+
+def _size(value: object) -> int:
+    """How many places an answer has; of a list the first six items count."""
     if isinstance(value, dict):
-        return 1 + sum(map(_size, value.values()))
+        return 1 + sum(_size(item) for item in value.values())
     if isinstance(value, list):
-        return 1 + sum(map(_size, value[:6]))
+        return 1 + sum(_size(item) for item in value[:6])
     return 1
 
 
@@ -225,11 +237,9 @@ def _size(value: Any) -> int:
 @given(st.data())
 def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
     """Any value anywhere: a machine, or a problem. `load_machines` raises nothing."""
-    path = data.draw(
-        st.sampled_from([path for path in SAMPLES if path.suffix == ".json"])
-    )
+    path = data.draw(st.sampled_from(JSON_SAMPLES))
     answer = json.loads(path.read_text(encoding="utf-8"))
     places = data.draw(st.lists(st.integers(1, _size(answer)), min_size=1, max_size=5))
-    changed = _mutated(answer, data.draw, [0, *places])
+    changed = Mutation(data, places).of(answer)
     fleet = loaded(json.dumps(changed).encode())
     assert fleet.machines or fleet.problems or fleet.down

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,19 +16,26 @@ from selfhost.machine.probes.recorded import RecordedHost
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     """A host of exactly these files, facts and variables."""
-    numbers = iter(range(1000))
+    numbers = count()
 
     def make(
-        files: Any, env: Any = None, nvml: Any = None, **facts: Any
+        files: Mapping[str, str | bytes],
+        env: Mapping[str, str] | None = None,
+        nvml: object = None,
+        **facts: object,
     ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
-        for path, text in files.items():
+        folder.mkdir()
+        for path, content in files.items():
             place = folder / path.replace(":", "%3A").lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(text if isinstance(text, bytes) else text.encode())
-        folder.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                place.write_bytes(content)
+            else:
+                place.write_bytes(content.encode())
+        if nvml is not None:
+            facts["nvml"] = nvml
         (folder / "env.json").write_text(json.dumps(env or {}))
-        facts |= {} if nvml is None else {"nvml": nvml}
         (folder / "facts.json").write_text(json.dumps(LINUX | facts))
         return RecordedHost(str(folder))
 

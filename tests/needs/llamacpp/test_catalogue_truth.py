@@ -5,9 +5,8 @@ from.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pytest
 
@@ -24,27 +23,110 @@ from selfhost.needs import more_in_conversation
 from selfhost.needs.case import ContextSetup
 from selfhost.needs.llamacpp import graph
 from selfhost.needs.quantization import recipe_tensors
-from selfhost.needs.records import MemoryNeed
+from selfhost.needs.records import MemoryNeed, Needs
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
+# the instruction sets of the computers that were measured, by which weights are repacked
+SETS = ("avx2", "avx512f")
 # its builder served three models alone: of these the buffer is a guess
 WITHOUT_GRAPH = ("kimi-linear-48b-a3b-instruct",)
 
 
+class Load(TypedDict):
+    """A model that was loaded and answered, and the most memory that it took."""
+
+    model: str
+    quant: str
+    n_ctx: int
+    kv_cache_type: str
+    peak_rss_bytes: int
+
+
+class CatalogueTruth(TypedDict):
+    """The file of truth: `memory` and `tensor_bytes` by model, `memory` in rows of `columns`."""
+
+    columns: list[str]
+    loads: list[Load]
+    memory: dict[str, list[list[int | str]]]
+    tensor_bytes: dict[str, dict[str, int]]
+
+
+class GpuRun(TypedDict):
+    """What llama.cpp allocated of a model on a GPU and beside it."""
+
+    model: str
+    quantization: str
+    context_tokens: int
+    options: dict[str, str]
+    weights_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+    host_weights_bytes: int
+    host_compute_bytes: int
+
+
+class GpuContext(TypedDict):
+    """The compute buffer of a context on a GPU."""
+
+    model: str
+    context_tokens: int
+    sequences: int
+    micro_batch: int
+    cache_type: str
+    compute_bytes: int
+
+
+class GpuProcess(TypedDict):
+    """The RAM of a process with its model on a GPU."""
+
+    model: str
+    quantization: str
+    private_bytes: int
+    embeddings_bytes: int
+    inputs_bytes: int
+
+
+class ProgramRun(TypedDict):
+    """A program that ran, and the most memory that it took.
+
+    `tokens` were in the context, if it was not full; `turns` is the number of prompts of one user.
+    """
+
+    name: str
+    program: str
+    model: str
+    quant: str
+    n_ctx: int
+    peak_bytes: int
+    tokens: NotRequired[int]
+    parallel: NotRequired[int]
+    turns: NotRequired[int]
+    flash_attn: NotRequired[bool]
+
+
 @cache
-def truth() -> dict[str, Any]:
-    found = json.loads((TRUTH / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
+def truth() -> CatalogueTruth:
+    """What llama.cpp allocates for the models of the catalogue."""
+    path = TRUTH / "llamacpp_catalogue.json"
+    found: CatalogueTruth = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def on_a_gpu() -> list[dict[str, Any]]:
-    runs = json.loads((TRUTH / "llamacpp_gpu.json").read_text(encoding="utf-8"))
-    return [dict(zip(runs["columns"], row, strict=True)) for row in runs["rows"]]
+def rows_in(file: str) -> list[Any]:
+    """The rows of a file of truth, each by the names of its columns."""
+    found = json.loads((TRUTH / file).read_text(encoding="utf-8"))
+    columns = found["columns"]
+    return [dict(zip(columns, row, strict=True)) for row in found["rows"]]
+
+
+def on_a_gpu() -> list[GpuRun]:
+    """The runs with all layers on a GPU, or with experts in RAM."""
+    return rows_in("llamacpp_gpu.json")
 
 
 @cache
 def model(id: str) -> tuple[Architecture, ArchitectureRow]:
+    """A model of the catalogue, and the row of its architecture."""
     shelf = Catalogue.open()
     architecture = shelf.spec(id).architecture
     assert architecture is not None
@@ -53,22 +135,23 @@ def model(id: str) -> tuple[Architecture, ArchitectureRow]:
     return architecture, row
 
 
-def answered(
-    name: str, cases: list[list[Any]]
-) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """What is computed as cache and state, and as compute buffer, and the case."""
+class ContextBytes(NamedTuple):
+    """The bytes of cache and states, and those of the compute buffer."""
+
+    context_bytes: int
+    compute_bytes: int
+
+
+def computed(name: str, case: dict[str, Any]) -> ContextBytes:
+    """What is computed of a case; where there is no graph, its buffer is taken as measured."""
     architecture, row = model(name)
-    for values in cases:
-        case = dict(zip(truth()["columns"], values, strict=True))
-        buffer = graph.exact_compute_bytes(
-            architecture, row, setup_of(case), rows_of_logits(case)
-        )
-        assert (buffer is None) == (name in WITHOUT_GRAPH), name
-        yield (
-            sum(kept(architecture, case)),
-            case["compute_bytes"] if buffer is None else buffer,
-            case,
-        )
+    buffer = graph.exact_compute_bytes(
+        architecture, row, setup_of(case), rows_of_logits(case)
+    )
+    assert (buffer is None) == (name in WITHOUT_GRAPH), name
+    if buffer is None:
+        buffer = case["compute_bytes"]
+    return ContextBytes(sum(kept(architecture, case)), buffer)
 
 
 @pytest.mark.parametrize("name", sorted(truth()["memory"]), ids=case_id)
@@ -76,12 +159,10 @@ def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> Non
     """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with
     or without flash attention.
     """
-    found = answered(name, truth()["memory"][name])
-    assert not [
-        values
-        for values in found
-        if values[:2] != (values[2]["context_bytes"], values[2]["compute_bytes"])
-    ]
+    for values in truth()["memory"][name]:
+        case: dict[str, Any] = dict(zip(truth()["columns"], values, strict=True))
+        allocated = ContextBytes(case["context_bytes"], case["compute_bytes"])
+        assert computed(name, case) == allocated, case
 
 
 @pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]), ids=case_id)
@@ -90,13 +171,12 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(
 ) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
     architecture, _ = model(name)
+    # the dry run was of a file in 16 bits, also where experts were published in MXFP4
+    wide = architecture.replace(expert_dtype=None)
     found = {}
     for quantization in truth()["tensor_bytes"][name]:
-        # the dry run was of a file in 16 bits, also where experts were published in MXFP4
-        wide = architecture.replace(expert_dtype=None)
-        tensors = recipe_tensors(
-            wide, quantization, importance_matrix=quantization.startswith("IQ")
-        )
+        has_matrix = quantization.startswith("IQ")
+        tensors = recipe_tensors(wide, quantization, importance_matrix=has_matrix)
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
 
@@ -105,9 +185,8 @@ def test_experts_alone_stay_in_the_type_that_they_were_published_in() -> None:
     """Kimi K3's config.json quantizes its experts and ignores `self_attn`: the matrices of its
     heads, stacked like experts, get the types that `llama-quantize --dry-run` gives them.
     """
-    dry_run = json.loads(
-        (HEADERS / "gguf" / "kimi-k3.json").read_text(encoding="utf-8")
-    )
+    header = HEADERS / "gguf" / "kimi-k3.json"
+    dry_run = json.loads(header.read_text(encoding="utf-8"))
     architecture, _ = model("kimi-k3")
     tensors = recipe_tensors(
         architecture, dry_run["quantization"], importance_matrix=False
@@ -119,111 +198,120 @@ def test_experts_alone_stay_in_the_type_that_they_were_published_in() -> None:
     assert types["blk.*.ffn_up_exps.weight"] == "MXFP4"
 
 
-def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
-    """What is stated for such a load, and its peak less what may be evicted."""
+def stated_for_load(load: Load) -> MemoryNeed:
+    """What is stated for such a load."""
     asked = Workload(
-        format="gguf", quantization=load["quant"], context_tokens=load["n_ctx"],
+        format="gguf",
+        quantization=load["quant"],
+        context_tokens=load["n_ctx"],
         kv_cache_type=load["kv_cache_type"],
-    )  # fmt: skip
-    spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
-    sets = ("avx2", "avx512f")
-    memory = needs_of(spec, BARE, asked, instruction_sets=sets).memory
+    )
+    architecture, _ = model(load["model"])
+    spec = ModelSpec(id="model", name="Model", architecture=architecture)
+    memory = needs_of(spec, BARE, asked, instruction_sets=SETS).memory
     assert memory is not None
-    return memory, load["peak_rss_bytes"] - memory.evictable_bytes
+    return memory
 
 
 @pytest.mark.parametrize(
     "load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}"
 )
-def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) -> None:
+def test_the_peak_of_a_real_load_is_within_five_percent(load: Load) -> None:
     """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the
     stated range, 5 % off at most.
     """
-    memory, peak = peak_of(load)
+    memory = stated_for_load(load)
+    peak = load["peak_rss_bytes"] - memory.evictable_bytes
     assert memory.low_bytes <= peak <= memory.high_bytes
     assert memory.total_bytes == pytest.approx(peak, rel=0.05)
 
 
 @cache
-def programs() -> list[dict[str, Any]]:
-    found = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))[
-        "runs"
-    ]
-    assert isinstance(found, list)
-    return found
+def programs() -> list[ProgramRun]:
+    """The programs that ran, llama-server among them."""
+    text = (TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8")
+    runs: list[ProgramRun] = json.loads(text)["runs"]
+    return runs
 
 
-def stated(run: dict[str, Any]) -> MemoryNeed:
+def stated(run: ProgramRun) -> MemoryNeed:
     """What a person is told who asks for that run."""
-    shelf, parallel = Catalogue.open(), run.get("parallel", 1)
-    embeds = shelf.spec(run["model"]).modality == "embedding"
+    shelf = Catalogue.open()
+    spec = shelf.spec(run["model"])
+    parallel = run.get("parallel", 1)
+    context_tokens = run["n_ctx"] // parallel
+    if spec.modality == "embedding":
+        # of an embedding model the text counts
+        context_tokens = run.get("tokens", run["n_ctx"])
+    runtime = "llama.cpp"
+    if run["program"] == "llama-cpp-python":
+        runtime = "llama-cpp-python"
     asked = Workload(
-        runtime="llama-cpp-python"
-        if run["program"] == "llama-cpp-python"
-        else "llama.cpp",
+        runtime=runtime,
         format="gguf",
         quantization=run["quant"],
-        # of an embedding model the text counts
-        context_tokens=run.get("tokens", run["n_ctx"])
-        if embeds
-        else run["n_ctx"] // parallel,
+        context_tokens=context_tokens,
         parallel=parallel,
     )
-    program = shelf.runtime(asked.runtime or "")
+    program = shelf.runtime(runtime)
     if run.get("flash_attn"):
         memory_rules = program.memory.replace(flash_attention=True)
         program = program.replace(memory=memory_rules)
-    spec, sets = shelf.spec(run["model"]), ("avx2", "avx512f")
-    memory = needs_of(spec, program, asked, instruction_sets=sets).memory
+    memory = needs_of(spec, program, asked, instruction_sets=SETS).memory
     assert memory is not None
     return memory
 
 
-def fills(run: dict[str, Any]) -> bool:
+def fills(run: ProgramRun) -> bool:
     """Whether the context was as full as the need is told for."""
     context_tokens = run["n_ctx"] // run.get("parallel", 1)
-    return bool(run.get("tokens", context_tokens) >= 0.9 * context_tokens)
+    return run.get("tokens", context_tokens) >= 0.9 * context_tokens
 
 
-def copied(run: dict[str, Any]) -> bool:
-    """A server of a model that is copied to go back to: with a window, or with states."""
-    made = Catalogue.open().spec(run["model"]).architecture
-    assert made is not None
-    kept = made.recurrent or any(group.window_tokens for group in made.attention)
-    return run["program"] == "llama-server" and bool(kept)
+def keeps_copies(run: ProgramRun) -> bool:
+    """Whether a server copies the context to go back to: it has a window, or states."""
+    if run["program"] != "llama-server":
+        return False
+    architecture, _ = model(run["model"])
+    if architecture.recurrent:
+        return True
+    return any(group.window_tokens for group in architecture.attention)
 
 
-@pytest.mark.parametrize(
-    "run", [run for run in programs() if copied(run)], ids=lambda run: run["name"]
-)
+_COPYING = [run for run in programs() if keeps_copies(run)]
+
+
+@pytest.mark.parametrize("run", _COPYING, ids=lambda run: run["name"])
 def test_a_server_keeps_copies_of_a_context_and_more_as_it_talks(
-    run: dict[str, Any],
+    run: ProgramRun,
 ) -> None:
     """In the range whether one sequence or all are asked; many prompts of one add up to the
     rest.
     """
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
-    if "turns" in run:
-        asked = Workload(
-            format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"]
-        )
-        shelf = Catalogue.open()
-        about = shelf.spec(run["model"]), shelf.runtime("llama.cpp"), asked
-        more = more_in_conversation(*about)
-        # three of each prompt, as many as are kept
-        assert memory.high_bytes < peak <= memory.high_bytes + more
+    if "turns" not in run:
+        assert memory.low_bytes <= peak <= memory.high_bytes
         return
-    assert memory.low_bytes <= peak <= memory.high_bytes
+    asked = Workload(
+        format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"]
+    )
+    shelf = Catalogue.open()
+    spec = shelf.spec(run["model"])
+    more = more_in_conversation(spec, shelf.runtime("llama.cpp"), asked)
+    # three of each prompt, as many as are kept
+    assert memory.high_bytes < peak <= memory.high_bytes + more
 
 
-_SERVERS = [
-    run for run in programs() if run["program"] == "llama-server" and not copied(run)
+_WITHOUT_COPIES = [
+    run
+    for run in programs()
+    if run["program"] == "llama-server" and not keeps_copies(run)
 ]
 
 
-@pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
-def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
+@pytest.mark.parametrize("run", _WITHOUT_COPIES, ids=lambda run: run["name"])
+def test_the_peak_of_a_server_is_within_five_percent(run: ProgramRun) -> None:
     """Of llama-server after one prompt, or one text as long as the context: in a range of at most ±
     10 %, 5 % off at most.
     """
@@ -235,21 +323,34 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
         assert memory.total_bytes == pytest.approx(peak, rel=0.05)
 
 
+def needs_on_an_h200(run: GpuRun) -> Needs:
+    """What a person is told who asks for that run on a computer with an H200."""
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization=run["quantization"],
+        context_tokens=run["context_tokens"],
+        runtime_options=run["options"],
+    )
+    verdict = check(run["model"], workload, machine="h200 141gb, 126gb ram")
+    assert verdict.needs is not None
+    return verdict.needs
+
+
 @pytest.mark.parametrize(
     "run",
     on_a_gpu(),
     ids=lambda run: f"{run['model']} {run['context_tokens']}{run['options']}",
 )
-def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
+def test_what_lies_on_a_gpu_is_known(run: GpuRun) -> None:
     """All of a model on a GPU: weights and cache as measured, the sum in its range; else 5 %
     off.
     """
-    asked = {name: run[name] for name in ("quantization", "context_tokens")}
-    workload = Workload(runtime="llama.cpp", runtime_options=run["options"], **asked)
-    needs = check(run["model"], workload, machine="h200 141gb, 126gb ram").needs
-    assert needs is not None
-    terms = [term for term in needs.terms if term.where == "accelerator:0"]
-    terms = [term for term in terms if "projector" not in term.name]
+    needs = needs_on_an_h200(run)
+    terms = [
+        term
+        for term in needs.terms
+        if term.where == "accelerator:0" and "projector" not in term.name
+    ]
     measured = run["weights_bytes"] + run["kv_bytes"] + run["compute_bytes"]
     assert sum(term.bytes for term in terms) == pytest.approx(measured, rel=0.05)
     if not run["options"]:
@@ -258,15 +359,13 @@ def test_what_lies_on_a_gpu_is_known(run: dict[str, Any]) -> None:
         assert sizes["kv_cache"] == run["kv_bytes"]
         assert sum(term.low_bytes for term in terms) <= measured
         assert measured <= sum(term.high_bytes for term in terms)
-    in_ram = sum(
-        term.bytes
-        for term in needs.terms
-        if (term.name, term.where) == ("compute", "host")
-    )
-    assert in_ram == pytest.approx(run["host_compute_bytes"], rel=0.002)
+    in_ram = [term for term in needs.terms if term.where == "host"]
+    buffer_bytes = sum(term.bytes for term in in_ram if term.name == "compute")
+    assert buffer_bytes == pytest.approx(run["host_compute_bytes"], rel=0.002)
 
 
-def with_experts_in_ram() -> list[dict[str, Any]]:
+def with_experts_in_ram() -> list[GpuRun]:
+    """The runs in which the experts of some layers stayed in RAM."""
     return [run for run in on_a_gpu() if "n-cpu-moe" in run["options"]]
 
 
@@ -275,17 +374,13 @@ def with_experts_in_ram() -> list[dict[str, Any]]:
     with_experts_in_ram(),
     ids=lambda run: f"{run['model']} {run['options']['n-cpu-moe']} layers",
 )
-def test_experts_in_ram_have_their_biases_beside_them(run: dict[str, Any]) -> None:
+def test_experts_in_ram_have_their_biases_beside_them(run: GpuRun) -> None:
     """The weights and the embeddings in RAM take as many bytes as llama.cpp puts there. To
     the byte where the matrices of all layers have the same types.
     """
-    asked = {name: run[name] for name in ("quantization", "context_tokens")}
-    workload = Workload(runtime="llama.cpp", runtime_options=run["options"], **asked)
-    needs = check(run["model"], workload, machine="h200 141gb, 126gb ram").needs
-    assert needs is not None
     in_ram = [
         term
-        for term in needs.terms
+        for term in needs_on_an_h200(run).terms
         if term.where == "host" and term.name in ("weights", "embeddings")
     ]
     low_bytes = sum(term.low_bytes for term in in_ram)
@@ -295,31 +390,36 @@ def test_experts_in_ram_have_their_biases_beside_them(run: dict[str, Any]) -> No
         assert sum(term.bytes for term in in_ram) == run["host_weights_bytes"]
 
 
-def contexts_on_a_gpu() -> list[dict[str, Any]]:
+def contexts_on_a_gpu() -> list[GpuContext]:
     """Contexts with all layers on an H200 or an H100, in one shape."""
-    text = (TRUTH / "llamacpp_gpu_contexts.json").read_text(encoding="utf-8")
-    runs = json.loads(text)
-    found = [dict(zip(runs["columns"], row, strict=True)) for row in runs["rows"]]
-    same = {"sequences": 1, "micro_batch": 512, "cache_type": "f16"}
-    found.extend({**run, **same} for run in on_a_gpu() if not run["options"])
+    found: list[GpuContext] = rows_in("llamacpp_gpu_contexts.json")
+    for run in on_a_gpu():
+        if run["options"]:
+            continue
+        context = GpuContext(
+            model=run["model"],
+            context_tokens=run["context_tokens"],
+            sequences=1,
+            micro_batch=512,
+            cache_type="f16",
+            compute_bytes=run["compute_bytes"],
+        )
+        found.append(context)
     return found
+
+
+def context_name(run: GpuContext) -> str:
+    """Model, tokens, sequences, batch and type of the cache."""
+    lengths = f"{run['context_tokens']}-{run['sequences']}-{run['micro_batch']}"
+    return f"{run['model']}-{lengths}-{run['cache_type']}"
 
 
 # their buffer is 7 % smaller and 5 % larger here, for a reason that was not found
 QUANTIZED_UNEXPLAINED = ("mistral-7b-instruct-v0.3", "gemma-3-27b-it")
 
 
-@pytest.mark.parametrize(
-    "run",
-    contexts_on_a_gpu(),
-    ids=lambda run: "-".join(
-        str(run[name])
-        for name in (
-            "model", "context_tokens", "sequences", "micro_batch", "cache_type"
-        )
-    ),
-)  # fmt: skip
-def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: dict[str, Any]) -> None:
+@pytest.mark.parametrize("run", contexts_on_a_gpu(), ids=context_name)
+def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: GpuContext) -> None:
     """The rows that the input layer looks up lie in RAM; the GPU has one copy of them."""
     architecture, row = model(run["model"])
     cells = ContextSetup(
@@ -342,14 +442,14 @@ def test_the_buffer_on_a_gpu_is_known_to_the_byte(run: dict[str, Any]) -> None:
     assert buffer == run["compute_bytes"]
 
 
-def processes_on_a_gpu() -> list[dict[str, Any]]:
-    runs = json.loads((TRUTH / "llamacpp_gpu_ram.json").read_text(encoding="utf-8"))
-    return [dict(zip(runs["columns"], row, strict=True)) for row in runs["rows"]]
+def processes_on_a_gpu() -> list[GpuProcess]:
+    """The processes whose RAM was measured."""
+    return rows_in("llamacpp_gpu_ram.json")
 
 
 @pytest.mark.parametrize("run", processes_on_a_gpu(), ids=lambda run: run["model"])
 def test_the_ram_of_a_process_with_its_model_on_a_gpu_is_known(
-    run: dict[str, Any],
+    run: GpuProcess,
 ) -> None:
     """The driver and its kernels count; the embeddings were pinned, and are told apart."""
     workload = Workload(

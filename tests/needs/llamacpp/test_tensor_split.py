@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
@@ -19,48 +19,71 @@ from selfhost.needs.records import ACCELERATOR, Device
 CACHE_ERROR = 0.002
 
 
+class Allocation(NamedTuple):
+    """A row of the file of truth: what llama.cpp allocated of a model on equal devices.
+
+    `weights` and `context` are the bytes on each device, `compute` those on every one of them;
+    `parts` is the value of `--tensor-split`, empty where the devices share equally.
+    """
+
+    model: str
+    quantization: str
+    n_ctx: int
+    n_seq_max: int
+    n_ubatch: int
+    kv_cache_type: str
+    devices: int
+    parts: str
+    weights: list[int]
+    context: list[int]
+    compute: int
+
+    @property
+    def name(self) -> str:
+        """What a failure names."""
+        return f"{self.model} on {self.devices}, {self.parts or 'equal'}"
+
+    def bytes_on(self, index: int) -> dict[str, int]:
+        """The likely bytes of each term on the device of that number, as the program counts."""
+        options = {"sm": "tensor", "ub": str(self.n_ubatch)}
+        if self.parts:
+            options["ts"] = self.parts
+        case = case_asked(
+            catalogue().spec(self.model),
+            runtime("llama.cpp"),
+            quantization=self.quantization,
+            context_tokens=self.n_ctx // self.n_seq_max,
+            parallel=self.n_seq_max,
+            kv_cache_type=self.kv_cache_type,
+            runtime_options=options,
+        )
+        device = Device(devices=self.devices, index=index)
+        placed = needs.needs_on(needs.count(case), case, device)
+        on_device = [term for term in placed.terms if term.where == ACCELERATOR]
+        return {term.name: term.bytes for term in on_device}
+
+
 @cache
-def rows() -> list[dict[str, Any]]:
-    found = json.loads(
-        (TRUTH / "llamacpp_tensor_split.json").read_text(encoding="utf-8")
-    )
-    return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+def allocations() -> list[Allocation]:
+    """The rows of the file of truth."""
+    path = TRUTH / "llamacpp_tensor_split.json"
+    file = json.loads(path.read_text(encoding="utf-8"))
+    columns = file["columns"]
+    return [Allocation(**dict(zip(columns, row, strict=True))) for row in file["rows"]]
 
 
-def named(row: dict[str, Any]) -> str:
-    parts = row["parts"] or "equal"
-    return f"{row['model']} on {row['devices']}, {parts}"
-
-
-def bytes_on(row: dict[str, Any], index: int) -> dict[str, int]:
-    """The likely bytes of each term on the device of that number."""
-    options = {"sm": "tensor", "ub": str(row["n_ubatch"])}
-    if row["parts"]:
-        options["ts"] = row["parts"]
-    case = case_asked(
-        catalogue().spec(row["model"]),
-        runtime("llama.cpp"),
-        quantization=row["quantization"],
-        context_tokens=row["n_ctx"] // row["n_seq_max"],
-        parallel=row["n_seq_max"],
-        kv_cache_type=row["kv_cache_type"],
-        runtime_options=options,
-    )
-    device = Device(devices=row["devices"], index=index)
-    placed = needs.needs_on(needs.count(case), case, device)
-    return {term.name: term.bytes for term in placed.terms if term.where == ACCELERATOR}
-
-
-@pytest.mark.parametrize("row", [pytest.param(row, id=named(row)) for row in rows()])
-def test_each_device_holds_what_llamacpp_allocates(row: dict[str, Any]) -> None:
-    for index in range(row["devices"]):
-        held = bytes_on(row, index)
-        weights = pytest.approx(row["weights"][index], rel=SIZES.tensor_split.error)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.name) for row in allocations()]
+)
+def test_each_device_holds_what_llamacpp_allocates(row: Allocation) -> None:
+    for index in range(row.devices):
+        held = row.bytes_on(index)
+        weights = pytest.approx(row.weights[index], rel=SIZES.tensor_split.error)
         assert held["weights"] == weights
         context = held.get("kv_cache", 0) + held.get("recurrent_state", 0)
-        assert context == pytest.approx(row["context"][index], rel=CACHE_ERROR)
+        assert context == pytest.approx(row.context[index], rel=CACHE_ERROR)
         _, sums_bytes, _ = SIZES.tensor_split.sums_bytes
-        assert held["compute"] == row["compute"] + sums_bytes
+        assert held["compute"] == row.compute + sums_bytes
 
 
 @pytest.mark.parametrize(
@@ -90,9 +113,9 @@ def test_numbers_are_cut_at_multiples_and_devices_take_turns(
 
 
 def test_what_adding_up_takes_widens_the_buffer() -> None:
-    row = rows()[0]
+    """On two devices the buffer may take much more or less: NCCL's part is a guess."""
     case = case_asked(
-        catalogue().spec(row["model"]),
+        catalogue().spec(allocations()[0].model),
         runtime("llama.cpp"),
         runtime_options={"sm": "tensor"},
     )
