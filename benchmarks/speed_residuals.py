@@ -7,7 +7,7 @@
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
-decode with a part in RAM, laid out as the source tells, tests/truth/speed_split_later.json, of more of
+decode with a part in RAM, laid out as the source tells, tests/truth/speed_split_later.json and speed_split_newest.json, of more of
 them, collected after that, tests/truth/speed_parallel.json, of many requests at once, tests/truth/speed_tensor_parallel.json, of
 the same on several GPUs, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
@@ -89,6 +89,7 @@ DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
 SPLIT = TRUTH / "speed_split.json"
 SPLIT_LATER = TRUTH / "speed_split_later.json"
+SPLIT_NEWEST = TRUTH / "speed_split_newest.json"
 PARALLEL = TRUTH / "speed_parallel.json"
 TENSOR_PARALLEL = TRUTH / "speed_tensor_parallel.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
@@ -500,9 +501,9 @@ def of_split(use: str, path: Path = SPLIT) -> Iterator[Run]:
         )  # fmt: skip
 
 
-def of_split_prompts(use: str) -> Iterator[Run]:
+def of_split_prompts(use: str, path: Path = SPLIT) -> Iterator[Run]:
     """The runs of that use that read a prompt with a part in RAM, in batches of their size."""
-    for row, _, pace in _split_paces(use, "prompt_per_second"):
+    for row, _, pace in _split_paces(use, "prompt_per_second", path):
         prompt = pace.prompt
         if prompt is None:
             print(
@@ -1128,6 +1129,14 @@ SOURCES: Mapping[str, Callable[[], Iterator[Run]]] = {
     ),
     "speed_split_later.json, in that fit since": of_split_later,
     "speed_split_later.json, by the machine's name": of_split_by_name,
+    "speed_split_newest.json, fitted": partial(of_split, "fitted", SPLIT_NEWEST),
+    "speed_split_newest.json, in no fit": partial(of_split, "kept", SPLIT_NEWEST),
+    "speed_split_newest.json, prompts, fitted": partial(
+        of_split_prompts, "fitted", SPLIT_NEWEST
+    ),
+    "speed_split_newest.json, prompts, in no fit": partial(
+        of_split_prompts, "kept", SPLIT_NEWEST
+    ),
     "speed_parallel.json, many requests at once": of_parallel,
     "speed_tensor_parallel.json, the same on several GPUs": of_tensor_parallel,
     "speed_split.json, prompts, fitted": partial(of_split_prompts, "fitted"),
