@@ -89,6 +89,16 @@ SOURCES: Mapping[str, Runs] = {
         of_split, "kept", "speed_split_later.json"
     ),
     "speed_split_later.json, by the machine's name": of_split_by_name,
+    **of_both_uses(
+        "speed_split_newest.json",
+        _NEW,
+        partial(of_split, file="speed_split_newest.json"),
+    ),
+    **of_both_uses(
+        "speed_split_newest.json, prompts",
+        _NEW,
+        partial(of_split_prompts, file="speed_split_newest.json"),
+    ),
     "speed_parallel.json, many requests at once": of_parallel,
     "speed_tensor_parallel.json, the same on several GPUs": of_tensor_parallel,
     **of_both_uses(

@@ -187,6 +187,9 @@ class DecodeRow(Stated):
 class Core(Stated):
     """A row of `core`. Each figure is a slow end, a likely value and a fast end, while all cores
     work.
+
+    `attended_per_cycle`: the operations of attention to a prompt; None where they are computed as
+    fast as other products.
     """
 
     name: str = read_by(name="core")
@@ -195,6 +198,7 @@ class Core(Stated):
     source: str
     wide: bool = False
     float32: float = 1.0
+    attended_per_cycle: tuple[float, ...] | None = None
     unpacks_gb_per_s: tuple[float, ...] = (inf, inf, inf)
     vectors: str | None = None
 

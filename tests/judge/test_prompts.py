@@ -264,6 +264,25 @@ def test_processors_read_weights_that_are_laid_out_anew(
     assert prompt.high <= 7 * prompt.low
 
 
+@pytest.mark.parametrize(
+    ("machine", "least", "most"),
+    [
+        # 430 tokens/s of 512 and 57.8 of 8,192 (ggml-org/llama.cpp#27086, in no fit)
+        pytest.param("c8g.4xlarge", 6.0, 9.0, id="SVE, without a kernel"),
+        # its cores have NEON, for which there is one
+        pytest.param("c6g.4xlarge", 1.0, 3.0, id="NEON"),
+    ],
+)
+def test_a_long_prompt_is_much_slower_where_attention_has_no_kernel(
+    machine: str, least: float, most: float
+) -> None:
+    asked = {"quantization": "Q4_0", "runtime": "llama.cpp", "context_tokens": 8704}
+    model = "qwen2.5-1.5b-instruct"
+    short = pace_of_prompt(model, machine, prompt_tokens=512, **asked)
+    long = pace_of_prompt(model, machine, prompt_tokens=8192, **asked)
+    assert least <= short.likely / long.likely <= most
+
+
 def test_small_cores_read_a_prompt_too_but_on_linux() -> None:
     """llama.cpp leaves them out on Linux on x86-64, where its source says they harm."""
     linux, windows = (

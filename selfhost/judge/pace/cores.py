@@ -25,6 +25,7 @@ from .ranges import Range, Seconds
 from .tables import pace_tables
 
 _GB = units.GB
+_GIGA = 1e9
 
 
 # ------------------------------------------------------------------ a token
@@ -177,8 +178,18 @@ class Cores(Record):
         if step.has_experts:
             # the likely figure is already in the operations: this range only widens the ends
             rate = dense * tables.prompt.experts_on_cores.around()
-        attending = step.attended() / (dense * tables.batch.attended_on_processor)
+        attending = step.attended() / self._attention_rate(dense)
         return 1 / (operations / rate + attending)
+
+    def _attention_rate(self, dense: Range) -> Range:
+        """The operations per second of attention to a prompt, where those of dense matrices are
+        `dense`.
+        """
+        core = processor_of(self.machine).core
+        if core.attended_per_cycle is None:
+            return dense * pace_tables().batch.attended_on_processor
+        cycles = threads_range(self.machine) * Range(*core.ghz) * _GIGA
+        return cycles * Range(*core.attended_per_cycle)
 
     def _operations_of_prompt(self, step: Step) -> float:
         """The number of operations on dense Q4_K weights that take as long as one token of a
