@@ -47,7 +47,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     findings = list(model_checks(question))
     needs = question.needs
     if needs is None:
-        if question.why_not_loaded is not None:
+        if question.refusal is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
     on_machine = _OnMachine(question=question, machine=machine)
