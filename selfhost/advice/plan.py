@@ -509,13 +509,13 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
     stored = bytes_to_store(needs, None)
     if stored is None:
         return None
-    free_bytes = stored.high
+    free_bytes = stored.most
     while True:
         # the margin grows with the disk
         extra_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
-        if free_bytes >= stored.high + extra_bytes:
+        if free_bytes >= stored.most + extra_bytes:
             return free_bytes
-        free_bytes = stored.high + extra_bytes
+        free_bytes = stored.most + extra_bytes
 
 
 # ------------------------------------------------------------------ the least pace
