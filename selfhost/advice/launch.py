@@ -511,19 +511,14 @@ def _tag(launch: Launch) -> str | None:
     if launch.tag is not None:
         return launch.tag
     tag = launch.spec.library_tag
-    if tag is not None and _type_of_tag(launch, tag) == launch.workload.quantization:
-        return tag
+    if tag is not None:
+        loaded_type = need.type_of_tag(launch.spec, launch.runtime, tag)
+        if loaded_type == launch.workload.quantization:
+            return tag
     here = launch.question.here
     if here is None or launch.runtime.id != launch.workload.runtime:
         return None
     return here.tag
-
-
-def _type_of_tag(launch: Launch, tag: str) -> str:
-    """The type that the library of the program has under a tag."""
-    runtime = launch.runtime
-    _, usual = need.default_format_and_quantization(launch.spec, runtime)
-    return runtime.library_tags.quantizations.get(tag, usual)
 
 
 def _draft(question: Question) -> str | None:

@@ -426,7 +426,7 @@ def _counted(
     needs = need.count(case)
     keeps_cache = _keeps_cache(counting.runtime, needs)
     if is_cache_asked:
-        refused = _cache_type_refused(counting, workload, keeps_cache=keeps_cache)
+        refused = _cache_type_refused(counting, case, keeps_cache=keeps_cache)
         if refused is not None:
             raise error_of(refused)
     if not keeps_cache:
@@ -451,20 +451,22 @@ def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
 
 def _cache_type_refused(
     counting: _Counting,
-    workload: Workload,
+    case: need.Case,
     *,
     keeps_cache: bool,
 ) -> OptionFault | None:
     """The fault that the runtime keeps no KV cache of the requested type; None where it keeps
     one.
     """
-    model = counting.spec.name
     runtime = counting.runtime
-    if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
+    if runtime is None:
+        return None
+    model = case.spec.name
+    if not keeps_cache and not runtime.kv_cache_types:
         figures = {"model": model, "program": runtime.name}
         return OptionFault("kv_cache_type", "no-cache", figures)
     maker = gpu_maker(counting.machine, runtime)
-    why = need.why_cache_type_refused(counting.spec, workload, runtime, gpu_maker=maker)
+    why = need.why_cache_type_refused(case, gpu_maker=maker)
     if why is None:
         return None
     return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})
