@@ -340,8 +340,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     found = _least_on(platform)
     if platform.is_mac or not platform.runs_in_ram:
         return found
-    wait = found.judged.finding("wait")
-    if wait is None or not wait.decides:
+    if "wait" not in found.judged.deciding:
         return found
     # no RAM is fast enough for the prompt
     return _least_on(platform.replace(is_for_gpus=True))

@@ -35,7 +35,7 @@ from .programs import (
     named_as_listed,
     quantization_in_files,
 )
-from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, Refusal
+from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .step import step_of
 
 
@@ -139,7 +139,7 @@ def _question(
 # ------------------------------------------------------------------ whether the program loads it
 
 
-def _refusal(request: Request) -> Refusal | None:
+def _refusal(request: Request) -> RuntimeRefusal | None:
     """The refusal of the runtime to run or train the files; None where the runtime runs or trains
     them.
     """
@@ -154,7 +154,7 @@ def _refusal(request: Request) -> Refusal | None:
     if why is None:
         return None
     is_untold = why == need.why_untold(spec, runtime)
-    return Refusal(why=why, remedy=remedy, is_untold=is_untold)
+    return RuntimeRefusal(why=why, remedy=remedy, is_untold=is_untold)
 
 
 def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
@@ -178,7 +178,7 @@ def _refusal_to_train(
     runtime: RuntimeSpec,
     why: str | None,
     remedy: str | None,
-) -> Refusal | None:
+) -> RuntimeRefusal | None:
     """The refusal of the runtime to train the model; None where the runtime trains it, and where
     the needs say that such training is not computed (`finetune_needs`).
 
@@ -204,7 +204,7 @@ def _refusal_to_train(
             return None
         why = refused.why
         remedy = refused.remedy
-    return Refusal(why=why, remedy=remedy)
+    return RuntimeRefusal(why=why, remedy=remedy)
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:

@@ -97,7 +97,7 @@ NO_FILES = NamedFiles()
 USUAL_STORE = "huggingface"
 
 
-class Refusal(Record):
+class RuntimeRefusal(Record):
     """Why a runtime does not load or train a model, and the remedy where no other runtime does.
 
     `is_untold`: no source says whether the runtime loads the model.
@@ -133,7 +133,7 @@ class Question(Record):
     stated: Workload = Workload()
     files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
-    refusal: Refusal | None = None
+    refusal: RuntimeRefusal | None = None
     case: Case | None = None
     needs: Needs | None = None
     step: Step | None = None
@@ -480,7 +480,12 @@ class Judged(Record):
         """Whether the route would be local: no finding is a `fail`, or an `unknown` that
         decides.
         """
-        return not any(finding.decides for finding in self.findings)
+        return not self.deciding
+
+    @property
+    def deciding(self) -> set[str]:
+        """The names of the checks that rule a local run out, or leave open whether it works."""
+        return {finding.check for finding in self.findings if finding.decides}
 
     @property
     def failed(self) -> tuple[str, ...]:

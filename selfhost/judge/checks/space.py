@@ -19,7 +19,7 @@ from ...core.units import GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
-from ...needs.records import Needs, Size, Term, as_size
+from ...needs.records import Needs, Size, Term
 from ..devices import basis_on
 from ..quality import quality_of
 from ..record import Question
@@ -615,12 +615,13 @@ def bytes_to_store(needs: Needs, missing_bytes: int | None) -> Size | None:
     """
     written = needs.checkpoint_bytes or 0
     if missing_bytes is not None:
-        return as_size(missing_bytes + written)
+        likely = missing_bytes + written
+        return Size(likely, likely, likely)
     stored = needs.disk_bytes
     if stored is None:
         return None
     if needs.download_range is None:
-        return as_size(stored)
+        return Size(stored, stored, stored)
     low, high = needs.download_range
     return Size(low + written, stored, high + written)
 
