@@ -131,11 +131,10 @@ class AlternativeSearch(Record):
                 break
         return list(found.values())
 
-    @cached_property
+    @property
     def _is_slow(self) -> bool:
         """Whether the speed rules out what was judged."""
-        speed = self.judged.finding("speed")
-        return speed is not None and speed.decides
+        return "speed" in self.judged.deciding
 
     def _alternative(self, judged: Judged, why: str) -> Alternative:
         """The alternative that a judgement makes, with the command that asks for the same again."""

@@ -9,13 +9,13 @@ model as judged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import BLANKS, RuntimeSpec
-from ..catalogue.runtime_parts import CommandLines, QuantizationRule
+from ..catalogue.runtime_parts import ON_ONE_CARD, CommandLines, QuantizationRule
 from ..catalogue.spec import ModelSpec, StatedWay
 from ..catalogue.spec_values import TRAINED_FOR
 from ..core.records import Record
@@ -24,6 +24,7 @@ from ..core.workload import CacheTypes, Workload
 from ..judge.devices import (
     LEFT_PERCENT,
     computes_on_shared,
+    index_of,
     lent_to_gpu,
     may_compute_on,
 )
@@ -52,20 +53,23 @@ class Launch(Record):
     """A judged question on a machine, and the runtime for which command lines are written.
 
     `tag` is the name that the user typed for Ollama, if that tag loads the judged quantization.
-    `cards_used` are the numbers of the accelerators with memory of their own that hold a part of
-    the model. `leaves_cards`: these hold all of the model, and the machine has further
-    accelerators.
     """
 
     judged: Judged
-    spec: ModelSpec
-    workload: Workload
     catalogue: Catalogue
     machine: Machine
     runtime: RuntimeSpec
     tag: str | None
-    cards_used: tuple[int, ...]
-    leaves_cards: bool
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The judged model."""
+        return self.judged.model
+
+    @property
+    def workload(self) -> Workload:
+        """The judged workload, with every default filled in."""
+        return self.judged.workload
 
     @property
     def question(self) -> Question:
@@ -99,12 +103,24 @@ class Launch(Record):
         """
         return self.template(use) if self.workload.parallel > 1 else ""
 
+    @cached_property
+    def cards_used(self) -> tuple[int, ...]:
+        """The numbers of the accelerators with memory of their own that hold a part of the
+        model.
+        """
+        places = {term.where for term in self.judged.placed.on_cards.terms}
+        return tuple(sorted(map(index_of, places)))
+
     @property
     def keeps_to_one_card(self) -> bool:
-        """Whether one accelerator holds the whole model, and the machine has further
-        accelerators.
+        """Whether one accelerator holds the whole model, or an option keeps the program to it, and
+        the machine has further accelerators.
         """
-        return self.leaves_cards and len(self.cards_used) == 1
+        if len(self.cards_used) != 1 or len(self.cards) == 1:
+            return False
+        if self.judged.placement == "accelerator":
+            return True
+        return self.question.settings.get("split_mode") == ON_ONE_CARD
 
     @property
     def rule(self) -> QuantizationRule | None:
@@ -495,19 +511,14 @@ def _tag(launch: Launch) -> str | None:
     if launch.tag is not None:
         return launch.tag
     tag = launch.spec.library_tag
-    if tag is not None and _type_of_tag(launch, tag) == launch.workload.quantization:
-        return tag
+    if tag is not None:
+        loaded_type = need.type_of_tag(launch.spec, launch.runtime, tag)
+        if loaded_type == launch.workload.quantization:
+            return tag
     here = launch.question.here
     if here is None or launch.runtime.id != launch.workload.runtime:
         return None
     return here.tag
-
-
-def _type_of_tag(launch: Launch, tag: str) -> str:
-    """The type that the library of the program has under a tag."""
-    runtime = launch.runtime
-    _, usual = need.default_format_and_quantization(launch.spec, runtime)
-    return runtime.library_tags.quantizations.get(tag, usual)
 
 
 def _draft(question: Question) -> str | None:

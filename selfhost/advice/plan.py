@@ -340,8 +340,7 @@ def _find_least(meant: Understood, catalogue: Catalogue) -> _Found:
     found = _least_on(platform)
     if platform.is_mac or not platform.runs_in_ram:
         return found
-    wait = found.judged.finding("wait")
-    if wait is None or not wait.decides:
+    if "wait" not in found.judged.deciding:
         return found
     # no RAM is fast enough for the prompt
     return _least_on(platform.replace(is_for_gpus=True))
@@ -509,13 +508,13 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
     stored = bytes_to_store(needs, None)
     if stored is None:
         return None
-    free_bytes = stored.high
+    free_bytes = stored.most
     while True:
         # the margin grows with the disk
         extra_bytes = max(question.making_bytes, disk_margin_bytes(free_bytes))
-        if free_bytes >= stored.high + extra_bytes:
+        if free_bytes >= stored.most + extra_bytes:
             return free_bytes
-        free_bytes = stored.high + extra_bytes
+        free_bytes = stored.most + extra_bytes
 
 
 # ------------------------------------------------------------------ the least pace

@@ -308,9 +308,8 @@ class Proposals(Record):
         """The most parameters that a proposal may have: fewer than the judged model has, or a few
         more where the machine does not rule the model out; infinite where the number is not known.
         """
-        checks = {finding.check for finding in self.judged.findings if finding.decides}
         total = self.judged.model.parameters.total or inf
-        if checks.issubset(MACHINELESS_CHECKS):
+        if self.judged.deciding.issubset(MACHINELESS_CHECKS):
             return _ALIKE_IN_SIZE * total - 1
         return total - 1
 

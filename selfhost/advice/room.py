@@ -234,8 +234,7 @@ class Reach(Record):
             return True
         if is_too_slow(layout):
             return False
-        found = [layout.finding(check) for check in PACE_CHECKS]
-        return not any(finding is not None and finding.decides for finding in found)
+        return layout.deciding.isdisjoint(PACE_CHECKS)
 
     def layout_under(self, **changes: int | str) -> Judged:
         """The placement of the same question under a changed workload, at any pace."""

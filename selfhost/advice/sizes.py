@@ -169,7 +169,7 @@ class ContainerSize(Report):
     def disk_bytes(self) -> int | None:
         """The most that the files may take, None where that is not known."""
         stored = bytes_to_store(self.needs, None)
-        return stored.high if stored is not None else None
+        return stored.most if stored is not None else None
 
     @property
     def seconds_to_start(self) -> int:
@@ -252,7 +252,7 @@ def fit_to_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     stored = bytes_to_store(size.needs, None)
     if stated.disks and stored is not None:
         free = max(disk.free_bytes or 0 for disk in stated.disks)
-        _expect_room("node-disk", size, given=free, takes=stored.low)
+        _expect_room("node-disk", size, given=free, takes=stored.least)
     limit = size.limit_bytes
     if memory is None or limit <= memory:
         return size

@@ -10,14 +10,13 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.runtime import RuntimeSpec
-from ..catalogue.runtime_parts import ON_ONE_CARD
 from ..catalogue.spec import PublishedFiles
 from ..core.records import Record
 from ..core.templates import fill
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.model import gate_remedy
 from ..judge.checks.runtime import install_lines, runtime_check
-from ..judge.devices import computes_on_shared, has_capability, index_of, is_built_for
+from ..judge.devices import computes_on_shared, has_capability, is_built_for
 from ..judge.files import who_else_has_the_files
 from ..judge.pace.rates import shared_gpu_of
 from ..judge.programs import USUAL
@@ -74,7 +73,9 @@ def steps(
     runtime = judged.question.runtime
     if runtime is None or not judged.fits or judged.has("runtime-other-byte-order"):
         return Steps()
-    launch = _launch(judged, runtime, catalogue, machine, tag)
+    launch = Launch(
+        judged=judged, catalogue=catalogue, machine=machine, runtime=runtime, tag=tag
+    )
     if launch.workload.task == "finetune":
         answer = _steps_of_training(launch)
     else:
@@ -85,37 +86,6 @@ def steps(
         setup=tuple(map(_powershell_line, answer.setup)),
         commands=tuple(map(_powershell_line, answer.commands)),
     )
-
-
-def _launch(
-    judged: Judged,
-    runtime: RuntimeSpec,
-    catalogue: Catalogue,
-    machine: Machine,
-    tag: str | None,
-) -> Launch:
-    """The judged question with the accelerators that hold a part of the model."""
-    places = {term.where for term in judged.placed.on_cards.terms}
-    cards_used = sorted(map(index_of, places))
-    has_more_cards = 0 < len(cards_used) < len(machine.cards)
-    return Launch(
-        judged=judged,
-        spec=judged.model,
-        workload=judged.workload,
-        catalogue=catalogue,
-        machine=machine,
-        runtime=runtime,
-        tag=tag,
-        cards_used=tuple(cards_used),
-        leaves_cards=has_more_cards and _is_on_cards_alone(judged),
-    )
-
-
-def _is_on_cards_alone(judged: Judged) -> bool:
-    """Whether accelerators hold the whole model, or an option keeps the program to one of them."""
-    if judged.placement == "accelerator":
-        return True
-    return judged.question.settings.get("split_mode") == ON_ONE_CARD
 
 
 def _powershell_line(line: str) -> str:

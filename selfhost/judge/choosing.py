@@ -95,20 +95,15 @@ class Candidate(Record):
     search: Search
     question: Question
 
-    @property
-    def is_ranked(self) -> bool:
-        """Whether the search may take the candidate where no candidate is good."""
-        return False
-
     def is_good(self, judged: Judged) -> bool:
         """Whether the search takes the candidate at once, without judging any later candidate."""
         raise NotImplementedError
 
-    def rank(self, judged: Judged) -> Rank:
-        """The rank of the candidate among all ranked candidates, for a search in which no candidate
-        is good.
+    def rank(self, judged: Judged) -> Rank | None:  # noqa: ARG002
+        """The rank of the candidate among those that the search may take where no candidate is
+        good; None for a candidate that is taken only where it is good.
         """
-        raise NotImplementedError
+        return None
 
     def why(self, judged: Judged) -> str | None:
         """The sentence that tells the user why the candidate was taken; None where no sentence is
@@ -144,9 +139,9 @@ def choose(candidates: Iterable[Candidate], machine: Machine) -> Judged:
             judged = judge(candidate.question, machine)
         if candidate.is_good(judged):
             return _with_reason(candidate, judged)
-        if not candidate.is_ranked:
-            continue
         rank = candidate.rank(judged)
+        if rank is None:
+            continue
         if best is None or rank < best[0]:
             best = rank, candidate, judged
     # the usual defaults are among the candidates, and ranked
@@ -219,9 +214,8 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
     ignored = MODEL_CHECKS
     if any_disk:
         ignored += ("disk",)
-    for finding in judged.findings:
-        if finding.decides and finding.check not in ignored:
-            return RunPlace.NOWHERE
+    if not judged.deciding.issubset(ignored):
+        return RunPlace.NOWHERE
     if judged.has("accelerator-tight"):
         return RunPlace.ACCELERATORS_TIGHT
     if judged.is_on_accelerators:
@@ -231,10 +225,6 @@ def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
 
 class PlacedCandidate(Candidate):
     """A candidate that is ranked by the place where it runs: pictures, video and training."""
-
-    @property
-    def is_ranked(self) -> bool:
-        return True
 
     def is_good(self, judged: Judged) -> bool:
         """Whether the candidate runs in the best place that the machine has."""

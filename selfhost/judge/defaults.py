@@ -141,13 +141,7 @@ def _may_suit_many(search: Search) -> bool:
     """
     if search.runtime.gpus.preferred_from > 0:
         return True
-    return search.usual.fits or _is_only_too_slow(search.usual)
-
-
-def _is_only_too_slow(usual: Judged) -> bool:
-    """Whether the pace or the wait alone keeps the model from running."""
-    deciding = {finding.check for finding in usual.findings if finding.decides}
-    return deciding.issubset(PACE_CHECKS)
+    return search.usual.deciding.issubset(PACE_CHECKS)
 
 
 def _is_type_free(question: Question) -> bool:
@@ -156,10 +150,6 @@ def _is_type_free(question: Question) -> bool:
 
 class _TextInTurn(Candidate):
     """A text candidate in one of the types that the search tries in turn."""
-
-    @property
-    def is_ranked(self) -> bool:
-        return True
 
     @property
     def default_type(self) -> str:
@@ -220,9 +210,8 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
     """Whether the types of the list are worth judging."""
     if usual.fits:
         return False
-    for finding in usual.findings:
-        if finding.decides and finding.check in MODEL_CHECKS:
-            return False
+    if not usual.deciding.isdisjoint(MODEL_CHECKS):
+        return False
     if usual.question.in_turn != (FOUR_BITS,) or usual.memory is None:
         return True
     lacking_bytes = usual.lacking_bytes()
@@ -235,10 +224,6 @@ class _ProgramForMany(Candidate):
     """A candidate in a runtime that is preferred on the machine's number of accelerators."""
 
     number: int
-
-    @property
-    def is_ranked(self) -> bool:
-        return True
 
     def is_good(self, judged: Judged) -> bool:
         return _is_as_good(judged, self.search.usual, self.search.machine)

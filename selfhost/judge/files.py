@@ -74,9 +74,7 @@ def loads_by_tag(
         return False
     if spec.modality not in runtime.modalities:
         return False
-    _, usual = need.default_format_and_quantization(spec, runtime)
-    tagged = runtime.library_tags.quantizations.get(tag, usual)
-    return tagged == workload.quantization
+    return need.type_of_tag(spec, runtime, tag) == workload.quantization
 
 
 def can_be_made(

@@ -47,7 +47,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     findings = list(model_checks(question))
     needs = question.needs
     if needs is None:
-        if question.why_not_loaded is not None:
+        if question.refusal is not None:
             findings.append(runtime_check(question, machine))
         return Judged(question=question, findings=tuple(findings))
     machine = _machine_for(question, machine)
@@ -108,20 +108,6 @@ def layout_of_users(
     return first_layout_with_room(asked_under(question, workload, machine), machine)
 
 
-def _memory_surely_holds(layout: Judged) -> bool:
-    """Whether neither memory nor accelerators rule the layout out or leave the answer open."""
-    found = [finding for finding in layout.findings if finding.check in MEMORY_CHECKS]
-    return not any(finding.decides for finding in found)
-
-
-def _may_be_too_slow(layout: Judged) -> bool:
-    """Whether the pace, or the wait for the first token, rules the layout out or leaves the answer
-    open.
-    """
-    found = [finding for finding in layout.findings if finding.check in PACE_CHECKS]
-    return any(finding.decides for finding in found)
-
-
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:
     """The best of layouts that are or may be too slow: the first that may be fast enough, else the
     first of all.
@@ -173,7 +159,9 @@ class _OnMachine(Record):
     def layout(self) -> Judged:
         """The layout that is judged, as `layout_for` returns it."""
         layout = self.best_layout()
-        if _memory_surely_holds(layout) or not self.question.lets_users_wait:
+        if not self.question.lets_users_wait:
+            return layout
+        if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
         return self._layout_with_waiting_users() or layout
 
@@ -191,7 +179,7 @@ class _OnMachine(Record):
             if layout.failed:
                 continue
             paced = self._paced(layout, self._pace_of(layout))
-            if _may_be_too_slow(paced):
+            if not paced.deciding.isdisjoint(PACE_CHECKS):
                 slow.append(paced)
             elif self._has_no_lighter_method and paced.has("accelerator-close"):
                 # training in RAM comes next, and it may be known to fit there

@@ -418,10 +418,8 @@ def _is_type_of(
         return quantization in need.quantizations_of(spec, runtime)
     if quantization in PACKED:
         return runtime.rule_of(quantization) is not None
-    format, default = need.default_format_and_quantization(spec, runtime)
-    if quantization == default:
-        return True
-    return _has_sized_files(spec, runtime, format, quantization)
+    _, default = need.default_format_and_quantization(spec, runtime)
+    return quantization == default or _has_sized_files(spec, runtime, quantization)
 
 
 # ------------------------------------------------------------------ the quantization
@@ -518,8 +516,7 @@ def _not_in_files(
     others = []
     for other in runtimes_that_load(spec, USUAL.packed, catalogue):
         name = other.quantization_called(quantization) or quantization
-        other_format, _ = need.default_format_and_quantization(spec, other)
-        if other.id != runtime.id and _has_sized_files(spec, other, other_format, name):
+        if other.id != runtime.id and _has_sized_files(spec, other, name):
             others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)
@@ -546,7 +543,7 @@ def _name_in_files(
     quantization: str,
 ) -> str | None:
     """The name of the quantization in the runtime's files; None where its size cannot be told."""
-    format, usual = need.default_format_and_quantization(spec, runtime)
+    _, usual = need.default_format_and_quantization(spec, runtime)
     if {quantization, usual} <= _FLOAT8:
         return usual
     # the default may be asked for by name even where its size is unknown
@@ -555,7 +552,7 @@ def _name_in_files(
     for name in (quantization, *QUANTIZATION_NAMES.loaded_as.get(quantization, ())):
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
-        if _has_sized_files(spec, runtime, format, name):
+        if _has_sized_files(spec, runtime, name):
             return name
     return None
 
@@ -563,12 +560,12 @@ def _name_in_files(
 def _has_sized_files(
     spec: ModelSpec,
     runtime: RuntimeSpec,
-    format: str,
     name: str,
 ) -> bool:
     """Whether the runtime gets the files of the type, downloaded or made, and their size is
     known.
     """
+    format, _ = need.default_format_and_quantization(spec, runtime)
     rule = runtime.rule_of(name)
     if format not in ("gguf", "mlx") and rule is None:
         return False

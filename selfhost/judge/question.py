@@ -35,7 +35,7 @@ from .programs import (
     named_as_listed,
     quantization_in_files,
 )
-from .record import NO_FILES, DownloadedFiles, NamedFiles, Question
+from .record import NO_FILES, DownloadedFiles, NamedFiles, Question, RuntimeRefusal
 from .step import step_of
 
 
@@ -92,8 +92,8 @@ def _question(
     """The question in the requested type, else in the model's usual type."""
     request = named_as_listed(spec, stated, files, catalogue, machine)
     runtime = request.runtime
-    refused = _refusal(request)
-    if refused is not None:
+    refusal = _refusal(request)
+    if refusal is not None or spec.closed:
         return Question(
             spec=spec,
             workload=request.workload,
@@ -101,9 +101,7 @@ def _question(
             files=files,
             runtime=runtime,
             loads_named_files=files.are_here,
-            why_not_loaded=refused.why,
-            load_remedy=refused.remedy,
-            is_untold=refused.is_untold,
+            refusal=refusal,
         )
     loaded = _loaded(request, catalogue)
     companions = companions_of(
@@ -141,25 +139,12 @@ def _question(
 # ------------------------------------------------------------------ whether the program loads it
 
 
-class _Refusal(Record):
-    """The reason why the runtime does not run or train the files, and what to do where no other
-    runtime does; both None for a closed model. `is_untold`: no source says that the runtime loads
-    the model.
-    """
-
-    why: str | None = None
-    remedy: str | None = None
-    is_untold: bool = False
-
-
-def _refusal(request: Request) -> _Refusal | None:
+def _refusal(request: Request) -> RuntimeRefusal | None:
     """The refusal of the runtime to run or train the files; None where the runtime runs or trains
     them.
     """
     spec = request.spec
     runtime = request.runtime
-    if spec.closed:
-        return _Refusal()
     if runtime is None:
         return None
     why = need.why_not_loaded(spec, runtime) or _why_not_in_format(request, runtime)
@@ -169,7 +154,7 @@ def _refusal(request: Request) -> _Refusal | None:
     if why is None:
         return None
     is_untold = why == need.why_untold(spec, runtime)
-    return _Refusal(why=why, remedy=remedy, is_untold=is_untold)
+    return RuntimeRefusal(why=why, remedy=remedy, is_untold=is_untold)
 
 
 def _why_not_in_format(request: Request, runtime: RuntimeSpec) -> str | None:
@@ -193,7 +178,7 @@ def _refusal_to_train(
     runtime: RuntimeSpec,
     why: str | None,
     remedy: str | None,
-) -> _Refusal | None:
+) -> RuntimeRefusal | None:
     """The refusal of the runtime to train the model; None where the runtime trains it, and where
     the needs say that such training is not computed (`finetune_needs`).
 
@@ -219,7 +204,7 @@ def _refusal_to_train(
             return None
         why = refused.why
         remedy = refused.remedy
-    return _Refusal(why=why, remedy=remedy)
+    return RuntimeRefusal(why=why, remedy=remedy)
 
 
 def _is_trained_elsewhere(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -441,7 +426,7 @@ def _counted(
     needs = need.count(case)
     keeps_cache = _keeps_cache(counting.runtime, needs)
     if is_cache_asked:
-        refused = _cache_type_refused(counting, workload, keeps_cache=keeps_cache)
+        refused = _cache_type_refused(counting, case, keeps_cache=keeps_cache)
         if refused is not None:
             raise error_of(refused)
     if not keeps_cache:
@@ -466,20 +451,22 @@ def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
 
 def _cache_type_refused(
     counting: _Counting,
-    workload: Workload,
+    case: need.Case,
     *,
     keeps_cache: bool,
 ) -> OptionFault | None:
     """The fault that the runtime keeps no KV cache of the requested type; None where it keeps
     one.
     """
-    model = counting.spec.name
     runtime = counting.runtime
-    if runtime is not None and not keeps_cache and not runtime.kv_cache_types:
+    if runtime is None:
+        return None
+    model = case.spec.name
+    if not keeps_cache and not runtime.kv_cache_types:
         figures = {"model": model, "program": runtime.name}
         return OptionFault("kv_cache_type", "no-cache", figures)
     maker = gpu_maker(counting.machine, runtime)
-    why = need.why_cache_type_refused(counting.spec, workload, runtime, gpu_maker=maker)
+    why = need.why_cache_type_refused(case, gpu_maker=maker)
     if why is None:
         return None
     return OptionFault("kv_cache_type", "cache-refused", {"model": model, "why": why})

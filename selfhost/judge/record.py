@@ -97,14 +97,23 @@ NO_FILES = NamedFiles()
 USUAL_STORE = "huggingface"
 
 
+class RuntimeRefusal(Record):
+    """Why a runtime does not load or train a model, and the remedy where no other runtime does.
+
+    `is_untold`: no source says whether the runtime loads the model.
+    """
+
+    why: str
+    remedy: str | None = None
+    is_untold: bool = False
+
+
 class Question(Record):
     """A complete question about one model, with every default filled in.
 
     - `stated`: the workload before defaults were filled in.
     - `files`: the files that the user named.
-    - `why_not_loaded`: why the runtime does not load the model; None where it does.
-    - `load_remedy`: the remedy where no other runtime loads the model either.
-    - `is_untold`: no source says whether the runtime loads the model.
+    - `refusal`: why the runtime does not load or train the model; None where it does.
     - `case`, `needs`: the facts from which the memory is counted, and the memory before it is
       placed; None where the memory is not counted.
     - `step`: one step of decoding; None where a pace makes no sense.
@@ -124,9 +133,7 @@ class Question(Record):
     stated: Workload = Workload()
     files: NamedFiles = NO_FILES
     runtime: RuntimeSpec | None = None
-    why_not_loaded: str | None = None
-    load_remedy: str | None = None
-    is_untold: bool = False
+    refusal: RuntimeRefusal | None = None
     case: Case | None = None
     needs: Needs | None = None
     step: Step | None = None
@@ -475,7 +482,12 @@ class Judged(Record):
         """Whether the route would be local: no finding is a `fail`, or an `unknown` that
         decides.
         """
-        return not any(finding.decides for finding in self.findings)
+        return not self.deciding
+
+    @property
+    def deciding(self) -> set[str]:
+        """The names of the checks that rule a local run out, or leave open whether it works."""
+        return {finding.check for finding in self.findings if finding.decides}
 
     @property
     def failed(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from .file_formats import (
     default_format_and_quantization,
     quantizations_of,
     takes_text_alone,
+    type_of_tag,
     weights_files,
     why_not_loaded,
     why_untold,

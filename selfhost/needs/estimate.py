@@ -15,7 +15,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..catalogue.spec import HEARD_SECONDS, FileTensors, ModelSpec, StatedNeeds
 from ..core import units
 from ..core.records import Unread
-from ..core.workload import CacheTypes, Workload
+from ..core.workload import Workload
 from .case import NO_PROGRAM, Case, Companions, is_cast, without_files
 from .file_formats import case_of, case_of_files, needs_of_case, size_of
 from .llamacpp import files as gguf_files
@@ -368,31 +368,22 @@ def more_in_conversation(
     return copies * case.parallel * copy_bytes(case)
 
 
-def why_cache_type_refused(
-    spec: ModelSpec,
-    workload: Workload,
-    runtime: RuntimeSpec | None = None,
-    *,
-    gpu_maker: str = "",
-) -> str | None:
-    """The reason why a KV cache type is refused: by every program that reads GGUF files, or by this
-    one on such GPUs. None where the type is accepted.
+def why_cache_type_refused(case: Case, *, gpu_maker: str) -> str | None:
+    """The reason why the type of the case's KV cache is refused: by every program that reads GGUF
+    files, or by the case's program on such GPUs. None where the type is accepted.
 
     A model without a cache is still refused types for the sizes of its heads
     (llama_init_from_model).
     """
-    case = case_of(spec)
-    type = workload.kv_cache_type
-    if workload.format != "gguf" or type is None or not case.has_row:
+    if case.format != "gguf" or not case.has_row:
         return None
-    types = CacheTypes.of(type)
-    in_program = case_of(spec, runtime, workload)
-    heads = in_program.replace(gpu_maker=gpu_maker).heads_without_flash
+    types = case.cache_types
+    heads = case.replace(gpu_maker=gpu_maker).heads_without_flash
     groups = cache_groups(case.model, with_idle=True)
     if groups:
         return why_cache_refused(groups, types, None, heads_without_flash=heads)
     attention = case.model.attention
-    return why_cache_refused(attention, types, runtime, heads_without_flash=heads)
+    return why_cache_refused(attention, types, case.runtime, heads_without_flash=heads)
 
 
 def counted_parameters(spec: ModelSpec) -> ParameterCounts | None:

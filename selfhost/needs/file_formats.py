@@ -162,15 +162,22 @@ def _as_in_library(
         sources = spec.sources
     else:
         return spec
-    quantization = tags.quantizations.get(tag)
-    if quantization is None:
-        _, quantization = default_format_and_quantization(spec, runtime)
     file = PublishedFiles(
         format="gguf",
         source=sources.get("tag_bytes", ""),
-        bytes={quantization: stated_bytes},
+        bytes={type_of_tag(spec, runtime, tag): stated_bytes},
     )
     return spec.replace(files=(file, *spec.files))
+
+
+def type_of_tag(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    tag: str,
+) -> str:
+    """The type of the file that the program's own library loads by a tag."""
+    _, usual = default_format_and_quantization(spec, runtime)
+    return runtime.library_tags.quantizations.get(tag, usual)
 
 
 def comes_in(spec: ModelSpec, format: str) -> bool:

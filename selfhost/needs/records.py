@@ -201,16 +201,6 @@ def likely_bytes(terms: Iterable[Term], *names: str) -> int:
     return sum(term.bytes for term in terms if term.name in names)
 
 
-class PlaceNeed(Record):
-    """The sums of the terms in one place: `where` is "host" or "accelerator:N"."""
-
-    where: str
-    total_bytes: int
-    low_bytes: int
-    high_bytes: int
-    evictable_bytes: int
-
-
 class MemoryNeed(Record):
     """The memory need of several terms: the best estimate, the least, and the most, against which a
     verdict is made. `evictable_bytes` may be dropped by the system without harm and are not in the
@@ -243,16 +233,18 @@ class MemoryNeed(Record):
         places = []
         for where in dict.fromkeys(term.where for term in self.terms) or ("host",):
             terms = [term for term in self.terms if term.where == where]
-            sums = MemoryNeed(terms=tuple(terms))
+            evictable_bytes = self.evictable_bytes if where == "host" else 0
             place = PlaceNeed(
-                where=where,
-                total_bytes=sums.total_bytes,
-                low_bytes=sums.low_bytes,
-                high_bytes=sums.high_bytes,
-                evictable_bytes=self.evictable_bytes if where == "host" else 0,
+                where=where, terms=tuple(terms), evictable_bytes=evictable_bytes
             )
             places.append(place)
         return tuple(places)
+
+
+class PlaceNeed(MemoryNeed):
+    """The memory need in one place: `where` is "host" or "accelerator:N"."""
+
+    where: str
 
 
 class CpuNeed(Record):

@@ -173,6 +173,24 @@ class CheckRow(Stated):
     exception: str
 
 
+class WorkWords(Stated):
+    """The limit from which a kind of work counts as slow, and the words for slow work.
+
+    - `limit`: seconds, or tokens or documents a second.
+    - `code`: the code of the finding of slow work. `faster`: its remedy.
+    - `what`: the name of work that is known to be slow unless a GPU holds all of the model.
+    - `on_cpu`: the remark that the pace on a CPU is not known, for models with
+      `on_cpu_from_parameters` parameters or more.
+    """
+
+    limit: float
+    code: str
+    faster: str
+    what: str | None = None
+    on_cpu: str | None = None
+    on_cpu_from_parameters: int = 0
+
+
 class FindingWords(Stated):
     """The tables of `specs/common/findings.toml`.
 
@@ -182,7 +200,7 @@ class FindingWords(Stated):
     - `doubts`: the remark beside the figures of a finding, by code. `titles`: the title of its row,
       by code.
     - `faults`: the templates for options that make no sense for a model or a runtime. `work`: the
-      fields of `WorkWords`, by the unit of a pace.
+      words for work of other kinds than text, by the unit of its pace.
     - `phrases` are shared by findings, `parts` by templates.
     - `store_variables`: the environment variable that moves a store of models, by the purpose of
       its disk.
@@ -198,7 +216,7 @@ class FindingWords(Stated):
     phrases: Mapping[str, str]
     store_variables: Mapping[str, str]
     faults: Mapping[str, Mapping[str, str]]
-    work: Mapping[str, Mapping[str, Any]]
+    work: Mapping[str, WorkWords]
     findings: Mapping[str, Mapping[str, str]]
 
 
@@ -226,30 +244,6 @@ class Wording(Record):
     reason: str = ""
     remedy: str = ""
     like: str = ""
-
-
-class WorkWords(Record):
-    """The limit from which a kind of work counts as slow, and the words for slow work.
-
-    - `limit`: seconds, or tokens or documents a second.
-    - `code`: the code of the finding of slow work. `faster`: its remedy.
-    - `what`: the name of work that is known to be slow unless a GPU holds all of the model.
-    - `on_cpu`: the remark that the pace on a CPU is not known, for models with
-      `on_cpu_from_parameters` parameters or more.
-    """
-
-    limit: float
-    code: str
-    faster: str
-    what: str | None = None
-    on_cpu: str | None = None
-    on_cpu_from_parameters: int = 0
-
-
-@cache
-def words_of_work(unit: str) -> WorkWords:
-    """The limit and the words of work whose pace is counted in `unit`."""
-    return WorkWords(**WORDS.work[unit])
 
 
 class Words(Record):

@@ -224,12 +224,11 @@ def _runtime_ruling(question: Question, program: _Program) -> Ruling:
     """The ruling whether the runtime loads the model, has a build, is installed and is new
     enough.
     """
-    why_not = question.why_not_loaded
-    if why_not is not None:
-        remedy = question.load_remedy
-        if question.is_untold:
-            return undecided("runtime-untold", remedy=remedy, why=why_not)
-        return failing("runtime-cannot-load", remedy=remedy, why=why_not)
+    refusal = question.refusal
+    if refusal is not None:
+        if refusal.is_untold:
+            return undecided("runtime-untold", remedy=refusal.remedy, why=refusal.why)
+        return failing("runtime-cannot-load", remedy=refusal.remedy, why=refusal.why)
     if not program.has_build:
         remedy = what_runtime_follows(question) or other_runtime(program.runtime)
         return program.no_build(remedy)

@@ -19,7 +19,7 @@ from ...core.units import GIB, MIB, words_of
 from ...core.workload import Workload
 from ...machine import cpus
 from ...machine.record import FAT_FILE_BYTES, Disk, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import Needs, Size, Term
 from ..devices import basis_on
 from ..quality import quality_of
 from ..record import Question
@@ -607,37 +607,23 @@ def what_is_smaller(
 # ------------------------------------------------------------------ the disk
 
 
-class StoredSize(Record):
-    """The bytes that are written to a disk: the likely size, the least and the most."""
-
-    likely: int
-    low: int
-    high: int
-
-    @classmethod
-    def exactly(cls, size: int) -> StoredSize:
-        """Return a size that is known exactly."""
-        return cls(likely=size, low=size, high=size)
-
-
-def bytes_to_store(needs: Needs, missing_bytes: int | None) -> StoredSize | None:
-    """The bytes that are written for the missing files; None where they are not known.
+def bytes_to_store(needs: Needs, missing_bytes: int | None) -> Size | None:
+    """The bytes that are written for the missing files, and by the work itself; None where they are
+    not known.
 
     `missing_bytes` is None where all files are still to be downloaded.
     """
-    stored = needs.disk_bytes
-    download = needs.download_bytes
+    written = needs.checkpoint_bytes or 0
     if missing_bytes is not None:
-        # the bytes that the work itself writes
-        written = max(0, (stored or 0) - (download or 0))
-        return StoredSize.exactly(missing_bytes + written)
+        likely = missing_bytes + written
+        return Size(likely, likely, likely)
+    stored = needs.disk_bytes
     if stored is None:
         return None
-    if download is None or needs.download_range is None:
-        return StoredSize.exactly(stored)
+    if needs.download_range is None:
+        return Size(stored, stored, stored)
     low, high = needs.download_range
-    written = stored - download
-    return StoredSize(likely=stored, low=written + low, high=written + high)
+    return Size(low + written, stored, high + written)
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
@@ -691,9 +677,9 @@ def disk_check(
     if size is not None:
         figures = {
             "needs": size.likely,
-            "short": _lacking(size.high, has),
-            "size": (size.low, size.high),
-            "is_range": size.low != size.high,
+            "short": _lacking(size.most, has),
+            "size": (size.least, size.most),
+            "is_range": size.least != size.most,
         }
     name = "the current folder" if disk.path == "." else disk.path
     return finding(
@@ -728,7 +714,7 @@ class _Store(Record):
         disk = self.machine.disk_for(purpose)
         return disk or Disk(purpose=purpose, path="the download folder")
 
-    def words_for(self, size: StoredSize | None) -> str:
+    def words_for(self, size: Size | None) -> str:
         """The words for the stored size: the download, its missing part, or everything stored."""
         if self.question.missing_bytes:
             return "The missing part"
@@ -737,7 +723,7 @@ class _Store(Record):
             return "The download"
         return "Everything stored"
 
-    def ruling(self, size: StoredSize | None) -> Ruling:
+    def ruling(self, size: Size | None) -> Ruling:
         """The ruling whether files of the given size fit. Faults that no free space mends come
         first.
         """
@@ -783,26 +769,26 @@ class _Store(Record):
             fact += ".free_bytes"
         return self.machine.why_unread(fact)
 
-    def _space_ruling(self, disk: Disk, size: StoredSize) -> Ruling:
+    def _space_ruling(self, disk: Disk, size: Size) -> Ruling:
         """The ruling whether the files fit. The space that should stay free beside the files
         decides nothing.
         """
         free = disk.free_bytes
         total = disk.total_bytes or inf
-        may_fit = free is not None and size.low <= free
+        may_fit = free is not None and size.least <= free
         # files on a disk in RAM take memory, files on a network drive are read over the network
         variant = {"memory": "ram", "network": "network"}.get(disk.kind, "")
         if variant and may_fit:
             return warning("disk-slow-or-volatile", variant, filesystem=disk.filesystem)
-        if size.low <= total and self._is_assumed():
-            return self._space_assumed(size.high + disk_margin_bytes(disk.total_bytes))
+        if size.least <= total and self._is_assumed():
+            return self._space_assumed(size.most + disk_margin_bytes(disk.total_bytes))
         if free is None:
-            if size.low > total:
+            if size.least > total:
                 return failing("disk-too-small", "in-all", has=disk.total_bytes)
             return undecided("disk-unread", why=self._why_unread())
         if not may_fit:
             return failing("disk-too-small", has=free)
-        return self._ruling_of_left(free - size.high)
+        return self._ruling_of_left(free - size.most)
 
     def _ruling_of_left(self, left: int) -> Ruling:
         """The ruling by `left`, the bytes that stay free beside the most bytes of the files;

@@ -23,6 +23,7 @@ from ...needs.records import Needs
 from ..pace import TRAINED, VIDEO, Range, Speed
 from ..record import MEMORY_CHECKS, Judged, Question
 from . import (
+    WORDS,
     Figures,
     Finding,
     Outcome,
@@ -33,7 +34,6 @@ from . import (
     passing,
     undecided,
     warning,
-    words_of_work,
 )
 
 # if the fast end is more than this times the slow end, a measurement narrows the range
@@ -310,7 +310,7 @@ def _words_for(
     slowed_by: str,
 ) -> WorkWords:
     """The limit of the work, and its words. `slowed_by` is the result of `_slowed_by`."""
-    words = words_of_work(unit)
+    words = WORDS.work[unit]
     dataset_tokens = question.workload.dataset_tokens
     if unit == TRAINED and dataset_tokens is not None:
         words = words.replace(limit=dataset_tokens / _NIGHT_SECONDS)

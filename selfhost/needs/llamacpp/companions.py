@@ -14,7 +14,7 @@ from __future__ import annotations
 from ...catalogue.architecture import Architecture
 from ...catalogue.spec import ModelSpec, PublishedDraft
 from ...core import units
-from ...core.records import Record, Unread
+from ...core.records import Record
 from ...core.units import plural
 from ..case import (
     ENCODER_REMEDY,
@@ -32,7 +32,6 @@ from ..records import (
     Size,
     Split,
     Term,
-    Terms,
     assumed_term,
     computed_term,
     of_sequences,
@@ -63,36 +62,25 @@ _HEADER_DIVISOR = 200
 _NOT_OF_A_DRAFT = ("activations", *PROGRAMS)
 
 
-class Projector(Record):
-    """The encoder of a model that sees or hears: the files of the model with the encoder's file,
-    the terms of the encoder's memory, and the reasons for unknown sizes. `files` is None where the
-    size of the encoder's file is not known.
+def with_projector(case: Case, files: Term) -> Needs:
+    """The needs of a model's encoder: the files of the model with that of the encoder, and the
+    memory of the encoder.
     """
-
-    files: Term | None
-    terms: Terms = ()
-    unknown: tuple[Unread, ...] = ()
-
-
-def with_projector(case: Case, files: Term) -> Projector:
-    """The files of a model with those of its encoder, and the memory of the encoder."""
     if case.text_alone:
-        return Projector(files=files)
+        return Needs(files=files)
     no_encoders = why_no_encoders(case.spec)
     if no_encoders is not None:
         why = f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}"
         memory = unread(why, ENCODER_REMEDY, "memory.projector")
-        return Projector(
-            files=None, unknown=(memory, memory.replace(fact="download_bytes"))
-        )
+        return Needs(unknown=(memory, memory.replace(fact="download_bytes")))
     spec = case.spec
     # such models have no separate file for an encoder
     if spec.architecture is None:
-        return Projector(files=files)
+        return Needs(files=files)
     if spec.modality == "speech":
-        return Projector(files=files)
+        return Needs(files=files)
     if case.encoders <= 0:
-        return Projector(files=files)
+        return Needs(files=files)
     file = _projector_file(case)
     encoder = file, _encoder_buffer(case)
     if case.settings.get("projector") == "ram":
@@ -102,7 +90,7 @@ def with_projector(case: Case, files: Term) -> Projector:
     together = with_files(files, file, "the projector")
     if files.how is not How.ASSUMED:
         together = together.replace(how=How.COMPUTED)
-    return Projector(files=together, terms=encoder)
+    return Needs(files=together, terms=encoder)
 
 
 def _projector_file(case: Case) -> Term:

@@ -43,7 +43,7 @@ from .companions import draft_file, own_block_terms, with_projector
 from .compute import compute_buffer, inputs_in_ram
 from .files import SIZES, SOURCE, size_of, tokenizer_kind
 from .tensor_split import on_one_of_several
-from .weights import weights_terms
+from .weights import needs_of_weights
 
 # makers of GPUs for which the RAM that the driver takes was measured
 MAKERS_IN_RAM = tuple(SIZES.gpu_in_ram)
@@ -66,7 +66,7 @@ def needs_of_case(case: Case) -> Needs:
         weights_unknown = files.replace(fact="memory.weights")
         unknown = (files, weights_unknown, *others.unknown)
         return others.replace(unknown=unknown)
-    weights = weights_terms(case, files)
+    weights = needs_of_weights(case, files)
     if case.companions.own_block and case.spec.draft is not None:
         draft = case.spec.draft
         files = with_files(files, draft_file(case, draft), f"the draft, {draft.name}")

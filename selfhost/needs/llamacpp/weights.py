@@ -17,6 +17,7 @@ from ..case import Case
 from ..quantization import BITS_PER_WEIGHT, LAYOUTS, TABLES, LayoutBuffer
 from ..records import (
     How,
+    Needs,
     Size,
     Split,
     Term,
@@ -55,15 +56,6 @@ _ABSORBED = ("attn_k_b.weight", "attn_v_b.weight")
 _EXPERTS = ("_exps.", "_chexps.")
 
 
-class LoadedWeights(Record):
-    """The weights in memory, and bytes of originals that a second layout replaced, which the system
-    may drop.
-    """
-
-    terms: Terms
-    evictable_bytes: int = 0
-
-
 class _InFile(Record):
     """The weights as they lie in the file.
 
@@ -97,22 +89,22 @@ class _InFile(Record):
         return all(tensor.name != OUTPUT_MATRIX for tensor in self.loaded)
 
 
-def weights_terms(case: Case, files: Term) -> LoadedWeights:
-    """The terms of the weights: on devices with the part that stays in RAM, otherwise in the layout
-    that the CPU uses.
+def needs_of_weights(case: Case, files: Term) -> Needs:
+    """The memory of the weights: on devices with the part that stays in RAM, else in the layout
+    that the CPU uses, where the system may drop the originals that a second layout replaced.
     """
     usual = _usual_tensors(case)
     if usual is None:
         mapped = whole_files(files, remark="; the whole file")
-        return LoadedWeights(terms=(mapped,))
+        return Needs(terms=(mapped,))
     in_file = _in_file(case, files, usual)
     if case.is_on_device:
         weights = _on_devices(in_file, case.row)
         terms = *_with_experts_apart(case, weights), _tables_in_ram(in_file)
-        return LoadedWeights(terms=terms)
+        return Needs(terms=terms)
     if in_file.scale is None:
-        return _SecondLayout(in_file, case).loaded()
-    return LoadedWeights(terms=(in_file.term,))
+        return _SecondLayout(in_file, case).needs()
+    return Needs(terms=(in_file.term,))
 
 
 def tensors_on_devices(case: Case) -> tuple[FileTensors, ...]:
@@ -320,12 +312,12 @@ class _SecondLayout:
         else:
             self.moves.append(tensor)
 
-    def loaded(self) -> LoadedWeights:
+    def needs(self) -> Needs:
         """The weights as they lie in the file and those in the second layout."""
         if not self.sources:
-            return LoadedWeights(terms=(self.mapped,))
+            return Needs(terms=(self.mapped,))
         rest = self._term_of("weights", self.stays, self.mapped.source)
-        return LoadedWeights(
+        return Needs(
             terms=(rest, self._copies()), evictable_bytes=sum_bytes(self.moves)
         )
 

@@ -38,7 +38,6 @@ from selfhost.catalogue.architecture import Attention, FeedForward
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.judge.checks import Finding, Outcome
 from selfhost.judge.checks.space import (
-    StoredSize,
     bytes_to_store,
     what_is_smaller,
 )
@@ -48,7 +47,7 @@ from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.named import named
 from selfhost.machine.record import Machine
-from selfhost.needs.records import How, stated_range, unread
+from selfhost.needs.records import How, as_size, stated_range, unread
 
 
 def heard(audio_seconds: int, longest_seconds: int | None = None) -> Question:
@@ -541,6 +540,6 @@ def test_a_shorter_context_is_advised_where_it_helps(
 def test_a_training_writes_its_checkpoints_beside_the_files_that_are_missing() -> None:
     """1 GB of the files is missing, and 3 GB of checkpoints are written."""
     needs = needs_of(disk=4 * GB).replace(checkpoint_bytes=3 * GB)
-    assert bytes_to_store(needs, None) == StoredSize.exactly(7 * GB)
-    assert bytes_to_store(needs, 1 * GB) == StoredSize.exactly(4 * GB)
-    assert bytes_to_store(needs, 0) == StoredSize.exactly(3 * GB)
+    assert bytes_to_store(needs, None) == as_size(7 * GB)
+    assert bytes_to_store(needs, 1 * GB) == as_size(4 * GB)
+    assert bytes_to_store(needs, 0) == as_size(3 * GB)

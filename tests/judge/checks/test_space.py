@@ -23,7 +23,6 @@ from judge.small import (
 from selfhost import Workload, check
 from selfhost.judge.checks import Outcome
 from selfhost.judge.checks.space import (
-    StoredSize,
     available_ram,
     bytes_to_store,
     desktop_bytes,
@@ -35,7 +34,7 @@ from selfhost.judge.checks.space import (
 )
 from selfhost.judge.record import DownloadedFiles
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.needs.records import How, stated_range, unread
+from selfhost.needs.records import How, as_size, stated_range, unread
 
 MIB = 2**20
 
@@ -449,11 +448,11 @@ def test_what_is_written_of_a_range_lies_beside_the_checkpoints() -> None:
     needs = needs_of().replace(files=files, checkpoint_bytes=3 * GB)
     size = bytes_to_store(needs, None)
     assert size is not None
-    assert (size.low, size.high) == (11 * GB, 15 * GB)
-    assert size.low <= size.likely <= size.high
+    assert (size.least, size.most) == (11 * GB, 15 * GB)
+    assert size.least <= size.likely <= size.most
     unknown = needs_of(disk=None)
     assert bytes_to_store(unknown, None) is None
-    assert bytes_to_store(unknown, GB) == StoredSize.exactly(GB)
+    assert bytes_to_store(unknown, GB) == as_size(GB)
 
 
 @pytest.mark.parametrize(

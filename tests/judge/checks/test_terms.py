@@ -36,7 +36,7 @@ from selfhost.catalogue.spec import License, Openness, Safety, StatedNeeds
 from selfhost.core.records import Unread
 from selfhost.judge.checks import Outcome
 from selfhost.judge.judging import judge
-from selfhost.judge.record import Question, Route, Verdict
+from selfhost.judge.record import Question, Route, RuntimeRefusal, Verdict
 from selfhost.machine.record import PresentRuntime
 from selfhost.needs.records import CpuNeed
 
@@ -208,11 +208,15 @@ RUNTIMES = [
         ),
         MACHINE.replace(architecture="s390x"),
     ),
-    Situation("fail", "runtime-cannot-load", question(why_not_loaded="It does not.")),
+    Situation(
+        "fail",
+        "runtime-cannot-load",
+        question(refusal=RuntimeRefusal(why="It does not.")),
+    ),
     Situation(
         "unknown",
         "runtime-untold",
-        question(why_not_loaded="Nobody says.", is_untold=True),
+        question(refusal=RuntimeRefusal(why="Nobody says.", is_untold=True)),
     ),
     Situation("fail", "runtime-no-build", machine=MACHINE.replace(system="windows")),
 ]
