@@ -137,9 +137,12 @@ def _text_candidates(search: Search) -> Iterator[Candidate]:
 def _may_suit_many(search: Search) -> bool:
     """Whether a runtime that serves many requests at once is worth judging.
 
-    Such a runtime may be fast enough where the usual one is only too slow.
+    Such a runtime may be fast enough where the usual one is only too slow, and its users may wait
+    where memory does not hold all of them at once.
     """
     if search.runtime.gpus.preferred_from > 0:
+        return True
+    if search.question.workload.parallel > 1:
         return True
     return search.usual.deciding.issubset(PACE_CHECKS)
 

@@ -161,7 +161,19 @@ def _without_memory(needs: Needs, refusal: TrainingRefusal) -> Needs:
 
 
 def _download(case: Case) -> Needs:
-    """The files that training starts from, as they are published."""
+    """The files that training starts from: a copy in 16 bits where the method does not quantize the
+    published weights again, else these.
+    """
+    parameters = case.spec.parameters.total
+    stored = type_not_quantized_again(case.spec, case.workload.finetune_method or "")
+    if stored is not None and parameters is not None:
+        copy = computed_term(
+            "files",
+            _HALF_BYTES * parameters,
+            f"a copy in 16 bits, as {stored} is not quantized again",
+            f"{parameters:,} parameters × {_HALF_BYTES} bytes",
+        )
+        return Needs(files=copy)
     format = "safetensors"
     if case.workload.format in TRAINED_FORMATS:
         format = case.workload.format

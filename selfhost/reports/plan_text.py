@@ -106,7 +106,9 @@ def _least_words(plan: Plan, least: LeastMachine) -> str:
     ram = _ram_words(least.memory_bytes)
     is_paced = bool(plan.workload.min_tokens_per_second)
     is_too_fast_for_ram = is_paced and least.bandwidth_bytes_per_second is None
-    if _needs_own_gpu_memory(least):
+    if _shares_memory(least):
+        need = f"needs {ram}, which a GPU shares"
+    elif _needs_own_gpu_memory(least):
         need = f"needs {gpu}"
     elif least.is_slow:
         need = f"needs {gpu}, or (slowly) {ram}"
@@ -175,8 +177,12 @@ def _is_whole_on_several(known: KnownMachine) -> bool:
 
 def _needs_own_gpu_memory(least: LeastMachine) -> bool:
     """Whether the model needs a GPU and no GPU of the least machine shares the RAM."""
-    is_unified = any(card.unified for card in least.machine.cards)
-    return least.accelerator.required and not is_unified
+    return least.accelerator.required and not _shares_memory(least)
+
+
+def _shares_memory(least: LeastMachine) -> bool:
+    """Whether a GPU of the least machine shares the RAM, as in a Mac."""
+    return any(card.unified for card in least.machine.cards)
 
 
 def _machines_counted(plan: Plan) -> str:
@@ -227,7 +233,8 @@ def _least_rows(
             why = f"on one GPU that reads {prompt} within {limit}; few processors do"
         yield "GPU memory", gpu_memory, why
     yield "RAM", units.binary(least.memory_bytes, up=True), _reserve_words(least)
-    if not needs_gpu:
+    runs_without_gpu = not needs_gpu and not _shares_memory(least)
+    if runs_without_gpu:
         beside = known_figure(
             least.accelerator.memory_beside_bytes, _ram_words, "unknown RAM"
         )
@@ -237,7 +244,7 @@ def _least_rows(
         disk = units.decimal(least.disk_bytes, up=True)
     yield "disk", disk, "free, with a safety margin"
     wanted = plan.workload.min_tokens_per_second
-    if wanted and not needs_gpu:
+    if wanted and runs_without_gpu:
         yield _bandwidth_row(plan, least, wanted)
     if verbose:
         architectures = " or ".join(least.cpu.architectures) or "any"

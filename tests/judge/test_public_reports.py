@@ -349,6 +349,18 @@ def test_a_share_of_a_shared_memory_is_judged(share: str, route: str) -> None:
     assert check("qwen3.6-35b-a3b", workload, machine="dgx spark").route == route
 
 
+def test_a_shorter_context_is_named_where_a_share_of_shared_memory_is_too_small() -> (
+    None
+):
+    """The weights lie within the share, and the cache of the context does not."""
+    options = {"gpu-memory-utilization": "0.16"}
+    workload = Workload(runtime="vllm", context_tokens=40_960, runtime_options=options)
+    verdict = check("qwen3-8b", workload, machine="dgx spark")
+    (found,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert found.code == "accelerator-too-small"
+    assert "a shorter context" in (found.remedy or "")
+
+
 def test_layers_for_a_gpu_that_is_not_there_are_said_to_be_ignored() -> None:
     workload = Workload(runtime="llama.cpp", runtime_options={"ngl": "20"})
     verdict = check("llama-3.1-8b", workload, machine="laptop-ddr4-16gb")

@@ -375,3 +375,15 @@ def _likely_each(verdict: Verdict) -> float:
     judged = speed_of(verdict).judged
     assert judged is not None
     return judged.likely
+
+
+def test_users_who_may_wait_need_no_memory_at_once() -> None:
+    """Too little memory for 200 users at once was an answer of its own, though `--runtime vllm`
+    let them wait for their turn.
+    """
+    wanted = Workload(parallel=200, context_tokens=16_384)
+    verdict = check("llama-3.3-70b", wanted, machine="8x H100 PCIe, 24 GB RAM")
+    assert verdict.route == "local"
+    assert verdict.workload.runtime == "vllm"
+    assert verdict.speed is not None
+    assert verdict.speed.waiting

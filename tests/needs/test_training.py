@@ -338,3 +338,22 @@ def test_what_is_not_computed_is_unknown_with_a_reason(model: str) -> None:
     assert "memory" in {entry.fact for entry in answer.unknown}
     assert answer.disk_bytes is None
     assert all(entry.reason for entry in answer.unknown)
+
+
+@pytest.mark.parametrize(
+    ("method", "gigabytes"),
+    [
+        # 20.91 billion parameters in 2 bytes each; unsloth/gpt-oss-20b-BF16 has 41.8 GB
+        pytest.param("qlora", 41.8, id="a copy in 16 bits"),
+        # the published files: openai/gpt-oss-20b has 13.8 GB
+        pytest.param("lora", 13.8, id="as published"),
+    ],
+)
+def test_what_is_not_quantized_again_is_downloaded_in_16_bits(
+    method: str, gigabytes: float
+) -> None:
+    """The line to type names a copy in 16 bits, and the disk was judged for the files in MXFP4."""
+    workload = Workload(task="finetune", finetune_method=method, context_tokens=1024)
+    needs = needs_of(catalogue().spec("gpt-oss-20b"), runtime("transformers"), workload)
+    assert needs.download_bytes is not None
+    assert needs.download_bytes / 1e9 == pytest.approx(gigabytes, abs=0.1)

@@ -46,3 +46,14 @@ def test_a_plan_counts_the_machines_that_its_exit_code_counts() -> None:
     second_line = plain(plan_document(found)).splitlines()[1]
     assert second_line.startswith(f"  runs on {running} of {len(found.machines)} known")
     assert "perhaps slower than you need" in second_line
+
+
+def test_a_plan_for_macs_names_no_other_gpu_and_no_bandwidth() -> None:
+    """MLX runs on Macs alone, whose GPU shares the RAM. The plan named a GPU with memory of its
+    own, and 100 MB/s of RAM for a model of 4.6 GB.
+    """
+    plan = plan_with(open_catalogue(), "qwen3-8b", Workload(runtime="mlx"))
+    text = plain(plan_document(plan))
+    assert "of RAM, which a GPU shares" in text.splitlines()[0]
+    assert "or GPU memory" not in text
+    assert "bandwidth" not in text

@@ -521,9 +521,11 @@ class _OnCards(_Layout):
         options that place layers there. With `has_room` nobody is told of a smaller type, so it is
         not worked out whether one fits.
         """
-        on_cards = self.needs.on_cards.terms
+        # in RAM, where a GPU that shares it takes a stated part
+        places = {share.need.where for share in self.shares}
+        terms = [term for term in self.needs.terms if term.where in places]
         question = None if has_room else self.question
-        smaller = what_is_smaller(on_cards, usable_bytes, question)
+        smaller = what_is_smaller(terms, usable_bytes, question)
         names = placing_options(self.question)
         if not names:
             return smaller
