@@ -175,6 +175,7 @@ class Vocabulary(Stated):
     gpus_inside: tuple[tuple[str, ...], ...]
     desktops: frozenset[str]
     macs: frozenset[str]
+    slots: frozenset[str]
     not_apple: frozenset[str]
     graphics: frozenset[str]
     no_kind: frozenset[str]
