@@ -693,9 +693,18 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
 
 
 def _doubts_of_size(computer: _Computer) -> Iterator[str]:
-    """Yield a note on more RAM than a machine with such a processor takes."""
+    """Yield a note on more RAM than a machine with such a processor takes, and on a size with which
+    no product of that name is known, whose memory is soldered.
+    """
     stated_gib = computer.about.memory.ram_gib
-    if stated_gib is None or not computer.is_bare:
+    if stated_gib is None:
+        return
+    product = computer.product
+    is_soldered = product.gb_per_s is not None and computer.about.chip is None
+    if is_soldered and computer.ram_gib not in (None, *product.gib):
+        sizes = [_size_words(gib) for gib in product.gib]
+        yield _note("size_of_product", size=_size_words(stated_gib), sizes=sizes)
+    if not computer.is_bare:
         return
     most_gib = computer.cpu_class.most_gib
     if computer.series is not None:

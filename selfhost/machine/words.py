@@ -327,8 +327,9 @@ def _modules(match: re.Match[str]) -> str:
     """The replacement `2x16gb` for `32gb (2x16)`. The text stays as it is where the modules do not
     add up to the size.
     """
-    total_gb, count, module_gb = map(int, match.groups())
-    if total_gb != count * module_gb:
+    count = int(match["count"])
+    module_gb = int(match["size"])
+    if int(match["total"]) != count * module_gb:
         return match[0]
     return f" {count}x{module_gb}gb "
 

@@ -317,6 +317,7 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
         pytest.param(
             "steam deck 512gb", "512 GB is taken for its disk", id="size of a disk"
         ),
+        pytest.param("steam deck 8gb", "known with 16 GB of RAM only", id="less RAM"),
         pytest.param(
             "dgx spark 256gb", "it has 121.7 GiB of RAM", id="more than it has"
         ),
