@@ -101,10 +101,12 @@ class _Computer(Record):
         A size above those of a product with soldered memory is that of its RAM and its cards
         together, as makers state them, or the size of a disk.
         """
+        product = self.product
         stated_gib = self.about.memory.ram_gib
         if stated_gib is None:
-            return None
-        product = self.product
+            # as in `raspberry pi 5 8gb nvme`
+            disk_gib = self.about.memory.disk_gib
+            return disk_gib if disk_gib in product.gib else None
         for gib in product.gib:
             if 0.9 * stated_gib <= gib <= stated_gib:
                 return gib
@@ -684,9 +686,31 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
     if about.chip is not None and about.cards:
         yield _note("card", card=about.cards[0].label)
     others = [f"{gib:g} GB" for gib in computer.product.gib[1:]]
-    if others and computer.ram_gib is None:
+    if others and about.memory.ram_gib is None and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
+    yield from _doubts_of_size(computer)
     yield from _doubts_of_disk(computer)
+
+
+def _doubts_of_size(computer: _Computer) -> Iterator[str]:
+    """Yield a note on more RAM than a machine with such a processor takes, and on a size with which
+    no product of that name is known, whose memory is soldered.
+    """
+    stated_gib = computer.about.memory.ram_gib
+    if stated_gib is None:
+        return
+    product = computer.product
+    is_soldered = product.gb_per_s is not None and computer.about.chip is None
+    if is_soldered and computer.ram_gib not in (None, *product.gib):
+        sizes = [_size_words(gib) for gib in product.gib]
+        yield _note("size_of_product", size=_size_words(stated_gib), sizes=sizes)
+    if not computer.is_bare:
+        return
+    most_gib = computer.cpu_class.most_gib
+    if computer.series is not None:
+        most_gib = computer.series.on_package_gib or most_gib
+    if most_gib is not None and stated_gib > most_gib:
+        yield _note("most_ram", most=_size_words(most_gib))
 
 
 def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
@@ -694,10 +718,10 @@ def _doubts_of_disk(computer: _Computer) -> Iterator[str]:
     is stated, or the computer is a product that is not sold with as much RAM.
     """
     memory = computer.about.memory
-    terabytes = memory.disk_terabytes
     is_ram_open = computer.ram_gib is None and not computer.product.gib
-    if terabytes is not None and is_ram_open:
-        yield _note("disk", size=f"{terabytes:g} TB", typed=f"{terabytes:g}TB")
+    if memory.disk_gib is not None and is_ram_open:
+        size = _disk_words(memory.disk_gib)
+        yield _note("disk", size=size, typed=size.replace(" ", ""))
     if memory.ram_gib is not None and computer.ram_gib is None:
         sizes = [_size_words(gib) for gib in computer.product.gib]
         yield _note("disk_of_product", size=f"{memory.ram_gib:g} GB", sizes=sizes)
@@ -736,6 +760,14 @@ def _doubts_of_processor(computer: _Computer) -> Iterator[str]:
 def _ram_words(gib: float) -> str:
     """The words for a size of RAM: `16 GB of RAM`."""
     return f"{_size_words(gib)} of RAM"
+
+
+def _disk_words(gib: float) -> str:
+    """The words for a size that is taken for a disk: `512 GB`, `2 TB`."""
+    terabytes = gib * units.GIB / units.TIB
+    if terabytes < 1:
+        return f"{gib:g} GB"
+    return f"{terabytes:g} TB"
 
 
 def _size_words(gib: float) -> str:

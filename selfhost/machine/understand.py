@@ -82,14 +82,15 @@ class FoundMac(Found):
 class FoundMemory(Found):
     """The memory that a description tells, in GiB; None where it tells none.
 
-    `disk_terabytes` is a size in TB that no word calls RAM or a disk, and that is taken for a disk.
+    `disk_gib` is a size that is taken for a disk, and that may be the RAM's: in TB, where no word
+    calls it either, or a small one beside a word for a disk.
     `numbers` has the numbers of cores, threads, vcpus, mts, gbps, channels, sticks and gen, by
     these words.
     """
 
     ram_gib: float | None
     vram_gib: float | None
-    disk_terabytes: float | None
+    disk_gib: float | None
     ram_kind: str | None
     numbers: Mapping[str, int]
 
@@ -318,6 +319,9 @@ def _refuse_contradictions(about: Description) -> None:
     processor without a name, more cards than are judged, or a count that belongs to nothing.
     """
     rest = about.rest
+    if about.chip is not None and about.processor is not None:
+        names = {"first": about.processor, "second": about.chip.name}
+        raise bad_name("two_processors", rest.text, **names)
     is_unnamed = about.maker.says_gpu and about.memory.vram_gib is None
     if is_unnamed and not about.are_gpus_known:
         raise bad_name("unnamed_gpu", rest.text)
@@ -419,6 +423,8 @@ def find_mac(phrase: Phrase) -> FoundMac | None:
     words = vocabulary()
     is_mac = phrase.has_free(words.macs)
     places = _chip_places(phrase)
+    if places and not is_mac and _is_slot(phrase, places):
+        return None
     if places:
         name = " ".join([phrase.free[at] for at in places])
         chips = [chip for chip in cpus.mac_chips() if chip.words == f"apple {name}"]
@@ -456,6 +462,19 @@ def _chip_places(phrase: Phrase) -> list[int]:
     return []
 
 
+def _is_slot(phrase: Phrase, places: Sequence[int]) -> bool:
+    """Whether the words of a chip are the slot of a disk, as in `i7-8700 512gb m2 ssd`: the text
+    names another processor or a card, and no word is Apple's.
+    """
+    chip = [phrase.word(at) for at in places]
+    if not vocabulary().slots.issuperset(chip) or phrase.has_free(_OF_APPLE):
+        return False
+    rest = phrase.without(places)
+    if find_processor(rest) is not None or find_number(rest, beside_gpu=False):
+        return True
+    return not all(cards.is_unified for cards in find_cards(rest).cards)
+
+
 def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
     """The chips of the Macs that are sold under a name which the free words hold, in the year and
     with the RAM that the words state. A size with which no such Mac is sold is left aside.
@@ -487,14 +506,14 @@ def _has_form_of_intel(phrase: Phrase) -> bool:
 
 class _Sizes(NamedTuple):
     """The sizes in GiB that a text names: of RAM, of a GPU's memory, and plain sizes, beside which
-    no word says what they are. Sizes that are called a disk's are left out. `terabytes` are plain
-    sizes in TB that are taken for disks.
+    no word says what they are. `disks` are those that are taken for disks and may be the RAM's:
+    plain sizes in TB, and small ones that are called a disk's.
     """
 
     ram: list[float]
     vram: list[float]
     plain: list[float]
-    terabytes: list[float]
+    disks: list[float]
 
     def add(self, size: re.Match[str], *, is_server: bool) -> None:
         """Add a size of the text. A plain `1tb` is a disk's unless the processor is a server's."""
@@ -508,8 +527,8 @@ class _Sizes(NamedTuple):
             self.vram.append(gib)
         elif not kind and (is_server or unit == "gb"):
             self.plain.append(gib)
-        elif not kind:
-            self.terabytes.append(float(number))
+        elif not kind or gib < _LEAST_DISK_GIB:
+            self.disks.append(gib)
 
     def plain_but_disks(self, processor: str) -> set[float]:
         """The plain sizes that can be the RAM's: 16 of `ryzen 5600x 16gb 512gb`. A large size can
@@ -575,7 +594,7 @@ def find_memory(
     return FoundMemory(
         ram_gib=ram_gib,
         vram_gib=max(sizes.vram, default=None),
-        disk_terabytes=max(sizes.terabytes, default=None),
+        disk_gib=min(sizes.disks, default=None),
         ram_kind=ram_kind,
         numbers=numbers,
         places=places,

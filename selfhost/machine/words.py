@@ -175,6 +175,7 @@ class Vocabulary(Stated):
     gpus_inside: tuple[tuple[str, ...], ...]
     desktops: frozenset[str]
     macs: frozenset[str]
+    slots: frozenset[str]
     not_apple: frozenset[str]
     graphics: frozenset[str]
     no_kind: frozenset[str]
@@ -326,8 +327,9 @@ def _modules(match: re.Match[str]) -> str:
     """The replacement `2x16gb` for `32gb (2x16)`. The text stays as it is where the modules do not
     add up to the size.
     """
-    total_gb, count, module_gb = map(int, match.groups())
-    if total_gb != count * module_gb:
+    count = int(match["count"])
+    module_gb = int(match["size"])
+    if int(match["total"]) != count * module_gb:
         return match[0]
     return f" {count}x{module_gb}gb "
 

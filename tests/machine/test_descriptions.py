@@ -317,11 +317,22 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
         pytest.param(
             "steam deck 512gb", "512 GB is taken for its disk", id="size of a disk"
         ),
+        pytest.param("steam deck 8gb", "known with 16 GB of RAM only", id="less RAM"),
         pytest.param(
             "dgx spark 256gb", "it has 121.7 GiB of RAM", id="more than it has"
         ),
         pytest.param(
             "ryzen 5 3600 8gb 16gb ram", "Ignored (not understood): 8gb", id="of what"
+        ),
+        pytest.param("i5-8250u 8gb ssd", "for RAM write '8GB RAM'", id="small disk"),
+        pytest.param(
+            "i9-14900k 512gb ram", "takes: 256 GB of RAM at most", id="more RAM"
+        ),
+        pytest.param(
+            "ultra 7 258v 64gb", "takes: 32 GB of RAM at most", id="on the package"
+        ),
+        pytest.param(
+            "ryzen ai 7 350 32gb", "only with --gpu 'Radeon 860M'", id="its own GPU"
         ),
     ],
 )
