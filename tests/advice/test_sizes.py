@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import pytest
 
@@ -18,41 +18,96 @@ from selfhost.machine.changes import apply
 from selfhost.machine.understand import cards_named
 from selfhost.needs.records import MemoryNeed
 
-MIB, GIB = 2**20, 2**30
-PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))[
-    "runs"
-]
-GROUPS = json.loads((TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8"))[
-    "cases"
-]
+MIB = 2**20
+
+
+class ProgramRun(TypedDict):
+    """A program that ran outside of a control group, and the memory that it took."""
+
+    name: str
+    program: str
+    model: str
+    quant: str
+    n_ctx: int
+    anonymous_bytes: int
+    file_bytes: int
+    parallel: NotRequired[int]
+    asked: NotRequired[int]
+    prompt: NotRequired[int]
+
+
+class GroupRun(TypedDict):
+    """A run in a control group: the limit that it had, and whether it served."""
+
+    run: str
+    outcome: str
+
+
+class GroupCase(TypedDict):
+    """The figures under which a server ran in control groups; `grows`: with texts that grow."""
+
+    name: str
+    quant: str
+    users: int
+    model: str
+    n_ctx: int
+    unreclaimable_bytes: int
+    limit_bytes: int
+    page_cache_bytes: int
+    arguments: list[str]
+    runs: list[GroupRun]
+    environment: NotRequired[dict[str, str]]
+    grows: NotRequired[bool]
+
+
+PROGRAMS: list[ProgramRun] = json.loads(
+    (TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8")
+)["runs"]
+GROUPS: list[GroupCase] = json.loads(
+    (TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8")
+)["cases"]
 
 
 @cache
 def size_of(model: str, workload: Workload, gpu: str = "") -> ContainerSize:
-    return size(
-        model, workload, machine=apply(node(), [], [cards_named(gpu)]) if gpu else None
-    )
+    """The size of a container on a node, with GPUs of that name if one is stated."""
+    if not gpu:
+        return size(model, workload)
+    return size(model, workload, machine=apply(node(), [], [cards_named(gpu)]))
 
 
-def workload_of(run: dict[str, Any]) -> Workload:
-    """The workload of a measured run."""
-    parallel = run.get("parallel", run.get("users", 1))
-    context = run["n_ctx"] // parallel if "parallel" in run else run["n_ctx"]
-    return Workload(
+def size_of_run(run: ProgramRun) -> ContainerSize:
+    """The size of a container for a measured run, whose context is that of all its sequences."""
+    parallel = run.get("parallel", 1)
+    workload = Workload(
         runtime="llama.cpp",
         quantization=run["quant"],
-        context_tokens=context,
+        context_tokens=run["n_ctx"] // parallel,
         parallel=parallel,
     )
+    return size_of(run["model"], workload)
+
+
+def size_of_case(case: GroupCase) -> ContainerSize:
+    """The size of a container for a case, whose context is that of each user."""
+    workload = Workload(
+        runtime="llama.cpp",
+        quantization=case["quant"],
+        context_tokens=case["n_ctx"],
+        parallel=case["users"],
+    )
+    return size_of(case["model"], workload)
 
 
 def memory_of(sized: ContainerSize) -> MemoryNeed:
+    """The memory that the size is made of."""
     assert sized.needs.memory is not None
     return sized.needs.memory
 
 
 def growth(sized: ContainerSize, name: str) -> int:
-    return sum(each.bytes for each in sized.growths if each.name == name)
+    """The bytes by which a server may grow for this reason."""
+    return sum(growth.bytes for growth in sized.growths if growth.name == name)
 
 
 # of those that one short prompt or one of several users left half empty the request is too much,
@@ -68,16 +123,15 @@ FULL = [
 
 
 @pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
-def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
+def test_the_request_is_what_a_server_cannot_give_back(run: ProgramRun) -> None:
     """Measured anonymous memory: nine tenths of the request are not enough, and the limit is,
     without any prompt or page kept. Of the resident mapped files the page cache leaves out at most
     what may go after loading.
     """
-    sized = size_of(run["model"], workload_of(run))
-    for_itself = (
-        sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
-    )
-    assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
+    sized = size_of_run(run)
+    caches = sized.page_cache_bytes + growth(sized, "prompt_cache")
+    assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"]
+    assert run["anonymous_bytes"] <= sized.limit_bytes - caches
     most = sized.page_cache_bytes + memory_of(sized).evictable_bytes
     assert run["file_bytes"] <= most + 8 * MIB
     assert sized.page_cache_bytes <= (sized.disk_bytes or 0) + 16 * MIB
@@ -87,16 +141,12 @@ def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
     """Texts that grow killed a server whose allocator kept the buffer of each, and idle users'
     texts fill the prompt cache of a model that has one; with both bound neither takes more.
     """
-    grown = {
-        run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]
-    }
-    assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == (
-        "served",
-        "killed",
-    )
-    encoder = size_of(
-        "bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512)
-    )
+    (growing,) = [case for case in GROUPS if case.get("grows")]
+    outcomes = {run["run"]: run["outcome"] for run in growing["runs"]}
+    assert outcomes["limit"] == "served"
+    assert outcomes["default"] == "killed"
+    short = Workload(quantization="F16", context_tokens=512)
+    encoder = size_of("bge-small-en-v1.5", short)
     assert encoder.environment == {"MALLOC_MMAP_THRESHOLD_": "131072"}
     assert growth(encoder, "prompt_cache") == 0
     several = Workload(quantization="Q8_0", context_tokens=512, parallel=4)
@@ -109,27 +159,28 @@ def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("case", GROUPS, ids=lambda case: case["name"])
-def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
+def test_the_formula_is_the_one_that_was_run(case: GroupCase) -> None:
     """The figures are those under which the servers ran: who changes the formula runs them again.
     The request is without the copies of a context, which the limit has.
     """
-    sized = size_of(case["model"], workload_of(case))
-    for name in ("limit_bytes", "page_cache_bytes"):
-        assert getattr(sized, name) == pytest.approx(case[name], rel=0.01)
+    sized = size_of_case(case)
+    assert sized.limit_bytes == pytest.approx(case["limit_bytes"], rel=0.01)
+    assert sized.page_cache_bytes == pytest.approx(case["page_cache_bytes"], rel=0.01)
     assert 0.7 * case["unreclaimable_bytes"] <= sized.unreclaimable_bytes
     assert sized.unreclaimable_bytes <= 1.01 * case["unreclaimable_bytes"]
     assert list(sized.arguments[2:]) == case["arguments"]
     # runs of before the environment bounded anything do not tell it: they took more, and served
-    assert dict(sized.environment) == case.get("environment", dict(sized.environment))
+    if "environment" in case:
+        assert dict(sized.environment) == case["environment"]
 
 
 @pytest.mark.parametrize(
     ("model", "runtime", "gpu"),
     [
-        ("mistral-7b", "llama.cpp", ""),
-        ("gemma-3-4b-it", "ollama", ""),
-        ("llama-3.1-8b", "vllm", "L40S"),
-        ("llama-3.3-70b", "vllm", "4x H100 SXM"),
+        pytest.param("mistral-7b", "llama.cpp", "", id="llama.cpp"),
+        pytest.param("gemma-3-4b-it", "ollama", "", id="Ollama"),
+        pytest.param("llama-3.1-8b", "vllm", "L40S", id="vLLM on one GPU"),
+        pytest.param("llama-3.3-70b", "vllm", "4x H100 SXM", id="vLLM on four"),
     ],
 )
 def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> None:
@@ -137,15 +188,15 @@ def test_the_figures_add_up_to_the_limit(model: str, runtime: str, gpu: str) -> 
     too, and with it the limit holds the high end of every term.
     """
     sized = size_of(model, Workload(runtime=runtime), gpu)
-    grown = sum(each.bytes for each in sized.growths)
-    assert (
-        sized.limit_bytes == sized.unreclaimable_bytes + sized.page_cache_bytes + grown
-    )
-    host = [term for term in memory_of(sized).terms if term.where == "host"]
-    spread = sum(
-        term.high_bytes - term.bytes for term in host if not term.may_be_mapped
-    )
-    assert growth(sized, "uncertainty") >= spread > 0
+    grown = sum(growth.bytes for growth in sized.growths)
+    rows = sized.unreclaimable_bytes + sized.page_cache_bytes + grown
+    assert sized.limit_bytes == rows
+    spread = 0
+    for term in memory_of(sized).terms:
+        if term.where == "host" and not term.may_be_mapped:
+            spread += term.high_bytes - term.bytes
+    assert spread > 0
+    assert growth(sized, "uncertainty") >= spread
 
 
 def test_vllm_is_limited_no_lower_than_its_publishers_example() -> None:

@@ -9,6 +9,7 @@ import pytest
 from helpers.audits import judged
 from helpers.cases import case_id
 from helpers.paths import MACHINES, RECORDS
+from judge.small import finding_of, memory_of
 from selfhost import Machine, Workload
 from selfhost.advice.verdicts import check_with
 from selfhost.audit.policy import Wanted
@@ -30,6 +31,7 @@ TREES = sorted(path.name for path in MACHINES.iterdir() if (path / "root").is_di
 
 
 def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
+    """The verdict on one model, for a workload with these fields."""
     return check_with(
         open_catalogue(),
         model,
@@ -40,23 +42,17 @@ def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
     )
 
 
-def together(*models: str, machine: Machine = VM, **stated: Any) -> Verdict:
-    workload = Workload(**stated)
-    asked = Wanted(index=0, label="", name=" + ".join(models), asked=workload)
-    wanted = asked.replace(members=tuple(asked.replace(name=model) for model in models))
-    return PolicyJudge(open_catalogue(), TODAY)(wanted, "default", machine)
+def together(*models: str, machine: Machine = VM, **asked: Any) -> Verdict:
+    """The verdict on several models at once, each for a workload with these fields."""
+    entry = Wanted(index=0, label="", name=" + ".join(models), asked=Workload(**asked))
+    members = tuple(entry.replace(name=model) for model in models)
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    return judge(entry.replace(members=members), "default", machine)
 
 
 def high_bytes(verdict: Verdict) -> int:
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    return verdict.needs.memory.high_bytes
-
-
-def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
-    finding = verdict.finding(check)
-    assert finding is not None
-    return finding.outcome, finding.needs
+    """The most that the memory may take."""
+    return memory_of(verdict).high_bytes
 
 
 def test_memory_and_disk_are_the_sums() -> None:
@@ -64,37 +60,42 @@ def test_memory_and_disk_are_the_sums() -> None:
     added.
     """
     verdict = together(*PAIR)
-    singles = [alone(model) for model in PAIR]
-    assert high_bytes(verdict) == sum(map(high_bytes, singles))
-    assert shown(verdict, "memory") == (Outcome.PASS, sum(map(high_bytes, singles)))
-    # 4.372812 GB of Mistral 7B v0.3 in Q4_K_M, 1.157 GB of bge-m3 in F16, as published
-    downloads = [
-        single.needs.download_bytes for single in singles if single.needs is not None
-    ]
-    assert shown(verdict, "disk") == (Outcome.PASS, sum(filter(None, downloads)))
-    assert verdict.needs is not None
-    assert verdict.needs.memory is not None
-    runtimes = [term for term in verdict.needs.memory.terms if term.name == "runtime"]
-    assert len(runtimes) == 2
-    assert (verdict.asked, verdict.route) == ("mistral-7b + bge-m3", Route.LOCAL)
+    assert verdict.asked == "mistral-7b + bge-m3"
+    assert verdict.route is Route.LOCAL
+    memory_bytes = 0
+    disk_bytes = 0
+    for model in PAIR:
+        single = alone(model)
+        memory_bytes += high_bytes(single)
+        # 4.372812 GB of Mistral 7B v0.3 in Q4_K_M, 1.157 GB of bge-m3 in F16, as published
+        assert single.needs is not None
+        assert single.needs.download_bytes
+        disk_bytes += single.needs.download_bytes
+    assert high_bytes(verdict) == memory_bytes
+    memory = finding_of(verdict, "memory")
+    assert memory.outcome is Outcome.PASS
+    assert memory.needs == memory_bytes
+    disk = finding_of(verdict, "disk")
+    assert disk.outcome is Outcome.PASS
+    assert disk.needs == disk_bytes
+    names = [term.name for term in memory_of(verdict).terms]
+    assert names.count("runtime") == 2
 
 
 def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
     """Two llama-servers with the same GGUF file: its mapped pages are shared, the repacked copy,
     cache and buffers are not.
     """
-    single, twice = alone("mistral-7b"), together("mistral-7b", "mistral-7b")
-    assert single.needs is not None
-    assert single.needs.memory is not None
-    mapped = sum(
-        term.high_bytes for term in single.needs.memory.terms if term.name == "weights"
-    )
+    single = alone("mistral-7b")
+    twice = together("mistral-7b", "mistral-7b")
+    weights = [term for term in memory_of(single).terms if term.name == "weights"]
+    mapped = sum(term.high_bytes for term in weights)
     assert mapped > GIB // 2
     assert high_bytes(twice) == 2 * high_bytes(single) - mapped
-    assert shown(twice, "disk") == shown(single, "disk")
-    assert twice.needs is not None
-    assert twice.needs.memory is not None
-    assert twice.needs.memory.evictable_bytes == single.needs.memory.evictable_bytes
+    disk = finding_of(twice, "disk")
+    assert disk.outcome is finding_of(single, "disk").outcome
+    assert disk.needs == finding_of(single, "disk").needs
+    assert memory_of(twice).evictable_bytes == memory_of(single).evictable_bytes
 
 
 @pytest.mark.parametrize("name", TREES, ids=case_id)
@@ -105,20 +106,14 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     machine = Machine.read(root=MACHINES / name / "root")
     verdict = together(*PAIR, machine=machine)
     singles = [alone(model, machine) for model in PAIR]
-    if verdict.can_run:
-        assert all(single.can_run for single in singles)
-    for check in ("memory", "disk"):
-        ours, others = (
-            verdict.finding(check),
-            [single.finding(check) for single in singles],
-        )
-        assert ours is not None
-        assert all(
-            other is not None and ours.severity >= other.severity for other in others
-        )
+    for single in singles:
+        assert single.can_run or not verdict.can_run
+        for check in ("memory", "disk"):
+            severity = finding_of(verdict, check).severity
+            assert severity >= finding_of(single, check).severity
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
-        assert high_bytes(verdict) == sum(map(high_bytes, singles))
+        assert high_bytes(verdict) == sum(high_bytes(single) for single in singles)
 
 
 @pytest.mark.parametrize(
@@ -149,44 +144,49 @@ def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
     for by its name.
     """
     text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
-    rows = list(judged(text, VM).rows)
-    assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
-    sizes = [
-        high_bytes(alone("mistral-7b", context_tokens=32768)),
-        high_bytes(alone("bge-m3")),
-    ]
-    assert [high_bytes(row.verdict) for row in rows if row.verdict is not None] == [
-        sizes[0],
-        sum(sizes),
-    ]
+    single, pair = judged(text, VM).rows
+    assert single.wanted.label == "mistral-7b"
+    assert pair.wanted.label == "mistral-7b + bge-m3"
+    mistral_bytes = high_bytes(alone("mistral-7b", context_tokens=32768))
+    assert single.verdict is not None
+    assert high_bytes(single.verdict) == mistral_bytes
+    assert pair.verdict is not None
+    assert high_bytes(pair.verdict) == mistral_bytes + high_bytes(alone("bge-m3"))
 
 
 def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
     """The line of the list of models, with the name that was perhaps meant."""
-    made = judged(
-        '[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n', VM
-    )
+    text = '[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n'
+    made = judged(text, VM)
     (problem,) = made.problems
-    assert (problem.line, problem.key) == (5, "together[0].models")
+    assert problem.line == 5
+    assert problem.key == "together[0].models"
     assert "mistrl-7b" in problem.message
     assert "mistral" in str(problem.remedy)
     assert made.exit_code == 2
 
 
+INSTALLS = "download a release build of llama.cpp"
 REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
 
 
 @pytest.mark.parametrize(
     ("runtimes", "result", "remedy"),
     [
-        ((), Result.FAIL, "download a release build of llama.cpp"),
-        (
+        pytest.param((), Result.FAIL, INSTALLS, id="none"),
+        pytest.param(
             (PresentRuntime(id="ollama", version="0.30.0"),),
             Result.FAIL,
-            "download a release build of llama.cpp",
+            INSTALLS,
+            id="another",
         ),
-        ((PresentRuntime(id="llama.cpp", version="b9000"),), Result.PASS, None),
-        (None, Result.UNKNOWN, None),
+        pytest.param(
+            (PresentRuntime(id="llama.cpp", version="b9000"),),
+            Result.PASS,
+            None,
+            id="installed",
+        ),
+        pytest.param(None, Result.UNKNOWN, None, id="unread"),
     ],
 )
 @pytest.mark.parametrize(
@@ -203,9 +203,11 @@ def test_a_runtime_that_must_be_there(
     """
     for row in judged(text, VM.replace(runtimes=runtimes)).rows:
         assert row.result is result
-        if result is not Result.PASS:
-            (reason,) = row.reasons
-            assert reason.check == "runtime"
-            assert "must be installed already" in reason.reason
-            assert reason.remedy
-            assert remedy is None or remedy in reason.remedy
+        if result is Result.PASS:
+            continue
+        (reason,) = row.reasons
+        assert reason.check == "runtime"
+        assert "must be installed already" in reason.reason
+        assert reason.remedy
+        if remedy is not None:
+            assert remedy in reason.remedy

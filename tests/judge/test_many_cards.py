@@ -18,13 +18,20 @@ CARD = "RTX 3090"
 
 
 def judged(cards: int, runtime: str = "llama.cpp", **options: str) -> Verdict:
+    """A model of 243 GB on so many cards, with these options of the program."""
     workload = Workload(runtime=runtime, quantization="Q4_K_M", runtime_options=options)
     return check("llama-3.1-405b", workload, machine=f"{cards}x {CARD} 512GB ram")
 
 
-def places(verdict: Verdict) -> set[str]:
+def cards_used(verdict: Verdict) -> set[str]:
+    """The accelerators on which something lies."""
     assert verdict.needs is not None
-    return {term.where for term in verdict.needs.terms}
+    return {term.where for term in verdict.needs.terms} - {"host"}
+
+
+def numbers_below(count: int) -> str:
+    """`0,1,2` and so on, as a variable names the cards that are seen."""
+    return ",".join(str(number) for number in range(count))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +49,13 @@ def places(verdict: Verdict) -> set[str]:
 def test_no_more_accelerators_are_used_than_llamacpp_takes(
     cards: int, options: dict[str, str], used: int
 ) -> None:
+    """The first ones, for the command hides the others; by tensors each of them has a part."""
     verdict = judged(cards, **options)
     assert verdict.can_run
-    # the first ones: the command hides the others
     allowed = {f"accelerator:{number}" for number in range(used)}
-    assert places(verdict) - {"host"} <= allowed
-    if "sm" in options and options["sm"] == "tensor":
-        assert allowed <= places(verdict)
+    assert cards_used(verdict) <= allowed
+    if options.get("sm") == "tensor":
+        assert cards_used(verdict) == allowed
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,7 @@ def test_no_more_accelerators_are_used_than_llamacpp_takes(
 def test_the_command_hides_the_others(
     cards: int, options: dict[str, str], seen: int | None
 ) -> None:
+    """It would abort as soon as it sees them, and a note says how many are not used."""
     verdict = judged(cards, **options)
     command = verdict.commands[-1]
     notes = [note for note in verdict.notes if "runs on at most" in note]
@@ -72,7 +80,7 @@ def test_the_command_hides_the_others(
         assert "VISIBLE" not in command
         assert not notes
         return
-    numbers = ",".join(map(str, range(seen)))
+    numbers = numbers_below(seen)
     assert command.startswith(f"CUDA_VISIBLE_DEVICES={numbers} llama-server ")
     hidden = cards - seen
     verb = "are" if hidden > 1 else "is"
@@ -100,9 +108,11 @@ def test_memory_beyond_what_is_used_does_not_count(
 
 
 def test_ollama_chooses_among_the_first_fifteen() -> None:
+    """Of itself, so that its command hides none."""
     verdict = judged(24, runtime="ollama")
-    assert len(places(verdict) - {"host"}) <= 15
-    assert "VISIBLE" not in " ".join(verdict.commands)
+    assert len(cards_used(verdict)) <= 15
+    for command in verdict.commands:
+        assert "VISIBLE" not in command
 
 
 @pytest.mark.parametrize("kind", ["kubernetes", "compose", "docker", "systemd"])
@@ -110,7 +120,6 @@ def test_a_file_of_size_hides_what_the_command_hides(kind: str) -> None:
     """A service sees all GPUs of its machine, and aborted where these are more than 16."""
     workload = Workload(runtime="llama.cpp", quantization="Q4_K_M")
     sized = size("llama-3.1-405b", workload, machine=f"24x {CARD} 512GB ram")
-    seen = ",".join(map(str, range(15)))
-    assert seen in container_file(kind, [sized])
+    assert numbers_below(15) in container_file(kind, [sized])
     few = size("llama-3.1-405b", workload, machine=f"15x {CARD} 512GB ram")
     assert "VISIBLE" not in container_file(kind, [few])

@@ -20,11 +20,11 @@ from selfhost.modelfiles.gguf_header import MAX_HEADER_BYTES
 
 
 def split(folder: Path, parts: int) -> list[Path]:
+    """A model in so many files; the first one holds the keys."""
     model = measured()["llama-3.2-1b"]
     tensors = placed(model)
-    made = []
+    paths = []
     for number in range(parts):
-        mine = tensors[number::parts]
         keys: dict[str, object] = {
             "split.no": number,
             "split.count": parts,
@@ -32,13 +32,10 @@ def split(folder: Path, parts: int) -> list[Path]:
         }
         if number == 0:
             keys = metadata("llama-3.2-1b", model) | keys
-        made.append(
-            write(
-                folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf",
-                *gguf(keys, mine),
-            )
-        )
-    return made
+        header, size = gguf(keys, tensors[number::parts])
+        path = folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf"
+        paths.append(write(path, header, size))
+    return paths
 
 
 def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
@@ -46,9 +43,8 @@ def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
     parts = split(tmp_path, 3)
     whole = read_local(parts[0])
     assert whole.spec.parameters.total == 1_235_814_400
-    assert whole.spec.files[0].bytes == {
-        "F16": sum(part.stat().st_size for part in parts)
-    }
+    total_bytes = sum(part.stat().st_size for part in parts)
+    assert whole.spec.files[0].bytes == {"F16": total_bytes}
     for path in (*parts, tmp_path):
         local = read_local(path)
         assert local.spec.architecture == whole.spec.architecture
@@ -58,12 +54,10 @@ def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
 def test_a_split_file_is_run_by_its_first_part(tmp_path: Path) -> None:
     """llama.cpp takes no other: "illegal split file idx" (src/llama-model-loader.cpp)."""
     parts = split(tmp_path, 3)
+    workload = Workload(runtime="llama.cpp", min_tokens_per_second=0)
+    machine = load("aws-m7i.2xlarge").machine
     for part in parts:
-        verdict = check(
-            part,
-            Workload(runtime="llama.cpp", min_tokens_per_second=0),
-            machine=load("aws-m7i.2xlarge").machine,
-        )
+        verdict = check(part, workload, machine=machine)
         (command,) = verdict.commands
         assert f"-m {parts[0]} " in command
 
@@ -84,6 +78,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
 
 
 def test_the_faults_of_all_parts_are_told_at_once(tmp_path: Path) -> None:
+    """Two that are cut off and one that is missing: one download mends them all."""
     parts = split(tmp_path, 5)
     for part in parts[1:3]:
         os.truncate(part, 40)
@@ -107,9 +102,8 @@ def test_a_download_that_stopped_says_how_much_is_missing(
     assert f"{missing:,} of its {size:,} bytes are missing" in found
 
 
+# the beginning of a file of version 3, of one with a key `a`, and of one with a tensor `t`
 _HEAD = b"GGUF" + struct.pack("<I", 3)
-
-
 _KEY = _HEAD + struct.pack("<QQ", 0, 1) + text("a")
 _TENSOR = _HEAD + struct.pack("<QQ", 1, 0) + text("t")
 
@@ -117,9 +111,11 @@ _TENSOR = _HEAD + struct.pack("<QQ", 1, 0) + text("t")
 def _model(**keys: object) -> bytes:
     """A header with one small tensor, and its data."""
     named = {key.replace("__", "."): value for key, value in keys.items()}
-    return gguf(named, [("t", [32], "F32")])[0] + bytes(128)
+    header, _size = gguf(named, [("t", [32], "F32")])
+    return header + bytes(128)
 
 
+# by what is said of it
 _BROKEN = {
     "little-endian only": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
@@ -185,6 +181,11 @@ def test_a_header_without_end_stops_at_the_limit(tmp_path: Path) -> None:
     assert "header of more than" in problem(path)
 
 
+_MUTATED = ["llama-3.2-1b", "gemma-3n-e2b-it", "deepseek-v2-lite", "jamba-large-1.5"]
+# the largest and the smallest numbers
+_EXTREMES = [b"\xff" * 8, bytes(8), struct.pack("<Q", 2**62), struct.pack("<I", 0)]
+
+
 @settings(
     max_examples=80,
     deadline=None,
@@ -195,29 +196,25 @@ def test_no_mutation_of_a_gguf_header_is_a_traceback(
     data: st.DataObject, tmp_path: Path
 ) -> None:
     """Whatever bytes are changed, added, or cut: a spec or a `SpecError`."""
-    name = data.draw(
-        st.sampled_from(
-            ["llama-3.2-1b", "gemma-3n-e2b-it", "deepseek-v2-lite", "jamba-large-1.5"]
-        )
-    )
-    header, size = header_of(name)
-    bytes_ = bytearray(header)
+    header, size = header_of(data.draw(st.sampled_from(_MUTATED)))
+    changed = bytearray(header)
     for _ in range(data.draw(st.integers(0, 4))):
         # the first kilobytes hold counts and keys: most of what can go wrong
-        place = data.draw(st.integers(0, len(bytes_) - 9) | st.integers(0, 3000))
-        bytes_[place : place + data.draw(st.integers(0, 8))] = data.draw(
-            st.binary(max_size=8)
-            | st.sampled_from(
-                [b"\xff" * 8, bytes(8), struct.pack("<Q", 2**62), struct.pack("<I", 0)]
-            )
+        start = data.draw(st.integers(0, len(changed) - 9) | st.integers(0, 3000))
+        end = start + data.draw(st.integers(0, 8))
+        changed[start:end] = data.draw(
+            st.binary(max_size=8) | st.sampled_from(_EXTREMES)
         )
-    cut = data.draw(st.none() | st.integers(0, len(bytes_)))
+    cut = data.draw(st.none() | st.integers(0, len(changed)))
+    if cut is not None:
+        size = min(cut, size)
     path = tmp_path / "x.gguf"
-    write(path, bytes(bytes_[:cut]), size if cut is None else min(cut, size))
+    write(path, bytes(changed[:cut]), size)
     reads_or_refuses(path)
 
 
 @cache
 def header_of(name: str) -> tuple[bytes, int]:
+    """The header of a measured model's file, and the size of the file."""
     model = measured()[name]
     return gguf(metadata(name, model), placed(model))

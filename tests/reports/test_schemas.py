@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -25,10 +27,10 @@ from selfhost.reports.json import dumps
 MACHINES = Path(__file__).parents[1] / "machines"
 
 
-def _tool() -> Any:
-    spec = importlib.util.spec_from_file_location(
-        "schemas", ROOT / "tools" / "schemas.py"
-    )
+def _tool() -> ModuleType:
+    """tools/schemas.py, which is no module of the package."""
+    path = ROOT / "tools" / "schemas.py"
+    spec = importlib.util.spec_from_file_location("schemas", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -61,28 +63,32 @@ def test_a_schema_stands_alone(path: Path) -> None:
     schema = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     text = json.dumps(schema)
-    references = set(text.split('"$ref": "#/$defs/')[1:])
-    assert {part.partition('"')[0] for part in references} <= set(
-        schema.get("$defs", {})
-    )
+    references = set(re.findall(r'"\$ref": "([^"]*)"', text))
+    defined = {f"#/$defs/{name}" for name in schema.get("$defs", {})}
+    assert references <= defined
+
+
+def _desktop() -> Machine:
+    """A recorded desktop."""
+    return Machine.read(root=MACHINES / "linux-desktop-alder-lake" / "root")
 
 
 def _documents() -> dict[str, dict[str, Any]]:
+    """What is printed, by the name of its schema; behind a blank stands which it is."""
     error = UnknownModelError(
         "no such model", nearest=("mistral-7b",), remedy="selfhost list"
     )
-
-    verdicts = [
-        check(name, machine=machine)
-        for name in ("mistral-7b", "gpt-4o", "whisper-small", "sdxl")
-        for machine in (VM, "rtx 3060")
-    ]
-    shown = describe(open_catalogue(), "gpt-oss-20b", Workload(), VM)
-    documents = {
-        f"verdict-1 {at}": verdict.to_json() for at, verdict in enumerate(verdicts)
+    verdicts = []
+    for model in ("mistral-7b", "gpt-4o", "whisper-small", "sdxl"):
+        verdicts.append(check(model, machine=VM))
+        verdicts.append(check(model, machine="rtx 3060"))
+    of_each = {
+        f"verdict-1 {number}": verdict.to_json()
+        for number, verdict in enumerate(verdicts)
     }
+    shown = describe(open_catalogue(), "gpt-oss-20b", Workload(), VM)
     return {
-        **documents,
+        **of_each,
         "verdicts-1": report.check(verdicts[:2], {"mistrl": error}),
         "compare-1": compare(["gpt2", "gpt-4o"], machine=VM).to_json(),
         "list-1": rank(machine=VM, use="reranking").to_json(),
@@ -91,9 +97,7 @@ def _documents() -> dict[str, dict[str, Any]]:
         "plan-1 closed": plan("gpt-4o").to_json(),
         "profiles-1": report.profiles([load("macbook-air-m2-16gb")]),
         "error-1": report.titled("error/1", **report.fault(error), exit_code=2),
-        "machine-1": Machine.read(
-            root=MACHINES / "linux-desktop-alder-lake" / "root"
-        ).to_json(),
+        "machine-1": _desktop().to_json(),
     }
 
 
@@ -108,15 +112,12 @@ def test_a_changed_value_is_refused() -> None:
     """Each key of a machine with a value of another type fails its schema, and so does a lack."""
     schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
-    machine = Machine.read(
-        root=MACHINES / "linux-desktop-alder-lake" / "root"
-    ).to_json()
+    machine = _desktop().to_json()
     validator.validate(machine)
     for key in machine:
         assert not validator.is_valid({**machine, key: [[]]}), key
-    assert not validator.is_valid(
-        {key: value for key, value in machine.items() if key != "schema"}
-    )
+    del machine["schema"]
+    assert not validator.is_valid(machine)
 
 
 def test_a_value_without_a_json_is_refused() -> None:
@@ -129,5 +130,6 @@ def test_a_value_without_a_json_is_refused() -> None:
     "number", [float("nan"), float("inf")], ids=["nan", "infinity"]
 )
 def test_no_number_that_json_does_not_have(number: float) -> None:
+    """Other programs refuse a document with `NaN`."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         dumps({"x": [number]})
