@@ -26,6 +26,9 @@ settings.load_profile("selfhost")
 # the assertions of its modules: 3 s of each test process, for none that a test reads
 for _finder in sys.meta_path:
     getattr(_finder, "_must_rewrite", set()).discard("selfhost")
+# rewritten modules of tests are kept for the other processes and for the next run, whatever the
+# developer's shell says: to rewrite them all takes each process 6 s
+sys.dont_write_bytecode = False
 
 
 # `gw0`, `gw1` and so on, one of several processes that share the tests; "" for the only one
