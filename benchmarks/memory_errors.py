@@ -202,11 +202,17 @@ def _of_the_catalogue() -> Iterator[Error]:
     found = catalogue.truth()
     for name, cases in found["memory"].items():
         row = catalogue.model(name)[0].row
-        for kept, buffer, case in catalogue.answered(name, cases):
+        for values in cases:
+            case: dict[str, Any] = dict(zip(found["columns"], values, strict=True))
+            told = catalogue.computed(name, case)
             measured = case["context_bytes"]
-            yield Error.of("catalogue: cache and state", row, kept, measured)
+            yield Error.of(
+                "catalogue: cache and state", row, told.context_bytes, measured
+            )
             measured = case["compute_bytes"]
-            yield Error.of("catalogue: compute buffer", row, buffer, measured)
+            yield Error.of(
+                "catalogue: compute buffer", row, told.compute_bytes, measured
+            )
     for name, sizes in found["tensor_bytes"].items():
         architecture = catalogue.model(name)[0]
         for quantization, size in sizes.items():
@@ -218,7 +224,8 @@ def _of_the_catalogue() -> Iterator[Error]:
             row = architecture.row
             yield Error.of("catalogue: tensor bytes", row, predicted, size)
     for load in found["loads"]:
-        memory, peak = catalogue.peak_of(load)
+        memory = catalogue.stated_for_load(load)
+        peak = load["peak_rss_bytes"] - memory.evictable_bytes
         row = catalogue.model(load["model"])[0].row
         predicted = memory.total_bytes
         yield Error.of("catalogue: peak resident memory", row, predicted, peak)

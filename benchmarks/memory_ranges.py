@@ -103,7 +103,8 @@ def _llamacpp() -> Iterator[PeakInRange]:
 def _llamacpp_of_catalogue() -> Iterator[PeakInRange]:
     """Loads of the catalogue's models."""
     for load in catalogue.truth()["loads"]:
-        memory, peak = catalogue.peak_of(load)
+        memory = catalogue.stated_for_load(load)
+        peak = load["peak_rss_bytes"] - memory.evictable_bytes
         name = f"{load['model']} {load['quant']} {load['n_ctx']}"
         yield _beside(name, memory, peak)
 
@@ -135,9 +136,9 @@ def _is_recurrent(model: str) -> bool:
     return architecture is not None and bool(architecture.recurrent)
 
 
-def _on_a_mac(run: Mapping[str, Any]) -> PeakInRange:
+def _on_a_mac(run: others.MlxPeak) -> PeakInRange:
     """A run of MLX that somebody published."""
-    low, likely, high = others.on_a_mac(dict(run))
+    low, likely, high = others.on_a_mac(run)
     return PeakInRange(
         run=f"{run['model']} {run['quantization']} {run['prompt_tokens']}",
         low_bytes=low,
@@ -154,14 +155,14 @@ def _whisper_cli() -> Iterator[PeakInRange]:
             run["audio_seconds"] > _WINDOW_SECONDS or not run["prompt_tokens"]
         )
         if run["beams"] == _BEAMS and is_recording:
-            memory = others.speech(run, run["audio_seconds"])[0]
+            memory = others.speech(run["size"], run["audio_seconds"]).memory
             yield _beside(run["name"], memory, run["peak_bytes"])
 
 
 def _whisper_readme() -> Iterator[PeakInRange]:
     """What whisper.cpp's README says of each size."""
     for run in others.truth("whisper")["readme"]:
-        memory = others.speech(run)[0]
+        memory = others.speech(run["size"]).memory
         yield _beside(f"README {run['size']}", memory, run["memory_bytes"])
 
 
@@ -169,7 +170,10 @@ def _faster_whisper() -> Iterator[PeakInRange]:
     """Whole recordings."""
     for run in others.truth("whisper")["faster-whisper"]:
         if run.get("audio_seconds") == _RECORDING_SECONDS:
-            yield _beside(run["name"], others.heard(run)[0], _peak_of_stages(run))
+            spec = Catalogue.open().spec(f"whisper-{run['size']}")
+            quantization = run["compute"]
+            told = others.answer(spec, "faster-whisper", quantization=quantization)
+            yield _beside(run["name"], told.memory, _peak_of_stages(run))
 
 
 def _diffusers() -> Iterator[PeakInRange]:
@@ -177,7 +181,7 @@ def _diffusers() -> Iterator[PeakInRange]:
     for run in others.truth("diffusers")["runs"]:
         peak = _peak_of_stages(run, left_out=("loaded", "encoded"))
         peak += others.shortened_tables(run)
-        yield _beside(run["name"], others.pipeline(run)[0], peak)
+        yield _beside(run["name"], others.pipeline(run).memory, peak)
 
 
 def _peak_of_stages(
