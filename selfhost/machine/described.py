@@ -155,7 +155,7 @@ class _Computer(Record):
         if told is not None:
             return told
         if self.guest is not None:
-            return _GUEST_PROCESSOR
+            return self.host or _GUEST_PROCESSOR
         # a GPU, or one in the product's processor
         if self.cards.label or self.product.shared is not None:
             return None
@@ -185,6 +185,15 @@ class _Computer(Record):
             raise bad_name("product", about.text)
         if self.ram_gib is None or has_digit(" ".join(about.ignored)):
             raise unknown_machine(about.text)
+
+    @property
+    def host(self) -> str | None:
+        """The processor that a card of the computer is soldered to; None for cards in slots."""
+        for card in self.cards.accelerators:
+            host = gpus.facts_of(card.name).host
+            if host is not None:
+                return host
+        return None
 
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
@@ -224,8 +233,8 @@ class _Computer(Record):
         product that is sold with other processors, too, has that of the processor that is named.
         """
         architecture = self.product.architecture
-        for card in self.cards.accelerators:
-            architecture = architecture or gpus.facts_of(card.name).architecture
+        if architecture is None and self.host is not None:
+            architecture = cpus.class_of(self.host).architecture
         is_other = self.named_processor is not None
         if self.series is not None and (architecture is None or is_other):
             architecture = self.series.architecture

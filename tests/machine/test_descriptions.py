@@ -354,7 +354,9 @@ def test_what_is_counted_otherwise_is_not_told_to_be_ignored(text: str) -> None:
     assert "ignored" not in (named(text).note or "")
 
 
-@pytest.mark.parametrize("text", ["GH200 512GB RAM", "gb200 960gb"])
+@pytest.mark.parametrize(
+    "text", ["GH200 512GB RAM", "gb200 960gb", "vm gh200 64 vcpu 432gb"]
+)
 def test_a_gpu_that_is_soldered_to_an_arm_processor_has_one(text: str) -> None:
     """A Grace Hopper was judged with a processor for x86-64."""
     assert named(text).machine.architecture == "aarch64"
