@@ -155,7 +155,7 @@ class _Computer(Record):
         if told is not None:
             return told
         if self.guest is not None:
-            return _GUEST_PROCESSOR
+            return self.host or _GUEST_PROCESSOR
         # a GPU, or one in the product's processor
         if self.cards.label or self.product.shared is not None:
             return None
@@ -185,6 +185,15 @@ class _Computer(Record):
             raise bad_name("product", about.text)
         if self.ram_gib is None or has_digit(" ".join(about.ignored)):
             raise unknown_machine(about.text)
+
+    @property
+    def host(self) -> str | None:
+        """The processor that a card of the computer is soldered to; None for cards in slots."""
+        for card in self.cards.accelerators:
+            host = gpus.facts_of(card.name).host
+            if host is not None:
+                return host
+        return None
 
     @cached_property
     def series(self) -> cpus.ProcessorSeries | None:
@@ -224,8 +233,8 @@ class _Computer(Record):
         product that is sold with other processors, too, has that of the processor that is named.
         """
         architecture = self.product.architecture
-        for card in self.cards.accelerators:
-            architecture = architecture or gpus.facts_of(card.name).architecture
+        if architecture is None and self.host is not None:
+            architecture = cpus.class_of(self.host).architecture
         is_other = self.named_processor is not None
         if self.series is not None and (architecture is None or is_other):
             architecture = self.series.architecture
@@ -677,7 +686,7 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
     is_system_open = not about.setting.system and about.chip is None
     if is_system_open and about.scope != "container":
         yield _note("system", system=_SYSTEM_NAMES[computer.system])
-    if about.vram_gib is not None:
+    if about.vram_gib is not None and computer.accelerators == _unnamed_gpu(about):
         yield _note("vram")
     elif computer.series is not None and _may_have_gpu(computer):
         graphics = computer.series.graphics
@@ -689,7 +698,24 @@ def _doubt_notes(computer: _Computer) -> Iterator[str]:
     if others and about.memory.ram_gib is None and computer.ram_gib is None:
         yield _note("sizes", sizes=others)
     yield from _doubts_of_size(computer)
+    yield from _doubts_of_vram(computer)
     yield from _doubts_of_disk(computer)
+
+
+def _doubts_of_vram(computer: _Computer) -> Iterator[str]:
+    """Yield a note on a stated size of GPU memory that is neither the size of a GPU nor the sum of
+    all GPUs. Drivers report up to a tenth less than a GPU is sold with.
+    """
+    stated_gib = computer.about.memory.vram_gib
+    if stated_gib is None:
+        return
+    sizes = [card.memory_total_bytes or 0 for card in computer.accelerators]
+    sizes.append(sum(sizes))
+    for size in sizes:
+        if 0.9 * stated_gib <= size / units.GIB <= stated_gib:
+            return
+    shares = any(card.unified for card in computer.accelerators)
+    yield _note("vram_ignored", size=_size_words(stated_gib), shares=shares)
 
 
 def _doubts_of_size(computer: _Computer) -> Iterator[str]:
@@ -794,6 +820,11 @@ class _StatedRam(Record):
         """The kind of the RAM, `DDR4`; `RAM` where the kind is not stated."""
         return self.kind.upper() or "RAM"
 
+    @property
+    def as_stated(self) -> str:
+        """The RAM with its rate, if that is stated."""
+        return self.name if self.mts is None else self.at_rate(self.mts)
+
     def at_rate(self, mts: int) -> str:
         """The RAM with its rate: `DDR4-3200`; `RAM at 3,200 MT/s` where the kind is not stated."""
         if self.kind:
@@ -880,7 +911,7 @@ def _with_ram_rate(machine: Machine, about: Description) -> NotedMachine:
         return NotedMachine(machine, note)
     rate = ram.rate_mts(slots)
     if rate is None:
-        note = f"Ignored {ram.name}: the processor does not support it."
+        note = f"Ignored {ram.as_stated}: the processor does not support it."
         return NotedMachine(machine, note)
     processors = cpus.processors_named(machine.cpu_model or "")
     channels = ram.channels_of(slots, processors)

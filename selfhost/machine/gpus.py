@@ -84,7 +84,7 @@ class GpuRow(Stated):
     boost_ghz: float | None = None
     mig_slices: int | None = None
     generation: str | None = None
-    architecture: str | None = None
+    host: str | None = None
     kernel_driver: str | None = None
     driver: tuple[DriverMemory, ...] = ()
 

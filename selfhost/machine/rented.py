@@ -100,12 +100,12 @@ def has_unlisted_gpu(text: str) -> bool:
 def without_provider(text: str) -> str:
     """Return the text without the words for the provider before or behind it: `google cloud`."""
     providers = _table().providers
-    # SageMaker's names begin with `ml.`
-    words = text.strip().removeprefix("ml.").split()
+    words = text.split()
     for end in (0, -1):
         while len(words) > 1 and words[end].lower() in providers:
             words.pop(end)
-    return " ".join(words)
+    # SageMaker's names begin with `ml.`
+    return " ".join(words).removeprefix("ml.")
 
 
 def _rented_machine(

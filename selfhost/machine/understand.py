@@ -53,6 +53,8 @@ _MOST_LETTERS = 200
 # class of processor takes at most the second of RAM
 _LEAST_DISK_GIB = 240
 _MOST_GIB_OF_CLIENTS = 256
+# a system reports up to a tenth less RAM than is built in: `15.8 GB` of 16
+_LEAST_OF_SIZE = 0.9
 # a larger number is no count: `32x` ends a processor's name
 _MOST_COMPUTERS = 16
 
@@ -582,6 +584,8 @@ def find_memory(
         # in `2x 16gb v100 64gb`, 2x may count modules or GPUs
         is_unclear = "sticks" in numbers or "or" in phrase.words
         ram_gib: float | None = max(sizes.ram)
+        if min(sizes.ram) < _LEAST_OF_SIZE * max(sizes.ram):
+            raise _two_sizes(phrase, set(sizes.ram))
         smaller = {f"{gib:g}gb" for gib in sizes.plain if gib < max(sizes.ram)}
         places = [at for at in places if phrase.word(at) not in smaller]
         if is_unclear and plain and ram_gib not in plain:

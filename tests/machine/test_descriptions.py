@@ -204,6 +204,7 @@ def test_nonsense_is_refused(text: str) -> None:
     [
         "ryzen 9 7900x or i9-12900k 32gb",
         "i5-8250U 16gb 32gb",
+        "i5-8250U 16gb ram 32gb ram",
         "2x 16gb v100 64gb",
         "5500u 16gb",
         "5700 16gb",
@@ -317,6 +318,17 @@ def test_any_text_and_any_mixture_of_descriptions_is_answered_or_refused(
         pytest.param(
             "steam deck 512gb", "512 GB is taken for its disk", id="size of a disk"
         ),
+        pytest.param(
+            "RTX 3060, i5-12400, 24GB VRAM, 32GB RAM",
+            "The stated 24 GB of GPU memory was ignored.",
+            id="GPU memory",
+        ),
+        pytest.param(
+            "strix halo 128gb 96gb vram", "its GPU uses the RAM", id="shared memory"
+        ),
+        pytest.param(
+            "i5-12400 ddr4 9999mhz 16gb", "Ignored DDR4-9999", id="rate of RAM"
+        ),
         pytest.param("steam deck 8gb", "known with 16 GB of RAM only", id="less RAM"),
         pytest.param(
             "dgx spark 256gb", "it has 121.7 GiB of RAM", id="more than it has"
@@ -348,13 +360,17 @@ def test_what_does_not_count_is_named(text: str, told: str) -> None:
         pytest.param("2x e5-2680 v4 14 cores 128gb", id="cores of one"),
         pytest.param("i5-8250U 8 cores 16gb", id="threads"),
         pytest.param("core ultra 7 155h quad channel lpddr5x", id="narrow channels"),
+        pytest.param("4x 3090 i5-12400, 96GB VRAM, 64GB RAM", id="memory of all"),
+        pytest.param("A10 24GB VRAM epyc 7302 64GB RAM", id="memory as it is sold"),
     ],
 )
 def test_what_is_counted_otherwise_is_not_told_to_be_ignored(text: str) -> None:
     assert "ignored" not in (named(text).note or "")
 
 
-@pytest.mark.parametrize("text", ["GH200 512GB RAM", "gb200 960gb"])
+@pytest.mark.parametrize(
+    "text", ["GH200 512GB RAM", "gb200 960gb", "vm gh200 64 vcpu 432gb"]
+)
 def test_a_gpu_that_is_soldered_to_an_arm_processor_has_one(text: str) -> None:
     """A Grace Hopper was judged with a processor for x86-64."""
     assert named(text).machine.architecture == "aarch64"
