@@ -103,6 +103,23 @@ def test_every_gpu_has_a_row_for_text_and_pictures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "layers"),
+    [
+        # by the config.json of each
+        pytest.param("qwen3.6-35b-a3b", 40, id="a shared expert"),
+        pytest.param("gemma-4-26b-a4b-it", 30, id="a dense network"),
+        pytest.param("deepseek-v3", 58, id="three layers without experts"),
+        pytest.param("qwen3-30b-a3b", 0, id="experts alone"),
+        pytest.param("qwen3-8b", 0, id="dense"),
+    ],
+)
+def test_a_network_beside_the_experts_takes_time_of_its_own(
+    model: str, layers: int
+) -> None:
+    assert step_for(model).layers_beside_experts == layers
+
+
+@pytest.mark.parametrize(
     ("model", "layers", "mixing", "feeding"),
     [
         # the pattern of its config.json: 23 Mamba-2, 6 attention and 23 layers with experts

@@ -274,6 +274,17 @@ class Step(Record):
         return numbers
 
     @property
+    def layers_beside_experts(self) -> int:
+        """The number of layers in which a network beside the experts computes every token."""
+        if self.architecture is None:
+            return 0
+        layers = 0
+        for group in self.architecture.feed_forward:
+            if group.experts and (group.shared_length or group.beside_dense):
+                layers += len(group.layers)
+        return layers
+
+    @property
     def delta_layers(self) -> int:
         """The number of layers with a delta rule, which launch more operations than others."""
         # a large module, not needed for models without such layers

@@ -224,6 +224,7 @@ class LaidOut(Record):
         taken = self._seconds_on_gpus(apart.rest)
         taken += self._known_cores.seconds(apart.experts)
         taken += figures.crossing_seconds * apart.layers
+        taken += figures.beside_seconds * apart.rest.layers_beside_experts
         # a factor on the whole step, so that it includes the extra time of experts
         return taken._replace(slow=taken.slow * figures.slower)
 

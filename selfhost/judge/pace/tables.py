@@ -488,6 +488,7 @@ class SplitFigures(Figures):
     """The figures of layers whose experts lie in RAM."""
 
     crossing_seconds: Seconds
+    beside_seconds: Seconds
     slower: float
 
 
