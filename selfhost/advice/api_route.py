@@ -23,7 +23,7 @@ from ..judge.checks.model import is_partly_open, terms_checks
 from ..judge.pace import Range
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
-from .understood import remarks
+from .understood import remark
 
 # offers, the cheapest first; () for none
 Offers = tuple[Offer, ...]
@@ -160,8 +160,8 @@ class _OfferSearch(Record):
     ) -> Offers:
         """The offers of another model, with the reason why that model stands in."""
         own_id = self.question.spec.id
-        (reason,) = remarks(
-            {"stands-in": True},
+        (reason,) = remark(
+            "stands-in",
             model=own_id,
             # offered, but the context, the license or the openness does not meet the question
             ruled_out=bool(self.offers_of(own_id)),

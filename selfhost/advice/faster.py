@@ -21,13 +21,12 @@ from ..core.workload import Workload
 from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.devices import index_of
 from ..judge.judging import judge
-from ..judge.pace import Range
 from ..judge.pace.rates import device_bandwidth, sums_are_measured
 from ..judge.question import asked_again
 from ..judge.record import Judged
 from ..machine.record import Machine
 from .alternatives import AlternativeSearch
-from .gains import gain_of
+from .gains import Gain, gain_of
 
 # the largest batch in common use: a program reads the prompt of an agent in a few such batches
 _LARGE_BATCH_TOKENS = 2048
@@ -45,19 +44,14 @@ _SHARES = "gpu_shares"
 _FASTEST_IN_PARTS = 60
 
 
-class FasterSetting(Record):
+class FasterSetting(Gain):
     """A setting of the runtime that answers faster, with its gain.
 
-    `what`: the setting in words. `command` judges the model under the setting. `unit`, `usual`,
-    `faster` and `prompt_tokens` are those of a `Gain`.
+    `what`: the setting in words. `command` judges the model under the setting.
     """
 
     what: str
     command: str
-    unit: str
-    prompt_tokens: int | None = None
-    usual: Range
-    faster: Range
 
 
 def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
@@ -293,10 +287,7 @@ def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting 
     return FasterSetting(
         what=candidate.what,
         command=f"selfhost check {name}{typed.options()}{search.carry}",
-        unit=gain.unit,
-        prompt_tokens=gain.prompt_tokens,
-        usual=gain.usual,
-        faster=gain.faster,
+        **gain.__getstate__(),
     )
 
 

@@ -54,7 +54,7 @@ from .ranking import (
     share_of_pace,
     share_on,
 )
-from .understood import remarks
+from .understood import remark, remarks
 
 # names of models that a note lists
 _MOST_NAMED = 3
@@ -629,8 +629,8 @@ def _note_on_refused(refused: Refused) -> Iterator[str]:
     shown = as_typed(refused[first])
     assert isinstance(shown, InputError)
     problem = shown.problems[0]
-    yield from remarks(
-        {"refused": True},
+    yield from remark(
+        "refused",
         ids=ids[:_MOST_NAMED],
         more=max(0, len(ids) - _MOST_NAMED),
         model=first if len(ids) > 1 else None,

@@ -29,7 +29,7 @@ from ..needs.records import Needs
 from .launch import CONVERTED, bytes_worth_bounding
 from .room import Reach
 from .steps import Steps
-from .understood import Sentences, Understood, remarks
+from .understood import Sentences, Understood, remark
 
 # options about weights, without effect for a closed model
 _WEIGHT_OPTIONS = (
@@ -47,11 +47,6 @@ _TOKEN_OPTIONS = (
     "max_wait_seconds",
     "min_tokens_per_second",
 )
-
-
-def _remark(key: str, **figures: object) -> Sentences:
-    """The sentence of that key."""
-    return remarks({key: True}, **figures)
 
 
 # ------------------------------------------------------------------ notes
@@ -72,7 +67,7 @@ def notes_on_question(
     yield from _faults_of_own_specs(catalogue)
     spec = question.spec
     if spec.overrides:
-        yield from _remark("replaced", spec=spec.origin, shipped=spec.overrides)
+        yield from remark("replaced", spec=spec.origin, shipped=spec.overrides)
     if judged.workload.task == "finetune":
         yield from _note_on_hosted_tuning(spec)
     yield from _note_on_context(question)
@@ -81,7 +76,7 @@ def notes_on_question(
     yield from _note_on_cache_build(judged, machine)
     left = machine.address_space_bytes
     if left is not None and judged.placement in ("accelerator", "split"):
-        yield from _remark("address-space", left=left)
+        yield from remark("address-space", left=left)
     if question.stated != Workload():
         yield from _options_without_effect(question)
 
@@ -91,7 +86,7 @@ def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
     served = spec.availability
     if served is not None and served.fine_tuning:
         words = served.fine_tuning
-        yield from _remark("fine-tuning", provider=served.provider, words=words)
+        yield from remark("fine-tuning", provider=served.provider, words=words)
 
 
 def _notes_on_draft(judged: Judged) -> Iterator[str]:
@@ -101,9 +96,9 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
     if not judged.workload.draft:
         return
     if judged.question.companions is not None:
-        yield from _remark("draft")
+        yield from remark("draft")
     if judged.fits and _is_slower_with_draft(judged.speed):
-        yield from _remark("draft-slower")
+        yield from remark("draft-slower")
 
 
 def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
@@ -119,7 +114,7 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     if judged.placement == "host":
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
-        yield from _remark(
+        yield from remark(
             "cache-build",
             program=runtime.name,
             build=runtime.gpus.paired_cache_build,
@@ -135,7 +130,7 @@ def _note_on_purpose(question: Question) -> Iterator[str]:
         return
     if spec.has_use(use):
         return
-    yield from _remark(
+    yield from remark(
         "no-use",
         model=spec.name,
         use=uses_table().use[use].label,
@@ -151,7 +146,7 @@ def _note_on_context(question: Question) -> Iterator[str]:
     if tokens is None:
         return
     if question.stated.tokens_with_prompt == tokens:
-        yield from _remark("context", tokens=tokens)
+        yield from remark("context", tokens=tokens)
 
 
 def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
@@ -168,7 +163,7 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         fault = first.message
         if first.key:
             fault = f"{first.key}: {fault}"
-        yield from _remark(
+        yield from remark(
             "unread",
             file=file,
             fault=fault,
@@ -177,7 +172,7 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         )
     unlisted = len(files) - MAX_PROBLEMS
     if unlisted > 0:
-        yield from _remark("unread-more", files=unlisted)
+        yield from remark("unread-more", files=unlisted)
 
 
 def _is_slower_with_draft(speed: Speed | None) -> bool:
@@ -208,13 +203,13 @@ def _options_without_effect(question: Question) -> Iterator[str]:
         options = _token_options_without_effect(question)
         yield from _without_effect("no-tokens", options, model)
     if stated.states("context_tokens") and not spec.reads_context:
-        yield from _remark("no-context", model=model)
+        yield from remark("no-context", model=model)
     type = stated.kv_cache_type
     runtime = question.runtime
     if not type or runtime is None:
         return
     if question.workload.kv_cache_type is None:
-        yield from _remark("no-cache", type=type, model=model, program=runtime.name)
+        yield from remark("no-cache", type=type, model=model, program=runtime.name)
 
 
 def _without_effect(
@@ -225,7 +220,7 @@ def _without_effect(
     if not options:
         return ()
     several = len(options) > 1
-    return _remark(key, options=options, several=several, model=model)
+    return remark(key, options=options, several=several, model=model)
 
 
 def _token_options_without_effect(question: Question) -> list[str]:
@@ -277,7 +272,7 @@ def notes_on_cards(
     idle = number - len(used)
     if idle <= 0:
         return
-    yield from _remark(
+    yield from remark(
         "idle",
         idle=idle,
         number=number,
@@ -286,7 +281,7 @@ def notes_on_cards(
     )
     if understood.files.is_tag:
         tag = bare_name(understood.asked)
-        yield from _remark("tag-alone", tag=tag, model=judged.model.id)
+        yield from remark("tag-alone", tag=tag, model=judged.model.id)
 
 
 def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
@@ -299,7 +294,7 @@ def note_on_hidden_cards(judged: Judged, machine: Machine) -> Sentences:
     hidden = number - question.most_cards
     if runtime is None or not question.most_cards or hidden <= 0:
         return ()
-    return _remark(
+    return remark(
         "hidden-cards",
         program=runtime.name,
         most=question.most_cards,
@@ -320,7 +315,7 @@ def note_on_clock(machine: Machine, today: str) -> Sentences:
     day = machine.read_on
     if day is None or day <= today:
         return ()
-    return _remark("future", day=day, today=today)
+    return remark("future", day=day, today=today)
 
 
 def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
@@ -344,7 +339,7 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     )
     users = judged.workload.parallel
     service = runtime.service
-    return _remark(
+    return remark(
         "context-checkpoints",
         more=more_bytes,
         runtime=runtime.name,
@@ -364,7 +359,7 @@ def note_on_smaller(smaller: Judged | None) -> Sentences:
     if smaller.placement != "accelerator":
         return ()
     pace = _pace_words(smaller.users_pace)
-    return _remark("on-gpu", type=smaller.quantization, pace=pace)
+    return remark("on-gpu", type=smaller.quantization, pace=pace)
 
 
 def _pace_words(pace: Range | None) -> str | None:
@@ -382,7 +377,7 @@ def note_on_users(reach: Reach) -> Sentences:
     if waiting:
         users = judged.workload.parallel
         runtime = judged.question.runtime
-        return _remark(
+        return remark(
             "users-wait",
             at_once=users - waiting,
             users=users,
@@ -407,7 +402,7 @@ def _note_on_spilling(reach: Reach) -> Sentences:
     needs = layout.needs
     assert needs is not None, "a layout on accelerators has needs"
     speed = pace_of_text(layout.question, needs, reach.machine)
-    return _remark(
+    return remark(
         "users-spill",
         most=most,
         more=most + 1,
@@ -433,7 +428,7 @@ def note_on_tag(understood: Understood, judged: Judged) -> Sentences:
         return ()
     if taken.format != "gguf":
         return ()
-    return _remark("tag", tag=bare_name(understood.asked), type=taken.quantization)
+    return remark("tag", tag=bare_name(understood.asked), type=taken.quantization)
 
 
 # ------------------------------------------------------------------ fine print
@@ -450,7 +445,7 @@ def fine_print(
     runtime = question.runtime
     if workload.task == "finetune":
         if not question.spec.closed:
-            yield from _remark("training")
+            yield from remark("training")
     elif question.chosen is not None:
         yield question.chosen
     if runtime is not None:
@@ -461,7 +456,7 @@ def fine_print(
     if to_type.server:
         quoted = [f"`{line}`" for line in to_type.server]
         lines = " and, in another terminal, ".join(quoted)
-        yield from _remark("server", lines=lines, tokens=workload.context_tokens)
+        yield from remark("server", lines=lines, tokens=workload.context_tokens)
 
 
 def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
@@ -479,7 +474,7 @@ def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
     """
     tokens = None if judged.needs is None else judged.needs.batch_tokens
     if tokens is not None:
-        yield from _remark(
+        yield from remark(
             "batches",
             tokens=tokens,
             program=runtime.name,
@@ -498,13 +493,13 @@ def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]
         return
     program = runtime.name
     if need.takes_text_alone(spec, runtime):
-        yield from _remark("text-alone", runtime=program, model=spec.name)
+        yield from remark("text-alone", runtime=program, model=spec.name)
     if need.loads_sixteen_bits(spec, runtime, workload.format, type):
         bits = _published_bits(spec)
-        yield from _remark("made-while-loading", runtime=program, bits=bits, type=type)
+        yield from remark("made-while-loading", runtime=program, bits=bits, type=type)
     rule = runtime.rule_of(type)
     if rule is not None and rule.needs:
-        yield from _remark("packages", packages=rule.needs)
+        yield from remark("packages", packages=rule.needs)
 
 
 def _published_bits(spec: ModelSpec) -> int:
@@ -531,6 +526,4 @@ def _note_on_conversion(question: Question) -> Sentences:
     publisher = spec.repository.partition("/")[0]
     if owner.casefold() == publisher.casefold():
         return ()
-    return _remark(
-        "conversion", owner=owner, publisher=publisher, repository=repository
-    )
+    return remark("conversion", owner=owner, publisher=publisher, repository=repository)

@@ -443,15 +443,15 @@ def _least_on(platform: _Platform) -> _Found:
         disks=disks_of(sizes.disk_bytes),
         accelerators=platform.cards(sizes.card_bytes),
     )
-    paced = _paced(platform, machine)
-    judged = judge(question, paced.machine)
+    machine = _paced(platform, machine)
+    judged = judge(question, machine)
     if not set(judged.failed).isdisjoint(MACHINELESS_CHECKS):
         return _Found(judged=judged)
     has_pace = bool(workload.min_tokens_per_second)
     cpu = needs.cpu
     architecture = vast.architecture or ""
     least = LeastMachine(
-        machine=paced.machine,
+        machine=machine,
         memory_bytes=ram_bytes,
         reserve_bytes=reserve_bytes,
         disk_bytes=sizes.disk_bytes,
@@ -459,9 +459,9 @@ def _least_on(platform: _Platform) -> _Found:
             architectures=cpu.architectures,
             instruction_sets=cpu.instruction_sets.get(architecture, ()),
             recommended_instruction_sets=cpu.recommended.get(architecture, ()),
-            cores=paced.cores,
+            cores=machine.cpu_cores_usable,
         ),
-        bandwidth_bytes_per_second=paced.bytes_per_second,
+        bandwidth_bytes_per_second=machine.memory_bandwidth_bytes_per_second,
         accelerator=LeastAccelerator(
             required=platform.wants_gpu,
             memory_bytes=sizes.card_bytes,
@@ -520,17 +520,7 @@ def _disk_bytes(question: Question, needs: Needs) -> int | None:
 # ------------------------------------------------------------------ the least pace
 
 
-class _Paced(Record):
-    """A machine, and the bandwidth and cores that it must have; None: not wanted, or none are
-    enough.
-    """
-
-    machine: Machine
-    cores: float | None = None
-    bytes_per_second: int | None = None
-
-
-def _paced(platform: _Platform, machine: Machine) -> _Paced:
+def _paced(platform: _Platform, machine: Machine) -> Machine:
     """The machine with the least cores and bandwidth for the wanted pace and wait; unchanged where
     neither is wanted, or where a GPU computes.
     """
@@ -539,7 +529,7 @@ def _paced(platform: _Platform, machine: Machine) -> _Paced:
     wanted = workload.min_tokens_per_second or 0.0
     is_wanted = wanted > 0 or workload.max_wait_seconds is not None
     if not is_wanted or not platform.runs_in_ram:
-        return _Paced(machine=machine)
+        return machine
     search = _PaceSearch(question=question, machine=machine, wanted=wanted)
     return search.paced()
 
@@ -553,24 +543,22 @@ class _PaceSearch(Record):
     machine: Machine
     wanted: float
 
-    def paced(self) -> _Paced:
-        """The machine with the fewest cores, then with the least bandwidth for these."""
+    def paced(self) -> Machine:
+        """The machine with the fewest cores, then with the least bandwidth for these; without the
+        one or the other where no number of cores, or no bandwidth, is enough.
+        """
         cores = self._fewest_cores()
         if cores is None:
-            return _Paced(machine=self.machine)
+            return self.machine
         most = _MOST_BYTES_PER_SECOND // _STEP_BYTES_PER_SECOND
 
         def is_too_slow(steps: int) -> bool:
             return not self._reaches(self.wanted, cores, steps)
 
         too_slow = units.count_while(is_too_slow, range(1, most + 1))
-        paced = _Paced(machine=self.machine, cores=float(cores))
         if too_slow == most:
-            return paced
-        fast = self._with_bandwidth(cores, too_slow + 1)
-        return paced.replace(
-            machine=fast, bytes_per_second=fast.memory_bandwidth_bytes_per_second
-        )
+            return self.machine.replace(cpu_cores_usable=float(cores))
+        return self._with_bandwidth(cores, too_slow + 1)
 
     def _fewest_cores(self) -> int | None:
         """The fewest cores that are `_HEADROOM` times as fast as wanted with memory of any speed;

@@ -20,7 +20,7 @@ from ..judge.checks import Outcome
 from ..judge.checks.accelerator import more_for_shared
 from ..judge.checks.space import disk_check
 from ..judge.checks.speed import is_too_slow
-from ..judge.files import local_copy
+from ..judge.files import WantedFiles
 from ..judge.judging import best_layout, first_layout_with_room
 from ..judge.quality import LOSSLESS, quality_of
 from ..judge.question import asked_under
@@ -289,15 +289,14 @@ class Reach(Record):
         runtime = other.runtime
         is_other = other.workload.quantization != self.judged.quantization
         if runtime is not None and is_other:
-            here = local_copy(
-                other.spec,
-                runtime,
-                other.workload,
-                needs,
-                self.machine,
-                self.catalogue,
+            wanted = WantedFiles(
+                spec=other.spec,
+                runtime=runtime,
+                workload=other.workload,
+                needs=needs,
+                catalogue=self.catalogue,
             )
-            other = other.replace(here=here)
+            other = other.replace(here=wanted.copy_on(self.machine))
         outcome = disk_check(needs, self.machine, other).outcome
         return outcome in (Outcome.PASS, Outcome.WARN)
 

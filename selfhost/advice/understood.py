@@ -46,6 +46,11 @@ _NOT_LOADED_HERE = (
 _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
+def remark(key: str, /, **figures: object) -> Sentences:
+    """The sentence of that key in `common/remarks.toml`, filled with the figures."""
+    return remarks({key: True}, **figures)
+
+
 class Understood(Record):
     """The meaning of the caller's words: the spec, the name as typed, the workload with the facts
     that the name itself states, notes on the name, and the files that it names.
@@ -171,8 +176,8 @@ def _note_if_not_loaded(
     runtime = judged.question.runtime
     is_named = judged.question.stated.runtime is not None
     if runtime is not None and is_named and judged.has("runtime-no-build"):
-        return remarks(
-            {"no-program": True},
+        return remark(
+            "no-program",
             asked=asked,
             program=runtime.name,
             system=machine.system or "this system",
@@ -185,7 +190,7 @@ def _note_if_not_loaded(
 
 
 def _note_on_other_files(asked: str, why: str) -> Sentences:
-    return remarks({"other-files": True}, asked=asked, why=why)
+    return remark("other-files", asked=asked, why=why)
 
 
 # ------------------------------------------------------------------ a file
@@ -210,7 +215,7 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     other_type = _other_type_asked(local, workload)
     if other_type is not None:
         are_here = False
-        notes += remarks({"other-type": True}, held=own_type, asked=other_type)
+        notes += remark("other-type", held=own_type, asked=other_type)
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
@@ -354,7 +359,7 @@ class _Name(Record):
             return resolved
         tags = ollama.library_tags
         if tag in tags.bytes or tag in tags.unpacked:
-            note = remarks({"own-file": True}, tag=tag)
+            note = remark("own-file", tag=tag)
             notes = resolved.notes + note
             return resolved.replace(runtime=ollama.id, notes=notes)
         return resolved

@@ -72,29 +72,19 @@ def check_with(
         day=today or units.utc_today(),
         carry=carry,
     )
-    return _concluded(further, notes)
-
-
-def _concluded(further: _Advice, notes: Sentences) -> Verdict:
-    """The verdict with the findings that decide. The other parts are computed when they are
-    read.
-    """
-    judged = further.judged
-    understood = further.understood
     spec = judged.model
-    taken = judged.workload
     offers: tuple[Offer, ...] = ()
     if judged.failed:
         offers = further.api_offers()
-    bits = need.loaded_bits(judged.question.runtime, spec, taken)
+    bits = need.loaded_bits(judged.question.runtime, spec, judged.workload)
     return Verdict.conclude(
         further.told,
-        further.machine,
+        machine,
         asked=understood.asked,
         offered=bool(offers),
-        shutdown=shutdown_of(spec, offers, further.catalogue, further.day),
+        shutdown=shutdown_of(spec, offers, catalogue, further.day),
         understood_as=(*understood.notes, *note_on_tag(understood, judged)),
-        quality=quality_of_workload(taken, spec, is_halved=bits == 16),
+        quality=quality_of_workload(judged.workload, spec, is_halved=bits == 16),
         loaded_bits=bits,
         first_notes=notes,
         further=further,

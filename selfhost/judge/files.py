@@ -271,37 +271,6 @@ def _owner(repository: str | None) -> str:
 # ------------------------------------------------------------------ files on this machine
 
 
-def local_copy(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    needs: Needs,
-    machine: Machine,
-    catalogue: Catalogue,
-) -> DownloadedFiles | None:
-    """The downloaded files of the workload's type that the runtime finds on the machine; of several
-    copies the most complete.
-
-    `needs` are the needs of the model without its companions. None where no files of the model are
-    known to be on the machine.
-    """
-    present = machine.models_present
-    if not present:
-        return None
-    wanted = _WantedFiles(
-        spec=spec, runtime=runtime, workload=workload, needs=needs, catalogue=catalogue
-    )
-    stores = _stores_of(runtime.store, machine)
-    projectors = _projectors_in(present)
-    copies = []
-    for model in present:
-        if model.store in stores:
-            copy = wanted.copy_in(model, projectors.get(model.repository))
-            if copy is not None:
-                copies.append(copy)
-    return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
-
-
 def _stores_of(store: str, machine: Machine) -> set[str]:
     """The stores in which a runtime looks for files: its own store, stores that it reads by path,
     and stores in the same folder.
@@ -334,9 +303,9 @@ def _is_projector(model: PresentModel) -> bool:
     return "mmproj" in model.file.lower()
 
 
-class _WantedFiles(Record):
+class WantedFiles(Record):
     """The files of a model that a runtime loads, which are searched for among the files on a
-    machine.
+    machine. `needs` are the needs of the model without its companions.
     """
 
     spec: ModelSpec
@@ -345,7 +314,24 @@ class _WantedFiles(Record):
     needs: Needs
     catalogue: Catalogue
 
-    def copy_in(
+    def copy_on(self, machine: Machine) -> DownloadedFiles | None:
+        """The downloaded files of the workload's type that the runtime finds on the machine; of
+        several copies the most complete. None where no files of the model are known to be there.
+        """
+        present = machine.models_present
+        if not present:
+            return None
+        stores = _stores_of(self.runtime.store, machine)
+        projectors = _projectors_in(present)
+        copies = []
+        for model in present:
+            if model.store in stores:
+                copy = self._copy_in(model, projectors.get(model.repository))
+                if copy is not None:
+                    copies.append(copy)
+        return min(copies, key=lambda copy: copy.missing_bytes or 0, default=None)
+
+    def _copy_in(
         self, model: PresentModel, projector: str | None
     ) -> DownloadedFiles | None:
         """The downloaded files that a present model holds; None where that model is another one, or

@@ -325,10 +325,8 @@ def waits_of(judged: Judged, machine: Machine) -> tuple[Wait, ...]:
         return ()
     if judged.decode_tokens_per_second is None:
         return ()
-    tokens = judged.workload.prompt_tokens
-    if tokens is not None:
-        seconds = judged.first_word_seconds
-        return (Wait(prompt_tokens=tokens, what=None, seconds=seconds),)
+    if judged.workload.prompt_tokens is not None:
+        return judged.stated_wait
     waits = []
     for usual in purposes_table().wait:
         tokens = usual.prompt_tokens

@@ -26,7 +26,7 @@ from ..needs.records import Needs
 from .checks import OptionFault, error_of
 from .devices import gpu_maker
 from .drafts import companions_of
-from .files import bytes_to_make, local_copy, types_in_turn
+from .files import WantedFiles, bytes_to_make, types_in_turn
 from .pace.rates import shared_gpu_of
 from .programs import (
     Request,
@@ -490,14 +490,14 @@ def _files_here(
         return _with_missing_bytes(part, counted.model_bytes)
     if loaded.loads_named_files or request.runtime is None:
         return None
-    return local_copy(
-        loaded.spec,
-        request.runtime,
-        counted.workload,
-        counted.alone,
-        machine,
-        catalogue,
+    wanted = WantedFiles(
+        spec=loaded.spec,
+        runtime=request.runtime,
+        workload=counted.workload,
+        needs=counted.alone,
+        catalogue=catalogue,
     )
+    return wanted.copy_on(machine)
 
 
 def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:

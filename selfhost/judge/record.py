@@ -471,6 +471,17 @@ class Judged(Record):
         return None if self.speed is None else self.speed.first_token_seconds
 
     @property
+    def stated_wait(self) -> tuple[Wait, ...]:
+        """The wait for the first word behind the stated prompt; none where no prompt was stated, or
+        no pace is known.
+        """
+        tokens = self.workload.prompt_tokens
+        if tokens is None or self.decode_tokens_per_second is None:
+            return ()
+        seconds = self.first_word_seconds
+        return (Wait(prompt_tokens=tokens, what=None, seconds=seconds),)
+
+    @property
     def waits_for_setting(self) -> bool:
         """Whether a GPU that shares the RAM holds all of the model only once a limit of the system
         is raised.
@@ -665,12 +676,7 @@ class Verdict(Judged, Report):
         """The waits for the first token of a text; none where no pace is known. A verdict of a list
         or an audit has only the wait behind the stated prompt.
         """
-        waits = self.further.waits()
-        prompt_tokens = self.workload.prompt_tokens
-        if waits or prompt_tokens is None or self.decode_tokens_per_second is None:
-            return waits
-        seconds = self.first_word_seconds
-        return (Wait(prompt_tokens=prompt_tokens, what=None, seconds=seconds),)
+        return self.further.waits() or self.stated_wait
 
     @cached_property
     def faster(self) -> tuple[Any, ...]:

@@ -93,8 +93,6 @@ class AvailableRam(Record):
     - `now_bytes`: the bytes that are free now.
     - `idle_bytes`: the limit without the reserve, which is free once other processes are closed.
     - `ceiling_bytes`: the most bytes that count, on which the answer rests.
-    - `lift`: the command line that lifts the limit where the shell sets it, "" for none.
-    - `hard_limit`: the `ulimit -v` whose limit no command line of the shell lifts, "" for none.
     """
 
     basis: str
@@ -105,8 +103,6 @@ class AvailableRam(Record):
     now_bytes: int | None
     idle_bytes: int | None
     ceiling_bytes: int | None
-    lift: str
-    hard_limit: str
 
     @property
     def free_bytes(self) -> int | None:
@@ -143,8 +139,6 @@ def available_ram(machine: Machine, workload: Workload) -> AvailableRam:
         now_bytes=now,
         idle_bytes=idle,
         ceiling_bytes=ceiling,
-        lift=_lifting_line(machine),
-        hard_limit=_hard_limit(machine),
     )
 
 
@@ -472,10 +466,11 @@ class _HostNeed(Record):
 
         Both are "" where the RAM without the limit would not hold the need.
         """
-        total = self.machine.memory_total_bytes
+        machine = self.machine
+        total = machine.memory_total_bytes
         if total is None or self.high >= total:
             return {"lift": "", "hard_limit": ""}
-        return {"lift": self.available.lift, "hard_limit": self.available.hard_limit}
+        return {"lift": _lifting_line(machine), "hard_limit": _hard_limit(machine)}
 
     def _fits_now(self, now: int) -> Ruling:
         left = now - self.high
