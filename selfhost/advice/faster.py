@@ -223,7 +223,10 @@ def _without_slow_cards(
     question = judged.question
     cards = machine.own_memory_cards
     rates = [device_bandwidth(card) or 0 for card in cards]
-    if len(set(rates)) < 2 or len(cards) < len(machine.cards):
+    if len(set(rates)) < 2 or len({card.vendor for card in machine.cards}) > 1:
+        # the program numbers the GPUs of one maker
+        return
+    if len(cards) < len(machine.cards):
         return
     if judged.memory is None or placing_options(question):
         return

@@ -262,9 +262,11 @@ def _installation(launch: Launch, run_lines: Sequence[str]) -> list[str]:
         lines = _with_packages(lines, packages)
     if lines:
         first = _first_for_accelerator(launch)
+    installed = " ".join(lines).split()
     needs = "" if launch.rule is None else launch.rule.needs
-    if needs:
-        lines.append(f"pip install {needs}")
+    missing = [name for name in needs.split() if name not in installed]
+    if missing:
+        lines.append(f"pip install {' '.join(missing)}")
     return first + lines
 
 

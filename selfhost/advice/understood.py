@@ -276,10 +276,14 @@ class _Name(Record):
         """The name without quotes and the words of a command line."""
         return bare_name(self.typed)
 
-    @property
-    def is_library_tag(self) -> bool:
-        """Whether the name is one of Ollama's library with its tag."""
-        return ":" in self.bare and "/" not in self.bare
+    def is_library_tag(self, spec: ModelSpec) -> bool:
+        """Whether the name is one of Ollama's library for the model, with its tag. The library may
+        have a tag that the spec does not list, of a name that the spec does.
+        """
+        library, mark, _ = self.bare.lower().partition(":")
+        if not mark:
+            return False
+        return any(alias.startswith(f"{library}:") for alias in spec.aliases)
 
     @property
     def states_how(self) -> bool:
@@ -314,7 +318,8 @@ class _Name(Record):
             runtime = stated.runtime or resolved.runtime
             workload = stated.replace(quantization=quantization, runtime=runtime)
         # a tag of Ollama's loads the same file on every machine, but is not trained
-        is_tag = self.is_library_tag and stated.task == "generate"
+        is_library_tag = self.is_library_tag(spec)
+        is_tag = is_library_tag and stated.task == "generate"
         plain = Understood(
             spec=spec,
             asked=self.typed,
@@ -324,7 +329,7 @@ class _Name(Record):
         )
         # the line to type has the tag, where that loads the type
         tag = None
-        if self.is_library_tag and quantization:
+        if is_library_tag and quantization:
             tag = self.bare if quantization == workload.quantization else None
         otherwise = None
         if not self.states_how and (resolved.runtime or resolved.quantization):

@@ -333,8 +333,24 @@ class _OnRamAndCards(Record):
         on_several = self._on_several(known, end)
         if on_several is not None:
             return on_several
-        shares = model.shares_with_room(known)
+        shares = model.shares_with_room(self._in_order_of_filling(known))
         return model.divided(shares) if shares else None
+
+    def _in_order_of_filling(self, known: Sequence[Place]) -> Sequence[Place]:
+        """The accelerators in the order in which the runtime fills them with layers, where it
+        divides these by itself.
+
+        llama.cpp fills layers without experts from its last device to its first (common/fit.cpp,
+        08033df0), and the first is the fastest of NVIDIA's.
+        """
+        runtime = self.question.runtime
+        model = self.question.spec.architecture
+        if runtime is None or model is None or model.has_experts:
+            return known
+        makers = {self.cards[place.index].vendor for place in known}
+        if not makers <= runtime.gpus.numbered_by.keys():
+            return known
+        return sorted(known, key=self._rate)
 
     def _on_several(self, known: Sequence[Place], end: str) -> Needs | None:
         """The layout on the fewest accelerators that hold the `end` bytes in proportion; None where

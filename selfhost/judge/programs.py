@@ -160,8 +160,9 @@ def named_as_listed(
         if isinstance(quantization, OptionFault):
             faults.append(quantization)
             # the other options may be right in a program that takes the type that was meant
-            quantization = None
-        changes["quantization"] = quantization
+            changes["quantization"] = None
+        else:
+            changes["quantization"] = quantization
     if runtime is not None and stated.runtime is None:
         # the quantization has its canonical name now, so others can be asked whether they take it
         wanted = stated.replace(**changes)

@@ -388,6 +388,20 @@ def test_the_gpu_that_is_named_by_number_is_the_one_meant(
     assert typed.startswith(f"{line} -hf")
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        # Ollama's library has qwen3 with this tag, and no qwen3-8b
+        pytest.param("qwen3:8b-q5_K_M", "ollama run qwen3:8b-q5_K_M", id="of Ollama"),
+        pytest.param("qwen3-8b:Q5_K_M", "llama-server -hf", id="of selfhost"),
+    ],
+)
+def test_only_a_name_of_the_library_is_typed_for_ollama(name: str, line: str) -> None:
+    commands = check(name, machine=ROOMY).commands
+    assert any(line in command for command in commands)
+    assert not any("qwen3-8b:" in command for command in commands)
+
+
 def test_mlx_drafts_with_a_folder_of_its_own_kind() -> None:
     """mlx_lm.generate --help of 0.32.2: --draft-model takes a model as --model does."""
     workload = Workload(runtime="mlx", draft="qwen3-0.6b")

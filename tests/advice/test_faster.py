@@ -244,11 +244,19 @@ def test_a_slow_gpu_that_was_added_may_stay_idle() -> None:
     assert setting.faster == alone.decode_tokens_per_second
 
 
-def test_a_type_that_was_stated_stays_where_a_slow_gpu_is_left_idle() -> None:
+@pytest.mark.parametrize(
+    ("machine", "quantization"),
+    [
+        pytest.param(
+            "RTX 4090 + GTX 1060, 64 GB RAM", "Q5_K_M", id="a type was stated"
+        ),
+        # a program numbers the GPUs that its build computes on
+        pytest.param("RTX 4090 + RX 580, 64 GB RAM", None, id="of two makers"),
+        pytest.param("2x RTX 3090, 64 GB RAM", None, id="alike"),
+    ],
+)
+def test_no_gpu_is_left_idle_elsewhere(machine: str, quantization: str | None) -> None:
     verdict = check(
-        "qwen3-32b",
-        machine="RTX 4090 + GTX 1060, 64 GB RAM",
-        quantization="Q5_K_M",
-        context_tokens=16_384,
+        "qwen3-32b", machine=machine, quantization=quantization, context_tokens=16_384
     )
     assert not any("left idle" in setting.what for setting in verdict.faster)

@@ -9,7 +9,7 @@ import tomllib
 from functools import cache
 
 from helpers.paths import TESTS
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.advice.steps import steps
 from selfhost.catalogue.index import Catalogue, open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
@@ -126,3 +126,20 @@ def test_every_module_that_a_line_imports_is_installed_before() -> None:
             lacking[spec_id] = missing
     assert lacking == {}
     assert len(printed()) > 100
+
+
+def test_no_package_is_installed_twice() -> None:
+    """accelerate stood in the line that installs Transformers, and again below it for FP8."""
+    verdict = check(
+        "qwen3-8b",
+        machine="RTX 4090, 64 GB RAM",
+        runtime="transformers",
+        quantization="fp8",
+    )
+    packages = [
+        name
+        for line in verdict.setup
+        if line.startswith("pip install ")
+        for name in line.split()[2:]
+    ]
+    assert packages.count("accelerate") == 1

@@ -397,3 +397,23 @@ def test_python_and_the_command_line_read_the_same_names(typed: str) -> None:
     assert Workload().replace(kv_cache_type=typed).kv_cache_type == "fp8"
     options = Options.read("size", ["qwen3-8b", "--kv-cache", typed])
     assert options.kv_cache_type == "fp8"
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param("2x RTX 3090 + GTX 1060, 64 GB RAM", id="last"),
+        pytest.param("GTX 1060 + 2x RTX 3090, 64 GB RAM", id="first"),
+    ],
+)
+def test_a_slow_gpu_is_filled_before_the_fast_ones(machine: str) -> None:
+    """common/fit.cpp of llama.cpp fills from the last device to the first, and CUDA calls the
+    fastest the first: the GTX was said to stay idle, at twice the pace.
+    """
+    wanted = Workload(runtime="llama.cpp", quantization="Q4_K_M", context_tokens=16_384)
+    verdict = check("llama-3.3-70b", wanted, machine=machine)
+    assert verdict.placement == "accelerator"
+    assert verdict.memory is not None
+    used = {place.where for place in verdict.memory.places if place.total_bytes}
+    assert len(used - {"host"}) == 3
+    assert not any("idle" in note for note in verdict.notes)
