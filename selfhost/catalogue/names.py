@@ -301,9 +301,7 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
     """
     if not _may_be_name(typed):
         return None
-    resolution = read(typed, catalogue)
-    if resolution is None:
-        resolution = _read_indirectly(typed, catalogue)
+    resolution = read(typed, catalogue) or _read_indirectly(typed, catalogue)
     if resolution is not None:
         return resolution
     name = unwrap(typed)
@@ -461,10 +459,11 @@ def _as_publisher_names(
     catalogue: Catalogue,
 ) -> str | None:
     """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
-    publishers = catalogue.rows(Publisher, "quantizations", "publisher")
-    account = _account(name).lower()
-    publisher = publishers.get(account)
-    if publisher is None or quantization not in publisher.types:
+    row = catalogue.section("quantizations", "publisher").get(_account(name).lower())
+    if row is None:
+        return quantization
+    publisher = unchecked_record(Publisher, row)
+    if quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
 
@@ -752,22 +751,27 @@ def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     # a repository has the name that its owner gave it
     if name.owner or not name.base.isprintable():
         return None
-    size = _size_word(name.base)
-    by_id = {}
+    by_id: dict[str | None, str] = {}
     for spelling in _spellings_by_letters(catalogue).get(_letters_of(name.base), ()):
         # `qwen3 17b` is not qwen3-1.7b
-        if _size_word(spelling) != size:
-            continue
-        match = model_named(spelling, catalogue)
-        if match is not None:
-            note = f"{name.base} is read as {spelling}."
-            by_id.setdefault(match.spec_id, match.with_note(note))
+        if _size_words(spelling) == _size_words(name.base):
+            by_id.setdefault(id_of(spelling, catalogue), spelling)
     if len(by_id) != 1:
         return None
-    return by_id.popitem()[1]
+    return _read_as(by_id.popitem()[1], name, catalogue)
 
 
-def _size_word(name: str) -> list[str]:
+def _read_as(
+    meant: str,
+    name: SplitName,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The model with the name `meant`, and a note that the typed name is read so."""
+    match = model_named(meant, catalogue)
+    return match and match.with_note(f"{name.base} is read as {meant}.")
+
+
+def _size_words(name: str) -> list[str]:
     """The digits right before the unit of each size in a name: 7-b of 1.7b."""
     return re.findall(r"\d+-[bm](?![a-z])", canonical(name))
 
@@ -791,8 +795,7 @@ def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     next_word = "[a-z]" if key[-1].isdigit() else ""
     if not re.match(f"{key}-{next_word}", canonical(spec_id)):
         return None
-    note = f"{name.base} is read as {spec_id}."
-    return Resolution(spec_id=spec_id, notes=(note,))
+    return _read_as(spec_id, name, catalogue)
 
 
 def _letters_of(name: str | None) -> str:

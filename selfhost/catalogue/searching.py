@@ -121,8 +121,8 @@ class _UnknownName(Record):
 
     @cached_property
     def key(self) -> str:
-        """The base as `canonical` writes it, without further suffixes of converters: `foo-7-b`."""
-        return canonical(self.base).removesuffix("-gguf").removesuffix("-i-1")
+        """The base as `canonical` writes it: `foo-7-b`."""
+        return canonical(self.base)
 
     def error(self) -> UnknownModelError:
         """The error that tells most about the name."""
@@ -232,8 +232,8 @@ class _UnknownName(Record):
         catalogue = self.catalogue
         figures = thing.__getstate__()
         figures["typed"] = self.quoted
-        sentences = catalogue.rows(_ThingSentence, "things", "sentence")
-        sentence = sentences[table]
+        row = catalogue.section("things", "sentence")[table]
+        sentence = unchecked_record(_ThingSentence, row)
         message = fill(sentence.message, figures)
         instead = [id for id in thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
@@ -570,16 +570,9 @@ class _ComparedName:
         """Whether this name has the same numbers as a known name, and differs from the known name
         by one letter or by two swapped letters.
         """
-        typed = self.letters
-        letters = known.letters
-        if abs(len(letters) - len(typed)) > 1:
+        if abs(len(known.letters) - len(self.letters)) > 1:
             return False
-        # one typing slip keeps the first or the last letter
-        is_first_right = letters[:1] == typed[:1]
-        is_last_right = letters[-1:] == typed[-1:]
-        if not (is_first_right or is_last_right):
-            return False
-        return is_slip(letters, typed) and known.numbers == self.numbers
+        return is_slip(known.letters, self.letters) and known.numbers == self.numbers
 
 
 class _KnownNames:
