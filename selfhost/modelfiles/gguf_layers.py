@@ -86,8 +86,8 @@ class GgufModel(Sizes):
         self.refused: str | None = None
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """The keys as the header has them, after the name of the architecture. Raises `Malformed` for
-        a key whose list is longer than any model has blocks.
+        """The keys as the header has them, after the name of the architecture. Raises `Malformed`
+        for a list that is longer than any model has blocks.
         """
         names = [f"{self.name}.{key}" for key in keys]
         for name in names:
