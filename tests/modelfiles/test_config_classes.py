@@ -165,7 +165,7 @@ def agree(
 # types of which the reader says that it does not read them
 NOT_READ = {
     "albert", "biogpt", "deberta-v2", "gpt_neo", "hy_v4", "jetmoe", "mimo_v2_flash",
-    "olmo_hybrid", "recurrent_gemma", "rembert", "zamba", "zamba2",
+    "recurrent_gemma", "rembert", "zamba", "zamba2",
 }  # fmt: skip
 # keys that no published model of the type has otherwise
 NOT_FOLLOWED = {
