@@ -734,16 +734,6 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     return any(company.startswith(letters) for company in known)
 
 
-@cache
-def _spellings_by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
-    """The ids, aliases and names of families that have the same letters and digits in a row."""
-    spellings: dict[str, list[str]] = {}
-    families = catalogue.common_tables("families", "family")
-    for spelling in (*catalogue.spellings(), *families):
-        spellings.setdefault(_letters_of(spelling), []).append(spelling)
-    return spellings
-
-
 def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The one model that has a name of the same letters and digits, with other signs or none
     between them: `tiny llama 1.1b` is tinyllama:1.1b, and `qwen25-7b` is qwen2.5-7b.
@@ -751,10 +741,15 @@ def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     # a repository has the name that its owner gave it
     if name.owner or not name.base.isprintable():
         return None
+    letters = _letters_of(name.base)
+    sizes = _size_words(name.base)
+    families = catalogue.common_tables("families", "family")
     by_id: dict[str | None, str] = {}
-    for spelling in _spellings_by_letters(catalogue).get(_letters_of(name.base), ()):
+    for spelling in (*catalogue.spellings(), *families):
+        if _letters_of(spelling) != letters:
+            continue
         # `qwen3 17b` is not qwen3-1.7b
-        if _size_words(spelling) == _size_words(name.base):
+        if _size_words(spelling) == sizes:
             by_id.setdefault(id_of(spelling, catalogue), spelling)
     if len(by_id) != 1:
         return None
@@ -776,6 +771,18 @@ def _size_words(name: str) -> list[str]:
     return re.findall(r"\d+-[bm](?![a-z])", canonical(name))
 
 
+def id_with_words(key: str, catalogue: Catalogue) -> str | None:
+    """The one id that has all words of a name, as `canonical` writes it; None where several have
+    them, or none.
+    """
+    words = set(key.split("-"))
+    fitting = []
+    for spec_id in catalogue.outlines:
+        if words.issubset(canonical(spec_id).split("-")):
+            fitting.append(spec_id)
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The model whose id begins with the name, which states the size, if no other id has all words
     of the name: `internlm3 8b` is internlm3-8b-instruct.
@@ -783,14 +790,9 @@ def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     key = canonical(name.base)
     if name.owner or not sizes_in(key):
         return None
-    words = set(key.split("-"))
-    fitting = []
-    for spec_id in catalogue.outlines:
-        if words.issubset(canonical(spec_id).split("-")):
-            fitting.append(spec_id)
-    if len(fitting) != 1:
+    spec_id = id_with_words(key, catalogue)
+    if spec_id is None:
         return None
-    spec_id = fitting[0]
     # the number of a version ends with the name: v4 is not v4.1
     next_word = "[a-z]" if key[-1].isdigit() else ""
     if not re.match(f"{key}-{next_word}", canonical(spec_id)):

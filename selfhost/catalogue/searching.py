@@ -29,6 +29,7 @@ from .names import (
     SEE_NAMES,
     Resolution,
     id_of,
+    id_with_words,
     is_bare_weights,
     latin_spelling,
     matches,
@@ -347,14 +348,19 @@ class _UnknownName(Record):
         return None
 
     def _made_from(self) -> _Hint | None:
-        """The hint for a tuned model: the model that its name contains, or the model whose layers
-        all tunes of that line have. None for any other name.
+        """The hint for a name that leaves out words of one id (`qwen coder 32b`); else for a tuned
+        model: the model that its name contains, or the model whose layers all tunes of that line
+        have. None for any other name.
         """
         known = _known_names(self.catalogue)
         name = _last_part_to_compare(self.split.with_owner)
         if known.meant_by(name) or known.longer_than(name):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
+        if not self.owner and sizes_in(self.key):
+            spec_id = id_with_words(self.key, self.catalogue)
+            if spec_id is not None:
+                return _Hint(spec_id, f"of all names, {spec_id} alone has these words")
         words = self.key.split("-")
         words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)

@@ -31,7 +31,6 @@ from .sizes import (
     Unclear,
     every_fault,
     grouped,
-    most_heads,
     refuse_contradictions,
     unclear,
 )
@@ -83,7 +82,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         runs_in_gguf=keys.in_gguf,
         layers=keys.layers,
         embedding_length=keys.needed("width"),
-        heads=most_heads(groups.attention),
+        heads=max([part.heads for part in groups.attention], default=None),
         attention=groups.attention,
         recurrent=groups.recurrent,
         feed_forward=groups.feed_forward,

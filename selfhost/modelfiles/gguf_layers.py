@@ -27,7 +27,6 @@ from .sizes import (
     Sizes,
     Unclear,
     grouped,
-    most_heads,
     refuse_contradictions,
     unclear,
 )
@@ -355,7 +354,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         embedding_length=width,
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
-        heads=most_heads(attention),
+        heads=max([part.heads for part in attention], default=None),
         attention=attention,
         recurrent=grouped(model, states, width),
         feed_forward=grouped(model, feeding * loops, width),
