@@ -91,7 +91,7 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
 
 def _is_node(item: object) -> bool:
     """Whether an object is a node, by its kind, else by its capacity."""
-    kind = value_at(item, "kind")
+    kind: object = value_at(item, "kind")
     if kind is None:
         return value_at(item, "status", "capacity") is not None
     return kind == "Node"

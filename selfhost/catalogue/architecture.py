@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..core.records import TOML, Record, Values, kind_of, read_by
 from ..core.tables import TABLES, TomlTable
+from ..core.units import listed
 from .spec_values import DTYPES, PACKED
 
 # layers by their numbers, counted from 0
@@ -432,8 +433,7 @@ class _ModelLayers(NamedTuple):
             named = self._layers_at(line)
             twice = sorted(taken.intersection(named))
             if twice:
-                first = map(str, twice[:5])
-                numbers = ", ".join(first)
+                numbers = listed(map(str, twice))
                 message = f"names {numbers}, which an earlier line names"
                 line.problem("at", message, "name each layer once")
             taken.update(named)

@@ -18,7 +18,7 @@ from ..core import tables
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record, Stated, shortened, shown
 from ..core.stored import Store, folders_in_environment, shipped_store, store_of
-from ..core.tables import AnyRecord, Document, TomlRow
+from ..core.tables import Document, TomlRow
 from ..core.units import canonical
 from .name_table import NAME_TABLE
 from .runtime import RuntimeSpec
@@ -270,18 +270,6 @@ class Catalogue:
         section: TomlRow = self.common(file).get(name, {})
         return section
 
-    def rows(
-        self,
-        kind: type[AnyRecord],
-        file: str,
-        table: str,
-    ) -> Mapping[str, AnyRecord]:
-        """The records of the tables `[table.NAME]` of `common/<file>.toml`, by their names."""
-        records = {}
-        for name, row in self.section(file, table).items():
-            records[name] = tables.unchecked_record(kind, row)
-        return records
-
     @cache  # noqa: B019
     def common_tables(self, file: str, table: str) -> Mapping[str, TomlRow]:
         """The tables `[table.NAME]` of `common/<file>.toml`, each with its `name`, by their names
@@ -447,8 +435,8 @@ class SpecFolder:
         return specs
 
     @cache  # noqa: B019 - a catalogue lives as long as the program
-    def names(self, wanted: str) -> Mapping[str, str]:
-        """The ids of the models that each name stands for; several ids are joined by `/`.
+    def names(self, wanted: str) -> Mapping[str, Sequence[str]]:
+        """The ids of the models that each name stands for.
 
         Names are written as `canonical` writes them. `wanted` is "aliases" for the aliases, or
         "whole" for the ids, repositories and titles.
@@ -464,12 +452,9 @@ class SpecFolder:
     def ids_named(self, key: str, kind: str) -> Sequence[str]:
         """The ids of the models with that name. `kind` is "ids", "aliases" or "whole"."""
         wanted = "aliases" if kind == "aliases" else "whole"
-        meaning = self.names(wanted).get(key)
-        if meaning is None:
-            return ()
-        ids = meaning.split("/")
+        ids = self.names(wanted).get(key, ())
         # a whole name that is an id means only the models of this id
-        if kind == "ids" and canonical(ids[0]) != key:
+        if kind == "ids" and ids and canonical(ids[0]) != key:
             return ()
         return ids
 
@@ -528,9 +513,9 @@ class ShippedSpecs(SpecFolder):
         return rows
 
     @cache  # noqa: B019
-    def names(self, wanted: str) -> Mapping[str, str]:
+    def names(self, wanted: str) -> Mapping[str, Sequence[str]]:
         make = partial(super().names, wanted)
-        names: Mapping[str, str] = self.store.value(wanted, make)
+        names: Mapping[str, Sequence[str]] = self.store.value(wanted, make)
         return names
 
     @cached_property
@@ -561,15 +546,14 @@ def _index_of(folder: str) -> TomlRow:
 Specs = Mapping[str, ModelSpec]
 
 
-class _Meanings(dict[str, str]):
-    """The models that names stand for: ids joined by `/`, by the name as `canonical` writes it."""
+class _Meanings(dict[str, list[str]]):
+    """The ids of the models that names stand for, by the name as `canonical` writes it."""
 
     def add(self, name: str, id: str) -> None:
         """Add the model `id` to the models that the name stands for."""
-        key = canonical(name)
-        known = self.setdefault(key, id)
-        if id not in known.split("/"):
-            self[key] = f"{known}/{id}"
+        ids = self.setdefault(canonical(name), [])
+        if id not in ids:
+            ids.append(id)
 
 
 def _whole_names_in(specs: Specs) -> _Meanings:

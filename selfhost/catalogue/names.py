@@ -301,9 +301,7 @@ def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
     """
     if not _may_be_name(typed):
         return None
-    resolution = read(typed, catalogue)
-    if resolution is None:
-        resolution = _read_indirectly(typed, catalogue)
+    resolution = read(typed, catalogue) or _read_indirectly(typed, catalogue)
     if resolution is not None:
         return resolution
     name = unwrap(typed)
@@ -461,10 +459,11 @@ def _as_publisher_names(
     catalogue: Catalogue,
 ) -> str | None:
     """The quantization as the publisher of that repository names its own: `UD-Q4_K_XL`."""
-    publishers = catalogue.rows(Publisher, "quantizations", "publisher")
-    account = _account(name).lower()
-    publisher = publishers.get(account)
-    if publisher is None or quantization not in publisher.types:
+    row = catalogue.section("quantizations", "publisher").get(_account(name).lower())
+    if row is None:
+        return quantization
+    publisher = unchecked_record(Publisher, row)
+    if quantization not in publisher.types:
         return quantization
     return f"{publisher.prefix}{quantization}"
 
@@ -735,16 +734,6 @@ def _is_maker(name: str, spec: ModelSpec) -> bool:
     return any(company.startswith(letters) for company in known)
 
 
-@cache
-def _spellings_by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
-    """The ids, aliases and names of families that have the same letters and digits in a row."""
-    spellings: dict[str, list[str]] = {}
-    families = catalogue.common_tables("families", "family")
-    for spelling in (*catalogue.spellings(), *families):
-        spellings.setdefault(_letters_of(spelling), []).append(spelling)
-    return spellings
-
-
 def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     """The one model that has a name of the same letters and digits, with other signs or none
     between them: `tiny llama 1.1b` is tinyllama:1.1b, and `qwen25-7b` is qwen2.5-7b.
@@ -752,24 +741,46 @@ def _by_letters(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     # a repository has the name that its owner gave it
     if name.owner or not name.base.isprintable():
         return None
-    size = _size_word(name.base)
-    by_id = {}
-    for spelling in _spellings_by_letters(catalogue).get(_letters_of(name.base), ()):
-        # `qwen3 17b` is not qwen3-1.7b
-        if _size_word(spelling) != size:
+    letters = _letters_of(name.base)
+    sizes = _size_words(name.base)
+    families = catalogue.common_tables("families", "family")
+    by_id: dict[str | None, str] = {}
+    for spelling in (*catalogue.spellings(), *families):
+        if _letters_of(spelling) != letters:
             continue
-        match = model_named(spelling, catalogue)
-        if match is not None:
-            note = f"{name.base} is read as {spelling}."
-            by_id.setdefault(match.spec_id, match.with_note(note))
+        # `qwen3 17b` is not qwen3-1.7b
+        if _size_words(spelling) == sizes:
+            by_id.setdefault(id_of(spelling, catalogue), spelling)
     if len(by_id) != 1:
         return None
-    return by_id.popitem()[1]
+    return _read_as(by_id.popitem()[1], name, catalogue)
 
 
-def _size_word(name: str) -> list[str]:
+def _read_as(
+    meant: str,
+    name: SplitName,
+    catalogue: Catalogue,
+) -> Resolution | None:
+    """The model with the name `meant`, and a note that the typed name is read so."""
+    match = model_named(meant, catalogue)
+    return match and match.with_note(f"{name.base} is read as {meant}.")
+
+
+def _size_words(name: str) -> list[str]:
     """The digits right before the unit of each size in a name: 7-b of 1.7b."""
     return re.findall(r"\d+-[bm](?![a-z])", canonical(name))
+
+
+def id_with_words(key: str, catalogue: Catalogue) -> str | None:
+    """The one id that has all words of a name, as `canonical` writes it; None where several have
+    them, or none.
+    """
+    words = set(key.split("-"))
+    fitting = []
+    for spec_id in catalogue.outlines:
+        if words.issubset(canonical(spec_id).split("-")):
+            fitting.append(spec_id)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
@@ -779,20 +790,14 @@ def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
     key = canonical(name.base)
     if name.owner or not sizes_in(key):
         return None
-    words = set(key.split("-"))
-    fitting = []
-    for spec_id in catalogue.outlines:
-        if words.issubset(canonical(spec_id).split("-")):
-            fitting.append(spec_id)
-    if len(fitting) != 1:
+    spec_id = id_with_words(key, catalogue)
+    if spec_id is None:
         return None
-    spec_id = fitting[0]
     # the number of a version ends with the name: v4 is not v4.1
     next_word = "[a-z]" if key[-1].isdigit() else ""
     if not re.match(f"{key}-{next_word}", canonical(spec_id)):
         return None
-    note = f"{name.base} is read as {spec_id}."
-    return Resolution(spec_id=spec_id, notes=(note,))
+    return _read_as(spec_id, name, catalogue)
 
 
 def _letters_of(name: str | None) -> str:

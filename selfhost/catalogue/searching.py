@@ -29,6 +29,7 @@ from .names import (
     SEE_NAMES,
     Resolution,
     id_of,
+    id_with_words,
     is_bare_weights,
     latin_spelling,
     matches,
@@ -121,8 +122,8 @@ class _UnknownName(Record):
 
     @cached_property
     def key(self) -> str:
-        """The base as `canonical` writes it, without further suffixes of converters: `foo-7-b`."""
-        return canonical(self.base).removesuffix("-gguf").removesuffix("-i-1")
+        """The base as `canonical` writes it: `foo-7-b`."""
+        return canonical(self.base)
 
     def error(self) -> UnknownModelError:
         """The error that tells most about the name."""
@@ -232,8 +233,8 @@ class _UnknownName(Record):
         catalogue = self.catalogue
         figures = thing.__getstate__()
         figures["typed"] = self.quoted
-        sentences = catalogue.rows(_ThingSentence, "things", "sentence")
-        sentence = sentences[table]
+        row = catalogue.section("things", "sentence")[table]
+        sentence = unchecked_record(_ThingSentence, row)
         message = fill(sentence.message, figures)
         instead = [id for id in thing.try_instead if id in catalogue]
         remedy = SEE_NAMES
@@ -347,14 +348,19 @@ class _UnknownName(Record):
         return None
 
     def _made_from(self) -> _Hint | None:
-        """The hint for a tuned model: the model that its name contains, or the model whose layers
-        all tunes of that line have. None for any other name.
+        """The hint for a name that leaves out words of one id (`qwen coder 32b`); else for a tuned
+        model: the model that its name contains, or the model whose layers all tunes of that line
+        have. None for any other name.
         """
         known = _known_names(self.catalogue)
         name = _last_part_to_compare(self.split.with_owner)
         if known.meant_by(name) or known.longer_than(name):
             # a typing slip or a shortened name explains the name better than a fine-tune does
             return None
+        if not self.owner and sizes_in(self.key):
+            spec_id = id_with_words(self.key, self.catalogue)
+            if spec_id is not None:
+                return _Hint(spec_id, f"of all names, {spec_id} alone has these words")
         words = self.key.split("-")
         words = words[: _SEARCHED.most_words]
         spec_id = _named_inside(words, self.catalogue)
@@ -570,16 +576,9 @@ class _ComparedName:
         """Whether this name has the same numbers as a known name, and differs from the known name
         by one letter or by two swapped letters.
         """
-        typed = self.letters
-        letters = known.letters
-        if abs(len(letters) - len(typed)) > 1:
+        if abs(len(known.letters) - len(self.letters)) > 1:
             return False
-        # one typing slip keeps the first or the last letter
-        is_first_right = letters[:1] == typed[:1]
-        is_last_right = letters[-1:] == typed[-1:]
-        if not (is_first_right or is_last_right):
-            return False
-        return is_slip(letters, typed) and known.numbers == self.numbers
+        return is_slip(known.letters, self.letters) and known.numbers == self.numbers
 
 
 class _KnownNames:

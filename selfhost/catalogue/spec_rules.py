@@ -12,9 +12,10 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.errors import KeyPath
+from ..core.files import value_at
 from ..core.records import Record, Stated, read_by, shortened
 from ..core.tables import (
     Document,
@@ -133,7 +134,7 @@ class SpecRule(Stated):
             if not _stands(values, stated):
                 return False
         for key in self.lacks:
-            why_unknown = value_at(values, ("unknown", key))
+            why_unknown = value_at(values, "unknown", key)
             if why_unknown or _stands(values, key):
                 return False
         return True
@@ -149,24 +150,10 @@ def _stands(values: TomlRow, key: str) -> bool:
     have.
     """
     name, _, beginning = key.partition("=")
-    path = name.split(".")
-    value = value_at(values, path)
+    value = value_at(values, *name.split("."))
     if value is None:
         return False
     return not beginning or str(value).startswith(beginning)
-
-
-def value_at(value: Any, path: Sequence[str | int]) -> Any:
-    """The value at a path in the values of a file; None where there is none."""
-    for part in path:
-        has_place = isinstance(value, list) and part in range(len(value))
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif has_place:
-            value = value[part]
-        else:
-            return None
-    return value
 
 
 # names of facts
@@ -330,21 +317,21 @@ class _SpecFile:
             place = (*path, misfit.key)
             # a size that the file does not state was derived from another key, where the fault is
             # reported
-            if value_at(self.values, place) is not None:
+            if value_at(self.values, *place) is not None:
                 self.add(place, misfit.fault, misfit.remedy)
 
     def _check_files(self, path: KeyPath, files: PublishedFiles) -> None:
         """Look at the sizes and the names of published files."""
         of_bytes = (*path, "bytes")
         of_unsized = (*path, "unsized")
-        sizes = value_at(self.values, of_bytes)
+        sizes = value_at(self.values, *of_bytes)
         if not files.unsized:
             remedy = "write for example bytes = { Q4_K_M = 4_372_812_000 }"
             if sizes is None:
                 self.add(of_bytes, "is missing", remedy)
             elif sizes == {}:
                 self.add(of_bytes, "is empty", remedy)
-        elif value_at(self.values, (*path, "repository")) is None:
+        elif value_at(self.values, *path, "repository") is None:
             remedy = "write repository, or bytes with their sizes"
             self.add(of_unsized, "names files without a repository", remedy)
         if isinstance(sizes, dict):
@@ -379,7 +366,7 @@ class _SpecFile:
         mean nothing for that kind.
         """
         rules = shipped_record(LayerKeys, "model_files", "layer_keys")
-        line: TomlRow = value_at(self.values, path)
+        line: TomlRow = value_at(self.values, *path)
         rule = rules.rule_of(part, line)
         keys = type(part)._keys
         for key in rules.needed(line, rule):

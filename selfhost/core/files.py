@@ -447,12 +447,17 @@ def parse_json(
     return value
 
 
-def value_at(value: object, *keys: str) -> object:
-    """Return the value below these keys of a JSON value; None where a key is missing."""
-    for key in keys:
-        if not isinstance(value, Mapping):
+def value_at(value: Any, *path: str | int) -> Any:
+    """The value at a path of keys, and of places in lists, in what a file states; None where there
+    is none.
+    """
+    for key in path:
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key in range(len(value)):
+            value = value[int(key)]
+        else:
             return None
-        value = value.get(key)
     return value
 
 

@@ -233,19 +233,17 @@ class Record(metaclass=_RecordType):
             values = {**kind._defaults, **values}
         if values.keys() != kind._annotations.keys():
             raise kind._fault_of_names(values)
-        if kind._is_plain:
-            # sets all fields at once: one run makes thousands of records
-            object.__setattr__(self, "__dict__", values)
-        else:
-            self._freeze(values)
+        self._freeze(values)
 
     def _freeze(self, values: Values) -> None:
         """Take the values of all fields, freeze mappings, complete and check the values."""
         kind = type(self)
-        for name in kind._mappings:
-            if type(values[name]) is dict:
-                values[name] = FrozenDict(values[name])
-        values = kind._completed(values)
+        # one run makes thousands of records, most of them plain
+        if not kind._is_plain:
+            for name in kind._mappings:
+                if type(values[name]) is dict:
+                    values[name] = FrozenDict(values[name])
+            values = kind._completed(values)
         object.__setattr__(self, "__dict__", values)
         self._check()
 
@@ -330,11 +328,7 @@ class Record(metaclass=_RecordType):
             # leaves out the values of cached properties
             values = self.__getstate__()
         copy = kind.__new__(kind)
-        values = {**values, **changes}
-        if kind._is_plain:
-            object.__setattr__(copy, "__dict__", values)
-        else:
-            copy._freeze(values)
+        copy._freeze({**values, **changes})
         return copy
 
 

@@ -57,6 +57,7 @@ class Keys(Sizes):
         repeats_keys = _has_any(values, TABLES.sizes["layers"])
         self.nested = bool(self.inner) and not repeats_keys
         self.understood: set[str] = set()
+        # all names of these keys count as understood
         self.names_of(TABLES.keys.read)
         written = self._written_values()
         self.written = frozenset(written)

@@ -23,16 +23,14 @@ from ..catalogue.architecture import (
 )
 from ..catalogue.spec import INCOMPLETE
 from ..core.records import Values
-from ..core.tables import TomlRow
 from ..core.units import listed
-from ..needs.tensors import architectures
+from ..needs.tensors import ArchitectureRow, row_values
 from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import (
     Unclear,
     every_fault,
     grouped,
-    most_heads,
     refuse_contradictions,
     unclear,
 )
@@ -46,22 +44,6 @@ _OWN_SIZES = ("head_dim", "num_key_value_heads")
 _INDEXER = {"indexer_heads": "index_n_heads", "indexer_length": "index_head_dim"}
 _PATTERN = "hybrid_override_pattern"
 _TIED = "tie_word_embeddings"
-
-
-class _Row(NamedTuple):
-    """The name of a row of architectures.toml, and its values; None where no row has the name."""
-
-    name: str
-    values: TomlRow | None
-
-    def states(self, key: str) -> bool:
-        """Whether the row has this key, and not as false."""
-        return bool(self.values and self.values.get(key))
-
-    @property
-    def is_encoder(self) -> bool:
-        """Whether models of the row only read, and write nothing."""
-        return self.states("encoder") and not self.states("diffusion")
 
 
 class _Groups(NamedTuple):
@@ -89,10 +71,10 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
     row = _row_of(keys, groups)
     tables = _tables(keys, row)
     deepstack = deepstack_layers(keys.outer.get("vision_config"))
-    tied = _ties_embeddings(keys, is_encoder=row.is_encoder)
-    _refuse_doubtful_cache(keys, row, attends=bool(groups.attention))
+    tied = _ties_embeddings(keys, is_encoder=row.embeds)
+    _refuse_doubtful_cache(keys, attends=bool(groups.attention))
     name = row.name
-    why_incomplete = groups.doubt or _incompleteness(keys, row, tied=tied)
+    why_incomplete = groups.doubt or _incompleteness(keys, tied=tied)
     if why_incomplete is not None:
         name = _name_of_incomplete(keys, row, why_incomplete)
     architecture = Architecture(
@@ -100,12 +82,12 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         runs_in_gguf=keys.in_gguf,
         layers=keys.layers,
         embedding_length=keys.needed("width"),
-        heads=most_heads(groups.attention),
+        heads=max([part.heads for part in groups.attention], default=None),
         attention=groups.attention,
         recurrent=groups.recurrent,
         feed_forward=groups.feed_forward,
         tied_embeddings=bool(tied),
-        output_matrix=not row.is_encoder and not keys.is_headless,
+        output_matrix=not row.embeds and not keys.is_headless,
         matrix_dtype=stored.matrices,
         expert_dtype=stored.experts,
         quantizer=stored.quantizer,
@@ -163,7 +145,7 @@ def _layers(keys: Keys) -> list[_Layer]:
 
 def _name_of_incomplete(
     keys: Keys,
-    row: _Row,
+    row: ArchitectureRow,
     why: str,
 ) -> str:
     """The name of a row for a model of which the cache is known and the weights are not; the
@@ -171,22 +153,22 @@ def _name_of_incomplete(
 
     Raises `Unclear` where the row shows that the model keeps no cache, so that nothing is known.
     """
-    if row.is_encoder or row.states("recomputes"):
+    if row.embeds or row.recomputes:
         raise Unclear(why)
     keys.unknown["parameters.total"] = reason("incomplete", why=why)
-    if row.name not in architectures().architecture:
+    if row_values(row.name) is None:
         return row.name
     # with the plain name of a row, the model would be assumed to have all tensors of the row
     return row.name + INCOMPLETE
 
 
-def _row_of(keys: Keys, groups: _Groups) -> _Row:
-    """The model's row of architectures.toml, or a name in its place where the model type has no
-    row.
+def _row_of(keys: Keys, groups: _Groups) -> ArchitectureRow:
+    """The model's row of architectures.toml; where the model type has none, a row with its name and
+    without features.
     """
     type = keys.type
     if not type.row:
-        return _Row(keys.kind or "unnamed", None)
+        return ArchitectureRow(name=keys.kind or "unnamed")
     name = ""
     if groups.has_experts:
         name = type.row_with_experts
@@ -196,7 +178,7 @@ def _row_of(keys: Keys, groups: _Groups) -> _Row:
         if part in keys.class_name:
             name = row
     name = name or type.row
-    return _Row(name, architectures().architecture.get(name))
+    return ArchitectureRow.from_values(name, row_values(name) or {})
 
 
 # the kind of each layer
@@ -237,8 +219,8 @@ def _kinds(keys: Keys) -> list[str]:
             return _kinds_at(keys, places, kind, others)
     step = keys.number("full_step")
     if step:
-        places = _every(keys, step, keys.number("full_place"))
-        return _kinds_at(keys, places, "full", keys.type.layers or "delta")
+        full = _every(keys, step, keys.number("full_place"))
+        return _kinds_at(keys, full, "full", keys.type.layers or "delta")
     if keys.type.layers:
         return [keys.type.layers] * keys.layers
     return _kinds_by_window(keys)
@@ -633,7 +615,7 @@ class _Layer(NamedTuple):
 # tables, and layers that are counted separately
 
 
-def _tables(keys: Keys, row: _Row) -> Values:
+def _tables(keys: Keys, row: ArchitectureRow) -> Values:
     """The facts on the tables of tokens and positions, as fields of `Architecture`. The reasons for
     unknown facts are added to `keys.unknown`.
     """
@@ -641,7 +623,7 @@ def _tables(keys: Keys, row: _Row) -> Values:
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
     dtype = _published_type(keys)
-    has_positions = row.states("positions") and not row.states("position_offset")
+    has_positions = row.positions and not row.position_offset
     # the length of a row of the token table; None where it is the width of the layers
     table_length = None
     if not keys.matter.isdisjoint(TABLES.sizes["table_length"]):
@@ -655,7 +637,7 @@ def _tables(keys: Keys, row: _Row) -> Values:
         "context_tokens": usable_tokens if usable_tokens > 0 else context,
         "table_length": table_length,
         "positions": context if has_positions else None,
-        "token_types": token_types if row.states("token_types") else None,
+        "token_types": token_types if row.token_types else None,
         "lacks": keys.type.lacks,
     }
 
@@ -738,19 +720,14 @@ def _ties_embeddings(keys: Keys, *, is_encoder: bool) -> bool | None:
 # doubtful values
 
 
-def _refuse_doubtful_cache(
-    keys: Keys,
-    row: _Row,
-    *,
-    attends: bool,
-) -> None:
+def _refuse_doubtful_cache(keys: Keys, *, attends: bool) -> None:
     """Raise `Unclear` where the size of the cache is in doubt: by keys that are not understood, by
     a class that may keep no cache, or by an unknown number of KV heads.
     """
     doubtful = keys.not_understood_of_cache()
     if doubtful:
         raise unclear("doubtful-cache", keys=listed(doubtful))
-    if row.values is not None:
+    if keys.type.row:
         return
     name = keys.class_name
     if keys.is_headless or re.search(TABLES.classes.reading, name):
@@ -761,12 +738,7 @@ def _refuse_doubtful_cache(
         raise Unclear("num_key_value_heads is missing, and its default is not known")
 
 
-def _incompleteness(
-    keys: Keys,
-    row: _Row,
-    *,
-    tied: bool | None,
-) -> str | None:
+def _incompleteness(keys: Keys, *, tied: bool | None) -> str | None:
     """The reason why the weights are not known, apart from the feed-forwards; None where they
     are.
     """
@@ -777,7 +749,7 @@ def _incompleteness(
     odd = keys.not_understood_of_weights()
     if odd:
         return f"{listed(odd)}: not understood"
-    if row.values is None:
+    if not keys.type.row:
         kind = keys.kind or "this model type"
         return reason("no-row", kind=kind)
     if keys.number("vocabulary") is None:

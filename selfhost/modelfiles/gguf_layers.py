@@ -27,7 +27,6 @@ from .sizes import (
     Sizes,
     Unclear,
     grouped,
-    most_heads,
     refuse_contradictions,
     unclear,
 )
@@ -86,7 +85,9 @@ class GgufModel(Sizes):
         self.refused: str | None = None
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
-        """The keys as the header has them, after the name of the architecture."""
+        """The keys as the header has them, after the name of the architecture. Raises `Malformed`
+        for a list that is longer than any model has blocks.
+        """
         names = [f"{self.name}.{key}" for key in keys]
         for name in names:
             if name in self.counts:
@@ -180,7 +181,7 @@ class _Layer(NamedTuple):
         sizes = model.sizes(rule.keys)
         if kind == "rwkv7":
             sizes["ranks"] = tuple(map(model.count, rule.ranks))
-        elif kind == "mamba" and self.model.row.rank_from_width:
+        elif kind == "mamba" and model.row.rank_from_width:
             # PLaMo 2: no key states the number of heads (src/models/plamo2.cpp: dt_dim)
             sizes["heads"] = sizes["time_step_rank"]
             sizes["time_step_rank"] = max(64, model.width // 16)
@@ -213,16 +214,17 @@ class _Layer(NamedTuple):
         """The attention of the layer, from the header's keys. `window`: in tokens; None for
         none.
         """
+        model = self.model
         kind = self._attention_kind(window)
         sizes: Values = {"kv_heads": heads, "window_tokens": window}
         if kind == "latent":
             # all heads share a single row of elements
             sizes |= self._latent_lengths()
-            sizes |= self.model.sizes(_TABLE.latent_heads)
+            sizes |= model.sizes(_TABLE.latent_heads)
             sizes["key_length"] -= sizes["rope_length"]
         elif kind == "compressed":
             # a window, and rows that stand for several tokens each (DeepSeek V4)
-            sizes |= self.model.sizes(_TABLE.compressed)
+            sizes |= model.sizes(_TABLE.compressed)
             sizes["kv_heads"] = 1
             sizes["compression"] = self.number_of("attention.compress_ratios") or None
         else:
@@ -230,9 +232,9 @@ class _Layer(NamedTuple):
         # a layer without an index uses the tokens that an earlier layer chose, or attends to
         # everything
         if self.has(*_TABLE.indexing):
-            sizes |= self.model.sizes(_TABLE.indexer)
+            sizes |= model.sizes(_TABLE.indexer)
             if kind == "compressed":
-                sizes["indexer_rows"] = self.model.needed("attention.indexer.top_k")
+                sizes["indexer_rows"] = model.needed("attention.indexer.top_k")
         return Attention(kind=kind, heads=heads, **sizes)
 
     def _attention_kind(self, window: int | None) -> str:
@@ -259,7 +261,7 @@ class _Layer(NamedTuple):
             # head
             sizes |= self._latent_lengths()
         has_values = self.has("attn_v.weight")
-        sizes["values_from_keys"] = self.model.row.values_from_keys and not has_values
+        sizes["values_from_keys"] = model.row.values_from_keys and not has_values
         for name in ("key_length", "value_length"):
             # the length for a single head
             keys = [f"attention.{name}"]
@@ -269,7 +271,7 @@ class _Layer(NamedTuple):
         return sizes
 
     def _latent_lengths(self) -> Values:
-        """The lengths of the latent row that attention makes of a token for all heads."""
+        """The lengths of the row that latent attention keeps of a token for all heads."""
         lengths = self.model.sizes(_TABLE.latent)
         lengths["query_latent_length"] = self.model.size("attention.q_lora_rank")
         return lengths
@@ -352,7 +354,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         embedding_length=width,
         tied_embeddings="output.weight" not in model.shapes and not row.embeds,
         output_matrix=not row.embeds,
-        heads=most_heads(attention),
+        heads=max([part.heads for part in attention], default=None),
         attention=attention,
         recurrent=grouped(model, states, width),
         feed_forward=grouped(model, feeding * loops, width),
@@ -447,7 +449,7 @@ def _refuse_unread_parts(model: GgufModel) -> None:
         if tensor.bytes is None:
             called = clean(tensor.name)
             raise unclear("tensor-type", name=called, type=tensor.type)
-    sections = model.values.get(f"{name}.rope.dimension_sections")
+    sections = model.get("rope.dimension_sections")
     if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
         raise unclear("sections", name=name, count=len(sections), wanted=_ROPE_SECTIONS)
 

@@ -238,13 +238,6 @@ def grouped(
     return tuple(groups)
 
 
-def most_heads(attention: Sequence[Attention]) -> int | None:
-    """The most query heads of any layer; None for a model without attention."""
-    if not attention:
-        return None
-    return max(part.heads for part in attention)
-
-
 def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:
     """Raise `Unclear` for sizes that contradict each other. `whose` is put before the key in the
     message.

@@ -17,9 +17,10 @@ from .. import needs as need
 from ..catalogue.index import misnamed, spec_files_in
 from ..catalogue.openness import canonical_expression, remedy_of_id
 from ..catalogue.spec import ModelSpec, read_spec_file
-from ..catalogue.spec_rules import read_model_spec, value_at
+from ..catalogue.spec_rules import read_model_spec
 from ..catalogue.spec_values import ID, SCHEMA, SCRATCH, SOURCES_ENDING
 from ..core.errors import KeyPath, Problem, SpecError, WorkloadError
+from ..core.files import value_at
 from ..core.records import Record, shortened, shown
 from ..core.tables import Document
 from ..core.units import canonical, percent
@@ -201,7 +202,7 @@ def _note_count(document: Document, count: _Count) -> None:
 
 def _texts(document: Document, *path: str | int) -> Iterator[tuple[KeyPath, str]]:
     """Yield the text at a path, or each text of a list there, after its own path."""
-    value = value_at(document.values, path)
+    value = value_at(document.values, *path)
     if isinstance(value, list):
         for index, _ in enumerate(value):
             yield from _texts(document, *path, index)

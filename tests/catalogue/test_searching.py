@@ -48,6 +48,23 @@ def test_near_names_are_looked_for_when_they_are_first_read(
 
 
 @pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        # not the Qwen 1.5 that Ollama calls qwen:32b
+        pytest.param("qwen-coder 32b", "qwen2.5-coder-32b-instruct", id="a version"),
+        pytest.param("exaone 4 32b", "exaone-4.0-32b", id="a zero"),
+        pytest.param("r1 distill 14b", "deepseek-r1-distill-qwen-14b", id="a maker"),
+    ],
+)
+def test_a_name_that_leaves_out_words_is_told_the_one_with_them(
+    typed: str, model: str
+) -> None:
+    error = unknown(typed)
+    assert f"{model} alone has these words" in error.message
+    assert list(error.nearest) == [model]
+
+
+@pytest.mark.parametrize(
     ("typed", "is_hinted"),
     [
         pytest.param("qwen3-abliterated-8b", True, id="the size apart"),

@@ -165,7 +165,7 @@ def agree(found: LocalModel, config: Config, parameters: int, runs: Runs) -> Kno
 # types of which the reader says that it does not read them
 NOT_READ = {
     "albert", "biogpt", "deberta-v2", "gpt_neo", "hy_v4", "jetmoe", "mimo_v2_flash",
-    "olmo_hybrid", "recurrent_gemma", "rembert", "zamba", "zamba2",
+    "recurrent_gemma", "rembert", "zamba", "zamba2",
 }  # fmt: skip
 # what a spec says that it does not know of a model whose figures do not follow
 TOLD_AS_UNKNOWN = {"architecture", "architecture.attention", "parameters.total"}
