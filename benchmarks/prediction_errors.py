@@ -127,14 +127,12 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
         and (need := truth.judged(run, repacked=bool(run["repack"])).memory) is not None
     ]
     yield "llama.cpp", found
-    loads = [
-        (f"{load['model']} {load['quant']} {load['n_ctx']}", catalogue.peak_of(load))
-        for load in catalogue.truth()["loads"]
-    ]
-    yield (
-        "llama.cpp, models of the catalogue",
-        [(name, _told(need, peak)) for name, (need, peak) in loads],
-    )
+    loads = []
+    for load in catalogue.truth()["loads"]:
+        need = catalogue.stated_for_load(load)
+        told = _told(need, load["peak_rss_bytes"] - need.evictable_bytes)
+        loads.append((f"{load['model']} {load['quant']} {load['n_ctx']}", told))
+    yield "llama.cpp, models of the catalogue", loads
     # what nobody told apart: later prompts of a conversation, logits of every token
     programs = [
         run
@@ -190,25 +188,31 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     heard = [
         (
             run["name"],
-            _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"]),
+            _told(
+                others.speech(run["size"], run["audio_seconds"]).memory,
+                run["peak_bytes"],
+            ),
         )
         for run in seen
     ]
     printed = [
-        (f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"]))
+        (
+            f"README {run['size']}",
+            _told(others.speech(run["size"]).memory, run["memory_bytes"]),
+        )
         for run in whisper["readme"]
     ]
     yield "whisper.cpp", [*heard, *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
     yield (
         "faster-whisper",
-        [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long],
+        [(run["name"], _told(others.heard(run).memory, _peak(run))) for run in long],
     )
     pictures = [
         (
             run["name"],
             _told(
-                others.pipeline(run)[0],
+                others.pipeline(run).memory,
                 _peak(run, "loaded", "encoded") + others.shortened_tables(run),
             ),
         )
@@ -388,16 +392,18 @@ def _of_the_catalogue() -> Iterator[Error]:
     found = catalogue.truth()
     for name, cases in found["memory"].items():
         made, _ = catalogue.model(name)
-        for kept, buffer, case in catalogue.answered(name, cases):
+        for values in cases:
+            case: dict[str, Any] = dict(zip(found["columns"], values, strict=True))
+            computed = catalogue.computed(name, case)
             yield (
                 "catalogue: cache and state",
                 made.row,
-                _off(kept, case["context_bytes"]),
+                _off(computed.context_bytes, case["context_bytes"]),
             )
             yield (
                 "catalogue: compute buffer",
                 made.row,
-                _off(buffer, case["compute_bytes"]),
+                _off(computed.compute_bytes, case["compute_bytes"]),
             )
     for name, sizes in found["tensor_bytes"].items():
         made, _ = catalogue.model(name)
@@ -411,7 +417,8 @@ def _of_the_catalogue() -> Iterator[Error]:
                 _off(sum(tensor.bytes for tensor in tensors), size),
             )
     for load in found["loads"]:
-        predicted, peak = catalogue.peak_of(load)
+        predicted = catalogue.stated_for_load(load)
+        peak = load["peak_rss_bytes"] - predicted.evictable_bytes
         yield (
             "catalogue: peak resident memory",
             catalogue.model(load["model"])[0].row,
