@@ -112,7 +112,8 @@ def test_a_damaged_row_of_a_package_is_told(tmp_path: Path) -> None:
 def test_every_change_of_a_file_changes_the_state(tmp_path: Path) -> None:
     """An older file in place of a newer one too, and any beside one that is dated in the future."""
     (tmp_path / "models").mkdir()
-    future, edited = tmp_path / "future.toml", tmp_path / "models" / "edited.toml"
+    future = tmp_path / "future.toml"
+    edited = tmp_path / "models" / "edited.toml"
     future.write_text("a")
     edited.write_text("b")
     os.utime(future, (4e9, 4e9))

@@ -94,7 +94,8 @@ def audit(
     numbers = {machine.name: number for number, machine in enumerate(machines)}
 
     def judge(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
-        asked, name = wanted.name, machine.cpu_model or ""
+        asked = wanted.name
+        name = machine.cpu_model or ""
         outcomes = rows.get((asked, name)) or rows.get((asked, "*")) or {}
         findings = tuple(
             finding(

@@ -32,7 +32,8 @@ def judged(report: dict[str, Any]) -> str:
     verdict = check(
         report["model"], Workload(**report["workload"]), machine=report.get("machine")
     )
-    figure, seen = report["figure"], report["seen"]
+    figure = report["figure"]
+    seen = report["seen"]
     if figure == "runs":
         return "right" if verdict.can_run is seen else "wrong"
     if figure == "placement":

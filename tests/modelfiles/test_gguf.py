@@ -132,7 +132,8 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
         if any(case["flash_attn"] for case in model["cases"])
         else "llama-cpp-python"
     )
-    shelf, workload = shipped_catalogue(), Workload(runtime=program)
+    shelf = shipped_catalogue()
+    workload = Workload(runtime=program)
     verdict = check_with(shelf, make(tmp_path, name), workload, WITHOUT_GPU)
     if model["architecture"] in shelf.runtime(program).unserved:
         failed = [entry.code for entry in verdict.findings if entry.outcome == "fail"]

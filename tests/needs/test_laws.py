@@ -193,5 +193,7 @@ def test_q2_k_of_gpt_oss_is_larger_than_q3_k_s() -> None:
         assert verdict.needs is not None
         assert verdict.needs.files is not None
         sizes[quantization] = verdict.needs.files.bytes
-    layers, row, values = 24, 2_880, 8 * 64
+    layers = 24
+    row = 2_880
+    values = 8 * 64
     assert sizes["Q2_K"] - sizes["Q3_K_S"] == layers * row * values * (22 - 18) // 32

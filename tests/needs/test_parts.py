@@ -51,10 +51,8 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
         Machine(planning=True),
         [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"],
     )
-    spec, program = (
-        catalogue().spec("mistral-7b-instruct-v0.3"),
-        runtime("llama-cpp-python"),
-    )
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    program = runtime("llama-cpp-python")
     case = case_asked(spec, program, instruction_sets=sets)
     plain = count(case)
     question = Question(spec=spec, workload=Workload(), runtime=program, case=case)

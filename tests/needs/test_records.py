@@ -58,7 +58,8 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
 
     Only what is shared out evenly over layers that differ is no longer called exact.
     """
-    seen, asking = set(), [(4096, 1), (300, 1), (3000, 3), (40_000, 2)]
+    seen = set()
+    asking = [(4096, 1), (300, 1), (3000, 3), (40_000, 2)]
     types = ("f16", "q8_0", "q4_0") if program in ("llama.cpp", "ollama") else (None,)
     pairs = [pair for pair in paired() if pair[1].id == program]
     for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 40]):

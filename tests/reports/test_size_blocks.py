@@ -128,10 +128,8 @@ def test_a_pod_is_given_the_printed_sizes(case: Case) -> None:
     about = sized(case)
     (document,) = yaml.safe_load_all(block("kubernetes", about))
     (container,) = document["spec"]["template"]["spec"]["containers"]
-    requests, limits = (
-        container["resources"]["requests"],
-        container["resources"]["limits"],
-    )
+    requests = container["resources"]["requests"]
+    limits = container["resources"]["limits"]
     assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
     if not about.files_are_yours:

@@ -82,7 +82,8 @@ def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
     """Q4_K_M of Qwen3.8 27B: 263 MB of multi-token prediction (llama.cpp's own quantizer, rules of
     0c1e570).
     """
-    without, drafting = needs_of("qwen3.8-27b"), needs_of("qwen3.8-27b", draft="mtp")
+    without = needs_of("qwen3.8-27b")
+    drafting = needs_of("qwen3.8-27b", draft="mtp")
     assert without.download_bytes == drafting.download_bytes
     assert without.memory is not None
     assert not any(term.name.startswith("mtp") for term in without.memory.terms)
@@ -214,7 +215,8 @@ def test_gemma_4_drafts_with_the_file_that_google_published(
 ) -> None:
     """ggml-org/llama.cpp pull 23398: a file of its own, which attends to the model's cache."""
     asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q8_0"}
-    alone, drafting = needs_of(model, **asked), needs_of(model, **asked, draft="mtp")
+    alone = needs_of(model, **asked)
+    drafting = needs_of(model, **asked, draft="mtp")
     assert alone.download_bytes is not None
     assert drafting.download_bytes == alone.download_bytes + file_bytes
     found = terms(model, **asked, draft="mtp")

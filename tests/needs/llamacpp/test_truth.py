@@ -183,11 +183,13 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
     beside the file.
     """
     published = read("gguf_headers.json")
-    shelf, outside = Catalogue.open(), []
+    shelf = Catalogue.open()
+    outside = []
     for id, quantization, size, _ in published["published"]:
         made = shelf.spec(id).architecture
         assert made is not None
-        known, type = row_of(made), canonical_gguf(quantization) or quantization
+        known = row_of(made)
+        type = canonical_gguf(quantization) or quantization
         assert known.name
         ways = [
             recipe_tensors(made, type, importance_matrix=imatrix, earlier=earlier)
@@ -222,10 +224,8 @@ def test_files_with_fused_matrices_are_as_they_were_published(
     """
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
-        sized, later = (
-            weights_files(one, "gguf", quantization)
-            for one in (spec, spec.replace(released=None))
-        )
+        sized = weights_files(spec, "gguf", quantization)
+        later = weights_files(spec.replace(released=None), "gguf", quantization)
         assert isinstance(sized, Term)
         assert isinstance(later, Term)
         assert sized.bytes == pytest.approx(gigabytes * 1e9, rel=0.005), quantization
@@ -333,11 +333,9 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(
     range.
     """
     shelf = Catalogue.open()
-    spec, type, parallel = (
-        shelf.spec(case["model"]),
-        case["kv_cache_type"],
-        case.get("parallel", 1),
-    )
+    spec = shelf.spec(case["model"])
+    type = case["kv_cache_type"]
+    parallel = case.get("parallel", 1)
     asked = Workload(
         context_tokens=case["context_tokens"], parallel=parallel, kv_cache_type=type
     )
@@ -379,10 +377,8 @@ def test_files_are_as_they_were_published(
     is in the range, and one that is to draft with it has it.
     """
     spec = Catalogue.open().spec(id).replace(files=())
-    sized, later = (
-        weights_files(one, "gguf", quantization)
-        for one in (spec, spec.replace(released=None))
-    )
+    sized = weights_files(spec, "gguf", quantization)
+    later = weights_files(spec.replace(released=None), "gguf", quantization)
     assert isinstance(sized, Term)
     assert isinstance(later, Term)
     assert sized.bytes == pytest.approx(published_bytes, rel=within)
@@ -393,10 +389,8 @@ def test_files_are_as_they_were_published(
     assert "the multi-token-prediction block has" in sized.arithmetic
     asked = Workload(format="gguf", quantization=quantization, context_tokens=4096)
     program = Catalogue.open().runtime("llama.cpp")
-    plain, drafting = (
-        needs_of(spec, program, asked, companions=Companions(own_block=own))
-        for own in (False, True)
-    )
+    plain = needs_of(spec, program, asked, companions=Companions(own_block=False))
+    drafting = needs_of(spec, program, asked, companions=Companions(own_block=True))
     assert drafting.memory is not None
     block = next(term for term in drafting.memory.terms if term.name == "mtp_weights")
     assert drafting.download_bytes == (plain.download_bytes or 0) + block.bytes
