@@ -14,6 +14,7 @@ PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def lines_of(*words: str) -> list[str]:
+    """What benchmarks/peers/score.py prints with these options."""
     program = [sys.executable, str(PEERS / "score.py"), *words]
     done = subprocess.run(
         program, capture_output=True, text=True, encoding="utf-8", check=True
@@ -29,6 +30,7 @@ def lines_of(*words: str) -> list[str]:
     ],
 )
 def test_the_page_has_what_the_kept_answers_score(words: tuple[str, ...]) -> None:
+    """Whoever runs the script sees what the page claims."""
     lines = lines_of(*words)
     assert lines
     for line in lines:
@@ -37,8 +39,8 @@ def test_the_page_has_what_the_kept_answers_score(words: tuple[str, ...]) -> Non
 
 def test_each_program_has_its_driver_and_its_answers() -> None:
     """And each row of the tables is a program that anybody can ask again."""
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines_of()]
-    programs = {row for row in rows if row not in ("program", "---")}
+    firsts = {line.split(" | ")[0].removeprefix("| ") for line in lines_of()}
+    programs = firsts - {"program", "---"}
     kept = {path.stem for path in (PEERS / "answers").glob("*.jsonl")}
     assert programs == kept
     drivers = [path.read_text(encoding="utf-8") for path in PEERS.glob("ask_*")]

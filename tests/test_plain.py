@@ -48,6 +48,7 @@ class Names:
             self.note(node)
 
     def note(self, node: ast.AST) -> None:
+        """Keep what a node annotates, or the node where it may be small print."""
         if isinstance(node, ast.ClassDef):
             self.note_fields(node)
         elif isinstance(node, ast.arg) and node.annotation is not None:
@@ -60,6 +61,7 @@ class Names:
             self.suspects.append(node)
 
     def note_fields(self, table: ast.ClassDef) -> None:
+        """Keep the annotations of fields, and what methods return."""
         for node in table.body:
             if isinstance(node, ast.AnnAssign):
                 kinds = self.fields.setdefault(name_of(node.target), set())
@@ -106,16 +108,18 @@ def is_truth(node: ast.expr, names: frozenset[str] = frozenset()) -> bool:
 
 
 def is_sequence(node: ast.expr) -> bool:
+    """Whether a factor is a text, a list or a tuple at sight."""
     is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return is_text or isinstance(node, ast.JoinedStr | ast.List | ast.Tuple)
 
 
 def is_number(node: ast.expr) -> bool:
+    """Whether a factor is a whole number, by what it is or by its name."""
     if isinstance(node, ast.Call):
         return name_of(node) in COUNTING
-    return isinstance(node, ast.Constant | ast.BinOp) or name_of(node).lower().endswith(
-        NUMBERS
-    )
+    if isinstance(node, ast.Constant | ast.BinOp):
+        return True
+    return name_of(node).lower().endswith(NUMBERS)
 
 
 def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> bool:
@@ -128,26 +132,38 @@ def is_small_print(left: ast.expr, operator: ast.operator, right: ast.expr) -> b
     return is_text_first or (is_sequence(right) and not is_number(left))
 
 
+def is_arithmetic_with_a_truth(node: ast.BinOp, names: frozenset[str]) -> bool:
+    """Whether a truth is a factor or a summand; `names`: the variables that are truths."""
+    if not isinstance(node.op, ast.Mult | ast.Add | ast.Sub):
+        return False
+    if is_truth(node.left, names) or is_truth(node.right, names):
+        return True
+    return is_small_print(node.left, node.op, node.right)
+
+
+def is_nested(node: ast.IfExp) -> bool:
+    """Whether a conditional holds another one."""
+    parts = (node.test, node.body, node.orelse)
+    return any(isinstance(part, ast.IfExp) for part in parts)
+
+
 def faults_of(module: Names) -> Iterator[str]:
+    """Each place of small print, by its line."""
     names = truths_of(module.variables)
     for node in module.suspects:
-        if isinstance(node, ast.BinOp) and isinstance(
-            node.op, ast.Mult | ast.Add | ast.Sub
-        ):
-            has_truth = is_truth(node.left, names) or is_truth(node.right, names)
-            if has_truth or is_small_print(node.left, node.op, node.right):
-                yield f"{node.lineno}: write `if`, no arithmetic: {ast.unparse(node)}"
-        elif isinstance(node, ast.Subscript) and (
-            is_truth(node.slice, names) or isinstance(node.slice, ast.BoolOp)
-        ):
-            yield f"{node.lineno}: write `if`, no index: {ast.unparse(node)}"
-        elif isinstance(node, ast.IfExp):
-            parts = (node.test, node.body, node.orelse)
-            if any(isinstance(part, ast.IfExp) for part in parts):
-                yield f"{node.lineno}: one conditional inside another: {ast.unparse(node)}"
+        code = ast.unparse(node)
+        if isinstance(node, ast.BinOp):
+            if is_arithmetic_with_a_truth(node, names):
+                yield f"{node.lineno}: write `if`, no arithmetic: {code}"
+        elif isinstance(node, ast.Subscript):
+            if is_truth(node.slice, names) or isinstance(node.slice, ast.BoolOp):
+                yield f"{node.lineno}: write `if`, no index: {code}"
+        elif is_nested(node):
+            yield f"{node.lineno}: one conditional inside another: {code}"
 
 
 def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
+    """In no module of the package, its tests and its tools."""
     faults = []
     for path, module in modules().items():
         faults += [f"{path.relative_to(ROOT)}:{fault}" for fault in faults_of(module)]
@@ -173,6 +189,7 @@ def test_no_truth_is_a_number_and_no_conditional_is_nested() -> None:
     ],
 )
 def test_small_print_is_found(code: str) -> None:
+    """Each once."""
     assert len(list(faults_of(Names(ast.parse(code))))) == 1
 
 
@@ -188,6 +205,7 @@ def test_small_print_is_found(code: str) -> None:
     ],
 )
 def test_ordinary_products_are_no_small_print(code: str) -> None:
+    """A text may be repeated by a number."""
     assert list(faults_of(Names(ast.parse(code)))) == []
 
 
@@ -199,20 +217,20 @@ def crowded_signatures(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        taken = node.args
-        named = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs]
-        lines = [each.lineno for each in named if each.arg not in ("self", "cls")]
+        parameters = node.args
+        named = [*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs]
+        lines = [name.lineno for name in named if name.arg not in ("self", "cls")]
         if len(lines) >= 3 and len(set(lines)) < len(lines):
             yield f"{node.lineno}: write one parameter a line: {node.name}"
 
 
 def test_three_parameters_or_more_stand_one_a_line() -> None:
+    """In each module of the package."""
     faults = []
     for path in sorted((ROOT / "selfhost").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        faults += [
-            f"{path.relative_to(ROOT)}:{each}" for each in crowded_signatures(tree)
-        ]
+        file = path.relative_to(ROOT)
+        faults += [f"{file}:{fault}" for fault in crowded_signatures(tree)]
     assert faults == []
 
 
@@ -225,4 +243,5 @@ def test_three_parameters_or_more_stand_one_a_line() -> None:
     ],
 )
 def test_crowded_signatures_are_found(code: str, count: int) -> None:
+    """`self` does not count."""
     assert len(list(crowded_signatures(ast.parse(code)))) == count

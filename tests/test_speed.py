@@ -87,10 +87,8 @@ def predicted(
     runtime: str | None = None,
     **laid_out: Any,
 ) -> Speed:
-    architecture, read_bytes = (
-        shelf().spec(spec_id).architecture,
-        weights(spec_id, quantization),
-    )
+    architecture = shelf().spec(spec_id).architecture
+    read_bytes = weights(spec_id, quantization)
     return pace_of(machine, architecture, read_bytes, depth_tokens, runtime, **laid_out)
 
 
@@ -307,7 +305,9 @@ def test_guests_of_clouds_decode_within_the_range_of_guests_like_them() -> None:
     runs = [dict(zip(known["columns"], row, strict=True)) for row in known["rows"]]
     runs = [run for run in runs if run["core"] in GUEST_SETS and run["cores"] <= 4][::2]
     assert len(runs) > 60
-    inside, off, widths = [], [], []
+    inside = []
+    off = []
+    widths = []
     for run in runs:
         machine = recorded(
             1,
@@ -421,10 +421,8 @@ def test_more_to_do_is_never_faster(
         found = pace_of(machine, LLAMA, {"Q4_K": size}, context_tokens=context).decode
         return () if found is None else (found.low, found.likely, found.high)
 
-    light, heavy = (
-        paces(min(one, other), min(near, far)),
-        paces(max(one, other), max(near, far)),
-    )
+    light = paces(min(one, other), min(near, far))
+    heavy = paces(max(one, other), max(near, far))
     assert all(map(float.__ge__, light, heavy))
 
 

@@ -274,17 +274,14 @@ def test_energy_is_that_of_the_hours_at_the_power_that_was_stated() -> None:
     load = Load.parse("10k:10k")
     owned = load.replace(watts=40.0, electricity_per_kwh=0.5)
     endless = Load.parse("900M:900M").replace(watts=100.0)
-    unknown, stated, late = (
-        check("mistral-7b", Workload(load=one), machine=RECORD).monthly_cost.here
-        for one in (load, owned, endless)
-    )
+    unknown = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost.here
+    stated = check("mistral-7b", Workload(load=owned), machine=RECORD).monthly_cost.here
+    late = check("mistral-7b", Workload(load=endless), machine=RECORD).monthly_cost.here
     assert (unknown.kwh_per_month, unknown.electricity_per_month) == (None, None)
     assert (stated.keeps_up, late.keeps_up, stated.watts) == (True, False, 40)
     for end in ("low", "likely", "high"):
-        hours, kwh = (
-            getattr(stated.hours_per_day, end),
-            getattr(stated.kwh_per_month, end),
-        )
+        hours = getattr(stated.hours_per_day, end)
+        kwh = getattr(stated.kwh_per_month, end)
         assert kwh == pytest.approx(30 * hours * 40 / 1000)
         assert getattr(stated.electricity_per_month, end) == pytest.approx(kwh / 2)
     assert late.kwh_per_month.low == late.kwh_per_month.high == 30 * 24 * 100 / 1000

@@ -27,7 +27,8 @@ def test_what_was_judged_can_be_asked_for_again() -> None:
     without a type of a cache it lacks, a model whose stored type nobody states in the one that is
     taken for it.
     """
-    shelf, seen = open_catalogue(), set()
+    shelf = open_catalogue()
+    seen = set()
     for spec_id in {
         *IDS[::20],
         "mamba-130m",

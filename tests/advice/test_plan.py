@@ -28,7 +28,9 @@ from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.reports.plan_text import plan_document
 
-GIB, MIB, GB = 2**30, 2**20, 10**9
+GIB = 2**30
+MIB = 2**20
+GB = 10**9
 
 
 CASES: dict[str, tuple[str, Workload]] = {
@@ -124,7 +126,8 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
     """With it the slow end is as wanted; a tenth of a gigabyte less is not enough."""
     model, workload = CASES[case]
-    least, wanted = least_of(model, workload), workload.min_tokens_per_second or 2.0
+    least = least_of(model, workload)
+    wanted = workload.min_tokens_per_second or 2.0
     sure = least.bandwidth_bytes_per_second
     assert sure is not None
 
@@ -495,7 +498,8 @@ def test_a_gpu_that_shares_the_ram_computes_what_lies_there() -> None:
     """A Mac's GPU does (Metal); a rented computer without a GPU has none, and a card that holds all
     of a model leaves the GPU beside it nothing to do.
     """
-    rented, strix = "aws-m7i.large", "strix-halo-64gb"
+    rented = "aws-m7i.large"
+    strix = "strix-halo-64gb"
     profiles = profiles_of("macbook-air-m2-16gb", rented, strix, "desktop-rtx4090-24gb")
     (shared,) = profiles_of(strix)
     card = Accelerator(

@@ -36,7 +36,8 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
         assert finding is not None
         return finding.outcome.value
 
-    longest, sequences = verdict.room.longest_context_tokens, verdict.room.most_parallel
+    longest = verdict.room.longest_context_tokens
+    sequences = verdict.room.most_parallel
     if longest is None:
         assert memory(context_tokens=1) in ("fail", "unknown")
     else:

@@ -34,7 +34,8 @@ from selfhost.machine.record import Disk
 from selfhost.reports import audit_formats
 from selfhost.reports.audit_formats import MOST_SHOWN
 
-FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+FAIL = Outcome.FAIL
+UNKNOWN = Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
 SARIF = Draft4Validator(
     json.loads((DATA / "sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
@@ -78,7 +79,8 @@ def of_markdown(text: str) -> Read:
     """
     assert len(text.encode()) < 1 << 20
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    words, cells = [], 0
+    words = []
+    cells = 0
     for token in tokens:
         assert token.type not in (
             "html_block",
@@ -318,7 +320,8 @@ def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     It shows no control character, no direction mark and no command at the start of a line.
     """
     text = render(name, attacked(HOSTILE[kind]))
-    result, tame = consumed(name, text), read(name, attacked("tame"))
+    result = consumed(name, text)
+    tame = read(name, attacked("tame"))
     assert (result.red, result.things) == (tame.red, tame.things)
     assert not set(text) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)]))
     assert not re.search(

@@ -208,7 +208,8 @@ def test_unknown_names_are_refused_before_anything_is_judged(
         policy(text), Fleet(machines=Machines([MACHINE])), judge, today=TODAY
     )
     assert audit.exit_code == 2
-    first, last = audit.problems[0], audit.problems[-1]
+    first = audit.problems[0]
+    last = audit.problems[-1]
     assert (first.line, first.key) == (3, "model[0].name")
     assert '"m0" is not in the catalogue' in first.message
     assert last.message == f"has {601 - MAX_PROBLEMS} more faults, not listed"

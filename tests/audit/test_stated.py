@@ -42,7 +42,8 @@ gpu = "2x24GiB:RTX 4090"
 
 def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
     """With the line of the policy; machines of no class, or perhaps of one, keep what they have."""
-    bare, other = machine("bare"), machine("other", site="b")
+    bare = machine("bare")
+    other = machine("other", site="b")
     (first, second), notes = filled(ALL, bare, other)
     assert second == other
     assert first.disks is not None

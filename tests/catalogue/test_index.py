@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import packed_specs
 from helpers.paths import SPEC_FILES
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.searching import resolve
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SpecError, UnknownModelError
 from selfhost.core.stored import shipped_folder
 
@@ -66,10 +70,12 @@ def packed(folder: Path) -> Path:
 
 
 def open_folder(folder: Path, *extra: Path) -> Catalogue:
+    """The catalogue of a shipped folder and of a user's own."""
     return Catalogue.open(extra, shipped=str(folder))
 
 
 def needs_of(catalogue: Catalogue, spec_id: str) -> int:
+    """The memory that a spec states."""
     needs = catalogue.spec(spec_id).needs
     assert needs is not None
     assert needs.high_bytes is not None
@@ -88,27 +94,37 @@ def test_a_package_answers_as_its_checkout(
     for path in folder.glob("models/*/*.toml"):
         if path.name.removesuffix(".toml").removesuffix(".sources") not in taken:
             path.unlink()
-    plain = open_folder(folder)
-    specs = [spec.replace(origin="") for spec in plain.specs()]
-    runtimes = [plain.runtime(name) for name in plain.runtime_ids()]
-    assert [spec.id for spec in specs] == list(plain.ids())
-    common = [plain.common(name) for name in ("architectures", "families", "things")]
-    kinds = ("aliases", "whole")
-    names = [*map(plain._shipped.names, kinds), plain.spellings(), plain.outlines]
+    checkout = contents_of(open_folder(folder))
+    assert [spec.id for spec in checkout.specs] == list(checkout.ids)
     package = open_folder(packed(folder))
     monkeypatch.setattr("selfhost.core.tables.Document.read", None)
-    assert package.ids() == plain.ids()
-    others = [
-        *map(package._shipped.names, kinds),
-        package.spellings(),
-        package.outlines,
-    ]
-    assert others == names
-    assert [spec.replace(origin="") for spec in package.specs()] == specs
-    assert [package.runtime(name) for name in package.runtime_ids()] == runtimes
-    assert [
-        package.common(name) for name in ("architectures", "families", "things")
-    ] == common
+    assert contents_of(package) == checkout
+
+
+class Contents(NamedTuple):
+    """What a catalogue answers; the specs without the files that they are from."""
+
+    ids: Sequence[str]
+    specs: list[ModelSpec]
+    runtimes: list[RuntimeSpec]
+    common: list[object]
+    names: list[object]
+    spellings: object
+    outlines: object
+
+
+def contents_of(catalogue: Catalogue) -> Contents:
+    """Everything that is asked of a catalogue."""
+    tables = ("architectures", "families", "things")
+    return Contents(
+        ids=catalogue.ids(),
+        specs=[spec.replace(origin="") for spec in catalogue.specs()],
+        runtimes=[catalogue.runtime(id) for id in catalogue.runtime_ids()],
+        common=[catalogue.common(table) for table in tables],
+        names=[catalogue._shipped.names(kind) for kind in ("aliases", "whole")],
+        spellings=catalogue.spellings(),
+        outlines=catalogue.outlines,
+    )
 
 
 def test_a_damaged_package_is_an_error(folder: Path) -> None:
@@ -161,9 +177,9 @@ def test_a_spec_is_named_after_its_id(folder: Path) -> None:
     catalogue = open_folder(folder)
     with pytest.raises(SpecError) as caught:
         catalogue.spec("gamma-3b")
-    assert [(problem.key, problem.line) for problem in caught.value.problems] == [
-        ("id", 2)
-    ]
+    (problem,) = caught.value.problems
+    assert problem.key == "id"
+    assert problem.line == 2
     assert catalogue.spec("alpha-7b").repository == "Maker/Alpha-7B"
 
 
@@ -178,10 +194,9 @@ def test_a_users_spec_overrides_and_says_so(folder: Path, tmp_path: Path) -> Non
     (mine / "own-2b.sources.toml").write_text('name = "mine"')
     (mine / "notes.txt").write_text("no spec")
     catalogue = open_folder(folder, mine)
-    assert catalogue.spec("alpha-7b").overrides == str(
-        folder / "models/maker/alpha-7b.toml"
-    )
-    assert catalogue.spec("alpha-7b").origin == str(mine / "alpha-7b.toml")
+    alpha = catalogue.spec("alpha-7b")
+    assert alpha.overrides == str(folder / "models/maker/alpha-7b.toml")
+    assert alpha.origin == str(mine / "alpha-7b.toml")
     assert needs_of(catalogue, resolve("alpha", catalogue).spec_id) == 1_000_000_000
     assert catalogue.spec(resolve("own", catalogue).spec_id).overrides is None
     assert catalogue.ids() == ("alpha-7b", "beta-1.5b", "own-2b")
@@ -217,14 +232,19 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
     """A user's broken specs spoil no other, as a broken shipped one does not; all of their faults
     are there to be told.
     """
-    bad = [
-        tmp_path / path for path in ("one/bad.toml", "one/worse.toml", "two/bad.toml")
-    ]
-    for path in bad:
+    one = tmp_path / "one"
+    two = tmp_path / "two"
+    contents = {
+        one / "bad.toml": "schema = 1\n",
+        one / "worse.toml": "[\n",
+        two / "bad.toml": "schema = 1\n",
+    }
+    for path, text in contents.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text("[\n" if path.stem == "worse" else "schema = 1\n")
-    catalogue = open_folder(folder, tmp_path / "one", tmp_path / "two")
-    assert {problem.file for problem in catalogue.own_faults} == set(map(str, bad))
+        path.write_text(text)
+    catalogue = open_folder(folder, one, two)
+    faulty = {problem.file for problem in catalogue.own_faults}
+    assert faulty == {str(path) for path in contents}
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
     with pytest.raises(SpecError):
         catalogue.spec("bad")
@@ -240,4 +260,5 @@ def test_a_folder_that_is_none_is_an_error(
     (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
     with pytest.raises(SpecError) as caught:
         open_folder(folder, tmp_path / path)
-    assert [problem.remedy is not None for problem in caught.value.problems] == [True]
+    (problem,) = caught.value.problems
+    assert problem.remedy is not None

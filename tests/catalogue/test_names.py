@@ -171,7 +171,8 @@ def test_a_name_in_another_script_or_in_more_words_is_read(
     typed: str, latin: str
 ) -> None:
     """The answer says how it was read."""
-    resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
+    resolution = resolve(typed, CATALOGUE)
+    same = resolve(latin, CATALOGUE)
     assert (resolution.spec_id, resolution.quantization) == (
         same.spec_id,
         same.quantization,
@@ -192,7 +193,8 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         loaded != meant
     )
     for typed in (f"{name}:latest", f"https://ollama.com/library/{name}"):
-        found, other = resolve(typed, CATALOGUE), f"elsewhere the name means {meant}"
+        found = resolve(typed, CATALOGUE)
+        other = f"elsewhere the name means {meant}"
         assert found.spec_id == loaded
         assert any(other in note for note in found.notes) is (loaded != meant)
 
@@ -351,7 +353,8 @@ def test_case_and_separators_never_change_the_result(
     # codestral:latest is not Mistral's codestral-latest
     if "/" in varied or varied.lower().endswith(":latest"):
         return
-    meant, found = resolve(name, CATALOGUE), resolve(varied, CATALOGUE)
+    meant = resolve(name, CATALOGUE)
+    found = resolve(varied, CATALOGUE)
     # with a colon it is Ollama's tag, which means another model of that name, as one of them says
     notes = " ".join((*meant.notes, *found.notes))
     if ":" in varied and (
@@ -507,10 +510,8 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
     None
 ):
     """Google writes `q4_0`; unsloth's and bartowski's conversions are called `Q4_0`."""
-    own, conversion = (
-        checked("gemma-3-27b-it-q4_0.gguf"),
-        checked("gemma-3-27b-it-Q4_0.gguf"),
-    )
+    own = checked("gemma-3-27b-it-q4_0.gguf")
+    conversion = checked("gemma-3-27b-it-Q4_0.gguf")
     page = "https://huggingface.co/google/gemma-3-27b-it-qat-q4_0-gguf/blob/main/"
     assert own.workload.quantization == "QAT-Q4_0"
     assert any(

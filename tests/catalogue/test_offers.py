@@ -6,7 +6,6 @@ import json
 import tomllib
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,65 +31,62 @@ PRICES = {
 }
 
 
-def offer(**changes: Any) -> dict[str, Any]:
-    known = {
+# the keys and values of an offer or of a line
+Keys = dict[str, object]
+
+
+def offer(**changes: object) -> Keys:
+    """An offer of text; a key whose value is None is left out."""
+    keys: Keys = {
         "provider": "somebody",
         "provider_model": "m",
         "input_usd_per_million_tokens": 0.1,
         "output_usd_per_million_tokens": 0.2,
         "source": "price list of 2026-11-20",
     }
-    return {key: value for key, value in (known | changes).items() if value is not None}
+    keys.update(changes)
+    return {key: value for key, value in keys.items() if value is not None}
 
 
 _NUMBERS = count()
 
 
 def write(folder: Path, *lines: object) -> str:
+    """A file of these lines, and its path."""
     # what was read is kept by its path, and pytest 8.0 gives two tests one folder
     path = folder / f"offers-{next(_NUMBERS)}.jsonl"
-    text = (
-        "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-        + "\n"
-    )
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def row(model: str, *offers: dict[str, Any]) -> dict[str, Any]:
+def row(model: str, *offers: object) -> Keys:
+    """The line of a model."""
     return {"model": model, "offers": list(offers)}
-
-
-def shipped() -> list[dict[str, Any]]:
-    return [
-        json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()
-    ]
 
 
 def test_shipped_snapshot_is_sorted_and_whole() -> None:
     """One line a model, sorted, each a spec that exists; every offer says who, what, from where,
     and the price of what it sells.
     """
-    header, *rows = shipped()
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+    header, *rows = [json.loads(line) for line in lines]
     assert header["schema"] == 1
     models = [entry["model"] for entry in rows]
     assert models == sorted(set(models))
     assert set(models) <= SPEC_FILES.keys()
     for entry in rows:
-        assert len(
-            offers_of(str(SHIPPED), entry["model"], today=header["as_of"])
-        ) == len(entry["offers"]), "holds offers that had ended"
-        names = [
-            (item["provider"], item["provider_model"].lower())
-            for item in entry["offers"]
-        ]
-        assert len(names) == len(set(names))
+        model = entry["model"]
+        in_force = offers_of(str(SHIPPED), model, today=header["as_of"])
+        assert len(in_force) == len(entry["offers"]), "holds offers that had ended"
+        spec = tomllib.loads(SPEC_FILES[model].read_text("utf-8"))
+        names = set()
         for item in entry["offers"]:
+            names.add((item["provider"], item["provider_model"].lower()))
             assert item["source"] in header["sources"]
-            modality = tomllib.loads(SPEC_FILES[entry["model"]].read_text("utf-8"))[
-                "modality"
-            ]
-            assert {key for key in item if "usd" in key} == PRICES[modality], item
+            prices = {key for key in item if "usd" in key}
+            assert prices == PRICES[spec["modality"]], item
+        assert len(names) == len(entry["offers"])
 
 
 def test_prices_of_a_known_model() -> None:
@@ -98,10 +94,12 @@ def test_prices_of_a_known_model() -> None:
     agree), until its announced end.
     """
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
-    price = found.input_usd_per_million_tokens, found.output_usd_per_million_tokens
-    assert (found.provider, *price) == ("openai", 2.5, 10.0)
+    assert found.provider == "openai"
+    assert found.input_usd_per_million_tokens == 2.5
+    assert found.output_usd_per_million_tokens == 10.0
     assert found.context_tokens == 128_000
-    assert (found.as_of, found.ends) == ("2026-11-20", "2027-01-14")
+    assert found.as_of == "2026-11-20"
+    assert found.ends == "2027-01-14"
     assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
 
 
@@ -109,67 +107,90 @@ def test_a_price_has_the_day_of_its_own_source() -> None:
     """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on
     2026-11-20.
     """
-    days = {
-        one.source: one.as_of
-        for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)
-    }
+    found = offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)
+    days = {offer.source: offer.as_of for offer in found}
     assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
-    assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
+    assert days["litellm 1.109.1"] == "2026-11-20"
+    assert days["genai-prices 0.2.3"] == "2026-11-20"
+
+
+def of_text(model: str, input_price: float | None, output_price: float | None) -> Keys:
+    """An offer of text, by its dollars for a million tokens."""
+    return offer(
+        provider_model=model,
+        input_usd_per_million_tokens=input_price,
+        output_usd_per_million_tokens=output_price,
+    )
+
+
+def of_minutes(model: str, price: float) -> Keys:
+    """An offer of speech, by its dollars for a minute."""
+    return of_text(model, None, None) | {"usd_per_audio_minute": price}
 
 
 def test_cheapest_first(tmp_path: Path) -> None:
     """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai;
     the others follow, by the minute.
     """
-    tokens = "_usd_per_million_tokens"
-    names = {f"input{tokens}": 0, f"output{tokens}": 1, "usd_per_audio_minute": 2}
-    prices = {
-        "dear": (1.0, 9.0, None),
-        "unknown": (None, None, None),
-        "minutes": (None, None, 0.2),
-        "vectors": (3.9, None, None),
-        "cheap": (0.1, 10.0, None),
-        "minute": (None, None, 0.1),
-    }  # fmt: skip
-    items = [
-        offer(
-            provider_model=model, **{key: price[place] for key, place in names.items()}
-        )
-        for model, price in prices.items()
+    cheap = of_text("cheap", 0.1, 10.0)
+    offers = [
+        of_text("dear", 1.0, 9.0),
+        of_text("unknown", None, None),
+        of_minutes("minutes", 0.2),
+        of_text("vectors", 3.9, None),
+        cheap,
+        of_minutes("minute", 0.1),
     ]
-    known = offer(provider="known", **{f"input{tokens}": 0.2, f"output{tokens}": 10.0})
-    rows = [row(id, known) for id in "bcdefgh"] + [row("z", items[4], known)]
-    path = write(tmp_path, HEADER, row("a", *items), *rows)
+    path = write(tmp_path, HEADER, row("a", *offers))
     order = ["cheap", "vectors", "dear", "minute", "minutes", "unknown"]
-    assert [one.model for one in offers_of(path, "a", today=TODAY)] == order
+    assert [offer.model for offer in offers_of(path, "a", today=TODAY)] == order
+
+
+def test_of_nearly_equal_prices_the_provider_of_more_models_is_first(
+    tmp_path: Path,
+) -> None:
+    """2.65 dollars of a provider of eight models stand before 2.58 of a provider of one."""
+    known = of_text("known", 0.2, 10.0) | {"provider": "known"}
+    of_others = [row(id, known) for id in "bcdefgh"]
+    both = row("z", of_text("cheap", 0.1, 10.0), known)
+    path = write(tmp_path, HEADER, *of_others, both)
     assert offers_of(path, "z", today=TODAY)[0].provider == "known"
 
 
 @pytest.mark.parametrize(
     ("item", "key"),
     [
-        (offer(provider=None), "provider"),
-        (offer(input_usd_per_million_tokens=-1), "input_usd_per_million_tokens"),
-        (offer(output_usd_per_million_tokens="free"), "output_usd_per_million_tokens"),
-        (offer(usd_per_audio_minute=float("nan")), None),
-        (offer(ends="soon"), "ends"),
-        (["x"], None),
+        pytest.param(offer(provider=None), "provider", id="missing"),
+        pytest.param(
+            offer(input_usd_per_million_tokens=-1),
+            "input_usd_per_million_tokens",
+            id="negative",
+        ),
+        pytest.param(
+            offer(output_usd_per_million_tokens="free"),
+            "output_usd_per_million_tokens",
+            id="text",
+        ),
+        pytest.param(offer(usd_per_audio_minute=float("nan")), "", id="not a number"),
+        pytest.param(offer(ends="soon"), "ends", id="no day"),
+        pytest.param(["x"], "", id="an array"),
     ],
 )
 def test_damaged_offer_names_file_and_key(
-    item: object, key: str | None, tmp_path: Path
+    item: object, key: str, tmp_path: Path
 ) -> None:
     """A wrong value is never taken for a price: the error says which file and key, and what to do;
     another model keeps its own.
     """
-    path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
+    path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))
     assert len(offers_of(path, "a", today=TODAY)) == 1
     with pytest.raises(SpecError) as caught:
         offers_of(path, "b", today=TODAY)
     (problem,) = caught.value.problems
     assert problem.file == path
-    assert (problem.key or "").startswith("b[1]")
-    assert (problem.key or "").endswith(key or "")
+    assert problem.key is not None
+    assert problem.key.startswith("b[1]")
+    assert problem.key.endswith(key)
     assert problem.remedy
 
 
@@ -186,7 +207,8 @@ def test_damaged_offer_names_file_and_key(
 def test_a_damaged_offer_is_told_in_the_words_of_json(
     item: object, told: str, tmp_path: Path
 ) -> None:
-    path = write(tmp_path, HEADER, row("b", offer(), item))  # type: ignore[arg-type]
+    """The file is JSON: its arrays and objects are not called lists and tables."""
+    path = write(tmp_path, HEADER, row("b", offer(), item))
     with pytest.raises(SpecError) as caught:
         offers_of(path, "b", today=TODAY)
     (problem,) = caught.value.problems
@@ -214,5 +236,6 @@ def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
         with pytest.raises(SpecError) as caught:
             offers_of(name, "a", today=TODAY)
         (problem,) = caught.value.problems
-        assert (problem.file, problem.line) == (name, None)
+        assert problem.file == name
+        assert problem.line is None
         assert caught.value.remedy

@@ -246,7 +246,8 @@ def test_names_of_articles(name: str) -> None:
     models an API is the route; with --private there is none, and the nearest open-weight model that
     qualifies is at hand.
     """
-    expected, verdict = ARTICLES[name], judged(name)
+    expected = ARTICLES[name]
+    verdict = judged(name)
     if "license" not in expected:
         private = judged(name, Workload(private=True))
         assert verdict.api_offers

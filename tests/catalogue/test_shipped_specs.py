@@ -455,7 +455,8 @@ def test_files_are_those_of_the_model() -> None:
         own = {spec.id, spec.name, spec.repository or "", *spec.aliases}
         for files in spec.files:
             named = [(files.repository or "").rpartition("/")[2], *files.names.values()]
-            sizes, versions = stated_in(named, SIZE), stated_in(named, VERSION)
+            sizes = stated_in(named, SIZE)
+            versions = stated_in(named, VERSION)
             if (
                 sizes and stated_in(own, SIZE) and not sizes & stated_in(own, SIZE)
             ) or (versions - stated_in(own, VERSION)):
@@ -514,7 +515,8 @@ def test_what_a_model_was_tuned_from_is_another_model() -> None:
     """
     ids = {spec.repository.lower(): spec.id for spec in shipped() if spec.repository}
     for spec in shipped():
-        seen, origin = [spec.id], spec.tuned_from
+        seen = [spec.id]
+        origin = spec.tuned_from
         known = ids.get((origin or "").lower())
         assert known is None, f'{spec.id}: write tuned_from = "{known}"'
         while origin and origin != SCRATCH and "/" not in origin:

@@ -36,6 +36,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def _read(path: Path) -> ModelSpec:
+    """The spec of a file without a fault."""
     document = Document.read(str(path))
     spec = read_model_spec(document, str(path))
     assert spec is not None, document.problems
@@ -43,21 +44,20 @@ def _read(path: Path) -> ModelSpec:
 
 
 def _good(name: str) -> ModelSpec:
+    """A spec of the good ones, by its name."""
     return _read(GOOD_SPECS / f"{name}.toml")
 
 
 def _from_text(text: str) -> tuple[Document, ModelSpec | None]:
+    """The document, and its spec where it has no fault."""
     document = Document.read("x.toml", text.encode())
     spec = read_model_spec(document, "x.toml")
     return document, spec if document.ok else None
 
 
 def _as_json(values: Mapping[str, Any]) -> Any:
+    """The values as they come out of JSON, with days as texts."""
     return json.loads(json.dumps(values, default=lambda date: date.isoformat()))
-
-
-def _name(path: Path) -> str:
-    return path.stem
 
 
 # the same files, seen by three readers
@@ -80,6 +80,7 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index() -> None:
 
 
 def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Every key of the schema, with the tables and lists that lead to it."""
     if "$ref" in node:
         node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
     if "items" in node:
@@ -126,8 +127,9 @@ def test_the_short_spec_on_the_page_works() -> None:
     assert document.problems == ()
     assert spec is not None
     assert spec.needs is not None
-    sizes = (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes)
-    assert sizes == (6_000_000_000, 6_000_000_000, 4_400_000_000)
+    assert spec.needs.low_bytes == 6_000_000_000
+    assert spec.needs.high_bytes == 6_000_000_000
+    assert spec.needs.disk_bytes == 4_400_000_000
 
 
 def test_layers_are_resolved_as_the_spec_says() -> None:
@@ -137,28 +139,25 @@ def test_layers_are_resolved_as_the_spec_says() -> None:
     gemma = _good("gemma-4-e2b").architecture
     assert gemma is not None
     full, sliding = gemma.attention
-    assert (full.kind, full.layers) == ("full", (4, 9, 14, 19, 24, 29, 34))
-    assert (sliding.kind, sliding.window_tokens, len(sliding.layers)) == (
-        "sliding",
-        512,
-        28,
-    )
+    assert full.kind == "full"
+    assert full.layers == (4, 9, 14, 19, 24, 29, 34)
+    assert full.heads == 8
+    assert full.value_length == 512
+    assert sliding.kind == "sliding"
+    assert sliding.window_tokens == 512
+    assert len(sliding.layers) == 28
     assert set(full.layers) | set(sliding.layers) == set(range(35))
-    assert [
-        (group.layers[0], group.layers[-1], group.length)
-        for group in gemma.feed_forward
-    ] == [
-        (0, 14, 6144),
-        (15, 34, 12288),
-    ]
-    assert (full.heads, full.value_length) == (8, 512)
+    narrow, wide = gemma.feed_forward
+    assert narrow.length == 6144
+    assert (narrow.layers[0], narrow.layers[-1]) == (0, 14)
+    assert wide.length == 12288
+    assert (wide.layers[0], wide.layers[-1]) == (15, 34)
 
     jamba = _good("jamba-large").architecture
     assert jamba is not None
     assert jamba.attention[0].layers == (4, 12, 20, 28, 36, 44, 52, 60, 68)
-    assert jamba.recurrent[0].layers == tuple(
-        layer for layer in range(72) if layer % 8 != 4
-    )
+    others = [layer for layer in range(72) if layer % 8 != 4]
+    assert list(jamba.recurrent[0].layers) == others
     assert jamba.feed_forward[1].layers == tuple(range(1, 72, 2))
     assert jamba.feed_forward[0].layers == tuple(range(0, 72, 2))
 
@@ -196,18 +195,17 @@ def test_a_slice_is_a_slice_of_python(
     """`start:stop:step` names what Python's slice names, the line without `at` the rest; beyond the
     layers or empty is a fault.
     """
-    at = f"{'' if start is None else start}:{'' if stop is None else stop}" + (
-        "" if step is None else f":{step}"
-    )
+    words = ["" if start is None else str(start), "" if stop is None else str(stop)]
+    if step is not None:
+        words.append(str(step))
+    at = ":".join(words)
     document, spec = _from_text(SAMPLE.format(layers=layers, at=f'at = "{at}"'))
-    wanted = list(range(layers))[slice(start, stop, step)] if step != 0 else []
-    usable = (
-        wanted
-        and len(wanted) < layers
-        and (start or 0) < layers
-        and (stop is None or stop <= layers)
-    )
-    if not usable:
+    wanted: list[int] = []
+    if step != 0:
+        wanted = list(range(layers))[slice(start, stop, step)]
+    is_inside = (start or 0) < layers and (stop is None or stop <= layers)
+    leaves_a_rest = len(wanted) < layers
+    if not (wanted and is_inside and leaves_a_rest):
         assert spec is None
         assert document.problems[0].line == 10
         return
@@ -254,6 +252,7 @@ _VALUES = (
 
 @st.composite
 def _mutated(draw: st.DrawFn) -> str:
+    """A good spec, in which one to four lines are changed, left out or doubled."""
     lines = draw(st.sampled_from(SEEDS)).read_text(encoding="utf-8").splitlines()
     for _ in range(draw(st.integers(1, 4))):
         index = draw(st.integers(0, max(0, len(lines) - 1)))

@@ -332,7 +332,8 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
         "--format",
         "json",
     )
-    answer, problem = json.loads(out), json.loads(err)
+    answer = json.loads(out)
+    problem = json.loads(err)
     validate(answer, "verdicts-1")
     validate(problem, "error-1")
     assert (code, answer["exit_code"], problem["exit_code"]) == (2, 2, 2)
@@ -359,10 +360,8 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path) -> 
     file = tmp_path / "here.json"
     file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
     for name in ("mistral-7b", "deepseek-v3", "gpt2"):
-        there, at_home = (
-            check(name, machine=Machine.from_file(file)),
-            check(name, machine=machine),
-        )
+        there = check(name, machine=Machine.from_file(file))
+        at_home = check(name, machine=machine)
         for part in ("route", "needs", "speed", "room", "api_offers", "commands"):
             assert getattr(there, part) == getattr(at_home, part)
         proposed = [
@@ -562,11 +561,9 @@ def test_two_screens_call_one_thing_alike(
     """A Mac's limit is that of `check` in an audit, and its memory one; a GPU's driver wants more
     than a shell's limit; layers in RAM are slower.
     """
-    mac, card, policy = (
-        tmp_path / "mac.json",
-        tmp_path / "card.json",
-        tmp_path / "audit.toml",
-    )
+    mac = tmp_path / "mac.json"
+    card = tmp_path / "card.json"
+    policy = tmp_path / "audit.toml"
     policy.write_text('schema = 1\n[[model]]\nname = "gpt-oss-20b"\n', encoding="utf-8")
     for path, name in ((mac, "macbook-air-m2-16gb"), (card, "desktop-rtx3060-12gb")):
         path.write_text(

@@ -439,7 +439,8 @@ def test_a_traceback_is_there_for_whoever_asks(
             capture_output=True, text=True, env=source_environment | debug, check=False, timeout=60,
         )  # fmt: skip
 
-    plain, traced = ended(), ended(SELFHOST_DEBUG="1")
+    plain = ended()
+    traced = ended(SELFHOST_DEBUG="1")
     assert (plain.returncode, traced.returncode) == (70, 70)
     assert "SELFHOST_DEBUG=1" in plain.stderr
     assert "Traceback" not in plain.stderr

@@ -44,7 +44,8 @@ def test_whatever_stops_a_report_leaves_the_old_file(
     """A full disk, Ctrl-C, lack of memory or a crash at any step: the old reports stand, and
     no temporary file is left.
     """
-    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first = tmp_path / "first.txt"
+    second = tmp_path / "second.txt"
     first.write_text(OLD)
     second.write_text(OLD)
 
@@ -139,7 +140,8 @@ def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(
     place: Path,
 ) -> None:
     """What others may read does not change with a report; a new file follows the umask."""
-    secret, new = place / "secret", place / "new"
+    secret = place / "secret"
+    new = place / "new"
     secret.write_text(OLD)
     secret.chmod(0o640)
     mask = os.umask(0o027)

@@ -16,31 +16,36 @@ from selfhost.core.stored import Store, StoredRows
 
 
 def refuse() -> None:
+    """What makes a value that nothing should make."""
     raise AssertionError("the value is made again")
+
+
+def store_in(folder: Path) -> Store:
+    """A store of the specs in `specs`, whose values are kept in `kept`."""
+    specs = folder / "specs"
+    specs.mkdir(exist_ok=True)
+    return Store(str(specs), str(folder / "kept"))
 
 
 def test_a_value_is_made_once_for_all_processes(tmp_path: Path) -> None:
     """Another process, and one that begins later, reads the file."""
-    (tmp_path / "specs").mkdir()
-    first = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    first = store_in(tmp_path)
     assert first.value("common/gpus", lambda: {"gpu": [1, 2]}) == {"gpu": [1, 2]}
-    later = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    later = store_in(tmp_path)
     assert later.value("common/gpus", refuse) == {"gpu": [1, 2]}
 
 
 def test_rows_are_read_one_by_one(tmp_path: Path) -> None:
     """Each has its own place, whatever letters the others hold."""
-    (tmp_path / "specs").mkdir()
     rows = {"a": {"name": "通义千问"}, "b": [1, 2], "c": None}
     for _ in range(2):
-        store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+        store = store_in(tmp_path)
         assert dict(store.rows("models", lambda: rows)) == rows
 
 
 def test_a_value_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     """What a full disk left of a kept value is no reason to fail."""
-    (tmp_path / "specs").mkdir()
-    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    store = store_in(tmp_path)
     store.value("aliases", lambda: {"a": "b"})
     (tmp_path / "kept" / "aliases.json").write_text('{"a": ')
     assert store.value("aliases", lambda: {"a": "c"}) == {"a": "c"}
@@ -61,27 +66,23 @@ def test_whatever_a_kept_file_holds_the_answer_is_right(
     file: str, content: bytes, tmp_path: Path
 ) -> None:
     """A crash may leave zeros, and a person may write JSON: all is made again, and kept again."""
-    (tmp_path / "specs").mkdir()
     rows = {"a": {"name": "A"}, "b": {"name": "B"}}
-    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    store = store_in(tmp_path)
     store.value("index", lambda: {"ids": ["a", "b"]})
     store.rows("models", lambda: rows)
-    whole = (tmp_path / "kept" / file).read_bytes()
-    (tmp_path / "kept" / file).write_bytes(content)
+    path = tmp_path / "kept" / file
+    whole = path.read_bytes()
+    path.write_bytes(content)
     assert store.value("index", lambda: {"ids": ["a", "b"]}) == {"ids": ["a", "b"]}
     assert dict(store.rows("models", lambda: rows)) == rows
-    assert (tmp_path / "kept" / file).read_bytes() == whole
+    assert path.read_bytes() == whole
 
 
 def test_what_is_stored_is_json(tmp_path: Path) -> None:
     """Any program can read it, with its checksum."""
-    (tmp_path / "specs").mkdir()
-    Store(str(tmp_path / "specs"), str(tmp_path / "kept")).value(
-        "index", lambda: {"a": "通"}
-    )
-    document = json.loads(
-        (tmp_path / "kept" / "index.json").read_text(encoding="utf-8")
-    )
+    store_in(tmp_path).value("index", lambda: {"a": "通"})
+    text = (tmp_path / "kept" / "index.json").read_text(encoding="utf-8")
+    document = json.loads(text)
     checksum = zlib.crc32('{"a": "通"}'.encode())
     assert document == {"crc32": f"{checksum:08x}", "value": {"a": "通"}}
 
@@ -95,6 +96,7 @@ def test_what_is_stored_is_json(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_row_of_a_cache_is_made_anew(tmp_path: Path, damaged: bytes) -> None:
+    """Also one that is JSON, and not what was kept."""
     rows = {"a": {"name": "A"}}
     cache = tmp_path / "cache"
     store = Store(str(tmp_path), str(cache))
@@ -105,6 +107,7 @@ def test_a_damaged_row_of_a_cache_is_made_anew(tmp_path: Path, damaged: bytes) -
 
 
 def test_a_damaged_row_of_a_package_is_told(tmp_path: Path) -> None:
+    """Nothing makes it anew there."""
     with pytest.raises(SpecError, match="install selfhost-check again"):
         StoredRows(str(tmp_path / "models.jsonl"), {"a": (0, 9, 0)})["a"]
 
@@ -112,20 +115,21 @@ def test_a_damaged_row_of_a_package_is_told(tmp_path: Path) -> None:
 def test_every_change_of_a_file_changes_the_state(tmp_path: Path) -> None:
     """An older file in place of a newer one too, and any beside one that is dated in the future."""
     (tmp_path / "models").mkdir()
-    future, edited = tmp_path / "future.toml", tmp_path / "models" / "edited.toml"
+    future = tmp_path / "future.toml"
+    edited = tmp_path / "models" / "edited.toml"
     future.write_text("a")
     edited.write_text("b")
     os.utime(future, (4e9, 4e9))
-    states = [stored._state(str(tmp_path), 0)]
-    assert stored._state(str(tmp_path), 0) == states[0]
+    first = stored._state(str(tmp_path), 0)
+    assert stored._state(str(tmp_path), 0) == first
     edited.write_text("longer")
-    states.append(stored._state(str(tmp_path), 0))
+    longer = stored._state(str(tmp_path), 0)
     edited.write_text("older!")
     os.utime(edited, (1e9, 1e9))
-    states.append(stored._state(str(tmp_path), 0))
+    older = stored._state(str(tmp_path), 0)
     edited.rename(tmp_path / "models" / "renamed.toml")
-    states.append(stored._state(str(tmp_path), 0))
-    assert len(set(states)) == 4
+    renamed = stored._state(str(tmp_path), 0)
+    assert len({first, longer, older, renamed}) == 4
 
 
 def test_a_link_that_leads_nowhere_is_part_of_the_state(tmp_path: Path) -> None:
@@ -140,9 +144,8 @@ def test_a_link_that_leads_nowhere_is_part_of_the_state(tmp_path: Path) -> None:
 
 def test_threads_that_keep_one_value_do_not_meet(tmp_path: Path) -> None:
     """Each writes a file of its own: what is kept is whole, and nothing else is left."""
-    (tmp_path / "specs").mkdir()
     value = {"ids": ["a" * 100_000]}
-    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    store = store_in(tmp_path)
     names: list[str] = []
     keep = os.replace
 
@@ -161,9 +164,8 @@ def test_threads_that_keep_one_value_do_not_meet(tmp_path: Path) -> None:
 
 def test_without_a_writable_cache_each_process_makes_it(tmp_path: Path) -> None:
     """A file stands where the folder would be, which root meets as well."""
-    (tmp_path / "specs").mkdir()
     (tmp_path / "kept").write_text("")
-    store = Store(str(tmp_path / "specs"), str(tmp_path / "kept"))
+    store = store_in(tmp_path)
     assert store.value("aliases", lambda: {"a": "b"}) == {"a": "b"}
     made: list[dict[str, int]] = []
 
@@ -184,11 +186,8 @@ def test_a_package_makes_nothing(tmp_path: Path) -> None:
 
 def test_only_what_no_process_reads_is_removed(tmp_path: Path) -> None:
     """Values of an hour ago go; those of a process that began before the last edit stay."""
-    for name, age_seconds in (
-        ("specs-1-old", 7200),
-        ("specs-1-new", 60),
-        ("specs-2-old", 7200),
-    ):
+    ages = {"specs-1-old": 7200, "specs-1-new": 60, "specs-2-old": 7200}
+    for name, age_seconds in ages.items():
         (tmp_path / name).mkdir()
         then = time.time() - age_seconds
         os.utime(tmp_path / name, (then, then))

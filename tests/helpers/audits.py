@@ -32,25 +32,24 @@ Table = Mapping[tuple[str, str], Mapping[str, Outcome]]
 
 def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Finding:
     """With figures in bytes for memory and disk: the larger the number, the more is missing."""
-    figures: dict[str, int] = {}
-    if check in ("memory", "disk") and outcome is not Outcome.UNKNOWN:
-        has = (16 - number % 8) * GIB
-        needs = has + (number % 8 + 1) * GIB if outcome is Outcome.FAIL else 5 * GIB
-        figures = {"needs": needs, "has": has, "short": max(0, needs - has)}
     is_bad = outcome in (Outcome.FAIL, Outcome.UNKNOWN)
-    return Finding(
+    plain = Finding(
         check=check,
         outcome=outcome,
         code=samples.PLAIN_CODES[check],
-        unit="bytes" if figures else None,
         words=StatedWords(
             reason=said or f"the {check} is {outcome}",
             remedy=f"mend the {check}" if is_bad else None,
         ),
-        needs=figures.get("needs"),
-        has=figures.get("has"),
-        short=figures.get("short"),
     )
+    if check not in ("memory", "disk") or outcome is Outcome.UNKNOWN:
+        return plain
+    has = (16 - number % 8) * GIB
+    needs = 5 * GIB
+    if outcome is Outcome.FAIL:
+        needs = has + (number % 8 + 1) * GIB
+    short = max(0, needs - has)
+    return plain.replace(unit="bytes", needs=needs, has=has, short=short)
 
 
 def verdict_of(
@@ -72,6 +71,15 @@ def verdict_of(
     )
 
 
+def route_of(findings: Sequence[Finding]) -> Route:
+    """Local, unless a finding fails or one that decides is unknown."""
+    if any(finding.outcome is Outcome.FAIL for finding in findings):
+        return Route.NEITHER
+    if any(finding.decides for finding in findings):
+        return Route.UNKNOWN
+    return Route.LOCAL
+
+
 def audit(
     text: str,
     names: Sequence[str | Machine] = ("m1",),
@@ -88,30 +96,26 @@ def audit(
     """
     policy = read_policy(Document.read(file, ("schema = 1\n" + text).encode()))
     rows = table or {}
-    own = [Machine(name=each) if isinstance(each, str) else each for each in names]
-    # each of a kind of its own, by which the judge knows it
-    machines = [each.replace(cpu_model=each.name) for each in own]
+    machines = []
+    for name in names:
+        machine = Machine(name=name) if isinstance(name, str) else name
+        # each of a kind of its own, by which the judge knows it
+        machines.append(machine.replace(cpu_model=machine.name))
     numbers = {machine.name: number for number, machine in enumerate(machines)}
 
     def judge(wanted: Wanted, basis: str, machine: Machine) -> Verdict:
-        asked, name = wanted.name, machine.cpu_model or ""
+        asked = wanted.name
+        name = machine.cpu_model or ""
         outcomes = rows.get((asked, name)) or rows.get((asked, "*")) or {}
-        findings = tuple(
-            finding(
-                check,
-                outcomes.get(check, Outcome.PASS),
-                said if check in outcomes else "",
-                numbers.get(name, 0),
-            )
-            for check in CHECKS
-        )
-        seen = {each.outcome for each in findings}
-        route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
-        if route is Route.LOCAL and any(each.decides for each in findings):
-            route = Route.UNKNOWN
-        return verdict_of(
-            asked, wanted.asked.replace(memory_basis=basis), machine, route, findings
-        )
+        number = numbers.get(name, 0)
+        findings = []
+        for check in CHECKS:
+            outcome = outcomes.get(check, Outcome.PASS)
+            reason = said if check in outcomes else ""
+            findings.append(finding(check, outcome, reason, number))
+        workload = wanted.asked.replace(memory_basis=basis)
+        route = route_of(findings)
+        return verdict_of(asked, workload, machine, route, tuple(findings))
 
     fleet = Fleet(machines=Machines(machines), problems=tuple(problems))
     return run.run_audit(policy, fleet, judge, today=today, baseline=baseline)
@@ -138,8 +142,9 @@ def quoted(text: str) -> str:
 
 def model(name: str, **more: str) -> str:
     """A `[[model]]` with further keys as TOML."""
-    keys = "".join(f"{key} = {value}\n" for key, value in more.items())
-    return f"[[model]]\nname = {quoted(name)}\n{keys}"
+    lines = ["[[model]]", f"name = {quoted(name)}"]
+    lines += [f"{key} = {value}" for key, value in more.items()]
+    return "\n".join(lines) + "\n"
 
 
 def exception(name: str, **more: str) -> str:

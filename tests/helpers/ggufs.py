@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers.paths import COMMON, HEADERS
 
@@ -18,24 +18,37 @@ ROWS: Mapping[str, Any] = tomllib.loads(
 )
 
 
-# type -> id, elements and bytes of a block (ggml.h); file types of llama.h
+class BlockType(NamedTuple):
+    """A type of tensors: its number, and the elements and bytes of a block (ggml.h)."""
+
+    id: int
+    elements: int
+    bytes: int
+
+    def bytes_of(self, elements: int) -> int:
+        """What so many elements take."""
+        return elements // self.elements * self.bytes
+
+
 TYPES = {
-    "F32": (0, 1, 4),
-    "F16": (1, 1, 2),
-    "Q4_0": (2, 32, 18),
-    "Q5_0": (6, 32, 22),
-    "Q5_1": (7, 32, 24),
-    "Q8_0": (8, 32, 34),
-    "Q4_K": (12, 256, 144),
-    "Q5_K": (13, 256, 176),
-    "Q6_K": (14, 256, 210),
-    "I32": (26, 1, 4),
+    "F32": BlockType(0, 1, 4),
+    "F16": BlockType(1, 1, 2),
+    "Q4_0": BlockType(2, 32, 18),
+    "Q5_0": BlockType(6, 32, 22),
+    "Q5_1": BlockType(7, 32, 24),
+    "Q8_0": BlockType(8, 32, 34),
+    "Q4_K": BlockType(12, 256, 144),
+    "Q5_K": BlockType(13, 256, 176),
+    "Q6_K": BlockType(14, 256, 210),
+    "I32": BlockType(26, 1, 4),
 }
 
 
+# of llama.h
 FILE_TYPES = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}
 
 
+# name, shape and type of each tensor
 Placed = Sequence[tuple[str, Sequence[int], str]]
 
 
@@ -59,6 +72,7 @@ def value(item: object) -> bytes:
 
 
 def text(item: str) -> bytes:
+    """A text behind its length."""
     return struct.pack("<Q", len(item.encode())) + item.encode()
 
 
@@ -70,11 +84,10 @@ def gguf(
     out += b"".join(text(key) + value(item) for key, item in metadata.items())
     offset = end = 0
     for name, shape, type in tensors:
-        id, elements, block = TYPES[type]
-        out += text(name) + struct.pack(
-            f"<I{len(shape)}QIQ", len(shape), *shape, id, offset
-        )
-        end = offset + prod(shape) // elements * block
+        form = f"<I{len(shape)}QIQ"
+        out += text(name)
+        out += struct.pack(form, len(shape), *shape, TYPES[type].id, offset)
+        end = offset + TYPES[type].bytes_of(prod(shape))
         offset = -(-end // 32) * 32
     out += b"\0" * (-len(out) % 32)
     return out, len(out) + end
@@ -91,26 +104,27 @@ def write(path: Path, header: bytes, size: int) -> Path:
 @cache
 def measured() -> dict[str, Any]:
     """Every model with its cases: those of one file, and those of a file each."""
-    found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))[
-        "models"
-    ]
-    assert isinstance(found, dict)
+    text = (HEADERS / "gguf_models.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)["models"]
     return found | one_a_file("gguf")
 
 
 @cache
 def one_a_file(folder: str) -> dict[str, Any]:
+    """The models of a folder, each with its cases by the names of their columns."""
     found = {}
     for file in sorted((HEADERS / folder).glob("*.json")):
         model = json.loads(file.read_text(encoding="utf-8"))
-        rows = model.get("cases", ())  # none where nobody measured it
-        found[file.stem] = model | {
-            "cases": [dict(zip(model["columns"], row, strict=True)) for row in rows]
-        }
+        cases = []
+        # none where nobody measured it
+        for row in model.get("cases", ()):
+            cases.append(dict(zip(model["columns"], row, strict=True)))
+        found[file.stem] = model | {"cases": cases}
     return found
 
 
 def layers(at: str | list[int] | None) -> list[int | None]:
+    """The layers that a line of tensors is for; `[None]` for a tensor of no layer."""
     if at is None:
         return [None]
     if isinstance(at, list):
@@ -120,35 +134,36 @@ def layers(at: str | list[int] | None) -> list[int | None]:
 
 
 def placed(model: Mapping[str, Any]) -> list[tuple[str, list[int], str]]:
-    return [
-        (name if layer is None else name.replace("*", str(layer)), shape, type)
-        for name, lines in model["tensors"].items()
-        for at, shape, type in lines
-        for layer in layers(at)
-    ]
+    """Name, shape and type of each tensor, layer by layer."""
+    tensors = []
+    for name, lines in model["tensors"].items():
+        for at, shape, type in lines:
+            for layer in layers(at):
+                own_name = name if layer is None else name.replace("*", str(layer))
+                tensors.append((own_name, shape, type))
+    return tensors
 
 
 def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, object]:
+    """The keys of a model's file; `more` goes before them."""
     arch = model["architecture"]
-    return {
+    keys: dict[str, object] = {
         "general.architecture": arch,
         "general.name": name,
         "general.license": "apache-2.0",
         "general.file_type": FILE_TYPES[model["quantization"]],
-        **{
-            key if key.startswith("tokenizer.") else f"{arch}.{key}": item
-            for key, item in model["metadata"].items()
-        },
-        # llama.cpp counts no tokens of such a file
-        "tokenizer.ggml.model": "none",
-        "tokenizer.ggml.tokens": ["a", "", "ü" * 300] * 5,
-        **more,
     }
+    for key, item in model["metadata"].items():
+        is_of_tokenizer = key.startswith("tokenizer.")
+        keys[key if is_of_tokenizer else f"{arch}.{key}"] = item
+    # llama.cpp counts no tokens of such a file
+    keys["tokenizer.ggml.model"] = "none"
+    keys["tokenizer.ggml.tokens"] = ["a", "", "ü" * 300] * 5
+    return keys | more
 
 
 def make(folder: Path, name: str, **more: object) -> Path:
     """The GGUF file of a measured model."""
     model = measured()[name]
-    return write(
-        folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model))
-    )
+    header, size = gguf(metadata(name, model, **more), placed(model))
+    return write(folder / f"{name}.gguf", header, size)

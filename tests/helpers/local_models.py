@@ -77,8 +77,8 @@ def again(spec: ModelSpec) -> ModelSpec:
 
 
 def bytes_of(type: str, shape: Sequence[int]) -> int:
-    _, elements, size = TYPES[type]
-    return prod(shape) // elements * size
+    """What a tensor of that type and shape takes."""
+    return TYPES[type].bytes_of(prod(shape))
 
 
 @cache

@@ -5,18 +5,33 @@ it.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers.paths import TRUTH
 from judge.small import memory_of
 from selfhost import Verdict, Workload, check
 from selfhost.core.errors import UnknownModelError
 
+
+class Recipe(NamedTuple):
+    """A model, the precisions that its recipe has, and a machine that it was run on."""
+
+    model: str
+    precisions: list[str]
+    machine: str
+
+
+class Ends(NamedTuple):
+    """The range that an answer gives for a figure; None where it has none."""
+
+    low: float | None
+    high: float | None
+
+
 _FILE = json.loads((TRUTH / "public_reports.json").read_text(encoding="utf-8"))
 REPORTS: list[dict[str, Any]] = _FILE["reports"]
-# a model, the precisions that its recipe has, and a machine that it was run on
-RECIPES: list[tuple[str, list[str], str]] = [
-    (row["model"], row["precisions"], machine)
+RECIPES = [
+    Recipe(row["model"], row["precisions"], machine)
     for row in _FILE["vllm_recipes"]["verified"]
     for machine in row["machines"]
 ]
@@ -29,14 +44,15 @@ def judged(report: dict[str, Any]) -> str:
     """`right` where the answer holds what was reported, `doubtful` where it is open or wide, else
     `wrong`.
     """
-    verdict = check(
-        report["model"], Workload(**report["workload"]), machine=report.get("machine")
-    )
-    figure, seen = report["figure"], report["seen"]
+    workload = Workload(**report["workload"])
+    verdict = check(report["model"], workload, machine=report.get("machine"))
+    figure = report["figure"]
+    seen = report["seen"]
     if figure == "runs":
         return "right" if verdict.can_run is seen else "wrong"
     if figure == "placement":
-        return "right" if verdict.needs and verdict.needs.placement == seen else "wrong"
+        placement = verdict.needs.placement if verdict.needs else None
+        return "right" if placement == seen else "wrong"
     low, high = ends(verdict, figure)
     if low is None or high is None:
         return "doubtful"
@@ -46,27 +62,35 @@ def judged(report: dict[str, Any]) -> str:
     return "right" if high <= _TELLING * low else "doubtful"
 
 
-def ends(verdict: Verdict, figure: str) -> tuple[float | None, float | None]:
-    """The range that the answer gives for a figure; None where it has none."""
+def ends(verdict: Verdict, figure: str) -> Ends:
+    """The range that the answer gives for a figure."""
     if figure == "download_bytes":
-        size = verdict.needs.download_bytes if verdict.needs else None
-        low, high = (verdict.needs and verdict.needs.download_range) or (size, size)
-        return low, high
+        return download_ends(verdict)
     if figure in ("gpu_bytes", "gpu_buffer_bytes"):
         terms = [term for term in memory_of(verdict).terms if term.where != "host"]
         if figure == "gpu_buffer_bytes":
             terms = [term for term in terms if term.name == "compute"]
-        return sum(term.low_bytes for term in terms), sum(
-            term.high_bytes for term in terms
-        )
+        low = sum(term.low_bytes for term in terms)
+        return Ends(low, sum(term.high_bytes for term in terms))
     pace = getattr(verdict.speed, figure) if verdict.speed else None
-    return (pace.low, pace.high) if pace else (None, None)
+    return Ends(pace.low, pace.high) if pace else Ends(None, None)
+
+
+def download_ends(verdict: Verdict) -> Ends:
+    """The bytes to download, whose range has no width where they are known."""
+    if verdict.needs is None:
+        return Ends(None, None)
+    if verdict.needs.download_range:
+        return Ends(*verdict.needs.download_range)
+    size = verdict.needs.download_bytes
+    return Ends(size, size)
 
 
 def recipe_judged(model: str, precisions: list[str], machine: str) -> str:
     """As `judged`, of a model that somebody verified on that machine in one of the precisions."""
     routes = set()
-    for quantization in (None, *(_QUANTIZATIONS.get(each) for each in precisions)):
+    quantizations = [_QUANTIZATIONS.get(precision) for precision in precisions]
+    for quantization in (None, *quantizations):
         for runtime in ("vllm", "vllm-omni", None):
             try:
                 workload = Workload(runtime=runtime, quantization=quantization)

@@ -43,7 +43,9 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
     ruamel = pytest.importorskip(
         "ruamel.yaml", reason="check-jsonschema brings it: the extra `test`"
     )
-    checkout, work, temp = tmp_path / "action", tmp_path / "work", tmp_path / "temp"
+    checkout = tmp_path / "action"
+    work = tmp_path / "work"
+    temp = tmp_path / "temp"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
     for folder in (work, temp):
         folder.mkdir()
@@ -53,7 +55,8 @@ def test_the_action_installs_and_audits(tmp_path: Path) -> None:
     action = ruamel.YAML(typ="safe").load(
         (checkout / "examples" / "github" / "action.yml").read_text("utf-8")
     )
-    paths, output = tmp_path / "path", tmp_path / "output"
+    paths = tmp_path / "path"
+    output = tmp_path / "output"
     environment = {
         **os.environ,
         "RUNNER_TEMP": str(temp),

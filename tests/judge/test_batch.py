@@ -179,13 +179,15 @@ def test_a_chip_that_shares_the_ram_is_no_card() -> None:
 @pytest.mark.parametrize("typed", ["fp16", "F16", "float16", "half", "bf16"])
 def test_16_bits_are_16_bits(typed: str) -> None:
     """A program that loads bfloat16 loads it as float16 too (`--dtype half`), of the same size."""
-    answer, plain = (
-        check(
-            "llama-3.1-8b-instruct",
-            Workload(quantization=type, runtime="vllm"),
-            machine="3090",
-        )
-        for type in (typed, None)
+    answer = check(
+        "llama-3.1-8b-instruct",
+        Workload(quantization=typed, runtime="vllm"),
+        machine="3090",
+    )
+    plain = check(
+        "llama-3.1-8b-instruct",
+        Workload(quantization=None, runtime="vllm"),
+        machine="3090",
     )
     assert answer.needs == plain.needs is not None
 
@@ -221,7 +223,8 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
     open, and 45 ran. Too slow on all is told of all.
     """
     asked = Workload(runtime="vllm", parallel=parallel)
-    routes, paces = [], []
+    routes = []
+    paces = []
     for wanted in (5, 20, 30, 40, 45, 50, 60, 70, 80, 100, 200, 1000):
         verdict = check(
             model, asked.replace(min_tokens_per_second=wanted), machine=machine
@@ -235,14 +238,14 @@ def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
 
 
 def test_a_draft_is_told_beside_the_pace_without_it() -> None:
-    drafted, alone = (
-        check("llama-3.3-70b-instruct", Workload(draft=draft), machine="2x rtx 3090")
-        for draft in ("llama-3.2-1b-instruct", None)
+    drafted = check(
+        "llama-3.3-70b-instruct",
+        Workload(draft="llama-3.2-1b-instruct"),
+        machine="2x rtx 3090",
     )
-    decode, likely = (
-        speed_of(alone).decode,
-        speed_of(drafted).undrafted_tokens_per_second,
-    )
+    alone = check("llama-3.3-70b-instruct", machine="2x rtx 3090")
+    decode = speed_of(alone).decode
+    likely = speed_of(drafted).undrafted_tokens_per_second
     assert decode is not None
     assert likely is not None
     # beside the draft the model may be shared out otherwise
@@ -254,13 +257,15 @@ def test_a_draft_is_told_beside_the_pace_without_it() -> None:
 def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
     asked = Workload(quantization="Q4_K_M", prompt_tokens=2048, parallel=4)
-    alone, drafted = (
-        speed_of(
-            check(
-                "qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb"
-            )
+    alone = speed_of(
+        check("qwen3-14b", asked.replace(draft=None), machine="desktop-rtx4090-24gb")
+    )
+    drafted = speed_of(
+        check(
+            "qwen3-14b",
+            asked.replace(draft="qwen3-0.6b"),
+            machine="desktop-rtx4090-24gb",
         )
-        for draft in (None, "qwen3-0.6b")
     )
     assert drafted.first_token_seconds == alone.first_token_seconds is not None
     assert drafted.parallel_total is None

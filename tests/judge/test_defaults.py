@@ -164,7 +164,8 @@ def test_another_method_leaves_the_context_as_asked(
     ],
 )
 def test_what_is_asked_for_is_never_changed(model: str, asked: dict[str, Any]) -> None:
-    where, workload = profile("server-8x-h100"), Workload(**asked)
+    where = profile("server-8x-h100")
+    workload = Workload(**asked)
     answer = check(model, workload, machine=where)
     own = check_with(CATALOGUE, model, workload, where, follows_machine=False)
     assert answer.findings == own.findings
@@ -254,7 +255,8 @@ def test_pictures_take_what_pytorch_reserved(
     terms = {
         term.name: term for term in terms_of(model, quantization, "server-8x-h100")
     }
-    held, beyond = terms["activations"], (reserved_gib - loaded_gib) * GIB
+    held = terms["activations"]
+    beyond = (reserved_gib - loaded_gib) * GIB
     assert held.low_bytes <= beyond <= held.high_bytes
     assert held.bytes == pytest.approx(beyond, rel=0.15)
     assert terms["weights"].bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
@@ -384,7 +386,8 @@ def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
     """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and
     says so; --runtime mlx, and a policy, mean what they say.
     """
-    name, card = "mlx-community/Qwen3-4B-4bit", profile("desktop-rtx4090-24gb")
+    name = "mlx-community/Qwen3-4B-4bit"
+    card = profile("desktop-rtx4090-24gb")
     elsewhere = check(name, machine=card)
     assert (elsewhere.route, elsewhere.workload.runtime) == (Route.LOCAL, "llama.cpp")
     assert any("--runtime mlx" in note for note in elsewhere.understood_as)

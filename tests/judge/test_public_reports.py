@@ -330,10 +330,8 @@ def test_a_picture_takes_what_its_tokens_take() -> None:
     reserved = picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 1024)
     assert round(reserved.bytes / 2**20, 1) == 223.3
     assert picture_on("RTX 4090, 64GB RAM", "qwen3.5-4b", 4096).bytes > reserved.bytes
-    small, large = (
-        picture_on("i5-8250U 64GB", "mistral-small-3.2-24b-instruct-2506", tokens)
-        for tokens in (64, 1024)
-    )
+    small = picture_on("i5-8250U 64GB", "mistral-small-3.2-24b-instruct-2506", 64)
+    large = picture_on("i5-8250U 64GB", "mistral-small-3.2-24b-instruct-2506", 1024)
     assert large.bytes - small.bytes < 301_400_000 < large.high_bytes - small.high_bytes
 
 

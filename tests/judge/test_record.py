@@ -109,10 +109,8 @@ def test_a_verdict_has_no_truth_value() -> None:
 
 def test_can_download_is_null_where_it_is_not_known() -> None:
     """Weights published and disk not fail: true; either unknown: null; either fail: false."""
-    weights, closed = (
-        found("weights"),
-        found("weights", question(spec=CLOSED, needs=None)),
-    )
+    weights = found("weights")
+    closed = found("weights", question(spec=CLOSED, needs=None))
     unread = found("disk", machine=with_disk(free_bytes=None))
     refused = found("disk", machine=with_disk(writable=False))
     assert verdict(weights, found("disk")).can_download is True

@@ -44,7 +44,8 @@ def test_what_each_user_gets_decides(users: int, route: Route) -> None:
     verdict = asked(users, quantization="Q4_K_M", runtime="llama.cpp")
     assert verdict.route is route
     if route is Route.LOCAL:
-        pace, total = speed_of(verdict).judged, speed_of(verdict).parallel_total
+        pace = speed_of(verdict).judged
+        total = speed_of(verdict).parallel_total
         assert pace is not None
         assert total is not None
         assert pace.likely == pytest.approx(total.likely / users)
@@ -76,10 +77,8 @@ def test_users_without_room_wait_where_the_program_queues_requests(users: int) -
         users, runtime="vllm", quantization="bfloat16", min_tokens_per_second=0.5
     )
     assert verdict.can_run
-    speed, most = (
-        speed_of(verdict),
-        (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES,
-    )
+    speed = speed_of(verdict)
+    most = (0.92 * 24 * GIB - WEIGHTS_BYTES["vllm"]) // CACHE_BYTES
     assert speed.waiting is not None
     at_once = users - speed.waiting
     assert 0.6 * most <= at_once <= most

@@ -32,7 +32,8 @@ from selfhost.machine.record import (
 from selfhost.machine.understand import cards_named
 from selfhost.machine.words import UnknownGpuError
 
-GIB, GB = 2**30, 10**9
+GIB = 2**30
+GB = 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")
 BARE = Machine.from_file(RECORDS / "memory-only.json")
 # as `file` prints: the model is small, so that what is judged is the machine

@@ -102,7 +102,8 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
     )
     by_generation: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
     for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:
-        maker, capability = gpus.vendor_of(name), gpus.capability_by_name(name)
+        maker = gpus.vendor_of(name)
+        capability = gpus.capability_by_name(name)
         gpu = gpu_of(Accelerator(vendor=maker, name=name))
         # cycles of all multiprocessors a second bound unpacking; else the peak of 16 bits
         compute = gpus.cycles_per_second(name) or gpus.peak_flops(name, capability)
@@ -126,7 +127,9 @@ def test_a_gpu_is_found_by_its_words_and_its_drivers_name(row: dict[str, Any]) -
     """No row hides another, whatever order they stand in; with each memory that it is sold with it
     has the bandwidth of that one, and a maker. One that shares the machine's RAM has no size.
     """
-    words, name, sizes = row["words"], row["name"], row.get("memory_gib", [])
+    words = row["words"]
+    name = row["name"]
+    sizes = row.get("memory_gib", [])
     assert words == " ".join(words.lower().split())
     assert row.get("gb_per_s") in (None, gpus.gb_per_s_of(words))
     assert row.get("prompt_tflops") in (None, gpus.facts_of(words).prompt_tflops)

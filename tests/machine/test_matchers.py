@@ -1,5 +1,7 @@
 """The matchers of a description, each alone: what it finds among words, and what it leaves."""
 
+from collections.abc import Collection
+
 import pytest
 
 from selfhost.machine.graphics import find_cards
@@ -17,8 +19,8 @@ from selfhost.machine.understand import (
 from selfhost.machine.words import UnknownMachineError, tokens
 
 
-def left(phrase: Phrase, places: object) -> list[str]:
-    assert isinstance(places, frozenset | list | tuple)
+def left(phrase: Phrase, places: Collection[int]) -> list[str]:
+    """The words that are free once those at these places are taken."""
     return list(phrase.without(places).free.values())
 
 
@@ -38,6 +40,7 @@ def left(phrase: Phrase, places: object) -> list[str]:
     ],
 )
 def test_words_have_one_spelling_each(text: str, words: list[str]) -> None:
+    """However a size, a count or a name is typed."""
     assert tokens(text) == words
 
 
@@ -58,6 +61,7 @@ def test_words_have_one_spelling_each(text: str, words: list[str]) -> None:
     ],
 )
 def test_products(text: str, title: str | None) -> None:
+    """A computer that is sold as one thing, by the longest of its names."""
     found = find_product(tokens(text), text)
     assert (found.product.title if found else None) == title
 
@@ -78,6 +82,7 @@ def test_products(text: str, title: str | None) -> None:
     ],
 )
 def test_processors(text: str, name: str | None, rest: list[str]) -> None:
+    """A processor by kind and number; what it does not take is left to the others."""
     phrase = Phrase.of(text)
     found = find_processor(phrase)
     assert (found.name if found else None) == name
@@ -85,6 +90,7 @@ def test_processors(text: str, name: str | None, rest: list[str]) -> None:
 
 
 def test_a_number_is_a_processors() -> None:
+    """A number alone, where no GPU has the same."""
     found = find_number(Phrase.of("5800x3d 32gb"), beside_gpu=False)
     assert found is not None
     assert "5800x3d" in found.name
@@ -101,6 +107,7 @@ def test_a_number_is_a_processors() -> None:
     ],
 )
 def test_kinds_of_processors(text: str, name: str | None) -> None:
+    """A kind without a number."""
     found = find_kind(Phrase.of(text))
     assert (found.name if found else None) == name
 
@@ -121,6 +128,7 @@ def test_kinds_of_processors(text: str, name: str | None) -> None:
     ],
 )
 def test_cards(text: str, labels: list[str]) -> None:
+    """GPUs with their count and their size, wherever these stand."""
     assert [cards.label for cards in find_cards(Phrase.of(text)).cards] == labels
 
 
@@ -135,6 +143,7 @@ def test_cards(text: str, labels: list[str]) -> None:
     ],
 )
 def test_macs(text: str, chip: str | None) -> None:
+    """A Mac by its name or by its chip."""
     found = find_mac(Phrase.of(text))
     assert (found.chip.name if found else None) == chip
 
@@ -151,8 +160,10 @@ def test_macs(text: str, chip: str | None) -> None:
     ],
 )
 def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> None:
+    """The size of the RAM and of a GPU; a disk is neither."""
     memory = find_memory(Phrase.of(text), None, has_chip=False)
-    assert (memory.ram_gib, memory.vram_gib) == (ram_gib, vram_gib)
+    assert memory.ram_gib == ram_gib
+    assert memory.vram_gib == vram_gib
 
 
 @pytest.mark.parametrize(
@@ -167,14 +178,17 @@ def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> Non
     ],
 )
 def test_numbers(text: str, name: str, number: int) -> None:
+    """What stands beside the size of memory."""
     memory = find_memory(Phrase.of(text), None, has_chip=False)
     assert memory.numbers[name] == number
 
 
 def test_a_setting_is_told_word_by_word() -> None:
+    """System, container and form of a computer, each by a word of its own."""
     phrase = Phrase.of("thinkpad wsl2 in docker vm blorb")
     setting = find_setting(phrase, is_product=False)
-    assert (setting.system, setting.scope) == ("linux", "container")
+    assert setting.system == "linux"
+    assert setting.scope == "container"
     assert setting.is_wsl
     assert setting.is_laptop
     assert setting.is_line
@@ -182,8 +196,10 @@ def test_a_setting_is_told_word_by_word() -> None:
 
 
 def test_a_maker_is_told_of_a_gpu_without_a_name() -> None:
+    """`amd` alone may mean the processor."""
     maker = find_maker(Phrase.of("amd gpu"))
-    assert (maker.name, maker.says_gpu) == ("amd", True)
+    assert maker.name == "amd"
+    assert maker.says_gpu
 
 
 @pytest.mark.parametrize(
@@ -196,6 +212,7 @@ def test_a_maker_is_told_of_a_gpu_without_a_name() -> None:
     ],
 )
 def test_types_of_clouds(text: str, memory_gib: float, cores: int) -> None:
+    """A computer to rent, by the name of its type."""
     match = rented(text)
     assert match is not None
     assert match[0].memory_total_bytes == memory_gib * 2**30
@@ -203,14 +220,17 @@ def test_types_of_clouds(text: str, memory_gib: float, cores: int) -> None:
 
 
 def test_a_type_with_a_gpu_that_no_row_tells_is_known_as_such() -> None:
+    """It is refused instead of taken for a computer without a GPU."""
     assert has_unlisted_gpu("Standard_NV6ads_A10_v5")
     assert not has_unlisted_gpu("rtx 4090")
 
 
 def test_what_is_ignored_is_named() -> None:
+    """So that nobody takes a slip for something that was understood."""
     assert read_description("i5-8250u 16gb blorb").ignored == ["blorb"]
 
 
 def test_facts_that_contradict_each_other_are_refused() -> None:
+    """None of the two is taken in silence."""
     with pytest.raises(UnknownMachineError, match="names RTX 3090 or no GPU"):
         read_description("i5-12400 rtx 3090 no gpu")

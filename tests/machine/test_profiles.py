@@ -16,7 +16,8 @@ from selfhost.machine.named import named
 from selfhost.machine.profiles import Profile, all_profiles, load, machine_called, names
 from selfhost.machine.record import Machine
 
-GIB, GB = 2**30, 10**9
+GIB = 2**30
+GB = 10**9
 ALL = all_profiles()
 
 

@@ -64,10 +64,8 @@ def with_sizes_in_order(disk: Record) -> Record:
 
 def valid(record: type[Record], field: str) -> st.SearchStrategy[Any]:
     """Any value that the field may have but None."""
-    kind, key = (
-        record._annotations[field].removesuffix(" | None"),
-        record._keys.get(field),
-    )
+    kind = record._annotations[field].removesuffix(" | None")
+    key = record._keys.get(field)
     limits = key.limits if key else {}
     if kind in PARTS:
         part = PARTS[kind]
@@ -298,10 +296,8 @@ def test_a_wrong_value_is_named_by_its_key(case: tuple[str, Any]) -> None:
     key, value = case
     head, _, inner = key.partition(".")
     if "[" in key:
-        head, value = (
-            key.partition("[")[0],
-            ["avx2", 7] if key.startswith("inst") else [1],
-        )
+        head = key.partition("[")[0]
+        value = ["avx2", 7] if key.startswith("inst") else [1]
     data: dict[str, Any] = {"schema": SCHEMA, head: {inner: 5} if inner else value}
     assert key in problems(data)
 

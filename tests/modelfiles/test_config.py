@@ -52,12 +52,11 @@ def test_published_configs_give_the_published_facts() -> None:
     for entry in configs():
         if entry["file"] in _NO_LANGUAGE_MODEL or entry["expected"] is None:
             continue
-        spec, expected = read_local(CONFIGS / entry["file"]).spec, entry["expected"]
+        spec = read_local(CONFIGS / entry["file"]).spec
+        expected = entry["expected"]
         assert again(spec) == spec
-        stated, total = (
-            expected["kv_bytes_per_token_f16_unwindowed"],
-            expected["total_parameters"],
-        )
+        stated = expected["kv_bytes_per_token_f16_unwindowed"]
+        total = expected["total_parameters"]
         if stated is not None:
             told += 1
             if spec.architecture is None:
@@ -109,16 +108,15 @@ def test_a_published_config_tells_what_the_gguf_file_does(tmp_path: Path) -> Non
             file = CONFIGS / model["config"]
         else:
             file.write_text(json.dumps(model["config"]), encoding="utf-8")
-        said, stored = read_local(file).spec, read_local(make(tmp_path, name)).spec
+        said = read_local(file).spec
+        stored = read_local(make(tmp_path, name)).spec
         assert stored.architecture is not None
         if said.architecture is None or said.parameters.total is None:
             assert {"architecture", "parameters.total"} & said.unknown.keys()
             continue
         for field in set(type(said.architecture)._fields) - apart:
-            ours, theirs = (
-                getattr(said.architecture, field),
-                getattr(stored.architecture, field),
-            )
+            ours = getattr(said.architecture, field)
+            theirs = getattr(stored.architecture, field)
             assert ours == theirs, (name, field)
         same += 1
     assert same >= 0.5 * len(models)

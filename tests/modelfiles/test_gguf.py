@@ -13,7 +13,6 @@ import pytest
 
 from helpers.cases import case_id
 from helpers.ggufs import (
-    TYPES,
     gguf,
     make,
     measured,
@@ -26,12 +25,14 @@ from helpers.ggufs import (
 from helpers.llamacpp_truth import kept, rows_of_logits, setup_of
 from helpers.local_models import WITHOUT_GPU, again, bytes_of, said, shipped_catalogue
 from helpers.needs_of import needs_of
+from judge.small import finding_of
 from selfhost import Workload, check
 from selfhost.advice.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.profiles import load
 from selfhost.modelfiles import read_local
 from selfhost.needs.llamacpp import compute, graph
+from selfhost.needs.records import likely_bytes
 from selfhost.needs.tensors import block_tensors, gguf_tensors, row_of
 
 
@@ -43,32 +44,27 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(
     cache; to the byte.
     """
     model = one_a_file("gguf_mtp")[name]
-    path = write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model)))
-    spec = read_local(path).spec
-    assert spec.architecture is not None
-    assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
-    row = row_of(spec.architecture)
+    header, size = gguf(metadata(name, model), placed(model))
+    spec = read_local(write(tmp_path / "model.gguf", header, size)).spec
+    architecture = spec.architecture
+    assert architecture is not None
+    assert architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
+    row = row_of(architecture)
     assert row.name
-    block = block_tensors(spec.architecture.replace(tensors=()))
-    assert (
-        sum(prod(group.shape) * len(group.layers) for group in block)
-        == spec.parameters.mtp
-    )
+    block = block_tensors(architecture.replace(tensors=()))
+    parameters = sum(prod(group.shape) * len(group.layers) for group in block)
+    assert parameters == spec.parameters.mtp
     for case in model["cases"]:
-        settings = setup_of(case), rows_of_logits(case)
-        buffer = graph.exact_compute_bytes(spec.architecture, row, *settings)
-        if buffer is None:
-            # no graph of it is written down
-            buffer = case["compute_bytes"]
-        assert (sum(kept(spec.architecture, case)), buffer) == (
-            case["context_bytes"],
-            case["compute_bytes"],
-        ), case
+        assert sum(kept(architecture, case)) == case["context_bytes"], case
+        buffer = graph.exact_compute_bytes(
+            architecture, row, setup_of(case), rows_of_logits(case)
+        )
+        # of some no graph is written down
+        assert buffer in (None, case["compute_bytes"]), case
     asked = Workload(quantization=model["quantization"])
     memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), asked).memory
     assert memory is not None
-    (weights,) = (term.bytes for term in memory.terms if term.name == "weights")
-    assert weights == model["loaded_bytes"]
+    assert likely_bytes(memory.terms, "weights") == model["loaded_bytes"]
 
 
 @pytest.mark.parametrize("name", measured(), ids=case_id)
@@ -88,34 +84,28 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture)
     assert row.name
     for case in model["cases"]:
-        settings = setup_of(case), rows_of_logits(case)
         cached, state = kept(architecture, case)
         if "context_bytes" not in case:
-            assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
+            assert cached == case["kv_bytes"]
+            assert state == case["recurrent_state_bytes"]
             continue
-        buffer = graph.exact_compute_bytes(architecture, row, *settings)
-        if buffer is None:
-            # no graph of it is written down: a guess
-            guess = compute.guessed_compute(architecture, row, *settings).bytes
-            # 9 of 10 lie inside; T5's and those of some windows are larger. It takes no cache of 32
-            # bits, of which attention makes a copy
-            is_f32 = "f32" in (case["type_k"], case["type_v"])
-            assert is_f32 or 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
-            buffer = case["compute_bytes"]
-        assert (cached + state, buffer) == (
-            case["context_bytes"],
-            case["compute_bytes"],
-        ), case
-    sizes = {
-        tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2]
-        for tensor in placed(model)
-    }
-    assert sum(sizes.values()) == model["tensor_bytes"]
+        assert cached + state == case["context_bytes"], case
+        setup = setup_of(case)
+        logits_rows = rows_of_logits(case)
+        buffer = graph.exact_compute_bytes(architecture, row, setup, logits_rows)
+        if buffer is not None:
+            assert buffer == case["compute_bytes"], case
+        elif "f32" not in (case["type_k"], case["type_v"]):
+            # no graph of it is written down: a guess, in which 9 of 10 lie; T5's and those of some
+            # windows are larger. It takes no cache of 32 bits, of which attention makes a copy
+            guess = compute.guessed_compute(architecture, row, setup, logits_rows).bytes
+            assert 0.3 * guess <= case["compute_bytes"] <= 4 * guess, case
+    by_name = {tensor: bytes_of(type, shape) for tensor, shape, type in placed(model)}
+    assert sum(by_name.values()) == model["tensor_bytes"]
     parameters = sum(group.parameters for group in gguf_tensors(architecture))
     assert parameters == sum(prod(shape) for _, shape, _ in placed(model))
-    assert local.spec.files[0].bytes == {
-        model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size
-    }
+    file_bytes = (tmp_path / f"{name}.gguf").stat().st_size
+    assert local.spec.files[0].bytes == {model["quantization"]: file_bytes}
 
 
 WEIGHTS = ("weights", "repacked_weights")
@@ -127,12 +117,11 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     more than one token left out.
     """
     model = measured()[name]
-    program = (
-        "llama.cpp"
-        if any(case["flash_attn"] for case in model["cases"])
-        else "llama-cpp-python"
-    )
-    shelf, workload = shipped_catalogue(), Workload(runtime=program)
+    program = "llama-cpp-python"
+    if any(case["flash_attn"] for case in model["cases"]):
+        program = "llama.cpp"
+    shelf = shipped_catalogue()
+    workload = Workload(runtime=program)
     verdict = check_with(shelf, make(tmp_path, name), workload, WITHOUT_GPU)
     if model["architecture"] in shelf.runtime(program).unserved:
         failed = [entry.code for entry in verdict.findings if entry.outcome == "fail"]
@@ -141,17 +130,17 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
-    blocks = model["metadata"]["block_count"] - model["metadata"].get(
-        "nextn_predict_layers", 0
-    )
-    block = [re.match(r"blk\.(\d+)\.", tensor) for tensor, _, _ in placed(model)]
-    extra = sum(
-        bytes_of(type, shape)
-        for found, (_, shape, type) in zip(block, placed(model), strict=True)
-        if found is not None and int(found[1]) >= blocks
-    )
+    keys = model["metadata"]
+    blocks = keys["block_count"] - keys.get("nextn_predict_layers", 0)
+    extra = 0
+    for tensor, shape, type in placed(model):
+        block = re.match(r"blk\.(\d+)\.", tensor)
+        if block is not None and int(block[1]) >= blocks:
+            extra += bytes_of(type, shape)
     assert sum(term.bytes for term in terms) == model["tensor_bytes"] - extra
-    assert all(term.low_bytes == term.bytes == term.high_bytes for term in terms)
+    for term in terms:
+        assert term.low_bytes == term.bytes
+        assert term.high_bytes == term.bytes
 
 
 def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
@@ -160,14 +149,14 @@ def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
     """
     spec = read_local(make(tmp_path, "llama-3.2-1b")).spec
     path = str(tmp_path / "llama-3.2-1b.gguf")
-    assert (spec.id, spec.name, spec.origin) == ("llama-3.2-1b", "llama-3.2-1b", path)
+    assert spec.id == "llama-3.2-1b"
+    assert spec.name == "llama-3.2-1b"
+    assert spec.origin == path
     assert spec.license is not None
     assert spec.license.id == "Apache-2.0"
     assert spec.architecture is not None
-    assert (spec.architecture.vocabulary, spec.architecture.context_tokens) == (
-        128_256,
-        131_072,
-    )
+    assert spec.architecture.vocabulary == 128_256
+    assert spec.architecture.context_tokens == 131_072
     assert spec.architecture.tied_embeddings
     assert "architecture.dtype" in spec.unknown
     # Llama 3.2 1B as published: 1,235,814,400 parameters
@@ -187,10 +176,8 @@ def mistral(
     """A file of Mistral 7B v0.3 with other keys, None for those left out, or with other tensors."""
     stated = {**metadata("x", {**MISTRAL, **model}), **(keys or {})}
     stated = {key: value for key, value in stated.items() if value is not None}
-    return write(
-        folder / "x.gguf",
-        *gguf(stated, placed(MISTRAL) if tensors is None else tensors),
-    )
+    header, size = gguf(stated, placed(MISTRAL) if tensors is None else tensors)
+    return write(folder / "x.gguf", header, size)
 
 
 @pytest.mark.parametrize(
@@ -221,10 +208,12 @@ def mistral(
 def test_every_fault_of_a_gguf_header_is_told_at_once(
     keys: dict[str, object], says: str, tmp_path: Path
 ) -> None:
+    """Whoever mends one need not come back for the next."""
     path = mistral(tmp_path, {f"llama.{key}": value for key, value in keys.items()})
     told = said(path)
     assert says in told
-    assert all(key.rpartition(".")[2] in told for key in keys)
+    for key in keys:
+        assert key.rpartition(".")[2] in told
 
 
 def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
@@ -233,17 +222,15 @@ def test_an_unknown_architecture_is_counted_and_no_more(tmp_path: Path) -> None:
     """
     path = mistral(tmp_path, architecture="brandnew")
     spec = read_local(path).spec
-    assert (spec.architecture, spec.parameters.total) == (None, 7_248_023_552)
+    assert spec.architecture is None
+    assert spec.parameters.total == 7_248_023_552
     assert spec.files[0].bytes == {MISTRAL["quantization"]: path.stat().st_size}
     assert again(spec) == spec.replace(tensors=())
     for asked in (path, again(spec)):
         verdict = check(asked, machine=AWS)
-        assert (verdict.route, verdict.needs and verdict.needs.memory) == (
-            "unknown",
-            None,
-        )
-        (why,) = (one.reason for one in verdict.findings if one.check == "memory")
-        assert "brandnew" in why
+        assert verdict.route == "unknown"
+        assert verdict.needs is None or verdict.needs.memory is None
+        assert "brandnew" in finding_of(verdict, "memory").reason
 
 
 def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
@@ -258,28 +245,23 @@ def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) 
 
 
 _ALL = placed(MISTRAL)
+_WITHOUT_ONE = [tensor for tensor in _ALL if tensor[0] != "blk.3.ffn_up.weight"]
+_WITH_ONE_MORE = [*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")]
+_WITH_ONE_SMALLER = [
+    (name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type)
+    for name, shape, type in _ALL
+]
 
 
 @pytest.mark.parametrize(
     ("tensors", "why", "refused"),
     [
-        (
-            [one for one in _ALL if one[0] != "blk.3.ffn_up.weight"],
-            "blk.3.ffn_up is missing",
-            True,
+        pytest.param(_WITHOUT_ONE, "blk.3.ffn_up is missing", True, id="one less"),
+        pytest.param(
+            _WITH_ONE_MORE, "blk.0.surprise is 4,096 × 4,096", False, id="one more"
         ),
-        (
-            [*_ALL, ("blk.0.surprise.weight", [4096, 4096], "F16")],
-            "blk.0.surprise is 4,096 × 4,096",
-            False,
-        ),
-        (
-            [
-                (one[0], [4096, 64], one[2]) if one[0] == "blk.5.ffn_up.weight" else one
-                for one in _ALL
-            ],
-            "blk.5.ffn_up is 4,096 × 64",
-            True,
+        pytest.param(
+            _WITH_ONE_SMALLER, "blk.5.ffn_up is 4,096 × 64", True, id="one smaller"
         ),
     ],
 )
@@ -294,15 +276,22 @@ def test_a_file_that_llamacpp_refuses_is_of_no_known_model(
     spec = read_local(path).spec
     assert spec.architecture is None
     assert why in spec.unknown["architecture"]
-    for runtime in (None, "ollama") if refused else (None,):
-        verdict = check(str(path), Workload(runtime=runtime, private=True), machine=AWS)
-        route = ("neither", 1) if refused else ("unknown", 3)
-        assert (verdict.route, verdict.exit_code) == route
-        outcome = "fail" if refused else "unknown"
-        (found,) = [one for one in verdict.findings if one.outcome == outcome]
-        assert found.check == ("runtime" if refused else "memory")
+    if not refused:
+        verdict = check(str(path), Workload(private=True), machine=AWS)
+        assert verdict.route == "unknown"
+        assert verdict.exit_code == 3
+        (found,) = [each for each in verdict.findings if each.outcome == "unknown"]
+        assert found.check == "memory"
         assert why in found.reason
-        assert not refused or found.code == "runtime-cannot-load"
+        return
+    for runtime in (None, "ollama"):
+        verdict = check(str(path), Workload(runtime=runtime, private=True), machine=AWS)
+        assert verdict.route == "neither"
+        assert verdict.exit_code == 1
+        (found,) = [each for each in verdict.findings if each.outcome == "fail"]
+        assert found.check == "runtime"
+        assert found.code == "runtime-cannot-load"
+        assert why in found.reason
 
 
 @pytest.mark.parametrize(
@@ -433,25 +422,27 @@ def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(
 
 
 @pytest.mark.parametrize(
-    ("stated", "types", "quantization", "noted"),
+    ("stated", "base", "better", "quantization", "noted"),
     [
-        (15, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
-        (None, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
-        (None, {"Q4_K"}, "Q4_K_S", False),
-        (15 + 1024, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
-        (15, {"Q8_0"}, "Q8_0", True),
-        (999, {"Q8_0"}, "Q8_0", True),
+        pytest.param(15, "Q4_K", "Q6_K", "Q4_K_M", False, id="as stated"),
+        pytest.param(None, "Q4_K", "Q6_K", "Q4_K_M", False, id="not stated, two types"),
+        pytest.param(None, "Q4_K", "Q4_K", "Q4_K_S", False, id="not stated, one type"),
+        pytest.param(15 + 1024, "Q4_K", "Q6_K", "Q4_K_M", False, id="guessed"),
+        pytest.param(15, "Q8_0", "Q8_0", "Q8_0", True, id="another type"),
+        pytest.param(999, "Q8_0", "Q8_0", "Q8_0", True, id="unknown number"),
     ],
 )
 def test_quantization_by_file_type_and_tensors(
-    stated: int | None, types: set[str], quantization: str, noted: bool, tmp_path: Path
+    stated: int | None,
+    base: str,
+    better: str,
+    quantization: str,
+    noted: bool,
+    tmp_path: Path,
 ) -> None:
     """The file type names the quantization; where tensors contradict it they win, and the answer
     says so.
     """
-    base, *_, better = sorted(
-        [*types] * 2, key=lambda type: TYPES[type][2] / TYPES[type][1]
-    )
     tensors = []
     for name, shape, type in placed(MISTRAL):
         if len(shape) == 1:

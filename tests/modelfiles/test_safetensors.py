@@ -52,10 +52,8 @@ def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
     last = folder / "model-00002-of-00002.safetensors"
     os.truncate(last, last.stat().st_size - 7)
     assert "7 bytes are missing" in problem(folder)
-    first, index = (
-        folder / "model-00001-of-00002.safetensors",
-        folder / "model.safetensors.index.json",
-    )
+    first = folder / "model-00001-of-00002.safetensors"
+    index = folder / "model.safetensors.index.json"
     total = json.loads(index.read_text())["metadata"].get("total_size")
     last.unlink()
     half = read_local(folder)

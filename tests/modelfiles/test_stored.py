@@ -81,10 +81,8 @@ def test_all_that_mlx_quantizes_to_is_counted(
 def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
     """It was taken for no quantization at all, and the model told in 16 bits."""
     # mlx.core.quantize refuses them, but for the one that lacks its group
-    four, others = (
-        {"mode": "mxfp4", "bits": 4, "group_size": 64},
-        {"bits": 4, "group_size": 16},
-    )
+    four = {"mode": "mxfp4", "bits": 4, "group_size": 64}
+    others = {"bits": 4, "group_size": 16}
     listed = {"bits": 4, "group_size": 64, "mode": ["affine"]}
     for odd in ({"bits": 7, "group_size": 64}, {"bits": 4}, others, four, listed):
         local = read_local(config(tmp_path, quantization=odd))
@@ -189,10 +187,8 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(
     tmp_path: Path,
 ) -> None:
     """Of the tensors that GPTQ or FP8 has, files of bfloat16 hold none; they were `local: yes`."""
-    gptq, fp8 = (
-        {"quant_method": "gptq", "bits": 4, "group_size": 128},
-        {"quant_method": "fp8"},
-    )
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    fp8 = {"quant_method": "fp8"}
     cases = ("BF16", gptq, False), ("BF16", fp8, False), ("F8_E4M3", fp8, True)
     for held, quantization, known in cases:
         folder = small(tmp_path / held, stored=held, quantization_config=quantization)

@@ -38,7 +38,13 @@ AMX_SETS = (
 
 
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
-@pytest.mark.parametrize("sets", [("avx2", "fma", "f16c"), AMX_SETS])
+@pytest.mark.parametrize(
+    "sets",
+    [
+        pytest.param(("avx2", "fma", "f16c"), id="AVX2"),
+        pytest.param(AMX_SETS, id="AMX"),
+    ],
+)
 def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -> None:
     """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves
     in RAM (llama.cpp 0c1e570, make_cpu_buft_list: the GPU's kind of RAM before the processor's
@@ -47,30 +53,29 @@ def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -
     The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes
     for 256.
     """
-    machine = apply(
-        Machine(planning=True),
-        [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"],
-    )
-    spec, program = (
-        catalogue().spec("mistral-7b-instruct-v0.3"),
-        runtime("llama-cpp-python"),
-    )
+    changes = [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"]
+    machine = apply(Machine(planning=True), changes)
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    program = runtime("llama-cpp-python")
     case = case_asked(spec, program, instruction_sets=sets)
     plain = count(case)
     question = Question(spec=spec, workload=Workload(), runtime=program, case=case)
     placed = next(placements(plain, machine, question))
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
-    on_device = [term for term in memory(placed).terms if term.where != "host"]
-    assert [term.name for term in on_device].count("weights") == 1
-    assert any(term.name == "repacked_weights" for term in memory(plain).terms)
-    assert not any(term.name == "repacked_weights" for term in memory(placed).terms)
+    terms_placed = memory(placed).terms
+    on_device = [term.name for term in terms_placed if term.where != "host"]
+    assert on_device.count("weights") == 1
+    assert "repacked_weights" in [term.name for term in memory(plain).terms]
+    assert "repacked_weights" not in [term.name for term in terms_placed]
 
     def weights(whole: MemoryNeed) -> tuple[int, int, int]:
+        """Least, likely and most of all weights."""
         kinds = ("weights", "repacked_weights", "embeddings")
         return ends(term for term in whole.terms if term.name in kinds)
 
     low, size, high = weights(memory(asked(spec, program)))
-    assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
+    token_table = 32_768 * 4_096 // 256 * 144
+    assert weights(memory(placed)) == (low - token_table, size, high)
 
 
 # tables by hand, 210 bytes for 256 values of Q6_K and 144 of Q4_K; what the device takes is what
@@ -106,28 +111,29 @@ def test_llama_cpp_keeps_tables_in_ram(
     assert placed.placement == "accelerator"
     found = terms(placed)
     kept = found["embeddings"]
-    assert (kept.where, kept.low_bytes, kept.bytes, kept.high_bytes) == (
-        "host",
-        0,
-        tables,
-        tables,
-    )
+    assert kept.where == "host"
+    assert kept.low_bytes == 0
+    assert kept.bytes == tables
+    assert kept.high_bytes == tables
     assert kept.may_be_mapped
-    assert found["weights"].where == "accelerator:0"
+    weights = found["weights"]
+    assert weights.where == "accelerator:0"
     if device_mib is not None:
-        assert found["weights"].bytes / 2**20 == pytest.approx(device_mib, abs=0.005)
-    line = found["weights"].arithmetic
-    signed = re.findall(r"([+-] )?([\d,]+) (?:bytes|of them)", line)
-    assert (
-        sum(
-            (-1 if sign == "- " else 1) * int(number.replace(",", ""))
-            for sign, number in signed
-        )
-        == found["weights"].bytes
-    ), line
+        assert weights.bytes / 2**20 == pytest.approx(device_mib, abs=0.005)
+    assert _sum_of_line(weights.arithmetic) == weights.bytes, weights.arithmetic
+
+
+def _sum_of_line(line: str) -> int:
+    """The sum of the bytes that a line names, each with its sign."""
+    total = 0
+    for sign, digits in re.findall(r"([+-] )?([\d,]+) (?:bytes|of them)", line):
+        number = int(digits.replace(",", ""))
+        total += -number if sign == "- " else number
+    return total
 
 
 def _held(placed: Needs) -> dict[str, int]:
+    """By place, the most that lies there."""
     held: dict[str, int] = {}
     for term in memory(placed).terms:
         held[term.where] = held.get(term.where, 0) + term.high_bytes
@@ -154,10 +160,9 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
         def on_cards(
             size: int, number: int = 1, plain: Needs = plain, llama: Question = llama
         ) -> Needs:
-            machine = apply(
-                Machine(planning=True),
-                [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"],
-            )
+            """The first layout on so many cards with so many bytes for the program each."""
+            changes = [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
+            machine = apply(Machine(planning=True), changes)
             # all of it is free: nothing is kept by a driver
             cards = [
                 card.replace(memory_free_bytes=card.memory_total_bytes)
@@ -175,16 +180,14 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
             (third * 4 // 3, 3),
         ):
             placed = on_cards(room, number)
-            held = {
-                where: size for where, size in _held(placed).items() if where != "host"
-            }
+            held = _held(placed)
+            held.pop("host", None)
             assert max(held.values(), default=0) <= room, (spec.id, held)
             seen.add((placed.placement, number, len(held)))
             if placed.placement == "split" and number == 1:
                 (size,) = held.values()
                 assert _held(on_cards(size)) == _held(placed), spec.id
                 less = on_cards(size - 1)
-                assert (
-                    less.placement == "host" or _held(less)["accelerator:0"] < size
-                ), spec.id
+                if less.placement != "host":
+                    assert _held(less)["accelerator:0"] < size, spec.id
     assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.cases import case as failing_case
 from helpers.cases import case_id
 from helpers.needs_of import (
     asked,
@@ -32,17 +33,37 @@ from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs import count, pictures
-from selfhost.needs.records import How
+from selfhost.needs.records import How, Needs
 
 
 def test_the_cache_line_is_the_one_people_know() -> None:
     """Mistral 7B at 4,096 tokens: the line of the contract."""
     answer = asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))
     cache = terms(answer)["kv_cache"]
-    assert (
-        cache.arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
-    )
-    assert (cache.bytes, cache.how) == (536_870_912, How.EXACT)
+    line = "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    assert cache.arithmetic == line
+    assert cache.bytes == 536_870_912
+    assert cache.how is How.EXACT
+
+
+def assert_can_be_checked(side: Needs) -> None:
+    """Each term encloses its likely size, and has a source and a line that gives its bytes; what is
+    unknown has a reason and a remedy.
+    """
+    assert side.disk_bytes == side.download_bytes
+    if side.memory is None:
+        for entry in side.unknown:
+            assert entry.reason
+            assert entry.remedy
+    for term in side.memory.terms if side.memory else side.known_terms:
+        with failing_case(term):
+            assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
+            assert term.source
+            if term.name != "weights" or term.how is not How.STATED:
+                assert abs(calculate(term.arithmetic) - term.bytes) < 2
+            assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic)
+            if " of the layers × " in term.arithmetic:
+                assert term.how is not How.EXACT
 
 
 CARDS = [
@@ -58,7 +79,8 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
 
     Only what is shared out evenly over layers that differ is no longer called exact.
     """
-    seen, asking = set(), [(4096, 1), (300, 1), (3000, 3), (40_000, 2)]
+    seen = set()
+    asking = [(4096, 1), (300, 1), (3000, 3), (40_000, 2)]
     types = ("f16", "q8_0", "q4_0") if program in ("llama.cpp", "ollama") else (None,)
     pairs = [pair for pair in paired() if pair[1].id == program]
     for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 40]):
@@ -83,29 +105,10 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
             work = Workload(quantization=quantization)
             in_program = Question(spec=spec, workload=work, runtime=found, case=case)
             sides += placements(answer, CARDS[number // 4 % 4], in_program)
-        for side in sides:
-            assert side.memory or all(
-                entry.reason and entry.remedy for entry in side.unknown
-            )
-            assert side.disk_bytes == side.download_bytes
-            for term in side.memory.terms if side.memory else side.known_terms:
-                assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes, (
-                    spec.id,
-                    term,
-                )
-                assert term.source, (spec.id, term)
-                if term.name != "weights" or term.how is not How.STATED:
-                    assert abs(calculate(term.arithmetic) - term.bytes) < 2, (
-                        spec.id,
-                        term,
-                    )
-                assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic), (
-                    spec.id,
-                    term,
-                )
-                if " of the layers × " in term.arithmetic:
-                    assert term.how is not How.EXACT, (spec.id, term)
-            seen.add(side.placement)
+        with failing_case(spec.id):
+            for side in sides:
+                assert_can_be_checked(side)
+                seen.add(side.placement)
     # parts of a picture's model come to the GPU in turn
     may_split = found.layers.split or bool(found.command_lines.offload)
     # a few models do not meet each of the cards
@@ -118,9 +121,8 @@ KINDS: dict[str, Any] = json.loads((TRUTH / "kinds.json").read_text(encoding="ut
 
 def test_the_peak_of_every_run_is_at_most_what_the_spec_states() -> None:
     """Whole models of the catalogue, by their number of parameters; shorter requests take less."""
-    stated = {
-        spec.parameters.total: spec.needs for spec in catalogue().specs() if spec.needs
-    }
+    with_needs = [spec for spec in catalogue().specs() if spec.needs]
+    stated = {spec.parameters.total: spec.needs for spec in with_needs}
     seen = 0
     for run in KINDS["runs"]:
         model = KINDS["models"][run["model"]]
@@ -165,10 +167,13 @@ HELD_MOST = {
 
 
 def test_what_publishers_state_lies_in_the_range() -> None:
+    """Whoever has the GPU that a publisher names is not refused."""
     for name, size in PUBLISHED.items():
         needs = catalogue().spec(name).needs
         assert needs is not None
-        assert (needs.low_bytes or 0) <= size <= (needs.high_bytes or 0), name
+        assert needs.low_bytes is not None
+        assert needs.high_bytes is not None
+        assert needs.low_bytes <= size <= needs.high_bytes, name
 
 
 def test_the_least_is_the_weights_and_what_a_pass_holds() -> None:
@@ -178,11 +183,10 @@ def test_the_least_is_the_weights_and_what_a_pass_holds() -> None:
     for name, run in HELD_MOST.items():
         spec = catalogue().spec(name)
         assert counted[run]["parameters"] in spec.components.values(), name
-        held = 2 * sum(spec.components.values()) + counted[run]["counted_bytes"]
+        weights = 2 * sum(spec.components.values())
+        least = weights + counted[run]["counted_bytes"] + 492_830_720
         assert spec.needs is not None
-        assert (spec.needs.low_bytes or 0) == pytest.approx(
-            held + 492_830_720, rel=0.002
-        ), name
+        assert spec.needs.low_bytes == pytest.approx(least, rel=0.002), name
 
 
 CATALOGUE = open_catalogue()
@@ -243,24 +247,26 @@ def test_the_size_of_a_mix_is_unknown_with_a_reason_and_a_remedy() -> None:
     answer = asked(CATALOGUE.spec(EDIT_MODEL), with_mix(), quantization=MIX)
     assert answer.files is None
     assert not answer.terms
-    told = [
-        (unknown.fact, unknown.reason, unknown.remedy) for unknown in answer.unknown
-    ]
-    reason = "no source states the size of its transformer in UD-Q4_K_XL"
-    assert told == [
-        ("download_bytes", reason, "use --quant Q8_0"),
-        ("memory.weights", reason, "use --quant Q8_0"),
-    ]
+    files, weights = answer.unknown
+    assert files.fact == "download_bytes"
+    assert weights.fact == "memory.weights"
+    for unknown in (files, weights):
+        reason = "no source states the size of its transformer in UD-Q4_K_XL"
+        assert unknown.reason == reason
+        assert unknown.remedy == "use --quant Q8_0"
 
 
 def test_the_size_of_a_mix_is_the_one_that_is_listed() -> None:
+    """Whoever adds the size to the program's file has an exact answer."""
     listed = 13_000_000_000
     program = with_mix(listed_bytes=listed)
     transformer = program.parts[EDIT_MODEL].files[0]
     components = CATALOGUE.spec(EDIT_MODEL).components
     size = pictures.file_size(transformer, components, MIX)
     assert size is not None
-    assert (size.low_bytes, size.bytes, size.high_bytes) == (listed,) * 3
+    assert size.low_bytes == listed
+    assert size.bytes == listed
+    assert size.high_bytes == listed
     answer = asked(CATALOGUE.spec(EDIT_MODEL), program, quantization=MIX)
     assert not answer.unknown
 
@@ -273,19 +279,19 @@ def test_buffers_are_what_the_program_reserves() -> None:
     runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
     assert "--diffusion-fa" in RUNTIME.command_lines.default
     assert "--vae-tiling" in RUNTIME.command_lines.default
-    measured = [
-        (id, parts) for id, parts in RUNTIME.parts.items() if not parts.buffers_like
-    ]
-    assert len(measured) > 20
-    for id, parts in measured:
-        denoiser = CATALOGUE.spec(id).components["transformer"]
-        passes = [run for run in runs if run["compute_bytes"] == parts.denoise_bytes]
+    of_decoders = [run for run in runs if run["name"].startswith("vae of ")]
+    decoders = {run["compute_bytes"] for run in of_decoders}
+    measured = 0
+    for id, parts in RUNTIME.parts.items():
+        if parts.buffers_like:
+            continue
+        measured += 1
         # the graph is that of the model: FLUX.1 [schnell] has no embedding of guidance
-        alike = [
-            run["parameters"] / denoiser for run in passes if run.get("parameters")
-        ]
-        assert any(share == pytest.approx(1, rel=0.002) for share in alike), id
-        decoders = {
-            run["compute_bytes"] for run in runs if run["name"].startswith("vae of ")
-        }
+        parameters = CATALOGUE.spec(id).components["transformer"]
+        passes = [run for run in runs if run["compute_bytes"] == parts.denoise_bytes]
+        counts = [run["parameters"] for run in passes if run.get("parameters")]
+        assert any(count == pytest.approx(parameters, rel=0.002) for count in counts), (
+            id
+        )
         assert parts.decode_bytes in decoders, id
+    assert measured > 20

@@ -308,6 +308,12 @@ def test_whisper_cpp_takes_what_its_readme_says(run: WhisperReadme) -> None:
     assert memory.total_bytes == pytest.approx(run["memory_bytes"], rel=0.05)
 
 
+def heard(run: FasterWhisperRun) -> Answer:
+    """Whisper of that size in faster-whisper, for audio of unknown length."""
+    spec = Catalogue.open().spec(f"whisper-{run['size']}")
+    return answer(spec, "faster-whisper", quantization=run["compute"])
+
+
 @pytest.mark.parametrize(
     "run",
     [run for run in truth("whisper")["faster-whisper"] if "audio_seconds" in run],
@@ -317,8 +323,7 @@ def test_faster_whisper_takes_what_was_measured(run: FasterWhisperRun) -> None:
     """Ten minutes of audio with as much text as it writes, on one to four threads: the peak is
     between the ends, which are at most 14 % from their middle, and within 8 % of the estimate.
     """
-    spec = Catalogue.open().spec(f"whisper-{run['size']}")
-    memory = answer(spec, "faster-whisper", quantization=run["compute"]).memory
+    memory = heard(run).memory
     peak = max(stage["peak_bytes"] for stage in run["stages"].values())
     assert memory.low_bytes <= peak <= memory.high_bytes
     assert memory.total_bytes == pytest.approx(peak, rel=0.08)

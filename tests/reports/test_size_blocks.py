@@ -102,12 +102,14 @@ each_case = pytest.mark.parametrize(
 
 @cache
 def sized(case: Case) -> ContainerSize:
+    """The size of the container."""
     machine = apply(node(), [], [cards_named(case.gpu)]) if case.gpu else None
     workload = Workload(runtime=case.runtime, parallel=case.users)
     return size(case.model, workload, machine=machine)
 
 
 def block(kind: str, *sizes: ContainerSize) -> str:
+    """The file of that kind for these containers."""
     return container_file(kind, sizes)
 
 
@@ -119,6 +121,7 @@ def in_bytes(text: str) -> int:
 
 
 def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
+    """Whether a quantity is the size, rounded up."""
     return 0 <= in_bytes(text) - size_bytes < 2**20
 
 
@@ -128,18 +131,16 @@ def test_a_pod_is_given_the_printed_sizes(case: Case) -> None:
     about = sized(case)
     (document,) = yaml.safe_load_all(block("kubernetes", about))
     (container,) = document["spec"]["template"]["spec"]["containers"]
-    requests, limits = (
-        container["resources"]["requests"],
-        container["resources"]["limits"],
-    )
+    requests = container["resources"]["requests"]
+    limits = container["resources"]["limits"]
     assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
     if not about.files_are_yours:
         disk_bytes = about.disk_bytes or 0
         assert in_bytes(limits["ephemeral-storage"]) >= 2 * disk_bytes
-    cards = {key: value for key, value in limits.items() if "/" in key}
-    assert cards == {key: value for key, value in requests.items() if "/" in key}
-    assert cards == ({case.resource: case.gpu_count} if case.resource else {})
+    cards = {case.resource: case.gpu_count} if case.resource else {}
+    for quantities in (limits, requests):
+        assert {key: quantities[key] for key in quantities if "/" in key} == cards
     assert container["image"] == about.image
     assert container.get("args", []) == list(about.image_arguments)
     waited = container["startupProbe"]["failureThreshold"] * 10
@@ -209,13 +210,13 @@ def test_docker_takes_the_line(case: Case) -> None:
     text = block("docker", about).replace("\\\n", "")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     options, image, arguments = parsed(lines[0])
-    assert (image, arguments) == (about.image, list(about.image_arguments))
+    assert image == about.image
+    assert arguments == list(about.image_arguments)
     assert is_within_a_mebibyte(options["--memory"], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
     assert is_within_a_mebibyte(options["--memory-reservation"], about.request_bytes)
-    assert options.keys() & {"--gpus", "--device"} == (
-        {case.option} if case.option else set()
-    )
+    expected = {case.option} if case.option else set()
+    assert options.keys() & {"--gpus", "--device"} == expected
     assert len(lines) == (2 if about.fetch else 1)
     assert ("--mount" in options) is about.files_are_yours
     assert ("--volume" in options) is not about.files_are_yours
@@ -236,15 +237,11 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(
         done = subprocess.run(
             [program, "verify", str(unit)], capture_output=True, text=True, check=False
         )
-        about_it = [
-            line for line in done.stderr.splitlines() if "model.service" in line
-        ]
-        assert (done.returncode, about_it) == (0, [])
-    settings = dict(
-        line.split("=", 1)
-        for line in block("systemd", about).splitlines()
-        if line[:6] == "Memory"
-    )
+        assert done.returncode == 0
+        assert "model.service" not in done.stderr
+    lines = block("systemd", about).splitlines()
+    memory_lines = [line for line in lines if line.startswith("Memory")]
+    settings = dict(line.split("=", 1) for line in memory_lines)
     assert is_within_a_mebibyte(settings["MemoryMin"], about.unreclaimable_bytes)
     assert is_within_a_mebibyte(settings["MemoryLow"], about.request_bytes)
     assert is_within_a_mebibyte(settings["MemoryMax"], about.limit_bytes)

@@ -674,7 +674,8 @@ def test_a_container_that_is_too_small_is_told_what_limits_it() -> None:
     """499 MiB stood there, and no word said that a limit is set on a larger computer."""
     root = MACHINES / "linux-vm-cgroup-v2-slices" / "root"
     pod = Machine.read(root=root)
-    limit_bytes, total_bytes = pod.memory_limit_bytes, pod.memory_total_bytes
+    limit_bytes = pod.memory_limit_bytes
+    total_bytes = pod.memory_total_bytes
     assert limit_bytes is not None
     assert total_bytes is not None
     assert limit_bytes < total_bytes

@@ -17,7 +17,9 @@ from selfhost.machine.gpus import gb_per_s_of
 from selfhost.machine.record import Accelerator, Machine
 
 FLEET = DATA / "fleet"
-KIB, MIB, GIB = 2**10, 2**20, 2**30
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
 
 
 def machines_of(answer: object) -> dict[str, Machine]:

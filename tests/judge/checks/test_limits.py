@@ -159,10 +159,10 @@ DISK = [
 def test_a_larger_download_never_fits_better(need: int, more: int, free: int) -> None:
     """For every disk, more to download is at least as bad."""
     machine = with_disk(free_bytes=free * GB)
-    small, large = (
-        found("disk", question(needs=needs_of(disk=size * GB)), machine).severity
-        for size in (need, need + more)
-    )
+    less = question(needs=needs_of(disk=need * GB))
+    larger = question(needs=needs_of(disk=(need + more) * GB))
+    small = found("disk", less, machine).severity
+    large = found("disk", larger, machine).severity
     assert small <= large
 
 
@@ -189,7 +189,10 @@ def test_a_size_that_is_a_range_fails_by_its_least(
 
 
 UNSIZED = needs_of().replace(unknown=(unread("nobody knows", None, "memory"),))
-PASS, WARN, UNKNOWN, FAIL = Outcome.PASS, Outcome.WARN, Outcome.UNKNOWN, Outcome.FAIL
+PASS = Outcome.PASS
+WARN = Outcome.WARN
+UNKNOWN = Outcome.UNKNOWN
+FAIL = Outcome.FAIL
 Ends = tuple[float, float, float]
 
 

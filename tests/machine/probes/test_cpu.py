@@ -138,7 +138,8 @@ def test_cores_of_two_kinds_on_arm(build: Build) -> None:
     )
 
 
-MIB, GB = 2**20, 10**9
+MIB = 2**20
+GB = 10**9
 HERE = Machine(
     name="here", is_this_one=True, scope="host", memory_total_bytes=2**34, memory_limit_bytes=2**34,
     memory_available_bytes=2**33, cpu_cores_usable=2, cpu_cores_physical=2,
@@ -202,7 +203,8 @@ def test_a_busy_machine_gives_a_lower_bound(
             bound,
         )
         assert "measured" in machine.sources[BANDWIDTH]
-        told, untold = judged(machine), judged(HERE)
+        told = judged(machine)
+        untold = judged(HERE)
         assert told is not None
         assert not is_at_present or untold is None or told.ends.high >= untold.ends.high
         assert told.measured is (bound is None)

@@ -29,7 +29,8 @@ COMMIT = "2439f60ef33a0d46d85da5001d52aeda5b00ce9f"
 GB = 10**9
 # bytes of published files: the listing of bartowski/Mistral-7B-Instruct-v0.3-GGUF, as in the spec
 MISTRAL = "bartowski/Mistral-7B-Instruct-v0.3-GGUF"
-MISTRAL_FILE, MISTRAL_BYTES = "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", 4_372_812_000
+MISTRAL_FILE = "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
+MISTRAL_BYTES = 4_372_812_000
 # model.safetensors.index.json and the shards of Qwen/Qwen2.5-7B-Instruct
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
 QWEN_SHARDS = (3_945_441_440, 3_864_726_352, 3_864_726_424, 3_556_377_672)
@@ -163,7 +164,8 @@ def machine_with(home: Path, free_bytes: int = 500 * GB) -> Machine:
     """A recorded machine of 24 GiB with what was found in that home, and so much free space."""
     found = read(host_of(home))
     sizes = {"free_bytes": free_bytes, "total_bytes": 500 * GB}
-    hub, own = "~/.cache/huggingface/hub", "~/.ollama/models"
+    hub = "~/.cache/huggingface/hub"
+    own = "~/.ollama/models"
     disks = tuple(
         Disk(purpose=purpose, path=path, writable=True, filesystem="ext4", **sizes)
         for purpose, path in zip(PURPOSES, (hub, hub, own, "."), strict=True)
@@ -378,7 +380,8 @@ def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path: Path) -> N
     """With a shard missing the model is never here; the rest of the published bytes is to come, and
     has to fit alone.
     """
-    home, here = tmp_path, {0, 2}
+    home = tmp_path
+    here = {0, 2}
     hub = qwen(home, here)
     sized(hub.folder / "blobs" / ("b" * 64 + ".incomplete"), 100)
     model = only(home)
@@ -593,7 +596,8 @@ def test_windows_paths(build: Build) -> None:
     assert {fact: getattr(machine, fact) for fact in facts} == facts
     assert "job object are not read" in machine.sources["memory_limit_bytes"]
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
-    hub, own = place(machine, "huggingface"), place(machine, "ollama")
+    hub = place(machine, "huggingface")
+    own = place(machine, "ollama")
     assert (hub.path, hub.free_bytes, hub.filesystem) == (
         "~\\.cache\\huggingface\\hub",
         1,

@@ -32,7 +32,8 @@ from selfhost.needs.records import Term
 
 def has_graph(model: str) -> bool:
     """Whether its architecture keeps a builder; the others get a guess."""
-    made, setup = row(model), needs_case.ContextSetup(tokens=4096)
+    made = row(model)
+    setup = needs_case.ContextSetup(tokens=4096)
     return graph.exact_compute_bytes(architecture(model), made, setup, 1) is not None
 
 
@@ -63,7 +64,8 @@ def test_a_guess_of_a_buffer_is_in_its_range() -> None:
     inside = []
     for record in records("memory"):
         if record["n_ctx"] >= 512:
-            made, of = architecture(record["model"]), row(record["model"])
+            made = architecture(record["model"])
+            of = row(record["model"])
             guess = compute.guessed_compute(
                 made, of, setup_of(record), rows_of_logits(record)
             )
@@ -161,10 +163,8 @@ def test_sizes_of_a_year_of_listings_lie_in_the_ranges() -> None:
     for listed in json.loads((TRUTH / "unsloth_sizes.json").read_text())["files"]:
         for mix, (gibibytes, half_digit) in listed["gib"].items():
             size = size_of(listed["model"], f"UD-{mix}")
-            low, high = (
-                size.low_bytes / 2**30 - half_digit,
-                size.high_bytes / 2**30 + half_digit,
-            )
+            low = size.low_bytes / 2**30 - half_digit
+            high = size.high_bytes / 2**30 + half_digit
             is_inside = low <= gibibytes <= high
             assert is_inside or listed["repository"] in UNLIKE, (listed["model"], mix)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import pytest
 
+from helpers.cases import case
 from helpers.machines import machine_with
 from helpers.paths import TRUTH
 from selfhost import Workload
@@ -16,22 +17,46 @@ from selfhost.core.errors import SelfhostError, WorkloadError
 from selfhost.judge.question import ask
 from selfhost.judge.record import Question
 from selfhost.needs import needs_on
-from selfhost.needs.records import Device, Needs, Term
+from selfhost.needs.records import Device, Needs, Term, likely_bytes
 from selfhost.needs.tensors import row_values
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
+LLAMA_8B = "llama-3.1-8b-instruct"
+LLAMA_70B = "llama-3.3-70b-instruct"
 MACHINE = machine_with(
     memory_total_bytes=2**41, memory_limit_bytes=2**41, memory_available_bytes=2**41
 )
 
 
+class BlockCase(TypedDict):
+    """What llama.cpp allocates for a model that drafts with its own block, and for the block."""
+
+    model: str
+    context_tokens: int
+    parallel: int
+    target_context_bytes: int
+    target_compute_bytes: int
+    block_cache_bytes: int
+    block_compute_bytes: int
+
+
+class PictureBuffer(NamedTuple):
+    """The buffer that an encoder reserves at load, and at its largest."""
+
+    model: str
+    reserved_mib: float
+    largest_mib: float
+
+
 def terms(model: str, **asked: Any) -> dict[str, Term]:
+    """All terms by their names, all in RAM, for a workload with these fields."""
     needs = needs_of(model, **asked)
     assert needs.memory is not None, needs.unknown
     return {term.name: term for term in needs.memory.terms}
 
 
 def terms_on(device: Device, model: str, **asked: Any) -> dict[str, Term]:
+    """What the device holds, by its names."""
     question = question_of(model, **asked)
     assert question.needs is not None
     memory = needs_on(question.needs, question.case, device).memory
@@ -40,55 +65,57 @@ def terms_on(device: Device, model: str, **asked: Any) -> dict[str, Term]:
 
 
 def needs_of(model: str, **asked: Any) -> Needs:
+    """What the model needs, for a workload with these fields."""
     question = question_of(model, **asked)
     assert question.needs is not None
     return question.needs
 
 
 def question_of(model: str, **asked: Any) -> Question:
+    """The question on a computer with 2 TiB of RAM."""
     shelf = Catalogue.open()
     return ask(shelf.spec(model), Workload(**asked), shelf, MACHINE)
 
 
 @pytest.mark.parametrize(
-    "case",
+    "block_case",
     MEASURED["blocks"],
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",
 )
 def test_the_own_block_takes_what_llama_cpp_allocates_for_it(
-    case: dict[str, Any],
+    block_case: BlockCase,
 ) -> None:
     """Cache and states to the byte, the model's compute buffer too; the block's own buffer within
     the stated range.
     """
     found = terms(
-        case["model"],
-        context_tokens=case["context_tokens"],
-        parallel=case["parallel"],
+        block_case["model"],
+        context_tokens=block_case["context_tokens"],
+        parallel=block_case["parallel"],
         draft="mtp",
     )
     state = found["recurrent_state"].bytes if "recurrent_state" in found else 0
-    assert found["kv_cache"].bytes + state == case["target_context_bytes"]
+    assert found["kv_cache"].bytes + state == block_case["target_context_bytes"]
     compute = found["compute"]
-    assert compute.low_bytes <= case["target_compute_bytes"] <= compute.high_bytes
-    if case["parallel"] == 1 or not state:
-        assert compute.bytes == case["target_compute_bytes"]
-    assert found["mtp_kv_cache"].bytes == case["block_cache_bytes"]
+    assert compute.low_bytes <= block_case["target_compute_bytes"] <= compute.high_bytes
+    if block_case["parallel"] == 1 or not state:
+        assert compute.bytes == block_case["target_compute_bytes"]
+    assert found["mtp_kv_cache"].bytes == block_case["block_cache_bytes"]
     block = found["mtp_compute"]
-    assert block.low_bytes <= case["block_compute_bytes"] <= block.high_bytes
+    assert block.low_bytes <= block_case["block_compute_bytes"] <= block.high_bytes
 
 
 def test_the_block_is_in_the_file_but_not_in_memory_until_it_drafts() -> None:
     """Q4_K_M of Qwen3.8 27B: 263 MB of multi-token prediction (llama.cpp's own quantizer, rules of
     0c1e570).
     """
-    without, drafting = needs_of("qwen3.8-27b"), needs_of("qwen3.8-27b", draft="mtp")
+    without = needs_of("qwen3.8-27b")
+    drafting = needs_of("qwen3.8-27b", draft="mtp")
     assert without.download_bytes == drafting.download_bytes
     assert without.memory is not None
     assert not any(term.name.startswith("mtp") for term in without.memory.terms)
-    assert terms("qwen3.8-27b", draft="mtp")["mtp_weights"].bytes == pytest.approx(
-        263e6, rel=0.002
-    )
+    block = terms("qwen3.8-27b", draft="mtp")["mtp_weights"]
+    assert block.bytes == pytest.approx(263e6, rel=0.002)
 
 
 @pytest.mark.parametrize(
@@ -114,9 +141,7 @@ def test_a_publishers_mix_loads_its_block_once(
     needs = needs_of(model, quantization="UD-Q4_K_XL", draft="mtp")
     assert needs.memory is not None
     assert needs.download_bytes is not None
-    projector = sum(
-        term.bytes for term in needs.memory.terms if term.name == "projector"
-    )
+    projector = likely_bytes(needs.memory.terms, "projector")
     file_bytes = needs.download_bytes - projector
     together = mix["weights"].bytes + mix["mtp_weights"].bytes
     assert together == pytest.approx(file_bytes, rel=0.001)
@@ -127,52 +152,64 @@ def test_a_draft_is_a_model_with_the_same_context() -> None:
     is, one row of logits a sequence.
     """
     asked: dict[str, Any] = {"context_tokens": 16_384, "parallel": 2}
-    alone = terms("llama-3.2-1b-instruct", **asked)
+    draft = terms("llama-3.2-1b-instruct", **asked)
+    target = terms("llama-3.3-70b-instruct", **asked)
     pair = terms(
         "llama-3.3-70b-instruct", **asked, kv_cache_type="q8_0", draft="llama-3.2-1b"
     )
     for name in ("weights", "repacked_weights", "kv_cache", "compute"):
-        assert pair[f"draft_{name}"].bytes == alone[name].bytes
-    assert (
-        pair["weights"].bytes
-        == terms("llama-3.3-70b-instruct", **asked)["weights"].bytes
-    )
+        assert pair[f"draft_{name}"].bytes == draft[name].bytes
+    assert pair["weights"].bytes == target["weights"].bytes
 
 
 @pytest.mark.parametrize(
     ("model", "draft", "runtime", "why"),
     [
         # SPEC_VOCAB_MAX_SIZE_DIFFERENCE is 128: 50,257 against 128,256 tokens
-        ("llama-3.1-8b-instruct", "gpt2", None, "vocabularies differ"),
-        (
-            "llama-3.1-8b-instruct",
+        pytest.param(LLAMA_8B, "gpt2", None, "vocabularies differ", id="vocabulary"),
+        pytest.param(
+            LLAMA_8B,
             "mtp",
             None,
             "no block that predicts more than one token",
+            id="no block",
         ),
-        ("llama-3.1-8b-instruct", "bge-m3", None, "answers no prompt with text"),
-        ("bge-m3", "bge-m3", None, "answers no prompt with text"),
-        (
-            "llama-3.3-70b-instruct",
-            "llama-3.3-70b-instruct",
+        pytest.param(
+            LLAMA_8B, "bge-m3", None, "answers no prompt with text", id="embedder"
+        ),
+        pytest.param(
+            "bge-m3",
+            "bge-m3",
             None,
-            "is the model itself",
+            "answers no prompt with text",
+            id="for an embedder",
         ),
-        ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
-        (
+        pytest.param(LLAMA_70B, LLAMA_70B, None, "is the model itself", id="itself"),
+        pytest.param(
+            LLAMA_8B, "gpt-4o", None, "weights are not published", id="closed"
+        ),
+        pytest.param(
             "llama-3.2-1b-instruct",
-            "llama-3.3-70b-instruct",
+            LLAMA_70B,
             None,
             "the draft must be the smaller model",
+            id="larger",
         ),
-        ("qwen3.8-27b", "mtp", "ollama", "cannot draft with"),
-        ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "cannot draft with"),
-        ("whisper-small", "whisper-tiny", None, "cannot draft with"),
+        pytest.param(
+            "qwen3.8-27b", "mtp", "ollama", "cannot draft with", id="block in Ollama"
+        ),
+        pytest.param(
+            LLAMA_70B, "llama-3.2-1b", "ollama", "cannot draft with", id="Ollama"
+        ),
+        pytest.param(
+            "whisper-small", "whisper-tiny", None, "cannot draft with", id="speech"
+        ),
     ],
 )
 def test_a_draft_that_cannot_be_is_refused_with_the_reason(
     model: str, draft: str, runtime: str | None, why: str
 ) -> None:
+    """A program would end with an error that names none of these."""
     with pytest.raises(WorkloadError, match=why):
         needs_of(model, draft=draft, runtime=runtime)
 
@@ -186,15 +223,12 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     # one latent row of 512 + 64 numbers a token
     four = Device(devices=4)
     held = terms_on(four, "deepseek-v3", runtime="vllm", draft="mtp")
-    assert found["mtp_kv_cache"].bytes == held["mtp_kv_cache"].bytes == 576 * 2 * 4096
+    assert found["mtp_kv_cache"].bytes == 576 * 2 * 4096
+    assert held["mtp_kv_cache"].bytes == 576 * 2 * 4096
     # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8
     # KV heads of 128
-    assert (
-        terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")[
-            "mtp_kv_cache"
-        ].bytes
-        == 3 * 2 * 2 * 128 * 2 * 4096
-    )
+    held = terms_on(four, "step-3.5-flash", runtime="vllm", draft="mtp")
+    assert held["mtp_kv_cache"].bytes == 3 * 2 * 2 * 128 * 2 * 4096
 
 
 # the Q8_0 files as Hugging Face lists them: zhongkaifu/TensorSharp, ModelCatalog.cs, for 12B and
@@ -214,7 +248,8 @@ def test_gemma_4_drafts_with_the_file_that_google_published(
 ) -> None:
     """ggml-org/llama.cpp pull 23398: a file of its own, which attends to the model's cache."""
     asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q8_0"}
-    alone, drafting = needs_of(model, **asked), needs_of(model, **asked, draft="mtp")
+    alone = needs_of(model, **asked)
+    drafting = needs_of(model, **asked, draft="mtp")
     assert alone.download_bytes is not None
     assert drafting.download_bytes == alone.download_bytes + file_bytes
     found = terms(model, **asked, draft="mtp")
@@ -231,12 +266,14 @@ def test_gemma_4_drafts_with_the_file_that_google_published(
     ],
 )
 def test_a_published_draft_goes_by_its_names(typed: str) -> None:
+    """Each of them means the model's own draft."""
     asked: dict[str, Any] = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
     by_name = needs_of("gemma-4-31b-it", **asked, draft=typed)
     assert by_name.memory == needs_of("gemma-4-31b-it", **asked, draft="mtp").memory
 
 
 def test_the_draft_of_another_size_is_refused() -> None:
+    """It attends to the cache of its own model alone."""
     with pytest.raises(SelfhostError, match="draft"):
         needs_of("gemma-4-31b-it", draft="gemma-4-e2b-it-assistant")
 
@@ -245,12 +282,13 @@ def test_sglang_keeps_one_layer_more_for_the_own_block() -> None:
     """A boot log of SGLang 0.5.17 (2026-08-15): of 171,008 tokens the draft of a 27B has 0.66
     GB.
     """
-    asked: dict[str, Any] = {
-        "quantization": "fp8",
-        "context_tokens": 171_008,
-        "draft": "mtp",
-    }
-    found = terms("qwen3.6-27b", runtime="sglang", **asked)
+    found = terms(
+        "qwen3.6-27b",
+        runtime="sglang",
+        quantization="fp8",
+        context_tokens=171_008,
+        draft="mtp",
+    )
     assert found["mtp_kv_cache"].bytes / 2**30 == pytest.approx(0.66, abs=0.01)
 
 
@@ -261,28 +299,33 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
     """`CPU compute buffer size` that tools/mtmd/clip.cpp (0c1e570) prints for an encoder of these
     widths, at load and at its largest.
     """
-    for model, reserved_mib, largest_mib in (
-        ("gemma-3-27b-it", 121.25, 121.25), ("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
-        ("qwen3-vl-2b-instruct", 289.43, 560.25), ("qwen3-vl-32b-instruct", 312.67, 605.25),
-        ("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84), ("llava-1.5-7b", 23.80, 23.80),
-        ("qwen3.5-9b", 248.10, 480.25), ("gemma-4-12b-it", 13.53, 57.46),
-        ("minimax-m3", 60.30, 135.69),
-        ("mistral-medium-3.5-128b", 112.05, 446.72), ("gemma-3n-e4b-it", 556.90, 556.90),
-        ("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
-    ):  # fmt: skip
-        found = terms(model)["projector_compute"]
-        assert (found.low_bytes, found.high_bytes) == (0, found.bytes * 6 // 5)
-        assert found.bytes / 2**20 <= largest_mib + 0.006, model
-        # a device holds what is reserved at load, or what the picture takes, where that is more
-        there = terms_on(Device(), model)["projector_compute"]
-        assert there.bytes / 2**20 == pytest.approx(
-            max(reserved_mib, found.bytes / 2**20), abs=0.006
-        ), model
-        largest = re.search(
-            r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic
-        )
-        most = int(largest[1].replace(",", "")) if largest else found.bytes
-        assert most / 2**20 == pytest.approx(largest_mib, abs=0.006), model
+    for printed in (
+        PictureBuffer("gemma-3-27b-it", 121.25, 121.25),
+        PictureBuffer("qwen2.5-vl-7b-instruct", 704.79, 1893.03),
+        PictureBuffer("qwen3-vl-2b-instruct", 289.43, 560.25),
+        PictureBuffer("qwen3-vl-32b-instruct", 312.67, 605.25),
+        PictureBuffer("mistral-small-3.2-24b-instruct-2506", 64.62, 257.84),
+        PictureBuffer("llava-1.5-7b", 23.80, 23.80),
+        PictureBuffer("qwen3.5-9b", 248.10, 480.25),
+        PictureBuffer("gemma-4-12b-it", 13.53, 57.46),
+        PictureBuffer("minimax-m3", 60.30, 135.69),
+        PictureBuffer("mistral-medium-3.5-128b", 112.05, 446.72),
+        PictureBuffer("gemma-3n-e4b-it", 556.90, 556.90),
+        PictureBuffer("mistral-large-3-675b-instruct-2512", 111.74, 446.09),
+    ):
+        with case(printed.model):
+            found = terms(printed.model)["projector_compute"]
+            assert found.low_bytes == 0
+            assert found.high_bytes == found.bytes * 6 // 5
+            assert found.bytes / 2**20 <= printed.largest_mib + 0.006
+            # a device holds what is reserved at load, or what the picture takes, where that is more
+            on_device = terms_on(Device(), printed.model)["projector_compute"]
+            expected = max(printed.reserved_mib, found.bytes / 2**20)
+            assert on_device.bytes / 2**20 == pytest.approx(expected, abs=0.006)
+            words = r"([\d,]+) for one of [\d,]+ × [\d,]+, the most"
+            largest = re.search(words, found.arithmetic)
+            most = int(largest[1].replace(",", "")) if largest else found.bytes
+            assert most / 2**20 == pytest.approx(printed.largest_mib, abs=0.006)
     # for a picture of 1,008 × 1,008
     assert terms("qwen2.5-vl-3b-instruct")["projector_compute"].bytes == 421_531_776
 
@@ -291,9 +334,8 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
     """Whole runs with a Pixtral's encoder: they grow with the picture as its buffer does, and not
     above 896 × 896.
     """
-    peaks = {
-        int(side): peak for side, peak in MEASURED["pictures"]["peak_bytes"].items()
-    }
+    by_side = MEASURED["pictures"]["peak_bytes"]
+    peaks = {int(side): peak for side, peak in by_side.items()}
     term = terms("mistral-small-3.2-24b-instruct-2506")["projector_compute"]
     for side in (448, 672, 896):
         grown = term.bytes * (side**2 - 224**2) // 896**2
@@ -316,6 +358,7 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
 def test_a_state_is_kept_for_each_drafted_token_where_llama_cpp_rolls_back(
     architecture: str,
 ) -> None:
+    """It copies the states of these alone, so that tokens can be taken back."""
     values = row_values(architecture)
     assert values is not None
     assert values.get("rolls_back") is True

@@ -14,7 +14,8 @@ from selfhost.needs.llamacpp import graph
 from selfhost.needs.llamacpp.part import Graph
 
 # the model of the catalogue with the longest graph: 1,800 operations, 1,200 of them in one chain
-MODEL, MACHINE = "nemotron-3-ultra-550b-a55b", "mac studio m3 ultra 512gb"
+MODEL = "nemotron-3-ultra-550b-a55b"
+MACHINE = "mac studio m3 ultra 512gb"
 CODE = f"""
 import threading
 from selfhost import check
