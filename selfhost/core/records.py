@@ -322,7 +322,11 @@ class Record(metaclass=_RecordType):
         if not changes.keys() <= kind._annotations.keys():
             raise kind._fault_of_names({**self.__getstate__(), **changes})
         values = self.__dict__
-        if all(values[name] is value for name, value in changes.items()):
+        # a loop, for a generator takes as long as all the rest
+        for name, value in changes.items():
+            if values[name] is not value:
+                break
+        else:
             return self
         if len(values) > len(kind._fields):
             # leaves out the values of cached properties

@@ -270,6 +270,8 @@ def _casts_of(spec: ModelSpec, runtime: RuntimeSpec) -> list[str]:
     return [name for name in runtime.casts if is_cast(spec, runtime, name)]
 
 
+# cached: of a model that does not fit, each layout asks which smaller types there are
+@lru_cache(maxsize=512)
 def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
     """The quantizations of a model for a runtime, of those whose size is known, the best quality
     first.
@@ -408,6 +410,8 @@ def weights_files(
     return size_of(case_of_files(spec, format, quantization))
 
 
+# cached: each layout, each type and each step of decoding asks about the same files
+@lru_cache(maxsize=1024)
 def case_of_files(
     spec: ModelSpec,
     format: str,
