@@ -780,7 +780,9 @@ def id_with_words(key: str, catalogue: Catalogue) -> str | None:
     for spec_id in catalogue.outlines:
         if words.issubset(canonical(spec_id).split("-")):
             fitting.append(spec_id)
-    return fitting[0] if len(fitting) == 1 else None
+    if len(fitting) != 1:
+        return None
+    return fitting[0]
 
 
 def _by_beginning(name: SplitName, catalogue: Catalogue) -> Resolution | None:
