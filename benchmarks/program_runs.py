@@ -230,7 +230,8 @@ def _pace_on_cards(row: Row, runtime: str) -> Range | None:
     judged.
     """
     machine = machine_of(row["device"], CARD, row["memory_gb"])
-    cards = row["gpus"] * (machine.accelerators or ())
+    (card,) = machine.accelerators or ()
+    cards = (card,) * row["gpus"]
     asked = Workload(
         quantization=row["quantization"], runtime=runtime, context_tokens=2048
     )

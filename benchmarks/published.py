@@ -43,15 +43,21 @@ def document(file: str) -> Mapping[str, Any]:
     return values
 
 
-def rows(file: str, part: str = "") -> Iterator[Row]:
-    """Each run of a file, or of a part of it."""
+def rows(file: str, part: str = "rows") -> Iterator[Row]:
+    """Each run of a file, or of another part of it than its `rows`."""
     values = document(file)
-    columns = values[f"{part}_columns" if part else "columns"]
-    for line in values[part or "rows"]:
+    columns = values["columns"]
+    if part != "rows":
+        columns = values[f"{part}_columns"]
+    for line in values[part]:
         yield dict(zip(columns, line, strict=True))
 
 
-def rows_for(use: str, file: str, part: str = "") -> Iterator[Row]:
+def rows_for(
+    use: str,
+    file: str,
+    part: str = "rows",
+) -> Iterator[Row]:
     """The runs of a file with that use: `fitted`, or `kept` out of each fit."""
     for row in rows(file, part):
         if row["use"] == use:
@@ -73,7 +79,8 @@ def machine_of(
     `memory_gb` is the memory of a card, else of the whole computer; None where the source does not
     tell it.
     """
-    size_bytes = int((memory_gb or _UNTOLD_GB) * GIB)
+    size_gb = memory_gb or _UNTOLD_GB
+    size_bytes = int(size_gb * GIB)
     ram_bytes = size_bytes
     if kind == CARD or not memory_gb:
         ram_bytes = _RAM_BYTES
