@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 from published import (
@@ -231,7 +232,7 @@ def _pace_on_cards(row: Row, runtime: str) -> Range | None:
     """
     machine = machine_of(row["device"], CARD, row["memory_gb"])
     (card,) = machine.accelerators or ()
-    cards = (card,) * row["gpus"]
+    cards = tuple(repeat(card, row["gpus"]))
     asked = Workload(
         quantization=row["quantization"], runtime=runtime, context_tokens=2048
     )
