@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import packed_specs
-from helpers.paths import ROOT, SPEC_FILES
+from helpers.paths import ROOT, SPEC_FILES, all_models_but
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -122,11 +122,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith("."):
             shutil.copy(path, copy)
-    for name in ("selfhost", "specs", "tools"):
+    for name in ("selfhost", "tools"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
-    for path in (copy / "specs").glob("models/*/*.toml"):
-        if path.name.removesuffix(".toml").removesuffix(".sources") not in IDS:
-            path.unlink()
+    shutil.copytree(ROOT / "specs", copy / "specs", ignore=all_models_but(IDS))
     return copy
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -32,3 +33,18 @@ GOLDEN = TESTS / "golden"
 GOOD_SPECS = TESTS / "good_specs"
 BAD_SPECS = TESTS / "bad_specs"
 BAD_POLICIES = TESTS / "bad_policies"
+
+
+def all_models_but(ids: Collection[str]) -> Callable[[str, list[str]], list[str]]:
+    """What `shutil.copytree` of the specs leaves out, to copy of the models these alone."""
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        if Path(folder).parent.name != "models":
+            return []
+        return [
+            name
+            for name in names
+            if name.removesuffix(".toml").removesuffix(".sources") not in ids
+        ]
+
+    return ignored

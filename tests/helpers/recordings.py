@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from helpers.paths import MACHINES
 from helpers.written import validate
@@ -90,9 +90,19 @@ class Altered(RecordedHost):
     be read.
     """
 
+    places: ClassVar[dict[tuple[str, str], str]] = {}
+
     def __init__(self, folder: str, contents: dict[str, bytes | None]) -> None:
         self.contents = contents
         super().__init__(folder)
+
+    def real(self, path: str) -> str:
+        # kept for all that are altered, for none moves a file of the recording
+        place = self.places.get((self.folder, path))
+        if place is None:
+            place = super().real(path)
+            self.places[self.folder, path] = place
+        return place
 
     def read_bytes(self, path: str, limit: int = MAX_READ_BYTES) -> bytes:
         content = self.contents.get(self.real(path), ...)
