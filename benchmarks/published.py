@@ -46,11 +46,9 @@ def document(file: str) -> Mapping[str, Any]:
 def rows(file: str, part: str = "rows") -> Iterator[Row]:
     """Each run of a file, or of another part of it than its `rows`."""
     values = document(file)
-    columns = values["columns"]
-    if part != "rows":
-        columns = values[f"{part}_columns"]
+    key = "columns" if part == "rows" else f"{part}_columns"
     for line in values[part]:
-        yield dict(zip(columns, line, strict=True))
+        yield dict(zip(values[key], line, strict=True))
 
 
 def rows_for(
