@@ -97,7 +97,7 @@ def check(
         model,
         stated,
         found.machine,
-        carry=_options_to_repeat(machine, specs),
+        carry=_options_to_repeat(found.name, specs),
         notes=found.notes,
     )
 
@@ -217,7 +217,7 @@ def compare(
     found = _machine_found(machine)
     from .advice.several import comparison, in_one_type
 
-    carry = _options_to_repeat(machine, specs)
+    carry = _options_to_repeat(found.name, specs)
     verdicts = []
     for model in models:
         verdict = check_with(catalogue, model, stated, found.machine, carry=carry)
@@ -335,10 +335,27 @@ def _catalogue_with(specs: Sequence[PathLike]) -> Catalogue:
 
 
 class _FoundMachine(Record):
-    """A machine, with notes on what else its name can mean."""
+    """A machine, with notes on what else its name can mean. `typed`: the name or the description
+    that was given for the machine.
+    """
 
     machine: Machine
+    typed: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The name by which a command asks about the same machine. None for this machine, and for a
+        record, whose file is not known, unless the catalogue has it by its name.
+        """
+        if self.typed is not None:
+            return self.typed
+        # imported here: most programs name a machine or ask about this one
+        from .machine.profiles import machine_called
+
+        known = machine_called(self.machine.name)
+        is_known = known is not None and known.machine == self.machine
+        return self.machine.name if is_known else None
 
 
 def _machine_found(machine: Machine | str | None) -> _FoundMachine:
@@ -367,7 +384,7 @@ def _machine_named(name: str) -> _FoundMachine:
         error.args = (f"{error.message}; {error.remedy}",)
         raise
     notes = () if note is None else (note,)
-    return _FoundMachine(machine=machine, notes=notes)
+    return _FoundMachine(machine=machine, typed=name, notes=notes)
 
 
 def _how_to_read(reader: str) -> str:
@@ -375,26 +392,13 @@ def _how_to_read(reader: str) -> str:
     return f"read a record with machine=Machine.{reader}(…)"
 
 
-def _options_to_repeat(
-    machine: Machine | str | None,
-    specs: Sequence[PathLike],
-) -> str:
-    """The options with which a command asks about the same machine, with the same specs; a space
-    before each.
-
-    A `Machine` is named where the catalogue has it by its name. No option means another one: the
-    file of a record is not known.
+def _options_to_repeat(machine_name: str | None, specs: Sequence[PathLike]) -> str:
+    """The options with which a command asks about the machine of that name, with the same specs; a
+    space before each.
     """
     words = []
-    if isinstance(machine, str):
-        words += ["--machine", machine]
-    elif machine is not None:
-        # imported here: most programs name a machine or ask about this one
-        from .machine.profiles import machine_called
-
-        found = machine_called(machine.name)
-        if found is not None and found.machine == machine:
-            words += ["--machine", machine.name]
+    if machine_name is not None:
+        words += ["--machine", machine_name]
     for folder in specs:
         words += ["--specs", os.fsdecode(folder)]
     return "".join(f" {shell_word(word)}" for word in words)

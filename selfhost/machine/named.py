@@ -33,14 +33,11 @@ def named(text: str) -> NotedMachine:
 
 def _noted_machine(text: str) -> NotedMachine:
     """The machine that `named` returns, without the note in its sources."""
-    found = machine_called(text)
-    if found is None:
-        found = machine_called(without_provider(text))
-    if found is None:
-        found = rented(text)
+    plain = without_provider(text)
+    found = machine_called(text) or machine_called(plain) or rented(text)
     if found is None:
         # the profiles of Azure's types leave out the first word of their names
-        found = machine_called(_STANDARD.sub("", without_provider(text)))
+        found = machine_called(_STANDARD.sub("", plain))
     if found is not None:
         return found
     if has_unlisted_gpu(text):
