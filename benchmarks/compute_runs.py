@@ -93,7 +93,8 @@ def print_tables(*, with_devices: bool) -> None:
 class LeftOut(NamedTuple):
     """A device whose ranges were multiplied by the median bias of other devices.
 
-    `error` and `width` are the medians of its runs; `is_inside`: half of its runs or more are inside.
+    `error` and `width` are the medians of its runs; `is_inside`: at least half of its
+    runs are inside.
     """
 
     error: float
@@ -337,8 +338,8 @@ def _decoder_steps() -> Iterator[Run]:
 
 
 def _rate_of_work(row: Row, machine: Machine) -> Range | None:
-    """The units of work a second on the machine with enough RAM for any model; None where no pace is
-    known.
+    """The units of work a second on the machine with enough RAM for any model; None where no pace
+    is known.
     """
     workload = Workload(runtime=row["runtime"], quantization=row["quantization"])
     with_ram = machine.replace(

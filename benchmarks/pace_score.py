@@ -204,7 +204,7 @@ def _hardware_class(run: Run) -> str:
 
 @cache
 def _device_of(name: str) -> Accelerator | None:
-    """The GPU of that name, which is a machine's name or a GPU's; None for a machine without GPU."""
+    """The GPU of a run; None for a machine without a GPU. The name is a machine's or a GPU's."""
     vendor = vendor_of_device(name)
     if vendor == "apple":
         return Accelerator(vendor=vendor, name=name, unified=True)

@@ -40,8 +40,8 @@ _MANY_REQUESTS = 16
 
 
 class Prediction(NamedTuple):
-    """The pace that is predicted for a run, in tokens a second, and the needs of the run; None where
-    these are not known.
+    """The predicted pace of a run, in tokens a second, and the needs of the run; None where these
+    are not known.
     """
 
     pace: Range | None
@@ -103,7 +103,7 @@ def _stated_options(row: Row) -> dict[str, str]:
 
 
 def _decoding_at_depth(row: Row, workload: Workload) -> Prediction:
-    """The pace of one sequence half way through its answer, with the tokens of the depth before it."""
+    """The pace of one sequence halfway through its answer, behind the tokens of the row's depth."""
     judged = judged_named(row["spec"], workload, row["machine"])
     step = judged.question.step
     if step is None or judged.needs is None:

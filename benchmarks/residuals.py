@@ -24,8 +24,7 @@ HEADING = f"{'':47} runs devices  error  inside  high/low  seen/likely"
 
 
 class Run(NamedTuple):
-    """A published rate, of which a higher one is faster, and the range predicted for it, in the same
-    unit.
+    """A published rate, of which more is faster, and the range predicted for it in the same unit.
 
     `group` is the kind of work or the class of devices for which a line is printed; `core` is the
     kind of processor core, where the group holds several.
@@ -131,8 +130,8 @@ def report_left_out(spec_id: str, device: str, why: str) -> None:
 
 
 class Answer(NamedTuple):
-    """What is predicted for a model on a machine. `needs` and `speed` are those of the judged layout;
-    None where the model has none that is known.
+    """What is predicted for a model on a machine. `needs` and `speed` are those of the judged
+    layout; None where they are not known.
     """
 
     machine: Machine
