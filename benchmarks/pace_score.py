@@ -1,4 +1,5 @@
-"""How right the pace of text is, by class of device, apart for runs in the fit and in none.
+"""How near the predicted pace of text is to the measured one, by class of device, for runs in no
+fit and for runs in the fit.
 
     python benchmarks/pace_score.py             # one line a class
     python benchmarks/pace_score.py --misses    # and each run outside its range
@@ -46,9 +47,9 @@ PROGRAMS = {
 
 
 class RunSet(NamedTuple):
-    """A set of runs: a key of `speed_residuals.SOURCES`, what they do, and by which program.
+    """A set of runs: its key in `speed_residuals.SOURCES`, the work of the runs, and their program.
 
-    Without `work` the first word of a run's group says what it does.
+    Where `work` is empty, the first word of a run's group says what the run does.
     """
 
     source: str

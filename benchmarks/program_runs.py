@@ -19,7 +19,7 @@ from published import (
     rows_for,
     stated_backend,
 )
-from residuals import Run, ask, judged_named, machine_named, report_left_out
+from residuals import Run, ask, judged_for, machine_named, report_left_out
 
 from selfhost import Workload
 from selfhost.core.errors import SelfhostError
@@ -104,11 +104,12 @@ def _stated_options(row: Row) -> dict[str, str]:
 
 def _decoding_at_depth(row: Row, workload: Workload) -> Prediction:
     """The pace of one sequence halfway through its answer, behind the tokens of the row's depth."""
-    judged = judged_named(row["spec"], workload, row["machine"])
+    machine = machine_named(row["machine"])
+    judged = judged_for(row["spec"], workload, machine)
     step = judged.question.step
     if step is None or judged.needs is None:
         return Prediction(None, judged.needs)
-    layout = laid_out(judged.question, judged.needs, machine_named(row["machine"]))
+    layout = laid_out(judged.question, judged.needs, machine)
     depth_tokens = row["depth"] + row["tokens"] // 2
     pace = predict(step.replace(depth_tokens=depth_tokens), layout).decode
     return Prediction(pace, judged.needs)

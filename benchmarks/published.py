@@ -138,8 +138,8 @@ def has_experts(spec_id: str) -> bool:
 
 
 def has_inactive_parameters(spec_id: str) -> bool:
-    """Whether a token reads fewer parameters than the model has: a mixture of experts, or a model
-    with other parts that a token leaves out.
+    """Whether a token reads fewer parameters than the model has, as in a mixture of experts; True
+    where only one of the two counts is known.
     """
     counts = open_catalogue().spec(spec_id).parameters
     return counts.active != counts.total

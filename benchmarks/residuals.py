@@ -171,15 +171,13 @@ def machine_named(name: str) -> Machine:
     return named(name)[0]
 
 
-def judged_named(
+def judged_for(
     model: str,
     workload: Workload,
-    machine: Machine | str,
+    machine: Machine,
 ) -> Judged:
-    """The judgement of the model on a machine, which may be given by its name."""
-    catalogue = open_catalogue()
-    known = machine_named(machine) if isinstance(machine, str) else machine
-    return judged_on(catalogue, model, workload, known).judged
+    """The judgement of the model on the machine. Raises what `selfhost.check` raises."""
+    return judged_on(open_catalogue(), model, workload, machine).judged
 
 
 def ask(
@@ -191,10 +189,11 @@ def ask(
     """The prediction for the model on a machine, which may be given by its name. Raises what
     `selfhost.check` raises.
     """
-    judged = judged_named(model, workload or Workload(), machine)
-    known = machine_named(machine) if isinstance(machine, str) else machine
+    if isinstance(machine, str):
+        machine = machine_named(machine)
+    judged = judged_for(model, workload or Workload(), machine)
     return Answer(
-        machine=known,
+        machine=machine,
         workload=judged.question.workload,
         needs=judged.needs,
         speed=judged.speed,

@@ -38,7 +38,7 @@ from selfhost.machine.gpus import every_card
 from selfhost.needs.tensors import row_of
 
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
-# tokens of a batch where the source tells none: llama.cpp's own micro-batch
+# tokens of a batch where the source states none: llama.cpp's own micro-batch
 _BATCH_TOKENS = 512
 # llama-bench decodes 128 tokens, so that half of them lie before the middle one
 _HALF_DECODED_TOKENS = 64
