@@ -72,8 +72,8 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
 
 
 def takes_first_of_list(question: Question) -> bool:
-    """Whether the type is the first good one of a program's list: of a question about pictures or
-    video that states no type, and no runtime without such a list.
+    """Whether the first good type of a program's list is taken: for pictures and video, if the user
+    stated no type, named no files, and stated no runtime without such a list.
     """
     runtime = question.runtime
     if question.needs is None or runtime is None or _are_files_fixed(question):
@@ -653,8 +653,8 @@ def _is_usual_first(
 
 
 def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
-    """Whether the runtime itself makes weights of four bits for that type while it loads the
-    model.
+    """Whether the runtime makes weights of four bits for that type from the published ones: such a
+    type has `4bit` among its other names.
     """
     rule = runtime.rule_of(quantization)
     return rule is not None and "4bit" in rule.also
