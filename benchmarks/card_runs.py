@@ -19,22 +19,22 @@ from published import (
     PROCESSOR,
     SHARES_RAM,
     Row,
-    backend_told,
     class_of_gpu,
     device_class,
     document,
     has_experts,
+    has_inactive_parameters,
     machine_of,
     machine_of_row,
     model_and_type,
-    reads_experts,
     rows,
     rows_for,
+    stated_backend,
     vendor_of_device,
 )
-from residuals import Asked, Run, ask, leave_out
+from residuals import Answer, Run, ask, report_left_out
 
-import test_speed as earlier
+import test_speed
 from selfhost import Machine, Workload
 from selfhost import needs as need
 from selfhost.catalogue.index import open_catalogue
@@ -45,9 +45,9 @@ from selfhost.judge.pace.rates import device_bandwidth
 from selfhost.machine import gpus
 from selfhost.needs import case
 
-# the end of the group of runs that take several tokens a step
+# the last words of a group whose runs take several tokens a step
 SEVERAL = ", several tokens a step"
-# a conversion's weights are known to some percent
+# the bytes of a converted model are known to some percent
 _BEYOND_DOUBT = 1.1
 # as many times as fast as one token a step, where Ollama drafts by itself: slow end, likely, fast end
 # (ollama.com/blog, 2026-06-29, and six runs of tests/truth/speed_public.json)
@@ -58,35 +58,35 @@ def of_reports() -> Iterator[Run]:
     """The public reports of llmfit's users."""
     for row in rows("speed_public.json"):
         machine = machine_of_row(row)
-        asked = Workload(quantization=row["quantization"], runtime=row["runtime"])
+        workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
         try:
-            answer = ask(row["spec"], asked, machine=machine)
+            answer = ask(row["spec"], workload, machine=machine)
         except SelfhostError as error:
-            leave_out(row["spec"], row["device"], str(error))
+            report_left_out(row["spec"], row["device"], str(error))
             continue
         if answer.decode is None:
-            leave_out(row["spec"], row["device"], "no pace")
+            report_left_out(row["spec"], row["device"], "no pace")
             continue
         group = _class_of_report(row, answer)
-        seen = row["tokens_per_second"]
+        measured = row["tokens_per_second"]
         if not answer.is_split and _reads_too_much(row, answer):
             group += SEVERAL
             if row["model"].endswith("-mlx"):
                 maker = vendor_of_device(row["device"])
                 drafted = f"{maker}, drafted as told{SEVERAL}"
-                told = answer.decode * _DRAFTED_BY_OLLAMA
-                yield Run.of(drafted, row["device"], row["model"], seen, told)
-        yield Run.of(group, row["device"], row["model"], seen, answer.decode)
+                pace = answer.decode * _DRAFTED_BY_OLLAMA
+                yield Run.of(drafted, row["device"], row["model"], measured, pace)
+        yield Run.of(group, row["device"], row["model"], measured, answer.decode)
 
 
-def _class_of_report(row: Row, answer: Asked) -> str:
-    """The class of the device; of a processor the word alone."""
+def _class_of_report(row: Row, answer: Answer) -> str:
+    """The class of the device; for a processor only that word, and whether a GPU holds a part."""
     if row["kind"] != PROCESSOR:
         return device_class(row, answer)
     return f"{PROCESSOR}, partly in RAM" if answer.is_split else PROCESSOR
 
 
-def _reads_too_much(row: Row, answer: Asked) -> bool:
+def _reads_too_much(row: Row, answer: Answer) -> bool:
     """Whether the run at one token a step would read more than the device's memory gives."""
     peak = _peak_bytes_per_second(answer.machine)
     if peak is None:
@@ -117,15 +117,15 @@ def _peak_bytes_per_second(machine: Machine) -> float | None:
 
 def of_earlier() -> Iterator[Run]:
     """The runs that were collected first, with the depth that each states."""
-    for row in earlier.rows("published"):
+    for row in test_speed.rows("published"):
         if row["kind"] != "decode":
             continue
-        machine = earlier.published(row["machine"])
+        machine = test_speed.published(row["machine"])
         cards = machine.accelerators or ()
         has_own_memory = any(not card.unified for card in cards)
-        pace = earlier.predicted(
+        pace = test_speed.predicted(
             machine,
-            earlier.SPEC_OF.get(row["model"], row["model"]),
+            test_speed.SPEC_OF.get(row["model"], row["model"]),
             row["quantization"],
             context_tokens=4096,
             depth_tokens=row["depth"],
@@ -134,27 +134,29 @@ def of_earlier() -> Iterator[Run]:
         ).decode
         if pace is None:
             continue
-        seen = row["tokens_per_second"]
-        yield Run.of(class_of_gpu(machine), row["machine"], row["model"], seen, pace)
+        measured = row["tokens_per_second"]
+        yield Run.of(
+            class_of_gpu(machine), row["machine"], row["model"], measured, pace
+        )
 
 
 def of_backends(use: str) -> Iterator[Run]:
     """The runs whose backend and host are stated."""
     file = "speed_backends.json"
     for row in rows_for(use, file):
-        machine = _on_told_system(machine_of_row(row), row, file)
+        machine = _on_stated_system(machine_of_row(row), row, file)
         if row["host"] is not None:
             machine = machine.replace(
                 cpu_model=row["host"], architecture=_architecture_of(row["host"])
             )
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"],
             runtime=row["runtime"],
-            runtime_options=backend_told(row["runtime"], row["backend"], machine),
+            runtime_options=stated_backend(row["runtime"], row["backend"], machine),
         )
-        answer = ask(row["spec"], asked, machine=machine)
+        answer = ask(row["spec"], workload, machine=machine)
         if answer.decode is None or answer.needs is None:
-            leave_out(row["spec"], row["device"], "no pace")
+            report_left_out(row["spec"], row["device"], "no pace")
             continue
         yield Run.of(
             _class_of_backend(row, answer),
@@ -165,7 +167,7 @@ def of_backends(use: str) -> Iterator[Run]:
         )
 
 
-def _class_of_backend(row: Row, answer: Asked) -> str:
+def _class_of_backend(row: Row, answer: Answer) -> str:
     """The maker of the GPU, its generation, and what its host is."""
     group = vendor_of_device(row["device"])
     generation = gpus.facts_of(row["device"]).generation
@@ -180,12 +182,12 @@ def _class_of_backend(row: Row, answer: Asked) -> str:
     return group
 
 
-def _on_told_system(
+def _on_stated_system(
     machine: Machine,
     row: Row,
     file: str,
 ) -> Machine:
-    """The machine with Windows, where the file lists the run's source among those."""
+    """The machine, with Windows where the file lists the source of the run under `windows`."""
     if row["source"] in document(file)["windows"]:
         return machine.replace(system="windows")
     return machine
@@ -201,13 +203,13 @@ def _architecture_of(host: str) -> str:
 def of_drafts() -> Iterator[Run]:
     """The runs with the model's own block, which draft as many tokens at once as the source says."""
     for row in rows("speed_drafts.json"):
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"], runtime="llama.cpp", draft="mtp"
         )
         with _drafting(row["drafted"]):
-            answer = ask(row["spec"], asked, machine=machine_of_row(row))
+            answer = ask(row["spec"], workload, machine=machine_of_row(row))
         if answer.decode is None or answer.needs is None or answer.is_split:
-            leave_out(row["spec"], row["device"], "no pace, or partly in RAM")
+            report_left_out(row["spec"], row["device"], "no pace, or partly in RAM")
             continue
         yield Run.of(
             f"{vendor_of_device(row['device'])}, own block",
@@ -220,7 +222,7 @@ def of_drafts() -> Iterator[Run]:
 
 @contextmanager
 def _drafting(tokens: int) -> Iterator[None]:
-    """While the block runs, a draft proposes so many tokens at once, in memory and in pace."""
+    """Within the `with` block, a draft proposes so many tokens at once, in memory and in pace."""
     with (
         patch.object(case, "DRAFTED_TOKENS", tokens),
         patch.object(sequences, "DRAFTED_TOKENS", tokens),
@@ -231,15 +233,15 @@ def _drafting(tokens: int) -> Iterator[None]:
 def of_batches() -> Iterator[Run]:
     """The runs of several tokens at once, as that many sequences together."""
     for row in rows("speed_batches.json"):
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"],
             runtime="llama.cpp",
             parallel=row["at_once"],
             context_tokens=512,
         )
-        answer = ask(row["spec"], asked, machine=machine_of_row(row))
+        answer = ask(row["spec"], workload, machine=machine_of_row(row))
         if answer.together is None:
-            leave_out(row["spec"], row["device"], "no pace")
+            report_left_out(row["spec"], row["device"], "no pace")
             continue
         group = vendor_of_device(row["device"])
         if has_experts(row["spec"]):
@@ -257,8 +259,8 @@ def of_batches() -> Iterator[Run]:
 def of_types(use: str) -> Iterator[Run]:
     """The runs of one model in many quantizations, by how few bits most weights have."""
     for row in rows_for(use, "speed_types.json"):
-        asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
-        pace = ask(row["spec"], asked, machine=machine_of_row(row)).decode
+        workload = Workload(quantization=row["quantization"], runtime="llama.cpp")
+        pace = ask(row["spec"], workload, machine=machine_of_row(row)).decode
         assert pace is not None, row
         maker = vendor_of_device(row["device"])
         yield Run.of(
@@ -283,38 +285,38 @@ def bits_of(quantization: str) -> str:
 def of_intel(use: str, file: str) -> Iterator[Run]:
     """Prompts and decoding on Intel's GPUs, by backend and kind of model."""
     for row in rows_for(use, file):
-        machine = _on_told_system(machine_of_row(row), row, file)
-        asked = Workload(
+        machine = _on_stated_system(machine_of_row(row), row, file)
+        workload = Workload(
             quantization=row["quantization"],
             runtime="llama.cpp",
             context_tokens=2048,
-            runtime_options=backend_told("llama.cpp", row["backend"], machine),
+            runtime_options=stated_backend("llama.cpp", row["backend"], machine),
         )
-        answer = ask(row["spec"], asked, machine=machine)
-        seen_prompt = row["prompt_per_second"]
-        yield from _run_on_intel(row, "prompt", seen_prompt, answer.prompt)
-        seen_decode = row["tokens_per_second"]
-        yield from _run_on_intel(row, "decode", seen_decode, answer.decode)
+        answer = ask(row["spec"], workload, machine=machine)
+        measured_prompt = row["prompt_per_second"]
+        yield from _run_on_intel(row, "prompt", measured_prompt, answer.prompt)
+        measured_decode = row["tokens_per_second"]
+        yield from _run_on_intel(row, "decode", measured_decode, answer.decode)
 
 
 def _run_on_intel(
     row: Row,
     work: str,
-    seen: float | None,
+    measured: float | None,
     pace: Range | None,
 ) -> Iterator[Run]:
     """One run of a row, or none where the source does not tell that rate."""
-    if seen is None:
+    if measured is None:
         return
     if pace is None:
-        leave_out(row["spec"], row["device"], f"no pace of {work}")
+        report_left_out(row["spec"], row["device"], f"no pace of {work}")
         return
-    kind = "experts" if reads_experts(row["spec"]) else "dense"
+    kind = "experts" if has_inactive_parameters(row["spec"]) else "dense"
     yield Run.of(
         f"{work} {row['backend']}, {kind}",
         row["device"],
         f"{model_and_type(row)}, {row['built']}",
-        seen,
+        measured,
         pace,
     )
 
@@ -322,17 +324,17 @@ def _run_on_intel(
 def of_mlx_prompts(use: str) -> Iterator[Run]:
     """The prompts that MLX read, by kind of chip and model."""
     for row in rows_for(use, "speed_mlx_prompts.json"):
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"],
             runtime="mlx",
             prompt_tokens=row["prompt_tokens"],
             context_tokens=row["prompt_tokens"] + 512,
         )
         machine = machine_of(row["device"], SHARES_RAM, row["memory_gb"])
-        pace = ask(row["spec"], asked, machine=machine).prompt
+        pace = ask(row["spec"], workload, machine=machine).prompt
         assert pace is not None, row
         chip = "M5" if " M5" in row["device"] else "before M5"
-        kind = "experts" if reads_experts(row["spec"]) else "dense"
+        kind = "experts" if has_inactive_parameters(row["spec"]) else "dense"
         yield Run.of(
             f"{chip}, {kind}",
             f"{row['device']} {row['gpu_cores']} cores",
@@ -347,15 +349,15 @@ def of_prompts(use: str) -> Iterator[Run]:
     for row in rows_for(use, "speed_prompts.json"):
         # as many tokens as have the same before them on average
         tokens = row["prompt_tokens"] + 2 * row["depth"]
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"],
             runtime="llama.cpp",
             prompt_tokens=tokens,
             context_tokens=tokens + 512,
         )
-        pace = ask(row["spec"], asked, machine=row["machine"]).prompt
+        pace = ask(row["spec"], workload, machine=row["machine"]).prompt
         if pace is None:
-            leave_out(row["spec"], row["machine"], "no pace of a prompt")
+            report_left_out(row["spec"], row["machine"], "no pace of a prompt")
             continue
         group = "experts" if has_experts(row["spec"]) else "dense"
         if row["backend"] == "cpu":

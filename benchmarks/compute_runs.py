@@ -20,7 +20,7 @@ from published import GIB, Row, document, rows, with_cores
 from residuals import Run, ask, print_devices, print_line
 from work_runs import as_rate
 
-import test_speed as earlier
+import test_speed
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
@@ -32,13 +32,13 @@ from selfhost.judge.pace.processor import cores_rate, processor_of
 from selfhost.needs.records import Needs
 
 FILE = "compute.json"
-# fewer do not tell how far they lie apart
-_LEAST_LEFT_OUT = 4
+# fewer devices do not tell how far devices lie apart
+_LEAST_DEVICES = 4
 # since then whisper.cpp has the products that it has now
 _CURRENT_ENCODER = "2023"
 # of speed.json: its build is older than the layout of Q4_K for processors with the dot product
 # (ggml-org/llama.cpp#17494); and a run on two threads, which stands in compute.json
-_ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
+_LEFT_OUT_MACHINES = ("radxa-dragon-Q6A", "i3-1315U")
 # more than any of these models takes
 _ENOUGH_BYTES = 64 * GIB
 
@@ -50,8 +50,8 @@ def all_runs() -> list[Run]:
         _encoders,
         _audio,
         _pictures,
-        _computed,
-        _stepped,
+        _passes,
+        _decoder_steps,
     )
     runs: list[Run] = []
     for kind in kinds:
@@ -60,10 +60,12 @@ def all_runs() -> list[Run]:
 
 
 def print_tables(*, with_devices: bool) -> None:
-    """Print one line a kind of work and core; then each kind with every device left out in turn.
+    """Print one line a kind of work and core; then one a kind of work with each device left out in
+    turn.
 
-    Left out: the range is moved by the median of the other devices with such a core, of three or
-    more, else of all others; the device counts as inside where half of its runs are.
+    The ranges of a device that is left out are multiplied by the median bias of the other devices
+    with the same core, if there are three or more, else by that of all other devices. The device
+    counts as inside where half of its runs are.
     """
     runs = all_runs()
     by_work: dict[str, list[Run]] = {}
@@ -89,10 +91,10 @@ def print_tables(*, with_devices: bool) -> None:
 
 
 class LeftOut(NamedTuple):
-    """A device whose range the other devices of that work have moved.
+    """A device whose ranges were multiplied by the median bias of other devices.
 
-    `error` is the median error of its runs, `width` the median width; `is_inside`: half of its runs
-    or more are inside.
+    `error` and `width` are the medians of its runs; `is_inside`: at least half of its
+    runs are inside.
     """
 
     error: float
@@ -101,9 +103,11 @@ class LeftOut(NamedTuple):
 
 
 def _print_left_out(work: str, runs: Sequence[Run]) -> None:
-    """Print how near the ranges are where each device was left out of what moved its range."""
+    """Print the median error, the share inside and the median width with each device left out in
+    turn.
+    """
     devices = list(dict.fromkeys(run.device for run in runs))
-    if len(devices) < _LEAST_LEFT_OUT:
+    if len(devices) < _LEAST_DEVICES:
         print(f"{work[:34]:34} {len(devices):7}  too few to leave one out")
         return
     left_out = [_left_out(device, runs) for device in devices]
@@ -114,33 +118,35 @@ def _print_left_out(work: str, runs: Sequence[Run]) -> None:
 
 
 def _left_out(device: str, runs: Sequence[Run]) -> LeftOut:
-    """The device, with its range moved by the others."""
-    own = [run for run in runs if run.device == device]
+    """The device, with its ranges multiplied by the median bias of the others."""
+    of_device = [run for run in runs if run.device == device]
     others = [run for run in runs if run.device != device]
-    alike = [run for run in others if run.core == own[0].core]
-    if len({run.device for run in alike}) + 1 >= _LEAST_LEFT_OUT:
+    alike = [run for run in others if run.core == of_device[0].core]
+    if len({run.device for run in alike}) + 1 >= _LEAST_DEVICES:
         others = alike
-    moved = exp(_median_bias(others))
-    held = 0
-    for run in own:
-        held += run.low * moved <= run.seen <= run.high * moved
+    factor = exp(_median_bias(others))
+    inside = 0
+    for run in of_device:
+        inside += run.low * factor <= run.measured <= run.high * factor
     return LeftOut(
-        error=median(abs(run.likely * moved / run.seen - 1) for run in own),
-        width=median(run.width for run in own),
-        is_inside=2 * held >= len(own),
+        error=median(abs(run.likely * factor / run.measured - 1) for run in of_device),
+        width=median(run.width for run in of_device),
+        is_inside=2 * inside >= len(of_device),
     )
 
 
 def _median_bias(runs: Sequence[Run]) -> float:
-    """The median of the devices' medians of what was seen beside the likely figure, as logarithm."""
+    """The median of the devices' medians of measured over likely rates, as a logarithm."""
     by_device: dict[str, list[float]] = {}
     for run in runs:
         by_device.setdefault(run.device, []).append(log(run.bias))
     return median(median(biases) for biases in by_device.values())
 
 
-def machine_of(name: str, threads: float | None = None) -> Machine:
-    """The machine of a run, of which so many cores worked."""
+def recorded_machine(name: str, threads: float | None = None) -> Machine:
+    """The machine of that name in compute.json, with as many cores at work as the run had threads;
+    None leaves all cores at work.
+    """
     facts = dict(document(FILE)["machines"][name])
     facts["instruction_sets"] = tuple(facts["instruction_sets"])
     machine = Machine(**facts)
@@ -167,12 +173,12 @@ class Prompt(NamedTuple):
 
 def _prompts() -> Iterator[Run]:
     """Tokens of a prompt that llama.cpp read in a second."""
-    for prompt in (*_prompts_here(), *_prompts_of_others(), *_prompts_measured()):
-        if _computes_elsewhere(prompt.machine):
+    for prompt in (*_prompts_of_compute(), *_prompts_published(), *_prompts_measured()):
+        if _reads_prompts_on_gpu(prompt.machine):
             continue
-        pace = earlier.predicted(
+        pace = test_speed.predicted(
             prompt.machine,
-            earlier.SPEC_OF.get(prompt.model, prompt.model),
+            test_speed.SPEC_OF.get(prompt.model, prompt.model),
             prompt.quantization,
             runtime="llama.cpp",
         ).prompt
@@ -187,8 +193,8 @@ def _prompts() -> Iterator[Run]:
             )
 
 
-def _computes_elsewhere(machine: Machine) -> bool:
-    """Whether a GPU reads the prompts: one of its own, or that of an Apple chip."""
+def _reads_prompts_on_gpu(machine: Machine) -> bool:
+    """Whether a GPU reads the prompts: one that is listed, or that of an Apple chip."""
     is_apple = machine.cpu_model is not None and "Apple" in machine.cpu_model
     return bool(machine.accelerators) or is_apple
 
@@ -198,6 +204,7 @@ def _prompt(
     device: str,
     machine: Machine,
 ) -> Prompt:
+    """The prompt of a row, read on that machine."""
     return Prompt(
         device=device,
         machine=machine,
@@ -207,19 +214,21 @@ def _prompt(
     )
 
 
-def _prompts_here() -> Iterator[Prompt]:
+def _prompts_of_compute() -> Iterator[Prompt]:
     """The prompts of compute.json."""
     for row in rows(FILE, "prompt"):
-        yield _prompt(row, row["machine"], machine_of(row["machine"], row["threads"]))
+        yield _prompt(
+            row, row["machine"], recorded_machine(row["machine"], row["threads"])
+        )
 
 
-def _prompts_of_others() -> Iterator[Prompt]:
+def _prompts_published() -> Iterator[Prompt]:
     """The prompts of speed.json that others published."""
-    for row in earlier.rows("published"):
+    for row in test_speed.rows("published"):
         if row["kind"] != "prompt" or row["runtime"] != "llama.cpp":
             continue
-        if row["machine"] not in _ELSEWHERE:
-            yield _prompt(row, row["machine"], earlier.published(row["machine"]))
+        if row["machine"] not in _LEFT_OUT_MACHINES:
+            yield _prompt(row, row["machine"], test_speed.published(row["machine"]))
 
 
 def _prompts_measured() -> Iterator[Prompt]:
@@ -230,17 +239,17 @@ def _prompts_measured() -> Iterator[Prompt]:
         ("measured", "zen-5-guest", ("avx2", "avx512_bf16", "avx512f", "avx_vnni")),
         ("measured_zen4", "zen-4-guest", ("avx2", "avx512_bf16", "avx512f")),
     ):
-        for row in earlier.rows(part):
+        for row in test_speed.rows(part):
             if row.get("kind", "prompt") == "prompt" and row.get("repack", 1):
-                machine = earlier.recorded(row["threads"], instruction_sets=sets)
+                machine = test_speed.recorded(row["threads"], instruction_sets=sets)
                 prompt = _prompt(row, device, machine)
-                yield prompt._replace(model=earlier.SPEC_OF[row["model"]])
+                yield prompt._replace(model=test_speed.SPEC_OF[row["model"]])
 
 
 def _job(
     machine: Machine,
     program: RuntimeSpec | None,
-    type: str,
+    quantization: str,
 ) -> Job:
     """Work on a processor, of any model."""
     return Job(
@@ -248,7 +257,7 @@ def _job(
         spec=ModelSpec(id="any", name="any"),
         placed=Needs(),
         runtime=program,
-        quantization=type,
+        quantization=quantization,
         peak_flops=cores_rate(machine),
         called="",
     )
@@ -259,7 +268,7 @@ def _encoders() -> Iterator[Run]:
     catalogue = open_catalogue()
     program = catalogue.runtime("whisper.cpp")
     for row in rows(FILE, "encode"):
-        machine = machine_of(row["machine"], row["threads"])
+        machine = recorded_machine(row["machine"], row["threads"])
         architecture = catalogue.spec(row["model"]).architecture
         assert architecture is not None
         assert architecture.audio is not None
@@ -280,10 +289,10 @@ def _encoders() -> Iterator[Run]:
         )
 
 
-def _computed() -> Iterator[Run]:
+def _passes() -> Iterator[Run]:
     """Passes a second of parts of models that were measured here."""
     for row in rows(FILE, "computed"):
-        machine = machine_of(row["machine"], row["threads"])
+        machine = recorded_machine(row["machine"], row["threads"])
         operations = row["operations_1e9"] * 1e9
         pace = cores_rate(machine) * _share_reached(row, machine) * (1 / operations)
         yield Run.of(
@@ -306,12 +315,12 @@ def _share_reached(row: Row, machine: Machine) -> Range:
     return sound.bits_8 if row["type"] == "int8" else sound.bits_32
 
 
-def _stepped() -> Iterator[Run]:
+def _decoder_steps() -> Iterator[Run]:
     """Steps a second of decoders that write one token, of float32, beside the bandwidth that the
     same threads read at.
     """
     for row in rows(FILE, "stepped"):
-        machine = machine_of(row["machine"], row["threads"]).replace(
+        machine = recorded_machine(row["machine"], row["threads"]).replace(
             memory_bandwidth_bytes_per_second=int(row["read_gb_per_s"] * 1e9),
             memory_bandwidth_how="measured",
             sources={"memory_bandwidth_bytes_per_second": "beside it"},
@@ -329,19 +338,21 @@ def _stepped() -> Iterator[Run]:
 
 
 def _rate_of_work(row: Row, machine: Machine) -> Range | None:
-    """The units of work in a second on the machine, with enough RAM for any model."""
-    asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
+    """The units of work a second on the machine with enough RAM for any model; None where no pace
+    is known.
+    """
+    workload = Workload(runtime=row["runtime"], quantization=row["quantization"])
     with_ram = machine.replace(
         memory_total_bytes=_ENOUGH_BYTES, memory_limit_bytes=_ENOUGH_BYTES
     )
-    work = ask(row["model"], asked, machine=with_ram).work
+    work = ask(row["model"], workload, machine=with_ram).work
     return None if work is None else as_rate(work)
 
 
 def _audio() -> Iterator[Run]:
     """Minutes of audio in a second."""
     for row in rows(FILE, "audio"):
-        machine = machine_of(row["machine"], row["threads"])
+        machine = recorded_machine(row["machine"], row["threads"])
         pace = _rate_of_work(row, machine)
         if pace is not None:
             yield Run.of(
@@ -358,7 +369,7 @@ def _pictures() -> Iterator[Run]:
     """Pictures in a second, with the steps that the model's card names."""
     catalogue = open_catalogue()
     for row in rows(FILE, "pictures"):
-        machine = machine_of(row["machine"])
+        machine = recorded_machine(row["machine"])
         denoising = catalogue.spec(row["model"]).denoising
         assert denoising is not None
         pace = _rate_of_work(row, machine)

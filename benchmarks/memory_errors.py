@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from helpers import ggufs as headers
+from helpers import ggufs
 from helpers import llamacpp_truth as truth
-from needs.llamacpp import test_catalogue_truth as catalogue
+from needs.llamacpp import test_catalogue_truth as catalogue_truth
 from selfhost.catalogue.architecture import Architecture
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -28,14 +28,14 @@ from selfhost.needs.quantization import recipe_tensors
 from selfhost.needs.records import Term
 from selfhost.needs.tensors import row_of
 
-# llama.cpp's guess of the buffer is for prompts of a whole micro-batch
+# the guess of the compute buffer assumes prompts of a whole micro-batch
 _WHOLE_BATCH_TOKENS = 512
 
 
 class Error(NamedTuple):
     """How far a computed quantity of an architecture is from the measured one.
 
-    `share` is the distance as a share of what was measured.
+    `share` is the distance as a share of the measured quantity.
     """
 
     quantity: str
@@ -51,7 +51,7 @@ class Error(NamedTuple):
         measured: int,
     ) -> Error:
         """The error of a prediction; both figures have the same unit."""
-        return cls(quantity, architecture, share_off(predicted, measured))
+        return cls(quantity, architecture, relative_error(predicted, measured))
 
 
 def all_errors() -> Iterator[Error]:
@@ -61,12 +61,14 @@ def all_errors() -> Iterator[Error]:
     yield from _published()
     yield from _published_fused()
     yield from _projectors()
-    yield from _of_the_catalogue()
-    yield from _of_headers()
+    yield from _catalogue_models()
+    yield from _models_of_headers()
 
 
-def share_off(predicted: float, measured: float) -> float:
-    """The distance as a share of what was measured; 1 where something was computed of nothing."""
+def relative_error(predicted: float, measured: float) -> float:
+    """The distance as a share of the measured figure; 1 where that is 0 and the predicted one is
+    not.
+    """
     if measured:
         return abs(predicted - measured) / measured
     return float(predicted != measured)
@@ -109,18 +111,18 @@ def _buffer(architecture: Architecture, case: Mapping[str, Any]) -> Buffer:
 
 
 def _allocated() -> Iterator[Error]:
-    """What llama.cpp's allocator answered, 968 cases."""
+    """The errors of the buffers of 968 cases, which llama.cpp's allocator measured."""
     for record in truth.records("memory"):
         architecture = truth.architecture(record["model"])
-        yield from _stored(architecture, record)
-        yield from _computed(architecture, record)
+        yield from _weights_and_cache(architecture, record)
+        yield from _buffers(architecture, record)
 
 
-def _stored(
+def _weights_and_cache(
     architecture: Architecture,
     record: Mapping[str, Any],
 ) -> Iterator[Error]:
-    """The weights, the cache and the state of a case."""
+    """The errors of the weights, the cache and the state of a case."""
     row = architecture.row
     quantization = record["quant"]
     tensors = _tensor_bytes(
@@ -132,11 +134,11 @@ def _stored(
     yield Error.of("recurrent state", row, state, record["recurrent_state_bytes"])
 
 
-def _computed(
+def _buffers(
     architecture: Architecture,
     record: Mapping[str, Any],
 ) -> Iterator[Error]:
-    """The compute buffer of a case, and the sum of its buffers with the weights as loaded."""
+    """The errors of the compute buffer of a case, and of the sum of all its buffers."""
     row = architecture.row
     buffer = _buffer(architecture, record)
     measured = record["compute_bytes"]
@@ -151,7 +153,7 @@ def _computed(
 
 
 def _loaded() -> Iterator[Error]:
-    """Peak resident memory of real loads, less what may be evicted."""
+    """The errors of the peak resident memory of real loads, less the pages that may be evicted."""
     for record in truth.records("run"):
         memory = truth.judged(record, repacked=bool(record["repack"])).memory
         if record["mmap"] and memory is not None:
@@ -161,7 +163,7 @@ def _loaded() -> Iterator[Error]:
 
 
 def _published() -> Iterator[Error]:
-    """GGUF files as their publishers list them."""
+    """The errors of the sizes of GGUF files that their publishers list."""
     for model, sizes in truth.read("published.json")["file_bytes"].items():
         architecture = truth.architecture(model)
         spec = ModelSpec(id="model", name="Model", architecture=architecture)
@@ -173,7 +175,7 @@ def _published() -> Iterator[Error]:
 
 
 def _published_fused() -> Iterator[Error]:
-    """GGUF files of models whose experts are stored fused, as their publishers list them."""
+    """The same errors for models whose experts are stored fused."""
     for listed in truth.read("published.json")["fused"]:
         spec = Catalogue.open().spec(listed["model"]).replace(files=())
         for quantization, gigabytes in listed["gigabytes"].items():
@@ -184,7 +186,7 @@ def _published_fused() -> Iterator[Error]:
 
 
 def _projectors() -> Iterator[Error]:
-    """Encoders by their config.json: the estimate against the parameters of their classes."""
+    """The errors of the parameters of encoders, estimated from their config.json."""
     encoders = truth.read("encoders.json")
     for entry in (*encoders["classes"], *encoders["published"]):
         config = entry["config"]
@@ -197,24 +199,24 @@ def _projectors() -> Iterator[Error]:
             yield Error.of("encoder parameters", kind, predicted, entry["encoders"])
 
 
-def _of_the_catalogue() -> Iterator[Error]:
-    """The catalogue's own models, with options drawn by chance."""
-    found = catalogue.truth()
+def _catalogue_models() -> Iterator[Error]:
+    """The errors for models of the catalogue, with options drawn by chance."""
+    found = catalogue_truth.truth()
     for name, cases in found["memory"].items():
-        row = catalogue.model(name)[0].row
+        row = catalogue_truth.model(name)[0].row
         for values in cases:
             case: dict[str, Any] = dict(zip(found["columns"], values, strict=True))
-            told = catalogue.computed(name, case)
+            computed = catalogue_truth.computed(name, case)
             measured = case["context_bytes"]
             yield Error.of(
-                "catalogue: cache and state", row, told.context_bytes, measured
+                "catalogue: cache and state", row, computed.context_bytes, measured
             )
             measured = case["compute_bytes"]
             yield Error.of(
-                "catalogue: compute buffer", row, told.compute_bytes, measured
+                "catalogue: compute buffer", row, computed.compute_bytes, measured
             )
     for name, sizes in found["tensor_bytes"].items():
-        architecture = catalogue.model(name)[0]
+        architecture = catalogue_truth.model(name)[0]
         for quantization, size in sizes.items():
             predicted = _tensor_bytes(
                 architecture,
@@ -224,22 +226,20 @@ def _of_the_catalogue() -> Iterator[Error]:
             row = architecture.row
             yield Error.of("catalogue: tensor bytes", row, predicted, size)
     for load in found["loads"]:
-        memory = catalogue.stated_for_load(load)
+        memory = catalogue_truth.stated_for_load(load)
         peak = load["peak_rss_bytes"] - memory.evictable_bytes
-        row = catalogue.model(load["model"])[0].row
+        row = catalogue_truth.model(load["model"])[0].row
         predicted = memory.total_bytes
         yield Error.of("catalogue: peak resident memory", row, predicted, peak)
 
 
-def _of_headers() -> Iterator[Error]:
-    """A model of each of the other architectures of llama.cpp, known from the header of its GGUF
-    file alone.
+def _models_of_headers() -> Iterator[Error]:
+    """The errors for a model of each other architecture of llama.cpp, which is known only by the
+    header of its GGUF file.
     """
     with TemporaryDirectory() as folder:
-        for name, model in headers.measured().items():
-            architecture = read_local(
-                headers.make(Path(folder), name)
-            ).spec.architecture
+        for name, model in ggufs.measured().items():
+            architecture = read_local(ggufs.make(Path(folder), name)).spec.architecture
             assert architecture is not None, name
             if "columns" not in model:
                 continue

@@ -1,7 +1,7 @@
-"""The range of memory that users are told of whole runs, beside the peak that was measured.
+"""The range of memory that is predicted for whole runs, beside the peak that was measured.
 
 What goes in: the measurements in `tests/truth`, and the functions that the tests ask. What comes
-out: for each program, a `PeakInRange` for each run.
+out: for each program, a `PeakBesideRange` for each run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from memory_errors import share_off
+from memory_errors import relative_error
 
 from helpers import llamacpp_truth as truth
-from needs import test_python as python
-from needs import test_runtimes_truth as others
-from needs.llamacpp import test_catalogue_truth as catalogue
+from needs import test_python as python_truth
+from needs import test_runtimes_truth as runtimes_truth
+from needs.llamacpp import test_catalogue_truth as catalogue_truth
 from selfhost.catalogue.index import Catalogue
 from selfhost.needs.records import MemoryNeed
 
@@ -31,8 +31,8 @@ _WINDOW_SECONDS = 30
 _BEAMS = 5
 
 
-class PeakInRange(NamedTuple):
-    """What is told of a run, and the peak that was measured, in bytes."""
+class PeakBesideRange(NamedTuple):
+    """The predicted range of memory of a run, and the peak that was measured, in bytes."""
 
     run: str
     low_bytes: int
@@ -53,16 +53,16 @@ class PeakInRange(NamedTuple):
     @property
     def error(self) -> float:
         """The distance of the likely figure from the peak, as a share of the peak."""
-        return share_off(self.likely_bytes, self.peak_bytes)
+        return relative_error(self.likely_bytes, self.peak_bytes)
 
 
 def _beside(
     run: str,
     memory: MemoryNeed,
     peak_bytes: float,
-) -> PeakInRange:
-    """What is told of a run beside its peak."""
-    return PeakInRange(
+) -> PeakBesideRange:
+    """The predicted range of memory of a run beside its peak."""
+    return PeakBesideRange(
         run=run,
         low_bytes=memory.low_bytes,
         likely_bytes=memory.total_bytes,
@@ -71,16 +71,19 @@ def _beside(
     )
 
 
-def ranges_by_program() -> Iterator[tuple[str, Sequence[PeakInRange]]]:
-    """Each program with its runs."""
+def ranges_by_program() -> Iterator[tuple[str, Sequence[PeakBesideRange]]]:
+    """Yield each program, or kind of work of a program, with its runs."""
     yield "llama.cpp", list(_llamacpp())
     yield "llama.cpp, models of the catalogue", list(_llamacpp_of_catalogue())
     yield from _programs_of_llamacpp()
     for kind in ("generate", "encode", "shapes", "see"):
         yield f"transformers, {kind}", list(_transformers(kind))
-    attention: list[PeakInRange] = []
-    recurrent: list[PeakInRange] = []
-    for run in (*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]):
+    attention: list[PeakBesideRange] = []
+    recurrent: list[PeakBesideRange] = []
+    for run in (
+        *runtimes_truth.truth("mlx")["published"],
+        *runtimes_truth.truth("mlx")["unlike"],
+    ):
         runs = recurrent if _is_recurrent(run["model"]) else attention
         runs.append(_on_a_mac(run))
     yield "mlx on Macs, attention (no program)", attention
@@ -90,8 +93,8 @@ def ranges_by_program() -> Iterator[tuple[str, Sequence[PeakInRange]]]:
     yield "diffusers", list(_diffusers())
 
 
-def _llamacpp() -> Iterator[PeakInRange]:
-    """Loads whose file is mapped."""
+def _llamacpp() -> Iterator[PeakBesideRange]:
+    """Loads of llama.cpp whose file is mapped."""
     for run in truth.records("run"):
         memory = truth.judged(run, repacked=bool(run["repack"])).memory
         if run["mmap"] and memory is not None:
@@ -100,34 +103,36 @@ def _llamacpp() -> Iterator[PeakInRange]:
             yield _beside(name, memory, peak)
 
 
-def _llamacpp_of_catalogue() -> Iterator[PeakInRange]:
-    """Loads of the catalogue's models."""
-    for load in catalogue.truth()["loads"]:
-        memory = catalogue.stated_for_load(load)
+def _llamacpp_of_catalogue() -> Iterator[PeakBesideRange]:
+    """Loads of models of the catalogue by llama.cpp."""
+    for load in catalogue_truth.truth()["loads"]:
+        memory = catalogue_truth.stated_for_load(load)
         peak = load["peak_rss_bytes"] - memory.evictable_bytes
         name = f"{load['model']} {load['quant']} {load['n_ctx']}"
         yield _beside(name, memory, peak)
 
 
-def _programs_of_llamacpp() -> Iterator[tuple[str, Sequence[PeakInRange]]]:
+def _programs_of_llamacpp() -> Iterator[tuple[str, Sequence[PeakBesideRange]]]:
     """The programs that are built on llama.cpp, each with its runs."""
-    by_program: dict[str, list[PeakInRange]] = {}
-    for run in catalogue.programs():
-        # no user tells apart: later prompts of a conversation, logits of every token
+    by_program: dict[str, list[PeakBesideRange]] = {}
+    for run in catalogue_truth.programs():
+        # no option of a user states these: later prompts of a conversation, logits of every token
         if "turns" in run or run.get("logits_all"):
             continue
-        memory = catalogue.stated(run)
+        memory = catalogue_truth.stated(run)
         peak = run["peak_bytes"] - memory.evictable_bytes
         runs = by_program.setdefault(run["program"], [])
         runs.append(_beside(run["name"], memory, peak))
     yield from by_program.items()
 
 
-def _transformers(kind: str) -> Iterator[PeakInRange]:
-    """Runs of that kind of work."""
-    for run in python.usual(kind):
-        if run in python.RUNS:
-            yield _beside(run["name"], python.answered(run), python.peak(run))
+def _transformers(kind: str) -> Iterator[PeakBesideRange]:
+    """Runs of Transformers that do that kind of work."""
+    for run in python_truth.usual(kind):
+        if run in python_truth.RUNS:
+            yield _beside(
+                run["name"], python_truth.answered(run), python_truth.peak(run)
+            )
 
 
 def _is_recurrent(model: str) -> bool:
@@ -136,10 +141,10 @@ def _is_recurrent(model: str) -> bool:
     return architecture is not None and bool(architecture.recurrent)
 
 
-def _on_a_mac(run: others.MlxPeak) -> PeakInRange:
+def _on_a_mac(run: runtimes_truth.MlxPeak) -> PeakBesideRange:
     """A run of MLX that somebody published."""
-    low, likely, high = others.on_a_mac(run)
-    return PeakInRange(
+    low, likely, high = runtimes_truth.on_a_mac(run)
+    return PeakBesideRange(
         run=f"{run['model']} {run['quantization']} {run['prompt_tokens']}",
         low_bytes=low,
         likely_bytes=likely,
@@ -148,40 +153,42 @@ def _on_a_mac(run: others.MlxPeak) -> PeakInRange:
     )
 
 
-def _whisper_cli() -> Iterator[PeakInRange]:
+def _whisper_cli() -> Iterator[PeakBesideRange]:
     """Recordings that whisper-cli wrote down with its own number of beams."""
-    for run in others.truth("whisper")["whisper-cli"]:
+    for run in runtimes_truth.truth("whisper")["whisper-cli"]:
         is_recording = (
             run["audio_seconds"] > _WINDOW_SECONDS or not run["prompt_tokens"]
         )
         if run["beams"] == _BEAMS and is_recording:
-            memory = others.speech(run["size"], run["audio_seconds"]).memory
+            memory = runtimes_truth.speech(run["size"], run["audio_seconds"]).memory
             yield _beside(run["name"], memory, run["peak_bytes"])
 
 
-def _whisper_readme() -> Iterator[PeakInRange]:
-    """What whisper.cpp's README says of each size."""
-    for run in others.truth("whisper")["readme"]:
-        memory = others.speech(run["size"]).memory
+def _whisper_readme() -> Iterator[PeakBesideRange]:
+    """The memory that the README of whisper.cpp states for each size."""
+    for run in runtimes_truth.truth("whisper")["readme"]:
+        memory = runtimes_truth.speech(run["size"]).memory
         yield _beside(f"README {run['size']}", memory, run["memory_bytes"])
 
 
-def _faster_whisper() -> Iterator[PeakInRange]:
-    """Whole recordings."""
-    for run in others.truth("whisper")["faster-whisper"]:
+def _faster_whisper() -> Iterator[PeakBesideRange]:
+    """Runs of faster-whisper on a whole recording."""
+    for run in runtimes_truth.truth("whisper")["faster-whisper"]:
         if run.get("audio_seconds") == _RECORDING_SECONDS:
             spec = Catalogue.open().spec(f"whisper-{run['size']}")
             quantization = run["compute"]
-            told = others.answer(spec, "faster-whisper", quantization=quantization)
-            yield _beside(run["name"], told.memory, _peak_of_stages(run))
+            answer = runtimes_truth.answer(
+                spec, "faster-whisper", quantization=quantization
+            )
+            yield _beside(run["name"], answer.memory, _peak_of_stages(run))
 
 
-def _diffusers() -> Iterator[PeakInRange]:
-    """Pictures. Token tables that the measured pipelines lack count as if they were there."""
-    for run in others.truth("diffusers")["runs"]:
+def _diffusers() -> Iterator[PeakBesideRange]:
+    """Runs of diffusers. Token tables that the measured pipelines lack are added to the peak."""
+    for run in runtimes_truth.truth("diffusers")["runs"]:
         peak = _peak_of_stages(run, left_out=("loaded", "encoded"))
-        peak += others.shortened_tables(run)
-        yield _beside(run["name"], others.pipeline(run).memory, peak)
+        peak += runtimes_truth.shortened_tables(run)
+        yield _beside(run["name"], runtimes_truth.pipeline(run).memory, peak)
 
 
 def _peak_of_stages(

@@ -1,4 +1,5 @@
-"""How right the pace of text is, by class of device, apart for runs in the fit and in none.
+"""How near the predicted pace of text is to the measured one, by class of device, for runs in no
+fit and for runs in the fit.
 
     python benchmarks/pace_score.py             # one line a class
     python benchmarks/pace_score.py --misses    # and each run outside its range
@@ -45,10 +46,10 @@ PROGRAMS = {
 }
 
 
-class Set(NamedTuple):
-    """A set of runs: a key of `speed_residuals.SOURCES`, what they do, and by which program.
+class RunSet(NamedTuple):
+    """A set of runs: its key in `speed_residuals.SOURCES`, the work of the runs, and their program.
 
-    Without `work` the first word of a run's group says what it does.
+    Where `work` is empty, the first word of a run's group says what the run does.
     """
 
     source: str
@@ -57,43 +58,43 @@ class Set(NamedTuple):
 
 
 FITTED = (
-    Set("speed_public.json", DECODE),
-    Set("speed.json", DECODE),
-    Set("speed_backends.json, fitted", DECODE),
-    Set("speed_types.json, fitted", DECODE),
-    Set("speed_processors.json, which tell their RAM", DECODE),
-    Set("speed_processors_later.json, in the fit since", DECODE),
-    Set("speed_processors_unseen.json, in the fit since", DECODE),
-    Set("speed_processors_many.json, in the fit since", DECODE),
-    Set("speed_split.json, fitted", DECODE),
-    Set("speed_split_later.json, in that fit since", DECODE),
-    Set("speed_split_newest.json, fitted", DECODE),
-    Set("speed_split.json, prompts, fitted", PROMPT),
-    Set("speed_split_newest.json, prompts, fitted", PROMPT),
-    Set("speed_processors_prompts.json, fitted", ""),
-    Set("speed_intel.json, fitted", PROMPT),
-    Set("speed_intel_later.json, fitted", ""),
-    Set("speed_mlx_prompts.json, fitted", PROMPT, "MLX"),
-    Set("speed_prompts.json, fitted", PROMPT),
-    Set("speed_vllm.json, fitted", DECODE, "vLLM"),
-    Set("speed_transformers.json, fitted", DECODE, "Transformers"),
-    Set("speed_batches.json, several at once", TOGETHER),
+    RunSet("speed_public.json", DECODE),
+    RunSet("speed.json", DECODE),
+    RunSet("speed_backends.json, fitted", DECODE),
+    RunSet("speed_types.json, fitted", DECODE),
+    RunSet("speed_processors.json, which tell their RAM", DECODE),
+    RunSet("speed_processors_later.json, in the fit since", DECODE),
+    RunSet("speed_processors_unseen.json, in the fit since", DECODE),
+    RunSet("speed_processors_many.json, in the fit since", DECODE),
+    RunSet("speed_split.json, fitted", DECODE),
+    RunSet("speed_split_later.json, in that fit since", DECODE),
+    RunSet("speed_split_newest.json, fitted", DECODE),
+    RunSet("speed_split.json, prompts, fitted", PROMPT),
+    RunSet("speed_split_newest.json, prompts, fitted", PROMPT),
+    RunSet("speed_processors_prompts.json, fitted", ""),
+    RunSet("speed_intel.json, fitted", PROMPT),
+    RunSet("speed_intel_later.json, fitted", ""),
+    RunSet("speed_mlx_prompts.json, fitted", PROMPT, "MLX"),
+    RunSet("speed_prompts.json, fitted", PROMPT),
+    RunSet("speed_vllm.json, fitted", DECODE, "vLLM"),
+    RunSet("speed_transformers.json, fitted", DECODE, "Transformers"),
+    RunSet("speed_batches.json, several at once", TOGETHER),
 )
 HELD_OUT = (
-    Set("speed_backends.json, kept out of the fit", DECODE),
-    Set("speed_types.json, kept out of the fit", DECODE),
-    Set("speed_fresh.json, in no fit", DECODE),
-    Set("speed_processors_newest.json, in no fit", DECODE),
-    Set("speed_split_newest.json, in no fit", DECODE),
-    Set("speed_split.json, prompts, kept out of the fit", PROMPT),
-    Set("speed_split_newest.json, prompts, in no fit", PROMPT),
-    Set("speed_processors_prompts.json, in no fit", ""),
-    Set("speed_intel.json, kept out of the fit", ""),
-    Set("speed_intel_later.json, in no fit", ""),
-    Set("speed_mlx_prompts.json, kept out of the fit", PROMPT, "MLX"),
-    Set("speed_prompts.json, kept out of the fit", PROMPT),
-    Set("speed_vllm.json, kept out of the fit", DECODE, "vLLM"),
-    Set("speed_transformers.json, kept out of the fit", DECODE, "Transformers"),
+    RunSet("speed_backends.json, kept out of the fit", DECODE),
+    RunSet("speed_types.json, kept out of the fit", DECODE),
+    RunSet("speed_fresh.json, in no fit", DECODE),
+    RunSet("speed_processors_newest.json, in no fit", DECODE),
+    RunSet("speed_split_newest.json, in no fit", DECODE),
+    RunSet("speed_split.json, prompts, kept out of the fit", PROMPT),
+    RunSet("speed_split_newest.json, prompts, in no fit", PROMPT),
+    RunSet("speed_processors_prompts.json, in no fit", ""),
+    RunSet("speed_intel.json, kept out of the fit", ""),
+    RunSet("speed_intel_later.json, in no fit", ""),
+    RunSet("speed_mlx_prompts.json, kept out of the fit", PROMPT, "MLX"),
+    RunSet("speed_prompts.json, kept out of the fit", PROMPT),
+    RunSet("speed_vllm.json, kept out of the fit", DECODE, "vLLM"),
+    RunSet("speed_transformers.json, kept out of the fit", DECODE, "Transformers"),
 )
 
 # files whose rows name the program and the work, of both uses
@@ -117,10 +118,10 @@ class ScoredRun(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """`prompt, NVIDIA` of llama.cpp, `prompt, NVIDIA, vLLM` of another program; apart what a
-        build ran that nobody has any more.
+        """The class that is summed up: `prompt, NVIDIA` for llama.cpp, `prompt, NVIDIA, vLLM` for
+        another program. Runs of an outdated build are a class of their own.
         """
-        parts = [self.work, _kind_of(self.run)]
+        parts = [self.work, _hardware_class(self.run)]
         if self.program != "llama.cpp":
             parts.append(self.program)
         model = self.run.model.split()[0].rstrip(",")
@@ -140,7 +141,7 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="lines with this word alone")
     options = parser.parse_args()
-    blind = list(_of_file("kept", BLIND))
+    blind = list(_runs_of_file("kept", BLIND))
     tables = {
         "in no fit": [*_scored_runs("kept", HELD_OUT), *blind],
         "of these, stored before one was predicted": blind,
@@ -159,33 +160,34 @@ def main() -> int:
 
 
 def _by_class(scored: Iterable[ScoredRun]) -> Mapping[str, list[Run]]:
-    """The runs by their class, and by what they do alone."""
+    """The runs of each class, and of each kind of work over all classes."""
     classes = defaultdict[str, list[Run]](list)
-    for row in scored:
-        classes[row.class_name].append(row.run)
-        classes[f"{row.work}, every class"].append(row.run)
+    for scored_run in scored:
+        run = scored_run.run
+        classes[scored_run.class_name].append(run)
+        classes[f"{scored_run.work}, every class"].append(run)
     return classes
 
 
-def _scored_runs(use: str, sets: tuple[Set, ...]) -> Iterator[ScoredRun]:
+def _scored_runs(use: str, sets: tuple[RunSet, ...]) -> Iterator[ScoredRun]:
     """The runs of these sets, and of the files whose rows name the program."""
     for source, work, program in sets:
         for run in SOURCES[source]():
             if not run.group.endswith(SEVERAL):
                 yield ScoredRun(run, work or run.group.split()[0], program)
     for file in BY_PROGRAM:
-        yield from _of_file(use, file)
+        yield from _runs_of_file(use, file)
 
 
-def _of_file(use: str, file: str) -> Iterator[ScoredRun]:
+def _runs_of_file(use: str, file: str) -> Iterator[ScoredRun]:
     """The runs of a file whose rows name the program."""
     for run in of_programs(use, file):
         work, program, *_ = run.group.split(", ")
         yield ScoredRun(run, work, PROGRAMS.get(program, program))
 
 
-def _kind_of(run: Run) -> str:
-    """The class of the devices that compute."""
+def _hardware_class(run: Run) -> str:
+    """The hardware that computes: `card and RAM`, `processors`, or the maker of the GPU."""
     if "in RAM" in run.group:
         return "card and RAM"
     if "processor" in run.group:
@@ -203,7 +205,7 @@ def _kind_of(run: Run) -> str:
 
 @cache
 def _device_of(name: str) -> Accelerator | None:
-    """The GPU of a run: by the name of a machine that a user would type, else by its driver's."""
+    """The GPU of a run; None for a machine without a GPU. The name is a machine's or a GPU's."""
     vendor = vendor_of_device(name)
     if vendor == "apple":
         return Accelerator(vendor=vendor, name=name, unified=True)

@@ -7,9 +7,9 @@ each quantity and architecture.
     python benchmarks/prediction_errors.py --widths transformers   # and each wide one of a runtime
 
 The first two then print a line for each program: how many peaks of whole runs lie inside the range
-that is told, how wide the range is, and how far off its likely figure.
+that is predicted, how wide the range is, and how far off its likely figure.
 
-The measurements are those in `tests/truth`; the same functions are asked as in the tests.
+The measurements are those in `tests/truth`; the predictions are those that the tests check.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from statistics import median
 
 from memory_errors import all_errors
-from memory_ranges import PeakInRange, ranges_by_program
+from memory_ranges import PeakBesideRange, ranges_by_program
 from range_widths import print_widths
 
-# a smaller share shows as zero
+# a smaller share is printed as zero
 _SHOWN_SHARE = 5e-5
 
 
@@ -81,7 +81,8 @@ def _print_ranges() -> None:
         _print_range(program, runs)
 
 
-def _print_range(program: str, runs: Sequence[PeakInRange]) -> None:
+def _print_range(program: str, runs: Sequence[PeakBesideRange]) -> None:
+    """Print the line of a program."""
     widths = [run.half_width for run in runs]
     errors = [run.error for run in runs]
     outside = [run.run for run in runs if not run.is_inside]

@@ -18,7 +18,7 @@ from published import (
     rows_for,
     with_cores,
 )
-from residuals import Asked, Run, ask, leave_out, machine_named
+from residuals import Answer, Run, ask, machine_named, report_left_out
 
 from selfhost import Workload
 from selfhost import needs as need
@@ -29,16 +29,16 @@ from selfhost.judge.pace.cores import cores_of
 
 
 class NamedRun(NamedTuple):
-    """A run on a machine that is known by name, and what is predicted of it."""
+    """A run on a machine that is known by name, the answer for it, and the pace at its depth."""
 
     row: Row
-    answer: Asked
+    answer: Answer
     pace: Range
 
-    def beside(self, group: str, device: str) -> Run:
+    def as_run(self, group: str, device: str) -> Run:
         """The measured rate beside the predicted one."""
-        told = f"{model_and_type(self.row)} {self.row['runtime']}"
-        return Run.of(group, device, told, self.row["tokens_per_second"], self.pace)
+        model = f"{model_and_type(self.row)} {self.row['runtime']}"
+        return Run.of(group, device, model, self.row["tokens_per_second"], self.pace)
 
 
 def of_fresh() -> Iterator[Run]:
@@ -47,37 +47,37 @@ def of_fresh() -> Iterator[Run]:
         group = class_of_gpu(run.answer.machine)
         if run.answer.is_split:
             group += ", partly in RAM"
-        yield run.beside(group, run.row["machine"])
+        yield run.as_run(group, run.row["machine"])
 
 
 def of_processors(file: str) -> Iterator[Run]:
     """The runs of a file on processors whose sources tell the memory, by class."""
     for run in _by_name(file):
         group = f"{PROCESSOR}, {run.row['class']}"
-        yield run.beside(group, run.row["processor"])
+        yield run.as_run(group, run.row["processor"])
 
 
 def _by_name(file: str) -> Iterator[NamedRun]:
-    """The rows with what `check` tells of the machine by its name: of a chat, or as deep in the
-    context as the run was.
+    """The rows with what `check` predicts for the machine of that name: the pace of a chat, or that
+    at the depth of the run where it is deeper.
     """
     for row in rows(file):
-        asked = Workload(quantization=row["quantization"], runtime=row["runtime"])
-        answer = ask(row["spec"], asked, machine=row["machine"])
+        workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
+        answer = ask(row["spec"], workload, machine=row["machine"])
         if answer.decode is None or answer.needs is None:
-            leave_out(row["spec"], row["machine"], "no pace")
+            report_left_out(row["spec"], row["machine"], "no pace")
             continue
         pace = answer.decode
         if (row.get("depth") or 0) > SHORT_CHAT_TOKENS:
-            pace *= _share_left(row, asked)
+            pace *= _share_left(row, workload)
         yield NamedRun(row=row, answer=answer, pace=pace)
 
 
-def _share_left(row: Row, asked: Workload) -> float:
+def _share_left(row: Row, workload: Workload) -> float:
     """The share of the pace that is left as deep in the context as the run was; 1 where the depth
     takes less than a tenth.
     """
-    deep = asked.replace(context_tokens=row["depth"])
+    deep = workload.replace(context_tokens=row["depth"])
     speed = ask(row["spec"], deep, machine=row["machine"]).speed
     if speed is None or speed.decode is None:
         return 1.0
@@ -115,7 +115,7 @@ def of_processor_types(use: str) -> Iterator[Run]:
 def of_processor_prompts(use: str) -> Iterator[Run]:
     """The prompts that processors alone read, and decoding beside them."""
     for row in rows_for(use, "speed_processors_prompts.json"):
-        asked = Workload(
+        workload = Workload(
             quantization=row["quantization"],
             runtime="llama.cpp",
             prompt_tokens=row["prompt_tokens"],
@@ -123,16 +123,16 @@ def of_processor_prompts(use: str) -> Iterator[Run]:
         )
         machine = machine_named(row["machine"])
         if machine.cpu_cores_physical is None:
-            # of a guest told by its processors, the run tells how many threads it took
+            # a guest has no count of physical cores: the run states its threads
             machine = machine.replace(cpu_cores_physical=row["threads"])
-        answer = ask(row["spec"], asked, machine=machine)
+        answer = ask(row["spec"], workload, machine=machine)
         if answer.prompt is None or answer.decode is None:
-            leave_out(row["spec"], row["machine"], "no pace")
+            report_left_out(row["spec"], row["machine"], "no pace")
             continue
         device = row["processor"]
         model = f"{model_and_type(row)}, {row['built']}"
-        seen = row["prompt_per_second"]
-        yield Run.of(f"prompt {PROCESSOR}", device, model, seen, answer.prompt)
-        seen = row["tokens_per_second"]
-        if seen is not None:
-            yield Run.of(f"decode {PROCESSOR}", device, model, seen, answer.decode)
+        measured = row["prompt_per_second"]
+        yield Run.of(f"prompt {PROCESSOR}", device, model, measured, answer.prompt)
+        measured = row["tokens_per_second"]
+        if measured is not None:
+            yield Run.of(f"decode {PROCESSOR}", device, model, measured, answer.decode)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from published import (
     CARD,
     Row,
-    backend_told,
     has_experts,
     machine_of,
     model_and_type,
     rows,
     rows_for,
+    stated_backend,
 )
-from residuals import Run, ask, judged_named, leave_out, machine_named
+from residuals import Run, ask, judged_for, machine_named, report_left_out
 
 from selfhost import Workload
 from selfhost.core.errors import SelfhostError
@@ -35,12 +35,14 @@ OLD_BUILD = "before 0.5"
 _VLLM_OF_EARLY_2024 = "0.4."
 # llama.cpp's own size of a micro-batch
 _MICRO_BATCH = 512
-# fewer requests than that are summed up apart
+# runs of fewer requests are a group of their own
 _MANY_REQUESTS = 16
 
 
-class Told(NamedTuple):
-    """What is predicted of a run of a program: its pace, and what the run needs."""
+class Prediction(NamedTuple):
+    """The predicted pace of a run, in tokens a second, and the needs of the run; None where these
+    are not known.
+    """
 
     pace: Range | None
     needs: Needs | None
@@ -56,71 +58,74 @@ def of_programs(use: str, file: str) -> Iterator[Run]:
     together.
     """
     for row in rows_for(use, file):
-        told = _told_of(row)
-        if told.pace is None:
-            leave_out(row["spec"], row["machine"], "no pace")
+        prediction = _prediction_of(row)
+        if prediction.pace is None:
+            report_left_out(row["spec"], row["machine"], "no pace")
             continue
         group = f"{row['work']}, {row['program']}"
-        if told.is_split:
+        if prediction.is_split:
             group += ", partly in RAM"
         model = f"{model_and_type(row)}, {row['tokens']} behind {row['depth']}"
-        yield Run.of(group, row["machine"], model, row["per_second"], told.pace)
+        yield Run.of(group, row["machine"], model, row["per_second"], prediction.pace)
 
 
-def _told_of(row: Row) -> Told:
-    """What is predicted of a run of a program."""
-    asked = Workload(
+def _prediction_of(row: Row) -> Prediction:
+    """The prediction for a run of a file whose rows name the program."""
+    workload = Workload(
         quantization=row["quantization"],
         runtime=row["program"],
-        runtime_options=_options_told(row),
+        runtime_options=_stated_options(row),
     )
     match row["work"]:
         case "prompt":
             # as many tokens as have the same before them on average
             tokens = row["tokens"] + 2 * row["depth"]
-            asked = asked.replace(prompt_tokens=tokens, context_tokens=tokens + 512)
-            answer = ask(row["spec"], asked, machine=row["machine"])
-            return Told(answer.prompt, answer.needs)
+            workload = workload.replace(
+                prompt_tokens=tokens, context_tokens=tokens + 512
+            )
+            answer = ask(row["spec"], workload, machine=row["machine"])
+            return Prediction(answer.prompt, answer.needs)
         case "together":
-            asked = asked.replace(parallel=row["tokens"], context_tokens=1024)
-            answer = ask(row["spec"], asked, machine=row["machine"])
-            return Told(answer.together, answer.needs)
-    return _decoding_at_depth(row, asked)
+            workload = workload.replace(parallel=row["tokens"], context_tokens=1024)
+            answer = ask(row["spec"], workload, machine=row["machine"])
+            return Prediction(answer.together, answer.needs)
+    return _decoding_at_depth(row, workload)
 
 
-def _options_told(row: Row) -> dict[str, str]:
+def _stated_options(row: Row) -> dict[str, str]:
     """The options of the program that a row states: a backend and a micro-batch."""
-    told = f"{row['source']} {row.get('note')}"
-    options = backend_told(row["program"], told, machine_named(row["machine"]))
+    source = f"{row['source']} {row.get('note')}"
+    options = stated_backend(row["program"], source, machine_named(row["machine"]))
     micro_batch = row["micro_batch"]
     if micro_batch is not None and micro_batch != _MICRO_BATCH:
         options["ub"] = str(micro_batch)
     return options
 
 
-def _decoding_at_depth(row: Row, asked: Workload) -> Told:
-    """The pace of one sequence in the middle of its tokens, behind the tokens before them."""
-    judged = judged_named(row["spec"], asked, row["machine"])
+def _decoding_at_depth(row: Row, workload: Workload) -> Prediction:
+    """The pace of one sequence halfway through its answer, behind the tokens of the row's depth."""
+    machine = machine_named(row["machine"])
+    judged = judged_for(row["spec"], workload, machine)
     step = judged.question.step
     if step is None or judged.needs is None:
-        return Told(None, judged.needs)
-    layout = laid_out(judged.question, judged.needs, machine_named(row["machine"]))
+        return Prediction(None, judged.needs)
+    layout = laid_out(judged.question, judged.needs, machine)
     depth_tokens = row["depth"] + row["tokens"] // 2
     pace = predict(step.replace(depth_tokens=depth_tokens), layout).decode
-    return Told(pace, judged.needs)
+    return Prediction(pace, judged.needs)
 
 
 def of_parallel() -> Iterator[Run]:
     """The answer tokens of many requests at once, by program and number of requests."""
     for row in rows("speed_parallel.json"):
-        asked = _requests(row, row["program"])
+        workload = _requests(row, row["program"])
         try:
-            answer = ask(row["spec"], asked, machine=row["device"])
+            answer = ask(row["spec"], workload, machine=row["device"])
         except SelfhostError as error:
-            leave_out(row["spec"], row["device"], str(error))
+            report_left_out(row["spec"], row["device"], str(error))
             continue
         if answer.together is None:
-            leave_out(row["spec"], row["device"], "no total")
+            report_left_out(row["spec"], row["device"], "no total")
             continue
         group = _program_and_kind(row, row["tool"])
         is_many = row["sequences"] >= _MANY_REQUESTS
@@ -129,7 +134,9 @@ def of_parallel() -> Iterator[Run]:
 
 
 def of_tensor_parallel() -> Iterator[Run]:
-    """Many requests at once on several GPUs, where as many are judged as the source tells."""
+    """Many requests at once on several GPUs, where the judged layout has as many GPUs as the source
+    states.
+    """
     for row in rows("speed_tensor_parallel.json"):
         program = row["program"]
         if program == "tensorrt-llm":
@@ -137,25 +144,25 @@ def of_tensor_parallel() -> Iterator[Run]:
             program = "vllm"
         answer = ask(row["spec"], _requests(row, program), machine=row["device"])
         if answer.together is None or answer.needs is None:
-            leave_out(row["spec"], row["device"], "no total")
+            report_left_out(row["spec"], row["device"], "no total")
             continue
-        gpus_told = _gpus_told(row["device"])
-        if len(_gpus_used(answer.needs)) != gpus_told:
+        gpu_count = _stated_gpus(row["device"])
+        if len(_gpus_used(answer.needs)) != gpu_count:
             continue
         group = _program_and_kind(row, row["program"])
-        if gpus_told == 1:
+        if gpu_count == 1:
             group += ", one GPU"
         yield _run_together(row, group, answer.together)
 
 
 def _requests(row: Row, program: str) -> Workload:
-    """So many requests at once, with the tokens of the source."""
-    each_tokens = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
+    """The workload of the row's number of requests at once, with the tokens of the source."""
+    request_tokens = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
     return Workload(
         quantization=row["quantization"],
         runtime=program,
         parallel=row["sequences"],
-        context_tokens=max(512, each_tokens + 1),
+        context_tokens=max(512, request_tokens + 1),
         prompt_tokens=row["prompt_tokens"],
     )
 
@@ -175,7 +182,7 @@ def _run_together(
     return Run.of(group, row["device"], model, row["tokens_per_second"], total)
 
 
-def _gpus_told(device: str) -> int:
+def _stated_gpus(device: str) -> int:
     """The number of GPUs in a name such as `8x H100`."""
     number = device.split()[0].removesuffix("x")
     return int(number) if number.isdecimal() else 1
@@ -207,8 +214,8 @@ def of_transformers(use: str) -> Iterator[Run]:
         pace = _pace_on_cards(row, "transformers")
         if pace is not None:
             model = model_and_type(row)
-            seen = row["tokens_per_second"]
-            yield Run.of(row["quantization"], row["device"], model, seen, pace)
+            measured = row["tokens_per_second"]
+            yield Run.of(row["quantization"], row["device"], model, measured, pace)
 
 
 def of_vllm(use: str) -> Iterator[Run]:
@@ -233,11 +240,11 @@ def _pace_on_cards(row: Row, runtime: str) -> Range | None:
     machine = machine_of(row["device"], CARD, row["memory_gb"])
     (card,) = machine.accelerators or ()
     cards = tuple(repeat(card, row["gpus"]))
-    asked = Workload(
+    workload = Workload(
         quantization=row["quantization"], runtime=runtime, context_tokens=2048
     )
-    answer = ask(row["spec"], asked, machine=machine.replace(accelerators=cards))
+    answer = ask(row["spec"], workload, machine=machine.replace(accelerators=cards))
     if answer.decode is None or len(gpu_shares(answer.needs)) != row["gpus"]:
-        leave_out(model_and_type(row), row["device"], "no pace on all its GPUs")
+        report_left_out(model_and_type(row), row["device"], "no pace on all its GPUs")
         return None
     return answer.decode

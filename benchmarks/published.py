@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from residuals import Asked
+from residuals import Answer
 
 from selfhost import Machine
 from selfhost.catalogue.index import open_catalogue
@@ -25,10 +25,10 @@ GIB = 1 << 30
 CARD = "card"
 SHARES_RAM = "unified"
 PROCESSOR = "processor"
-# RAM beside a card, where the source tells none, and memory of a device whose size is not told
+# RAM beside a card, and memory of a device, where the source does not state it
 _RAM_BYTES = 64 * GIB
-_UNTOLD_GB = 32
-# of most desktops of the runs; no rule of a GPU's pace counts more than that
+_UNKNOWN_MEMORY_GB = 32
+# instruction sets of most desktops of the runs; no rule of a GPU's pace depends on others
 _X86_SETS = ("avx2", "avx512f", "avx512_bf16")
 
 # a published run: a value for each column of its file
@@ -77,7 +77,7 @@ def machine_of(
     `memory_gb` is the memory of a card, else of the whole computer; None where the source does not
     tell it.
     """
-    size_gb = memory_gb or _UNTOLD_GB
+    size_gb = memory_gb or _UNKNOWN_MEMORY_GB
     size_bytes = int(size_gb * GIB)
     ram_bytes = size_bytes
     if kind == CARD or not memory_gb:
@@ -137,8 +137,10 @@ def has_experts(spec_id: str) -> bool:
     return any(group.experts for group in architecture.feed_forward)
 
 
-def reads_experts(spec_id: str) -> bool:
-    """Whether a token reads fewer parameters than the model has."""
+def has_inactive_parameters(spec_id: str) -> bool:
+    """Whether a token reads fewer parameters than the model has, as in a mixture of experts; True
+    where only one of the two counts is known.
+    """
     counts = open_catalogue().spec(spec_id).parameters
     return counts.active != counts.total
 
@@ -148,7 +150,7 @@ def model_and_type(row: Row) -> str:
     return f"{row['spec']} {row['quantization']}"
 
 
-def device_class(row: Row, answer: Asked) -> str:
+def device_class(row: Row, answer: Answer) -> str:
     """The maker of the run's GPU, and whether it shares the RAM or holds only a part."""
     name = vendor_of_device(row["device"])
     if row.get("kind") == SHARES_RAM:
@@ -170,18 +172,18 @@ def class_of_gpu(machine: Machine) -> str:
     return card.vendor
 
 
-def backend_told(
+def stated_backend(
     program: str,
-    told: str,
+    source: str,
     machine: Machine,
 ) -> dict[str, str]:
-    """The option of llama.cpp that names the backend of one card of Intel's, where the source tells
-    that. Nothing elsewhere.
+    """The option of llama.cpp for the backend that the words of the source name, for a machine with
+    one Intel GPU; {} elsewhere.
     """
     cards = machine.accelerators or ()
     if program != "llama.cpp" or len(cards) != 1 or cards[0].vendor != "intel":
         return {}
     for backend in ("SYCL", "Vulkan"):
-        if backend.lower() in told.lower():
+        if backend.lower() in source.lower():
             return {"dev": f"{backend}0"}
     return {}

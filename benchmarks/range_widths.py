@@ -1,6 +1,7 @@
-"""How wide the ranges of memory are that the catalogue is told, for each runtime and modality.
+"""How wide the predicted ranges of memory of the catalogue's models are, for each runtime and
+modality.
 
-Each model is asked in the default format and quantization of the runtime.
+Each model is judged in the default format and quantization of the runtime.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.workload import Workload
 from selfhost.needs.records import MemoryNeed
 
-# the context of the questions; less where a model was trained for less
+# the context of the workloads; less where a model was trained for less
 _CONTEXT_TOKENS = 8192
 # half of a range as a share of its middle, beyond which the range counts as wide
 _WIDE = 0.10
@@ -37,8 +38,8 @@ class Width(NamedTuple):
 
 
 def print_widths(detailed_runtime: str) -> None:
-    """Print a line for each runtime and modality, and one for each wide model of
-    `detailed_runtime`.
+    """Print a line for each runtime and modality, and one for each wide model of the runtime of
+    that id; "" for none.
     """
     heading = f"{'± median':>9} {'± 95 %':>8} {'± worst':>8} {'over 10':>8}"
     print(f"{'ranges of the catalogue':36} {'n':>5} {heading}")
@@ -76,13 +77,13 @@ def _memory_of(spec: ModelSpec, runtime: RuntimeSpec) -> MemoryNeed | None:
     context_tokens = _CONTEXT_TOKENS
     if spec.architecture is not None and spec.architecture.context_tokens:
         context_tokens = min(context_tokens, spec.architecture.context_tokens)
-    asked = Workload(
+    workload = Workload(
         runtime=runtime.id,
         format=format,
         quantization=quantization,
         context_tokens=context_tokens,
     )
-    case = needs.case_for(spec, runtime, asked, instruction_sets=())
+    case = needs.case_for(spec, runtime, workload, instruction_sets=())
     return needs.count(case).memory
 
 

@@ -1,7 +1,7 @@
 """Published rates beside the ranges predicted for them, and the lines that sum up several.
 
-What goes in: a question about a machine, or about one by its name. What comes out: what is
-predicted of it (`ask`), a rate that somebody measured beside that (`Run`), and printed lines.
+What goes in: a model, a workload and a machine, which may be given by its name. What comes out: the
+prediction for them (`ask`), a published rate beside its predicted range (`Run`), and printed lines.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ HEADING = f"{'':47} runs devices  error  inside  high/low  seen/likely"
 
 
 class Run(NamedTuple):
-    """A published rate, higher is faster, and the range predicted for it, in the same unit.
+    """A published rate, of which more is faster, and the range predicted for it in the same unit.
 
-    `group` is the kind of work or the class of devices that is summed up; `core` is the kind of
-    processor core, where the group holds several.
+    `group` is the kind of work or the class of devices for which a line is printed; `core` is the
+    kind of processor core, where the group holds several.
     """
 
     group: str
     device: str
     model: str
-    seen: float
+    measured: float
     low: float
     likely: float
     high: float
@@ -45,7 +45,7 @@ class Run(NamedTuple):
         group: str,
         device: str,
         model: str,
-        seen: float,
+        measured: float,
         pace: Range,
         core: str = "",
     ) -> Run:
@@ -54,7 +54,7 @@ class Run(NamedTuple):
             group=group,
             device=device,
             model=model,
-            seen=seen,
+            measured=measured,
             low=pace.low,
             likely=pace.likely,
             high=pace.high,
@@ -64,12 +64,12 @@ class Run(NamedTuple):
     @property
     def is_inside(self) -> bool:
         """Whether the range holds what was measured."""
-        return self.low <= self.seen <= self.high
+        return self.low <= self.measured <= self.high
 
     @property
     def error(self) -> float:
-        """How far the likely rate is from the measured one, as a share of the measured one."""
-        return abs(self.likely / self.seen - 1)
+        """The distance of the likely rate from the measured one, as a share of the measured one."""
+        return abs(self.likely / self.measured - 1)
 
     @property
     def width(self) -> float:
@@ -78,8 +78,8 @@ class Run(NamedTuple):
 
     @property
     def bias(self) -> float:
-        """What was measured over what is likely."""
-        return self.seen / self.likely
+        """The measured rate over the likely one."""
+        return self.measured / self.likely
 
 
 def print_line(
@@ -120,17 +120,19 @@ def print_misses(runs: Sequence[Run]) -> None:
         if not run.is_inside:
             print(
                 f"  {run.bias:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
-                f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
+                f" {run.measured:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
             )
 
 
-def leave_out(spec_id: str, device: str, why: str) -> None:
-    """Say on standard error that a run has no prediction, and why."""
+def report_left_out(spec_id: str, device: str, why: str) -> None:
+    """Print to standard error that a run is left out, and why."""
     print(f"  left out, {why}: {spec_id} on {device}", file=sys.stderr)
 
 
-class Asked(NamedTuple):
-    """What one question about a machine gives: the layout that is judged and its pace."""
+class Answer(NamedTuple):
+    """What is predicted for a model on a machine. `needs` and `speed` are those of the judged
+    layout; None where they are not known.
+    """
 
     machine: Machine
     workload: Workload
@@ -165,19 +167,17 @@ class Asked(NamedTuple):
 
 @cache
 def machine_named(name: str) -> Machine:
-    """The machine of that name, of which many runs were published."""
+    """The machine of that name; cached, because many runs share a machine."""
     return named(name)[0]
 
 
-def judged_named(
+def judged_for(
     model: str,
     workload: Workload,
-    machine: Machine | str,
+    machine: Machine,
 ) -> Judged:
-    """What is judged of a question about a machine, or about one by its name."""
-    catalogue = open_catalogue()
-    known = machine_named(machine) if isinstance(machine, str) else machine
-    return judged_on(catalogue, model, workload, known).judged
+    """The judgement of the model on the machine. Raises what `selfhost.check` raises."""
+    return judged_on(open_catalogue(), model, workload, machine).judged
 
 
 def ask(
@@ -185,12 +185,15 @@ def ask(
     workload: Workload | None = None,
     *,
     machine: Machine | str,
-) -> Asked:
-    """As `selfhost.check`, without what it finds beside the judged layout. Raises as that does."""
-    judged = judged_named(model, workload or Workload(), machine)
-    known = machine_named(machine) if isinstance(machine, str) else machine
-    return Asked(
-        machine=known,
+) -> Answer:
+    """The prediction for the model on a machine, which may be given by its name. Raises what
+    `selfhost.check` raises.
+    """
+    if isinstance(machine, str):
+        machine = machine_named(machine)
+    judged = judged_for(model, workload or Workload(), machine)
+    return Answer(
+        machine=machine,
         workload=judged.question.workload,
         needs=judged.needs,
         speed=judged.speed,

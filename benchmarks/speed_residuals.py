@@ -171,7 +171,7 @@ def main() -> int:
 
 
 def _print_groups(runs: Sequence[Run], *, with_devices: bool) -> None:
-    """Print a line a group, and one of all groups of one token a step."""
+    """Print a line a group, and one of all groups but those that take several tokens a step."""
     for group in sorted({run.group for run in runs}):
         members = [run for run in runs if run.group == group]
         print_line(group, members)

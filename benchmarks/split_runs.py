@@ -21,7 +21,7 @@ from published import (
     rows,
     rows_for,
 )
-from residuals import Run, ask, leave_out
+from residuals import Run, ask, report_left_out
 
 from selfhost import Machine, Workload
 from selfhost import needs as need
@@ -38,7 +38,7 @@ from selfhost.machine.gpus import every_card
 from selfhost.needs.tensors import row_of
 
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
-# tokens of a batch where the source tells none: llama.cpp's own micro-batch
+# tokens of a batch where the source states none: llama.cpp's own micro-batch
 _BATCH_TOKENS = 512
 # llama-bench decodes 128 tokens, so that half of them lie before the middle one
 _HALF_DECODED_TOKENS = 64
@@ -63,7 +63,7 @@ def of_split(use: str, file: str) -> Iterator[Run]:
     for run in _split_runs(use, "decode_per_second", file):
         row = run.row
         if run.speed.decode is None:
-            leave_out(row["spec"], row["device"], "no pace")
+            report_left_out(row["spec"], row["device"], "no pace")
             continue
         group = "layers in RAM"
         part = row["ngl"]
@@ -73,8 +73,8 @@ def of_split(use: str, file: str) -> Iterator[Run]:
         if row["ram_gb_per_s"] is not None:
             group += " of a known peak"
         model = f"{model_and_type(row)}, {part}"
-        seen = row["decode_per_second"]
-        yield Run.of(group, row["device"], model, seen, run.speed.decode)
+        measured = row["decode_per_second"]
+        yield Run.of(group, row["device"], model, measured, run.speed.decode)
 
 
 def of_split_prompts(use: str, file: str) -> Iterator[Run]:
@@ -82,7 +82,7 @@ def of_split_prompts(use: str, file: str) -> Iterator[Run]:
     for run in _split_runs(use, "prompt_per_second", file):
         row = run.row
         if run.speed.prompt is None:
-            leave_out(row["spec"], row["device"], "no pace of a prompt")
+            report_left_out(row["spec"], row["device"], "no pace of a prompt")
             continue
         part = "experts" if run.has_experts_apart else "layers"
         numbers = f"{row['cpu_moe'] or row['ngl']}, {row['ubatch']}"
@@ -102,11 +102,11 @@ def of_split_by_name() -> Iterator[Run]:
     for row in rows("speed_split_later.json"):
         if row["decode_per_second"] is None or _is_of_processor(row):
             continue
-        asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
+        workload = Workload(quantization=row["quantization"], runtime="llama.cpp")
         try:
-            answer = ask(row["spec"], asked, machine=row["machine"])
+            answer = ask(row["spec"], workload, machine=row["machine"])
         except SelfhostError as error:
-            leave_out(row["spec"], row["machine"], str(error))
+            report_left_out(row["spec"], row["machine"], str(error))
             continue
         if answer.decode is None or not answer.is_split:
             continue
@@ -126,19 +126,21 @@ def _is_of_processor(row: Row) -> bool:
 
 def _split_runs(
     use: str,
-    measured: str,
+    column: str,
     file: str,
 ) -> Iterator[SplitRun]:
-    """The runs that tell `measured`, each with the pace of the layout that its source tells."""
+    """The runs that have a value in that column, each with the pace of the layout that its source
+    states.
+    """
     runtime = open_catalogue().runtime("llama.cpp")
     for row in rows_for(use, file):
-        if row[measured] is None or _is_of_processor(row):
+        if row[column] is None or _is_of_processor(row):
             continue
         spec = open_catalogue().spec(row["spec"])
         # llama-bench starts at that depth
         depth_tokens = (row["depth"] or 0) + _HALF_DECODED_TOKENS
-        asked = Workload(format="gguf", quantization=row["quantization"])
-        step = step_of(spec, runtime, asked)
+        workload = Workload(format="gguf", quantization=row["quantization"])
+        step = step_of(spec, runtime, workload)
         assert step is not None, row
         share = _share_on_card(row, spec)
         batch = int(
@@ -199,8 +201,8 @@ def _share_as_planned(row: Row) -> float:
     """The share that this program would put on the card."""
     machine = machine_of(row["device"], CARD, row["memory_gb"])
     with_ram = machine.replace(**dict.fromkeys(_RAM_FIELDS, 128 * GIB))
-    asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
-    return sum(gpu_shares(ask(row["spec"], asked, machine=with_ram).needs))
+    workload = Workload(quantization=row["quantization"], runtime="llama.cpp")
+    return sum(gpu_shares(ask(row["spec"], workload, machine=with_ram).needs))
 
 
 def _share_of_experts(

@@ -15,7 +15,7 @@ from published import (
     rows,
     with_cores,
 )
-from residuals import Run, ask, leave_out
+from residuals import Run, ask, report_left_out
 
 from selfhost import Machine, Workload
 from selfhost.catalogue.index import open_catalogue
@@ -29,7 +29,7 @@ from selfhost.judge.pace.work import pace_of_documents, pace_of_training
 from selfhost.machine.named import named
 from selfhost.needs.records import Needs
 
-# small enough for any device of these runs, so that its answer says what computes there
+# a model that any device of these runs holds: its needs say which device computes
 _SMALL = "qwen2.5-0.5b-instruct"
 # more layers than any model has
 _ALL_LAYERS = 10**6
@@ -38,7 +38,7 @@ _MANY_STEPS = 10
 
 
 def as_rate(work: Range) -> Range:
-    """Units a second, of a pace that is told in seconds a unit."""
+    """The pace in units a second, from one in seconds a unit."""
     return 1 / Seconds(slow=work.high, likely=work.likely, fast=work.low)
 
 
@@ -55,11 +55,11 @@ def _device_class(row: Row) -> str:
 
 def _needs_on(
     model: str,
-    asked: Workload,
+    workload: Workload,
     machine: Machine,
 ) -> Needs:
-    """What a model needs there, laid out."""
-    needs = ask(model, asked, machine=machine).needs
+    """The needs of the model on the devices of that machine."""
+    needs = ask(model, workload, machine=machine).needs
     assert needs is not None, model
     return needs
 
@@ -71,7 +71,7 @@ def _job(
     runtime: RuntimeSpec,
     quantization: str,
 ) -> Job:
-    """The work of a model there, with the needs `placed` on its devices."""
+    """The work of a model on the machine, with the needs `placed` on its devices."""
     job = job_of(machine, spec, placed, runtime, quantization)
     assert job is not None, spec.id
     return job
@@ -80,14 +80,14 @@ def _job(
 def of_training() -> Iterator[Run]:
     """Tokens trained on in a second."""
     catalogue = open_catalogue()
-    asked = Workload(task="finetune")
+    stated = Workload(task="finetune")
     for row in rows("speed_training.json"):
         kind = SHARES_RAM if _is_apple(row) else CARD
         machine = machine_of(row["device"], kind, row["memory_gb"])
-        placed = _needs_on(_SMALL, asked, machine)
+        placed = _needs_on(_SMALL, stated, machine)
         spec = catalogue.spec(row["spec"])
         job = _job(machine, spec, placed, _trainer(row), "bfloat16")
-        workload = asked.replace(
+        workload = stated.replace(
             finetune_method=row["method"],
             checkpointing=row["checkpointing"],
             context_tokens=row["step_tokens"],
@@ -122,8 +122,8 @@ def of_documents() -> Iterator[Run]:
         if row["cores"]:
             machine = _with_processor(machine, row)
         runtime = catalogue.runtime(row["runtime"])
-        asked = Workload(runtime=runtime.id, quantization=row["quantization"])
-        placed = _needs_on(row["spec"], asked, machine)
+        workload = Workload(runtime=runtime.id, quantization=row["quantization"])
+        placed = _needs_on(row["spec"], workload, machine)
         spec = catalogue.spec(row["spec"])
         job = _job(machine, spec, placed, runtime, row["quantization"])
         pace = pace_of_documents(job, row["document_tokens"]).prompt
@@ -170,13 +170,13 @@ def of_whisper() -> Iterator[Run]:
 def _run_of_whisper(
     row: Row,
     part: str,
-    seen_ms: float | None,
+    measured_ms: float | None,
     taken: Seconds,
 ) -> Iterator[Run]:
     """One run of a row, or none where the source does not tell that time."""
-    if seen_ms is not None:
+    if measured_ms is not None:
         group = f"{row['use']}, {part}, {_device_class(row)}"
-        yield Run.of(group, row["device"], row["spec"], 1e3 / seen_ms, 1 / taken)
+        yield Run.of(group, row["device"], row["spec"], 1e3 / measured_ms, 1 / taken)
 
 
 def of_pictures() -> Iterator[Run]:
@@ -189,8 +189,8 @@ def of_pictures() -> Iterator[Run]:
         quantization = "bfloat16" if row["spec"].startswith("flux") else "float16"
         kind = SHARES_RAM if _is_apple(row) else CARD
         machine = machine_of(row["device"], kind, row["memory_gb"])
-        asked = Workload(quantization=quantization, runtime=runtime.id)
-        placed = _needs_on(row["spec"], asked, machine)
+        workload = Workload(quantization=quantization, runtime=runtime.id)
+        placed = _needs_on(row["spec"], workload, machine)
         spec = catalogue.spec(row["spec"])
         job = _job(machine, spec, placed, runtime, quantization)
         assert spec.denoising is not None, row
@@ -222,8 +222,8 @@ def of_sound() -> Iterator[Run]:
             machine = machine_of(row["device"], kind, row["memory_gb"])
         work = ask(row["spec"], machine=machine).work
         if work is None:
-            leave_out(row["spec"], row["device"], "no pace")
+            report_left_out(row["spec"], row["device"], "no pace")
             continue
         group = f"{kind}, {row['use']}"
-        seen = 1 / row["seconds"]
-        yield Run.of(group, row["device"], row["spec"], seen, as_rate(work))
+        measured = 1 / row["seconds"]
+        yield Run.of(group, row["device"], row["spec"], measured, as_rate(work))

@@ -26,7 +26,7 @@ from .core.errors import (
 )
 from .core.quoting import shell_word
 from .core.records import Record, fault_of
-from .core.workload import MOST_BYTES, Workload, in_python, told_in_python
+from .core.workload import MOST_BYTES, Workload, error_in_python, in_python
 from .judge.record import Verdict
 from .machine.record import Machine
 
@@ -43,23 +43,23 @@ _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 
-def _answers_python(
+def _with_python_errors(
     function: Callable[_Arguments, _Answer],
 ) -> Callable[_Arguments, _Answer]:
-    """The function, whose errors about a workload name keywords and not options."""
+    """The function, whose `WorkloadError` names keywords instead of a command's options."""
 
     @wraps(function)
     def answer(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         try:
             return function(*args, **kwargs)
         except WorkloadError as error:
-            told_in_python(error)
+            error_in_python(error)
             raise
 
     return answer
 
 
-@_answers_python
+@_with_python_errors
 def check(
     model: Model,
     workload: Workload | None = None,
@@ -102,7 +102,7 @@ def check(
     )
 
 
-@_answers_python
+@_with_python_errors
 def can_run(
     model: Model,
     workload: Workload | None = None,
@@ -125,7 +125,7 @@ def can_run(
     return judged_on(catalogue, model, stated, found.machine).judged.fits
 
 
-@_answers_python
+@_with_python_errors
 def rank(
     workload: Workload | None = None,
     *,
@@ -167,7 +167,7 @@ def rank(
     return ranking.replace(notes=found.notes)
 
 
-@_answers_python
+@_with_python_errors
 def plan(
     model: Model,
     workload: Workload | None = None,
@@ -188,7 +188,7 @@ def plan(
     return plan_with(_catalogue_with(specs), model, _workload_stated(workload, fields))
 
 
-@_answers_python
+@_with_python_errors
 def compare(
     models: Sequence[Model],
     workload: Workload | None = None,
@@ -228,7 +228,7 @@ def compare(
     return comparison(verdicts, stated, carry)
 
 
-@_answers_python
+@_with_python_errors
 def size(
     model: Model,
     workload: Workload | None = None,
@@ -284,7 +284,7 @@ def _expect_model(model: Model) -> None:
 
 
 def _workload_stated(workload: Workload | None, fields: Mapping[str, Any]) -> Workload:
-    """The workload that the fields make, or that they complete.
+    """The stated workload, completed with the fields.
 
     Raises `WrongTypeError` for what is no workload and for the keywords of other functions, and
     `WorkloadError` where workload and keyword state one field, each with a value of its own. A
@@ -303,7 +303,7 @@ def _workload_stated(workload: Workload | None, fields: Mapping[str, Any]) -> Wo
 
 
 def _refuse_misplaced(fields: Mapping[str, object]) -> None:
-    """Refuse keywords that other programs, or other functions, have."""
+    """Raise `WrongTypeError` for keywords that other programs, or other functions here, have."""
     for name, value in fields.items():
         if name in _ONLY_OF_RANK:
             remedy = "only rank() takes it; leave it out"
@@ -335,8 +335,9 @@ def _catalogue_with(specs: Sequence[PathLike]) -> Catalogue:
 
 
 class _FoundMachine(Record):
-    """A machine, with notes on what else its name can mean. `typed`: the name or the description
-    that was given for the machine.
+    """A machine, with notes on what else its name can mean.
+
+    `typed` is the name or description that the caller gave; None for this machine and for a record.
     """
 
     machine: Machine
@@ -345,8 +346,9 @@ class _FoundMachine(Record):
 
     @property
     def name(self) -> str | None:
-        """The name by which a command asks about the same machine. None for this machine, and for a
-        record, whose file is not known, unless the catalogue has it by its name.
+        """The name by which a command asks about the same machine: the typed one, else that of a
+        record which the catalogue has too. None for this machine and for any other record, whose
+        file is not known.
         """
         if self.typed is not None:
             return self.typed
@@ -373,7 +375,7 @@ def _machine_found(machine: Machine | str | None) -> _FoundMachine:
 # cached: a program asks about many models on one machine
 @lru_cache(maxsize=32)
 def _machine_named(name: str) -> _FoundMachine:
-    """The machine of that name. Raises `SelfhostError`."""
+    """The machine of that name. Raises `SelfhostError`, whose remedy is what to write in Python."""
     from .machine.named import named
 
     try:

@@ -36,12 +36,12 @@ _SMALLER_CACHE = "q8_0"
 # options of programs, by what they change
 _MICRO_BATCH = "micro_batch_tokens"
 _BATCH = "batch_tokens"
-_PARTS = "parts_of_layers"
-_SHARES = "gpu_shares"
+_PARTS_OF_LAYERS = "parts_of_layers"
+_GPU_SHARES = "gpu_shares"
 # no split of each layer is proposed above this pace in tokens a second: dense models of 12 to 51
 # tokens a second gained, one of 175 lost (tests/truth/speed_tensor_split.json); nobody measured one
 # between them
-_FASTEST_IN_PARTS = 60
+_FASTEST_TO_SPLIT = 60
 
 
 class FasterSetting(Gain):
@@ -68,7 +68,7 @@ def faster_settings(search: AlternativeSearch) -> tuple[FasterSetting, ...]:
         return ()
     found = []
     for candidate in _candidates(judged, runtime, search.machine):
-        setting = _gain_of(candidate, search)
+        setting = _faster_setting(candidate, search)
         if setting is not None:
             found.append(setting)
     return tuple(found)
@@ -89,31 +89,31 @@ def _candidates(
     runtime: RuntimeSpec,
     machine: Machine,
 ) -> Iterator[_Candidate]:
-    """Yield the settings of the program that nobody stated."""
+    """Yield the settings of the program that may be faster and that the user did not state."""
     question = judged.question
     stated = question.stated
-    # the type stays, though another type might be chosen under the setting
-    same = stated.replace(quantization=question.workload.quantization)
+    # in the judged type: another one might be chosen under a setting
+    base = stated.replace(quantization=question.workload.quantization)
     if stated.draft is None and "mtp" in runtime.companions:
-        yield from _with_draft(question.spec, same)
+        yield from _with_draft(question.spec, base)
     can_shrink_cache = runtime.keeps_cache_in(_SMALLER_CACHE)
     # a smaller cache may leave room for the whole model on the GPUs
     is_part_in_ram = judged.placement == "split"
     if can_shrink_cache and is_part_in_ram and stated.kv_cache_type is None:
         yield _Candidate(
             what=f"a KV cache of {_SMALLER_CACHE}, which is a little less exact",
-            workload=same.replace(kv_cache_type=_SMALLER_CACHE),
+            workload=base.replace(kv_cache_type=_SMALLER_CACHE),
         )
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
-        yield from _with_larger_batches(runtime, same)
-    if _gains_by_parts(judged, machine):
-        yield from _with_parts_of_layers(runtime, same)
-    yield from _with_idle_cards(judged, runtime, machine, same)
-    yield from _without_slow_cards(judged, runtime, machine, same)
+        yield from _with_larger_batches(runtime, base)
+    if _gains_from_split_layers(judged, machine):
+        yield from _with_split_layers(runtime, base)
+    yield from _over_idle_cards(judged, runtime, machine, base)
+    yield from _without_slow_cards(judged, runtime, machine, base)
 
 
-def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
+def _with_draft(spec: ModelSpec, base: Workload) -> Iterator[_Candidate]:
     """Yield the setting that drafts tokens with the model's own prediction block, or with the draft
     model that its publisher released.
     """
@@ -122,28 +122,28 @@ def _with_draft(spec: ModelSpec, same: Workload) -> Iterator[_Candidate]:
     what = "the model's own draft block"
     if spec.draft is not None:
         what = f"{spec.draft.name}, the draft that was published for it"
-    yield _Candidate(what=what, workload=same.replace(draft=need.OWN_BLOCK))
+    yield _Candidate(what=what, workload=base.replace(draft=need.OWN_BLOCK))
 
 
-def _with_larger_batches(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
+def _with_larger_batches(runtime: RuntimeSpec, base: Workload) -> Iterator[_Candidate]:
     """Yield the setting with larger batches, if the runtime has an option for batches that nobody
     stated.
     """
-    options = dict(same.runtime_options)
+    options = dict(base.runtime_options)
     for name, option in runtime.named_options.items():
         if option.changes == _MICRO_BATCH and name in options:
             return
         if option.changes in (_MICRO_BATCH, _BATCH):
             # a batch that was stated stays
             options.setdefault(name, str(_LARGE_BATCH_TOKENS))
-    if options != same.runtime_options:
+    if options != base.runtime_options:
         yield _Candidate(
             what=f"batches of {_LARGE_BATCH_TOKENS:,} tokens",
-            workload=same.replace(runtime_options=options),
+            workload=base.replace(runtime_options=options),
         )
 
 
-def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
+def _gains_from_split_layers(judged: Judged, machine: Machine) -> bool:
     """Whether published runs show a gain from splitting each layer over the GPUs of such a machine:
     two equal GPUs, and a model without experts.
 
@@ -158,7 +158,7 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
     pace = judged.users_pace
     if pace is None:
         return False
-    if pace.likely > _FASTEST_IN_PARTS:
+    if pace.likely > _FASTEST_TO_SPLIT:
         return False
     cards = machine.cards
     if len(cards) != 2:
@@ -168,28 +168,28 @@ def _gains_by_parts(judged: Judged, machine: Machine) -> bool:
     return sums_are_measured(cards[0], parts=2)
 
 
-def _with_parts_of_layers(runtime: RuntimeSpec, same: Workload) -> Iterator[_Candidate]:
+def _with_split_layers(runtime: RuntimeSpec, base: Workload) -> Iterator[_Candidate]:
     """Yield the setting that splits each layer over the GPUs, if the runtime has an option for it
     and nobody stated where layers lie.
     """
-    options = dict(same.runtime_options)
+    options = dict(base.runtime_options)
     for name, option in runtime.named_options.items():
         if option.changes in PLACING_SETTINGS and name in options:
             return
         if SPLIT_BY_TENSOR in option.choices:
             options[name] = SPLIT_BY_TENSOR
-    if options != same.runtime_options:
+    if options != base.runtime_options:
         yield _Candidate(
             what="each layer split over the GPUs (experimental, prompts may be slower)",
-            workload=same.replace(runtime_options=options),
+            workload=base.replace(runtime_options=options),
         )
 
 
-def _with_idle_cards(
+def _over_idle_cards(
     judged: Judged,
     runtime: RuntimeSpec,
     machine: Machine,
-    same: Workload,
+    base: Workload,
 ) -> Iterator[_Candidate]:
     """Yield the setting that splits each layer over all equal GPUs, if the model lies on fewer of
     them, the runtime has an option for it, and nobody stated the number.
@@ -200,12 +200,12 @@ def _with_idle_cards(
     if parts is None:
         return
     for name, option in runtime.named_options.items():
-        if option.changes == _PARTS:
-            options = {**same.runtime_options, name: str(parts)}
+        if option.changes == _PARTS_OF_LAYERS:
+            options = {**base.runtime_options, name: str(parts)}
             yield _Candidate(
                 what=f"each layer split over {parts} GPUs",
                 # the usual program may have no such option
-                workload=same.replace(runtime=runtime.id, runtime_options=options),
+                workload=base.replace(runtime=runtime.id, runtime_options=options),
             )
 
 
@@ -213,12 +213,14 @@ def _without_slow_cards(
     judged: Judged,
     runtime: RuntimeSpec,
     machine: Machine,
-    same: Workload,
+    base: Workload,
 ) -> Iterator[_Candidate]:
-    """Yield the setting that leaves the GPUs with the slowest memory idle, in the program's usual
-    type if the others do not hold the judged one, which nobody stated.
+    """Yield the setting that leaves the GPUs with the slowest memory idle, if the user stated
+    nothing about where layers lie.
 
-    Layers are computed one after the other, so that each token waits for the slowest GPU.
+    Layers are computed one after the other, so that each token waits for the slowest GPU. If the
+    other GPUs do not hold the judged type and the user stated no type, the setting has the usual
+    one.
     """
     question = judged.question
     cards = machine.own_memory_cards
@@ -239,17 +241,18 @@ def _without_slow_cards(
             idle.append(card.name)
         else:
             size_bytes = card.memory_total_bytes or 0
+            # the program takes sizes in GiB as proportions
             shares.append(str(size_bytes // 2**30))
             kept_bytes += size_bytes
     what = f"{' and '.join(counted(idle))} left idle"
     if judged.memory.total_bytes > kept_bytes and question.stated.quantization is None:
         _, usual = need.default_format_and_quantization(question.spec, runtime)
-        same = same.replace(quantization=usual)
+        base = base.replace(quantization=usual)
         what += f", in {usual}"
     for name, option in runtime.named_options.items():
-        if option.changes == _SHARES:
-            options = {**same.runtime_options, name: ",".join(shares)}
-            yield _Candidate(what=what, workload=same.replace(runtime_options=options))
+        if option.changes == _GPU_SHARES:
+            options = {**base.runtime_options, name: ",".join(shares)}
+            yield _Candidate(what=what, workload=base.replace(runtime_options=options))
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:
@@ -272,7 +275,10 @@ def _most_parts(judged: Judged, machine: Machine) -> int | None:
 # ------------------------------------------------------------------ what a setting gains
 
 
-def _gain_of(candidate: _Candidate, search: AlternativeSearch) -> FasterSetting | None:
+def _faster_setting(
+    candidate: _Candidate,
+    search: AlternativeSearch,
+) -> FasterSetting | None:
     """The setting with its gain in pace, else with its gain in the longest wait; None if neither
     gain is large enough, or the model does not run under the setting.
     """

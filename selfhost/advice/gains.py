@@ -24,7 +24,7 @@ class Gain(Record):
     (`faster`).
 
     `unit` is the unit of both: "tokens_per_second" of a pace, "seconds" of a wait behind a prompt
-    of `prompt_tokens`.
+    of `prompt_tokens`, which is None for a pace.
     """
 
     unit: str

@@ -23,7 +23,7 @@ from ..judge.checks.speed import is_too_slow
 from ..judge.files import WantedFiles
 from ..judge.judging import best_layout, first_layout_with_room
 from ..judge.quality import LOSSLESS, quality_of
-from ..judge.question import asked_under
+from ..judge.question import recounted
 from ..judge.record import PACE_CHECKS, Judged, Question, Room
 from ..judge.step import step_of
 from ..machine.record import Machine
@@ -155,7 +155,7 @@ class Reach(Record):
         if not self._has_command(judged):
             return True
         # files that lie on the machine are of the judged type
-        question = self._asked_under({"quantization": quantization}).replace(here=None)
+        question = self._recounted({"quantization": quantization}).replace(here=None)
         return self._has_command(self._placed(question))
 
     def _file_bytes(self, quantization: str, *, unknown: float) -> float:
@@ -224,7 +224,7 @@ class Reach(Record):
         """Whether text comes at the least pace and within the longest wait under that change of the
         workload. True for other work, and where no pace is known.
         """
-        question = self._asked_under(changes)
+        question = self._recounted(changes)
         if question.step is None:
             return True
         # another type reads other bytes
@@ -238,13 +238,13 @@ class Reach(Record):
 
     def layout_under(self, **changes: int | str) -> Judged:
         """The placement of the same question under a changed workload, at any pace."""
-        return self._placed(self._asked_under(changes))
+        return self._placed(self._recounted(changes))
 
     def fits(self, **changes: int | str) -> bool:
         """Whether the model fits under that change of the workload, no worse placed than judged. If
         the change is another type, its files must fit on the disk, too.
         """
-        other = self._asked_under(changes)
+        other = self._recounted(changes)
         # a model whose needs are known has needs under every workload
         assert other.needs is not None
         layout = self._placed(other)
@@ -256,11 +256,11 @@ class Reach(Record):
             return True
         return self._has_room_on_disk(other, other.needs)
 
-    def _asked_under(self, changes: Mapping[str, int | str]) -> Question:
+    def _recounted(self, changes: Mapping[str, int | str]) -> Question:
         """The judged question under a changed workload."""
         question = self.judged.question
         workload = question.workload.replace(**changes)
-        return asked_under(question, workload, self.machine)
+        return recounted(question, workload, self.machine)
 
     def _placed(self, question: Question) -> Judged:
         """The best placement of a question, at any pace."""

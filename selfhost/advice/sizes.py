@@ -38,7 +38,13 @@ from ..machine.record import (
 )
 from ..needs.records import How, MemoryNeed, Needs, Term, likely_bytes
 from .launch import bytes_worth_bounding, fill_partly, variables_hiding_cards
-from .understood import Model, Understood, judged_on, meant_on, understand
+from .understood import (
+    Model,
+    Understood,
+    judged_in_model_defaults,
+    judged_on,
+    understand,
+)
 from .verdicts import check_with
 
 # a page table has an entry of 8 bytes for each page of 4,096 bytes (x86-64 and arm64; arch/x86 of
@@ -306,7 +312,9 @@ def size_with(
     )
     # any pace will do: `check` says how fast it is
     workload = workload.replace(min_tokens_per_second=0)
-    meant, judged = meant_on(catalogue, understand(catalogue, model, workload), vast)
+    meant, judged = judged_in_model_defaults(
+        catalogue, understand(catalogue, model, workload), vast
+    )
     question = judged.question
     notes: tuple[str, ...] = ()
     chosen = _chosen_workload(catalogue, meant, question, machine, vast)

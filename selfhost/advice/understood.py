@@ -1,4 +1,4 @@
-"""The caller's words become a question: a name, a path or a spec.
+"""How the caller named a model, by a name, a path or a spec, and the question that this makes.
 
 `understand` returns the spec of the model, the workload with the facts that the name itself states,
 and the files that the user named. `judged_on` judges that question on a machine.
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 # how a caller may name a model
 Model = str | os.PathLike[str] | ModelSpec
-# sentences for the reader; () where there is nothing to say
+# sentences for the user; () where there is nothing to say
 Sentences = tuple[str, ...]
-# the sentences of `common/remarks.toml` that hold, filled with the figures
+# returns the sentences of `common/remarks.toml` whose key has a true value, with the figures
 remarks = partial(sentences, "remarks", "remark")
-# codes of findings by which no program loads the files on the machine
+# codes of findings which say that no program loads the files on the machine
 _NOT_LOADED_HERE = (
     "runtime-cannot-load",
     "accelerator-missing",
     "accelerator-unsuitable",
 )
-# GGUF types that most who convert models publish
+# GGUF types that most converted models are published in
 _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
@@ -55,9 +55,9 @@ class Understood(Record):
     """The meaning of the caller's words: the spec, the name as typed, the workload with the facts
     that the name itself states, notes on the name, and the files that it names.
 
-    `tag` is the typed tag of Ollama, if it loads the quantization of `workload`. `otherwise` is the
-    same meaning without the runtime and the quantization that the name implies; None where the name
-    implies neither.
+    `tag` is the typed tag of Ollama, if it loads the quantization of `workload`. `without_implied`
+    is the same meaning without the runtime and the quantization that the name implies; None where
+    the name implies neither.
     """
 
     spec: ModelSpec
@@ -66,14 +66,14 @@ class Understood(Record):
     notes: Sentences = ()
     files: NamedFiles = NO_FILES
     tag: str | None = None
-    otherwise: Understood | None = None
+    without_implied: Understood | None = None
 
     @property
     def typed(self) -> Workload:
         """The workload without the runtime and the quantization that the name implies."""
-        if self.otherwise is None:
+        if self.without_implied is None:
             return self.workload
-        return self.otherwise.workload
+        return self.without_implied.workload
 
     def question(self, catalogue: Catalogue, machine: Machine) -> Question:
         """The question for that machine, with every default filled in. Raises `WorkloadError`."""
@@ -103,20 +103,20 @@ class JudgedMeaning(NamedTuple):
     judged: Judged
 
 
-def meant_on(
+def judged_in_model_defaults(
     catalogue: Catalogue,
     understood: Understood,
     machine: Machine,
 ) -> JudgedMeaning:
-    """The meaning on that machine, judged with the model's own defaults. A name that implies files
-    which no program loads there means the model in other files, and a note says why. Raises
-    `WorkloadError`.
+    """The meaning on that machine, judged with the model's own defaults. If no program loads the
+    files that the name implies there, the meaning is the model in other files, and a note says why.
+    Raises `WorkloadError`.
     """
-    otherwise = understood.otherwise
-    if otherwise is None:
-        return _in_own_defaults(catalogue, understood, machine)
+    without_implied = understood.without_implied
+    if without_implied is None:
+        return _judged_as_named(catalogue, understood, machine)
     try:
-        meaning = _in_own_defaults(catalogue, understood, machine)
+        meaning = _judged_as_named(catalogue, understood, machine)
     except WorkloadError as error:
         if any(problem.key != "quantization" for problem in error.problems):
             raise
@@ -126,16 +126,18 @@ def meant_on(
         notes = _note_if_not_loaded(understood.asked, meaning.judged, machine)
         if not notes:
             return meaning
-    in_other_files = otherwise.replace(notes=otherwise.notes + notes)
-    return _in_own_defaults(catalogue, in_other_files, machine)
+    in_other_files = without_implied.replace(notes=without_implied.notes + notes)
+    return _judged_as_named(catalogue, in_other_files, machine)
 
 
-def _in_own_defaults(
+def _judged_as_named(
     catalogue: Catalogue,
     understood: Understood,
     machine: Machine,
 ) -> JudgedMeaning:
-    """The meaning, judged on that machine with the model's own defaults. Raises `WorkloadError`."""
+    """The meaning, judged with the model's own defaults and the files that the name implies. Raises
+    `WorkloadError`.
+    """
     question = understood.question(catalogue, machine)
     return JudgedMeaning(understood, judge(question, machine))
 
@@ -148,17 +150,17 @@ def judged_on(
     *,
     follows_machine: bool = True,
 ) -> JudgedMeaning:
-    """The meaning judged with the defaults that suit the machine. Without `follows_machine` the
-    files that the name implies and the model's own defaults hold on every machine. Raises
-    `WorkloadError`.
+    """The meaning, judged with the defaults that suit the machine. Without `follows_machine` it is
+    judged with the model's own defaults and the files that the name implies, whatever the machine.
+    Raises `WorkloadError`.
     """
     if isinstance(model, Understood):
         understood = model
     else:
         understood = understand(catalogue, model, workload)
     if not follows_machine:
-        return _in_own_defaults(catalogue, understood, machine)
-    meaning = meant_on(catalogue, understood, machine)
+        return _judged_as_named(catalogue, understood, machine)
+    meaning = judged_in_model_defaults(catalogue, understood, machine)
     if meaning.understood.files.is_tag:
         return meaning
     judged = with_machine_defaults(meaning.judged, catalogue, machine)
@@ -190,6 +192,7 @@ def _note_if_not_loaded(
 
 
 def _note_on_other_files(asked: str, why: str) -> Sentences:
+    """The note that the model is judged in other files than the name `asked` implies, and why."""
     return remark("other-files", asked=asked, why=why)
 
 
@@ -209,13 +212,13 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
     local = read_local(typed)
     notes = local.notes
     are_here = local.files_here
-    own_type = local.quantization or None
+    file_type = local.quantization or None
     if are_here and workload.quantization is None:
-        workload = workload.replace(quantization=own_type)
+        workload = workload.replace(quantization=file_type)
     other_type = _other_type_asked(local, workload)
     if other_type is not None:
         are_here = False
-        notes += remark("other-type", held=own_type, asked=other_type)
+        notes += remark("other-type", held=file_type, asked=other_type)
     formats: tuple[str, ...] = ()
     if are_here or local.missing:
         formats = (local.format,)
@@ -230,8 +233,8 @@ def _understand_file(typed: str, workload: Workload) -> Understood:
 
 
 def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
-    """The type that the user stated instead of the type of the GGUF file; None where they agree. A
-    GGUF file has one type.
+    """The type that the user stated instead of the type of the GGUF file, which has only one; None
+    where they agree, and for other files.
     """
     if local.format != "gguf" or not local.quantization:
         return None
@@ -277,8 +280,8 @@ class _Name(Record):
         return bare_name(self.typed)
 
     def is_library_tag(self, spec: ModelSpec) -> bool:
-        """Whether the name is one of Ollama's library for the model, with its tag. The library may
-        have a tag that the spec does not list, of a name that the spec does.
+        """Whether the name is a name of the model in Ollama's library, with a tag. The spec must
+        list the name, but not the tag: the library may have more tags.
         """
         library, mark, _ = self.bare.lower().partition(":")
         if not mark:
@@ -286,8 +289,8 @@ class _Name(Record):
         return any(alias.startswith(f"{library}:") for alias in spec.aliases)
 
     @property
-    def states_how(self) -> bool:
-        """Whether options name the program or the type."""
+    def states_program_or_type(self) -> bool:
+        """Whether the stated workload has a program or a type."""
         return any((self.stated.runtime, self.stated.quantization))
 
     @property
@@ -304,7 +307,7 @@ class _Name(Record):
         spec = _checked(resolved.spec_id, self.catalogue)
         typed_tag = typed_library_tag(self.typed, spec, self.catalogue)
         if typed_tag:
-            # reports tell the first tag: the typed one
+            # reports name the first alias with a tag, which is thus the typed one
             aliases = dict.fromkeys((typed_tag, *spec.aliases))
             spec = spec.replace(aliases=tuple(aliases))
             resolved = self._read_by_ollama(resolved, typed_tag)
@@ -320,7 +323,7 @@ class _Name(Record):
         # a tag of Ollama's loads the same file on every machine, but is not trained
         is_library_tag = self.is_library_tag(spec)
         is_tag = is_library_tag and stated.task == "generate"
-        plain = Understood(
+        as_stated = Understood(
             spec=spec,
             asked=self.typed,
             workload=stated,
@@ -331,19 +334,20 @@ class _Name(Record):
         tag = None
         if is_library_tag and quantization:
             tag = self.bare if quantization == workload.quantization else None
-        otherwise = None
-        if not self.states_how and (resolved.runtime or resolved.quantization):
-            otherwise = plain
-        return plain.replace(
+        without_implied = None
+        implies_files = bool(resolved.runtime or resolved.quantization)
+        if implies_files and not self.states_program_or_type:
+            without_implied = as_stated
+        return as_stated.replace(
             spec=self._with_typed_files(spec, resolved),
             workload=workload,
             notes=notes,
             tag=tag,
-            otherwise=otherwise,
+            without_implied=without_implied,
         )
 
     def _resolved(self) -> Resolution:
-        """The resolution that the name states, else the one that a search finds. Raises
+        """The resolution that the name itself gives, else the one that a search finds. Raises
         `UnknownModelError`.
         """
         reading = read(self.typed, self.catalogue)
@@ -354,10 +358,11 @@ class _Name(Record):
         return resolve(self.typed, self.catalogue)
 
     def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
-        """The reading with Ollama as its program, where the tag loads another file than other
-        programs, neither a program nor a type is asked for, and Ollama has the options asked for.
+        """The resolution with Ollama as its program, where the tag loads another file than other
+        programs load, the user stated neither a program nor a type, and Ollama has the stated
+        options; else the resolution as it is.
         """
-        if self.stated.task != "generate" or self.states_how:
+        if self.stated.task != "generate" or self.states_program_or_type:
             return resolved
         ollama = self.ollama
         if not takes_settings(self.stated, ollama):
@@ -385,8 +390,8 @@ class _Name(Record):
         return ollama.library_tags.quantizations.get(tag)
 
     def _with_typed_files(self, spec: ModelSpec, resolved: Resolution) -> ModelSpec:
-        """The spec with the typed repository before its files, or the typed file or tag behind
-        them.
+        """The spec with the files of the typed repository before its files, or with the typed file
+        or tag behind them; as it is where the name has neither.
         """
         type_name = resolved.quantization
         if resolved.names_file:
@@ -396,15 +401,16 @@ class _Name(Record):
         if repository is None:
             return spec
         format = "gguf"
-        is_plain = not type_name
+        # a repository of GGUF files whose type the name states is added even where it is known
+        adds_known = bool(type_name)
         if resolved.runtime:
             runtime = self.catalogue.runtime(resolved.runtime)
             if runtime.rule_of(type_name) is None:
-                # what another program loads has a type
+                # another program loads only files in a type of its own
                 return spec
             format = runtime.formats[0]
-            is_plain = True
-        if is_plain and _is_known(repository, format, spec):
+            adds_known = False
+        if not adds_known and _is_known(repository, format, spec):
             return spec
         files = PublishedFiles(
             format=format,

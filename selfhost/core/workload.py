@@ -152,7 +152,7 @@ class Load(Record):
             message = "needs the power that the computer draws"
             document.add(("electricity_per_kwh",), message, "add --watts")
         if not document.ok:
-            raise told_in_python(WorkloadError(document.problems))
+            raise error_in_python(WorkloadError(document.problems))
 
 
 class Workload(Record):
@@ -349,7 +349,7 @@ class Workload(Record):
                     message = "applies only to the task finetune"
                     document.add((field,), message, "add --task finetune")
         if not document.ok:
-            raise told_in_python(WorkloadError(document.problems))
+            raise error_in_python(WorkloadError(document.problems))
 
     def _note_faults_of_finetuning(self, document: Document) -> None:
         """Note the fields of the document that make no sense for fine-tuning as faults."""
@@ -638,7 +638,7 @@ def _plain_number(typed: str) -> str:
     return digits
 
 
-def told_in_python(error: WorkloadError) -> WorkloadError:
-    """Return the error, whose text names keywords from now on. Its problems still name options."""
+def error_in_python(error: WorkloadError) -> WorkloadError:
+    """The same error, changed so that its text names keywords. Its problems still name options."""
     error.args = (in_python(error.message),)
     return error

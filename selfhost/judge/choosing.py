@@ -46,9 +46,11 @@ class Search(Record):
         """The question in the usual defaults."""
         return self.usual.question
 
-    def asked_with(self, workload: Workload) -> Question | None:
-        """The question under that workload; None where the runtime refuses it."""
-        return asked_with(self.question, workload, self.catalogue, self.machine)
+    def with_other_defaults(self, workload: Workload) -> Question | None:
+        """The question with the defaults of that workload; None where the runtime refuses it."""
+        return with_other_defaults(
+            self.question, workload, self.catalogue, self.machine
+        )
 
     def candidate(
         self,
@@ -64,19 +66,20 @@ class Search(Record):
         """
         question: Question | None = self.question
         if workload is not None:
-            question = self.asked_with(workload)
+            question = self.with_other_defaults(workload)
         if question is not None:
             yield kind(search=self, question=question, **facts)
 
 
-def asked_with(
+def with_other_defaults(
     question: Question,
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
 ) -> Question | None:
-    """The question under a workload that states what nobody stated: a type, a runtime, a method or
-    shorter examples. None where the runtime refuses the workload.
+    """The question with other defaults: `workload` has a type, a runtime, a method or shorter
+    examples that the user did not state, and the stated workload stays that of `question`. None
+    where the runtime refuses the workload.
     """
     other = asked_again(question, workload, catalogue, machine)
     if other is None or other.needs is None:
@@ -117,7 +120,9 @@ class Candidate(Record):
         judged: Judged,
         **figures: object,
     ) -> str:
-        """A sentence of `chosen/`, with the figures that most of them have."""
+        """The sentence `chosen/{key}` of `common/findings.toml`, filled with `figures` and with
+        the figures that most of these sentences have.
+        """
         shared: dict[str, object] = {
             "taken": judged.quantization,
             "usual": self.search.usual.quantization,
@@ -208,7 +213,7 @@ _PLACES_BY_OFFLOAD = {
 def place_of(judged: Judged, *, any_disk: bool = False) -> RunPlace:
     """The place where a judged candidate runs.
 
-    The checks of the model itself play no part, because all candidates share the model.
+    Checks of the model itself are ignored, because all candidates share the model.
     With `any_disk`, a disk that is too small does not keep the candidate from running.
     """
     ignored = MODEL_CHECKS

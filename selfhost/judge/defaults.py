@@ -44,9 +44,9 @@ from .choosing import (
     Rank,
     RunPlace,
     Search,
-    asked_with,
     choose,
     place_of,
+    with_other_defaults,
 )
 from .devices import places
 from .files import loads_by_tag
@@ -65,13 +65,15 @@ _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether types or methods are tried in turn: the route may be better than the default's."""
+    """Whether types of pictures and video, or methods of training, are tried in turn, so that the
+    route may be better than that of the usual defaults.
+    """
     return spec.modality in PICTURES or workload.task == "finetune"
 
 
 def takes_first_of_list(question: Question) -> bool:
-    """Whether the question is about pictures or video, states no type, and leaves the runtime free
-    or names one with a list of types.
+    """Whether the first good type of a program's list is taken: for pictures and video, if the user
+    stated no type, named no files, and stated no runtime without such a list.
     """
     runtime = question.runtime
     if question.needs is None or runtime is None or _are_files_fixed(question):
@@ -148,6 +150,7 @@ def _may_suit_many(search: Search) -> bool:
 
 
 def _is_type_free(question: Question) -> bool:
+    """Whether the model writes text and the user stated no type."""
     return question.stated.quantization is None and question.spec.writes_text
 
 
@@ -198,6 +201,7 @@ class _SmallerType(_TextInTurn):
     """
 
     def is_good(self, judged: Judged) -> bool:
+        """Whether the model runs in the smaller type."""
         return judged.fits
 
     def why(self, judged: Judged) -> str | None:
@@ -226,14 +230,17 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
 class _ProgramForMany(Candidate):
     """A candidate in a runtime that is preferred on the machine's number of accelerators."""
 
+    # accelerators of the machine
     number: int
 
     def is_good(self, judged: Judged) -> bool:
+        """Whether the candidate is as good as the usual one."""
         return _is_as_good(judged, self.search.usual, self.search.machine)
 
     def rank(self, judged: Judged) -> Rank:
-        """The rank before all other text candidates where the usual one does not run, or gives each
-        of several users less than reading speed; the fastest first. Else the rank after all others.
+        """The rank by pace, the fastest first, which is before that of every other text candidate,
+        where the usual one does not run, or gives each of several users less than reading speed;
+        else the rank after all others.
         """
         usual = self.search.usual
         pace = judged.users_pace
@@ -260,10 +267,10 @@ class _ProgramForMany(Candidate):
             "many",
             judged,
             program=runtime.name,
-            own=usual.name,
+            usual_program=usual.name,
             runtime=usual.id,
             number=self.number,
-            held=loaded_type,
+            type=loaded_type,
         )
 
 
@@ -310,7 +317,7 @@ class _LargerType(Candidate):
     most_share: float
 
     def is_good(self, judged: Judged) -> bool:
-        share = _share_held(judged)
+        share = _share_of_gpu_memory(judged)
         if share is None or share > self.most_share:
             return False
         if not _is_as_good(judged, self.search.usual, self.search.machine):
@@ -329,10 +336,10 @@ class _LargerType(Candidate):
             quantization=judged.quantization,
             context_tokens=min(trained_tokens, _GROWN_CONTEXT_TOKENS),
         )
-        grown = self.search.asked_with(longer)
+        grown = self.search.with_other_defaults(longer)
         if grown is None:
             return False
-        return bool(_share_held(layout_for(grown, self.search.machine)))
+        return bool(_share_of_gpu_memory(layout_for(grown, self.search.machine)))
 
     def why(self, judged: Judged) -> str:
         return self.phrased("more-bits", judged)
@@ -341,7 +348,7 @@ class _LargerType(Candidate):
 def _larger_types(search: Search) -> Iterator[Candidate]:
     """The types of the program's list that are larger than the usual one, the largest first."""
     spec = search.question.spec
-    if spec.architecture is None or _share_held(search.usual) is None:
+    if spec.architecture is None or _share_of_gpu_memory(search.usual) is None:
         return
     for name in _types_of(spec, search.runtime):
         if name == search.usual.quantization:
@@ -395,6 +402,9 @@ class _ByTag(Candidate):
 
 
 def _by_tag(search: Search) -> Iterator[Candidate]:
+    """Yield the candidate in Ollama, if only its library has a file in the usual type and the user
+    stated no runtime.
+    """
     stated = search.question.stated
     if stated.runtime is not None:
         return
@@ -409,7 +419,7 @@ def _by_tag(search: Search) -> Iterator[Candidate]:
     yield from search.candidate(_ByTag, workload)
 
 
-def _share_held(judged: Judged) -> float | None:
+def _share_of_gpu_memory(judged: Judged) -> float | None:
     """The share of the accelerators' memory that the model takes; None where accelerators do not
     compute all of the model.
     """
@@ -427,12 +437,12 @@ def _is_surely_held(judged: Judged, machine: Machine) -> bool:
     """Whether accelerators compute all of the model and surely hold it, at least for one user where
     the program lets the others wait.
     """
-    if _share_held(judged) is not None:
+    if _share_of_gpu_memory(judged) is not None:
         return True
     question = judged.question
     if not judged.has("accelerator-tight") or not question.lets_users_wait:
         return False
-    return _share_held(layout_of_users(1, question, machine)) is not None
+    return _share_of_gpu_memory(layout_of_users(1, question, machine)) is not None
 
 
 def _is_as_good(
@@ -501,6 +511,9 @@ def _training_candidates(search: Search) -> Iterator[Candidate]:
 
 
 def _by_other_methods(search: Search) -> Iterator[Workload]:
+    """Yield the stated workload with each method but the usual one, then with the last method and
+    each length of examples that is shorter than the usual one.
+    """
     usual = search.usual.workload
     stated = search.question.stated
     training = search.runtime.finetuning
@@ -518,6 +531,7 @@ def _by_other_methods(search: Search) -> Iterator[Workload]:
 
 
 def _method_in_words(workload: Workload) -> str:
+    """The name of the training method, as people write it."""
     # every training has a method: the usual one where none was stated
     assert workload.finetune_method is not None
     return _METHODS[workload.finetune_method]
@@ -529,9 +543,9 @@ def _method_in_words(workload: Workload) -> str:
 class _PictureType(PlacedCandidate):
     """A candidate in one type of pictures or video, in the usual runtime or in another.
 
-    `preference` decides between equal places. Of two candidates that do not fit whole, the file of
-    fewer bits has smaller parts and a smaller download, though accelerators would have been given
-    the other first.
+    `preference` decides between candidates that run in equal places; the least wins. The order in
+    which accelerators are tried differs from it: of two candidates that do not fit whole, the one
+    of fewer bits is preferred, since its parts and its download are smaller.
     """
 
     preference: int
@@ -554,7 +568,7 @@ class _PictureType(PlacedCandidate):
 
 
 class _Turn(IntEnum):
-    """When accelerators are tried with a type of pictures or video, the first turn first.
+    """The turn in which a type of pictures or video is tried on accelerators, the first first.
 
     `LISTED`: a type of the usual program. `MADE_IN_FOUR_BITS`: what that program makes of the
     published weights. `ELSEWHERE`: a file for another program.
@@ -628,8 +642,8 @@ def _is_usual_first(
     *,
     has_others: bool,
 ) -> bool:
-    """Whether the usual type is preferred: where it is the best and no other runtime exists, or
-    where it would run in RAM.
+    """Whether the usual type is preferred to all others: as the best of the `listed` types where no
+    other runtime has a type, or because it would run in RAM. A type further down the list is not.
     """
     if usual.quantization in listed[:1] and not has_others:
         return True
@@ -639,6 +653,9 @@ def _is_usual_first(
 
 
 def _is_made_in_four_bits(quantization: str, runtime: RuntimeSpec) -> bool:
+    """Whether the runtime makes weights of four bits for that type from the published ones: such a
+    type has `4bit` among its other names.
+    """
     rule = runtime.rule_of(quantization)
     return rule is not None and "4bit" in rule.also
 
@@ -687,7 +704,7 @@ def smallest_of_list(question: Question, catalogue: Catalogue) -> Workload:
     nowhere = Machine(accelerators=())
     smallest: Question | None = None
     for workload in _in_types_of_list(question, catalogue):
-        other = asked_with(question, workload, catalogue, nowhere)
+        other = with_other_defaults(question, workload, catalogue, nowhere)
         if other is None or other.wants_gpu:
             continue
         # if the file of the usual type is published, the file of the smaller type must be published

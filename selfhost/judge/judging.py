@@ -33,7 +33,7 @@ from .checks.speed import (
 from .devices import usable_cards
 from .pace import Range, Wait
 from .pace.text import pace_of_text
-from .question import asked_under
+from .question import recounted
 from .record import MEMORY_CHECKS, PACE_CHECKS, Judged, Question, Speed
 from .step import step_of
 
@@ -105,7 +105,7 @@ def layout_of_users(
 ) -> Judged:
     """The first layout that has room for that number of users, without its pace."""
     workload = question.workload.replace(parallel=users)
-    return first_layout_with_room(asked_under(question, workload, machine), machine)
+    return first_layout_with_room(recounted(question, workload, machine), machine)
 
 
 def _best_of_slow(slow: Sequence[Judged]) -> Judged:

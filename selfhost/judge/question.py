@@ -46,7 +46,7 @@ def ask(
     machine: Machine,
     files: NamedFiles = NO_FILES,
 ) -> Question:
-    """Return the question with every default filled in.
+    """The question with every default filled in.
 
     Where several types may be tried, the type whose files lie on the machine already is taken.
     Raises `WorkloadError` with everything that makes no sense.
@@ -73,8 +73,8 @@ def asked_again(
     catalogue: Catalogue,
     machine: Machine,
 ) -> Question | None:
-    """The question about the same model and files under another stated workload; None where the
-    runtime refuses that workload.
+    """The question about the same model and files under another stated workload, with every default
+    found anew; None where the runtime refuses that workload.
     """
     try:
         return ask(question.spec, stated, catalogue, machine, question.files)
@@ -305,7 +305,9 @@ def _completed(
     loaded: _Loaded,
     companions: need.Companions | None,
 ) -> Workload:
-    """The workload with runtime, files and the defaults of tokens, where these make sense."""
+    """The workload with the defaults that nobody stated: the files, the draft, the tokens, the KV
+    cache and the least pace.
+    """
     spec = loaded.spec
     workload = request.workload
     changes = dict[str, str | int | float | None]()
@@ -372,12 +374,14 @@ class _Counting(Record):
         )
 
 
-def asked_under(
+def recounted(
     question: Question,
     workload: Workload,
     machine: Machine,
 ) -> Question:
-    """The same question under another workload, with the needs counted again."""
+    """The same question under another workload: only the memory is counted again, and no default is
+    found anew.
+    """
     counting = _Counting(
         spec=question.spec,
         runtime=question.runtime,

@@ -47,7 +47,7 @@ def test_published_runs_lie_inside_ranges_of_use(source: str) -> None:
     runs = [run for run in runs if not run.group.endswith(card_runs.SEVERAL)]
     least_inside, most_off, most_wide = BOUNDS[source]
     assert sum(run.is_inside for run in runs) >= least_inside / 100 * len(runs)
-    assert median(abs(run.likely / run.seen - 1) for run in runs) <= most_off
+    assert median(abs(run.likely / run.measured - 1) for run in runs) <= most_off
     assert median(run.high / run.low for run in runs) <= most_wide
 
 
