@@ -126,7 +126,7 @@ def _text_candidates(search: Search) -> Iterator[Candidate]:
         for quantization in search.question.in_turn:
             smaller = search.question.stated.replace(quantization=quantization)
             yield from search.candidate(_SmallerType, smaller)
-    if search.machine.accelerators and _is_type_free(search.question):
+    if search.machine.accelerators and search.question.spec.writes_text:
         if _may_suit_many(search):
             yield from _programs_for_many(search)
         if search.runtime.gpus.preferred_from <= 0 and search.usual.fits:
@@ -145,10 +145,6 @@ def _may_suit_many(search: Search) -> bool:
     if search.question.workload.parallel > 1:
         return True
     return search.usual.deciding.issubset(PACE_CHECKS)
-
-
-def _is_type_free(question: Question) -> bool:
-    return question.stated.quantization is None and question.spec.writes_text
 
 
 class _TextInTurn(Candidate):
@@ -279,7 +275,7 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
     """Yield a candidate for each runtime that is preferred on the machine's number of accelerators:
-    first in the runtime's usual type, then in its listed types.
+    in the stated type, or first in the runtime's usual type, then in its listed types.
 
     The usual runtime in its usual type is judged already.
     """
@@ -293,7 +289,10 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
             continue
         if not 0 < runtime.gpus.preferred_from <= number:
             continue
-        for quantization in (None, *runtime.gpus.quantizations):
+        types: tuple[str | None, ...] = (stated.quantization,)
+        if stated.quantization is None:
+            types = (None, *runtime.gpus.quantizations)
+        for quantization in types:
             workload: Workload | None = None
             if quantization is not None or runtime.id != search.runtime.id:
                 workload = stated.replace(runtime=runtime.id, quantization=quantization)
@@ -339,8 +338,12 @@ class _LargerType(Candidate):
 
 
 def _larger_types(search: Search) -> Iterator[Candidate]:
-    """The types of the program's list that are larger than the usual one, the largest first."""
+    """The types of the program's list that are larger than the usual one, the largest first; none
+    where the user stated a type.
+    """
     spec = search.question.spec
+    if search.question.stated.quantization is not None:
+        return
     if spec.architecture is None or _share_held(search.usual) is None:
         return
     for name in _types_of(spec, search.runtime):

@@ -386,3 +386,17 @@ def test_users_who_may_wait_need_no_memory_at_once() -> None:
     assert verdict.workload.runtime == "vllm"
     assert verdict.speed is not None
     assert verdict.speed.waiting
+
+
+def test_the_type_that_was_chosen_may_be_stated() -> None:
+    """`--quant fp8` was judged in another program on one of the eight GPUs, and refused, though
+    200 users waited for their turn in that type where nobody stated it.
+    """
+    wanted = Workload(parallel=200, context_tokens=16_384)
+    machine = "8x H100 PCIe, 24 GB RAM"
+    free = check("llama-3.3-70b", wanted, machine=machine)
+    stated = wanted.replace(quantization=free.quantization)
+    verdict = check("llama-3.3-70b", stated, machine=machine)
+    assert verdict.route is Route.LOCAL
+    assert verdict.workload.runtime == free.workload.runtime
+    assert verdict.speed == free.speed
