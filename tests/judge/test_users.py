@@ -400,3 +400,21 @@ def test_the_type_that_was_chosen_may_be_stated() -> None:
     assert verdict.route is Route.LOCAL
     assert verdict.workload.runtime == free.workload.runtime
     assert verdict.speed == free.speed
+
+
+def test_users_wait_for_a_gpu_where_the_ram_is_too_close_to_call() -> None:
+    """Eight processes of vLLM need 16 to 32 GiB of RAM. With 24 GB, one user was an answer that
+    nobody can tell, and 200 users lacked 618 GiB on the GPUs, though they wait for their turn.
+    """
+    wanted = Workload(
+        runtime="vllm",
+        runtime_options={"tensor-parallel-size": "8"},
+        context_tokens=16_384,
+    )
+    machine = "8x H100 PCIe, 24 GB RAM"
+    one = check("llama-3.3-70b", wanted, machine=machine)
+    many = check("llama-3.3-70b", wanted.replace(parallel=200), machine=machine)
+    assert one.exit_code == many.exit_code == 3
+    assert finding_of(many, "memory").outcome == "unknown"
+    assert finding_of(many, "accelerator").outcome != "fail"
+    assert speed_of(many).waiting
