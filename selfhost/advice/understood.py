@@ -355,11 +355,14 @@ class _Name(Record):
 
     def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
         """The reading with Ollama as its program, where the tag loads another file than other
-        programs, neither a program nor a type is asked for, and Ollama has the options asked for.
+        programs, neither a program nor a type is asked for, and Ollama has the options and the
+        draft asked for.
         """
         if self.stated.task != "generate" or self.states_how:
             return resolved
         ollama = self.ollama
+        if self.stated.draft is not None and not ollama.companions:
+            return resolved
         if not takes_settings(self.stated, ollama):
             return resolved
         tags = ollama.library_tags

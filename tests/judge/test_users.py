@@ -200,6 +200,7 @@ def test_one_cause_is_one_error(
         pytest.param({}, "ollama", id="nothing"),
         pytest.param({"kv_cache_type": "q8_0"}, "ollama", id="a cache of its own"),
         pytest.param({"kv_cache_type": "fp8"}, "vllm", id="a cache of another"),
+        pytest.param({"draft": "qwen3-0.6b"}, "llama.cpp", id="a draft"),
         pytest.param({"quantization": "nvfp4"}, "vllm", id="a type of another"),
     ],
 )
