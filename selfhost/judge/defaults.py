@@ -296,7 +296,21 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
             workload: Workload | None = None
             if quantization is not None or runtime.id != search.runtime.id:
                 workload = stated.replace(runtime=runtime.id, quantization=quantization)
-            yield from search.candidate(_ProgramForMany, workload, number=number)
+            for candidate in search.candidate(_ProgramForMany, workload, number=number):
+                if _keeps_stated_type(candidate):
+                    yield candidate
+
+
+def _keeps_stated_type(candidate: Candidate) -> bool:
+    """Whether the candidate loads the type that the user stated, if any: F16 of GGUF files would be
+    bfloat16 in another program.
+    """
+    search = candidate.search
+    typed = search.question.stated.quantization
+    if typed is None:
+        return True
+    names = (search.usual.quantization, need.canonical_quantization(typed))
+    return candidate.question.workload.quantization in names
 
 
 class _LargerType(Candidate):

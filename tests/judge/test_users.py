@@ -419,3 +419,18 @@ def test_users_wait_for_a_gpu_where_the_ram_is_too_close_to_call() -> None:
     assert finding_of(many, "memory").outcome == "unknown"
     assert finding_of(many, "accelerator").outcome != "fail"
     assert speed_of(many).waiting
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        pytest.param("FP8", ("vllm", "fp8"), id="of no usual program"),
+        pytest.param("F16", ("llama.cpp", "F16"), id="of GGUF files"),
+    ],
+)
+def test_a_stated_type_stays_in_the_program_for_many(
+    typed: str, taken: tuple[str, str]
+) -> None:
+    """F16 would be bfloat16 in vLLM, and nobody asked for that."""
+    verdict = check("qwen3-8b", Workload(quantization=typed), machine="4x H100 PCIe")
+    assert (verdict.workload.runtime, verdict.quantization) == taken
