@@ -360,11 +360,13 @@ class _Name(Record):
     def _read_by_ollama(self, resolved: Resolution, tag: str) -> Resolution:
         """The resolution with Ollama as its program, where the tag loads another file than other
         programs load, the user stated neither a program nor a type, and Ollama has the stated
-        options; else the resolution as it is.
+        options and can draft as stated; else the resolution as it is.
         """
         if self.stated.task != "generate" or self.states_program_or_type:
             return resolved
         ollama = self.ollama
+        if self.stated.draft is not None and not ollama.companions:
+            return resolved
         if not takes_settings(self.stated, ollama):
             return resolved
         tags = ollama.library_tags

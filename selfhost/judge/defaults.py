@@ -128,7 +128,7 @@ def _text_candidates(search: Search) -> Iterator[Candidate]:
         for quantization in search.question.in_turn:
             smaller = search.question.stated.replace(quantization=quantization)
             yield from search.candidate(_SmallerType, smaller)
-    if search.machine.accelerators and _is_type_free(search.question):
+    if search.machine.accelerators and search.question.spec.writes_text:
         if _may_suit_many(search):
             yield from _programs_for_many(search)
         if search.runtime.gpus.preferred_from <= 0 and search.usual.fits:
@@ -147,11 +147,6 @@ def _may_suit_many(search: Search) -> bool:
     if search.question.workload.parallel > 1:
         return True
     return search.usual.deciding.issubset(PACE_CHECKS)
-
-
-def _is_type_free(question: Question) -> bool:
-    """Whether the model writes text and the user stated no type."""
-    return question.stated.quantization is None and question.spec.writes_text
 
 
 class _TextInTurn(Candidate):
@@ -286,7 +281,7 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
     """Yield a candidate for each runtime that is preferred on the machine's number of accelerators:
-    first in the runtime's usual type, then in its listed types.
+    in the stated type, or first in the runtime's usual type, then in its listed types.
 
     The usual runtime in its usual type is judged already.
     """
@@ -300,11 +295,28 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
             continue
         if not 0 < runtime.gpus.preferred_from <= number:
             continue
-        for quantization in (None, *runtime.gpus.quantizations):
+        types: tuple[str | None, ...] = (stated.quantization,)
+        if stated.quantization is None:
+            types = (None, *runtime.gpus.quantizations)
+        for quantization in types:
             workload: Workload | None = None
             if quantization is not None or runtime.id != search.runtime.id:
                 workload = stated.replace(runtime=runtime.id, quantization=quantization)
-            yield from search.candidate(_ProgramForMany, workload, number=number)
+            for candidate in search.candidate(_ProgramForMany, workload, number=number):
+                if _keeps_stated_type(candidate):
+                    yield candidate
+
+
+def _keeps_stated_type(candidate: Candidate) -> bool:
+    """Whether the candidate loads the type that the user stated, if any: F16 of GGUF files would be
+    bfloat16 in another program.
+    """
+    search = candidate.search
+    typed = search.question.stated.quantization
+    if typed is None:
+        return True
+    names = (search.usual.quantization, need.canonical_quantization(typed))
+    return candidate.question.workload.quantization in names
 
 
 class _LargerType(Candidate):
@@ -346,8 +358,12 @@ class _LargerType(Candidate):
 
 
 def _larger_types(search: Search) -> Iterator[Candidate]:
-    """The types of the program's list that are larger than the usual one, the largest first."""
+    """The types of the program's list that are larger than the usual one, the largest first; none
+    where the user stated a type.
+    """
     spec = search.question.spec
+    if search.question.stated.quantization is not None:
+        return
     if spec.architecture is None or _share_of_gpu_memory(search.usual) is None:
         return
     for name in _types_of(spec, search.runtime):

@@ -71,8 +71,8 @@ def judge(question: Question, machine: Machine) -> Judged:
 def layout_for(question: Question, machine: Machine) -> Judged:
     """The layout that is judged, with the findings of memory, accelerators and pace only.
 
-    Where memory does not surely hold all users at once, the layout holds as many users as surely
-    have room, if the runtime lets the others wait. A layout without room has no pace.
+    Where memory does not surely hold all users at once, the layout holds as many users as have room
+    as surely as one has, if the runtime lets the others wait. A layout without room has no pace.
     """
     machine = _machine_for(question, machine)
     return _OnMachine(question=question, machine=machine).layout()
@@ -163,7 +163,7 @@ class _OnMachine(Record):
             return layout
         if layout.deciding.isdisjoint(MEMORY_CHECKS):
             return layout
-        return self._layout_with_waiting_users() or layout
+        return self._layout_with_waiting_users(layout) or layout
 
     def best_layout(self) -> Judged:
         """The first layout that has room for all users and is fast enough, with its pace.
@@ -279,24 +279,30 @@ class _OnMachine(Record):
 
     # -------------------------------------------------------------- users who wait
 
-    def _most_users(self) -> int:
-        """The largest number of users that surely have room at once, of fewer users than were asked
-        for; 0 where not even one has room.
+    def _most_users(self, all_at_once: Judged) -> int:
+        """The largest number of users that have room at once as surely as one has, of fewer users
+        than were asked for; 0 where not even one has room, or all have as surely.
 
         Layouts count too that use an option which makes the runtime slower, because fewer users
         than asked for are judged in such a layout as well.
         """
+        alone = layout_of_users(1, self.question, self.machine)
 
-        def has_room(users: int) -> bool:
-            return layout_of_users(users, self.question, self.machine).fits
+        def has_room(layout: Judged) -> bool:
+            return not layout.failed and layout.deciding <= alone.deciding
 
-        return count_while(has_room, range(1, self.question.workload.parallel))
+        def have_room(users: int) -> bool:
+            return has_room(layout_of_users(users, self.question, self.machine))
 
-    def _layout_with_waiting_users(self) -> Judged | None:
-        """The layout of as many users as memory surely holds at once, while the others wait; None
-        where memory does not surely hold one user.
+        if not has_room(alone) or has_room(all_at_once):
+            return 0
+        return count_while(have_room, range(1, self.question.workload.parallel))
+
+    def _layout_with_waiting_users(self, all_at_once: Judged) -> Judged | None:
+        """The layout of as many users as memory holds at once, while the others wait; None where
+        memory does not hold one user.
         """
-        at_once = self._most_users()
+        at_once = self._most_users(all_at_once)
         if not at_once:
             return None
         users = self.question.workload.parallel

@@ -200,6 +200,7 @@ def test_one_cause_is_one_error(
         pytest.param({}, "ollama", id="nothing"),
         pytest.param({"kv_cache_type": "q8_0"}, "ollama", id="a cache of its own"),
         pytest.param({"kv_cache_type": "fp8"}, "vllm", id="a cache of another"),
+        pytest.param({"draft": "qwen3-0.6b"}, "llama.cpp", id="a draft"),
         pytest.param({"quantization": "nvfp4"}, "vllm", id="a type of another"),
     ],
 )
@@ -386,3 +387,50 @@ def test_users_who_may_wait_need_no_memory_at_once() -> None:
     assert verdict.workload.runtime == "vllm"
     assert verdict.speed is not None
     assert verdict.speed.waiting
+
+
+def test_the_type_that_was_chosen_may_be_stated() -> None:
+    """`--quant fp8` was judged in another program on one of the eight GPUs, and refused, though
+    200 users waited for their turn in that type where nobody stated it.
+    """
+    wanted = Workload(parallel=200, context_tokens=16_384)
+    machine = "8x H100 PCIe, 24 GB RAM"
+    free = check("llama-3.3-70b", wanted, machine=machine)
+    stated = wanted.replace(quantization=free.quantization)
+    verdict = check("llama-3.3-70b", stated, machine=machine)
+    assert verdict.route is Route.LOCAL
+    assert verdict.workload.runtime == free.workload.runtime
+    assert verdict.speed == free.speed
+
+
+def test_users_wait_for_a_gpu_where_the_ram_is_too_close_to_call() -> None:
+    """Eight processes of vLLM need 16 to 32 GiB of RAM. With 24 GB, one user was an answer that
+    nobody can tell, and 200 users lacked 618 GiB on the GPUs, though they wait for their turn.
+    """
+    wanted = Workload(
+        runtime="vllm",
+        runtime_options={"tensor-parallel-size": "8"},
+        context_tokens=16_384,
+    )
+    machine = "8x H100 PCIe, 24 GB RAM"
+    one = check("llama-3.3-70b", wanted, machine=machine)
+    many = check("llama-3.3-70b", wanted.replace(parallel=200), machine=machine)
+    assert one.exit_code == many.exit_code == 3
+    assert finding_of(many, "memory").outcome == "unknown"
+    assert finding_of(many, "accelerator").outcome != "fail"
+    assert speed_of(many).waiting
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        pytest.param("FP8", ("vllm", "fp8"), id="of no usual program"),
+        pytest.param("F16", ("llama.cpp", "F16"), id="of GGUF files"),
+    ],
+)
+def test_a_stated_type_stays_in_the_program_for_many(
+    typed: str, taken: tuple[str, str]
+) -> None:
+    """F16 would be bfloat16 in vLLM, and nobody asked for that."""
+    verdict = check("qwen3-8b", Workload(quantization=typed), machine="4x H100 PCIe")
+    assert (verdict.workload.runtime, verdict.quantization) == taken
