@@ -245,7 +245,8 @@ def _name_beside(
     identified: Identified,
 ) -> str | None:
     """The id of another model, which the run itself names beside the typed one; None where the run
-    names the same, or none of the shipped catalogue, whose ids tell nothing of the user.
+    names the same, one with other parameters than it had, as a draft, or none of the shipped
+    catalogue, whose ids tell nothing of the user.
     """
     if identified.by != "typed" or not isinstance(identified.model, str):
         return None
@@ -259,7 +260,7 @@ def _name_beside(
     is_same = named == id_of(identified.model, catalogue)
     if named is None or is_same or not catalogue.is_shipped(named):
         return None
-    return named
+    return named if _may_be_run_of(catalogue.spec(named), run) else None
 
 
 def _by_files(run: Run, catalogue: Catalogue) -> Identified:

@@ -329,6 +329,14 @@ def test_a_log_of_another_model_than_the_typed_one_is_told(
     assert bool(told) is is_told
 
 
+@pytest.mark.parametrize("name", ["Llama 3.2 1B Instruct", "tinyllama"])
+def test_a_name_with_other_parameters_than_the_run_is_not_told(name: str) -> None:
+    """A draft stands in the log, too, and a name may be one that somebody gave a file."""
+    run = Run(tool="x", parameters=8_030_000_000, name=name)
+    notes = verify(run, open_catalogue(), MACHINE, LLAMA_8B).notes
+    assert not [note for note in notes if "names another model" in note]
+
+
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
