@@ -213,6 +213,7 @@ TESLA = Accelerator(vendor="nvidia", name="Tesla P40")
         ),
         ('gpu = "nvidia"', Machine(accelerators=(TESLA,)), True),
         ('gpu = "*p40*"', Machine(accelerators=(TESLA,)), True),
+        ('gpu = "*P40*"', Machine(accelerators=(TESLA,)), True),
         ('gpu = "P40"', Machine(accelerators=(TESLA,)), False),
         ('gpu = "amd"', Machine(accelerators=(TESLA,)), False),
         ('gpu = "nvidia"', Machine(accelerators=()), False),

@@ -189,9 +189,13 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
     """
     files = version_2(FULL | {"memory.max": "max\n"})
     files["/proc/self/cgroup"] = "4:memory:/box\n0::/\n"
-    machine = read_machine(build(files))
-    lawful(machine)
-    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+    hidden = read_machine(build(files))
+    # and one that shows, of which the kernel names no group of the process
+    files["/proc/self/cgroup"] = "0::/\n"
+    files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS + CGROUP2_MOUNT
+    for machine in (hidden, read_machine(build(files))):
+        lawful(machine)
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
 @pytest.mark.parametrize(
@@ -294,6 +298,13 @@ def test_a_group_has_its_whole_name(build: Build) -> None:
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 2 * GIB
     assert "group /box/job: memory.max" in machine.sources["memory_limit_bytes"]
+
+
+def test_dots_in_the_name_of_a_group_lead_nowhere(build: Build) -> None:
+    """`..` leads upwards only as a whole folder: `box..1` is a group like any other."""
+    top = FULL | {"memory.max": "max\n"}
+    files = version_2(top | under("box..1", FULL), "/box..1", CGROUP2_MOUNT)
+    assert read_machine(build(files)).memory_limit_bytes == 2 * GIB
 
 
 def test_of_two_mounts_on_one_folder_the_later_one_is_seen(build: Build) -> None:
