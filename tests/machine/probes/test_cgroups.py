@@ -336,6 +336,8 @@ def test_no_limit_is_the_hardware(build: Build) -> None:
     # systemd-nspawn limits the group above the one that its container sees
     inside = version_2(free) | {"/run/systemd/container": "systemd-nspawn\n"}
     assert read_machine(build(inside)).memory_limit_bytes is None
+    unnamed = build(version_2(free), env={"container": "systemd-nspawn"})
+    assert read_machine(unnamed).memory_limit_bytes is None
 
 
 @pytest.mark.parametrize(
