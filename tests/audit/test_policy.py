@@ -231,6 +231,22 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
     assert read.selects(read.models[0].machines, machine) is holds
 
 
+def test_spaces_around_a_selector_are_none_of_it() -> None:
+    """The last character of a glob would else be a space that no name ends with."""
+    read = policy('[[model]]\nname = "x"\nmachines = [" host:edge-* "]\n')
+    assert read.selects(read.models[0].machines, Machine(name="edge-1")) is True
+
+
+def test_the_basis_is_that_of_the_first_class_that_states_one() -> None:
+    """A class before it that holds the machine, too, may state none."""
+    classes = "".join(
+        f'[[class]]\nname = "{name}"\nmatch = {{}}\n{memory}'
+        for name, memory in (("all", ""), ("edge", 'memory = "available"\n'))
+    )
+    read = policy(f'[[model]]\nname = "x"\n{classes}')
+    assert read.memory_basis(Machine()) == "available"
+
+
 def test_a_model_wanted_twice_keeps_two_labels() -> None:
     """Reports that keep the first of two equal names must lose nothing."""
     entries = (
