@@ -213,6 +213,7 @@ TESLA = Accelerator(vendor="nvidia", name="Tesla P40")
         ),
         ('gpu = "nvidia"', Machine(accelerators=(TESLA,)), True),
         ('gpu = "*p40*"', Machine(accelerators=(TESLA,)), True),
+        ('gpu = "*P40*"', Machine(accelerators=(TESLA,)), True),
         ('gpu = "P40"', Machine(accelerators=(TESLA,)), False),
         ('gpu = "amd"', Machine(accelerators=(TESLA,)), False),
         ('gpu = "nvidia"', Machine(accelerators=()), False),
@@ -228,6 +229,22 @@ def test_class_membership(match: str, machine: Machine, holds: bool | None) -> N
     read = policy(EDGE % match)
     assert read.classes[0].holds(machine) is holds
     assert read.selects(read.models[0].machines, machine) is holds
+
+
+def test_spaces_around_a_selector_are_none_of_it() -> None:
+    """The last character of a glob would else be a space that no name ends with."""
+    read = policy('[[model]]\nname = "x"\nmachines = [" host:edge-* "]\n')
+    assert read.selects(read.models[0].machines, Machine(name="edge-1")) is True
+
+
+def test_the_basis_is_that_of_the_first_class_that_states_one() -> None:
+    """A class before it that holds the machine, too, may state none."""
+    classes = "".join(
+        f'[[class]]\nname = "{name}"\nmatch = {{}}\n{memory}'
+        for name, memory in (("all", ""), ("edge", 'memory = "available"\n'))
+    )
+    read = policy(f'[[model]]\nname = "x"\n{classes}')
+    assert read.memory_basis(Machine()) == "available"
 
 
 def test_a_model_wanted_twice_keeps_two_labels() -> None:

@@ -74,6 +74,12 @@ READ = {
 }
 
 
+def test_a_share_of_a_core_is_a_fact() -> None:
+    """A container may have a quota of 1.5 CPUs."""
+    (made,), _ = filled("cores = 1.5\n", machine("bare"))
+    assert made.cpu_cores_usable == 1.5
+
+
 def test_what_was_read_stands() -> None:
     """Machines of one shape keep the numbers that are theirs."""
     full = [

@@ -18,7 +18,7 @@ from selfhost.advice.listing import holds_words, words_in_names, words_typed
 from selfhost.advice.understood import understand_name
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.name_table import NameTable
-from selfhost.catalogue.names import complete
+from selfhost.catalogue.names import complete, is_path, typed_library_tag
 from selfhost.catalogue.searching import resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.tables import Document, shipped_table
@@ -115,6 +115,7 @@ def test_a_command_asks_what_the_name_in_it_does(
         # in notes of people who run these lines; llama-server's router drops the prefix
         ("hf.co/unsloth/DeepSeek-R1-0528-Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
         ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        ("Unsloth/Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
         # types that the account's listings have with the prefix alone, and those that it has
         # without
         ("unsloth/DeepSeek-V3.1-GGUF:TQ1_0", "UD-TQ1_0"),
@@ -220,6 +221,7 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         "mistral-7b-0613",  # of open models another date is other weights
         # weights of that name are somebody's own, and a fine-tune may go by this name
         "someone/gpt-4o",
+        "gpt-4o-Q4_K_M.gguf",  # nobody has files of a closed model
         "someone/mistral-7b-instruct-v0.3",
         "someone/mistral-7b-instruct-v0.3:free",
         "someone/Mistral-7B-Instruct-v0.3-GGUF",
@@ -316,6 +318,10 @@ def test_a_base_model_is_answered_by_what_was_tuned_from_it(
         ("google/gemma-3-4b-it-qat-q4_0-gguf", "google/gemma-3-4b-it-qat-q4_0-gguf"),
         ("Qwen3-8B-GGUF", None),
         ("Qwen/Qwen3-8B", None),
+        # of a base model, and not of the model that answers
+        ("bartowski/Llama-3.2-1B-GGUF", None),
+        # quotes within what is pasted belong to no name
+        ("docker model run 'ai/qwen3'", None),
     ],
 )
 def test_the_repository_that_was_typed_is_kept(
@@ -383,6 +389,17 @@ def test_every_id_and_alias_means_its_own_model() -> None:
             *([spec.repository] if spec.repository else []),
         ):
             assert resolve(name, CATALOGUE).spec_id == spec.id, name
+
+
+def test_only_a_tag_of_the_library_is_written_as_one() -> None:
+    """Ollama's library has no music: `ace-step` is no tag, however the name is typed."""
+    spec = CATALOGUE.spec(resolve("ace:step", CATALOGUE).spec_id)
+    assert typed_library_tag("ace:step", spec, CATALOGUE) is None
+
+
+@pytest.mark.parametrize("typed", ["config.json", "CONFIG.JSON"])
+def test_the_name_of_a_file_is_a_path_in_any_case(typed: str) -> None:
+    assert is_path(typed)
 
 
 def test_completion_offers_only_what_fits() -> None:

@@ -241,6 +241,39 @@ def test_what_no_word_tells_is_assumed(text: str, assumed: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "is_assumed"),
+    [
+        pytest.param("vm 16gb", True, id="RAM alone"),
+        pytest.param("vm 16gb 8 vcpu", False, id="processors stated"),
+    ],
+)
+def test_the_cores_of_a_guest_are_assumed_unless_stated(
+    text: str, is_assumed: bool
+) -> None:
+    assert ("cpu_cores_usable" in named(text)[0].assumed) is is_assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        # Intel's page of the i5-1240P: 4 performance cores, 8 efficient ones
+        pytest.param("nuc 12", 4, id="two kinds of cores"),
+        # Apple's page: it has 2 cores, others of its processor's series have 6
+        pytest.param("macbook air 2018", None, id="another of its series"),
+    ],
+)
+def test_the_fast_cores_of_a_product_are_those_of_its_processor(
+    text: str, cores: int | None
+) -> None:
+    assert named(text)[0].cpu_cores_performance == cores
+
+
+def test_a_gpu_beside_a_system_has_that_system() -> None:
+    """The known machine with the GPU has another."""
+    assert named("rtx 3060 windows")[0].system == "windows"
+
+
+@pytest.mark.parametrize(
     ("text", "system"),
     [
         ("i5-8250U 8GB", "Linux"),
@@ -390,16 +423,18 @@ def test_an_intel_mac_is_not_only_asked_for_its_apple_chip(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "size"),
     [
-        pytest.param("8x H100, 2TB", id="cards"),
-        pytest.param("RTX 3090, 2TB", id="known machine"),
+        pytest.param("8x H100, 2TB", 2, id="cards"),
+        pytest.param("RTX 3090, 2TB", 2, id="known machine"),
+        pytest.param("i5-8250U, 1TB", 1, id="one terabyte"),
     ],
 )
-def test_terabytes_that_are_taken_for_a_disk_are_named(text: str) -> None:
+def test_terabytes_that_are_taken_for_a_disk_are_named(text: str, size: int) -> None:
     """`8x H100, 2TB` was judged with 637 GB of RAM, and no word said what became of the 2 TB."""
     _, note = named(text)
-    assert "2 TB is taken for a disk; for RAM write '2TB RAM'." in (note or "")
+    told = f"{size} TB is taken for a disk; for RAM write '{size}TB RAM'."
+    assert told in (note or "")
 
 
 @pytest.mark.parametrize(

@@ -461,6 +461,16 @@ def test_the_state_of_a_kda_layer_has_the_heads_of_its_own() -> None:
     assert (state.heads, state.key_length, state.convolution) == (96, 128, 4)
 
 
+def test_the_rank_of_a_time_step_is_rounded_up(tmp_path: Path) -> None:
+    """MambaConfig of transformers: `math.ceil(hidden_size / 16)`."""
+    values = {"hidden_size": 776, "num_hidden_layers": 2, "vocab_size": 50_280}
+    path = config(tmp_path, model_type="mamba", time_step_rank="auto", **values)
+    spec = read_local(path).spec
+    assert spec.architecture is not None
+    [state] = spec.architecture.recurrent
+    assert state.time_step_rank == 49
+
+
 def test_a_type_with_the_name_of_a_row_has_not_its_tensors(tmp_path: Path) -> None:
     """No key says that a model type of this name is that architecture of llama.cpp."""
     spec = read_local(config(tmp_path, model_type="granite_swa")).spec

@@ -189,9 +189,13 @@ def test_a_controller_of_version_1_is_none_of_version_2(build: Build) -> None:
     """
     files = version_2(FULL | {"memory.max": "max\n"})
     files["/proc/self/cgroup"] = "4:memory:/box\n0::/\n"
-    machine = read_machine(build(files))
-    lawful(machine)
-    assert machine.memory_limit_bytes is machine.memory_available_bytes is None
+    hidden = read_machine(build(files))
+    # and one that shows, of which the kernel names no group of the process
+    files["/proc/self/cgroup"] = "0::/\n"
+    files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS + CGROUP2_MOUNT
+    for machine in (hidden, read_machine(build(files))):
+        lawful(machine)
+        assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
 @pytest.mark.parametrize(
@@ -296,6 +300,13 @@ def test_a_group_has_its_whole_name(build: Build) -> None:
     assert "group /box/job: memory.max" in machine.sources["memory_limit_bytes"]
 
 
+def test_dots_in_the_name_of_a_group_lead_nowhere(build: Build) -> None:
+    """`..` leads upwards only as a whole folder: `box..1` is a group like any other."""
+    top = FULL | {"memory.max": "max\n"}
+    files = version_2(top | under("box..1", FULL), "/box..1", CGROUP2_MOUNT)
+    assert read_machine(build(files)).memory_limit_bytes == 2 * GIB
+
+
 def test_of_two_mounts_on_one_folder_the_later_one_is_seen(build: Build) -> None:
     """The mount below it shows the groups of another container."""
     mounts = CGROUP2_MOUNT.replace(" / ", " /other ") + CGROUP2_MOUNT
@@ -325,6 +336,8 @@ def test_no_limit_is_the_hardware(build: Build) -> None:
     # systemd-nspawn limits the group above the one that its container sees
     inside = version_2(free) | {"/run/systemd/container": "systemd-nspawn\n"}
     assert read_machine(build(inside)).memory_limit_bytes is None
+    unnamed = build(version_2(free), env={"container": "systemd-nspawn"})
+    assert read_machine(unnamed).memory_limit_bytes is None
 
 
 @pytest.mark.parametrize(
