@@ -471,6 +471,32 @@ def test_the_rank_of_a_time_step_is_rounded_up(tmp_path: Path) -> None:
     assert state.time_step_rank == 49
 
 
+@pytest.mark.parametrize(
+    ("kinds", "row"),
+    [
+        pytest.param(["attention", "attention"], "granite", id="attention alone"),
+        pytest.param(["mamba", "attention"], "granitehybrid", id="with a state"),
+    ],
+)
+def test_a_granite_without_states_has_the_row_of_the_plain_one(
+    kinds: list[str], row: str, tmp_path: Path
+) -> None:
+    """llama.cpp writes Granite 4.0 1B, whose layers all attend, as `granite`."""
+    values = {
+        "model_type": "granitemoehybrid",
+        "hidden_size": 1024,
+        "layer_types": kinds,
+        "num_attention_heads": 16,
+        "num_hidden_layers": 2,
+        "num_local_experts": 0,
+        "shared_intermediate_size": 2048,
+        "vocab_size": 100_352,
+    }
+    spec = read_local(config(tmp_path, **values)).spec
+    assert spec.architecture is not None
+    assert spec.architecture.row == row
+
+
 def test_a_type_with_the_name_of_a_row_has_not_its_tensors(tmp_path: Path) -> None:
     """No key says that a model type of this name is that architecture of llama.cpp."""
     spec = read_local(config(tmp_path, model_type="granite_swa")).spec
