@@ -367,6 +367,9 @@ class _Offloading(_Pipeline):
         Components that bitsandbytes quantized do not move layer by layer (diffusers 0.42.1,
         pipelines/pipeline_utils.py, enable_sequential_cpu_offload).
         """
+        if not self.case.runtime.command_lines.offload:
+            # the program has no line that offloads
+            return ()
         stated = self.case.spec.needs
         if stated is not None:
             ways = self._stated_ways(stated)

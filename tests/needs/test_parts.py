@@ -17,12 +17,13 @@ from helpers.needs_of import (
     runtime,
     terms,
 )
+from selfhost.catalogue.index import Catalogue
 from selfhost.core.workload import Workload
 from selfhost.judge.placement import placements
 from selfhost.judge.record import Question
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
-from selfhost.needs import count
+from selfhost.needs import case_for, count
 from selfhost.needs.records import MemoryNeed, Needs
 
 # what Linux lists of a Xeon from Sapphire Rapids on, as far as programs ask for it
@@ -191,3 +192,12 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
                 if less.placement != "host":
                     assert _held(less)["accelerator:0"] < size, spec.id
     assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen
+
+
+def test_a_program_without_a_line_that_offloads_has_no_parts_in_turn() -> None:
+    """Transformers loads Stable Audio whole: no line could move its parts to a GPU one by one."""
+    shelf = Catalogue.open()
+    asked = Workload(runtime="transformers", quantization="bfloat16")
+    runtime = shelf.runtime("transformers")
+    case = case_for(shelf.spec("stable-audio-open-1.0"), runtime, asked)
+    assert count(case).offloaded == ()
