@@ -8,7 +8,8 @@ left idle.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from .. import needs as need
 from ..catalogue.runtime import RuntimeSpec
@@ -16,7 +17,7 @@ from ..catalogue.runtime_parts import SPLIT_BY_TENSOR
 from ..catalogue.spec import ModelSpec
 from ..core.quoting import shell_word
 from ..core.records import Record
-from ..core.units import counted
+from ..core.units import GIB, counted
 from ..core.workload import Workload
 from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
 from ..judge.devices import index_of
@@ -24,7 +25,7 @@ from ..judge.judging import judge
 from ..judge.pace.rates import device_bandwidth, sums_are_measured
 from ..judge.question import asked_again
 from ..judge.record import Judged
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from .alternatives import AlternativeSearch
 from .gains import Gain, gain_of
 
@@ -224,26 +225,28 @@ def _without_slow_cards(
     """
     question = judged.question
     cards = machine.own_memory_cards
-    rates = [device_bandwidth(card) or 0 for card in cards]
-    if len(set(rates)) < 2 or len({card.vendor for card in machine.cards}) > 1:
-        # the program numbers the GPUs of one maker
-        return
     if len(cards) < len(machine.cards):
+        return
+    if len({card.vendor for card in cards}) > 1:
+        # the program numbers the GPUs of one maker
         return
     if judged.memory is None or placing_options(question):
         return
+    rated = _rated_cards(cards)
+    slowest = min((card.bytes_per_second for card in rated), default=0)
     shares = []
     kept_bytes = 0
     idle = []
-    for card, rate in zip(cards, rates, strict=True):
-        if rate == min(rates):
+    for card in rated:
+        if card.bytes_per_second == slowest:
             shares.append("0")
             idle.append(card.name)
         else:
-            size_bytes = card.memory_total_bytes or 0
             # the program takes sizes in GiB as proportions
-            shares.append(str(size_bytes // 2**30))
-            kept_bytes += size_bytes
+            shares.append(str(card.memory_bytes // GIB))
+            kept_bytes += card.memory_bytes
+    if kept_bytes == 0:
+        return
     what = f"{' and '.join(counted(idle))} left idle"
     if judged.memory.total_bytes > kept_bytes and question.stated.quantization is None:
         _, usual = need.default_format_and_quantization(question.spec, runtime)
@@ -253,6 +256,25 @@ def _without_slow_cards(
         if option.changes == _GPU_SHARES:
             options = {**base.runtime_options, name: ",".join(shares)}
             yield _Candidate(what=what, workload=base.replace(runtime_options=options))
+
+
+class _RatedCard(NamedTuple):
+    """A GPU whose memory has a known size and bandwidth."""
+
+    name: str
+    memory_bytes: int
+    bytes_per_second: float
+
+
+def _rated_cards(cards: Sequence[Accelerator]) -> list[_RatedCard]:
+    """The GPUs with their sizes and bandwidths; an empty list where one of these is not known."""
+    rated: list[_RatedCard] = []
+    for card in cards:
+        rate = device_bandwidth(card)
+        if rate is None or card.memory_total_bytes is None:
+            return []
+        rated.append(_RatedCard(card.name, card.memory_total_bytes, rate))
+    return rated
 
 
 def _most_parts(judged: Judged, machine: Machine) -> int | None:

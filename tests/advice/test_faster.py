@@ -8,6 +8,7 @@ import pytest
 
 from selfhost import check
 from selfhost.judge.record import Verdict
+from selfhost.machine.named import named
 
 DESKTOP = "desktop-rtx4090-24gb"
 
@@ -259,4 +260,16 @@ def test_no_gpu_is_left_idle_elsewhere(machine: str, quantization: str | None) -
     verdict = check(
         "qwen3-32b", machine=machine, quantization=quantization, context_tokens=16_384
     )
+    assert not any("left idle" in setting.what for setting in verdict.faster)
+
+
+def test_a_gpu_of_unknown_bandwidth_is_not_told_to_be_slow() -> None:
+    """Nobody knows which of the two GPUs is the slow one, so neither is proposed to stay idle."""
+    machine, _ = named("RTX 4090 + GTX 1060, 64 GB RAM")
+    first, second = machine.cards
+    unknown = second.replace(
+        name="NVIDIA Mystery 9", memory_bandwidth_bytes_per_second=None
+    )
+    both = machine.replace(accelerators=(first, unknown))
+    verdict = check("qwen3-32b", machine=both, context_tokens=16_384)
     assert not any("left idle" in setting.what for setting in verdict.faster)
