@@ -241,6 +241,21 @@ def test_unknown_membership_is_an_unknown_row() -> None:
     checked_json(made)
 
 
+def test_rows_of_unknown_membership_have_the_reasons_of_their_machines() -> None:
+    """Two machines that lack one fact are told together, one that lacks another by itself."""
+    text = CLASS.replace(" }", ', architecture = "x86_64" }')
+    known = {"memory_total_bytes": 2**40, "architecture": "x86_64"}
+    lacking = ["memory_total_bytes", "architecture", "memory_total_bytes"]
+    machines = []
+    for number, fact in enumerate(lacking):
+        machines.append(Machine(name=f"m{number}", **{**known, fact: None}))
+    first, second = audits.audit(ONE + text, machines).groups
+    assert first.names == ("m0", "m2")
+    assert "memory_total_bytes was not read" in first.row.reasons[0].reason
+    assert second.names == ("m1",)
+    assert "architecture was not read" in second.row.reasons[0].reason
+
+
 def test_an_exception_covers_one_finding_and_no_more() -> None:
     """When all that fails is excepted the row does not fail; a second finding that fails still
     does.
