@@ -159,6 +159,9 @@ def test_general_knowledge_is_marked() -> None:
     guessed = SPEC.replace(sources=by_family)
     assert row("auditable", guessed).assumed
     assert not row("open access", guessed).assumed
+    # of two facts that an answer rests on, one is guessed
+    in_part = guessed.replace(openness=OPEN.replace(weights="partial"))
+    assert row("open access", in_part).assumed
     tag = {
         **SOURCES,
         "license": "the repository's tag; what it allows from general knowledge",
@@ -220,9 +223,7 @@ PARTIAL = SPEC.replace(openness=OPEN.replace(weights="partial"))
             id="products",
         ),
         pytest.param(
-            CLOSED.replace(
-                availability=SERVED.replace(api=False, retired="2025-01-02")
-            ),
+            CLOSED.replace(availability=SERVED.replace(retired="2025-01-02")),
             "no",
             "retired on 2025-01-02",
             id="retired",
@@ -500,6 +501,10 @@ def test_the_terms_of_open_source_allow_anything(
     found = row("open source", SPEC.replace(license=terms))
     assert found.answer == answer
     assert why in found.why
+    # whatever else is missing
+    without_data = OPEN.replace(training_data="closed")
+    lacking = SPEC.replace(license=terms, openness=without_data)
+    assert row("open source", lacking).answer == answer
 
 
 @pytest.mark.parametrize(
@@ -755,6 +760,7 @@ def test_conditions_are_told_one_after_the_other() -> None:
         pytest.param("apache2", "Apache-2.0", id="one word"),
         pytest.param("BSD 3 clause", "BSD-3-Clause", id="spaces"),
         pytest.param("MIT Licence", "MIT", id="no number"),
+        pytest.param(" gpl 3 ", "GPL-3.0-only", id="spaces around"),
         pytest.param("mpl 2", "MPL-2.0", id="shortest that begins so"),
         pytest.param("unlicnse", "Unlicense", id="slip"),
         pytest.param(

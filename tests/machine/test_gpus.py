@@ -345,6 +345,11 @@ def test_a_processor_or_the_cards_tell_the_cores(
             machine_with(32, RADEON_780M.replace(unified=False)), None, id="not inside"
         ),
         pytest.param(
+            machine_with(32, card_called("AMD Radeon Pro VII Graphics", unified=True)),
+            None,
+            id="name that may mean a card",
+        ),
+        pytest.param(
             machine_with(32, card_called("Intel Arc A770 Graphics")),
             None,
             id="Arc card",

@@ -291,6 +291,7 @@ def test_macs(text: str, chip: str | None) -> None:
         pytest.param("16gb", 16, None, id="one-size"),
         pytest.param("16gb 512gb", 16, None, id="a-disk-beside"),
         pytest.param("2x16gb", 32, None, id="modules"),
+        pytest.param("12x16gb", 192, None, id="twelve-modules"),
         pytest.param("32gb ram 8gb vram", 32, 8, id="both-told"),
         pytest.param("1tb nvme", None, None, id="disk"),
         pytest.param("8 cores", None, None, id="no-size"),
