@@ -17,7 +17,7 @@ from helpers.audits import GIB, render
 from helpers.paths import RECORDS
 from helpers.written import validate
 from selfhost.audit.baseline import Baseline, read_baseline
-from selfhost.audit.rows import Audit
+from selfhost.audit.rows import Audit, Result
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
@@ -151,6 +151,26 @@ def test_each_machine_of_a_group_changed_as_the_group(
         assert (row.machine, row.change, row.exit_code) == (name, change, code)
         (missing,) = [found for found in row.findings if found.decides]
         assert missing.short == (place + 1) * GIB
+
+
+def test_the_first_machine_that_changed_stands_for_those_that_did(
+    tmp_path: Path,
+) -> None:
+    """Where the machine that lacks most of all, the third, changed otherwise."""
+    before = kept(audit({"m1": "", "m2": "", "m3": "memory disk"}), tmp_path)
+    found = dict.fromkeys(("m1", "m2", "m3"), "memory")
+    new, changed = audit(found, baseline=before).groups
+    assert (new.names, new.row.machine) == (("m1", "m2"), "m1")
+    assert (changed.names, changed.row.machine) == (("m3",), "m3")
+
+
+def test_an_exception_covers_what_changed(tmp_path: Path) -> None:
+    """One that is new covers the machine that failed before, and the one that did not."""
+    before = kept(audit({"m1": "", "m2": "memory"}), tmp_path)
+    text = ONE + audits.exception("x")
+    made = audit({"m1": "memory", "m2": "memory"}, text, before)
+    results = [(group.names, group.row.result) for group in made.groups]
+    assert results == [(("m1",), Result.EXCEPTED), (("m2",), Result.EXCEPTED)]
 
 
 def test_machines_that_warn_otherwise_do_so_in_what_changed(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from helpers.audits import GIB, TODAY, exception, finding, model, verdict_of
 from selfhost.audit import fleet_judge
-from selfhost.audit.fleet_judge import TimeLimit
+from selfhost.audit.fleet_judge import FleetJudge, TimeLimit
 from selfhost.audit.kinds import Machines
 from selfhost.audit.machines import Fleet
 from selfhost.audit.policy import Policy, Wanted, read_policy
-from selfhost.audit.rows import Audit
+from selfhost.audit.rows import Audit, Exemptions
 from selfhost.audit.run import run_audit
 from selfhost.core.errors import SelfhostError
 from selfhost.core.tables import Document
@@ -61,7 +61,7 @@ def judged(
         findings = []
         route = Route.LOCAL
         for check, outcome in outcomes.items():
-            told = finding(check, outcome, number=round(gib))
+            told = finding(check, outcome, number=max(0, 7 - round(gib)))
             findings.append(told)
             if told.decides:
                 route = Route.NEITHER
@@ -179,6 +179,67 @@ def test_entries_of_several_tasks_are_all_judged(
     ]
 
 
+@pytest.mark.parametrize(
+    ("available", "hardest"),
+    [
+        pytest.param((1, 4, 2), "m0", id="first"),
+        pytest.param((4, 1, 2), "m1", id="of another kind"),
+        pytest.param((4, 2, 1), "m2", id="last"),
+        pytest.param((3, 3, 3), "m0", id="equal"),
+        pytest.param((5, 3, 3), "m1", id="equal behind the first"),
+    ],
+)
+def test_of_machines_of_several_kinds_the_one_that_lacks_most_is_shown(
+    available: tuple[float, ...], hardest: str
+) -> None:
+    """What is made up lacks a GiB more for each GiB less; the machines stand in their order."""
+    first, second, third = machines_with(*available)
+    machines = [first, second.replace(cpu_model="other"), third]
+    (group,) = judged(ONE, machines, lambda _: {"memory": FAIL}).groups
+    assert group.names == ("m0", "m1", "m2")
+    assert group.row.machine == hardest
+
+
+def test_an_entry_that_is_refused_on_one_machine_has_no_rows() -> None:
+    """An answer for some machines would hide that there is none for the others."""
+
+    def judge(wanted: Wanted, _basis: str, machine: Machine) -> Verdict:
+        if wanted.name == "x" and machine.cpu_model == "other":
+            raise SelfhostError("cannot be judged there")
+        return verdict_of(wanted.name, wanted.asked, machine, Route.LOCAL, ())
+
+    first, second = machines_with(8, 8)
+    fleet = Fleet(machines=Machines([first, second.replace(cpu_model="other")]))
+    audit = run_audit(policy(ONE + model("y")), fleet, judge, today=TODAY)
+    assert [row.wanted.name for row in audit.rows] == ["y", "y"]
+    (problem,) = audit.problems
+    assert problem.key == "model[0].name"
+
+
+def test_no_more_names_are_checked_than_may_be_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_judge, "MOST_REFUSED", 2)
+    checked = []
+
+    def check_name(name: str) -> SelfhostError:
+        checked.append(name)
+        return SelfhostError(f"{name} means no model")
+
+    text = policy("".join(model(f"x{number}") for number in range(9)))
+    machines = Machines(machines_with(8))
+
+    def judge(*_: object) -> Verdict:
+        raise AssertionError("nothing is judged")
+
+    exceptions = Exemptions(text, TODAY)
+    judging = FleetJudge(text, machines, judge, exceptions, check_name)
+    judging.judge_all(lambda _done, _total: None)
+    assert checked == ["x0", "x1", "x2"]
+    assert judging.is_cut_off
+    assert list(judging.groups()) == []
+
+
 BUSY = """[[class]]
 name = "busy"
 match = { label = { site = "a" } }
@@ -238,9 +299,12 @@ def test_entries_of_one_name_and_other_needs_are_judged_apart() -> None:
         pytest.param(lambda _: {"disk": FAIL}, True, id="a failure"),
     ],
 )
-def test_whether_machines_warn_alike_is_known(warns: FoundWith, alike: bool) -> None:
+@pytest.mark.parametrize("count", [3, 6], ids=["one by one", "together"])
+def test_whether_machines_warn_alike_is_known(
+    warns: FoundWith, alike: bool, count: int
+) -> None:
     """Else a report must not say of all what holds for some."""
-    (group,) = judged(ONE, SIX, warns).groups
+    (group,) = judged(ONE, SIX[:count], warns).groups
     assert group.warns_alike is alike
 
 

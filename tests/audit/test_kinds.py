@@ -33,7 +33,9 @@ MACHINE = Machine(
     labels={"site": "a"},
     read_at="2026-11-20T00:00:01Z",
     memory_total_bytes=64 * GIB,
+    memory_limit_bytes=48 * GIB,
     memory_available_bytes=32 * GIB,
+    memory_bandwidth_bytes_per_second=40 * 10**9,
     swap_free_bytes=GIB,
     disks=(HOME, DATA),
     accelerators=(CARD, CARD),
@@ -47,6 +49,9 @@ MACHINE = Machine(
         pytest.param({"labels": {"site": "b"}}, 1, id="labels"),
         pytest.param({"read_at": "2026-11-21T00:00:01Z"}, 1, id="time"),
         pytest.param({"memory_available_bytes": 5 * GIB}, 1, id="RAM"),
+        pytest.param({"memory_limit_bytes": 8 * GIB}, 1, id="limit"),
+        pytest.param({"memory_total_bytes": 72 * GIB}, 1, id="size"),
+        pytest.param({BANDWIDTH: 10**9}, 1, id="bandwidth"),
         pytest.param({"swap_free_bytes": 0}, 1, id="no swap free"),
         pytest.param({"disks": (HOME, DATA.replace(free_bytes=0))}, 1, id="full disk"),
         pytest.param({"disks": (HOME, DATA.replace(total_bytes=9 * GIB))}, 1, id="disk"),
@@ -132,6 +137,24 @@ def test_two_judgements_answer_for_all_machines_between() -> None:
     assert sorted(found[()].places) == [3, 4, 5, 6, 7]
     assert sorted(found["memory",].places) == [0, 1, 2]
     assert sorted(needs.judged) == [(8,), (10,), (12,), (15,), (16,), (32,)]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fail"),
+    [
+        pytest.param((8, 8, 8, 8, 20), [0, 1, 2, 3], id="most have the least"),
+        pytest.param((20, 8, 20, 20), [1], id="most have the largest"),
+        pytest.param((13, 14), [0], id="exactly enough"),
+        pytest.param((8, 8, 8), [0, 1, 2], id="equal"),
+    ],
+)
+def test_equal_machines_fare_alike(numbers: tuple[int, ...], fail: list[int]) -> None:
+    """14 are needed."""
+    needs = Needs(memory_available_bytes=("memory", 14))
+    found = needs.alike([(number,) for number in numbers])
+    assert sorted(found["memory",].places) == fail
+    passing = [place for place in range(len(numbers)) if place not in fail]
+    assert sorted(found[()].places if () in found else []) == passing
 
 
 @pytest.mark.parametrize(

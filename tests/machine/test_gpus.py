@@ -345,6 +345,11 @@ def test_a_processor_or_the_cards_tell_the_cores(
             machine_with(32, RADEON_780M.replace(unified=False)), None, id="not inside"
         ),
         pytest.param(
+            machine_with(32, card_called("AMD Radeon 780M (radeonsi)", unified=True)),
+            "those with AMD Radeon 780M Graphics",
+            id="as Mesa names it",
+        ),
+        pytest.param(
             machine_with(32, card_called("AMD Radeon Pro VII Graphics", unified=True)),
             None,
             id="name that may mean a card",
@@ -407,6 +412,7 @@ def test_a_virtual_gpu_has_no_facts_of_its_card(name: str) -> None:
         pytest.param("10.0", "9.0", True, id="two digits"),
         pytest.param("8.9", "8.10", False, id="minor of two digits"),
         pytest.param("gfx1100", "7.0", False, id="another maker's"),
+        pytest.param("gfx9.0", "7.0", False, id="another maker's with a point"),
         pytest.param(None, "7.0", None, id="unknown"),
         pytest.param(None, None, True, id="nothing asked"),
         pytest.param("5.0", None, True, id="any"),
@@ -463,7 +469,8 @@ def test_a_name_tells_the_maker(
         pytest.param("AWS Trainium2", "an accelerator of AWS's", id="Trainium"),
         pytest.param("Moore Threads MTT S80", "a card by Moore Threads", id="MTT"),
         pytest.param("Intel Arc A770 Graphics", None, id="a GPU"),
-        pytest.param("Gaudium", None, id="within a word"),
+        pytest.param("Gaudium", None, id="begin of a word"),
+        pytest.param("Megaudi", None, id="end of a word"),
     ],
 )
 def test_an_accelerator_that_no_build_serves(name: str, clause: str | None) -> None:

@@ -54,11 +54,14 @@ def left(phrase: Phrase, places: Collection[int]) -> list[str]:
         pytest.param("64gb (32x2)", ["2x32gb"], id="size-of-modules-first"),
         pytest.param("rtx 3090 + 8gb", ["rtx", "3090", "|", "8gb"], id="plus"),
         pytest.param("vm [8gb]!", ["vm", "|", "8gb", "|"], id="brackets"),
+        pytest.param("vm;a/b@c", ["vm", "|", "a", "|", "b", "|", "c"], id="signs"),
+        pytest.param("vm\tlxc", ["vm", "lxc"], id="tab"),
         pytest.param("vm? 8gb", ["vm", "|", "8gb"], id="question"),
         pytest.param("i5\n16gb\r\nvm", ["i5", "|", "16gb", "|", "vm"], id="lines"),
         pytest.param("16ＧＢ", ["16gb"], id="wide-letters"),
         pytest.param("İ5-8250U", ["i5", "8250u"], id="Turkish-capital"),
         pytest.param("'rtx_3090'.", ["rtx", "3090"], id="quoted"),
+        pytest.param('"vm."', ["vm"], id="point-within-quotes"),
         pytest.param("fly.io ... 1.5gb.", ["fly.io", "1.5gb"], id="points"),
         pytest.param("ноутбук 16гб", ["laptop", "16gb"], id="unit-of-a-language"),
         pytest.param("16гбайт", ["16гбайт"], id="within-a-word"),
@@ -78,6 +81,7 @@ def left(phrase: Phrase, places: Collection[int]) -> list[str]:
         pytest.param("15872MB", ["15.5gb"], id="less-than-a-size"),
         # a bandwidth is told in powers of ten
         pytest.param("936.2 GB/s", ["936gbps"], id="bandwidth"),
+        pytest.param("34.8 GB/s", ["35gbps"], id="rounded-bandwidth"),
         pytest.param("1.8TB/s", ["1800gbps"], id="bandwidth-in-TB"),
         pytest.param("8th gen", ["8gen"], id="generation"),
         pytest.param("", [], id="nothing"),
@@ -313,6 +317,8 @@ def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> Non
         pytest.param("ddr4 3200mhz", "mts", 3200, id="rate"),
         pytest.param("quad channel", "channels", 4, id="channels"),
         pytest.param("2x16gb", "sticks", 2, id="sticks"),
+        pytest.param("32gb in 4 sticks", "sticks", 4, id="sticks-told"),
+        pytest.param("memory 936 GB/s", "gbps", 936, id="bandwidth"),
     ],
 )
 def test_numbers(text: str, name: str, number: int) -> None:
