@@ -409,8 +409,8 @@ class AlikeSearch:
         """The group of the machines that were found, with the machine that lacks most, the first of
         several.
         """
-        places = found.places
-        hardest = min(places)
+        places = sorted(found.places)
+        hardest = places[0]
         most = 0.0
         for place in self._candidates(places):
             if most == found.lacks:
@@ -429,7 +429,7 @@ class AlikeSearch:
         One of these lacks most, as long as the shortfall rests on one number or on the least of
         several. If it rested on the sum of two, a machine that is second in both could lack more.
         """
-        candidates = {min(places)}
+        candidates = {places[0]}
         for column in self._columns(places):
             index = column.numbers.index(column.least)
             candidates.add(places[index])

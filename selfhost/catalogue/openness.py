@@ -496,8 +496,6 @@ def _license_meant(plain: str) -> str | None:
             ids.append(entry["id"])
     # reports show short names such as `Llama-3.1-Community`
     shown = {short_license(id).lower(): id for id in row_names("licenses")}
-    if plain in shown:
-        return shown[plain]
     begun = []
     for id in ids:
         if id.lower().startswith(plain):

@@ -352,7 +352,7 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
     memory_gib = memory_bytes / units.GIB
     peaks = []
     for row in every_card():
-        if row.unified or row.gb_per_s is None:
+        if row.gb_per_s is None:
             continue
         # a size may differ by up to a tenth
         has_size = any(abs(size - memory_gib) < 0.1 * size for size in row.memory_gib)

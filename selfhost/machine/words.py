@@ -292,7 +292,7 @@ def _rewritten(text: str, replacements: Iterable[Replacement]) -> str:
     for replacement in replacements:
         text = " ".join(text.split())
         text = replacement.applied_to(text)
-    return text.strip()
+    return text
 
 
 def _count(match: re.Match[str]) -> str:

@@ -241,6 +241,25 @@ def test_unknown_membership_is_an_unknown_row() -> None:
     checked_json(made)
 
 
+def test_rows_of_unknown_membership_have_the_reasons_of_their_machines() -> None:
+    """Two machines that lack one fact are told together, one that lacks another by itself."""
+    text = CLASS.replace(" }", ', architecture = "x86_64" }')
+    known = {"memory_total_bytes": 2**40, "architecture": "x86_64"}
+    lacking = ["memory_total_bytes", "architecture", "memory_total_bytes"]
+    machines = []
+    for number, fact in enumerate(lacking):
+        machines.append(Machine(name=f"m{number}", **{**known, fact: None}))
+    made = audits.audit(ONE + text, machines)
+    first, second = made.groups
+    assert first.names == ("m0", "m2")
+    assert first.row.machine == "m0"
+    assert "memory_total_bytes was not read" in first.row.reasons[0].reason
+    assert made.row_on is not None
+    assert made.row_on(first, 2).machine == "m2"
+    assert second.names == ("m1",)
+    assert "architecture was not read" in second.row.reasons[0].reason
+
+
 def test_an_exception_covers_one_finding_and_no_more() -> None:
     """When all that fails is excepted the row does not fail; a second finding that fails still
     does.
@@ -257,6 +276,16 @@ def test_an_exception_covers_one_finding_and_no_more() -> None:
     assert row.result is Result.FAIL
     assert row.failed == ("disk",)
     assert [check for check, _ in row.excepted] == ["memory"]
+
+
+def test_an_exception_covers_each_machine_of_a_group() -> None:
+    """The row of one machine is covered as that of its group is."""
+    made = audit(EXCEPTION + ONE, 2, {("mistral-7b", "*"): {"memory": FAIL}})
+    (group,) = made.groups
+    assert made.row_on is not None
+    for place, name in enumerate(("m1", "m2")):
+        row = made.row_on(group, place)
+        assert (row.machine, row.result) == (name, Result.EXCEPTED)
 
 
 def test_an_exception_holds_for_its_machines_and_model_alone() -> None:

@@ -17,7 +17,7 @@ from helpers.audits import GIB, render
 from helpers.paths import RECORDS
 from helpers.written import validate
 from selfhost.audit.baseline import Baseline, read_baseline
-from selfhost.audit.rows import Audit
+from selfhost.audit.rows import Audit, Result
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
@@ -129,6 +129,58 @@ def test_each_group_shows_a_machine_of_its_own(tmp_path: Path) -> None:
     assert second.row.change == "changed"
     (missing,) = [found for found in second.row.findings if found.decides]
     assert missing.short == 2 * GIB
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "code"),
+    [
+        pytest.param("", "new", 1, id="new"),
+        pytest.param("memory disk", "changed", 0, id="changed"),
+    ],
+)
+def test_each_machine_of_a_group_changed_as_the_group(
+    tmp_path: Path, before: str, change: str, code: int
+) -> None:
+    """The row of one machine has its own figures, and counts as that of its group does."""
+    earlier = kept(audit({"m1": before, "m2": before}), tmp_path)
+    made = audit({"m1": "memory", "m2": "memory"}, baseline=earlier)
+    (group,) = made.groups
+    assert made.row_on is not None
+    for place, name in enumerate(("m1", "m2")):
+        row = made.row_on(group, place)
+        assert (row.machine, row.change, row.exit_code) == (name, change, code)
+        (missing,) = [found for found in row.findings if found.decides]
+        assert missing.short == (place + 1) * GIB
+
+
+def test_the_first_machine_that_changed_stands_for_those_that_did(
+    tmp_path: Path,
+) -> None:
+    """Where the machine that lacks most of all, the third, changed otherwise."""
+    before = kept(audit({"m1": "", "m2": "", "m3": "memory disk"}), tmp_path)
+    found = dict.fromkeys(("m1", "m2", "m3"), "memory")
+    new, changed = audit(found, baseline=before).groups
+    assert (new.names, new.row.machine) == (("m1", "m2"), "m1")
+    assert (changed.names, changed.row.machine) == (("m3",), "m3")
+
+
+def test_an_exception_covers_what_changed(tmp_path: Path) -> None:
+    """One that is new covers the machine that failed before, and the one that did not."""
+    before = kept(audit({"m1": "", "m2": "memory"}), tmp_path)
+    text = ONE + audits.exception("x")
+    made = audit({"m1": "memory", "m2": "memory"}, text, before)
+    results = [(group.names, group.row.result) for group in made.groups]
+    assert results == [(("m1",), Result.EXCEPTED), (("m2",), Result.EXCEPTED)]
+
+
+def test_machines_that_warn_otherwise_do_so_in_what_changed(tmp_path: Path) -> None:
+    """What is newly wrong on both is told with what warns on one of them, as without a baseline."""
+    before = kept(audit({"m1": "", "m2": ""}), tmp_path)
+    both = {"memory": Outcome.FAIL}
+    table = {("x", "m1"): both, ("x", "m2"): {**both, "disk": Outcome.WARN}}
+    (group,) = audits.audit(ONE, ["m1", "m2"], table, baseline=before).groups
+    assert group.row.change == "new"
+    assert not group.warns_alike
 
 
 ROW = {"machine": "a", "label": "x", "result": "pass", "failed": []}

@@ -224,6 +224,19 @@ def test_an_entry_beside_unknown_names_is_judged() -> None:
     assert [problem.key for problem in audit.problems] == ["model[0].name"]
 
 
+@pytest.mark.usefixtures("one_process")
+def test_an_unknown_name_of_another_class_leaves_the_answer_for_this_machine() -> None:
+    """What the policy wants of a class elsewhere is noted, whatever its name means."""
+    text = models("gpt2", "m0") + 'machines = ["class:big"]\n'
+    text += '[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
+    judge = PolicyJudge(open_catalogue(), TODAY)
+    fleet = Fleet(machines=Machines([MACHINE]))
+    audit = run_audit(policy(text), fleet, judge, today=TODAY)
+    assert audit.problems == ()
+    assert [row.wanted.name for row in audit.rows] == ["gpt2"]
+    assert any("m0 (class:big)" in note for note in audit.notes)
+
+
 @pytest.mark.parametrize(
     ("entry", "line", "key"),
     [

@@ -7,6 +7,7 @@ outside this project.
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,15 @@ from selfhost.api import check
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import OpennessRow, canonical_expression, satisfies
-from selfhost.catalogue.spec import Availability, License, ModelSpec, Openness, Safety
+from selfhost.catalogue.spec import (
+    Availability,
+    License,
+    ModelSpec,
+    Openness,
+    PublishedFiles,
+    Safety,
+    Upkeep,
+)
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.judge.record import Verdict
@@ -150,6 +159,9 @@ def test_general_knowledge_is_marked() -> None:
     guessed = SPEC.replace(sources=by_family)
     assert row("auditable", guessed).assumed
     assert not row("open access", guessed).assumed
+    # of two facts that an answer rests on, one is guessed
+    in_part = guessed.replace(openness=OPEN.replace(weights="partial"))
+    assert row("open access", in_part).assumed
     tag = {
         **SOURCES,
         "license": "the repository's tag; what it allows from general knowledge",
@@ -162,6 +174,629 @@ def test_general_knowledge_is_marked() -> None:
     typed = SPEC.replace(sources={**SOURCES, "license": "typed from general knowledge"})
     assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
+
+
+SERVED = Availability(why="kept", provider="P")
+CLOSED = SPEC.replace(openness=Openness(weights="closed"), availability=SERVED)
+HIDDEN = SPEC.replace(openness=Openness(weights="unknown"))
+PARTIAL = SPEC.replace(openness=OPEN.replace(weights="partial"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "why"),
+    [
+        pytest.param(SPEC, "yes", "published without a login", id="published"),
+        pytest.param(
+            SPEC.replace(repository="o/m"), "yes", "(o/m on Hugging Face)", id="where"
+        ),
+        pytest.param(
+            SPEC.replace(availability=SERVED),
+            "yes",
+            "published without",
+            id="served too",
+        ),
+        pytest.param(
+            SPEC.replace(gated=None), "unknown", "form is not known", id="gate unknown"
+        ),
+        pytest.param(PARTIAL, "partly", "part of the weights", id="in part"),
+        pytest.param(
+            PARTIAL.replace(gated=True), "partly", "needs a login", id="in part, gated"
+        ),
+        pytest.param(HIDDEN, "unknown", "is not known", id="unknown"),
+        pytest.param(
+            HIDDEN.replace(availability=SERVED),
+            "unknown",
+            "only P serves it",
+            id="unknown, served",
+        ),
+        pytest.param(CLOSED, "no", "only P serves it, to account holders", id="API"),
+        pytest.param(
+            CLOSED.replace(availability=None),
+            "no",
+            "not published",
+            id="served by nobody",
+        ),
+        pytest.param(
+            CLOSED.replace(availability=SERVED.replace(api=False)),
+            "no",
+            "only in its own products",
+            id="products",
+        ),
+        pytest.param(
+            CLOSED.replace(availability=SERVED.replace(retired="2025-01-02")),
+            "no",
+            "retired on 2025-01-02",
+            id="retired",
+        ),
+    ],
+)
+def test_who_gets_at_the_weights(spec: ModelSpec, answer: str, why: str) -> None:
+    found = row("open access", spec)
+    assert found.answer == answer
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer", "why"),
+    [
+        pytest.param(SPEC, "yes", "lets anybody run them", id="published"),
+        pytest.param(PARTIAL, "partly", "published in part", id="in part"),
+        pytest.param(HIDDEN, "unknown", "not known", id="unknown"),
+        pytest.param(CLOSED, "no", "not published", id="closed"),
+    ],
+)
+def test_whoever_has_the_weights_can_run_them(
+    spec: ModelSpec, answer: str, why: str
+) -> None:
+    found = row("self-hostable", spec)
+    assert found.answer == answer
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("upkeep", "served", "answer", "why"),
+    [
+        pytest.param({}, None, "unknown", "was not checked", id="nothing known"),
+        pytest.param({"current": True}, None, "yes", "no newer model", id="newest"),
+        pytest.param({"note": "by hand"}, None, "partly", "by hand", id="note"),
+        pytest.param(
+            {"note": "fixes", "current": True},
+            None,
+            "partly",
+            "fixes",
+            id="current, with a note",
+        ),
+        pytest.param(
+            {"note": "ended", "current": False}, None, "no", "ended", id="ended"
+        ),
+        pytest.param(
+            {"current": False}, None, "unknown", "was not checked", id="no note"
+        ),
+        pytest.param(
+            {"note": "ended", "superseded_by": "n"},
+            None,
+            "no",
+            "superseded by n: ended",
+            id="superseded",
+        ),
+        pytest.param({}, {}, "yes", "P serves it", id="served"),
+        pytest.param(
+            {"current": True}, {}, "yes", "P serves it", id="current and served"
+        ),
+        pytest.param(
+            {},
+            {"retired": "2025-01-02", "successor": "n"},
+            "no",
+            "2025-01-02; n replaces it",
+            id="retired",
+        ),
+        pytest.param(
+            {"superseded_by": "k"},
+            {"retired": "2025-01-02"},
+            "no",
+            "retired on",
+            id="superseded and retired",
+        ),
+    ],
+)
+def test_whether_a_model_is_current(
+    upkeep: dict[str, Any], served: dict[str, Any] | None, answer: str, why: str
+) -> None:
+    """What ended counts before what is served or noted."""
+    availability = None if served is None else SERVED.replace(**served)
+    spec = SPEC.replace(upkeep=Upkeep(**upkeep), availability=availability)
+    found = row("current", spec)
+    assert found.answer == answer
+    assert why in found.why
+
+
+def test_a_retirement_that_is_doubtful_is_told() -> None:
+    doubt = {"availability.retired": "its page is gone"}
+    found = row("current", CLOSED.replace(unknown=doubt))
+    assert (found.answer, found.why) == ("unknown", "its page is gone")
+
+
+# by the three answers of a license, about use, change and sharing
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        pytest.param("commercial use", "no", id="use"),
+        pytest.param("modification", "partly", id="change"),
+        pytest.param("redistribution", "yes", id="sharing"),
+        pytest.param("fine-tuning", "partly", id="tuning is change"),
+    ],
+)
+def test_each_permission_has_its_own_answer(name: str, answer: str) -> None:
+    terms = License(
+        id="LicenseRef-X",
+        commercial_use="no",
+        modification="conditional",
+        redistribution="yes",
+    )
+    spec = SPEC.replace(license=terms)
+    found = openness.permission(spec, name)
+    assert found == {one.name: one for one in openness.permissions(spec)}[name]
+    assert found.answer == answer
+    assert ("a tuned model is a modified one" in found.why) is (name == "fine-tuning")
+
+
+@pytest.mark.parametrize(
+    ("id", "key", "stated", "sources", "assumed"),
+    [
+        # the Open Source Definition: any use (6), derived works (3), redistribution (1)
+        pytest.param(
+            "MIT",
+            "modification",
+            "yes",
+            ["Initiative approved MIT", "tag"],
+            False,
+            id="approved",
+        ),
+        pytest.param(
+            "MIT",
+            "modification",
+            "conditional",
+            ["tag"],
+            True,
+            id="approved, said otherwise",
+        ),
+        pytest.param(
+            "LicenseRef-X", "modification", "yes", ["tag"], True, id="of its own"
+        ),
+        pytest.param(
+            "LicenseRef-X", "modification", None, ["tag"], False, id="unknown"
+        ),
+        # NonCommercial is a condition of the id; what else it forbids is none
+        pytest.param(
+            "CC-BY-NC-4.0",
+            "commercial_use",
+            "no",
+            ["NonCommercial", "tag"],
+            False,
+            id="non-commercial",
+        ),
+        pytest.param(
+            "CC-BY-NC-4.0", "modification", "no", ["tag"], True, id="no change"
+        ),
+        pytest.param(
+            "CC-BY-NC-4.0", "commercial_use", "yes", ["tag"], True, id="against its id"
+        ),
+    ],
+)
+def test_the_id_of_a_license_tells_some_of_its_terms(
+    id: str, key: str, stated: str | None, sources: list[str], assumed: bool
+) -> None:
+    """Then a source need only show that the model is under it, as a repository's tag does."""
+    said = {**SOURCES, "license": "the repository's tag; terms from general knowledge"}
+    spec = SPEC.replace(license=License(**{"id": id, key: stated}), sources=said)
+    found = openness.permission(spec, key.replace("_", " "))
+    assert len(found.sources) == len(sources)
+    for source, word in zip(found.sources, sources, strict=True):
+        assert word in source
+    assert found.assumed is assumed
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(None, True, id="none"),
+        pytest.param("https://a.example", False, id="page"),
+        pytest.param("general knowledge", True, id="general knowledge"),
+        pytest.param("our judgement of the family", True, id="judgement"),
+        pytest.param("https://a.example; general knowledge", False, id="page first"),
+        pytest.param("general knowledge; our judgement", True, id="neither part"),
+    ],
+)
+def test_a_source_that_nobody_looked_up_confirms_nothing(
+    source: str | None, expected: bool
+) -> None:
+    assert openness.unconfirmed(source) is expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "answer", "why"),
+    [
+        pytest.param(
+            {"training_data": "closed"},
+            "partly",
+            "training data not published",
+            id="data",
+        ),
+        pytest.param(
+            {"paper": "closed"}, "yes", "are published", id="paper is none of it"
+        ),
+        pytest.param(
+            {
+                "inference_code": "closed",
+                "training_code": "partial",
+                "training_data": "unknown",
+            },
+            "partly",
+            "inference code not published, training code published in part,"
+            " training data not known",
+            id="each state",
+        ),
+        pytest.param(
+            {
+                "inference_code": "unknown",
+                "training_code": "closed",
+                "training_data": "closed",
+            },
+            "partly",
+            "training code and training data not published, inference code not known",
+            id="not published first",
+        ),
+        pytest.param(
+            {"weights": "unknown"},
+            "unknown",
+            "weights are published",
+            id="weights unknown",
+        ),
+        pytest.param(
+            {"weights": "closed"},
+            "no",
+            "weights are not published",
+            id="weights closed",
+        ),
+    ],
+)
+def test_open_source_takes_every_part(
+    parts: dict[str, str], answer: str, why: str
+) -> None:
+    """The definition asks for parameters, code and data information; `auditable` has the data."""
+    found = row("open source", SPEC.replace(openness=OPEN.replace(**parts)))
+    assert found.answer == answer
+    assert why in found.why
+    names = [part.name for part in found.parts]
+    assert names == ["weights", "inference code", "training code"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer", "why"),
+    [
+        pytest.param(
+            {"commercial_use": "no", "modification": None},
+            "no",
+            "restricts commercial use",
+            id="a restriction counts first",
+        ),
+        pytest.param(
+            {"redistribution": None},
+            "unknown",
+            "allows any use is not known",
+            id="one is unknown",
+        ),
+        pytest.param(
+            {"commercial_use": "no", "redistribution": "no"},
+            "no",
+            "commercial use and redistribution",
+            id="two",
+        ),
+    ],
+)
+def test_the_terms_of_open_source_allow_anything(
+    changed: dict[str, str | None], answer: str, why: str
+) -> None:
+    terms = FREE.replace(id="LicenseRef-X", **changed)
+    found = row("open source", SPEC.replace(license=terms))
+    assert found.answer == answer
+    assert why in found.why
+    # whatever else is missing
+    without_data = OPEN.replace(training_data="closed")
+    lacking = SPEC.replace(license=terms, openness=without_data)
+    assert row("open source", lacking).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "paper", "answer", "why"),
+    [
+        pytest.param(
+            "published", "published", "published", "yes", "are published", id="all"
+        ),
+        pytest.param(
+            "closed", "published", "published", "no", "nobody can check", id="no data"
+        ),
+        pytest.param(
+            "unknown",
+            "published",
+            "published",
+            "unknown",
+            "data was published is not known",
+            id="data unknown",
+        ),
+        pytest.param(
+            "partial",
+            "published",
+            "published",
+            "partly",
+            "training data published in part, methods published",
+            id="data in part",
+        ),
+        pytest.param(
+            "published",
+            "closed",
+            "published",
+            "partly",
+            "methods published in part, paper published",
+            id="a paper tells some methods",
+        ),
+        pytest.param(
+            "published",
+            "closed",
+            "partial",
+            "partly",
+            "methods published in part, paper published in part",
+            id="paper in part",
+        ),
+        pytest.param(
+            "published",
+            "closed",
+            "closed",
+            "partly",
+            "methods not published, paper not published",
+            id="no methods",
+        ),
+        pytest.param(
+            "published",
+            "unknown",
+            "published",
+            "unknown",
+            "methods not known, paper published",
+            id="methods unknown",
+        ),
+        pytest.param(
+            "published",
+            "unknown",
+            "closed",
+            "partly",
+            "paper not published",
+            id="no paper",
+        ),
+        pytest.param(
+            "published",
+            "partial",
+            "closed",
+            "partly",
+            "methods published in part",
+            id="code in part",
+        ),
+    ],
+)
+def test_an_audit_takes_data_methods_and_paper(
+    data: str, code: str, paper: str, answer: str, why: str
+) -> None:
+    """Training code shows all methods, a paper some of them; unknown is what may all be there."""
+    parts = OPEN.replace(training_data=data, training_code=code, paper=paper)
+    found = openness.auditable(SPEC.replace(openness=parts))
+    assert found.answer == answer
+    assert why in found.why
+    assert [part.name for part in found.parts] == ["training data", "methods", "paper"]
+    tells = "a paper describes it" in found.parts[1].why
+    assert tells is (code == "closed" and paper != "closed")
+
+
+def files(format: str) -> PublishedFiles:
+    return PublishedFiles(format=format, source=f"the list of {format}", repository="r")
+
+
+@pytest.mark.parametrize(
+    ("formats", "remote_code", "listed", "answer", "why"),
+    [
+        pytest.param(
+            ("safetensors",), False, (), "yes", "safetensors hold no code", id="numbers"
+        ),
+        pytest.param(
+            ("safetensors", "gguf", "mlx"),
+            False,
+            (),
+            "yes",
+            "safetensors, GGUF and MLX",
+            id="three formats",
+        ),
+        pytest.param(
+            ("safetensors", "pickle"),
+            False,
+            (),
+            "yes",
+            "do not use the pickle files",
+            id="pickle beside",
+        ),
+        pytest.param(
+            ("pickle",), False, ("gguf",), "no", "only as pickle", id="pickle"
+        ),
+        pytest.param(
+            ("pickle",), None, (), "no", "only as pickle", id="pickle, code unknown"
+        ),
+        pytest.param(("safetensors",), True, ("gguf",), "no", "runs code", id="code"),
+        # transformers has a way to run code of the repository, llama.cpp has none
+        pytest.param(
+            ("safetensors",),
+            None,
+            (),
+            "unknown",
+            "safetensors hold no code; whether",
+            id="code unknown",
+        ),
+        pytest.param(
+            ("safetensors", "gguf"),
+            None,
+            (),
+            "yes",
+            "GGUF hold no code",
+            id="loaded without code",
+        ),
+        pytest.param(
+            ("safetensors",),
+            None,
+            ("safetensors", "gguf"),
+            "yes",
+            "the GGUF files of r hold no code",
+            id="converted",
+        ),
+        pytest.param(
+            (),
+            None,
+            (),
+            "unknown",
+            "publisher offers is not known",
+            id="formats unknown",
+        ),
+        pytest.param(
+            (),
+            False,
+            ("safetensors",),
+            "yes",
+            "the safetensors files of r",
+            id="listed alone",
+        ),
+        pytest.param(
+            (),
+            None,
+            ("safetensors",),
+            "unknown",
+            "publisher offers is not known",
+            id="listed, code unknown",
+        ),
+    ],
+)
+def test_which_files_are_safe_to_load(
+    formats: tuple[str, ...],
+    remote_code: bool | None,
+    listed: tuple[str, ...],
+    answer: str,
+    why: str,
+) -> None:
+    """A pickle can run any code (docs.python.org/3/library/pickle.html), and so can what
+    `trust_remote_code` loads; the other formats hold numbers.
+    """
+    safety = Safety(formats=formats, remote_code=remote_code)
+    published = tuple(files(format) for format in listed)
+    found = row("safe files", SPEC.replace(safety=safety, files=published))
+    assert found.answer == answer
+    assert why in found.why
+    assert ("pickle files" in found.why) is ("pickle" in formats)
+    if listed and answer == "yes":
+        assert found.sources == (f"the list of {listed[-1]}",)
+
+
+def test_an_answer_names_each_source_once_and_the_nearest() -> None:
+    """The source of a key counts before that of its table."""
+    found = openness.auditable(SPEC)
+    assert found.sources == ("the page of openness",)
+    of_paper = {**SOURCES, "openness.paper": "the paper"}
+    found = openness.auditable(SPEC.replace(sources=of_paper))
+    assert found.sources == ("the page of openness", "the paper")
+    guessed = {**SOURCES, "openness.training_data": "general knowledge"}
+    assert openness.auditable(SPEC.replace(sources=guessed)).assumed
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("general knowledge", "the list of gguf", id="assumed"),
+        pytest.param("the card", "the card", id="confirmed"),
+    ],
+)
+def test_a_list_of_files_proves_that_weights_are_published(
+    source: str, expected: str
+) -> None:
+    """Better than a classification that nobody looked up, and not better than a page."""
+    said = {**SOURCES, "openness": source}
+    spec = SPEC.replace(sources=said, files=(files("gguf"), files("mlx")))
+    weights, code, _ = row("open source", spec).parts
+    assert weights.sources == (expected,)
+    assert not weights.assumed
+    assert code.sources == (source,)
+
+
+def test_what_is_unknown_says_why_and_assumes_nothing() -> None:
+    parts = OPEN.replace(training_data="unknown")
+    why = {"openness.training_data": "the card names no data set"}
+    data, *_ = openness.auditable(SPEC.replace(openness=parts, unknown=why)).parts
+    assert (data.answer, data.why) == ("unknown", "the card names no data set")
+    assert not data.assumed
+    assert data.sources == ()
+    plain, *_ = openness.auditable(SPEC.replace(openness=parts)).parts
+    assert plain.why == "not known"
+
+
+def test_conditions_are_told_one_after_the_other() -> None:
+    """By the short name of the license, as other reports call it."""
+    terms = License(
+        id="LicenseRef-Gemma", commercial_use="conditional", conditions=("a", "b")
+    )
+    found = row("free to use", SPEC.replace(license=terms))
+    assert found.why == "Gemma allows commercial use under conditions: a; b"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        # GPL-3.0 and the like are deprecated: spdx.org/licenses
+        pytest.param("GPLv3", "GPL-3.0-only", id="GPL"),
+        pytest.param("GPL-2.0", "GPL-2.0-only", id="deprecated"),
+        pytest.param("LGPL-2.1", "LGPL-2.1-only", id="LGPL"),
+        pytest.param(" Apache 2.0 license ", "Apache-2.0", id="words"),
+        pytest.param("apache2", "Apache-2.0", id="one word"),
+        pytest.param("BSD 3 clause", "BSD-3-Clause", id="spaces"),
+        pytest.param("MIT Licence", "MIT", id="no number"),
+        pytest.param(" gpl 3 ", "GPL-3.0-only", id="spaces around"),
+        pytest.param("mpl 2", "MPL-2.0", id="shortest that begins so"),
+        pytest.param("unlicnse", "Unlicense", id="slip"),
+        pytest.param(
+            "Llama 3.1 Community", "LicenseRef-Llama-3.1-Community", id="short name"
+        ),
+        pytest.param(
+            "lama-3.1-comunity",
+            "LicenseRef-Llama-3.1-Community",
+            id="slip in a short name",
+        ),
+        pytest.param("MIT and Apache 2", None, id="several"),
+        pytest.param("mit or later", None, id="or"),
+        pytest.param("frobnicate", None, id="none"),
+    ],
+)
+def test_a_license_is_guessed_by_how_people_write_it(
+    typed: str, meant: str | None
+) -> None:
+    remedy = openness.remedy_of_id(typed)
+    if meant is None:
+        assert "https://spdx.org/licenses" in remedy
+    else:
+        assert remedy == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        pytest.param("MIT OR " * 80 + "MIT", "is longer than any license", id="long"),
+        pytest.param("(MIT)", "has parentheses", id="parentheses"),
+    ],
+)
+def test_an_expression_that_is_not_read_says_why(text: str, fault: str) -> None:
+    with pytest.raises(WorkloadError, match=fault) as caught:
+        canonical_expression(text)
+    assert "joined by AND and OR" in str(caught.value)
 
 
 def test_every_row_of_the_catalogue_says_why_and_whence() -> None:

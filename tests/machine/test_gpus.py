@@ -22,7 +22,7 @@ from selfhost.machine import cpus, gpus
 from selfhost.machine.cpus import UNKNOWN_CLASS, class_of
 from selfhost.machine.gpus import GpuRow, every_card
 from selfhost.machine.named import named
-from selfhost.machine.record import Accelerator
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.machine.understand import cards_named
 from selfhost.machine.words import PartOfMachineError, UnknownGpuError
 
@@ -78,6 +78,8 @@ def test_what_metal_was_read_to_give_lies_in_its_range(
         ("NVIDIA H100 80GB HBM3 MIG 3g.40gb", "NVIDIA H100 80GB HBM3", 3 / 7),
         ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "NVIDIA A100-SXM4-40GB", 1 / 7),
         ("NVIDIA A30 MIG 2g.12gb+me", "NVIDIA A30", 2 / 4),
+        # its row states no number of slices; NVIDIA's data sheet has seven instances
+        ("NVIDIA A800 40GB Active MIG 2g.10gb", "NVIDIA A800 40GB Active", 2 / 7),
     ],
 )
 def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
@@ -90,6 +92,478 @@ def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
     peak = gpus.peak_flops(whole, capability)
     assert peak is not None
     assert gpus.peak_flops(instance, capability) == pytest.approx(peak * share)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        # NVIDIA's data sheet: 1 PFLOPS of FP16 with sparsity, and at most four instances
+        pytest.param("", 1, id="whole"),
+        pytest.param(" MIG 1g.24gb", 1 / 4, id="a fourth"),
+        pytest.param(" MIG 2g.48gb", 2 / 4, id="half"),
+        pytest.param(" MIG 4g.96gb", 1, id="all of it"),
+        # an instance is never more than its GPU, whatever its name counts
+        pytest.param(" MIG 7g.96gb", 1, id="more slices than it has"),
+    ],
+)
+def test_an_instance_has_its_share_of_a_stated_peak(name: str, share: float) -> None:
+    whole = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+    peak = gpus.peak_flops(whole + name, gpus.capability_by_name(whole))
+    assert peak == pytest.approx(504e12 * share)
+
+
+@pytest.mark.parametrize(
+    ("name", "ghz"),
+    [
+        # cores and GHz of Apple's GPUs as system tools read them; the M5 has a matrix unit a core
+        pytest.param("Apple M1 GPU", 8 * 1.278, id="M1"),
+        pytest.param("Apple M5 GPU", 10 * 1.6, id="M5"),
+        pytest.param("NVIDIA GeForce RTX 3090", 82 * 1.695, id="RTX 3090"),
+        pytest.param("AMD Radeon RX 7900 XTX", None, id="not stated"),
+        pytest.param("banana", None, id="unknown"),
+    ],
+)
+def test_cycles_are_those_of_all_cores(name: str, ghz: float | None) -> None:
+    cycles = gpus.cycles_per_second(name)
+    if ghz is None:
+        assert cycles is None
+    else:
+        assert cycles == pytest.approx(ghz * 1e9, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        # apple.com: 2.6 TFLOPS of the GPU of the M1
+        pytest.param("Apple M1 GPU", 2.6, id="Apple"),
+        pytest.param("banana", None, id="unknown"),
+    ],
+)
+def test_the_peak_of_a_chip_or_of_nothing(name: str, tflops: float | None) -> None:
+    peak = gpus.peak_flops(name, None)
+    assert peak == (None if tflops is None else pytest.approx(tflops * 1e12))
+
+
+@pytest.mark.parametrize(
+    ("name", "gb_per_s"),
+    [
+        # PCI-SIG: 32, 16, 8 and 5 GT/s a lane; 128 of 130 bits are data, 8 of 10 of version 2
+        pytest.param("NVIDIA H100 80GB HBM3", 32 * 16 / 8 * 128 / 130, id="5.0 x16"),
+        pytest.param("NVIDIA GeForce RTX 3050", 16 * 8 / 8 * 128 / 130, id="4.0 x8"),
+        pytest.param("Tesla K40", 8 * 16 / 8 * 128 / 130, id="3.0 x16"),
+        pytest.param("Quadro K2000", 5 * 16 / 8 * 8 / 10, id="2.0 x16"),
+        pytest.param("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 63.0, id="instance"),
+        pytest.param("NVIDIA GeForce GTX 960M", None, id="not stated"),
+        pytest.param("Apple M1 GPU", None, id="none"),
+    ],
+)
+def test_a_link_carries_what_its_lanes_carry(name: str, gb_per_s: float | None) -> None:
+    link = gpus.link_bytes_per_second(name)
+    assert link == (None if gb_per_s is None else pytest.approx(gb_per_s * 1e9, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "gib", "peaks"),
+    [
+        # the MI300X alone has 192 GB of AMD's, the B200 of NVIDIA's: 5.3 and 8 TB/s, their makers
+        pytest.param("amd", 192, (5300, 5300), id="AMD"),
+        pytest.param("nvidia", 192, (8000, 8000), id="NVIDIA"),
+        pytest.param("unknown", 192, (5300, 8000), id="no maker"),
+        # drivers report less than is sold
+        pytest.param("amd", 175, (5300, 5300), id="a tenth less"),
+        pytest.param("amd", 170, None, id="no such size"),
+        # the A100 PCIe and the H100 HBM3 are sold with 80
+        pytest.param("nvidia", 80, (1935, 3360), id="least and most"),
+        pytest.param("qualcomm", 80, None, id="another maker's"),
+    ],
+)
+def test_a_maker_and_a_size_bound_the_bandwidth(
+    vendor: str, gib: int, peaks: tuple[float, float] | None
+) -> None:
+    assert gpus.peaks_with_memory(vendor, gib * 2**30) == peaks
+
+
+@pytest.mark.parametrize(
+    ("name", "sold_gb", "mib"),
+    [
+        # as nvidia-smi prints it for an RTX 4090
+        pytest.param("NVIDIA GeForce RTX 4090", 24, 24564, id="reported"),
+        pytest.param("NVIDIA GeForce RTX 4090", 48, 48 * 1024, id="another size"),
+        pytest.param("NVIDIA GeForce RTX 2070", 8, 8 * 1024, id="not reported"),
+        pytest.param("banana", 1.5, 1536, id="unknown"),
+    ],
+)
+def test_a_driver_reports_what_is_known_or_what_was_sold(
+    name: str, sold_gb: float, mib: int
+) -> None:
+    assert gpus.driver_memory_bytes(name, sold_gb) == mib * 2**20
+
+
+@pytest.mark.parametrize(
+    ("vendor", "total_mib", "kept_mib"),
+    [
+        # `driver_keeps` of the table: what users of each size were told
+        pytest.param("nvidia", 0, 0, id="nothing"),
+        pytest.param("nvidia", 1024, 41 / 2, id="half of the smallest"),
+        pytest.param("nvidia", 2048, 41, id="2 GB"),
+        pytest.param("nvidia", 4096, (41 + 205) / 2, id="between two"),
+        pytest.param("nvidia", 24564, 387, id="the likely of three"),
+        pytest.param("unknown", 81559, 550, id="no maker"),
+        pytest.param("nvidia", 143771, 606, id="largest"),
+        pytest.param("nvidia", 300_000, 606, id="larger"),
+        pytest.param("amd", 24564, 0, id="another maker"),
+    ],
+)
+def test_a_driver_keeps_a_part_of_a_card(
+    vendor: str, total_mib: int, kept_mib: float
+) -> None:
+    kept = gpus.kept_by_driver_bytes(vendor, total_mib * 2**20)
+    assert kept == round(kept_mib * 2**20)
+
+
+def card_called(name: str, *, unified: bool = False) -> Accelerator:
+    return Accelerator(vendor=gpus.vendor_of(name), name=name, unified=unified)
+
+
+def machine_with(gib: int | None, *cards: Accelerator, **facts: Any) -> Machine:
+    size = None if gib is None else gib * 2**30
+    return Machine(name="m", memory_total_bytes=size, accelerators=cards, **facts)
+
+
+RTX_3090 = card_called("NVIDIA GeForce RTX 3090")
+LAPTOP_4070 = card_called("NVIDIA GeForce RTX 4070 Laptop GPU")
+RADEON_780M = card_called("AMD Radeon 780M Graphics", unified=True)
+
+
+@pytest.mark.parametrize(
+    ("machine", "computer"),
+    [
+        pytest.param(machine_with(64, RTX_3090), "a desktop", id="desktop"),
+        pytest.param(
+            machine_with(256, RTX_3090, RTX_3090), "a desktop", id="two cards"
+        ),
+        pytest.param(machine_with(64, *[RTX_3090] * 3), None, id="three cards"),
+        pytest.param(machine_with(257, RTX_3090), None, id="RAM of a server"),
+        pytest.param(machine_with(None, RTX_3090), "a desktop", id="RAM unknown"),
+        pytest.param(
+            machine_with(64, card_called("RTX 3090")), "a desktop", id="short name"
+        ),
+        pytest.param(
+            machine_with(64, RTX_3090, card_called("Tesla T4")),
+            None,
+            id="beside a server's",
+        ),
+        pytest.param(
+            machine_with(32, LAPTOP_4070), "a laptop of 2023 or later", id="laptop"
+        ),
+        pytest.param(
+            machine_with(16, card_called("NVIDIA GeForce RTX 2070 with Max-Q Design")),
+            "a laptop",
+            id="older laptop",
+        ),
+        pytest.param(
+            machine_with(64, RTX_3090, RADEON_780M), "a desktop", id="GPU inside beside"
+        ),
+        pytest.param(machine_with(64, RADEON_780M), None, id="GPU inside"),
+        pytest.param(machine_with(64), None, id="no card"),
+        pytest.param(
+            machine_with(64, assumed=("cpu_model",)),
+            "a laptop or desktop",
+            id="processor assumed",
+        ),
+        pytest.param(
+            machine_with(64, RTX_3090, assumed=("cpu_model",)),
+            "a desktop",
+            id="card counts first",
+        ),
+    ],
+)
+def test_cards_tell_the_kind_of_computer(
+    machine: Machine, computer: str | None
+) -> None:
+    """Cards for people stand in desktops, two at most, and with no more RAM than those take."""
+    found = gpus.computer_of(machine)
+    assert (None if found is None else found.name) == computer
+
+
+@pytest.mark.parametrize(
+    ("machine", "cores", "threads"),
+    [
+        # AMD's page of the 5950X: 16 cores, 32 threads
+        pytest.param(
+            machine_with(64, RTX_3090, cpu_model="AMD Ryzen 9 5950X"),
+            (16, 16, 16),
+            2,
+            id="processor",
+        ),
+        # Steam's survey: most have 6 or 8 cores, few fewer than 4 or more than 16
+        pytest.param(machine_with(64, RTX_3090), (4, 8, 16), 2, id="card"),
+        pytest.param(
+            machine_with(64, RADEON_780M, RTX_3090),
+            (4, 8, 16),
+            2,
+            id="GPU inside and card",
+        ),
+        pytest.param(machine_with(64, RADEON_780M), (2, 6, 16), 2, id="GPU inside"),
+        pytest.param(
+            machine_with(64, card_called("Tesla T4")), None, 0, id="card of a server"
+        ),
+        pytest.param(machine_with(64), None, 0, id="nothing"),
+    ],
+)
+def test_a_processor_or_the_cards_tell_the_cores(
+    machine: Machine, cores: tuple[int, int, int] | None, threads: int
+) -> None:
+    found = gpus.cores_in(machine)
+    if found is None:
+        assert cores is None
+        return
+    counted = found.physical
+    assert (counted.fewest, counted.usual, counted.most) == cores
+    assert found.threads == threads
+
+
+@pytest.mark.parametrize(
+    ("machine", "series"),
+    [
+        pytest.param(
+            machine_with(32, RADEON_780M),
+            "those with AMD Radeon 780M Graphics",
+            id="GPU inside",
+        ),
+        pytest.param(
+            machine_with(32, RTX_3090, RADEON_780M),
+            "those with AMD Radeon 780M Graphics",
+            id="behind a card",
+        ),
+        pytest.param(
+            machine_with(32, RADEON_780M, cpu_model="AMD Ryzen 9 5950X"),
+            "Ryzen 4000 and 5000",
+            id="processor",
+        ),
+        pytest.param(
+            machine_with(32, RADEON_780M.replace(unified=False)), None, id="not inside"
+        ),
+        pytest.param(
+            machine_with(32, card_called("AMD Radeon 780M (radeonsi)", unified=True)),
+            "those with AMD Radeon 780M Graphics",
+            id="as Mesa names it",
+        ),
+        pytest.param(
+            machine_with(32, card_called("AMD Radeon Pro VII Graphics", unified=True)),
+            None,
+            id="name that may mean a card",
+        ),
+        pytest.param(
+            machine_with(32, card_called("Intel Arc A770 Graphics")),
+            None,
+            id="Arc card",
+        ),
+        pytest.param(machine_with(32, RTX_3090), None, id="card"),
+        pytest.param(machine_with(32), None, id="nothing"),
+    ],
+)
+def test_a_gpu_inside_tells_the_series_of_its_processor(
+    machine: Machine, series: str | None
+) -> None:
+    """By which the memory is known: a 780M has two channels of DDR5-5600 or LPDDR5x-7500."""
+    found = gpus.series_in(machine)
+    assert (None if found is None else found.name) == series
+    if series is not None and "780M" in series:
+        assert found is not None
+        assert found.channels == 2
+        assert found.mts == (4800, 5600, 7500)
+        assert found.memory == "either"
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "capability"),
+    [
+        pytest.param("9.0", "NVIDIA A100-SXM4-40GB", "9.0", id="as read"),
+        pytest.param(None, "NVIDIA A100-SXM4-40GB", "8.0", id="by name"),
+        pytest.param(None, "AMD Radeon RX 7900 XTX", None, id="neither"),
+        # profiles of NVIDIA's vGPU manual; those for desktops only draw
+        *(
+            pytest.param(None, name, None, id=name)
+            for name in ("GRID T4-8Q", "NVIDIA A40-48C", "NVIDIA A16-2B", "GRID RTX6000-4A")
+        ),
+        pytest.param(None, "NVIDIA A40", "8.6", id="no virtual GPU"),
+    ],
+)  # fmt: skip
+def test_a_capability_is_read_or_told_by_the_name(
+    read: str | None, name: str, capability: str | None
+) -> None:
+    card = card_called(name).replace(compute_capability=read)
+    assert gpus.capability_of(card) == capability
+
+
+@pytest.mark.parametrize("name", ["GRID T4-8Q", "NVIDIA A40-48C", "GRID V100D-32B"])
+def test_a_virtual_gpu_has_no_facts_of_its_card(name: str) -> None:
+    """It has a share of it that its name does not tell."""
+    assert gpus.gb_per_s_of(name) is None
+    assert gpus.facts_of(name).name == ""
+
+
+@pytest.mark.parametrize(
+    ("capability", "least", "reaches"),
+    [
+        pytest.param("8.0", "8.0", True, id="equal"),
+        pytest.param("7.5", "8.0", False, id="less"),
+        pytest.param("10.0", "9.0", True, id="two digits"),
+        pytest.param("8.9", "8.10", False, id="minor of two digits"),
+        pytest.param("gfx1100", "7.0", False, id="another maker's"),
+        pytest.param("gfx9.0", "7.0", False, id="another maker's with a point"),
+        pytest.param(None, "7.0", None, id="unknown"),
+        pytest.param(None, None, True, id="nothing asked"),
+        pytest.param("5.0", None, True, id="any"),
+    ],
+)
+def test_a_capability_reaches_another(
+    capability: str | None, least: str | None, reaches: bool | None
+) -> None:
+    assert gpus.reaches_capability(capability, least) is reaches
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # NVIDIA's data sheets
+        pytest.param("NVIDIA H100 PCIe", True, id="H100"),
+        pytest.param("Tesla V100-SXM2-16GB", True, id="V100"),
+        pytest.param("NVIDIA TITAN V", True, id="Titan V"),
+        pytest.param("NVIDIA TITAN RTX", False, id="Titan RTX"),
+        pytest.param("NVIDIA A10", False, id="A10"),
+        pytest.param("NVIDIA GeForce RTX 4090", False, id="GeForce"),
+    ],
+)
+def test_cards_with_hbm(name: str, expected: bool) -> None:
+    assert gpus.has_hbm(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor", "written", "only_gpus"),
+    [
+        pytest.param("GeForce RTX 3090", "nvidia", "NVIDIA", True, id="NVIDIA"),
+        pytest.param("H100", "nvidia", "NVIDIA", True, id="a number alone"),
+        pytest.param("Radeon RX 7900 XTX", "amd", "AMD", False, id="AMD"),
+        # of a number that two makers use the name of the maker counts
+        pytest.param("Intel Arc Pro A40", "intel", "Intel", False, id="Intel"),
+        pytest.param("banana", "unknown", "", False, id="none"),
+    ],
+)
+def test_a_name_tells_the_maker(
+    name: str, vendor: str, written: str, only_gpus: bool
+) -> None:
+    """NVIDIA and no other sells GPUs alone, so that its name alone means one."""
+    assert gpus.vendor_of(name) == vendor
+    maker = gpus.maker_called(vendor)
+    assert maker.written == written
+    assert maker.only_gpus is only_gpus
+    assert gpus.maker_called(None).id == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "clause"),
+    [
+        pytest.param("Intel Gaudi 2", "an accelerator of Intel's", id="Gaudi"),
+        pytest.param("AWS Trainium2", "an accelerator of AWS's", id="Trainium"),
+        pytest.param("Moore Threads MTT S80", "a card by Moore Threads", id="MTT"),
+        pytest.param("Intel Arc A770 Graphics", None, id="a GPU"),
+        pytest.param("Gaudium", None, id="begin of a word"),
+        pytest.param("Megaudi", None, id="end of a word"),
+    ],
+)
+def test_an_accelerator_that_no_build_serves(name: str, clause: str | None) -> None:
+    found = gpus.why_unserved(name)
+    assert found is None if clause is None else (found or "").startswith(clause)
+
+
+@pytest.mark.parametrize(
+    ("name", "gib", "label"),
+    [
+        pytest.param("NVIDIA GeForce RTX 3090", 24, "RTX 3090 24 GB", id="size added"),
+        pytest.param("NVIDIA A100-SXM4-40GB", 40, "A100-SXM4-40GB", id="size in the name"),
+        pytest.param("NVIDIA GH200 480GB", 80, "GH200 480GB 80 GB", id="end of a larger size"),
+        pytest.param("NVIDIA A100 80GB PCIe", 80, "A100 80GB PCIe", id="within the name"),
+        pytest.param("Intel Arc A770 Graphics", 1.5, "Arc A770 1.5 GB", id="not whole"),
+    ],
+)  # fmt: skip
+def test_a_label_names_the_size_once(name: str, gib: float, label: str) -> None:
+    (card,) = (card for card in every_card() if card.name == name)
+    assert card.label_with(gib) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "expected"),
+    [
+        pytest.param("NVIDIA GeForce RTX 3090", "3090", True, id="number"),
+        pytest.param(
+            "NVIDIA GeForce RTX 3090", "nvidia geforce rtx 3090", True, id="whole"
+        ),
+        pytest.param("NVIDIA GeForce RTX 3090", "geforce rtx", False, id="no number"),
+        pytest.param("NVIDIA GeForce RTX 3090", "3090 ti", False, id="another form"),
+        pytest.param(
+            "NVIDIA GeForce RTX 4090 Laptop GPU", "4090", False, id="the laptop's"
+        ),
+        # people still say Tesla of what NVIDIA no longer calls so
+        pytest.param("NVIDIA A100-SXM4-40GB", "tesla a100", True, id="former line"),
+        pytest.param("NVIDIA A100-SXM4-40GB", "a100", True, id="one of several forms"),
+        pytest.param(
+            "NVIDIA H100 80GB HBM3", "h100 sxm", True, id="word that people add"
+        ),
+        pytest.param("NVIDIA GB10", "dgx spark", True, id="its machine"),
+        pytest.param("NVIDIA GB10", "spark", False, id="half of a name"),
+        pytest.param(
+            "AMD Radeon PRO W7900",
+            "radeon pro w7900 dual",
+            True,
+            id="idle words of a name",
+        ),
+    ],
+)
+def test_words_mean_a_card_or_not(name: str, typed: str, expected: bool) -> None:
+    (card,) = (card for card in every_card() if card.name == name)
+    assert card.can_be(words_of(typed)) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "peak"),
+    [
+        # drivers write `Mobile` for NVIDIA's `Laptop`, and `PCI-E`
+        pytest.param(
+            "NVIDIA GeForce RTX 3080 Mobile",
+            "NVIDIA GeForce RTX 3080 Laptop GPU",
+            448,
+            id="Mobile",
+        ),
+        pytest.param(
+            "NVIDIA GeForce RTX 3080 Ti",
+            "NVIDIA GeForce RTX 3080 Ti",
+            912,
+            id="longer name",
+        ),
+        pytest.param(
+            "NVIDIA GeForce RTX 3080 Ti Frobnicate",
+            "NVIDIA GeForce RTX 3080 Ti",
+            912,
+            id="further word",
+        ),
+        pytest.param(
+            "NVIDIA GeForce RTX 3080 SUPER", "", None, id="form that is not listed"
+        ),
+        pytest.param("AMD Radeon RX 9999", "", None, id="number that is not listed"),
+        pytest.param("AMD Radeon 999M Graphics", "", None, id="number inside"),
+    ],
+)
+def test_a_name_has_the_facts_of_its_own_row(
+    name: str, row: str, peak: float | None
+) -> None:
+    """A form that no row names has no facts of the plain card, nor an unknown number those of a
+    GPU without one. The figures are NVIDIA's, rounded.
+    """
+    assert gpus.facts_of(name).name == row
+    found = gpus.gb_per_s_of(name)
+    assert found == (None if peak is None else pytest.approx(peak, rel=0.01))
 
 
 @pytest.mark.parametrize(("quantization", "program"), [("Q4_K", None), ("awq", "vllm")])

@@ -16,7 +16,19 @@ from selfhost.machine.understand import (
     find_setting,
     read_description,
 )
-from selfhost.machine.words import UnknownMachineError, tokens
+from selfhost.machine.words import (
+    GpuCountError,
+    PartOfMachineError,
+    UnknownGpuError,
+    UnknownMachineError,
+    bad_name,
+    count_in,
+    fits,
+    has_digit,
+    is_size,
+    spelled_out,
+    tokens,
+)
 
 
 def left(phrase: Phrase, places: Collection[int]) -> list[str]:
@@ -37,11 +49,140 @@ def left(phrase: Phrase, places: Collection[int]) -> list[str]:
         pytest.param("RPi5", ["raspberry", "pi", "5"], id="short-name"),
         pytest.param("16기가", ["16gb"], id="script-without-spaces"),
         pytest.param("m2pro", ["m2", "pro"], id="chip"),
+        pytest.param("12x16GB", ["12x16gb"], id="many-modules"),
+        pytest.param("32gb (2x8)", ["32gb", "|", "2x8", "|"], id="modules-of-less"),
+        pytest.param("64gb (32x2)", ["2x32gb"], id="size-of-modules-first"),
+        pytest.param("rtx 3090 + 8gb", ["rtx", "3090", "|", "8gb"], id="plus"),
+        pytest.param("vm [8gb]!", ["vm", "|", "8gb", "|"], id="brackets"),
+        pytest.param("vm;a/b@c", ["vm", "|", "a", "|", "b", "|", "c"], id="signs"),
+        pytest.param("vm\tlxc", ["vm", "lxc"], id="tab"),
+        pytest.param("vm? 8gb", ["vm", "|", "8gb"], id="question"),
+        pytest.param("i5\n16gb\r\nvm", ["i5", "|", "16gb", "|", "vm"], id="lines"),
+        pytest.param("16ＧＢ", ["16gb"], id="wide-letters"),
+        pytest.param("İ5-8250U", ["i5", "8250u"], id="Turkish-capital"),
+        pytest.param("'rtx_3090'.", ["rtx", "3090"], id="quoted"),
+        pytest.param('"vm."', ["vm"], id="point-within-quotes"),
+        pytest.param("fly.io ... 1.5gb.", ["fly.io", "1.5gb"], id="points"),
+        pytest.param("ноутбук 16гб", ["laptop", "16gb"], id="unit-of-a-language"),
+        pytest.param("16гбайт", ["16гбайт"], id="within-a-word"),
+        pytest.param("vermit mitte", ["vermit", "mitte"], id="word-within-a-word"),
+        pytest.param("komputer stacjonarny", ["desktop"], id="longest-of-a-language"),
+        pytest.param("노트북 16기가램", ["laptop", "16gbram"], id="Korean"),
+        pytest.param("ノートパソコン 16GB", ["laptop", "16gb"], id="Japanese"),
+        pytest.param("メモリ16GB", ["16gbram"], id="no-space-behind"),
+        pytest.param("vm. -.- 8gb", ["vm", "8gb"], id="points-alone"),
+        pytest.param("quad core", ["4cores"], id="number-word"),
+        pytest.param("banana cores", ["banana", "cores"], id="no-number-word"),
+        pytest.param("dual rtx 3090", ["2x", "rtx", "3090"], id="two-cards"),
+        # MemTotal of /proc/meminfo counts units of 1,024 bytes
+        pytest.param("16777216 kB", ["16gb"], id="KiB"),
+        pytest.param("16384MB", ["16gb"], id="MiB"),
+        pytest.param("1536MB", ["1.5gb"], id="half-a-GiB"),
+        pytest.param("15872MB", ["15.5gb"], id="less-than-a-size"),
+        # a bandwidth is told in powers of ten
+        pytest.param("936.2 GB/s", ["936gbps"], id="bandwidth"),
+        pytest.param("34.8 GB/s", ["35gbps"], id="rounded-bandwidth"),
+        pytest.param("1.8TB/s", ["1800gbps"], id="bandwidth-in-TB"),
+        pytest.param("8th gen", ["8gen"], id="generation"),
+        pytest.param("", [], id="nothing"),
     ],
 )
 def test_words_have_one_spelling_each(text: str, words: list[str]) -> None:
     """However a size, a count or a name is typed."""
     assert tokens(text) == words
+
+
+@pytest.mark.parametrize(
+    ("word", "count"),
+    [
+        pytest.param("2x", 2, id="before"),
+        pytest.param("x16", 16, id="behind"),
+        # a board takes no hundred cards; `100x` is left, and named as ignored
+        pytest.param("100x", None, id="three-digits"),
+        pytest.param("2", None, id="number"),
+        pytest.param("2x16gb", None, id="modules"),
+    ],
+)
+def test_a_count_is_a_number_with_an_x(word: str, count: int | None) -> None:
+    assert count_in(word) == count
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        pytest.param("16gb", True, id="GB"),
+        pytest.param("1.5tbdisk", True, id="disk"),
+        pytest.param("8gbvram", True, id="GPU"),
+        pytest.param("2x16gb", False, id="modules"),
+        pytest.param("16gbps", False, id="bandwidth"),
+    ],
+)
+def test_a_size_is_a_word_of_its_own(word: str, expected: bool) -> None:
+    assert is_size(word) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("rx 6600 xt", True, id="within"),
+        pytest.param("vega", False, id="none"),
+        pytest.param("m²", False, id="superscript"),
+        pytest.param("", False, id="empty"),
+    ],
+)
+def test_a_digit_is_one_of_a_number(text: str, expected: bool) -> None:
+    assert has_digit(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        pytest.param("i5", True, id="whole"),
+        pytest.param("i5x", False, id="more-behind"),
+        pytest.param("xi5", False, id="more-before"),
+        pytest.param("i\u0665", False, id="digit-of-another-script"),
+    ],
+)
+def test_a_shape_fits_a_whole_word(word: str, expected: bool) -> None:
+    assert fits(r"i\d", word) is expected
+
+
+def test_a_short_name_of_a_gpu_may_be_a_plural_or_a_form() -> None:
+    """`3070s` are two 3070 or one 3070 SUPER: the name as it is typed is tried first."""
+    names = list(spelled_out("3070s"))
+    assert names[0] == "3070s"
+    assert {"3070 super", "3070"} <= set(names)
+    assert "4060 laptop" in spelled_out("4060m")
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "told"),
+    [
+        pytest.param("machine", UnknownMachineError, "no machine is called 'a b'", id="machine"),
+        pytest.param("gpu", UnknownGpuError, "no GPU is called 'a b'", id="GPU"),
+        pytest.param("zero_gpus", GpuCountError, "'a b' names 0 GPUs", id="count"),
+        pytest.param("gpu_of_machine", PartOfMachineError, "a b is not a card", id="part"),
+    ],
+)  # fmt: skip
+def test_a_refusal_has_the_error_of_its_kind(
+    code: str, error: type[Exception], told: str
+) -> None:
+    """By which `--gpu` and `--machine` tell what to type instead."""
+    refusal = bad_name(code, "a b", iter(["c", "d"]))
+    assert type(refusal) is error
+    assert isinstance(refusal, UnknownMachineError | UnknownGpuError)
+    assert str(refusal).startswith(told)
+    assert list(refusal.nearest) == ["c", "d"]
+    assert ("did you mean c, d?" in (refusal.remedy or "")) is (
+        code in ("machine", "gpu")
+    )
+
+
+def test_a_refusal_shows_no_more_of_a_text_than_fits() -> None:
+    """Whoever pastes a page gets no page back, nor its escape sequences."""
+    refusal = bad_name("machine", "x" * 10_000 + "\x1b[31m")
+    assert len(str(refusal)) < 500
+    assert "\x1b" not in str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +295,7 @@ def test_macs(text: str, chip: str | None) -> None:
         pytest.param("16gb", 16, None, id="one-size"),
         pytest.param("16gb 512gb", 16, None, id="a-disk-beside"),
         pytest.param("2x16gb", 32, None, id="modules"),
+        pytest.param("12x16gb", 192, None, id="twelve-modules"),
         pytest.param("32gb ram 8gb vram", 32, 8, id="both-told"),
         pytest.param("1tb nvme", None, None, id="disk"),
         pytest.param("8 cores", None, None, id="no-size"),
@@ -175,6 +317,8 @@ def test_memory(text: str, ram_gib: float | None, vram_gib: float | None) -> Non
         pytest.param("ddr4 3200mhz", "mts", 3200, id="rate"),
         pytest.param("quad channel", "channels", 4, id="channels"),
         pytest.param("2x16gb", "sticks", 2, id="sticks"),
+        pytest.param("32gb in 4 sticks", "sticks", 4, id="sticks-told"),
+        pytest.param("memory 936 GB/s", "gbps", 936, id="bandwidth"),
     ],
 )
 def test_numbers(text: str, name: str, number: int) -> None:
