@@ -43,10 +43,10 @@ from .records import (
 from .tensors import ParameterCounts, cache_groups, parameter_counts
 from .weight_files import (
     DTYPES,
-    active_parameters,
     cast_to,
     loaded_of,
     loaded_type,
+    read_bytes,
     typed_tensors,
 )
 
@@ -445,8 +445,7 @@ def _read_of_files(case: Case) -> dict[str, int]:
             return {}
         return {type: files.bytes * parameters.active // parameters.total}
     loaded = loaded_of(case, files).bytes
-    read = loaded * active_parameters(case) // parameters.total
-    read = max(0, read)
+    read = max(0, read_bytes(case, loaded))
     loaded_as = loaded_type(case.runtime, case.spec, type)
     if loaded_as != type:
         read = int(read * DTYPES[loaded_as] / DTYPES[type])

@@ -840,16 +840,43 @@ def active_parameters(case: Case) -> int:
     parameters = case.spec.parameters
     architecture = case.model
     active = (parameters.active or parameters.total or 0) - case.encoders
-    tokens = architecture.published_tokens
-    table = tokens * architecture.embedding_length
-    if architecture.output_matrix and not architecture.tied_embeddings:
-        active -= table
-    if architecture.per_layer_embedding_length:
-        # Gemma 3n and 4 also read one row of a second table
-        rows = case.row.per_layer_vocabulary or tokens
-        active -= architecture.per_layer_embedding_length * architecture.layers * rows
+    active -= _parameters_of_tables(case)
     if architecture.stored_layers:
         # layers that reuse the weights of earlier layers read them once more
+        table = architecture.published_tokens * architecture.embedding_length
         again = architecture.layers - architecture.stored_layers
         active += max(0, active - table) * again // architecture.stored_layers
     return active
+
+
+def _parameters_of_tables(case: Case) -> int:
+    """The number of parameters of the tables of which a token reads one row."""
+    architecture = case.model
+    tokens = architecture.published_tokens
+    count = 0
+    if architecture.output_matrix and not architecture.tied_embeddings:
+        count += tokens * architecture.embedding_length
+    if architecture.per_layer_embedding_length:
+        # Gemma 3n and 4 also read one row of a second table
+        rows = case.row.per_layer_vocabulary or tokens
+        count += architecture.per_layer_embedding_length * architecture.layers * rows
+    return count
+
+
+def read_bytes(case: Case, loaded_bytes: int) -> int:
+    """The bytes that one token reads of `loaded_bytes` of weights: without encoders and tables,
+    which most quantizers leave in 16 bits, the share of the active parameters in the rest.
+    """
+    beside = case.encoders + _parameters_of_tables(case)
+    rest = (case.spec.parameters.total or 0) - beside
+    if rest <= 0:
+        return 0
+    plain_bits = _bits(case.model.dtype)
+    table_bits = plain_bits
+    if case.format == "mlx":
+        # mlx_lm.convert quantizes tables, and no encoder
+        plain_bits = 16.0
+        table_bits = _bits(case.quantization)
+    beside_bits = plain_bits * case.encoders + table_bits * _parameters_of_tables(case)
+    rest_bytes = max(0, loaded_bytes - int(beside_bits / 8))
+    return rest_bytes * active_parameters(case) // rest

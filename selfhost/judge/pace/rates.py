@@ -285,11 +285,11 @@ class Gpu(Record):
         return row.least_rows * plain_bytes / (row.most_of_flops * peak)
 
     def _unpacking_seconds(self, step: Step, row: DecodingRow) -> float:
-        """The seconds in which llama.cpp's kernels unpack the weights of a step; 0 where unpacking
-        is no limit.
+        """The seconds in which the kernels unpack the weights of a step; 0 where unpacking is no
+        limit, and for a runtime that nobody measured.
         """
         cycles = gpus.cycles_per_second(self.device.name)
-        if cycles is None or step.other_program:
+        if cycles is None or (step.other_program and row.program is None):
             return 0.0
         tables = pace_tables()
         counted = 0.0
