@@ -213,11 +213,15 @@ class Proposals(Record):
 
     @cached_property
     def _program(self) -> RuntimeSpec | None:
-        """The stated program; None where the user stated none, and for fine-tuning."""
+        """The stated program, or the one that has the stated options; None where the user stated
+        neither, and for fine-tuning.
+        """
         stated = self.judged.question.stated
-        if stated.task != "generate" or stated.runtime is None:
+        if stated.task != "generate":
             return None
-        return self.catalogue.runtime(stated.runtime.strip().lower())
+        if stated.runtime is not None:
+            return self.catalogue.runtime(stated.runtime.strip().lower())
+        return self.judged.question.runtime if stated.runtime_options else None
 
     def _may_load(self, spec: ModelSpec) -> bool:
         """Whether the stated program may load the model; True where no program was stated."""

@@ -106,8 +106,8 @@ def _model_path(options: SpecOptions) -> str:
         remedy = "name one GGUF file, config.json or model folder"
         raise UsageError("a spec is made of one model", remedy=remedy)
     path = options.files[0]
-    if not os.path.lexists(path) and re.fullmatch(r"[\w-]+", path):
-        message = f"{path} does not exist: a spec is made of a model's file"
+    if not os.path.lexists(path):
+        message = f"{path} does not exist: a spec is made of a file on this disk"
         raise UsageError(message, remedy=_BY_HAND)
     return path
 

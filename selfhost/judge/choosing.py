@@ -165,15 +165,12 @@ def _with_reason(candidate: Candidate, judged: Judged) -> Judged:
 
 def _accelerator_names(judged: Judged, machine: Machine) -> str:
     """The names of the accelerators that hold the model, or "the RAM"."""
-    cards = machine.accelerators
-    if not cards:
-        return "the RAM"
     if not judged.is_on_accelerators and not judged.offload:
         return "the RAM"
     names = []
     for where in dict.fromkeys(term.where for term in judged.placed.on_cards.terms):
-        names.append(cards[index_of(where)].name)
-    return " and ".join(units.counted(names))
+        names.append(machine.accelerators[index_of(where)].name)
+    return " and ".join(units.counted(names)) or "the RAM"
 
 
 def _faster_pace(usual: Judged, judged: Judged) -> str | None:

@@ -146,6 +146,8 @@ def _may_suit_many(search: Search) -> bool:
         return True
     if search.question.workload.parallel > 1:
         return True
+    if search.question.stated.quantization is not None:
+        return True
     return search.usual.deciding.issubset(PACE_CHECKS)
 
 
@@ -223,10 +225,7 @@ def _may_run_in_smaller_type(usual: Judged) -> bool:
 
 
 class _ProgramForMany(Candidate):
-    """A candidate in a runtime that is preferred on the machine's number of accelerators."""
-
-    # accelerators of the machine
-    number: int
+    """A candidate in a runtime that serves many requests at once."""
 
     def is_good(self, judged: Judged) -> bool:
         """Whether the candidate is as good as the usual one."""
@@ -264,7 +263,7 @@ class _ProgramForMany(Candidate):
             program=runtime.name,
             usual_program=usual.name,
             runtime=usual.id,
-            number=self.number,
+            refused=not self.search.usual.fits,
             type=loaded_type,
         )
 
@@ -280,20 +279,22 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
 
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
-    """Yield a candidate for each runtime that is preferred on the machine's number of accelerators:
-    in the stated type, or first in the runtime's usual type, then in its listed types.
+    """Yield a candidate for each runtime that is preferred on the machine's number of accelerators,
+    or that serves requests in turn which the usual one is not known to serve: in the stated type,
+    or first in the runtime's usual type, then in its listed types.
 
     The usual runtime in its usual type is judged already.
     """
     number = len(places(search.machine.accelerators))
-    if number < 2:
-        return
     stated = search.question.stated
+    is_served = search.usual.fits and search.usual.users_pace is not None
+    is_kept = stated.runtime is not None or is_served
     for name in USUAL.packed:
         runtime = search.catalogue.runtime(name)
         if stated.runtime not in (None, runtime.id):
             continue
-        if not 0 < runtime.gpus.preferred_from <= number:
+        is_preferred = 0 < runtime.gpus.preferred_from <= number
+        if not is_preferred and (is_kept or not runtime.batches.queues_requests):
             continue
         types: tuple[str | None, ...] = (stated.quantization,)
         if stated.quantization is None:
@@ -302,7 +303,7 @@ def _programs_for_many(search: Search) -> Iterator[Candidate]:
             workload: Workload | None = None
             if quantization is not None or runtime.id != search.runtime.id:
                 workload = stated.replace(runtime=runtime.id, quantization=quantization)
-            for candidate in search.candidate(_ProgramForMany, workload, number=number):
+            for candidate in search.candidate(_ProgramForMany, workload):
                 if _keeps_stated_type(candidate):
                     yield candidate
 

@@ -398,7 +398,10 @@ def _first_that_takes(
 
 
 def takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
-    """Whether the runtime has the KV cache type and all options of a workload."""
+    """Whether the runtime has the KV cache type, all options and the sequences of a workload."""
+    most = runtime.batches.most_sequences
+    if most is not None and workload.parallel > most:
+        return False
     if not runtime.keeps_cache_in(workload.kv_cache_type or _USUAL_CACHE):
         return False
     return workload.runtime_options.keys() <= runtime.named_options.keys()
@@ -488,7 +491,7 @@ def format_refused(
 
 
 def quantization_in_files(
-    spec: ModelSpec,
+    request: Request,
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
@@ -496,28 +499,31 @@ def quantization_in_files(
     """The name of the quantization in the runtime's files. Raises `WorkloadError` where its size
     cannot be told.
     """
-    name = _name_in_files(spec, runtime, quantization)
+    name = _name_in_files(request.spec, runtime, quantization)
     if name is None:
-        raise error_of(_not_in_files(spec, runtime, quantization, catalogue))
+        raise error_of(_not_in_files(request, runtime, quantization, catalogue))
     return name
 
 
 def _not_in_files(
-    spec: ModelSpec,
+    request: Request,
     runtime: RuntimeSpec,
     quantization: str,
     catalogue: Catalogue,
 ) -> OptionFault:
     """The fault that the size of the quantization in the runtime's files cannot be told, with the
-    type that was perhaps meant, or the runtimes that have such files.
+    type that was perhaps meant, or the runtimes that have such files and take the other settings.
     """
+    spec = request.spec
     format, _ = need.default_format_and_quantization(spec, runtime)
     listed = need.quantizations_of(spec, runtime)
     guess = _type_of_bits(quantization, listed)
     others = []
     for other in runtimes_that_load(spec, USUAL.packed, catalogue):
+        if other.id == runtime.id or not takes_settings(request.workload, other):
+            continue
         name = other.quantization_called(quantization) or quantization
-        if other.id != runtime.id and _has_sized_files(spec, other, name):
+        if _has_sized_files(spec, other, name):
             others.append(other.id)
     why = None
     unsized = need.weights_files(spec, format, quantization)

@@ -268,7 +268,7 @@ def _loaded(request: Request, catalogue: Catalogue) -> _Loaded:
             in_turn = types[1:]
     elif not loads_named_files:
         # the type of files on this machine is a fact: where its size is unknown, the needs say so
-        quantization = quantization_in_files(spec, runtime, quantization, catalogue)
+        quantization = quantization_in_files(request, runtime, quantization, catalogue)
     return _Loaded(
         spec=_with_maker_first(spec, format, quantization),
         loads_named_files=loads_named_files,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ..advice.several import Compared, Comparison
 from ..catalogue.offers import Offer
 from ..core import units
+from ..core.quoting import shell_word
 from ..judge.record import Verdict
 from .answer_words import (
     OPENNESS_WORDS,
@@ -54,7 +55,7 @@ def compare_document(
     yield from texts([_types_apart(verdicts)], indent=0)
     yield from note_blocks(verdicts, verbose=True)
     yield line()
-    names = " ".join(verdict.model.id for verdict in verdicts)
+    names = " ".join(shell_word(verdict.asked) for verdict in verdicts)
     yield command(f"selfhost check {names}{comparison.options}")
     yield from texts([_days_of_prices(verdicts)], indent=0)
     if not verbose:

@@ -354,6 +354,23 @@ def test_a_program_that_runs_no_such_model_here_is_not_tried(
     assert runtime not in asked_in
 
 
+def test_an_option_of_a_program_that_runs_nothing_here_leads_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """vLLM needs a GPU, and only it and SGLang have the option: 200 models were judged in vain."""
+    asked = Workload(runtime_options={"tensor-parallel-size": "8"})
+    verdict = check("mistral-7b", asked, machine="laptop-ddr4-16gb")
+    models: list[str] = []
+
+    def watched(spec: ModelSpec, *rest: Any) -> Question:
+        models.append(spec.id)
+        return ask(spec, *rest)
+
+    monkeypatch.setattr("selfhost.advice.proposals.ask", watched)
+    assert {other.id for other in verdict.alternatives} <= {verdict.model.id}
+    assert set(models) <= {verdict.model.id}
+
+
 def test_an_alternative_of_unknown_speed_says_so() -> None:
     """MusicGen large has no room in 8 GB. MusicGen small has, but nobody timed enough runs of music
     to say how long it takes, so that "it runs" alone would promise too much.

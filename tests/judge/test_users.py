@@ -102,6 +102,35 @@ def test_a_program_that_serves_so_many_users_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stated", "machine"),
+    [
+        # FP8 of weights alone by Marlin (vLLM documentation, FP8 W8A8); Transformers needs 8.9
+        pytest.param({"quantization": "fp8"}, "rtx 3090", id="a type of a newer GPU"),
+        pytest.param(
+            {"parallel": 200, "context_tokens": 16_384}, "2x h100", id="users who wait"
+        ),
+        pytest.param(
+            {"quantization": "awq", "parallel": 20}, "rtx 4090", id="users in one batch"
+        ),
+    ],
+)
+def test_a_server_is_taken_where_the_usual_program_does_not_serve(
+    stated: dict[str, object], machine: str
+) -> None:
+    """Only machines of four GPUs and more were judged in vLLM unless it was named."""
+    verdict = check("qwen3-8b", Workload(**stated), machine=machine)  # type: ignore[arg-type]
+    assert (verdict.workload.runtime, verdict.route) == ("vllm", Route.LOCAL)
+
+
+def test_no_program_is_proposed_that_refuses_a_stated_option() -> None:
+    """vLLM was proposed for `fp8` beside `ub`, which only llama.cpp has."""
+    with pytest.raises(WorkloadError) as raised:
+        check("qwen3-8b", quantization="fp8", runtime_options={"ub": "1024"})
+    [problem] = raised.value.problems
+    assert "vllm" not in (problem.remedy or "")
+
+
+@pytest.mark.parametrize(
     "machine",
     [pytest.param("i5-8250U 16GB", id="cpu"), pytest.param("m4 max 64gb", id="mac")],
 )
@@ -202,10 +231,11 @@ def test_one_cause_is_one_error(
         pytest.param({"kv_cache_type": "fp8"}, "vllm", id="a cache of another"),
         pytest.param({"draft": "qwen3-0.6b"}, "llama.cpp", id="a draft"),
         pytest.param({"quantization": "nvfp4"}, "vllm", id="a type of another"),
+        pytest.param({"parallel": 300}, "vllm", id="more users than it serves"),
     ],
 )
 def test_a_tag_keeps_its_program_where_that_has_what_is_asked(
-    stated: dict[str, str], runtime: str
+    stated: dict[str, object], runtime: str
 ) -> None:
     verdict = check("qwen3:8b", Workload(**stated), machine="RTX 5090, 64GB RAM")  # type: ignore[arg-type]
     assert verdict.workload.runtime == runtime

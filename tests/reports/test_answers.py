@@ -355,11 +355,11 @@ def test_a_size_in_python_names_arguments_and_commands(model: str, told: str) ->
     ],
 )
 def test_a_comparison_in_python_names_its_machine(machine: str, options: str) -> None:
-    """The proposed `selfhost check` asked about this computer."""
+    """The proposed `selfhost check` asked about this computer, and without the typed tag."""
     compared = selfhost.compare(
-        ["gpt2", "llama-3.1-405b"], machine=machine, context_tokens=1024
+        ["gpt2", "llama3.1:405b"], machine=machine, context_tokens=1024
     )
-    command = "selfhost check gpt2 llama-3.1-405b-instruct --context 1024"
+    command = "selfhost check gpt2 llama3.1:405b --context 1024"
     assert f"  {command} --machine {options}\n" in str(compared)
     for row in compared.models:
         for other in row.verdict.alternatives:
