@@ -29,9 +29,8 @@ from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import (
     Unclear,
-    every_fault,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
 from .source import JsonValues, reason, refuse, short, table_of
@@ -98,7 +97,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         altup_inputs=keys.size("altup"),
         **tables,
     )
-    refuse_contradictions(architecture)
+    refuse_faults(keys, architecture)
     return architecture
 
 
@@ -111,26 +110,20 @@ def _groups(keys: Keys) -> _Groups:
     attention = grouped(keys, attending, width, called)
     states = [layer.state() for layer in layers]
     recurrent = grouped(keys, states, width, called)
+    is_cache_known = not keys.faults
+    feed_forward: tuple[FeedForward, ...] = ()
+    doubt = None
     try:
         parts = [layer.feed_forward() for layer in layers]
         feed_forward = grouped(keys, parts, width, called)
     except Unclear as why:
+        doubt = str(why)
+    if is_cache_known and keys.faults:
         # the cache is known without the feed-forwards
-        doubt = _faults_of_feed_forward(keys, why)
-        return _Groups(attention, recurrent, (), doubt=doubt)
-    return _Groups(attention, recurrent, feed_forward, doubt=None)
-
-
-def _faults_of_feed_forward(keys: Keys, first: Unclear) -> str:
-    """Each fault of the feed-forwards, of which the first is known."""
-    again = Keys(keys.path, keys.outer)
-    again.layers = keys.layers
-
-    def read() -> None:
-        for layer in _layers(again):
-            layer.feed_forward()
-
-    return every_fault(first, again, read)
+        doubt = "; ".join(keys.faults)
+        feed_forward = ()
+        keys.faults.clear()
+    return _Groups(attention, recurrent, feed_forward, doubt)
 
 
 def _layers(keys: Keys) -> list[_Layer]:

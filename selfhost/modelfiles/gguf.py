@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
 from math import prod
 from os.path import exists
 from typing import NamedTuple, NoReturn
@@ -33,7 +32,7 @@ from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
-from .sizes import Malformed, Unclear, every_fault
+from .sizes import Malformed, Unclear
 from .source import (
     MAX_PARAMETERS,
     LocalModel,
@@ -69,21 +68,23 @@ def read_gguf(path: str) -> LocalModel:
     model = GgufModel(path, headers[0], tuple(tensors))
     _refuse_other_kinds(model)
     quantization = _quantization(model)
-    unused_bytes = sum(header.unused_bytes for header in headers)
-    file_bytes = sum(header.file_bytes for header in headers)
-    files = _files(path, quantization, file_bytes, unused_bytes)
+    files = PublishedFiles(
+        format="gguf",
+        source=SIZE_OF + shown(path),
+        bytes={quantization: sum(header.file_bytes for header in headers)},
+    )
     try:
         layers = _layers(model)
         spec = _spec(model, files, layers)
     except Malformed as fault:
         # no converter writes such a file
-        refuse(path, "unusable", what=_every_fault(model, fault))
+        refuse(path, "unusable", what=fault)
     return LocalModel(
         spec=spec,
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=_notes(model, quantization, layers, unused_bytes),
+        notes=_notes(model, quantization, layers),
     )
 
 
@@ -102,11 +103,9 @@ def _notes(
     model: GgufModel,
     quantization: str,
     layers: _Layers,
-    unused_bytes: int,
 ) -> Notes:
     """The sentences about a quantization that the header states otherwise, about a tokenizer that
-    llama.cpp does not know, about bytes that no program loads, and about tensors that differ from
-    the row's.
+    llama.cpp does not know, and about tensors that differ from the row's.
     """
     notes = []
     stated = model.values.get("general.file_type")
@@ -118,8 +117,6 @@ def _notes(
     tokenizer = model.values.get("tokenizer.ggml.model")
     if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
         notes.append(reason("tokenizer", name=clean(tokenizer)))
-    if unused_bytes:
-        notes.append(reason("unused-bytes", unused=unused_bytes))
     if layers.differing:
         tensors = listed(map(_name_at, layers.differing), 3)
         notes.append(reason("other-tensors", name=model.name, tensors=tensors))
@@ -136,23 +133,6 @@ def _refuse_other_kinds(model: GgufModel) -> None:
             fail(model.path, other.message, other.remedy)
     if not model.tensors:
         refuse(model.path, "no-tensors")
-
-
-def _files(
-    path: str,
-    quantization: str,
-    file_bytes: int,
-    unused_bytes: int,
-) -> PublishedFiles:
-    """The size of all parts together, without the bytes after their tensors."""
-    size_source = SIZE_OF + shown(path)
-    if unused_bytes:
-        size_source += f", without the {unused_bytes:,} bytes after its tensors"
-    return PublishedFiles(
-        format="gguf",
-        source=size_source,
-        bytes={quantization: file_bytes - unused_bytes},
-    )
 
 
 def _refuse_mixed_parts(
@@ -293,19 +273,14 @@ def _layers(model: GgufModel) -> _Layers:
     try:
         architecture = architecture_of(model)
         return _Layers(architecture, _differing_tensors(model, architecture))
-    except Malformed:
-        raise
-    except Unclear as why:
-        model.unknown["architecture"] = _every_fault(model, why)
+    except Unclear as raised:
+        why = model.all_faults(raised)
+        if isinstance(why, Malformed):
+            raise why from None
+        model.unknown["architecture"] = str(why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
         return _Layers(None)
-
-
-def _every_fault(model: GgufModel, first: Unclear) -> str:
-    """Each fault of the header's values, of which the first is known."""
-    again = GgufModel(model.path, model.header, model.tensors)
-    return every_fault(first, again, partial(architecture_of, again))
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:

@@ -27,7 +27,7 @@ from .sizes import (
     Sizes,
     Unclear,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
 from .source import clean, reason, short
@@ -74,7 +74,6 @@ class GgufModel(Sizes):
         tensors: Sequence[Tensor],
     ) -> None:
         super().__init__(path, header.values)
-        self.header = header
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
@@ -375,7 +374,7 @@ def architecture_of(model: GgufModel) -> Architecture:
         query_key_norm=_query_key_norm(model, attention),
         parallel_norms=_parallel_norms(model, states),
     )
-    refuse_contradictions(architecture, f"{model.name}: ")
+    refuse_faults(model, architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
     return architecture
 
