@@ -237,6 +237,7 @@ def _spec(
     terms = license_of(
         clean(model.values.get("general.license")),
         clean(model.values.get("general.license.link")),
+        model.unknown,
     )
     header = f"header of {shown(model.path)}"
     modality = "text"
@@ -248,7 +249,7 @@ def _spec(
         model.path,
         clean(model.values.get("general.name")),
         modality=modality,
-        license=terms.license,
+        license=terms,
         parameters=_parameters(model, layers),
         architecture=layers.architecture,
         files=(files,),
@@ -259,7 +260,7 @@ def _spec(
             "license": header,
             "safety": "a GGUF file holds no code",
         },
-        unknown={**model.unknown, **terms.unknown},
+        unknown=model.unknown,
         tensors=_loaded_tensors(model),
         refused=model.refused,
         tokenizer=True,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from ..catalogue.spec import (
     SIZE_OF,
@@ -215,7 +215,10 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     if parameters.difference is not None:
         notes.append(parameters.difference)
         unknown["parameters.active"] = parameters.difference
-    dtype = _type_of_all(model, weights)
+    # the type of all weights
+    dtype = None
+    if not model.is_quantized and not weights.is_scaled:
+        dtype = weights.dtype
     quantization = model.quantization
     quantized = spec.quantized
     if dtype is not None:
@@ -230,7 +233,9 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     architecture = spec.architecture
     contradiction = _contradiction(model, weights)
     if contradiction is not None:
-        unknown = _without_parts_of_architecture(unknown)
+        for fact in list(unknown):
+            if fact.startswith("architecture."):
+                del unknown[fact]
         unknown["architecture"] = contradiction
         architecture = None
     elif architecture is not None and architecture.dtype is None:
@@ -253,22 +258,6 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         quantization=quantization,
         notes=tuple(notes),
     )
-
-
-def _type_of_all(model: LocalModel, weights: Weights) -> str | None:
-    """The type of all weights; None where the weights are packed or scaled."""
-    if model.is_quantized or weights.is_scaled:
-        return None
-    return weights.dtype
-
-
-def _without_parts_of_architecture(unknown: Mapping[str, str]) -> dict[str, str]:
-    """The reasons for unknown facts, without the facts of an architecture."""
-    others = dict(unknown)
-    for fact in unknown:
-        if fact.startswith("architecture."):
-            del others[fact]
-    return others
 
 
 def _without_known_facts(spec: ModelSpec) -> ModelSpec:

@@ -313,27 +313,26 @@ def spec_of(
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
-class HeaderLicense(NamedTuple):
-    """The license that a header names, None where it names none; and by key of a spec, the reasons
-    for facts that the header leaves out.
+def license_of(
+    text: str,
+    link: str,
+    unknown: dict[str, str],
+) -> License | None:
+    """The license by the name and the address that a header states, either of which may be empty;
+    None without a name. The reasons for missing facts are added to `unknown`.
     """
-
-    license: License | None
-    unknown: Mapping[str, str] = {}
-
-
-def license_of(text: str, link: str) -> HeaderLicense:
-    """The license by the name and the address that a header states; either may be empty."""
     if not text:
-        return HeaderLicense(None, {"license.id": "the header does not say"})
+        unknown["license.id"] = "the header does not say"
+        return None
     for id in model_files().licenses:
         usual = id.removesuffix("-only")
         if usual.lower() == text.lower():
-            return HeaderLicense(License(id=id))
+            return License(id=id)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text)
     name = words.strip("-") or "unnamed"
-    terms = License(id=f"LicenseRef-{name}")
+    url = None
     if link.startswith(("https://", "http://")):
-        return HeaderLicense(terms.replace(url=link))
-    why = f'the file says "{text}" and no address'
-    return HeaderLicense(terms, {"license.url": why})
+        url = link
+    else:
+        unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(id=f"LicenseRef-{name}", url=url)
