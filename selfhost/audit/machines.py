@@ -50,10 +50,6 @@ MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
-# a pipe is read even if the command before it failed
-_REMEDIES = {
-    _STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"
-}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 _SPLIT_IT = f"split the file, and audit each part: split -l {MAX_MACHINES // 2} FILE"
 
@@ -217,7 +213,7 @@ class _Inputs:
                     if file in self.abandoned:
                         break
         except Unreadable as error:
-            problem = _problem_of_file(file, error)
+            problem = error.problem(file, RECORD_IT)
         yield FileEnd(file, problem)
 
     def _stream_of(self, path: str) -> IO[bytes]:
@@ -229,11 +225,6 @@ class _Inputs:
         if self._stdin is not None:
             return BytesIO(self._stdin)
         return open_file("/dev/stdin", input_allowed=True).stream
-
-
-def _problem_of_file(file: str, error: Unreadable) -> Problem:
-    remedy = _REMEDIES.get(file, RECORD_IT)
-    return error.problem(file, remedy)
 
 
 def _may_hold_records(path: str) -> bool:
@@ -337,7 +328,7 @@ class BatchReader:
         try:
             record = found.record.entry()
         except Unreadable as error:
-            problem = _problem_of_file(file, error)
+            problem = error.problem(file, RECORD_IT)
             return [ReadRecord(file, problems=(problem,), is_whole=True)]
         results = []
         for entry in _entries_of(record, file):
@@ -450,7 +441,7 @@ class _Loader:
                 try:
                     self._add_record(result, kind_numbers)
                 except Unreadable as error:
-                    problem = _problem_of_file(result.file, error)
+                    problem = error.problem(result.file, RECORD_IT)
                     self._abandon_file(result.file, problem)
 
     def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
@@ -539,7 +530,8 @@ class _Loader:
         faults = self._faults
         of_file = faults.of_file or end.problem
         if of_file is None and not faults.records:
-            of_file = _problem_of_file(end.file, Unreadable("holds no machine"))
+            message = "holds no machine"
+            of_file = Problem(file=end.file, message=message, remedy=RECORD_IT)
         if of_file is not None:
             self._of_files.add(of_file, of_file.key)
         self.problems += faults.listed(end.file, of_file)

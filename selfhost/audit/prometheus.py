@@ -54,16 +54,6 @@ class Sample(NamedTuple):
         """
         return plain(self.series.get(key), length)
 
-    @property
-    def mount(self) -> str | None:
-        """The mount point of a file system."""
-        return self.label("mountpoint", 1000)
-
-    @property
-    def card(self) -> str | None:
-        """The UUID of a card, else its number."""
-        return self.label("UUID", 80) or self.label("gpu", 20)
-
 
 # the samples of one instance, by metric
 Samples = defaultdict[str, list[Sample]]
@@ -223,9 +213,9 @@ class _MeasuredMachine:
         """Yield the mounted file systems whose free bytes are known."""
         sizes = {}
         for sample in self._of("node_filesystem_size_bytes"):
-            sizes[sample.mount] = sample.value
+            sizes[sample.label("mountpoint", 1000)] = sample.value
         for sample in self._of("node_filesystem_avail_bytes"):
-            mount = sample.mount
+            mount = sample.label("mountpoint", 1000)
             kind = sample.series.get("fstype")
             yield Volume(mount, sample.value, sizes.get(mount), kind)
 
@@ -236,7 +226,7 @@ class _MeasuredMachine:
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
-                number = sample.card
+                number = sample.label("UUID", 80) or sample.label("gpu", 20)
                 size_bytes = whole_number(sample.value, units.MIB)
                 if number is None or size_bytes is None:
                     continue

@@ -246,11 +246,9 @@ def row_of(
     """Return the row of a verdict under the policy; `covers` are the exceptions in force, by their
     checks.
     """
-    failed = []
-    undecided = []
+    failed = {}
+    undecided = {}
     excepted = []
-    reasons_of_failed = []
-    reasons_of_undecided = []
     for finding in verdict.findings:
         if verdict.route is Route.LOCAL or not finding.decides:
             continue
@@ -259,11 +257,9 @@ def row_of(
         if check in covers:
             excepted.append((check, covers[check]))
         elif finding.outcome is Outcome.FAIL:
-            failed.append(check)
-            reasons_of_failed.append(reason)
+            failed[check] = reason
         else:
-            undecided.append(check)
-            reasons_of_undecided.append(reason)
+            undecided[check] = reason
     result = Result.PASS
     if failed:
         result = Result.FAIL
@@ -280,7 +276,7 @@ def row_of(
         failed=tuple(failed),
         undecided=tuple(undecided),
         excepted=tuple(excepted),
-        reasons=(*reasons_of_failed, *reasons_of_undecided),
+        reasons=(*failed.values(), *undecided.values()),
     )
 
 

@@ -110,12 +110,8 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
         )
     newest = max(moments)
     if newest.day > today:
-        others = sum(moment.day > today for moment in moments) - 1
-        also = ""
-        if others:
-            also = f" (and {units.plural(others, 'more record')} of a later day)"
         notes.append(
-            f'"{newest.name}" was recorded on {newest.day}, which is after today{also}:'
+            f'"{newest.name}" was recorded on {newest.day}, which is after today:'
             " check that machine's clock"
         )
     return notes

@@ -633,29 +633,25 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     """The names of the files in a folder that have an ending, without that ending, sorted. Hidden
     files and files of sources are left out. Raises `SpecError` where the folder cannot be listed.
     """
+    try:
+        files = os.listdir(path)
+    except (OSError, ValueError) as error:
+        # a path with a null character has no strerror
+        why = getattr(error, "strerror", None) or str(error)
+        problem = Problem(
+            file=shown(path),
+            message=f"cannot be listed: {why}",
+            remedy="name a folder that holds <id>.toml files",
+        )
+        raise SpecError([problem]) from None
     names = []
-    for file in _listed(path):
+    for file in files:
         is_hidden = file.startswith(".")
         if is_hidden or file.endswith(SOURCES_ENDING):
             continue
         if file.endswith(ending):
             names.append(file.removesuffix(ending))
     return sorted(names)
-
-
-def _listed(path: str) -> list[str]:
-    """The files of a folder. Raises `SpecError` where the folder cannot be listed."""
-    try:
-        return os.listdir(path)
-    except (OSError, ValueError) as error:
-        # a path with a null character has no strerror
-        why = getattr(error, "strerror", None) or str(error)
-    problem = Problem(
-        file=shown(path),
-        message=f"cannot be listed: {why}",
-        remedy="name a folder that holds <id>.toml files",
-    )
-    raise SpecError([problem])
 
 
 def spec_files_in(folder: str) -> Mapping[str, str]:
