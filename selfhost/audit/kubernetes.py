@@ -72,11 +72,10 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     document.
     """
     items = document.get("items")
-    kind = document.get("kind")
     if isinstance(items, list):
         are_nodes = any(map(_is_node, items))
         if not items:
-            are_nodes = kind in ("List", "NodeList")
+            are_nodes = document.get("kind") in ("List", "NodeList")
         if are_nodes:
             return _nodes(items)
     if _is_node(document):

@@ -93,8 +93,6 @@ ASKED = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
-# the remedy in a policy for a fault whose remedy names a command-line option
-_IN_A_POLICY = {"max_wait_seconds": 'write prompt_tokens = 2000, or for = "agent"'}
 # keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
@@ -151,12 +149,13 @@ class EntryFault(NamedTuple):
 
 
 class StatedFact(NamedTuple):
-    """A fact that a class states: the text of it, and the value that `changes.value_of` reads in
-    the text.
+    """A fact that a class states: the text of it, the value that `changes.value_of` reads in the
+    text, and the source, which is the place in the policy.
     """
 
     text: str
     value: object
+    source: str
 
 
 # ----------------------------------------------------------------------- reading a key of a table
@@ -260,10 +259,12 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     table = root.get(key, "TomlTable")
     if table is None:
         return {}
+    place = f"{table.document.file}:{table.document.line(table.path)}"
+    source = f"stated by the policy, {place} (class {root.values.get('name')})"
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
-            facts[fact_key] = StatedFact(text, value_of(fact_key, text))
+            facts[fact_key] = StatedFact(text, value_of(fact_key, text), source)
         except SettingError as error:
             problem = error.problems[0]
             # the remedy is for the command line: only a guess before it is kept, as in `did you
@@ -765,8 +766,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
         return needs.replace(**stated)
     except WorkloadError as error:
         for fault in error.problems:
-            remedy = _IN_A_POLICY.get(fault.key or "")
-            table.problem(fault.key, fault.message, remedy)
+            table.problem(fault.key, fault.message, in_a_policy(fault.remedy))
         return needs
 
 

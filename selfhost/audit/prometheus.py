@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..core import units
-from ..core.files import Unreadable, value_at
+from ..core.files import value_at
 from .answers import (
     MAX_NAME,
     Answer,
@@ -22,7 +22,6 @@ from .answers import (
     machine_name,
     plain,
     systems_table,
-    table_of,
     whole_number,
 )
 from .drafts import SOME_HOME, CardDraft, MachineDraft, Volume, broken, card_of
@@ -63,10 +62,6 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     """Return the machines in the answer to an instant query of the HTTP API; None for any other
     document.
     """
-    if "errorType" in document:
-        command = table_of("prometheus").command
-        fault = Unreadable("is an error of Prometheus, not an answer", command)
-        return [Entry(fault=fault)]
     if "data" not in document or document.get("status") != "success":
         return None
     rows = value_at(document, "data", "result")

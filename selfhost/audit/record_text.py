@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 class RecordText(NamedTuple):
     """A record of a stream: its `text`, or its `value` where the text was parsed to find the
-    record. `is_whole`: the record is all that the stream holds.
+    record.
     """
 
     text: str = ""
@@ -63,20 +63,14 @@ class RecordText(NamedTuple):
     line: int | None = None
     place: str | None = None
     max_signs: int = MAX_SIGNS
-    is_whole: bool = False
 
     def entry(self) -> Entry:
-        """Return the record, parsed. A broken line is an entry with a fault.
-
-        Raises `Unreadable` for a broken record that is the whole stream.
-        """
+        """Return the record, parsed. A broken record is an entry with a fault."""
         if not self.text:
             return Entry(self.value, self.line, self.place)
         try:
             value = parse_json(self.text, max_signs=self.max_signs)
         except Unreadable as error:
-            if self.is_whole:
-                raise
             return Entry(None, self.line, self.place, error)
         return Entry(value, self.line, self.place)
 
@@ -119,7 +113,7 @@ def split_records(
     if not isinstance(first.value, dict):
         # a value of several lines, or no object; the lines read so far are still in `text`
         text = _joined(text, pieces, blank_lines, max_record_bytes)
-        yield RecordText(text, max_signs=max_signs, is_whole=True)
+        yield RecordText(text, max_signs=max_signs)
         return
     second = next(lines, None)
     if second is None:

@@ -169,10 +169,8 @@ class Catalogue:
         for path in extra:
             folder = os.fspath(path)
             users.append(SpecFolder(folder, spec_files_in(folder)))
-        if shipped is None:
-            return cls(_shipped_specs(), users)
-        store = store_of(shipped)
-        return cls(ShippedSpecs(store), users)
+        store = shipped_store() if shipped is None else store_of(shipped)
+        return cls(_shipped_specs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens the catalogue anew
@@ -254,20 +252,14 @@ class Catalogue:
 
     @cached_property
     def _programs(self) -> _Programs:
-        stated = self.common("programs")
+        stated = tables.shipped_table("programs", self.folder)
         return tables.unchecked_record(_Programs, stated)
 
-    def common(self, name: str) -> TomlRow:
-        """The values of `common/<name>.toml` in the catalogue's own folder, read by
-        `shipped_table`.
-        """
-        return tables.shipped_table(name, self.folder)
-
     def section(self, file: str, name: str) -> TomlRow:
-        """The values of one table of `common/<file>.toml`; empty where the file has no table of
-        that name.
+        """The values of one table of `common/<file>.toml` in the catalogue's own folder; empty
+        where the file has no table of that name.
         """
-        section: TomlRow = self.common(file).get(name, {})
+        section: TomlRow = tables.shipped_table(file, self.folder).get(name, {})
         return section
 
     @cache  # noqa: B019
@@ -602,9 +594,7 @@ def _repositories_of(spec: ModelSpec) -> Sequence[str]:
 # opening a catalogue and listing the files of a folder
 
 
-@cache
-def _shipped_specs() -> ShippedSpecs:
-    return ShippedSpecs(shipped_store())
+_shipped_specs = cache(ShippedSpecs)
 
 
 @cache

@@ -592,24 +592,14 @@ class _KnownNames:
         return names
 
     def longer_than(self, typed: _ComparedName) -> list[str]:
-        """The ids that begin with the words of the typed name."""
+        """The ids that begin with the words of the typed name, the newest first."""
         longer = []
         for id, key in self._keys_of_ids.items():
             if key.startswith(f"{typed.key}-"):
                 longer.append(id)
-        return longer
-
-    def of_family(self, typed: _ComparedName) -> list[str]:
-        """The ids that begin with the typed name, or belong to a family of that name, the newest
-        first.
-        """
         outlines = self.catalogue.outlines
-        ids = self.longer_than(typed)
-        for outline in outlines.values():
-            if canonical(outline.family or "") == typed.key:
-                ids.append(outline.id)
-        ids.sort(key=lambda id: outlines[id].released or "", reverse=True)
-        return ids
+        longer.sort(key=lambda id: outlines[id].released or "", reverse=True)
+        return longer
 
     def alike(self, typed: _ComparedName) -> list[str]:
         """The ids of the models whose names are most similar to the typed one, by difflib's
@@ -646,7 +636,7 @@ def _numbers_in(name: str) -> list[str]:
 
 def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     """The known names nearest to a typed one, one for each model: slips, else other sizes, then the
-    family's newest models, then similar names.
+    newest models whose ids begin with the name, then similar names.
 
     The search takes longer than the rest of an answer (6 ms), so it runs only for an error that is
     shown.
@@ -654,7 +644,7 @@ def near_names(typed: str, catalogue: Catalogue) -> tuple[str, ...]:
     known = _known_names(catalogue)
     searched = _last_part_to_compare(typed)
     names = known.meant_by(searched)
-    names += known.of_family(searched)
+    names += known.longer_than(searched)
     names += known.alike(searched)
     name_by_id: dict[str, str] = {}
     for name in names:

@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import prod
-from os.path import exists
 from typing import NamedTuple, NoReturn
 
 from ..catalogue.architecture import Architecture
@@ -24,7 +23,6 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core.errors import Problem, SpecError
 from ..core.files import numbered_files
 from ..core.records import shown
 from ..core.units import listed
@@ -40,10 +38,9 @@ from .source import (
     clean,
     fail,
     license_of,
-    noting,
+    read_each,
     reason,
     refuse,
-    refuse_missing,
     spec_of,
 )
 from .tables import GgufTable, model_files
@@ -164,24 +161,18 @@ def _headers(path: str) -> list[GgufHeader]:
     parts = given.values.get("split.count", 0)
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
-    problems: list[Problem] = []
-    with noting(problems):
-        refuse_missing(path, "parts", files)
     headers = []
     tensors = 0
-    for file in filter(exists, files):
-        with noting(problems):
-            header = given if file == path else read_header(file)
-            headers.append(header)
-            tensors += len(header.tensors)
+
+    def read(file: str) -> GgufHeader:
+        return given if file == path else read_header(file)
+
+    for header in read_each(path, "parts", files, read):
+        headers.append(header)
+        tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
-            refuse(
-                path,
-                "damaged",
-                what=f"its parts have more than {MAX_TENSORS:,} tensors",
-            )
-    if problems:
-        raise SpecError(problems)
+            what = f"its parts have more than {MAX_TENSORS:,} tensors"
+            refuse(path, "damaged", what=what)
     return headers
 
 

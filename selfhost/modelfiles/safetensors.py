@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ..catalogue.spec import (
     SIZE_OF,
@@ -22,18 +22,16 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core.errors import Problem, SpecError
 from ..core.records import Record, shown
 from .config import read_config
-from .safetensors_header import SafetensorsHeader, Shards, read_header
+from .safetensors_header import Shards, read_header
 from .source import (
     LocalModel,
     Notes,
     missing_names,
-    noting,
+    read_each,
     reason,
     refuse,
-    refuse_missing,
     sibling,
     spec_of,
 )
@@ -115,7 +113,9 @@ def read_weights(
     if config is not None:
         missing = missing_names(files)
         if missing:
-            size_bytes = sum(header.file_bytes for header in _headers_in(files, []))
+            present = tuple(filter(os.path.exists, files))
+            headers = read_each(path, "files", present, read_header)
+            size_bytes = sum(header.file_bytes for header in headers)
             model = read_lone_config(config, notes)
             return model.replace(
                 spec=model.spec.replace(origin=path),
@@ -136,20 +136,6 @@ def read_weights(
         notes=(*notes, *model.notes),
     )
     return _with_weights(here, weights)
-
-
-def _headers_in(
-    files: Iterable[str],
-    problems: list[Problem],
-) -> Iterator[SafetensorsHeader]:
-    """Yield the header of each file that is here. At the end, `SpecError` is raised where there are
-    problems; those of damaged and truncated files are added to `problems`.
-    """
-    for file in filter(os.path.exists, files):
-        with noting(problems):
-            yield read_header(file)
-    if problems:
-        raise SpecError(problems)
 
 
 def _with_files_here(
@@ -178,13 +164,10 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     """The weights in all files of one model. `named` is the path that the user gave. Raises
     `SpecError`.
     """
-    problems: list[Problem] = []
-    with noting(problems):
-        refuse_missing(named, "files", paths)
     elements: Counter[str] = Counter()
     size_bytes = 0
     names: set[str] = set()
-    for header in _headers_in(paths, problems):
+    for header in read_each(named, "files", paths, read_header):
         size_bytes += header.file_bytes
         names |= header.tensors.keys()
         for tensor in header.tensors.values():
