@@ -376,21 +376,18 @@ class SpecFolder:
         self.path = path
         # the path of the file of each id, sorted by id
         self.files = files
-        self._specs: dict[str, ModelSpec] = {}
 
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
-        if id in self._specs:
-            return self._specs[id]
         document, spec = self._read(id)
         if document.ok and spec is not None:
             if id == spec.id:
-                self._specs[id] = spec
                 return spec
             message, remedy = misnamed(spec.id, f"{id}.toml")
             document.add(("id",), message, remedy)
         raise SpecError(document.problems)
 
+    @cache  # noqa: B019 - a catalogue lives as long as the program
     def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
         """The file of that id, and the spec as far as it could be read; None where nothing
         could.
@@ -412,21 +409,18 @@ class SpecFolder:
                 faults[id] = error.problems
         return faults
 
-    def _usable_spec(self, id: str) -> ModelSpec | None:
-        """The spec of that id; None where its file has a fault."""
-        if id in self.faults:
-            return None
-        return self.spec(id)
-
     @cached_property
     def _specs_by_id(self) -> Specs:
-        """The specs of all files by id; for a file with a fault, a spec with its id alone."""
+        """The specs of all files by id, as far as each file could be read; of a file that is no
+        TOML, a spec with its id alone.
+        """
         specs = {}
         for id in self.files:
-            specs[id] = self._usable_spec(id) or ModelSpec(id=id, name=id)
+            _, spec = self._read(id)
+            specs[id] = spec or ModelSpec(id=id, name=id)
         return specs
 
-    @cache  # noqa: B019 - a catalogue lives as long as the program
+    @cache  # noqa: B019
     def names(self, wanted: str) -> Mapping[str, Sequence[str]]:
         """The ids of the models that each name stands for.
 
@@ -478,6 +472,7 @@ class ShippedSpecs(SpecFolder):
         self.store = store
         self.runtime_names: Sequence[str] = index["runtimes"]
 
+    @cache  # noqa: B019
     def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
         path = self.files[id]
         values = self._rows[id]
@@ -487,11 +482,6 @@ class ShippedSpecs(SpecFolder):
         else:
             document = Document(path, values, is_checked=self.store.is_package)
         return document, stated_spec(document, path)
-
-    def _usable_spec(self, id: str) -> ModelSpec | None:
-        """The spec of that id as far as its file could be read; None where nothing could."""
-        _, spec = self._read(id)
-        return spec
 
     @cached_property
     def _rows(self) -> TomlRow:
