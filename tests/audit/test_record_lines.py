@@ -109,6 +109,16 @@ def test_a_fault_has_its_line_behind_blank_ones() -> None:
     assert problem.line == 2_000_002
 
 
+def test_more_blank_lines_than_a_text_may_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They would all be kept in front of a list, so that its faults have their lines."""
+    monkeypatch.setattr(record_text, "MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr(record_text, "_CHUNK_BYTES", 100)
+    with pytest.raises(Unreadable, match="larger than 1,000 bytes"):
+        read(b"\n" * 5000 + b"[]")
+
+
 @pytest.mark.parametrize(
     ("piece", "count"),
     [
