@@ -85,7 +85,7 @@ def describe(
         size = _size(question, machine)
         if size is not None:
             sizes.append(size)
-    loss: Mapping[str, str] = catalogue.common("quantizations")["size"]
+    loss: Mapping[str, str] = catalogue.section("quantizations", "size")
     return ShownModel(
         verdict=verdict,
         sizes=tuple(sizes),
@@ -102,7 +102,7 @@ def _types_of(verdict: Verdict, catalogue: Catalogue) -> Sequence[str]:
         return (verdict.quantization,)
     runtime = catalogue.runtime(verdict.runtime)
     types = need.quantizations_of(verdict.model, runtime)
-    table = catalogue.common("quantizations")["quantization"]
+    table = catalogue.section("quantizations", "quantization")
     places = {name: place for place, name in enumerate(table)}
     # types that the table does not have come last
     return sorted(types, key=lambda name: places.get(name, len(places)))

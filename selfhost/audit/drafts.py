@@ -217,7 +217,6 @@ class MachineDraft:
         """
         self._assume_instruction_sets()
         self._complete_limit()
-        self._cap_memory()
         for lack in self.table.lacks:
             self.lacks(lack.facts, lack.reason, lack.remedy)
         # facts for which no reason was given yet
@@ -251,18 +250,16 @@ class MachineDraft:
             self.assumed.append("instruction_sets")
 
     def _complete_limit(self) -> None:
-        """State the size of the memory as its limit, where no limit is stated."""
+        """State the size of the memory as its limit, where no limit is stated, and lower the limit
+        to the size, and the available memory to the limit. A system that rounds sizes down to MiB
+        may state a limit above the size.
+        """
         if _TOTAL not in self.values:
             if _TOTAL in self._lacks:
                 self.lacks(_LIMIT, *self._lacks[_TOTAL])
         elif _LIMIT not in self.values and _LIMIT not in self._lacks:
             source = f"{self.sources[_TOTAL]}: no lower limit is stated"
             self.put(_LIMIT, self.values[_TOTAL], source)
-
-    def _cap_memory(self) -> None:
-        """Lower the limit to the size of the memory, and the available memory to the limit. A
-        system that rounds sizes down to MiB may state a limit above the size.
-        """
         most = inf
         for fact in (_TOTAL, _LIMIT, _AVAILABLE):
             if fact in self.values:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from itertools import repeat
-from typing import NamedTuple
 
 from ..core import units
 from ..core.files import value_at
@@ -73,11 +72,10 @@ def read_kubernetes(document: Answer, _file: str) -> list[Entry] | None:
     document.
     """
     items = document.get("items")
-    kind = document.get("kind")
     if isinstance(items, list):
         are_nodes = any(map(_is_node, items))
         if not items:
-            are_nodes = kind in ("List", "NodeList")
+            are_nodes = document.get("kind") in ("List", "NodeList")
         if are_nodes:
             return _nodes(items)
     if _is_node(document):
@@ -254,14 +252,6 @@ class _Node:
         return states
 
 
-class _LabelledCards(NamedTuple):
-    """Equal cards of a node: the number of cards, and the number that pods may get."""
-
-    card: CardDraft
-    number: int
-    offered: int
-
-
 class _Devices:
     """The accelerators of a node, by its labels and its status.
 
@@ -276,20 +266,19 @@ class _Devices:
         self._stated: dict[str, object] = {}
         for key, value in all_labels.items():
             self._stated[key.removeprefix(_NVIDIA)] = value
+        # the cards that pods may get, and the number of the others
+        self._cards: list[CardDraft] = []
+        self._missing = 0
 
     def put(self, machine: MachineDraft) -> None:
         """State the accelerators that pods may get, or say why they are not known."""
-        cards: list[CardDraft] = []
-        missing = 0
-        for labelled in self._labelled_cards():
-            cards += repeat(labelled.card, labelled.offered)
-            missing += labelled.number - labelled.offered
-        if cards:
+        self._count_cards()
+        if self._cards:
             source = "labels and resources of the node"
-            if missing:
-                source = f"{source}; {missing} that pods cannot get are not counted"
-            machine.put_accelerators(cards, source, _GPU_DISCOVERY)
-        elif missing:
+            if self._missing:
+                source += f"; {self._missing} that pods cannot get are not counted"
+            machine.put_accelerators(self._cards, source, _GPU_DISCOVERY)
+        elif self._missing:
             reason = (
                 "the node has GPUs but offers none of them to pods: they are unhealthy, or their"
                 " device plugin does not run"
@@ -310,29 +299,27 @@ class _Devices:
             return False
         return not any(_GPU_RESOURCE.match(str(name)) for name in capacity)
 
-    def _labelled_cards(self) -> list[_LabelledCards]:
-        """The cards that are not divided, then the instances of MIG, those of one size together."""
+    def _count_cards(self) -> None:
+        """Count the cards that are not divided, then the instances of MIG, those of one size
+        together.
+        """
         parts = []
         for key in self._all_labels:
             match = _MIG.fullmatch(key)
             if match is not None:
                 parts.append(match[1])
-        found = []
         undivided = self._number_of_undivided(beside_parts=bool(parts))
         if undivided:
             # with MPS, each pod gets an equal part of the memory of a card
             is_divided = self._stated.get("gpu.sharing-strategy") == "mps"
             shares = self._replicas() if is_divided else 1
             card = self._card("gpu", "NVIDIA-GPU", shares)
-            offered = self._offered(undivided, "gpu")
-            found.append(_LabelledCards(card, undivided, offered))
+            self._add(card, undivided, "gpu")
         for part in parts[:MOST_CARDS]:
             name = f"NVIDIA-GPU-MIG-{part.removeprefix('mig-')}"
             card = self._card(part, name, is_part=True)
             number = number_of_cards(self._stated.get(f"{part}.count"))
-            offered = self._offered(number, part)
-            found.append(_LabelledCards(card, number, offered))
-        return found
+            self._add(card, number, part)
 
     def _number_of_undivided(self, *, beside_parts: bool) -> int:
         """The number of cards that are not divided into instances."""
@@ -355,18 +342,25 @@ class _Devices:
         """
         return value_at(self._status, section, f"{_NVIDIA}{resource}")
 
-    def _offered(self, number: int, resource: str) -> int:
-        """The number of the cards that pods may get. The devices of an unhealthy card count in the
-        capacity, but not in the allocatable.
+    def _add(
+        self,
+        card: CardDraft,
+        number: int,
+        resource: str,
+    ) -> None:
+        """Add equal cards. The devices of an unhealthy card count in the capacity, but not in the
+        allocatable.
         """
+        offered = number
         devices = self._in_status("capacity", resource)
         healthy = self._in_status("allocatable", resource)
-        if devices is None or healthy is None:
-            return number
-        # a shared card counts as several devices
-        all_devices = number_of_cards(devices)
-        usable = min(number_of_cards(healthy), all_devices)
-        return number * usable // (all_devices or 1)
+        if devices is not None and healthy is not None:
+            # a shared card counts as several devices
+            all_devices = number_of_cards(devices)
+            usable = min(number_of_cards(healthy), all_devices)
+            offered = number * usable // (all_devices or 1)
+        self._cards += repeat(card, offered)
+        self._missing += number - offered
 
     def _card(
         self,

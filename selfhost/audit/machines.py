@@ -50,10 +50,6 @@ MAX_MACHINES = 500_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_KINDS = 20_000
 _STANDARD_INPUT = "standard input"
-# a pipe is read even if the command before it failed
-_REMEDIES = {
-    _STANDARD_INPUT: "run the command before the pipe on its own, and look at its output"
-}
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 _SPLIT_IT = f"split the file, and audit each part: split -l {MAX_MACHINES // 2} FILE"
 
@@ -217,7 +213,7 @@ class _Inputs:
                     if file in self.abandoned:
                         break
         except Unreadable as error:
-            problem = _problem_of_file(file, error)
+            problem = error.problem(file, RECORD_IT)
         yield FileEnd(file, problem)
 
     def _stream_of(self, path: str) -> IO[bytes]:
@@ -229,11 +225,6 @@ class _Inputs:
         if self._stdin is not None:
             return BytesIO(self._stdin)
         return open_file("/dev/stdin", input_allowed=True).stream
-
-
-def _problem_of_file(file: str, error: Unreadable) -> Problem:
-    remedy = _REMEDIES.get(file, RECORD_IT)
-    return error.problem(file, remedy)
 
 
 def _may_hold_records(path: str) -> bool:
@@ -280,8 +271,7 @@ def _what_to_give() -> str:
 class ReadRecord(NamedTuple):
     """The result of reading a record: a machine, or problems, whose keys are within the record.
 
-    `is_object`: the record could be parsed, whatever is wrong with its fields. `is_down`: the
-    machine's system calls the machine down. `is_whole`: the problem is the whole file's.
+    `is_down`: the machine's system calls the machine down.
     """
 
     file: str
@@ -290,7 +280,6 @@ class ReadRecord(NamedTuple):
     machine: MachineOfKind | None = None
     problems: tuple[Problem, ...] = ()
     is_down: bool = False
-    is_whole: bool = False
 
 
 class ReadBatch(NamedTuple):
@@ -334,13 +323,8 @@ class BatchReader:
     def _read(self, found: FoundRecord) -> list[ReadRecord]:
         """The results of reading a record: one for each machine in it."""
         file = found.file
-        try:
-            record = found.record.entry()
-        except Unreadable as error:
-            problem = _problem_of_file(file, error)
-            return [ReadRecord(file, problems=(problem,), is_whole=True)]
         results = []
-        for entry in _entries_of(record, file):
+        for entry in _entries_of(found.record.entry(), file):
             results.append(self._read_entry(entry, file))
         return results
 
@@ -450,8 +434,9 @@ class _Loader:
                 try:
                     self._add_record(result, kind_numbers)
                 except Unreadable as error:
-                    problem = _problem_of_file(result.file, error)
-                    self._abandon_file(result.file, problem)
+                    self._faults.of_file = error.problem(result.file, RECORD_IT)
+                    # the file is read no further
+                    self._inputs.abandoned.add(result.file)
 
     def _add_record(self, result: ReadRecord, kind_numbers: Sequence[int]) -> None:
         """Keep a machine, or the faults of its record. Raises `Unreadable` where the rest of the
@@ -460,9 +445,6 @@ class _Loader:
         faults = self._faults
         if len(faults.of_records) > MAX_FAULTY:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
-        if result.is_whole:
-            self._abandon_file(result.file, *result.problems)
-            return
         faults.records += 1
         if result.is_down:
             for problem in result.problems:
@@ -529,20 +511,16 @@ class _Loader:
         # items of a list may stand on one line: their count tells them apart
         return f"{stem}:{number}"
 
-    def _abandon_file(self, file: str, problem: Problem) -> None:
-        """Read no more of a file. The reason goes before the file's other faults."""
-        self._faults.of_file = problem
-        self._inputs.abandoned.add(file)
-
     def _end_file(self, end: FileEnd) -> None:
         """Take the faults of a file that was read, and begin the next."""
         faults = self._faults
-        of_file = faults.of_file or end.problem
-        if of_file is None and not faults.records:
-            of_file = _problem_of_file(end.file, Unreadable("holds no machine"))
-        if of_file is not None:
-            self._of_files.add(of_file, of_file.key)
-        self.problems += faults.listed(end.file, of_file)
+        faults.of_file = faults.of_file or end.problem
+        if faults.of_file is None and not faults.records:
+            message = "holds no machine"
+            faults.of_file = Problem(file=end.file, message=message, remedy=RECORD_IT)
+        if faults.of_file is not None:
+            self._of_files.add(faults.of_file)
+        self.problems += faults.listed(end.file)
         self._refused += faults.summary(end.file)
         self._faults = FaultsOfFile()
 

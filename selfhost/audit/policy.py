@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
 from itertools import islice
 from operator import ge, gt, le, lt
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..catalogue.openness import canonical_expression
 from ..core.errors import (
@@ -44,20 +44,11 @@ from ..machine.changes import SettingError, value_of
 from ..machine.platforms import normal_architecture
 from ..machine.record import BANDWIDTH, Accelerator, Machine
 
+if TYPE_CHECKING:
+    from .policy_judge import PolicyJudge
+
 # takes a model's name; returns why the name means no model, or None
 NameCheck = Callable[[str], SelfhostError | None]
-
-
-class EntryJudge(Protocol):
-    """A judge that says, without a machine, what is wrong with an entry and with a name."""
-
-    def fault_of_name(self, name: str) -> SelfhostError | None:
-        """Return why the name means no model; None where it means one."""
-
-    def refusal(self, wanted: Wanted) -> SelfhostError | None:
-        """Return why the entry can be judged on no machine; None where it can."""
-
-
 SCHEMA = 1
 # with more entries than this that cannot be judged, judging stops
 MOST_REFUSED = 1_000
@@ -102,8 +93,6 @@ ASKED = {
     "audio_seconds": "{value} seconds of audio",
     "draft": "drafted by {value}",
 }
-# the remedy in a policy for a fault whose remedy names a command-line option
-_IN_A_POLICY = {"max_wait_seconds": 'write prompt_tokens = 2000, or for = "agent"'}
 # keys of a [[model]] that differ from the field's name
 KEYS_OF_FIELDS = {"purpose": "for"}
 _LIMITS: Mapping[str, TomlRow] = {
@@ -160,12 +149,13 @@ class EntryFault(NamedTuple):
 
 
 class StatedFact(NamedTuple):
-    """A fact that a class states: the text of it, and the value that `changes.value_of` reads in
-    the text.
+    """A fact that a class states: the text of it, the value that `changes.value_of` reads in the
+    text, and the source, which is the place in the policy.
     """
 
     text: str
     value: object
+    source: str
 
 
 # ----------------------------------------------------------------------- reading a key of a table
@@ -269,10 +259,12 @@ def _facts(root: TomlTable, key: str) -> dict[str, StatedFact]:
     table = root.get(key, "TomlTable")
     if table is None:
         return {}
+    place = f"{table.document.file}:{table.document.line(table.path)}"
+    source = f"stated by the policy, {place} (class {root.values.get('name')})"
     facts = {}
     for fact_key, text in _texts_of_facts(table).items():
         try:
-            facts[fact_key] = StatedFact(text, value_of(fact_key, text))
+            facts[fact_key] = StatedFact(text, value_of(fact_key, text), source)
         except SettingError as error:
             problem = error.problems[0]
             # the remedy is for the command line: only a guess before it is kept, as in `did you
@@ -589,7 +581,7 @@ class Policy(Record):
 # ----------------------------------------------------------------------------- reading the file
 
 
-def read_policy(document: Document, judge: EntryJudge | None = None) -> Policy:
+def read_policy(document: Document, judge: PolicyJudge | None = None) -> Policy:
     """Return the policy that `document` states. `PolicyError` holds every problem. Where a policy
     has faults, the entries that `judge` refuses are among them.
     """
@@ -617,7 +609,7 @@ def read_policy(document: Document, judge: EntryJudge | None = None) -> Policy:
 def _refuse_faults(
     document: Document,
     models: Iterable[Wanted],
-    judge: EntryJudge | None,
+    judge: PolicyJudge | None,
 ) -> None:
     """Raise `PolicyError` where the policy has faults. The entries of a policy without faults are
     judged later, where its machines are known.
@@ -625,18 +617,19 @@ def _refuse_faults(
     if document.ok:
         return
     if judge is not None:
-        for wanted, error in _refused(document, models, judge):
+        for wanted, error in refused_entries(document, models, judge):
             for fault in faults_of(wanted.index, error):
                 _add_fault(document, wanted, fault)
     raise PolicyError(document.problems)
 
 
-def _refused(
+def refused_entries(
     document: Document,
     models: Iterable[Wanted],
-    judge: EntryJudge,
+    judge: PolicyJudge,
 ) -> Iterator[tuple[Wanted, SelfhostError]]:
-    """Yield the entries that cannot be judged, each with the reason, up to a limit.
+    """Yield the entries that cannot be judged, each with the reason, one more than MOST_REFUSED at
+    most.
 
     Of an entry with faults only the names are checked: what it asks for is not known.
     """
@@ -773,8 +766,7 @@ def _asked(table: TomlTable, needs: Workload) -> Workload:
         return needs.replace(**stated)
     except WorkloadError as error:
         for fault in error.problems:
-            remedy = _IN_A_POLICY.get(fault.key or "")
-            table.problem(fault.key, fault.message, remedy)
+            table.problem(fault.key, fault.message, in_a_policy(fault.remedy))
         return needs
 
 

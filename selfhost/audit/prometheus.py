@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..core import units
-from ..core.files import Unreadable, value_at
+from ..core.files import value_at
 from .answers import (
     MAX_NAME,
     Answer,
@@ -22,7 +22,6 @@ from .answers import (
     machine_name,
     plain,
     systems_table,
-    table_of,
     whole_number,
 )
 from .drafts import SOME_HOME, CardDraft, MachineDraft, Volume, broken, card_of
@@ -54,16 +53,6 @@ class Sample(NamedTuple):
         """
         return plain(self.series.get(key), length)
 
-    @property
-    def mount(self) -> str | None:
-        """The mount point of a file system."""
-        return self.label("mountpoint", 1000)
-
-    @property
-    def card(self) -> str | None:
-        """The UUID of a card, else its number."""
-        return self.label("UUID", 80) or self.label("gpu", 20)
-
 
 # the samples of one instance, by metric
 Samples = defaultdict[str, list[Sample]]
@@ -73,10 +62,6 @@ def read_prometheus(document: Answer, _file: str) -> list[Entry] | None:
     """Return the machines in the answer to an instant query of the HTTP API; None for any other
     document.
     """
-    if "errorType" in document:
-        command = table_of("prometheus").command
-        fault = Unreadable("is an error of Prometheus, not an answer", command)
-        return [Entry(fault=fault)]
     if "data" not in document or document.get("status") != "success":
         return None
     rows = value_at(document, "data", "result")
@@ -223,9 +208,9 @@ class _MeasuredMachine:
         """Yield the mounted file systems whose free bytes are known."""
         sizes = {}
         for sample in self._of("node_filesystem_size_bytes"):
-            sizes[sample.mount] = sample.value
+            sizes[sample.label("mountpoint", 1000)] = sample.value
         for sample in self._of("node_filesystem_avail_bytes"):
-            mount = sample.mount
+            mount = sample.label("mountpoint", 1000)
             kind = sample.series.get("fstype")
             yield Volume(mount, sample.value, sizes.get(mount), kind)
 
@@ -236,7 +221,7 @@ class _MeasuredMachine:
         measured: dict[tuple[str, str], _MeasuredCard] = {}
         for size in _SIZES:
             for sample in self._of(f"{_CARD}{size}"):
-                number = sample.card
+                number = sample.label("UUID", 80) or sample.label("gpu", 20)
                 size_bytes = whole_number(sample.value, units.MIB)
                 if number is None or size_bytes is None:
                     continue

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 class RecordText(NamedTuple):
     """A record of a stream: its `text`, or its `value` where the text was parsed to find the
-    record. `is_whole`: the record is all that the stream holds.
+    record.
     """
 
     text: str = ""
@@ -63,20 +63,14 @@ class RecordText(NamedTuple):
     line: int | None = None
     place: str | None = None
     max_signs: int = MAX_SIGNS
-    is_whole: bool = False
 
     def entry(self) -> Entry:
-        """Return the record, parsed. A broken line is an entry with a fault.
-
-        Raises `Unreadable` for a broken record that is the whole stream.
-        """
+        """Return the record, parsed. A broken record is an entry with a fault."""
         if not self.text:
             return Entry(self.value, self.line, self.place)
         try:
             value = parse_json(self.text, max_signs=self.max_signs)
         except Unreadable as error:
-            if self.is_whole:
-                raise
             return Entry(None, self.line, self.place, error)
         return Entry(value, self.line, self.place)
 
@@ -104,22 +98,26 @@ def split_records(
     Raises `Unreadable` for the whole stream, perhaps after some records.
     """
     pieces = _pieces(stream, start)
-    blank_lines, text = _first_text(pieces)
-    if not text:
+    text = _first_text(pieces)
+    filled = text.lstrip(_BLANKS)
+    if not filled:
         raise Unreadable("is empty")
-    if text.lstrip(_BLANKS)[0] == "[":
-        list_text = _joined(text, pieces, blank_lines, MAX_TEXT_BYTES)
+    if filled[0] == "[":
+        list_text = _joined(text, pieces, MAX_TEXT_BYTES)
         items = parse_json(list_text, max_signs=_MAX_LIST_SIGNS, remedy=_ONE_A_LINE)
         for index, item in enumerate(items):
             yield RecordText(value=item, place=f"[{index}]")
         return
-    text = _with_first_line_complete(text, pieces)
-    lines = _filled_lines(chain((text,), pieces), blank_lines + 1)
+    if "\n" not in filled:
+        # the rest of the first line
+        text = _joined(text, pieces, MAX_TEXT_BYTES, ends_with_line=True)
+    lines = _filled_lines(chain((text,), pieces))
     first = _line_record(*next(lines), max_record_bytes).entry()
     if not isinstance(first.value, dict):
         # a value of several lines, or no object; the lines read so far are still in `text`
-        text = _joined(text, pieces, blank_lines, max_record_bytes)
-        yield RecordText(text, max_signs=max_signs, is_whole=True)
+        blank_characters = len(text) - len(text.lstrip(_BLANKS))
+        text = _joined(text, pieces, blank_characters + max_record_bytes)
+        yield RecordText(text, max_signs=max_signs)
         return
     second = next(lines, None)
     if second is None:
@@ -132,7 +130,7 @@ def split_records(
 
 def text_lines(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
     """Yield the lines of a stream that are not blank, each with its number. Raises `Unreadable`."""
-    return _filled_lines(_pieces(stream, b""), 1)
+    return _filled_lines(_pieces(stream, b""))
 
 
 def _line_record(
@@ -161,16 +159,18 @@ def _pieces(stream: IO[bytes], start: bytes) -> Iterator[str]:
         raise Unreadable("is not text") from None
 
 
-def _first_text(pieces: Iterator[str]) -> tuple[int, str]:
-    """The number of lines in the blank pieces at the start, and the first piece that is not
-    blank.
+def _first_text(pieces: Iterator[str]) -> str:
+    """The first piece that is not blank, behind as many blank lines as the pieces before it have;
+    "" where all pieces are blank. Raises `Unreadable` for more blank lines than a text may have.
     """
     blank_lines = 0
     for piece in pieces:
         if piece.strip(_BLANKS):
-            return blank_lines, piece
+            return "".ljust(blank_lines, "\n") + piece
         blank_lines += piece.count("\n")
-    return blank_lines, ""
+        if blank_lines > MAX_TEXT_BYTES:
+            raise too_large(MAX_TEXT_BYTES)
+    return ""
 
 
 class _Parts:
@@ -206,39 +206,26 @@ class _Parts:
         return "".join(self._pieces)
 
 
-def _with_first_line_complete(text: str, pieces: Iterator[str]) -> str:
-    """The text with the next pieces, up to the end of its first line that is not blank."""
-    parts = _Parts(MAX_TEXT_BYTES)
-    parts.add(text)
-    # the end of the line is searched after the first character that is not blank
-    begin = len(text) - len(text.lstrip(_BLANKS))
-    if "\n" in text[begin:]:
-        return text
-    for piece in pieces:
-        parts.add(piece)
-        if "\n" in piece:
-            break
-    return parts.text()
-
-
 def _joined(
     text: str,
     pieces: Iterator[str],
-    blank_lines: int,
     most: int,
+    *,
+    ends_with_line: bool = False,
 ) -> str:
-    """The whole text, with blank lines in front so that faults have their line."""
+    """The text with the next pieces: all of them, or those up to the next end of a line."""
     parts = _Parts(most)
     parts.add(text)
     for piece in pieces:
         parts.add(piece)
-    return "".ljust(blank_lines, "\n") + parts.text()
+        if ends_with_line and "\n" in piece:
+            break
+    return parts.text()
 
 
-def _filled_lines(pieces: Iterable[str], number: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, each with its number; `number` is the number of the first
-    line.
-    """
+def _filled_lines(pieces: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, each with its number."""
+    number = 1
     # the part read so far of a line that has not ended
     begun = _Parts(MAX_TEXT_BYTES)
     for piece in pieces:

@@ -30,13 +30,13 @@ class FaultsOfFile:
         self.records = 0
         self.refused = 0
 
-    def listed(self, file: str, of_file: Problem | None) -> tuple[Problem, ...]:
+    def listed(self, file: str) -> tuple[Problem, ...]:
         """Return the fault of the file and the first faults of its records, with a fault that
         counts the others.
         """
         faults = self.of_records
-        if of_file is not None:
-            faults = [of_file, *faults]
+        if self.of_file is not None:
+            faults = [self.of_file, *faults]
         return first_problems(file, faults)
 
     def summary(self, file: str) -> list[Problem]:
@@ -69,7 +69,7 @@ class EqualFaults:
         self._first: dict[_Reason, Problem] = {}
         self._counts: Counter[_Reason] = Counter()
 
-    def add(self, fault: Problem, key: str | None) -> None:
+    def add(self, fault: Problem, key: str | None = None) -> None:
         """Take a fault, whose key within its record is `key`. Faults of equal names of machines are
         one reason, whatever the names are.
         """
@@ -98,8 +98,10 @@ def placed_fault(
     line: int | None,
     place: str | None,
 ) -> Problem:
-    """Return a fault with the line and the place of its record."""
-    return fault.replace(line=line, key=below(place, fault.key))
+    """Return a fault with the place of its record and its line, of a record that is the whole file
+    its own line.
+    """
+    return fault.replace(line=line or fault.line, key=below(place, fault.key))
 
 
 def below(*keys: str | None) -> str | None:

@@ -7,7 +7,6 @@ differ in nothing but the machine's name are one `MachineGroup`; all groups make
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -171,12 +170,14 @@ class Audit(Record):
         """Yield the row of each model on each machine in turn. A row is made when it is asked
         for.
         """
-        columns = self._groups_by_machine()
-        for number, name in enumerate(self.names):
-            for column in columns:
-                place = column[number]
-                if place >= 0:
-                    yield self.groups[place].row.replace(machine=name)
+        # the groups are in the order of the entries
+        groups_by_machine: list[list[MachineGroup]] = [[] for _ in self.names]
+        for group in self.groups:
+            for number in group.numbers:
+                groups_by_machine[number].append(group)
+        for name, groups in zip(self.names, groups_by_machine, strict=True):
+            for group in groups:
+                yield group.row.replace(machine=name)
 
     @property
     def grouped_problems(self) -> tuple[Problem, ...]:
@@ -191,20 +192,6 @@ class Audit(Record):
     def faults(self) -> int:
         """The number of faults that the problems tell or count."""
         return sum(problem.faults for problem in self.problems)
-
-    def _groups_by_machine(self) -> list[array[int]]:
-        """The group of each machine, a column for each entry: the group's place in `groups`, or -1
-        where the entry is not judged on the machine.
-        """
-        nowhere = array("l", [-1]) * len(self.names)
-        columns = []
-        for _ in self.policy.models:
-            columns.append(nowhere[:])
-        for place, group in enumerate(self.groups):
-            column = columns[group.row.wanted.index]
-            for number in group.numbers:
-                column[number] = place
-        return columns
 
     @property
     def exit_code(self) -> int:
@@ -246,11 +233,9 @@ def row_of(
     """Return the row of a verdict under the policy; `covers` are the exceptions in force, by their
     checks.
     """
-    failed = []
-    undecided = []
+    failed = {}
+    undecided = {}
     excepted = []
-    reasons_of_failed = []
-    reasons_of_undecided = []
     for finding in verdict.findings:
         if verdict.route is Route.LOCAL or not finding.decides:
             continue
@@ -259,11 +244,9 @@ def row_of(
         if check in covers:
             excepted.append((check, covers[check]))
         elif finding.outcome is Outcome.FAIL:
-            failed.append(check)
-            reasons_of_failed.append(reason)
+            failed[check] = reason
         else:
-            undecided.append(check)
-            reasons_of_undecided.append(reason)
+            undecided[check] = reason
     result = Result.PASS
     if failed:
         result = Result.FAIL
@@ -280,7 +263,7 @@ def row_of(
         failed=tuple(failed),
         undecided=tuple(undecided),
         excepted=tuple(excepted),
-        reasons=(*reasons_of_failed, *reasons_of_undecided),
+        reasons=(*failed.values(), *undecided.values()),
     )
 
 

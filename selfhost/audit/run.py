@@ -27,6 +27,7 @@ from .policy import (
     Wanted,
     faults_of,
     read_policy,
+    refused_entries,
 )
 from .policy_judge import PolicyJudge
 from .rows import Audit, Exemptions, MachineGroup, Result, Since
@@ -156,17 +157,12 @@ def problems_of(path: str, judge_entry: PolicyJudge) -> tuple[Problem, ...]:
     except PolicyError as error:
         return error.problems
     refused = {}
-    refusals = {}
-    for wanted in policy.models:
-        question = wanted.question
-        if question not in refusals:
-            refusals[question] = judge_entry.refusal(wanted)
-        refusal = refusals[question]
-        if refusal is not None:
-            refused[wanted.index] = refusal
-        if len(refused) > MOST_REFUSED:
-            return (_too_many_refused(policy), *entry_problems(policy, refused))
-    return entry_problems(policy, refused)
+    for wanted, why in refused_entries(policy.document(), policy.models, judge_entry):
+        refused[wanted.index] = why
+    problems = entry_problems(policy, refused)
+    if len(refused) > MOST_REFUSED:
+        return (_too_many_refused(policy), *problems)
+    return problems
 
 
 def _too_many_refused(policy: Policy) -> Problem:

@@ -21,7 +21,7 @@ from .answers import systems_table
 from .drafts import NOT_JUDGED
 from .kinds import Machines
 from .machines import Fleet
-from .policy import FACT_KEYS, MachineClass, Policy
+from .policy import FACT_KEYS, Policy, StatedFact
 
 
 class Serving(NamedTuple):
@@ -110,12 +110,8 @@ def notes_of_days(machines: Machines, today: str) -> list[str]:
         )
     newest = max(moments)
     if newest.day > today:
-        others = sum(moment.day > today for moment in moments) - 1
-        also = ""
-        if others:
-            also = f" (and {units.plural(others, 'more record')} of a later day)"
         notes.append(
-            f'"{newest.name}" was recorded on {newest.day}, which is after today{also}:'
+            f'"{newest.name}" was recorded on {newest.day}, which is after today:'
             " check that machine's clock"
         )
     return notes
@@ -140,21 +136,18 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     """Return the machines with the facts that their classes state, and a note for each fact that
     was used.
     """
-    sources = _sources_by_class(policy)
-    if not sources:
+    if not any(machine_class.facts for machine_class in policy.classes):
         return machines, []
     # the number of machines that got a fact, by the key, the text and the source of the fact
     counts: Counter[tuple[str, str, str]] = Counter()
     completed = Machines()
     for machine in machines:
         changed = machine
-        for key, machine_class in _stating_classes(policy, machine).items():
-            text, value = machine_class.facts[key]
-            values = _missing_facts(changed, key, value)
+        for key, fact in _stated_facts(policy, machine).items():
+            values = _missing_facts(changed, key, fact.value)
             if values:
-                source = sources[machine_class.name]
-                changed = changed.stated(values, source)
-                counts[key, text, source] += 1
+                changed = changed.stated(values, fact.source)
+                counts[key, fact.text, fact.source] += 1
         completed.add(changed)
     notes = []
     for (key, text, source), count in counts.items():
@@ -163,28 +156,16 @@ def with_stated_facts(policy: Policy, machines: Machines) -> tuple[Machines, lis
     return completed, notes
 
 
-def _sources_by_class(policy: Policy) -> dict[str, str]:
-    """The source of the facts that a class states, by the name of the class."""
-    document = policy.document()
-    sources = {}
-    for index, machine_class in enumerate(policy.classes):
-        if machine_class.facts:
-            line = document.line(("class", index, "facts"))
-            place = f"{policy.file}:{line} (class {machine_class.name})"
-            sources[machine_class.name] = f"stated by the policy, {place}"
-    return sources
-
-
-def _stating_classes(policy: Policy, machine: Machine) -> dict[str, MachineClass]:
-    """The machine class that states each fact, by the key of the fact. The first of several classes
+def _stated_facts(policy: Policy, machine: Machine) -> dict[str, StatedFact]:
+    """The facts that classes state of a machine, by their keys. The first of several classes
     counts.
     """
-    stating: dict[str, MachineClass] = {}
+    stated: dict[str, StatedFact] = {}
     for machine_class in policy.classes:
         if machine_class.facts and machine_class.holds(machine):
-            for key in machine_class.facts:
-                stating.setdefault(key, machine_class)
-    return stating
+            for key, fact in machine_class.facts.items():
+                stated.setdefault(key, fact)
+    return stated
 
 
 def _missing_facts(

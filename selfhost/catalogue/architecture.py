@@ -387,30 +387,18 @@ class _ModelLayers(NamedTuple):
         all_layers = set(range(self.number))
         unnamed = all_layers.difference(*places.values())
         for lines in lists:
-            places |= self._places_without_at(lines, tuple(sorted(unnamed)))
-        return places
-
-    def _places_without_at(
-        self,
-        lines: Sequence[TomlTable],
-        unnamed: Places,
-    ) -> PlacesByLine:
-        """The layers of the lines without `at`: all `unnamed` ones for the first of these lines.
-        The others are wrong.
-        """
-        places: PlacesByLine = {}
-        left = unnamed
-        for line in lines:
-            if "at" in line.values:
-                continue
-            places[line] = left
-            if self.number and not left:
-                line.problem(
-                    None,
-                    "has no `at`, and no layer is left for it",
-                    "remove it, or name its layers with at = …",
-                )
-            left = ()
+            left = tuple(sorted(unnamed))
+            for line in lines:
+                if "at" in line.values:
+                    continue
+                places[line] = left
+                if self.number and not left:
+                    line.problem(
+                        None,
+                        "has no `at`, and no layer is left for it",
+                        "remove it, or name its layers with at = …",
+                    )
+                left = ()
         return places
 
     def _named_places(self, lines: Sequence[TomlTable]) -> PlacesByLine:

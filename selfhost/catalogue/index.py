@@ -169,10 +169,8 @@ class Catalogue:
         for path in extra:
             folder = os.fspath(path)
             users.append(SpecFolder(folder, spec_files_in(folder)))
-        if shipped is None:
-            return cls(_shipped_specs(), users)
-        store = store_of(shipped)
-        return cls(ShippedSpecs(store), users)
+        store = shipped_store() if shipped is None else store_of(shipped)
+        return cls(_shipped_specs(store), users)
 
     def __reduce__(self) -> tuple[object, ...]:
         # another process opens the catalogue anew
@@ -254,20 +252,14 @@ class Catalogue:
 
     @cached_property
     def _programs(self) -> _Programs:
-        stated = self.common("programs")
+        stated = tables.shipped_table("programs", self.folder)
         return tables.unchecked_record(_Programs, stated)
 
-    def common(self, name: str) -> TomlRow:
-        """The values of `common/<name>.toml` in the catalogue's own folder, read by
-        `shipped_table`.
-        """
-        return tables.shipped_table(name, self.folder)
-
     def section(self, file: str, name: str) -> TomlRow:
-        """The values of one table of `common/<file>.toml`; empty where the file has no table of
-        that name.
+        """The values of one table of `common/<file>.toml` in the catalogue's own folder; empty
+        where the file has no table of that name.
         """
-        section: TomlRow = self.common(file).get(name, {})
+        section: TomlRow = tables.shipped_table(file, self.folder).get(name, {})
         return section
 
     @cache  # noqa: B019
@@ -384,21 +376,18 @@ class SpecFolder:
         self.path = path
         # the path of the file of each id, sorted by id
         self.files = files
-        self._specs: dict[str, ModelSpec] = {}
 
     def spec(self, id: str) -> ModelSpec:
         """The spec of that id. Raises `SpecError` with every fault of its file."""
-        if id in self._specs:
-            return self._specs[id]
         document, spec = self._read(id)
         if document.ok and spec is not None:
             if id == spec.id:
-                self._specs[id] = spec
                 return spec
             message, remedy = misnamed(spec.id, f"{id}.toml")
             document.add(("id",), message, remedy)
         raise SpecError(document.problems)
 
+    @cache  # noqa: B019 - a catalogue lives as long as the program
     def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
         """The file of that id, and the spec as far as it could be read; None where nothing
         could.
@@ -420,21 +409,18 @@ class SpecFolder:
                 faults[id] = error.problems
         return faults
 
-    def _usable_spec(self, id: str) -> ModelSpec | None:
-        """The spec of that id; None where its file has a fault."""
-        if id in self.faults:
-            return None
-        return self.spec(id)
-
     @cached_property
     def _specs_by_id(self) -> Specs:
-        """The specs of all files by id; for a file with a fault, a spec with its id alone."""
+        """The specs of all files by id, as far as each file could be read; of a file that is no
+        TOML, a spec with its id alone.
+        """
         specs = {}
         for id in self.files:
-            specs[id] = self._usable_spec(id) or ModelSpec(id=id, name=id)
+            _, spec = self._read(id)
+            specs[id] = spec or ModelSpec(id=id, name=id)
         return specs
 
-    @cache  # noqa: B019 - a catalogue lives as long as the program
+    @cache  # noqa: B019
     def names(self, wanted: str) -> Mapping[str, Sequence[str]]:
         """The ids of the models that each name stands for.
 
@@ -486,6 +472,7 @@ class ShippedSpecs(SpecFolder):
         self.store = store
         self.runtime_names: Sequence[str] = index["runtimes"]
 
+    @cache  # noqa: B019
     def _read(self, id: str) -> tuple[Document, ModelSpec | None]:
         path = self.files[id]
         values = self._rows[id]
@@ -495,11 +482,6 @@ class ShippedSpecs(SpecFolder):
         else:
             document = Document(path, values, is_checked=self.store.is_package)
         return document, stated_spec(document, path)
-
-    def _usable_spec(self, id: str) -> ModelSpec | None:
-        """The spec of that id as far as its file could be read; None where nothing could."""
-        _, spec = self._read(id)
-        return spec
 
     @cached_property
     def _rows(self) -> TomlRow:
@@ -602,9 +584,7 @@ def _repositories_of(spec: ModelSpec) -> Sequence[str]:
 # opening a catalogue and listing the files of a folder
 
 
-@cache
-def _shipped_specs() -> ShippedSpecs:
-    return ShippedSpecs(shipped_store())
+_shipped_specs = cache(ShippedSpecs)
 
 
 @cache
@@ -633,29 +613,25 @@ def _names_in(path: str, ending: str = ".toml") -> list[str]:
     """The names of the files in a folder that have an ending, without that ending, sorted. Hidden
     files and files of sources are left out. Raises `SpecError` where the folder cannot be listed.
     """
+    try:
+        files = os.listdir(path)
+    except (OSError, ValueError) as error:
+        # a path with a null character has no strerror
+        why = getattr(error, "strerror", None) or str(error)
+        problem = Problem(
+            file=shown(path),
+            message=f"cannot be listed: {why}",
+            remedy="name a folder that holds <id>.toml files",
+        )
+        raise SpecError([problem]) from None
     names = []
-    for file in _listed(path):
+    for file in files:
         is_hidden = file.startswith(".")
         if is_hidden or file.endswith(SOURCES_ENDING):
             continue
         if file.endswith(ending):
             names.append(file.removesuffix(ending))
     return sorted(names)
-
-
-def _listed(path: str) -> list[str]:
-    """The files of a folder. Raises `SpecError` where the folder cannot be listed."""
-    try:
-        return os.listdir(path)
-    except (OSError, ValueError) as error:
-        # a path with a null character has no strerror
-        why = getattr(error, "strerror", None) or str(error)
-    problem = Problem(
-        file=shown(path),
-        message=f"cannot be listed: {why}",
-        remedy="name a folder that holds <id>.toml files",
-    )
-    raise SpecError([problem])
 
 
 def spec_files_in(folder: str) -> Mapping[str, str]:

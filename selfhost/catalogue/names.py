@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -289,10 +289,7 @@ def read(typed: str, catalogue: Catalogue) -> Resolution | None:
         longer = read(f"{name}b", catalogue)
         if longer is not None:
             return longer.with_note(f"{name} is read as {name}b.")
-    resolution = _first_usable(matches(name, catalogue), name, catalogue)
-    if resolution is None:
-        return None
-    return _as_typed(resolution, typed)
+    return _found(typed, name, catalogue, (_literal,))
 
 
 def read_in_any_way(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -323,27 +320,34 @@ def _read_indirectly(typed: str, catalogue: Catalogue) -> Resolution | None:
     """The model that was tuned from a base model of this name, that has the name without its maker,
     or that has the name with other signs in it, or longer.
     """
-    name = unwrap(typed)
-    plain = name.removesuffix(_LATEST)
+    name = unwrap(typed).removesuffix(_LATEST)
     readings = (_from_base, _by_maker, _by_letters, _by_beginning)
-    found = matches(plain, catalogue, readings)
-    resolution = _first_usable(found, name, catalogue)
-    if resolution is None:
-        return None
+    resolution = _found(typed, name, catalogue, readings)
     # the typed repository is not a repository of the model that was found
-    return _as_typed(resolution.replace(repository=None), typed)
+    return resolution and resolution.replace(repository=None)
 
 
-def _as_typed(resolution: Resolution, typed: str) -> Resolution:
-    """The resolution with `names_file` set for a single word that states a quantization, but no
-    program and no repository.
+def _found(
+    typed: str,
+    name: str,
+    catalogue: Catalogue,
+    readings: Sequence[_Reading],
+) -> Resolution | None:
+    """The first match of the unwrapped name whose form of files is usable, with the facts that the
+    name states. `names_file` is set for a single word that states a quantization, but no program
+    and no repository.
     """
-    if resolution.quantization is None:
-        return resolution
-    if resolution.runtime or resolution.repository:
-        return resolution
-    separator = re.search(r"[\s@/\\]", bare_name(typed))
-    return resolution.replace(names_file=separator is None)
+    for match in matches(name, catalogue, readings):
+        resolution = _with_form(match, name, catalogue)
+        if resolution is None:
+            continue
+        if resolution.quantization is None:
+            return resolution
+        if resolution.runtime or resolution.repository:
+            return resolution
+        separator = re.search(r"[\s@/\\]", bare_name(typed))
+        return resolution.replace(names_file=separator is None)
+    return None
 
 
 def _literal(name: SplitName, catalogue: Catalogue) -> Resolution | None:
@@ -381,19 +385,6 @@ def matches(
             # a closed model has no files
             if split.form is None or not outline.closed:
                 yield NameMatch(resolution, split.form)
-
-
-def _first_usable(
-    found: Iterable[NameMatch],
-    name: str,
-    catalogue: Catalogue,
-) -> Resolution | None:
-    """The first match whose form of files is usable, with the facts that the name states."""
-    for match in found:
-        resolution = _with_form(match, name, catalogue)
-        if resolution is not None:
-            return resolution
-    return None
 
 
 def _with_form(

@@ -8,8 +8,6 @@ matters to the cache or to the weights is not understood, that part of the spec 
 
 from __future__ import annotations
 
-from functools import partial
-
 from ..catalogue.architecture import Architecture
 from ..catalogue.spec import ModelSpec, Parameters, Quantized, Safety
 from ..catalogue.spec_values import QUANTIZATIONS
@@ -25,7 +23,7 @@ from ..needs.tensors import (
 from .config_keys import MAX_CONFIG_BYTES, TABLES, Keys
 from .config_layers import architecture_of, deepstack_layers
 from .config_weights import Stored, stored_of
-from .sizes import MAX_NUMBER, Unclear, every_fault
+from .sizes import MAX_NUMBER, Unclear
 from .source import (
     MAX_PARAMETERS,
     JsonKind,
@@ -61,9 +59,7 @@ def read_config(path: str) -> LocalModel:
     try:
         architecture = architecture_of(keys, stored)
     except Unclear as why:
-        again = Keys(path, keys.outer)
-        read = partial(architecture_of, again, stored)
-        keys.unknown["architecture"] = every_fault(why, again, read)
+        keys.unknown["architecture"] = str(keys.all_faults(why))
     language = _parameters(keys, architecture)
     counts = language
     hears = isinstance(keys.outer.get("audio_config"), dict)

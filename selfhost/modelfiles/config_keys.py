@@ -7,7 +7,7 @@ names. The tables of names are in `specs/common/model_types.toml` and `config_cl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 
 from ..core.units import listed
@@ -39,6 +39,13 @@ class Keys(Sizes):
     - `outer`: the whole file; `inner`: the configuration of the text model inside it, empty where
       the text model's keys stand at the top level.
     - `nested`: the top level has none of the text model's keys.
+    - `outer_kind`, `kind`: the model type of the whole model and of the text model, empty where
+      none is stated; `outer_type` and `type` are their rows.
+    - `published`: the values that a key has in all published models of the type.
+    - `known_class`: the configuration class that reads the file; None where its behaviour is not
+      known. `defaults` has the values of keys that the file leaves out, `names` the name that the
+      class has for a key, by the key's other name, and `matter` the keys by which the class
+      changes weights or cache.
     - `values`: the keys of the text model with the defaults of its class.
     - `written`: the keys that the file states; `understood`: the keys that something reads.
     """
@@ -56,6 +63,19 @@ class Keys(Sizes):
         # some files repeat the text model's keys at the top level, and nest only its name
         repeats_keys = _has_any(values, TABLES.sizes["layers"])
         self.nested = bool(self.inner) and not repeats_keys
+        self.outer_kind = _kind_in(values)
+        self.kind = _kind_in(self.inner) or self.outer_kind
+        self.outer_type: ModelType = model_type_of(self.outer_kind)
+        self.type: ModelType = model_type_of(self.kind)
+        self.published: JsonValues = {**TABLES.published, **self.type.published}
+        self.known_class: ConfigClass | None = None
+        # a file with its own code names classes that transformers does not know
+        if not self.type.own_code:
+            self.known_class = config_class_of(self.kind)
+        self._class = self.known_class or ConfigClass()
+        self.defaults: JsonValues = {**self._class.defaults, **self.type.defaults}
+        self.names = {**self._class.names, **self.type.names}
+        self.matter = frozenset(self._class.matter)
         self.understood: set[str] = set()
         # all names of these keys count as understood
         self.names_of(TABLES.keys.read)
@@ -64,67 +84,10 @@ class Keys(Sizes):
         stated = self._under_both_names(written)
         self.values = self._under_both_names({**self.defaults, **stated})
 
-    # the model type, of the whole model and of its text model
-
-    @cached_property
-    def outer_kind(self) -> str:
-        """The name of the whole model's type; empty where the file states none."""
-        return _kind_in(self.outer)
-
-    @cached_property
-    def kind(self) -> str:
-        """The name of the text model's type, else of the whole model's."""
-        return _kind_in(self.inner) or self.outer_kind
-
-    @cached_property
-    def outer_type(self) -> ModelType:
-        """The row of the whole model's type."""
-        return model_type_of(self.outer_kind)
-
-    @cached_property
-    def type(self) -> ModelType:
-        """The row of the text model's type."""
-        return model_type_of(self.kind)
-
-    @cached_property
-    def published(self) -> JsonValues:
-        """The values that a key has in all published models of the type."""
-        return {**TABLES.published, **self.type.published}
-
     @property
     def in_gguf(self) -> bool:
         """Whether llama.cpp's converter knows the model type."""
         return all((self.type.row, self.type.in_gguf, self.outer_type.in_gguf))
-
-    # the configuration class of transformers
-
-    @cached_property
-    def known_class(self) -> ConfigClass | None:
-        """The class that reads the file; None where its behaviour is not known."""
-        if self.type.own_code:
-            # a file with its own code names classes that transformers does not know
-            return None
-        return config_class_of(self.kind)
-
-    @property
-    def _class(self) -> ConfigClass:
-        """The class; one without any keys where none is known."""
-        return self.known_class or ConfigClass()
-
-    @cached_property
-    def defaults(self) -> JsonValues:
-        """The values of keys that the file leaves out."""
-        return {**self._class.defaults, **self.type.defaults}
-
-    @cached_property
-    def names(self) -> Mapping[str, str]:
-        """The name that the class has for a key, by the key's other name."""
-        return {**self._class.names, **self.type.names}
-
-    @cached_property
-    def matter(self) -> frozenset[str]:
-        """The keys by which the class changes weights or cache."""
-        return frozenset(self._class.matter)
 
     # the keys under their names
 

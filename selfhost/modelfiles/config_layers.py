@@ -29,9 +29,8 @@ from .config_keys import TABLES, Keys
 from .config_weights import Stored
 from .sizes import (
     Unclear,
-    every_fault,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
 from .source import JsonValues, reason, refuse, short, table_of
@@ -98,7 +97,7 @@ def architecture_of(keys: Keys, stored: Stored) -> Architecture:
         altup_inputs=keys.size("altup"),
         **tables,
     )
-    refuse_contradictions(architecture)
+    refuse_faults(keys, architecture)
     return architecture
 
 
@@ -111,26 +110,20 @@ def _groups(keys: Keys) -> _Groups:
     attention = grouped(keys, attending, width, called)
     states = [layer.state() for layer in layers]
     recurrent = grouped(keys, states, width, called)
+    is_cache_known = not keys.faults
+    feed_forward: tuple[FeedForward, ...] = ()
+    doubt = None
     try:
         parts = [layer.feed_forward() for layer in layers]
         feed_forward = grouped(keys, parts, width, called)
     except Unclear as why:
+        doubt = str(why)
+    if is_cache_known and keys.faults:
         # the cache is known without the feed-forwards
-        doubt = _faults_of_feed_forward(keys, why)
-        return _Groups(attention, recurrent, (), doubt=doubt)
-    return _Groups(attention, recurrent, feed_forward, doubt=None)
-
-
-def _faults_of_feed_forward(keys: Keys, first: Unclear) -> str:
-    """Each fault of the feed-forwards, of which the first is known."""
-    again = Keys(keys.path, keys.outer)
-    again.layers = keys.layers
-
-    def read() -> None:
-        for layer in _layers(again):
-            layer.feed_forward()
-
-    return every_fault(first, again, read)
+        doubt = "; ".join(keys.faults)
+        feed_forward = ()
+        keys.faults.clear()
+    return _Groups(attention, recurrent, feed_forward, doubt)
 
 
 def _layers(keys: Keys) -> list[_Layer]:
@@ -442,7 +435,10 @@ class _Layer(NamedTuple):
         if kind == "mamba":
             inner_length = keys.size("mamba_d_ssm")
             sizes["inner_length"] = inner_length or self._expanded_width()
-            sizes["time_step_rank"] = self._time_step_rank()
+            # by default a sixteenth of the width, rounded up
+            sizes["time_step_rank"] = -(-keys.needed("width") // 16)
+            if keys.get("time_step_rank") != "auto":
+                sizes["time_step_rank"] = keys.needed("time_step_rank")
         elif kind == "mamba2":
             sizes["inner_length"] = self._inner_length(sizes["heads"])
             if keys.values.get("mamba_rms_norm") is False:
@@ -452,13 +448,6 @@ class _Layer(NamedTuple):
     def _expanded_width(self) -> int:
         """The inner length of a Mamba layer by its width: so many times the model's width."""
         return self.keys.needed("expand") * self.keys.needed("width")
-
-    def _time_step_rank(self) -> int:
-        """The time step rank of a Mamba layer; by default a sixteenth of the width, rounded up."""
-        keys = self.keys
-        if keys.get("time_step_rank") == "auto":
-            return -(-keys.needed("width") // 16)
-        return keys.needed("time_step_rank")
 
     def _inner_length(self, heads: int) -> int:
         """The inner length of a Mamba2 layer: as the file states it, or from its heads, from its
@@ -519,18 +508,15 @@ class _Layer(NamedTuple):
             return keys.contradiction(why, FeedForward(length=1))
         length = keys.number("expert_length")
         length = length or keys.needed("intermediate_size", "n_inner")
-        has_bias = keys.type.router_bias
-        if keys.get("topk_method") == "noaux_tc":
-            has_bias = True
-        shared_length = self._shared_length(length)
+        has_bias = keys.get("topk_method") == "noaux_tc"
         beside_dense = self._dense_length() if keys.type.dense_beside else None
         return FeedForward(
             length=length,
             experts=experts,
             used=used,
-            shared_length=shared_length,
+            shared_length=self._shared_length(length),
             latent_length=keys.size("expert_latent"),
-            router_bias=has_bias,
+            router_bias=keys.type.router_bias or has_bias,
             beside_dense=beside_dense,
             **keys.groups("n_group", "topk_group"),
         )
@@ -550,7 +536,11 @@ class _Layer(NamedTuple):
         """Whether a layer of a mixture has experts."""
         keys = self.keys
         number = self.number
-        flags = self._expert_flags()
+        lists = ["mlp_layer_types", "is_moe_layer"]
+        if isinstance(keys.get("expert_frequency"), list):
+            lists.append("expert_frequency")
+        # a flag for each layer
+        flags = keys.per_layer(*lists)
         chosen = keys.places("moe_layers")
         if flags:
             return flags[number] in ("sparse", True)
@@ -569,13 +559,6 @@ class _Layer(NamedTuple):
             return False
         step = max(1, keys.count("expert_step"))
         return number in _every(keys, step, keys.number("expert_place"))
-
-    def _expert_flags(self) -> Sequence[object] | None:
-        """A flag for each layer that says whether the layer has experts; None without a list."""
-        lists = ["mlp_layer_types", "is_moe_layer"]
-        if isinstance(self.keys.get("expert_frequency"), list):
-            lists.append("expert_frequency")
-        return self.keys.per_layer(*lists)
 
     def _dense_length(self) -> int:
         """The length of a dense feed-forward, derived by the rule `dense_length` of the model
@@ -622,7 +605,9 @@ def _tables(keys: Keys, row: ArchitectureRow) -> Values:
     context = keys.size("context")
     if context is None:
         keys.unknown["architecture.context_tokens"] = "config.json does not say"
-    dtype = _published_type(keys)
+    if keys.published_type is None:
+        why = f"torch_dtype {short(keys.stated_type)} is not known"
+        keys.unknown["architecture.dtype"] = why
     has_positions = row.positions and not row.position_offset
     # the length of a row of the token table; None where it is the width of the layers
     table_length = None
@@ -632,7 +617,7 @@ def _tables(keys: Keys, row: ArchitectureRow) -> Values:
     usable_tokens = (context or 0) - keys.type.unused_positions
     token_types = keys.size("type_vocab_size")
     return {
-        "dtype": dtype,
+        "dtype": keys.published_type,
         "vocabulary": keys.number("vocabulary", least=1),
         "context_tokens": usable_tokens if usable_tokens > 0 else context,
         "table_length": table_length,
@@ -640,19 +625,6 @@ def _tables(keys: Keys, row: ArchitectureRow) -> Values:
         "token_types": token_types if row.token_types else None,
         "lacks": keys.type.lacks,
     }
-
-
-def _published_type(keys: Keys) -> str | None:
-    """The type in which the weights were published; None where it is not known. Then the reason is
-    added to `keys.unknown`.
-    """
-    dtype = keys.published_type
-    if dtype is None:
-        why = "config.json does not say"
-        if keys.stated_type:
-            why = f"torch_dtype {short(keys.stated_type)} is not known"
-        keys.unknown["architecture.dtype"] = why
-    return dtype
 
 
 def _cache_layers(keys: Keys) -> int | None:

@@ -171,12 +171,9 @@ def _compressed_name(values: JsonValues) -> str | None:
     group = table_of(stated)
     if group.get("targets") != ["Linear"]:
         return None
-    layout = group.get("format") or values.get("format")
-    if layout == "nvfp4-pack-quantized":
-        return "nvfp4"
-    if layout == "mxfp4-pack-quantized":
-        return "mxfp4"
-    return _linear_name(table_of(group.get("weights")))
+    layout = str(group.get("format") or values.get("format"))
+    name = _TABLE.of_linear.get(layout)
+    return name or _linear_name(table_of(group.get("weights")))
 
 
 def _are_outside_blocks(key: str, names: object) -> bool:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
 from math import prod
-from os.path import exists
 from typing import NamedTuple, NoReturn
 
 from ..catalogue.architecture import Architecture
@@ -25,7 +23,6 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core.errors import Problem, SpecError
 from ..core.files import numbered_files
 from ..core.records import shown
 from ..core.units import listed
@@ -33,7 +30,7 @@ from ..needs.quantization import BASE_TYPES, BLOCKS
 from ..needs.tensors import UNKNOWN_ROW, gguf_tensors, parameter_counts, row_of
 from .gguf_header import MAX_TENSORS, GgufHeader, Tensor, TensorPlace, read_header
 from .gguf_layers import GgufModel, architecture_of
-from .sizes import Malformed, Unclear, every_fault
+from .sizes import Malformed, Unclear
 from .source import (
     MAX_PARAMETERS,
     LocalModel,
@@ -41,10 +38,9 @@ from .source import (
     clean,
     fail,
     license_of,
-    noting,
+    read_each,
     reason,
     refuse,
-    refuse_missing,
     spec_of,
 )
 from .tables import GgufTable, model_files
@@ -69,21 +65,23 @@ def read_gguf(path: str) -> LocalModel:
     model = GgufModel(path, headers[0], tuple(tensors))
     _refuse_other_kinds(model)
     quantization = _quantization(model)
-    unused_bytes = sum(header.unused_bytes for header in headers)
-    file_bytes = sum(header.file_bytes for header in headers)
-    files = _files(path, quantization, file_bytes, unused_bytes)
+    files = PublishedFiles(
+        format="gguf",
+        source=SIZE_OF + shown(path),
+        bytes={quantization: sum(header.file_bytes for header in headers)},
+    )
     try:
         layers = _layers(model)
         spec = _spec(model, files, layers)
     except Malformed as fault:
         # no converter writes such a file
-        refuse(path, "unusable", what=_every_fault(model, fault))
+        refuse(path, "unusable", what=fault)
     return LocalModel(
         spec=spec,
         format="gguf",
         quantization=quantization,
         files_here=True,
-        notes=_notes(model, quantization, layers, unused_bytes),
+        notes=_notes(model, quantization, layers),
     )
 
 
@@ -102,11 +100,9 @@ def _notes(
     model: GgufModel,
     quantization: str,
     layers: _Layers,
-    unused_bytes: int,
 ) -> Notes:
     """The sentences about a quantization that the header states otherwise, about a tokenizer that
-    llama.cpp does not know, about bytes that no program loads, and about tensors that differ from
-    the row's.
+    llama.cpp does not know, and about tensors that differ from the row's.
     """
     notes = []
     stated = model.values.get("general.file_type")
@@ -118,8 +114,6 @@ def _notes(
     tokenizer = model.values.get("tokenizer.ggml.model")
     if isinstance(tokenizer, str) and tokenizer not in _TABLE.tokenizers:
         notes.append(reason("tokenizer", name=clean(tokenizer)))
-    if unused_bytes:
-        notes.append(reason("unused-bytes", unused=unused_bytes))
     if layers.differing:
         tensors = listed(map(_name_at, layers.differing), 3)
         notes.append(reason("other-tensors", name=model.name, tensors=tensors))
@@ -136,23 +130,6 @@ def _refuse_other_kinds(model: GgufModel) -> None:
             fail(model.path, other.message, other.remedy)
     if not model.tensors:
         refuse(model.path, "no-tensors")
-
-
-def _files(
-    path: str,
-    quantization: str,
-    file_bytes: int,
-    unused_bytes: int,
-) -> PublishedFiles:
-    """The size of all parts together, without the bytes after their tensors."""
-    size_source = SIZE_OF + shown(path)
-    if unused_bytes:
-        size_source += f", without the {unused_bytes:,} bytes after its tensors"
-    return PublishedFiles(
-        format="gguf",
-        source=size_source,
-        bytes={quantization: file_bytes - unused_bytes},
-    )
 
 
 def _refuse_mixed_parts(
@@ -184,24 +161,18 @@ def _headers(path: str) -> list[GgufHeader]:
     parts = given.values.get("split.count", 0)
     if isinstance(parts, int) and parts > 1 and parts != len(files):
         refuse(path, "unnamed-part", parts=parts, last=f"{parts:05d}")
-    problems: list[Problem] = []
-    with noting(problems):
-        refuse_missing(path, "parts", files)
     headers = []
     tensors = 0
-    for file in filter(exists, files):
-        with noting(problems):
-            header = given if file == path else read_header(file)
-            headers.append(header)
-            tensors += len(header.tensors)
+
+    def read(file: str) -> GgufHeader:
+        return given if file == path else read_header(file)
+
+    for header in read_each(path, "parts", files, read):
+        headers.append(header)
+        tensors += len(header.tensors)
         if tensors > MAX_TENSORS:
-            refuse(
-                path,
-                "damaged",
-                what=f"its parts have more than {MAX_TENSORS:,} tensors",
-            )
-    if problems:
-        raise SpecError(problems)
+            what = f"its parts have more than {MAX_TENSORS:,} tensors"
+            refuse(path, "damaged", what=what)
     return headers
 
 
@@ -257,6 +228,7 @@ def _spec(
     terms = license_of(
         clean(model.values.get("general.license")),
         clean(model.values.get("general.license.link")),
+        model.unknown,
     )
     header = f"header of {shown(model.path)}"
     modality = "text"
@@ -268,7 +240,7 @@ def _spec(
         model.path,
         clean(model.values.get("general.name")),
         modality=modality,
-        license=terms.license,
+        license=terms,
         parameters=_parameters(model, layers),
         architecture=layers.architecture,
         files=(files,),
@@ -279,7 +251,7 @@ def _spec(
             "license": header,
             "safety": "a GGUF file holds no code",
         },
-        unknown={**model.unknown, **terms.unknown},
+        unknown=model.unknown,
         tensors=_loaded_tensors(model),
         refused=model.refused,
         tokenizer=True,
@@ -293,19 +265,14 @@ def _layers(model: GgufModel) -> _Layers:
     try:
         architecture = architecture_of(model)
         return _Layers(architecture, _differing_tensors(model, architecture))
-    except Malformed:
-        raise
-    except Unclear as why:
-        model.unknown["architecture"] = _every_fault(model, why)
+    except Unclear as raised:
+        why = model.all_faults(raised)
+        if isinstance(why, Malformed):
+            raise why from None
+        model.unknown["architecture"] = str(why)
         if why.refused:
             model.refused = f"llama.cpp refuses this file: {why}."
         return _Layers(None)
-
-
-def _every_fault(model: GgufModel, first: Unclear) -> str:
-    """Each fault of the header's values, of which the first is known."""
-    again = GgufModel(model.path, model.header, model.tensors)
-    return every_fault(first, again, partial(architecture_of, again))
 
 
 def _loaded_tensors(model: GgufModel) -> tuple[FileTensors, ...]:

@@ -118,12 +118,10 @@ class Tensor(Record):
 class GgufHeader(Record):
     """The header of a GGUF file.
 
-    `counts` has the lengths of the values that were too long to keep. `unused_bytes` lie after the
-    last tensor and its padding; 0 where the size of that tensor is not known.
+    `counts` has the lengths of the values that were too long to keep.
     """
 
     file_bytes: int
-    unused_bytes: int
     values: Mapping[str, object]
     counts: Mapping[str, int]
     tensors: tuple[Tensor, ...]
@@ -177,9 +175,9 @@ def _read_rest(
     if type(alignment) is not int or alignment not in _ALIGNMENTS:
         reader.damaged(f"{_ALIGNMENT} is not a power of two")
     tensors = _read_tensors(reader, tensor_count, alignment)
+    _refuse_without_data(reader, tensors, alignment)
     return GgufHeader(
         file_bytes=reader.file_bytes,
-        unused_bytes=_unused_bytes(reader, tensors, alignment),
         values=values,
         counts=counts,
         tensors=tensors,
@@ -419,24 +417,19 @@ def _called(name: str) -> str:
     return f'the tensor "{clean(name)}"'
 
 
-def _unused_bytes(
+def _refuse_without_data(
     reader: _Reader,
     tensors: tuple[Tensor, ...],
     alignment: int,
-) -> int:
-    """The bytes of the file after its last tensor; 0 where the size of that tensor is not known.
-
-    The reader must stand at the end of the header. Raises `SpecError` for a file that ends before
-    its tensors.
+) -> None:
+    """Raise `SpecError` for a file that ends before its tensors. The reader must stand at the end
+    of the header.
     """
     if not tensors:
-        return 0
-    header_bytes = _padded(reader.place, alignment)
-    data_bytes = 0
-    for tensor in tensors:
-        # a tensor of unknown size has at least one byte
-        data_bytes = max(data_bytes, tensor.offset + (tensor.bytes or 1))
-    needed_bytes = header_bytes + data_bytes
+        return
+    # a tensor of unknown size has at least one byte
+    data_bytes = max(tensor.offset + (tensor.bytes or 1) for tensor in tensors)
+    needed_bytes = _padded(reader.place, alignment) + data_bytes
     missing_bytes = needed_bytes - reader.file_bytes
     if missing_bytes > 0:
         refuse(
@@ -444,8 +437,3 @@ def _unused_bytes(
             "cut-short",
             what=f"{missing_bytes:,} of its {needed_bytes:,} bytes are missing",
         )
-    last = tensors[-1]
-    if last.bytes is None:
-        return 0
-    end = header_bytes + _padded(last.offset + last.bytes, alignment)
-    return max(0, reader.file_bytes - end)

@@ -27,7 +27,7 @@ from .sizes import (
     Sizes,
     Unclear,
     grouped,
-    refuse_contradictions,
+    refuse_faults,
     unclear,
 )
 from .source import clean, reason, short
@@ -74,7 +74,6 @@ class GgufModel(Sizes):
         tensors: Sequence[Tensor],
     ) -> None:
         super().__init__(path, header.values)
-        self.header = header
         self.tensors = tensors
         self.counts = header.counts
         self.name = clean(self.values.get("general.architecture"))
@@ -346,6 +345,7 @@ def architecture_of(model: GgufModel) -> Architecture:
     feeding = [layer.feed_forward() for layer in layers]
     loops = _loops(model)
     attention = grouped(model, attending * loops, width)
+    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
     deepstack_layers = min(model.count("n_deepstack_layers"), model.layers)
     architecture = Architecture(
         row=model.name,
@@ -370,12 +370,12 @@ def architecture_of(model: GgufModel) -> Architecture:
         positions=_positions(model),
         context_tokens=_context_tokens(model),
         gate=_gate(model),
-        attention_bias=_attention_bias(model),
+        attention_bias=_unless_usual(has_bias, row.attention_bias),
         rope_factors=_rope_factors(model),
         query_key_norm=_query_key_norm(model, attention),
         parallel_norms=_parallel_norms(model, states),
     )
-    refuse_contradictions(architecture, f"{model.name}: ")
+    refuse_faults(model, architecture, f"{model.name}: ")
     model.unknown["architecture.dtype"] = reason("published-type")
     return architecture
 
@@ -603,12 +603,6 @@ def _unless_usual(fact: _Fact, usual: _Fact | None) -> _Fact | None:
     if fact == usual:
         return None
     return fact
-
-
-def _attention_bias(model: GgufModel) -> bool | None:
-    """Whether the attention has a bias; None where the row states the same."""
-    has_bias = model.has_tensor("attn_q.bias", "attn_qkv.bias")
-    return _unless_usual(has_bias, model.row.attention_bias)
 
 
 def _parallel_norms(model: GgufModel, states: _States) -> int | None:

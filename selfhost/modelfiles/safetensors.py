@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
 from ..catalogue.spec import (
     SIZE_OF,
@@ -22,18 +22,16 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..catalogue.spec_values import QUANTIZATIONS
-from ..core.errors import Problem, SpecError
 from ..core.records import Record, shown
 from .config import read_config
-from .safetensors_header import SafetensorsHeader, Shards, read_header
+from .safetensors_header import Shards, read_header
 from .source import (
     LocalModel,
     Notes,
     missing_names,
-    noting,
+    read_each,
     reason,
     refuse,
-    refuse_missing,
     sibling,
     spec_of,
 )
@@ -115,7 +113,9 @@ def read_weights(
     if config is not None:
         missing = missing_names(files)
         if missing:
-            size_bytes = sum(header.file_bytes for header in _headers_in(files, []))
+            present = tuple(filter(os.path.exists, files))
+            headers = read_each(path, "files", present, read_header)
+            size_bytes = sum(header.file_bytes for header in headers)
             model = read_lone_config(config, notes)
             return model.replace(
                 spec=model.spec.replace(origin=path),
@@ -136,20 +136,6 @@ def read_weights(
         notes=(*notes, *model.notes),
     )
     return _with_weights(here, weights)
-
-
-def _headers_in(
-    files: Iterable[str],
-    problems: list[Problem],
-) -> Iterator[SafetensorsHeader]:
-    """Yield the header of each file that is here. At the end, `SpecError` is raised where there are
-    problems; those of damaged and truncated files are added to `problems`.
-    """
-    for file in filter(os.path.exists, files):
-        with noting(problems):
-            yield read_header(file)
-    if problems:
-        raise SpecError(problems)
 
 
 def _with_files_here(
@@ -178,13 +164,10 @@ def _weights_in(named: str, paths: tuple[str, ...]) -> Weights:
     """The weights in all files of one model. `named` is the path that the user gave. Raises
     `SpecError`.
     """
-    problems: list[Problem] = []
-    with noting(problems):
-        refuse_missing(named, "files", paths)
     elements: Counter[str] = Counter()
     size_bytes = 0
     names: set[str] = set()
-    for header in _headers_in(paths, problems):
+    for header in read_each(named, "files", paths, read_header):
         size_bytes += header.file_bytes
         names |= header.tensors.keys()
         for tensor in header.tensors.values():
@@ -215,7 +198,10 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     if parameters.difference is not None:
         notes.append(parameters.difference)
         unknown["parameters.active"] = parameters.difference
-    dtype = _type_of_all(model, weights)
+    # the type of all weights
+    dtype = None
+    if not model.is_quantized and not weights.is_scaled:
+        dtype = weights.dtype
     quantization = model.quantization
     quantized = spec.quantized
     if dtype is not None:
@@ -230,7 +216,9 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
     architecture = spec.architecture
     contradiction = _contradiction(model, weights)
     if contradiction is not None:
-        unknown = _without_parts_of_architecture(unknown)
+        for fact in list(unknown):
+            if fact.startswith("architecture."):
+                del unknown[fact]
         unknown["architecture"] = contradiction
         architecture = None
     elif architecture is not None and architecture.dtype is None:
@@ -253,22 +241,6 @@ def _with_weights(model: LocalModel, weights: Weights) -> LocalModel:
         quantization=quantization,
         notes=tuple(notes),
     )
-
-
-def _type_of_all(model: LocalModel, weights: Weights) -> str | None:
-    """The type of all weights; None where the weights are packed or scaled."""
-    if model.is_quantized or weights.is_scaled:
-        return None
-    return weights.dtype
-
-
-def _without_parts_of_architecture(unknown: Mapping[str, str]) -> dict[str, str]:
-    """The reasons for unknown facts, without the facts of an architecture."""
-    others = dict(unknown)
-    for fact in unknown:
-        if fact.startswith("architecture."):
-            del others[fact]
-    return others
 
 
 def _without_known_facts(spec: ModelSpec) -> ModelSpec:

@@ -134,22 +134,17 @@ def _are_texts(value: object) -> bool:
 
 
 def _end_of_data(path: str, tensors: Mapping[str, StoredTensor]) -> int:
-    """The bytes of all tensors, which follow each other without a gap. Raises `SpecError` where
-    they overlap, or leave a gap.
+    """The bytes of all tensors. Raises `SpecError` where one does not begin where the tensor before
+    it ends.
     """
     end = 0
-    before = ""
     in_order = sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].bytes))
     for name, tensor in in_order:
-        if tensor.begin < end:
-            what = f'the tensors "{clean(before)}" and "{clean(name)}" overlap'
-            refuse(path, "damaged", what=what)
-        if tensor.begin > end:
-            gap_bytes = tensor.begin - end
-            what = f'{gap_bytes:,} bytes belong to no tensor, before "{clean(name)}"'
+        if tensor.begin != end:
+            where = f"{tensor.begin:,} bytes after the header, not {end:,}"
+            what = f'the tensor "{clean(name)}" begins {where}'
             refuse(path, "damaged", what=what)
         end += tensor.bytes
-        before = name
     return end
 
 

@@ -7,8 +7,7 @@ or one for each layer, and groups of equal layers. A fact that the file does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ..catalogue.architecture import (
@@ -21,14 +20,11 @@ from ..catalogue.architecture import (
 from ..catalogue.spec_rules import misfits
 from ..core.errors import MAX_PROBLEMS
 from ..core.records import Values
-from ..core.units import is_slip
-from .source import JsonValues, clean, reason, short
+from .source import JsonValues, reason, short
 
 _Value = TypeVar("_Value")
 _LayerPart = TypeVar("_LayerPart", Attention, Recurrent, FeedForward)
 
-# the end of the message on a value that should be a number
-_NO_NUMBER = ", neither one whole number nor one for each layer"
 # above every size of any model
 MAX_NUMBER = 1 << 32
 
@@ -52,35 +48,12 @@ class Malformed(Unclear):
     """A value that its key cannot have."""
 
 
-def every_fault(
-    first: Unclear,
-    sizes: Sizes,
-    read: Callable[[], object],
-) -> str:
-    """Each value of a file that is at fault by itself; without any, the fault that was told first.
-
-    `sizes` are new ones of the file, and `read` reads them, with something in place of each value
-    that is at fault. What `read` raises then is not told, because the stand-ins may have caused it.
-    """
-    sizes.collected = {}
-    with suppress(Unclear):
-        read()
-    faults = list(sizes.collected) or [str(first)]
-    numbers = [fault for fault in faults if fault.endswith(_NO_NUMBER)]
-    others = [fault for fault in faults if not fault.endswith(_NO_NUMBER)]
-    if numbers:
-        # what all of them have in common is told once
-        names = [fault.removesuffix(_NO_NUMBER) for fault in numbers]
-        others.insert(0, ", ".join(names) + _NO_NUMBER)
-    return "; ".join(others)
-
-
 class Sizes:
     """The whole numbers that a file states, by their keys.
 
     `values` may also have keys that the file lacks; `written` are the keys that the file states.
-    `unknown` has, by key of the spec, the reasons for missing facts. `collected` has the faults of
-    values, where all are read before they are told.
+    `unknown` has, by key of the spec, the reasons for missing facts. `faults` has the faults of
+    single values, each with its kind: all values are read before a fault is raised.
     """
 
     def __init__(self, path: str, values: JsonValues) -> None:
@@ -90,8 +63,7 @@ class Sizes:
         # the limit, until the layers are counted
         self.layers = MAX_LAYERS
         self.unknown: dict[str, str] = {}
-        # None: the first fault is raised
-        self.collected: dict[str, None] | None = None
+        self.faults: dict[str, type[Unclear]] = {}
 
     def fault(
         self,
@@ -99,21 +71,29 @@ class Sizes:
         stand_in: _Value,
         kind: type[Unclear] = Unclear,
     ) -> _Value:
-        """Raise the fault of a value; where faults are collected, return the value to read on
-        with.
+        """Note the fault of a value, and return the value to read on with. Raises after too many
+        faults.
         """
-        if self.collected is None or len(self.collected) == MAX_PROBLEMS:
+        if len(self.faults) == MAX_PROBLEMS:
             raise kind(why)
-        self.collected[why] = None
+        self.faults.setdefault(why, kind)
         return stand_in
 
     def contradiction(self, why: str, stand_in: _Value) -> _Value:
         """Raise what several values contradict. Where one of them is a stand-in, which may cause
         the contradiction, return the value to read on with.
         """
-        if not self.collected:
+        if not self.faults:
             raise Unclear(why)
         return stand_in
+
+    def all_faults(self, raised: Unclear) -> Unclear:
+        """All faults of single values, of the kind of the first; without any, what was raised.
+        Beside faults that is not told, because stand-ins may have caused it.
+        """
+        for kind in self.faults.values():
+            return kind("; ".join(self.faults))
+        return raised
 
     def names_of(self, keys: Sequence[str]) -> list[str]:
         """The names under which the file may state these keys."""
@@ -160,7 +140,8 @@ class Sizes:
         if type(value) is int and least <= value < MAX_NUMBER:
             return value
         what = f"{self.stated(*keys)} is {short(value)}"
-        return self.fault(what + _NO_NUMBER, max(least, 1), Malformed)
+        why = f"{what}, neither one whole number nor one for each layer"
+        return self.fault(why, max(least, 1), Malformed)
 
     def count(self, key: str, *, layer: int | None = None) -> int:
         """A whole number, 0 where it is missing."""
@@ -183,14 +164,8 @@ class Sizes:
         return self.fault(why, 1)
 
     def missing(self, *keys: str) -> str:
-        """That the first of the keys is missing, and a key of the file that may be a slip."""
-        names = self.names_of(keys)
-        why = f"{names[0]} is missing"
-        for typed in sorted(self.written):
-            for name in names:
-                if is_slip(typed, name) and typed not in names:
-                    return f"{why} ({clean(typed)}: did you mean {name}?)"
-        return why
+        """That the first of the keys is missing."""
+        return f"{self.names_of(keys)[0]} is missing"
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer by the names of fields of its record. `keys`: the key of each
@@ -238,10 +213,16 @@ def grouped(
     return tuple(groups)
 
 
-def refuse_contradictions(architecture: Architecture, whose: str = "") -> None:
-    """Raise `Unclear` for sizes that contradict each other. `whose` is put before the key in the
-    message.
+def refuse_faults(
+    sizes: Sizes,
+    architecture: Architecture,
+    whose: str = "",
+) -> None:
+    """Raise `Unclear` where the `sizes` have faults, and for sizes that contradict each other.
+    `whose` is put before the key in the message.
     """
-    contradictions = [f"{key} {message}" for key, message, _ in misfits(architecture)]
-    if contradictions:
-        raise Unclear(whose + "; ".join(contradictions))
+    faults = list(sizes.faults)
+    for key, message, _ in misfits(architecture):
+        faults.append(f"{key} {message}")
+    if faults:
+        raise Unclear(whose + "; ".join(faults))

@@ -9,10 +9,10 @@ What goes in: a path. What comes out: the first bytes of the file or its values,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os.path import abspath, basename, dirname, exists, islink, join, lexists
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn, TypeVar
 
 from ..catalogue.spec import License, ModelSpec
 from ..core import files
@@ -26,6 +26,7 @@ from .tables import model_files
 JsonValues = Mapping[str, object]
 # sentences for the user
 Notes = tuple[str, ...]
+_Header = TypeVar("_Header")
 # a thousand times as many as the largest model of 2026
 MAX_PARAMETERS = 10**16
 # endings of unfinished downloads: Hugging Face, curl and wget, browsers, aria2
@@ -93,15 +94,6 @@ def refuse(
     fail(path, *filled(model_files().faults[fault], values))
 
 
-@contextmanager
-def noting(problems: list[Problem]) -> Iterator[None]:
-    """Add the problems of a `SpecError` to the list, so that the next file is read, too."""
-    try:
-        yield
-    except SpecError as error:
-        problems += error.problems
-
-
 def filled(fault: Sequence[str], values: Values) -> Iterator[str]:
     """The message and the remedy of a fault of model_files.toml, with the values put in."""
     for template in fault:
@@ -113,18 +105,33 @@ def reason(fact: str, **values: object) -> str:
     return fill(model_files().reasons[fact], values)
 
 
-def refuse_missing(
+def read_each(
     path: str,
     fault: str,
     files: Sequence[str],
-) -> None:
-    """Raise `SpecError` with that fault where some of the files that belong to `path` do not
+    read: Callable[[str], _Header],
+) -> Iterator[_Header]:
+    """Yield the header of each file that is here, as `read` reads it. At the end, `SpecError` is
+    raised where files cannot be read, and, with that fault, where some that belong to `path` do not
     exist.
     """
+    problems: list[Problem] = []
     missing = missing_names(files)
     if missing:
-        count = len(missing)
-        refuse(path, fault, parts=len(files), missing=count, names=listed(missing))
+        figures = {
+            "parts": len(files),
+            "missing": len(missing),
+            "names": listed(missing),
+        }
+        message, remedy = filled(model_files().faults[fault], figures)
+        problems.append(Problem(file=shown(path), message=message, remedy=remedy))
+    for file in filter(exists, files):
+        try:
+            yield read(file)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
 
 
 def missing_names(files: Iterable[str]) -> tuple[str, ...]:
@@ -313,27 +320,26 @@ def spec_of(
     return ModelSpec(id=id, name=name, origin=path, **facts)
 
 
-class HeaderLicense(NamedTuple):
-    """The license that a header names, None where it names none; and by key of a spec, the reasons
-    for facts that the header leaves out.
+def license_of(
+    text: str,
+    link: str,
+    unknown: dict[str, str],
+) -> License | None:
+    """The license by the name and the address that a header states, either of which may be empty;
+    None without a name. The reasons for missing facts are added to `unknown`.
     """
-
-    license: License | None
-    unknown: Mapping[str, str] = {}
-
-
-def license_of(text: str, link: str) -> HeaderLicense:
-    """The license by the name and the address that a header states; either may be empty."""
     if not text:
-        return HeaderLicense(None, {"license.id": "the header does not say"})
+        unknown["license.id"] = "the header does not say"
+        return None
     for id in model_files().licenses:
         usual = id.removesuffix("-only")
         if usual.lower() == text.lower():
-            return HeaderLicense(License(id=id))
+            return License(id=id)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", text)
     name = words.strip("-") or "unnamed"
-    terms = License(id=f"LicenseRef-{name}")
+    url = None
     if link.startswith(("https://", "http://")):
-        return HeaderLicense(terms.replace(url=link))
-    why = f'the file says "{text}" and no address'
-    return HeaderLicense(terms, {"license.url": why})
+        url = link
+    else:
+        unknown["license.url"] = f'the file says "{text}" and no address'
+    return License(id=f"LicenseRef-{name}", url=url)

@@ -457,15 +457,9 @@ def _check_sources(document: Document) -> None:
     for table in _SOURCED:
         if table not in stated or table in sourced:
             continue
-        remedy = _remedy_of_source(document, table)
-        document.add(("sources", table), "is missing", remedy)
-
-
-def _remedy_of_source(document: Document, table: str) -> str:
-    entry = f'{table} = "…"'
-    place = "" if "sources" in document.files_beside else "[sources] "
-    remedy = f"say where the facts in [{table}] come from: {place}{entry}"
-    if "sources" in document.values:
-        return remedy
-    sources = document.file.removesuffix(".toml") + SOURCES_ENDING
-    return f"{remedy}, or {entry} in {sources}"
+        document.add(
+            ("sources", table),
+            "is missing",
+            f'say where the facts in [{table}] come from: {table} = "…" in [sources], '
+            f"or in the file that ends in {SOURCES_ENDING}",
+        )

@@ -19,22 +19,18 @@ class OtherFile(Stated):
     remedy: str
 
 
-class FileByStart(Stated):
+class FileByStart(OtherFile):
     """The message and the remedy for files that begin with one of these byte sequences, in
     hexadecimal digits.
     """
 
     begins: tuple[str, ...]
-    message: str
-    remedy: str
 
 
-class FileByEnding(Stated):
+class FileByEnding(OtherFile):
     """The message and the remedy for files whose names have an ending; "" stands for every name."""
 
     ending: str = ""
-    message: str
-    remedy: str
 
 
 class StateRule(Stated):

@@ -294,7 +294,7 @@ def test_a_longest_wait_needs_a_prompt() -> None:
     (problem,) = raised.value.problems
     assert problem.line == 4
     assert problem.message == "needs the length of a prompt"
-    assert problem.remedy == 'write prompt_tokens = 2000, or for = "agent"'
+    assert problem.remedy == 'add prompt_tokens = 2000, or for = "agent"'
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.audit import machines, record_text
+from selfhost.audit.machines import load_machines
 from selfhost.audit.record_text import split_records
 from selfhost.core import files
 from selfhost.core.files import MAX_TEXT_BYTES, Unreadable
@@ -103,9 +104,19 @@ def test_nothing_is_empty(text: str) -> None:
 
 
 def test_a_fault_has_its_line_behind_blank_ones() -> None:
-    with pytest.raises(Unreadable) as caught:
-        read(b"\n" * 2_000_000 + b'{\n"a": oops\n}')
-    assert caught.value.line == 2_000_002
+    fleet = load_machines("-", stdin=b"\n" * 2_000_000 + b'{\n"a": oops\n}')
+    (problem,) = fleet.problems
+    assert problem.line == 2_000_002
+
+
+def test_more_blank_lines_than_a_text_may_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They would all be kept in front of a list, so that its faults have their lines."""
+    monkeypatch.setattr(record_text, "MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr(record_text, "_CHUNK_BYTES", 100)
+    with pytest.raises(Unreadable, match="larger than 1,000 bytes"):
+        read(b"\n" * 5000 + b"[]")
 
 
 @pytest.mark.parametrize(

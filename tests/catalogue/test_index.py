@@ -112,12 +112,16 @@ class Contents(NamedTuple):
 
 def contents_of(catalogue: Catalogue) -> Contents:
     """Everything that is asked of a catalogue."""
-    tables = ("architectures", "families", "things")
+    tables = (
+        ("architectures", "architecture"),
+        ("families", "family"),
+        ("things", "thing"),
+    )
     return Contents(
         ids=catalogue.ids(),
         specs=[spec.replace(origin="") for spec in catalogue.specs()],
         runtimes=[catalogue.runtime(id) for id in catalogue.runtime_ids()],
-        common=[catalogue.common(table) for table in tables],
+        common=[catalogue.section(file, table) for file, table in tables],
         names=[catalogue._shipped.names(kind) for kind in ("aliases", "whole")],
         spellings=catalogue.spellings(),
         outlines=catalogue.outlines,

@@ -191,8 +191,8 @@ def mistral(
         ),
         pytest.param(
             {"attention.head_count": "x", "attention.head_count_kv": "y"},
-            'llama.attention.head_count is "x", llama.attention.head_count_kv is "y", '
-            "neither one whole number nor one for each layer",
+            'llama.attention.head_count is "x", neither one whole number nor one for each '
+            'layer; llama.attention.head_count_kv is "y", neither one whole number',
             id="values that are no numbers",
         ),
         pytest.param(

@@ -186,25 +186,25 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
         pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)],
             12,
-            'the tensors "a" and "b" overlap',
+            'the tensor "b" begins 4 bytes after the header, not 8',
             id="tensors that overlap",
         ),
         pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 0, 8)],
             16,
-            'the tensors "a" and "b" overlap',
+            'the tensor "b" begins 0 bytes after the header, not 8',
             id="two tensors of the same bytes, and as many unused",
         ),
         pytest.param(
             [_entry("a", "F32", [0], 4, 4), _entry("b", "F32", [2], 0, 8)],
             8,
-            'the tensors "b" and "a" overlap',
+            'the tensor "a" begins 4 bytes after the header, not 8',
             id="an empty tensor inside another",
         ),
         pytest.param(
             [_entry("a", "F32", [2], 4, 12)],
             8,
-            '4 bytes belong to no tensor, before "a"',
+            'the tensor "a" begins 4 bytes after the header, not 0',
             id="a hole as long as what is missing at the end",
         ),
         pytest.param(
@@ -222,13 +222,13 @@ def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str
         pytest.param(
             [_entry("a", "F32", [2], 4, 12)],
             12,
-            "4 bytes belong to no tensor",
+            'the tensor "a" begins 4 bytes after the header, not 0',
             id="a hole before a tensor",
         ),
         pytest.param(
             [_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)],
             16,
-            "8 bytes belong to no",
+            'the tensor "a" begins 8 bytes after the header, not 0',
             id="of a name that stands twice the last counts",
         ),
         pytest.param(

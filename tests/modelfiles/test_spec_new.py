@@ -136,24 +136,6 @@ def test_a_slip_in_a_spec_by_hand_is_still_told(tmp_path: Path) -> None:
     assert 'did you mean "llama"?' in "".join(faults(made))
 
 
-def test_a_gguf_file_with_bytes_behind_its_tensors_is_told(tmp_path: Path) -> None:
-    """The note counts them; the spec has the size of the file without them, so that it is right."""
-    file = make(tmp_path, "llama-3.2-1b")
-    plain = read_local(file)
-    assert plain.notes == ()
-    size = file.stat().st_size
-    with file.open("r+b") as stream:
-        stream.truncate(2 * size + 64)
-    odd = read_local(file)
-    assert odd.notes[0].startswith(
-        f"{size + 64:,} bytes after its tensors are not counted"
-    )
-    assert odd.spec.files[0].bytes == plain.spec.files[0].bytes
-    made = new(tmp_path, file)
-    assert faults(made) == []
-    assert f"without the {size + 64:,} bytes" in made.read_text(encoding="utf-8")
-
-
 def test_the_padding_of_the_last_tensor_is_not_odd(tmp_path: Path) -> None:
     """Writers fill up to the alignment, 32 bytes, behind the last tensor too."""
     file = make(tmp_path, "llama-3.2-1b")

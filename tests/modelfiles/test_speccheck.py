@@ -86,7 +86,7 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
     beside = tmp_path / "x.sources.toml"
     assert _messages([str(path)]) == [
         f"{path}: sources.openness: is missing (say where the facts in [openness] come from: "
-        f'[sources] openness = "…", or openness = "…" in {beside})'
+        'openness = "…" in [sources], or in the file that ends in .sources.toml)'
     ]
     beside.write_text('id = "its card"\nopenness = "arXiv"\n', encoding="utf-8")
     for named in ([str(path)], [str(beside)], [str(path), str(beside)]):
@@ -99,7 +99,8 @@ def test_sources_may_stand_beside(tmp_path: Path) -> None:
     wrong = {
         'id = "card"\nname = 1\n"needs.dtype" = [\n  "y",\n]\n': [
             f"{beside}: openness: is missing "
-            '(say where the facts in [openness] come from: openness = "…")',
+            '(say where the facts in [openness] come from: openness = "…" in [sources], '
+            "or in the file that ends in .sources.toml)",
             f'{beside}:2: name: must be a string, not the number 1 (write it in quotes: "…")',
             f'{beside}:3: "needs.dtype": must be a string, not an array (write it in quotes: "…")',
         ],
