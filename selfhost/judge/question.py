@@ -341,7 +341,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
         # without known layers it is still asked whether the model can use so many tokens
         return tokens if (tokens or 0) > DEFAULT_CONTEXT_TOKENS else None
     usual = DEFAULT_CONTEXT_TOKENS
-    trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
+    trained = need.trained_tokens(spec.architecture)
     if trained:
         usual = min(usual, trained)
     return usual if tokens is None else max(usual, tokens)

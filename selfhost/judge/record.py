@@ -183,7 +183,7 @@ class Question(Record):
         For an encoder with a decoder the length counts the tokens of both.
         """
         architecture = self.spec.architecture
-        return None if architecture is None else trained_tokens(architecture, self.row)
+        return None if architecture is None else trained_tokens(architecture)
 
     @property
     def undescribed_architecture(self) -> str | None:
