@@ -289,7 +289,7 @@ def test_the_program_that_takes_what_was_stated_is_taken(
         ),
         pytest.param(
             {"quantization": "Q4_K_M", "kv_cache_type": "fp8"},
-            "leave it out: no program takes it together with the other options",
+            "not in fp8 (leave it out)",
             id="the programs of the cache have no such type",
         ),
         pytest.param(

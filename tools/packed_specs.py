@@ -11,7 +11,7 @@ from selfhost.core.stored import Store
 from selfhost.core.tables import stored_table
 from selfhost.core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from selfhost.machine.profiles import rows_in
-from selfhost.needs import Case, case_for, in_batches, row_of, trained_tokens
+from selfhost.needs import Case, case_for, in_batches, trained_tokens
 from selfhost.needs.llamacpp.buffers import keep_buffers
 
 # the program whose compute buffers are stored; those that are made of it ask for the same
@@ -44,7 +44,7 @@ def usual_cases(catalogue: Catalogue) -> Iterator[Case]:
     for spec in catalogue.specs():
         if spec.architecture is None:
             continue
-        trained = trained_tokens(spec.architecture, row_of(spec.architecture))
+        trained = trained_tokens(spec.architecture)
         for tokens in _CONTEXTS:
             context_tokens = min(trained or DEFAULT_CONTEXT_TOKENS, tokens)
             workload = Workload(format="gguf", context_tokens=context_tokens)

@@ -501,8 +501,8 @@ class _Method(PlacedCandidate):
             return None
         usual = self.search.usual.workload
         taken = judged.workload
-        before = _method_in_words(usual)
-        after = _method_in_words(taken)
+        before = _METHODS[str(usual.finetune_method)]
+        after = _METHODS[str(taken.finetune_method)]
         options = f"--method {usual.finetune_method}"
         if taken.context_tokens != usual.context_tokens:
             before += f" with {usual.context_tokens:,} tokens"
@@ -545,13 +545,6 @@ def _by_other_methods(search: Search) -> Iterator[Workload]:
     for tokens in training.contexts:
         if tokens < (usual.context_tokens or 0):
             yield stated.replace(finetune_method=methods[-1], context_tokens=tokens)
-
-
-def _method_in_words(workload: Workload) -> str:
-    """The name of the training method, as people write it."""
-    # every training has a method: the usual one where none was stated
-    assert workload.finetune_method is not None
-    return _METHODS[workload.finetune_method]
 
 
 # ------------------------------------------------------------------ pictures and video

@@ -70,10 +70,6 @@ def loads_by_tag(
         return False
     if workload.format != "gguf":
         return False
-    if workload.task != "generate":
-        return False
-    if spec.modality not in runtime.modalities:
-        return False
     return need.type_of_tag(spec, runtime, tag) == workload.quantization
 
 
@@ -96,8 +92,6 @@ def _conversion_to(
     """
     conversion = runtime.conversion
     if conversion is None:
-        return None
-    if workload.format != conversion.format:
         return None
     if not _reads_weights_of(spec, conversion):
         return None

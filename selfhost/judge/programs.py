@@ -34,7 +34,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, Stated, Unread
 from ..core.tables import shipped_record
 from ..core.units import nearest
-from ..core.workload import CacheTypes, Workload
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.case import Case, encoder_of, why_no_encoders
 from ..needs.file_formats import case_of
@@ -348,14 +348,9 @@ def _first_that_serves(
     if most is None or sequences <= most:
         return usual
     for runtime in runtimes_that_load(spec, USUAL.packed, catalogue):
-        if _queues_requests(runtime):
+        if runtime.batches.queues_requests:
             return runtime
     return usual
-
-
-def _queues_requests(runtime: RuntimeSpec) -> bool:
-    """Whether requests wait in the runtime, so that it serves any number of users."""
-    return runtime.batches.queues_requests
 
 
 def _first_that_takes(
@@ -639,12 +634,9 @@ def _options_without_runtime(
     model = {"model": spec.name}
     if workload.kv_cache_type not in (None, _USUAL_CACHE):
         yield from _cache_in_a_sum(spec, workload)
-    if workload.quantization is not None:
-        yield OptionFault("quantization", "no-quantizations", model)
-    if workload.draft is not None:
-        yield OptionFault("draft", "no-runtime", model)
-    if workload.runtime_options:
-        yield OptionFault("runtime_options", "no-runtime", model)
+    for option in ("quantization", "draft", "runtime_options"):
+        if getattr(workload, option):
+            yield OptionFault(option, "no-runtime", model)
 
 
 def _cache_in_a_sum(spec: ModelSpec, workload: Workload) -> Iterator[OptionFault]:
@@ -682,23 +674,17 @@ class _Limits(Record):
             yield self._cache_type_refused(type)
 
     def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
-        """The option to type for the programs that satisfy `does` and take the rest of what was
-        stated; empty where no program does.
+        """The option to type for the programs that satisfy `does` and take the quantization; empty
+        where no program does.
         """
-
-        def takes_all(other: RuntimeSpec) -> bool:
-            return does(other) and self._takes_the_rest(other)
-
-        return programs_that(takes_all, self.spec, self.catalogue)
-
-    def _takes_the_rest(self, other: RuntimeSpec) -> bool:
-        """Whether another runtime takes the quantization, and the options that this runtime has."""
         quantization = self.workload.quantization
-        if quantization and not _is_type_of(self.spec, other, quantization):
-            return False
-        options = self.workload.runtime_options.keys()
-        kept = options & self.runtime.named_options.keys()
-        return kept <= other.named_options.keys()
+
+        def takes_both(other: RuntimeSpec) -> bool:
+            if not does(other):
+                return False
+            return not quantization or _is_type_of(self.spec, other, quantization)
+
+        return programs_that(takes_both, self.spec, self.catalogue)
 
     def _too_many_sequences(self, most: int) -> OptionFault:
         return OptionFault(
@@ -708,35 +694,23 @@ class _Limits(Record):
                 "program": self.runtime.name,
                 "most": most,
                 "wanted": self.workload.parallel,
-                "others": self._programs_that(_queues_requests),
+                "others": self._programs_that(
+                    lambda other: other.batches.queues_requests
+                ),
             },
         )
 
     def _cache_type_refused(self, type: str) -> OptionFault:
-        types = CacheTypes.of(type)
-        kept = [
-            name
-            for name in dict.fromkeys((types.keys, types.values))
-            if self.runtime.keeps_cache_in(name)
-        ]
-        kind = "cache-pair" if types.differ and len(kept) == 2 else "cache-type"
-        others = self._programs_that(lambda other: other.keeps_cache_in(type))
-        keeping = programs_that(
-            lambda other: other.keeps_cache_in(type), self.spec, self.catalogue
-        )
         return OptionFault(
             "kv_cache_type",
-            kind,
+            "cache-type",
             {
                 "program": self.runtime.name,
                 "own": "".join(
                     f" or in {name}" for name in self.runtime.kv_cache_types
                 ),
                 "type": type,
-                "kept": kept,
-                "others": others,
-                "apart": bool(keeping and not others),
-                "none": not keeping,
+                "others": self._programs_that(lambda other: other.keeps_cache_in(type)),
             },
         )
 
@@ -775,11 +749,6 @@ class _Limits(Record):
             others = programs_that(
                 lambda other: name in other.named_options, self.spec, self.catalogue
             )
-        having = []
-        for id in self.catalogue.runtime_ids():
-            other = self.catalogue.runtime(id)
-            if other.named_options:
-                having.append(other.name)
         return OptionFault(
             "runtime_options",
             "option-unknown",
@@ -787,7 +756,6 @@ class _Limits(Record):
                 "name": name,
                 "program": self.runtime.name,
                 "known": known,
-                "having": having,
                 "guess": guess,
                 "flag": flag,
                 "others": others,

@@ -341,7 +341,7 @@ def _usual_context(request: Request, spec: ModelSpec) -> int | None:
         # without known layers it is still asked whether the model can use so many tokens
         return tokens if (tokens or 0) > DEFAULT_CONTEXT_TOKENS else None
     usual = DEFAULT_CONTEXT_TOKENS
-    trained = need.trained_tokens(spec.architecture, need.row_of(spec.architecture))
+    trained = need.trained_tokens(spec.architecture)
     if trained:
         usual = min(usual, trained)
     return usual if tokens is None else max(usual, tokens)
@@ -395,26 +395,14 @@ def recounted(
 class _Counted(Record):
     """The memory need of a model, and the workload with the type of KV cache that the model keeps.
 
-    `alone` are the needs without the companions.
+    `alone` are the needs without the companions, `beside_bytes` the bytes to download for these.
     """
 
     workload: Workload
     case: need.Case
     needs: Needs
     alone: Needs
-
-    @property
-    def model_bytes(self) -> int:
-        """The bytes to download for the model without its companions; 0 where they are not
-        known.
-        """
-        return self.alone.download_bytes or 0
-
-    @property
-    def beside_bytes(self) -> int:
-        """The bytes to download for the companions."""
-        all_bytes = self.needs.download_bytes or 0
-        return max(0, all_bytes - self.model_bytes)
+    beside_bytes: int
 
 
 def _counted(
@@ -441,9 +429,17 @@ def _counted(
             case = counting.case(workload)
             needs = need.count(case)
     alone = needs
+    beside_bytes = 0
     if counting.companions is not None:
         alone = need.count(counting.replace(companions=None).case(workload))
-    return _Counted(workload=workload, case=case, needs=needs, alone=alone)
+        beside_bytes = (needs.download_bytes or 0) - (alone.download_bytes or 0)
+    return _Counted(
+        workload=workload,
+        case=case,
+        needs=needs,
+        alone=alone,
+        beside_bytes=max(0, beside_bytes),
+    )
 
 
 def _keeps_cache(runtime: RuntimeSpec | None, needs: Needs) -> bool:
@@ -491,7 +487,10 @@ def _files_here(
     """
     part = request.files.part
     if part is not None:
-        return _with_missing_bytes(part, counted.model_bytes)
+        missing_bytes = (counted.alone.download_bytes or 0) - part.size_bytes
+        if part.missing_bytes is not None or missing_bytes <= 0:
+            return part
+        return part.replace(missing_bytes=missing_bytes)
     if loaded.loads_named_files or request.runtime is None:
         return None
     wanted = WantedFiles(
@@ -502,10 +501,3 @@ def _files_here(
         catalogue=catalogue,
     )
     return wanted.copy_on(machine)
-
-
-def _with_missing_bytes(part: DownloadedFiles, model_bytes: int) -> DownloadedFiles:
-    """The named part of the files, with the bytes that are still missing."""
-    if part.missing_bytes is not None or model_bytes <= part.size_bytes:
-        return part
-    return part.replace(missing_bytes=model_bytes - part.size_bytes)

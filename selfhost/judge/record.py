@@ -4,10 +4,10 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.offers import Offer
@@ -183,7 +183,7 @@ class Question(Record):
         For an encoder with a decoder the length counts the tokens of both.
         """
         architecture = self.spec.architecture
-        return None if architecture is None else trained_tokens(architecture, self.row)
+        return None if architecture is None else trained_tokens(architecture)
 
     @property
     def undescribed_architecture(self) -> str | None:
@@ -214,26 +214,20 @@ class Question(Record):
         return self.workload.parallel > 1 and self.runtime.batches.queues_requests
 
     @property
-    def runtime_follows_users(self) -> bool:
-        """Whether nobody named the runtime, and it serves several users in turn: for fewer users
-        another runtime may be taken.
-        """
-        return self.stated.runtime is None and self.lets_users_wait
-
-    @property
     def runtime_follows(self) -> tuple[str, ...]:
         """The options for whose sake the runtime was taken, where nobody named one: without them a
         runtime may be taken that runs elsewhere. Empty where there are none.
         """
         if self.runtime is None or self.stated.runtime is not None:
             return ()
-        # the runtimes of GGUF files are taken before these for any other reason
-        if "text" not in self.runtime.modalities or "gguf" in self.runtime.formats:
-            return ()
         flags = []
-        for field in ("quantization", "kv_cache_type", "runtime_options"):
-            if getattr(self.stated, field):
-                flags.append(FLAGS[field])
+        # the runtimes of GGUF files are taken before these for any other reason
+        if "text" in self.runtime.modalities and "gguf" not in self.runtime.formats:
+            for field in ("quantization", "kv_cache_type", "runtime_options"):
+                if getattr(self.stated, field):
+                    flags.append(FLAGS[field])
+        if self.lets_users_wait:
+            flags.append(f"{FLAGS['parallel']} (--users)")
         return tuple(flags)
 
     @property
@@ -522,27 +516,29 @@ class DeferredAdvice(Record):
     """
 
     def setup(self) -> tuple[str, ...]:
-        """The lines to type first."""
+        """The lines to type first; () where nothing is missing."""
         return ()
 
     def commands(self) -> tuple[str, ...]:
-        """The lines that download and run the model."""
+        """The lines that download and run the model; () where none is known."""
         return ()
 
     def commands_class(self) -> str | None:
-        """`listed` where a listing shows the file that the commands download, else `unlisted`."""
+        """`listed` where a listing shows the file that the commands download, else `unlisted`;
+        None where there are no commands.
+        """
         return None
 
     def fine_print(self) -> tuple[str, ...]:
-        """The notes that few users need."""
+        """The notes on the runtime, its files and the command lines that few users need."""
         return ()
 
     def room(self) -> Room | None:
-        """The limit of each setting, with all others as judged."""
+        """The limit of each setting, with all others as judged; None where nothing is known."""
         return None
 
     def room_options(self) -> RoomOptions:
-        """The options to type beside each limit."""
+        """The options to type beside each limit of `room`."""
         return RoomOptions()
 
     def waits(self) -> tuple[Wait, ...]:
@@ -550,19 +546,19 @@ class DeferredAdvice(Record):
         return ()
 
     def faster(self) -> tuple[Any, ...]:
-        """Settings of the same program that are clearly faster."""
+        """Settings of the same program that are clearly faster (`advice.faster`)."""
         return ()
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The models and settings that run instead, the best first."""
+        """The models and settings that run here instead, the best first."""
         return ()
 
     def api_offers(self) -> tuple[Offer, ...]:
-        """The API offers of the model, or of a model in its place."""
+        """The API offers of the model, or of a model in its place, the cheapest first."""
         return ()
 
     def monthly_cost(self) -> Any:
-        """The monthly cost of the stated load."""
+        """The monthly cost of the stated load; None where no load was stated."""
         return None
 
     def notes(self) -> tuple[str, ...]:
@@ -572,6 +568,19 @@ class DeferredAdvice(Record):
 
 # the cached properties of a verdict that `further` works out: each has the name of its method
 _WORKED_OUT = [name for name in vars(DeferredAdvice) if not name.startswith("_")]
+_Value = TypeVar("_Value")
+
+
+def _worked_out(method: Callable[[DeferredAdvice], _Value]) -> cached_property[_Value]:
+    """The property of a verdict that has what `further` gives by the method of that name."""
+    name = method.__name__
+
+    def value(verdict: Verdict) -> _Value:
+        worked_out: _Value = getattr(verdict.further, name)()
+        return worked_out
+
+    value.__doc__ = method.__doc__
+    return cached_property(value)
 
 
 def _restored(
@@ -631,35 +640,16 @@ class Verdict(Judged, Report):
     why: str | None = None
     further: DeferredAdvice = DeferredAdvice()
 
-    @cached_property
-    def setup(self) -> tuple[str, ...]:
-        """The lines to type first; () where nothing is missing."""
-        return self.further.setup()
-
-    @cached_property
-    def commands(self) -> tuple[str, ...]:
-        """The lines that download and run the model; () where none is known."""
-        return self.further.commands()
-
-    @cached_property
-    def commands_class(self) -> str | None:
-        """`listed` or `unlisted`; None where there are no commands."""
-        return self.further.commands_class()
-
-    @cached_property
-    def fine_print(self) -> tuple[str, ...]:
-        """The notes on the runtime, its files and the command lines that few users need."""
-        return self.further.fine_print()
-
-    @cached_property
-    def room(self) -> Room | None:
-        """The limit of each setting, with all others as judged; None where nothing is known."""
-        return self.further.room()
-
-    @cached_property
-    def room_options(self) -> RoomOptions:
-        """The options to type beside each limit of `room`."""
-        return self.further.room_options()
+    setup = _worked_out(DeferredAdvice.setup)
+    commands = _worked_out(DeferredAdvice.commands)
+    commands_class = _worked_out(DeferredAdvice.commands_class)
+    fine_print = _worked_out(DeferredAdvice.fine_print)
+    room = _worked_out(DeferredAdvice.room)
+    room_options = _worked_out(DeferredAdvice.room_options)
+    faster = _worked_out(DeferredAdvice.faster)
+    alternatives = _worked_out(DeferredAdvice.alternatives)
+    api_offers = _worked_out(DeferredAdvice.api_offers)
+    monthly_cost = _worked_out(DeferredAdvice.monthly_cost)
 
     @property
     def has_cards_to_add(self) -> bool:
@@ -677,26 +667,6 @@ class Verdict(Judged, Report):
         or an audit has only the wait behind the stated prompt.
         """
         return self.further.waits() or self.stated_wait
-
-    @cached_property
-    def faster(self) -> tuple[Any, ...]:
-        """Settings of the same program that are clearly faster (`advice.faster`)."""
-        return self.further.faster()
-
-    @cached_property
-    def alternatives(self) -> tuple[Alternative, ...]:
-        """The models and settings that run here instead, the best first."""
-        return self.further.alternatives()
-
-    @cached_property
-    def api_offers(self) -> tuple[Offer, ...]:
-        """The API offers of the model, or of a model in its place, the cheapest first."""
-        return self.further.api_offers()
-
-    @cached_property
-    def monthly_cost(self) -> Any:
-        """The monthly cost of the stated load; None where no load was stated."""
-        return self.further.monthly_cost()
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

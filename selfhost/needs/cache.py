@@ -9,7 +9,6 @@ number.
 from __future__ import annotations
 
 from math import ceil
-from typing import NamedTuple
 
 from ..catalogue.architecture import Architecture, Attention, Audio, Recurrent
 from ..core.records import Record, Stated
@@ -18,7 +17,6 @@ from .case import Case
 from .records import Size, Term, by_layers, computed_term, of_sequences, rounded_up
 from .tensors import (
     CacheGroup,
-    State,
     cache_groups,
     row_of,
     state_of,
@@ -60,25 +58,6 @@ class CacheSize(Record):
     line: str
 
 
-class TokenBytes(Record):
-    """The bytes that one layer keeps of one token, likely and at most.
-
-    In a line of arithmetic `before` stands before the number of layers, and `line` after it.
-    """
-
-    likely: int
-    most: int
-    before: str
-    line: str
-
-
-class KeptTokens(NamedTuple):
-    """The number of tokens that a layer has room for, likely and at most."""
-
-    likely: int
-    most: int
-
-
 def cache_sizes(case: Case) -> list[CacheSize]:
     """The size of the keys and values that each group of layers keeps."""
     model = case.model
@@ -91,29 +70,25 @@ def cache_sizes(case: Case) -> list[CacheSize]:
         model = as_unpacked(model)
     caches = []
     for group in cache_groups(model):
-        token = _token_bytes(group, case.cache_width, mlx_indexer)
-        kept = _kept_tokens(case, group.window_tokens)
+        token = _of_one_token(group, case.cache_width, mlx_indexer)
+        likely, most = _kept_tokens(case, group.window_tokens)
         layers_of_all = group.layers * case.sequences
-        caches.append(
-            CacheSize(
-                layers=group.layers,
-                heads=1 if group.latent else group.kv_heads,
-                bytes=layers_of_all * token.likely * kept.likely,
-                high_bytes=layers_of_all * token.most * kept.most,
-                before=token.before,
-                line=f"{token.line} × {kept.likely:,} tokens",
-            )
+        cache = token.replace(
+            bytes=layers_of_all * token.bytes * likely,
+            high_bytes=layers_of_all * token.high_bytes * most,
+            line=f"{token.line} × {likely:,} tokens",
         )
+        caches.append(cache)
     return caches
 
 
-def _token_bytes(
+def _of_one_token(
     group: CacheGroup,
     width: int,
     mlx_indexer: int,
-) -> TokenBytes:
-    """The bytes that one layer of a group keeps of one token: elements of keys and values × bytes
-    of a number (`width`).
+) -> CacheSize:
+    """What one layer of a group keeps of one token: elements of keys and values × bytes of a number
+    (`width`).
 
     The most includes the keys of an indexer. MLX LM always keeps these; `mlx_indexer` is their
     length there.
@@ -133,7 +108,14 @@ def _token_bytes(
         likely += TORCH.fp8_row_bytes
         most += TORCH.fp8_row_bytes + indexed // TORCH.fp8_indexed
         line = f"({line} + {TORCH.fp8_row_bytes} bytes)"
-    return TokenBytes(likely=likely, most=most, before=before, line=line)
+    return CacheSize(
+        layers=group.layers,
+        heads=1 if group.latent else group.kv_heads,
+        bytes=likely,
+        high_bytes=most,
+        before=before,
+        line=line,
+    )
 
 
 def as_unpacked(architecture: Architecture) -> Architecture:
@@ -148,9 +130,9 @@ def as_unpacked(architecture: Architecture) -> Architecture:
     return with_every_head(architecture)
 
 
-def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
-    """The number of tokens that a layer keeps, rounded up to whole steps of the runtime. `window`:
-    the layer's window in tokens; None for a layer without a window.
+def _kept_tokens(case: Case, window: int | None) -> tuple[int, int]:
+    """The numbers of tokens that a layer keeps, likely and at most, rounded up to whole steps of
+    the runtime. `window`: the layer's window in tokens; None for a layer without a window.
     """
     runtime = case.runtime
     account = runtime.account
@@ -159,19 +141,17 @@ def _kept_tokens(case: Case, window: int | None) -> KeptTokens:
     # DynamicSlidingWindowLayer of transformers keeps a whole prompt until the second token is
     # answered
     if window is None or account.windows == "kept":
-        return KeptTokens(tokens, tokens)
+        return tokens, tokens
     if account.windows == "rotated":
         if not _rotates(case):
-            return KeptTokens(tokens, tokens)
+            return tokens, tokens
         # the window and the chunk of the prompt that is being read (mlx_lm/models/cache.py)
-        most = min(tokens, window + account.prompt_tokens)
-        return KeptTokens(min(tokens, window), most)
+        return min(tokens, window), min(tokens, window + account.prompt_tokens)
     if runtime.memory.whole_windows:
         share = runtime.memory.window_shares.get(case.row.name, 1.0)
-        return KeptTokens(ceil(share * tokens), tokens)
+        return ceil(share * tokens), tokens
     # vLLM may give every layer as many tokens as the longest layer
-    in_window = rounded_up(window, step)
-    return KeptTokens(min(tokens, in_window), tokens)
+    return min(tokens, rounded_up(window, step)), tokens
 
 
 def _rotates(case: Case) -> bool:
@@ -198,38 +178,12 @@ def cache_terms(case: Case) -> list[Term]:
     return terms
 
 
-class StateBytes(Record):
-    """The state that one recurrent layer keeps of one sequence: `inputs` and `memory` are numbers,
-    each with its width in bytes.
+def _state_of_layer(case: Case, recurrent: Recurrent) -> tuple[int, str]:
+    """The bytes that one recurrent layer keeps of one sequence, with their part of a line of
+    arithmetic: numbers of 32 bits. Some runtimes store the inputs of convolutions, or whole states,
+    in the type of the model.
     """
-
-    inputs: int
-    input_width: int
-    memory: int
-    memory_width: int
-
-    @property
-    def bytes(self) -> int:
-        """The bytes of inputs and memory together."""
-        return self.inputs * self.input_width + self.memory * self.memory_width
-
-    @property
-    def arithmetic(self) -> str:
-        """The bytes of the state as a part of a line of arithmetic."""
-        return (
-            f"({self.inputs:,} × {self.input_width} bytes"
-            f" + {self.memory:,} × {self.memory_width} bytes)"
-        )
-
-
-def _state_bytes(
-    case: Case,
-    recurrent: Recurrent,
-    state: State,
-) -> StateBytes:
-    """The state of one recurrent layer, in numbers of 32 bits. Some runtimes store the inputs of
-    convolutions, or whole states, in the type of the model.
-    """
+    state = state_of(recurrent, case.model)
     account = case.account
     width = case.cache_width if account.typed_states else _STATE_NUMBER_BYTES
     inputs = state.convolution
@@ -239,9 +193,8 @@ def _state_bytes(
         inputs = inputs * taps // max(1, taps - 1)
     is_narrow = recurrent.kind in account.narrow_states
     memory_width = width if is_narrow else _STATE_NUMBER_BYTES
-    return StateBytes(
-        inputs=inputs, input_width=width, memory=state.memory, memory_width=memory_width
-    )
+    line = f"({inputs:,} × {width} bytes + {state.memory:,} × {memory_width} bytes)"
+    return inputs * width + state.memory * memory_width, line
 
 
 def _recurrent_states(case: Case, keys: Term) -> Term:
@@ -254,11 +207,10 @@ def _recurrent_states(case: Case, keys: Term) -> Term:
     size = 0
     lines = []
     for recurrent in case.model.recurrent:
-        state = _state_bytes(case, recurrent, state_of(recurrent, case.model))
+        state_bytes, state_line = _state_of_layer(case, recurrent)
         layers = len(recurrent.layers)
-        size += layers * state.bytes * sequences
-        after = f" × {state.arithmetic}{of_sequences(sequences)}"
-        lines.append(("", layers, after))
+        size += layers * state_bytes * sequences
+        lines.append(("", layers, f" × {state_line}{of_sequences(sequences)}"))
     low = size if case.account.typed_states else size // 2
     line = by_layers(lines)
     share = case.runtime.memory.state_share

@@ -297,7 +297,7 @@ class Case(Record):
         """The context length of one sequence: as requested, else the default, or the model's
         longest context if that is less.
         """
-        longest = trained_tokens(self.model, self.row) or DEFAULT_CONTEXT_TOKENS
+        longest = trained_tokens(self.model) or DEFAULT_CONTEXT_TOKENS
         return self.workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest)
 
     @cached_property

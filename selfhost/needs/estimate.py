@@ -360,11 +360,7 @@ def more_in_conversation(
     copies = memory.kept_context_checkpoints - memory.context_checkpoints
     if copies <= 0:
         return 0
-    if workload.format != "gguf" or workload.task != "generate":
-        return 0
     case = case_of(spec, runtime, workload)
-    if not case.has_row:
-        return 0
     return copies * case.parallel * copy_bytes(case)
 
 

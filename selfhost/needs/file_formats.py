@@ -35,7 +35,6 @@ from .case import (
     is_cast,
     is_in_plain_type,
     stored_type,
-    without_files,
 )
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf_memory
@@ -45,7 +44,7 @@ from .quantization import (
     TERNARY_QUANTIZATIONS,
     canonical_gguf,
 )
-from .records import Needs, Term, unread
+from .records import Needs, Term
 from .tensors import UNKNOWN_ROW, published_tensors, row_of, with_every_head
 
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
@@ -466,12 +465,10 @@ def needs_of_case(case: Case) -> Needs:
     """The files and the memory of a case, counted by the rules of its format."""
     if not case.runtime.parts:
         return _account_of(case).needs_of_case(case)
-    files = case.runtime.parts.get(case.spec.id)
-    if files is None:
-        why = f"no files of {case.spec.name} are known for {case.runtime.name}"
-        return without_files(unread(why, "leave out --runtime"))
     from . import pictures
 
+    # of a model without listed files the program has none: `why_untold` says so
+    files = case.runtime.parts[case.spec.id]
     return pictures.needs_of_listed_files(case, files)
 
 

@@ -12,7 +12,7 @@ from ..catalogue.architecture import Attention, Audio
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import PLAIN_DTYPES
 from ..core import units
-from ..core.records import Record, Unread
+from ..core.records import Unread
 from . import weight_files
 from .cache import TORCH, as_unpacked, cache_terms
 from .case import Case, is_cast, loads_sixteen_bits, overhead, stored_type, unread_of
@@ -37,7 +37,6 @@ from .weight_files import DTYPES, size_of
 # the size at which save_pretrained splits files
 SHARD_BYTES = TORCH.shard_bytes
 _PAGE_BYTES = 4096
-_GUESSED_PASS = "general knowledge: the widest layer of one pass over the prompt"
 
 
 def needs_of_case(case: Case) -> Needs:
@@ -83,7 +82,7 @@ def _with_memory(
         devices = devices_of(case.model, case.quantization)
         return needs.replace(terms=terms, tensor_parallel=devices)
     mapped = _as_mapped(case, weights)
-    terms = mapped.weights, *others
+    terms = *mapped.terms, *others
     return needs.replace(terms=terms, evictable_bytes=mapped.evictable_bytes)
 
 
@@ -211,27 +210,23 @@ def _in_loaded_type(case: Case, weights: Term) -> Term:
     return weights.with_size(weights.size.scaled(bits, stored_bits), line)
 
 
-class _Mapped(Record):
-    """The weights in memory, and bytes of mapped files that the system may drop."""
-
-    weights: Term
-    evictable_bytes: int = 0
-
-
-def _as_mapped(case: Case, weights: Term) -> _Mapped:
-    """The weights of files that a CPU maps into memory; on a GPU all of them."""
+def _as_mapped(case: Case, weights: Term) -> Needs:
+    """The weights of files that a CPU maps into memory, and the bytes of these files that the
+    system may drop; on a GPU all of the weights.
+    """
+    whole = Needs(terms=(weights,))
     if not case.account.maps_files:
-        return _Mapped(weights=weights)
+        return whole
     if _has_no_kernel(case):
         return _widened(case, weights)
     type = weight_files.loaded_type(case.runtime, case.spec, case.quantization)
     if type != case.quantization:
         # while the model loads, the mapped files and the weights made of them are resident together
         mapped_bytes = weights.bytes * DTYPES[case.quantization] / DTYPES[type]
-        return _Mapped(weights=weights, evictable_bytes=int(mapped_bytes))
+        return whole.replace(evictable_bytes=int(mapped_bytes))
     if _is_read_in_place(case):
         return _read_by_rows(case, weights)
-    return _Mapped(weights=weights)
+    return whole
 
 
 def _is_read_in_place(case: Case) -> bool:
@@ -262,7 +257,7 @@ def _may_have_kernel(case: Case) -> bool:
     return not types.issubset(case.account.widened_always)
 
 
-def _widened(case: Case, weights: Term) -> _Mapped:
+def _widened(case: Case, weights: Term) -> Needs:
     """The weights widened to two bytes for each parameter, because the runtime has no kernel for
     their type. A GPU may have a kernel after all, so there only the most is widened.
     """
@@ -275,15 +270,15 @@ def _widened(case: Case, weights: Term) -> _Mapped:
             high_bytes=max(weights.high_bytes, most),
             arithmetic=f"{weights.arithmetic}; up to {line}",
         )
-        return _Mapped(weights=both)
+        return Needs(terms=(both,))
     source = f"{case.runtime.name}: made bfloat16 when it loads; {case.account.source}"
     ends = Size(int(size * 0.99), size, most)
     wide = computed_term("weights", ends, source, line)
     mapped_bytes = min(weights.bytes, size)
-    return _Mapped(weights=wide, evictable_bytes=mapped_bytes * 9 // 10)
+    return Needs(terms=(wide,), evictable_bytes=mapped_bytes * 9 // 10)
 
 
-def _read_by_rows(case: Case, weights: Term) -> _Mapped:
+def _read_by_rows(case: Case, weights: Term) -> Needs:
     """The mapped weights on a CPU. A text reads only some rows of the token table, and the encoders
     are first read with the first picture.
     """
@@ -304,7 +299,7 @@ def _read_by_rows(case: Case, weights: Term) -> _Mapped:
     mapped = weights.with_size(size, line)
     if unread_bytes or encoder_bytes:
         mapped = mapped.replace(how=How.COMPUTED)
-    return _Mapped(weights=mapped, evictable_bytes=evictable)
+    return Needs(terms=(mapped,), evictable_bytes=evictable)
 
 
 def _multiplies_table(case: Case) -> bool:
@@ -332,10 +327,9 @@ def _work_on_speech(case: Case, heard: Audio) -> Term:
     numbers = 2 * case.model.layers * heard.embedding_length * cells
     size = numbers * case.width
     line = f"{size:,} bytes; as much as the caches of the audio"
-    source = account.source or "general knowledge"
     most = 2 * size + TORCH.heap_block_bytes
     ends = Size(size // 4, size, most)
-    return assumed_term("activations", ends, source, line)
+    return assumed_term("activations", ends, account.source, line)
 
 
 class _PromptPass:
@@ -387,14 +381,10 @@ class _PromptPass:
         line += (
             f" + {others_bytes:,} bytes of logits, scores, scans and arrays that wait"
         )
-        source = account.source
         how = How.COMPUTED
-        if not source:
-            source = _GUESSED_PASS
-            how = How.ASSUMED
         if scan_bytes or scores < most_scores:
             how = How.ASSUMED
-        return term("activations", ends, source, line, how)
+        return term("activations", ends, account.source, line, how)
 
     def _layer_bytes(self, inner: int) -> int:
         """The bytes of a layer's activations: tokens × (width × embedding + inner × widest layer) ×

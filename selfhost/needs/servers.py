@@ -112,13 +112,6 @@ def terms_of_server(case: Case) -> list[Term]:
     return [work, on_device, in_ram]
 
 
-def _sees(case: Case) -> bool:
-    """Whether the encoder of a model with image input is loaded."""
-    if case.text_alone:
-        return False
-    return bool(case.encoders)
-
-
 def _longest_prompt(case: Case, device: Device) -> Term:
     """The activations of one pass of vLLM over the longest prompt, with its sampling.
 
@@ -137,7 +130,7 @@ def _longest_prompt(case: Case, device: Device) -> Term:
     size = likely_pass.size._replace(most=largest_pass.size.most)
     line = likely_pass.arithmetic
     how = How.ASSUMED if case.model.recurrent else How.COMPUTED
-    if _sees(case):
+    if case.encoders:
         seeing = _mib(_VLLM.seeing)
         size = size.plus(seeing)
         line += f" + {seeing.likely:,} bytes of the encoder"
@@ -373,7 +366,7 @@ def _left_free(case: Case, device: Device) -> Term:
     free = total
     if device.free_bytes is not None:
         free = min(total, device.free_bytes)
-    shares = _SGLANG.encoders if _sees(case) else (0.0, 0.0, 0.0)
+    shares = _SGLANG.encoders if case.encoders else (0.0, 0.0, 0.0)
     # the usable bytes that weights and cache leave free, at each end
     by_end = []
     for left_bytes, share in zip(left, shares, strict=True):

@@ -425,12 +425,12 @@ def _lacks_usual_part(architecture: Architecture, row: ArchitectureRow) -> bool:
     return row.rewrites or "compressed" in kinds
 
 
-def trained_tokens(architecture: Architecture, row: ArchitectureRow) -> int | None:
+def trained_tokens(architecture: Architecture) -> int | None:
     """The context length that the model was trained for; for an encoder with a decoder, the sum of
     both contexts. None where not known.
     """
     tokens = architecture.context_tokens
-    if tokens is not None and row.rewrites:
+    if tokens is not None and row_of(architecture).rewrites:
         return 2 * tokens
     return tokens
 
@@ -684,20 +684,17 @@ class _TensorList:
         shape: tuple[int, ...],
     ) -> None:
         """Add a tensor under each of its names."""
-        for stored_name in self._names_in_stacks(name):
+        plain_name = name.removeprefix(".")
+        names = [plain_name]
+        stacks = self.row.stacks
+        if stacks and name.startswith(("blk.", ".")):
+            if "cross_attn" in name:
+                stacks = stacks[-1:]
+            in_stack = plain_name.replace("attn_output.", "attn_o.")
+            names = [f"{stack}.{in_stack}" for stack in stacks]
+        for stored_name in names:
             group = TensorGroup(name=stored_name, layers=layers, shape=shape)
             self.groups.append(group)
-
-    def _names_in_stacks(self, name: str) -> list[str]:
-        """The names under which the file has the tensor: one, or one in each stack."""
-        plain_name = name.removeprefix(".")
-        stacks = self.row.stacks
-        if not stacks or not name.startswith(("blk.", ".")):
-            return [plain_name]
-        if "cross_attn" in name:
-            stacks = stacks[-1:]
-        in_stack = plain_name.replace("attn_output.", "attn_o.")
-        return [f"{stack}.{in_stack}" for stack in stacks]
 
     def add_norm(self, name: str, layers: Places) -> None:
         """Add a norm over the width of the model to each of the layers."""
@@ -804,53 +801,27 @@ class _TensorList:
 
     def add_attention(self, group: Attention, layers: Places) -> None:
         """Add queries, keys, values and the output of layers that attend, of one of three kinds."""
-        if group.latent_length:
-            self._add_latent_attention(group, layers)
-        elif group.kind == "compressed":
-            self._add_compressed_attention(group, layers)
-        else:
-            self._add_plain_attention(group, layers)
-        self.add_part("beside attention", layers, group)
-
-    def _add_latent_attention(self, group: Attention, layers: Places) -> None:
-        # where attention caches unpacked keys, the key's length includes the rotated part
-        is_unpacked = group.kind != "latent"
-        unturned = group.key_length
-        if is_unpacked:
-            unturned -= group.rope_length or 0
-        self.add_part(
-            "latent",
-            layers,
-            group,
-            is_unpacked=is_unpacked,
-            unturned=unturned,
-            query=group.query_latent_length or self.width,
-        )
-
-    def _add_compressed_attention(self, group: Attention, layers: Places) -> None:
-        has_indexer = bool(group.indexer_heads)
-        self.add_part(
-            "compressed",
-            layers,
-            group,
-            indexed=has_indexer and bool(group.compression),
-            rows=2 if has_indexer else 1,
-            output_groups=group.output_groups or 1,
-        )
-
-    def _add_plain_attention(self, group: Attention, layers: Places) -> None:
         row = self.row
+        part = "attention"
+        if group.latent_length:
+            part = "latent"
+        elif group.kind == "compressed":
+            part = "compressed"
         is_biased = self.model.attention_bias
         if is_biased is None:
             is_biased = row.attention_bias
         self.add_part(
-            "attention",
+            part,
             layers,
             group,
+            # where attention caches unpacked keys, the key's length includes the rotated part
+            unturned=group.key_length - (group.rope_length or 0),
+            output_groups=group.output_groups or 1,
             query_key_norm=query_key_norm_of(group, self.model, row),
             biased=is_biased,
             biased_keys=is_biased and row.key_bias,
         )
+        self.add_part("beside attention", layers, group)
 
     def add_recurrent(self, recurrent: Recurrent) -> None:
         """Add the tensors of layers that keep a state."""
@@ -876,8 +847,6 @@ class _TensorList:
                 layers,
                 group,
                 inner=group.latent_length or self.width,
-                used=group.chosen,
-                normed_beside=dense and row.expert_norms,
                 picked_by_bias=group.router_bias or row.router_bias,
             )
         if dense:
@@ -973,7 +942,9 @@ def cache_groups(
     Ling 3 those of the multi-token-prediction blocks (src/llama-model.cpp filters no layer).
     """
     row = row_of(architecture)
-    if not _keeps_tokens(row, with_idle=with_idle):
+    if row.recomputes:
+        return ()
+    if row.encoder and not (with_idle and row.idle_cache):
         return ()
     groups: list[CacheGroup] = []
     for attention in architecture.attention:
@@ -990,15 +961,6 @@ def cache_groups(
 def layers_of(parts: Iterable[LayerPart]) -> set[int]:
     """The numbers of the layers that have one of these parts."""
     return {layer for part in parts for layer in part.layers}
-
-
-def _keeps_tokens(row: ArchitectureRow, *, with_idle: bool) -> bool:
-    """Whether models of the row have a KV cache."""
-    if row.recomputes:
-        return False
-    if row.encoder:
-        return with_idle and row.idle_cache
-    return True
 
 
 def _caching_layers(attention: Attention, cache_layers: int | None) -> int:
@@ -1027,23 +989,19 @@ def _groups_of(
     window_tokens = attention.window_tokens
     if attention.kind == "full" or row.window_masks:
         window_tokens = None
-    kv_heads = attention.kv_heads
-    key_length = attention.key_length
-    value_length = attention.value_length
-    is_latent = attention.kind == "latent"
-    if is_latent:
-        kv_heads = 1
-        key_length = attention.latent_row_length
-        value_length = 0
     group = CacheGroup(
         layers=layers,
-        kv_heads=kv_heads,
-        key_length=key_length,
-        value_length=value_length,
-        latent=is_latent,
+        kv_heads=attention.kv_heads,
+        key_length=attention.key_length,
+        value_length=attention.value_length,
         window_tokens=window_tokens,
         indexer_elements=attention.indexer_length or 0,
     )
+    if attention.kind == "latent":
+        row_length = attention.latent_row_length
+        group = group.replace(
+            kv_heads=1, key_length=row_length, value_length=0, latent=True
+        )
     return [group]
 
 
@@ -1162,27 +1120,19 @@ def _state_of_compressed(attention: Attention, compression: int) -> State:
     )
 
 
-class RowWords(NamedTuple):
-    """The elements of a row of a cache in a line of arithmetic: the texts that stand before and
-    after the number of layers.
-    """
-
-    before: str
-    after: str
-
-
-def words_of_row(group: CacheGroup, widest: int = 0) -> RowWords:
-    """The words for the elements that one layer keeps of one token.
+def words_of_row(group: CacheGroup, widest: int = 0) -> tuple[str, str]:
+    """The words for the elements that one layer keeps of one token, in a line of arithmetic: the
+    texts before and after the number of layers.
 
     `widest`: the longest values of any layer, where the values of all layers are stored that long.
     """
     values = max(widest, group.value_elements)
     if group.latent:
-        return RowWords("", f"{group.key_length:,}")
+        return "", f"{group.key_length:,}"
     if group.key_elements == values:
         heads = plural(group.kv_heads, "KV head")
-        return RowWords("2 × ", f"{heads} × {group.key_length:,}")
-    return RowWords("", f"({group.key_elements:,} + {values:,})")
+        return "2 × ", f"{heads} × {group.key_length:,}"
+    return "", f"({group.key_elements:,} + {values:,})"
 
 
 def window_of(architecture: Architecture, group: CacheGroup | Attention) -> int | None:

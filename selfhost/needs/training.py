@@ -367,14 +367,6 @@ def _states_of_all(training: Training) -> list[Term]:
     ]
 
 
-class _Frozen(Record):
-    """The frozen weights beside adapters, with their line of arithmetic."""
-
-    size: Size
-    line: str
-    source: str
-
-
 def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
     """The model states of training adapters: frozen weights with adapters in 32 bits, and gradients
     and optimizer of the adapters alone.
@@ -390,7 +382,8 @@ def _states_of_adapters(training: Training, download: int | None) -> list[Term]:
         frozen.size.most + _FLOAT_BYTES * adapters.most,
     )
     source = f"{frozen.source}; {_RULES.lora_source}"
-    line = f"{frozen.line} + {adapters.likely:,} of adapters × {_FLOAT_BYTES} bytes"
+    line = frozen.arithmetic
+    line += f" + {adapters.likely:,} of adapters × {_FLOAT_BYTES} bytes"
     optimizer_bytes = _RULES.adapter_states[training.optimizer]
     return [
         computed_term("weights", weights, source, line),
@@ -414,7 +407,7 @@ def _state_of_adapters(
     return computed_term(name, Size(likely // 2, likely, most), source, line)
 
 
-def _frozen_in_nf4(training: Training) -> _Frozen:
+def _frozen_in_nf4(training: Training) -> Term:
     """The frozen weights with linear layers in NF4. Experts are in 16 bits, as bitsandbytes leaves
     them; at the least in NF4 too, at the most in 32 bits. Tables are in 32 bits, at the least in
     16.
@@ -431,7 +424,7 @@ def _frozen_in_nf4(training: Training) -> _Frozen:
     )
     line = f"{linear:,} linear × {_NF4_BYTES} / {_NF4_WEIGHTS} bytes"
     line += f" + {experts:,} of experts × 2 bytes + {tables:,} others × 4 bytes"
-    return _Frozen(size=size, line=line, source=_RULES.nf4_source)
+    return computed_term("weights", size, _RULES.nf4_source, line)
 
 
 def _nf4_bytes(weights: int) -> int:
@@ -439,7 +432,7 @@ def _nf4_bytes(weights: int) -> int:
     return -(-weights * _NF4_BYTES // _NF4_WEIGHTS)
 
 
-def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
+def _frozen_as_loaded(training: Training, download: int | None) -> Term:
     """The frozen weights, all in the type that they are loaded in."""
     model = training.case.model
     width = _FLOAT_BYTES if training.is_wide else _HALF_BYTES
@@ -453,7 +446,7 @@ def _frozen_as_loaded(training: Training, download: int | None) -> _Frozen:
         most *= 2
     line = f"{training.parameters:,} parameters × {width} bytes"
     ends = Size(least, size, most)
-    return _Frozen(size=ends, line=line, source=_RULES.frozen_source)
+    return computed_term("weights", ends, _RULES.frozen_source, line)
 
 
 # ------------------------------------------------------------------ activations
@@ -465,7 +458,7 @@ def _activations(training: Training) -> Term:
     """
     case = training.case
     model = case.model
-    saved = _saved_by_token(training)
+    in_layers, in_widest = _saved_by_token(training)
     logits = _logit_bytes(case)
     is_wide = training.is_wide and case.workload.finetune_method == "lora"
     width = _FLOAT_BYTES if is_wide else _HALF_BYTES
@@ -476,12 +469,12 @@ def _activations(training: Training) -> Term:
     if case.workload.checkpointing:
         # the logits are freed before the first layer is computed again
         inputs = model.layers * width * model.embedding_length
-        of_token = inputs + max(saved.in_widest, logits)
+        of_token = inputs + max(in_widest, logits)
         expert_copies //= model.layers
         most_share = _RULES.activation_ends.checkpointed
         remark = "; one input of each layer, and the larger of one layer and the logits"
     else:
-        of_token = saved.in_layers + logits
+        of_token = in_layers + logits
         most_share = _RULES.activation_ends.high
         remark = ""
     of_token += 8 * model.embedding_length
@@ -502,16 +495,9 @@ def _logit_bytes(case: Case) -> int:
     return _RULES.logit_bytes * model.published_tokens
 
 
-class _Saved(Record):
-    """Bytes that one token leaves for the backward pass: in all layers, and in the widest."""
-
-    in_layers: int
-    in_widest: int
-
-
-def _saved_by_token(training: Training) -> _Saved:
+def _saved_by_token(training: Training) -> tuple[int, int]:
     """The bytes that norms and sums, attention or recurrence, and the feed-forward save of one
-    token.
+    token for the backward pass: in all layers, and in the widest.
     """
     model = training.case.model
     trains_all = training.trains_all
@@ -537,8 +523,7 @@ def _saved_by_token(training: Training) -> _Saved:
         size = (8 if trains_all else 10) * inner
         by_feed_forward = max(by_feed_forward, size)
         in_layers += size * len(feed_forward.layers)
-    in_widest = by_norms + by_mixing + by_feed_forward
-    return _Saved(in_layers=in_layers, in_widest=in_widest)
+    return in_layers, by_norms + by_mixing + by_feed_forward
 
 
 def _saved_by_attention(group: Attention, *, trains_all: bool) -> int:

@@ -34,7 +34,6 @@ from .records import (
     How,
     Size,
     Term,
-    as_size,
     assumed_term,
     by_type,
     computed_term,
@@ -66,6 +65,7 @@ _PARTS = {
 _ROUTER = "ffn_gate_inp"
 _STATE_SIZE = "state the size under [[files]] of the spec"
 _STATE_TYPE = "state `dtype` in [architecture] of the spec, or the size under [[files]]"
+_TENSORS = "parameters of the architecture in their stored types"
 GIVE_FILES = (
     "give the folder with its safetensors files, or state the "
     "size under [[files]] of a spec"
@@ -236,22 +236,13 @@ def typed_tensors(
         if type in PLAIN_DTYPES:
             size = prod(group.shape) * DTYPES[type] / 8
         else:
-            size = _packed_bytes(group, type, wide=architecture.dtype == "float32")
+            packed = _matrices(group)
+            is_wide = architecture.dtype == "float32"
+            one = linear_bytes(type, packed.inputs, packed.outputs, wide=is_wide)
+            size = one * packed.number
         size *= max(1, len(group.layers))
         typed.append(TypedGroup(group=group, type=type, bytes=size))
     return tuple(typed)
-
-
-def _packed_bytes(
-    group: TensorGroup,
-    type: str,
-    *,
-    wide: bool,
-) -> float:
-    """Bytes of the tensors of one layer in a narrow type, made of weights in 32 bits (`wide`)."""
-    matrices = _matrices(group)
-    one = linear_bytes(type, matrices.inputs, matrices.outputs, wide=wide)
-    return one * matrices.number
 
 
 def _type_as_published(group: TensorGroup, architecture: Architecture) -> str:
@@ -297,21 +288,15 @@ def _type_in_mlx(
     return plain if scheme is None else name
 
 
-class SumOfTensors(Record):
-    """The bytes of several tensors, with a line of arithmetic that lists them by type."""
-
-    bytes: int
-    arithmetic: str
-
-
-def _sum_of(tensors: Iterable[TypedGroup]) -> SumOfTensors:
+def _sum_of(tensors: Iterable[TypedGroup]) -> Term:
+    """The files with these tensors alone; a line of arithmetic lists the bytes by type."""
     total = 0.0
     sizes = []
     for tensor in tensors:
         total += tensor.bytes
         name = tensor.type if tensor.type in DTYPES else "packed weights"
         sizes.append((name, tensor.bytes))
-    return SumOfTensors(bytes=int(total), arithmetic=by_type(sizes))
+    return computed_term("files", int(total), _TENSORS, by_type(sizes))
 
 
 class _Packing(Record):
@@ -422,9 +407,11 @@ def size_of(case: Case) -> Term | Unread:
         return _mlx_size(case)
     if case.is_as_published:
         return _as_published(case)
-    if case.quantization == "int8" or scheme_of(case.quantization) is not None:
+    name = case.quantization
+    if name == "int8" or scheme_of(name) is not None:
         return _packed_size(case)
-    return _size_in_other_type(case)
+    why = f"no source states the size of the {case.format} files in {name}"
+    return unread(why, f"use --quant {stored_type(case.model)}, as published")
 
 
 def _as_published(case: Case) -> Term | Unread:
@@ -439,17 +426,6 @@ def _as_published(case: Case) -> Term | Unread:
     if case.has_all_tensors:
         return _by_tensors(case)
     return _by_parameters(case)
-
-
-def _size_in_other_type(case: Case) -> Term | Unread:
-    """The size of the files in a plain type other than the published one, known only for a model
-    described by its number of parameters alone.
-    """
-    name = case.quantization
-    if case.spec.architecture is None and name in DTYPES:
-        return _by_parameters(case)
-    why = f"no source states the size of the {case.format} files in {name}"
-    return unread(why, f"use --quant {stored_type(case.model)}, as published")
 
 
 def _by_parameters(case: Case) -> Term | Unread:
@@ -533,7 +509,7 @@ def _tensor_bytes(case: Case) -> Term:
         encoder_bytes = int(encoders * _bits(architecture.dtype) / 8)
         size += encoder_bytes
         line += f" + {encoder_bytes:,} bytes of encoders"
-    source = "parameters of the architecture in their stored types"
+    source = _TENSORS
     how = How.COMPUTED
     most = size * 1.01
     if architecture.dtype is None:
@@ -622,30 +598,19 @@ def _kept_wide(
 ) -> int:
     """The bytes by which the files are likely larger than files with every linear layer packed.
     `more_at_most`: the same number if the files leave in 16 bits all that any recipe does.
-    """
-    if method == "nvfp4":
-        return _kept_by_nvfp4(case, parts, more_at_most)
-    if method in ("awq", "w4a16") and "recurrent" in parts:
-        # Qwen3.6 27B: QuantTrio's AWQ has 22 GB and cyankiwi's 20 GB; with every layer packed the
-        # files would have 18.6 GB
-        return more_at_most // 4
-    return 0
 
-
-def _kept_by_nvfp4(
-    case: Case,
-    parts: set[str],
-    more_at_most: int,
-) -> int:
-    """The bytes by which NVFP4 files are likely larger than files with every linear layer in 4
-    bits.
-
-    NVIDIA publishes most of these files. Attention stays in 16 bits in its files of models with
+    NVIDIA publishes most NVFP4 files. Attention stays in 16 bits in its files of models with
     latent attention, and of models released since the date in `quantizations.toml`; its files of
     earlier models have every linear layer in 4 bits. Files of models with recurrent layers and of
     other mixtures of experts hold 0.14 to 0.98 of `more_at_most`
     (tests/judge/test_public_reports.py): a third is taken.
     """
+    if method in ("awq", "w4a16") and "recurrent" in parts:
+        # Qwen3.6 27B: QuantTrio's AWQ has 22 GB and cyankiwi's 20 GB; with every layer packed the
+        # files would have 18.6 GB
+        return more_at_most // 4
+    if method != "nvfp4":
+        return 0
     is_recent = (case.spec.released or "") >= _NVFP4.attention_wide_since
     has_wide_attention = is_recent or "latent values" in parts
     if has_wide_attention and "recurrent" not in parts:
@@ -669,15 +634,6 @@ def more_in_16_bits(case: Case, parts: set[str]) -> int:
     return int(wide - packed)
 
 
-class MlxWeights(Record):
-    """The size of the weights in files for MLX, without encoders, with the likely size as a line of
-    arithmetic.
-    """
-
-    size: Size
-    arithmetic: str
-
-
 def _mlx_size(case: Case) -> Term | Unread:
     """The size of the files that mlx_lm.convert makes, with encoders in 16 bits; the least is for
     files of the text model alone.
@@ -691,9 +647,7 @@ def _mlx_size(case: Case) -> Term | Unread:
         weights = _mlx_weights_by_bits(case)
     size = weights.size
     if not size.likely:
-        return unread(
-            "the number of parameters is not known", "state the size under [[files]]"
-        )
+        return unread("the number of parameters is not known", _STATE_SIZE)
     encoder_bytes = 2 * case.encoders
     line = weights.arithmetic
     if encoder_bytes:
@@ -710,7 +664,7 @@ def _mlx_size(case: Case) -> Term | Unread:
     return computed_term("files", ends, source, line)
 
 
-def _mlx_weights_by_bits(case: Case) -> MlxWeights:
+def _mlx_weights_by_bits(case: Case) -> Term:
     """The weights in files for MLX from the number of parameters: weights × bits / 8; no bytes
     where the number is not known.
     """
@@ -718,7 +672,7 @@ def _mlx_weights_by_bits(case: Case) -> MlxWeights:
     bits = _bits(case.quantization)
     size = int(weights * bits / 8)
     line = f"{weights:,} weights × {bits:g} bits / 8"
-    return MlxWeights(size=as_size(size), arithmetic=line)
+    return computed_term("files", size, _TENSORS, line)
 
 
 def _why_no_mlx_size(case: Case) -> Unread | None:
@@ -740,7 +694,7 @@ def _why_no_mlx_size(case: Case) -> Unread | None:
     return unread(why, "name the folder with its files, or the original model")
 
 
-def _mlx_weights(case: Case) -> MlxWeights:
+def _mlx_weights(case: Case) -> Term:
     """The weights in files for MLX, every tensor in its type.
 
     The least is for files made with --dtype float16. The most is for files made by mlx-lm of
@@ -749,17 +703,16 @@ def _mlx_weights(case: Case) -> MlxWeights:
     name = case.quantization
     model = case.model
     tensors = _sum_of(typed_tensors(model, name))
-    size = as_size(tensors.bytes)
     scheme = mlx_scheme(name)
-    if scheme is not None and case.spec.quantized is None:
-        narrow = model
-        if model.dtype == "float32":
-            narrow = model.replace(dtype="bfloat16")
-        in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
-        least = _sum_of(typed_tensors(narrow, name)).bytes
-        most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
-        size = Size(least, tensors.bytes, most)
-    return MlxWeights(size=size, arithmetic=tensors.arithmetic)
+    if scheme is None or case.spec.quantized is not None:
+        return tensors
+    narrow = model
+    if model.dtype == "float32":
+        narrow = model.replace(dtype="bfloat16")
+    in_8_bits = case.row.mlx_in_8_bits if scheme.bits < 8 else ()
+    least = _sum_of(typed_tensors(narrow, name)).bytes
+    most = _sum_of(typed_tensors(model, name, in_8_bits)).bytes
+    return tensors.replace(low_bytes=least, high_bytes=most)
 
 
 # ------------------------------------------------------------------ what is loaded

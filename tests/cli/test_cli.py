@@ -143,7 +143,7 @@ def test_golden(
         ),
         pytest.param(
             "check gpt2 --runtime ollama --runtime-option ub=8",
-            "selfhost judges options of",
+            'has no option "ub" here',
             "use --runtime llama.cpp",
             id="check gpt2 --runtime ollama --runtime-option ub=8",
         ),

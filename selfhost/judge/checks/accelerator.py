@@ -53,7 +53,7 @@ from . import (
     warning,
 )
 from .runtime import what_chose_runtime, what_runtime_follows
-from .space import bytes_without_context, has_type_within, what_is_smaller
+from .space import what_is_smaller
 
 # the accelerators of one machine
 Cards = Sequence[Accelerator]
@@ -478,12 +478,9 @@ class _OnCards(_Layout):
 
     def _unread(self) -> Finding:
         """The finding that the memory of an accelerator is not known, with the reason."""
-        fact = "accelerators.memory_total_bytes"
-        if self.machine.accelerators is None:
-            fact = "accelerators"
+        fact = "accelerators"
         for share in self.shares:
-            if share.device.memory_total_bytes is not None:
-                fact = "accelerators.unified"
+            fact = _unread_fact(share.device) or fact
         why = self.machine.why_unread(fact)
         unread = undecided("accelerator-unread", why=why)
         return finding(unread, needs=self.needs.on_cards.high_bytes, unit="bytes")
@@ -569,29 +566,15 @@ class _OnCards(_Layout):
             return warning("accelerator-partly", "in-turn")
         if placing_options(self.question, _LAYER_SETTINGS):
             return warning("accelerator-partly", "stated")
-        return warning("accelerator-partly", **self._what_would_fit())
+        return warning("accelerator-partly", smaller=self._what_would_fit())
 
-    def _what_would_fit(self) -> Figures:
-        """What may make the accelerators hold all of the model, as the words of the table call it:
-        `context`, `type` or `both`, and the `rest` that even a model without any context needs, if
-        that is too much.
-        """
+    def _what_would_fit(self) -> str:
+        """The phrase that names what may make the accelerators hold all of the model."""
         question = self.question
         usable = sum(share.usable_bytes() for share in self.shares)
         device = Device(maker=gpu_maker(self.machine, question.runtime))
         whole = need.needs_on(self.needs, question.case, device)
-        on_cards = whole.on_cards.terms
-        rest = bytes_without_context(on_cards)
-        has_context = any(term.name == "kv_cache" for term in on_cards)
-        is_context_enough = has_context and rest <= usable
-        figures: Figures = {}
-        if has_context and rest > usable:
-            figures["rest"] = rest
-        if has_type_within(question, rest, usable):
-            figures["both" if is_context_enough else "type"] = True
-        elif is_context_enough:
-            figures["context"] = True
-        return figures
+        return what_is_smaller(whole.on_cards.terms, usable, question)
 
     def _too_full(self) -> Ruling:
         """The ruling for accelerators without room for their shares: whether they have room once

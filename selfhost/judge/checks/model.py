@@ -291,7 +291,7 @@ def _weights_ruling(question: Question, *, runs_code: bool | None) -> Ruling:
         return undecided("weights-not-known", spec=origin)
     here = _complete_copy(question)
     if runs_code or _is_pickle(question):
-        return warning("weights-unsafe", where=_where(spec, here))
+        return warning("weights-unsafe")
     if here is not None:
         return passing("weights-here", path=here.path)
     return _download_ruling(question)
@@ -338,12 +338,6 @@ def _is_pickle(question: Question) -> bool:
     if question.workload.format in _NEVER_PICKLE:
         return False
     return question.spec.safety.formats == ("pickle",)
-
-
-def _where(spec: ModelSpec, here: DownloadedFiles | None) -> str:
-    if here is not None:
-        return "here"
-    return "yours to get" if spec.lone_config else "published"
 
 
 def _download_ruling(question: Question) -> Ruling:

@@ -156,8 +156,7 @@ class _CpuDemand(Record):
             return None
         if self._processor in covered:
             return None
-        if self.runtime is None:
-            return failing("cpu-no-build", remedy=other_runtime(None))
+        assert self.runtime is not None, "only its builds cover processors"
         if _Program(runtime=self.runtime, machine=self.machine).is_installed:
             return None
         # the runtime's finding says what is known of other systems; the processor is part of that
@@ -426,13 +425,10 @@ def install_lines(
 
 def what_runtime_follows(question: Question) -> str | None:
     """The remedy where nobody named the runtime, and it was taken for stated options or for the
-    number of users: to state less. None for other questions.
+    number of users: to leave these out. None for other questions.
     """
-    if question.runtime_follows:
-        return phrase("without-stated", flags=question.runtime_follows)
-    if question.runtime_follows_users:
-        return phrase("fewer-users")
-    return None
+    flags = question.runtime_follows
+    return phrase("without-stated", flags=flags) if flags else None
 
 
 def what_chose_runtime(question: Question) -> tuple[str, ...]:
@@ -441,19 +437,13 @@ def what_chose_runtime(question: Question) -> tuple[str, ...]:
     """
     if question.stated.runtime is not None:
         return (FLAGS["runtime"],)
-    if question.runtime_follows_users:
-        return (f"{FLAGS['parallel']} (--users)",)
     return question.runtime_follows
 
 
-def other_runtime(runtime: RuntimeSpec | None) -> str:
+def other_runtime(runtime: RuntimeSpec) -> str:
     """The remedy where a runtime has no build for the machine's system and processor."""
-    if runtime is None:
-        return phrase("other-runtime")
-    if "text" not in runtime.modalities:
-        return phrase("other-runtime")
     # llama.cpp loads GGUF files
-    if "gguf" in runtime.formats:
+    if "gguf" in runtime.formats or "text" not in runtime.modalities:
         return phrase("other-runtime")
     return phrase("other-runtime/gguf")
 

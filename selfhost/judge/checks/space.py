@@ -8,7 +8,6 @@ stores its models.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import ceil, inf
 
@@ -166,26 +165,6 @@ def _most(*sizes: int | None) -> int | None:
     """The most of the known sizes; None where none is known."""
     known = [size for size in sizes if size is not None]
     return max(known, default=None)
-
-
-def _lifting_line(machine: Machine) -> str:
-    """The command that the source of the limit names, as in "ulimit -m; `ulimit -m unlimited`"."""
-    source = machine.sources.get("memory_limit_bytes", "")
-    _, _, command = source.partition("; `")
-    return command.partition("`")[0]
-
-
-def _hard_limit(machine: Machine) -> str:
-    """The `ulimit -v` that the source of the limit names without a command that lifts it; "" where
-    another limit counts.
-    """
-    if _lifting_line(machine):
-        return ""
-    source = machine.sources.get("memory_limit_bytes", "")
-    match = re.search(r"\bulimit -[a-z]\b", source)
-    if match is None:
-        return ""
-    return match[0]
 
 
 # ------------------------------------------------------------------ the reserve
@@ -383,7 +362,7 @@ class _HostNeed(Record):
         if self.high > ceiling:
             if self.may_have_more(self.high):
                 return self._assumed_too_small(ceiling)
-            return undecided("memory-close", has=ceiling, **self._ways_to_lift())
+            return undecided("memory-close", has=ceiling, lift=self._lifting_line())
         if available.basis == "total":
             return self._fits_once_idle()
         remedy = None
@@ -429,7 +408,7 @@ class _HostNeed(Record):
             has=has,
             reserve_decides=self._is_for_reserve(has),
             would="would" if self.high <= self._limit_bytes else "might",
-            **self._ways_to_lift(),
+            lift=self._lifting_line(),
         )
 
     @property
@@ -460,17 +439,17 @@ class _HostNeed(Record):
         enough_gib = int(min(power_of_two, _most_gib(self.machine)))
         return undecided("memory-assumed", has=has, enough_gib=enough_gib)
 
-    def _ways_to_lift(self) -> Figures:
-        """The command line that lifts the limit of the shell, or the limit that only an
-        administrator raises.
-
-        Both are "" where the RAM without the limit would not hold the need.
+    def _lifting_line(self) -> str:
+        """The command line that lifts the limit of the shell, which the source of the limit names,
+        as in "ulimit -m; `ulimit -m unlimited`"; "" where there is none, and where the RAM without
+        the limit would not hold the need.
         """
-        machine = self.machine
-        total = machine.memory_total_bytes
+        total = self.machine.memory_total_bytes
         if total is None or self.high >= total:
-            return {"lift": "", "hard_limit": ""}
-        return {"lift": _lifting_line(machine), "hard_limit": _hard_limit(machine)}
+            return ""
+        source = self.machine.sources.get("memory_limit_bytes", "")
+        _, _, command = source.partition("; `")
+        return command.partition("`")[0]
 
     def _fits_now(self, now: int) -> Ruling:
         left = now - self.high
@@ -683,7 +662,6 @@ def disk_check(
         unit="bytes",
         what=store.words_for(size),
         place=name,
-        place_first=f"T{name[1:]}" if name.startswith("the ") else name,
         variable=WORDS.store_variables.get(disk.purpose),
         confidence=machine.confidence,
         already=already_bytes,

@@ -75,11 +75,7 @@ def with_projector(case: Case, files: Term) -> Needs:
         return Needs(unknown=(memory, memory.replace(fact="download_bytes")))
     spec = case.spec
     # such models have no separate file for an encoder
-    if spec.architecture is None:
-        return Needs(files=files)
-    if spec.modality == "speech":
-        return Needs(files=files)
-    if case.encoders <= 0:
+    if spec.architecture is None or not case.encoders:
         return Needs(files=files)
     file = _projector_file(case)
     encoder = file, _encoder_buffer(case)

@@ -8,9 +8,9 @@ graph is written down (graph.py), and a guess with a range for all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from ...catalogue.architecture import Architecture, Attention
-from ...core.records import Record
 from ..case import Case, ContextSetup
 from ..records import How, Size, Split, Term, assumed_term, computed_term, term
 from ..tensors import ArchitectureRow, cache_groups, states, window_of
@@ -121,13 +121,6 @@ def _rolled_back_bytes(case: Case) -> int:
     return int(_ROLLED_BACK_SHARE * kept_bytes)
 
 
-class _Moment(Record):
-    """The bytes in use at one moment of a batch, with their line of arithmetic."""
-
-    bytes: int
-    line: str
-
-
 def guessed_compute(
     model: Architecture,
     row: ArchitectureRow,
@@ -138,18 +131,14 @@ def guessed_compute(
     widest layer with its masks.
     """
     batch = _Batch(model, row, setup, logits_rows)
-    moment = batch.moment_of_widest_layer()
-    logits = batch.moment_of_logits()
-    if logits.bytes > moment.bytes:
-        moment = logits
-    line = moment.line
-    most = moment.bytes
+    moments = batch.moment_of_widest_layer(), batch.moment_of_logits()
+    size, line = max(moments, key=itemgetter(0))
+    most = size
     if model.vocabulary is None and not row.encoder:
         tokens = SIZES.largest_vocabulary
         line += f"; the vocabulary is not stated: logits of up to {tokens:,} tokens"
         most += _FLOAT_BYTES * logits_rows * tokens
-    least = int(moment.bytes * GUESS_LEAST)
-    ends = Size(least, moment.bytes, int(most * GUESS_MOST))
+    ends = Size(int(size * GUESS_LEAST), size, int(most * GUESS_MOST))
     source = f"{SOURCE}; a guess by the widest layer, for no graph is written down"
     return assumed_term("compute", ends, source, line)
 
@@ -179,19 +168,19 @@ class _Batch:
         if not model.attention:
             self.cells = 0
 
-    def moment_of_logits(self) -> _Moment:
-        """The memory at the moment of the logits: 4 × (tokens × width + rows × (vocabulary +
-        width)). An encoder makes no logits.
+    def moment_of_logits(self) -> tuple[int, str]:
+        """The bytes at the moment of the logits, with their line of arithmetic: 4 × (tokens × width
+        + rows × (vocabulary + width)). An encoder makes no logits.
         """
         numbers = self.tokens * self.width
         if not self.row.encoder:
             numbers += self.logits_rows * (self.model.gguf_tokens + self.width)
         size = _FLOAT_BYTES * numbers
-        return _Moment(bytes=size, line=f"{size:,} bytes of logits")
+        return size, f"{size:,} bytes of logits"
 
-    def moment_of_widest_layer(self) -> _Moment:
-        """The memory at the moment of the widest layer: tokens × (cells × bytes of masks + 4 ×
-        numbers alive of a token).
+    def moment_of_widest_layer(self) -> tuple[int, str]:
+        """The bytes at the moment of the widest layer, with their line of arithmetic: tokens ×
+        (cells × bytes of masks + 4 × numbers alive of a token).
         """
         cells = self.cells
         indexer_bytes = _indexer_bytes(self.model.attention)
@@ -201,7 +190,7 @@ class _Batch:
         size = self.tokens * (cells * masks + _FLOAT_BYTES * alive)
         line = f"{cells:,} cells × {masks} bytes of masks"
         line += f" + {alive:,} numbers alive × 4 bytes"
-        return _Moment(bytes=size, line=f"{self.tokens:,} tokens × ({line})")
+        return size, f"{self.tokens:,} tokens × ({line})"
 
     def _arrays_of_scores(self) -> int:
         """The number of arrays of attention scores that are alive at once."""

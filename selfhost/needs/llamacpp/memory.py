@@ -214,7 +214,18 @@ def cache_rows(architecture: Architecture, setup: ContextSetup) -> list[CacheRow
             rows.append(_rows_of_indexer(group, setup, with_values=with_values))
     idle_layers = _idle_layers(architecture)
     if widest and idle_layers:
-        rows.append(_rows_of_idle_layers(idle_layers, widest, setup))
+        # rows of values in layers that do not attend, each as long as the longest
+        element = _bytes_of_element(setup.value_type)
+        cells = setup.cells_per_stream
+        after = f" without attention × {widest:,} × {element} bytes × {cells:,} tokens"
+        idle = CacheRows(
+            layers=idle_layers,
+            key_elements=0,
+            value_elements=widest,
+            cells=cells,
+            after=after,
+        )
+        rows.append(idle)
     return rows
 
 
@@ -296,23 +307,6 @@ def _idle_layers(architecture: Architecture) -> int:
         return 0
     attending = len(layers_of(architecture.attention))
     return architecture.layers - attending if attending else 0
-
-
-def _rows_of_idle_layers(
-    layers: int,
-    widest: int,
-    setup: ContextSetup,
-) -> CacheRows:
-    """The rows of values in layers that do not attend, each as long as the longest."""
-    element = _bytes_of_element(setup.value_type)
-    after = f" without attention × {widest:,} × {element} bytes"
-    return CacheRows(
-        layers=layers,
-        key_elements=0,
-        value_elements=widest,
-        cells=setup.cells_per_stream,
-        after=f"{after} × {setup.cells_per_stream:,} tokens",
-    )
 
 
 def why_cache_refused(

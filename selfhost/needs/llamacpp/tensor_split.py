@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from math import gcd, lcm
-from typing import NamedTuple
 
 from ...catalogue.architecture import Architecture, Attention, Recurrent
 from ...catalogue.runtime_parts import SPLIT_BY_TENSOR
@@ -158,19 +157,14 @@ def portions(
     return given
 
 
-class _Share(NamedTuple):
-    """The share of some layers that a device holds. `weight` is their number, or their bytes."""
-
-    weight: int
-    share: float
-
-
-def _mean(shares: Sequence[_Share]) -> float:
-    """The weighted mean of the shares; 1 without layers, which are then whole."""
-    total = sum(part.weight for part in shares)
+def _mean(shares: Sequence[tuple[int, float]]) -> float:
+    """The mean of the shares of layers that a device holds, each with its weight: the number of the
+    layers, or their bytes. 1 without layers, which are then whole.
+    """
+    total = sum(weight for weight, _ in shares)
     if not total:
         return 1.0
-    return sum(part.weight * part.share for part in shares) / total
+    return sum(weight * share for weight, share in shares) / total
 
 
 class _Split:
@@ -321,7 +315,7 @@ class _Split:
         shares = []
         for attention in self.case.model.attention:
             share = self._share_of_attention(attention)
-            shares.append(_Share(weigh(attention), share))
+            shares.append((weigh(attention), share))
         return _mean(shares)
 
     def _share_of_attention(self, attention: Attention) -> float:
@@ -369,7 +363,7 @@ class _Split:
         shares = []
         for recurrent in self.case.model.recurrent:
             share = self._share_of_recurrent(recurrent)
-            shares.append(_Share(len(recurrent.layers), share))
+            shares.append((len(recurrent.layers), share))
         return _mean(shares)
 
     def _share_of_recurrent(self, recurrent: Recurrent) -> float:
