@@ -17,7 +17,7 @@ from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..core.stored import folders_in_environment, other_catalogue
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
-from . import AT_END, COMMANDS
+from . import COMMANDS
 from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
 # options without a value, allowed before the command too
@@ -53,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem = SelfhostError(LACK_OF_MEMORY, remedy=MEMORY_REMEDY)
             code = NO_ANSWER
     finally:
-        AT_END.close()
         forget_inputs()
     complain(problem, code, wants_json=asks_for_json(words))
     return code

@@ -67,8 +67,7 @@ class Options(argparse.Namespace):
         `SystemExit`.
 
         Raises `UsageError` for words that make no sense, and for an --output that cannot take the
-        report. An --output that is a named pipe is opened now. `audit` checks its outputs itself,
-        because it may have several.
+        report. `audit` checks its outputs itself, because it may have several.
         """
         typed, after_dashes = _split_at_dashes(words)
         if "-h" in typed or "--help" in typed:
