@@ -499,7 +499,7 @@ def fault_of(
     MAX_TEXT characters. `parse` reads a whole number that was given as a string, for the remedy.
     `notation` is the notation that the value was written in.
     """
-    fault = fault_of_kind(value, kind, parse, notation)
+    fault = _fault_of_kind(value, kind, parse, notation)
     if fault is not None:
         return fault
     if kind is str:
@@ -514,7 +514,7 @@ def fault_of(
     return None
 
 
-def fault_of_kind(
+def _fault_of_kind(
     value: object,
     kind: type,
     parse: Callable[[str], int],

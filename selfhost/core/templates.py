@@ -48,7 +48,6 @@ from .units import (
     duration,
     speed,
     tokens,
-    with_thousands,
 )
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
@@ -64,7 +63,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     # as in `7.25 B`
     "count": count,
     # as in `1,024`
-    "number": with_thousands,
+    "number": "{:,}".format,
     # several names
     "and": " and ".join,
     "or": " or ".join,

@@ -53,11 +53,6 @@ def stated(number: float) -> str:
     return f"{number:,.12g}"
 
 
-def with_thousands(number: float) -> str:
-    """A number with marks of thousands: `1,024`."""
-    return f"{number:,}"
-
-
 def count_while(holds: Callable[[int], bool], numbers: range) -> int:
     """The number of values at the start of the range for which `holds` is true, found by halving.
     Once `holds` is false, it must be false for all that follow.
