@@ -17,12 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key, Resize
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
-from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..judge.record import Verdict
@@ -49,7 +48,6 @@ _COLUMNS_FOR_TWO = 100
 # passed is judged
 _SECONDS_AFTER_LETTER = 0.12
 _SECONDS_AFTER_MOVE = 0.06
-_MOST_NAMES = 8
 _HELP = """\
 /       filter: words of a name, a maker or a use, as for list
 Enter   leave the filter; in the table: the answer on the whole screen
@@ -513,58 +511,25 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
     """The screen that asks for the name or the description of a machine until it is understood."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "back", show=False),
-        Binding("down", "enter_list", show=False),
+        Binding("escape", "dismiss", "back", show=False)
     ]
 
     def __init__(self, question: BrowseQuestion) -> None:
         super().__init__()
         self._question = question
-        self._names = list(names())
 
     def compose(self) -> ComposeResult:
-        """The field, the known machines that match, and what is wrong."""
-        options = self._question.options
+        """The field, which completes the names of known machines, and what is wrong."""
+        typed = self._question.options.machine or ""
         hint = "empty: this machine; else a name, or as i5-8250U 16GB"
+        known = SuggestFromList(names(), case_sensitive=False)
         with Vertical():
             yield Static("machine", classes="title")
-            yield Input(options.machine or "", placeholder=hint, id="machine")
-            yield OptionList(id="known")
+            yield Input(typed, placeholder=hint, suggester=known, id="machine")
             yield Static(id="problem", markup=False)
             yield Static(
-                "Enter: take it · ↓: known machines · Escape: back", classes="hint"
+                "Enter: take it · →: the whole name · Escape: back", classes="hint"
             )
-
-    def on_mount(self) -> None:
-        """List what matches already."""
-        self._list_known(self._question.options.machine or "")
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """List the known machines that have the words typed."""
-        event.stop()
-        self._list_known(event.value)
-        self.query_one("#problem", Static).update("")
-
-    def _list_known(self, typed: str) -> None:
-        words = [units.canonical(word) for word in typed.split()]
-        known = self.query_one("#known", OptionList)
-        known.clear_options()
-        for name in self._names:
-            if all(word in units.canonical(name) for word in words):
-                known.add_option(Option(name))
-            if known.option_count == _MOST_NAMES:
-                break
-        known.display = known.option_count > 0
-
-    def action_enter_list(self) -> None:
-        """Move the cursor into the list of known machines."""
-        known = self.query_one("#known", OptionList)
-        known.highlighted = 0
-        known.focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Take the known machine."""
-        self._find(str(event.option.prompt))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""
