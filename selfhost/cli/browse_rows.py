@@ -178,7 +178,7 @@ def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
 
 def _sorts() -> Choices:
     """The choices of `--sort`."""
-    choices: dict[str, OptionValues] = {}
+    choices = {}
     for option in options_of("browse"):
         if option.flag == "--sort":
             for name in option.choices:

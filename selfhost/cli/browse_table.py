@@ -144,7 +144,7 @@ class ModelTable(ScrollView):
         for row in self.rows_on_screen():
             self._widen_for(self._cells_of(row))
         columns = self._form.columns[:-_COLUMNS_LEFT_OUT]
-        needed: dict[int, int] = {}
+        needed = {}
         for at, column in enumerate(columns):
             width = self._widths.get(at, 0)
             if width == 0:
@@ -232,7 +232,7 @@ class ModelTable(ScrollView):
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         """The cells of the columns that are shown, each as wide as its column."""
-        segments: list[Segment] = []
+        segments = []
         gap = Segment(_GAP, style)
         for at, width in self._shown_widths.items():
             cell = cells[at]

@@ -62,7 +62,7 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         return texts.stated[first]
     if first in texts.stated or first in ("machine", "gpu", "set"):
         return texts.judges_machines.get(command)
-    guesses: list[str] = []
+    guesses = []
     for name in names:
         guess = meant(name, texts.options, flags) or nearest(name, flags)
         if guess is not None and f"--{guess}" not in guesses:

@@ -122,7 +122,7 @@ def _is_new_spec(options: argparse.Namespace) -> bool:
 
 def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     """The files that the command line names, by their ids, with all parts of a split model."""
-    files: dict[FileId, str] = {}
+    files = {}
     for word in _words(options):
         name = "standard input" if word == "-" else word
         for part in numbered_files(input_path(word)):

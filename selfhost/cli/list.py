@@ -158,7 +158,7 @@ def chosen_ids(
     workload: Workload,
 ) -> list[str]:
     """The ids of the models that pass every filter of models."""
-    families: set[str] = set()
+    families = set()
     if options.family:
         families = _families_named(options.family, catalogue)
     return chosen(

@@ -209,7 +209,7 @@ def _overview() -> str:
 
     texts = help_texts()
     width = max(map(len, COMMANDS))
-    lines: list[str] = []
+    lines = []
     for name, purpose in COMMANDS.items():
         lines.append(f"  {name:<{width}}  {purpose}")
     examples = texts.examples["overview"]

@@ -182,7 +182,7 @@ def _server() -> Server[Any]:
     async def list_tools(
         _context: object, _request: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        tools: list[types.Tool] = []
+        tools = []
         for name, tool in TOOLS.items():
             tools.append(
                 types.Tool(

@@ -112,7 +112,7 @@ class Positional(Record):
 def options_of(command: str) -> tuple[Option, ...]:
     """The options of a command, in the order of its help."""
     table = _options_table()
-    options: list[Option] = []
+    options = []
     for typed in _names_taken(table, command):
         names = tuple(typed.split("/"))
         flag = next(name for name in names if name.startswith("--"))

@@ -107,12 +107,12 @@ def targets_of(
     paths that lead to one place. `with_standard_output`: a report goes to standard output as well,
     so no path may lead there.
     """
-    used: set[Place] = set()
+    used = set()
     if with_standard_output:
         # a closed standard output takes no report
         with suppress(UsageError):
             used.update(target_of("/dev/fd/1").places)
-    targets: list[Target] = []
+    targets = []
     for path in paths:
         target = target_of(path)
         if used & target.places:

@@ -210,7 +210,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
     """Read at most `limit_bytes` bytes from the current position of a stream. Raises
     `Unreadable`.
     """
-    parts: list[bytes] = []
+    parts = []
     while limit_bytes > 0:
         try:
             part: bytes | None = stream.read(min(limit_bytes, _CHUNK_BYTES))

@@ -155,7 +155,7 @@ class _RecordType(type):
             default = _default_of(assigned)
             if default is not _NO_DEFAULT:
                 defaults[field] = default
-        mappings = list[str]()
+        mappings = []
         for field, annotation in annotations.items():
             # a mapping may be annotated with an alias such as TomlRow
             has_frozen_default = type(defaults.get(field)) is FrozenDict
@@ -175,7 +175,7 @@ class _RecordType(type):
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
-        parameters: list[Parameter] = []
+        parameters = []
         for name, annotation in cls._annotations.items():
             default = cls._defaults.get(name, Parameter.empty)
             parameter = Parameter(
