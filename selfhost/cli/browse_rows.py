@@ -121,20 +121,14 @@ class BrowseQuestion:
         """Return the question with the next larger context of `CONTEXTS` for step 1, or the next
         smaller for -1; None where there is none.
         """
-        tokens = self._next_context(step)
-        if tokens is None:
-            return None
-        stated: int | None = tokens
-        if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
-            # without a stated context, a model trained for fewer tokens takes fewer
-            stated = None
-        return self.changed({"context_tokens": stated})
-
-    def _next_context(self, step: int) -> int | None:
-        """The nearest larger context of `CONTEXTS` for step 1, or smaller for -1; None for none."""
-        steps = {step * (tokens - self.context_tokens): tokens for tokens in CONTEXTS}
-        ahead = [distance for distance in steps if distance > 0]
-        return steps[min(ahead)] if ahead else None
+        for tokens in CONTEXTS[::step]:
+            if step * (tokens - self.context_tokens) <= 0:
+                continue
+            if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
+                # without a stated context, a model trained for fewer tokens takes fewer
+                return self.changed({"context_tokens": None})
+            return self.changed({"context_tokens": tokens})
+        return None
 
 
 class KeySetting(Record):

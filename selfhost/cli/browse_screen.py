@@ -15,7 +15,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Key, Resize
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.timer import Timer
@@ -82,6 +82,11 @@ class Browser(App[Exception | None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
+    # the answer stands beside the table only where both have room
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "narrow"),
+        (_COLUMNS_FOR_TWO, "wide"),
+    ]
     CSS = """
     Screen { layout: vertical; }
     #filter { border: none; height: 1; padding: 0 1; background: $boost; }
@@ -154,10 +159,6 @@ class Browser(App[Exception | None]):
         self.table.focus()
         self._write_settings()
         self._judge()
-
-    def on_resize(self, event: Resize) -> None:
-        """Show the answer beside the table only where both have room."""
-        self.screen_stack[0].set_class(event.size.width < _COLUMNS_FOR_TWO, "narrow")
 
     @property
     def is_at_rest(self) -> bool:
@@ -336,7 +337,7 @@ class Browser(App[Exception | None]):
 
     def action_choose(self, key: str) -> None:
         """Let the user choose among the values of a key's setting."""
-        setting = self._setting(key)
+        setting = next(setting for setting in self.settings if setting.key == key)
         chosen = setting.chosen(self.question.options)
 
         def take(name: str | None) -> None:
@@ -344,9 +345,6 @@ class Browser(App[Exception | None]):
                 self._ask(setting.choices[name])
 
         self.push_screen(ChoiceScreen(setting, chosen), take)
-
-    def _setting(self, key: str) -> KeySetting:
-        return next(setting for setting in self.settings if setting.key == key)
 
     def action_show_all(self) -> None:
         """Show all models, or only those that run."""

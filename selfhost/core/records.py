@@ -248,15 +248,6 @@ class Record(metaclass=_RecordType):
         self._check()
 
     @classmethod
-    def _of_checked(cls, values: Values) -> Self:
-        """Make a record of the values of all its fields, taken from records of the same class: they
-        are complete and were checked, and mappings among them are frozen.
-        """
-        record = cls.__new__(cls)
-        object.__setattr__(record, "__dict__", values)
-        return record
-
-    @classmethod
     def _completed(cls, values: Values) -> Values:
         """Return the values of all fields, with the missing ones filled in that follow from the
         others.
