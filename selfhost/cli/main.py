@@ -126,7 +126,7 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
     """Refuse names that are not UTF-8, which no report and no printed command can show."""
     for word in words:
         if not is_utf8(word):
-            text = "".join(map(_readable, word))
+            text = word.encode("utf-8", "replace").decode()
             remedy = "rename the file, or link to it by a name in UTF-8"
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
 
@@ -149,10 +149,6 @@ def _choose_catalogue(words: Sequence[str]) -> None:
         from ..core.catalogues import choose_catalogue
 
         choose_catalogue(typed)
-
-
-def _readable(sign: str) -> str:
-    return sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}"
 
 
 def _options_before_command(

@@ -54,8 +54,10 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
     that cannot take a report, and for a file that this run has read.
     """
     targets = [target_of(path) for path, _ in reports]
+    inputs = inputs_opened()
     for target in targets:
-        _refuse_input(target)
+        if target.id is not None and target.id in inputs:
+            raise input_refused(target.path, inputs[target.id])
     with _NewFiles() as new_files:
         for target, (_, text) in zip(targets, reports, strict=True):
             try:
@@ -66,14 +68,6 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
             except OSError as error:
                 raise unwritable(target.path, error) from None
         new_files.put_in_place()
-
-
-def _refuse_input(target: Target) -> None:
-    if target.id is None:
-        return
-    read_as = inputs_opened().get(target.id)
-    if read_as is not None:
-        raise input_refused(target.path, read_as)
 
 
 def input_refused(path: str, read_as: str) -> UsageError:
@@ -103,16 +97,13 @@ def _write_directly(target: Target, text: Text) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    with os.fdopen(_descriptor_for(target), "wb") as file:
-        _write_text(file, text)
-
-
-def _descriptor_for(target: Target) -> int:
-    """A descriptor that leads to the target; the caller closes it after the report."""
     if isinstance(target, DescriptorTarget):
         # unlike a newly opened file, a copy shares the position and the append mode
-        return os.dup(target.number)
-    return _opened(target.path)
+        descriptor = os.dup(target.number)
+    else:
+        descriptor = _opened(target.path)
+    with os.fdopen(descriptor, "wb") as file:
+        _write_text(file, text)
 
 
 def _write_text(file: IO[bytes], text: Text) -> None:
