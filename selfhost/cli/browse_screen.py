@@ -244,10 +244,10 @@ class Browser(App[Exception | None]):
         self._summary = sentence(error)
         self._write_summary()
 
-    def _ask(self, stated: OptionValues, machine: Machine | None = None) -> None:
+    def _ask(self, stated: OptionValues) -> None:
         """Ask another question, unless the question makes no sense."""
         try:
-            question = self.question.changed(stated, machine)
+            question = self.question.changed(stated)
         except SelfhostError as error:
             self.notify(sentence(error), severity="warning", markup=False)
             return
@@ -365,10 +365,9 @@ class Browser(App[Exception | None]):
     def action_ask_machine(self) -> None:
         """Ask about another machine."""
 
-        def take(named: MachineNamed | None) -> None:
-            if named is not None:
-                stated = {"machine": named.text, "notes": named.notes}
-                self._ask(stated, named.machine)
+        def take(question: BrowseQuestion | None) -> None:
+            if question is not None:
+                self._take(question)
 
         self.push_screen(MachineScreen(self.question), take)
 
@@ -497,15 +496,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         self.dismiss(self._names[event.option_index])
 
 
-class MachineNamed(Record):
-    """A machine with the words that named it; the words are None for this machine."""
-
-    text: str | None
-    machine: Machine
-    notes: tuple[str, ...]
-
-
-class MachineScreen(ModalScreen[MachineNamed | None]):
+class MachineScreen(ModalScreen[BrowseQuestion | None]):
     """The screen that asks for the name or the description of a machine until it is understood."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -546,8 +537,8 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
             except SelfhostError as error:
                 self.call_later(self._tell, sentence(error))
                 return
-            named = MachineNamed(text=text, machine=machine, notes=options.notes)
-            self.app.call_later(self.dismiss, named)
+            stated = {"machine": text, "notes": options.notes}
+            self.app.call_later(self.dismiss, question.changed(stated, machine))
 
         self.run_worker(find, thread=True, exclusive=True)
 
