@@ -1,7 +1,5 @@
 """The command line: arguments in, a report out, one exit code."""
 
-from contextlib import ExitStack
-
 # The purpose of each command, in the order of `--help`. A command is the function `run` in the
 # module of its name.
 COMMANDS = {
@@ -19,6 +17,3 @@ COMMANDS = {
     "mcp": "tools for agents, over the Model Context Protocol",
     "completion": "print a completion script for bash, zsh or fish",
 }
-
-# resources that a run has opened; `main` closes them at the end
-AT_END = ExitStack()

@@ -54,7 +54,7 @@ def pairs_of(
     example: str,
 ) -> dict[str, str]:
     """Return the values of a repeated KEY=VALUE option, by key. Raises `UsageError`."""
-    pairs: dict[str, str] = {}
+    pairs = {}
     for text in texts:
         typed, equals, value = text.partition("=")
         key = typed.strip()
@@ -206,7 +206,7 @@ def options_to_repeat(options: Options) -> str:
     """
     from ..core.quoting import shell_word
 
-    words: list[str] = []
+    words = []
     if options.measure:
         words.append("--measure")
     if options.no_measure:

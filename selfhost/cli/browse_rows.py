@@ -22,9 +22,9 @@ from ..core.purposes import WORKLOAD_PURPOSES
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
-from ..judge.record import MEMORY_CHECKS, Verdict
+from ..judge.record import Verdict
 from ..machine.record import Machine
-from ..reports.check_text import check_document, otherwise_words
+from ..reports.check_text import check_document
 from ..reports.layout import Blocks, error_text
 from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
@@ -121,20 +121,14 @@ class BrowseQuestion:
         """Return the question with the next larger context of `CONTEXTS` for step 1, or the next
         smaller for -1; None where there is none.
         """
-        tokens = self._next_context(step)
-        if tokens is None:
-            return None
-        stated: int | None = tokens
-        if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
-            # without a stated context, a model trained for fewer tokens takes fewer
-            stated = None
-        return self.changed({"context_tokens": stated})
-
-    def _next_context(self, step: int) -> int | None:
-        """The nearest larger context of `CONTEXTS` for step 1, or smaller for -1; None for none."""
-        steps = {step * (tokens - self.context_tokens): tokens for tokens in CONTEXTS}
-        ahead = [distance for distance in steps if distance > 0]
-        return steps[min(ahead)] if ahead else None
+        for tokens in CONTEXTS[::step]:
+            if step * (tokens - self.context_tokens) <= 0:
+                continue
+            if tokens == DEFAULT_CONTEXT_TOKENS and self.workload.purpose is None:
+                # without a stated context, a model trained for fewer tokens takes fewer
+                return self.changed({"context_tokens": None})
+            return self.changed({"context_tokens": tokens})
+        return None
 
 
 class KeySetting(Record):
@@ -178,7 +172,7 @@ def settings(catalogue: Catalogue) -> tuple[KeySetting, ...]:
 
 def _sorts() -> Choices:
     """The choices of `--sort`."""
-    choices: dict[str, OptionValues] = {}
+    choices = {}
     for option in options_of("browse"):
         if option.flag == "--sort":
             for name in option.choices:
@@ -356,25 +350,6 @@ def _why_no_verdict(answers: Sequence[Answer]) -> str:
         if isinstance(answer, WorkloadError):
             return sentence(answer)
     return "No model matches."
-
-
-def may_fit(row: Verdict) -> bool:
-    """Whether the model fails on memory alone, so that it may fit in another type or context."""
-    if not row.failed:
-        return False
-    return set(row.failed).issubset(MEMORY_CHECKS)
-
-
-def condition_words(verdict: Verdict) -> str:
-    """Return words for the form in which a model fits that does not run as asked: `fits as Q3_K_M`.
-    Empty where the model does not fit at all.
-    """
-    if not may_fit(verdict):
-        return ""
-    for other in verdict.alternatives:
-        if other.id == verdict.model.id:
-            return f"fits as {otherwise_words(other, verdict)}"
-    return ""
 
 
 def sentence(error: SelfhostError) -> str:

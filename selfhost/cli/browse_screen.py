@@ -15,14 +15,13 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Key, Resize
+from textual.events import Key
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
-from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..judge.record import Verdict
@@ -38,12 +37,10 @@ from .browse_rows import (
     OptionValues,
     Rows,
     ShownRows,
-    condition_words,
-    may_fit,
     sentence,
     settings,
 )
-from .browse_table import FITS_IF, ModelTable
+from .browse_table import ModelTable
 
 # in a narrower terminal the answer has its own screen
 _COLUMNS_FOR_TWO = 100
@@ -51,7 +48,6 @@ _COLUMNS_FOR_TWO = 100
 # passed is judged
 _SECONDS_AFTER_LETTER = 0.12
 _SECONDS_AFTER_MOVE = 0.06
-_MOST_NAMES = 8
 _HELP = """\
 /       filter: words of a name, a maker or a use, as for list
 Enter   leave the filter; in the table: the answer on the whole screen
@@ -68,8 +64,7 @@ s sort    u use     p purpose    t type (quantization)
 l license    r runtime   each opens a list: a letter goes to an entry
 
 Signs:  ✓ runs   ✗ does not run   ? cannot tell
-        ! runs, but with a condition   ↓ fits in another type or context
-        the line above the table says which, of the model at the cursor
+        ! runs, but with a condition: the line above the table says which
 ~ is a likely pace. Dimmed rows answer the question before the last change."""
 
 
@@ -87,6 +82,11 @@ class Browser(App[Exception | None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
+    # the answer stands beside the table only where both have room
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "narrow"),
+        (_COLUMNS_FOR_TWO, "wide"),
+    ]
     CSS = """
     Screen { layout: vertical; }
     #filter { border: none; height: 1; padding: 0 1; background: $boost; }
@@ -134,9 +134,6 @@ class Browser(App[Exception | None]):
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
         self.answer: ShownAnswer | None = None
         self._summary = ""
-        # by id: the words for the form in which a model fits that does not run as asked; empty
-        # where the model does not fit at all
-        self._conditions: dict[str, str] = {}
         # the request that a thread is answering: the question, and the id of the model
         self._asked_about: tuple[BrowseQuestion, str] | None = None
         self._letter_timer: Timer | None = None
@@ -163,10 +160,6 @@ class Browser(App[Exception | None]):
         self._write_settings()
         self._judge()
 
-    def on_resize(self, event: Resize) -> None:
-        """Show the answer beside the table only where both have room."""
-        self.screen_stack[0].set_class(event.size.width < _COLUMNS_FOR_TWO, "narrow")
-
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing is being judged, and nothing waits to be judged."""
@@ -190,11 +183,7 @@ class Browser(App[Exception | None]):
         line = Text(self._summary)
         row = self.table.current_row
         if row is not None:
-            conditions = legend([row])
-            fits = self._conditions.get(row.model.id)
-            if fits:
-                conditions = [f"{FITS_IF}: {fits}"]
-            for condition in conditions:
+            for condition in legend([row]):
                 line.append(f"  {condition}", "yellow")
         self._static("#summary").update(line)
 
@@ -211,7 +200,6 @@ class Browser(App[Exception | None]):
         if not self.rows.question.asks_the_same(question):
             self.rows = Rows(question)
             self.table.mark_old()
-            self._conditions = {}
         rows = self.rows
 
         def judge() -> None:
@@ -256,10 +244,10 @@ class Browser(App[Exception | None]):
         self._summary = sentence(error)
         self._write_summary()
 
-    def _ask(self, stated: OptionValues, machine: Machine | None = None) -> None:
+    def _ask(self, stated: OptionValues) -> None:
         """Ask another question, unless the question makes no sense."""
         try:
-            question = self.question.changed(stated, machine)
+            question = self.question.changed(stated)
         except SelfhostError as error:
             self.notify(sentence(error), severity="warning", markup=False)
             return
@@ -315,45 +303,6 @@ class Browser(App[Exception | None]):
             self._static("#answer").update(answer.text)
             if isinstance(self.screen, AnswerScreen):
                 self.screen.show(answer.text)
-            self._ask_for_conditions()
-
-    def _ask_for_conditions(self) -> None:
-        """Find in a thread the models on the screen that do not run as asked, but would fit in
-        another type or context.
-        """
-        question = self.question
-        rows = self.rows
-        ids: list[str] = []
-        for row in self.table.rows_on_screen():
-            if may_fit(row) and row.model.id not in self._conditions:
-                ids.append(row.model.id)
-
-        def ask() -> None:
-            worker = get_current_worker()
-            for id in ids:
-                if worker.is_cancelled:
-                    return
-                words = condition_words(rows.verdict(question, id))
-                self.call_later(self._show_condition, question, id, words)
-
-        if ids:
-            self._in_thread(ask, "conditions")
-
-    def _show_condition(
-        self,
-        question: BrowseQuestion,
-        id: str,
-        words: str,
-    ) -> None:
-        """Mark a model that does not run as asked but fits as the words say. The words are empty
-        for a model that does not fit at all.
-        """
-        if not self.question.asks_the_same(question):
-            return
-        self._conditions[id] = words
-        if words:
-            self.table.mark_conditional(id)
-            self._write_summary()
 
     def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
         """Show the answer on a screen of its own."""
@@ -388,7 +337,7 @@ class Browser(App[Exception | None]):
 
     def action_choose(self, key: str) -> None:
         """Let the user choose among the values of a key's setting."""
-        setting = self._setting(key)
+        setting = next(setting for setting in self.settings if setting.key == key)
         chosen = setting.chosen(self.question.options)
 
         def take(name: str | None) -> None:
@@ -396,9 +345,6 @@ class Browser(App[Exception | None]):
                 self._ask(setting.choices[name])
 
         self.push_screen(ChoiceScreen(setting, chosen), take)
-
-    def _setting(self, key: str) -> KeySetting:
-        return next(setting for setting in self.settings if setting.key == key)
 
     def action_show_all(self) -> None:
         """Show all models, or only those that run."""
@@ -419,10 +365,9 @@ class Browser(App[Exception | None]):
     def action_ask_machine(self) -> None:
         """Ask about another machine."""
 
-        def take(named: MachineNamed | None) -> None:
-            if named is not None:
-                stated = {"machine": named.text, "notes": named.notes}
-                self._ask(stated, named.machine)
+        def take(question: BrowseQuestion | None) -> None:
+            if question is not None:
+                self._take(question)
 
         self.push_screen(MachineScreen(self.question), take)
 
@@ -551,70 +496,29 @@ class ChoiceScreen(ModalScreen[str | None]):
         self.dismiss(self._names[event.option_index])
 
 
-class MachineNamed(Record):
-    """A machine with the words that named it; the words are None for this machine."""
-
-    text: str | None
-    machine: Machine
-    notes: tuple[str, ...]
-
-
-class MachineScreen(ModalScreen[MachineNamed | None]):
+class MachineScreen(ModalScreen[BrowseQuestion | None]):
     """The screen that asks for the name or the description of a machine until it is understood."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "back", show=False),
-        Binding("down", "enter_list", show=False),
+        Binding("escape", "dismiss", "back", show=False)
     ]
 
     def __init__(self, question: BrowseQuestion) -> None:
         super().__init__()
         self._question = question
-        self._names = list(names())
 
     def compose(self) -> ComposeResult:
-        """The field, the known machines that match, and what is wrong."""
-        options = self._question.options
+        """The field, which completes the names of known machines, and what is wrong."""
+        typed = self._question.options.machine or ""
         hint = "empty: this machine; else a name, or as i5-8250U 16GB"
+        known = SuggestFromList(names(), case_sensitive=False)
         with Vertical():
             yield Static("machine", classes="title")
-            yield Input(options.machine or "", placeholder=hint, id="machine")
-            yield OptionList(id="known")
+            yield Input(typed, placeholder=hint, suggester=known, id="machine")
             yield Static(id="problem", markup=False)
             yield Static(
-                "Enter: take it · ↓: known machines · Escape: back", classes="hint"
+                "Enter: take it · →: the whole name · Escape: back", classes="hint"
             )
-
-    def on_mount(self) -> None:
-        """List what matches already."""
-        self._list_known(self._question.options.machine or "")
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """List the known machines that have the words typed."""
-        event.stop()
-        self._list_known(event.value)
-        self.query_one("#problem", Static).update("")
-
-    def _list_known(self, typed: str) -> None:
-        words = [units.canonical(word) for word in typed.split()]
-        known = self.query_one("#known", OptionList)
-        known.clear_options()
-        for name in self._names:
-            if all(word in units.canonical(name) for word in words):
-                known.add_option(Option(name))
-            if known.option_count == _MOST_NAMES:
-                break
-        known.display = known.option_count > 0
-
-    def action_enter_list(self) -> None:
-        """Move the cursor into the list of known machines."""
-        known = self.query_one("#known", OptionList)
-        known.highlighted = 0
-        known.focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Take the known machine."""
-        self._find(str(event.option.prompt))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take what was typed."""
@@ -633,8 +537,8 @@ class MachineScreen(ModalScreen[MachineNamed | None]):
             except SelfhostError as error:
                 self.call_later(self._tell, sentence(error))
                 return
-            named = MachineNamed(text=text, machine=machine, notes=options.notes)
-            self.app.call_later(self.dismiss, named)
+            stated = {"machine": text, "notes": options.notes}
+            self.app.call_later(self.dismiss, question.changed(stated, machine))
 
         self.run_worker(find, thread=True, exclusive=True)
 

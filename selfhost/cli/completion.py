@@ -77,7 +77,7 @@ def _of_options(
     """The completions of an option or of its value; None for a word that is neither. `before` is
     the word before the typed one.
     """
-    options: dict[str, Option] = {}
+    options = {}
     for option in options_of(command):
         options.update(dict.fromkeys(option.names, option))
     flag, equals, value = typed.partition("=")

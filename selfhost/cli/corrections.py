@@ -62,7 +62,7 @@ def _instead_of_options(command: str, names: Sequence[str]) -> str | None:
         return texts.stated[first]
     if first in texts.stated or first in ("machine", "gpu", "set"):
         return texts.judges_machines.get(command)
-    guesses: list[str] = []
+    guesses = []
     for name in names:
         guess = meant(name, texts.options, flags) or nearest(name, flags)
         if guess is not None and f"--{guess}" not in guesses:
@@ -86,19 +86,7 @@ def unknown_choice(
     if flag:
         message = f"{flag}: {message}"
     remedy = f"did you mean {guess}?" if guess else None
-    if flag == "--format":
-        remedy = _format_with_file(typed, choices) or remedy
     return UsageError(message, remedy=remedy)
-
-
-def _format_with_file(typed: str, choices: Sequence[str]) -> str | None:
-    """The remedy for `json=report.json`, which only `audit` takes; None for any other value."""
-    name, equals, path = typed.partition("=")
-    if not equals or not path or name not in choices:
-        return None
-    from ..core.quoting import shell_word
-
-    return f"write --format {name} --output {shell_word(path)}"
 
 
 def _likely_choice(

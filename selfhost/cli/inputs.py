@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ..core.files import input_path, numbered_files
 from ..core.records import Record, shown_path
 from ..core.stored import folders_in_environment, package_folder, shipped_folder
 from .targets import FileId, FileTarget, refused, targets_of
-from .writing import input_refused, open_pipes
+from .writing import input_refused
 
 # options whose values name no input
 _NO_INPUTS = ("output", "format", "given")
@@ -25,48 +26,35 @@ _RECORDS = (".json", ".jsonl")
 # formats of reports that consist of one or several JSON objects
 _JSON_FORMATS = ("json", "jsonl", "sarif")
 _ELSEWHERE = "name a file in another folder"
-_OF_SELFHOST = "among the files of selfhost itself"
+_OF_SELFHOST = "it would lie among the files of selfhost itself"
 
 
-class ClosedTree(Record):
-    """A folder in which, at any depth, no report may lie. `name` describes the folder."""
+class ClosedFolder(Record):
+    """A folder in which some reports may not lie, for the reason `why`.
 
-    path: str
-    name: str
-
-    def holds(self, target: FileTarget) -> bool:
-        """Whether a report would lie in the folder."""
-        folder = os.path.dirname(target.place)
-        while not _are_one_folder(folder, self.path):
-            parent = os.path.dirname(folder)
-            if parent == folder:
-                return False
-            folder = parent
-        return True
-
-
-class ReadFolder(Record):
-    """A folder that is read as a whole: its files with these `endings` or `names` are inputs.
-
-    `kind` says what the inputs are. With `takes_objects` every file that begins as a JSON object is
-    an input, too.
+    A folder whose files with these `endings` or `names` are inputs closes itself to reports of such
+    names. With `takes_objects` every file that begins as a JSON object is an input, too. A `tree`
+    takes no report, at any depth.
     """
 
     path: str
-    kind: str
-    endings: tuple[str, ...]
+    why: str
+    endings: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     takes_objects: bool = False
+    is_tree: bool = False
 
-    def would_read(self, target: FileTarget, *, is_object: bool) -> bool:
-        """Whether a report at the target would be read as an input. `is_object`: the report is a
-        JSON object.
-        """
-        folder, name = os.path.split(target.place)
-        if name.startswith(".") or not _are_one_folder(folder, self.path):
+    def refuses(self, target: FileTarget, *, is_object: bool) -> bool:
+        """Whether a report may not lie at the target. `is_object`: the report is a JSON object."""
+        place = Path(target.place)
+        if self.is_tree:
+            return any(_are_one_folder(folder, self.path) for folder in place.parents)
+        if place.name.startswith("."):
             return False
-        is_named = name.lower().endswith(self.endings) or name in self.names
-        return is_named or (self.takes_objects and is_object)
+        is_named = place.name.lower().endswith(self.endings) or place.name in self.names
+        if not is_named and not (self.takes_objects and is_object):
+            return False
+        return _are_one_folder(place.parent, self.path)
 
 
 def refuse_targets(
@@ -83,26 +71,19 @@ def refuse_targets(
     paths = [path for _, path in reports]
     targets = targets_of(paths, with_standard_output=with_standard_output)
     files = _named_files(options)
-    trees = list(_closed_trees(options))
-    folders = list(_read_folders(options))
+    folders = [*_closed_trees(options), *_read_folders(options)]
     for (form, path), target in zip(reports, targets, strict=True):
         if target.id is not None and target.id in files:
             raise input_refused(path, files[target.id])
         if not isinstance(target, FileTarget):
             continue
-        for tree in trees:
-            if tree.holds(target):
-                raise refused(path, f"it would lie {tree.name}", _ELSEWHERE)
         is_object = form in _JSON_FORMATS
         for folder in folders:
-            if folder.would_read(target, is_object=is_object):
-                where = shown_path(folder.path)
-                reason = f"it would be read as {folder.kind} in {where}"
-                raise refused(path, reason, _ELSEWHERE)
-    open_pipes(targets)
+            if folder.refuses(target, is_object=is_object):
+                raise refused(path, folder.why, _ELSEWHERE)
 
 
-def _are_one_folder(one: str, other: str) -> bool:
+def _are_one_folder(one: Path, other: str) -> bool:
     """Whether two paths lead to one folder, also where it is mounted in two places."""
     try:
         return os.path.samefile(one, other)
@@ -141,7 +122,7 @@ def _is_new_spec(options: argparse.Namespace) -> bool:
 
 def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     """The files that the command line names, by their ids, with all parts of a split model."""
-    files: dict[FileId, str] = {}
+    files = {}
     for word in _words(options):
         name = "standard input" if word == "-" else word
         for part in numbered_files(input_path(word)):
@@ -151,39 +132,44 @@ def _named_files(options: argparse.Namespace) -> dict[FileId, str]:
     return files
 
 
-def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedTree]:
+def _closed_trees(options: argparse.Namespace) -> Iterator[ClosedFolder]:
     """The folders of selfhost's code and of its specs, and the tree that `--root` reads.
 
     Every run reads the first two, often by a stored form, so what is opened does not tell. A new
     spec may be made in the specs of a checkout.
     """
-    yield ClosedTree(path=package_folder(), name=_OF_SELFHOST)
+    own = ClosedFolder(path=package_folder(), why=_OF_SELFHOST, is_tree=True)
+    yield own
     if not _is_new_spec(options):
-        yield ClosedTree(path=shipped_folder(), name=_OF_SELFHOST)
+        yield own.replace(path=shipped_folder())
     for root in _texts(options, "root"):
-        yield ClosedTree(path=root, name="in the tree that --root reads")
+        yield own.replace(path=root, why="it would lie in the tree that --root reads")
 
 
-def _read_folders(options: argparse.Namespace) -> Iterator[ReadFolder]:
+def _read_folders(options: argparse.Namespace) -> Iterator[ClosedFolder]:
     """The folders of records, of specs and of models that the run reads."""
     records = _texts(options, "machines") + _texts(options, "machine")
     for path in records:
         if os.path.isdir(path):
-            yield ReadFolder(
-                path=path, kind="a machine", endings=_RECORDS, takes_objects=True
+            yield ClosedFolder(
+                path=path,
+                why=f"it would be read as a machine in {shown_path(path)}",
+                endings=_RECORDS,
+                takes_objects=True,
             )
     if not _is_new_spec(options):
         for path in _spec_folders(options):
-            yield ReadFolder(path=path, kind="a spec", endings=(".toml",))
+            why = f"it would be read as a spec in {shown_path(path)}"
+            yield ClosedFolder(path=path, why=why, endings=(".toml",))
     if not _checks_specs(options):
         # imported only where a command names a folder of a model
         from ..modelfiles.tables import model_files
 
         table = model_files()
         for path in _model_folders(options, table.stored_endings):
-            yield ReadFolder(
+            yield ClosedFolder(
                 path=path,
-                kind="a file of the model",
+                why=f"it would be read as a file of the model in {shown_path(path)}",
                 endings=table.stored_endings,
                 names=(*table.tokenizers, *table.stored_names),
             )

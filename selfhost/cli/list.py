@@ -67,13 +67,6 @@ class ListOptions(Options):
         kinds = (self.family, self.modality, self.use, self.openness)
         return bool(self.words) or any(kinds)
 
-    @property
-    def chooses_by_verdict(self) -> bool:
-        """Whether models that run may be left out too, so that all models must be judged to show
-        one.
-        """
-        return self.max_size is not None or self.route not in (None, "local")
-
     def takes(self, row: Verdict) -> bool:
         """Whether a model has the route and the size that were asked for. A model of unknown size
         has not.
@@ -158,7 +151,7 @@ def chosen_ids(
     workload: Workload,
 ) -> list[str]:
     """The ids of the models that pass every filter of models."""
-    families: set[str] = set()
+    families = set()
     if options.family:
         families = _families_named(options.family, catalogue)
     return chosen(
@@ -234,7 +227,10 @@ def lister_of(
 
 def _shows_first(options: ListOptions, ids: Sequence[str]) -> bool:
     """Whether the first models in the usual order are shown, so that others need no judgement."""
-    if options.chooses_by_verdict or options.sort != "best" or options.all:
+    # models that run may be left out too: all must be judged to show one
+    if options.max_size is not None or options.route not in (None, "local"):
+        return False
+    if options.sort != "best" or options.all:
         return False
     if options.format == "text":
         are_few = options.chooses_models and 0 < len(ids) <= _FEW

@@ -17,7 +17,7 @@ from ..core.files import forget_inputs, is_utf8, keep_inputs
 from ..core.records import shortened
 from ..core.stored import folders_in_environment, other_catalogue
 from ..judge import BUG, INTERRUPTED, NO_ANSWER
-from . import AT_END, COMMANDS
+from . import COMMANDS
 from .output import asks_for_json, bug, complain, fault_of_catalogue, write
 
 # options without a value, allowed before the command too
@@ -53,7 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             problem = SelfhostError(LACK_OF_MEMORY, remedy=MEMORY_REMEDY)
             code = NO_ANSWER
     finally:
-        AT_END.close()
         forget_inputs()
     complain(problem, code, wants_json=asks_for_json(words))
     return code
@@ -127,7 +126,7 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
     """Refuse names that are not UTF-8, which no report and no printed command can show."""
     for word in words:
         if not is_utf8(word):
-            text = "".join(map(_readable, word))
+            text = word.encode("utf-8", "replace").decode()
             remedy = "rename the file, or link to it by a name in UTF-8"
             raise UsageError(f"{shortened(text)!r} is not UTF-8", remedy=remedy)
 
@@ -150,10 +149,6 @@ def _choose_catalogue(words: Sequence[str]) -> None:
         from ..core.catalogues import choose_catalogue
 
         choose_catalogue(typed)
-
-
-def _readable(sign: str) -> str:
-    return sign if is_utf8(sign) else "\N{REPLACEMENT CHARACTER}"
 
 
 def _options_before_command(
@@ -210,7 +205,7 @@ def _overview() -> str:
 
     texts = help_texts()
     width = max(map(len, COMMANDS))
-    lines: list[str] = []
+    lines = []
     for name, purpose in COMMANDS.items():
         lines.append(f"  {name:<{width}}  {purpose}")
     examples = texts.examples["overview"]

@@ -8,22 +8,15 @@ answers with the JSON of that function. The official SDK, the extra `mcp`, speak
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import api
 from ..core import __version__
-from ..core.errors import (
-    Problem,
-    SelfhostError,
-    UsageError,
-    WorkloadError,
-    one_line,
-)
+from ..core.errors import SelfhostError, UsageError, WorkloadError, one_line
 from ..core.files import forget_inputs
-from ..core.records import JSON, Record, Stated, fault_of_kind, shortened
-from ..core.tables import TomlRow, unchecked_table
-from ..core.units import parse_whole
+from ..core.records import JSON, Record, Stated, shortened
+from ..core.tables import Document, Limits, TomlRow, unchecked_table
 from ..core.workload import Workload
 from ..machine.named import named
 from ..machine.record import Machine
@@ -52,13 +45,13 @@ class _Texts(Stated):
 
 _TEXTS = unchecked_table(_Texts, "mcp")
 ARGUMENTS = _TEXTS.argument
-# the Python types of JSON's kinds
-_KINDS: Mapping[str, type] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "array": list,
+# the annotations of JSON's kinds, as `TomlTable.get` takes them; every array is of strings
+_ANNOTATIONS: Mapping[str, str] = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "array": "tuple[str, ...]",
 }
 _WORKLOAD = tuple([name for name in ARGUMENTS if name in Workload._keys])
 
@@ -189,7 +182,7 @@ def _server() -> Server[Any]:
     async def list_tools(
         _context: object, _request: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        tools: list[types.Tool] = []
+        tools = []
         for name, tool in TOOLS.items():
             tools.append(
                 types.Tool(
@@ -270,35 +263,15 @@ def _refuse_wrong_kinds(tool: str, stated: Object) -> None:
     """Raise `WorkloadError` for arguments whose kinds do not match their schemas, in the words of
     JSON. The functions that answer would use those of Python.
     """
-    problems: list[Problem] = []
-    for key, value in stated.items():
-        parse = parse_whole
+    document = Document(tool, stated, notation=JSON)
+    for key in stated:
+        limits: Limits = {}
         if key in Workload._keys:
-            # `8k` is a number of tokens
-            parse = Workload._keys[key].limits.get("parse", parse_whole)
-        for fault in _wrong_kinds(key, value, ARGUMENTS[key], parse):
-            problems.append(fault.replace(file=tool))
-    if problems:
-        raise WorkloadError(problems)
-
-
-def _wrong_kinds(
-    key: str,
-    value: object,
-    schema: TomlRow,
-    parse: Callable[[str], int],
-) -> Iterator[Problem]:
-    """Yield the fault of a value whose kind does not match its schema; for an array the faults of
-    its items.
-
-    `parse` reads a number that was given as a string, for the remedy.
-    """
-    fault = fault_of_kind(value, _KINDS[schema["type"]], parse, JSON)
-    if fault is not None:
-        yield Problem(file="", key=key, message=fault.message, remedy=fault.remedy)
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from _wrong_kinds(f"{key}[{place}]", item, schema["items"], parse)
+            limits = Workload._keys[key].limits
+        kind = ARGUMENTS[key]["type"]
+        document.root.get(key, _ANNOTATIONS[kind], **limits)
+    if not document.ok:
+        raise WorkloadError(document.problems)
 
 
 def sentence(error: SelfhostError) -> str:

@@ -36,7 +36,7 @@ class Answers(Record):
     @property
     def verdicts(self) -> list[Verdict]:
         """The verdicts on all machines."""
-        verdicts: list[Verdict] = []
+        verdicts = []
         for of_machine in self.by_machine:
             verdicts += of_machine
         return verdicts
@@ -50,7 +50,7 @@ def names_in(options: Options, words: Sequence[str]) -> list[str]:
     if len(words) == 1 or named_in_command(line):
         return [line]
     catalogue = open_catalogue(options.specs)
-    names: list[str] = []
+    names = []
     rest = [*words]
     while rest:
         count = _words_of_first_name(rest, catalogue)

@@ -111,8 +111,8 @@ class Positional(Record):
 @cache
 def options_of(command: str) -> tuple[Option, ...]:
     """The options of a command, in the order of its help."""
-    table = _options_table()
-    options: list[Option] = []
+    table = options_table()
+    options = []
     for typed in _names_taken(table, command):
         names = tuple(typed.split("/"))
         flag = next(name for name in names if name.startswith("--"))
@@ -135,13 +135,8 @@ def options_of(command: str) -> tuple[Option, ...]:
 
 def positionals_of(command: str) -> list[Positional]:
     """The words of a command, in the order in which they are typed."""
-    rows = _options_table().words[command]
+    rows = options_table().words[command]
     return [Positional(name=name, **row) for name, row in rows.items()]
-
-
-def usage_of(command: str) -> str:
-    """Return the form of a command's words: `MODEL…`."""
-    return _options_table().usage[command]
 
 
 def see_help(command: str) -> str:
@@ -151,13 +146,8 @@ def see_help(command: str) -> str:
 
 def formats_of(command: str) -> Sequence[str]:
     """Return the values of --format for a command. The formats of `audit` are listed elsewhere."""
-    others = _options_table().formats.get(command, ())
+    others = options_table().formats.get(command, ())
     return ("text", "json", *others)
-
-
-def common_flags() -> frozenset[str]:
-    """The options that most questions need."""
-    return frozenset(_options_table().common.split())
 
 
 class _OptionsTable(Stated):
@@ -175,7 +165,8 @@ class _OptionsTable(Stated):
 
 
 @cache
-def _options_table() -> _OptionsTable:
+def options_table() -> _OptionsTable:
+    """The table that comes with the program."""
     return unchecked_table(_OptionsTable, "options")
 
 

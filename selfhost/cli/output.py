@@ -112,27 +112,14 @@ def complain(
 
 
 def _wrapped(text: str) -> str:
-    """The text of an error. On a terminal its lines are broken between words, in the terminal's
-    width: a terminal itself breaks words.
+    """The text of an error. On a terminal its lines are broken between words, in the width of
+    standard output: a terminal itself breaks words.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return text
     from ..reports.layout import wrapped
 
-    return wrapped(text, max(_columns_of_errors(), _FEWEST_COLUMNS))
-
-
-def _columns_of_errors() -> int:
-    """The columns for standard error, as `terminal_size` finds them. Where standard output is no
-    terminal, the columns of standard error count.
-    """
-    from shutil import get_terminal_size
-
-    columns = 0
-    with suppress(OSError, ValueError):
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    # a terminal that does not know its width reports 0
-    return get_terminal_size((columns or 80, 0)).columns
+    return wrapped(text, max(terminal_size().columns, _FEWEST_COLUMNS))
 
 
 def bug(error: BaseException) -> SelfhostError:

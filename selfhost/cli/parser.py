@@ -20,14 +20,13 @@ from ..core.errors import UsageError
 from . import COMMANDS
 from .options import (
     Option,
-    common_flags,
     formats_of,
     options_of,
+    options_table,
     positionals_of,
     see_help,
-    usage_of,
 )
-from .output import is_terminal, terminal_size, write
+from .output import terminal_size, write
 
 # with more options than this, the help has two parts
 _MANY_OPTIONS = 14
@@ -67,8 +66,7 @@ class Options(argparse.Namespace):
         `SystemExit`.
 
         Raises `UsageError` for words that make no sense, and for an --output that cannot take the
-        report. An --output that is a named pipe is opened now. `audit` checks its outputs itself,
-        because it may have several.
+        report. `audit` checks its outputs itself, because it may have several.
         """
         typed, after_dashes = _split_at_dashes(words)
         if "-h" in typed or "--help" in typed:
@@ -192,9 +190,9 @@ class CommandParser(argparse.ArgumentParser):
             sentence += "."
         super().__init__(
             prog=f"selfhost {command}",
-            usage=f"%(prog)s [OPTIONS] {usage_of(command)}".rstrip(),
+            usage=f"%(prog)s [OPTIONS] {options_table().usage[command]}".rstrip(),
             description=sentence,
-            formatter_class=_HelpFormatter,
+            formatter_class=_help_formatter,
             add_help=False,
             allow_abbrev=False,
         )
@@ -207,7 +205,7 @@ class CommandParser(argparse.ArgumentParser):
             "-h", "--help", action="help", help="show this help message and exit"
         )
         options = options_of(command)
-        common = common_flags()
+        common = options_table().common.split()
         for option in options:
             is_rare = len(options) > _MANY_OPTIONS and option.flag not in common
             group = more_group if is_rare else first_group
@@ -244,14 +242,10 @@ def help_of(command: str) -> str:
     return f"{parser.format_help()}\nexamples:\n{examples}\n\nexit codes:\n{codes}"
 
 
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """A formatter for help as wide as the terminal, from 40 to 100 columns; 80 in a pipe."""
-
-    def __init__(self, prog: str) -> None:
-        width = 80
-        if is_terminal():
-            width = max(40, min(100, terminal_size().columns))
-        super().__init__(prog, max_help_position=27, width=width)
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """A formatter for help as wide as the terminal, up to 100 columns; 80 in a pipe."""
+    width = min(100, terminal_size().columns)
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=27, width=width)
 
 
 def _settings_of(option: Option) -> dict[str, Any]:

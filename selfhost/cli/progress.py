@@ -120,18 +120,14 @@ def _started_bar(
 ) -> Bar:
     """A bar on standard error that vanishes when it is stopped."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-    if are_bytes:
-        columns.append(DownloadColumn())
-    elif total is not None:
-        columns.append(TextColumn("{task.completed:,.0f} of {task.total:,.0f}"))
-    else:
-        columns.append(TextColumn("{task.completed:,.0f}"))
+    counter = DownloadColumn() if are_bytes else MofNCompleteColumn(separator=" of ")
     bar = Bar(
-        *columns,
+        TextColumn("{task.description}"),
+        BarColumn(),
+        counter,
         console=Console(file=sys.stderr),
         auto_refresh=False,
         transient=True,

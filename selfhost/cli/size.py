@@ -44,8 +44,8 @@ def run(words: Sequence[str]) -> int:
     workload = workload_of(options)
     catalogue = open_catalogue(options.specs)
     (machine,) = changed(options, NotedMachines((node(),)))
-    sizes: list[ContainerSize] = []
-    errors: dict[str, SelfhostError] = {}
+    sizes = []
+    errors = {}
     names = names_in(options, options.models)
     cache_bytes = options.prompt_cache
     with Progress("sizing containers") as tell:

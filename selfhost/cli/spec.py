@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from ..catalogue.index import misnamed, open_catalogue
+from ..catalogue.index import open_catalogue
 from ..catalogue.spec import ModelSpec
 from ..catalogue.spec_values import ID
 from ..core.errors import UsageError
@@ -88,8 +88,6 @@ def _make(options: SpecOptions) -> int:
         notes.append(
             f'its id is "{spec.id}", after its file or folder: --id states another'
         )
-    if file is not None and file != f"{spec.id}.toml":
-        notes.append(f"its id {': '.join(misnamed(spec.id, file))}")
     if options.format == "json":
         document = {"schema": "selfhost.spec/1", "spec": spec, "notes": notes}
         write_json(options, json.record(document))

@@ -15,6 +15,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from ..core.errors import UsageError
 from ..core.records import Record, shown_path
@@ -40,8 +41,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Target(Record):
-    """The place that a report goes to. `id` is None for a file that does not exist yet, and for a
-    device, which takes any number of reports.
+    """The place that a report goes to: a named pipe or a character device, such as a terminal or
+    `/dev/null`, or one of the subclasses. `id` is None for a file that does not exist yet, and for
+    a device, which takes any number of reports.
     """
 
     path: str
@@ -56,13 +58,12 @@ class Target(Record):
 
 
 class FileTarget(Target):
-    """A file to replace, or to make. `place` is its path without links. `mode` and `owner` (user,
-    group) are those of the file to replace, and None for a new one.
+    """A file to replace, or to make. `place` is its path without links. `replaced` is the status of
+    the file to replace, and None for a new one.
     """
 
     place: str
-    mode: int | None = None
-    owner: tuple[int, int] | None = None
+    replaced: os.stat_result | None = None
 
     @property
     def places(self) -> set[Place]:
@@ -79,14 +80,6 @@ class DescriptorTarget(Target):
         return {*super().places, self.number}
 
 
-class PipeTarget(Target):
-    """A named pipe."""
-
-
-class DeviceTarget(Target):
-    """A character device, such as a terminal or `/dev/null`."""
-
-
 def target_of(path: str) -> Target:
     """The target that a path leads to. Raises `UsageError` for a path that takes no report."""
     try:
@@ -101,10 +94,8 @@ def target_of(path: str) -> Target:
         raise unwritable(path, error) from None
     if stat.S_ISREG(status.st_mode):
         return _old_file(path, status)
-    if stat.S_ISFIFO(status.st_mode):
-        return PipeTarget(path=path, id=_id_of(status))
-    if stat.S_ISCHR(status.st_mode):
-        return DeviceTarget(path=path)
+    if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+        return Target(path=path, id=_id_of(status))
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
     raise refused(path, f"it is {kind}")
 
@@ -116,10 +107,12 @@ def targets_of(
     paths that lead to one place. `with_standard_output`: a report goes to standard output as well,
     so no path may lead there.
     """
-    used: set[Place] = set()
+    used = set()
     if with_standard_output:
-        used.update(_places_of_standard_output())
-    targets: list[Target] = []
+        # a closed standard output takes no report
+        with suppress(UsageError):
+            used.update(target_of("/dev/fd/1").places)
+    targets = []
     for path in paths:
         target = target_of(path)
         if used & target.places:
@@ -147,7 +140,10 @@ def unwritable(path: str, error: OSError | ValueError) -> UsageError:
     return refused(path, reason)
 
 
-def _id_of(status: os.stat_result) -> FileId:
+def _id_of(status: os.stat_result) -> FileId | None:
+    """The id of a file; None for a device."""
+    if stat.S_ISCHR(status.st_mode):
+        return None
     return status.st_dev, status.st_ino
 
 
@@ -187,27 +183,7 @@ def _open_descriptor(path: str, number: int) -> DescriptorTarget:
         raise refused(path, "it is not open in this process") from None
     if access == os.O_RDONLY:
         raise refused(path, "it is open only for reading")
-    return _descriptor_target(path, number, status)
-
-
-def _descriptor_target(
-    path: str,
-    number: int,
-    status: os.stat_result,
-) -> DescriptorTarget:
-    id = None
-    if not stat.S_ISCHR(status.st_mode):
-        id = _id_of(status)
-    return DescriptorTarget(path=path, number=number, id=id)
-
-
-def _places_of_standard_output() -> set[Place]:
-    """The names of standard output as a target; an empty set where it is closed."""
-    try:
-        status = os.fstat(1)
-    except OSError:
-        return set()
-    return _descriptor_target("standard output", 1, status).places
+    return DescriptorTarget(path=path, number=number, id=_id_of(status))
 
 
 def _old_file(path: str, status: os.stat_result) -> FileTarget:
@@ -221,8 +197,7 @@ def _old_file(path: str, status: os.stat_result) -> FileTarget:
         path=path,
         place=place,
         id=_id_of(status),
-        mode=stat.S_IMODE(status.st_mode) & 0o777,
-        owner=(status.st_uid, status.st_gid),
+        replaced=status,
     )
 
 

@@ -3,7 +3,7 @@
 No report replaces a file that the run reads. Two places see to it:
 
 1. Before anything is computed, `inputs.refuse_targets` refuses the files that the command line
-   names as inputs, and `open_pipes` opens the named pipes.
+   names as inputs.
 2. Before anything is written, `write_reports` refuses the files that the run has read, which
    `core.files` has listed.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -23,11 +24,9 @@ from typing import IO, Self
 from ..core.errors import UsageError
 from ..core.files import inputs_opened
 from ..core.records import shown_path
-from . import AT_END
 from .targets import (
     DescriptorTarget,
     FileTarget,
-    PipeTarget,
     Target,
     refused,
     target_of,
@@ -47,10 +46,6 @@ _AS_IT_STANDS = (
 # report was lost
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
-# The descriptors of the pipes that were opened before anything was computed, by path. They stay
-# open until the report is written: to a reader, a closed pipe is the end of the report.
-_pipe_descriptors: dict[str, int] = {}
-
 
 def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
     """Write each (path, text). All are on the disk before the first file is replaced.
@@ -59,8 +54,10 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
     that cannot take a report, and for a file that this run has read.
     """
     targets = [target_of(path) for path, _ in reports]
+    inputs = inputs_opened()
     for target in targets:
-        _refuse_input(target)
+        if target.id is not None and target.id in inputs:
+            raise input_refused(target.path, inputs[target.id])
     with _NewFiles() as new_files:
         for target, (_, text) in zip(targets, reports, strict=True):
             try:
@@ -73,37 +70,12 @@ def write_reports(reports: Sequence[tuple[str, Text]]) -> None:
         new_files.put_in_place()
 
 
-def _refuse_input(target: Target) -> None:
-    if target.id is None:
-        return
-    read_as = inputs_opened().get(target.id)
-    if read_as is not None:
-        raise input_refused(target.path, read_as)
-
-
 def input_refused(path: str, read_as: str) -> UsageError:
     """The error for a report to a file that this run reads, by the path that it was read by."""
     reason = "this run reads it"
     if read_as != path:
         reason += f", as {shown_path(read_as)}"
     return refused(path, reason, "name another file for the report")
-
-
-def open_pipes(targets: Sequence[Target]) -> None:
-    """Open the pipes among the targets, before anything is computed. Raises `UsageError` for a pipe
-    that nobody reads.
-    """
-    for target in targets:
-        if isinstance(target, PipeTarget):
-            AT_END.callback(_close_pipes)
-            _pipe_descriptors[target.path] = _opened(target.path)
-
-
-def _close_pipes() -> None:
-    """Close the pipes that were opened for reports which then were not written."""
-    while _pipe_descriptors:
-        _, descriptor = _pipe_descriptors.popitem()
-        os.close(descriptor)
 
 
 def _opened(path: str) -> int:
@@ -125,18 +97,13 @@ def _write_directly(target: Target, text: Text) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    with os.fdopen(_descriptor_for(target), "wb") as file:
-        _write_text(file, text)
-
-
-def _descriptor_for(target: Target) -> int:
-    """A descriptor that leads to the target; the caller closes it after the report."""
     if isinstance(target, DescriptorTarget):
         # unlike a newly opened file, a copy shares the position and the append mode
-        return os.dup(target.number)
-    if target.path in _pipe_descriptors:
-        return _pipe_descriptors.pop(target.path)
-    return _opened(target.path)
+        descriptor = os.dup(target.number)
+    else:
+        descriptor = _opened(target.path)
+    with os.fdopen(descriptor, "wb") as file:
+        _write_text(file, text)
 
 
 def _write_text(file: IO[bytes], text: Text) -> None:
@@ -197,10 +164,13 @@ class _NewFiles:
         folder = os.path.dirname(target.place)
         path = os.path.join(folder, f".selfhost-{os.urandom(6).hex()}.tmp")
         self._places[path] = target.place
-        mode = 0o666 if target.mode is None else target.mode
+        mode = 0o666
+        if target.replaced is not None:
+            mode = stat.S_IMODE(target.replaced.st_mode) & 0o777
         descriptor = os.open(path, _NEW_FILE, mode)
         with os.fdopen(descriptor, "wb") as file:
-            _keep_owner_and_mode(path, target)
+            if target.replaced is not None:
+                _keep_owner_and_mode(path, target.replaced, mode)
             _write_text(file, text)
             file.flush()
             _synchronize(file)
@@ -227,30 +197,20 @@ class _NewFiles:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _keep_owner_and_mode(path: str, target: FileTarget) -> None:
+def _keep_owner_and_mode(
+    path: str,
+    replaced: os.stat_result,
+    mode: int,
+) -> None:
     """Give a new file the owner and the mode of the one that it replaces, as far as possible."""
-    if target.owner is None or target.mode is None:
-        return
-    status = os.stat(path)
-    owner = (status.st_uid, status.st_gid)
-    if owner != target.owner and hasattr(os, "chown"):
-        _give_to(path, *target.owner)
+    if hasattr(os, "chown"):
+        # an ordinary account may give a file to another group that it belongs to, and to no user
+        for user, group in ((-1, replaced.st_gid), (replaced.st_uid, -1)):
+            with suppress(OSError):
+                os.chown(path, user, group)
     # some file systems have no modes
     with suppress(OSError):
-        os.chmod(path, target.mode)
-
-
-def _give_to(
-    path: str,
-    user: int,
-    group: int,
-) -> None:
-    try:
-        os.chown(path, user, group)
-    except OSError:
-        # an ordinary account may give a file to another group that it belongs to
-        with suppress(OSError):
-            os.chown(path, -1, group)
+        os.chmod(path, mode)
 
 
 def _synchronize(file: IO[bytes]) -> None:

@@ -56,8 +56,8 @@ def own_folders(paths: Iterable[str]) -> list[str]:
     Raises `SpecError` for a catalogue of a format that this program does not read, and `UsageError`
     for two catalogues.
     """
-    folders: list[str] = []
-    catalogues: list[str] = []
+    folders = []
+    catalogues = []
     for path in paths:
         catalogue = catalogue_at(path)
         if catalogue is None:

@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -211,7 +210,7 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
     """Read at most `limit_bytes` bytes from the current position of a stream. Raises
     `Unreadable`.
     """
-    parts: list[bytes] = []
+    parts = []
     while limit_bytes > 0:
         try:
             part: bytes | None = stream.read(min(limit_bytes, _CHUNK_BYTES))
@@ -246,45 +245,6 @@ def read_file(
     return content
 
 
-class _Ends:
-    """The first bytes of a stream, and the last bytes of the rest. The bytes between are dropped
-    while the stream is read, a whole part at a time.
-    """
-
-    def __init__(self, start_bytes: int, end_bytes: int) -> None:
-        self.start = bytearray()
-        self._start_bytes = start_bytes
-        self._end_bytes = end_bytes
-        self._parts: deque[bytes] = deque()
-        self._kept_bytes = 0
-        self._dropped_bytes = 0
-
-    def add(self, part: bytes) -> None:
-        """Add the next bytes of the stream."""
-        missing_bytes = self._start_bytes - len(self.start)
-        self.start += part[:missing_bytes]
-        rest = part[missing_bytes:]
-        self._parts.append(rest)
-        self._kept_bytes += len(rest)
-        while self._kept_bytes - len(self._parts[0]) >= self._end_bytes:
-            dropped = self._parts.popleft()
-            self._kept_bytes -= len(dropped)
-            self._dropped_bytes += len(dropped)
-
-    def joined(self) -> bytes:
-        """Both ends, with a line break in place of the bytes left out between them."""
-        start = bytes(self.start)
-        end = b"".join(self._parts)
-        cut_bytes = max(0, len(end) - self._end_bytes)
-        # a character of UTF-16 takes two or four bytes: the cut must be even
-        if (self._dropped_bytes + cut_bytes) % 2 == 1:
-            cut_bytes += 1
-        if self._dropped_bytes + cut_bytes == 0:
-            return start + end
-        line_break = _LINE_BREAKS.get(start[:2], b"\n")
-        return start + line_break + end[cut_bytes:]
-
-
 # line breaks by the byte order mark of UTF-16
 _LINE_BREAKS = {b"\xff\xfe": b"\n\0", b"\xfe\xff": b"\0\n"}
 
@@ -304,8 +264,10 @@ def read_ends(
     the file. Raises `Unreadable`, also for more than `limit_bytes`.
     """
     stream, size = open_file(path, input_allowed=True)
-    ends = _Ends(start_bytes, end_bytes)
+    start = bytearray()
+    end = bytearray()
     read_bytes = 0
+    dropped_bytes = 0
     with stream:
         while part := read_some(stream, _CHUNK_BYTES):
             read_bytes += len(part)
@@ -313,10 +275,21 @@ def read_ends(
                 raise too_large(limit_bytes)
             if tell is not None:
                 tell(read_bytes, size)
-            if not ends.start:
+            if not start:
                 part = part.lstrip(b"\0")
-            ends.add(part)
-    return ends.joined()
+            missing_bytes = start_bytes - len(start)
+            start += part[:missing_bytes]
+            end += part[missing_bytes:]
+            # cut at twice the size: to cut at each part would copy the end each time
+            if len(end) > 2 * end_bytes:
+                dropped_bytes += len(end) - end_bytes
+                del end[:-end_bytes]
+    cut_bytes = max(0, len(end) - end_bytes)
+    # a character of UTF-16 takes two or four bytes: the cut must be even
+    cut_bytes += (dropped_bytes + cut_bytes) % 2
+    if dropped_bytes + cut_bytes > 0:
+        start += _LINE_BREAKS.get(bytes(start[:2]), b"\n")
+    return bytes(start + end[cut_bytes:])
 
 
 def too_large(limit_bytes: int, remedy: str | None = None) -> Unreadable:

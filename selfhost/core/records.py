@@ -155,7 +155,7 @@ class _RecordType(type):
             default = _default_of(assigned)
             if default is not _NO_DEFAULT:
                 defaults[field] = default
-        mappings = list[str]()
+        mappings = []
         for field, annotation in annotations.items():
             # a mapping may be annotated with an alias such as TomlRow
             has_frozen_default = type(defaults.get(field)) is FrozenDict
@@ -175,7 +175,7 @@ class _RecordType(type):
         """The fields with their defaults, for `help()` and editors."""
         from inspect import Parameter, Signature
 
-        parameters: list[Parameter] = []
+        parameters = []
         for name, annotation in cls._annotations.items():
             default = cls._defaults.get(name, Parameter.empty)
             parameter = Parameter(
@@ -246,15 +246,6 @@ class Record(metaclass=_RecordType):
             values = kind._completed(values)
         object.__setattr__(self, "__dict__", values)
         self._check()
-
-    @classmethod
-    def _of_checked(cls, values: Values) -> Self:
-        """Make a record of the values of all its fields, taken from records of the same class: they
-        are complete and were checked, and mappings among them are frozen.
-        """
-        record = cls.__new__(cls)
-        object.__setattr__(record, "__dict__", values)
-        return record
 
     @classmethod
     def _completed(cls, values: Values) -> Values:
@@ -499,7 +490,7 @@ def fault_of(
     MAX_TEXT characters. `parse` reads a whole number that was given as a string, for the remedy.
     `notation` is the notation that the value was written in.
     """
-    fault = fault_of_kind(value, kind, parse, notation)
+    fault = _fault_of_kind(value, kind, parse, notation)
     if fault is not None:
         return fault
     if kind is str:
@@ -514,7 +505,7 @@ def fault_of(
     return None
 
 
-def fault_of_kind(
+def _fault_of_kind(
     value: object,
     kind: type,
     parse: Callable[[str], int],

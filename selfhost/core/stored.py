@@ -171,7 +171,7 @@ def _as_json(value: object) -> bytes:
 
 def _keep_rows(path: str, rows: Rows) -> Places:
     """Write each value as a line of a file, and return the place of each."""
-    places: dict[str, tuple[int, int, int]] = {}
+    places = {}
     content = bytearray()
     for key, value in rows.items():
         line = _as_json(value)
@@ -344,7 +344,7 @@ def _remove_older(caches: str, checkout: str) -> None:
     import time
 
     last_in_use = time.time() - _IN_USE_SECONDS
-    older: list[str] = []
+    older = []
     try:
         for name in os.listdir(caches):
             path = os.path.join(caches, name)

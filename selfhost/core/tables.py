@@ -199,7 +199,7 @@ class Document:
         if self._unusable is not None:
             return ListedProblems((self._unusable.problem(self.file),), 0)
         faults = self._faults_by_line()
-        problems: list[Problem] = []
+        problems = []
         guesses = 0
         for problem, remedy in faults[:MAX_PROBLEMS]:
             found = None if callable(remedy) else remedy
@@ -512,7 +512,7 @@ class TomlTable:
         """The values of the fields that a file states (`read_by`), by their names in the record.
         The default stands for one that is missing or wrong, None for a required one.
         """
-        values: dict[str, Any] = {}
+        values = {}
         for field, file_key in kind._keys.items():
             key = file_key.name or field
             value = None
@@ -669,7 +669,7 @@ def shipped_rows(
     document = _shipped_document(name)
     tables = document.values[section]
     by_key = tables if isinstance(tables, dict) else dict(enumerate(tables))
-    rows: dict[str | int, AnyRecord] = {}
+    rows = {}
     for key, values in by_key.items():
         rows[key] = TomlTable(document, (section, key), values).as_record(kind)
     if not document.ok:
@@ -701,7 +701,7 @@ def unchecked_record(kind: type[AnyRecord], values: TomlRow) -> AnyRecord:
     that (tests/machine/test_tables.py). `KeyError` names a key that is no field.
     """
     fields = _fields_by_key(kind)
-    by_field: dict[str, object] = {}
+    by_field = {}
     for key, value in values.items():
         field = fields[key]
         by_field[field.name] = value
@@ -738,7 +738,7 @@ class _UncheckedField(Record):
         return unchecked_record(self.part, value)
 
     def _entries(self, values: list[object]) -> tuple[object, ...]:
-        entries: list[object] = []
+        entries = []
         for value in values:
             # a call for each of thousands of numbers would double the time
             if isinstance(value, (list, dict)):
@@ -751,7 +751,7 @@ class _UncheckedField(Record):
 @cache
 def _fields_by_key(kind: type[Record]) -> Mapping[str, _UncheckedField]:
     """The fields of a record by their keys in a file."""
-    fields: dict[str, _UncheckedField] = {}
+    fields = {}
     for name, file_key in kind._keys.items():
         part = limits_of(kind, name).get("kind")
         annotation = kind._annotations[name]
@@ -814,7 +814,7 @@ def sentences(
     figures.
     """
     templates = shipped_texts(name, section)
-    filled: list[str] = []
+    filled = []
     for key, is_true in holds.items():
         if is_true:
             filled.append(fill(templates[key], figures))

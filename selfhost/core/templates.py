@@ -48,7 +48,6 @@ from .units import (
     duration,
     speed,
     tokens,
-    with_thousands,
 )
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
@@ -64,7 +63,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     # as in `7.25 B`
     "count": count,
     # as in `1,024`
-    "number": with_thousands,
+    "number": "{:,}".format,
     # several names
     "and": " and ".join,
     "or": " or ".join,
@@ -129,7 +128,7 @@ def _filled_line(
     keep_unknown: bool,
 ) -> str | None:
     """Return the line with its values; None where one of them is None."""
-    written: list[str] = []
+    written = []
     for place in _places(line):
         written.append(place.text_before)
         if place.name is None:
@@ -158,7 +157,7 @@ class _Place(Record):
 # cached: `list` asks for the same few sentences thousands of times
 @lru_cache(maxsize=1024)
 def _places(line: str) -> tuple[_Place, ...]:
-    places: list[_Place] = []
+    places = []
     end = 0
     for match in _PLACE.finditer(line):
         name, unit = match.groups()

@@ -159,7 +159,7 @@ def _end_of_statement(
     statement's rows.
     """
     depth = 0
-    rows: list[int] = []
+    rows = []
     for sign in re.compile(_SIGN).finditer(text, start):
         if depth == 1 and sign[0][0] in "\"'[{":
             rows.append(line)

@@ -32,7 +32,7 @@ Show = Callable[[float], str]
 
 def counted(names: Sequence[str]) -> list[str]:
     """The names, each listed once: `2 × RTX 3090` for a name that occurs twice."""
-    texts: list[str] = []
+    texts = []
     for name, number in Counter(names).items():
         texts.append(name if number == 1 else f"{number} × {name}")
     return texts
@@ -51,11 +51,6 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def stated(number: float) -> str:
     """A number as the person who stated it reads it: `2`, `0.5`, `1,000,000`."""
     return f"{number:,.12g}"
-
-
-def with_thousands(number: float) -> str:
-    """A number with marks of thousands: `1,024`."""
-    return f"{number:,}"
 
 
 def count_while(holds: Callable[[int], bool], numbers: range) -> int:
@@ -458,7 +453,7 @@ def _folded(text: str) -> str:
     from unicodedata import category, normalize
 
     folded = normalize("NFKC", normalize("NFKC", text).lower())
-    letters: list[str] = []
+    letters = []
     for letter in folded.replace("\N{MINUS SIGN}", "-"):
         kind = category(letter)
         if kind == "Pd":

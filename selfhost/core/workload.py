@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 
 from .errors import (
     InputError,
-    Problem,
     SelfhostError,
     WorkloadError,
     WrongTypeError,
@@ -254,7 +253,7 @@ class Workload(Record):
         >>> Workload(purpose="agent", private=True).options()
         ' --for agent --private'
         """
-        options: list[str] = []
+        options = []
         for field in Workload._keys:
             if self.states(field):
                 options += _typed_options(field, getattr(self, field))
@@ -459,7 +458,7 @@ _NO_DEFAULT = object()
 def _stated_values(record: Workload | Load) -> Document:
     """The values that are not defaults, as a document, with the faults of these values."""
     kind = type(record)
-    values: dict[str, object] = {}
+    values = {}
     defaults = kind._defaults
     for field, value in record.__getstate__().items():
         default = defaults.get(field, _NO_DEFAULT)
@@ -498,7 +497,7 @@ def as_typed(
 ) -> SelfhostError:
     """Return the error with the faults of a workload under the names of their options."""
     problems = error.problems if isinstance(error, InputError) else ()
-    typed: list[Problem] = []
+    typed = []
     for problem in problems:
         if problem.file != "workload":
             typed.append(problem)

@@ -372,7 +372,9 @@ class Machine(ShownRecord):
         The values must come from machines that were checked. An audit of a fleet makes a machine
         for each verdict.
         """
-        return self._of_checked({**self.__getstate__(), **values})
+        copy = Machine.__new__(Machine)
+        object.__setattr__(copy, "__dict__", {**self.__getstate__(), **values})
+        return copy
 
     def stated(self, facts: FactValues, source: str) -> Machine:
         """Return a copy with those facts and their source. What was known of the facts and of their
@@ -413,23 +415,11 @@ class Machine(ShownRecord):
 
     @property
     def read_on(self) -> str | None:
-        """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where the day is not
-        known.
+        """The day in UTC on which the facts were read, `YYYY-MM-DD`; None where the record does
+        not state a moment in UTC, as every record that selfhost writes does.
         """
-        if self.read_at is None:
-            return None
-        day, _, time = self.read_at.partition("T")
-        if time.endswith("Z"):
-            return day
-        # imported only for a moment in another time zone: the import takes a fiftieth of a check
-        from datetime import UTC, datetime
-
-        try:
-            moment = datetime.fromisoformat(self.read_at)
-            return moment.astimezone(UTC).date().isoformat()
-        # a leap second, or a moment at the edge of the years 1 or 9999 that does not exist in UTC
-        except (ValueError, OverflowError):
-            return None
+        day, _, time = (self.read_at or "").partition("T")
+        return day if time.endswith("Z") else None
 
     @property
     def platform(self) -> str:

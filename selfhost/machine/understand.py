@@ -483,7 +483,7 @@ def _chips_of_macs(phrase: Phrase) -> list[cpus.Chip]:
     """
     words = frozenset(phrase.free_words)
     years = _years_of_macs(phrase)
-    chips = dict[cpus.Chip, cpus.SoldMac]()
+    chips = {}
     for chip, mac in cpus.mac_chips().items():
         for name, sold_in in mac.sold_as.items():
             if not words.issuperset(name.split()):

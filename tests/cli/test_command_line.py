@@ -262,12 +262,6 @@ def test_words_may_stand_anywhere(line: str, names: list[str]) -> None:
         pytest.param(
             "check a --for coding", "'coding' is not", "mean --for agent?", id="purpose"
         ),
-        pytest.param(
-            "check a --format json=b.json",
-            "'json=b.json' is not one of",
-            "write --format json --output b.json",
-            id="a format with a file, as audit takes it",
-        ),
         pytest.param("list --use image", "'image'", "image-generation?", id="a part"),
         pytest.param(
             "list --use images", "'images'", "--modality image?", id="a plural"

@@ -64,7 +64,7 @@ def _programs_in(host: Host, folders: Iterable[str]) -> Mapping[str, str]:
     """The programs in these folders, and LM Studio's own, each path with the runtime's id."""
     table = present_table()
     suffix = ".exe" if host.system == "windows" else ""
-    ids: dict[str, str] = {}
+    ids = {}
     for folder in folders:
         for command, id in table.commands.items():
             ids[host.join(folder, command + suffix)] = id

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from string import Template
 from typing import NamedTuple
 
 from ...core.records import Stated
@@ -106,12 +107,7 @@ def _expanded(host: Host, path: str) -> str:
     """
     if host.home and re.match(r"~($|[/\\])", path):
         path = host.home + path[1:]
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1].strip("{}")
-        return host.env.get(name, match[0])
-
-    return re.sub(r"\$(\w+|\{\w+\})", value, path)
+    return Template(path).safe_substitute(host.env)
 
 
 def _ollama_place(host: Host) -> StoreFolder | None:
