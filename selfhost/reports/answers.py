@@ -77,19 +77,9 @@ def _(answer: Ranking) -> Blocks:
     return list_document(answer, notes=answer.notes)
 
 
-@_of_command.register
-def _(machine: Machine) -> Blocks:
-    """The screen of `machine`."""
-    return machine_document(machine)
-
-
-@_of_command.register
-def _(model: ModelSpec) -> Blocks:
-    """The blocks of `show` for a model without a machine."""
-    return model_document(model)
-
-
 _of_command.register(Comparison, compare_document)
+_of_command.register(Machine, machine_document)
+_of_command.register(ModelSpec, model_document)
 _of_command.register(Plan, plan_document)
 
 
