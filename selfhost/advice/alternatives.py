@@ -236,7 +236,9 @@ class AlternativeSearch(Record):
     def _loaded_by_tag(self) -> Iterator[OtherForm]:
         """Yield the other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
-        if id is None or id not in self.catalogue:
+        if id is None:
+            return
+        if id not in self.catalogue:
             return
         stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):

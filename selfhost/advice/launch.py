@@ -116,7 +116,9 @@ class Launch(Record):
         """Whether one accelerator holds the whole model, or an option keeps the program to it, and
         the machine has further accelerators.
         """
-        if len(self.cards_used) != 1 or len(self.cards) == 1:
+        if len(self.cards_used) != 1:
+            return False
+        if len(self.cards) == 1:
             return False
         if self.judged.placement == "accelerator":
             return True
@@ -197,7 +199,9 @@ def _stated_way(launch: Launch) -> StatedWay | None:
     parts do not move.
     """
     offload = launch.judged.offload
-    if launch.spec.needs is None or offload is None:
+    if launch.spec.needs is None:
+        return None
+    if offload is None:
         return None
     wanted = (offload, launch.workload.quantization)
     for way in launch.spec.needs.ways:
@@ -328,7 +332,9 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
     keys = ["host"]
     for gpu in reversed(launch.cards):
         computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
-        if not gpu.unified or not computes(launch.runtime, gpu):
+        if not gpu.unified:
+            continue
+        if not computes(launch.runtime, gpu):
             continue
         if gpu.vendor == "nvidia":
             # PyTorch has one word for all GPUs of NVIDIA, also in a Jetson or a DGX Spark
@@ -516,7 +522,9 @@ def _tag(launch: Launch) -> str | None:
         if loaded_type == launch.workload.quantization:
             return tag
     here = launch.question.here
-    if here is None or launch.runtime.id != launch.workload.runtime:
+    if here is None:
+        return None
+    if launch.runtime.id != launch.workload.runtime:
         return None
     return here.tag
 

@@ -98,7 +98,9 @@ def _notes_on_draft(judged: Judged) -> Iterator[str]:
     if judged.question.companions is not None:
         yield from remark("draft")
     speed = judged.speed
-    if speed is None or speed.decode is None:
+    if speed is None:
+        return
+    if speed.decode is None:
         return
     without_draft = speed.undrafted_tokens_per_second or 0
     if judged.fits and speed.decode.likely < without_draft:
@@ -111,7 +113,9 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     """
     runtime = judged.question.runtime
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
-    if runtime is None or not types.differ:
+    if runtime is None:
+        return
+    if not types.differ:
         return
     if judged.placement == "host":
         return
@@ -196,7 +200,9 @@ def _options_without_effect(question: Question) -> Iterator[str]:
         yield from remark("no-context", model=model)
     type = stated.kv_cache_type
     runtime = question.runtime
-    if not type or runtime is None:
+    if not type:
+        return
+    if runtime is None:
         return
     if question.workload.kv_cache_type is None:
         yield from remark("no-cache", type=type, model=model, program=runtime.name)

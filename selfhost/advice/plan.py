@@ -358,7 +358,9 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the machine gets a GPU."""
-        if self.question.splits_tensors or self.question.device_makers:
+        if self.question.splits_tensors:
+            return True
+        if self.question.device_makers:
             return True
         return self.is_for_gpus or self.question.wants_gpu
 
@@ -581,7 +583,9 @@ class _PaceSearch(Record):
         machine = self._with_bandwidth(cores, steps)
         judged = judge(self.question, machine)
         found = judged.users_pace
-        if found is None or _may_wait_too_long(judged):
+        if found is None:
+            return False
+        if _may_wait_too_long(judged):
             return False
         # compared without rounding: the buyer wants the pace itself
         return bool(found.low >= pace)

@@ -458,7 +458,9 @@ def _pace(
     """The pace of so many tokens with `depth` tokens in the context; None where there is no
     rate.
     """
-    if rate == 0 or tokens == 0:
+    if rate == 0:
+        return None
+    if tokens == 0:
         return None
     depth_tokens = None if depth is None else int(depth)
     return Figure(term=kind, seen=rate, tokens=int(tokens), depth_tokens=depth_tokens)
@@ -643,7 +645,9 @@ def _tested_pace(test: str, cell: str) -> Figure | None:
     match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
     number, _, _ = cell.partition(" ")
-    if match is None or not _NUMBER.fullmatch(number):
+    if match is None:
+        return None
+    if not _NUMBER.fullmatch(number):
         return None
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)

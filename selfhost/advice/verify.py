@@ -245,7 +245,9 @@ def _name_beside(
     names the same, one with other parameters than it had, as a draft, or none of the shipped
     catalogue, whose ids tell nothing of the user.
     """
-    if identified.by != "typed" or not isinstance(identified.model, str):
+    if identified.by != "typed":
+        return None
+    if not isinstance(identified.model, str):
         return None
     try:
         found = _by_files(run, catalogue)
@@ -305,7 +307,9 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
     if spec.modality != "text":
         return True
     stated = spec.parameters.total
-    if not stated or not run.parameters:
+    if not stated:
+        return True
+    if not run.parameters:
         return True
     extra = spec.parameters.extra_in_files or 0
     for uncounted in (0, extra, _shared_table_parameters(spec)):
@@ -318,7 +322,9 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
 def _shared_table_parameters(spec: ModelSpec) -> int:
     """The parameters of an embedding table that is also the output matrix; 0 for none."""
     model = spec.architecture
-    if model is None or not model.tied_embeddings:
+    if model is None:
+        return 0
+    if not model.tied_embeddings:
         return 0
     vocabulary = model.vocabulary or 0
     return vocabulary * model.embedding_length
@@ -372,7 +378,9 @@ class _Prediction(Record):
         architecture = self.verdict.model.architecture
         if run.on_processor:
             return False
-        if architecture is None or self.verdict.needs is None:
+        if architecture is None:
+            return False
+        if self.verdict.needs is None:
             return False
         predicted_bytes = 0
         for term in self.verdict.placed.on_cards.terms:
@@ -534,7 +542,9 @@ class _Prediction(Record):
         if not self.run.figures_of("repacked_weights"):
             return False
         runtime = self.verdict.question.runtime
-        if runtime is None or "unpacked" not in runtime.command_lines.options:
+        if runtime is None:
+            return False
+        if "unpacked" not in runtime.command_lines.options:
             return False
         return bool(runtime.crashing_sets(self.verdict.machine.instruction_sets))
 
