@@ -102,7 +102,7 @@ class _OfferSearch(Record):
         if wanted_tokens > _longest_context(spec):
             return ()
         return tuple(
-            [offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens]
+            offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens
         )
 
     def _terms_of(self, spec: ModelSpec) -> Iterator[Finding]:
@@ -165,7 +165,7 @@ class _OfferSearch(Record):
             why=why,
         )
         return tuple(
-            [offer.replace(stands_in=True, why_instead=reason) for offer in offers]
+            offer.replace(stands_in=True, why_instead=reason) for offer in offers
         )
 
 
@@ -419,7 +419,7 @@ def month(
         return MonthlyCost(reason=reason)
     if modality == "embedding":
         load = _without_answers(load)
-    here: LocalCost | None = None
+    here = None
     # a model that fails only for its speed has hours, too
     if judged.needs is not None and set(judged.failed) <= {"speed"}:
         here = _local_cost(load, judged)
@@ -475,7 +475,7 @@ def _local_cost(load: Load, judged: Judged) -> LocalCost:
         remedy = "time a part of the load"
         unread = Unread(fact="hours_per_day", reason=why, remedy=remedy)
         return LocalCost(unknown=(unread,))
-    keeps_up: bool | None = None
+    keeps_up = None
     if hours.high <= _HOURS_PER_DAY:
         keeps_up = True
     elif hours.low > _HOURS_PER_DAY:

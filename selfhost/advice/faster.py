@@ -265,7 +265,7 @@ class _RatedCard(NamedTuple):
 
 def _rated_cards(cards: Sequence[Accelerator]) -> list[_RatedCard]:
     """The GPUs with their sizes and bandwidths; an empty list where one of these is not known."""
-    rated: list[_RatedCard] = []
+    rated = []
     for card in cards:
         rate = device_bandwidth(card)
         if rate is None or card.memory_total_bytes is None:

@@ -263,7 +263,7 @@ def _figures_of_place(launch: Launch) -> Figures:
     """The template values for the place of computation: the word for the device, the number of the
     card, the layers on GPUs.
     """
-    share: float | None = None
+    share = None
     if "memory_share" in launch.lines.options:
         share = _memory_share(launch)
     first_card = str(launch.cards_used[0]) if launch.cards_used else None
@@ -425,7 +425,7 @@ def variables_hiding_cards(
     than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
     """
     most = question.most_cards
-    variables: dict[str, str] = {}
+    variables = {}
     for maker, variable in runtime.gpus.hidden_by.items():
         cards = [card for card in machine.own_memory_cards if card.vendor == maker]
         if 0 < most < len(cards):
@@ -488,18 +488,18 @@ def _figures_of_files(launch: Launch) -> Figures:
 def _conversion(launch: Launch) -> _Conversion:
     """The quantized files on this machine, or else the listed files."""
     here = launch.question.here
-    repository: str | None = None
+    repository = None
     if here is not None and launch.workload.format == "gguf":
         repository = here.repository
     files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
         return _Conversion(repository=repository)
-    type_name: str | None = None
+    type_name = None
     for name in files.quantizations:
         if need.canonical_quantization(name) == launch.quantization:
             type_name = name
             break
-    file_name: str | None = None
+    file_name = None
     if files.repository:
         file_name = files.names.get(type_name or launch.quantization)
     return _Conversion(

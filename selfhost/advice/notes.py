@@ -395,15 +395,13 @@ def _note_on_spilling(reach: Reach) -> Sentences:
     if most == 0:
         return ()
     layout = reach.layout_under(parallel=most)
-    needs = layout.needs
-    assert needs is not None, "a layout on accelerators has needs"
-    speed = pace_of_text(layout.question, needs, reach.machine)
+    speed = pace_of_text(layout.question, layout.placed, reach.machine)
     return remark(
         "users-spill",
         most=most,
         more=most + 1,
         held=units.plural(most, "user"),
-        several=len(_cards_of(needs)) > 1,
+        several=len(_cards_of(layout.placed)) > 1,
         pace=_pace_words(speed.judged),
     )
 

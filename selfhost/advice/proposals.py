@@ -160,7 +160,7 @@ class Proposals(Record):
             # later candidates may still be fully open, or run with the stated program
             return None
         asked_runtime = self.judged.question.stated.runtime
-        judged: Judged | None = None
+        judged = None
         if can_load:
             judged = self.fit(spec, self._plain.replace(runtime=asked_runtime))
         is_in_other_program = judged is None and asked_runtime is not None

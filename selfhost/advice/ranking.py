@@ -459,7 +459,7 @@ def _most_room(machine: Machine, workload: Workload) -> float:
 
 def _most_disk(machine: Machine) -> float:
     """Bytes free on the disk with the most room; infinite where that is not known."""
-    most: float = 0
+    most = 0
     for disk in machine.disks or ():
         if disk.free_bytes is None:
             return inf

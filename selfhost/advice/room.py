@@ -54,8 +54,8 @@ class Reach(Record):
         runtime = question.runtime
         if question.needs is None or runtime is None:
             return None
-        longest: int | None = None
-        most_parallel: int | None = None
+        longest = None
+        most_parallel = None
         if self._counts_tokens:
             is_fast = self._is_fast_enough
             longest = self.longest_context()

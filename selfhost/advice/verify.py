@@ -170,7 +170,7 @@ class _PartUsed(Record):
     """A machine with only what a run used of it, and sentences on what the run left alone."""
 
     machine: Machine
-    notes: tuple[str, ...]
+    notes: Sentences
 
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
@@ -405,7 +405,7 @@ class _Prediction(Record):
         predicted = self._pace(seen, speed)
         if predicted is not None:
             return _compared(seen, predicted, self._why_other_pace(seen))
-        how: str | None = None
+        how = None
         if speed is not None and speed.decode is None:
             how = speed.how
         return seen.replace(why=_why("no-pace", how=how))

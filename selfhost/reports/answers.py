@@ -18,7 +18,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Blocks, Paragraph, Span, plain, share_of, style_of
+from .layout import Blocks, Cells, Paragraph, Span, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
@@ -43,8 +43,8 @@ def document(answer: ShownRecord) -> Blocks:
         # `rank` judged only the first models; with top=None it judges all
         every_model = "top=None"
 
-    def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
-        return tuple([_part_in_python(part, every_model) for part in parts])
+    def parts_in_python(parts: Iterable[str]) -> Cells:
+        return tuple(_part_in_python(part, every_model) for part in parts)
 
     for block in _of_command(answer):
         if isinstance(block, Paragraph):
