@@ -73,9 +73,9 @@ class AlternativeSearch(Record):
     judged: Judged
     catalogue: Catalogue
     machine: Machine
-    asked: str = ""
-    typed: Workload = Workload()
-    carry: str = ""
+    asked: str
+    typed: Workload
+    carry: str
 
     @cached_property
     def reach(self) -> Reach:
@@ -197,12 +197,12 @@ class AlternativeSearch(Record):
             stated = stated.replace(runtime=self.typed.runtime)
         stated = stated.replace(**limit)
         typed = self.to_type(stated, judged.question.replace(workload=wanted))
-        quantization: str | None = None
+        quantization = None
         if typed.quantization != stated.quantization:
             quantization = typed.quantization
             # a type is typed now
             stated = self.typed
-        runtime: str | None = None
+        runtime = None
         if typed.runtime != stated.runtime:
             runtime = typed.runtime
         added = Workload(runtime=runtime, quantization=quantization)
@@ -236,7 +236,9 @@ class AlternativeSearch(Record):
     def _loaded_by_tag(self) -> Iterator[OtherForm]:
         """Yield the other model that Ollama loads by the typed name of a family."""
         id = loaded_by_family(self.asked, self.catalogue)
-        if id is None or id not in self.catalogue:
+        if id is None:
+            return
+        if id not in self.catalogue:
             return
         stated = self.judged.question.stated
         for spec in self.catalogue.specs([id]):
@@ -271,7 +273,7 @@ class AlternativeSearch(Record):
             return None
         if question.workload.task == "finetune":
             return None
-        in_ram: OtherForm | None = None
+        in_ram = None
         for name in self._smaller_types(runtime):
             quality = quality_of(name, spec)
             if not quality.worth_having:
@@ -493,7 +495,7 @@ class AlternativeSearch(Record):
         quantization = smaller.quantization or ""
         users_pace = smaller.users_pace
         pace = None if users_pace is None else units.speed(users_pace.likely)
-        loss: str | None = None
+        loss = None
         if _bits_of(quantization) < _FOUR_BITS:
             loss = _loss_of(smaller)
         made = None if self._is_published(quantization) else quantization

@@ -20,9 +20,8 @@ from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..judge.checks import Finding
 from ..judge.checks.model import is_partly_open, terms_checks
-from ..judge.pace import Range
+from ..judge.pace import Range, Speed
 from ..judge.record import Judged, Question
-from ..machine.record import Machine
 from .understood import remark
 
 # offers, the cheapest first; () for none
@@ -61,7 +60,7 @@ def offers_for(
         return ()
     search = _OfferSearch(catalogue=catalogue, question=question, today=today)
     spec = question.spec
-    if _is_read_from_model_files(spec):
+    if spec.origin and not spec.origin.endswith(".toml"):
         # model files may have the name of a catalogue model and still differ from it
         spec = spec.replace(id="")
     else:
@@ -89,7 +88,9 @@ class _OfferSearch(Record):
         of the model does not meet the question.
         """
         offers = self.offers_of(spec.id)
-        if spec.closed and not self._was_ever_listed(spec):
+        # without a day no offer counts as ended
+        prices = self.catalogue.offers_path
+        if spec.closed and not offers_of(prices, spec.id, today=""):
             offers = self._offers_without_price(spec)
         if offers and any(finding.decides for finding in self._terms_of(spec)):
             return ()
@@ -101,13 +102,8 @@ class _OfferSearch(Record):
         if wanted_tokens > _longest_context(spec):
             return ()
         return tuple(
-            [offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens]
+            offer for offer in offers if (offer.context_tokens or 0) >= wanted_tokens
         )
-
-    def _was_ever_listed(self, spec: ModelSpec) -> bool:
-        """Whether the price list has an offer of the model, also one that has ended."""
-        # without a day no offer counts as ended
-        return bool(offers_of(self.catalogue.offers_path, spec.id, today=""))
 
     def _terms_of(self, spec: ModelSpec) -> Iterator[Finding]:
         """The findings of the license and the openness of a model."""
@@ -169,17 +165,8 @@ class _OfferSearch(Record):
             why=why,
         )
         return tuple(
-            [offer.replace(stands_in=True, why_instead=reason) for offer in offers]
+            offer.replace(stands_in=True, why_instead=reason) for offer in offers
         )
-
-
-def _is_read_from_model_files(spec: ModelSpec) -> bool:
-    """Whether the spec was made from model files, and comes from no catalogue."""
-    if not spec.origin:
-        return False
-    if spec.lone_config is not None:
-        return True
-    return not spec.origin.endswith(".toml")
 
 
 def _longest_context(spec: ModelSpec) -> float:
@@ -279,21 +266,13 @@ def _others(
     line = _line_of(spec, catalogue)
     for outline in sorted(line, key=differences):
         yield StandIn(outline, _SAME_LINE)
-    for outline in _named_by(spec, catalogue):
-        yield StandIn(outline, _NAMED)
+    if spec.availability is not None:
+        for id in catalogue.current_first(spec.availability.open_alternatives):
+            if id in catalogue.outlines:
+                yield StandIn(catalogue.outlines[id], _NAMED)
     largest_first = sold[::-1]
     for outline in sorted(largest_first, key=differences):
         yield StandIn(outline, _LARGEST)
-
-
-def _named_by(spec: ModelSpec, catalogue: Catalogue) -> Iterator[Outline]:
-    """Yield the open models that the spec of a closed model names as nearest."""
-    if spec.availability is None:
-        return
-    for id in catalogue.current_first(spec.availability.open_alternatives):
-        outline = catalogue.outlines.get(id)
-        if outline is not None:
-            yield outline
 
 
 def _line_of(spec: ModelSpec, catalogue: Catalogue) -> list[Outline]:
@@ -380,7 +359,6 @@ _DAYS_PER_MONTH = 30
 _HOURS_PER_DAY = 24
 # kinds of model that are used and paid by the token
 _BY_TOKEN = ("text", "vision", "embedding")
-_TIME_IT = "time a part of the load"
 
 
 class OfferCost(Record):
@@ -430,7 +408,6 @@ def month(
     load: Load,
     offers: Sequence[Offer],
     judged: Judged,
-    machine: Machine,
 ) -> MonthlyCost:
     """The monthly cost of a load by these offers, and on the machine if the model runs there."""
     modality = judged.model.modality
@@ -440,72 +417,65 @@ def month(
     if modality not in _BY_TOKEN:
         reason = f"a load in tokens does not apply to models of {modality}"
         return MonthlyCost(reason=reason)
-    day = _day_of(load, modality)
-    here: LocalCost | None = None
+    if modality == "embedding":
+        load = _without_answers(load)
+    here = None
     # a model that fails only for its speed has hours, too
     if judged.needs is not None and set(judged.failed) <= {"speed"}:
-        here = _local_cost(load, day, machine, judged)
+        here = _local_cost(load, judged)
+    costs = []
+    for offer in offers:
+        usd = _usd_per_month(load, offer)
+        cost = OfferCost(provider=offer.provider, model=offer.model, usd_per_month=usd)
+        costs.append(cost)
     return MonthlyCost(
-        input_tokens_per_day=day.read,
-        output_tokens_per_day=day.written,
-        assumed_split=day.is_split_assumed,
-        offers=tuple(map(day.cost_of, offers)),
+        input_tokens_per_day=load.input_tokens_per_day,
+        output_tokens_per_day=load.output_tokens_per_day,
+        assumed_split=load.assumed_split,
+        offers=tuple(costs),
         here=here,
     )
 
 
-class _Day(Record):
-    """Tokens that a model reads and writes in a day."""
-
-    read: int
-    written: int
-    is_split_assumed: bool
-
-    def cost_of(self, offer: Offer) -> OfferCost:
-        """The cost of a month of such days at an offer, whose rates are for a million tokens."""
-        read = _price(self.read, offer.input_usd_per_million_tokens)
-        written = _price(self.written, offer.output_usd_per_million_tokens)
-        price: float | None = None
-        if read is not None and written is not None:
-            price = _DAYS_PER_MONTH * (read + written) / 1e6
-        return OfferCost(
-            provider=offer.provider, model=offer.model, usd_per_month=price
-        )
-
-
-def _day_of(load: Load, modality: str) -> _Day:
-    """The tokens of a load. An embedding model writes nothing; where the split between reading and
-    writing is assumed, it reads all tokens.
+def _without_answers(load: Load) -> Load:
+    """The load of a model that writes nothing; it reads all tokens where the split between reading
+    and writing is assumed.
     """
     read = load.input_tokens_per_day
-    written = load.output_tokens_per_day
-    is_assumed = load.assumed_split
-    if modality == "embedding":
-        if is_assumed:
-            read += written
-        written = 0
-        is_assumed = False
-    return _Day(read=read, written=written, is_split_assumed=is_assumed)
+    if load.assumed_split:
+        read += load.output_tokens_per_day
+    return load.replace(
+        input_tokens_per_day=read, output_tokens_per_day=0, assumed_split=False
+    )
 
 
-def _price(tokens: int, rate: float | None) -> float | None:
-    """The price of a number of tokens at a rate; None where the rate is not known."""
-    if tokens == 0:
-        return 0.0
-    return None if rate is None else tokens * rate
+def _usd_per_month(load: Load, offer: Offer) -> float | None:
+    """The cost of a month at an offer; None where a rate is not known."""
+    usd_per_day = 0.0
+    for tokens, rate in (
+        (load.input_tokens_per_day, offer.input_usd_per_million_tokens),
+        (load.output_tokens_per_day, offer.output_usd_per_million_tokens),
+    ):
+        if tokens == 0:
+            continue
+        if rate is None:
+            return None
+        # a rate is for a million tokens
+        usd_per_day += tokens * rate
+    return _DAYS_PER_MONTH * usd_per_day / 1e6
 
 
-def _local_cost(
-    load: Load,
-    day: _Day,
-    machine: Machine,
-    judged: Judged,
-) -> LocalCost:
+def _local_cost(load: Load, judged: Judged) -> LocalCost:
     """The hours, energy and electricity of the load on the machine."""
-    hours = _hours_of(day, judged)
+    hours = _hours_of(load, judged.speed)
     if hours is None:
-        return LocalCost(unknown=(_why_no_pace(machine, judged),))
-    keeps_up: bool | None = None
+        why = "the reading speed of this kind of model is not estimated"
+        if judged.speed is not None and judged.speed.decode is None:
+            why = judged.speed.how
+        remedy = "time a part of the load"
+        unread = Unread(fact="hours_per_day", reason=why, remedy=remedy)
+        return LocalCost(unknown=(unread,))
+    keeps_up = None
     if hours.high <= _HOURS_PER_DAY:
         keeps_up = True
     elif hours.low > _HOURS_PER_DAY:
@@ -523,49 +493,25 @@ def _local_cost(
     )
 
 
-def _hours_of(day: _Day, judged: Judged) -> Range | None:
+def _hours_of(load: Load, speed: Speed | None) -> Range | None:
     """The hours that the machine works on such a day. None where the pace is not known."""
-    speed = judged.speed
     if speed is None:
         return None
     prompt = speed.prompt
     decode = speed.decode
-    if day.written == 0 and decode is None:
+    if load.output_tokens_per_day == 0 and decode is None:
         # a model that only reads has only the prefill pace
         decode = prompt
     if decode is None:
         return None
     if round(decode.low, 3) <= 0:
         return None
-    if prompt is None and day.read > 0:
+    if prompt is None and load.input_tokens_per_day > 0:
         return None
     reading_seconds = 1 / (prompt or decode)
     # the total pace of all parallel sequences
     writing_seconds = 1 / (speed.parallel_total or decode)
-    reading = reading_seconds * (day.read / 3600)
-    writing = writing_seconds * (day.written / 3600)
+    reading = reading_seconds * (load.input_tokens_per_day / 3600)
+    writing = writing_seconds * (load.output_tokens_per_day / 3600)
     slow, likely, fast = reading + writing
     return Range(low=fast, likely=likely, high=slow)
-
-
-def _why_no_pace(machine: Machine, judged: Judged) -> Unread:
-    """The reason why the duration of the load on this machine is unknown, with the remedy."""
-    why = "the reading speed of this kind of model is not estimated"
-    remedy = _TIME_IT
-    speed = judged.speed
-    if speed is not None:
-        if speed.work is None and speed.decode is None:
-            why = speed.how
-        if _is_bound_by_unmeasured_memory(machine, judged):
-            where = "`selfhost machine --measure` there"
-            if machine.is_this_one:
-                where = "--measure"
-            remedy = f"{where} measures the memory; or {_TIME_IT}"
-    return Unread(fact="hours_per_day", reason=why, remedy=remedy)
-
-
-def _is_bound_by_unmeasured_memory(machine: Machine, judged: Judged) -> bool:
-    """Whether RAM whose bandwidth is not known holds some of the model."""
-    if machine.memory_bandwidth_bytes_per_second is not None:
-        return False
-    return judged.placement in ("host", "split")

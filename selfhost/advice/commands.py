@@ -403,7 +403,7 @@ def _lines_of_gguf(launch: Launch, path: str) -> Lines:
     if not path.lower().endswith(".gguf"):
         return ()
     here = launch.question.here
-    projector: str | None = None
+    projector = None
     if here is not None:
         projector = here.projector
         folders = path.replace("\\", "/").split("/")
@@ -497,7 +497,7 @@ def recipe(launch: Launch) -> Recipe | None:
     else:
         to_source = fill_partly(conversion.convert, {"file": values["source"]})
         templates += [to_source, conversion.quantize]
-    projector: str | None = None
+    projector = None
     if spec.modality == "vision" and launch.has_projector and conversion.projector:
         templates.append(conversion.projector)
         projector = values["projector"]

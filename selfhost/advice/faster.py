@@ -19,7 +19,7 @@ from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.units import GIB, counted
 from ..core.workload import Workload
-from ..judge.checks.accelerator import PLACING_SETTINGS, placing_options
+from ..judge.checks.accelerator import placing_options
 from ..judge.devices import index_of
 from ..judge.judging import judge
 from ..judge.pace.rates import device_bandwidth, sums_are_measured
@@ -108,10 +108,14 @@ def _candidates(
     speed = judged.speed
     if speed is not None and speed.crossing_seconds:
         yield from _with_larger_batches(runtime, base)
-    if _gains_from_split_layers(judged, machine):
+    # nobody stated where layers lie
+    is_placed = bool(placing_options(question))
+    if not is_placed and _gains_from_split_layers(judged, machine):
         yield from _with_split_layers(runtime, base)
-    yield from _over_idle_cards(judged, runtime, machine, base)
-    yield from _without_slow_cards(judged, runtime, machine, base)
+    if question.stated_parts is None:
+        yield from _over_idle_cards(judged, runtime, machine, base)
+    if not is_placed:
+        yield from _without_slow_cards(judged, runtime, machine, base)
 
 
 def _with_draft(spec: ModelSpec, base: Workload) -> Iterator[_Candidate]:
@@ -126,22 +130,30 @@ def _with_draft(spec: ModelSpec, base: Workload) -> Iterator[_Candidate]:
     yield _Candidate(what=what, workload=base.replace(draft=need.OWN_BLOCK))
 
 
+def _with_options(
+    what: str,
+    workload: Workload,
+    names: Sequence[str],
+    value: str,
+) -> Iterator[_Candidate]:
+    """Yield the setting with that value of the named options; nothing where no option is named."""
+    if names:
+        options = {**workload.runtime_options, **dict.fromkeys(names, value)}
+        yield _Candidate(what=what, workload=workload.replace(runtime_options=options))
+
+
 def _with_larger_batches(runtime: RuntimeSpec, base: Workload) -> Iterator[_Candidate]:
     """Yield the setting with larger batches, if the runtime has an option for batches that nobody
     stated.
     """
-    options = dict(base.runtime_options)
-    for name, option in runtime.named_options.items():
-        if option.changes == _MICRO_BATCH and name in options:
-            return
-        if option.changes in (_MICRO_BATCH, _BATCH):
-            # a batch that was stated stays
-            options.setdefault(name, str(_LARGE_BATCH_TOKENS))
-    if options != base.runtime_options:
-        yield _Candidate(
-            what=f"batches of {_LARGE_BATCH_TOKENS:,} tokens",
-            workload=base.replace(runtime_options=options),
-        )
+    stated = base.runtime_options
+    if _MICRO_BATCH in runtime.settings_of(stated):
+        return
+    # a batch that was stated stays
+    names = runtime.options_for(_MICRO_BATCH, _BATCH)
+    free = [name for name in names if name not in stated]
+    what = f"batches of {_LARGE_BATCH_TOKENS:,} tokens"
+    yield from _with_options(what, base, free, str(_LARGE_BATCH_TOKENS))
 
 
 def _gains_from_split_layers(judged: Judged, machine: Machine) -> bool:
@@ -170,20 +182,15 @@ def _gains_from_split_layers(judged: Judged, machine: Machine) -> bool:
 
 
 def _with_split_layers(runtime: RuntimeSpec, base: Workload) -> Iterator[_Candidate]:
-    """Yield the setting that splits each layer over the GPUs, if the runtime has an option for it
-    and nobody stated where layers lie.
+    """Yield the setting that splits each layer over the GPUs, if the runtime has an option for
+    it.
     """
-    options = dict(base.runtime_options)
+    names = []
     for name, option in runtime.named_options.items():
-        if option.changes in PLACING_SETTINGS and name in options:
-            return
         if SPLIT_BY_TENSOR in option.choices:
-            options[name] = SPLIT_BY_TENSOR
-    if options != base.runtime_options:
-        yield _Candidate(
-            what="each layer split over the GPUs (experimental, prompts may be slower)",
-            workload=base.replace(runtime_options=options),
-        )
+            names.append(name)
+    what = "each layer split over the GPUs (experimental, prompts may be slower)"
+    yield from _with_options(what, base, names, SPLIT_BY_TENSOR)
 
 
 def _over_idle_cards(
@@ -193,21 +200,15 @@ def _over_idle_cards(
     base: Workload,
 ) -> Iterator[_Candidate]:
     """Yield the setting that splits each layer over all equal GPUs, if the model lies on fewer of
-    them, the runtime has an option for it, and nobody stated the number.
+    them and the runtime has an option for it.
     """
-    if judged.question.stated_parts is not None:
-        return
     parts = _most_parts(judged, machine)
-    if parts is None:
-        return
-    for name, option in runtime.named_options.items():
-        if option.changes == _PARTS_OF_LAYERS:
-            options = {**base.runtime_options, name: str(parts)}
-            yield _Candidate(
-                what=f"each layer split over {parts} GPUs",
-                # the usual program may have no such option
-                workload=base.replace(runtime=runtime.id, runtime_options=options),
-            )
+    if parts is not None:
+        what = f"each layer split over {parts} GPUs"
+        # the usual program may have no such option
+        base = base.replace(runtime=runtime.id)
+        names = runtime.options_for(_PARTS_OF_LAYERS)
+        yield from _with_options(what, base, names, str(parts))
 
 
 def _without_slow_cards(
@@ -216,8 +217,7 @@ def _without_slow_cards(
     machine: Machine,
     base: Workload,
 ) -> Iterator[_Candidate]:
-    """Yield the setting that leaves the GPUs with the slowest memory idle, if the user stated
-    nothing about where layers lie.
+    """Yield the setting that leaves the GPUs with the slowest memory idle.
 
     Layers are computed one after the other, so that each token waits for the slowest GPU. If the
     other GPUs do not hold the judged type and the user stated no type, the setting has the usual
@@ -229,8 +229,6 @@ def _without_slow_cards(
         return
     if len({card.vendor for card in cards}) > 1:
         # the program numbers the GPUs of one maker
-        return
-    if judged.memory is None or placing_options(question):
         return
     rated = _rated_cards(cards)
     slowest = min((card.bytes_per_second for card in rated), default=0)
@@ -245,17 +243,16 @@ def _without_slow_cards(
             # the program takes sizes in GiB as proportions
             shares.append(str(card.memory_bytes // GIB))
             kept_bytes += card.memory_bytes
-    if kept_bytes == 0:
+    if kept_bytes == 0 or judged.memory is None:
         return
     what = f"{' and '.join(counted(idle))} left idle"
     if judged.memory.total_bytes > kept_bytes and question.stated.quantization is None:
         _, usual = need.default_format_and_quantization(question.spec, runtime)
         base = base.replace(quantization=usual)
         what += f", in {usual}"
-    for name, option in runtime.named_options.items():
-        if option.changes == _GPU_SHARES:
-            options = {**base.runtime_options, name: ",".join(shares)}
-            yield _Candidate(what=what, workload=base.replace(runtime_options=options))
+    yield from _with_options(
+        what, base, runtime.options_for(_GPU_SHARES), ",".join(shares)
+    )
 
 
 class _RatedCard(NamedTuple):
@@ -268,7 +265,7 @@ class _RatedCard(NamedTuple):
 
 def _rated_cards(cards: Sequence[Accelerator]) -> list[_RatedCard]:
     """The GPUs with their sizes and bandwidths; an empty list where one of these is not known."""
-    rated: list[_RatedCard] = []
+    rated = []
     for card in cards:
         rate = device_bandwidth(card)
         if rate is None or card.memory_total_bytes is None:

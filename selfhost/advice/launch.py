@@ -116,7 +116,9 @@ class Launch(Record):
         """Whether one accelerator holds the whole model, or an option keeps the program to it, and
         the machine has further accelerators.
         """
-        if len(self.cards_used) != 1 or len(self.cards) == 1:
+        if len(self.cards_used) != 1:
+            return False
+        if len(self.cards) == 1:
             return False
         if self.judged.placement == "accelerator":
             return True
@@ -197,7 +199,9 @@ def _stated_way(launch: Launch) -> StatedWay | None:
     parts do not move.
     """
     offload = launch.judged.offload
-    if launch.spec.needs is None or offload is None:
+    if launch.spec.needs is None:
+        return None
+    if offload is None:
         return None
     wanted = (offload, launch.workload.quantization)
     for way in launch.spec.needs.ways:
@@ -259,7 +263,7 @@ def _figures_of_place(launch: Launch) -> Figures:
     """The template values for the place of computation: the word for the device, the number of the
     card, the layers on GPUs.
     """
-    share: float | None = None
+    share = None
     if "memory_share" in launch.lines.options:
         share = _memory_share(launch)
     first_card = str(launch.cards_used[0]) if launch.cards_used else None
@@ -328,7 +332,9 @@ def _devices_beside_ram(launch: Launch) -> list[str]:
     keys = ["host"]
     for gpu in reversed(launch.cards):
         computes = computes_on_shared if gpu.vendor == "amd" else may_compute_on
-        if not gpu.unified or not computes(launch.runtime, gpu):
+        if not gpu.unified:
+            continue
+        if not computes(launch.runtime, gpu):
             continue
         if gpu.vendor == "nvidia":
             # PyTorch has one word for all GPUs of NVIDIA, also in a Jetson or a DGX Spark
@@ -419,7 +425,7 @@ def variables_hiding_cards(
     than it computes on: `{"CUDA_VISIBLE_DEVICES": "0,1"}`.
     """
     most = question.most_cards
-    variables: dict[str, str] = {}
+    variables = {}
     for maker, variable in runtime.gpus.hidden_by.items():
         cards = [card for card in machine.own_memory_cards if card.vendor == maker]
         if 0 < most < len(cards):
@@ -482,18 +488,18 @@ def _figures_of_files(launch: Launch) -> Figures:
 def _conversion(launch: Launch) -> _Conversion:
     """The quantized files on this machine, or else the listed files."""
     here = launch.question.here
-    repository: str | None = None
+    repository = None
     if here is not None and launch.workload.format == "gguf":
         repository = here.repository
     files = listing_of(launch.spec, launch.workload)
     if files is None or repository not in (None, files.repository):
         return _Conversion(repository=repository)
-    type_name: str | None = None
+    type_name = None
     for name in files.quantizations:
         if need.canonical_quantization(name) == launch.quantization:
             type_name = name
             break
-    file_name: str | None = None
+    file_name = None
     if files.repository:
         file_name = files.names.get(type_name or launch.quantization)
     return _Conversion(
@@ -516,7 +522,9 @@ def _tag(launch: Launch) -> str | None:
         if loaded_type == launch.workload.quantization:
             return tag
     here = launch.question.here
-    if here is None or launch.runtime.id != launch.workload.runtime:
+    if here is None:
+        return None
+    if launch.runtime.id != launch.workload.runtime:
         return None
     return here.tag
 

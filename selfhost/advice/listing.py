@@ -54,7 +54,7 @@ from .ranking import (
     share_of_pace,
     share_on,
 )
-from .understood import remark, remarks
+from .understood import Sentences, remark
 
 # names of models that a note lists
 _MOST_NAMED = 3
@@ -605,35 +605,20 @@ def count_rows(answers: Sequence[Verdict]) -> Counts:
     )
 
 
-def list_notes(
-    ranking: Ranking,
-    workload: Workload,
-    *,
-    named: bool,
-) -> Iterator[str]:
-    """Yield notes on a list: that a stated context has no effect on some models and, where the user
-    named the models (`named`), which of them cannot be judged as asked.
+def note_on_refused(refused: Refused) -> Sentences:
+    """The note on the models that cannot be judged as asked, with the reason of the first; () for
+    none.
     """
-    if workload.states("context_tokens"):
-        models = [row.model for row in ranking.models]
-        kinds = {model.modality for model in models if not model.reads_context}
-        yield from remarks({"no-context-of-kinds": kinds}, kinds=sorted(kinds))
-    if named and ranking.refused:
-        yield from _note_on_refused(ranking.refused)
-
-
-def _note_on_refused(refused: Refused) -> Iterator[str]:
-    """Yield a note on the models that cannot be judged as asked, with the reason of the first."""
+    if not refused:
+        return ()
     ids = sorted(refused)
-    first = ids[0]
-    shown = as_typed(refused[first])
+    shown = as_typed(refused[ids[0]])
     assert isinstance(shown, InputError)
     problem = shown.problems[0]
-    yield from remark(
+    return remark(
         "refused",
         ids=ids[:_MOST_NAMED],
         more=max(0, len(ids) - _MOST_NAMED),
-        model=first if len(ids) > 1 else None,
         key=problem.key,
         message=problem.message,
         remedy=one_line(problem.remedy) if problem.remedy else None,

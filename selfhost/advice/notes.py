@@ -21,7 +21,7 @@ from ..core.errors import MAX_PROBLEMS, Problem
 from ..core.templates import fill
 from ..core.workload import FLAGS, CacheTypes, Workload
 from ..judge.devices import gpu_maker
-from ..judge.pace import Range, Speed
+from ..judge.pace import Range
 from ..judge.pace.text import pace_of_text
 from ..judge.record import Judged, Question
 from ..machine.record import Machine
@@ -90,14 +90,20 @@ def _note_on_hosted_tuning(spec: ModelSpec) -> Iterator[str]:
 
 
 def _notes_on_draft(judged: Judged) -> Iterator[str]:
-    """Yield notes on a draft: the memory that a draft takes, and a warning where the draft makes
-    text slower.
+    """Yield notes on a draft: the memory that a draft takes, and a warning where text likely comes
+    slower with the draft.
     """
     if not judged.workload.draft:
         return
     if judged.question.companions is not None:
         yield from remark("draft")
-    if judged.fits and _is_slower_with_draft(judged.speed):
+    speed = judged.speed
+    if speed is None:
+        return
+    if speed.decode is None:
+        return
+    without_draft = speed.undrafted_tokens_per_second or 0
+    if judged.fits and speed.decode.likely < without_draft:
         yield from remark("draft-slower")
 
 
@@ -107,11 +113,13 @@ def _note_on_cache_build(judged: Judged, machine: Machine) -> Iterator[str]:
     """
     runtime = judged.question.runtime
     types = CacheTypes.of(judged.workload.kv_cache_type or "")
-    if runtime is None or not types.differ:
+    if runtime is None:
         return
-    if not judged.fits:
+    if not types.differ:
         return
     if judged.placement == "host":
+        return
+    if not judged.fits:
         return
     if gpu_maker(machine, runtime) in runtime.gpus.cuda_attention:
         yield from remark(
@@ -142,10 +150,8 @@ def _note_on_context(question: Question) -> Iterator[str]:
     """Yield a note where the length of the prompt sets the context."""
     if question.spec.modality not in GENERATING:
         return
-    tokens = question.workload.context_tokens
-    if tokens is None:
-        return
-    if question.stated.tokens_with_prompt == tokens:
+    tokens = question.stated.tokens_with_prompt
+    if tokens is not None and tokens == question.workload.context_tokens:
         yield from remark("context", tokens=tokens)
 
 
@@ -175,18 +181,6 @@ def _faults_of_own_specs(catalogue: Catalogue) -> Iterator[str]:
         yield from remark("unread-more", files=unlisted)
 
 
-def _is_slower_with_draft(speed: Speed | None) -> bool:
-    """Whether text likely comes slower with the draft than without; False where no pace is
-    known.
-    """
-    if speed is None or speed.decode is None:
-        return False
-    without_draft = speed.undrafted_tokens_per_second
-    if without_draft is None:
-        return False
-    return bool(speed.decode.likely < without_draft)
-
-
 def _options_without_effect(question: Question) -> Iterator[str]:
     """Yield a note for each kind of option without effect: on weights or tokens, on the context, on
     the KV cache.
@@ -206,7 +200,9 @@ def _options_without_effect(question: Question) -> Iterator[str]:
         yield from remark("no-context", model=model)
     type = stated.kv_cache_type
     runtime = question.runtime
-    if not type or runtime is None:
+    if not type:
+        return
+    if runtime is None:
         return
     if question.workload.kv_cache_type is None:
         yield from remark("no-cache", type=type, model=model, program=runtime.name)
@@ -322,12 +318,12 @@ def note_on_conversations(judged: Judged, to_type: Steps) -> Sentences:
     """The note that long conversations take more memory than the need, for the runtime whose
     commands are printed.
     """
+    runtime = to_type.runtime or judged.question.runtime
+    if runtime is None:
+        return ()
     if not judged.fits:
         return ()
     if any("--ctx-checkpoints" in line for line in to_type.commands):
-        return ()
-    runtime = to_type.runtime or judged.question.runtime
-    if runtime is None:
         return ()
     more_bytes = bytes_worth_bounding(judged, runtime)
     if not more_bytes:
@@ -399,15 +395,13 @@ def _note_on_spilling(reach: Reach) -> Sentences:
     if most == 0:
         return ()
     layout = reach.layout_under(parallel=most)
-    needs = layout.needs
-    assert needs is not None, "a layout on accelerators has needs"
-    speed = pace_of_text(layout.question, needs, reach.machine)
+    speed = pace_of_text(layout.question, layout.placed, reach.machine)
     return remark(
         "users-spill",
         most=most,
         more=most + 1,
         held=units.plural(most, "user"),
-        several=len(_cards_of(needs)) > 1,
+        several=len(_cards_of(layout.placed)) > 1,
         pace=_pace_words(speed.judged),
     )
 
@@ -448,10 +442,8 @@ def fine_print(
             yield from remark("training")
     elif question.chosen is not None:
         yield question.chosen
-    if runtime is not None:
-        yield from _note_on_batches(judged, runtime)
-        if _is_downloaded_to_run(understood, judged):
-            yield from _notes_on_loading(question, runtime)
+    if runtime is not None and workload.task != "finetune":
+        yield from _notes_on_loading(understood, question, runtime)
     yield from _note_on_conversion(question)
     if to_type.server:
         quoted = [f"`{line}`" for line in to_type.server]
@@ -459,37 +451,22 @@ def fine_print(
         yield from remark("server", lines=lines, tokens=workload.context_tokens)
 
 
-def _is_downloaded_to_run(understood: Understood, judged: Judged) -> bool:
-    """Whether the program fetches a repository: nothing is trained, and neither files nor a tag
-    were named.
-    """
-    if judged.workload.task == "finetune":
-        return False
-    return not judged.question.loads_named_files and not understood.tag
-
-
-def _note_on_batches(judged: Judged, runtime: RuntimeSpec) -> Iterator[str]:
-    """Yield a note on the batch size in which prompts are read, if the size is not the usual
-    one.
-    """
-    tokens = None if judged.needs is None else judged.needs.batch_tokens
-    if tokens is not None:
-        yield from remark(
-            "batches",
-            tokens=tokens,
-            program=runtime.name,
-            told=bool(runtime.batches.beside_ram),
-        )
-
-
-def _notes_on_loading(question: Question, runtime: RuntimeSpec) -> Iterator[str]:
+def _notes_on_loading(
+    understood: Understood,
+    question: Question,
+    runtime: RuntimeSpec,
+) -> Iterator[str]:
     """Yield notes on the conversion that the runtime does while it loads the files, and on the
-    packages that the conversion needs.
+    packages that the conversion needs; nothing where files or a tag were named.
     """
     spec = question.spec
     workload = question.workload
     type = workload.quantization
     if type is None:
+        return
+    if question.loads_named_files:
+        return
+    if understood.tag:
         return
     program = runtime.name
     if need.takes_text_alone(spec, runtime):

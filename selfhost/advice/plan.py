@@ -109,7 +109,7 @@ class LeastMachine(Record):
     cpu: LeastCpu
     bandwidth_bytes_per_second: int | None
     accelerator: LeastAccelerator
-    is_slow: bool = False
+    is_slow: bool
 
 
 class KnownMachine(Verdict):
@@ -154,8 +154,8 @@ class Plan(Report):
     least: LeastMachine | None
     reasons: tuple[Finding, ...]
     machines: tuple[KnownMachine, ...]
-    notes: tuple[str, ...] = ()
-    options: str = ""
+    notes: tuple[str, ...]
+    options: str
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.plan/1`, as a dict for `json.dumps`."""
@@ -176,7 +176,7 @@ class Plan(Report):
     @property
     def fitting(self) -> tuple[KnownMachine, ...]:
         """The machines that run the model, the smallest first."""
-        return tuple([known for known in self.machines if known.can_run])
+        return tuple(known for known in self.machines if known.can_run)
 
     @property
     def exit_code(self) -> int:
@@ -245,7 +245,7 @@ def _known_machines(
 ) -> tuple[KnownMachine, ...]:
     """The verdict on each known machine, first those that run the model, from the smallest."""
     machines = []
-    is_offered: bool | None = None
+    is_offered = None
     for profile in all_profiles() if profiles is None else profiles:
         best = judged_on(catalogue, meant, meant.workload, profile.machine).judged
         if best.failed and is_offered is None:
@@ -358,7 +358,9 @@ class _Platform(Record):
     @property
     def wants_gpu(self) -> bool:
         """Whether the machine gets a GPU."""
-        if self.question.splits_tensors or self.question.device_makers:
+        if self.question.splits_tensors:
+            return True
+        if self.question.device_makers:
             return True
         return self.is_for_gpus or self.question.wants_gpu
 
@@ -581,10 +583,12 @@ class _PaceSearch(Record):
         machine = self._with_bandwidth(cores, steps)
         judged = judge(self.question, machine)
         found = judged.users_pace
-        if found is None or _may_wait_too_long(judged):
+        if found is None:
+            return False
+        if _may_wait_too_long(judged):
             return False
         # compared without rounding: the buyer wants the pace itself
-        return bool(found.low >= pace)
+        return found.low >= pace
 
     def _with_bandwidth(self, cores: int, steps: int) -> Machine:
         """The machine with so many cores, and memory of so many steps of bandwidth.
@@ -605,4 +609,4 @@ def _may_wait_too_long(judged: Judged) -> bool:
     if limit_seconds is None:
         return False
     wait = judged.first_word_seconds
-    return wait is None or bool(wait.high > limit_seconds)
+    return wait is None or wait.high > limit_seconds

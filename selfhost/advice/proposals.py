@@ -50,29 +50,19 @@ class _Rank(NamedTuple):
     """The rank of a proposal among the others; the smaller rank is the better one."""
 
     is_for_other_work: bool
-    is_less_open: bool
-    is_doubtful: bool
-    is_in_other_program: bool
-    minus_worth: float
+    is_less_open: bool = False
+    is_doubtful: bool = False
+    is_in_other_program: bool = False
+    minus_worth: float = 0
 
 
 class _Candidate(NamedTuple):
-    """A model of the catalogue that may be proposed; those worth most sort first."""
+    """A model of the catalogue that may be proposed, with the best rank that it may get once it is
+    judged.
+    """
 
-    is_for_other_work: bool
-    minus_worth: float
+    best_rank: _Rank
     id: str
-
-    @property
-    def best_rank(self) -> _Rank:
-        """The best rank that it may get once it is judged."""
-        return _Rank(
-            is_for_other_work=self.is_for_other_work,
-            is_less_open=False,
-            is_doubtful=False,
-            is_in_other_program=False,
-            minus_worth=self.minus_worth,
-        )
 
 
 class _Proposal(Record):
@@ -170,7 +160,7 @@ class Proposals(Record):
             # later candidates may still be fully open, or run with the stated program
             return None
         asked_runtime = self.judged.question.stated.runtime
-        judged: Judged | None = None
+        judged = None
         if can_load:
             judged = self.fit(spec, self._plain.replace(runtime=asked_runtime))
         is_in_other_program = judged is None and asked_runtime is not None
@@ -181,7 +171,7 @@ class Proposals(Record):
         rank = rank._replace(
             is_doubtful=_is_doubtful(judged),
             is_in_other_program=is_in_other_program,
-            minus_worth=candidate.minus_worth * share_on(judged),
+            minus_worth=rank.minus_worth * share_on(judged),
         )
         return _Proposal(rank=rank, judged=judged)
 
@@ -303,9 +293,8 @@ class Proposals(Record):
                 return
             if (outline.parameters_total or inf) > self._most_parameters:
                 return
-        yield _Candidate(
-            is_for_other_work=not has_same_use, minus_worth=-worth, id=outline.id
-        )
+        rank = _Rank(is_for_other_work=not has_same_use, minus_worth=-worth)
+        yield _Candidate(rank, outline.id)
 
     @cached_property
     def _most_parameters(self) -> float:

@@ -234,10 +234,14 @@ class Standings:
         """The release day that tells the age of a model's knowledge. A model that answers has most
         of its knowledge from the model that it was tuned from, if that is of another family.
         """
-        if not outline.tuned_from or not self.traits(outline.uses).answers:
+        if not outline.tuned_from:
+            return outline.released
+        if not self.traits(outline.uses).answers:
             return outline.released
         origin = self._outlines.get(outline.tuned_from)
-        if origin is None or not origin.released:
+        if origin is None:
+            return outline.released
+        if not origin.released:
             return outline.released
         if origin.family == outline.family:
             return outline.released
@@ -455,7 +459,7 @@ def _most_room(machine: Machine, workload: Workload) -> float:
 
 def _most_disk(machine: Machine) -> float:
     """Bytes free on the disk with the most room; infinite where that is not known."""
-    most: float = 0
+    most = 0
     for disk in machine.disks or ():
         if disk.free_bytes is None:
             return inf

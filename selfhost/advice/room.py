@@ -7,7 +7,7 @@ everything else stays as judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
 from .. import needs as need
@@ -54,13 +54,14 @@ class Reach(Record):
         runtime = question.runtime
         if question.needs is None or runtime is None:
             return None
-        longest: int | None = None
-        most_parallel: int | None = None
+        longest = None
+        most_parallel = None
         if self._counts_tokens:
+            is_fast = self._is_fast_enough
             longest = self.longest_context()
-            longest = self._at_pace("context_tokens", longest, _STEP_TOKENS)
+            longest = self._most_with("context_tokens", longest, _STEP_TOKENS, is_fast)
             most_parallel = self._most_parallel(runtime)
-            most_parallel = self._at_pace("parallel", most_parallel, 1)
+            most_parallel = self._most_with("parallel", most_parallel, 1, is_fast)
         return Room(
             longest_context_tokens=longest,
             best_quantization=self._best_quantization(runtime),
@@ -100,7 +101,7 @@ class Reach(Record):
         if _is_unbounded(question.row):
             # such a model is judged with any context that was asked for
             most = max(most, asked_tokens)
-        return self._largest("context_tokens", asked_tokens, most)
+        return self._most_with("context_tokens", most, 1, self.fits)
 
     def _most_parallel(self, runtime: RuntimeSpec) -> int | None:
         """The most sequences at once; None where not even one fits."""
@@ -108,7 +109,7 @@ class Reach(Record):
         most = runtime.batches.most_sequences
         if not most:
             most = max(asked, _MOST_PARALLEL)
-        return self._largest("parallel", asked, most)
+        return self._most_with("parallel", most, 1, self.fits)
 
     def _best_quantization(self, runtime: RuntimeSpec) -> str | None:
         """The smallest type without noticeable loss that fits and is fast enough, else the best
@@ -169,56 +170,36 @@ class Reach(Record):
         """Whether a command is known that runs what was judged."""
         return bool(steps(judged, self.catalogue, self.machine).commands)
 
-    def _largest(
-        self,
-        field: str,
-        judged_number: int,
-        most: int,
-    ) -> int | None:
-        """The largest number of tokens or sequences up to `most` that fits; None where not even one
-        does. Smaller numbers fit where a larger one does.
-        """
-
-        def fits(number: int) -> bool:
-            return self.fits(**{field: number})
-
-        low = 1
-        if self.judged.fits:
-            low = min(judged_number, most)
-        if not fits(low):
-            return None
-        if fits(most):
-            return most
-        return low + units.count_while(fits, range(low + 1, most))
-
-    def _at_pace(
+    def _most_with(
         self,
         field: str,
         most: int | None,
         step: int,
+        holds: Callable[..., bool],
     ) -> int | None:
-        """The largest number at which `check` says that the model runs, and not slowly; None where
-        even one is too slow. `most`: the tokens or sequences that memory holds.
+        """The largest number of tokens or sequences up to `most` with which the condition holds;
+        None where it does not even hold with one, or `most` is None. It holds with smaller numbers
+        where it holds with a larger one.
 
         A model that runs as judged keeps at least the judged number. The search tries multiples of
         `step`.
         """
 
-        def is_fast(number: int) -> bool:
-            return self._is_fast_enough(**{field: number})
+        def holds_with(number: int) -> bool:
+            return holds(**{field: number})
 
-        if most is None or is_fast(most):
+        if most is None or holds_with(most):
             return most
         low = 1
         if self.judged.fits:
-            asked: int = getattr(self.judged.workload, field)
-            low = min(asked, most)
-        elif not is_fast(low):
+            judged_number: int = getattr(self.judged.workload, field)
+            low = min(judged_number, most)
+        elif not holds_with(low):
             return None
         first = (low // step + 1) * step
-        slower = range(first, most, step)
-        count = units.count_while(is_fast, slower)
-        return slower[count - 1] if count else low
+        numbers = range(first, most, step)
+        count = units.count_while(holds_with, numbers)
+        return numbers[count - 1] if count else low
 
     def _is_fast_enough(self, **changes: int | str) -> bool:
         """Whether text comes at the least pace and within the longest wait under that change of the

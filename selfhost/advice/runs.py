@@ -452,15 +452,18 @@ def _pace_of_line(match: re.Match[str]) -> Figure:
 def _pace(
     kind: str,
     rate: float,
-    tokens: int,
-    depth: int | None,
+    tokens: float,
+    depth: float | None,
 ) -> Figure | None:
     """The pace of so many tokens with `depth` tokens in the context; None where there is no
     rate.
     """
-    if rate == 0 or tokens == 0:
+    if rate == 0:
         return None
-    return Figure(term=kind, seen=rate, tokens=tokens, depth_tokens=depth)
+    if tokens == 0:
+        return None
+    depth_tokens = None if depth is None else int(depth)
+    return Figure(term=kind, seen=rate, tokens=int(tokens), depth_tokens=depth_tokens)
 
 
 class _Request:
@@ -509,16 +512,17 @@ class _Requests:
         self._by_task: dict[str, _Request] = {}
         self._running: set[str] = set()
 
-    def meet(self, task: str) -> None:
-        """Begin the first request of a task that has none."""
-        if task not in self._by_task:
-            self._begin(task)
-
-    def _begin(self, task: str) -> _Request:
+    def begin(self, task: str) -> _Request:
+        """Begin the next request of a task."""
         request = _Request()
         self._by_task[task] = request
         self.begun.append(request)
         return request
+
+    def meet(self, task: str) -> None:
+        """Begin the first request of a task that has none."""
+        if task not in self._by_task:
+            self.begin(task)
 
     def launch(self, task: str) -> None:
         """Note that the task runs, and that it shares the machine with those that run too."""
@@ -538,7 +542,7 @@ class _Requests:
         """Note a pace of the task. A second pace of the same kind begins the next request."""
         request = self._by_task[task]
         if pace.term in request.timed:
-            request = self._begin(task)
+            request = self.begin(task)
         request.timed[pace.term] = pace
 
 
@@ -641,7 +645,9 @@ def _tested_pace(test: str, cell: str) -> Figure | None:
     match = _pattern("test").fullmatch(test)
     # `5.04 ± 0.26`, however the sign was decoded
     number, _, _ = cell.partition(" ")
-    if match is None or not _NUMBER.fullmatch(number):
+    if match is None:
+        return None
+    if not _NUMBER.fullmatch(number):
         return None
     tokens = int(match["tokens"])
     depth = int(match["depth"] or 0)
@@ -680,9 +686,9 @@ def _read_answers(text: str) -> Run | None:
         answers = _answers(program, text)
         # Ollama counts later prompts with the tokens that its cache had already
         # (ollama/ollama#10860)
-        timed = [answers[0].prompt_pace(program.per_second)]
+        timed = [answers[0].pace("prompt", program.per_second)]
         for answer in answers:
-            timed.append(answer.decode_pace(program.per_second))
+            timed.append(answer.pace("decode", program.per_second))
         paces = [pace for pace in timed if pace is not None]
         if not paces:
             continue
@@ -718,34 +724,21 @@ class _Answer(dict[str, float]):
     def __missing__(self, name: str) -> float:
         return 0
 
-    def prompt_pace(self, per_second: int) -> Figure | None:
-        """The pace of the prompt, behind the cached tokens; None where no time is told."""
-        cached = int(self["cached"])
-        return self._pace("prompt", self["prompt"], cached, per_second)
-
-    def decode_pace(self, per_second: int) -> Figure | None:
-        """The pace of the written tokens, half of which are in the context on average; None where
-        no time is told.
+    def pace(self, kind: str, per_second: int) -> Figure | None:
+        """The pace of the prompt, behind the cached tokens, or of the written tokens, half of which
+        are in the context on average; None where no time is told.
         """
         prompt = self["prompt"]
-        written = self["tokens"]
-        depth = None
-        if prompt:
-            depth = int(self["cached"] + prompt + written // 2)
-        return self._pace("decode", written, depth, per_second)
-
-    def _pace(
-        self,
-        kind: str,
-        tokens: float,
-        depth: int | None,
-        per_second: int,
-    ) -> Figure | None:
+        tokens = prompt
+        depth: float | None = self["cached"]
+        if kind == "decode":
+            tokens = self["tokens"]
+            depth = self["cached"] + prompt + tokens // 2 if prompt else None
         rate = self[f"{kind}_rate"]
         time = self[f"{kind}_time"]
         if time:
             rate = tokens * per_second / time
-        return _pace(kind, rate, int(tokens), depth)
+        return _pace(kind, rate, tokens, depth)
 
 
 # ---------------------------------------------------------------- vLLM

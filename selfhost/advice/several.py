@@ -55,10 +55,10 @@ class QuantizationSize(Record):
     bytes: int
     how: str
     source: str
-    memory_bytes: int | None = None
-    memory_likely_bytes: int | None = None
+    memory_bytes: int | None
+    memory_likely_bytes: int | None
     accelerator_likely_bytes: int | None = None
-    fits: bool | None = None
+    fits: bool | None
     placement: str | None = None
     quality: Quality
 
@@ -137,7 +137,7 @@ def _size(question: Question, machine: Machine) -> QuantizationSize | None:
     judged = judge(question, machine)
     # the judged layout counts more memory: each place of layers has a compute buffer of its own
     memory = needs.memory if judged.needs is None else judged.memory
-    on_accelerators: int | None = None
+    on_accelerators = None
     is_placed = judged.is_on_accelerators and not judged.failed
     if judged.needs is not None and memory is not None and is_placed:
         on_cards_bytes = judged.needs.on_cards.total_bytes
@@ -189,7 +189,7 @@ class Comparison(Report):
     """
 
     models: tuple[Compared, ...]
-    options: str = ""
+    options: str
 
     def to_json(self) -> dict[str, Any]:
         """`selfhost.compare/1`, as a dict for `json.dumps`."""

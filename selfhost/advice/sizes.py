@@ -651,7 +651,7 @@ class _Start(Record):
     downloads the model once the server runs, as `ContainerSize` has them.
     """
 
-    arguments: tuple[str, ...] = ()
+    arguments: Words = ()
     environment: Mapping[str, str] = {}
     fetch: str | None = None
 

@@ -383,7 +383,9 @@ def _is_meant(
 
 def _server_address(runtime: RuntimeSpec) -> Lines:
     """A comment on where the program answers requests; () where it serves none."""
-    if runtime.service is None or not runtime.command_lines.serves_api:
+    if runtime.service is None:
+        return ()
+    if not runtime.command_lines.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
     return (

@@ -236,7 +236,9 @@ def _other_type_asked(local: LocalModel, workload: Workload) -> str | None:
     """The type that the user stated instead of the type of the GGUF file, which has only one; None
     where they agree, and for other files.
     """
-    if local.format != "gguf" or not local.quantization:
+    if local.format != "gguf":
+        return None
+    if not local.quantization:
         return None
     asked = need.canonical_quantization(workload.quantization or "")
     return None if asked == local.quantization else asked
@@ -362,7 +364,9 @@ class _Name(Record):
         programs load, the user stated neither a program nor a type, and Ollama has the stated
         options and can draft as stated; else the resolution as it is.
         """
-        if self.stated.task != "generate" or self.states_program_or_type:
+        if self.stated.task != "generate":
+            return resolved
+        if self.states_program_or_type:
             return resolved
         ollama = self.ollama
         if self.stated.draft is not None and not ollama.companions:
@@ -381,7 +385,9 @@ class _Name(Record):
         stated a type or a program of other files.
         """
         stated = self.stated
-        if stated.task != "generate" or stated.quantization is not None:
+        if stated.task != "generate":
+            return None
+        if stated.quantization is not None:
             return None
         ollama = self.ollama
         name = stated.runtime or ollama.id

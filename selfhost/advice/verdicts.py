@@ -208,7 +208,7 @@ class _Advice(DeferredAdvice):
         load = self.judged.question.stated.load
         if load is None:
             return None
-        return month(load, self.api_offers(), self.told, self.machine)
+        return month(load, self.api_offers(), self.told)
 
     def notes(self) -> Sentences:
         """The notes beside the answer, in the order in which they are shown."""

@@ -56,8 +56,6 @@ _SLOW = 0.8
 # of the weights that are predicted on accelerators, a run has at least so many there (assumed): the
 # rest is rounding, and tables that a program keeps in RAM
 _LEAST_SHARE = 0.9
-# the figures that include the KV cache
-_CACHE_HOLDERS = (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
 _EXIT_CODES = {"inside": 0, "outside": 1, "nothing": 2}
 
 
@@ -119,7 +117,10 @@ def verify(
         chosen = verdict.quantization
         notes += _notes({"quantization": chosen}, quantization=chosen)
     notes += run.notes
-    rows = _compared_figures(run, verdict, catalogue, workload)
+    prediction = _Prediction(
+        run=run, verdict=verdict, catalogue=catalogue, workload=workload
+    )
+    rows = tuple(map(prediction.compared, run.figures))
     notes += _causes(rows, verdict)
     return Verification(
         run=run,
@@ -160,20 +161,16 @@ def _batch_option(run: Run, catalogue: Catalogue) -> dict[str, str]:
     """The batch of the run, in the words of its program; its usual one where the run tells none."""
     if run.runtime not in catalogue.runtime_ids():
         return {}
-    runtime = catalogue.runtime(run.runtime)
     batch = run.batch_tokens or MICRO_BATCH_TOKENS
-    options = {}
-    for name, rule in runtime.named_options.items():
-        if rule.changes == "micro_batch_tokens":
-            options[name] = str(batch)
-    return options
+    names = catalogue.runtime(run.runtime).options_for("micro_batch_tokens")
+    return dict.fromkeys(names, str(batch))
 
 
 class _PartUsed(Record):
     """A machine with only what a run used of it, and sentences on what the run left alone."""
 
     machine: Machine
-    notes: tuple[str, ...]
+    notes: Sentences
 
 
 def _part_used(run: Run, machine: Machine) -> _PartUsed:
@@ -248,7 +245,9 @@ def _name_beside(
     names the same, one with other parameters than it had, as a draft, or none of the shipped
     catalogue, whose ids tell nothing of the user.
     """
-    if identified.by != "typed" or not isinstance(identified.model, str):
+    if identified.by != "typed":
+        return None
+    if not isinstance(identified.model, str):
         return None
     try:
         found = _by_files(run, catalogue)
@@ -308,7 +307,9 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
     if spec.modality != "text":
         return True
     stated = spec.parameters.total
-    if not stated or not run.parameters:
+    if not stated:
+        return True
+    if not run.parameters:
         return True
     extra = spec.parameters.extra_in_files or 0
     for uncounted in (0, extra, _shared_table_parameters(spec)):
@@ -321,114 +322,15 @@ def _may_be_run_of(spec: ModelSpec, run: Run) -> bool:
 def _shared_table_parameters(spec: ModelSpec) -> int:
     """The parameters of an embedding table that is also the output matrix; 0 for none."""
     model = spec.architecture
-    if model is None or not model.tied_embeddings:
+    if model is None:
+        return 0
+    if not model.tied_embeddings:
         return 0
     vocabulary = model.vocabulary or 0
     return vocabulary * model.embedding_length
 
 
 # ---------------------------------------------------------------- figure by figure
-
-
-def _compared_figures(
-    run: Run,
-    verdict: Verdict,
-    catalogue: Catalogue,
-    workload: Workload,
-) -> tuple[Figure, ...]:
-    """Each figure of the run with its prediction. `verdict` is the verdict under `workload`."""
-    memory = _MemoryPrediction(run=run, verdict=verdict)
-    paces = _PacePrediction(
-        run=run, verdict=verdict, catalogue=catalogue, workload=workload
-    )
-    rows = []
-    for seen in run.figures:
-        if seen.subject == "memory":
-            rows.append(memory.compared(seen))
-        else:
-            rows.append(paces.compared(seen))
-    return tuple(rows)
-
-
-def _compared(
-    seen: Figure,
-    predicted: Range,
-    why: str | None,
-) -> Figure:
-    """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
-    inside = None
-    if why is None:
-        least = predicted.low - seen.rounding
-        most = predicted.high + seen.rounding
-        inside = least <= seen.seen <= most
-    return seen.replace(
-        low=predicted.low,
-        likely=predicted.likely,
-        high=predicted.high,
-        inside=inside,
-        why=why,
-    )
-
-
-def _why(reason: str, **figures: object) -> str:
-    """The clause that says why a figure is not compared."""
-    (clause,) = sentences("runs", "why", {reason: True}, **figures)
-    return clause
-
-
-class _Prediction(Record):
-    """A run and its prediction, with the question that paces and memory share: whether the model
-    lay where the prediction has it.
-    """
-
-    run: Run
-    verdict: Verdict
-
-    @cached_property
-    def gpu_terms(self) -> list[Term]:
-        """The terms of the need that are predicted on accelerators."""
-        memory = self.verdict.memory
-        if memory is None:
-            return []
-        return [term for term in memory.terms if term.where != HOST]
-
-    @cached_property
-    def _was_part_in_ram(self) -> bool:
-        """Whether the run kept a part of the model in RAM that is predicted on accelerators."""
-        if self.run.on_processor:
-            return False
-        architecture = self.verdict.model.architecture
-        if architecture is None:
-            return False
-        predicted_bytes = self._predicted_weights
-        if not predicted_bytes:
-            return False
-        layers = self.run.gpu_layers
-        if layers is not None and layers <= architecture.layers:
-            return True
-        if architecture.has_experts and self.run.experts_in_ram:
-            return True
-        return 0 < self._weights_on_gpus() < _LEAST_SHARE * predicted_bytes
-
-    @property
-    def _predicted_weights(self) -> int:
-        """The bytes of weights that are predicted on accelerators, at the low end."""
-        terms = [term for term in self.gpu_terms if term.name == "weights"]
-        return sum(term.low_bytes for term in terms)
-
-    def _weights_on_gpus(self) -> float:
-        """The bytes of weights that the run had on accelerators."""
-        rows = self.run.figures_of("weights")
-        return sum(row.seen for row in rows if row.where != HOST)
-
-    def why_in_ram(self) -> str | None:
-        """The reason why no figure can be compared where a part of the model was in RAM; None where
-        none was.
-        """
-        return _why("in-ram") if self._was_part_in_ram else None
-
-
-# ---------------------------------------------------------------- paces
 
 
 def pace_at(
@@ -438,9 +340,9 @@ def pace_at(
     depth_tokens: int | None,
 ) -> Speed | None:
     """The pace with so many tokens in the context; `depth_tokens` of None means a short chat."""
+    context = verdict.context_tokens
     if not depth_tokens:
         return verdict.speed
-    context = verdict.context_tokens
     if verdict.speed is None or context is None:
         return verdict.speed
     # the context of a benchmark is only as long as its prompt
@@ -452,25 +354,61 @@ def pace_at(
     return deeper.speed
 
 
-class _PacePrediction(_Prediction):
-    """The paces that are predicted for a run; `verdict` is that on its `workload`."""
+class _Prediction(Record):
+    """What is predicted for a run; `verdict` is that under its `workload`."""
 
+    run: Run
+    verdict: Verdict
     catalogue: Catalogue
     workload: Workload
 
     def compared(self, seen: Figure) -> Figure:
+        """The figure with its prediction, or the reason why there is none."""
+        if seen.subject == "memory":
+            return self._memory_compared(seen)
+        row = self._pace_compared(seen)
+        if seen.sequences > 1:
+            return row.replace(term=f"{seen.term}_at_once")
+        return row
+
+    @cached_property
+    def _was_part_in_ram(self) -> bool:
+        """Whether the run kept a part of the model in RAM that is predicted on accelerators."""
+        run = self.run
+        architecture = self.verdict.model.architecture
+        if run.on_processor:
+            return False
+        if architecture is None:
+            return False
+        if self.verdict.needs is None:
+            return False
+        predicted_bytes = 0
+        for term in self.verdict.placed.on_cards.terms:
+            if term.name == "weights":
+                predicted_bytes += term.low_bytes
+        if predicted_bytes == 0:
+            return False
+        if run.gpu_layers is not None and run.gpu_layers <= architecture.layers:
+            return True
+        if architecture.has_experts and run.experts_in_ram:
+            return True
+        rows = run.figures_of("weights")
+        seen_bytes = sum(row.seen for row in rows if row.where != HOST)
+        return 0 < seen_bytes < _LEAST_SHARE * predicted_bytes
+
+    # ------------------------------------------------------------ paces
+
+    def _pace_compared(self, seen: Figure) -> Figure:
         """The pace with what is predicted for it."""
         depth = seen.depth_tokens if seen.term == "decode" else None
         speed = pace_at(self.catalogue, self.verdict, self.workload, depth)
         predicted = self._pace(seen, speed)
-        if predicted is None:
-            why = _why("no-pace", how=_how_unknown(speed))
-            row = seen.replace(why=why)
-        else:
-            row = _compared(seen, predicted, self._why_not_compared(seen))
-        if seen.sequences > 1:
-            return row.replace(term=f"{seen.term}_at_once")
-        return row
+        if predicted is not None:
+            return _compared(seen, predicted, self._why_other_pace(seen))
+        how = None
+        if speed is not None and speed.decode is None:
+            how = speed.how
+        return seen.replace(why=_why("no-pace", how=how))
 
     def _pace(self, seen: Figure, speed: Speed | None) -> Range | None:
         """The predicted pace of the figure; None where none is predicted.
@@ -493,63 +431,33 @@ class _PacePrediction(_Prediction):
         shared = total.low / parallel
         return alone._replace(low=min(alone.low, shared))
 
-    def _why_not_compared(self, seen: Figure) -> str | None:
+    def _why_other_pace(self, seen: Figure) -> str | None:
         """Why the pace cannot be compared; None where it can."""
-        if seen.term == "prompt":
-            why = self._why_other_prompt(seen)
-        else:
-            why = self._why_other_answer(seen)
-        return why or self.why_in_ram()
-
-    def _why_other_answer(self, seen: Figure) -> str | None:
-        """Why the pace of an answer cannot be compared."""
-        if self.run.drafts:
+        is_prompt = seen.term == "prompt"
+        least = LEAST_TOKENS[seen.term]
+        if is_prompt and self._reads_on_gpu:
+            # a GPU takes as long for a shorter prompt as for a batch
+            least = MICRO_BATCH_TOKENS
+        if self.run.drafts and not is_prompt:
             return _why("drafts")
         if seen.shared:
             return _why("shared")
-        return _why_few(seen, LEAST_TOKENS["decode"])
-
-    def _why_other_prompt(self, seen: Figure) -> str | None:
-        """Why the pace of a prompt cannot be compared."""
-        if seen.shared:
-            return _why("shared")
-        if seen.follows_longer_context:
+        if is_prompt and seen.follows_longer_context:
             return _why("behind", depth=seen.depth_tokens)
-        if self._reads_on_gpu:
-            # a GPU takes as long for a shorter prompt as for a batch
-            return _why_few(seen, MICRO_BATCH_TOKENS)
-        return _why_few(seen, LEAST_TOKENS["prompt"])
+        if seen.tokens is not None and seen.tokens < least:
+            return _why("few", tokens=seen.tokens, least=least)
+        return _why("in-ram") if self._was_part_in_ram else None
 
     @property
     def _reads_on_gpu(self) -> bool:
+        """Whether a GPU reads prompts."""
         if any(card.unified for card in self.verdict.machine.cards):
             return True
         return self.verdict.placement in ("accelerator", "split")
 
+    # ------------------------------------------------------------ memory
 
-def _why_few(seen: Figure, least: int) -> str | None:
-    """The reason that fewer than `least` tokens were timed; None where enough were timed, or the
-    run does not tell.
-    """
-    if seen.tokens is None or seen.tokens >= least:
-        return None
-    return _why("few", tokens=seen.tokens, least=least)
-
-
-def _how_unknown(speed: Speed | None) -> str | None:
-    """Why no pace of text is predicted; None where nothing says it."""
-    if speed is None or speed.decode is not None:
-        return None
-    return speed.how
-
-
-# ---------------------------------------------------------------- memory
-
-
-class _MemoryPrediction(_Prediction):
-    """The memory that is predicted for a run."""
-
-    def compared(self, seen: Figure) -> Figure:
+    def _memory_compared(self, seen: Figure) -> Figure:
         """The figure with the bytes that are predicted for it."""
         memory = self.verdict.memory
         if memory is None:
@@ -558,22 +466,33 @@ class _MemoryPrediction(_Prediction):
         is_stated_whole = all(term.name == "weights" for term in memory.terms)
         if seen.term != ALL_MEMORY and is_stated_whole:
             return seen.replace(why=_why("no-parts"))
-        predicted = self._bytes(seen, memory)
-        is_beside_gpu = seen.where == HOST and self.gpu_terms
-        if is_beside_gpu and not predicted.high:
+        uses_gpu = bool(self.verdict.placed.on_cards.terms)
+        # on a GPU that shares the RAM all terms lie on the host
+        is_host = seen.where == HOST or not uses_gpu
+        predicted = self._bytes(seen, memory, is_host=is_host)
+        if is_host and uses_gpu and not predicted.high:
             return seen.replace(why=_why("beside-gpu"))
-        why = self._why_not_compared(seen.term)
-        if why is None and _is_not_filled(seen, predicted):
+        why = self._why_other_bytes(seen.term)
+        # as a process does before its context is full
+        is_less = seen.seen < predicted.low - seen.rounding
+        if why is None and is_less and seen.term in PROCESS_TERMS:
             why = _why("not-filled")
         return _compared(seen, predicted, why)
 
-    def _bytes(self, seen: Figure, memory: MemoryNeed) -> Range:
+    def _bytes(
+        self,
+        seen: Figure,
+        memory: MemoryNeed,
+        *,
+        is_host: bool,
+    ) -> Range:
         """The bytes of the terms that the figure sums up, with the mapped file where the figure
-        holds it. On a GPU that shares the RAM all terms lie on the host.
+        holds it.
         """
-        is_host = seen.where == HOST or not self.gpu_terms
-        there = [term for term in memory.terms if (term.where == HOST) is is_host]
-        parts = [term for term in there if _is_part(term, seen.term)]
+        parts = []
+        for term in memory.terms:
+            if (term.where == HOST) is is_host and _is_part(term, seen.term):
+                parts.append(term)
         need = MemoryNeed(terms=tuple(parts))
         low = need.low_bytes
         likely = need.total_bytes
@@ -601,46 +520,33 @@ class _MemoryPrediction(_Prediction):
                 mapped_bytes += term.high_bytes
         return max(0, file_bytes - mapped_bytes)
 
-    def _why_not_compared(self, term: str) -> str | None:
+    def _why_other_bytes(self, term: str) -> str | None:
         """Why figures of that term cannot be compared; None where they can."""
-        why = None
-        if term in _CACHE_HOLDERS:
-            why = self._why_other_cache(term)
-        elif term == "compute":
-            why = self._why_other_buffer()
-        elif term in ("weights", "repacked_weights"):
-            why = self._why_other_weights()
-        return why or self.why_in_ram()
-
-    def _why_other_weights(self) -> str | None:
-        """The reason that the run repacked weights and the predicted command forbids repacking;
-        None where this does not apply.
-        """
-        if not self.run.figures_of("repacked_weights"):
-            return None
-        runtime = self.verdict.question.runtime
-        if runtime is None or "unpacked" not in runtime.command_lines.options:
-            return None
-        sets = self.verdict.machine.instruction_sets
-        return _why("repacked") if runtime.crashing_sets(sets) else None
-
-    def _why_other_cache(self, term: str) -> str | None:
-        """Why a figure that includes the KV cache cannot be compared."""
-        if self.run.drafts and term != "kv_cache":
+        run = self.run
+        holds_cache = term in (EVERYTHING_ELSE, ALL_MEMORY, "kv_cache")
+        if run.drafts and term in (EVERYTHING_ELSE, ALL_MEMORY):
             return _why("holds-draft")
-        if self.run.context_tokens is None:
+        if run.context_tokens is None and (holds_cache or term == "compute"):
             return _why("no-context")
-        if self.run.kv_cache_type not in KV_CACHE_CHOICES:
+        if holds_cache and run.kv_cache_type not in KV_CACHE_CHOICES:
             return _why("cache-type")
-        return None
-
-    def _why_other_buffer(self) -> str | None:
-        """Why the compute buffer cannot be compared."""
-        if self.run.context_tokens is None:
-            return _why("no-context")
-        if self._computed_more:
+        if term == "compute" and self._computed_more:
             return _why("other-buffer", batch=MICRO_BATCH_TOKENS)
-        return None
+        if term in ("weights", "repacked_weights") and self._repacked_otherwise:
+            return _why("repacked")
+        return _why("in-ram") if self._was_part_in_ram else None
+
+    @property
+    def _repacked_otherwise(self) -> bool:
+        """Whether the run repacked weights, and the predicted command forbids repacking."""
+        if not self.run.figures_of("repacked_weights"):
+            return False
+        runtime = self.verdict.question.runtime
+        if runtime is None:
+            return False
+        if "unpacked" not in runtime.command_lines.options:
+            return False
+        return bool(runtime.crashing_sets(self.verdict.machine.instruction_sets))
 
     @property
     def _computed_more(self) -> bool:
@@ -653,15 +559,28 @@ class _MemoryPrediction(_Prediction):
         sequences = max(run.parallel or 1, run.states)
         if (run.output_tokens or 0) > sequences:
             return True
-        cards = {term.where for term in self.gpu_terms}
+        cards = {term.where for term in self.verdict.placed.on_cards.terms}
         return 0 < len(cards) < run.cards
 
 
-def _is_not_filled(seen: Figure, predicted: Range) -> bool:
-    """Whether a process held less than is predicted, as it does before its context is full."""
-    if seen.term not in PROCESS_TERMS:
-        return False
-    return seen.seen < predicted.low - seen.rounding
+def _compared(
+    seen: Figure,
+    predicted: Range,
+    why: str | None,
+) -> Figure:
+    """The figure with its prediction. `why` says why the two cannot be compared; None: they can."""
+    inside = None
+    if why is None:
+        least = predicted.low - seen.rounding
+        most = predicted.high + seen.rounding
+        inside = least <= seen.seen <= most
+    return seen.replace(**predicted._asdict(), inside=inside, why=why)
+
+
+def _why(reason: str, **figures: object) -> str:
+    """The clause that says why a figure is not compared."""
+    (clause,) = sentences("runs", "why", {reason: True}, **figures)
+    return clause
 
 
 def _is_part(term: Term, seen: str) -> bool:

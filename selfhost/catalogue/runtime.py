@@ -96,6 +96,11 @@ class RuntimeSpec(Stated):
                 settings[option.changes] = option.to or options[name]
         return settings
 
+    def options_for(self, *settings: str) -> list[str]:
+        """The names of the options that change one of these settings."""
+        options = self.named_options.items()
+        return [name for name, option in options if option.changes in settings]
+
     def uncounted_under(self, options: _Options) -> dict[str, str]:
         """The reasons why memory is not computed under requested options, by `NAME=VALUE` of the
         option.

@@ -10,8 +10,8 @@ from ..advice.listing import (
     chosen,
     count_rows,
     kinds_in,
-    list_notes,
     named_by_words,
+    note_on_refused,
     words_in_names,
     words_typed,
 )
@@ -93,8 +93,9 @@ def run(words: Sequence[str]) -> int:
     options.words = words_typed(options.words, catalogue)
     ids = chosen_ids(options, catalogue, workload)
     listing = _ranking(options, catalogue, workload, machine, ids)
-    remarks = list_notes(listing, workload, named=options.chooses_models)
-    notes = (*options.take_notes(), *remarks)
+    notes = options.take_notes()
+    if options.chooses_models:
+        notes = (*notes, *note_on_refused(listing.refused))
     if options.format == "json":
         first = listing.models[: options.top]
         listing = listing.replace(notes=notes, models=first)

@@ -141,19 +141,9 @@ def _refusal(answer: Verdict) -> str:
     smaller = type_that_runs(answer)
     if smaller:
         return f"ONLY IN {smaller} OR SMALLER"
-    if answer.model.closed:
-        return _refusal_of_closed(answer)
-    return _route_words(answer)
-
-
-def _refusal_of_closed(answer: Verdict) -> str:
-    """The headline of a model without published weights."""
-    if answer.route is Route.NEITHER:
+    if answer.model.closed and answer.route is Route.NEITHER:
         # an API may have an offer that the catalogue does not know
         return "CANNOT RUN HERE" if answer.workload.private else "NO OFFER KNOWN"
-    available = answer.model.availability
-    if available is not None and not available.api:
-        return "USE ANOTHER MODEL"
     return _route_words(answer)
 
 
@@ -290,10 +280,6 @@ def count_words(answers: Sequence[Verdict], unjudged: int = 0) -> str:
             words += f", but {how}"
         elif count:
             words += f", {count} of them {how}"
-    ruled_out = sum(is_ruled_out(answer) for answer in answers)
-    if ruled_out:
-        verb = "is" if ruled_out == 1 else "are"
-        words += f"; {ruled_out} {verb} ruled out by your conditions"
     if unjudged:
         words += f"; {unjudged} could not be judged"
     return f"{words}."
@@ -324,8 +310,8 @@ def undecided_words(findings: Iterable[Finding]) -> list[str]:
     """The reasons why nobody can tell: `disk, GPU not known` for facts that were not read, and
     other words for known facts that are too close to call, such as `likely too slow`.
     """
-    unread: list[str] = []
-    too_close: list[str] = []
+    unread = []
+    too_close = []
     for finding in findings:
         if finding.code in WORDS.why_open:
             too_close.append(WORDS.why_open[finding.code])
@@ -345,8 +331,8 @@ def failed_words(codes: Iterable[str]) -> str:
     if "runtime-no-build" in left and "cpu-no-build" in left:
         # a system without a build says enough: the processor is a part of the system
         left.remove("cpu-no-build")
-    too_little: list[str] = []
-    others: list[str] = []
+    too_little = []
+    others = []
     for code in left:
         reason = WORDS.why_not.get(code) or WORDS.checks[check_of(code)].why_not
         if reason.startswith(_TOO_LITTLE):

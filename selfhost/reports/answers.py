@@ -18,7 +18,7 @@ from ..judge.record import Verdict
 from ..machine.record import Machine
 from .check_text import check_document
 from .compare_text import compare_document
-from .layout import Blocks, Paragraph, Span, plain, share_of, style_of
+from .layout import Blocks, Cells, Paragraph, Span, plain, share_of, style_of
 from .list_text import list_document
 from .machine_text import machine_document
 from .plan_text import plan_document
@@ -43,8 +43,8 @@ def document(answer: ShownRecord) -> Blocks:
         # `rank` judged only the first models; with top=None it judges all
         every_model = "top=None"
 
-    def parts_in_python(parts: Iterable[str]) -> tuple[str, ...]:
-        return tuple([_part_in_python(part, every_model) for part in parts])
+    def parts_in_python(parts: Iterable[str]) -> Cells:
+        return tuple(_part_in_python(part, every_model) for part in parts)
 
     for block in _of_command(answer):
         if isinstance(block, Paragraph):
@@ -77,19 +77,9 @@ def _(answer: Ranking) -> Blocks:
     return list_document(answer, notes=answer.notes)
 
 
-@_of_command.register
-def _(machine: Machine) -> Blocks:
-    """The screen of `machine`."""
-    return machine_document(machine)
-
-
-@_of_command.register
-def _(model: ModelSpec) -> Blocks:
-    """The blocks of `show` for a model without a machine."""
-    return model_document(model)
-
-
 _of_command.register(Comparison, compare_document)
+_of_command.register(Machine, machine_document)
+_of_command.register(ModelSpec, model_document)
 _of_command.register(Plan, plan_document)
 
 

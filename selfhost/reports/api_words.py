@@ -51,7 +51,7 @@ def _rates(offer: Offer) -> list[str]:
         "per minute of audio": offer.usd_per_audio_minute,
         "per image": offer.usd_per_image,
     }
-    written: list[str] = []
+    written = []
     for what, rate in rates.items():
         if rate is not None:
             price = units.dollars(rate) if rate else "free"
@@ -118,7 +118,7 @@ def month_blocks(verdict: Verdict) -> Blocks:
         return
     place = place_words(verdict.machine)
     rows = [_api_row(cost.offers, verdict.workload)]
-    remarks: list[str] = []
+    remarks = []
     if cost.here is None:
         rows.append((place, "", "it does not run"))
     else:
@@ -182,7 +182,7 @@ def _remarks(local: LocalCost, parallel: int) -> list[str]:
     """The remedies for unknown figures, each remedy once, and a sentence on the hours that are
     counted.
     """
-    remarks: list[str] = []
+    remarks = []
     for entry in local.unknown:
         remark = f"→ {entry.remedy}"
         if entry.remedy and remark not in remarks:

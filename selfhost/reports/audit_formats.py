@@ -110,8 +110,8 @@ def _json_classes(groups: Sequence[MachineGroup]) -> list[Object]:
     """Each set of machines once. Sets in which any model does not pass have the names of all
     machines.
     """
-    by_names: dict[tuple[str, ...], MachineGroup] = {}
-    failing: set[tuple[str, ...]] = set()
+    by_names = {}
+    failing = set()
     for group in groups:
         by_names[group.names] = group
         if group.row.result is not Result.PASS:
@@ -155,7 +155,7 @@ def _json_lines(audit: Audit) -> Iterator[str]:
     """A line for each row; where nothing was judged a line for each problem, with the same keys."""
     import json
 
-    empty: Object = dict.fromkeys(keys_of("audit-line").split())
+    empty = dict.fromkeys(keys_of("audit-line").split())
     empty["failed"] = []
     empty["excepted"] = []
     for row in audit.rows:
@@ -198,7 +198,7 @@ _COUNTS = {
 def _junit(audit: Audit) -> str:
     """JUnit XML for Jenkins' xUnit plugin, the strictest reader: red where the exit is not 0."""
     root = Element("testsuites", name="selfhost audit")
-    suites: dict[str, Element] = {}
+    suites = {}
     for group in audit.groups:
         for name, part in _suites_of(audit, group):
             if name not in suites:
@@ -270,7 +270,7 @@ def _add_outcome(
     not count passes, and its output has the warning.
     """
     row = group.row
-    lines: list[str] = []
+    lines = []
     if row.result is not Result.PASS:
         lines = list(audit_text.details(group))
     is_uncounted = row.result in audit_text.COUNTED and not row.exit_code
@@ -324,7 +324,7 @@ class Issue(Record):
     line: int | None
     key: str
     text: str
-    remedy: str | None = None
+    remedy: str | None
     machines: tuple[str, ...] = ()
 
     @property
@@ -468,7 +468,7 @@ def _annotation(issue: Issue) -> str:
 def _annotation_of_rest(rest: Sequence[Issue]) -> str:
     """The annotation that counts the issues without an annotation, and names their machines."""
     text = f"and {plural(len(rest), 'more annotation')}: see the other reports of this audit"
-    names: dict[str, None] = {}
+    names = {}
     for issue in rest:
         names.update(dict.fromkeys(issue.machines))
     if names:

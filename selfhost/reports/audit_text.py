@@ -27,7 +27,18 @@ from ..judge.checks.speed import may_be_too_slow
 from ..judge.record import Verdict
 from .answer_words import ONCE_RAISED, failed_words, undecided_words
 from .labels import LABELS
-from .layout import Blocks, Paragraph, Span, Table, clean, line, section, strong, texts
+from .layout import (
+    Blocks,
+    Cells,
+    Paragraph,
+    Span,
+    Table,
+    clean,
+    line,
+    section,
+    strong,
+    texts,
+)
 from .words import format_words
 
 # results that break the policy unless it says otherwise
@@ -171,7 +182,7 @@ class _ModelLine(Record):
     """
 
     order: tuple[bool, int, int]
-    cells: tuple[str, ...]
+    cells: Cells
 
 
 def _models(audit: Audit, *, verbose: bool) -> Blocks:

@@ -29,6 +29,7 @@ from .labels import LABELS
 from .layout import (
     AS_TOPIC,
     Blocks,
+    Cells,
     Span,
     Table,
     Topic,
@@ -42,6 +43,7 @@ from .layout import (
 )
 from .words import (
     HERE,
+    PACES,
     Asked,
     asked_words,
     below_words,
@@ -260,7 +262,7 @@ def _row_blocks(verdict: Verdict) -> Blocks:
     and for each other finding that did not pass; then the license. Nothing where no finding has
     figures.
     """
-    rows: list[tuple[str, ...]] = []
+    rows: list[Cells] = []
     for finding in ordered(verdict):
         if not _has_a_row(finding, verdict):
             continue
@@ -311,13 +313,12 @@ def _is_little_beside_gpu(finding: Finding, verdict: Verdict) -> bool:
     """Whether a GPU holds the model, RAM suffices, and the program keeps little there: at most a
     GiB, or as much as lies on the GPU.
     """
-    needs = verdict.needs
-    if needs is None or needs.placement != "accelerator":
+    if verdict.placement != "accelerator":
         return False
     if finding.outcome is not Outcome.PASS:
         return False
-    most_bytes = max(units.GIB, needs.on_cards.high_bytes)
-    return needs.on_host.high_bytes <= most_bytes
+    most_bytes = max(units.GIB, verdict.placed.on_cards.high_bytes)
+    return verdict.placed.on_host.high_bytes <= most_bytes
 
 
 def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
@@ -339,7 +340,7 @@ def _pace_cells(finding: Finding, verdict: Verdict) -> _FigureAndNote:
     return amount, f"{ends}{_needed_words(finding, verdict, pace)}"
 
 
-def _wait_rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
+def _wait_rows(verdict: Verdict) -> Iterator[Cells]:
     """Yield the wait for the first word, a row for each length of a prompt."""
     finding = verdict.finding("wait")
     name = "wait"
@@ -436,10 +437,10 @@ def _quantity(value: float | str | None, finding: Finding) -> str:
         return ""
     if finding.unit == "bytes":
         if finding.check != "disk":
-            return units.binary(int(value))
+            return units.binary(value)
         if not value:
             return "nothing to download"
-        return units.decimal(int(value))
+        return units.decimal(value)
     return units.tokens(int(value))
 
 
@@ -519,10 +520,7 @@ def _to_run_blocks(verdict: Verdict, setup: Sequence[str]) -> Blocks:
 def _no_command_words(verdict: Verdict) -> str:
     """The sentence that no command is known, with the page that may have one."""
     model = verdict.model
-    users = verdict.workload.parallel
     words = "selfhost knows no command that runs it"
-    if users != 1:
-        words += f" for {users:,} at once; without --users there may be one"
     page = model.repository and f"https://huggingface.co/{model.repository}"
     if verdict.workload.format == "gguf" and model.conversions_page:
         page = model.conversions_page
@@ -545,7 +543,7 @@ def _instead_blocks(verdict: Verdict) -> Blocks:
     yield from section(title, (Table.of("instead", rows), to_check))
 
 
-def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
+def _instead_row(other: Alternative, verdict: Verdict) -> Cells:
     """The row of an alternative: its name with the settings that differ, its memory, pace and
     license, and the reason for naming it.
     """
@@ -553,10 +551,8 @@ def _instead_row(other: Alternative, verdict: Verdict) -> tuple[str, ...]:
     if other.id == verdict.model.id:
         license = ""
     pace = ""
-    if other.speed is not None and other.speed.judged is not None:
-        pace = f"~{units.speed(other.speed.judged.likely)}"
-        if other.speed.each_of > 1:
-            pace += " each"
+    if other.users_pace is not None:
+        pace = pace_of(other.speed, title=PACES)
     name = strong(f"{other.id} {otherwise_words(other, verdict)}".rstrip())
     why = other.why
     wait = other.first_word_seconds
@@ -569,7 +565,7 @@ def otherwise_words(other: Alternative, verdict: Verdict) -> str:
     """The settings that differ from those asked for, such as `Q4_K_M 28,416 tokens`; empty for
     another model in the same context.
     """
-    parts: list[str | None] = []
+    parts = []
     if other.id == verdict.model.id:
         parts += [other.quantization, other.finetune_method]
         if other.runtime not in (None, verdict.runtime):

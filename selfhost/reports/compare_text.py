@@ -238,7 +238,7 @@ def _types_apart(verdicts: Sequence[Verdict]) -> str:
     """The sentence that the models are judged in different quantizations; empty where all have
     one.
     """
-    types: dict[str, str] = {}
+    types = {}
     for verdict in verdicts:
         if verdict.quantization is not None:
             types[verdict.model.id] = verdict.quantization

@@ -17,6 +17,7 @@ from .answer_words import OPENNESS_WORDS
 from .labels import LABELS
 from .layout import (
     Blocks,
+    Cells,
     Column,
     FigureRow,
     Table,
@@ -101,7 +102,7 @@ def value_words(key: str, value: object) -> str:
 def _number_words(key: str, value: float) -> str:
     """A number in the unit named by the end of its key, or the plain number."""
     if key in _DECIMAL:
-        return units.decimal(int(value))
+        return units.decimal(value)
     for end, write in _UNITS.items():
         if key.endswith(end):
             return write(value)
@@ -211,8 +212,8 @@ def _titled_blocks(entry: Json, indent: int) -> Blocks:
 
 def _record_blocks(entry: Json, indent: int) -> Blocks:
     """The rows of the short values of a record, then each nested value under its label."""
-    rows: list[tuple[str, str]] = []
-    nested: list[tuple[str, object]] = []
+    rows = []
+    nested = []
     for key, value in entry.items():
         text = value_words(key, value)
         if text:
@@ -370,7 +371,7 @@ def _offers_blocks(offers: Sequence[Json]) -> Blocks:
     yield Table.of("offers", map(_offer_row, offers))
 
 
-def _offer_row(offer: Json) -> tuple[str, ...]:
+def _offer_row(offer: Json) -> Cells:
     """The row of an offer: provider, model, prices, context, dates and source."""
     name = provider_name(offer["provider"])
     if offer["stands_in"]:
@@ -440,7 +441,7 @@ def _types_blocks(sizes: Sequence[Json]) -> Blocks:
     yield from texts(sources_of_losses, indent=4)
 
 
-def _type_row(size: Json) -> tuple[str, ...]:
+def _type_row(size: Json) -> Cells:
     """The row of a quantization: name, runtime, download, likely and most memory, and whether the
     model fits.
     """

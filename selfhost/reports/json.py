@@ -88,7 +88,7 @@ def _(value: Enum) -> object:
 @record.register(Mapping)
 def _(value: Mapping[object, object]) -> Object:
     """Keys of JSON are texts."""
-    members: Object = {}
+    members = {}
     for key, inner in value.items():
         members[str(key)] = record(inner)
     return members
@@ -107,8 +107,8 @@ def fields(value: Record, keys: str = "") -> Object:
     """
     kind = type(value)
     listed = keys or keys_of(kind.__name__)
-    names: Iterable[str] = listed.split() or kind._fields
-    members: Object = {}
+    names = listed.split() or kind._fields
+    members = {}
     for name in names:
         members[name] = record(getattr(value, name))
     return members
@@ -208,7 +208,7 @@ def _document(
     """Return the document of that name with the keys that `documents.toml` lists for it, in that
     order. A value is taken from `stated`, else it is the answer's attribute of that name.
     """
-    members: Object = {}
+    members = {}
     for key in keys_of(name).split():
         if key in stated:
             members[key] = stated[key]
@@ -386,7 +386,7 @@ def _verified_model(comparison: Verification) -> Object:
     """The model of the run by its shape, with its id only if it is in the shipped catalogue."""
     spec = comparison.verdict.model
     shape_keys = "layers embedding_length vocabulary"
-    members: Object = {"id": None, "known_by": comparison.by, "architecture": None}
+    members = {"id": None, "known_by": comparison.by, "architecture": None}
     if comparison.is_public:
         members["id"] = spec.id
     if spec.architecture is None:

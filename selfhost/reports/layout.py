@@ -170,8 +170,8 @@ class Table(Record):
 
     def of_columns(self, places: Sequence[int]) -> Table:
         """The table of the columns at these places."""
-        columns = tuple([self.columns[at] for at in places])
-        rows = [tuple([row[at] for at in places]) for row in self.rows]
+        columns = tuple(self.columns[at] for at in places)
+        rows = [tuple(row[at] for at in places) for row in self.rows]
         return self.replace(columns=columns, rows=tuple(rows))
 
 
@@ -375,7 +375,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
     """
     told = tuple(problems)
     faults_by_file = Counter(problem.file for problem in told)
-    lines: list[str] = []
+    lines = []
     for problem in told:
         is_of_whole_file = problem.line is None and not problem.key
         is_alone = faults_by_file[problem.file] == 1
@@ -422,7 +422,7 @@ def _remedy_lines(remedy: str | None) -> list[str]:
 
 def error_text(error: SelfhostError) -> str:
     """Return what went wrong, behind `error:`, the nearest names, and what to type instead."""
-    lines: list[str] = []
+    lines = []
     if isinstance(error, InputError):
         for problem in error.grouped:
             lines += _problem_lines(problem, is_error=True)

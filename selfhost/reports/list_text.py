@@ -164,7 +164,7 @@ def _table(rows: Sequence[Verdict], *, wide: bool) -> Table:
     title = pace_title(row.speed for row in rows)
     figures = [figures_of(row, title) for row in rows]
     is_one_place = len({of_model.place for of_model in figures}) == 1
-    table_rows: list[Cells] = []
+    table_rows = []
     for row, of_model in zip(rows, figures, strict=True):
         place = "" if is_one_place else of_model.place
         cells = row_cells(row, of_model.replace(place=place))

@@ -20,7 +20,6 @@ from .labels import LABELS
 from .layout import (
     Block,
     Blocks,
-    FigureRow,
     Table,
     known_figure,
     line,
@@ -231,7 +230,7 @@ def _every_fact(machine: Machine) -> Blocks:
     # imported here: the first screen does not need the module
     from .details import sections, value_words
 
-    rows: list[FigureRow] = []
+    rows = []
     for fact, label in LABELS.facts.items():
         text = value_words(fact, getattr(machine, fact))
         if text and fact != "instruction_sets":

@@ -8,7 +8,7 @@ from ..core import units
 from ..core.records import Record
 from ..judge.record import Verdict
 from .answer_words import causes
-from .layout import Table, known_figure
+from .layout import Cells, Table, known_figure
 from .words import PACES, PLACES, memory_words, pace_of
 
 
@@ -61,7 +61,7 @@ def _place(answer: Verdict) -> str:
     """
     if answer.is_on_accelerators:
         return "GPU"
-    return PLACES.get(answer.placement or "", "")
+    return PLACES.get(answer.placement, "")
 
 
 def wait_of(answer: Verdict) -> str:
@@ -104,7 +104,7 @@ def _license(answer: Verdict) -> str:
 
 def table_of_paces(
     name: str,
-    rows: Sequence[tuple[str, ...]],
+    rows: Sequence[Cells],
     pace_title: str,
 ) -> Table:
     """Return the table of that name in `specs/common/labels.toml`, which has a column of paces."""

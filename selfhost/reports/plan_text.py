@@ -379,7 +379,7 @@ def _known_machines(plan: Plan, shown: Sequence[KnownMachine]) -> Blocks:
         sign = Span("✓", Route.LOCAL)
         if doubts:
             sign = Span("?", Route.UNKNOWN)
-        place = PLACES.get(known.placement or "", "-")
+        place = PLACES.get(known.placement, "-")
         if known.by_shared_gpu:
             place = "GPU"
         otherwise = [part for part in run_words(known.workload) if part not in usual]

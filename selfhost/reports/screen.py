@@ -294,7 +294,7 @@ def _widths(
     """The widths of each column by its place, as rich measures cells and titles: the `minimum` of
     its longest word and the `maximum` of its widest cell.
     """
-    widths: dict[int, Measurement] = {}
+    widths = {}
     for at, column in enumerate(table.columns):
         cells = [_cell(column.title, has_bars=False), *[row[at] for row in rows]]
         sizes = [cell.__rich_measure__(console, console.options) for cell in cells]

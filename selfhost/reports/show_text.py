@@ -23,6 +23,7 @@ from .api_words import month_blocks, offer_words
 from .labels import LABELS
 from .layout import (
     Blocks,
+    Cells,
     FigureRow,
     Table,
     command,
@@ -175,12 +176,12 @@ def _sizes(verdict: Verdict, sizes: Sequence[QuantizationSize]) -> Blocks:
     yield Table.of("sizes", rows, where=where)
 
 
-def _size_cells(size: QuantizationSize, machine: Machine) -> tuple[str, ...]:
+def _size_cells(size: QuantizationSize, machine: Machine) -> Cells:
     """The cells of a quantization: its download, its memory, whether it fits, and its loss."""
     place = ""
     if machine.accelerators:
         # without a GPU the whole model is in RAM, so no place is shown
-        place = PLACES.get(size.placement or "", "")
+        place = PLACES.get(size.placement, "")
         if size.accelerator_likely_bytes is not None:
             place = PLACES["accelerator"]
     fits = OPENNESS_WORDS["unknown"]

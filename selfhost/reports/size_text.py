@@ -121,10 +121,7 @@ def _memory_rows(size: ContainerSize) -> Iterator[FigureRow]:
         yield "disk", units.decimal(size.disk_bytes), why
     cards = size.accelerators
     if cards:
-        memory_sizes = {card.memory_bytes for card in cards}
-        memory = _rounded_up(max(memory_sizes))
-        if len(memory_sizes) > 1:
-            memory = f"up to {memory}"
+        memory = _rounded_up(max(card.memory_bytes for card in cards))
         if len(cards) > 1:
             memory = f"{len(cards)} × {memory}"
         yield "accelerator", memory, f"of {cards[0].name or 'GPU'}"

@@ -9,7 +9,7 @@ from ..advice.run_record import Figure
 from ..advice.verify import Verification, is_wide
 from ..core import units
 from .labels import LABELS
-from .layout import Blocks, Span, Table, line, strong, texts
+from .layout import Blocks, Cells, Span, Table, line, strong, texts
 from .words import run_words
 
 _HEADS = {
@@ -17,8 +17,6 @@ _HEADS = {
     "outside": Span("✗ OUTSIDE", "neither"),
     "nothing": Span("? NOTHING TO COMPARE", "unknown"),
 }
-# from this multiple of the prediction on, the difference is written as a factor
-_FACTOR = 10
 
 
 def verify_document(comparison: Verification) -> Blocks:
@@ -50,7 +48,7 @@ def _inside(comparison: Verification) -> str:
     return f"{insides.count(True)} of {compared} figures inside the range"
 
 
-def _row(figure: Figure) -> tuple[str, ...]:
+def _row(figure: Figure) -> Cells:
     """The cells of a figure: its name, what was seen, what was predicted, and the difference."""
     likely, ends = _predicted(figure)
     return (
@@ -77,7 +75,7 @@ def _mark(figure: Figure) -> str:
 def _seen(figure: Figure) -> str:
     """The measured figure with its unit."""
     if figure.unit == "bytes":
-        return units.binary(int(figure.seen))
+        return units.binary(figure.seen)
     return units.speed(figure.seen)
 
 
@@ -86,19 +84,16 @@ def _predicted(figure: Figure) -> tuple[str, str]:
     if figure.likely is None or figure.low is None or figure.high is None:
         return "–", ""
     if figure.unit == "bytes":
-        ends = units.between(units.binary, int(figure.low), int(figure.high))
-        return units.binary(int(figure.likely)), ends
+        ends = units.between(units.binary, figure.low, figure.high)
+        return units.binary(figure.likely), ends
     # the measured figure beside it has the unit
     return units.pace(figure.likely), units.pace(figure.low, figure.high)
 
 
 def _difference(figure: Figure) -> str:
-    """`+12%`, `×14`; empty where the figure cannot be compared."""
+    """`+12%`; empty where the figure cannot be compared."""
     if figure.inside is None or figure.difference is None:
         return ""
-    times = 1 + figure.difference
-    if times >= _FACTOR:
-        return f"×{times:,.0f}"
     return f"{figure.difference:+.0%}"
 
 

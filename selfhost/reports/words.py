@@ -5,7 +5,7 @@ Records of a judgement go in, short texts come out. `answer_words.py` has the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.records import Record
@@ -19,7 +19,11 @@ from .layout import Blocks, line
 # the place word for the computer on which the command runs
 HERE = "here"
 # the short word for each memory that holds a model
-PLACES = {"host": "RAM", "accelerator": "GPU", "split": "GPU+RAM"}
+PLACES: Mapping[str | None, str] = {
+    "host": "RAM",
+    "accelerator": "GPU",
+    "split": "GPU+RAM",
+}
 _DISK_FIELDS = frozenset(Disk.__annotations__)
 # under a table of paces
 RANGES = "~ is the likely pace; its range: selfhost check MODEL"
@@ -116,7 +120,7 @@ def memory_words(needs: Needs | None) -> str:
 
 def rate_words(bytes_per_second: float) -> str:
     """How fast a memory is read: `360 GB/s`."""
-    return f"{units.decimal(int(bytes_per_second))}/s"
+    return f"{units.decimal(bytes_per_second)}/s"
 
 
 def fact_label(fact: str) -> str:
@@ -172,12 +176,11 @@ def _where_words(verdict: Verdict) -> str:
     """The place of the model in words, if the model does not lie on the GPU as a whole; empty
     without a GPU, and where no need is known.
     """
-    needs = verdict.needs
-    if needs is None or needs.memory is None:
+    if verdict.memory is None:
         return ""
-    if needs.placement == "split" and needs.offload is None:
+    if verdict.placement == "split" and verdict.offload is None:
         return "split over GPU and RAM"
-    if needs.placement == "host" and verdict.machine.own_memory_cards:
+    if verdict.placement == "host" and verdict.machine.own_memory_cards:
         return "in RAM, by the CPU"
     return ""
 
@@ -255,7 +258,7 @@ def first_way(setup: Sequence[str]) -> list[str]:
 
     Another way begins with `# or`. If that line ends in a colon, the next line belongs to that way.
     """
-    shown: list[str] = []
+    shown = []
     is_typed_for_another_way = False
     for text in setup:
         is_another_way = text.startswith("# or ")
