@@ -22,9 +22,9 @@ from ..core.purposes import WORKLOAD_PURPOSES
 from ..core.quoting import shell_word
 from ..core.records import Record
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload, as_typed
-from ..judge.record import Verdict
+from ..judge.record import MEMORY_CHECKS, Verdict
 from ..machine.record import Machine
-from ..reports.check_text import check_document
+from ..reports.check_text import check_document, otherwise_words
 from ..reports.layout import Blocks, error_text
 from ..reports.list_text import summary_words
 from ..reports.words import Asked, pace_title
@@ -350,6 +350,25 @@ def _why_no_verdict(answers: Sequence[Answer]) -> str:
         if isinstance(answer, WorkloadError):
             return sentence(answer)
     return "No model matches."
+
+
+def may_fit(row: Verdict) -> bool:
+    """Whether the model fails on memory alone, so that it may fit in another type or context."""
+    if not row.failed:
+        return False
+    return set(row.failed).issubset(MEMORY_CHECKS)
+
+
+def condition_words(verdict: Verdict) -> str:
+    """Return words for the form in which a model fits that does not run as asked: `fits as Q3_K_M`.
+    Empty where the model does not fit at all.
+    """
+    if not may_fit(verdict):
+        return ""
+    for other in verdict.alternatives:
+        if other.id == verdict.model.id:
+            return f"fits as {otherwise_words(other, verdict)}"
+    return ""
 
 
 def sentence(error: SelfhostError) -> str:

@@ -37,10 +37,12 @@ from .browse_rows import (
     OptionValues,
     Rows,
     ShownRows,
+    condition_words,
+    may_fit,
     sentence,
     settings,
 )
-from .browse_table import ModelTable
+from .browse_table import FITS_IF, ModelTable
 
 # in a narrower terminal the answer has its own screen
 _COLUMNS_FOR_TWO = 100
@@ -64,7 +66,8 @@ s sort    u use     p purpose    t type (quantization)
 l license    r runtime   each opens a list: a letter goes to an entry
 
 Signs:  ✓ runs   ✗ does not run   ? cannot tell
-        ! runs, but with a condition: the line above the table says which
+        ! runs, but with a condition   ↓ fits in another type or context
+        the line above the table says which, of the model at the cursor
 ~ is a likely pace. Dimmed rows answer the question before the last change."""
 
 
@@ -134,6 +137,9 @@ class Browser(App[Exception | None]):
                 self.bind(setting.key, f"choose('{setting.key}')", show=False)
         self.answer: ShownAnswer | None = None
         self._summary = ""
+        # by id: the words for the form in which a model fits that does not run as asked; empty
+        # where the model does not fit at all
+        self._conditions: dict[str, str] = {}
         # the request that a thread is answering: the question, and the id of the model
         self._asked_about: tuple[BrowseQuestion, str] | None = None
         self._letter_timer: Timer | None = None
@@ -183,7 +189,11 @@ class Browser(App[Exception | None]):
         line = Text(self._summary)
         row = self.table.current_row
         if row is not None:
-            for condition in legend([row]):
+            conditions = legend([row])
+            fits = self._conditions.get(row.model.id)
+            if fits:
+                conditions = [f"{FITS_IF}: {fits}"]
+            for condition in conditions:
                 line.append(f"  {condition}", "yellow")
         self._static("#summary").update(line)
 
@@ -200,6 +210,7 @@ class Browser(App[Exception | None]):
         if not self.rows.question.asks_the_same(question):
             self.rows = Rows(question)
             self.table.mark_old()
+            self._conditions = {}
         rows = self.rows
 
         def judge() -> None:
@@ -303,6 +314,45 @@ class Browser(App[Exception | None]):
             self._static("#answer").update(answer.text)
             if isinstance(self.screen, AnswerScreen):
                 self.screen.show(answer.text)
+            self._ask_for_conditions()
+
+    def _ask_for_conditions(self) -> None:
+        """Find in a thread the models on the screen that do not run as asked, but would fit in
+        another type or context.
+        """
+        question = self.question
+        rows = self.rows
+        ids: list[str] = []
+        for row in self.table.rows_on_screen():
+            if may_fit(row) and row.model.id not in self._conditions:
+                ids.append(row.model.id)
+
+        def ask() -> None:
+            worker = get_current_worker()
+            for id in ids:
+                if worker.is_cancelled:
+                    return
+                words = condition_words(rows.verdict(question, id))
+                self.call_later(self._show_condition, question, id, words)
+
+        if ids:
+            self._in_thread(ask, "conditions")
+
+    def _show_condition(
+        self,
+        question: BrowseQuestion,
+        id: str,
+        words: str,
+    ) -> None:
+        """Mark a model that does not run as asked but fits as the words say. The words are empty
+        for a model that does not fit at all.
+        """
+        if not self.question.asks_the_same(question):
+            return
+        self._conditions[id] = words
+        if words:
+            self.table.mark_conditional(id)
+            self._write_summary()
 
     def on_model_table_opened(self, _message: ModelTable.Opened) -> None:
         """Show the answer on a screen of its own."""

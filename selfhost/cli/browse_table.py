@@ -19,12 +19,14 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..judge.record import Verdict
-from ..reports.layout import Cells, clean
+from ..judge.record import Outcome, Verdict
+from ..reports.layout import Cells, Span, clean
 from ..reports.list_text import row_cells
 from ..reports.model_figures import figures_of, have_paces, table_of_paces
 from ..reports.screen import kept_columns, rich_style
 
+# marks a model that does not run as asked but fits under a condition
+FITS_IF = Span("↓", Outcome.WARN)
 # the gap between two columns
 _GAP = "  "
 # the last column of the list, the reason for the order, is too wide for this screen
@@ -77,6 +79,8 @@ class ModelTable(ScrollView):
         self._pace_title = ""
         # the index of the row at the cursor
         self._cursor = 0
+        # the ids of models that fit under a condition
+        self._conditional: set[str] = set()
         # the cells of rows that were drawn, by the id of the model
         self._cells: dict[str, Cells] = {}
         # the width of the cells of each column, in cells of the terminal: a column only grows
@@ -117,10 +121,17 @@ class ModelTable(ScrollView):
         self.is_old = True
         self.refresh()
 
+    def mark_conditional(self, id: str) -> None:
+        """Mark a model that does not run as asked, and fits under a condition."""
+        self._conditional.add(id)
+        self._cells.pop(id, None)
+        self.refresh()
+
     def _forget_cells(self, pace_title: str) -> None:
         """Make every cell anew, because the figures have changed."""
         self._pace_title = pace_title
         self._cells.clear()
+        self._conditional.clear()
         self._widths.clear()
         self._form = table_of_paces("listed wide", (), pace_title)
 
@@ -178,12 +189,14 @@ class ModelTable(ScrollView):
         return max(1, self.size.height - 1)
 
     def _cells_of(self, row: Verdict) -> Cells:
-        """The cells of a row."""
+        """The cells of a row. A model that fits under a condition has the sign `FITS_IF`."""
         id = row.model.id
         cells = self._cells.get(id)
         if cells is None:
             figures = figures_of(row, self._pace_title)
             cells = row_cells(row, figures)
+            if id in self._conditional:
+                cells = (FITS_IF, *cells[1:])
             self._cells[id] = cells
         return cells
 

@@ -307,6 +307,27 @@ def test_a_column_of_paces_is_shown_where_one_is_known(
 
 @needs_textual
 @pytest.mark.usefixtures("asyncio_wakes_itself")
+def test_what_would_fit_under_a_condition_is_marked() -> None:
+    """`↓` of what fits in another type or context; the line above the table says in which, as the
+    answer of `check` does.
+    """
+
+    async def walk(screen: Visit) -> None:
+        seen = screen.look()
+        assert seen.ids == []
+        assert "Press f to see all." in seen.text
+        seen = await screen.press("f")
+        fits = re.search(r"↓: fits as (Q\w+ [\d,]+ tokens)", seen.lines[1])
+        assert fits
+        assert seen.lines[4].startswith(" ↓  qwen3-4b-instruct-2507 ")
+        named = f"qwen3-4b-instruct-2507 {fits[1]}"
+        assert squeezed(named) in squeezed(seen.answer.replace("~29 tokens/s", ""))
+
+    visit(["qwen3-4b-instruct", *ON_MAC, "--context", "128k"], walk)
+
+
+@needs_textual
+@pytest.mark.usefixtures("asyncio_wakes_itself")
 def test_quitting_in_the_middle_of_judging() -> None:
     """The thread that judges the whole catalogue ends with the screen."""
 
