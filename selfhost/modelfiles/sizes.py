@@ -20,7 +20,8 @@ from ..catalogue.architecture import (
 from ..catalogue.spec_rules import misfits
 from ..core.errors import MAX_PROBLEMS
 from ..core.records import Values
-from .source import JsonValues, reason, short
+from ..core.units import is_slip
+from .source import JsonValues, clean, reason, short
 
 _Value = TypeVar("_Value")
 _LayerPart = TypeVar("_LayerPart", Attention, Recurrent, FeedForward)
@@ -164,8 +165,14 @@ class Sizes:
         return self.fault(why, 1)
 
     def missing(self, *keys: str) -> str:
-        """That the first of the keys is missing."""
-        return f"{self.names_of(keys)[0]} is missing"
+        """That the first of the keys is missing, and a key of the file that may be a slip."""
+        names = self.names_of(keys)
+        why = f"{names[0]} is missing"
+        for typed in sorted(self.written):
+            for name in names:
+                if is_slip(typed, name) and typed not in names:
+                    return f"{why} ({clean(typed)}: did you mean {name}?)"
+        return why
 
     def sizes(self, keys: Mapping[str, str]) -> Values:
         """The sizes of a layer by the names of fields of its record. `keys`: the key of each

@@ -287,9 +287,10 @@ def test_a_value_is_quoted_as_the_file_has_it(
             id="missing keys",
         ),
         pytest.param(
-            {"hidden_size": None, "num_attention_heads": 0},
-            "hidden_size is missing; num_attention_heads is 0",
-            id="a missing key and a zero",
+            {"hidden_size": None, "hiden_size": 4096, "num_attention_heads": 0},
+            "hidden_size is missing (hiden_size: did you mean hidden_size?); "
+            "num_attention_heads is 0",
+            id="a slip and a zero",
         ),
         pytest.param(
             {"hidden_size": "wide", "layer_types": ["x"] * 31 + ["y"]},
