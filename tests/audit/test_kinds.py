@@ -68,6 +68,11 @@ MACHINE = Machine(
         pytest.param(
             {"disks": (HOME, DATA.replace(total_bytes=None))}, 2, id="disk unread"
         ),
+        pytest.param(
+            {"accelerators": (CARD.replace(memory_total_bytes=48 * GIB), CARD)},
+            2,
+            id="larger GPU",
+        ),
         pytest.param({"accelerators": ()}, 2, id="no GPU"),
         pytest.param({"swap_free_bytes": None}, 2, id="unread"),
         pytest.param({"planning": True}, 2, id="planning"),

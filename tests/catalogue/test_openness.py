@@ -273,7 +273,7 @@ def test_whoever_has_the_weights_can_run_them(
             {"current": False}, None, "unknown", "was not checked", id="no note"
         ),
         pytest.param(
-            {"note": "ended", "superseded_by": "n"},
+            {"note": "ended", "superseded_by": "n", "current": False},
             None,
             "no",
             "superseded by n: ended",
@@ -338,6 +338,8 @@ def test_each_permission_has_its_own_answer(name: str, answer: str) -> None:
     assert found == {one.name: one for one in openness.permissions(spec)}[name]
     assert found.answer == answer
     assert ("a tuned model is a modified one" in found.why) is (name == "fine-tuning")
+    closed = openness.permission(CLOSED.replace(license=terms), name)
+    assert (closed.answer, closed.why) == ("no", "there are no weights to license")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +361,10 @@ def test_each_permission_has_its_own_answer(name: str, answer: str) -> None:
             ["tag"],
             True,
             id="approved, said otherwise",
+        ),
+        # spdx.org/licenses: no license of the Open Source Initiative's list
+        pytest.param(
+            "MIT-advertising", "modification", "yes", ["tag"], True, id="alike"
         ),
         pytest.param(
             "LicenseRef-X", "modification", "yes", ["tag"], True, id="of its own"
@@ -759,7 +765,7 @@ def test_conditions_are_told_one_after_the_other() -> None:
         pytest.param(" Apache 2.0 license ", "Apache-2.0", id="words"),
         pytest.param("apache2", "Apache-2.0", id="one word"),
         pytest.param("BSD 3 clause", "BSD-3-Clause", id="spaces"),
-        pytest.param("MIT Licence", "MIT", id="no number"),
+        pytest.param(" MIT Licence ", "MIT", id="no number"),
         pytest.param(" gpl 3 ", "GPL-3.0-only", id="spaces around"),
         pytest.param("mpl 2", "MPL-2.0", id="shortest that begins so"),
         pytest.param("unlicnse", "Unlicense", id="slip"),
@@ -772,6 +778,7 @@ def test_conditions_are_told_one_after_the_other() -> None:
             id="slip in a short name",
         ),
         pytest.param("MIT and Apache 2", None, id="several"),
+        pytest.param("GPL 2.0 with classpath", None, id="exception"),
         pytest.param("mit or later", None, id="or"),
         pytest.param("frobnicate", None, id="none"),
     ],

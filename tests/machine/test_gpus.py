@@ -350,6 +350,16 @@ def test_a_processor_or_the_cards_tell_the_cores(
             id="as Mesa names it",
         ),
         pytest.param(
+            machine_with(32, card_called("banana", unified=True), RADEON_780M),
+            "those with AMD Radeon 780M Graphics",
+            id="behind another GPU inside",
+        ),
+        pytest.param(
+            machine_with(32, RTX_3090).replace(name="AMD Ryzen 9 5950X"),
+            None,
+            id="name of the machine",
+        ),
+        pytest.param(
             machine_with(32, card_called("AMD Radeon Pro VII Graphics", unified=True)),
             None,
             id="name that may mean a card",
@@ -366,14 +376,32 @@ def test_a_processor_or_the_cards_tell_the_cores(
 def test_a_gpu_inside_tells_the_series_of_its_processor(
     machine: Machine, series: str | None
 ) -> None:
-    """By which the memory is known: a 780M has two channels of DDR5-5600 or LPDDR5x-7500."""
+    """Unless a processor is named."""
     found = gpus.series_in(machine)
     assert (None if found is None else found.name) == series
-    if series is not None and "780M" in series:
-        assert found is not None
-        assert found.channels == 2
-        assert found.mts == (4800, 5600, 7500)
-        assert found.memory == "either"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gb_per_s", "kind", "vectors"),
+    [
+        # Qualcomm: 8 channels of 16 bits of LPDDR5x-8448, 135 GB/s
+        pytest.param("Qualcomm Adreno X1-85 GPU", 135.168, "unnamed", "arm", id="X Elite"),
+        # Intel: in desktops of the 12th to 14th generation, two channels up to DDR5-5600
+        pytest.param("Intel UHD Graphics 770", 76.8, "client", "avx2", id="UHD 770"),
+        # AMD: two channels of DDR5-5600 or LPDDR5x-7500, in laptops and small desktops
+        pytest.param("AMD Radeon 780M Graphics", 89.6, "unnamed", "avx2", id="780M"),
+    ],
+)  # fmt: skip
+def test_a_gpu_inside_tells_the_memory_of_its_processor(
+    gpu: str, gb_per_s: float, kind: str, vectors: str
+) -> None:
+    series = gpus.series_in(machine_with(32, card_called(gpu, unified=True)))
+    assert series is not None
+    usual = series.bytes_per_second[2]
+    assert usual == pytest.approx(gb_per_s * 1e9)
+    assert usual == series.channels * series.bits / 8 * series.mts[1] * 1e6
+    assert (series.kind, series.share.kind, series.vectors) == (kind, kind, vectors)
+    assert series.memory == "either"
 
 
 @pytest.mark.parametrize(
