@@ -514,6 +514,8 @@ def test_an_accelerator_that_no_build_serves(name: str, clause: str | None) -> N
         pytest.param("NVIDIA GH200 480GB", 80, "GH200 480GB 80 GB", id="end of a larger size"),
         pytest.param("NVIDIA A100 80GB PCIe", 80, "A100 80GB PCIe", id="within the name"),
         pytest.param("Intel Arc A770 Graphics", 1.5, "Arc A770 1.5 GB", id="not whole"),
+        # each of its words is one that nobody says
+        pytest.param("Intel Graphics", 8, "Intel Graphics 8 GB", id="unsaid words alone"),
     ],
 )  # fmt: skip
 def test_a_label_names_the_size_once(name: str, gib: float, label: str) -> None:
@@ -540,6 +542,9 @@ def test_a_label_names_the_size_once(name: str, gib: float, label: str) -> None:
             "NVIDIA H100 80GB HBM3", "h100 sxm", True, id="word that people add"
         ),
         pytest.param("NVIDIA GB10", "dgx spark", True, id="its machine"),
+        pytest.param(
+            "Tesla T4", "nvidia t4", True, id="maker that its driver leaves out"
+        ),
         pytest.param("NVIDIA GB10", "spark", False, id="half of a name"),
         pytest.param(
             "AMD Radeon PRO W7900",
