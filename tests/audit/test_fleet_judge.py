@@ -276,12 +276,18 @@ def test_machines_of_one_kind_are_judged_by_the_memory_of_their_class() -> None:
             assert row.verdict.workload.memory_basis == basis
 
 
-def test_progress_ends_with_all_verdicts() -> None:
-    """Of three entries on six machines."""
+@pytest.mark.parametrize(
+    ("text", "verdicts"),
+    [
+        pytest.param(ONE + ONE + model("y"), 18, id="three entries"),
+        pytest.param('[[together]]\nmodels = ["x", "y"]\n', 6, id="side by side"),
+    ],
+)
+def test_progress_ends_with_all_verdicts(text: str, verdicts: int) -> None:
+    """Of each entry on six machines."""
     told: list[tuple[float, float]] = []
-    text = ONE + ONE + model("y")
     judged(text, SIX, lambda _: {}, tell=lambda *done: told.append(done))
-    assert told[-1] == (18, 18)
+    assert told[-1] == (verdicts, verdicts)
 
 
 def test_entries_of_one_name_and_other_needs_are_judged_apart() -> None:

@@ -121,7 +121,7 @@ class Needs:
                 short.append(needed - number)
         route = "neither" if findings else "local"
         key = DecisionKey(route, None, None, None, tuple(findings))
-        return Decision(key, self.lacking(short))
+        return Decision(key, self.lacking(short), warned=())
 
     def alike(
         self, rows: Sequence[Numbers], *, one_by_one: bool = False

@@ -249,6 +249,11 @@ RADEON_780M = card_called("AMD Radeon 780M Graphics", unified=True)
             machine_with(64, card_called("RTX 3090")), "a desktop", id="short name"
         ),
         pytest.param(
+            machine_with(64, card_called("NVIDIA GeForce GTX 9999")),
+            "a desktop",
+            id="not listed",
+        ),
+        pytest.param(
             machine_with(64, RTX_3090, card_called("Tesla T4")),
             None,
             id="beside a server's",
@@ -402,6 +407,8 @@ def test_a_gpu_inside_tells_the_memory_of_its_processor(
     assert usual == series.channels * series.bits / 8 * series.mts[1] * 1e6
     assert (series.kind, series.share.kind, series.vectors) == (kind, kind, vectors)
     assert series.memory == "either"
+    # that of the machine counts, and no row of the GPU states one
+    assert gpus.peak_rate_of(gpu, None) is None
 
 
 @pytest.mark.parametrize(
@@ -457,6 +464,7 @@ def test_a_capability_reaches_another(
     [
         # NVIDIA's data sheets
         pytest.param("NVIDIA H100 PCIe", True, id="H100"),
+        pytest.param("H100", True, id="number alone"),
         pytest.param("Tesla V100-SXM2-16GB", True, id="V100"),
         pytest.param("NVIDIA TITAN V", True, id="Titan V"),
         pytest.param("NVIDIA TITAN RTX", False, id="Titan RTX"),
