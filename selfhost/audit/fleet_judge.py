@@ -423,7 +423,9 @@ class FleetJudge:
             part = self._group(group.row, places)
             part = part.replace(warns_alike=group.warns_alike)
             row = group.row
-            if row.verdict is not None and row.machine not in part.names:
+            if row.verdict is None:
+                row = row.replace(machine=part.names[0])
+            elif row.machine not in part.names:
                 covers = dict(row.excepted)
                 row = self._row(row.wanted, places[0], covers)
             exit_code = row.exit_code if change == "new" else 0

@@ -293,7 +293,7 @@ class Decision(NamedTuple):
 
     key: DecisionKey
     lacks: float
-    warned: Warned = ()
+    warned: Warned
 
 
 Decide = Callable[[Numbers], Decision]
@@ -309,7 +309,7 @@ class AlikeMachines(NamedTuple):
     places: Places
     hardest: int
     lacks: float
-    warned: frozenset[Warned] = frozenset(((),))
+    warned: frozenset[Warned]
 
 
 # the result of one entry of a policy on the machines of a task

@@ -179,7 +179,7 @@ class _MatrixRow(Stated):
 
     capability: str
     flops: int
-    names: tuple[str, ...] = ("",)
+    names: tuple[str, ...] = ()
 
 
 class Maker(Stated):

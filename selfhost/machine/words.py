@@ -30,7 +30,7 @@ COUNT = re.compile(r"(\d{1,2})x|x(\d{1,2})", re.ASCII)
 NUMBERED = re.compile(
     r"(\d+)(cores|threads|vcpus|cpus|mts|gbps|channels|sticks|gen)", re.ASCII
 )
-_BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@\n\t\r!?]+")
+_BETWEEN_PARTS = re.compile(r"[,;:/()+&|\[\]@!?]+")
 _BETWEEN_WORDS = re.compile(r"[^\w.|]+|_")
 # letters of scripts without spaces, in which words need no separator: `16기가`
 _WITHOUT_SPACES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")

@@ -244,7 +244,7 @@ def test_unknown_membership_is_an_unknown_row() -> None:
 def test_rows_of_unknown_membership_have_the_reasons_of_their_machines() -> None:
     """Two machines that lack one fact are told together, one that lacks another by itself."""
     text = CLASS.replace(" }", ', architecture = "x86_64" }')
-    known = {"memory_total_bytes": 2**40, "architecture": "x86_64"}
+    known: dict[str, Any] = {"memory_total_bytes": 2**40, "architecture": "x86_64"}
     lacking = ["memory_total_bytes", "architecture", "memory_total_bytes"]
     machines = []
     for number, fact in enumerate(lacking):

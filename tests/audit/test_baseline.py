@@ -16,11 +16,12 @@ from helpers import audits
 from helpers.audits import GIB, render
 from helpers.paths import RECORDS
 from helpers.written import validate
-from selfhost.audit.baseline import Baseline, read_baseline
+from selfhost.audit.baseline import Baseline, RowResult, read_baseline
 from selfhost.audit.rows import Audit, Result
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
 from selfhost.judge.checks import Outcome
+from selfhost.machine.record import Machine
 
 AUDIT_VM = ["audit", "--machines", str(RECORDS / "vm-24gib.json")]
 ONE = '[[model]]\nname = "x"\n'
@@ -131,6 +132,7 @@ def test_each_group_shows_a_machine_of_its_own(tmp_path: Path) -> None:
     assert missing.short == 2 * GIB
 
 
+@pytest.mark.parametrize("names", [("m1", "m2"), ("m1",)], ids=["two", "one"])
 @pytest.mark.parametrize(
     ("before", "change", "code"),
     [
@@ -139,14 +141,14 @@ def test_each_group_shows_a_machine_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_each_machine_of_a_group_changed_as_the_group(
-    tmp_path: Path, before: str, change: str, code: int
+    tmp_path: Path, before: str, change: str, code: int, names: tuple[str, ...]
 ) -> None:
     """The row of one machine has its own figures, and counts as that of its group does."""
-    earlier = kept(audit({"m1": before, "m2": before}), tmp_path)
-    made = audit({"m1": "memory", "m2": "memory"}, baseline=earlier)
+    earlier = kept(audit(dict.fromkeys(names, before)), tmp_path)
+    made = audit(dict.fromkeys(names, "memory"), baseline=earlier)
     (group,) = made.groups
     assert made.row_on is not None
-    for place, name in enumerate(("m1", "m2")):
+    for place, name in enumerate(names):
         row = made.row_on(group, place)
         assert (row.machine, row.change, row.exit_code) == (name, change, code)
         (missing,) = [found for found in row.findings if found.decides]
@@ -162,6 +164,22 @@ def test_the_first_machine_that_changed_stands_for_those_that_did(
     new, changed = audit(found, baseline=before).groups
     assert (new.names, new.row.machine) == (("m1", "m2"), "m1")
     assert (changed.names, changed.row.machine) == (("m3",), "m3")
+
+
+def test_a_machine_that_may_be_of_a_class_now_is_told_by_its_name(
+    tmp_path: Path,
+) -> None:
+    """Both may be, and one was before: what is missing of it is no other machine's."""
+    text = ONE + 'machines = ["class:big"]\n[[class]]\nname = "big"\n'
+    text += 'match = { memory_total = ">=64GiB" }\n'
+    unread = [Machine(name="m1"), Machine(name="m2")]
+    before = kept(audits.audit(text, unread[:1]), tmp_path)
+    before.rows["x"]["m2"] = RowResult(Result.PASS, frozenset())
+    (group,) = audits.audit(text, unread, baseline=before).groups
+    assert group.names == ("m2",)
+    assert group.row.machine == "m2"
+    assert group.row.verdict is None
+    assert group.row.change == "new"
 
 
 def test_an_exception_covers_what_changed(tmp_path: Path) -> None:

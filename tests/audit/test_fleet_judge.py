@@ -26,7 +26,8 @@ from selfhost.machine.record import Accelerator, Machine
 FAIL = Outcome.FAIL
 PASS = Outcome.PASS
 WARN = Outcome.WARN
-# what is found on a machine: the outcome of each check that does not pass, and what is loaded
+# what is found on a machine: the outcome of each check that does not pass, what is `loaded`, and
+# the reason `code` and the `route` of what fails
 Found = Mapping[str, Any]
 # takes the GiB that are available on a machine
 FoundWith = Callable[[float], Found]
@@ -58,13 +59,15 @@ def judged(
         gib = (machine.memory_available_bytes or 0) / GIB
         outcomes = dict(found(gib))
         loaded = outcomes.pop("loaded", {})
+        code = outcomes.pop("code", None)
+        failing = outcomes.pop("route", Route.NEITHER)
         findings = []
         route = Route.LOCAL
         for check, outcome in outcomes.items():
             told = finding(check, outcome, number=max(0, 7 - round(gib)))
-            findings.append(told)
+            findings.append(told.replace(code=code or told.code))
             if told.decides:
-                route = Route.NEITHER
+                route = failing
         workload = wanted.asked.replace(memory_basis=basis, **loaded)
         return verdict_of(wanted.name, workload, machine, route, tuple(findings))
 
@@ -114,11 +117,12 @@ def test_machines_of_one_kind_are_parted_by_what_is_found_on_them(
 
 def test_groups_stand_in_the_order_of_their_first_machines() -> None:
     """Within an entry, and the entries in that of the policy."""
-    machines = machines_with(8, 20, 9)
-    audit = judged(
-        ONE + model("y"), machines, lambda gib: {"memory": FAIL if gib < 10 else PASS}
-    )
-    assert names_of(audit) == [("m0", "m2"), ("m1",)] * 2
+    first, *others = machines_with(8, 20, 9)
+    machines = [first.replace(name="z"), *others]
+    text = model("z") + ONE
+    audit = judged(text, machines, lambda gib: {"memory": FAIL} if gib < 10 else {})
+    assert names_of(audit) == [("z", "m2"), ("m1",)] * 2
+    assert [group.row.wanted.name for group in audit.groups] == ["z", "z", "x", "x"]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +134,12 @@ def test_groups_stand_in_the_order_of_their_first_machines() -> None:
     ],
 )
 def test_an_exception_counts_each_row_that_it_covers(checks: Found, rows: int) -> None:
-    audit = judged(
-        ONE + exception("x"), SIX, lambda gib: checks if gib <= 10 else {"memory": PASS}
-    )
-    (use,) = audit.exceptions
-    assert use.rows == rows
+    for entries, times in ((ONE, 1), (ONE + model("x", context_tokens="512"), 2)):
+        audit = judged(
+            entries + exception("x"), SIX, lambda gib: checks if gib <= 10 else {}
+        )
+        (use,) = audit.exceptions
+        assert use.rows == times * rows
 
 
 @pytest.mark.parametrize(
@@ -265,18 +270,24 @@ def test_machines_of_one_kind_are_judged_by_the_memory_of_their_class() -> None:
     assert names_of(audit) == [("m0", "m2"), ("m1", "m3")]
     assert audit.row_on is not None
     for group, basis in zip(audit.groups, ("available", "default"), strict=True):
-        for place in group.numbers:
-            verdict = audit.row_on(group, place).verdict
-            assert verdict is not None
-            assert verdict.workload.memory_basis == basis
+        rows = [audit.row_on(group, place) for place in group.numbers]
+        for row in (group.row, *rows):
+            assert row.verdict is not None
+            assert row.verdict.workload.memory_basis == basis
 
 
-def test_progress_ends_with_all_verdicts() -> None:
-    """Of three entries on six machines."""
+@pytest.mark.parametrize(
+    ("text", "verdicts"),
+    [
+        pytest.param(ONE + ONE + model("y"), 18, id="three entries"),
+        pytest.param('[[together]]\nmodels = ["x", "y"]\n', 6, id="side by side"),
+    ],
+)
+def test_progress_ends_with_all_verdicts(text: str, verdicts: int) -> None:
+    """Of each entry on six machines."""
     told: list[tuple[float, float]] = []
-    text = ONE + ONE + model("y")
     judged(text, SIX, lambda _: {}, tell=lambda *done: told.append(done))
-    assert told[-1] == (18, 18)
+    assert told[-1] == (verdicts, verdicts)
 
 
 def test_entries_of_one_name_and_other_needs_are_judged_apart() -> None:

@@ -68,6 +68,11 @@ MACHINE = Machine(
         pytest.param(
             {"disks": (HOME, DATA.replace(total_bytes=None))}, 2, id="disk unread"
         ),
+        pytest.param(
+            {"accelerators": (CARD.replace(memory_total_bytes=48 * GIB), CARD)},
+            2,
+            id="larger GPU",
+        ),
         pytest.param({"accelerators": ()}, 2, id="no GPU"),
         pytest.param({"swap_free_bytes": None}, 2, id="unread"),
         pytest.param({"planning": True}, 2, id="planning"),
@@ -116,7 +121,7 @@ class Needs:
                 short.append(needed - number)
         route = "neither" if findings else "local"
         key = DecisionKey(route, None, None, None, tuple(findings))
-        return Decision(key, self.lacking(short))
+        return Decision(key, self.lacking(short), warned=())
 
     def alike(
         self, rows: Sequence[Numbers], *, one_by_one: bool = False

@@ -273,7 +273,7 @@ def test_whoever_has_the_weights_can_run_them(
             {"current": False}, None, "unknown", "was not checked", id="no note"
         ),
         pytest.param(
-            {"note": "ended", "superseded_by": "n"},
+            {"note": "ended", "superseded_by": "n", "current": False},
             None,
             "no",
             "superseded by n: ended",
@@ -338,6 +338,8 @@ def test_each_permission_has_its_own_answer(name: str, answer: str) -> None:
     assert found == {one.name: one for one in openness.permissions(spec)}[name]
     assert found.answer == answer
     assert ("a tuned model is a modified one" in found.why) is (name == "fine-tuning")
+    closed = openness.permission(CLOSED.replace(license=terms), name)
+    assert (closed.answer, closed.why) == ("no", "there are no weights to license")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +361,10 @@ def test_each_permission_has_its_own_answer(name: str, answer: str) -> None:
             ["tag"],
             True,
             id="approved, said otherwise",
+        ),
+        # spdx.org/licenses: no license of the Open Source Initiative's list
+        pytest.param(
+            "MIT-advertising", "modification", "yes", ["tag"], True, id="alike"
         ),
         pytest.param(
             "LicenseRef-X", "modification", "yes", ["tag"], True, id="of its own"
@@ -388,7 +394,8 @@ def test_the_id_of_a_license_tells_some_of_its_terms(
 ) -> None:
     """Then a source need only show that the model is under it, as a repository's tag does."""
     said = {**SOURCES, "license": "the repository's tag; terms from general knowledge"}
-    spec = SPEC.replace(license=License(**{"id": id, key: stated}), sources=said)
+    terms = License(id=id).replace(**{key: stated})
+    spec = SPEC.replace(license=terms, sources=said)
     found = openness.permission(spec, key.replace("_", " "))
     assert len(found.sources) == len(sources)
     for source, word in zip(found.sources, sources, strict=True):
@@ -759,7 +766,7 @@ def test_conditions_are_told_one_after_the_other() -> None:
         pytest.param(" Apache 2.0 license ", "Apache-2.0", id="words"),
         pytest.param("apache2", "Apache-2.0", id="one word"),
         pytest.param("BSD 3 clause", "BSD-3-Clause", id="spaces"),
-        pytest.param("MIT Licence", "MIT", id="no number"),
+        pytest.param(" MIT Licence ", "MIT", id="no number"),
         pytest.param(" gpl 3 ", "GPL-3.0-only", id="spaces around"),
         pytest.param("mpl 2", "MPL-2.0", id="shortest that begins so"),
         pytest.param("unlicnse", "Unlicense", id="slip"),
@@ -772,6 +779,7 @@ def test_conditions_are_told_one_after_the_other() -> None:
             id="slip in a short name",
         ),
         pytest.param("MIT and Apache 2", None, id="several"),
+        pytest.param("GPL 2.0 with classpath", None, id="exception"),
         pytest.param("mit or later", None, id="or"),
         pytest.param("frobnicate", None, id="none"),
     ],
@@ -863,8 +871,11 @@ def test_what_is_no_expression_is_refused(wrong: str) -> None:
         "Llama-3.1-Community": "LicenseRef-Llama-3.1-Community",
     }
     guess = f"did you mean {own.get(wrong)}" if wrong in own else ""
-    with pytest.raises(WorkloadError, match=guess or "SPDX ids joined by AND and OR"):
+    expected = guess or "SPDX ids joined by AND and OR"
+    with pytest.raises(WorkloadError, match=expected) as caught:
         canonical_expression(wrong)
+    told = str(caught.value)
+    assert ("Otherwise" in told) is ("did you mean" in told)
 
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")

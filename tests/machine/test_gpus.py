@@ -249,6 +249,11 @@ RADEON_780M = card_called("AMD Radeon 780M Graphics", unified=True)
             machine_with(64, card_called("RTX 3090")), "a desktop", id="short name"
         ),
         pytest.param(
+            machine_with(64, card_called("NVIDIA GeForce GTX 9999")),
+            "a desktop",
+            id="not listed",
+        ),
+        pytest.param(
             machine_with(64, RTX_3090, card_called("Tesla T4")),
             None,
             id="beside a server's",
@@ -350,6 +355,16 @@ def test_a_processor_or_the_cards_tell_the_cores(
             id="as Mesa names it",
         ),
         pytest.param(
+            machine_with(32, card_called("banana", unified=True), RADEON_780M),
+            "those with AMD Radeon 780M Graphics",
+            id="behind another GPU inside",
+        ),
+        pytest.param(
+            machine_with(32, RTX_3090).replace(name="AMD Ryzen 9 5950X"),
+            None,
+            id="name of the machine",
+        ),
+        pytest.param(
             machine_with(32, card_called("AMD Radeon Pro VII Graphics", unified=True)),
             None,
             id="name that may mean a card",
@@ -366,14 +381,34 @@ def test_a_processor_or_the_cards_tell_the_cores(
 def test_a_gpu_inside_tells_the_series_of_its_processor(
     machine: Machine, series: str | None
 ) -> None:
-    """By which the memory is known: a 780M has two channels of DDR5-5600 or LPDDR5x-7500."""
+    """Unless a processor is named."""
     found = gpus.series_in(machine)
     assert (None if found is None else found.name) == series
-    if series is not None and "780M" in series:
-        assert found is not None
-        assert found.channels == 2
-        assert found.mts == (4800, 5600, 7500)
-        assert found.memory == "either"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "gb_per_s", "kind", "vectors"),
+    [
+        # Qualcomm: 8 channels of 16 bits of LPDDR5x-8448, 135 GB/s
+        pytest.param("Qualcomm Adreno X1-85 GPU", 135.168, "unnamed", "arm", id="X Elite"),
+        # Intel: in desktops of the 12th to 14th generation, two channels up to DDR5-5600
+        pytest.param("Intel UHD Graphics 770", 76.8, "client", "avx2", id="UHD 770"),
+        # AMD: two channels of DDR5-5600 or LPDDR5x-7500, in laptops and small desktops
+        pytest.param("AMD Radeon 780M Graphics", 89.6, "unnamed", "avx2", id="780M"),
+    ],
+)  # fmt: skip
+def test_a_gpu_inside_tells_the_memory_of_its_processor(
+    gpu: str, gb_per_s: float, kind: str, vectors: str
+) -> None:
+    series = gpus.series_in(machine_with(32, card_called(gpu, unified=True)))
+    assert series is not None
+    usual = series.bytes_per_second[2]
+    assert usual == pytest.approx(gb_per_s * 1e9)
+    assert usual == series.channels * series.bits / 8 * series.mts[1] * 1e6
+    assert (series.kind, series.share.kind, series.vectors) == (kind, kind, vectors)
+    assert series.memory == "either"
+    # that of the machine counts, and no row of the GPU states one
+    assert gpus.peak_rate_of(gpu, None) is None
 
 
 @pytest.mark.parametrize(
@@ -429,6 +464,7 @@ def test_a_capability_reaches_another(
     [
         # NVIDIA's data sheets
         pytest.param("NVIDIA H100 PCIe", True, id="H100"),
+        pytest.param("H100", True, id="number alone"),
         pytest.param("Tesla V100-SXM2-16GB", True, id="V100"),
         pytest.param("NVIDIA TITAN V", True, id="Titan V"),
         pytest.param("NVIDIA TITAN RTX", False, id="Titan RTX"),
@@ -486,6 +522,8 @@ def test_an_accelerator_that_no_build_serves(name: str, clause: str | None) -> N
         pytest.param("NVIDIA GH200 480GB", 80, "GH200 480GB 80 GB", id="end of a larger size"),
         pytest.param("NVIDIA A100 80GB PCIe", 80, "A100 80GB PCIe", id="within the name"),
         pytest.param("Intel Arc A770 Graphics", 1.5, "Arc A770 1.5 GB", id="not whole"),
+        # each of its words is one that nobody says
+        pytest.param("Intel Graphics", 8, "Intel Graphics 8 GB", id="unsaid words alone"),
     ],
 )  # fmt: skip
 def test_a_label_names_the_size_once(name: str, gib: float, label: str) -> None:
@@ -512,6 +550,9 @@ def test_a_label_names_the_size_once(name: str, gib: float, label: str) -> None:
             "NVIDIA H100 80GB HBM3", "h100 sxm", True, id="word that people add"
         ),
         pytest.param("NVIDIA GB10", "dgx spark", True, id="its machine"),
+        pytest.param(
+            "Tesla T4", "nvidia t4", True, id="maker that its driver leaves out"
+        ),
         pytest.param("NVIDIA GB10", "spark", False, id="half of a name"),
         pytest.param(
             "AMD Radeon PRO W7900",
