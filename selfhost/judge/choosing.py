@@ -169,7 +169,7 @@ def _accelerator_names(judged: Judged, machine: Machine) -> str:
         return "the RAM"
     names = []
     for where in dict.fromkeys(term.where for term in judged.placed.on_cards.terms):
-        names.append(machine.accelerators[index_of(where)].name)
+        names.append(machine.cards[index_of(where)].name)
     return " and ".join(units.counted(names)) or "the RAM"
 
 

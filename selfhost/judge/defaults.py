@@ -272,7 +272,7 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
     """Whether the usual candidate gives each of several users less than reading speed, and less
     than `pace` in tokens a second.
     """
-    if not usual.question.lets_users_wait or usual.users_pace is None:
+    if usual.question.workload.parallel == 1 or usual.users_pace is None:
         return False
     likely = usual.users_pace.likely
     return units.is_slower(likely, READING_TOKENS_PER_SECOND) and likely < pace
@@ -280,15 +280,14 @@ def _is_slower_for_many(usual: Judged, pace: float) -> bool:
 
 def _programs_for_many(search: Search) -> Iterator[Candidate]:
     """Yield a candidate for each runtime that is preferred on the machine's number of accelerators,
-    or that serves requests in turn which the usual one is not known to serve: in the stated type,
-    or first in the runtime's usual type, then in its listed types.
+    or that lets requests wait which the usual one does not serve at reading speed: in the stated
+    type, or first in the runtime's usual type, then in its listed types.
 
     The usual runtime in its usual type is judged already.
     """
     number = len(places(search.machine.accelerators))
     stated = search.question.stated
-    is_served = search.usual.fits and search.usual.users_pace is not None
-    is_kept = stated.runtime is not None or is_served
+    is_kept = stated.runtime is not None or _runs_at_reading_speed(search.usual)
     for name in USUAL.packed:
         runtime = search.catalogue.runtime(name)
         if stated.runtime not in (None, runtime.id):
@@ -462,6 +461,14 @@ def _is_surely_held(judged: Judged, machine: Machine) -> bool:
     return _share_of_gpu_memory(layout_of_users(1, question, machine)) is not None
 
 
+def _runs_at_reading_speed(judged: Judged) -> bool:
+    """Whether the model runs, and each user likely gets text as fast as people read."""
+    pace = judged.users_pace
+    if not judged.fits or pace is None:
+        return False
+    return not units.is_slower(pace.likely, READING_TOKENS_PER_SECOND)
+
+
 def _is_as_good(
     judged: Judged,
     usual: Judged,
@@ -472,10 +479,7 @@ def _is_as_good(
 
     The candidate's runtime must be installed where the usual runtime is.
     """
-    pace = judged.users_pace
-    if not judged.fits or pace is None or not _is_surely_held(judged, machine):
-        return False
-    if units.is_slower(pace.likely, READING_TOKENS_PER_SECOND):
+    if not _runs_at_reading_speed(judged) or not _is_surely_held(judged, machine):
         return False
     if judged.has("memory-tight") and not usual.has("memory-tight"):
         return False

@@ -229,10 +229,7 @@ def _runtime_for(
     formats = _stated_formats(workload, files)
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    usual = _first_that_loads(spec, catalogue, formats)
-    if formats or workload.quantization is not None:
-        return usual
-    return _first_that_serves(workload.parallel, spec, catalogue, usual)
+    return _first_that_loads(spec, catalogue, formats)
 
 
 def _stated_formats(workload: Workload, files: NamedFiles) -> tuple[str, ...]:
@@ -335,24 +332,6 @@ def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     return (USUAL.embedding, *usual)
 
 
-def _first_that_serves(
-    sequences: int,
-    spec: ModelSpec,
-    catalogue: Catalogue,
-    usual: RuntimeSpec,
-) -> RuntimeSpec:
-    """The usual runtime where it serves that many sequences, else the first that loads the model
-    and queues requests; the usual runtime where there is none.
-    """
-    most = usual.batches.most_sequences
-    if most is None or sequences <= most:
-        return usual
-    for runtime in runtimes_that_load(spec, USUAL.packed, catalogue):
-        if runtime.batches.queues_requests:
-            return runtime
-    return usual
-
-
 def _first_that_takes(
     workload: Workload,
     spec: ModelSpec,
@@ -362,8 +341,8 @@ def _first_that_takes(
     usual: RuntimeSpec,
 ) -> RuntimeSpec:
     """The first runtime that takes the quantization, the KV cache and the options that were stated,
-    one with a build for the machine before the others. The usual runtime where it takes them all,
-    and where none does.
+    one with a build for the machine before the others; one that queues requests where the usual
+    runtime does not serve as many. The usual runtime where it takes them all, and where none does.
     """
     if workload.task == "finetune":
         return usual
@@ -384,6 +363,9 @@ def _first_that_takes(
             continue
         if not takes_settings(workload, runtime):
             continue
+        is_served = _serves(workload.parallel, usual)
+        if not is_served and not runtime.batches.queues_requests:
+            continue
         if quantization is None or _is_type_of(spec, runtime, quantization):
             taking.append(runtime)
     for runtime in taking:
@@ -392,10 +374,15 @@ def _first_that_takes(
     return taking[0] if taking else usual
 
 
+def _serves(sequences: int, runtime: RuntimeSpec) -> bool:
+    """Whether the runtime serves that many sequences at once."""
+    most = runtime.batches.most_sequences
+    return most is None or sequences <= most
+
+
 def takes_settings(workload: Workload, runtime: RuntimeSpec) -> bool:
     """Whether the runtime has the KV cache type, all options and the sequences of a workload."""
-    most = runtime.batches.most_sequences
-    if most is not None and workload.parallel > most:
+    if not _serves(workload.parallel, runtime):
         return False
     if not runtime.keeps_cache_in(workload.kv_cache_type or _USUAL_CACHE):
         return False
@@ -674,17 +661,27 @@ class _Limits(Record):
             yield self._cache_type_refused(type)
 
     def _programs_that(self, does: Callable[[RuntimeSpec], bool]) -> str:
-        """The option to type for the programs that satisfy `does` and take the quantization; empty
-        where no program does.
+        """The option to type for the programs that satisfy `does` and take the rest of what was
+        stated; empty where no program does.
         """
+
+        def takes_all(other: RuntimeSpec) -> bool:
+            return does(other) and self._takes_the_rest(other)
+
+        return programs_that(takes_all, self.spec, self.catalogue)
+
+    def _takes_the_rest(self, other: RuntimeSpec) -> bool:
+        """Whether another runtime takes the quantization, the KV cache, and the options that this
+        runtime has.
+        """
+        if not other.keeps_cache_in(self.workload.kv_cache_type or _USUAL_CACHE):
+            return False
         quantization = self.workload.quantization
-
-        def takes_both(other: RuntimeSpec) -> bool:
-            if not does(other):
-                return False
-            return not quantization or _is_type_of(self.spec, other, quantization)
-
-        return programs_that(takes_both, self.spec, self.catalogue)
+        if quantization and not _is_type_of(self.spec, other, quantization):
+            return False
+        options = self.workload.runtime_options.keys()
+        kept = options & self.runtime.named_options.keys()
+        return kept <= other.named_options.keys()
 
     def _too_many_sequences(self, most: int) -> OptionFault:
         return OptionFault(
