@@ -41,7 +41,7 @@ from .record_text import (
     split_records,
     text_of_start,
 )
-from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below, placed_fault
+from .refused import SAME_NAME, EqualFaults, FaultsOfFile, below
 
 # a file with more wrong records is some other kind of file: reading stops
 MAX_FAULTY = 10_000
@@ -281,6 +281,13 @@ class ReadRecord(NamedTuple):
     problems: tuple[Problem, ...] = ()
     is_down: bool = False
 
+    def placed(self, fault: Problem) -> Problem:
+        """Return a fault of the record with the record's place and its line, or the line of the
+        fault where the record is the whole file.
+        """
+        key = below(self.place, fault.key)
+        return fault.replace(line=self.line or fault.line, key=key)
+
 
 class ReadBatch(NamedTuple):
     """The results of reading a batch, in the batch's order.
@@ -316,7 +323,7 @@ class BatchReader:
         return ReadBatch(
             process=os.getpid(),
             new_kinds=kinds[known:],
-            new_unread_keys=unread_keys[known_keys:],
+            new_unread_keys=list(unread_keys.values())[known_keys:],
             results=results,
         )
 
@@ -415,10 +422,11 @@ class _Loader:
         """The faults for a person: the faults of files, the number of refused records of each file,
         and each reason once.
         """
-        faults = self._of_files.listed()
-        faults += self._refused
-        faults += self._of_records.listed()
-        return faults
+        return [
+            *self._of_files.listed(),
+            *self._refused,
+            *self._of_records.listed(),
+        ]
 
     def add(self, batch: ReadBatch) -> None:
         """Take the results of a batch."""
@@ -447,8 +455,7 @@ class _Loader:
             raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
         faults.records += 1
         if result.is_down:
-            for problem in result.problems:
-                self.down.append(placed_fault(problem, result.line, result.place))
+            self.down += map(result.placed, result.problems)
         elif result.machine is None:
             self._refuse(result, result.problems)
         else:
@@ -467,7 +474,7 @@ class _Loader:
         """Take what is wrong with a record."""
         self._faults.refused += 1
         for problem in problems:
-            placed = placed_fault(problem, result.line, result.place)
+            placed = result.placed(problem)
             self._faults.of_records.append(placed)
             self._of_records.add(placed, problem.key)
 
