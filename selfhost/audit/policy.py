@@ -786,15 +786,21 @@ class _TogetherReader:
 
     def read(self, table: TomlTable, index: int) -> Wanted:
         """Return the entry of a `[[together]]`, which has that index in `Policy.models`."""
-        members = []
-        for place, name in _names_together(table).items():
-            members.append(self._member(table, place, name))
+        names = _texts_by_place(table, "models", required=True)
         stated = table.values.get("models")
-        if isinstance(stated, list) and len(stated) < 2:
+        if len(names) > _MOST_TOGETHER:
+            most = f"at most {_MOST_TOGETHER:,} can be judged together"
+            message = f"names {len(names):,} models; {most}"
+            table.problem("models", message, "list only models that share one machine")
+            names = {}
+        elif isinstance(stated, list) and len(stated) < 2:
             remedy = (
                 'write models = ["mistral-7b", "bge-m3"]; a single model is a [[model]]'
             )
             table.problem("models", "names fewer than two models", remedy)
+        members = []
+        for place, name in names.items():
+            members.append(self._member(table, place, name))
         where = table.fields(Wanted)
         table.close(_OF_ALL)
         return Wanted(
@@ -894,16 +900,3 @@ def starter_policy() -> str:
     """The text of `specs/common/starter_policy.toml`: valid as it stands."""
     text = unchecked_table(_StarterPolicy, "starter_policy").text
     return text.replace("@checks@", " | ".join(CHECKS))
-
-
-def _names_together(table: TomlTable) -> Mapping[int, str]:
-    """The names of the models of a `[[together]]`, by their places in its list. Empty where there
-    are too many.
-    """
-    names = _texts_by_place(table, "models", required=True)
-    if len(names) > _MOST_TOGETHER:
-        most = f"at most {_MOST_TOGETHER:,} can be judged together"
-        message = f"names {len(names):,} models; {most}"
-        table.problem("models", message, "list only models that share one machine")
-        return {}
-    return names
